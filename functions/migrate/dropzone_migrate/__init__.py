@@ -1,0 +1,1 @@
+"""The function Migrate: brings the database's schema and roles to what the functions of this version need."""

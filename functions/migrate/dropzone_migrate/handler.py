@@ -1,0 +1,51 @@
+"""CloudFormation's custom resource `Migration`: the schema and the roles, at each deploy that brings a new revision.
+
+A deletion answers without touching the database: data outlives the stack. Invoked by hand, without CloudFormation, it
+migrates and answers the revision.
+"""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from dropzone.settings import MigrateSettings
+from dropzone_migrate import cloudformation
+from dropzone_migrate.migrations import migrate
+
+logger = Logger(service="migrate")
+
+_LONGEST_REASON = 1_000
+
+
+@cache
+def settings() -> MigrateSettings:
+    """Of this container."""
+    return MigrateSettings.from_environment()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Lambda's entry.
+
+    Raises:
+        Exception: invoked by hand, whatever kept the migration from being done.
+    """
+    if "ResponseURL" not in event:
+        return {"revision": migrate(settings())}
+    request = cloudformation.Request.model_validate(event)
+    if request.request_type == "Delete":
+        logger.info("deletion acknowledged, nothing touched")
+        cloudformation.succeed(request, {})
+        return {}
+    try:
+        revision = migrate(settings())
+    except Exception as error:
+        # Whatever it was: a resource that doesn't answer holds the deploy up until its timeout.
+        logger.exception("the migration failed, and was rolled back")
+        cloudformation.fail(request, f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
+        return {}
+    logger.info("migrated", revision=revision)
+    cloudformation.succeed(request, {"Revision": revision})
+    return {"revision": revision}

@@ -1,0 +1,72 @@
+"""Silver: receipts, outcomes, measurements, and where the sweep stands.
+
+Forward only, and safe for the functions of the version before, which run while this does.
+"""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_STATEMENTS = """
+CREATE TABLE receipts (
+    raw_id      uuid PRIMARY KEY,
+    items       integer,
+    settled_at  timestamptz,
+    attempts    integer NOT NULL DEFAULT 0,
+    last_error  text,
+    retry_at    timestamptz,
+    CHECK ((settled_at IS NULL) = (items IS NULL))
+);
+COMMENT ON TABLE receipts IS 'One row per object of bronze that was tried: settled_at says that it has its outcomes.';
+
+CREATE INDEX receipts_unsettled ON receipts (attempts, raw_id) WHERE settled_at IS NULL;
+
+CREATE TABLE outcomes (
+    raw_id        uuid NOT NULL,
+    item          integer NOT NULL,
+    outcome       text NOT NULL CHECK (outcome IN ('processed', 'rejected')),
+    violations    jsonb NOT NULL,
+    measured_at   timestamptz,
+    source        text,
+    mean          double precision,
+    std_dev       double precision,
+    sample_count  integer,
+    min           double precision,
+    max           double precision,
+    processed_at  timestamptz NOT NULL DEFAULT now(),
+    ruleset       integer NOT NULL,
+    PRIMARY KEY (raw_id, item),
+    CHECK (num_nulls(measured_at, source, mean, std_dev, sample_count, min, max)
+           = CASE outcome WHEN 'processed' THEN 0 ELSE 7 END)
+);
+COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
+
+CREATE TABLE measurements (
+    measured_at   timestamptz NOT NULL,
+    source        text NOT NULL DEFAULT '',
+    mean          double precision NOT NULL,
+    std_dev       double precision NOT NULL,
+    sample_count  integer NOT NULL,
+    min           double precision NOT NULL,
+    max           double precision NOT NULL,
+    raw_id        uuid NOT NULL,
+    item          integer NOT NULL,
+    updated_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (measured_at, source)
+);
+COMMENT ON TABLE measurements IS 'One row per instant and source: the event that arrived last.';
+
+CREATE TABLE sweep (
+    only       boolean PRIMARY KEY DEFAULT true CHECK (only),
+    watermark  uuid NOT NULL
+);
+COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a receipt.';
+INSERT INTO sweep (watermark) VALUES ('00000000-0000-0000-0000-000000000000');
+"""
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    for statement in filter(None, map(str.strip, _STATEMENTS.split(";"))):
+        op.execute(statement)

@@ -1,0 +1,49 @@
+"""The roles that the functions sign in as: one that writes silver, one that only reads; neither may change the schema.
+
+Set at each migration rather than in a revision, since how a role signs in is a setting of the stack.
+"""
+
+from sqlalchemy import Connection, text
+
+from dropzone.settings import MigrateSettings
+
+WRITER = "dropzone_writer"
+READER = "dropzone_reader"
+
+_CREATE = """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} LOGIN; END IF;
+END $$
+"""
+
+# The password comes by way of a setting of this transaction, so that no statement's text holds it.
+_LET_SIGN_IN = """
+DO $$ BEGIN
+    EXECUTE format('ALTER ROLE {role} LOGIN PASSWORD %L', current_setting('dropzone.password'));
+END $$
+"""
+
+_GRANTS = f"""
+GRANT SELECT, INSERT, UPDATE ON receipts, outcomes, measurements TO {WRITER};
+GRANT SELECT, UPDATE ON sweep TO {WRITER};
+GRANT SELECT ON receipts, outcomes, measurements, sweep TO {READER};
+"""
+
+
+def set_roles(connection: Connection, settings: MigrateSettings) -> None:
+    """Make the roles where they are missing, let them sign in, and grant them what they need.
+
+    Where all functions sign in with the one user of a given secret, there are no roles to set.
+    """
+    if settings.role_auth == "password" and settings.database_password is None:
+        return
+    for role in (WRITER, READER):
+        connection.execute(text(_CREATE.format(role=role)))
+        if settings.role_auth == "iam":
+            connection.execute(text(f"GRANT rds_iam TO {role}"))
+        elif settings.database_password is not None:
+            password = settings.database_password.get_secret_value()
+            connection.execute(text("SELECT set_config('dropzone.password', :password, true)"), {"password": password})
+            connection.execute(text(_LET_SIGN_IN.format(role=role)))
+    for grant in filter(None, map(str.strip, _GRANTS.split(";"))):
+        connection.execute(text(grant))

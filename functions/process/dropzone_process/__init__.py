@@ -1,0 +1,1 @@
+"""The functions Process (from the queue) and Sweep (on a schedule, and `POST /process`)."""

@@ -1,0 +1,96 @@
+"""The function Process: messages of the queue, or a bare S3 event, to silver."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from dropzone.observability import NAMESPACE, report_tally
+from dropzone.ports import Bronze, Silver
+from dropzone.settings import ProcessSettings
+from dropzone.use_cases.process import Message, Report, process
+from dropzone.use_cases.settle import Remaining
+from dropzone_process.container import make_bronze, make_silver
+from dropzone_process.events import NotUnderstoodError, SqsRecord, objects_in, sqs_records
+
+logger = Logger(service="process")
+metrics = Metrics(service="process", namespace=NAMESPACE)
+
+
+class UnsettledError(Exception):
+    """Objects of a bare S3 event could not be settled: whoever sent it has to try again."""
+
+
+@cache
+def settings() -> ProcessSettings:
+    """Of this container."""
+    return ProcessSettings.from_environment()
+
+
+@cache
+def bronze() -> Bronze:
+    """Of this container."""
+    return make_bronze(settings())
+
+
+@cache
+def silver() -> Silver:
+    """Of this container."""
+    return make_silver(settings())
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda's entry: answers an SQS event with the messages that go back, and a bare S3 event with nothing.
+
+    Raises:
+        SilverUnavailableError: the database can't be used; Lambda backs off, and the batch comes again.
+        UnsettledError: of a bare S3 event.
+        NotUnderstoodError: neither event.
+    """
+
+    def remaining() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    records = sqs_records(event)
+    if records is None:
+        report = _process([Message("", 1, objects_in(event, settings().bronze_bucket))], remaining)
+        if report.returned:
+            message = "objects of the event are not settled"
+            raise UnsettledError(message)
+        return {}
+    messages, returned = _decode(records)
+    returned += _process(messages, remaining).returned
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
+
+
+def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
+    """The messages that are understood, and the identifiers of those that aren't."""
+    messages, strange = [], []
+    for record in records:
+        try:
+            objects = objects_in(record.body, settings().bronze_bucket)
+        except NotUnderstoodError as error:
+            # Without the traceback, which tells nothing that the reason doesn't.
+            logger.error(  # noqa: TRY400
+                "message not understood", message_id=record.message_id, reason=str(error)
+            )
+            strange.append(record.message_id)
+            continue
+        if not objects:
+            logger.info("test event of S3 acknowledged", message_id=record.message_id)
+        messages.append(Message(record.message_id, record.attributes.receive_count, objects))
+    metrics.add_metric(name="NotUnderstood", unit=MetricUnit.Count, value=len(strange))
+    return messages, strange
+
+
+def _process(messages: list[Message], remaining: Remaining) -> Report:
+    report = process(messages, bronze=bronze(), silver=silver(), remaining=remaining)
+    report_tally(report.tally, logger, metrics)
+    if report.deferred:
+        logger.warning("no time left", objects=len(report.deferred))
+    metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(report.deferred))
+    return report

@@ -1,0 +1,1 @@
+"""The function Web: what needs no key and touches nothing."""

@@ -1,0 +1,178 @@
+"""Silver in Postgres: each call one statement, so that one round trip is one transaction (docs/adr/0004)."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic_core import to_json
+
+from dropzone.adapters.database import Database
+from dropzone.domain.outcomes import RULESET, JudgedObject, Measurement, Outcome
+from dropzone.ports import MAX_ATTEMPTS, Receipt
+
+# Rows come as one JSON parameter each for objects and events: the driver encodes arrays in Python, value by value.
+# The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing.
+_SETTLE: Final = """
+WITH object AS (
+    SELECT * FROM json_to_recordset(CAST(:objects AS json)) AS o (raw_id uuid, items integer)
+), event AS (
+    SELECT * FROM json_to_recordset(CAST(:events AS json)) AS e (
+        raw_id uuid, item integer, outcome text, violations jsonb, measured_at timestamptz, source text,
+        mean float8, std_dev float8, sample_count integer, min float8, max float8)
+), settled AS (
+    INSERT INTO receipts AS r (raw_id, items, settled_at)
+    SELECT raw_id, items, now() FROM object ORDER BY raw_id
+    ON CONFLICT (raw_id) DO UPDATE
+        SET items = excluded.items, settled_at = excluded.settled_at, last_error = NULL, retry_at = NULL
+        WHERE r.settled_at IS NULL
+    RETURNING r.raw_id
+), recorded AS (
+    INSERT INTO outcomes (raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count,
+                          min, max, ruleset)
+    SELECT raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max,
+           CAST(:ruleset AS integer)
+    FROM event JOIN settled USING (raw_id)
+), measured AS (
+    INSERT INTO measurements AS m (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)
+    SELECT DISTINCT ON (measured_at, source)
+           measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item
+    FROM event JOIN settled USING (raw_id)
+    WHERE outcome = 'processed'
+    ORDER BY measured_at, source, raw_id DESC, item DESC
+    ON CONFLICT (measured_at, source) DO UPDATE
+        SET mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count,
+            min = excluded.min, max = excluded.max, raw_id = excluded.raw_id, item = excluded.item,
+            updated_at = now()
+        WHERE (m.raw_id, m.item) <= (excluded.raw_id, excluded.item)
+)
+SELECT raw_id FROM settled
+"""
+
+_RECEIPTS: Final = """
+SELECT raw_id, settled_at IS NOT NULL, attempts FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
+"""
+
+# The pause doubles with each attempt; the exponent is bounded, since the queue may try more often than a sweep.
+_CLAIM: Final = """
+INSERT INTO receipts AS r (raw_id, attempts, retry_at)
+SELECT raw_id, 1, now() + CAST(:pause AS interval) FROM unnest(CAST(:raw_ids AS uuid[])) AS raw_id ORDER BY raw_id
+ON CONFLICT (raw_id) DO UPDATE
+    SET attempts = r.attempts + 1, retry_at = now() + CAST(:pause AS interval) * 2 ^ least(r.attempts, 10)
+    WHERE r.settled_at IS NULL
+      AND (NOT CAST(:only_due AS boolean) OR (r.attempts < CAST(:max_attempts AS integer) AND r.retry_at <= now()))
+RETURNING raw_id
+"""
+
+_GIVE_BACK: Final = """
+UPDATE receipts
+SET attempts = greatest(attempts - 1, 0), last_error = reason, retry_at = now() + CAST(:pause AS interval)
+FROM json_to_recordset(CAST(:reasons AS json)) AS given (raw_id uuid, reason text)
+WHERE receipts.raw_id = given.raw_id AND settled_at IS NULL
+"""
+
+_EXPLAIN: Final = """
+UPDATE receipts SET last_error = reason
+FROM json_to_recordset(CAST(:reasons AS json)) AS given (raw_id uuid, reason text)
+WHERE receipts.raw_id = given.raw_id AND settled_at IS NULL
+"""
+
+_DUE: Final = """
+SELECT raw_id FROM receipts
+WHERE settled_at IS NULL AND attempts < CAST(:max_attempts AS integer) AND retry_at <= now()
+ORDER BY attempts, raw_id LIMIT CAST(:limit AS integer)
+"""
+
+_ADVANCE: Final = """
+UPDATE sweep SET watermark = CAST(:raw_id AS uuid) WHERE watermark < CAST(:raw_id AS uuid)
+"""
+
+
+class PostgresSilver:
+    """Receipts, outcomes and measurements in one database. Not for two threads at once."""
+
+    def __init__(self, database: Database, *, retry_after: timedelta) -> None:
+        """Take the database, and the pause after an object's first try; it doubles with each further one."""
+        self._database, self._pause = database, f"{retry_after.total_seconds()} seconds"
+
+    def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
+        """See `Silver.receipts`."""
+        rows = self._database.run(_RECEIPTS, raw_ids=_array(raw_ids))
+        return {raw_id: Receipt(settled, attempts) for raw_id, settled, attempts in rows}
+
+    def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
+        """See `Silver.settle`."""
+        objects = [{"raw_id": entry.raw_id, "items": len(entry.outcomes)} for entry in judged]
+        events = [
+            _event(entry.raw_id, item, outcome) for entry in judged for item, outcome in enumerate(entry.outcomes)
+        ]
+        rows = self._database.run(_SETTLE, objects=_json(objects), events=_json(events), ruleset=RULESET)
+        return {raw_id for (raw_id,) in rows}
+
+    def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
+        """See `Silver.claim`."""
+        rows = self._database.run(
+            _CLAIM, raw_ids=_array(raw_ids), pause=self._pause, only_due=only_due, max_attempts=MAX_ATTEMPTS
+        )
+        return {raw_id for (raw_id,) in rows}
+
+    def give_back(self, reasons: Mapping[UUID, str]) -> None:
+        """See `Silver.give_back`."""
+        self._database.run(_GIVE_BACK, reasons=_reasons(reasons), pause=self._pause)
+
+    def explain(self, reasons: Mapping[UUID, str]) -> None:
+        """See `Silver.explain`."""
+        self._database.run(_EXPLAIN, reasons=_reasons(reasons))
+
+    def due(self, limit: int) -> list[UUID]:
+        """See `Silver.due`."""
+        return [raw_id for (raw_id,) in self._database.run(_DUE, limit=limit, max_attempts=MAX_ATTEMPTS)]
+
+    def watermark(self) -> UUID:
+        """See `Silver.watermark`."""
+        ((raw_id,),) = self._database.run("SELECT watermark FROM sweep")
+        return UUID(str(raw_id))
+
+    def advance_watermark(self, raw_id: UUID) -> None:
+        """See `Silver.advance_watermark`."""
+        self._database.run(_ADVANCE, raw_id=str(raw_id))
+
+
+def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Measurement):
+        mean, std_dev, sample_count, minimum, maximum = outcome.aggregates
+        return {
+            "raw_id": raw_id,
+            "item": item,
+            "outcome": "processed",
+            "violations": [],
+            "measured_at": outcome.measured_at,
+            "source": outcome.source,
+            "mean": mean,
+            "std_dev": std_dev,
+            "sample_count": sample_count,
+            "min": minimum,
+            "max": maximum,
+        }
+    return {
+        "raw_id": raw_id,
+        "item": item,
+        "outcome": "rejected",
+        "violations": [
+            {key: value for key, value in asdict(violation).items() if value is not None}
+            for violation in outcome.violations
+        ],
+    }
+
+
+def _json(value: object) -> str:
+    return to_json(value).decode()
+
+
+def _array(raw_ids: Iterable[UUID]) -> str:
+    return "{" + ",".join(map(str, raw_ids)) + "}"
+
+
+def _reasons(reasons: Mapping[UUID, str]) -> str:
+    return _json([{"raw_id": raw_id, "reason": reason} for raw_id, reason in reasons.items()])

@@ -1,0 +1,77 @@
+"""Mean and population standard deviation, right to 15 significant digits for every finite input.
+
+The fast path takes three passes in C: `math.fsum` (exactly rounded, Shewchuk 1997) for the mean, `math.dist` (scaled,
+so that nothing overflows or underflows on the way) for the deviation. What is left is the rounding of the mean itself,
+which shifts every deviation by the same amount: where that could show, a fourth pass measures the shift and takes it
+out. The few inputs beyond that (sums beyond binary64, subnormal results, spreads of a few units in the last place) go
+to the standard library's `statistics`, which computes with exact fractions and rounds once, 20 to 30 times slower.
+"""
+
+import math
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_SMALLEST_NORMAL = sys.float_info.min
+# The shift of a rounded mean is below two units in its last place. Against a deviation of 2**27 units its square,
+# which is what it adds, is below 2**-52 of the deviation's: under half a unit there after the root.
+_SHIFT_IS_NOTHING = 2.0**27
+# Up to here, taking the shift out costs no digit worth the name.
+_SHIFT_IS_SMALL = 8.0
+
+
+class Aggregates(NamedTuple):
+    """The figures of one event's data, in the unit of the data. `std_dev` is the population's (divided by n)."""
+
+    mean: float
+    std_dev: float
+    sample_count: int
+    minimum: float
+    maximum: float
+
+
+def aggregate(values: Sequence[float]) -> Aggregates:
+    """Summarise at least one finite binary64 value.
+
+    Mean and deviation are right to 15 significant digits where they are normal numbers, and to their last bit where
+    they are subnormal.
+
+    Raises:
+        ValueError: no values, or one that is not finite.
+    """
+    count = len(values)
+    if count == 0:
+        message = "an aggregate needs at least one value"
+        raise ValueError(message)
+    minimum, maximum = min(values), max(values)
+    if not (math.isfinite(minimum) and math.isfinite(maximum)):
+        message = "an aggregate needs finite values"
+        raise ValueError(message)
+    if minimum == maximum:
+        return Aggregates(minimum, 0.0, count, minimum, maximum)
+    mean, std_dev = _fast(values, count) or _exact(values)
+    return Aggregates(mean, std_dev, count, minimum, maximum)
+
+
+def _fast(values: Sequence[float], count: int) -> tuple[float, float] | None:
+    """Mean and deviation in floating point, or None where it can't hold the promise."""
+    try:
+        mean = math.fsum(values) / count
+    except OverflowError:
+        return None
+    if 0 < abs(mean) < _SMALLEST_NORMAL:
+        return None
+    spread = math.dist(values, [mean] * count) / math.sqrt(count)
+    unit = math.ulp(mean)
+    if not _SMALLEST_NORMAL <= spread < math.inf or spread < unit * _SHIFT_IS_SMALL:
+        return None
+    if spread < unit * _SHIFT_IS_NOTHING:
+        shift = math.fsum([value - mean for value in values]) / count
+        spread *= math.sqrt(1.0 - (shift / spread) ** 2)
+    return mean, spread
+
+
+def _exact(values: Sequence[float]) -> tuple[float, float]:
+    mean = statistics.mean(values)
+    return mean, statistics.pstdev(values, mu=None)

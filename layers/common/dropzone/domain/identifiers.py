@@ -1,0 +1,63 @@
+"""The identifier of a raw object, its key in bronze, and the instant that both carry."""
+
+import os
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+PREFIX = "raw/"
+"""The part of every bronze key that comes before the identifier."""
+
+_KEY = re.compile(r"raw/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.json", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MILLISECOND = (datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_NANOSECONDS_PER_MILLISECOND = 1_000_000
+
+
+class InvalidKeyError(ValueError):
+    """The key is not one that ingest writes."""
+
+
+def new_raw_id(now_ns: int | None = None) -> UUID:
+    """Make a UUIDv7 (RFC 9562, section 5.7) whose order is the order of arrival.
+
+    The 12 bits behind the milliseconds hold the fraction of the millisecond (method 3 of section 6.2), so that two
+    events that one container receives within a millisecond keep their order; 62 bits come from the operating system.
+
+    Args:
+        now_ns: nanoseconds since the Unix epoch; the system's clock without it.
+    """
+    milliseconds, rest = divmod(time.time_ns() if now_ns is None else now_ns, _NANOSECONDS_PER_MILLISECOND)
+    fraction = (rest << 12) // _NANOSECONDS_PER_MILLISECOND
+    random = int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | random)
+
+
+def earliest_raw_id(instant: datetime) -> UUID:
+    """The smallest identifier that can be made at `instant` (aware): a bound to list and compare by."""
+    milliseconds = (instant - _EPOCH) // timedelta(milliseconds=1)
+    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
+
+
+def received_at(raw_id: UUID) -> datetime:
+    """The arrival that a UUIDv7 carries, in UTC, to the millisecond (the last of year 9999 for one beyond it)."""
+    return _EPOCH + timedelta(milliseconds=min(raw_id.int >> 80, _LAST_MILLISECOND))
+
+
+def object_key(raw_id: UUID) -> str:
+    """The key in bronze: `raw/<raw_id>.json`."""
+    return f"{PREFIX}{raw_id}.json"
+
+
+def raw_id_of(key: str) -> UUID:
+    """The identifier in a bronze key.
+
+    Raises:
+        InvalidKeyError: the key is not `raw/<UUIDv7, lower case>.json`.
+    """
+    match = _KEY.fullmatch(key)
+    if match is None:
+        message = "not a key of the form raw/<UUIDv7>.json"
+        raise InvalidKeyError(message)
+    return UUID(match[1])

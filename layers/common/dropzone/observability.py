@@ -1,0 +1,85 @@
+"""Structured logs and metrics. Payloads, keys and secrets never reach either; identifiers are never a dimension."""
+
+import traceback
+from collections import Counter
+from collections.abc import Iterable
+
+from aws_lambda_powertools import Logger, Metrics, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+
+from dropzone.use_cases.settle import Failure, Settled, Tally
+
+NAMESPACE = "Dropzone"
+
+_LISTED = 1_000
+"""The most objects that one log line names."""
+
+
+def count_refused(service: str, reason: str) -> None:
+    """Count a request that was refused."""
+    _count_by(service, "Refused", "reason", Counter([reason]))
+
+
+def _count_by(service: str, name: str, dimension: str, counts: Counter[str]) -> None:
+    """Emit a count for each value of a dimension (of few values: a rule, a reason)."""
+    for value, count in counts.items():
+        with single_metric(
+            name=name,
+            unit=MetricUnit.Count,
+            value=count,
+            namespace=NAMESPACE,
+            default_dimensions={"service": service, dimension: value},
+        ):
+            pass
+
+
+def log_unexpected(logger: Logger, error: Exception) -> None:
+    """Log an error that nobody foresaw: its kind and where it happened, not its message, which may quote a payload."""
+    frames = traceback.extract_tb(error.__traceback__)
+    logger.error(
+        "unexpected error",
+        error=type(error).__name__,
+        frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    )
+
+
+def report_tally(tally: Tally, logger: Logger, metrics: Metrics) -> None:
+    """Log and count what a call did to objects: a line for what it settled, and one for what it could not."""
+    for name, value in (
+        ("Checked", tally.checked),
+        ("Processed", tally.processed),
+        ("Failed", tally.failed),
+        ("Duplicates", tally.duplicates),
+        ("Unsettled", len(tally.failures)),
+    ):
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    for entry in tally.settled:
+        metrics.add_metric(
+            name="ArrivalToSilver", unit=MetricUnit.Milliseconds, value=max(entry.latency.total_seconds() * 1000, 0.0)
+        )
+    _count_by(
+        metrics.service, "FailedByRule", "rule", Counter(code for entry in tally.settled for code in set(entry.codes))
+    )
+    for batch in _slices(tally.settled):
+        logger.info("settled", objects=[_settled(entry) for entry in batch])
+    if terminal := [failure for failure in tally.failures if failure.terminal]:
+        logger.error("objects can't be settled", objects=[_failure(failure) for failure in terminal[:_LISTED]])
+    if transient := [failure for failure in tally.failures if not failure.terminal]:
+        logger.warning("objects go back", objects=[_failure(failure) for failure in transient[:_LISTED]])
+
+
+def _slices(settled: list[Settled]) -> Iterable[list[Settled]]:
+    return (settled[start : start + _LISTED] for start in range(0, len(settled), _LISTED))
+
+
+def _settled(entry: Settled) -> dict[str, object]:
+    return {
+        "raw_id": str(entry.raw_id),
+        "correlation_id": entry.correlation_id,
+        "outcome": "rejected" if entry.codes else "processed",
+        **({"codes": list(entry.codes)} if entry.codes else {}),
+    }
+
+
+def _failure(failure: Failure) -> dict[str, object]:
+    return {"raw_id": str(failure.raw_id), "reason": failure.reason}

@@ -1,0 +1,135 @@
+"""What the use cases need of the outside world: bronze (raw objects) and silver (clean rows), and how each can fail.
+
+Every error is transient (worth another try, by whoever called) or terminal for one object.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from dropzone.domain.outcomes import JudgedObject
+
+
+class BronzeError(Exception):
+    """Bronze could not do what was asked."""
+
+
+class BronzeUnavailableError(BronzeError):
+    """Transient: throttled, out of reach, or failing. Another try may do."""
+
+
+class RawIdTakenError(BronzeError):
+    """An object stands there already; objects are immutable, so it was left as it is."""
+
+
+class ObjectMissingError(BronzeError):
+    """There is no such object (any more)."""
+
+
+class SilverError(Exception):
+    """Silver could not do what was asked. Nothing was half written."""
+
+
+class SilverUnavailableError(SilverError):
+    """Transient, and of the infrastructure: the database is down, failing over, or not deployed yet."""
+
+
+class SilverConflictError(SilverError):
+    """Transient: a deadlock or a serialization failure. The same call may be made again at once."""
+
+
+class RowRefusedError(SilverError):
+    """Terminal for a row of this call: the database refuses it (SQLSTATE class 22 or 23)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawObject:
+    """An object as bronze holds it."""
+
+    raw_id: UUID
+    body: bytes
+    content_type: str
+    correlation_id: str
+    """The id of the request that brought it; '' where it came another way."""
+
+
+class ListedObject(NamedTuple):
+    """An object as a listing of bronze shows it; size in bytes."""
+
+    raw_id: UUID
+    size: int
+
+
+class Bronze(Protocol):
+    """The raw objects, immutable, in order of arrival."""
+
+    def put(self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str) -> None:
+        """Store an object that was never there before.
+
+        Raises:
+            RawIdTakenError: an object of that identifier stands there.
+            BronzeUnavailableError: it could not be stored, or nobody can tell whether it was.
+        """
+
+    def read(self, raw_ids: Sequence[UUID]) -> list[RawObject | BronzeError]:
+        """Read objects, at once where that is faster: for each identifier its object or what kept it, in order."""
+
+    def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
+        """List the objects that arrived after `raw_id`, in order of arrival, in pages read as they are asked for.
+
+        Raises:
+            BronzeUnavailableError: while iterating.
+        """
+
+
+MAX_ATTEMPTS = 5
+"""Tries after which an object that was not settled is left as stuck."""
+
+
+class Receipt(NamedTuple):
+    """What silver knows of an object: whether it has all its outcomes, and the tries recorded for it."""
+
+    settled: bool
+    attempts: int
+
+
+class Silver(Protocol):
+    """Receipts, outcomes and measurements. Each call is one transaction.
+
+    Each may raise SilverUnavailableError and SilverConflictError.
+    """
+
+    def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
+        """The receipts of those of these objects that have one."""
+
+    def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
+        """Write the outcomes and receipts of objects and upsert their measurements, where the last arrival wins.
+
+        Objects that are settled already are left as they are. Returns those that this call settled.
+
+        Raises:
+            RowRefusedError: the database refuses a row; nothing of the call was written.
+        """
+
+    def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
+        """Record that these objects are about to be tried, so that a reader's death leaves a trace.
+
+        With `only_due`, leaves out those whose time for another try has not come, and those that are stuck: of two
+        sweeps at once, one gets each object. Settled objects are always left out. Returns those that were claimed.
+        """
+
+    def give_back(self, reasons: Mapping[UUID, str]) -> None:
+        """Take back the claim of a try that failed for no fault of the object: it doesn't count."""
+
+    def explain(self, reasons: Mapping[UUID, str]) -> None:
+        """Note on the receipts of unsettled objects why their last try failed."""
+
+    def due(self, limit: int) -> list[UUID]:
+        """Objects that were tried, aren't settled nor stuck, and may be tried again; fewest attempts first."""
+
+    def watermark(self) -> UUID:
+        """Every object in bronze up to this one has a receipt."""
+
+    def advance_watermark(self, raw_id: UUID) -> None:
+        """Raise the watermark; it never sinks."""

@@ -1,0 +1,109 @@
+"""What the environment says, one frozen model per function. Read once per container, never at import.
+
+A field's name in upper case is the variable's name; a test holds the models and the template together.
+"""
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+
+class Settings(BaseModel):
+    """The base of every function's settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the variables that this model names; an empty one counts as absent.
+
+        Raises:
+            pydantic.ValidationError: one is missing or malformed; the error shows no values.
+        """
+        variables = os.environ if environment is None else environment
+        names = {name: name.upper() for name in cls.model_fields}
+        return cls.model_validate({name: variables[key] for name, key in names.items() if variables.get(key)})
+
+
+class BronzeSettings(Settings):
+    """Where bronze is."""
+
+    bronze_bucket: str
+    aws_region: str
+    """Set by Lambda."""
+    aws_endpoint_url: str | None = None
+    """Set by an emulator, as AWS's own clients read it."""
+
+
+class IngestSettings(BronzeSettings):
+    """Of the function Ingest."""
+
+    max_body_bytes: Annotated[int, Field(ge=1, le=4_718_592)]
+    """Lambda takes 6 MiB of request, and a body arrives in base64."""
+
+
+class DatabaseSettings(Settings):
+    """How to reach Postgres, and as whom."""
+
+    database_host: str
+    database_port: Annotated[int, Field(ge=1, le=65_535)] = 5432
+    database_name: str
+    database_user: str
+    database_auth: Literal["iam", "password"]
+    database_tls: Literal["verify-full", "disable"]
+    database_ca_file: Path | None = None
+    """A file of certificates to trust in place of the system's."""
+    database_secret_arn: str | None = None
+    database_password: SecretStr | None = None
+    aws_region: str
+    aws_lambda_function_name: str = "dropzone"
+    """Set by Lambda; the server sees it as the application's name."""
+    call_seconds: Annotated[int, Field(ge=1, le=900)]
+    """The function's timeout."""
+
+    @model_validator(mode="after")
+    def _secrets_stay_on_this_machine(self) -> Self:
+        if self.database_tls == "disable" and not _is_loopback(self.database_host):
+            message = "DATABASE_TLS=disable is for a loopback host only"
+            raise ValueError(message)
+        if self.database_password is not None and not _is_loopback(self.database_host):
+            message = "DATABASE_PASSWORD is for a loopback host only: use DATABASE_SECRET_ARN, or DATABASE_AUTH=iam"
+            raise ValueError(message)
+        if self.database_auth == "password" and not (self.database_password or self.database_secret_arn):
+            message = "DATABASE_AUTH=password needs DATABASE_SECRET_ARN, or on a loopback host DATABASE_PASSWORD"
+            raise ValueError(message)
+        return self
+
+
+class ProcessSettings(BronzeSettings, DatabaseSettings):
+    """Of the function Process."""
+
+    sweep_retry_seconds: Annotated[int, Field(ge=1)]
+    """The pause after an object's first try; it doubles with each further one."""
+
+
+class SweepSettings(ProcessSettings):
+    """Of the function Sweep."""
+
+    sweep_min_age_seconds: Annotated[int, Field(ge=0)]
+    """Younger objects are left to the queue by the schedule's sweep."""
+
+
+class MigrateSettings(DatabaseSettings):
+    """Of the function Migrate, which signs in as the owner of the schema."""
+
+    role_auth: Literal["iam", "password"]
+    """How the other functions sign in, with roles that this one makes."""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
