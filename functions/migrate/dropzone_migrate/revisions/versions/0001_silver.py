@@ -58,7 +58,7 @@ CREATE TABLE measurements (
 COMMENT ON TABLE measurements IS 'One row per instant and source: the event that arrived last.';
 
 CREATE TABLE sweep (
-    only       boolean PRIMARY KEY DEFAULT true CHECK (only),
+    one_row    boolean PRIMARY KEY DEFAULT true CHECK (one_row),
     watermark  uuid NOT NULL
 );
 COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a receipt.';

@@ -1,0 +1,94 @@
+# Dropzone. `make run` shows it at work, `make test` proves it; `make help` lists the rest.
+# Both set up what they need: uv (into .uv/, where it is missing), and Python packages from the lock (into .venv/).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export SAM_CLI_TELEMETRY := 0
+# The interpreter comes from this machine: .python-version says which.
+export UV_PYTHON_DOWNLOADS := never
+
+UV := $(shell command -v uv || echo .uv/bin/uv)
+RUN := $(UV) run --locked --no-sync
+LOCAL := $(RUN) python -m dropzone_local
+SOURCES := layers functions local tests
+ARGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+# ---- set-up ----------------------------------------------------------------------------------------------------------
+
+.uv/bin/uv:
+	@command -v python3 >/dev/null || { echo "Dropzone needs Python 3.13, and finds no python3 on the PATH." >&2; exit 1; }
+	@echo "uv is missing: installing it into .uv/"
+	@python3 -m venv .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+.PHONY: install
+install: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install Python packages from the lock
+	@$(UV) python find --quiet >/dev/null 2>&1 || { echo "Dropzone needs Python 3.13, and uv finds none: install it (pyenv install 3.13, or your system's package)." >&2; exit 1; }
+	@$(UV) sync --locked --quiet
+
+# ---- the local stack ---------------------------------------------------------------------------------------------------
+
+.PHONY: run
+run: install ## start everything, post the example, show its row, serve until Ctrl-C
+	@$(LOCAL) run $(ARGS)
+
+.PHONY: up
+up: install ## start everything in the background; .local/stack.json says where it is
+	@$(LOCAL) up $(ARGS)
+
+.PHONY: down
+down: install ## end it; data stays under .local/
+	@$(LOCAL) down
+
+.PHONY: status
+status: install ## say what runs, and where
+	@$(LOCAL) status
+
+.PHONY: logs
+logs: install ## follow the functions' logs
+	@$(LOCAL) logs --follow
+
+.PHONY: clean
+clean: install ## end it and remove its data
+	@$(LOCAL) clean
+
+# ---- the gates ---------------------------------------------------------------------------------------------------------
+
+.PHONY: check
+check: install ## format, lint, types, architecture, template, lock: all must be clean
+	@$(UV) lock --check --quiet
+	@$(MAKE) requirements && git diff --exit-code -- $(REQUIREMENTS)
+	@$(RUN) ruff format --check --quiet $(SOURCES)
+	@$(RUN) ruff check --quiet $(SOURCES)
+	@$(RUN) mypy
+	@$(RUN) lint-imports --no-logo
+	@$(RUN) cfn-lint template.yaml
+	@$(RUN) sam validate --lint
+
+.PHONY: test
+test: install ## run every test
+	@$(RUN) pytest $(ARGS)
+
+.PHONY: test-unit
+test-unit: install ## run the tests that need nothing but Python
+	@$(RUN) pytest tests/unit $(ARGS)
+
+# ---- development -------------------------------------------------------------------------------------------------------
+
+.PHONY: format
+format: install ## format, and mend what the linter can mend
+	@$(RUN) ruff check --fix --quiet $(SOURCES) || true
+	@$(RUN) ruff format --quiet $(SOURCES)
+
+REQUIREMENTS := layers/common/requirements.txt functions/migrate/requirements.txt
+
+.PHONY: requirements
+requirements: install ## write the artefacts' requirements from the lock
+	@$(UV) export --quiet --locked --only-group layer --no-emit-project --no-hashes --no-header -o layers/common/requirements.txt
+	@$(UV) export --quiet --locked --only-group migrate --no-emit-project --no-hashes --no-header -o functions/migrate/requirements.txt

@@ -1,0 +1,29 @@
+"""The real template on the real emulator, with a real Postgres: one stack for the session, and one that waits."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dropzone_local.stack import LocalStack, Options
+
+from e2e.client import Client
+
+
+@pytest.fixture(scope="session")
+def stack_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stacks")
+
+
+@pytest.fixture(scope="session")
+def client(stack_root: Path) -> Iterator[Client]:
+    """A client of a stack as `make up` makes it."""
+    with LocalStack(stack_root / "flowing") as stack, Client(stack) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def waiting_client(stack_root: Path) -> Iterator[Client]:
+    """A client of a stack whose queue feeds nothing, so that objects wait for POST /process."""
+    options = Options(parameters={"ProcessEnabled": "false", "SweepMinAge": "86400"})
+    with LocalStack(stack_root / "waiting", options) as stack, Client(stack) as client:
+        yield client

@@ -1,0 +1,65 @@
+"""What is refused, how, and that nothing of it stays."""
+
+import pytest
+
+from e2e.client import EXAMPLE, Client
+
+REFUSALS = {
+    "empty": (400, b"", {}),
+    "broken": (400, b'{"time_stamp": ', {}),
+    "a token that is no JSON": (400, b'{"time_stamp": "2019-05-01T06:00:00Z", "data": [NaN]}', {}),
+    "a byte order mark": (400, b"\xef\xbb\xbf" + EXAMPLE, {}),
+    # With a content type: without one, the emulator hands the body over as text (docs/local.md).
+    "not UTF-8": (400, b'{"time_stamp": "\xff", "data": [1]}', {"content_type": "application/json"}),
+    "a lone surrogate": (400, b'{"time_stamp": "\\ud800", "data": [1]}', {}),
+    "too deep": (400, b"[" * 100_000, {}),
+    "too large": (413, b'{"time_stamp": "2019-05-01T06:00:00Z", "data": [1], "x": "' + b"x" * 4_194_304 + b'"}', {}),
+    "text": (415, EXAMPLE, {"content_type": "text/plain"}),
+    "curl's form type": (415, EXAMPLE, {"content_type": "application/x-www-form-urlencoded"}),
+    "an array": (422, b"[1, 2]", {}),
+    "without data": (422, b'{"time_stamp": "2019-05-01T06:00:00Z"}', {}),
+    "both fields of the wrong type": (422, b'{"time_stamp": 5, "data": {}}', {}),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "headers"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refusal_is_a_problem_and_leaves_nothing(
+    waiting_client: Client, status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    before = waiting_client.keys()
+
+    response = waiting_client.request("POST", "/ingest", body, **headers)
+
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["status"] == status
+    assert {"type", "title", "detail", "request_id"} <= problem.keys()
+    assert bool(problem.get("violations")) == (status == 422)
+    assert waiting_client.keys() == before
+
+
+def test_all_that_is_wrong_with_an_envelope_is_told_at_once(waiting_client: Client) -> None:
+    response = waiting_client.request("POST", "/ingest", b'{"time_stamp": 5}')
+
+    assert [(entry["field"], entry["code"]) for entry in response.json()["violations"]] == [
+        ("time_stamp", "time_stamp.not_string"),
+        ("data", "payload.missing_field"),
+    ]
+
+
+@pytest.mark.parametrize("path", ["/ingest", "/process"])
+@pytest.mark.parametrize("key", [None, "wrong"])
+def test_without_the_right_key_nothing_is_done(waiting_client: Client, path: str, key: str | None) -> None:
+    before = waiting_client.keys()
+
+    response = waiting_client.request("POST", path, EXAMPLE, key=key)
+
+    assert response.status_code == 403
+    assert waiting_client.keys() == before
+
+
+def test_health_needs_no_key(waiting_client: Client) -> None:
+    response = waiting_client.request("GET", "/health", key=None)
+
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
