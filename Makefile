@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
-SOURCES := layers functions local tests
+SOURCES := layers functions local openapi tests
 ARGS ?=
 
 .PHONY: help
@@ -68,6 +68,7 @@ check: install ## format, lint, types, architecture, template, lock: all must be
 	@$(RUN) ruff check --quiet $(SOURCES)
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-logo
+	@$(RUN) python -m dropzone_openapi --check
 	@$(RUN) cfn-lint template.yaml
 	@$(RUN) sam validate --lint
 
@@ -87,6 +88,10 @@ format: install ## format, and mend what the linter can mend
 	@$(RUN) ruff format --quiet $(SOURCES)
 
 REQUIREMENTS := layers/common/requirements.txt functions/migrate/requirements.txt
+
+.PHONY: openapi
+openapi: install ## write openapi.json from the resolvers
+	@$(RUN) python -m dropzone_openapi
 
 .PHONY: requirements
 requirements: install ## write the artefacts' requirements from the lock

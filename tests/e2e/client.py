@@ -5,6 +5,7 @@ from typing import Any, Self
 from uuid import UUID
 
 import httpx
+
 from dropzone_local.aws import Clients
 from dropzone_local.deployment import STACK_NAME, Endpoints
 from dropzone_local.polling import wait_until
@@ -62,7 +63,7 @@ class Client:
             answers.append(self.process(**parameters, cursor=answers[-1]["cursor"]))
         return answers
 
-    def keys(self) -> set[str]:
+    def bronze_keys(self) -> set[str]:
         """Every key in bronze."""
         pages = self.clients.s3().get_paginator("list_objects_v2").paginate(Bucket=self.endpoints.bucket)
         return {entry["Key"] for page in pages for entry in page.get("Contents", [])}

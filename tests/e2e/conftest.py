@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dropzone_local.stack import LocalStack, Options
 
+from dropzone_local.stack import LocalStack, Options
 from e2e.client import Client
+
+ORIGIN = "https://app.example.com"
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +25,7 @@ def client(stack_root: Path) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def waiting_client(stack_root: Path) -> Iterator[Client]:
-    """A client of a stack whose queue feeds nothing, so that objects wait for POST /process."""
-    options = Options(parameters={"ProcessEnabled": "false", "SweepMinAge": "86400"})
+    """A client of a stack whose queue feeds nothing, so that objects wait for POST /process; and of one origin."""
+    options = Options(parameters={"ProcessEnabled": "false", "SweepMinAge": "86400", "CorsOrigin": ORIGIN})
     with LocalStack(stack_root / "waiting", options) as stack, Client(stack) as client:
         yield client

@@ -71,7 +71,7 @@ def test_bad_data_is_taken_in_and_explained(client: Client) -> None:
         ("time_stamp.no_timezone", None),
         ("data.not_numeric", 1),
     ]
-    assert object_key(raw_id) in client.keys()
+    assert object_key(raw_id) in client.bronze_keys()
 
 
 def test_upsert_replaces_existing(client: Client) -> None:

@@ -26,7 +26,7 @@ REFUSALS = {
 def test_a_refusal_is_a_problem_and_leaves_nothing(
     waiting_client: Client, status: int, body: bytes, headers: dict[str, str]
 ) -> None:
-    before = waiting_client.keys()
+    before = waiting_client.bronze_keys()
 
     response = waiting_client.request("POST", "/ingest", body, **headers)
 
@@ -36,7 +36,7 @@ def test_a_refusal_is_a_problem_and_leaves_nothing(
     assert problem["status"] == status
     assert {"type", "title", "detail", "request_id"} <= problem.keys()
     assert bool(problem.get("violations")) == (status == 422)
-    assert waiting_client.keys() == before
+    assert waiting_client.bronze_keys() == before
 
 
 def test_all_that_is_wrong_with_an_envelope_is_told_at_once(waiting_client: Client) -> None:
@@ -51,12 +51,12 @@ def test_all_that_is_wrong_with_an_envelope_is_told_at_once(waiting_client: Clie
 @pytest.mark.parametrize("path", ["/ingest", "/process"])
 @pytest.mark.parametrize("key", [None, "wrong"])
 def test_without_the_right_key_nothing_is_done(waiting_client: Client, path: str, key: str | None) -> None:
-    before = waiting_client.keys()
+    before = waiting_client.bronze_keys()
 
     response = waiting_client.request("POST", path, EXAMPLE, key=key)
 
     assert response.status_code == 403
-    assert waiting_client.keys() == before
+    assert waiting_client.bronze_keys() == before
 
 
 def test_health_needs_no_key(waiting_client: Client) -> None:

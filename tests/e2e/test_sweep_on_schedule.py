@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dropzone_local.deployment import STACK_NAME
-from dropzone_local.stack import LocalStack, Options
 
 from dropzone.domain.identifiers import object_key
+from dropzone_local.deployment import STACK_NAME
+from dropzone_local.stack import LocalStack, Options
 from e2e.client import EXAMPLE, Client
 
 
@@ -37,7 +37,7 @@ def test_the_schedule_finds_an_object_without_a_notification_and_a_deletion_keep
     )
 
     # THEN bronze and silver stay
-    assert object_key(raw_id) in sweeping_client.keys()
+    assert object_key(raw_id) in sweeping_client.bronze_keys()
     assert sweeping_client.query("SELECT measured_at::text, mean, std_dev FROM measurements") == [
         ["2019-05-01 10:00:00+00", 1.0, 1.0]
     ]

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from dropzone import problems
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.domain.json_text import NotJsonError
-from dropzone.http import answer, body_bytes, make_app, request_id
+from dropzone.http import answer, body_bytes, make_app, request_id, resolve
 from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze
 from dropzone.problems import Broken, Kind, problem
@@ -23,7 +23,7 @@ from dropzone.use_cases.ingest import BodyTooLargeError, EnvelopeError, ingest
 
 JSON = "application/json"
 
-_JSON_TYPES = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.ASCII | re.IGNORECASE)
+_JSON_TYPES = re.compile(r"application/(?:[a-z0-9!#$&^_.-]{1,100}\+)?json", re.ASCII | re.IGNORECASE)
 _FORM = "application/x-www-form-urlencoded"
 
 SERVICE = "ingest"
@@ -41,7 +41,7 @@ def settings() -> IngestSettings:
 @cache
 def bronze() -> Bronze:
     """Of this container."""
-    return S3Bronze(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().aws_endpoint_url)
+    return S3Bronze(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
 
 
 class UnsupportedMediaTypeError(ValueError):
@@ -126,4 +126,5 @@ def _refuse(kind: Kind, detail: str, violations: list[Broken] | None = None) -> 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry."""
-    return app.resolve(event, context)
+    metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
+    return resolve(app, event, context, settings().cors_origin)

@@ -1,7 +1,6 @@
 """The answer that a custom resource owes CloudFormation: a PUT to the presigned address of its request."""
 
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -62,7 +61,8 @@ def _answer(request: Request, answer: Mapping[str, object]) -> None:
         try:
             with urllib.request.urlopen(put, timeout=_TIMEOUT_SECONDS):  # noqa: S310 - as above
                 return
-        except urllib.error.URLError:
+        except OSError:
+            # URLError is one; a server that hangs up, or is too slow, raises another.
             if attempt == _TRIES:
                 raise
             time.sleep(attempt)

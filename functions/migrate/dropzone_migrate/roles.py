@@ -16,10 +16,13 @@ DO $$ BEGIN
 END $$
 """
 
-# The password comes by way of a setting of this transaction, so that no statement's text holds it.
+# The password comes by way of a setting of this transaction, so that no statement's text holds it. The one that does
+# would be quoted in the context of its error: the error is raised anew, without.
 _LET_SIGN_IN = """
 DO $$ BEGIN
     EXECUTE format('ALTER ROLE {role} LOGIN PASSWORD %L', current_setting('dropzone.password'));
+EXCEPTION WHEN OTHERS THEN
+    RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
 END $$
 """
 

@@ -11,7 +11,7 @@ from dropzone.settings import ProcessSettings
 
 def make_bronze(settings: ProcessSettings) -> Bronze:
     """The objects."""
-    return S3Bronze(settings.bronze_bucket, region=settings.aws_region, endpoint=settings.aws_endpoint_url)
+    return S3Bronze(settings.bronze_bucket, region=settings.aws_region, endpoint=settings.bronze_endpoint)
 
 
 def make_silver(settings: ProcessSettings) -> Silver:

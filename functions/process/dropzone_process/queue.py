@@ -51,6 +51,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         UnsettledError: of a bare S3 event.
         NotUnderstoodError: neither event.
     """
+    metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
 
     def remaining() -> float:
         return context.get_remaining_time_in_millis() / 1000
@@ -92,5 +93,7 @@ def _process(messages: list[Message], remaining: Remaining) -> Report:
     report_tally(report.tally, logger, metrics)
     if report.deferred:
         logger.warning("no time left", objects=len(report.deferred))
+    if report.set_aside:
+        logger.warning("objects that may have killed their reader wait", raw_ids=[*map(str, report.set_aside)])
     metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(report.deferred))
     return report

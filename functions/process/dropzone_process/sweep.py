@@ -9,12 +9,13 @@ from uuid import UUID
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from dropzone import problems
 from dropzone.domain.json_text import parse_json
-from dropzone.http import answer, body_bytes, make_app, request_id
+from dropzone.http import answer, body_bytes, make_app, request_id, resolve
 from dropzone.observability import NAMESPACE, report_tally
 from dropzone.ports import Bronze, Silver
 from dropzone.problems import Broken, problem
@@ -34,13 +35,20 @@ metrics = Metrics(service="sweep", namespace=NAMESPACE)
 app = make_app(logger)
 
 
+def _whole(value: object) -> object:
+    """A whole number of JSON, which 5.0 is as well; strict mode refuses what else isn't an integer."""
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
 class ProcessRequest(BaseModel):
     """What `POST /process` takes, in its body or its query."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
-    cursor: UUID | None = None
+    limit: Annotated[
+        int, BeforeValidator(_whole), Field(ge=1, le=1_000, description="The most objects to process.")
+    ] = 100
+    cursor: Annotated[UUID | None, Field(description="Where an earlier answer's cursor says to go on.")] = None
 
 
 @cache
@@ -129,19 +137,21 @@ def _remaining(context: LambdaContext) -> Remaining:
 def _sweep(*, limit: int, min_age: timedelta, after: UUID | None, remaining: Remaining) -> SweepReport:
     report = sweep(bronze=bronze(), silver=silver(), limit=limit, min_age=min_age, after=after, remaining=remaining)
     report_tally(report.tally, logger, metrics)
+    metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=report.cursor is not None)
     return report
 
 
 @metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry, for API Gateway and for the schedule.
 
     Raises:
         BronzeUnavailableError, SilverUnavailableError: on the schedule, whose next run tries again.
     """
+    metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     if "httpMethod" in event:
-        return app.resolve(event, context)
+        return resolve(app, event, context, settings().cors_origin)
     report = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),

@@ -1,16 +1,48 @@
-"""`GET /health`."""
+"""What needs no key and touches nothing: `GET /health`, `/docs`, `/openapi.json`."""
 
+from functools import cache
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone.http import answer, make_app
+from dropzone import problems
+from dropzone.http import answer, make_app, request_id, resolve
+from dropzone.problems import problem
+from dropzone.settings import WebSettings
+
+# Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else.
+_SWAGGER_UI = "aws_lambda_powertools.event_handler.openapi.swagger_ui"
+_OWN = "dropzone_web.static"
+_ASSETS = {
+    "swagger-ui.css": (_SWAGGER_UI, "swagger-ui.min.css", "text/css; charset=utf-8"),
+    "swagger-ui.js": (_SWAGGER_UI, "swagger-ui-bundle.min.js", "text/javascript; charset=utf-8"),
+    "docs.js": (_OWN, "docs.js", "text/javascript; charset=utf-8"),
+}
+_CACHED = {"Cache-Control": "public, max-age=3600"}
+
+# Swagger UI sets styles on elements; scripts and everything else come from here alone.
+_PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 
 logger = Logger(service="web")
 app = make_app(logger)
+
+
+@cache
+def settings() -> WebSettings:
+    """Of this container."""
+    return WebSettings.from_environment()
 
 
 @app.get("/health")
@@ -19,7 +51,54 @@ def get_health() -> Response[Any]:
     return answer(HTTPStatus.OK, {"status": "ok"})
 
 
+@app.get("/openapi.json", include_in_schema=False)
+def get_openapi() -> Response[Any]:
+    """The whole API's document."""
+    return _file(_OWN, "openapi.json", "application/json", _CACHED)
+
+
+@app.get("/docs", include_in_schema=False)
+def get_docs() -> Response[Any]:
+    """Swagger UI's page."""
+    return _file(_OWN, "docs.html", "text/html; charset=utf-8", _PAGE_HEADERS)
+
+
+@app.get("/docs/<asset>", include_in_schema=False)
+def get_docs_asset(asset: str) -> Response[Any]:
+    """What the page loads."""
+    if asset not in _ASSETS:
+        return problem(problems.NOT_FOUND, "There is no such file here.", request_id=request_id(app))
+    return _file(*_ASSETS[asset], _CACHED)
+
+
+@app.route("/ingest", method="OPTIONS", include_in_schema=False)
+@app.route("/process", method="OPTIONS", include_in_schema=False)
+def preflight() -> Response[Any]:
+    """Tell a browser what its page may send; without an origin that may, nothing."""
+    allowed = {
+        "Access-Control-Allow-Methods": "POST",
+        "Access-Control-Allow-Headers": "Content-Type, X-Api-Key",
+        "Access-Control-Max-Age": "3600",
+    }
+    return Response(
+        status_code=HTTPStatus.NO_CONTENT.value,
+        headers=dict(allowed) if settings().cors_origin is not None else {},
+        body="",
+    )
+
+
+def _file(package: str, name: str, content_type: str, headers: dict[str, str]) -> Response[Any]:
+    return Response(
+        status_code=HTTPStatus.OK.value, content_type=content_type, body=_text(package, name), headers=dict(headers)
+    )
+
+
+@cache
+def _text(package: str, name: str) -> str:
+    return files(package).joinpath(name).read_text(encoding="utf-8")
+
+
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry."""
-    return app.resolve(event, context)
+    return resolve(app, event, context, settings().cors_origin)

@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
 from dropzone import problems
@@ -52,6 +53,20 @@ def make_app(logger: Logger) -> APIGatewayRestResolver:
         )
 
     return app
+
+
+def resolve(
+    app: APIGatewayRestResolver, event: dict[str, Any], context: LambdaContext, cors_origin: str | None
+) -> dict[str, Any]:
+    """Answer a request; pages of one origin may read the answer, where there is such an origin."""
+    result = app.resolve(event, context)
+    if cors_origin is not None:
+        result["multiValueHeaders"] |= {
+            "Access-Control-Allow-Origin": [cors_origin],
+            "Access-Control-Expose-Headers": ["Location, Retry-After"],
+            "Vary": ["Origin"],
+        }
+    return result
 
 
 def request_id(app: APIGatewayRestResolver) -> str:

@@ -33,13 +33,27 @@ class BronzeSettings(Settings):
     """Where bronze is."""
 
     bronze_bucket: str
+    bronze_endpoint_url: str | None = None
+    """Another S3 than the region's own endpoint."""
     aws_region: str
     """Set by Lambda."""
     aws_endpoint_url: str | None = None
     """Set by an emulator, as AWS's own clients read it."""
 
+    @property
+    def bronze_endpoint(self) -> str | None:
+        """The endpoint to use, None for the region's own."""
+        return self.bronze_endpoint_url or self.aws_endpoint_url
 
-class IngestSettings(BronzeSettings):
+
+class ApiSettings(Settings):
+    """Of every function behind the API."""
+
+    cors_origin: str | None = None
+    """The origin whose pages may call from a browser; none without."""
+
+
+class IngestSettings(BronzeSettings, ApiSettings):
     """Of the function Ingest."""
 
     max_body_bytes: Annotated[int, Field(ge=1, le=4_718_592)]
@@ -86,11 +100,15 @@ class ProcessSettings(BronzeSettings, DatabaseSettings):
     """The pause after an object's first try; it doubles with each further one."""
 
 
-class SweepSettings(ProcessSettings):
+class SweepSettings(ProcessSettings, ApiSettings):
     """Of the function Sweep."""
 
     sweep_min_age_seconds: Annotated[int, Field(ge=0)]
     """Younger objects are left to the queue by the schedule's sweep."""
+
+
+class WebSettings(ApiSettings):
+    """Of the function Web."""
 
 
 class MigrateSettings(DatabaseSettings):

@@ -1,0 +1,198 @@
+"""What the document says of each route beside its path and method, which come from the resolvers."""
+
+from typing import Any
+
+from dropzone import problems
+from dropzone.problems import Kind
+from dropzone_openapi.schemas import EXAMPLE_ACCEPTED, EXAMPLE_EVENT, RAW_ID, process_request
+
+Operation = dict[str, Any]
+
+API_KEY = "apiKey"
+
+_REQUEST_ID = "0b9ca6bf-0d4a-4a8e-a8d2-6d4c0f4e7b11"
+
+DETAILS = {
+    problems.NOT_JSON: "The body is not JSON: EOF while parsing a value at line 1 column 15.",
+    problems.TOO_LARGE: "The body has 4194305 bytes; at most 4194304 are taken. Send it in parts.",
+    problems.UNSUPPORTED_MEDIA_TYPE: "Send JSON with the header Content-Type: application/json.",
+    problems.INVALID_EVENT: "The body is JSON, but no event: an object with time_stamp, a string, and data, an array.",
+    problems.INVALID_REQUEST: (
+        "The parameters are limit, a whole number from 1 to 1000, and cursor, from an earlier answer."
+    ),
+    problems.INTERNAL_ERROR: (
+        "Something went wrong here. It is safe to send the request again; if it stays, report the request_id."
+    ),
+    problems.UNAVAILABLE: (
+        "A part of the service is out of reach for the moment. It is safe to send the request again."
+    ),
+}
+_VIOLATIONS = {
+    problems.INVALID_EVENT: [{"field": "data", "code": "payload.missing_field", "message": "is missing"}],
+    problems.INVALID_REQUEST: [
+        {
+            "field": "limit",
+            "code": "request.less_than_equal",
+            "message": "Input should be less than or equal to 1000",
+        }
+    ],
+}
+
+
+def operations() -> dict[tuple[str, str], Operation]:
+    """Each operation by its method and path."""
+    return {
+        ("post", "/ingest"): {
+            "operationId": "ingest",
+            "summary": "Send an event",
+            "description": (
+                "Stores the body exactly as it was sent, and answers with its reference. Once it has, the event is "
+                "never lost: it becomes a measurement, or is rejected with reasons. The values are judged later, and "
+                "not by this call."
+            ),
+            "tags": ["Events"],
+            "security": [{API_KEY: []}],
+            "requestBody": {
+                "required": True,
+                "description": "One event, in UTF-8.",
+                "content": {
+                    "application/json": {
+                        "schema": {"$ref": "#/components/schemas/Event"},
+                        "examples": {"event": {"summary": "Two samples", "value": EXAMPLE_EVENT}},
+                    }
+                },
+            },
+            "responses": {
+                "202": {
+                    "description": "The body is stored.",
+                    "headers": {
+                        "Location": {
+                            "description": "Where the event is told of: a relative reference.",
+                            "schema": {"type": "string", "examples": [f"ingest/{RAW_ID}"]},
+                        }
+                    },
+                    "content": _json("Accepted", EXAMPLE_ACCEPTED),
+                },
+                **_problems(
+                    problems.NOT_JSON,
+                    problems.TOO_LARGE,
+                    problems.UNSUPPORTED_MEDIA_TYPE,
+                    problems.INVALID_EVENT,
+                    problems.INTERNAL_ERROR,
+                    problems.UNAVAILABLE,
+                ),
+                **_gateway("403", "413", "429", "504"),
+            },
+        },
+        ("post", "/process"): {
+            "operationId": "process",
+            "summary": "Process a batch",
+            "description": (
+                "Processes objects that the queue did not bring, each independently of the others, and counts them. "
+                "The parameters may stand in the body or in the query; the body's count where both have one."
+            ),
+            "tags": ["Processing"],
+            "security": [{API_KEY: []}],
+            "parameters": [
+                {
+                    "name": name,
+                    "in": "query",
+                    "required": False,
+                    "description": schema.pop("description"),
+                    "schema": schema,
+                }
+                for name, schema in process_request()["properties"].items()
+            ],
+            "requestBody": {
+                "required": False,
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ProcessRequest"}}},
+            },
+            "responses": {
+                "200": {
+                    "description": "What was done.",
+                    "content": _json("Counts", {"checked": 1, "processed": 1, "failed": 0}),
+                },
+                **_problems(problems.NOT_JSON, problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE),
+                **_gateway("403", "413", "429", "504"),
+            },
+        },
+        ("get", "/health"): {
+            "operationId": "health",
+            "summary": "Ask whether requests are answered",
+            "description": "Needs no key, and touches nothing.",
+            "tags": ["Service"],
+            "security": [],
+            "responses": {
+                "200": {"description": "They are.", "content": _json("Health", {"status": "ok"})},
+                **_problems(problems.INTERNAL_ERROR),
+                **_gateway("429", "504"),
+            },
+        },
+    }
+
+
+def _json(name: str, example: object) -> Operation:
+    return {
+        "application/json": {
+            "schema": {"$ref": f"#/components/schemas/{name}"},
+            "examples": {"example": {"value": example}},
+        }
+    }
+
+
+def _problems(*kinds: Kind) -> Operation:
+    """The answers that the function itself gives."""
+    return {str(kind.status.value): _problem(kind) for kind in kinds}
+
+
+def _problem(kind: Kind) -> Operation:
+    example: Operation = {
+        "type": kind.type,
+        "title": kind.status.phrase,
+        "status": kind.status.value,
+        "detail": DETAILS[kind],
+        "request_id": _REQUEST_ID,
+    }
+    if kind in _VIOLATIONS:
+        example["violations"] = _VIOLATIONS[kind]
+    response: Operation = {
+        "description": kind.status.phrase,
+        "content": {
+            problems.CONTENT_TYPE: {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "examples": {kind.name: {"value": example}},
+            }
+        },
+    }
+    if kind is problems.UNAVAILABLE:
+        response["headers"] = {
+            "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string", "examples": ["5"]}}
+        }
+    return response
+
+
+_GATEWAY_DESCRIPTIONS = {
+    "403": "The key is missing or wrong.",
+    "413": "The body is larger than API Gateway takes.",
+    "429": "Too many requests for this key.",
+    "504": "No answer in API Gateway's 29 seconds.",
+}
+
+
+def _gateway(*statuses: str) -> Operation:
+    """The answers that API Gateway gives before or in place of the function."""
+    return {status: {"$ref": f"#/components/responses/Gateway{status}"} for status in statuses}
+
+
+def gateway_responses() -> Operation:
+    """API Gateway's own answers: a problem on AWS, a plain message on the emulator."""
+    return {
+        f"Gateway{status}": {
+            "description": description,
+            "content": {
+                problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/GatewayMessage"}},
+            },
+        }
+        for status, description in _GATEWAY_DESCRIPTIONS.items()
+    }

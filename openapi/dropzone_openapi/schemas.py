@@ -1,0 +1,141 @@
+"""The shapes that requests and answers have."""
+
+from typing import Any
+
+from dropzone.domain.outcomes import Code
+from dropzone_process.sweep import ProcessRequest
+
+Schema = dict[str, Any]
+
+RAW_ID = "01a20e71-e5a4-700b-bae4-431c79e16819"
+RECEIVED_AT = "2026-11-24T16:44:35.108Z"
+EXAMPLE_EVENT: Schema = {"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}
+EXAMPLE_ACCEPTED: Schema = {"raw_id": RAW_ID, "status": "accepted", "received_at": RECEIVED_AT}
+
+_RAW_ID: Schema = {"type": "string", "format": "uuid", "description": "A UUIDv7: its order is the order of arrival."}
+
+EVENT: Schema = {
+    "type": "object",
+    "description": (
+        "A measurement event. Ingest checks this envelope alone; what the values must be to become a measurement is "
+        "said by each field, and judged when the event is processed. Other fields are welcome, and kept."
+    ),
+    "required": ["time_stamp", "data"],
+    "properties": {
+        "time_stamp": {
+            "type": "string",
+            "description": (
+                "The instant, ISO 8601 with an offset: `YYYY-MM-DD`, then `T`, `t` or a space, `hh:mm`, optional `:ss` "
+                "and a fraction, then `Z` or `±hh:mm`, `±hhmm`, `±hh`. Digits past the microsecond are cut."
+            ),
+        },
+        "data": {
+            "type": "array",
+            "description": "The samples: at least one; numbers alone, each within the range of binary64.",
+        },
+        "schema_version": {"description": "The payload's version: 1, as where it is absent."},
+    },
+    "additionalProperties": True,
+    "examples": [EXAMPLE_EVENT],
+}
+
+ACCEPTED: Schema = {
+    "type": "object",
+    "required": ["raw_id", "status", "received_at"],
+    "properties": {
+        "raw_id": _RAW_ID,
+        "status": {"const": "accepted"},
+        "received_at": {"type": "string", "format": "date-time"},
+    },
+    "additionalProperties": False,
+    "examples": [EXAMPLE_ACCEPTED],
+}
+
+COUNTS: Schema = {
+    "type": "object",
+    "description": "Objects that this call settled: checked = processed + failed.",
+    "required": ["checked", "processed", "failed"],
+    "properties": {
+        "checked": {"type": "integer", "minimum": 0},
+        "processed": {"type": "integer", "minimum": 0, "description": "Objects without a rejected event."},
+        "failed": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "Objects with a rejected event; they stay.",
+        },
+        "cursor": {
+            **_RAW_ID,
+            "description": "Where to go on: there when limit or time ended the call before the bucket did.",
+        },
+    },
+    "additionalProperties": False,
+    "examples": [{"checked": 1, "processed": 1, "failed": 0}],
+}
+
+HEALTH: Schema = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"const": "ok"}},
+    "additionalProperties": False,
+    "examples": [{"status": "ok"}],
+}
+
+VIOLATION: Schema = {
+    "type": "object",
+    "required": ["field", "code", "message"],
+    "properties": {
+        "field": {"type": "string", "description": "The field; `$` is the whole body."},
+        "code": {
+            "type": "string",
+            "description": "Stable. Of an event one of: "
+            + ", ".join(f"`{code}`" for code in Code)
+            + "; of parameters `request.…`.",
+        },
+        "message": {"type": "string"},
+    },
+    "additionalProperties": False,
+}
+
+PROBLEM: Schema = {
+    "type": "object",
+    "description": "A refusal, by RFC 9457. 4xx other than 429: don't retry. 5xx and 429: retry, it is safe.",
+    "required": ["type", "title", "status", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "description": "Stable; docs/errors.md lists them."},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string"},
+        "request_id": {"type": "string", "description": "To ask after: the logs know the request by it."},
+        "violations": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Violation"}},
+    },
+    "additionalProperties": False,
+}
+
+GATEWAY_MESSAGE: Schema = {
+    "type": "object",
+    "description": "API Gateway's own refusal, as the local emulator gives it; on AWS it is a Problem.",
+    "required": ["message"],
+    "properties": {"message": {"type": ["string", "null"]}},
+}
+
+
+def process_request() -> Schema:
+    """What `POST /process` takes, from the model that reads it."""
+    schema: Schema = ProcessRequest.model_json_schema()
+    schema["description"] = "Which objects, and how many."
+    schema["examples"] = [{"limit": 100}]
+    return schema
+
+
+def components() -> Schema:
+    """All of them, by name."""
+    return {
+        "Event": EVENT,
+        "Accepted": ACCEPTED,
+        "ProcessRequest": process_request(),
+        "Counts": COUNTS,
+        "Health": HEALTH,
+        "Violation": VIOLATION,
+        "Problem": PROBLEM,
+        "GatewayMessage": GATEWAY_MESSAGE,
+    }

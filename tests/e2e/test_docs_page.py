@@ -1,0 +1,93 @@
+"""Swagger UI in a real browser, on the live stack."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from e2e.client import Client
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCREENSHOTS = os.environ.get("DROPZONE_SCREENSHOTS")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: as root, make test installs it")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 1600})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> Path:
+    """Where screenshots go: to docs/images for `make screenshots`."""
+    return Path(SCREENSHOTS) if SCREENSHOTS else tmp_path
+
+
+def test_the_page_shows_every_route_and_asks_no_other_host(client: Client, page: Page, shots: Path) -> None:
+    requests: list[Request] = []
+    complaints: list[ConsoleMessage] = []
+    page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - it marks the function given
+    page.on("console", lambda message: complaints.append(message) if message.type == "error" else None)
+
+    page.goto(f"{client.endpoints.url}/docs")
+
+    for path in ("/ingest", "/process", "/health"):
+        expect(page.locator(f"[data-path='{path}']")).to_be_visible()
+    page.screenshot(path=shots / "swagger.png")
+    addresses = [request.url for request in requests if not request.url.startswith("data:")]
+    assert len(addresses) >= 5
+    assert [address for address in addresses if not address.startswith(client.endpoints.url)] == []
+    assert [message.text for message in complaints] == []
+
+
+def test_try_it_out_posts_the_example(client: Client, page: Page, shots: Path) -> None:
+    page.goto(f"{client.endpoints.url}/docs")
+
+    # WHEN the key is given, and the example is sent
+    page.get_by_role("button", name="Authorize").first.click()
+    page.locator(".modal-ux input").fill(client.endpoints.api_key)
+    page.locator(".modal-ux").get_by_role("button", name="Apply credentials").click()
+    page.locator(".modal-ux").get_by_role("button", name="Close").last.click()
+    ingest = page.locator("#operations-Events-ingest")
+    ingest.locator(".opblock-summary").click()
+    ingest.get_by_role("button", name="Execute").click()
+
+    # THEN the 202 is there, with its reference
+    live = ingest.locator(".live-responses-table")
+    expect(live.locator("tbody .response-col_status").first).to_contain_text("202")
+    expect(live).to_contain_text("raw_id")
+    ingest.scroll_into_view_if_needed()
+    page.screenshot(path=shots / "swagger-try-it-out.png", full_page=True)
+
+
+def test_without_a_key_try_it_out_is_refused(client: Client, page: Page) -> None:
+    page.goto(f"{client.endpoints.url}/docs")
+
+    ingest = page.locator("#operations-Events-ingest")
+    ingest.locator(".opblock-summary").click()
+    ingest.get_by_role("button", name="Execute").click()
+
+    expect(ingest.locator(".live-responses-table tbody .response-col_status").first).to_contain_text("403")
