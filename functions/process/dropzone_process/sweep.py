@@ -4,14 +4,14 @@ import time
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dropzone import problems
 from dropzone.domain.json_text import parse_json
@@ -33,11 +33,6 @@ API_SECONDS = 25.0
 logger = Logger(service="sweep")
 metrics = Metrics(service="sweep", namespace=NAMESPACE)
 app = make_app(logger)
-
-
-def _whole(value: object) -> object:
-    """A whole number of JSON, which 5.0 is as well; strict mode refuses what else isn't an integer."""
-    return int(value) if type(value) is float and value.is_integer() else value
 
 
 class ProcessRequest(BaseModel):

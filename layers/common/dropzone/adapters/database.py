@@ -17,8 +17,9 @@ _LONGEST_CONNECT_SECONDS = 3.0
 
 _CONFLICTS = frozenset({"40P01", "40001"})
 _ROW_CLASSES = ("22", "23")
-# The server ended the connection: shut down, crashed, or is starting.
-_BROKEN = ("08", "57P")
+# The server ended the connection (shut down, crashed, is starting), or has become a replica in a failover: its name
+# may lead to the new primary by now.
+_BROKEN = ("08", "57P", "25006")
 
 Row = list[Any]
 

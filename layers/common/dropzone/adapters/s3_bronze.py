@@ -1,7 +1,10 @@
 """Bronze in S3, through obstore (the Rust object_store): a tenth of boto3's CPU a call (docs/adr/0003)."""
 
 import logging
-from collections.abc import Iterator, Sequence
+import random
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import cached_property
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError
 from obstore.store import S3Store
 
 from dropzone.domain.identifiers import PREFIX, InvalidKeyError, object_key, raw_id_of
@@ -23,7 +26,6 @@ from dropzone.ports import (
 )
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta
     from obstore.store import S3Config
 
 CORRELATION_ID = "correlation-id"
@@ -32,6 +34,14 @@ CORRELATION_ID = "correlation-id"
 _THREADS = 16
 _PAGE = 1_000
 _LONGEST_REASON = 200
+_TIMEOUT_SECONDS = 10.0
+_CONFLICT_PAUSES_SECONDS = (0.05, 0.2, 0.8)
+
+# Of the client's errors, which have no fields: S3's status and code, and nothing else of the answer. It may quote the
+# request's headers (SignatureDoesNotMatch shows the session's token).
+_STATUS = re.compile(r"status code: ([0-9]{3})")
+_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
+_NOT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]")
 
 _log = logging.getLogger(__name__)
 
@@ -39,15 +49,19 @@ _log = logging.getLogger(__name__)
 class S3Bronze:
     """The raw objects in one bucket. Safe to share between threads; connects at its first call."""
 
-    def __init__(self, bucket: str, *, region: str, endpoint: str | None = None) -> None:
+    def __init__(
+        self, bucket: str, *, region: str, endpoint: str | None = None, timeout_seconds: float = _TIMEOUT_SECONDS
+    ) -> None:
         """Point at a bucket.
 
         Args:
             bucket: its name.
             region: where it stands.
             endpoint: another S3 than AWS's, such as an emulator; credentials come from the environment either way.
+            timeout_seconds: for a request, and after which no failed one is sent again.
         """
         self._bucket, self._region, self._endpoint = bucket, region, endpoint
+        self._timeout = timedelta(seconds=timeout_seconds)
 
     @cached_property
     def _store(self) -> S3Store:
@@ -60,11 +74,11 @@ class S3Bronze:
             client_options={
                 "allow_http": self._endpoint is not None and self._endpoint.startswith("http://"),
                 "connect_timeout": timedelta(seconds=2),
-                "timeout": timedelta(seconds=10),
+                "timeout": self._timeout,
             },
             retry_config={
                 "max_retries": 3,
-                "retry_timeout": timedelta(seconds=10),
+                "retry_timeout": self._timeout,
                 "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=1)},
             },
         )
@@ -75,19 +89,33 @@ class S3Bronze:
 
     def put(self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str) -> None:
         """See `Bronze.put`."""
+        attributes = {"Content-Type": _in_header(content_type), CORRELATION_ID: _in_header(correlation_id)}
+        for pause in _CONFLICT_PAUSES_SECONDS:
+            if self._put_once(raw_id, body, attributes):
+                return
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter is no secret
+        if not self._put_once(raw_id, body, attributes):
+            message = f"{object_key(raw_id)} conflicts with another write of it, again and again"
+            raise BronzeUnavailableError(message)
+
+    def _put_once(self, raw_id: UUID, body: bytes, attributes: dict[str, str]) -> bool:
+        """Whether it is stored; False where S3 says 409, which asks for another try.
+
+        The errors go without their causes, which quote S3's answer.
+        """
         try:
             obstore.put(
-                self._store,
-                object_key(raw_id),
-                body,
-                attributes={"Content-Type": content_type, CORRELATION_ID: correlation_id},
-                mode="create",
-                use_multipart=False,
+                self._store, object_key(raw_id), body, attributes=attributes, mode="create", use_multipart=False
             )
         except AlreadyExistsError as error:
-            raise RawIdTakenError(str(raw_id)) from error
+            # The client has one error for 409 and 412. Should its text change, a 409 counts as taken: ingest then takes
+            # another identifier, which is as safe.
+            if _status(error) == "409":
+                return False
+            raise RawIdTakenError(str(raw_id)) from None
         except (BaseError, OSError) as error:
-            raise BronzeUnavailableError(_reason(error)) from error
+            raise BronzeUnavailableError(_reason(error)) from None
+        return True
 
     def read(self, raw_ids: Sequence[UUID]) -> list[RawObject | BronzeError]:
         """See `Bronze.read`."""
@@ -105,32 +133,70 @@ class S3Bronze:
                 attributes.get("Content-Type", ""),
                 attributes.get(CORRELATION_ID, ""),
             )
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if "<Code>NoSuchBucket</Code>" in str(error):
+                return BronzeUnavailableError(_reason(error))
             return ObjectMissingError(f"{object_key(raw_id)} is not in bronze")
         except (BaseError, OSError) as error:
             return BronzeUnavailableError(_reason(error))
 
     def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
         """See `Bronze.list_after`. Keys that ingest never writes are passed over, with a warning."""
+        reached = object_key(raw_id)
         try:
-            pages = obstore.list(self._store, PREFIX.rstrip("/"), offset=object_key(raw_id), chunk_size=_PAGE)
-            for page in pages:
-                yield list(_listed(page))
+            for page in obstore.list(self._store, PREFIX.rstrip("/"), offset=reached, chunk_size=_PAGE):
+                yield list(_listed((meta["path"], meta["size"]) for meta in page))
+                reached = page[-1]["path"]
+        except InvalidPathError:
+            # The client can't name every key that S3 can hold, such as raw/a//b, and can't go on behind one.
+            yield from self._list_every_key_after(reached)
         except (BaseError, OSError) as error:
-            raise BronzeUnavailableError(_reason(error)) from error
+            raise BronzeUnavailableError(_reason(error)) from None
 
+    def _list_every_key_after(self, key: str) -> Iterator[list[ListedObject]]:
+        # Not at the top: it is next to never needed, and costs a start a good part of a second.
+        import boto3  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-def _listed(page: "Sequence[ObjectMeta]") -> Iterator[ListedObject]:
-    foreign = 0
-    for meta in page:
+        client = boto3.client("s3", region_name=self._region, endpoint_url=self._endpoint)
         try:
-            yield ListedObject(raw_id_of(meta["path"]), meta["size"])
+            pages = client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=PREFIX, StartAfter=key, PaginationConfig={"PageSize": _PAGE}
+            )
+            for page in pages:
+                yield list(_listed((entry["Key"], entry["Size"]) for entry in page.get("Contents", [])))
+        except ClientError as error:
+            message = f"S3 answered {error.response.get('Error', {}).get('Code', '')}"
+            raise BronzeUnavailableError(message) from None
+        except BotoCoreError as error:
+            raise BronzeUnavailableError(type(error).__name__) from None
+
+
+def _listed(entries: Iterable[tuple[str, int]]) -> Iterator[ListedObject]:
+    foreign = 0
+    for key, size in entries:
+        try:
+            yield ListedObject(raw_id_of(key), size)
         except InvalidKeyError:
             foreign += 1
     if foreign:
         _log.warning("bronze holds objects that ingest did not write; they are left alone", extra={"objects": foreign})
 
 
+def _in_header(text: str) -> str:
+    """What a header can carry; the client panics at anything else."""
+    return _NOT_IN_A_HEADER.sub("?", text)
+
+
+def _status(error: Exception) -> str | None:
+    match = _STATUS.search(str(error))
+    return match[1] if match else None
+
+
 def _reason(error: Exception) -> str:
-    """What went wrong, on one short line. The client's errors name the request, never the body."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST_REASON]}"
+    """What went wrong, on one short line, without anything that S3's answer may quote."""
+    if status := _status(error):
+        code = _CODE.search(str(error))
+        return f"S3 answered {status}{f' {code[1]}' if code else ''}"
+    summary = str(error).partition("Debug source")[0]
+    return f"{type(error).__name__}: {' '.join(summary.split())[:_LONGEST_REASON]}"

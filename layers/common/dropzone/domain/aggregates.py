@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _SMALLEST_NORMAL = sys.float_info.min
+# A deviation computed here can be a few last places off, which is a matter of the last bit where it is subnormal: it
+# has to lie clear of the border for the exact one to be normal as well.
+_SURELY_NORMAL = 2.0 * _SMALLEST_NORMAL
 # The shift of a rounded mean is below two units in its last place. Against a deviation of 2**27 units its square,
 # which is what it adds, is below 2**-52 of the deviation's: under half a unit there after the root.
 _SHIFT_IS_NOTHING = 2.0**27
@@ -44,10 +47,10 @@ def aggregate(values: Sequence[float]) -> Aggregates:
     if count == 0:
         message = "an aggregate needs at least one value"
         raise ValueError(message)
-    minimum, maximum = min(values), max(values)
-    if not (math.isfinite(minimum) and math.isfinite(maximum)):
+    if not all(map(math.isfinite, values)):
         message = "an aggregate needs finite values"
         raise ValueError(message)
+    minimum, maximum = min(values), max(values)
     if minimum == maximum:
         return Aggregates(minimum, 0.0, count, minimum, maximum)
     mean, std_dev = _fast(values, count) or _exact(values)
@@ -64,11 +67,13 @@ def _fast(values: Sequence[float], count: int) -> tuple[float, float] | None:
         return None
     spread = math.dist(values, [mean] * count) / math.sqrt(count)
     unit = math.ulp(mean)
-    if not _SMALLEST_NORMAL <= spread < math.inf or spread < unit * _SHIFT_IS_SMALL:
+    if not _SURELY_NORMAL <= spread < math.inf or spread < unit * _SHIFT_IS_SMALL:
         return None
     if spread < unit * _SHIFT_IS_NOTHING:
         shift = math.fsum([value - mean for value in values]) / count
-        spread *= math.sqrt(1.0 - (shift / spread) ** 2)
+        # spread * sqrt(1 - share), as a small number to subtract: one rounding in place of two.
+        share = (shift / spread) ** 2
+        spread -= spread * share / (1.0 + math.sqrt(1.0 - share))
     return mean, spread
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from pydantic_core import from_json
 
 # A string, to be passed over, or a number of more characters than the parser takes on (it stops at 4,300 digits).
+# A string that never ends is passed over to the end of the text: to try each of its quotes would take quadratic time.
 _STRING_OR_LONG_NUMBER = re.compile(
-    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.DOTALL
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.DOTALL
 )
 _LONG = 1_000
 

@@ -69,4 +69,4 @@ class JudgedObject(NamedTuple):
 
 def excerpt(value: str, limit: int = 40) -> str:
     """The first characters of a client's text, quoted and escaped to printable ASCII, for use in a message."""
-    return ascii(value[:limit]) + ("…" if len(value) > limit else "")
+    return ascii(value[:limit]) + ("..." if len(value) > limit else "")

@@ -21,7 +21,7 @@ def check_data(data: list[Any]) -> list[float] | tuple[Violation, ...]:
             values = list(map(float, data))
         except OverflowError:
             return tuple(_offenders(data))
-        if -math.inf < min(values) and max(values) < math.inf:
+        if all(map(math.isfinite, values)):
             return values
     return tuple(_offenders(data))
 

@@ -1,10 +1,10 @@
 """Process a batch of messages, each of which tells of objects that arrived in bronze."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from dropzone.ports import Bronze, ListedObject, Silver
+from dropzone.ports import Bronze, ListedObject, Receipt, Silver
 from dropzone.use_cases.settle import RESERVE_SECONDS, Remaining, Tally, chunks, settle, settle_claimed, with_retries
 
 CAUTIOUS_FROM_RECEIVE = 3
@@ -27,6 +27,8 @@ class Report:
     tally: Tally = field(default_factory=Tally)
     deferred: list[UUID] = field(default_factory=list)
     """Objects for which no time was left."""
+    set_aside: list[UUID] = field(default_factory=list)
+    """Objects that may have killed their reader, and wait until nothing else is in the batch."""
     returned: list[str] = field(default_factory=list)
     """The messages that go back, each because one of its objects isn't settled."""
 
@@ -56,20 +58,36 @@ def process(messages: Sequence[Message], *, bronze: Bronze, silver: Silver, rema
         else:
             settle(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining)
 
-    # Those that died with their reader before come last, so that they keep nothing from the others this time.
     suspects = [raw_id for raw_id in waiting if _is_suspect(receives[raw_id])]
-    suspects.sort(key=lambda raw_id: receipts[raw_id].attempts if raw_id in receipts else 0)
-    for raw_id in suspects:
+    chosen, report.set_aside = _choose(suspects, receipts, messages)
+    for raw_id in chosen:
         if remaining() < RESERVE_SECONDS:
             report.deferred.append(raw_id)
         else:
             settle_claimed([raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False)
 
-    unsettled = {*report.deferred, *(failure.raw_id for failure in report.tally.failures)}
+    unsettled = {*report.deferred, *report.set_aside, *(failure.raw_id for failure in report.tally.failures)}
     report.returned = [
         message.message_id for message in messages if any(raw_id in unsettled for raw_id, _ in message.objects)
     ]
     return report
+
+
+def _choose(
+    suspects: Sequence[UUID], receipts: Mapping[UUID, Receipt], messages: Sequence[Message]
+) -> tuple[list[UUID], list[UUID]]:
+    """The suspects to take now, and those to leave.
+
+    One that has an attempt on its receipt may have killed its reader. Should it do so again, the whole batch would come
+    back with it, settled or not, and end in the DLQ with it. So those are left while the batch holds anything else, and
+    then taken one a call; the sweep tries them as well.
+    """
+    tried = [raw_id for raw_id in suspects if raw_id in receipts and receipts[raw_id].attempts > 0]
+    chosen = [raw_id for raw_id in suspects if raw_id not in tried]
+    tried.sort(key=lambda raw_id: receipts[raw_id].attempts)
+    alone = all(any(listed.raw_id in tried for listed in message.objects) for message in messages)
+    first = 1 if alone else 0
+    return chosen + tried[:first], tried[first:]
 
 
 def _is_suspect(receive_count: int) -> bool:
