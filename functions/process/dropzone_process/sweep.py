@@ -40,10 +40,14 @@ class ProcessRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    limit: Annotated[
-        int, BeforeValidator(_whole), Field(ge=1, le=1_000, description="The most objects to process.")
-    ] = 100
-    cursor: Annotated[UUID | None, Field(description="Where an earlier answer's cursor says to go on.")] = None
+    limit: int = Field(100, ge=1, le=1_000, description="The most objects to process.")
+    cursor: UUID | None = Field(None, description="Where an earlier answer's cursor says to go on.")
+
+    @field_validator("limit", mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        """Take a whole number as JSON has it, which 5.0 is as well; strict mode refuses what else is no integer."""
+        return int(value) if type(value) is float and value.is_integer() else value
 
 
 @cache
