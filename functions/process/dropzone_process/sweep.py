@@ -40,8 +40,8 @@ class ProcessRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    limit: int = Field(100, ge=1, le=1_000, description="The most objects to process.")
-    cursor: UUID | None = Field(None, description="Where an earlier answer's cursor says to go on.")
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most objects to process.")
+    cursor: UUID | None = Field(default=None, description="Where an earlier answer's cursor says to go on.")
 
     @field_validator("limit", mode="before")
     @classmethod
