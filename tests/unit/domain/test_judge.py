@@ -1,0 +1,272 @@
+"""From bytes to outcomes: every code has bytes that lead to it, and no bytes lead anywhere else."""
+
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropzone.domain import judge as judge_module
+from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.judge import judge
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
+
+TIME = "2019-05-01T06:00:00-04:00"
+EXAMPLE: dict[str, Any] = {"time_stamp": TIME, "data": [0, 2]}
+SEEDS_BYTES = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}'
+SEEDS_MEASUREMENT = Measurement(datetime(2019, 5, 1, 10, tzinfo=UTC), "", Aggregates(1.0, 1.0, 2, 0.0, 2.0))
+
+
+NOT_STRINGS: list[object] = [None, True, 1556704800, 1.5, [TIME], {"at": TIME}]
+NOT_ARRAYS: list[object] = [None, False, 2, "0, 2", {"0": 2}]
+NOT_NUMBERS: list[object] = [True, "2", None, [2], {}]
+
+
+def bytes_of(**fields: object) -> bytes:
+    """The seed's example with fields replaced or added."""
+    return json.dumps({**EXAMPLE, **fields}).encode()
+
+
+def bytes_without(field: str) -> bytes:
+    return json.dumps({name: value for name, value in EXAMPLE.items() if name != field}).encode()
+
+
+def violations_of(body: bytes) -> tuple[Violation, ...]:
+    (outcome,) = judge(body)
+    assert isinstance(outcome, Rejection)
+    return outcome.violations
+
+
+def codes_of(body: bytes) -> list[Code]:
+    return [violation.code for violation in violations_of(body)]
+
+
+def test_transform_path() -> None:
+    # GIVEN the seed's example, as a client sends it
+    # WHEN it is judged
+    # THEN its instant is in UTC, and its figures are the mean and the population's deviation
+    assert judge(SEEDS_BYTES) == (SEEDS_MEASUREMENT,)
+
+
+def test_rejects_missing_timezone() -> None:
+    assert codes_of(bytes_of(time_stamp="2019-05-01T06:00:00")) == [Code.TIME_STAMP_NO_TIMEZONE]
+
+
+def test_rejects_non_numeric() -> None:
+    (violation,) = violations_of(bytes_of(data=[0, "2"]))
+    assert (violation.code, violation.field, violation.index) == (Code.DATA_NOT_NUMERIC, "data", 1)
+
+
+REACHED_BY: dict[Code, list[tuple[bytes, str]]] = {
+    Code.NOT_JSON: [(b"", "$"), (b"\xff", "$"), (b'{"time_stamp": NaN}', "$")],
+    Code.NOT_OBJECT: [(b"[]", "$"), (b"null", "$"), (b'"text"', "$"), (b"5", "$"), (b"true", "$")],
+    Code.MISSING_FIELD: [(bytes_without("time_stamp"), "time_stamp"), (bytes_without("data"), "data")],
+    Code.UNSUPPORTED_VERSION: [(bytes_of(schema_version=2), "schema_version")],
+    Code.TIME_STAMP_NOT_STRING: [(bytes_of(time_stamp=value), "time_stamp") for value in NOT_STRINGS],
+    Code.TIME_STAMP_NOT_ISO8601: [(bytes_of(time_stamp=value), "time_stamp") for value in ("", "2019-05-01")],
+    Code.TIME_STAMP_NO_TIMEZONE: [(bytes_of(time_stamp="2019-05-01 06:00"), "time_stamp")],
+    Code.TIME_STAMP_OUT_OF_RANGE: [(bytes_of(time_stamp="0001-01-01T00:00+01"), "time_stamp")],
+    Code.DATA_NOT_ARRAY: [(bytes_of(data=value), "data") for value in NOT_ARRAYS],
+    Code.DATA_EMPTY: [(bytes_of(data=[]), "data")],
+    Code.DATA_NOT_NUMERIC: [(bytes_of(data=[value]), "data") for value in NOT_NUMBERS],
+    Code.DATA_NOT_FINITE: [
+        (SEEDS_BYTES.replace(b"2]", number + b"]"), "data") for number in (b"1e400", b"-1e400", b"9" * 309, b"9" * 5000)
+    ],
+}
+
+
+def test_every_code_has_an_input_that_leads_to_it() -> None:
+    assert set(REACHED_BY) == set(Code)
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code"),
+    [
+        pytest.param(body, field, code, id=f"{code}-{number}")
+        for code, inputs in REACHED_BY.items()
+        for number, (body, field) in enumerate(inputs, 1)
+    ],
+)
+def test_code_is_reached_alone_and_names_its_field(body: bytes, field: str, code: Code) -> None:
+    (violation,) = violations_of(body)
+    assert (violation.code, violation.field) == (code, field)
+
+
+def test_codes_are_the_documented_ones() -> None:
+    assert {code.value for code in Code} == {
+        "payload.not_json",
+        "payload.not_object",
+        "payload.missing_field",
+        "payload.unsupported_version",
+        "time_stamp.not_string",
+        "time_stamp.not_iso8601",
+        "time_stamp.no_timezone",
+        "time_stamp.out_of_range",
+        "data.not_array",
+        "data.empty",
+        "data.not_numeric",
+        "data.not_finite",
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"{}", [Code.MISSING_FIELD, Code.MISSING_FIELD]),
+        (bytes_of(time_stamp=None, data=None), [Code.TIME_STAMP_NOT_STRING, Code.DATA_NOT_ARRAY]),
+        (bytes_of(time_stamp="now", data=[]), [Code.TIME_STAMP_NOT_ISO8601, Code.DATA_EMPTY]),
+        (b'{"data": ["2"]}', [Code.MISSING_FIELD, Code.DATA_NOT_NUMERIC]),
+        (b'{"time_stamp": "2019-05-01T06:00", "data": 2}', [Code.DATA_NOT_ARRAY, Code.TIME_STAMP_NO_TIMEZONE]),
+        (
+            b'{"time_stamp": "9999-12-31T23:59-01", "data": [1e400, "2"]}',
+            [Code.TIME_STAMP_OUT_OF_RANGE, Code.DATA_NOT_NUMERIC, Code.DATA_NOT_FINITE],
+        ),
+    ],
+)
+def test_every_violation_is_found(body: bytes, expected: list[Code]) -> None:
+    assert sorted(codes_of(body)) == sorted(expected)
+
+
+def test_the_first_offender_of_each_rule_is_named_by_its_index() -> None:
+    found = violations_of(b'{"time_stamp": "2019-05-01T06:00Z", "data": [0, 1e400, null, 1e500, "2"]}')
+    assert {violation.code: violation.index for violation in found} == {
+        Code.DATA_NOT_NUMERIC: 2,
+        Code.DATA_NOT_FINITE: 1,
+    }
+
+
+def test_violations_are_cut_at_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a version of the payload that finds more than an outcome may carry
+    found = [Violation(Code.DATA_NOT_NUMERIC, "data", "is odd", index) for index in range(MAX_VIOLATIONS + 5)]
+    monkeypatch.setattr(judge_module, "VERSIONS", {1: lambda _: list(found)})
+    # THEN the first ten are kept
+    assert violations_of(SEEDS_BYTES) == tuple(found[:10])
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"unit": "mm"},
+        {"source": "sensor-1"},
+        {"Data": ["x"], "timestamp": 5, "": None},
+        {"nested": {"time_stamp": 5, "data": "x"}},
+        {"note": "\N{GRINNING FACE} \x00"},
+    ],
+)
+def test_unknown_fields_are_ignored(extra: dict[str, object]) -> None:
+    assert judge(bytes_of(**extra)) == (SEEDS_MEASUREMENT,)
+
+
+def test_unknown_fields_may_hold_numbers_beyond_binary64() -> None:
+    body = SEEDS_BYTES.replace(b"}", b', "note": [1e400, ' + b"7" * 5000 + b"]}")
+    assert judge(body) == (SEEDS_MEASUREMENT,)
+
+
+def test_of_duplicate_names_the_last_counts() -> None:
+    assert judge(b'{"data": "x", "time_stamp": 5, ' + SEEDS_BYTES[1:]) == (SEEDS_MEASUREMENT,)
+
+
+def test_schema_version_1_is_what_an_absent_one_means() -> None:
+    assert judge(bytes_of(schema_version=1)) == judge(SEEDS_BYTES) == (SEEDS_MEASUREMENT,)
+
+
+@pytest.mark.parametrize("version", [0, 2, -1, 10**30, True, False, "1", None, 1.0, 1.5, [1], {"version": 1}])
+def test_no_other_schema_version_is_known(version: object) -> None:
+    (violation,) = violations_of(bytes_of(schema_version=version))
+    assert (violation.code, violation.field) == (Code.UNSUPPORTED_VERSION, "schema_version")
+
+
+LONG_OR_STRANGE = {
+    "a long time": bytes_of(time_stamp="x" * 1_000_000),
+    "a long time beyond the basic plane": bytes_of(time_stamp="\N{GRINNING FACE}" * 100_000),
+    "a long time without an offset": bytes_of(time_stamp="2019-05-01T06:00:00." + "1" * 100_000),
+    "a long time out of range": bytes_of(time_stamp="0000-01-01T06:00:00." + "1" * 100_000 + "Z"),
+    "control characters": bytes_of(time_stamp="\x1b[31m\x00\x7f\u202e\u2028'\"\\"),
+    "a long value": bytes_of(data=["x" * 1_000_000]),
+    "a long name": bytes_of(data={"x" * 1_000_000: 1}),
+    "a long version": bytes_of(schema_version="x" * 1_000_000),
+    "a long number": SEEDS_BYTES.replace(b"2]", b"9" * 1_000_000 + b"]"),
+    "no JSON": b"x" * 1_000_000,
+    "an endless string": b'"' + "\N{GRINNING FACE}".encode() * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in LONG_OR_STRANGE.items()])
+def test_messages_are_short_and_printable_ascii_whatever_the_input(body: bytes) -> None:
+    for violation in violations_of(body):
+        assert violation.message.isascii()
+        assert violation.message.isprintable()
+        assert 0 < len(violation.message) <= 500
+
+
+@pytest.mark.parametrize("text", ["a\nb\x00c", "\u202eabc", "é" * 39, "'\"\\"])
+def test_a_short_text_is_quoted_whole_and_escaped(text: str) -> None:
+    (violation,) = violations_of(bytes_of(time_stamp=text))
+    assert violation.message.endswith(f": {text!a}")
+
+
+def test_a_long_text_is_quoted_by_its_first_characters() -> None:
+    (violation,) = violations_of(bytes_of(time_stamp="a" * 40 + "b" * 40))
+    assert violation.message.endswith(f": '{'a' * 40}'...")
+
+
+def assert_judged(body: bytes) -> None:
+    """One outcome, well formed: what `judge` promises for any bytes."""
+    (outcome,) = judge(body)
+    if isinstance(outcome, Measurement):
+        assert outcome.measured_at.tzinfo is UTC
+        assert all(map(math.isfinite, outcome.aggregates))
+        assert outcome.aggregates.minimum <= outcome.aggregates.mean <= outcome.aggregates.maximum
+    else:
+        assert 1 <= len(outcome.violations) <= MAX_VIOLATIONS
+        assert len({(violation.code, violation.field) for violation in outcome.violations}) == len(outcome.violations)
+
+
+@settings(max_examples=300)
+@given(st.binary())
+def test_any_bytes_have_an_outcome(body: bytes) -> None:
+    assert_judged(body)
+
+
+any_json = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(), inner, max_size=5)),
+    max_leaves=10,
+)
+numbers = st.one_of(st.integers(-(10**400), 10**400), st.floats())
+payloads = st.fixed_dictionaries(
+    {},
+    optional={
+        "time_stamp": st.one_of(st.sampled_from([TIME, "2019-05-01T06:00", "9999-12-31T23:59-01"]), any_json),
+        "data": st.one_of(st.lists(numbers), st.lists(st.floats(allow_nan=False, allow_infinity=False)), any_json),
+        "schema_version": st.one_of(st.just(1), any_json),
+        "extra": any_json,
+    },
+)
+
+
+@settings(max_examples=200)
+@given(payloads)
+def test_any_payload_has_an_outcome(payload: dict[str, object]) -> None:
+    assert_judged(json.dumps(payload).encode())
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """The seed's example with slices of it cut out, repeated or overwritten."""
+    body = bytearray(SEEDS_BYTES)
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(body)))
+        end = draw(st.integers(start, min(len(body), start + 8)))
+        piece = draw(st.one_of(st.binary(max_size=4), st.sampled_from([b"", b'"', b"[", b"\\", b"9" * 5000, b"e400"])))
+        body[start:end] = piece
+    return bytes(body)
+
+
+@settings(max_examples=300)
+@given(mutated())
+def test_any_damage_to_a_valid_event_has_an_outcome(body: bytes) -> None:
+    assert_judged(body)
