@@ -31,6 +31,7 @@ help: ## list the targets
 install: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install Python packages from the lock
 	@$(UV) python find --quiet >/dev/null 2>&1 || { echo "Dropzone needs Python 3.13, and uv finds none: install it (pyenv install 3.13, or your system's package)." >&2; exit 1; }
 	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --quiet --project local/emulator
 
 # ---- the local stack ---------------------------------------------------------------------------------------------------
 
@@ -88,6 +89,12 @@ format: install ## format, and mend what the linter can mend
 	@$(RUN) ruff format --quiet $(SOURCES)
 
 REQUIREMENTS := layers/common/requirements.txt functions/migrate/requirements.txt
+
+ARCHITECTURE ?= arm64
+
+.PHONY: build
+build: install ## build the artefacts for AWS (ARCHITECTURE=arm64 or x86_64)
+	@$(RUN) python -c "from pathlib import Path; from dropzone_local.sam import Builder; print(Builder(Path.cwd(), architecture='$(ARCHITECTURE)').build().template)"
 
 .PHONY: openapi
 openapi: install ## write openapi.json from the resolvers

@@ -1,0 +1,5 @@
+"""`python -m dropzone_local`."""
+
+from dropzone_local.cli import app
+
+app(prog_name="dropzone_local")

@@ -1,0 +1,282 @@
+"""The developer's command line: up, down, status, logs, run, clean."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import psutil
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from dropzone_local import example, processes
+from dropzone_local.deployment import Endpoints, api_answers
+from dropzone_local.errors import LocalStackError
+from dropzone_local.log_reader import LogReader
+from dropzone_local.stack import DATABASE_PORT_VARIABLE, PORT_VARIABLE, PROJECT, LocalStack, Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOT_UP = 3
+_LOG_EVERY = 0.5
+_ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+app = typer.Typer(
+    help="The whole pipeline on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Root = Annotated[
+    Path, typer.Option("--root", envvar="DROPZONE_ROOT", help="Where the stack keeps everything of its own.")
+]
+Port = Annotated[
+    int | None, typer.Option("--port", envvar=PORT_VARIABLE, min=1, max=65535, help="Port of the API and of AWS.")
+]
+DatabasePort = Annotated[
+    int | None,
+    typer.Option("--database-port", envvar=DATABASE_PORT_VARIABLE, min=1, max=65535, help="Port of PostgreSQL."),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter of the template; can be repeated."),
+]
+_ROOT = PROJECT / ".local"
+
+
+@app.command()
+def up(root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None, parameter: Parameters = None) -> None:
+    """Start everything in the background, and write stack.json."""
+    with _shown_errors():
+        options = Options(_parse(parameter), port, database_port, tied=False)
+        steps = _Steps()
+        stack = LocalStack(root, options, report=steps.done)
+        before = stack.running
+        try:
+            with steps:
+                endpoints = stack.up()
+        except BaseException:
+            if not before:
+                stack.down()
+            raise
+        if not steps.any_done:
+            console.print("The local stack was up already, and nothing has changed.")
+        _show_endpoints(endpoints)
+        console.print(f"All of this is in {stack.file}. End it with: make down", style="dim")
+
+
+@app.command()
+def down(root: Root = _ROOT) -> None:
+    """End every process of the stack; the data stays."""
+    with _shown_errors():
+        stack = LocalStack(root)
+        was_running = stack.running
+        stack.down()
+        console.print("The local stack is down." if was_running else "The local stack was not running.")
+
+
+@app.command()
+def clean(root: Root = _ROOT) -> None:
+    """End every process of the stack, and remove its data."""
+    with _shown_errors():
+        LocalStack(root).clean()
+        console.print("The local stack and its data are gone.")
+
+
+@app.command()
+def status(root: Root = _ROOT) -> None:
+    """Tell what runs. The exit code is 0 when all of it does, 3 otherwise."""
+    with _shown_errors():
+        stack = LocalStack(root)
+        endpoints = stack.endpoints
+        emulator, database = stack.emulator.healthy, stack.postgres.healthy
+        stands = emulator and stack.deployment.stands
+        answers = stands and endpoints is not None and api_answers(endpoints.url)
+        table = Table("", "state", "process", "port", "also running", box=None)
+        for server, port, healthy in (
+            (stack.postgres.service, stack.postgres.port, database),
+            (stack.emulator.service, stack.emulator.port, emulator),
+        ):
+            main = server.server if server.running else None
+            others = len(server.processes()) - (main is not None)
+            words = "up" if healthy else ("does not answer" if main else "down")
+            table.add_row(server.name, words, str(main.pid) if main else "", str(port or ""), str(others))
+        table.add_row("The template", "deployed" if stands else "not deployed", "", "", "")
+        table.add_row("The API", "answers" if answers else "does not answer", "", "", "")
+        console.print(table)
+        if endpoints is not None:
+            _show_endpoints(endpoints)
+    if not (database and answers):
+        raise typer.Exit(NOT_UP)
+
+
+@app.command()
+def logs(
+    root: Root = _ROOT,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    minutes: Annotated[float, typer.Option("--minutes", min=0, help="How far to look back.")] = 60,
+) -> None:
+    """Show the functions' logs."""
+    with _shown_errors():
+        stack = LocalStack(root)
+        if not (stack.emulator.healthy and stack.deployment.stands):
+            raise LocalStackError("The local stack is not up.", hint="Bring it up: make up")
+        reader = LogReader(stack.deployment.clients, since_seconds=minutes * 60)
+        _show_logs(reader)
+        while follow and stack.emulator.service.running:
+            time.sleep(_LOG_EVERY)
+            _show_logs(reader)
+
+
+@app.command()
+def run(
+    root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None, parameter: Parameters = None
+) -> None:
+    """Start everything, show the main job, and serve until Ctrl-C."""
+    with _shown_errors():
+        parameters = _parse(parameter)
+        steps = _Steps()
+        stack = LocalStack(root, Options(parameters, port, database_port, tied=False), report=steps.done)
+        if stack.healthy:
+            console.print("The local stack is up already: it is used, and left up.")
+            with steps:
+                endpoints = stack.up()
+            _show_main_job(stack, endpoints)
+            _serve(stack)
+            return
+        stack.down()
+        stack = LocalStack(root, Options(parameters, port, database_port, tied=True), report=steps.done)
+        try:
+            with steps:
+                endpoints = stack.up()
+            _show_main_job(stack, endpoints)
+            _serve(stack)
+        finally:
+            for number in _ENDING_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave half of it running
+            console.print("Taking everything down …", style="dim")
+            stack.down()
+            processes.kill(psutil.Process().children(recursive=True))  # a build that was interrupted
+
+
+class _Steps:
+    """Shows that something is under way, and each step that is done, with the time since the start."""
+
+    def __init__(self) -> None:
+        self.any_done = False
+        self._started = time.monotonic()
+        self._progress = Progress(
+            TextColumn("        "),
+            SpinnerColumn(),
+            TextColumn("Bringing up the local stack"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._started = time.monotonic()
+        if console.is_terminal:
+            self._progress.start()
+            self._progress.add_task("up", total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def done(self, step: str) -> None:
+        """Print a step that is done."""
+        self.any_done = True
+        console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  {step}")
+
+
+def _show_main_job(stack: LocalStack, endpoints: Endpoints) -> None:
+    console.print(f"\n[bold]POST /ingest[/]  {example.PAYLOAD}")
+    answer = example.post(endpoints)
+    console.print(f"[bold green]{answer.status} {answer.reason}[/]  ", end="")
+    console.print(answer.body, markup=False)
+    console.print(f"\n[bold]{example.HEADINGS}[/]")
+    console.print(example.wait_for_row(stack.postgres), markup=False)
+    _show_endpoints(endpoints)
+    console.print("\nSend it once more:")
+    console.print(f"  {example.curl(endpoints)}", markup=False)
+
+
+def _show_endpoints(endpoints: Endpoints) -> None:
+    console.print()
+    for name, value in (
+        ("API", endpoints.url),
+        ("API key", endpoints.api_key),
+        ("Postgres", endpoints.database_url),
+        ("AWS", endpoints.emulator_url),
+    ):
+        console.print(f"[dim]{name:<9}[/] ", end="")
+        console.print(value, markup=False)
+
+
+def _serve(stack: LocalStack) -> None:
+    console.print("\nServing. The functions' logs follow; Ctrl-C ends it.\n", style="dim")
+    reader = LogReader(stack.deployment.clients, since_seconds=60)
+    try:
+        while True:
+            _show_logs(reader)
+            time.sleep(_LOG_EVERY)
+            stopped = [service for service in stack.services if not service.running]
+            if stopped and stack.endpoints is None:
+                console.print("The local stack was taken down by another command.")
+                return
+            if stopped:
+                raise stopped[0].failure("ended by itself")
+    except KeyboardInterrupt:
+        console.print()
+
+
+def _show_logs(reader: LogReader) -> None:
+    try:
+        for line in reader.read():
+            console.print(line.render())
+    except (BotoCoreError, ClientError):
+        return  # the emulator is being stopped or restarted: its state is the caller's business
+
+
+def _parse(parameters: list[str] | None) -> dict[str, str]:
+    pairs = [parameter.partition("=") for parameter in parameters or []]
+    for name, separator, _ in pairs:
+        if not (name and separator):
+            message = f"--parameter takes NAME=VALUE, and not {name!r}."
+            raise LocalStackError(message)
+    return {name: value for name, _, value in pairs}
+
+
+@contextmanager
+def _shown_errors() -> Iterator[None]:
+    """Show what is wrong in a few lines; end on SIGTERM and SIGHUP as on Ctrl-C.
+
+    SIGINT is set as well: a shell starts its background jobs with it ignored.
+    """
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    except LocalStackError as error:
+        errors.print(f"[bold red]{error.message}[/]")
+        if error.detail:
+            errors.print(error.detail, markup=False)
+        if error.hint:
+            errors.print(error.hint, markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("Interrupted.")
+        sys.exit(130)

@@ -1,0 +1,189 @@
+"""The project's template on the emulator: deployed when something changed, and found again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+from botocore.exceptions import BotoCoreError, ClientError
+
+from dropzone_local import sam
+from dropzone_local.aws import Clients
+from dropzone_local.bronze import ObjectKeeper
+from dropzone_local.environment import REGION
+from dropzone_local.errors import LocalStackError
+from dropzone_local.files import read_json, write_json
+from dropzone_local.quirks import correct_event_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from dropzone_local.emulator import Emulator
+
+STACK_NAME = "dropzone"
+
+_STANDING = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+_UPDATABLE = _STANDING | {"UPDATE_ROLLBACK_COMPLETE"}
+_HEALTH_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where everything of a running stack is found: the content of `stack.json`."""
+
+    url: str
+    api_key: str
+    database_url: str
+    emulator_url: str
+    bucket: str
+    queue_url: str
+    dlq_url: str
+    region: str = REGION
+
+    def document(self) -> dict[str, object]:
+        """Return a form for JSON."""
+        return asdict(self)
+
+
+class Deployment:
+    """The one stack of an emulator."""
+
+    def __init__(self, emulator: Emulator, *, project: Path, root: Path) -> None:
+        """Deploy `project`'s template, and remember under `root` what was deployed."""
+        self._emulator = emulator
+        self._project = project
+        self._record = root / "deployed.json"
+        self._log = root / "sam-deploy.log"
+        self._parameters = root / "parameters.yaml"
+
+    @property
+    def clients(self) -> Clients:
+        """boto3 clients of the emulator."""
+        return Clients(self._emulator.endpoint)
+
+    @property
+    def stands(self) -> bool:
+        """Tell whether the stack is there and its last deployment went well."""
+        return self._find()[1] in _STANDING
+
+    def deploy(self, build: sam.Build, parameters: Mapping[str, str]) -> bool:
+        """Deploy where the emulator doesn't have just this already; tell whether it was needed."""
+        wanted = {"fingerprint": _fingerprint(build, parameters)}
+        identifier, status = self._find()
+        if status in _STANDING and read_json(self._record) == wanted | {"stack": identifier}:
+            return False
+        self._record.unlink(missing_ok=True)
+        keeper = ObjectKeeper(self._emulator)
+        if self._needs_a_new_start(status, keeper):
+            self._start_anew(keeper)
+        write_json(self._parameters, dict(parameters))  # JSON is YAML, which SAM reads
+        try:
+            sam.deploy(
+                build,
+                project=self._project,
+                endpoint=self._emulator.endpoint,
+                stack=STACK_NAME,
+                parameters=self._parameters,
+                log=self._log,
+            )
+        except LocalStackError as error:
+            raise self._explained(error) from error
+        correct_event_sources(self.clients, enabled=parameters.get("ProcessEnabled", "true") == "true")
+        identifier, _ = self._find()
+        bucket = self.outputs()["BronzeBucketName"]
+        # The emulator writes its state only as it ends: this is what a later crash goes back to.
+        self._emulator.stop()
+        keeper.put_back(bucket)
+        self._emulator.start()
+        write_json(self._record, wanted | {"stack": identifier})
+        return True
+
+    def outputs(self) -> Mapping[str, str]:
+        """Return the stack's outputs."""
+        answer = self.clients.cloudformation().describe_stacks(StackName=STACK_NAME)
+        return {
+            output["OutputKey"]: output["OutputValue"]
+            for output in answer["Stacks"][0].get("Outputs", [])
+            if "OutputKey" in output and "OutputValue" in output
+        }
+
+    def endpoints(self, database_url: str) -> Endpoints:
+        """Return where everything of the stack is."""
+        outputs = self.outputs()
+        try:
+            key = self.clients.apigateway().get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)
+            api = f"{outputs['ApiId']}/{outputs['ApiStage']}"
+            return Endpoints(
+                url=f"{self._emulator.endpoint}/restapis/{api}/_user_request_",
+                api_key=key["value"],
+                database_url=database_url,
+                emulator_url=self._emulator.endpoint,
+                bucket=outputs["BronzeBucketName"],
+                queue_url=outputs["QueueUrl"],
+                dlq_url=outputs["DeadLetterQueueUrl"],
+            )
+        except KeyError as error:
+            message = f"The template has no output {error}, which the local stack needs."
+            raise LocalStackError(message) from error
+
+    def _find(self) -> tuple[str | None, str | None]:
+        """Return the stack's identifier and status; nothing when there is none."""
+        try:
+            stack = self.clients.cloudformation().describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "ValidationError":
+                return None, None
+            raise
+        return stack.get("StackId"), stack["StackStatus"]
+
+    def _explained(self, error: LocalStackError) -> LocalStackError:
+        """Return the error with the resources that failed and why, where CloudFormation got as far as that."""
+        try:
+            pages = self.clients.cloudformation().get_paginator("describe_stack_events").paginate(StackName=STACK_NAME)
+            events = [event for page in pages for event in page["StackEvents"]]
+        except (BotoCoreError, ClientError):
+            return error
+        reasons = []
+        for event in events:  # the newest first
+            if event.get("ResourceStatusReason") == "User Initiated":
+                break
+            if event.get("ResourceStatus", "").endswith("_FAILED"):
+                reasons.append(
+                    f"{event.get('LogicalResourceId')}: {event.get('ResourceStatusReason', 'no reason given')}"
+                )
+        if not reasons:
+            return error
+        return LocalStackError("The template could not be deployed.", detail="\n".join(reasons[::-1]), hint=error.hint)
+
+    def _needs_a_new_start(self, status: str | None, keeper: ObjectKeeper) -> bool:
+        """Tell whether a deployment can't go on from what the emulator has.
+
+        So it is after a crash that lost the stack and left its bucket, and with a stack whose creation failed or was
+        interrupted: CloudFormation can then only delete it, which on this emulator deletes the objects as well.
+        """
+        if status is None:
+            return keeper.has_work
+        return status not in _UPDATABLE
+
+    def _start_anew(self, keeper: ObjectKeeper) -> None:
+        self._emulator.stop()
+        keeper.set_aside()
+        self._emulator.forget()
+        self._emulator.start()
+
+
+def api_answers(url: str) -> bool:
+    """Tell whether the API's own health check answers, which takes a function that starts."""
+    try:
+        return httpx.get(f"{url}/health", timeout=_HEALTH_SECONDS, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _fingerprint(build: sam.Build, parameters: Mapping[str, str]) -> str:
+    content = json.dumps([build.fingerprint, STACK_NAME, sorted(parameters.items())])
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,178 @@
+"""MiniStack, the AWS emulator, in its own Python environment, on the loopback interface only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from dropzone_local.environment import ACCESS_KEY, REGION, SECRET_KEY, bare_environment, tool_environment
+from dropzone_local.errors import LocalStackError
+from dropzone_local.files import exclusive
+from dropzone_local.polling import wait_until
+from dropzone_local.ports import LOOPBACK
+from dropzone_local.service import Service
+
+ACCOUNT = "000000000000"
+
+_READY_SECONDS = 30.0
+_HEALTH_SECONDS = 2.0
+
+
+class Emulator:
+    """One emulator with its state under `directory`, which outlives it."""
+
+    def __init__(self, directory: Path, *, port: int, project: Path, tied: bool = False) -> None:
+        """Describe the emulator of `project`; nothing runs yet."""
+        self.directory = directory
+        self.port = port
+        self._project = project
+        self._temporary = directory / "tmp"
+        self.state = directory / "state"
+        self.objects = directory / "objects"
+        self.service = Service(
+            name="The AWS emulator",
+            state_file=directory / "process.json",
+            log_file=directory / "emulator.log",
+            tied=tied,
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """Where every AWS API is reached."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether the emulator runs and answers."""
+        return self.service.running and self._answers()
+
+    def start(self) -> None:
+        """Start the emulator with the state of last time, and wait for it."""
+        python = ensure_environment(self._project)
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        for folder in (self._temporary, self.state, self.objects):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._move_state_to_port()
+        self.service.spawn([str(python), "-m", "ministack"], self._environment())
+        if not self._wait_ready():
+            failure = self.service.failure("did not become ready")
+            self.stop()
+            raise failure
+
+    def stop(self) -> None:
+        """End the emulator in order: it writes its state."""
+        self.service.stop()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def kill(self) -> None:
+        """Kill the emulator as a crash would: what it had not written is lost, objects are not."""
+        self.service.kill()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def restart(self) -> None:
+        """Stop and start."""
+        self.stop()
+        self.start()
+
+    def forget(self) -> None:
+        """Drop everything on disk: state and objects. The emulator must not run."""
+        for folder in (self.state, self.objects):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _move_state_to_port(self) -> None:
+        """Have the state of last time name the port of now: the emulator finds no queue under another URL."""
+        stamp = self.directory / "state-port"
+        now = f"{LOOPBACK}:{self.port}"
+        before = stamp.read_text(encoding="utf-8") if stamp.exists() else now
+        if before != now:
+            for path in self.state.glob("*.json"):
+                content = path.read_text(encoding="utf-8")
+                if before in content:
+                    path.write_text(content.replace(before, now), encoding="utf-8")
+        stamp.write_text(now, encoding="utf-8")
+
+    def _environment(self) -> dict[str, str]:
+        return bare_environment(self.directory) | {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "BIND_HOST": LOOPBACK,
+            "DOCKER_HOST": f"unix://{self.directory / 'no-docker.sock'}",  # never look for containers
+            "GATEWAY_PORT": str(self.port),
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "MINISTACK_HOST": LOOPBACK,
+            "MINISTACK_REGION": REGION,
+            "PERSIST_STATE": "1",
+            "PYTHONUNBUFFERED": "1",
+            "S3_DATA_DIR": str(self.objects),
+            "S3_PERSIST": "1",
+            "SFTP_ENABLED": "0",
+            "STATE_DIR": str(self.state),
+            "TMPDIR": str(self._temporary),
+        }
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.endpoint}/_ministack/ready", timeout=_HEALTH_SECONDS, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+    def _wait_ready(self) -> bool:
+        def ready_or_dead() -> bool | None:
+            return True if self._answers() or not self.service.running else None
+
+        wait_until(ready_or_dead, seconds=_READY_SECONDS, every=0.05)
+        return self.healthy
+
+
+def ensure_environment(project: Path) -> Path:
+    """Return the interpreter of the emulator's environment, made or updated from its lock where needed."""
+    home = project / "local" / "emulator"
+    venv = home / ".venv"
+    python = venv / "bin" / "python"
+    wanted = hashlib.sha256((home / "uv.lock").read_bytes()).hexdigest()
+    stamp = venv / "dropzone.lock.sha256"
+
+    def current() -> bool:
+        return python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted
+
+    if current():
+        return python
+    with exclusive(home / ".sync.lock"):
+        if not current():
+            _sync(home, find_uv(project))
+            stamp.write_text(wanted, encoding="utf-8")
+    return python
+
+
+def find_uv(project: Path) -> Path:
+    """Return uv: the one that runs this process, the one on the PATH, or the one that the Makefile installed."""
+    candidates = (os.environ.get("UV"), shutil.which("uv"), str(project / ".uv" / "bin" / "uv"))
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return Path(candidate)
+    raise LocalStackError("uv is missing.", hint="Run: make install")
+
+
+def _sync(home: Path, uv: Path) -> None:
+    environment = tool_environment() | {"UV_PYTHON_DOWNLOADS": "never"}
+    environment.pop("UV_PROJECT_ENVIRONMENT", None)
+    done = subprocess.run(  # noqa: S603 - our own command line
+        [str(uv), "sync", "--project", str(home), "--locked", "--quiet"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise LocalStackError(
+            "The emulator's Python environment could not be made.",
+            detail=done.stderr.strip(),
+            hint="It needs Python 3.13 on the PATH, and the package index.",
+        )

@@ -1,0 +1,60 @@
+"""Free ports of the loopback interface."""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from dropzone_local.errors import LocalStackError
+
+LOOPBACK = "127.0.0.1"
+
+# Below the range from which Linux and macOS take the ports of outgoing connections, so that no client of anybody
+# sits on a port between the moment it was found free and the moment the server binds it.
+_LOWEST, _HIGHEST = 20_000, 32_000
+_TRIES = 200
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def find_free(*, avoid: int | None = None) -> int:
+    """Return a port that nobody listens on."""
+    source = random.SystemRandom()
+    for _ in range(_TRIES):
+        port = source.randrange(_LOWEST, _HIGHEST)
+        if port != avoid and is_free(port):
+            return port
+    message = f"No free port found on {LOOPBACK} between {_LOWEST} and {_HIGHEST}."
+    raise LocalStackError(message, hint="See what listens there: ss -ltnp")
+
+
+def choose(
+    *,
+    wanted: int | None,
+    remembered: int | None,
+    purpose: str,
+    option: str,
+    avoid: int | None = None,
+) -> int:
+    """Return the port that was asked for, or the one of last time, or any free one, in this order.
+
+    A port that was asked for and is taken is an error; one that is merely remembered is not worth one.
+    """
+    if wanted is not None:
+        if not is_free(wanted):
+            message = f"Port {wanted} of {LOOPBACK}, asked for as the port of {purpose}, is taken by another process."
+            hint = f"Give another one with {option}, or leave it out: a free one is then found."
+            raise LocalStackError(message, hint=hint)
+        return wanted
+    if remembered is not None and remembered != avoid and is_free(remembered):
+        return remembered
+    return find_free(avoid=avoid)

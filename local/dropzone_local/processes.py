@@ -1,0 +1,87 @@
+"""Processes known by pid and birth, so that a number that was given out again is never mistaken for ours."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+# psutil computes the time of birth from the boot time, which moves by some milliseconds with clock corrections.
+_BIRTH_TOLERANCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One process of one moment in time."""
+
+    pid: int
+    born: float
+
+    @classmethod
+    def of(cls, pid: int) -> Self | None:
+        """Return the identity of a living process."""
+        try:
+            return cls(pid, psutil.Process(pid).create_time())
+        except psutil.NoSuchProcess:
+            return None
+
+    @classmethod
+    def parse(cls, document: object) -> Self | None:
+        """Read what `document` wrote, and nothing from anything else."""
+        match document:
+            case {"pid": int(pid), "born": int() | float() as born}:
+                return cls(pid, float(born))
+            case _:
+                return None
+
+    def document(self) -> Mapping[str, float]:
+        """Return a form for JSON."""
+        return {"pid": self.pid, "born": self.born}
+
+    def process(self) -> psutil.Process | None:
+        """Return the process while it lives: not ended, no zombie, no stranger under its number."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.born) < _BIRTH_TOLERANCE
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the process still runs."""
+        return self.process() is not None
+
+    def tree(self) -> list[psutil.Process]:
+        """Return the process and all its descendants."""
+        process = self.process()
+        if process is None:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [process, *process.children(recursive=True)]
+        return [process]
+
+
+def end(process: psutil.Process | None, *, request: signal.Signals = signal.SIGTERM, grace: float) -> None:
+    """Ask the process to stop, and kill it when it has not after `grace` seconds."""
+    if process is None:
+        return
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.send_signal(request)
+    _, left = psutil.wait_procs([process], timeout=grace)
+    kill(left)
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill the processes at once, and wait until they are gone."""
+    doomed = list(processes)
+    for process in doomed:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(doomed, timeout=5)

@@ -1,0 +1,216 @@
+"""The SAM command line: build and deploy."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropzone_local.environment import REGION, tool_environment
+from dropzone_local.errors import LocalStackError
+from dropzone_local.files import exclusive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+CONFIG_ENVIRONMENT = "local"
+
+_PYTHON = (3, 13)
+# What the Lambda runtime of this Python, with its glibc 2.34, can load.
+_WHEEL_PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
+_SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
+_NOT_SOURCE = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
+_KEPT_BUILDS = 4
+_ERROR_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What `sam build` made of one state of the sources; never changed once it is there."""
+
+    folder: Path
+    fingerprint: str
+    # Whether it was there already.
+    reused: bool
+
+    @property
+    def template(self) -> Path:
+        """The built template."""
+        return self.folder / "template.yaml"
+
+
+class Builder:
+    """Builds the project's template for one architecture, and no state of the sources twice."""
+
+    def __init__(self, project: Path, *, builds: Path | None = None, architecture: str | None = None) -> None:
+        """Take the sources of `project`; results go below `builds`, which several stacks may share."""
+        self.project = project
+        self.builds = builds or project / ".aws-sam" / "local"
+        self.architecture = architecture or machine_architecture()
+
+    def build(self) -> Build:
+        """Return the build of the sources as they are now."""
+        if not (self.project / "template.yaml").is_file():
+            raise LocalStackError(f"There is no template.yaml in {self.project}.")
+        fingerprint = self.fingerprint()
+        folder = self.builds / fingerprint
+        with exclusive(self.builds / ".lock"):
+            reused = (folder / "template.yaml").exists()
+            if not reused:
+                self._run(folder)
+            folder.touch()
+            self._prune()
+        return Build(folder, fingerprint, reused)
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything that the build's result depends on."""
+        digest = hashlib.sha256()
+        for fact in (self.architecture, importlib.metadata.version("aws-sam-cli"), platform.python_version()):
+            digest.update(fact.encode() + b"\0")
+        for path in self._sources():
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(self.project)}\0{len(content)}\0".encode())
+            digest.update(content)
+        return digest.hexdigest()[:16]
+
+    def _sources(self) -> Iterator[Path]:
+        for name in _SOURCES:
+            top = self.project / name
+            if top.is_file():
+                yield top
+            for folder, folders, files in top.walk():
+                folders[:] = sorted(name for name in folders if name not in _NOT_SOURCE)
+                yield from (folder / name for name in sorted(files) if not name.endswith(".pyc"))
+
+    def _run(self, folder: Path) -> None:
+        # SAM keeps its notes for the cache beside the folder it builds into, so the folder has one name for all.
+        unfinished = self.builds / "unfinished" / "build"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _run_sam(
+            [
+                "build",
+                *("--config-env", CONFIG_ENVIRONMENT),
+                *("--template-file", str(self.project / "template.yaml")),
+                *("--build-dir", str(unfinished)),
+                *("--cached", "--cache-dir", str(self.builds / "cache"), "--parallel"),
+                *("--parameter-overrides", f"Architecture={self.architecture}"),
+            ],
+            cwd=self.project,
+            environment=tool_environment(first_on_path=find_python().parent) | pip_settings(self.architecture),
+            log=self.builds / "sam-build.log",
+        )
+        unfinished.rename(folder)
+
+    def _prune(self) -> None:
+        builds = [path.parent for path in self.builds.glob("*/template.yaml")]
+        for folder in sorted(builds, key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT_BUILDS:]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def deploy(build: Build, *, project: Path, endpoint: str, stack: str, parameters: Path, log: Path) -> None:
+    """Deploy the build to the emulator; return when the stack stands.
+
+    The parameters come in a file: a command line would show the password to everybody, and split values at spaces.
+    """
+    config = project / "samconfig.toml"
+    _run_sam(
+        [
+            "deploy",
+            *(["--config-file", str(config), "--config-env", CONFIG_ENVIRONMENT] if config.exists() else []),
+            *("--template-file", str(build.template)),
+            *("--stack-name", stack, "--region", REGION, "--resolve-s3", "--s3-prefix", stack),
+            *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
+            *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
+            *("--parameter-overrides", f"file://{parameters}"),
+        ],
+        cwd=build.folder,
+        environment=tool_environment(endpoint),
+        log=log,
+    )
+
+
+def machine_architecture() -> str:
+    """Return this machine's architecture, by Lambda's name for it."""
+    return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+
+
+def pip_settings(architecture: str) -> dict[str, str]:
+    """Return what pip needs to be told to collect wheels for another machine than this one.
+
+    For the other architecture SAM asks pip for three forms of wheels only (glibc 2.17, 2.28 and 2.34, and the ABI of
+    one Python), and calls a package unavailable that has another, such as obstore's abi3 wheel for glibc 2.24. Pip
+    adds these settings to SAM's own.
+    """
+    if architecture == machine_architecture():
+        return {}
+    machine = {"arm64": "aarch64"}.get(architecture, architecture)
+    return {
+        "PIP_ONLY_BINARY": ":all:",
+        "PIP_PLATFORM": " ".join(f"{tag}_{machine}" for tag in _WHEEL_PLATFORMS),
+        "PIP_ABI": f"cp{_PYTHON[0]}{_PYTHON[1]} abi3 none",
+        "PIP_IMPLEMENTATION": "cp",
+        "PIP_PYTHON_VERSION": f"{_PYTHON[0]}.{_PYTHON[1]}",
+    }
+
+
+def find_python() -> Path:
+    """Return a Python 3.13 that has pip, for `sam build`.
+
+    The running environment comes first. One that uv made without a seed has no pip; then it is the interpreter that
+    the environment was made from, or any on the PATH.
+    """
+    on_path = (shutil.which(name) for name in ("python3.13", "python3", "python"))
+    base: str | None = getattr(sys, "_base_executable", None)
+    for candidate in (sys.executable, base, *on_path):
+        if candidate and _has_pip(Path(candidate)):
+            return Path(candidate)
+    raise LocalStackError(
+        "sam build needs Python 3.13 with pip, and none was found.",
+        hint="Install Python 3.13 so that python3.13 is on the PATH, or run: make install",
+    )
+
+
+def _has_pip(python: Path) -> bool:
+    # pyenv's shims start, and fail, for versions that are not chosen: only running one tells.
+    probe = f"import sys, pip; sys.exit(sys.version_info[:2] != {_PYTHON})"
+    try:
+        done = subprocess.run([str(python), "-c", probe], capture_output=True, check=False, timeout=20)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def _run_sam(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path) -> None:
+    sam = Path(sys.executable).with_name("sam")
+    if not sam.exists():
+        raise LocalStackError("The SAM command line is missing.", hint="Run: make install")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with log.open("w", encoding="utf-8") as output:
+        done = subprocess.run(  # noqa: S603 - our own command line
+            [str(sam), *arguments],
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        output.write(f"\nsam {arguments[0]}: exit {done.returncode} after {time.monotonic() - started:.1f} s\n")
+    if done.returncode != 0:
+        raise LocalStackError(
+            f"sam {arguments[0]} failed.", detail=_telling_lines(log), hint=f"Everything it said: {log}"
+        )
+
+
+def _telling_lines(log: Path) -> str:
+    """Return the end of SAM's output, which holds its error, without the blank lines."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([line for line in lines if line.strip()][-_ERROR_LINES:])

@@ -1,0 +1,139 @@
+"""A server under a guardian: start, stop, kill, and find it again from another process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dropzone_local import processes
+from dropzone_local.errors import LocalStackError
+from dropzone_local.files import read_json, write_json
+from dropzone_local.polling import wait_until
+from dropzone_local.processes import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import psutil
+
+_GUARDIAN = Path(__file__).with_name("guardian.py")
+_START_SECONDS = 15.0
+# Beyond the guardian's own grace: it needs some time to end what is left.
+_MARGIN = 10.0
+_LOG_TAIL_LINES = 15
+
+
+@dataclass(slots=True)
+class Service:
+    """One server process of the stack, known by a state file in the stack's directory."""
+
+    name: str
+    state_file: Path
+    log_file: Path
+    tied: bool
+    stop_signal: str = "SIGTERM"
+    grace: float = 20.0
+    _tie: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+
+    def spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start the server; return once its process exists, not when it is ready."""
+        self.state_file.parent.mkdir(parents=True, exist_ok=True)
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        self.state_file.unlink(missing_ok=True)
+        guarded = [
+            *(sys.executable, "-P", str(_GUARDIAN)),
+            *("--state", str(self.state_file), "--stop-signal", self.stop_signal, "--grace", str(self.grace)),
+            *(["--tied"] if self.tied else []),
+            "--",
+            *command,
+        ]
+        with self.log_file.open("ab") as log:
+            guardian = subprocess.Popen(  # noqa: S603 - our own command line
+                guarded,
+                env=dict(environment),
+                stdin=subprocess.PIPE if self.tied else subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._tie = guardian
+        born = wait_until(
+            lambda: self.state_file.exists() or guardian.poll() is not None, seconds=_START_SECONDS, every=0.01
+        )
+        if not born or not self.state_file.exists():
+            self.stop()
+            raise self.failure("could not be started")
+
+    @property
+    def guardian(self) -> Identity | None:
+        """The guardian's process, as the state file names it."""
+        return Identity.parse(read_json(self.state_file).get("guardian"))
+
+    @property
+    def server(self) -> Identity | None:
+        """The server's process, as the state file names it."""
+        return Identity.parse(read_json(self.state_file).get("server"))
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the server's process lives."""
+        return self.server is not None and self.server.alive
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every living process of this service: guardian, server, and what the server started."""
+        found: dict[int, psutil.Process] = {}
+        for identity in (self.guardian, self.server):
+            if identity is not None:
+                found |= {process.pid: process for process in identity.tree()}
+        return list(found.values())
+
+    def adopt(self, server: Identity) -> None:
+        """Take over a server of ours whose guardian and state file are gone."""
+        write_json(self.state_file, {"server": server.document()})
+
+    def stop(self) -> None:
+        """End the server, with whatever it started; nothing happens when nothing runs."""
+        started = self.processes()
+        guardian, server = self.guardian, self.server
+        if guardian is not None:
+            processes.end(guardian.process(), grace=self.grace + _MARGIN)
+        if server is not None:  # the guardian was killed, or half of the service is dead
+            processes.end(server.process(), grace=self.grace)
+        processes.kill(process for process in started if process.is_running())
+        self._forget()
+
+    def kill(self) -> None:
+        """Kill the server with SIGKILL, as a crash would, and wait until all of it is gone."""
+        server, guardian = self.server, self.guardian
+        if server is not None:
+            process = server.process()
+            processes.kill([process] if process is not None else [])
+        if guardian is not None:
+            wait_until(lambda: not guardian.alive, seconds=_MARGIN)
+        self._forget()
+
+    def failure(self, what: str, *, hint: str = "") -> LocalStackError:
+        """Return an error that shows the end of the server's log."""
+        detail = tail(self.log_file, _LOG_TAIL_LINES)
+        return LocalStackError(f"{self.name} {what}.", hint=hint or f"Its log: {self.log_file}", detail=detail)
+
+    def _forget(self) -> None:
+        tie, self._tie = self._tie, None
+        if tie is not None:
+            if tie.stdin is not None:
+                tie.stdin.close()
+            if tie.poll() is None:
+                tie.terminate()
+            tie.wait(timeout=self.grace + _MARGIN)
+        self.state_file.unlink(missing_ok=True)
+
+
+def tail(path: Path, lines: int) -> str:
+    """Return the last lines of a log; nothing when there is none."""
+    try:
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,41 @@
+"""What a stack remembers from one run to the next: its ports and its database's password."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Self
+
+from dropzone_local.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Chosen once, kept while possible, so that URLs stay the same across `down` and `up`."""
+
+    password: str
+    emulator_port: int | None = None
+    database_port: int | None = None
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read the settings; make up what is not there."""
+        document = read_json(path)
+
+        def port(name: str) -> int | None:
+            value = document.get(name)
+            return value if isinstance(value, int) else None
+
+        password = document.get("password")
+        return cls(
+            password=password if isinstance(password, str) and password else secrets.token_urlsafe(18),
+            emulator_port=port("emulator_port"),
+            database_port=port("database_port"),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the settings for the next run."""
+        write_json(path, asdict(self))

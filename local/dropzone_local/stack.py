@@ -1,0 +1,244 @@
+"""The local stack: Postgres, the emulator, and the project's own template deployed to it."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from dropzone_local import ports
+from dropzone_local.deployment import Deployment, Endpoints
+from dropzone_local.emulator import Emulator
+from dropzone_local.errors import LocalStackError
+from dropzone_local.files import exclusive, read_json, write_json
+from dropzone_local.postgres import SUPERUSER, Postgres
+from dropzone_local.sam import Build, Builder
+from dropzone_local.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    import psutil
+
+    from dropzone_local.service import Service
+
+PROJECT = Path(__file__).resolve().parents[2]
+PORT_VARIABLE = "DROPZONE_PORT"
+DATABASE_PORT_VARIABLE = "DROPZONE_DATABASE_PORT"
+
+# Times are seconds where AWS has minutes, so that redelivery and the dead-letter queue can be watched.
+_PARAMETERS: Mapping[str, str] = {
+    "DatabaseHost": ports.LOOPBACK,
+    "DatabaseAuth": "password",
+    "DatabaseTls": "disable",
+    "DatabaseMasterUser": SUPERUSER,
+    "ProcessTimeout": "5",
+    "QueueVisibilityTimeout": "30",
+    "MaxReceiveCount": "5",
+    "BatchSize": "10",
+    "BatchWindow": "0",
+    "SweepRate": "1 minute",
+    "SweepMinAge": "60",
+    "SweepRetry": "10",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one stack is to be like, where it differs from any other."""
+
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    port: int | None = None
+    database_port: int | None = None
+    # A tied stack ends with the process that started it, however that one ends.
+    tied: bool = True
+    # Stacks share their builds, unless this names a folder of their own.
+    builds: Path | None = None
+
+
+class LocalStack:
+    """One stack, with all that it keeps under `root`.
+
+    As a context manager it is up inside the block, and down after it. Its data stays.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        options: Options | None = None,
+        *,
+        project: Path = PROJECT,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Describe the stack; nothing runs yet. `report` is told of each step that is done."""
+        self.root = root.resolve()
+        self.options = options or Options()
+        self.file = self.root / "stack.json"
+        self._project = project
+        self._report = report
+        self._settings_file = self.root / "settings.json"
+        self._settings = Settings.load(self._settings_file)
+        self.postgres = Postgres(
+            self.root / "postgres",
+            port=self._settings.database_port or 0,
+            password=self._settings.password,
+            tied=self.options.tied,
+        )
+        self.emulator = Emulator(
+            self.root / "emulator",
+            port=self._settings.emulator_port or 0,
+            project=project,
+            tied=self.options.tied,
+        )
+        self.builder = Builder(project, builds=self.options.builds)
+        self.deployment = Deployment(self.emulator, project=project, root=self.root)
+
+    def __enter__(self) -> Self:
+        """Bring the stack up, or leave nothing of it running."""
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Take the stack down."""
+        self.down()
+
+    def up(self) -> Endpoints:
+        """Start what doesn't run, deploy what has changed, and return where everything is."""
+        with self._locked():
+            self._choose_ports()
+            build = self._start_servers_and_build()
+            if self.deployment.deploy(build, self.parameters):
+                self._report("The template is deployed")
+            endpoints = self.deployment.endpoints(self.postgres.uri)
+            write_json(self.file, endpoints.document())
+            return endpoints
+
+    def down(self) -> None:
+        """End every process of the stack. Nothing happens when nothing runs."""
+        if self.root.exists():
+            with self._locked():
+                self._stop()
+
+    def clean(self) -> None:
+        """End every process of the stack, and remove all that it keeps."""
+        if self.root.exists():
+            with self._locked():
+                self._stop()
+                shutil.rmtree(self.root)
+
+    def kill(self) -> None:
+        """Kill every process of the stack, as a power cut would."""
+        self.emulator.kill()
+        self.postgres.kill()
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The template's parameters on this machine."""
+        own = {
+            "Architecture": self.builder.architecture,
+            "DatabasePort": str(self.postgres.port),
+            "DatabaseName": self.postgres.database,
+            "DatabasePassword": self.postgres.password,
+        }
+        return {**_PARAMETERS, **own, **self.options.parameters}
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The servers, running or not."""
+        return self.postgres.service, self.emulator.service
+
+    @property
+    def running(self) -> bool:
+        """Tell whether any process of the stack lives."""
+        return any(service.processes() for service in self.services)
+
+    @property
+    def healthy(self) -> bool:
+        """Tell whether both servers answer and the template stands."""
+        return self.postgres.healthy and self.emulator.healthy and self.deployment.stands
+
+    def processes(self) -> Mapping[str, list[psutil.Process]]:
+        """Return the living processes of each server."""
+        return {service.name: service.processes() for service in self.services}
+
+    @property
+    def endpoints(self) -> Endpoints | None:
+        """Where everything was when the stack last came up; nothing when it is down."""
+        document = read_json(self.file)
+        return Endpoints(**{name: str(value) for name, value in document.items()}) if document else None
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return exclusive(self.root / "lock", busy="The local stack is being started or stopped by another command")
+
+    def _stop(self) -> None:
+        self.file.unlink(missing_ok=True)
+        with ThreadPoolExecutor() as pool:
+            for step in [pool.submit(self.emulator.stop), pool.submit(self.postgres.stop)]:
+                step.result()
+
+    def _choose_ports(self) -> None:
+        """Keep the ports of running servers; choose one for every other."""
+        self.postgres.port = self._choose_port(
+            self.postgres.service,
+            wanted=self.options.database_port,
+            remembered=self._settings.database_port,
+            option=f"--database-port or {DATABASE_PORT_VARIABLE}",
+            avoid=self._settings.emulator_port,
+        )
+        self.emulator.port = self._choose_port(
+            self.emulator.service,
+            wanted=self.options.port,
+            remembered=self._settings.emulator_port,
+            option=f"--port or {PORT_VARIABLE}",
+            avoid=self.postgres.port,
+        )
+        self._settings = replace(self._settings, database_port=self.postgres.port, emulator_port=self.emulator.port)
+        self._settings.save(self._settings_file)
+
+    def _choose_port(
+        self, service: Service, *, wanted: int | None, remembered: int | None, option: str, avoid: int | None
+    ) -> int:
+        if service.running and remembered is not None:
+            if wanted not in {None, remembered}:
+                message = f"{service.name} already runs on port {remembered}, and {wanted} was asked for."
+                raise LocalStackError(message, hint="Take the stack down first: make down")
+            return remembered
+        return ports.choose(wanted=wanted, remembered=remembered, purpose=service.name, option=option, avoid=avoid)
+
+    def _start_servers_and_build(self) -> Build:
+        """Do the three at the same time: none needs another."""
+        with ThreadPoolExecutor() as pool:
+            building = pool.submit(self._build)
+            starting = [pool.submit(self._start_postgres), pool.submit(self._start_emulator)]
+            wait(starting)
+            wait([building])
+        # All have ended here, well or not. The first failure is shown.
+        for step in starting:
+            step.result()
+        return building.result()
+
+    def _start_postgres(self) -> None:
+        if not self.postgres.healthy:
+            self.postgres.restart()
+            self._report(f"PostgreSQL is up on port {self.postgres.port}")
+
+    def _start_emulator(self) -> None:
+        if not self.emulator.healthy:
+            self.emulator.restart()
+            self._report(f"The AWS emulator is up on port {self.emulator.port}")
+
+    def _build(self) -> Build:
+        build = self.builder.build()
+        if not build.reused:
+            self._report("The functions and the layer are built")
+        return build

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dropzone_local import processes
+from dropzone_local.processes import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def test_a_process_is_known_by_its_pid_and_its_birth() -> None:
+    identity = Identity.of(os.getpid())
+
+    assert identity is not None
+    assert identity.alive
+    assert Identity.parse(identity.document()) == identity
+
+
+def test_a_pid_that_was_given_out_again_is_a_stranger() -> None:
+    identity = Identity.of(os.getpid())
+    assert identity is not None
+
+    earlier = Identity(identity.pid, identity.born - 60)
+
+    assert not earlier.alive
+    assert earlier.tree() == []
+
+
+def test_a_process_that_has_ended_is_not_alive(child: subprocess.Popen[bytes]) -> None:
+    identity = Identity.of(child.pid)
+    assert identity is not None
+
+    child.kill()
+    child.wait()
+
+    assert not identity.alive
+
+
+def test_a_zombie_is_not_alive(child: subprocess.Popen[bytes]) -> None:
+    identity = Identity.of(child.pid)
+    assert identity is not None
+
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    assert not identity.alive
+
+
+@pytest.mark.parametrize("document", [None, {}, [], {"pid": "1", "born": 1.0}, {"pid": 1}, {"born": 2.0}, "text"])
+def test_a_document_of_another_form_names_no_process(document: object) -> None:
+    assert Identity.parse(document) is None
+
+
+def test_ending_kills_what_does_not_stop_when_asked() -> None:
+    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", stubborn], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout is not None
+        process.stdout.readline()
+        identity = Identity.of(process.pid)
+        assert identity is not None
+
+        processes.end(identity.process(), grace=0.1)
+
+        assert not identity.alive

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dropzone_local.sam import Builder, machine_architecture, pip_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in ("template.yaml", "functions/one/app.py", "layers/common/requirements.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+    return tmp_path
+
+
+def fingerprint(project: Path, architecture: str = "x86_64") -> str:
+    return Builder(project, architecture=architecture).fingerprint()
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "functions/one/app.py", "layers/common/requirements.txt"])
+def test_a_change_of_a_source_asks_for_a_new_build(project: Path, name: str) -> None:
+    before = fingerprint(project)
+
+    (project / name).write_text("changed", encoding="utf-8")
+
+    assert fingerprint(project) != before
+
+
+def test_a_renamed_source_asks_for_a_new_build(project: Path) -> None:
+    before = fingerprint(project)
+
+    (project / "functions/one/app.py").rename(project / "functions/one/other.py")
+
+    assert fingerprint(project) != before
+
+
+@pytest.mark.parametrize(
+    "name", ["functions/one/__pycache__/app.cpython-313.pyc", "functions/one/app.pyc", "README.md"]
+)
+def test_what_does_not_reach_the_build_asks_for_none(project: Path, name: str) -> None:
+    before = fingerprint(project)
+
+    (project / name).parent.mkdir(exist_ok=True)
+    (project / name).write_text("anything", encoding="utf-8")
+
+    assert fingerprint(project) == before
+
+
+def test_each_architecture_has_a_build_of_its_own(project: Path) -> None:
+    assert fingerprint(project, "arm64") != fingerprint(project, "x86_64")
+
+
+def test_pip_is_told_of_another_machine_only_when_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+
+    assert pip_settings("x86_64") == {}
+    assert "manylinux_2_24_aarch64" in pip_settings("arm64")["PIP_PLATFORM"].split()
+
+
+@pytest.mark.parametrize(("machine", "name"), [("x86_64", "x86_64"), ("aarch64", "arm64"), ("arm64", "arm64")])
+def test_architectures_have_lambdas_names(monkeypatch: pytest.MonkeyPatch, machine: str, name: str) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+
+    assert machine_architecture() == name
