@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 import dropzone_ingest.handler
 import dropzone_process.sweep
+import dropzone_query.handler
 import dropzone_web.handler
 from dropzone_openapi.operations import API_KEY, gateway_responses, operations
 from dropzone_openapi.schemas import components
@@ -31,7 +32,12 @@ class RoutesDifferError(Exception):
 
 def resolvers() -> list[APIGatewayRestResolver]:
     """The resolvers of the functions behind the API."""
-    return [dropzone_ingest.handler.app, dropzone_process.sweep.app, dropzone_web.handler.app]
+    return [
+        dropzone_ingest.handler.app,
+        dropzone_process.sweep.app,
+        dropzone_query.handler.app,
+        dropzone_web.handler.app,
+    ]
 
 
 def routes() -> set[tuple[str, str]]:

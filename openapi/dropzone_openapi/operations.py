@@ -4,7 +4,7 @@ from typing import Any
 
 from dropzone import problems
 from dropzone.problems import Kind
-from dropzone_openapi.schemas import EXAMPLE_ACCEPTED, EXAMPLE_EVENT, RAW_ID, process_request
+from dropzone_openapi.schemas import EXAMPLE_ACCEPTED, EXAMPLE_EVENT, EXAMPLE_STATUS, RAW_ID, process_request
 
 Operation = dict[str, Any]
 
@@ -13,6 +13,7 @@ API_KEY = "apiKey"
 _REQUEST_ID = "0b9ca6bf-0d4a-4a8e-a8d2-6d4c0f4e7b11"
 
 DETAILS = {
+    problems.NOT_FOUND: "No event of this raw_id was ever taken in.",
     problems.NOT_JSON: "The body is not JSON: EOF while parsing a value at line 1 column 15.",
     problems.TOO_LARGE: "The body has 4194305 bytes; at most 4194304 are taken. Send it in parts.",
     problems.UNSUPPORTED_MEDIA_TYPE: "Send JSON with the header Content-Type: application/json.",
@@ -82,6 +83,29 @@ def operations() -> dict[tuple[str, str], Operation]:
                     problems.UNAVAILABLE,
                 ),
                 **_gateway("403", "413", "429", "504"),
+            },
+        },
+        ("get", "/ingest/{raw_id}"): {
+            "operationId": "status",
+            "summary": "Ask what has become of an event",
+            "description": "Where the `Location` of a 202 leads.",
+            "tags": ["Events"],
+            "security": [{API_KEY: []}],
+            "parameters": [
+                {
+                    "name": "raw_id",
+                    "in": "path",
+                    "required": True,
+                    "description": "As POST /ingest answered it.",
+                    "schema": {"type": "string", "format": "uuid"},
+                }
+            ],
+            "responses": {
+                "200": {"description": "What is known of it.", "content": _json("Status", EXAMPLE_STATUS)},
+                **_problems(
+                    problems.NOT_FOUND, problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE
+                ),
+                **_gateway("403", "429", "504"),
             },
         },
         ("post", "/process"): {

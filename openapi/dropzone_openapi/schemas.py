@@ -3,6 +3,7 @@
 from typing import Any
 
 from dropzone.domain.outcomes import Code
+from dropzone.domain.status import State
 from dropzone_process.sweep import ProcessRequest
 
 Schema = dict[str, Any]
@@ -51,6 +52,57 @@ ACCEPTED: Schema = {
     "examples": [EXAMPLE_ACCEPTED],
 }
 
+EXAMPLE_STATUS: Schema = {
+    "raw_id": RAW_ID,
+    "status": "processed",
+    "received_at": RECEIVED_AT,
+    "settled_at": "2026-11-24T16:44:36.201544Z",
+    "measured_at": "2019-05-01T10:00:00Z",
+    "source": "",
+    "mean": 1.0,
+    "std_dev": 1.0,
+    "sample_count": 2,
+    "min": 0.0,
+    "max": 2.0,
+}
+
+_INSTANT: Schema = {"type": "string", "format": "date-time"}
+
+STATUS: Schema = {
+    "type": "object",
+    "required": ["raw_id", "status", "received_at"],
+    "properties": {
+        "raw_id": _RAW_ID,
+        "status": {
+            "enum": list(State),
+            "description": (
+                "`accepted`: stored, not settled yet. `processed`: its measurement stands. `superseded`: it was "
+                "processed, and a later event for the same instant stands. `rejected`: it breaks rules. `stuck`: it "
+                "was tried as often as it may be; somebody has to look."
+            ),
+        },
+        "received_at": _INSTANT,
+        "settled_at": _INSTANT,
+        "measured_at": {**_INSTANT, "description": "Of a processed event, as all that follows: in UTC."},
+        "source": {"type": "string", "description": "Empty where the event names none."},
+        "mean": {"type": "number"},
+        "std_dev": {"type": "number", "minimum": 0, "description": "The population's."},
+        "sample_count": {"type": "integer", "minimum": 1},
+        "min": {"type": "number"},
+        "max": {"type": "number"},
+        "superseded_by": {**_RAW_ID, "description": "Whose event stands now."},
+        "violations": {
+            "type": "array",
+            "description": "Of a rejected event: every rule that it breaks, 10 at most.",
+            "items": {"$ref": "#/components/schemas/Violation"},
+        },
+        "attempts": {"type": "integer", "minimum": 0, "description": "Tries that did not settle it."},
+        "last_error": {"type": "string", "description": "Why the last one did not."},
+    },
+    "additionalProperties": False,
+    "examples": [EXAMPLE_STATUS],
+}
+
 COUNTS: Schema = {
     "type": "object",
     "description": "Objects that this call settled: checked = processed + failed.",
@@ -92,6 +144,7 @@ VIOLATION: Schema = {
             + "; of parameters `request.…`.",
         },
         "message": {"type": "string"},
+        "index": {"type": "integer", "minimum": 0, "description": "In data: where the first offender stands."},
     },
     "additionalProperties": False,
 }
@@ -132,6 +185,7 @@ def components() -> Schema:
     return {
         "Event": EVENT,
         "Accepted": ACCEPTED,
+        "Status": STATUS,
         "ProcessRequest": process_request(),
         "Counts": COUNTS,
         "Health": HEALTH,

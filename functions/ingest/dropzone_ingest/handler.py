@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from dropzone import problems
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.domain.json_text import NotJsonError
-from dropzone.http import answer, body_bytes, make_app, request_id, resolve
+from dropzone.http import answer, body_bytes, make_app, milliseconds, request_id, resolve
 from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze
 from dropzone.problems import Broken, Kind, problem
@@ -67,7 +67,7 @@ def post_ingest() -> Response[Any]:
         {
             "raw_id": accepted.raw_id,
             "status": "accepted",
-            "received_at": accepted.received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "received_at": milliseconds(accepted.received_at),
         },
         {"Location": f"ingest/{accepted.raw_id}"},
     )

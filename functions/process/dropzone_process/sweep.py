@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from dropzone import problems
 from dropzone.domain.json_text import parse_json
+from dropzone.domain.outcomes import MAX_VIOLATIONS
 from dropzone.http import answer, body_bytes, make_app, request_id, resolve
 from dropzone.observability import NAMESPACE, report_tally
 from dropzone.ports import Bronze, Silver
@@ -29,6 +30,8 @@ SCHEDULED_LIMIT = 10_000
 
 API_SECONDS = 25.0
 """API Gateway gives up on an answer after 29 seconds."""
+
+_LONGEST_NAME = 40
 
 logger = Logger(service="sweep")
 metrics = Metrics(service="sweep", namespace=NAMESPACE)
@@ -112,11 +115,19 @@ def _request() -> ProcessRequest:
     except ValidationError as error:
         raise InvalidRequestError(
             [
-                Broken(".".join(map(str, entry["loc"])) or "$", f"request.{entry['type']}", entry["msg"])
-                for entry in error.errors(include_input=False, include_url=False, include_context=False)
+                Broken(_field(entry["loc"]), f"request.{entry['type']}", entry["msg"])
+                for entry in error.errors(include_input=False, include_url=False, include_context=False)[
+                    :MAX_VIOLATIONS
+                ]
             ]
         ) from None
     return in_query.model_copy(update=in_body.model_dump(exclude_unset=True))
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """The name of a field, which the client may have made up: the first of it, escaped to printable ASCII."""
+    name = ".".join(map(str, location))
+    return ascii(name[:_LONGEST_NAME])[1:-1] + ("..." if len(name) > _LONGEST_NAME else "") or "$"
 
 
 @app.exception_handler(InvalidRequestError)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -83,6 +84,11 @@ def answer(status: HTTPStatus, body: object, headers: Mapping[str, str] | None =
         body=to_json(body).decode(),
         headers=dict(headers or {}),
     )
+
+
+def milliseconds(instant: datetime) -> str:
+    """An instant in UTC, RFC 3339, to the millisecond, which is what an identifier knows of its arrival."""
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def body_bytes(event: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from dropzone.domain.outcomes import JudgedObject
+from dropzone.domain.status import Status
 
 
 class BronzeError(Exception):
@@ -133,3 +134,21 @@ class Silver(Protocol):
 
     def advance_watermark(self, raw_id: UUID) -> None:
         """Raise the watermark; it never sinks."""
+
+
+class Presence(Protocol):
+    """Which objects bronze has."""
+
+    def exists(self, raw_id: UUID) -> bool:
+        """Whether there is such an object.
+
+        Raises:
+            BronzeUnavailableError: nobody can tell.
+        """
+
+
+class Statuses(Protocol):
+    """What silver tells of objects. May raise SilverUnavailableError."""
+
+    def status(self, raw_id: UUID) -> Status | None:
+        """What has become of an object, None where silver has not heard of it."""

@@ -107,6 +107,10 @@ class SweepSettings(ProcessSettings, ApiSettings):
     """Younger objects are left to the queue by the schedule's sweep."""
 
 
+class QuerySettings(BronzeSettings, DatabaseSettings, ApiSettings):
+    """Of the function Query, which signs in as a role that only reads."""
+
+
 class WebSettings(ApiSettings):
     """Of the function Web."""
 

@@ -140,6 +140,17 @@ class S3Bronze:
         except (BaseError, OSError) as error:
             return BronzeUnavailableError(_reason(error))
 
+    def exists(self, raw_id: UUID) -> bool:
+        """See `Presence.exists`."""
+        try:
+            obstore.head(self._store, object_key(raw_id))
+        except FileNotFoundError:
+            # HEAD has no body to tell a missing bucket by; that one would fail every other call as well.
+            return False
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(_reason(error)) from None
+        return True
+
     def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
         """See `Bronze.list_after`. Keys that ingest never writes are passed over, with a warning."""
         reached = object_key(raw_id)

@@ -1,0 +1,1 @@
+"""The function Query: reads, with a key."""
