@@ -4,7 +4,7 @@ from typing import Any
 
 from dropzone import problems
 from dropzone.problems import Kind
-from dropzone_openapi.schemas import EXAMPLE_ACCEPTED, EXAMPLE_EVENT, EXAMPLE_STATUS, RAW_ID, process_request
+from dropzone_openapi.schemas import EXAMPLE_ACCEPTED, EXAMPLE_EVENT, EXAMPLE_STATUS, RAW_ID, process_requests
 
 Operation = dict[str, Any]
 
@@ -18,9 +18,7 @@ DETAILS = {
     problems.TOO_LARGE: "The body has 4194305 bytes; at most 4194304 are taken. Send it in parts.",
     problems.UNSUPPORTED_MEDIA_TYPE: "Send JSON with the header Content-Type: application/json.",
     problems.INVALID_EVENT: "The body is JSON, but no event: an object with time_stamp, a string, and data, an array.",
-    problems.INVALID_REQUEST: (
-        "The parameters are limit, a whole number from 1 to 1000, and cursor, from an earlier answer."
-    ),
+    problems.INVALID_REQUEST: ("The parameters are not what this call takes: see what is wrong with each."),
     problems.INTERNAL_ERROR: (
         "Something went wrong here. It is safe to send the request again; if it stays, report the request_id."
     ),
@@ -28,6 +26,9 @@ DETAILS = {
         "A part of the service is out of reach for the moment. It is safe to send the request again."
     ),
 }
+_BATCH_OR_REPLAY = [
+    {"$ref": f"#/components/schemas/{name}"} for name in ("ProcessBatch", "ReplayArrived", "ReplayNamed")
+]
 _VIOLATIONS = {
     problems.INVALID_EVENT: [{"field": "data", "code": "payload.missing_field", "message": "is missing"}],
     problems.INVALID_REQUEST: [
@@ -112,8 +113,9 @@ def operations() -> dict[tuple[str, str], Operation]:
             "operationId": "process",
             "summary": "Process a batch",
             "description": (
-                "Processes objects that the queue did not bring, each independently of the others, and counts them. "
-                "The parameters may stand in the body or in the query; the body's count where both have one."
+                "Processes objects that the queue did not bring, each independently of the others, and counts them; "
+                "with `reprocess`, judges objects again, under today's rules. "
+                "`limit` and `cursor` may stand in the body or in the query; the body's count where both have them."
             ),
             "tags": ["Processing"],
             "security": [{API_KEY: []}],
@@ -125,11 +127,12 @@ def operations() -> dict[tuple[str, str], Operation]:
                     "description": schema.pop("description"),
                     "schema": schema,
                 }
-                for name, schema in process_request()["properties"].items()
+                for name, schema in process_requests()["ProcessBatch"]["properties"].items()
+                if name != "reprocess"
             ],
             "requestBody": {
                 "required": False,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ProcessRequest"}}},
+                "content": {"application/json": {"schema": {"anyOf": _BATCH_OR_REPLAY}}},
             },
             "responses": {
                 "200": {

@@ -1,10 +1,14 @@
 """The shapes that requests and answers have."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from dropzone.domain.changes import Change
 from dropzone.domain.outcomes import Code
 from dropzone.domain.status import State
-from dropzone_process.sweep import ProcessRequest
+from dropzone_process.request import ProcessBatch, ReplayArrived, ReplayNamed
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
@@ -115,6 +119,18 @@ COUNTS: Schema = {
             "minimum": 0,
             "description": "Objects with a rejected event; they stay.",
         },
+        "changes": {
+            "type": "object",
+            "description": "With reprocess: events, by what changed for them (with dry_run: would change).",
+            "required": list(Change),
+            "properties": {change.value: {"type": "integer", "minimum": 0} for change in Change},
+            "additionalProperties": False,
+        },
+        "unread": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "With reprocess: objects that could not be judged again; their outcomes stay as they are.",
+        },
         "cursor": {
             **_RAW_ID,
             "description": "Where to go on: there when limit or time ended the call before the bucket did.",
@@ -172,12 +188,18 @@ GATEWAY_MESSAGE: Schema = {
 }
 
 
-def process_request() -> Schema:
-    """What `POST /process` takes, from the model that reads it."""
-    schema: Schema = ProcessRequest.model_json_schema()
-    schema["description"] = "Which objects, and how many."
-    schema["examples"] = [{"limit": 100}]
-    return schema
+def process_requests() -> dict[str, Schema]:
+    """What `POST /process` takes, from the models that read it, with what they refer to."""
+    models: list[type[BaseModel]] = [ProcessBatch, ReplayArrived, ReplayNamed]
+    named: dict[str, Schema] = {}
+    for model in models:
+        schema: Schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        named |= schema.pop("$defs", {})
+        named[model.__name__] = schema
+    named["ProcessBatch"]["examples"] = [{"limit": 100}]
+    named["ReplayArrived"]["examples"] = [{"reprocess": True, "from": RECEIVED_AT, "dry_run": True}]
+    named["ReplayNamed"]["examples"] = [{"reprocess": True, "raw_ids": [RAW_ID]}]
+    return named
 
 
 def components() -> Schema:
@@ -186,7 +208,7 @@ def components() -> Schema:
         "Event": EVENT,
         "Accepted": ACCEPTED,
         "Status": STATUS,
-        "ProcessRequest": process_request(),
+        **process_requests(),
         "Counts": COUNTS,
         "Health": HEALTH,
         "Violation": VIOLATION,

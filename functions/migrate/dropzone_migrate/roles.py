@@ -27,7 +27,8 @@ END $$
 """
 
 _GRANTS = f"""
-GRANT SELECT, INSERT, UPDATE ON receipts, outcomes, measurements TO {WRITER};
+GRANT SELECT, INSERT, UPDATE ON receipts TO {WRITER};
+GRANT SELECT, INSERT, UPDATE, DELETE ON outcomes, measurements TO {WRITER};
 GRANT SELECT, UPDATE ON sweep TO {WRITER};
 GRANT SELECT ON receipts, outcomes, measurements, sweep TO {READER};
 """

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dropzone.adapters.database import open_database
+from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.ports import Bronze, Silver
@@ -14,9 +14,9 @@ def make_bronze(settings: ProcessSettings) -> Bronze:
     return S3Bronze(settings.bronze_bucket, region=settings.aws_region, endpoint=settings.bronze_endpoint)
 
 
-def make_silver(settings: ProcessSettings) -> Silver:
-    """The database."""
+def make_silver(settings: ProcessSettings, database: Database) -> Silver:
+    """What is written, through a connection that is made when it is first needed."""
     return PostgresSilver(
-        open_database(settings),
+        database,
         retry_after=timedelta(seconds=settings.sweep_retry_seconds),
     )

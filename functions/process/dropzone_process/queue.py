@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from dropzone.adapters.database import open_database
 from dropzone.observability import NAMESPACE, report_tally
 from dropzone.ports import Bronze, Silver
 from dropzone.settings import ProcessSettings
@@ -38,7 +39,7 @@ def bronze() -> Bronze:
 @cache
 def silver() -> Silver:
     """Of this container."""
-    return make_silver(settings())
+    return make_silver(settings(), open_database(settings()))
 
 
 @metrics.log_metrics

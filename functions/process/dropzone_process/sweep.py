@@ -11,19 +11,21 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dropzone import problems
-from dropzone.domain.json_text import parse_json
-from dropzone.domain.outcomes import MAX_VIOLATIONS
-from dropzone.http import answer, body_bytes, make_app, request_id, resolve
+from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.domain.changes import Change
+from dropzone.http import answer, make_app, request_id, resolve
 from dropzone.observability import NAMESPACE, report_tally
-from dropzone.ports import Bronze, Silver
-from dropzone.problems import Broken, problem
+from dropzone.ports import Bronze, Ledger, Silver
+from dropzone.problems import problem
 from dropzone.settings import SweepSettings
-from dropzone.use_cases.settle import Remaining
+from dropzone.use_cases.replay import ReplayReport, replay
+from dropzone.use_cases.settle import Remaining, Tally
 from dropzone.use_cases.sweep import SweepReport, sweep
 from dropzone_process.container import make_bronze, make_silver
+from dropzone_process.request import InvalidRequestError, ProcessBatch, Replay, read_request
 
 SCHEDULED_LIMIT = 10_000
 """The most objects that one run of the schedule tries; its time usually ends it before."""
@@ -36,21 +38,6 @@ _LONGEST_NAME = 40
 logger = Logger(service="sweep")
 metrics = Metrics(service="sweep", namespace=NAMESPACE)
 app = make_app(logger)
-
-
-class ProcessRequest(BaseModel):
-    """What `POST /process` takes, in its body or its query."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most objects to process.")
-    cursor: UUID | None = Field(default=None, description="Where an earlier answer's cursor says to go on.")
-
-    @field_validator("limit", mode="before")
-    @classmethod
-    def _whole(cls, value: object) -> object:
-        """Take a whole number as JSON has it, which 5.0 is as well; strict mode refuses what else is no integer."""
-        return int(value) if type(value) is float and value.is_integer() else value
 
 
 @cache
@@ -66,75 +53,73 @@ def bronze() -> Bronze:
 
 
 @cache
+def database() -> Database:
+    """Of this container: one connection."""
+    return open_database(settings())
+
+
+@cache
 def silver() -> Silver:
     """Of this container."""
-    return make_silver(settings())
+    return make_silver(settings(), database())
 
 
-class InvalidRequestError(ValueError):
-    """The request's parameters are not what `POST /process` takes."""
-
-    def __init__(self, broken: list[Broken]) -> None:
-        """Carry what is wrong with each."""
-        super().__init__("invalid request")
-        self.broken = broken
+@cache
+def ledger() -> Ledger:
+    """Of this container."""
+    return PostgresLedger(database())
 
 
 @app.post("/process")
 def post_process() -> Response[Any]:
-    """Process a batch of objects that have no receipt, and count them."""
-    request = _request()
+    """Process a batch of objects that have no receipt, or judge objects again, and count them."""
+    request = read_request(app.current_event.raw_event)
     ends = time.monotonic() + API_SECONDS
-    remaining = _remaining(app.lambda_context)
-    report = _sweep(
+    in_call = _remaining(app.lambda_context)
+
+    def remaining() -> float:
+        return min(ends - time.monotonic(), in_call())
+
+    if not isinstance(request, ProcessBatch):
+        return answer(HTTPStatus.OK, _replay(request, remaining))
+    report = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, remaining=remaining)
+    return answer(HTTPStatus.OK, _counts(report.tally, report.cursor))
+
+
+def _replay(request: Replay, remaining: Remaining) -> dict[str, object]:
+    report = replay(
+        request.selection(),
+        bronze=bronze(),
+        ledger=ledger(),
         limit=request.limit,
-        min_age=timedelta(0),
         after=request.cursor,
-        remaining=lambda: min(ends - time.monotonic(), remaining()),
+        dry_run=request.dry_run,
+        remaining=remaining,
     )
+    changes = {change.value: report.changes[change] for change in Change}
+    logger.info("judged again", objects=report.checked, changes=changes, dry_run=request.dry_run)
+    if report.failures:
+        logger.warning(
+            "objects can't be judged again",
+            objects=[{"raw_id": str(failure.raw_id), "reason": failure.reason} for failure in report.failures],
+        )
+    return _counts(report, report.cursor) | {"changes": changes, "unread": len(report.failures)}
+
+
+def _counts(report: Tally | ReplayReport, cursor: UUID | None) -> dict[str, object]:
     counts: dict[str, object] = {
-        "checked": report.tally.checked,
-        "processed": report.tally.processed,
-        "failed": report.tally.failed,
+        "checked": report.checked,
+        "processed": report.processed,
+        "failed": report.failed,
     }
-    if report.cursor is not None:
-        counts["cursor"] = report.cursor
-    return answer(HTTPStatus.OK, counts)
-
-
-def _request() -> ProcessRequest:
-    body = body_bytes(app.current_event.raw_event)
-    parameters = parse_json(body) if body.strip() else {}
-    if not isinstance(parameters, dict):
-        raise InvalidRequestError([Broken("$", "request.not_object", "is not a JSON object")])
-    query = app.current_event.query_string_parameters or {}
-    try:
-        # What is given in the body must have JSON's types; what is given in the query is text.
-        in_query = ProcessRequest.model_validate_strings(query)
-        in_body = ProcessRequest.model_validate_json(body, strict=True) if body.strip() else ProcessRequest()
-    except ValidationError as error:
-        raise InvalidRequestError(
-            [
-                Broken(_field(entry["loc"]), f"request.{entry['type']}", entry["msg"])
-                for entry in error.errors(include_input=False, include_url=False, include_context=False)[
-                    :MAX_VIOLATIONS
-                ]
-            ]
-        ) from None
-    return in_query.model_copy(update=in_body.model_dump(exclude_unset=True))
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    """The name of a field, which the client may have made up: the first of it, escaped to printable ASCII."""
-    name = ".".join(map(str, location))
-    return ascii(name[:_LONGEST_NAME])[1:-1] + ("..." if len(name) > _LONGEST_NAME else "") or "$"
+    return counts if cursor is None else counts | {"cursor": cursor}
 
 
 @app.exception_handler(InvalidRequestError)
 def _invalid(error: InvalidRequestError) -> Response[Any]:
     return problem(
         problems.INVALID_REQUEST,
-        "The parameters are limit, a whole number from 1 to 1000, and cursor, from an earlier answer.",
+        "The parameters are not what this call takes: see what is wrong with each.",
         request_id=request_id(app),
         violations=error.broken,
     )
@@ -168,4 +153,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         after=None,
         remaining=_remaining(context),
     )
-    return {"checked": report.tally.checked, "processed": report.tally.processed, "failed": report.tally.failed}
+    return _counts(report.tally, None)

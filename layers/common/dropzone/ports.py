@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from dropzone.domain.outcomes import JudgedObject
+from dropzone.domain.outcomes import Code, JudgedObject, Outcome
 from dropzone.domain.status import Status
 
 
@@ -134,6 +134,29 @@ class Silver(Protocol):
 
     def advance_watermark(self, raw_id: UUID) -> None:
         """Raise the watermark; it never sinks."""
+
+
+class Ledger(Protocol):
+    """The outcomes of events, for judging again. Each call is one transaction.
+
+    Each may raise SilverUnavailableError and SilverConflictError.
+    """
+
+    def outcomes(self, raw_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
+        """The outcomes of those of these objects that have some, in the order of their items."""
+
+    def replace(self, judged: Sequence[JudgedObject]) -> None:
+        """Put these outcomes in the place of those that objects had, and settle the objects.
+
+        The measurement of every instant and source that the old or the new outcomes touch is derived anew, from its
+        greatest processed outcome: one whose event is now rejected goes, and the one before it returns.
+
+        Raises:
+            RowRefusedError: the database refuses a row; nothing of the call was written.
+        """
+
+    def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
+        """Objects with an event that this rule rejected, in order of arrival, between the two; a page of them."""
 
 
 class Presence(Protocol):

@@ -24,7 +24,6 @@ class Kind(NamedTuple):
 
 NOT_JSON = Kind("not-json", HTTPStatus.BAD_REQUEST)
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND)
-METHOD_NOT_ALLOWED = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED)
 TOO_LARGE = Kind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 INVALID_EVENT = Kind("invalid-event", HTTPStatus.UNPROCESSABLE_ENTITY)

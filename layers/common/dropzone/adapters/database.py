@@ -4,7 +4,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from pg8000.core import CoreConnection
 from pg8000.exceptions import DatabaseError, InterfaceError
@@ -22,6 +22,13 @@ _ROW_CLASSES = ("22", "23")
 _BROKEN = ("08", "57P", "25006")
 
 Row = list[Any]
+
+
+class Run(Protocol):
+    """Runs a statement of a transaction and returns its rows."""
+
+    def __call__(self, sql: str, **parameters: object) -> list[Row]:
+        """Run it; raises as `Database.run` does."""
 
 
 class Database:
@@ -46,6 +53,33 @@ class Database:
             return self._attempt(sql, parameters)
         except _ConnectionBrokenError:
             return self._attempt(sql, parameters)
+
+    def transact[T](self, work: Callable[[Run], T]) -> T:
+        """Run several statements as one transaction; `work` gets what runs each of them.
+
+        On a connection that turns out broken, all of it once more on a new one.
+
+        Raises:
+            SilverError: as for `run`; everything is rolled back.
+        """
+        fresh = self._connection is None
+        try:
+            return self._transact_once(work)
+        except _ConnectionBrokenError:
+            if fresh:
+                raise
+            return self._transact_once(work)
+
+    def _transact_once[T](self, work: Callable[[Run], T]) -> T:
+        self._attempt("BEGIN", {})
+        try:
+            result = work(lambda sql, **parameters: self._attempt(sql, parameters))
+            self._attempt("COMMIT", {})
+        except BaseException:
+            # A connection in the middle of a transaction is of no use; its end is the surest way to roll back.
+            self.close()
+            raise
+        return result
 
     def _attempt(self, sql: str, parameters: Mapping[str, object]) -> list[Row]:
         try:

@@ -1,26 +1,22 @@
 """Silver in Postgres: each call one statement, so that one round trip is one transaction (docs/adr/0004)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from pydantic_core import to_json
-
 from dropzone.adapters.database import Database
-from dropzone.domain.outcomes import RULESET, JudgedObject, Measurement, Outcome
+from dropzone.adapters.rows import EVENT_COLUMNS, events_json, json_text, objects_json, uuid_array
+from dropzone.domain.outcomes import RULESET, JudgedObject
 from dropzone.ports import MAX_ATTEMPTS, Receipt
 
 # Rows come as one JSON parameter each for objects and events: the driver encodes arrays in Python, value by value.
 # The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing.
-_SETTLE: Final = """
+_SETTLE: Final = f"""
 WITH object AS (
     SELECT * FROM json_to_recordset(CAST(:objects AS json)) AS o (raw_id uuid, items integer)
 ), event AS (
-    SELECT * FROM json_to_recordset(CAST(:events AS json)) AS e (
-        raw_id uuid, item integer, outcome text, violations jsonb, measured_at timestamptz, source text,
-        mean float8, std_dev float8, sample_count integer, min float8, max float8)
+    SELECT * FROM json_to_recordset(CAST(:events AS json)) AS e ({EVENT_COLUMNS})
 ), settled AS (
     INSERT INTO receipts AS r (raw_id, items, settled_at)
     SELECT raw_id, items, now() FROM object ORDER BY raw_id
@@ -48,7 +44,7 @@ WITH object AS (
         WHERE (m.raw_id, m.item) <= (excluded.raw_id, excluded.item)
 )
 SELECT raw_id FROM settled
-"""
+"""  # noqa: S608 - the columns are this project's own
 
 _RECEIPTS: Final = """
 SELECT raw_id, settled_at IS NOT NULL, attempts FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
@@ -98,22 +94,18 @@ class PostgresSilver:
 
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
         """See `Silver.receipts`."""
-        rows = self._database.run(_RECEIPTS, raw_ids=_array(raw_ids))
+        rows = self._database.run(_RECEIPTS, raw_ids=uuid_array(raw_ids))
         return {raw_id: Receipt(settled, attempts) for raw_id, settled, attempts in rows}
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         """See `Silver.settle`."""
-        objects = [{"raw_id": entry.raw_id, "items": len(entry.outcomes)} for entry in judged]
-        events = [
-            _event(entry.raw_id, item, outcome) for entry in judged for item, outcome in enumerate(entry.outcomes)
-        ]
-        rows = self._database.run(_SETTLE, objects=_json(objects), events=_json(events), ruleset=RULESET)
+        rows = self._database.run(_SETTLE, objects=objects_json(judged), events=events_json(judged), ruleset=RULESET)
         return {raw_id for (raw_id,) in rows}
 
     def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
         """See `Silver.claim`."""
         rows = self._database.run(
-            _CLAIM, raw_ids=_array(raw_ids), pause=self._pause, only_due=only_due, max_attempts=MAX_ATTEMPTS
+            _CLAIM, raw_ids=uuid_array(raw_ids), pause=self._pause, only_due=only_due, max_attempts=MAX_ATTEMPTS
         )
         return {raw_id for (raw_id,) in rows}
 
@@ -139,40 +131,5 @@ class PostgresSilver:
         self._database.run(_ADVANCE, raw_id=str(raw_id))
 
 
-def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, Measurement):
-        mean, std_dev, sample_count, minimum, maximum = outcome.aggregates
-        return {
-            "raw_id": raw_id,
-            "item": item,
-            "outcome": "processed",
-            "violations": [],
-            "measured_at": outcome.measured_at,
-            "source": outcome.source,
-            "mean": mean,
-            "std_dev": std_dev,
-            "sample_count": sample_count,
-            "min": minimum,
-            "max": maximum,
-        }
-    return {
-        "raw_id": raw_id,
-        "item": item,
-        "outcome": "rejected",
-        "violations": [
-            {key: value for key, value in asdict(violation).items() if value is not None}
-            for violation in outcome.violations
-        ],
-    }
-
-
-def _json(value: object) -> str:
-    return to_json(value).decode()
-
-
-def _array(raw_ids: Iterable[UUID]) -> str:
-    return "{" + ",".join(map(str, raw_ids)) + "}"
-
-
 def _reasons(reasons: Mapping[UUID, str]) -> str:
-    return _json([{"raw_id": raw_id, "reason": reason} for raw_id, reason in reasons.items()])
+    return json_text([{"raw_id": raw_id, "reason": reason} for raw_id, reason in reasons.items()])

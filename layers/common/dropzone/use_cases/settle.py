@@ -114,7 +114,7 @@ def settle(raw_ids: Sequence[UUID], tally: Tally, *, bronze: Bronze, silver: Sil
             judged.append(JudgedObject(raw_id, judge(result.body)))
             correlation_ids[raw_id] = result.correlation_id
         else:
-            tally.failures.append(_unread(raw_id, result))
+            tally.failures.append(unread(raw_id, result))
     _write(judged, correlation_ids, tally, silver, remaining)
 
 
@@ -154,7 +154,8 @@ def settle_claimed(
         with_retries(lambda: silver.explain(terminal), remaining)
 
 
-def _unread(raw_id: UUID, error: BronzeError) -> Failure:
+def unread(raw_id: UUID, error: BronzeError) -> Failure:
+    """The failure of an object that could not be read."""
     return Failure(raw_id, f"{type(error).__name__}: {error}", terminal=isinstance(error, ObjectMissingError))
 
 

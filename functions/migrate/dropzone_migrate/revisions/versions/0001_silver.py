@@ -42,6 +42,10 @@ CREATE TABLE outcomes (
 );
 COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
 
+-- Judging again looks for the greatest processed outcome of an instant and source, and for what was rejected.
+CREATE INDEX outcomes_processed ON outcomes (measured_at, source, raw_id, item) WHERE outcome = 'processed';
+CREATE INDEX outcomes_rejected ON outcomes (raw_id, item) WHERE outcome = 'rejected';
+
 CREATE TABLE measurements (
     measured_at   timestamptz NOT NULL,
     source        text NOT NULL DEFAULT '',

@@ -1,0 +1,109 @@
+"""Judging again, in Postgres."""
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Final
+from uuid import UUID
+
+from dropzone.adapters.database import Database, Run
+from dropzone.adapters.rows import EVENT_COLUMNS, events_json, json_text, objects_json, outcome_of, uuid_array
+from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Outcome
+
+_PAGE = 1_000
+
+_OUTCOMES: Final = """
+SELECT raw_id, CAST(violations AS text), measured_at, source, mean, std_dev, sample_count, min, max
+FROM outcomes WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) ORDER BY raw_id, item
+"""
+
+# Writers of measurements wait until this transaction ends, and it begins when theirs have: what is derived below sees
+# every outcome that counts. It is taken before any row's lock, so that nobody waits in a circle.
+_ALONE: Final = "LOCK TABLE measurements IN SHARE ROW EXCLUSIVE MODE"
+
+# Times as text, which keeps each as Postgres has it. The keys of the new outcomes come from their rows, below.
+_REMOVE: Final = """
+DELETE FROM outcomes WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
+RETURNING CAST(measured_at AS text), source
+"""
+
+_RECORD: Final = f"""
+WITH object AS (
+    SELECT * FROM json_to_recordset(CAST(:objects AS json)) AS o (raw_id uuid, items integer)
+), settled AS (
+    INSERT INTO receipts (raw_id, items, settled_at) SELECT raw_id, items, now() FROM object ORDER BY raw_id
+    ON CONFLICT (raw_id) DO UPDATE
+        SET items = excluded.items, settled_at = excluded.settled_at, last_error = NULL, retry_at = NULL
+)
+INSERT INTO outcomes (raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max,
+                      ruleset)
+SELECT raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max,
+       CAST(:ruleset AS integer)
+FROM json_to_recordset(CAST(:events AS json)) AS e ({EVENT_COLUMNS})
+RETURNING CAST(measured_at AS text), source
+"""  # noqa: S608 - the columns are this project's own
+
+_DERIVE: Final = """
+WITH key AS (
+    SELECT DISTINCT * FROM json_to_recordset(CAST(:keys AS json)) AS k (measured_at timestamptz, source text)
+), best AS (
+    SELECT o.* FROM key CROSS JOIN LATERAL (
+        SELECT measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item FROM outcomes
+        WHERE outcome = 'processed' AND measured_at = key.measured_at AND source = key.source
+        ORDER BY raw_id DESC, item DESC LIMIT 1
+    ) AS o
+), gone AS (
+    DELETE FROM measurements USING key
+    WHERE measurements.measured_at = key.measured_at AND measurements.source = key.source
+      AND NOT EXISTS (SELECT FROM best WHERE best.measured_at = key.measured_at AND best.source = key.source)
+)
+INSERT INTO measurements AS m (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)
+SELECT measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item FROM best
+ON CONFLICT (measured_at, source) DO UPDATE
+    SET mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count,
+        min = excluded.min, max = excluded.max, raw_id = excluded.raw_id, item = excluded.item, updated_at = now()
+"""
+
+_REJECTED_BY: Final = """
+SELECT DISTINCT raw_id FROM outcomes
+WHERE outcome = 'rejected' AND violations @> CAST(:pattern AS jsonb) AND raw_id > CAST(:after AS uuid)
+  AND (CAST(:before AS uuid) IS NULL OR raw_id < CAST(:before AS uuid))
+ORDER BY raw_id LIMIT CAST(:limit AS integer)
+"""
+
+
+class PostgresLedger:
+    """The outcomes of events. Not for two threads at once."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the database."""
+        self._database = database
+
+    def outcomes(self, raw_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
+        """See `Ledger.outcomes`."""
+        found: dict[UUID, list[Outcome]] = {}
+        for raw_id, violations, *figures in self._database.run(_OUTCOMES, raw_ids=uuid_array(raw_ids)):
+            found.setdefault(raw_id, []).append(outcome_of(json.loads(violations), figures))
+        return {raw_id: tuple(outcomes) for raw_id, outcomes in found.items()}
+
+    def replace(self, judged: Sequence[JudgedObject]) -> None:
+        """See `Ledger.replace`."""
+
+        def work(run: Run) -> None:
+            run(_ALONE)
+            touched = run(_REMOVE, raw_ids=uuid_array(entry.raw_id for entry in judged))
+            touched += run(_RECORD, objects=objects_json(judged), events=events_json(judged), ruleset=RULESET)
+            keys = [{"measured_at": at, "source": source} for at, source in touched if at is not None]
+            run(_DERIVE, keys=json_text(keys))
+
+        self._database.transact(work)
+
+    def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
+        """See `Ledger.rejected_by`."""
+        rows = self._database.run(
+            _REJECTED_BY,
+            pattern=json_text([{"code": code}]),
+            after=str(after),
+            before=None if before is None else str(before),
+            limit=_PAGE,
+        )
+        return [raw_id for (raw_id,) in rows]

@@ -1,0 +1,255 @@
+"""The connection: how errors are told apart, and how it comes back."""
+
+import socket
+import time
+from typing import Any
+
+import pytest
+from pg8000.native import Connection
+
+from dropzone.adapters.database import Database, connector
+from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
+from dropzone_local.ports import find_free
+from support.background import in_background
+from support.factories import EXAMPLE_INSTANT, judged, raw_id
+from support.postgres import PASSWORD, RETRY_AFTER, SilverInPostgres, database_settings
+
+
+def fail_with(database: Database, state: str, message: str = "made up") -> None:
+    # A DO block takes no parameters.
+    database.run(f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}', MESSAGE = '{message}'; END $$")
+
+
+def backend(database: Database) -> int:
+    ((pid,),) = database.run("SELECT pg_backend_pid()")
+    return int(pid)
+
+
+def test_database_connection_works(tables: SilverInPostgres) -> None:
+    ((user, zone, name),) = tables.open(aws_lambda_function_name="dropzone-process").run(
+        "SELECT current_user, current_setting('TimeZone'), current_setting('application_name')"
+    )
+    assert (user, zone, name) == ("dropzone_writer", "UTC", "dropzone-process")
+
+
+def test_instants_are_in_utc_whatever_the_servers_zone(tables: SilverInPostgres) -> None:
+    tables.query("ALTER ROLE dropzone_writer SET TimeZone = 'Asia/Kathmandu'")
+    try:
+        assert tables.open().run("SELECT '2019-05-01 10:00Z'::timestamptz::text") == [["2019-05-01 10:00:00+00"]]
+    finally:
+        tables.query("ALTER ROLE dropzone_writer RESET TimeZone")
+
+
+def test_nothing_is_connected_before_it_is_needed(tables: SilverInPostgres) -> None:
+    database = tables.open()
+    assert database._connection is None
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("40P01", SilverConflictError),
+        ("40001", SilverConflictError),
+        ("22003", RowRefusedError),
+        ("22P02", RowRefusedError),
+        ("23502", RowRefusedError),
+        ("23505", RowRefusedError),
+        ("23514", RowRefusedError),
+        ("40002", SilverUnavailableError),
+        ("08006", SilverUnavailableError),
+        ("25006", SilverUnavailableError),
+        ("28000", SilverUnavailableError),
+        ("3D000", SilverUnavailableError),
+        ("42501", SilverUnavailableError),
+        ("42P01", SilverUnavailableError),
+        ("53100", SilverUnavailableError),
+        ("53300", SilverUnavailableError),
+        ("57014", SilverUnavailableError),
+        ("57P01", SilverUnavailableError),
+        ("58030", SilverUnavailableError),
+        ("XX000", SilverUnavailableError),
+        ("XX001", SilverUnavailableError),
+        ("ZZ999", SilverUnavailableError),
+    ],
+)
+def test_states_are_told_apart(tables: SilverInPostgres, state: str, kind: type[SilverError]) -> None:
+    database = tables.open()
+    with pytest.raises(SilverError, match=state) as raised:
+        fail_with(database, state)
+    assert isinstance(raised.value, kind)
+    # And the next call works, whatever it was.
+    assert database.run("SELECT 1") == [[1]]
+
+
+def test_a_refusal_does_not_repeat_the_servers_message(tables: SilverInPostgres) -> None:
+    with pytest.raises(RowRefusedError) as raised:
+        fail_with(tables.open(), "22003", "value 42.195 is out of range")
+    assert "42.195" not in str(raised.value)
+
+
+def test_a_table_that_is_not_there_yet_is_the_infrastructures(tables: SilverInPostgres) -> None:
+    with pytest.raises(SilverUnavailableError, match="42P01"):
+        tables.open().run("SELECT * FROM not_deployed_yet")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"database_password": "wrong"}, "28P01"),
+        ({"database_user": "nobody-known"}, "28P01"),
+        ({"database_name": "not_there"}, "3D000"),
+    ],
+)
+def test_a_refused_connection_is_the_infrastructures(
+    tables: SilverInPostgres, changes: dict[str, Any], says: str
+) -> None:
+    database = tables.open(**changes)
+    for _ in range(2):
+        with pytest.raises(SilverUnavailableError, match=says) as raised:
+            database.run("SELECT 1")
+        assert PASSWORD not in str(raised.value)
+        assert "wrong" not in str(raised.value)
+
+
+def test_a_server_that_is_away_is_the_infrastructures(tables: SilverInPostgres) -> None:
+    with pytest.raises(SilverUnavailableError, match="refused"):
+        tables.open(database_port=find_free()).run("SELECT 1")
+
+
+def test_a_server_that_accepts_and_keeps_silent_is_given_up(tables: SilverInPostgres) -> None:
+    # GIVEN a port that takes connections and never answers
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = tables.open(database_port=silent.getsockname()[1], call_seconds=1)
+
+        # THEN the call ends within the function's time
+        began = time.monotonic()
+        with pytest.raises(SilverUnavailableError, match="timed out"):
+            database.run("SELECT 1")
+        assert time.monotonic() - began < 1
+
+
+def test_a_statement_gets_half_of_the_functions_time(tables: SilverInPostgres) -> None:
+    database = tables.open(call_seconds=1)
+    began = time.monotonic()
+    with pytest.raises(SilverUnavailableError, match="57014"):
+        database.run("SELECT pg_sleep(5)")
+    assert 0.4 < time.monotonic() - began < 0.75
+
+
+# ---- a connection that breaks ----------------------------------------------------------------------------------------
+
+
+def counted(tables: SilverInPostgres) -> tuple[Database, list[Connection]]:
+    """A database that remembers the connections it made."""
+    made: list[Connection] = []
+    connect = connector(database_settings(tables.server), Connection)
+
+    def connect_and_count() -> Connection:
+        made.append(connect())
+        return made[-1]
+
+    database = Database(connect_and_count)
+    tables.opened.append(database)
+    return database, made
+
+
+def test_a_connection_cut_between_calls_is_rebuilt_within_the_next(tables: SilverInPostgres) -> None:
+    # GIVEN a connection that was used, and is cut
+    database, made = counted(tables)
+    silver = PostgresSilver(database, retry_after=RETRY_AFTER)
+    first, second = raw_id(), raw_id()
+    silver.settle([judged(first)])
+    tables.query("SELECT pg_terminate_backend(:pid, 5000)", pid=backend(database))
+
+    # WHEN the next call comes
+    assert silver.settle([judged(second)]) == {second}
+
+    # THEN it was made again once, and both objects are settled
+    assert len(made) == 2
+    assert set(tables.receipt_rows()) == {first, second}
+
+
+def test_a_connection_cut_during_a_call_is_rebuilt_within_it(tables: SilverInPostgres) -> None:
+    # GIVEN a call that waits for a lock
+    database, made = counted(tables)
+    silver = PostgresSilver(database, retry_after=RETRY_AFTER)
+    pid, identifier = backend(database), raw_id()
+    tables.hold(EXAMPLE_INSTANT)
+    settled = in_background(lambda: silver.settle([judged(identifier)]))
+    tables.await_waiting(1)
+
+    # WHEN its connection is cut, and the lock goes
+    tables.query("SELECT pg_terminate_backend(:pid, 5000)", pid=pid)
+    tables.query("ROLLBACK")
+
+    # THEN it was done on another one
+    assert settled.result(10) == {identifier}
+    assert len(made) == 2
+    assert len(tables.outcome_rows()) == 1
+
+
+def test_a_connection_is_rebuilt_once_within_a_call_and_no_more(tables: SilverInPostgres) -> None:
+    # GIVEN a statement that ends its own connection
+    database, made = counted(tables)
+    database.run("SELECT 1")
+
+    # WHEN it runs
+    with pytest.raises(SilverUnavailableError):
+        database.run("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    # THEN it was tried on two connections, and the next call has one of its own
+    assert len(made) == 2
+    assert database.run("SELECT 1") == [[1]]
+    assert len(made) == 3
+
+
+def test_a_first_connection_is_not_tried_twice(tables: SilverInPostgres) -> None:
+    database, made = counted(tables)
+    with pytest.raises(SilverUnavailableError):
+        database.run("SELECT pg_terminate_backend(pg_backend_pid())")
+    assert len(made) == 1
+
+
+def test_a_restart_of_the_server_between_calls_is_not_noticed(tables: SilverInPostgres) -> None:
+    database, made = counted(tables)
+    pid = backend(database)
+    tables.server.restart()
+    assert backend(database) != pid
+    assert len(made) == 2
+
+
+def test_a_server_that_stays_away_is_unavailable_and_welcome_back(tables: SilverInPostgres) -> None:
+    database, _ = counted(tables)
+    database.run("SELECT 1")
+    tables.server.stop()
+    try:
+        for _ in range(2):
+            with pytest.raises(SilverUnavailableError):
+                database.run("SELECT 1")
+    finally:
+        tables.server.start()
+    assert database.run("SELECT 1") == [[1]]
+
+
+def test_a_primary_that_was_demoted_is_left_for_the_new_one(tables: SilverInPostgres) -> None:
+    # GIVEN a connection to a server that has become read-only, as after a failover
+    database, made = counted(tables)
+    database.run("SET default_transaction_read_only = on")
+    identifier = raw_id()
+
+    # WHEN something is written
+    settled = PostgresSilver(database, retry_after=RETRY_AFTER).settle([judged(identifier)])
+
+    # THEN it was on a new connection, which the name now leads elsewhere
+    assert settled == {identifier}
+    assert len(made) == 2
+
+
+def test_closing_a_broken_connection_is_quiet(tables: SilverInPostgres) -> None:
+    database = tables.open()
+    tables.query("SELECT pg_terminate_backend(:pid, 5000)", pid=backend(database))
+    database.close()
+    database.close()
+    assert database.run("SELECT 1") == [[1]]

@@ -1,0 +1,405 @@
+"""The migrations, and the custom resource that runs them at each deploy."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import sqlalchemy
+from pg8000.exceptions import DatabaseError
+from pg8000.native import Connection
+
+import dropzone_migrate.handler as function
+from dropzone.adapters.database import connector
+from dropzone.settings import DatabaseSettings, MigrateSettings
+from dropzone_local.ports import find_free
+from dropzone_local.postgres import Postgres
+from dropzone_migrate import migrations
+from dropzone_migrate.migrations import head, migrate
+from support.background import in_background
+from support.cloudformation import Answers, cloudformation
+from support.lambda_context import Context
+from support.postgres import PASSWORD, database_settings, empty_database, migrate_settings
+
+TABLES = {"alembic_version", "measurements", "outcomes", "receipts", "sweep"}
+
+
+@dataclass(slots=True)
+class Fresh:
+    """A database of its own, at first empty."""
+
+    server: Postgres
+    name: str
+
+    def settings(self, **changes: Any) -> MigrateSettings:  # noqa: ANN401 - any setting's
+        return migrate_settings(self.server, database_name=self.name, **changes)
+
+    def query(self, sql: str) -> list[Any]:
+        with self.server.connect(self.name) as connection:
+            return list(connection.run(sql) or [])
+
+    def tables(self) -> set[str]:
+        return {name for (name,) in self.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+    def as_role(self, role: str, sql: str) -> list[Any]:
+        settings: DatabaseSettings = database_settings(self.server, database_name=self.name, database_user=role)
+        connection = connector(settings, Connection)()
+        try:
+            return list(connection.run(sql) or [])
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def fresh(postgres: Postgres) -> Iterator[Fresh]:
+    with empty_database(postgres) as name:
+        yield Fresh(postgres, name)
+
+
+@pytest.fixture(scope="module")
+def migrated(postgres: Postgres) -> Iterator[Fresh]:
+    with empty_database(postgres) as name:
+        database = Fresh(postgres, name)
+        migrate(database.settings())
+        yield database
+
+
+@pytest.fixture
+def answers() -> Iterator[Answers]:
+    with cloudformation() as listening:
+        yield listening
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    written = io.StringIO()
+    for handler in function.logger.handlers:
+        monkeypatch.setattr(handler, "stream", written)
+    return written
+
+
+def use(monkeypatch: pytest.MonkeyPatch, settings: MigrateSettings) -> None:
+    """Let the function have these settings."""
+    monkeypatch.setattr(function, "settings", lambda: settings)
+
+
+# ---- the schema ------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_database_is_brought_forward(fresh: Fresh) -> None:
+    assert migrate(fresh.settings()) == head()
+    assert fresh.tables() == TABLES
+    assert fresh.query("SELECT version_num FROM alembic_version") == [[head()]]
+    assert fresh.query("SELECT watermark::text FROM sweep") == [["00000000-0000-0000-0000-000000000000"]]
+
+
+def test_the_seeds_columns_are_there_with_their_types(fresh: Fresh) -> None:
+    migrate(fresh.settings())
+    types = dict(
+        fresh.query("SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'measurements'")
+    )
+    assert types["measured_at"] == "timestamp with time zone"
+    assert types["mean"] == types["std_dev"] == "double precision"
+
+
+def test_migrating_again_changes_nothing(fresh: Fresh) -> None:
+    # GIVEN a migrated database with data in it
+    migrate(fresh.settings())
+    fresh.query("INSERT INTO receipts (raw_id, items, settled_at) VALUES (gen_random_uuid(), 1, now())")
+    fresh.query("UPDATE sweep SET watermark = gen_random_uuid()")
+    state = "SELECT (SELECT array_agg(r) FROM receipts r)::text, (SELECT watermark FROM sweep)"
+    before = fresh.query(state)
+
+    # WHEN it is migrated again
+    assert migrate(fresh.settings()) == head()
+
+    # THEN all is as it was
+    assert fresh.query(state) == before
+    assert fresh.tables() == TABLES
+
+
+def test_two_migrations_at_once_both_succeed(fresh: Fresh) -> None:
+    migrating = [in_background(lambda: migrate(fresh.settings())) for _ in range(4)]
+    assert [future.result(30) for future in migrating] == [head()] * 4
+    assert fresh.tables() == TABLES
+
+
+def test_a_migration_waits_for_another_one(fresh: Fresh) -> None:
+    # GIVEN someone who holds the migrations' lock
+    with fresh.server.connect(fresh.name) as connection:
+        connection.run("BEGIN")
+        connection.run("SELECT pg_advisory_xact_lock(:lock)", lock=migrations._LOCK)
+        waiting = in_background(lambda: migrate(fresh.settings()))
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        assert fresh.tables() == set()
+        connection.run("COMMIT")
+    assert waiting.result(30) == head()
+
+
+def test_a_failure_rolls_everything_back(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a failure after the revisions, when the roles are set
+    def fail(*_arguments: object) -> None:
+        message = "no roles today"
+        raise RuntimeError(message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "set_roles", fail)
+        with pytest.raises(RuntimeError, match="no roles today"):
+            migrate(fresh.settings())
+
+    # THEN nothing is left, and the next try succeeds
+    assert fresh.tables() == set()
+    assert migrate(fresh.settings()) == head()
+
+
+# ---- the roles -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["dropzone_writer", "dropzone_reader"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE own (id integer)",
+        "CREATE SCHEMA own",
+        "DROP TABLE measurements",
+        "ALTER TABLE measurements ADD COLUMN more text",
+        "TRUNCATE measurements",
+        "CREATE INDEX ON measurements (mean)",
+        "UPDATE alembic_version SET version_num = '9999'",
+        "CREATE ROLE another",
+        "GRANT ALL ON measurements TO PUBLIC",
+    ],
+)
+def test_roles_may_not_change_the_schema(migrated: Fresh, role: str, sql: str) -> None:
+    if sql.startswith("GRANT"):
+        # Postgres warns, and grants nothing.
+        migrated.as_role(role, sql)
+        assert (
+            migrated.query(
+                "SELECT FROM information_schema.table_privileges WHERE grantee = 'PUBLIC'"
+                " AND table_name = 'measurements'"
+            )
+            == []
+        )
+        return
+    with pytest.raises(DatabaseError) as raised:
+        migrated.as_role(role, sql)
+    assert raised.value.args[0]["C"] == "42501"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO receipts (raw_id) VALUES (gen_random_uuid())",
+        "UPDATE receipts SET attempts = 1",
+        "DELETE FROM outcomes",
+        "UPDATE sweep SET watermark = gen_random_uuid()",
+    ],
+)
+def test_the_reader_may_not_write(migrated: Fresh, sql: str) -> None:
+    with pytest.raises(DatabaseError) as raised:
+        migrated.as_role("dropzone_reader", sql)
+    assert raised.value.args[0]["C"] == "42501"
+
+
+def test_the_reader_may_read(migrated: Fresh) -> None:
+    for table in TABLES - {"alembic_version"}:
+        assert len(migrated.as_role("dropzone_reader", f"SELECT count(*) FROM {table}")) == 1  # noqa: S608 - our own names
+
+
+@pytest.mark.parametrize(
+    "sql", ["DELETE FROM sweep", "INSERT INTO sweep (only, watermark) SELECT false, gen_random_uuid()"]
+)
+def test_the_writer_keeps_the_one_row_of_the_sweep(migrated: Fresh, sql: str) -> None:
+    with pytest.raises(DatabaseError):
+        migrated.as_role("dropzone_writer", sql)
+
+
+def test_a_password_may_be_of_any_characters(fresh: Fresh, postgres: Postgres) -> None:
+    # GIVEN a password that quoting could trip over
+    odd = 'it\'s "odd" $1 :x \\ %s {}'
+    with postgres.connect() as connection:
+        connection.run("CREATE ROLE odd_owner SUPERUSER LOGIN PASSWORD 'it''s \"odd\" $1 :x \\ %s {}'")
+    try:
+        # WHEN the functions get the same
+        migrate(fresh.settings(database_user="odd_owner", database_password=odd))
+
+        # THEN they sign in with it
+        settings = database_settings(
+            postgres, database_name=fresh.name, database_user="dropzone_writer", database_password=odd
+        )
+        connection = connector(settings, Connection)()
+        connection.close()
+    finally:
+        migrate(migrate_settings(postgres))
+        fresh.query("DROP OWNED BY odd_owner CASCADE")
+        with postgres.connect() as connection:
+            connection.run("DROP ROLE odd_owner")
+
+
+# ---- the custom resource ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_a_deploy_migrates_and_answers_the_revision(
+    fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, request_type: str
+) -> None:
+    use(monkeypatch, fresh.settings())
+    function.handler(answers.request(request_type), Context())
+    assert answers.received == [
+        {
+            "Status": "SUCCESS",
+            "Data": {"Revision": head()},
+            "PhysicalResourceId": "dropzone-schema",
+            "StackId": "arn:aws:cloudformation:eu-central-1:123456789012:stack/dropzone/1",
+            "RequestId": f"request of {request_type}",
+            "LogicalResourceId": "Migration",
+        }
+    ]
+    assert answers.content_types == [""]
+    assert fresh.tables() == TABLES
+    assert PASSWORD not in log.getvalue()
+    assert "X-Amz-Signature" not in log.getvalue()
+
+
+def test_a_deletion_answers_without_touching_the_database(
+    fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    # GIVEN a database that is down, and settings that can't even be read
+    use(monkeypatch, fresh.settings(database_port=find_free()))
+
+    # WHEN the stack goes
+    function.handler(answers.request("Delete", PhysicalResourceId="dropzone-schema"), Context())
+
+    # THEN it may
+    (answer,) = answers.received
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "dropzone-schema")
+    assert json.loads(log.getvalue())["level"] == "INFO"
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_a_failure_is_answered_with_its_reason_and_rolled_back(
+    fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, request_type: str
+) -> None:
+    # GIVEN a database in which a table of another owner stands in the way
+    use(monkeypatch, fresh.settings())
+    fresh.query("CREATE TABLE measurements (id integer)")
+
+    # WHEN a deploy comes
+    function.handler(answers.request(request_type), Context())
+
+    # THEN the deploy learns why it failed, and nothing else was changed
+    (answer,) = answers.received
+    assert answer["Status"] == "FAILED"
+    assert 'relation "measurements" already exists' in answer["Reason"]
+    assert len(answer["Reason"]) <= 1_000
+    assert answer["PhysicalResourceId"] == "dropzone-schema"
+    assert fresh.tables() == {"measurements"}
+
+    # AND the log says so, in one object to a line, without secrets
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["level"] for line in lines] == ["ERROR"]
+    assert PASSWORD not in log.getvalue() + str(answer)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"database_password": "not-the-password"}, "28P01"),
+        ({"database_name": "not_there"}, "3D000"),
+        ({"database_user": "dropzone_writer"}, "permission denied"),
+    ],
+)
+def test_a_database_that_refuses_is_answered_with_its_reason(
+    fresh: Fresh,
+    answers: Answers,
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
+    changes: dict[str, str],
+    reason: str,
+) -> None:
+    use(monkeypatch, migrate_settings(fresh.server, **{"database_name": fresh.name, **changes}))
+    function.handler(answers.request("Create"), Context())
+    (answer,) = answers.received
+    assert answer["Status"] == "FAILED"
+    assert reason in answer["Reason"]
+    for secret in (PASSWORD, "not-the-password"):
+        assert secret not in log.getvalue() + str(answer)
+
+
+def test_a_database_that_is_down_is_answered_as_a_failure(
+    fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    use(monkeypatch, fresh.settings(database_port=find_free()))
+    function.handler(answers.request("Create"), Context())
+    (answer,) = answers.received
+    assert answer["Status"] == "FAILED"
+    assert "refused" in answer["Reason"].lower()
+    assert PASSWORD not in log.getvalue()
+
+
+def test_roles_that_may_not_be_set_fail_without_showing_the_password(
+    fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    # GIVEN an owner of the database who may not alter the roles, which are there already
+    fresh.query(f"CREATE ROLE plain_owner LOGIN PASSWORD '{PASSWORD}'")
+    fresh.query("ALTER SCHEMA public OWNER TO plain_owner")
+    use(monkeypatch, fresh.settings(database_user="plain_owner"))
+    try:
+        # WHEN a deploy comes
+        function.handler(answers.request("Create"), Context())
+    finally:
+        fresh.query("DROP OWNED BY plain_owner CASCADE")
+        fresh.query("DROP ROLE plain_owner")
+
+    # THEN it fails with the reason, and the password is nowhere
+    (answer,) = answers.received
+    assert answer["Status"] == "FAILED"
+    assert "42501" in answer["Reason"]
+    assert PASSWORD not in answer["Reason"]
+    assert PASSWORD not in log.getvalue()
+
+
+@pytest.mark.parametrize("refusals", [[503], [None], [500, None, 503]])
+def test_an_answer_that_does_not_arrive_is_given_again(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, refusals: list[int | None]
+) -> None:
+    # GIVEN an address that fails at first
+    answers.refusals += refusals
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+
+    # WHEN an answer is due
+    function.handler(answers.request("Delete"), Context())
+
+    # THEN it arrives in the end
+    assert [answer["Status"] for answer in answers.received] == ["SUCCESS"]
+    assert len(pauses) == len(refusals)
+    assert log.getvalue()
+
+
+def test_an_answer_that_can_never_be_given_is_an_error(
+    answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    answers.refusals += [None] * 10
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    with pytest.raises(OSError, match="closed connection"):
+        function.handler(answers.request("Delete"), Context())
+    assert len(answers.refusals) == 6
+    assert log.getvalue()
+
+
+def test_by_hand_it_migrates_and_answers_the_revision(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, fresh.settings())
+    assert function.handler({}, Context()) == {"revision": head()}
+    assert fresh.tables() == TABLES
+
+
+def test_by_hand_a_failure_is_raised(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, fresh.settings())
+    fresh.query("CREATE TABLE receipts (id integer)")
+    with pytest.raises(sqlalchemy.exc.SQLAlchemyError, match="already exists"):
+        function.handler({}, Context())

@@ -1,0 +1,314 @@
+"""What only the real tables can show: values, atomicity, and calls at the same time."""
+
+import math
+import struct
+import sys
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.judge import judge
+from dropzone.domain.outcomes import RULESET, JudgedObject, Measurement, Rejection
+from dropzone.ports import RowRefusedError, SilverConflictError, SilverUnavailableError
+from dropzone.use_cases.settle import with_retries
+from support.background import in_background
+from support.factories import EXAMPLE, EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection, shuffled
+from support.postgres import SilverInPostgres
+
+MOST = sys.float_info.max
+SMALLEST = math.ulp(0.0)
+
+
+def bits(value: float) -> bytes:
+    return struct.pack(">d", value)
+
+
+def stored_bits(measurement: Measurement) -> list[bytes]:
+    return [bits(value) for value in measurement.aggregates]
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_reads_as_in_the_seed(tables: SilverInPostgres) -> None:
+    tables.silver().settle([JudgedObject(raw_id(), judge(EXAMPLE))])
+    row = tables.query(
+        "SELECT concat_ws(' | ', measured_at, to_char(mean, 'FM990.0'), to_char(std_dev, 'FM990.0')) FROM measurements"
+    )
+    assert row == [["2019-05-01 10:00:00+00 | 1.0 | 1.0"]]
+    assert tables.query("SELECT * FROM (SELECT measured_at, mean, std_dev FROM measurements)") == [
+        [EXAMPLE_INSTANT, 1.0, 1.0]
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (SMALLEST, -SMALLEST, sys.float_info.min),
+        (sys.float_info.min - SMALLEST, 1e-320, -2.5e-310),
+        (MOST, -MOST, math.nextafter(MOST, 0)),
+        (-0.0, 0.0, -0.0),
+        (0.1, 1 / 3, 2 / 3),
+        (5e-5, 1e16, 123456789012345680.0),
+    ],
+)
+def test_figures_come_back_bit_for_bit(tables: SilverInPostgres, values: tuple[float, float, float]) -> None:
+    # GIVEN figures that a decimal form could lose
+    mean, minimum, maximum = values
+    figures = Aggregates(mean, abs(mean), 2**31 - 1, minimum, maximum)
+
+    # WHEN they are stored
+    tables.silver().settle([judged(raw_id(), Measurement(EXAMPLE_INSTANT, "", figures))])
+
+    # THEN both tables hold them to the bit
+    (row,) = tables.measurement_rows().values()
+    (outcome,) = tables.outcome_rows().values()
+    assert outcome.measurement is not None
+    assert stored_bits(row.measurement) == [bits(value) for value in figures]
+    assert stored_bits(outcome.measurement) == [bits(value) for value in figures]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=100, max_size=200))
+def test_any_figure_comes_back_bit_for_bit(tables: SilverInPostgres, figures: list[float]) -> None:
+    tables.clear()
+    identifier = raw_id()
+    outcomes = [
+        Measurement(EXAMPLE_INSTANT + timedelta(microseconds=n), "", Aggregates(value, 0.0, 1, value, value))
+        for n, value in enumerate(figures)
+    ]
+    tables.silver().settle([JudgedObject(identifier, tuple(outcomes))])
+    rows = tables.outcome_rows()
+    stored = [rows[identifier, item].measurement for item in range(len(figures))]
+    assert [stored_bits(entry) for entry in stored if entry] == [stored_bits(entry) for entry in outcomes]
+
+
+@pytest.mark.parametrize(
+    "instant",
+    [
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+        datetime(1582, 10, 10, tzinfo=UTC),
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2019, 5, 1, 10, 0, 0, 123_456, tzinfo=UTC),
+        datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    ],
+)
+def test_instants_come_back_to_the_microsecond(tables: SilverInPostgres, instant: datetime) -> None:
+    tables.silver().settle([judged(raw_id(), measurement(instant))])
+    assert list(tables.measurement_rows()) == [(instant, "")]
+    ((text,),) = tables.query("SELECT to_char(measured_at, 'YYYY-MM-DD HH24:MI:SS.US') FROM measurements")
+    assert text == f"{instant:%Y-%m-%d %H:%M:%S.%f}".rjust(26, "0")
+
+
+def test_violations_are_stored_as_they_were_found(tables: SilverInPostgres) -> None:
+    # GIVEN an object whose excerpt holds what JSON, SQL and the driver could trip over
+    body = rb"""{"time_stamp": "'; DROP \u0000 :x $1 \ud83d\ude00 \\", "data": [1, null]}"""
+    outcomes = judge(body)
+    tables.silver().settle([JudgedObject(raw_id(), outcomes)])
+    (row,) = tables.outcome_rows().values()
+    (verdict,) = outcomes
+    assert isinstance(verdict, Rejection)
+    assert row.violations == verdict.violations
+    assert len(row.violations) == 2
+
+
+def test_outcomes_name_the_ruleset_and_the_moment(tables: SilverInPostgres) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    tables.silver().settle([judged(raw_id(), rejection())])
+    ((ruleset, processed_at, settled_at),) = tables.query(
+        "SELECT ruleset, processed_at, settled_at FROM outcomes JOIN receipts USING (raw_id)"
+    )
+    assert ruleset == RULESET
+    assert before < processed_at == settled_at < before + timedelta(minutes=1)
+
+
+# ---- a row that is refused -------------------------------------------------------------------------------------------
+
+TELLTALE = "do-not-quote-me"
+
+
+def _figures(mean: object = 1.0, std_dev: object = 0.0, sample_count: int = 1) -> Measurement:
+    return Measurement(EXAMPLE_INSTANT, TELLTALE, Aggregates(mean, std_dev, sample_count, 1.0, 1.0))  # type: ignore[arg-type]
+
+
+REFUSED = {
+    "out of an integer's range": ("22003", [_figures(sample_count=271_828_182_845)]),
+    "no number": ("22P02", [_figures(math.nan)]),
+    "no text": ("22P05", [_figures(271_828_182_845)._replace(source=f"{TELLTALE}\0")]),
+    "missing": ("23502", [_figures(271_828_182_845, None)]),
+    # Of the two, the second alone is measured; both have outcomes.
+    "checked": ("23514", [_figures(271_828_182_845, None), _figures()]),
+}
+
+
+@pytest.mark.parametrize(("state", "outcomes"), REFUSED.values(), ids=list(REFUSED))
+def test_a_refused_row_leaves_nothing_of_its_call(
+    tables: SilverInPostgres, state: str, outcomes: list[Measurement]
+) -> None:
+    # GIVEN a chunk in which one row is refused
+    silver = tables.silver()
+    good, bad = raw_ids(2)
+
+    # WHEN it is settled
+    with pytest.raises(RowRefusedError) as raised:
+        silver.settle([judged(good), judged(bad, measurement(EXAMPLE_INSTANT + timedelta(1)), *outcomes)])
+
+    # THEN nothing was written, and the error names the state and quotes nothing of the row
+    assert tables.receipt_rows() == {}
+    assert tables.outcome_rows() == {}
+    assert tables.measurement_rows() == {}
+    assert state in str(raised.value)
+    logged = "".join(traceback.format_exception(raised.value))
+    assert TELLTALE not in logged
+    assert "271828182845" not in logged
+    assert raised.value.__cause__ is None
+
+    # AND the connection goes on
+    assert silver.settle([judged(good)]) == {good}
+
+
+def test_a_refusal_says_where(tables: SilverInPostgres) -> None:
+    with pytest.raises(RowRefusedError, match="SQLSTATE 23514 outcomes outcomes_check"):
+        tables.silver().settle([judged(raw_id(), _figures(std_dev=None), _figures())])
+
+
+# ---- at the same time ------------------------------------------------------------------------------------------------
+
+
+def test_of_two_that_settle_an_object_at_once_one_wins(tables: SilverInPostgres) -> None:
+    # GIVEN two calls that meet at the receipt: one has written it, and waits at a lock; the other waits for the first
+    (identifier,) = raw_ids(1)
+    first, second = tables.silver(), tables.silver()
+    tables.hold(EXAMPLE_INSTANT)
+    one = in_background(lambda: first.settle([judged(identifier, measurement(mean=1.0))]))
+    tables.await_waiting(1)
+    two = in_background(lambda: second.settle([judged(identifier, measurement(mean=2.0))]))
+    tables.await_waiting(2)
+
+    # WHEN the lock goes
+    tables.query("ROLLBACK")
+
+    # THEN the first has settled it, and the second nothing
+    assert one.result(10) == {identifier}
+    assert two.result(10) == set()
+    assert len(tables.outcome_rows()) == 1
+    assert tables.measurement_rows()[EXAMPLE_INSTANT, ""].measurement.aggregates.mean == 1.0
+
+
+def test_an_earlier_arrival_that_waited_does_not_win(tables: SilverInPostgres) -> None:
+    # GIVEN two objects of one instant; the earlier one's call waits while the later one is written
+    early, late = raw_ids(2)
+    tables.hold(EXAMPLE_INSTANT)
+    tables.query("UPDATE measurements SET raw_id = :late", late=late)
+    waiting = in_background(lambda: tables.silver().settle([judged(early, measurement(mean=1.0))]))
+    tables.await_waiting(1)
+
+    # WHEN the later one commits
+    tables.query("COMMIT")
+
+    # THEN it stays
+    assert waiting.result(10) == {early}
+    assert tables.measurement_rows()[EXAMPLE_INSTANT, ""].raw_id == late
+
+
+def test_a_deadlock_is_a_conflict_and_leaves_nothing(tables: SilverInPostgres) -> None:
+    # GIVEN a session that holds the second object, and a call that holds the first and waits for the second
+    first, second = raw_ids(2)
+    silver = tables.silver()
+    silver.claim([first, second], only_due=False)
+    tables.query("SET deadlock_timeout = '30s'")
+    tables.query("BEGIN")
+    tables.query("SELECT FROM receipts WHERE raw_id = :second FOR UPDATE", second=second)
+    waiting = in_background(lambda: silver.settle([judged(first), judged(second)]))
+    tables.await_waiting(1)
+
+    # WHEN the session asks for the first
+    tables.query("SELECT FROM receipts WHERE raw_id = :first FOR UPDATE", first=first)
+
+    # THEN the call is told so, and can be made again
+    with pytest.raises(SilverConflictError, match="40P01"):
+        waiting.result(10)
+    assert tables.outcome_rows() == {}
+    tables.query("COMMIT")
+    assert silver.settle([judged(first), judged(second)]) == {first, second}
+
+
+def test_receipts_are_taken_in_order_so_that_settles_never_deadlock(tables: SilverInPostgres) -> None:
+    # GIVEN a session that holds the first of two objects
+    first, second = raw_ids(2)
+    silver = tables.silver()
+    silver.claim([first, second], only_due=False)
+    tables.query("BEGIN")
+    tables.query("SELECT FROM receipts WHERE raw_id = :first FOR UPDATE", first=first)
+
+    # WHEN both are settled, the second named first
+    waiting = in_background(lambda: silver.settle([judged(second), judged(first)]))
+    tables.await_waiting(1)
+
+    # THEN the call waits without holding the second
+    tables.query("SELECT FROM receipts WHERE raw_id = :second FOR UPDATE NOWAIT", second=second)
+    tables.query("COMMIT")
+    assert waiting.result(10) == {first, second}
+
+
+def test_settles_in_opposite_orders_lose_nothing(tables: SilverInPostgres) -> None:
+    # GIVEN a thousand objects at 40 instants, and four workers that each get all of them in another order
+    workers = 4
+    arrived = [
+        judged(identifier, measurement(EXAMPLE_INSTANT + timedelta(hours=n % 40), mean=float(n)))
+        for n, identifier in enumerate(raw_ids(1_000))
+    ]
+    barrier = threading.Barrier(workers)
+
+    def work(number: int) -> int:
+        silver, mine = tables.silver(), shuffled(arrived, number)
+        barrier.wait()
+        return sum(
+            len(with_retries(lambda chunk=mine[start : start + 50]: silver.settle(chunk), lambda: 60.0))  # type: ignore[misc]
+            for start in range(0, len(mine), 50)
+        )
+
+    # WHEN they work at once
+    with ThreadPoolExecutor(workers) as threads:
+        settled = list(threads.map(work, range(workers)))
+
+    # THEN each object was settled by one of them, and the last arrival of each instant stands there
+    assert sum(settled) == len(arrived)
+    assert len(tables.outcome_rows()) == len(arrived)
+    stand = {row.measurement.measured_at: row.measurement.aggregates.mean for row in tables.measurement_rows().values()}
+    assert stand == {EXAMPLE_INSTANT + timedelta(hours=hour): float(960 + hour) for hour in range(40)}
+
+
+def test_claims_at_the_same_time_split_the_objects(tables: SilverInPostgres) -> None:
+    workers, identifiers = 4, raw_ids(300)
+    barrier = threading.Barrier(workers)
+
+    def work(number: int) -> set[object]:
+        silver, mine = tables.silver(), shuffled(identifiers, number)
+        barrier.wait()
+        return {*silver.claim(mine, only_due=True)}
+
+    with ThreadPoolExecutor(workers) as threads:
+        got = list(threads.map(work, range(workers)))
+    assert sum(map(len, got)) == len(identifiers)
+    assert set().union(*got) == set(identifiers)
+    assert {row.attempts for row in tables.receipt_rows().values()} == {1}
+
+
+def test_a_lock_held_for_long_ends_the_call_in_time(tables: SilverInPostgres) -> None:
+    # GIVEN a table that someone locks, and a function of one second
+    silver = tables.open(call_seconds=1)
+    tables.query("BEGIN")
+    tables.query("LOCK TABLE receipts")
+
+    # THEN the statement ends after half of it
+    with pytest.raises(SilverUnavailableError, match="57014"):
+        silver.run("SELECT FROM receipts")
+    tables.query("ROLLBACK")

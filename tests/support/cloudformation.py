@@ -1,0 +1,66 @@
+"""CloudFormation's side of a custom resource: the request, and the address that the answer is put to."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+
+@dataclass(slots=True)
+class Answers:
+    """What was put, in order."""
+
+    url: str
+    received: list[dict[str, Any]] = field(default_factory=list)
+    content_types: list[str | None] = field(default_factory=list)
+    refusals: list[int | None] = field(default_factory=list)
+    """What to meet the next answers with: a status, or None to hang up."""
+
+    def request(self, request_type: str, **others: object) -> dict[str, Any]:
+        """Make the event that CloudFormation calls the function with."""
+        return {
+            "RequestType": request_type,
+            "ServiceToken": "arn:aws:lambda:eu-central-1:123456789012:function:dropzone-migrate",
+            "ResponseURL": self.url,
+            "StackId": "arn:aws:cloudformation:eu-central-1:123456789012:stack/dropzone/1",
+            "RequestId": f"request of {request_type}",
+            "LogicalResourceId": "Migration",
+            "ResourceType": "Custom::Migration",
+            "ResourceProperties": {"ServiceToken": "arn", "Revision": "0001"},
+            **others,
+        }
+
+
+@contextmanager
+def cloudformation() -> Iterator[Answers]:
+    """Listen for answers for the time of a with block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            refusal = answers.refusals.pop(0) if answers.refusals else 200
+            if refusal is None:
+                self.close_connection = True
+                return
+            if refusal == 200:
+                answers.received.append(json.loads(body))
+                answers.content_types.append(self.headers["Content-Type"])
+            self.send_response(refusal)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Keep silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        answers = Answers(f"http://127.0.0.1:{server.server_port}/answer?X-Amz-Signature=secret")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield answers
+        finally:
+            server.shutdown()
+            thread.join()

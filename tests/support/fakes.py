@@ -1,0 +1,258 @@
+"""The ports in memory, faithful to the real adapters (the contract suites hold them to that), and ways to break them.
+
+A fake alone never fails. `HookedBronze` and `HookedSilver` go around any implementation, real or fake, and call a hook
+before and after each call: the hook raises what shall go wrong, spends time, or takes notes.
+"""
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from uuid import UUID
+
+from dropzone.domain.outcomes import JudgedObject, Measurement
+from dropzone.ports import (
+    MAX_ATTEMPTS,
+    Bronze,
+    BronzeError,
+    ListedObject,
+    ObjectMissingError,
+    RawIdTakenError,
+    RawObject,
+    Receipt,
+    Silver,
+)
+from support.rows import Key, MeasurementRow, OutcomeRow, ReceiptRow
+
+Hook = Callable[[str, Collection[UUID]], None]
+"""Called with a method's name and the objects that the call is about."""
+
+
+class ReaderDiedError(BaseException):
+    """Stands for the end of the process (out of memory, killed, timed out): no code of ours may catch it."""
+
+
+def no_hook(_method: str, _raw_ids: Collection[UUID]) -> None:
+    """Do nothing."""
+
+
+@dataclass(slots=True)
+class InMemoryBronze:
+    """Raw objects in a dictionary."""
+
+    objects: dict[UUID, RawObject] = field(default_factory=dict)
+    page_size: int = 1_000
+
+    def put(self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str) -> None:
+        if raw_id in self.objects:
+            raise RawIdTakenError(str(raw_id))
+        self.objects[raw_id] = RawObject(raw_id, bytes(body), content_type, correlation_id)
+
+    def read(self, raw_ids: Sequence[UUID]) -> list[RawObject | BronzeError]:
+        return [self.objects.get(raw_id) or ObjectMissingError(f"{raw_id} is not in bronze") for raw_id in raw_ids]
+
+    def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
+        listed = [ListedObject(key, len(self.objects[key].body)) for key in sorted(self.objects) if key > raw_id]
+        for page in batched(listed, self.page_size, strict=False):
+            yield list(page)
+
+
+@dataclass(slots=True)
+class HookedBronze:
+    """Another bronze, with hooks, and with objects that can't be read."""
+
+    inner: Bronze
+    before: Hook = no_hook
+    after: Hook = no_hook
+    unreadable: dict[UUID, BronzeError] = field(default_factory=dict)
+    """What reading these objects gives instead of them."""
+    deadly: set[UUID] = field(default_factory=set)
+    """Objects that kill whoever reads them."""
+    listed_after: list[UUID] = field(default_factory=list)
+    """Where listings began."""
+    reads: list[list[UUID]] = field(default_factory=list)
+
+    def put(self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str) -> None:
+        self.before("put", [raw_id])
+        self.inner.put(raw_id, body, content_type=content_type, correlation_id=correlation_id)
+        self.after("put", [raw_id])
+
+    def read(self, raw_ids: Sequence[UUID]) -> list[RawObject | BronzeError]:
+        self.reads.append(list(raw_ids))
+        self.before("read", raw_ids)
+        if not self.deadly.isdisjoint(raw_ids):
+            raise ReaderDiedError
+        found = [
+            self.unreadable.get(raw_id, result)
+            for raw_id, result in zip(raw_ids, self.inner.read(raw_ids), strict=True)
+        ]
+        self.after("read", raw_ids)
+        return found
+
+    def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
+        self.listed_after.append(raw_id)
+        for page in self.inner.list_after(raw_id):
+            self.before("list_after", [listed.raw_id for listed in page])
+            yield page
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    items: int | None = None
+    attempts: int = 0
+    last_error: str | None = None
+    retry_at: datetime | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.items is not None
+
+
+class InMemorySilver:
+    """The tables as dictionaries; each call holds a lock, as a transaction that serializes would."""
+
+    def __init__(self, *, retry_after: timedelta = timedelta(minutes=1)) -> None:
+        self._pause = retry_after
+        self._passed = timedelta(0)
+        self._lock = threading.RLock()
+        self._receipts: dict[UUID, _Receipt] = {}
+        self._outcomes: dict[tuple[UUID, int], OutcomeRow] = {}
+        self._measurements: dict[Key, MeasurementRow] = {}
+        self._watermark = UUID(int=0)
+
+    def pass_time(self, duration: timedelta) -> None:
+        """Let its clock, which retries go by, run ahead."""
+        self._passed += duration
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + self._passed
+
+    def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
+        with self._lock:
+            known = {raw_id: self._receipts[raw_id] for raw_id in raw_ids if raw_id in self._receipts}
+        return {raw_id: Receipt(receipt.settled, receipt.attempts) for raw_id, receipt in known.items()}
+
+    def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
+        with self._lock:
+            fresh = [entry for entry in judged if not self._receipt(entry.raw_id).settled]
+            for entry in fresh:
+                self._receipts[entry.raw_id] = replace(
+                    self._receipt(entry.raw_id), items=len(entry.outcomes), last_error=None, retry_at=None
+                )
+                for item, outcome in enumerate(entry.outcomes):
+                    if isinstance(outcome, Measurement):
+                        self._outcomes[entry.raw_id, item] = OutcomeRow(outcome, ())
+                        self._measure(MeasurementRow(outcome, entry.raw_id, item))
+                    else:
+                        self._outcomes[entry.raw_id, item] = OutcomeRow(None, outcome.violations)
+        return {entry.raw_id for entry in fresh}
+
+    def _measure(self, row: MeasurementRow) -> None:
+        key = (row.measurement.measured_at, row.measurement.source)
+        standing = self._measurements.get(key)
+        if standing is None or (standing.raw_id, standing.item) <= (row.raw_id, row.item):
+            self._measurements[key] = row
+
+    def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
+        with self._lock:
+            claimed = {raw_id for raw_id in raw_ids if self._may_be_tried(raw_id, only_due=only_due)}
+            for raw_id in claimed:
+                receipt = self._receipt(raw_id)
+                pause = self._pause * 2 ** min(receipt.attempts, 10)
+                self._receipts[raw_id] = replace(receipt, attempts=receipt.attempts + 1, retry_at=self._now() + pause)
+        return claimed
+
+    def _may_be_tried(self, raw_id: UUID, *, only_due: bool) -> bool:
+        receipt = self._receipts.get(raw_id)
+        return receipt is None or (not receipt.settled and (not only_due or self._is_due(receipt)))
+
+    def _is_due(self, receipt: _Receipt) -> bool:
+        return receipt.attempts < MAX_ATTEMPTS and receipt.retry_at is not None and receipt.retry_at <= self._now()
+
+    def _receipt(self, raw_id: UUID) -> _Receipt:
+        return self._receipts.get(raw_id, _Receipt())
+
+    def _unsettled(self, reasons: Mapping[UUID, str]) -> Iterator[tuple[UUID, _Receipt]]:
+        for raw_id, reason in reasons.items():
+            receipt = self._receipts.get(raw_id)
+            if receipt is not None and not receipt.settled:
+                yield raw_id, replace(receipt, last_error=reason)
+
+    def give_back(self, reasons: Mapping[UUID, str]) -> None:
+        with self._lock:
+            for raw_id, receipt in self._unsettled(reasons):
+                self._receipts[raw_id] = replace(
+                    receipt, attempts=max(receipt.attempts - 1, 0), retry_at=self._now() + self._pause
+                )
+
+    def explain(self, reasons: Mapping[UUID, str]) -> None:
+        with self._lock:
+            self._receipts.update(self._unsettled(reasons))
+
+    def due(self, limit: int) -> list[UUID]:
+        with self._lock:
+            due = [
+                (receipt.attempts, raw_id)
+                for raw_id, receipt in self._receipts.items()
+                if not receipt.settled and self._is_due(receipt)
+            ]
+        return [raw_id for _, raw_id in sorted(due)[:limit]]
+
+    def watermark(self) -> UUID:
+        return self._watermark
+
+    def advance_watermark(self, raw_id: UUID) -> None:
+        with self._lock:
+            self._watermark = max(self._watermark, raw_id)
+
+    def receipt_rows(self) -> dict[UUID, ReceiptRow]:
+        return {
+            raw_id: ReceiptRow(receipt.settled, receipt.items, receipt.attempts, receipt.last_error)
+            for raw_id, receipt in self._receipts.items()
+        }
+
+    def outcome_rows(self) -> dict[tuple[UUID, int], OutcomeRow]:
+        return dict(self._outcomes)
+
+    def measurement_rows(self) -> dict[Key, MeasurementRow]:
+        return dict(self._measurements)
+
+
+@dataclass(slots=True)
+class HookedSilver:
+    """Another silver, with hooks. One that raises before a call stands for a refusal, after it for a lost answer."""
+
+    inner: Silver
+    before: Hook = no_hook
+    after: Hook = no_hook
+
+    def _around[T](self, method: str, raw_ids: Collection[UUID], call: Callable[[], T]) -> T:
+        self.before(method, raw_ids)
+        result = call()
+        self.after(method, raw_ids)
+        return result
+
+    def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
+        return self._around("receipts", raw_ids, lambda: self.inner.receipts(raw_ids))
+
+    def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
+        return self._around("settle", [entry.raw_id for entry in judged], lambda: self.inner.settle(judged))
+
+    def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
+        return self._around("claim", raw_ids, lambda: self.inner.claim(raw_ids, only_due=only_due))
+
+    def give_back(self, reasons: Mapping[UUID, str]) -> None:
+        self._around("give_back", list(reasons), lambda: self.inner.give_back(reasons))
+
+    def explain(self, reasons: Mapping[UUID, str]) -> None:
+        self._around("explain", list(reasons), lambda: self.inner.explain(reasons))
+
+    def due(self, limit: int) -> list[UUID]:
+        return self._around("due", [], lambda: self.inner.due(limit))
+
+    def watermark(self) -> UUID:
+        return self._around("watermark", [], self.inner.watermark)
+
+    def advance_watermark(self, raw_id: UUID) -> None:
+        self._around("advance_watermark", [raw_id], lambda: self.inner.advance_watermark(raw_id))

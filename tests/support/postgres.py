@@ -1,0 +1,172 @@
+"""A real Postgres, migrated by the real migrations, and a look at its tables."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pg8000.native import Connection, identifier
+from pydantic import SecretStr
+
+from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.outcomes import Code, Measurement, Violation
+from dropzone.settings import DatabaseSettings, MigrateSettings
+from dropzone_local.polling import wait_until
+from dropzone_local.ports import LOOPBACK, find_free
+from dropzone_local.postgres import SUPERUSER, Postgres
+from dropzone_migrate.migrations import migrate
+from support.rows import Key, MeasurementRow, OutcomeRow, ReceiptRow
+
+PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - of a server that lives as long as the tests
+
+RETRY_AFTER = timedelta(seconds=100)
+"""The pause after a first try; far longer than any test takes."""
+
+# A crash of the machine may cost a test's data.
+_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "deadlock_timeout = '200ms'")
+
+_numbers = count(1)
+
+
+@contextmanager
+def running_postgres(directory: Path) -> Iterator[Postgres]:
+    """Run a server for the time of a with block; it ends with this process, however that ends."""
+    server = Postgres(directory, port=find_free(), password=PASSWORD, tied=True)
+    try:
+        server.start()
+        with server.connect() as connection:
+            for setting in _FAST:
+                connection.run(f"ALTER SYSTEM SET {setting}")
+            connection.run("SELECT pg_reload_conf()")
+        migrate(migrate_settings(server))
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def empty_database(server: Postgres) -> Iterator[str]:
+    """Make a database with nothing in it."""
+    name = f"empty_{next(_numbers)}"
+    with server.connect("postgres") as connection:
+        connection.run(f"CREATE DATABASE {identifier(name)}")
+        yield name
+        connection.run(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
+
+
+def database_settings(server: Postgres, **changes: Any) -> DatabaseSettings:  # noqa: ANN401 - any field's
+    """How the functions reach it, as the writer."""
+    return DatabaseSettings.model_validate(_settings(server, database_user="dropzone_writer") | changes)
+
+
+def migrate_settings(server: Postgres, **changes: Any) -> MigrateSettings:  # noqa: ANN401 - any field's
+    """How migrate reaches it, as the owner."""
+    values = _settings(server, database_user=SUPERUSER, role_auth="password")
+    return MigrateSettings.model_validate(values | changes)
+
+
+def _settings(server: Postgres, **others: object) -> dict[str, object]:
+    return {
+        "database_host": LOOPBACK,
+        "database_port": server.port,
+        "database_name": server.database,
+        "database_auth": "password",
+        "database_password": SecretStr(PASSWORD),
+        "database_tls": "disable",
+        "aws_region": "eu-central-1",
+        "call_seconds": 20,
+        **others,
+    }
+
+
+@dataclass(slots=True)
+class SilverInPostgres:
+    """The tables, looked at and prepared by the superuser, and ways to connect as the functions do."""
+
+    server: Postgres
+    connection: Connection
+    opened: list[Database] = field(default_factory=list)
+
+    def open(self, **changes: Any) -> Database:  # noqa: ANN401 - any setting's
+        """Make a database of the adapter's; it connects when it is used."""
+        database = open_database(database_settings(self.server, **changes))
+        self.opened.append(database)
+        return database
+
+    def silver(self, *, reuse: bool = False) -> PostgresSilver:
+        """Make another silver, with a connection of its own, or with the first one."""
+        database = self.opened[0] if reuse and self.opened else self.open()
+        return PostgresSilver(database, retry_after=RETRY_AFTER)
+
+    def query(self, sql: str, **parameters: object) -> list[Any]:
+        """Run a statement as the superuser."""
+        return list(self.connection.run(sql, **parameters) or [])
+
+    def clear(self) -> None:
+        """Empty the tables."""
+        self.query("DELETE FROM receipts")
+        self.query("DELETE FROM outcomes")
+        self.query("DELETE FROM measurements")
+        self.query("UPDATE sweep SET watermark = '00000000-0000-0000-0000-000000000000'")
+
+    def pass_time(self, duration: timedelta) -> None:
+        """Let the clock that retries go by run ahead."""
+        self.query("UPDATE receipts SET retry_at = retry_at - CAST(:duration AS interval)", duration=duration)
+
+    def await_waiting(self, number: int) -> None:
+        """Wait until so many of the functions' statements wait for a lock."""
+        # Not from pg_stat_activity, of which a transaction keeps what it saw first.
+        sql = "SELECT FROM pg_locks WHERE NOT granted"
+        assert wait_until(lambda: len(self.query(sql)) >= number or None, seconds=5, every=0.01)
+
+    def hold(self, instant: datetime) -> None:
+        """Begin a transaction that whoever measures this instant has to wait for, after it wrote its receipts."""
+        self.query("BEGIN")
+        self.query(
+            "INSERT INTO measurements VALUES (:instant, '', 0, 0, 1, 0, 0, gen_random_uuid(), 0)", instant=instant
+        )
+
+    def receipt_rows(self) -> dict[UUID, ReceiptRow]:
+        rows = self.query("SELECT raw_id, settled_at IS NOT NULL, items, attempts, last_error FROM receipts")
+        return {row[0]: ReceiptRow(*row[1:]) for row in rows}
+
+    def outcome_rows(self) -> dict[tuple[UUID, int], OutcomeRow]:
+        rows = self.query(
+            "SELECT raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max"
+            " FROM outcomes"
+        )
+        return {
+            (row[0], row[1]): OutcomeRow(
+                _measurement(row[4:]) if row[2] == "processed" else None,
+                tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in row[3]),
+            )
+            for row in rows
+        }
+
+    def measurement_rows(self) -> dict[Key, MeasurementRow]:
+        rows = self.query(
+            "SELECT raw_id, item, measured_at, source, mean, std_dev, sample_count, min, max FROM measurements"
+        )
+        return {(row[2], row[3]): MeasurementRow(_measurement(row[2:]), row[0], row[1]) for row in rows}
+
+
+def _measurement(columns: list[Any]) -> Measurement:
+    return Measurement(columns[0], columns[1], Aggregates(*columns[2:]))
+
+
+@contextmanager
+def silver_in_postgres(server: Postgres) -> Iterator[SilverInPostgres]:
+    """Open the tables, empty."""
+    with server.connect() as connection:
+        connection.run("SET TimeZone TO 'UTC'")
+        tables = SilverInPostgres(server, connection)
+        tables.clear()
+        yield tables
+        for database in tables.opened:
+            database.close()

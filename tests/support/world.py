@@ -1,0 +1,112 @@
+"""The use cases between two fakes with hooks, a clock that is set by hand, and a queue like SQS."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from dropzone.ports import Bronze, ListedObject, Silver, SilverUnavailableError
+from dropzone.use_cases.process import Message, Report, process
+from dropzone.use_cases.settle import Remaining
+from dropzone.use_cases.sweep import SweepReport, sweep
+from support.factories import EXAMPLE, arrive
+from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver, ReaderDiedError
+
+
+@dataclass(slots=True)
+class Clock:
+    """The seconds that are left in a call."""
+
+    left: float = 60.0
+
+    def remaining(self) -> float:
+        return self.left
+
+    def spend(self, seconds: float) -> None:
+        self.left -= seconds
+
+
+@dataclass(slots=True)
+class World:
+    """Bronze and silver in memory, and what happens between them."""
+
+    objects: InMemoryBronze = field(default_factory=InMemoryBronze)
+    rows: InMemorySilver = field(default_factory=InMemorySilver)
+    clock: Clock = field(default_factory=Clock)
+    bronze: HookedBronze = field(init=False)
+    silver: HookedSilver = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bronze, self.silver = HookedBronze(self.objects), HookedSilver(self.rows)
+
+    def arrive(self, body: bytes = EXAMPLE, age: timedelta = timedelta(0)) -> UUID:
+        return arrive(self.objects, body, age)
+
+    def process(self, *messages: Message) -> Report:
+        return process(messages, bronze=self.bronze, silver=self.silver, remaining=self.clock.remaining)
+
+    def sweep(self, limit: int = 10_000, min_age: timedelta = timedelta(0), after: UUID | None = None) -> SweepReport:
+        return sweep(
+            bronze=self.bronze,
+            silver=self.silver,
+            limit=limit,
+            min_age=min_age,
+            after=after,
+            remaining=self.clock.remaining,
+        )
+
+    @property
+    def settled(self) -> set[UUID]:
+        return {raw_id for raw_id, receipt in self.rows.receipt_rows().items() if receipt.settled}
+
+    def attempts(self, raw_id: UUID) -> int:
+        return self.rows.receipt_rows()[raw_id].attempts
+
+
+@dataclass(slots=True)
+class Failing:
+    """A hook that raises at the calls of one method, while there are failures left."""
+
+    method: str
+    error: BaseException
+    times: int = 1
+
+    def __call__(self, method: str, _raw_ids: Collection[UUID]) -> None:
+        if method == self.method and self.times > 0:
+            self.times -= 1
+            raise self.error
+
+
+@dataclass(slots=True)
+class Queue:
+    """Messages that come again until they are done or were received too often; then they are dead letters."""
+
+    bronze: Bronze
+    silver: Silver
+    remaining: Remaining
+    max_receive_count: int = 5
+    waiting: list[Message] = field(default_factory=list)
+    dead: list[Message] = field(default_factory=list)
+
+    def send(self, *raw_ids: UUID) -> None:
+        """Send a message for each object."""
+        self.waiting += [Message(f"message of {raw_id}", 0, (ListedObject(raw_id, 100),)) for raw_id in raw_ids]
+
+    def deliver(self) -> None:
+        """Hand all messages to the function, as one batch."""
+        self.dead += [message for message in self.waiting if message.receive_count == self.max_receive_count]
+        batch = [
+            Message(message.message_id, message.receive_count + 1, message.objects)
+            for message in self.waiting
+            if message.receive_count < self.max_receive_count
+        ]
+        try:
+            returned = process(batch, bronze=self.bronze, silver=self.silver, remaining=self.remaining).returned
+        except (ReaderDiedError, SilverUnavailableError):
+            returned = [message.message_id for message in batch]
+        self.waiting = [message for message in batch if message.message_id in returned]
+
+    def drain(self) -> None:
+        """Deliver until nothing waits."""
+        while self.waiting:
+            self.deliver()

@@ -1,0 +1,437 @@
+"""Batches of the queue: which messages go back, and what one bad object does to the others."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from dropzone.ports import (
+    BronzeUnavailableError,
+    ListedObject,
+    RowRefusedError,
+    SilverConflictError,
+    SilverUnavailableError,
+)
+from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, Message
+from dropzone.use_cases.settle import MAX_CHUNK_OBJECTS
+from support.factories import EXAMPLE_INSTANT, NOT_NUMERIC, message, payload, raw_id
+from support.fakes import ReaderDiedError
+from support.world import Failing, Queue, World
+
+MEBIBYTE = 1024 * 1024
+LAST_RECEIVE = 5
+
+
+def count_calls(world: World, method: str) -> list[list[UUID]]:
+    """Take notes of the objects of each call of silver's method."""
+    calls: list[list[UUID]] = []
+
+    def note(called: str, raw_ids: Collection[UUID]) -> None:
+        if called == method:
+            calls.append(list(raw_ids))
+
+    world.silver.before = note
+    return calls
+
+
+# ---- which messages go back ------------------------------------------------------------------------------------------
+
+
+def test_process_counts_failed(world: World) -> None:
+    good, bad = world.arrive(), world.arrive(NOT_NUMERIC)
+    report = world.process(message(good), message(bad))
+    assert (report.tally.checked, report.tally.processed, report.tally.failed) == (2, 1, 1)
+    assert report.returned == []
+
+
+def test_the_right_messages_go_back(world: World) -> None:
+    # GIVEN good and bad objects, one that is gone, one that can't be read for the moment, one that was settled before
+    good, bad, missing, throttled, old = (
+        message(world.arrive()),
+        message(world.arrive(NOT_NUMERIC)),
+        message(raw_id()),
+        message(world.arrive()),
+        message(world.arrive()),
+    )
+    world.process(old)
+    world.bronze.unreadable[throttled.objects[0].raw_id] = BronzeUnavailableError("SlowDown")
+
+    # WHEN they come in one batch
+    report = world.process(missing, good, throttled, bad, old)
+
+    # THEN what a later try may change goes back, and nothing else
+    assert report.returned == [missing.message_id, throttled.message_id]
+    assert {failure.raw_id: failure.terminal for failure in report.tally.failures} == {
+        missing.objects[0].raw_id: True,
+        throttled.objects[0].raw_id: False,
+    }
+    assert report.tally.duplicates == 1
+    assert world.settled == {entry.objects[0].raw_id for entry in (good, bad, old)}
+
+
+def test_an_empty_batch_asks_nobody(world: World) -> None:
+    calls = count_calls(world, "receipts")
+    report = world.process(message())
+    assert report.returned == []
+    assert calls == world.bronze.reads == []
+
+
+def test_an_object_that_is_told_of_twice_is_settled_once(world: World) -> None:
+    identifier = world.arrive()
+    report = world.process(message(identifier), message(identifier, identifier))
+    assert report.tally.checked == 1
+    assert report.returned == []
+    assert world.bronze.reads == [[identifier]]
+
+
+def test_all_messages_that_tell_of_an_unsettled_object_go_back(world: World) -> None:
+    missing, good = raw_id(), world.arrive()
+    first, second, third = message(missing), message(good, missing), message(good)
+    assert world.process(first, second, third).returned == [first.message_id, second.message_id]
+    assert world.settled == {good}
+
+
+def test_settled_objects_are_not_read_again(world: World) -> None:
+    identifier = world.arrive()
+    world.process(message(identifier))
+    report = world.process(message(identifier, receive_count=LAST_RECEIVE))
+    assert world.bronze.reads == [[identifier]]
+    assert (report.tally.checked, report.tally.duplicates, report.returned) == (0, 1, [])
+
+
+def test_a_refused_row_sends_its_message_back_alone(world: World) -> None:
+    # GIVEN twenty objects, one of which has a row that the database refuses
+    messages = [message(world.arrive()) for _ in range(20)]
+    refused = messages[13].objects[0].raw_id
+
+    def refuse(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "settle" and refused in raw_ids:
+            state = "SQLSTATE 22003"
+            raise RowRefusedError(state)
+
+    world.silver.before = refuse
+
+    # WHEN they come
+    report = world.process(*messages)
+
+    # THEN it alone goes back
+    assert report.returned == [messages[13].message_id]
+    assert len(world.settled) == 19
+
+
+# ---- chunks and time -------------------------------------------------------------------------------------------------
+
+
+def test_memory_is_bounded_by_the_notified_sizes(world: World) -> None:
+    identifiers = [world.arrive() for _ in range(5)]
+    world.process(*(message(identifier, size=15 * MEBIBYTE) for identifier in identifiers))
+    assert world.bronze.reads == [identifiers[:2], identifiers[2:4], identifiers[4:]]
+
+
+def test_a_transaction_holds_a_thousand_objects_at_most(world: World) -> None:
+    identifiers = [world.arrive() for _ in range(MAX_CHUNK_OBJECTS + 1)]
+    calls = count_calls(world, "settle")
+    world.process(*map(message, identifiers))
+    assert calls == [identifiers[:-1], identifiers[-1:]]
+
+
+@pytest.mark.parametrize("receive_count", [1, CAUTIOUS_FROM_RECEIVE])
+def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: int) -> None:
+    # GIVEN three chunks, and time for two
+    messages = [message(world.arrive(), size=20 * MEBIBYTE, receive_count=receive_count) for _ in range(3)]
+    world.clock.left = 11.0
+    world.bronze.after = lambda _method, _raw_ids: world.clock.spend(5.0)
+
+    # WHEN they come
+    report = world.process(*messages)
+
+    # THEN what is settled is settled, and the last goes back untouched
+    assert report.deferred == [messages[2].objects[0].raw_id]
+    assert report.returned == [messages[2].message_id]
+    assert report.tally.failures == []
+    assert world.settled == {entry.objects[0].raw_id for entry in messages[:2]}
+    assert messages[2].objects[0].raw_id not in world.rows.receipt_rows()
+
+
+def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -> None:
+    # GIVEN two chunks, and a database that goes away between them
+    first, second = (message(world.arrive(), size=20 * MEBIBYTE) for _ in range(2))
+
+    def go_away(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "settle" and second.objects[0].raw_id in raw_ids:
+            reason = "SQLSTATE 57P01"
+            raise SilverUnavailableError(reason)
+
+    world.silver.before = go_away
+
+    # WHEN they come
+    with pytest.raises(SilverUnavailableError):
+        world.process(first, second)
+
+    # THEN the first is settled, and recognised when the batch comes again
+    assert world.settled == {first.objects[0].raw_id}
+    world.silver.before = lambda _method, _raw_ids: None
+    report = world.process(first, second)
+    assert (report.tally.checked, report.tally.duplicates, report.returned) == (1, 1, [])
+
+
+# ---- the database is away --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "receive_count"),
+    [("receipts", 1), ("settle", 1), ("receipts", 3), ("claim", 3), ("settle", 3)],
+)
+def test_an_unavailable_database_raises_the_batch_and_leaves_nothing_half_written(
+    world: World, method: str, receive_count: int
+) -> None:
+    identifier = world.arrive()
+    world.silver.before = Failing(method, SilverUnavailableError("down"))
+    with pytest.raises(SilverUnavailableError, match="down"):
+        world.process(message(identifier, receive_count=receive_count))
+    assert world.rows.outcome_rows() == {}
+    assert world.rows.measurement_rows() == {}
+    assert world.settled == set()
+
+
+def test_conflicts_are_tried_again_within_the_call(world: World) -> None:
+    identifier = world.arrive()
+    for method in ("receipts", "claim", "settle"):
+        world.silver.before = Failing(method, SilverConflictError("40P01"), times=2)
+        world.process(message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE))
+    assert world.settled == {identifier}
+
+
+def test_conflicts_without_end_raise_the_batch(world: World) -> None:
+    identifier = world.arrive()
+    world.clock.left = 10.0
+    world.silver.before = Failing("settle", SilverConflictError("40P01"), times=10_000)
+    world.silver.before = _costing(world, world.silver.before, 3.0)
+    with pytest.raises(SilverUnavailableError, match="40P01"):
+        world.process(message(identifier))
+    assert world.settled == set()
+
+
+def _costing(world: World, hook: Failing, seconds: float) -> Failing:
+    class Costing(Failing):
+        def __call__(self, method: str, raw_ids: Collection[UUID]) -> None:
+            world.clock.spend(seconds)
+            hook(method, raw_ids)
+
+    return Costing(hook.method, hook.error)
+
+
+# ---- suspects --------------------------------------------------------------------------------------------------------
+
+
+def test_before_the_third_receive_objects_are_taken_together_and_unclaimed(world: World) -> None:
+    identifiers = [world.arrive() for _ in range(5)]
+    claims = count_calls(world, "claim")
+    world.process(*(message(identifier, receive_count=2) for identifier in identifiers))
+    assert claims == []
+    assert world.bronze.reads == [identifiers]
+
+
+def test_from_the_third_receive_objects_are_claimed_and_taken_one_at_a_time(world: World) -> None:
+    identifiers = [world.arrive() for _ in range(5)]
+    calls: list[tuple[str, *tuple[UUID, ...]]] = []
+
+    def note(method: str, raw_ids: Collection[UUID]) -> None:
+        calls.append((method, *raw_ids))
+
+    world.bronze.before = world.silver.before = note
+    world.process(*(message(identifier, receive_count=3) for identifier in identifiers))
+    assert calls == [
+        ("receipts", *identifiers),
+        *((method, identifier) for identifier in identifiers for method in ("claim", "read", "settle")),
+    ]
+
+
+def test_suspects_come_after_the_others(world: World) -> None:
+    suspect, fresh = world.arrive(), world.arrive()
+    world.process(message(suspect, receive_count=3), message(fresh))
+    assert world.bronze.reads == [[fresh], [suspect]]
+
+
+def test_those_that_were_tried_wait_until_the_batch_holds_nothing_else(world: World) -> None:
+    # GIVEN objects that were tried twice, once and never
+    often, once, never = (world.arrive() for _ in range(3))
+    world.rows.claim([often, once], only_due=False)
+    world.rows.claim([often], only_due=False)
+    first, second, third = (message(entry, receive_count=3) for entry in (often, once, never))
+
+    # WHEN they come together
+    report = world.process(first, second, third)
+
+    # THEN those that were tried go back untouched
+    assert world.settled == {never}
+    assert report.returned == [first.message_id, second.message_id]
+    assert report.set_aside == [once, often]
+    assert report.tally.failures == []
+
+    # AND on their own they are taken one a call, fewest attempts first
+    report = world.process(first, second)
+    assert world.settled == {never, once}
+    assert report.returned == [first.message_id]
+    assert world.process(first).returned == []
+    assert world.settled == {never, once, often}
+
+
+def test_a_message_that_is_done_keeps_those_that_were_tried_waiting(world: World) -> None:
+    # Its receiver would not be told that it is done, were its batch to die.
+    tried, done = world.arrive(), world.arrive()
+    world.rows.claim([tried], only_due=False)
+    world.process(message(done))
+    suspect = message(tried, receive_count=3)
+    assert world.process(suspect, message(done, receive_count=3)).returned == [suspect.message_id]
+    assert world.process(suspect, message(receive_count=1)).returned == [suspect.message_id]
+    assert world.settled == {done}
+
+
+def test_one_that_was_tried_is_taken_with_the_others_of_its_message(world: World) -> None:
+    tried, fresh = world.arrive(), world.arrive()
+    world.rows.claim([tried], only_due=False)
+    assert world.process(message(tried, fresh, receive_count=3)).returned == []
+    assert world.bronze.reads == [[fresh], [tried]]
+
+
+def test_before_the_third_receive_attempts_do_not_matter(world: World) -> None:
+    # A sweep may have tried it, or the queue before a redrive.
+    tried, fresh = world.arrive(), world.arrive()
+    world.rows.claim([tried], only_due=False)
+    assert world.process(message(tried, receive_count=2), message(fresh)).returned == []
+    assert world.settled == {tried, fresh}
+
+
+def test_the_highest_receive_count_of_an_object_counts(world: World) -> None:
+    identifier = world.arrive()
+    claims = count_calls(world, "claim")
+    world.process(message(identifier, receive_count=3), message(identifier, receive_count=1))
+    assert claims == [[identifier]]
+
+
+@pytest.mark.parametrize("position", [0, 25, 50])
+@pytest.mark.parametrize("moment", ["read", "settle"])
+def test_a_poison_ends_as_a_dead_letter_alone(world: World, position: int, moment: str) -> None:
+    # GIVEN fifty good objects and one that kills whoever reads, or writes, it
+    identifiers = [world.arrive(payload(f"2019-05-01T06:{n:02}:00Z")) for n in range(51)]
+    poison = identifiers[position]
+
+    def kill(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == moment and poison in raw_ids:
+            raise ReaderDiedError
+
+    world.bronze.before = world.silver.before = kill
+
+    # WHEN the batch comes as often as the queue allows
+    queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=LAST_RECEIVE)
+    queue.send(*identifiers)
+    for _ in range(LAST_RECEIVE):
+        queue.deliver()
+
+    # THEN it alone is left, and ends as the only dead letter
+    assert world.settled == {*identifiers} - {poison}
+    assert [entry.objects[0].raw_id for entry in queue.waiting] == [poison]
+    assert world.attempts(poison) == 2
+    queue.drain()
+    assert [entry.objects[0].raw_id for entry in queue.dead] == [poison]
+
+
+def test_two_poisons_end_as_dead_letters_alone(world: World) -> None:
+    identifiers = [world.arrive() for _ in range(50)]
+    poisons = {identifiers[3], identifiers[30]}
+    world.bronze.deadly = poisons
+    queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=LAST_RECEIVE)
+    queue.send(*identifiers)
+    queue.drain()
+    assert {entry.objects[0].raw_id for entry in queue.dead} == poisons
+    assert world.settled == {*identifiers} - poisons
+
+
+def test_what_arrives_beside_a_poison_is_settled_at_its_first_receive(world: World) -> None:
+    # GIVEN a poison that has killed its reader twice, in others' company
+    poison, fresh = world.arrive(), world.arrive()
+    world.bronze.deadly = {poison}
+
+    # WHEN it comes again in one batch with a fresh object
+    suspect = message(poison, receive_count=3)
+    with pytest.raises(ReaderDiedError):
+        world.process(suspect, message(fresh))
+
+    # THEN the fresh one was settled before the process died
+    assert world.settled == {fresh}
+
+    # AND later ones are done with at once
+    later = world.arrive()
+    assert world.process(suspect, message(later)).returned == [suspect.message_id]
+    assert world.settled == {fresh, later}
+
+
+@pytest.mark.parametrize(
+    "error", [BronzeUnavailableError("SlowDown"), SilverUnavailableError("down"), SilverConflictError("40P01")]
+)
+def test_a_suspects_try_that_failed_elsewhere_does_not_count(world: World, error: Exception) -> None:
+    # GIVEN a suspect, and bronze or silver in trouble
+    identifier = world.arrive()
+    if isinstance(error, BronzeUnavailableError):
+        world.bronze.unreadable[identifier] = error
+    else:
+        world.silver.before = Failing("settle", error, times=10_000)
+    world.clock.left = 2.5
+
+    # WHEN it is tried
+    suspect = message(identifier, receive_count=3)
+    try:
+        returned = world.process(suspect).returned
+    except SilverUnavailableError:
+        returned = [suspect.message_id]
+
+    # THEN it goes back, and the attempt doesn't count
+    assert returned == [suspect.message_id]
+    row = world.rows.receipt_rows()[identifier]
+    assert (row.attempts, row.settled) == (0, False)
+    assert str(error) in (row.last_error or "")
+
+
+def test_a_suspect_that_is_gone_counts_and_says_so(world: World) -> None:
+    missing = raw_id()
+    suspect = message(missing, receive_count=4)
+    assert world.process(suspect).returned == [suspect.message_id]
+    row = world.rows.receipt_rows()[missing]
+    assert row.attempts == 1
+    assert row.last_error is not None
+    assert row.last_error.startswith("ObjectMissingError")
+
+
+def test_stuck_objects_are_still_taken_from_the_queue(world: World) -> None:
+    # After a redrive, when the cause was found.
+    identifier = world.arrive()
+    for _ in range(7):
+        world.rows.claim([identifier], only_due=False)
+    assert world.process(message(identifier, receive_count=3)).returned == []
+    assert world.settled == {identifier}
+
+
+# ---- arrival order ---------------------------------------------------------------------------------------------------
+
+
+def test_upsert_replaces_existing(world: World) -> None:
+    # GIVEN three events of one instant, with different offsets
+    first = world.arrive(payload("2019-05-01T06:00:00-04:00", [0, 2]), age=timedelta(seconds=3))
+    second = world.arrive(payload("2019-05-01T10:00:00Z", [5]), age=timedelta(seconds=2))
+    third = world.arrive(payload("2019-05-01T12:00:00+02", [7]), age=timedelta(seconds=1))
+
+    # WHEN they are delivered late and out of order
+    world.process(message(third), message(first))
+    world.process(message(second))
+
+    # THEN the last arrival stands there
+    row = world.rows.measurement_rows()[EXAMPLE_INSTANT, ""]
+    assert (row.raw_id, row.measurement.aggregates.mean) == (third, 7.0)
+
+
+def test_sizes_are_those_of_the_last_message(world: World) -> None:
+    identifier = world.arrive()
+    twice = Message("a", 1, (ListedObject(identifier, 1), ListedObject(identifier, 2)))
+    assert world.process(twice).tally.checked == 1

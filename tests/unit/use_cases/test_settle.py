@@ -1,0 +1,184 @@
+"""Chunks, retries, and a row that is refused."""
+
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from dropzone.domain.outcomes import Code
+from dropzone.ports import ListedObject, RowRefusedError, SilverConflictError, SilverUnavailableError
+from dropzone.use_cases.settle import (
+    MAX_CHUNK_BYTES,
+    MAX_CHUNK_OBJECTS,
+    RESERVE_SECONDS,
+    Tally,
+    chunks,
+    settle,
+    with_retries,
+)
+from support.factories import NOT_NUMERIC, WITHOUT_OFFSET, payload, raw_id, raw_ids
+from support.world import Clock, Failing, World
+
+MEBIBYTE = 1024 * 1024
+
+
+def settle_all(world: World, *identifiers: UUID) -> Tally:
+    tally = Tally()
+    settle(identifiers, tally, bronze=world.bronze, silver=world.silver, remaining=world.clock.remaining)
+    return tally
+
+
+# ---- chunks ----------------------------------------------------------------------------------------------------------
+
+
+def sizes(*mebibytes: int) -> list[list[int]]:
+    listed = [ListedObject(identifier, 0) for identifier in raw_ids(len(mebibytes))]
+    objects = [entry._replace(size=size * MEBIBYTE) for entry, size in zip(listed, mebibytes, strict=True)]
+    cut = list(chunks(objects))
+    assert [entry for chunk in cut for entry in chunk] == objects
+    return [[entry.size // MEBIBYTE for entry in chunk] for chunk in cut]
+
+
+def test_chunks_are_cut_by_size() -> None:
+    assert sizes() == []
+    assert sizes(16, 16) == [[16, 16]]
+    assert sizes(16, 16, 1) == [[16, 16], [1]]
+    assert sizes(40, 40, 1) == [[40], [40], [1]]
+    assert sizes(1, 40, 1) == [[1], [40], [1]]
+
+
+def test_a_byte_over_the_bound_begins_a_chunk() -> None:
+    first, second = raw_ids(2)
+    assert len(list(chunks([ListedObject(first, 1), ListedObject(second, MAX_CHUNK_BYTES - 1)]))) == 1
+    assert len(list(chunks([ListedObject(first, 1), ListedObject(second, MAX_CHUNK_BYTES)]))) == 2
+
+
+def test_chunks_are_cut_by_number() -> None:
+    cut = chunks(ListedObject(identifier, 1) for identifier in raw_ids(2 * MAX_CHUNK_OBJECTS + 1))
+    assert [len(chunk) for chunk in cut] == [MAX_CHUNK_OBJECTS, MAX_CHUNK_OBJECTS, 1]
+
+
+# ---- what is tallied -------------------------------------------------------------------------------------------------
+
+
+def test_a_tally_counts_objects_and_says_why_they_failed(world: World) -> None:
+    # GIVEN a good object, two bad ones, and one that was settled before
+    old = world.arrive(age=timedelta(seconds=30))
+    settle_all(world, old)
+    good = world.arrive(age=timedelta(seconds=20))
+    zoneless, both = world.arrive(WITHOUT_OFFSET), world.arrive(payload("2019-05-01T06:00:00", ["2"]))
+
+    # WHEN they are settled
+    tally = settle_all(world, old, good, zoneless, both)
+
+    # THEN the counts are the seed's
+    assert (tally.checked, tally.processed, tally.failed, tally.duplicates) == (3, 1, 2, 1)
+    assert {entry.raw_id: entry.codes for entry in tally.settled} == {
+        good: (),
+        zoneless: (Code.TIME_STAMP_NO_TIMEZONE,),
+        both: (Code.TIME_STAMP_NO_TIMEZONE, Code.DATA_NOT_NUMERIC),
+    }
+    (latency,) = (entry.latency for entry in tally.settled if entry.raw_id == good)
+    assert timedelta(seconds=20) <= latency < timedelta(seconds=25)
+
+
+# ---- a row that is refused -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refused", [{0}, {41}, {99}, {3, 50, 51}, set(range(100)), set()])
+def test_refused_rows_are_found_by_halving(world: World, refused: set[int]) -> None:
+    # GIVEN a hundred objects, some of which have a row that is refused
+    identifiers = [world.arrive(NOT_NUMERIC if n == 7 else payload()) for n in range(100)]
+    bad = {identifiers[n] for n in refused}
+    calls: list[int] = []
+
+    def refuse(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "settle":
+            calls.append(len(raw_ids))
+            if not bad.isdisjoint(raw_ids):
+                message = "SQLSTATE 23514 outcomes"
+                raise RowRefusedError(message)
+
+    world.silver.before = refuse
+
+    # WHEN they are settled
+    tally = settle_all(world, *identifiers)
+
+    # THEN those alone fail, for good, and all others are settled
+    assert {failure.raw_id for failure in tally.failures} == bad
+    assert all(failure.terminal and "23514" in failure.reason for failure in tally.failures)
+    assert world.settled == {*identifiers} - bad
+    assert len(tally.settled) == 100 - len(bad)
+    assert len(calls) <= 1 + 2 * 7 * max(len(bad), 1)
+
+
+# ---- conflicts -------------------------------------------------------------------------------------------------------
+
+
+def test_a_conflict_is_tried_again_after_a_pause_with_jitter() -> None:
+    # GIVEN a call that conflicts twelve times
+    failing, pauses = Failing("call", SilverConflictError("40P01"), times=12), list[float]()
+
+    def call() -> str:
+        failing("call", [])
+        return "done"
+
+    # WHEN it is made
+    assert with_retries(call, lambda: 60.0, pauses.append) == "done"
+
+    # THEN the pauses vary, grow, and stay short
+    assert len(pauses) == len(set(pauses)) == 12
+    assert all(0 <= pause <= min(0.05 * 2**n, 1.0) for n, pause in enumerate(pauses))
+
+
+def test_conflicts_last_until_little_time_is_left() -> None:
+    # GIVEN a call that always conflicts, and ten seconds
+    failing, clock = Failing("call", SilverConflictError("40P01"), times=10_000), Clock(10.0)
+
+    # WHEN it is made
+    with pytest.raises(SilverUnavailableError, match="40P01") as raised:
+        with_retries(lambda: failing("call", []), clock.remaining, clock.spend)
+
+    # THEN it was tried until little was left, and not beyond
+    assert RESERVE_SECONDS <= clock.left < RESERVE_SECONDS + 1.0
+    assert failing.times < 10_000 - 8
+    assert isinstance(raised.value.__cause__, SilverConflictError)
+
+
+def test_nothing_but_a_conflict_is_tried_again() -> None:
+    failing = Failing("call", SilverUnavailableError("down"), times=2)
+    with pytest.raises(SilverUnavailableError, match="down"):
+        with_retries(lambda: failing("call", []), lambda: 60.0)
+    assert failing.times == 1
+
+
+def test_a_conflict_within_a_chunk_settles_it_once(world: World) -> None:
+    identifier = world.arrive()
+    world.silver.before = Failing("settle", SilverConflictError("40001"), times=3)
+    tally = settle_all(world, identifier)
+    assert tally.checked == 1
+    assert tally.failures == []
+
+
+def test_a_lost_answer_of_the_database_loses_and_doubles_nothing(world: World) -> None:
+    # GIVEN a call whose commit is answered by a broken connection
+    identifier = world.arrive()
+    world.silver.after = Failing("settle", SilverUnavailableError("broken pipe"))
+    with pytest.raises(SilverUnavailableError):
+        settle_all(world, identifier)
+
+    # WHEN the object comes again
+    tally = settle_all(world, identifier)
+
+    # THEN it is recognised
+    assert (tally.checked, tally.duplicates) == (0, 1)
+    assert world.settled == {identifier}
+
+
+def test_objects_that_cannot_be_read_are_told_apart(world: World) -> None:
+    missing = raw_id()
+    (failure,) = settle_all(world, missing).failures
+    assert failure.raw_id == missing
+    assert failure.terminal
+    assert failure.reason.startswith("ObjectMissingError")

@@ -1,0 +1,493 @@
+"""The sweep: what it finds, how far it gets, and where the next one begins."""
+
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from dropzone.domain.identifiers import received_at
+from dropzone.ports import MAX_ATTEMPTS, BronzeUnavailableError, RowRefusedError, SilverUnavailableError
+from dropzone.use_cases.sweep import WATERMARK_LAG
+from support.factories import NOT_NUMERIC, message, raw_id
+from support.fakes import ReaderDiedError
+from support.world import Failing, World
+
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+ALWAYS = 10_000
+
+
+def arrive_many(world: World, count: int, youngest: timedelta = timedelta(0)) -> list[UUID]:
+    """Let objects arrive, a second apart, in order."""
+    return [world.arrive(age=youngest + SECOND * (count - number)) for number in range(count)]
+
+
+def reads(world: World) -> list[UUID]:
+    return [identifier for read in world.bronze.reads for identifier in read]
+
+
+# ---- what is found ---------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_settles_what_has_no_receipt_in_order_of_arrival(world: World) -> None:
+    # GIVEN objects, one of which the queue settled
+    first, by_queue, bad, last = (
+        world.arrive(age=4 * SECOND),
+        world.arrive(age=3 * SECOND),
+        world.arrive(NOT_NUMERIC, age=2 * SECOND),
+        world.arrive(age=SECOND),
+    )
+    world.process(message(by_queue))
+    world.bronze.reads.clear()
+
+    # WHEN the sweep comes
+    report = world.sweep()
+
+    # THEN it settles the others, and counts them
+    assert world.bronze.reads == [[first, bad, last]]
+    assert (report.tally.checked, report.tally.processed, report.tally.failed) == (3, 2, 1)
+    assert report.cursor is None
+    assert world.settled == {first, by_queue, bad, last}
+
+
+def test_a_sweep_of_nothing_finds_nothing(world: World) -> None:
+    report = world.sweep()
+    assert (report.tally.checked, report.cursor) == (0, None)
+    assert world.rows.watermark() == UUID(int=0)
+
+
+def test_young_objects_are_left_to_the_queue(world: World) -> None:
+    old, young = world.arrive(age=10 * SECOND), world.arrive(age=5 * SECOND)
+    assert world.sweep(min_age=8 * SECOND).tally.checked == 1
+    assert world.settled == {old}
+    assert world.sweep(min_age=timedelta(0)).tally.checked == 1
+    assert world.settled == {old, young}
+
+
+def test_an_object_of_a_clock_that_runs_ahead_is_taken_by_request(world: World) -> None:
+    ahead = world.arrive(age=-HOUR)
+    assert world.sweep(min_age=SECOND).tally.checked == 0
+    assert world.sweep().tally.checked == 1
+    assert world.settled == {ahead}
+
+
+# ---- limit and cursor ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page_size", [1, 3, 4, 7, 1_000])
+@pytest.mark.parametrize("limit", [1, 3, 4, 10])
+def test_the_cursor_leads_to_the_end_and_each_object_is_taken_once(world: World, limit: int, page_size: int) -> None:
+    # GIVEN twelve objects, some of which are settled, in pages of any size
+    world.objects.page_size = page_size
+    identifiers = arrive_many(world, 12)
+    before = {identifiers[n] for n in (0, 4, 5, 11)}
+    world.process(*map(message, before))
+    world.bronze.reads.clear()
+
+    # WHEN the cursor is followed to the end
+    cursor, calls, counted = None, 0, 0
+    while True:
+        report = world.sweep(limit=limit, after=cursor)
+        calls, counted = calls + 1, counted + report.tally.checked
+        assert report.tally.checked <= limit
+        if report.cursor is None:
+            break
+        assert report.tally.checked == limit
+        assert cursor is None or report.cursor > cursor
+        cursor = report.cursor
+
+    # THEN all were taken, each once
+    assert counted == 8
+    assert reads(world) == [entry for entry in identifiers if entry not in before]
+    assert world.settled == {*identifiers}
+    assert calls == -(-8 // limit)
+
+
+def test_without_a_cursor_calls_go_on_where_the_last_ended(world: World) -> None:
+    identifiers = arrive_many(world, 10)
+    counts = [world.sweep(limit=4).tally.checked for _ in range(4)]
+    assert counts == [4, 4, 2, 0]
+    assert reads(world) == identifiers
+
+
+def test_a_cursor_begins_behind_its_object(world: World) -> None:
+    first, second, third = arrive_many(world, 3)
+    assert world.sweep(after=second).tally.checked == 1
+    assert world.settled == {third}
+    assert world.sweep(after=third).tally.checked == 0
+    assert first not in world.settled
+
+
+def test_a_limit_larger_than_a_chunk_is_reached_in_chunks(world: World) -> None:
+    identifiers = arrive_many(world, 1_300)
+    report = world.sweep(limit=1_200)
+    assert [len(read) for read in world.bronze.reads] == [1_000, 200]
+    assert report.cursor == identifiers[1_199]
+    assert report.tally.checked == 1_200
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_ends_with_its_time_and_says_how_far_it_got(world: World) -> None:
+    # GIVEN pages of two, each of which costs ten seconds, and time for two of them
+    world.objects.page_size = 2
+    identifiers = arrive_many(world, 7, youngest=HOUR)
+    world.bronze.after = lambda _method, _raw_ids: world.clock.spend(10.0)
+    world.clock.left = 21.0
+
+    # WHEN it comes
+    report = world.sweep()
+
+    # THEN it ends in time, and the cursor and the watermark stand where it got to
+    assert world.settled == set(identifiers[:4])
+    assert report.cursor == identifiers[3]
+    assert world.rows.watermark() == identifiers[3]
+    assert world.clock.left > 0
+
+
+def test_a_sweep_without_any_time_does_nothing_and_says_where_it_began(world: World) -> None:
+    arrive_many(world, 3, youngest=HOUR)
+    world.clock.left = 1.0
+    report = world.sweep()
+    assert report.cursor == UUID(int=0)
+    assert world.settled == set()
+    assert world.rows.watermark() == UUID(int=0)
+
+
+def test_retries_end_with_the_time(world: World) -> None:
+    identifiers = arrive_many(world, 4)
+    world.rows.claim(identifiers, only_due=False)
+    world.rows.pass_time(HOUR)
+    world.bronze.after = lambda _method, _raw_ids: world.clock.spend(10.0)
+    world.clock.left = 21.0
+    assert world.sweep().tally.checked == 2
+    assert world.settled == set(identifiers[:2])
+    assert world.attempts(identifiers[2]) == 1
+
+
+# ---- the watermark ---------------------------------------------------------------------------------------------------
+
+
+def test_the_watermark_stays_fifteen_minutes_behind_the_present(world: World) -> None:
+    # GIVEN old objects and young ones
+    old = arrive_many(world, 5, youngest=HOUR)
+    young = arrive_many(world, 5)
+
+    # WHEN all are settled
+    world.sweep()
+
+    # THEN the watermark has passed the old ones, and is as far behind as it should be
+    assert world.settled == {*old, *young}
+    watermark = world.rows.watermark()
+    assert old[-1] < watermark < young[0]
+    behind = datetime.now(UTC) - received_at(watermark)
+    assert WATERMARK_LAG <= behind < WATERMARK_LAG + 10 * SECOND
+
+
+def test_the_watermark_stands_at_the_last_old_object_where_none_is_young(world: World) -> None:
+    old = arrive_many(world, 5, youngest=HOUR)
+    world.sweep()
+    assert world.rows.watermark() == old[-1]
+
+
+def test_the_watermark_stops_where_the_limit_did(world: World) -> None:
+    old = arrive_many(world, 5, youngest=HOUR)
+    world.sweep(limit=3)
+    assert world.rows.watermark() == old[2]
+
+
+def test_the_watermark_stops_below_what_min_age_left(world: World) -> None:
+    old = arrive_many(world, 2, youngest=3 * HOUR)
+    arrive_many(world, 2, youngest=HOUR)
+    world.sweep(min_age=2 * HOUR)
+    assert world.rows.watermark() == old[-1]
+
+
+def test_the_watermark_passes_what_the_queue_settled(world: World) -> None:
+    identifiers = arrive_many(world, 5, youngest=HOUR)
+    world.process(*map(message, identifiers))
+    assert world.sweep().tally.checked == 0
+    assert world.rows.watermark() == identifiers[-1]
+
+
+def test_a_sweep_from_a_cursor_leaves_the_watermark(world: World) -> None:
+    # What lies before the cursor was not looked at.
+    old = arrive_many(world, 4, youngest=HOUR)
+    world.sweep(after=old[1])
+    assert world.rows.watermark() == UUID(int=0)
+    assert world.settled == set(old[2:])
+
+
+def test_nothing_is_listed_below_the_watermark(world: World) -> None:
+    arrive_many(world, 4, youngest=HOUR)
+    world.sweep()
+    world.sweep()
+    assert world.bronze.listed_after == [UUID(int=0), world.rows.watermark()]
+
+
+def test_a_put_that_is_late_by_less_than_the_lag_is_found(world: World) -> None:
+    # GIVEN a sweep that has passed the present
+    arrive_many(world, 3, youngest=HOUR)
+    world.arrive()
+    world.sweep()
+
+    # WHEN an object comes whose identifier was made fourteen minutes ago
+    late = world.arrive(age=WATERMARK_LAG - 60 * SECOND)
+
+    # THEN the next sweep finds it
+    assert world.sweep().tally.checked == 1
+    assert late in world.settled
+
+
+def test_the_watermark_passes_over_objects_with_receipts_only(world: World) -> None:
+    """Each object at or below the watermark has a receipt, whatever goes wrong, so that nothing is lost there."""
+    identifiers = arrive_many(world, 30, youngest=HOUR)
+    world.objects.page_size = 4
+    world.bronze.unreadable = {identifiers[n]: BronzeUnavailableError("SlowDown") for n in (2, 9)}
+    world.bronze.deadly = {identifiers[17]}
+    for limit in (5, 3, 30, 30, 30):
+        with suppress(ReaderDiedError):
+            world.sweep(limit=limit)
+        watermark, receipts = world.rows.watermark(), world.rows.receipt_rows()
+        assert all(entry in receipts for entry in identifiers if entry <= watermark)
+        world.rows.pass_time(HOUR)
+    assert world.rows.watermark() == identifiers[-1]
+
+
+def test_a_database_that_goes_away_keeps_the_watermark(world: World) -> None:
+    arrive_many(world, 3, youngest=HOUR)
+    world.silver.before = Failing("settle", SilverUnavailableError("down"))
+    with pytest.raises(SilverUnavailableError):
+        world.sweep()
+    assert world.rows.watermark() == UUID(int=0)
+
+
+def test_a_bucket_that_cannot_be_listed_is_raised_and_keeps_the_watermark(world: World) -> None:
+    world.objects.page_size = 2
+    identifiers = arrive_many(world, 6, youngest=HOUR)
+
+    def fail(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "list_after" and identifiers[4] in raw_ids:
+            reason = "SlowDown"
+            raise BronzeUnavailableError(reason)
+
+    world.bronze.before = fail
+    with pytest.raises(BronzeUnavailableError):
+        world.sweep()
+    assert world.settled == set(identifiers[:4])
+    assert world.rows.watermark() == UUID(int=0)
+
+
+# ---- other tries -----------------------------------------------------------------------------------------------------
+
+
+def test_those_that_were_tried_before_come_last_and_alone(world: World) -> None:
+    # GIVEN objects that a sweep died at, some twice
+    twice, once = arrive_many(world, 3)[:2], arrive_many(world, 2)
+    world.rows.claim([*twice, *once], only_due=False)
+    world.rows.claim(twice, only_due=False)
+    world.rows.pass_time(HOUR)
+    fresh = [identifier for identifier in world.objects.objects if identifier not in {*twice, *once}]
+    fresh += arrive_many(world, 2)
+
+    # WHEN the sweep comes
+    world.sweep()
+
+    # THEN the fresh ones come together, then the others one at a time, fewest attempts first
+    assert world.bronze.reads == [sorted(fresh), *([entry] for entry in [*sorted(once), *sorted(twice)])]
+
+
+def test_those_that_are_not_due_are_left(world: World) -> None:
+    (identifier,) = arrive_many(world, 1)
+    world.rows.claim([identifier], only_due=False)
+    assert world.sweep().tally.checked == 0
+    world.rows.pass_time(timedelta(minutes=1))
+    assert world.sweep().tally.checked == 1
+
+
+def test_other_tries_count_for_the_limit(world: World) -> None:
+    tried = arrive_many(world, 5)
+    world.rows.claim(tried, only_due=False)
+    world.rows.pass_time(HOUR)
+    arrive_many(world, 2)
+    report = world.sweep(limit=4)
+    assert report.tally.checked == 4
+    assert report.cursor is None
+    assert world.sweep(limit=2).tally.checked == 2
+    assert world.sweep(limit=2).tally.checked == 1
+
+
+def test_a_poison_ends_as_stuck_after_five_tries_and_keeps_nothing_from_the_others(world: World) -> None:
+    # GIVEN fifty objects, one of which kills whoever reads it
+    identifiers = arrive_many(world, 50)
+    poison = identifiers[20]
+    world.bronze.deadly = {poison}
+
+    # WHEN sweeps come for as long as it takes
+    deaths = 0
+    for _ in range(12):
+        try:
+            world.sweep()
+        except ReaderDiedError:
+            deaths += 1
+        world.rows.pass_time(24 * HOUR)
+
+    # THEN all others are settled, and it was left alone after five tries
+    assert world.settled == {*identifiers} - {poison}
+    assert deaths == MAX_ATTEMPTS
+    assert world.attempts(poison) == MAX_ATTEMPTS
+
+
+def test_a_death_costs_the_others_one_try_at_most(world: World) -> None:
+    identifiers = arrive_many(world, 10)
+    world.bronze.deadly = {identifiers[4]}
+    with pytest.raises(ReaderDiedError):
+        world.sweep()
+    world.rows.pass_time(HOUR)
+    with pytest.raises(ReaderDiedError):
+        world.sweep()
+    world.rows.pass_time(HOUR)
+    with pytest.raises(ReaderDiedError):
+        world.sweep()
+    assert world.settled == {*identifiers} - {identifiers[4]}
+    assert {world.attempts(entry) for entry in identifiers if entry != identifiers[4]} == {2}
+
+
+def test_a_refused_row_ends_as_stuck_with_its_reason(world: World) -> None:
+    good, refused = arrive_many(world, 2)
+
+    def refuse(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "settle" and refused in raw_ids:
+            reason = "SQLSTATE 23514 outcomes"
+            raise RowRefusedError(reason)
+
+    world.silver.before = refuse
+    failures = 0
+    for _ in range(MAX_ATTEMPTS + 3):
+        failures += len(world.sweep().tally.failures)
+        world.rows.pass_time(24 * HOUR)
+    assert failures == MAX_ATTEMPTS
+    row = world.rows.receipt_rows()[refused]
+    assert row.attempts == MAX_ATTEMPTS
+    assert row.last_error == "RowRefusedError: SQLSTATE 23514 outcomes"
+    assert world.settled == {good}
+
+
+def test_failures_of_the_infrastructure_never_make_an_object_stuck(world: World) -> None:
+    # GIVEN an object that can't be read for a long time, and a database that comes and goes
+    (identifier,) = arrive_many(world, 1)
+    world.bronze.unreadable[identifier] = BronzeUnavailableError("SlowDown")
+    for _ in range(3 * MAX_ATTEMPTS):
+        assert len(world.sweep().tally.failures) == 1
+        assert world.attempts(identifier) == 0
+        world.rows.pass_time(HOUR)
+    world.bronze.unreadable.clear()
+    world.silver.before = Failing("settle", SilverUnavailableError("down"), times=3 * MAX_ATTEMPTS)
+    for _ in range(3 * MAX_ATTEMPTS):
+        with pytest.raises(SilverUnavailableError):
+            world.sweep()
+        assert world.attempts(identifier) == 0
+        world.rows.pass_time(HOUR)
+
+    # WHEN both are back
+    assert world.sweep().tally.checked == 1
+
+    # THEN it is settled
+    assert world.settled == {identifier}
+
+
+# ---- two at once -----------------------------------------------------------------------------------------------------
+
+
+def test_two_sweeps_at_once_split_the_work(world: World) -> None:
+    # GIVEN a sweep during which another one comes
+    identifiers = arrive_many(world, 30)
+    world.objects.page_size = 5
+    other = World(objects=world.objects, rows=world.rows)
+    others: list[int] = []
+
+    def interrupt(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "claim" and identifiers[10] in raw_ids and not others:
+            others.append(other.sweep(limit=12).tally.checked)
+
+    world.silver.before = interrupt
+
+    # WHEN both are through
+    mine = world.sweep().tally.checked
+
+    # THEN each object was read and settled by one of them
+    assert sorted([*reads(world), *reads(other)]) == identifiers
+    assert (mine, others) == (18, [12])
+    assert world.settled == {*identifiers}
+
+
+def test_a_sweep_leaves_what_another_one_is_reading(world: World) -> None:
+    # GIVEN a sweep that has claimed a page and reads it, when another one comes
+    identifiers = arrive_many(world, 9)
+    world.objects.page_size = 3
+    other = World(objects=world.objects, rows=world.rows)
+
+    def interrupt(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "read" and identifiers[3] in raw_ids:
+            other.sweep()
+
+    world.bronze.before = interrupt
+
+    # WHEN both are through
+    world.sweep()
+
+    # THEN the other one took the pages behind, and not this one
+    assert other.bronze.reads == [identifiers[6:]]
+    assert reads(world) == identifiers[:6]
+    assert world.settled == {*identifiers}
+
+
+def test_of_two_sweeps_that_saw_the_same_page_one_takes_an_object(world: World) -> None:
+    # GIVEN a sweep that looked for receipts before another one claimed some of the page
+    identifiers = arrive_many(world, 4)
+
+    def interrupt(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "claim" and identifiers[0] in raw_ids:
+            world.rows.claim(identifiers[:2], only_due=True)
+
+    world.silver.before = interrupt
+
+    # WHEN it claims all of it
+    report = world.sweep()
+
+    # THEN it gets the rest
+    assert reads(world) == identifiers[2:]
+    assert report.tally.checked == 2
+    assert world.attempts(identifiers[0]) == 1
+
+
+def test_an_object_that_the_queue_settles_meanwhile_is_not_counted(world: World) -> None:
+    first, second = arrive_many(world, 2)
+    other = World(objects=world.objects, rows=world.rows)
+
+    def interrupt(method: str, _raw_ids: Collection[UUID]) -> None:
+        if method == "settle":
+            world.silver.before = lambda _method, _raw_ids: None
+            other.process(message(first))
+
+    world.silver.before = interrupt
+    report = world.sweep()
+    assert (report.tally.checked, report.tally.duplicates) == (1, 1)
+    assert world.settled == {first, second}
+
+
+def test_an_object_that_is_gone_by_the_time_it_is_read_is_explained(world: World) -> None:
+    (identifier,) = arrive_many(world, 1)
+    world.bronze.before = lambda method, _raw_ids: world.objects.objects.clear() if method == "read" else None
+    report = world.sweep()
+    assert [failure.terminal for failure in report.tally.failures] == [True]
+    assert (world.rows.receipt_rows()[identifier].last_error or "").startswith("ObjectMissingError")
+
+
+def test_unknown_identifiers_never_matter(world: World) -> None:
+    world.rows.claim([raw_id()], only_due=False)
+    world.rows.pass_time(HOUR)
+    assert len(world.sweep().tally.failures) == 1
