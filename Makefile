@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
-SOURCES := layers functions local openapi tests
+SOURCES := layers functions cli local openapi tests
 ARGS ?=
 
 .PHONY: help

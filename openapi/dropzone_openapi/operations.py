@@ -1,10 +1,20 @@
 """What the document says of each route beside its path and method, which come from the resolvers."""
 
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from dropzone import problems
 from dropzone.problems import Kind
-from dropzone_openapi.schemas import EXAMPLE_ACCEPTED, EXAMPLE_EVENT, EXAMPLE_STATUS, RAW_ID, process_requests
+from dropzone_openapi.schemas import (
+    EXAMPLE_ACCEPTED,
+    EXAMPLE_EVENT,
+    EXAMPLE_REJECTIONS,
+    EXAMPLE_STATUS,
+    RAW_ID,
+    Schema,
+    process_requests,
+    rejections_request,
+)
 
 Operation = dict[str, Any]
 
@@ -119,17 +129,7 @@ def operations() -> dict[tuple[str, str], Operation]:
             ),
             "tags": ["Processing"],
             "security": [{API_KEY: []}],
-            "parameters": [
-                {
-                    "name": name,
-                    "in": "query",
-                    "required": False,
-                    "description": schema.pop("description"),
-                    "schema": schema,
-                }
-                for name, schema in process_requests()["ProcessBatch"]["properties"].items()
-                if name != "reprocess"
-            ],
+            "parameters": _query(process_requests()["ProcessBatch"], without={"reprocess"}),
             "requestBody": {
                 "required": False,
                 "content": {"application/json": {"schema": {"anyOf": _BATCH_OR_REPLAY}}},
@@ -141,6 +141,19 @@ def operations() -> dict[tuple[str, str], Operation]:
                 },
                 **_problems(problems.NOT_JSON, problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE),
                 **_gateway("403", "413", "429", "504"),
+            },
+        },
+        ("get", "/rejections"): {
+            "operationId": "rejections",
+            "summary": "List rejected events",
+            "description": "The last arrival first, each with every rule that it breaks.",
+            "tags": ["Processing"],
+            "security": [{API_KEY: []}],
+            "parameters": _query(rejections_request()),
+            "responses": {
+                "200": {"description": "The events.", "content": _json("Rejections", EXAMPLE_REJECTIONS)},
+                **_problems(problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE),
+                **_gateway("403", "429", "504"),
             },
         },
         ("get", "/health"): {
@@ -156,6 +169,22 @@ def operations() -> dict[tuple[str, str], Operation]:
             },
         },
     }
+
+
+def _query(model: Schema, *, without: AbstractSet[str] = frozenset()) -> list[Operation]:
+    """The fields of a model as parameters of a query, where what is not there is null."""
+    parameters = []
+    for name, schema in model["properties"].items():
+        if name not in without:
+            plain = dict(schema)
+            description = plain.pop("description")
+            kinds = [kind for kind in plain.pop("anyOf", []) if kind != {"type": "null"}]
+            if kinds:
+                plain = kinds[0]
+            parameters.append(
+                {"name": name, "in": "query", "required": False, "description": description, "schema": plain}
+            )
+    return parameters
 
 
 def _json(name: str, example: object) -> Operation:

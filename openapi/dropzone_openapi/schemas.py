@@ -6,6 +6,7 @@ from dropzone.domain.changes import Change
 from dropzone.domain.outcomes import Code
 from dropzone.domain.status import State
 from dropzone_process.request import ProcessBatch, ReplayArrived, ReplayNamed
+from dropzone_query.handler import RejectionsRequest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -107,6 +108,55 @@ STATUS: Schema = {
     "examples": [EXAMPLE_STATUS],
 }
 
+EXAMPLE_REJECTIONS: Schema = {
+    "rejections": [
+        {
+            "raw_id": RAW_ID,
+            "item": 0,
+            "received_at": RECEIVED_AT,
+            "processed_at": "2026-11-24T16:44:36.201544Z",
+            "ruleset": 1,
+            "violations": [
+                {
+                    "code": "data.empty",
+                    "field": "data",
+                    "message": "is empty: at least one number is needed",
+                }
+            ],
+        }
+    ]
+}
+
+REJECTIONS: Schema = {
+    "type": "object",
+    "required": ["rejections"],
+    "properties": {
+        "rejections": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["raw_id", "item", "received_at", "processed_at", "ruleset", "violations"],
+                "properties": {
+                    "raw_id": _RAW_ID,
+                    "item": {"type": "integer", "minimum": 0, "description": "Which event of its object, from 0."},
+                    "received_at": _INSTANT,
+                    "processed_at": _INSTANT,
+                    "ruleset": {"type": "integer", "minimum": 1, "description": "The rules that judged it."},
+                    "violations": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"$ref": "#/components/schemas/Violation"},
+                    },
+                },
+                "additionalProperties": False,
+            },
+        },
+        "cursor": {**_RAW_ID, "description": "Where to go on: there when the limit ended the list."},
+    },
+    "additionalProperties": False,
+    "examples": [EXAMPLE_REJECTIONS],
+}
+
 COUNTS: Schema = {
     "type": "object",
     "description": "Objects that this call settled: checked = processed + failed.",
@@ -202,12 +252,18 @@ def process_requests() -> dict[str, Schema]:
     return named
 
 
+def rejections_request() -> Schema:
+    """What `GET /rejections` takes, from the model that reads it."""
+    return RejectionsRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+
+
 def components() -> Schema:
     """All of them, by name."""
     return {
         "Event": EVENT,
         "Accepted": ACCEPTED,
         "Status": STATUS,
+        "Rejections": REJECTIONS,
         **process_requests(),
         "Counts": COUNTS,
         "Health": HEALTH,

@@ -4,14 +4,19 @@ from datetime import timedelta
 
 from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.adapters.s3_bronze import LONGEST_TIMEOUT_SECONDS, S3Bronze
 from dropzone.ports import Bronze, Silver
 from dropzone.settings import ProcessSettings
 
 
 def make_bronze(settings: ProcessSettings) -> Bronze:
-    """The objects."""
-    return S3Bronze(settings.bronze_bucket, region=settings.aws_region, endpoint=settings.bronze_endpoint)
+    """The objects; a silent S3 is given up while there is time left to say so."""
+    return S3Bronze(
+        settings.bronze_bucket,
+        region=settings.aws_region,
+        endpoint=settings.bronze_endpoint,
+        timeout_seconds=min(settings.call_seconds / 2, LONGEST_TIMEOUT_SECONDS),
+    )
 
 
 def make_silver(settings: ProcessSettings, database: Database) -> Silver:

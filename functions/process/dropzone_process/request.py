@@ -1,41 +1,20 @@
 """What `POST /process` takes: a batch of objects without a receipt, or objects to judge again."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
 
-from dropzone.domain.instants import parse_instant
 from dropzone.domain.json_text import parse_json
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Violation
+from dropzone.domain.outcomes import Code
 from dropzone.http import body_bytes
+from dropzone.parameters import Instant, InvalidRequestError, instant
 from dropzone.problems import Broken
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
 """The most objects of one call."""
-
-
-class InvalidRequestError(ValueError):
-    """The request's parameters are not what `POST /process` takes."""
-
-    def __init__(self, broken: list[Broken]) -> None:
-        """Carry what is wrong with each."""
-        super().__init__("invalid request")
-        self.broken = broken
-
-
-def _is_instant(text: object) -> object:
-    if isinstance(text, str) and isinstance(parse_instant(text), Violation):
-        kind, message = "instant", "Input should be an ISO 8601 date and time with an offset"
-        raise PydanticCustomError(kind, message)
-    return text
-
-
-Instant = Annotated[str, BeforeValidator(_is_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
-"""An instant in any form that events may have."""
 
 
 class _Parameters(BaseModel):
@@ -54,11 +33,15 @@ class _Parameters(BaseModel):
 class ProcessBatch(_Parameters):
     """Process objects that have no receipt."""
 
-    reprocess: Literal[False] = False
+    # Which model is read is decided by this; a Literal would take 0 for False.
+    reprocess: Annotated[bool, WithJsonSchema({"type": "boolean", "const": False, "default": False})] = False
 
 
 class _Replay(_Parameters):
-    reprocess: Literal[True] = Field(description="Judge objects again, under today's rules.")
+    reprocess: Annotated[
+        bool,
+        WithJsonSchema({"type": "boolean", "const": True, "description": "Judge objects again, under today's rules."}),
+    ]
     dry_run: bool = Field(default=False, description="Only count what would change.")
 
 
@@ -71,10 +54,7 @@ class ReplayArrived(_Replay):
 
     def selection(self) -> Selection:
         """These objects."""
-        since, until = (None if text is None else parse_instant(text) for text in (self.since, self.until))
-        # Both were checked when they were read.
-        assert not isinstance(since, Violation)  # noqa: S101
-        assert not isinstance(until, Violation)  # noqa: S101
+        since, until = instant(self.since), instant(self.until)
         return Arrived(since, until) if self.code is None else RejectedBy(self.code, since, until)
 
 
@@ -106,16 +86,15 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
     kind: type[ProcessRequest] = ProcessBatch
     if given.get("reprocess") is True:
         kind = ReplayNamed if "raw_ids" in given else ReplayArrived
+    # pydantic's JSON reader takes no notice of a field that stands under its name instead of its alias.
+    if hidden := given.keys() & {name for name, field in kind.model_fields.items() if field.alias not in {None, name}}:
+        message = "Extra inputs are not permitted"
+        raise InvalidRequestError([Broken(name, "request.extra_forbidden", message) for name in sorted(hidden)])
     try:
         # What stands in the query is text; what stands in the body must have JSON's types.
         in_query = _Parameters.model_validate_strings(event.get("queryStringParameters") or {})
         in_body = kind.model_validate_json(body if body.strip() else b"{}", strict=True)
     except ValidationError as error:
-        raise InvalidRequestError(
-            [
-                Broken(".".join(map(str, entry["loc"])) or "$", f"request.{entry['type']}", entry["msg"])
-                for entry in error.errors(include_input=False, include_url=False, include_context=False)
-            ][:MAX_VIOLATIONS]
-        ) from None
+        raise InvalidRequestError.of(error) from None
     missing = in_query.model_fields_set - in_body.model_fields_set
     return in_body.model_copy(update={name: getattr(in_query, name) for name in missing})

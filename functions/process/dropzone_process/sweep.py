@@ -12,28 +12,24 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone import problems
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.domain.changes import Change
-from dropzone.http import answer, make_app, request_id, resolve
+from dropzone.http import answer, make_app, resolve
 from dropzone.observability import NAMESPACE, report_tally
 from dropzone.ports import Bronze, Ledger, Silver
-from dropzone.problems import problem
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.replay import ReplayReport, replay
 from dropzone.use_cases.settle import Remaining, Tally
 from dropzone.use_cases.sweep import SweepReport, sweep
 from dropzone_process.container import make_bronze, make_silver
-from dropzone_process.request import InvalidRequestError, ProcessBatch, Replay, read_request
+from dropzone_process.request import ProcessBatch, Replay, read_request
 
 SCHEDULED_LIMIT = 10_000
 """The most objects that one run of the schedule tries; its time usually ends it before."""
 
 API_SECONDS = 25.0
 """API Gateway gives up on an answer after 29 seconds."""
-
-_LONGEST_NAME = 40
 
 logger = Logger(service="sweep")
 metrics = Metrics(service="sweep", namespace=NAMESPACE)
@@ -113,16 +109,6 @@ def _counts(report: Tally | ReplayReport, cursor: UUID | None) -> dict[str, obje
         "failed": report.failed,
     }
     return counts if cursor is None else counts | {"cursor": cursor}
-
-
-@app.exception_handler(InvalidRequestError)
-def _invalid(error: InvalidRequestError) -> Response[Any]:
-    return problem(
-        problems.INVALID_REQUEST,
-        "The parameters are not what this call takes: see what is wrong with each.",
-        request_id=request_id(app),
-        violations=error.broken,
-    )
 
 
 def _remaining(context: LambdaContext) -> Remaining:

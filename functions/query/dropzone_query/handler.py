@@ -1,6 +1,8 @@
-"""`GET /ingest/{raw_id}`: what has become of an event."""
+"""`GET /ingest/{raw_id}`: what has become of an event. `GET /rejections`: which events broke rules, and why."""
 
 import re
+from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -9,20 +11,25 @@ from uuid import UUID
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dropzone import problems
 from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.adapters.s3_bronze import S3Bronze
-from dropzone.domain.outcomes import Measurement
+from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.domain.outcomes import Code, Measurement
 from dropzone.domain.status import State, Status
 from dropzone.http import answer, make_app, milliseconds, request_id, resolve
+from dropzone.parameters import Instant, InvalidRequestError, instant
 from dropzone.ports import Presence, Statuses
 from dropzone.problems import Broken, problem
 from dropzone.settings import QuerySettings
 from dropzone.use_cases.status import UnknownObjectError, status
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 logger = Logger(service="query")
 app = make_app(logger)
@@ -50,13 +57,54 @@ def statuses() -> Statuses:
 def get_status(raw_id: str) -> Response[Any]:
     """Tell what has become of an event."""
     if not _UUID.fullmatch(raw_id):
-        return problem(
-            problems.INVALID_REQUEST,
-            "The path ends in a raw_id, as POST /ingest answers it.",
-            request_id=request_id(app),
-            violations=[Broken("raw_id", "request.uuid_parsing", "is not a UUID")],
-        )
+        raise InvalidRequestError([Broken("raw_id", "request.uuid_parsing", "is not a UUID")])
     return answer(HTTPStatus.OK, _shown(status(UUID(raw_id), bronze=bronze(), statuses=statuses())))
+
+
+class RejectionsRequest(BaseModel):
+    """What `GET /rejections` takes in its query."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    code: Code | None = Field(default=None, description="Rejected by this rule.")
+    since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
+    until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most events; the last object's all the same.")
+    cursor: UUID | None = Field(default=None, description="Where an earlier answer's cursor says to go on.")
+
+    @property
+    def before(self) -> UUID | None:
+        """The identifier below which to look."""
+        until = _bound(self.until)
+        bounds = [] if until is None else [until]
+        return min([*bounds, *([self.cursor] if self.cursor else [])], default=None)
+
+
+def _bound(text: str | None) -> UUID | None:
+    """The first identifier of an instant; identifiers begin with 1970, and so does what is before it."""
+    given = instant(text)
+    return None if given is None else earliest_raw_id(max(given, _EPOCH))
+
+
+@app.get("/rejections")
+def get_rejections() -> Response[Any]:
+    """List rejected events, with their reasons."""
+    try:
+        request = RejectionsRequest.model_validate_strings(app.current_event.query_string_parameters or {})
+    except ValidationError as error:
+        raise InvalidRequestError.of(error) from None
+    found = statuses().rejections(
+        code=request.code,
+        since=_bound(request.since),
+        before=request.before,
+        limit=request.limit,
+    )
+    listed: dict[str, object] = {
+        "rejections": [asdict(event) | {"received_at": milliseconds(event.received_at)} for event in found]
+    }
+    if len(found) >= request.limit:
+        listed["cursor"] = found[-1].raw_id
+    return answer(HTTPStatus.OK, listed)
 
 
 @app.exception_handler(UnknownObjectError)

@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from dropzone import problems
 from dropzone.domain.json_text import NotJsonError
 from dropzone.observability import log_unexpected
+from dropzone.parameters import InvalidRequestError
 from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
 from dropzone.problems import problem
 
@@ -33,6 +34,15 @@ def make_app(logger: Logger) -> APIGatewayRestResolver:
     @app.exception_handler(NotJsonError)
     def _not_json(error: NotJsonError) -> Response[Any]:
         return problem(problems.NOT_JSON, f"The body is not JSON: {error}.", request_id=request_id(app))
+
+    @app.exception_handler(InvalidRequestError)
+    def _invalid_request(error: InvalidRequestError) -> Response[Any]:
+        return problem(
+            problems.INVALID_REQUEST,
+            "The parameters are not what this call takes: see what is wrong with each.",
+            request_id=request_id(app),
+            violations=error.broken,
+        )
 
     @app.exception_handler([BronzeUnavailableError, SilverUnavailableError])
     def _unavailable(error: Exception) -> Response[Any]:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome
-from dropzone.domain.status import Status
+from dropzone.domain.status import RejectedEvent, Status
 
 
 class BronzeError(Exception):
@@ -175,3 +175,8 @@ class Statuses(Protocol):
 
     def status(self, raw_id: UUID) -> Status | None:
         """What has become of an object, None where silver has not heard of it."""
+
+    def rejections(
+        self, *, code: Code | None, since: UUID | None, before: UUID | None, limit: int
+    ) -> list[RejectedEvent]:
+        """Rejected events, the last arrival first; by rule, and of objects from `since` on and before `before`."""

@@ -56,8 +56,8 @@ class ApiSettings(Settings):
 class IngestSettings(BronzeSettings, ApiSettings):
     """Of the function Ingest."""
 
-    max_body_bytes: Annotated[int, Field(ge=1, le=4_718_592)]
-    """Lambda takes 6 MiB of request, and a body arrives in base64."""
+    max_body_bytes: Annotated[int, Field(ge=1, le=4_500_000)]
+    """Lambda takes 6 MiB of request, which is the body in base64, and what API Gateway tells of it."""
 
 
 class DatabaseSettings(Settings):

@@ -5,10 +5,11 @@ from typing import Final
 from uuid import UUID
 
 from dropzone.adapters.database import Database
+from dropzone.adapters.rows import json_text
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.identifiers import received_at
-from dropzone.domain.outcomes import Measurement
-from dropzone.domain.status import State, Status
+from dropzone.domain.outcomes import Code, Measurement
+from dropzone.domain.status import RejectedEvent, State, Status
 from dropzone.ports import MAX_ATTEMPTS
 
 _STATUS: Final = """
@@ -21,8 +22,19 @@ WHERE r.raw_id = CAST(:raw_id AS uuid)
 """
 
 
+# Whole objects: a cursor names an object, and must not cut one in two.
+_REJECTIONS: Final = """
+SELECT raw_id, item, processed_at, ruleset, CAST(violations AS text) FROM outcomes
+WHERE outcome = 'rejected'
+  AND (CAST(:pattern AS jsonb) IS NULL OR violations @> CAST(:pattern AS jsonb))
+  AND (CAST(:since AS uuid) IS NULL OR raw_id >= CAST(:since AS uuid))
+  AND (CAST(:before AS uuid) IS NULL OR raw_id < CAST(:before AS uuid))
+ORDER BY raw_id DESC FETCH FIRST CAST(:limit AS integer) ROWS WITH TIES
+"""
+
+
 class PostgresStatuses:
-    """What silver knows of an object."""
+    """What silver knows of objects."""
 
     def __init__(self, database: Database) -> None:
         """Take the database."""
@@ -58,3 +70,19 @@ class PostgresStatuses:
             measurement=Measurement(measured_at, source, Aggregates(*figures)),
             superseded_by=None if stands else current,
         )
+
+    def rejections(
+        self, *, code: Code | None, since: UUID | None, before: UUID | None, limit: int
+    ) -> list[RejectedEvent]:
+        """See `Statuses.rejections`; all of the last object's events, also beyond the limit."""
+        rows = self._database.run(
+            _REJECTIONS,
+            pattern=None if code is None else json_text([{"code": code}]),
+            since=None if since is None else str(since),
+            before=None if before is None else str(before),
+            limit=limit,
+        )
+        return [
+            RejectedEvent(raw_id, item, received_at(raw_id), processed_at, ruleset, tuple(json.loads(violations)))
+            for raw_id, item, processed_at, ruleset, violations in rows
+        ]

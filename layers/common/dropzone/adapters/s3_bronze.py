@@ -34,7 +34,7 @@ CORRELATION_ID = "correlation-id"
 _THREADS = 16
 _PAGE = 1_000
 _LONGEST_REASON = 200
-_TIMEOUT_SECONDS = 10.0
+LONGEST_TIMEOUT_SECONDS = 10.0
 _CONFLICT_PAUSES_SECONDS = (0.05, 0.2, 0.8)
 
 # Of the client's errors, which have no fields: S3's status and code, and nothing else of the answer. It may quote the
@@ -50,7 +50,7 @@ class S3Bronze:
     """The raw objects in one bucket. Safe to share between threads; connects at its first call."""
 
     def __init__(
-        self, bucket: str, *, region: str, endpoint: str | None = None, timeout_seconds: float = _TIMEOUT_SECONDS
+        self, bucket: str, *, region: str, endpoint: str | None = None, timeout_seconds: float = LONGEST_TIMEOUT_SECONDS
     ) -> None:
         """Point at a bucket.
 

@@ -25,6 +25,18 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedEvent:
+    """An event that broke rules, as the record of it says."""
+
+    raw_id: UUID
+    item: int
+    received_at: datetime
+    processed_at: datetime
+    ruleset: int
+    violations: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What has become of an object, and of its event."""
 

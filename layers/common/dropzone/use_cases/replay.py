@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import batched
 from typing import Protocol
 from uuid import UUID
@@ -13,9 +13,19 @@ from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Code, JudgedObject, Rejection
 from dropzone.ports import Bronze, Ledger, ListedObject, RawObject, RowRefusedError
-from dropzone.use_cases.settle import RESERVE_SECONDS, Failure, Remaining, chunks, unread, with_retries
+from dropzone.use_cases.settle import (
+    ON_REQUEST_CHUNK_OBJECTS,
+    RESERVE_SECONDS,
+    Failure,
+    Remaining,
+    chunks,
+    unread,
+    with_retries,
+)
 
 _NIL = UUID(int=0)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where identifiers begin: nothing arrived before."""
 
 
 class Selection(Protocol):
@@ -34,10 +44,8 @@ class Arrived:
 
     def pages(self, after: UUID | None, bronze: Bronze, ledger: Ledger) -> Iterator[Sequence[ListedObject]]:  # noqa: ARG002 - the selection's face
         """See `Selection.pages`."""
-        # The listing leaves its start out, and an object may be the very first of its instant.
-        start = UUID(int=earliest_raw_id(self.since).int - 1) if self.since is not None else _NIL
-        end = earliest_raw_id(self.until) if self.until is not None else None
-        for page in bronze.list_after(max(start, after or _NIL)):
+        start, end = _bounds(self.since, self.until, after)
+        for page in bronze.list_after(start):
             wanted = [listed for listed in page if end is None or listed.raw_id < end]
             if wanted:
                 yield wanted
@@ -55,9 +63,7 @@ class RejectedBy:
 
     def pages(self, after: UUID | None, bronze: Bronze, ledger: Ledger) -> Iterator[Sequence[ListedObject]]:  # noqa: ARG002 - the selection's face
         """See `Selection.pages`."""
-        start = UUID(int=earliest_raw_id(self.since).int - 1) if self.since is not None else _NIL
-        end = earliest_raw_id(self.until) if self.until is not None else None
-        reached = max(start, after or _NIL)
+        reached, end = _bounds(self.since, self.until, after)
         while page := ledger.rejected_by(self.code, after=reached, before=end):
             yield [ListedObject(raw_id, 0) for raw_id in page]
             reached = page[-1]
@@ -71,9 +77,17 @@ class Named:
 
     def pages(self, after: UUID | None, bronze: Bronze, ledger: Ledger) -> Iterator[Sequence[ListedObject]]:  # noqa: ARG002 - the selection's face
         """See `Selection.pages`."""
-        wanted = sorted(raw_id for raw_id in set(self.raw_ids) if raw_id > (after or _NIL))
+        wanted = sorted(raw_id for raw_id in set(self.raw_ids) if after is None or raw_id > after)
         if wanted:
             yield [ListedObject(raw_id, 0) for raw_id in wanted]
+
+
+def _bounds(since: datetime | None, until: datetime | None, after: UUID | None) -> tuple[UUID, UUID | None]:
+    """The identifiers that a selection lies between, both left out."""
+    # One less: an object may be the very first of its instant.
+    start = UUID(int=earliest_raw_id(max(since, _EPOCH)).int - 1) if since is not None else _NIL
+    end = earliest_raw_id(max(until, _EPOCH)) if until is not None else None
+    return max(start, after or _NIL), end
 
 
 @dataclass(slots=True)
@@ -131,19 +145,20 @@ def replay(
     for page in selection.pages(after, bronze, ledger):
         for chunk in _bounded(page):
             raw_ids = [listed.raw_id for listed in chunk][: limit - taken]
-            if not raw_ids or remaining() < RESERVE_SECONDS:
-                report.cursor = reached if reached is not None else UUID(int=chunk[0].raw_id.int - 1)
+            if raw_ids and remaining() >= RESERVE_SECONDS:
+                _replay_chunk(raw_ids, report, bronze, ledger, remaining, dry_run=dry_run)
+                taken += len(raw_ids)
+                reached = raw_ids[-1]
+            if reached != chunk[-1].raw_id:
+                report.cursor = reached if reached is not None else UUID(int=max(chunk[0].raw_id.int - 1, 0))
                 return report
-            _replay_chunk(raw_ids, report, bronze, ledger, remaining, dry_run=dry_run)
-            taken += len(raw_ids)
-            reached = raw_ids[-1]
     return report
 
 
 def _bounded(page: Sequence[ListedObject]) -> Iterator[Sequence[ListedObject]]:
     if any(listed.size == 0 for listed in page):
         return batched(page, _UNKNOWN_SIZE_CHUNK, strict=False)
-    return chunks(page)
+    return chunks(page, ON_REQUEST_CHUNK_OBJECTS)
 
 
 def _replay_chunk(

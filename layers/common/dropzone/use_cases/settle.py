@@ -30,6 +30,9 @@ MAX_CHUNK_BYTES = 32 * 1024 * 1024
 MAX_CHUNK_OBJECTS = 1_000
 """The most objects in one transaction: a statement gains nothing from more."""
 
+ON_REQUEST_CHUNK_OBJECTS = 100
+"""The same where somebody waits for the answer: small enough to be done in the time that is kept back."""
+
 RESERVE_SECONDS = 2.0
 """No new chunk is begun with less time than this left in the call."""
 
@@ -87,12 +90,12 @@ class Tally:
         return self.checked - self.failed
 
 
-def chunks(objects: Iterable[ListedObject]) -> Iterator[list[ListedObject]]:
+def chunks(objects: Iterable[ListedObject], most: int = MAX_CHUNK_OBJECTS) -> Iterator[list[ListedObject]]:
     """Cut objects into chunks of bounded size and number; one that is larger than the bound is alone in its chunk."""
     chunk: list[ListedObject] = []
     size = 0
     for listed in objects:
-        if chunk and (size + listed.size > MAX_CHUNK_BYTES or len(chunk) == MAX_CHUNK_OBJECTS):
+        if chunk and (size + listed.size > MAX_CHUNK_BYTES or len(chunk) == most):
             yield chunk
             chunk, size = [], 0
         chunk.append(listed)

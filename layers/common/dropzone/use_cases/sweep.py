@@ -12,7 +12,15 @@ from uuid import UUID
 
 from dropzone.domain.identifiers import earliest_raw_id, received_at
 from dropzone.ports import Bronze, ListedObject, Silver
-from dropzone.use_cases.settle import RESERVE_SECONDS, Remaining, Tally, chunks, settle_claimed, with_retries
+from dropzone.use_cases.settle import (
+    ON_REQUEST_CHUNK_OBJECTS,
+    RESERVE_SECONDS,
+    Remaining,
+    Tally,
+    chunks,
+    settle_claimed,
+    with_retries,
+)
 
 WATERMARK_LAG = timedelta(minutes=15)
 """The watermark stays this far behind the present: puts that are late, and clocks that differ, stay above it."""
@@ -61,7 +69,7 @@ def sweep(
         if remaining() < RESERVE_SECONDS:
             report.cursor = reached
             break
-        for chunk in chunks(fresh):
+        for chunk in chunks(fresh, ON_REQUEST_CHUNK_OBJECTS):
             chosen = [listed.raw_id for listed in chunk[: limit - tried]]
             if chosen and remaining() >= RESERVE_SECONDS:
                 settle_claimed(chosen, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True)

@@ -1,0 +1,1 @@
+"""The command line: for those who run Dropzone, and those who send."""

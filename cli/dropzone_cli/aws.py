@@ -1,0 +1,115 @@
+"""boto3 clients: of an account, or of the local emulator, deaf to the user's AWS settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from dropzone_cli.errors import CliError, ExitCode
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from botocore.config import _RetryDict
+    from mypy_boto3_apigateway import APIGatewayClient
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+_SIGN_IN_HINT = "Sign in again, or choose a profile: --profile NAME, or AWS_PROFILE."
+_REACH_HINT = "Check the network and the region (--region, or AWS_REGION), and run the command again."
+_HINTS = {
+    "ProfileNotFound": "aws configure list-profiles lists those that there are.",
+    "NoRegionError": "Name the region: --region, or AWS_REGION.",
+    "NoCredentialsError": _SIGN_IN_HINT,
+    "ExpiredToken": _SIGN_IN_HINT,
+    "ExpiredTokenException": _SIGN_IN_HINT,
+    "InvalidClientTokenId": _SIGN_IN_HINT,
+    "UnrecognizedClientException": _SIGN_IN_HINT,
+    "AccessDenied": "Ask for this permission, or choose another profile: --profile NAME. docs/cli.md lists them.",
+    "AccessDeniedException": "Ask for this permission, or choose another profile: --profile NAME. docs/cli.md lists them.",
+    "AWS.SimpleQueueService.PurgeQueueInProgress": "SQS purges a queue once a minute at most: wait, and try again.",
+    "PurgeQueueInProgress": "SQS purges a queue once a minute at most: wait, and try again.",
+}
+
+
+class Aws:
+    """Clients of one account and region, made when asked for."""
+
+    def __init__(self, session: Session, endpoint: str | None = None) -> None:
+        """Use a session; with an endpoint, everything goes there."""
+        from botocore.config import Config  # noqa: PLC0415
+
+        self._session = session
+        self._endpoint = endpoint
+        retries: _RetryDict = {"total_max_attempts": 5, "mode": "standard"}
+        self._config = (
+            Config(connect_timeout=10, read_timeout=60, retries=retries)
+            if endpoint is None
+            else Config(
+                connect_timeout=5,
+                read_timeout=30,
+                retries=retries,
+                proxies={},
+                s3={"addressing_style": "path"},
+            )
+        )
+
+    @classmethod
+    def account(cls, *, profile: str | None, region: str | None) -> Aws:
+        """Use the user's account, as `aws` does."""
+        import boto3.session  # noqa: PLC0415 - half a second that only the commands that need it should take
+
+        return cls(boto3.session.Session(profile_name=profile, region_name=region))
+
+    @classmethod
+    def local(cls, endpoint: str, region: str) -> Aws:
+        """Use the emulator: no profile, no configuration file, no real key can lead away from this machine."""
+        import boto3.session  # noqa: PLC0415
+        import botocore.session  # noqa: PLC0415
+
+        no_files = {
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+        return cls(
+            boto3.session.Session(
+                aws_access_key_id="test",
+                aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
+                region_name=region,
+                botocore_session=botocore.session.Session(session_vars=no_files),
+            ),
+            endpoint,
+        )
+
+    def cloudformation(self) -> CloudFormationClient:
+        """Return a client of CloudFormation."""
+        return self._session.client("cloudformation", endpoint_url=self._endpoint, config=self._config)
+
+    def apigateway(self) -> APIGatewayClient:
+        """Return a client of API Gateway's REST APIs."""
+        return self._session.client("apigateway", endpoint_url=self._endpoint, config=self._config)
+
+    def s3(self) -> S3Client:
+        """Return a client of S3."""
+        return self._session.client("s3", endpoint_url=self._endpoint, config=self._config)
+
+    def sqs(self) -> SQSClient:
+        """Return a client of SQS."""
+        return self._session.client("sqs", endpoint_url=self._endpoint, config=self._config)
+
+
+def explained(error: Exception) -> CliError | None:
+    """Put an error of boto3 into words; None for any other."""
+    try:
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    except ImportError:  # pragma: no cover - an incomplete installation
+        return None
+    if isinstance(error, ClientError):
+        told = error.response.get("Error", {})
+        code = told.get("Code", "Error")
+        message = f"AWS refuses {error.operation_name}: {told.get('Message') or code}"
+        return CliError(message, hint=_HINTS.get(code, f"AWS calls it {code}."), exit_code=ExitCode.OUT_OF_REACH)
+    if isinstance(error, BotoCoreError):
+        return CliError(str(error), hint=_HINTS.get(type(error).__name__, _REACH_HINT))
+    return None

@@ -1,0 +1,36 @@
+"""What a command ends with, and the one error that is shown to people."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Stable: scripts rely on them (docs/cli.md)."""
+
+    DONE = 0
+    NOT_ALL_WELL = 1
+    """The command did its work, and what it found or left behind needs somebody's eyes."""
+    USAGE = 2
+    """The command was called in a way that it isn't made for; nothing was done."""
+    OUT_OF_REACH = 3
+    """No stack was found, or it can't be reached, or it doesn't let this user in."""
+    WAITING = 4
+    """Nothing is wrong, and some of it is not settled yet."""
+    BUG = 70
+    """Something that this command should have foreseen."""
+    INTERRUPTED = 130
+
+
+class CliError(Exception):
+    """Something a person can act on: what is wrong, what to do about it, and the exit code that says so."""
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: ExitCode = ExitCode.OUT_OF_REACH) -> None:
+        """Keep the parts apart: each is a line of its own."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+def usage(message: str, hint: str = "") -> CliError:
+    """Make the error of a call that can't be meant."""
+    return CliError(message, hint=hint, exit_code=ExitCode.USAGE)

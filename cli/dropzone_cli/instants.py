@@ -1,0 +1,41 @@
+"""Instants as people type them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import typer
+
+_AGO = re.compile(r"(\d{1,6})\s*([smhdw])", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+FORMS = "An instant (2026-11-24T06:00:00Z), a day (2026-11-24: its start in UTC), or how long ago (90m, 12h, 7d)."
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an instant; see `FORMS`.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if ago := _AGO.fullmatch(text.strip()):
+        try:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        except OverflowError:
+            raise typer.BadParameter(f"{text!r} is before the year 1.") from None
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no instant. {FORMS}") from None
+    if instant.tzinfo is None:
+        if instant.time() != datetime.min.time() or len(text.strip()) > len("2026-11-24"):
+            raise typer.BadParameter(f"{text!r} has no offset from UTC: add one, such as Z or +02:00.")
+        return instant.replace(tzinfo=UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} is outside the years 1 to 9999 in UTC.") from None
+
+
+def rfc3339(instant: datetime) -> str:
+    """Write an instant as the API takes it, in UTC."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,142 @@
+"""What commands print: tables on a terminal, tab-separated lines elsewhere, or one JSON document; progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from dropzone_cli.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.progress import TaskID
+
+    from dropzone_cli.errors import CliError
+
+_LINE_EVERY_SECONDS = 5.0
+
+STYLES = {
+    "processed": "green",
+    "superseded": "cyan",
+    "accepted": "yellow",
+    "rejected": "red",
+    "stuck": "bold red",
+    "unknown": "bold red",
+}
+
+
+class Output:
+    """Prints results to stdout, and everything about them to stderr."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Print JSON, or for people and their tools."""
+        self.as_json = as_json
+        self._out = Console(highlight=False, soft_wrap=True)
+        self._err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    @property
+    def for_eyes(self) -> bool:
+        """Tell whether stdout is a terminal."""
+        return sys.stdout.isatty()
+
+    def document(self, document: object) -> None:
+        """Print a JSON document."""
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True, default=str) + "\n")
+        sys.stdout.flush()
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """Print a line."""
+        self._out.print(Text(printable(text), style=style))
+
+    def note(self, text: str, style: str = "") -> None:
+        """Print a line about the results, which is none of them."""
+        self._err.print(Text(printable(text), style=style))
+
+    def error(self, error: CliError) -> None:
+        """Print what is wrong, and what to do about it."""
+        self.note(f"Error: {error.message}", style="bold red")
+        if error.hint:
+            self.note(error.hint)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table; elsewhere than on a terminal, a line a row, its cells separated by tabs."""
+        if not self.for_eyes:
+            for row in rows:
+                sys.stdout.write("\t".join(map(printable, row)) + "\n")
+            sys.stdout.flush()
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for number, column in enumerate(columns):
+            last = number == len(columns) - 1
+            table.add_column(column, overflow="fold", no_wrap=not last and column != "reason")
+        for row in rows:
+            table.add_row(*(Text(printable(cell), style=STYLES.get(cell, "")) for cell in row))
+        self._out.print(table, soft_wrap=False)
+
+    def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Print names and values, a line each."""
+        if not self.for_eyes:
+            for name, value in pairs:
+                sys.stdout.write(f"{name}\t{printable(value)}\n")
+            sys.stdout.flush()
+            return
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(style="dim")
+        table.add_column(overflow="fold")
+        for name, value in pairs:
+            table.add_row(name, Text(printable(value), style=STYLES.get(value, "")))
+        self._out.print(table, soft_wrap=False)
+
+    def progress(self, what: str, total: int | None = None) -> Display:
+        """Make a display of how far something has come."""
+        return Display(self._err, what, total)
+
+
+class Display:
+    """A bar on a terminal; elsewhere a plain line now and then."""
+
+    def __init__(self, console: Console, what: str, total: int | None) -> None:
+        """Show nothing yet."""
+        self._what = what
+        self._total = total
+        self._console = console
+        self._done = 0
+        self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
+        self._task: TaskID | None = None
+        columns = (
+            [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+            if total is not None
+            else [SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,}")]
+        )
+        self._progress = Progress(
+            *columns, TimeElapsedColumn(), TextColumn("[dim]{task.fields[at]}"), console=console, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        """Begin to show it, on a terminal."""
+        if self._console.is_terminal:
+            self._task = self._progress.add_task(self._what, total=self._total, at="")
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def advance(self, number: int, at: str = "") -> None:
+        """Show that so many more are done; `at` says where it is."""
+        self._done += number
+        if self._task is not None:
+            self._progress.update(self._task, advance=number, at=at)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
+            of = "" if self._total is None else f" of about {self._total:,}"
+            self._console.print(Text(f"{self._what}: {self._done:,}{of} {at}".rstrip()))

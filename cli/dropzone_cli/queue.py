@@ -1,0 +1,167 @@
+"""The queues: messages looked at, sent again, and deleted, ten at a time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
+
+from dropzone.domain.identifiers import InvalidKeyError, raw_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from uuid import UUID
+
+    from mypy_boto3_sqs import SQSClient
+
+BATCH = 10
+"""The most messages of one call to SQS."""
+
+_BATCH_BYTES = 250_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that was received, and which nobody else receives for a while."""
+
+    message_id: str
+    receipt: str
+    body: str
+    sent_at: datetime
+    """When it first was put into a queue."""
+    receives: int
+    """How often it was received, looks at it included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many messages there are, about: SQS says no more."""
+
+    visible: int
+    in_flight: int
+    """Being looked at, or redriven, by somebody."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.visible + self.in_flight
+
+
+class Queue:
+    """One queue of SQS."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        """Talk to the queue of this address."""
+        self._client = client
+        self._url = url
+
+    def counts(self) -> Counts:
+        """Ask how many messages there are."""
+        attributes = self._client.get_queue_attributes(
+            QueueUrl=self._url,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )["Attributes"]
+        return Counts(
+            int(attributes.get("ApproximateNumberOfMessages", "0")),
+            int(attributes.get("ApproximateNumberOfMessagesNotVisible", "0")),
+        )
+
+    def receive(self, seconds: int) -> list[Letter]:
+        """Take up to ten messages, which stay out of others' sight for these seconds; none when none is in sight."""
+        answer = self._client.receive_message(
+            QueueUrl=self._url,
+            MaxNumberOfMessages=BATCH,
+            VisibilityTimeout=seconds,
+            WaitTimeSeconds=1,  # asks all of SQS's servers, where 0 asks some of them
+            MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+        )
+        return [
+            Letter(
+                message["MessageId"],
+                message["ReceiptHandle"],
+                message["Body"],
+                _EPOCH + timedelta(milliseconds=int(message.get("Attributes", {}).get("SentTimestamp", "0"))),
+                int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
+            )
+            for message in answer.get("Messages", [])
+        ]
+
+    def release(self, letters: Iterable[Letter]) -> None:
+        """Give messages back: they are in sight at once. One whose time is over is in sight already."""
+        for batch in batched(letters, BATCH, strict=False):
+            self._client.change_message_visibility_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                    for number, letter in enumerate(batch)
+                ],
+            )
+
+    def send(self, letters: Sequence[Letter]) -> tuple[list[Letter], list[str]]:
+        """Send the bodies of messages; return those that were sent, and the identifiers they now have."""
+        sent, identifiers = [], []
+        for batch in _by_size(letters):
+            answer = self._client.send_message_batch(
+                QueueUrl=self._url,
+                Entries=[{"Id": str(number), "MessageBody": letter.body} for number, letter in enumerate(batch)],
+            )
+            for entry in answer.get("Successful", []):
+                sent.append(batch[int(entry["Id"])])
+                identifiers.append(entry["MessageId"])
+        return sent, identifiers
+
+    def delete(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Delete messages; return those that are gone."""
+        gone = []
+        for batch in batched(letters, BATCH, strict=False):
+            answer = self._client.delete_message_batch(
+                QueueUrl=self._url,
+                Entries=[{"Id": str(number), "ReceiptHandle": letter.receipt} for number, letter in enumerate(batch)],
+            )
+            gone += [batch[int(entry["Id"])] for entry in answer.get("Successful", [])]
+        return gone
+
+    def purge(self) -> None:
+        """Delete all of it."""
+        self._client.purge_queue(QueueUrl=self._url)
+
+
+def objects_of(body: str, bucket: str) -> tuple[UUID, ...] | None:
+    """The objects that a notification of S3 tells of; none for S3's test event; None for what is no notification.
+
+    It reads as the function Process does. Only what is shown, and whether a message may be dropped, depends on it.
+    """
+    try:
+        notification = json.loads(body)
+        if notification.get("Event") == "s3:TestEvent":
+            return ()
+        records = notification["Records"]
+        if not all(_of_bucket(record, bucket) for record in records):
+            return None
+        return tuple(raw_id_of(unquote_plus(record["s3"]["object"]["key"])) for record in records) or None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidKeyError):
+        return None
+
+
+def _of_bucket(record: dict[str, Any], bucket: str) -> bool:
+    event = record["eventName"].removeprefix("s3:")
+    return event.startswith("ObjectCreated:") and bool(record["s3"]["bucket"]["name"] == bucket)
+
+
+def _by_size(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+    """Batches of at most ten messages and SQS's bytes; a message as large as that goes alone."""
+    batch: list[Letter] = []
+    size = 0
+    for letter in letters:
+        length = len(letter.body.encode())
+        if batch and (len(batch) == BATCH or size + length > _BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(letter)
+        size += length
+    if batch:
+        yield batch

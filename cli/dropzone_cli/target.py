@@ -1,0 +1,176 @@
+"""Which stack a command talks to: one on AWS by name, an API by its address, or the local one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dropzone_cli import aws as clients
+from dropzone_cli.aws import Aws
+from dropzone_cli.errors import CliError, usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+URL = "DROPZONE_URL"
+API_KEY = "DROPZONE_API_KEY"
+STACK_NAME = "DROPZONE_STACK_NAME"
+ROOT = "DROPZONE_ROOT"
+LOCAL_FILE = Path(".local") / "stack.json"
+
+_NOT_FOUND_HINT = (
+    f"Start the local one (make up), name one on AWS (--stack-name, or {STACK_NAME}), "
+    f"or give the API's address ({URL}, {API_KEY})."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says about the stack."""
+
+    stack_name: str | None = None
+    region: str | None = None
+    profile: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a stack has beside its API, and the clients to reach it."""
+
+    aws: Aws
+    bucket: str
+    queue_url: str
+    dlq_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One stack. The key is asked for when it is needed, and never shown."""
+
+    name: str
+    url: str
+    api_key: Callable[[], str] = field(repr=False)
+    key_source: str
+    resources: Resources | None = None
+    local: bool = False
+
+    def needed_resources(self) -> Resources:
+        """Return what the stack has beside its API.
+
+        Raises:
+            CliError: only the API's address is known.
+        """
+        if self.resources is None:
+            message = f"{URL} leads to the API alone, and this command also needs the stack's queue or bucket."
+            raise usage(message, f"Unset {URL}, and name the stack: --stack-name, or {STACK_NAME}.")
+        return self.resources
+
+
+def resolve(options: Options, environment: Mapping[str, str], folder: Path) -> Target:
+    """Find the stack: options first, then environment variables, then `.local/stack.json` from the folder upwards.
+
+    Raises:
+        CliError: there is none, or more than one could be meant.
+    """
+    key = environment.get(API_KEY)
+    if options.stack_name:
+        return _on_aws(options, options.stack_name, environment, key)
+    url, name = environment.get(URL), environment.get(STACK_NAME)
+    if url and name:
+        message = f"{URL} and {STACK_NAME} are both set, and may mean two stacks."
+        raise usage(message, "Unset one of them.")
+    if name:
+        return _on_aws(options, name, environment, key)
+    if options.region or options.profile:
+        message = "--region and --profile go with a stack on AWS, and none is named."
+        raise usage(message, f"Name it: --stack-name, or {STACK_NAME}.")
+    if url:
+        return _by_url(url, key)
+    return _local(environment.get(ROOT), folder)
+
+
+def _on_aws(options: Options, name: str, environment: Mapping[str, str], key: str | None) -> Target:
+    account = Aws.account(profile=options.profile, region=options.region or environment.get("AWS_REGION") or None)
+    outputs = _outputs(account, name)
+    try:
+        key_id = outputs["ApiKeyId"]
+        return Target(
+            name=f"the stack {name}",
+            url=outputs["ApiUrl"].rstrip("/"),
+            api_key=(lambda: key) if key else lambda: account.apigateway().get_api_key(
+                apiKey=key_id, includeValue=True
+            )["value"],
+            key_source=API_KEY if key else f"the key {key_id} of API Gateway",
+            resources=Resources(
+                account, outputs["BronzeBucketName"], outputs["QueueUrl"], outputs["DeadLetterQueueUrl"]
+            ),
+        )
+    except KeyError as error:
+        message = f"The stack {name} has no output {error}: it is not Dropzone's, or of another version."
+        raise CliError(message, hint="Check the name, or deploy this version.") from None
+
+
+def _outputs(account: Aws, name: str) -> dict[str, str]:
+    try:
+        stack = account.cloudformation().describe_stacks(StackName=name)["Stacks"][0]
+    except Exception as error:
+        explained = clients.explained(error)
+        if explained is not None and "does not exist" in explained.message:
+            message = f"There is no stack {name} in this account and region."
+            hint = "Check the name, --region (or AWS_REGION) and --profile (or AWS_PROFILE)."
+            raise CliError(message, hint=hint) from None
+        raise
+    return {
+        output["OutputKey"]: output["OutputValue"]
+        for output in stack.get("Outputs", [])
+        if "OutputKey" in output and "OutputValue" in output
+    }
+
+
+def _by_url(url: str, key: str | None) -> Target:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        message = f"{URL} is not the address of an API."
+        raise usage(message, "It looks like https://abc123.execute-api.eu-central-1.amazonaws.com/v1")
+
+    def needed_key() -> str:
+        if not key:
+            message = f"{URL} is set, and {API_KEY} isn't."
+            raise usage(message, "Set it to a key of this API.")
+        return key
+
+    return Target(name=parts.hostname, url=url.rstrip("/"), api_key=needed_key, key_source=API_KEY)
+
+
+def _local(root: str | None, folder: Path) -> Target:
+    file = Path(root) / LOCAL_FILE.name if root else _upwards(folder)
+    if file is None or not file.is_file():
+        message = f"{file} is not there: the local stack is down." if file else "No stack was found."
+        raise CliError(message, hint=_NOT_FOUND_HINT)
+    try:
+        document = json.loads(file.read_bytes())
+        found = {
+            name: str(document[name])
+            for name in ("url", "api_key", "emulator_url", "bucket", "queue_url", "dlq_url", "region")
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        message = f"{file} can't be read, or lacks something."
+        raise CliError(message, hint="Write it anew: make down, then make up.") from None
+    return Target(
+        name="the local stack",
+        url=found["url"].rstrip("/"),
+        api_key=lambda: found["api_key"],
+        key_source=str(file),
+        resources=Resources(
+            Aws.local(found["emulator_url"], found["region"]), found["bucket"], found["queue_url"], found["dlq_url"]
+        ),
+        local=True,
+    )
+
+
+def _upwards(folder: Path) -> Path | None:
+    candidates = (parent / LOCAL_FILE for parent in (folder, *folder.parents))
+    return next((file for file in candidates if file.is_file()), None)

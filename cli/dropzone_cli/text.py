@@ -1,0 +1,31 @@
+"""Text that came from elsewhere, made safe for a terminal; times and counts for people."""
+
+from datetime import UTC, datetime, timedelta
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Escape whatever could steer a terminal or deceive the eye: controls, invisible and direction-changing signs."""
+    return "".join(sign if sign.isprintable() or sign in keep else _escaped(sign) for sign in text)
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def preview(body: bytes) -> str:
+    """Show bytes as text: line ends and tabs stay, what is no UTF-8 or not printable is escaped."""
+    return printable(body.decode("utf-8", "backslashreplace"), keep="\n\t")
+
+
+def age(since: datetime, now: datetime | None = None) -> str:
+    """Tell how long ago something was, in its largest unit."""
+    seconds = max(timedelta(0), (now or datetime.now(UTC)) - since) // timedelta(seconds=1)
+    name, size = next(((name, size) for name, size in _UNITS if seconds >= size), _UNITS[-1])
+    return f"{seconds // size} {name}"
+
+
+def count(number: int, noun: str) -> str:
+    """Say a number of things: `1 message`, `2,000 messages`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,119 @@
+"""What `sam build` made, and what the built template says of each function: read by SAM itself, as `sam local` does."""
+
+import logging
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dropzone_local.sam import Builder, machine_architecture
+
+PROJECT = Path(__file__).parents[2]
+EVENTS = PROJECT / "events"
+
+# SAM asks pip for wheels of manylinux 2.17, 2.28 and 2.34 alone, where obstore's for arm64 is one of 2.24, which
+# Lambda can run (Amazon Linux 2023 has 2.34). On an arm64 machine pip finds it by itself; elsewhere it must be told.
+_FOREIGN_WHEELS = {
+    "arm64": {
+        "PIP_PLATFORM": "manylinux2014_aarch64 manylinux_2_17_aarch64 manylinux_2_24_aarch64 manylinux_2_28_aarch64",
+        "PIP_ONLY_BINARY": ":all:",
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function, as the built template describes it."""
+
+    name: str
+    handler: str
+    folder: Path
+    layers: tuple[Path, ...]
+    architectures: tuple[str, ...]
+    memory: int
+    timeout: int
+    variables: Mapping[str, str]
+
+    @property
+    def module(self) -> str:
+        """The handler's module."""
+        return self.handler.rpartition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefacts:
+    """A build of this test run's own, which nobody else's build takes away."""
+
+    folder: Path
+    architecture: str
+    fingerprint: str
+
+    @property
+    def template(self) -> Path:
+        """The built template."""
+        return self.folder / "template.yaml"
+
+    def functions(self, **parameters: str) -> Mapping[str, Function]:
+        """Read the template with these parameters; a reference to another resource reads as that one's name."""
+        overrides = {"Architecture": self.architecture, "DatabaseHost": "127.0.0.1", **parameters}
+        return _read(self.template, frozenset(overrides.items()))
+
+
+def build_into(folder: Path, architecture: str | None = None) -> Artefacts:
+    """Build the project as it is now, unless that was done before, and copy the result."""
+    architecture = architecture or machine_architecture()
+    foreign = architecture != machine_architecture()
+    # One architecture's notes for SAM's cache would make it fetch everything anew for the other.
+    builds = PROJECT / ".aws-sam" / architecture if foreign else None
+    with _environment(_FOREIGN_WHEELS.get(architecture, {}) if foreign else {}):
+        build = Builder(PROJECT, builds=builds, architecture=architecture).build()
+    shutil.copytree(build.folder, folder)
+    return Artefacts(folder, architecture, build.fingerprint)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@cache
+def _read(template: Path, parameters: frozenset[tuple[str, str]]) -> Mapping[str, Function]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SAM calls what it has deprecated itself
+        logging.getLogger("samcli").setLevel(logging.WARNING)
+        from samcli.lib.providers.sam_function_provider import (  # type: ignore[import-untyped]  # noqa: PLC0415 - it takes a second
+            SamFunctionProvider,
+        )
+        from samcli.lib.providers.sam_stack_provider import (  # type: ignore[import-untyped]  # noqa: PLC0415
+            SamLocalStackProvider,
+        )
+
+        stacks, _ = SamLocalStackProvider.get_stacks(str(template), parameter_overrides=dict(parameters))
+        return {entry.name: _function(entry) for entry in SamFunctionProvider(stacks).get_all()}
+
+
+def _function(entry: Any) -> Function:  # noqa: ANN401 - SAM's own carries no types that hold
+    return Function(
+        name=entry.name,
+        handler=entry.handler,
+        folder=Path(entry.codeuri),
+        layers=tuple(Path(layer.codeuri) for layer in entry.layers),
+        architectures=tuple(entry.architectures),
+        memory=int(entry.memory),
+        timeout=int(entry.timeout),
+        variables={name: str(value) for name, value in entry.environment["Variables"].items()},
+    )

@@ -1,0 +1,1 @@
+"""What clients send that they should not: bodies and requests, generated."""

@@ -1,0 +1,144 @@
+"""`POST /ingest`: what is taken in stands in bronze exactly as it came."""
+
+import base64
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dropzone.domain.identifiers import received_at
+from functional.conftest import MAX_BODY_BYTES
+from functional.ingest_function import IngestFunction
+from functional.lambda_calls import EVENTS, EXAMPLE, api_event, header, json_body, sample
+
+EXACT_BODIES = {
+    "the example": EXAMPLE,
+    "spaces and CRLF": b'\r\n { "data" :\t[ 0 ,\r\n2 ] , "time_stamp" : "2019-05-01T06:00:00-04:00" }\r\n\n',
+    "order of keys": b'{"data": [0, 2], "b": 1, "time_stamp": "2019-05-01T06:00:00-04:00", "a": 2}',
+    "UTF-8": '{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2], "Fühler": "μ⊢漢🙂\u2028"}'.encode(),
+    "escapes": rb'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2], "x": "\u00fc\ud83d\ude42\/"}',
+    "unknown fields": b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2], "meta": {"a": [null, true]}}',
+    "spellings of a float": b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [1.0, 1e0, 1.00, 10E-1]}',
+    "numbers beyond binary64": b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0.10000000000000000001, 1e400]}',
+    "a name twice": b'{"time_stamp": 5, "time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}',
+}
+
+BAD_DATA = {
+    "no numbers": b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": []}',
+    "booleans": b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [true, false]}',
+    "strings": b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, "2", null, [1]]}',
+    "no timezone": b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}',
+    "no time at all": b'{"time_stamp": "", "data": [0, 2]}',
+    "an integer of 5,000 digits": b'{"time_stamp": "2019-05-01T06:00:00Z", "data": [' + b"9" * 5_000 + b"]}",
+}
+
+TAKEN_AS_JSON = {
+    "plain": "application/json",
+    "with parameters": "application/json; charset=utf-8",
+    "in capitals": "APPLICATION/JSON",
+    "with a suffix": "application/vnd.x+json",
+    "with a suffix and parameters": 'application/vnd.x.y-1+json;profile="a"',
+    "missing": None,
+    "empty": "",
+}
+
+
+def accepted(answer: dict[str, Any]) -> str:
+    """The identifier of an event that was taken in."""
+    assert answer["statusCode"] == 202, answer["body"]
+    raw_id = json_body(answer)["raw_id"]
+    assert isinstance(raw_id, str)
+    return raw_id
+
+
+def test_ingest_stores_raw(ingest_function: IngestFunction) -> None:
+    event = api_event()
+    began = datetime.now(UTC)
+
+    answer = ingest_function(event)
+
+    assert answer["statusCode"] == 202
+    assert header(answer, "Content-Type") == "application/json"
+    body = json_body(answer)
+    assert body.keys() == {"raw_id", "status", "received_at"}
+    assert body["status"] == "accepted"
+    raw_id = UUID(body["raw_id"])
+    assert raw_id.version == 7
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["received_at"])
+    arrived = datetime.fromisoformat(body["received_at"])
+    assert arrived == received_at(raw_id)
+    assert began - timedelta(milliseconds=1) <= arrived <= datetime.now(UTC)
+    assert header(answer, "Location") == f"ingest/{raw_id}"
+    assert ingest_function.keys() == [f"raw/{raw_id}.json"]
+    stored = ingest_function.object(str(raw_id))
+    assert stored["Body"].read() == EXAMPLE
+    assert stored["ContentType"] == "application/json"
+    assert stored["Metadata"] == {"correlation-id": event["requestContext"]["requestId"]}
+
+
+@pytest.mark.parametrize("body", EXACT_BODIES.values(), ids=EXACT_BODIES.keys())
+def test_the_bytes_are_stored_as_they_came(ingest_function: IngestFunction, body: bytes) -> None:
+    raw_id = accepted(ingest_function(api_event(body)))
+
+    assert ingest_function.object(raw_id)["Body"].read() == body
+
+
+@pytest.mark.parametrize("body", BAD_DATA.values(), ids=BAD_DATA.keys())
+def test_what_breaks_a_quality_rule_is_taken_in(ingest_function: IngestFunction, body: bytes) -> None:
+    raw_id = accepted(ingest_function(api_event(body)))
+
+    assert ingest_function.object(raw_id)["Body"].read() == body
+
+
+@pytest.mark.parametrize("content_type", TAKEN_AS_JSON.values(), ids=TAKEN_AS_JSON.keys())
+def test_json_is_known_by_its_media_type(ingest_function: IngestFunction, content_type: str | None) -> None:
+    raw_id = accepted(ingest_function(api_event(headers={"content-type": content_type})))
+
+    named = (content_type or "application/json").partition(";")[0].lower()
+    assert ingest_function.object(raw_id)["ContentType"] == named
+
+
+def test_the_same_event_twice_is_two_objects(ingest_function: IngestFunction) -> None:
+    first, second = accepted(ingest_function(api_event())), accepted(ingest_function(api_event()))
+
+    assert first < second
+    assert ingest_function.keys() == [f"raw/{first}.json", f"raw/{second}.json"]
+
+
+def test_a_body_of_just_the_limit_is_taken_in(ingest_function: IngestFunction) -> None:
+    body = EXAMPLE.ljust(MAX_BODY_BYTES)
+
+    raw_id = accepted(ingest_function(api_event(body)))
+
+    assert ingest_function.object(raw_id)["ContentLength"] == MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize("text", [EXAMPLE.decode(), '{"time_stamp": "ü🙂", "data": []}'])
+def test_an_event_with_a_body_of_text_is_taken_in(ingest_function: IngestFunction, text: str) -> None:
+    """As the console, sam local and other callers than API Gateway make it."""
+    event = {**api_event(), "body": text, "isBase64Encoded": False}
+
+    raw_id = accepted(ingest_function(event))
+
+    assert ingest_function.object(raw_id)["Body"].read() == text.encode()
+
+
+def test_an_event_without_headers_is_taken_in(ingest_function: IngestFunction) -> None:
+    event = {**api_event(), "headers": None, "multiValueHeaders": None}
+
+    accepted(ingest_function(event))
+
+
+@pytest.mark.parametrize("path", sorted((EVENTS / "payloads").glob("good.*.json")), ids=lambda path: path.name)
+def test_the_good_sample_payloads_are_taken_in(ingest_function: IngestFunction, path: Any) -> None:  # noqa: ANN401
+    body = path.read_bytes()
+
+    raw_id = accepted(ingest_function(api_event(body)))
+
+    assert ingest_function.object(raw_id)["Body"].read() == body
+
+
+def test_the_sample_event_holds_the_example() -> None:
+    assert base64.b64decode(sample("api-ingest")["body"]) == EXAMPLE

@@ -1,0 +1,267 @@
+"""`POST /process`, and the schedule: parameters, counts and refusals; what a sweep does is tested with its use case."""
+
+import json
+import time
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dropzone.domain.identifiers import new_raw_id
+from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
+from dropzone_process import sweep
+from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
+from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver
+
+BAD = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
+HOUR_NS = 3_600 * 10**9
+ENVIRONMENT = {
+    "BRONZE_BUCKET": "bucket",
+    "DATABASE_HOST": "127.0.0.1",
+    "DATABASE_NAME": "dropzone",
+    "DATABASE_USER": "dropzone_writer",
+    "DATABASE_AUTH": "iam",
+    "DATABASE_TLS": "disable",
+    "CALL_SECONDS": "60",
+    "SWEEP_MIN_AGE_SECONDS": "600",
+    "SWEEP_RETRY_SECONDS": "60",
+}
+
+
+class Sweep:
+    """The function with its ports in memory."""
+
+    def __init__(self) -> None:
+        self.bronze = HookedBronze(InMemoryBronze())
+        self.silver = HookedSilver(InMemorySilver())
+
+    def arrive(self, body: bytes = EXAMPLE, *, age_ns: int = HOUR_NS) -> UUID:
+        raw_id = new_raw_id(time.time_ns() - age_ns)
+        self.bronze.put(raw_id, body, content_type="application/json", correlation_id="c")
+        return raw_id
+
+    def __call__(self, body: bytes = b"", query: dict[str, str] | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = sweep.handler(api_event(body, like="api-process", query=query), Context())
+        return answer
+
+    def counts(self, body: bytes = b"", query: dict[str, str] | None = None) -> dict[str, Any]:
+        answer = self(body, query)
+        assert answer["statusCode"] == 200, answer["body"]
+        return json_body(answer)
+
+    def violations(self, body: bytes = b"", query: dict[str, str] | None = None) -> list[tuple[str, str]]:
+        """Of the problem that the parameters are refused with."""
+        answer = self(body, query)
+        assert answer["statusCode"] == 422, answer["body"]
+        assert header(answer, "Content-Type") == "application/problem+json"
+        problem = json_body(answer)
+        assert problem["type"] == "urn:dropzone:problem:invalid-request"
+        assert problem["request_id"] == sample("api-process")["requestContext"]["requestId"]
+        assert all(entry.keys() == {"field", "code", "message"} for entry in problem["violations"])
+        return [(entry["field"], entry["code"]) for entry in problem["violations"]]
+
+
+@pytest.fixture
+def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    function = Sweep()
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sweep, "settings", cache(sweep.settings.__wrapped__))
+    monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
+    monkeypatch.setattr(sweep, "silver", lambda: function.silver)
+    return function
+
+
+def test_nothing_to_do_is_counted_as_nothing(function: Sweep) -> None:
+    assert function.counts() == {"checked": 0, "processed": 0, "failed": 0}
+
+
+def test_process_counts_failed(function: Sweep) -> None:
+    for body in (EXAMPLE, BAD, EXAMPLE):
+        function.arrive(body)
+
+    assert function.counts() == {"checked": 3, "processed": 2, "failed": 1}
+    assert function.counts() == {"checked": 0, "processed": 0, "failed": 0}
+
+
+def test_an_object_is_processed_however_young_it_is(function: Sweep) -> None:
+    function.arrive(age_ns=0)
+
+    assert function.counts()["checked"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "checked"),
+    [
+        (b"", None, 100),
+        (b" ", None, 100),
+        (b"{}", None, 100),
+        (b'{"limit": 1}', None, 1),
+        (b"", {"limit": "2"}, 2),
+        (b'{"limit": 1}', {"limit": "2"}, 1),
+        (b'{"limit": 1000}', None, 105),
+        (b"{}", {"limit": "1000"}, 105),
+    ],
+)
+def test_the_limit_comes_with_the_body_or_the_query(
+    function: Sweep, body: bytes, query: dict[str, str] | None, checked: int
+) -> None:
+    for _ in range(105):
+        function.arrive()
+
+    assert function.counts(body, query)["checked"] == checked
+
+
+@pytest.mark.parametrize("in_body", [True, False])
+def test_the_cursor_goes_on_where_the_limit_ended(function: Sweep, in_body: bool) -> None:  # noqa: FBT001 - a parameter
+    # Young enough to stand above the watermark, which would lead to the same place otherwise.
+    first = function.arrive(age_ns=0)
+    function.arrive(age_ns=0)
+    function.arrive(age_ns=0)
+
+    counts = function.counts(b'{"limit": 1}')
+    assert counts == {"checked": 1, "processed": 1, "failed": 0, "cursor": str(first)}
+
+    cursor = counts["cursor"]
+    body, query = (json.dumps({"cursor": cursor}).encode(), None) if in_body else (b"", {"cursor": cursor})
+    rest = function.counts(body, query)
+    assert rest == {"checked": 2, "processed": 2, "failed": 0}
+    assert function.bronze.listed_after[-1] == first
+
+
+@pytest.mark.parametrize(
+    ("body", "violations"),
+    [
+        (b'{"limit": 0}', [("limit", "request.greater_than_equal")]),
+        (b'{"limit": -1}', [("limit", "request.greater_than_equal")]),
+        (b'{"limit": 1001}', [("limit", "request.less_than_equal")]),
+        (b'{"limit": "5"}', [("limit", "request.int_type")]),
+        (b'{"limit": true}', [("limit", "request.int_type")]),
+        (b'{"limit": 1.5}', [("limit", "request.int_type")]),
+        (b'{"limit": null}', [("limit", "request.int_type")]),
+        (b'{"limit": [5]}', [("limit", "request.int_type")]),
+        (b'{"limits": 5}', [("limits", "request.extra_forbidden")]),
+        (b'{"cursor": "MARKER"}', [("cursor", "request.uuid_parsing")]),
+        (b'{"cursor": 5}', [("cursor", "request.uuid_type")]),
+        (b'{"limit": 0, "cursor": ""}', [("limit", "request.greater_than_equal"), ("cursor", "request.uuid_parsing")]),
+        (b"[]", [("$", "request.not_object")]),
+        (b"5", [("$", "request.not_object")]),
+        (b"null", [("$", "request.not_object")]),
+    ],
+)
+def test_other_bodies_are_refused_and_nothing_is_done(
+    function: Sweep, body: bytes, violations: list[tuple[str, str]]
+) -> None:
+    function.arrive()
+
+    assert function.violations(body) == violations
+    assert function.bronze.listed_after == []
+
+
+@pytest.mark.parametrize(
+    ("query", "violations"),
+    [
+        ({"limit": "0"}, [("limit", "request.greater_than_equal")]),
+        ({"limit": "1001"}, [("limit", "request.less_than_equal")]),
+        ({"limit": "1.5"}, [("limit", "request.int_parsing")]),
+        ({"limit": "true"}, [("limit", "request.int_parsing")]),
+        ({"limit": ""}, [("limit", "request.int_parsing")]),
+        ({"limits": "5"}, [("limits", "request.extra_forbidden")]),
+        ({"cursor": "here"}, [("cursor", "request.uuid_parsing")]),
+    ],
+)
+def test_other_queries_are_refused_and_nothing_is_done(
+    function: Sweep, query: dict[str, str], violations: list[tuple[str, str]]
+) -> None:
+    assert function.violations(b"", query) == violations
+    assert function.violations(b'{"limit": 5}', query) == violations
+
+
+@pytest.mark.parametrize("body", [b'{"limit": 5', b"limit=5", b"\xef\xbb\xbf{}", b'{"limit": NaN}', b'{"x": "\xff"}'])
+def test_a_body_that_is_no_json_is_refused(function: Sweep, body: bytes) -> None:
+    answer = function(body)
+
+    assert answer["statusCode"] == 400
+    assert json_body(answer)["type"] == "urn:dropzone:problem:not-json"
+
+
+def test_a_refusal_quotes_nothing_of_the_request(function: Sweep) -> None:
+    answer = function(b'{"cursor": "MARKER", "limit": "MARKER"}')
+
+    assert answer["statusCode"] == 422
+    assert "MARKER" not in answer["body"]
+
+
+def test_while_silver_is_out_of_reach_the_answer_is_503(function: Sweep) -> None:
+    def refuse(_method: str, _raw_ids: Collection[UUID]) -> None:
+        raise SilverUnavailableError("the database starts up")
+
+    function.arrive()
+    function.silver.before = refuse
+
+    answer = function()
+
+    assert answer["statusCode"] == 503
+    assert header(answer, "Retry-After") == "5"
+    assert json_body(answer)["type"] == "urn:dropzone:problem:unavailable"
+    assert "database" not in json_body(answer)["detail"]
+
+
+def test_while_bronze_cannot_be_listed_the_answer_is_503(function: Sweep) -> None:
+    def refuse(method: str, _raw_ids: Collection[UUID]) -> None:
+        if method == "list_after":
+            raise BronzeUnavailableError("S3 answered 503 SlowDown")
+
+    function.arrive()
+    function.bronze.before = refuse
+
+    assert function()["statusCode"] == 503
+
+
+def test_what_nobody_foresaw_is_a_problem(function: Sweep) -> None:
+    def fail(_method: str, _raw_ids: Collection[UUID]) -> None:
+        raise ZeroDivisionError("MARKER")
+
+    function.silver.before = fail
+
+    answer = function()
+
+    assert answer["statusCode"] == 500
+    assert "MARKER" not in answer["body"]
+
+
+def test_another_path_is_not_found(function: Sweep) -> None:
+    answer = sweep.handler(api_event(b"", like="api-process", path="/elsewhere"), Context())
+
+    assert answer["statusCode"] == 404
+    assert function.bronze.listed_after == []
+
+
+def test_the_schedule_leaves_young_objects_to_the_queue(function: Sweep) -> None:
+    function.arrive()
+    function.arrive(age_ns=0)
+
+    assert sweep.handler(sample("schedule"), Context()) == {"checked": 1, "processed": 1, "failed": 0}
+
+
+def test_a_scheduled_sweep_that_fails_raises(function: Sweep) -> None:
+    def refuse(_method: str, _raw_ids: Collection[UUID]) -> None:
+        raise SilverUnavailableError("down")
+
+    function.silver.before = refuse
+
+    with pytest.raises(SilverUnavailableError):
+        sweep.handler(sample("schedule"), Context())
+
+
+def test_the_answer_comes_before_api_gateway_gives_up(function: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "API_SECONDS", 0.0)
+    for _ in range(3):
+        function.arrive()
+
+    counts = function.counts()
+
+    assert counts["checked"] == 0
+    assert "cursor" in counts

@@ -1,0 +1,119 @@
+"""What silver tells of objects, read by the role that only reads."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from dropzone.adapters.postgres_statuses import PostgresStatuses
+from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Rejection, Violation
+from dropzone.domain.status import State
+from dropzone.ports import MAX_ATTEMPTS
+from support.factories import measurement, raw_ids
+from support.postgres import SilverInPostgres
+
+
+@pytest.fixture
+def statuses(tables: SilverInPostgres) -> PostgresStatuses:
+    return PostgresStatuses(tables.open(database_user="dropzone_reader"))
+
+
+def rejected(raw_id: UUID, *codes: Code) -> JudgedObject:
+    return JudgedObject(raw_id, (Rejection(tuple(Violation(code, "data", "is bad") for code in codes)),))
+
+
+def test_an_object_that_silver_has_not_heard_of(statuses: PostgresStatuses) -> None:
+    assert statuses.status(raw_ids(1)[0]) is None
+
+
+@pytest.mark.parametrize(
+    "instant", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)]
+)
+def test_processed_and_superseded(tables: SilverInPostgres, statuses: PostgresStatuses, instant: datetime) -> None:
+    first, second = raw_ids(2)
+    old, new = measurement(instant, mean=1.5), measurement(instant, mean=5e-324)
+    tables.silver().settle([JudgedObject(first, (old,)), JudgedObject(second, (new,))])
+
+    before, after = statuses.status(first), statuses.status(second)
+
+    assert before is not None
+    assert after is not None
+    assert (before.state, before.superseded_by, before.measurement) == (State.SUPERSEDED, second, old)
+    assert (after.state, after.superseded_by, after.measurement) == (State.PROCESSED, None, new)
+
+
+def test_rejected(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
+    (raw_id,) = raw_ids(1)
+    tables.silver().settle([rejected(raw_id, Code.DATA_EMPTY)])
+
+    told = statuses.status(raw_id)
+
+    assert told is not None
+    assert told.state is State.REJECTED
+    assert told.violations == ({"code": "data.empty", "field": "data", "message": "is bad"},)
+    assert told.settled_at is not None
+
+
+def test_tried_and_stuck(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
+    (raw_id,) = raw_ids(1)
+    silver = tables.silver()
+    states = []
+    for _ in range(MAX_ATTEMPTS):
+        silver.claim([raw_id], only_due=False)
+        silver.explain({raw_id: "it killed its reader"})
+        told = statuses.status(raw_id)
+        assert told is not None
+        assert told.last_error == "it killed its reader"
+        states.append((told.state, told.attempts))
+
+    assert states == [
+        *((State.ACCEPTED, attempts) for attempts in range(1, MAX_ATTEMPTS)),
+        (State.STUCK, MAX_ATTEMPTS),
+    ]
+
+
+def test_rejections_by_rule_and_time_the_last_arrival_first(
+    tables: SilverInPostgres, statuses: PostgresStatuses
+) -> None:
+    # GIVEN events of an hour ago and of now
+    old = raw_ids(3, timedelta(hours=1))
+    new = raw_ids(3)
+    judged = [rejected(raw_id, Code.DATA_EMPTY) for raw_id in (*old[:2], *new[:2])]
+    judged += [rejected(old[2], Code.TIME_STAMP_NO_TIMEZONE, Code.DATA_NOT_NUMERIC)]
+    judged += [JudgedObject(new[2], (measurement(),))]
+    tables.silver().settle(judged)
+
+    def listed(code: Code | None = None, since: UUID | None = None, before: UUID | None = None) -> list[UUID]:
+        found = statuses.rejections(code=code, since=since, before=before, limit=100)
+        return [event.raw_id for event in found]
+
+    half_an_hour_ago = earliest_raw_id(datetime.now(UTC) - timedelta(minutes=30))
+    assert listed() == sorted([*old, *new[:2]], reverse=True)
+    assert listed(Code.DATA_EMPTY) == sorted([*old[:2], *new[:2]], reverse=True)
+    assert listed(Code.DATA_NOT_NUMERIC) == [old[2]]
+    assert listed(since=half_an_hour_ago) == sorted(new[:2], reverse=True)
+    assert listed(before=half_an_hour_ago) == sorted(old, reverse=True)
+    assert listed(since=old[1], before=old[2]) == [old[1]]
+
+
+def test_a_page_of_rejections_cuts_no_object_in_two(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
+    first, second = raw_ids(2)
+    three = rejected(second, Code.DATA_EMPTY).outcomes * 3
+    tables.silver().settle([rejected(first, Code.DATA_EMPTY), JudgedObject(second, three)])
+
+    page = statuses.rejections(code=None, since=None, before=None, limit=2)
+
+    assert [(event.raw_id, event.item) for event in page] == [(second, 0), (second, 1), (second, 2)]
+    assert [event.raw_id for event in statuses.rejections(code=None, since=None, before=second, limit=2)] == [first]
+
+
+def test_the_reader_sees_the_figures_as_they_were_written(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
+    (raw_id,) = raw_ids(1)
+    exact: Measurement = measurement(mean=0.1 + 0.2, std_dev=1.7976931348623157e308)
+    tables.silver().settle([JudgedObject(raw_id, (exact,))])
+
+    told = statuses.status(raw_id)
+
+    assert told is not None
+    assert told.measurement == exact

@@ -1,0 +1,81 @@
+"""What has to stand in silver, given what was sent and what bronze holds; nothing of the code under test decides."""
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from resilience.events import Event
+from resilience.figures import wrong_figures
+from support.rows import OutcomeRow, Tables
+
+_SHOWN = 8
+
+
+def check_silver(
+    tables: Tables, bronze: Mapping[UUID, bytes], sent: Mapping[bytes, Event], *, unsettled: Collection[UUID] = ()
+) -> None:
+    """Hold silver against bronze and what was sent.
+
+    `unsettled` are the objects that must not be settled: those that are gone or kill their reader. They may be missing
+    from `bronze`.
+    """
+    problems = list(_problems(tables, bronze, sent, frozenset(unsettled)))
+    assert not problems, f"{len(problems)} problems: " + "; ".join(problems[:_SHOWN])
+
+
+def _problems(
+    tables: Tables, bronze: Mapping[UUID, bytes], sent: Mapping[bytes, Event], unsettled: frozenset[UUID]
+) -> Iterator[str]:
+    yield from (f"{raw_id} in bronze was never sent" for raw_id, body in bronze.items() if body not in sent)
+    events = {raw_id: sent[body] for raw_id, body in bronze.items() if body in sent and raw_id not in unsettled}
+    yield from (f"{raw_id} was refused, and is in bronze" for raw_id, event in events.items() if event.refused_with)
+
+    receipts = tables.receipt_rows()
+    settled = {raw_id for raw_id, receipt in receipts.items() if receipt.settled}
+    yield from (f"{raw_id} is not settled" for raw_id in sorted(events.keys() - settled))
+    yield from (f"{raw_id} is settled, and is not to be" for raw_id in sorted(settled - events.keys()))
+    yield from (f"{raw_id} has {receipts[raw_id].items} items" for raw_id in settled if receipts[raw_id].items != 1)
+
+    outcomes = tables.outcome_rows()
+    yield from (f"{key} is an outcome too many" for key in outcomes if key[1] != 0 or key[0] not in settled)
+    for raw_id, event in events.items():
+        row = outcomes.get((raw_id, 0))
+        if row is None:
+            yield f"{raw_id} has no outcome"
+        elif wrong := wrong_outcome(event, row):
+            yield f"{raw_id}: {wrong} ({event.body[:200]!r} became {row})"
+
+    standing = {key: (row.raw_id, row.item) for key, row in tables.measurement_rows().items()}
+    expected = {(instant, ""): (raw_id, 0) for instant, raw_id in last_arrivals(events).items()}
+    yield from (
+        f"at {key[0]} stands {standing.get(key)}, and not {expected.get(key)}"
+        for key in sorted(standing.keys() | expected.keys())
+        if standing.get(key) != expected.get(key)
+    )
+    yield from (
+        f"{row.raw_id}'s measurement is not that of its outcome"
+        for row in tables.measurement_rows().values()
+        if (outcome := outcomes.get((row.raw_id, row.item))) is None or outcome.measurement != row.measurement
+    )
+
+
+def last_arrivals(events: Mapping[UUID, Event]) -> dict[datetime, UUID]:
+    """Of each instant the good event that arrived last."""
+    return {event.instant: raw_id for raw_id, event in sorted(events.items()) if event.good and event.instant}
+
+
+def wrong_outcome(event: Event, row: OutcomeRow) -> str:
+    """Say what is wrong with the outcome of an event, nothing where it is right."""
+    codes = {str(violation.code) for violation in row.violations}
+    if codes != event.codes:
+        return f"violations are {sorted(codes)}, and not {sorted(event.codes)}"
+    if (row.measurement is None) == event.good:
+        return "has a measurement" if row.measurement else "has no measurement"
+    if row.measurement is None:
+        return ""
+    measured_at, source, figures = row.measurement
+    if (measured_at, source) != (event.instant, ""):
+        return f"is of {measured_at} and {source!r}, and not of {event.instant}"
+    mean, std_dev, count, minimum, maximum = figures
+    wrong = wrong_figures(event.values, mean=mean, std_dev=std_dev, count=count, minimum=minimum, maximum=maximum)
+    return f"figures are wrong: {', '.join(wrong)}" if wrong else ""

@@ -1,0 +1,330 @@
+"""S3, SQS and Lambda around the real handlers and the real Postgres, every step in the test's hands.
+
+S3 is moto's server, the handlers run in processes that die for real (`mortal.py`), and the queue is simulated here as
+Lambda's event source mapping works it: batches, visibility, receive counts, partial answers, dead letters. A `Plan`
+says at which boundaries something dies; boundaries are counted over a whole life, in the order in which they come.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from dropzone.domain.identifiers import new_raw_id, object_key, raw_id_of
+from dropzone_local.environment import tool_environment
+from functional.lambda_calls import api_event, json_body, sample
+from resilience.events import Event
+from resilience.mortal import Ended, Order
+from support.factories import s3_event
+from support.postgres import PASSWORD, SilverInPostgres
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+TESTS = Path(__file__).parents[1]
+REGION = "eu-central-1"
+MAX_RECEIVE_COUNT = 5
+_MANY_ROUNDS = 40
+
+
+# ---- who dies when ---------------------------------------------------------------------------------------------------
+
+
+class Plan:
+    """The boundaries at which something dies."""
+
+    def __init__(self, deaths: Collection[int] = ()) -> None:
+        self._deaths = sorted(deaths)
+        self.passed: list[str] = []
+        self.died_at: list[str] = []
+        self.interesting = 0
+        """The boundaries up to where things merely go on as they do each day."""
+
+    @property
+    def next_death(self) -> int | None:
+        """How many boundaries from here the next death is, None where there is none."""
+        return next((death - len(self.passed) for death in self._deaths if death >= len(self.passed)), None)
+
+    def note(self, ended: Ended) -> None:
+        """Count the boundaries that a call passed, and the one it died at."""
+        self.passed += ended.boundaries
+        if ended.died_at:
+            self._die(ended.died_at)
+
+    def reach(self, name: str) -> bool:
+        """Pass a boundary of the queue's; whether whoever works the queue dies at it."""
+        dies = self.next_death == 0
+        if dies:
+            self._die(name)
+        else:
+            self.passed.append(name)
+        return dies
+
+    def _die(self, name: str) -> None:
+        self.passed.append(name)
+        self.died_at.append(name)
+
+
+# ---- processes -------------------------------------------------------------------------------------------------------
+
+
+class Containers:
+    """Makes a container for each call."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def call(self, order: Order) -> Ended:
+        """Call a function in a new container."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the program that makes containers has ended: its error is on standard error"
+        return Ended(**json.loads(line))
+
+
+@contextmanager
+def running_containers() -> Iterator[Containers]:
+    """Run the program that makes containers, for the time of a with block."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "resilience.mortal"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=TESTS,
+        env=tool_environment(base=os.environ) | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION},
+    ) as process:
+        yield Containers(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(timeout=30)
+
+
+# ---- the queue -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Letter:
+    """A message."""
+
+    body: object
+    receives: int = 0
+    message_id: str = field(default_factory=lambda: str(uuid4()))
+
+    def record(self) -> dict[str, Any]:
+        """What Lambda hands over of it."""
+        return {
+            "messageId": self.message_id,
+            "receiptHandle": f"handle-{self.receives}",
+            "body": self.body if isinstance(self.body, str) else json.dumps(self.body),
+            "attributes": {"ApproximateReceiveCount": str(self.receives)},
+            "eventSource": "aws:sqs",
+        }
+
+
+@dataclass(slots=True)
+class SimulatedQueue:
+    """Letters come again each time that their visibility ends, until they are deleted or were received too often."""
+
+    batch_size: int = 10
+    max_receive_count: int = MAX_RECEIVE_COUNT
+    waiting: list[Letter] = field(default_factory=list)
+    dead: list[Letter] = field(default_factory=list)
+
+    def send(self, *bodies: object) -> None:
+        self.waiting += [Letter(body) for body in bodies]
+
+    def period(self, call: Callable[[list[Letter]], Collection[Letter]]) -> None:
+        """Hand every letter out once, in batches; what the call returns is done, all else comes the next time."""
+        visible = list(self.waiting)
+        while visible:
+            batch, visible = visible[: self.batch_size], visible[self.batch_size :]
+            worn = [letter for letter in batch if letter.receives == self.max_receive_count]
+            batch = [letter for letter in batch if letter not in worn]
+            self.dead += worn
+            for letter in batch:
+                letter.receives += 1
+            gone = [*worn, *(call(batch) if batch else [])]
+            self.waiting = [letter for letter in self.waiting if letter not in gone]
+
+    def redrive(self) -> None:
+        """Give dead letters another life."""
+        letters, self.dead = self.dead, []
+        self.send(*(letter.body for letter in letters))
+
+
+# ---- everything together ---------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class World:
+    """A bucket, a queue and the tables, and the functions between them."""
+
+    containers: Containers
+    s3: "S3Client"
+    endpoint: str
+    bucket: str
+    tables: SilverInPostgres
+    plan: Plan = field(default_factory=Plan)
+    queue: SimulatedQueue = field(default_factory=SimulatedQueue)
+    sent: dict[bytes, Event] = field(default_factory=dict)
+    deadly: set[UUID] = field(default_factory=set)
+    checked: float = 0
+    """Objects that calls said they settled: fewer than all, where a call died after its commit; never more."""
+
+    # ---- what happens to objects
+
+    def put(self, event: Event) -> UUID:
+        """Put an event into bronze, as ingest does, and say nothing of it."""
+        raw_id = new_raw_id()
+        self.s3.put_object(Bucket=self.bucket, Key=object_key(raw_id), Body=event.body)
+        self.sent[event.body] = event
+        return raw_id
+
+    def arrive(self, event: Event) -> UUID:
+        """Put an event into bronze, and tell the queue of it."""
+        raw_id = self.put(event)
+        self.notify(raw_id)
+        return raw_id
+
+    def notify(self, *raw_ids: UUID) -> None:
+        """Send a message for each object."""
+        self.queue.send(*(s3_event(raw_id, bucket=self.bucket) for raw_id in raw_ids))
+
+    def delete(self, raw_id: UUID) -> None:
+        """Delete an object, against all rules."""
+        self.s3.delete_object(Bucket=self.bucket, Key=object_key(raw_id))
+
+    def listed(self) -> set[UUID]:
+        """The objects in the bucket."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        return {raw_id_of(entry["Key"]) for page in pages for entry in page.get("Contents", [])}
+
+    def bronze(self) -> dict[UUID, bytes]:
+        """What lies in the bucket, with the bytes."""
+        return {
+            raw_id: self.s3.get_object(Bucket=self.bucket, Key=object_key(raw_id))["Body"].read()
+            for raw_id in self.listed()
+        }
+
+    # ---- the functions
+
+    def call(self, function: str, event: Mapping[str, Any]) -> Ended:
+        """Call a function in a new container, which dies where the plan says so."""
+        ended = self.containers.call(
+            Order(
+                function,
+                dict(event),
+                self._environment(),
+                die_at=self.plan.next_death,
+                deadly=tuple(map(object_key, self.deadly)),
+            )
+        )
+        self.plan.note(ended)
+        self.checked += ended.metrics.get("Checked", 0)
+        return ended
+
+    def ingest(self, event: Event, tries: int = 10) -> UUID:
+        """Send an event until it is acknowledged, as a client does; S3 tells the queue of each object that is new."""
+        self.sent[event.body] = event
+        for _ in range(tries):
+            before = self.listed()
+            ended = self.call("ingest", api_event(event.body))
+            self.notify(*sorted(self.listed() - before))
+            if ended.answer is not None and ended.answer["statusCode"] == 202:
+                return UUID(json_body(ended.answer)["raw_id"])
+        message = f"not acknowledged in {tries} tries"
+        raise AssertionError(message)
+
+    def deliver(self) -> None:
+        """Hand every letter out once."""
+        self.queue.period(self._process)
+
+    def _process(self, batch: list[Letter]) -> list[Letter]:
+        """Do what Lambda's poller does with a batch; it can die as well, and what it didn't delete comes again."""
+        if self.plan.reach("sqs received, not processed"):
+            return []
+        ended = self.call("process", {"Records": [letter.record() for letter in batch]})
+        if ended.answer is None or self.plan.reach("sqs answered, not deleted"):
+            return []
+        failed = {entry["itemIdentifier"] for entry in ended.answer["batchItemFailures"]}
+        deleted = []
+        for letter in batch:
+            if letter.message_id not in failed:
+                deleted.append(letter)
+                if self.plan.reach("sqs deleted, the next one not"):
+                    break
+        return deleted
+
+    def drain(self) -> None:
+        """Deliver until nothing waits."""
+        for _ in range(_MANY_ROUNDS):
+            if not self.queue.waiting:
+                return
+            self.deliver()
+        message = f"{len(self.queue.waiting)} letters wait after {_MANY_ROUNDS} rounds"
+        raise AssertionError(message)
+
+    def sweep(self) -> Ended:
+        """Let the schedule strike, an hour after the last time that anything happened."""
+        self.tables.pass_time(timedelta(hours=1))
+        return self.call("sweep", sample("schedule"))
+
+    def post_process(self, limit: int = 100) -> Ended:
+        """Ask for a batch to be processed."""
+        self.tables.pass_time(timedelta(hours=1))
+        return self.call("sweep", api_event(json.dumps({"limit": limit}).encode(), like="api-process"))
+
+    def recover(self) -> None:
+        """Let things go on without further deaths: the queue, a redrive, and the sweep until it finds nothing to do."""
+        self.drain()
+        self.queue.redrive()
+        self.drain()
+        self.plan.interesting = len(self.plan.passed)
+        for _ in range(_MANY_ROUNDS):
+            ended = self.sweep()
+            if not ended.died_at and ended.answer is not None and not ended.answer["checked"]:
+                return
+        message = "the sweep finds no end"
+        raise AssertionError(message)
+
+    def settled(self) -> set[UUID]:
+        """The objects that have their outcomes."""
+        return {raw_id for raw_id, receipt in self.tables.receipt_rows().items() if receipt.settled}
+
+    def attempts(self, raw_id: UUID) -> int:
+        """The tries of an object that count."""
+        receipt = self.tables.receipt_rows().get(raw_id)
+        return receipt.attempts if receipt else 0
+
+    def dead_objects(self) -> list[UUID]:
+        """The objects that dead letters tell of."""
+        bodies = [letter.body for letter in self.queue.dead if isinstance(letter.body, dict)]
+        return [raw_id_of(record["s3"]["object"]["key"]) for body in bodies for record in body["Records"]]
+
+    def _environment(self) -> dict[str, str]:
+        server = self.tables.server
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "BRONZE_BUCKET": self.bucket,
+            "MAX_BODY_BYTES": "4194304",
+            "DATABASE_HOST": "127.0.0.1",
+            "DATABASE_PORT": str(server.port),
+            "DATABASE_NAME": server.database,
+            "DATABASE_USER": "dropzone_writer",
+            "DATABASE_AUTH": "password",
+            "DATABASE_PASSWORD": PASSWORD,
+            "DATABASE_TLS": "disable",
+            "CALL_SECONDS": "20",
+            "SWEEP_RETRY_SECONDS": "100",
+            "SWEEP_MIN_AGE_SECONDS": "0",
+        }

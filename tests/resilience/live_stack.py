@@ -1,0 +1,97 @@
+"""What the oracle does with a running local stack beside what its clients can do: queue, processes, database."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from uuid import UUID
+
+import psutil
+
+from dropzone.domain.identifiers import raw_id_of
+from dropzone_local.deployment import Endpoints
+from dropzone_local.processes import kill
+from dropzone_local.stack import LocalStack
+
+_RECEIVE_AT_ONCE = 10
+
+
+class LiveStack:
+    """A stack that runs."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        assert stack.endpoints is not None
+        self.stack = stack
+        self.endpoints: Endpoints = stack.endpoints
+        clients = stack.deployment.clients
+        self.sqs, self.s3, self.lambda_ = clients.sqs(), clients.s3(), clients.lambda_()
+        (self.mapping,) = self.lambda_.list_event_source_mappings()["EventSourceMappings"]
+
+    # ---- the queue
+
+    def set_visibility(self, seconds: int) -> None:
+        """Let messages come again sooner than the template admits, so that a test needn't wait for it."""
+        self.sqs.set_queue_attributes(
+            QueueUrl=self.endpoints.queue_url, Attributes={"VisibilityTimeout": str(seconds)}
+        )
+
+    def waiting(self, queue_url: str) -> int:
+        """How many messages a queue holds, visible or not."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(names))["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+    def take(self, queue_url: str, *, visibility: int) -> Iterator[tuple[str, str]]:
+        """Receive what is visible: handles and bodies."""
+        while messages := self.sqs.receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=_RECEIVE_AT_ONCE, VisibilityTimeout=visibility, WaitTimeSeconds=0
+        ).get("Messages"):
+            yield from ((message["ReceiptHandle"], message["Body"]) for message in messages)
+
+    def send(self, body: str) -> None:
+        """Send a message to the queue."""
+        self.sqs.send_message(QueueUrl=self.endpoints.queue_url, MessageBody=body)
+
+    def dead_letters(self) -> list[tuple[str, str]]:
+        """The dead letters: handles and bodies. They are hidden for a moment, so that none is seen twice."""
+        return list(self.take(self.endpoints.dlq_url, visibility=2))
+
+    @contextmanager
+    def queue_held(self) -> Iterator[None]:
+        """Keep the queue from feeding the function, for the time of a with block."""
+        self.lambda_.update_event_source_mapping(UUID=self.mapping["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            self.lambda_.update_event_source_mapping(UUID=self.mapping["UUID"], Enabled=True)
+
+    # ---- the function's processes
+
+    def workers(self, function: str = "") -> list[psutil.Process]:
+        """The emulator's processes that run functions, those of one function where its name is given."""
+        server = self.stack.emulator.service.server
+        found = []
+        for process in server.tree()[1:] if server else []:
+            with suppress(psutil.Error):
+                if f"-{function}" in process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "no function"):
+                    found.append(process)
+        return found
+
+    def kill_workers(self, function: str) -> int:
+        """Kill the processes of a function at once; how many there were."""
+        doomed = self.workers(function)
+        kill(doomed)
+        return len(doomed)
+
+    def kill_client_at(self, port: int) -> bool:
+        """Kill the worker whose connection has this port on its side."""
+        for process in self.workers():
+            with suppress(psutil.Error):
+                if any(entry.laddr and entry.laddr.port == port for entry in process.net_connections("tcp")):
+                    kill([process])
+                    return True
+        return False
+
+
+def objects_of(body: str) -> list[UUID]:
+    """The objects that a message tells of."""
+    return [raw_id_of(record["s3"]["object"]["key"]) for record in json.loads(body).get("Records", [])]

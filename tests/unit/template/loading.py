@@ -1,0 +1,50 @@
+"""template.yaml as the tests look at it: as written, and as SAM turns it into CloudFormation."""
+
+import copy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from samtranslator.translator.transform import transform  # type: ignore[import-untyped] # comes with SAM's CLI
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+PROJECT = Path(__file__).parents[3]
+
+Template = dict[str, Any]
+
+
+@cache
+def _parsed() -> Template:
+    template: Template = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
+    return template
+
+
+def load_template() -> Template:
+    """The template with every intrinsic function in its long form."""
+    return copy.deepcopy(_parsed())
+
+
+class _NoManagedPolicies:
+    def load(self) -> dict[str, str]:
+        """What the transform asks IAM for otherwise."""
+        return {}
+
+
+def transformed(template: Template) -> Template:
+    """What CloudFormation gets to see."""
+    template = copy.deepcopy(template)
+    for resource in template["Resources"].values():
+        for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+            resource["Properties"][name] = "s3://artefacts/of-tests"
+    result: Template = transform(template, {}, _NoManagedPolicies())
+    return result
+
+
+def resources(template: Template, kind: str) -> dict[str, dict[str, Any]]:
+    """The resources of a type, by their names."""
+    return {name: entry for name, entry in template["Resources"].items() if entry["Type"] == kind}
+
+
+def defaults(template: Template) -> dict[str, str]:
+    """Every parameter's default, as CloudFormation hands it over; what has none is missing."""
+    return {name: str(entry["Default"]) for name, entry in template["Parameters"].items() if "Default" in entry}

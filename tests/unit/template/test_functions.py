@@ -1,0 +1,115 @@
+"""Each function's code, settings, rights and logs are what the template says."""
+
+import pytest
+
+from dropzone.settings import IngestSettings
+from dropzone_migrate.migrations import head
+from dropzone_process import sweep
+from unit.template.functions import SET_ELSEWHERE, Function, functions
+from unit.template.loading import Template, resources
+
+API_GATEWAY_SECONDS = 29
+LAMBDA_REQUEST_BYTES = 6 * 1024 * 1024
+
+FUNCTIONS = pytest.mark.parametrize("function", functions(), ids=lambda function: function.name)
+
+
+@FUNCTIONS
+def test_its_handler_is_there(function: Function) -> None:
+    assert callable(function.handler)
+
+
+@FUNCTIONS
+def test_its_variables_are_its_settings(function: Function) -> None:
+    fields = set(function.settings.model_fields) if function.settings else set()
+
+    assert function.variables.keys() == {name.upper() for name in fields - SET_ELSEWHERE}
+
+
+@FUNCTIONS
+def test_its_logs_end(function: Function, template: Template) -> None:
+    group = function.properties["LoggingConfig"]["LogGroup"]["Ref"]
+
+    assert template["Resources"][group]["Type"] == "AWS::Logs::LogGroup"
+    sharing = [other.name for other in functions() if other.properties["LoggingConfig"]["LogGroup"]["Ref"] == group]
+    assert sharing == [function.name]
+
+
+def test_every_log_group_has_a_retention(cloudformation: Template) -> None:
+    groups = resources(cloudformation, "AWS::Logs::LogGroup")
+
+    assert len(groups) >= len(functions())
+    assert all(entry["Properties"]["RetentionInDays"] for entry in groups.values())
+
+
+@FUNCTIONS
+def test_it_may_do_nothing_that_is_not_named_nor_delete(function: Function) -> None:
+    for statement in function.statements:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in actions if "*" in action or "delete" in action.lower()]
+        assert statement["Resource"] != "*"
+
+
+def test_ingest_may_put_under_raw_and_nothing_else() -> None:
+    [ingest] = [function for function in functions() if function.name == "IngestFunction"]
+
+    assert ingest.statements == [
+        {
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BronzeBucket}/raw/*"},
+        }
+    ]
+
+
+def test_no_other_function_writes_bronze() -> None:
+    writers = [
+        function.name
+        for function in functions()
+        for statement in function.statements
+        if "s3:Put" in str(statement["Action"])
+    ]
+
+    assert writers == ["IngestFunction"]
+
+
+def test_one_architecture_for_all_by_parameter(template: Template, cloudformation: Template) -> None:
+    layers = resources(template, "AWS::Serverless::LayerVersion")
+    built = resources(cloudformation, "AWS::Lambda::Function")
+
+    assert all(entry["Properties"]["Architectures"] == [{"Ref": "Architecture"}] for entry in built.values())
+    assert len(built) == len(functions())
+    assert all(entry["Properties"]["CompatibleArchitectures"] == [{"Ref": "Architecture"}] for entry in layers.values())
+    assert all(entry["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"} for entry in layers.values())
+
+
+def test_every_function_runs_the_same_python(cloudformation: Template) -> None:
+    runtimes = {entry["Properties"]["Runtime"] for entry in resources(cloudformation, "AWS::Lambda::Function").values()}
+
+    assert runtimes == {"python3.13"}
+
+
+def test_functions_behind_the_api_answer_before_it_gives_up(template: Template) -> None:
+    default = template["Globals"]["Function"]["Timeout"]
+
+    assert default < API_GATEWAY_SECONDS
+    assert sweep.API_SECONDS < API_GATEWAY_SECONDS
+    for function in functions():
+        if any(event["Type"] == "Api" for event in function.properties.get("Events", {}).values()):
+            assert function.properties.get("Timeout", default) in (default, {"Ref": "ProcessTimeout"})
+
+
+def test_the_migration_carries_the_newest_revision(template: Template) -> None:
+    assert template["Resources"]["Migration"]["Properties"]["Revision"] == head()
+
+
+def test_the_largest_body_fits_a_request_of_lambda(template: Template) -> None:
+    parameter = template["Parameters"]["MaxBodyBytes"]
+
+    assert parameter["Default"] == 4 * 1024 * 1024
+    assert parameter["MaxValue"] * 4 // 3 <= LAMBDA_REQUEST_BYTES
+    [limit] = [
+        entry.le for entry in IngestSettings.model_fields["max_body_bytes"].metadata if getattr(entry, "le", None)
+    ]
+    assert limit == parameter["MaxValue"]

@@ -1,0 +1,141 @@
+"""Bronze and the queue: closed, encrypted, over TLS only, patient."""
+
+from typing import Any
+
+import pytest
+
+from unit.template.intrinsics import Evaluator
+from unit.template.loading import Template, defaults, load_template, resources
+
+SIX_HOURS = 6 * 3_600
+FOURTEEN_DAYS = 14 * 24 * 3_600
+
+BUCKETS = sorted(resources(load_template(), "AWS::S3::Bucket"))
+QUEUES = sorted(resources(load_template(), "AWS::SQS::Queue"))
+
+
+def numbers(template: Template) -> dict[str, int]:
+    return {name: int(value) for name, value in defaults(template).items() if value.isdigit()}
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_a_bucket_is_closed_and_encrypted_and_stays(template: Template, name: str) -> None:
+    bucket = template["Resources"][name]
+    properties = bucket["Properties"]
+
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    [encryption] = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in {"AES256", "aws:kms"}
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_queue_is_encrypted_and_keeps_messages_as_long_as_can_be(template: Template, name: str) -> None:
+    properties = template["Resources"][name]["Properties"]
+
+    assert properties["SqsManagedSseEnabled"] is True
+    assert properties["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+def refuses_plain_text(policy: dict[str, Any]) -> bool:
+    return any(
+        statement["Effect"] == "Deny"
+        and statement["Principal"] == "*"
+        and statement["Action"] in {"s3:*", "sqs:*"}
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for statement in policy["PolicyDocument"]["Statement"]
+    )
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_a_bucket_is_reached_over_tls_only(template: Template, name: str) -> None:
+    policies = [entry["Properties"] for entry in resources(template, "AWS::S3::BucketPolicy").values()]
+
+    [policy] = [policy for policy in policies if policy["Bucket"] == {"Ref": name}]
+    assert refuses_plain_text(policy)
+    resource = str(policy["PolicyDocument"]["Statement"])
+    assert f"${{{name}}}'" in resource
+    assert f"${{{name}}}/*'" in resource
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_a_queue_is_reached_over_tls_only(template: Template, name: str) -> None:
+    policies = [entry["Properties"] for entry in resources(template, "AWS::SQS::QueuePolicy").values()]
+
+    covering = [policy for policy in policies if {"Ref": name} in policy["Queues"]]
+    assert any(map(refuses_plain_text, covering))
+
+
+def test_only_this_bucket_of_this_account_may_send_to_the_queue(template: Template) -> None:
+    statements = template["Resources"]["QueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert allowed["Action"] == "sqs:SendMessage"
+    assert allowed["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    bucket_name = template["Resources"]["BronzeBucket"]["Properties"]["BucketName"]["Fn::Sub"]
+    source = allowed["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert source == "arn:${AWS::Partition}:s3:::" + bucket_name
+
+
+def test_the_queue_takes_s3_s_test_event_before_the_bucket_is_made(template: Template) -> None:
+    assert "QueuePolicy" in template["Resources"]["BronzeBucket"]["DependsOn"]
+
+
+def test_bronze_tells_the_queue_of_what_ingest_writes(template: Template) -> None:
+    configuration = template["Resources"]["BronzeBucket"]["Properties"]["NotificationConfiguration"]
+
+    [queue] = configuration["QueueConfigurations"]
+    assert queue["Event"] == "s3:ObjectCreated:*"
+    assert queue["Queue"] == {"Fn::GetAtt": ["Queue", "Arn"]}
+    assert queue["Filter"]["S3Key"]["Rules"] == [
+        {"Name": "prefix", "Value": "raw/"},
+        {"Name": "suffix", "Value": ".json"},
+    ]
+
+
+def test_the_queue_gives_up_to_a_dead_letter_queue_after_hours(template: Template) -> None:
+    queue = template["Resources"]["Queue"]["Properties"]
+    values = numbers(template)
+
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
+        "maxReceiveCount": {"Ref": "MaxReceiveCount"},
+    }
+    assert queue["VisibilityTimeout"] == {"Ref": "QueueVisibilityTimeout"}
+    assert values["QueueVisibilityTimeout"] * values["MaxReceiveCount"] >= SIX_HOURS
+
+
+def test_a_message_is_hidden_for_six_calls(template: Template) -> None:
+    values = numbers(template)
+
+    assert template["Resources"]["ProcessFunction"]["Properties"]["Timeout"] == {"Ref": "ProcessTimeout"}
+    assert values["QueueVisibilityTimeout"] >= 6 * values["ProcessTimeout"]
+
+
+def test_the_queue_feeds_process_in_batches_that_may_fail_in_part(cloudformation: Template) -> None:
+    [mapping] = resources(cloudformation, "AWS::Lambda::EventSourceMapping").values()
+    properties = mapping["Properties"]
+
+    assert properties["FunctionName"] == {"Ref": "ProcessFunction"}
+    assert properties["EventSourceArn"] == {"Fn::GetAtt": ["Queue", "Arn"]}
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert properties["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ProcessConcurrency"}}
+    assert properties["BatchSize"] == {"Ref": "BatchSize"}
+    assert properties["MaximumBatchingWindowInSeconds"] == {"Ref": "BatchWindow"}
+
+
+@pytest.mark.parametrize("enabled", ["true", "false"])
+def test_the_queue_feeds_process_by_parameter(template: Template, cloudformation: Template, enabled: str) -> None:
+    [mapping] = resources(cloudformation, "AWS::Lambda::EventSourceMapping").values()
+    evaluator = Evaluator(template, defaults(template) | {"ProcessEnabled": enabled})
+
+    assert str(evaluator.value(mapping["Properties"]["Enabled"])).lower() == enabled
+
+
+def test_a_big_batch_has_time_to_fill(template: Template) -> None:
+    values = numbers(template)
+
+    assert values["BatchSize"] <= 10 or values["BatchWindow"] >= 1

@@ -1,0 +1,227 @@
+"""docs/errors.md names every problem type and every code, and nothing else; API Gateway's own answers are problems."""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import pytest
+
+from dropzone import problems
+from dropzone.domain.envelope import check_envelope
+from dropzone.domain.json_text import NotJsonError, parse_json
+from dropzone.domain.judge import judge
+from dropzone.domain.outcomes import Code, Rejection
+from dropzone.parameters import InvalidRequestError
+from dropzone.problems import Kind
+from dropzone_process.request import read_request
+from unit.template.intrinsics import ABSENT, Evaluator
+from unit.template.loading import Template, defaults, load_template, resources, transformed
+
+PROJECT = Path(__file__).parents[2]
+DOCUMENT = PROJECT / "docs" / "errors.md"
+OPENAPI = PROJECT / "functions" / "web" / "dropzone_web" / "static" / "openapi.json"
+
+TYPES, EVENTS, PARAMETERS = "Problem types", "Violation codes of events", "Violation codes of parameters"
+MEMBERS = {"type", "title", "status", "detail", "request_id"}
+REQUEST_ID = "0b9ca6bf-0d4a-4a8e-a8d2-6d4c0f4e7b11"
+ORIGIN = "https://app.example.com"
+
+Row = dict[str, str]
+
+
+@cache
+def rows(section: str) -> dict[str, Row]:
+    """The table below a heading, by its first column."""
+    text = DOCUMENT.read_text(encoding="utf-8").split(f"## {section}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    header, _, *entries = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert all(len(cells) == len(header) for cells in entries)
+    table = {cells[0].strip("`"): dict(zip(header, cells, strict=True)) for cells in entries}
+    assert len(table) == len(entries), "a row stands there twice"
+    return table
+
+
+def quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def kinds() -> list[Kind]:
+    return [kind for kind in vars(problems).values() if isinstance(kind, Kind)]
+
+
+@cache
+def gateway() -> dict[str, dict[str, Any]]:
+    """API Gateway's own answers, as CloudFormation gets them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        [api] = resources(transformed(load_template()), "AWS::ApiGateway::RestApi").values()
+    answers: dict[str, dict[str, Any]] = api["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"]
+    return answers
+
+
+def gateway_problem(name: str) -> dict[str, Any]:
+    [(media_type, text)] = gateway()[name]["responseTemplates"].items()
+    assert media_type == "application/json"  # by which API Gateway chooses; the answer's own type is a header
+    problem: dict[str, Any] = json.loads(text.replace("$context.requestId", REQUEST_ID))
+    return problem
+
+
+def gateway_headers(name: str, parameters: dict[str, str]) -> dict[str, Any]:
+    template: Template = load_template()
+    evaluator = Evaluator(template, defaults(template) | parameters)
+    found = {
+        key.removeprefix("gatewayresponse.header."): _resolve(evaluator, value, parameters)
+        for key, value in gateway()[name]["responseParameters"].items()
+    }
+    return {key: value for key, value in found.items() if value is not ABSENT}
+
+
+def _resolve(evaluator: Evaluator, value: Any, parameters: dict[str, str]) -> Any:  # noqa: ANN401 - of a template
+    text = json.dumps(value)
+    for name, given in parameters.items():
+        text = re.sub(rf'\{{"Fn::Sub": "([^"]*)\$\{{{name}\}}([^"]*)"\}}', rf'"\g<1>{given}\g<2>"', text)
+    return evaluator.value(json.loads(text))
+
+
+RESPONSES = pytest.mark.parametrize("name", gateway())
+
+
+# ---- problem types -----------------------------------------------------------------------------------------------
+
+
+def test_the_table_names_every_type_and_no_other() -> None:
+    assert rows(TYPES).keys() == {kind.type for kind in kinds()} | {gateway_problem(name)["type"] for name in gateway()}
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.name)
+def test_the_table_says_what_a_function_answers(kind: Kind) -> None:
+    row = rows(TYPES)[kind.type]
+
+    assert (row["Status"], row["Title"]) == (str(kind.status.value), kind.status.phrase)
+    assert "function" in row["From"]
+
+
+@RESPONSES
+def test_the_table_says_what_api_gateway_answers(name: str, request: pytest.FixtureRequest) -> None:
+    if name == "REQUEST_TOO_LARGE":
+        reason = "the template says Request Entity Too Large, where the functions say Content Too Large"
+        request.applymarker(pytest.mark.xfail(reason=reason))
+    problem = gateway_problem(name)
+    row = rows(TYPES)[problem["type"]]
+
+    assert (row["Status"], row["Title"]) == (str(problem["status"]), problem["title"])
+    assert "API" in row["From"]
+
+
+def test_the_table_says_who_answers() -> None:
+    for type_, row in rows(TYPES).items():
+        assert ("function" in row["From"]) == (type_ in {kind.type for kind in kinds()})
+        assert ("API" in row["From"]) == (type_ in {gateway_problem(name)["type"] for name in gateway()})
+
+
+def test_to_retry_is_for_429_and_5xx_alone() -> None:
+    for type_, row in rows(TYPES).items():
+        assert row["Retry"] == ("yes" if row["Status"] == "429" or row["Status"] >= "500" else "no"), type_
+        assert row["When"]
+        assert row["What to do"]
+
+
+def test_the_api_s_document_names_no_other_type() -> None:
+    named = set(re.findall(r"urn:dropzone:problem:[\w-]+", OPENAPI.read_text(encoding="utf-8")))
+
+    assert named
+    assert named <= rows(TYPES).keys()
+
+
+# ---- codes -------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_names_every_code_and_no_other() -> None:
+    assert list(rows(EVENTS)) == list(Code)
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_a_code_s_example_is_judged_with_it_alone(code: Code) -> None:
+    row = rows(EVENTS)[code]
+    [example] = quoted(row["Example"])
+
+    [outcome] = judge(example.encode())
+
+    assert isinstance(outcome, Rejection)
+    assert [violation.code for violation in outcome.violations] == [code]
+    assert outcome.violations[0].field in quoted(row["Field"])
+    assert row["When"]
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_what_is_told_at_once_is_the_envelope(code: Code) -> None:
+    [example] = quoted(rows(EVENTS)[code]["Example"])
+    try:
+        violations = check_envelope(parse_json(example.encode()))
+    except NotJsonError:
+        violations = []
+
+    assert rows(EVENTS)[code]["Told"] == ("at once" if violations else "later")
+
+
+LONG = "9" * 5_000
+UNREADABLE = {
+    "request.json_invalid": f'{{"limit": {LONG}}}',
+    "request.int_parsing_size": f"?limit={LONG}",
+    "request.too_long": json.dumps({"reprocess": True, "raw_ids": [str(UUID(int=0))] * 1_001}),
+}
+"""Examples that are too long for a table."""
+
+
+@pytest.mark.parametrize("code", rows(PARAMETERS))
+def test_a_parameter_s_example_is_refused_with_its_code(code: str) -> None:
+    row = rows(PARAMETERS)[code]
+    example = UNREADABLE[code] if code in UNREADABLE else quoted(row["Example"])[0]
+    query = dict(parse_qsl(example[1:])) if example.startswith("?") else None
+
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request({"body": None if query else example, "queryStringParameters": query})
+
+    [violation] = caught.value.broken
+    assert violation.code == code
+    assert violation.field in quoted(row["Field"]) or row["Field"] == "its name"
+    assert row["When"]
+
+
+# ---- API Gateway's own answers -----------------------------------------------------------------------------------
+
+
+@RESPONSES
+def test_api_gateway_s_own_answer_is_a_problem(name: str) -> None:
+    problem = gateway_problem(name)
+
+    assert problem.keys() == MEMBERS
+    assert problem["status"] == int(gateway()[name]["statusCode"])
+    assert problem["request_id"] == REQUEST_ID
+    assert all(type(problem[member]) is str and problem[member] for member in MEMBERS - {"status"})
+    assert "$" not in json.dumps(problem)
+    assert gateway_headers(name, {})["Content-Type"] == "'application/problem+json'"
+
+
+@RESPONSES
+def test_api_gateway_s_answer_says_when_to_retry_where_that_helps(name: str) -> None:
+    status = int(gateway()[name]["statusCode"])
+
+    assert ("Retry-After" in gateway_headers(name, {})) == (status == 429 or status >= 500)
+    assert re.fullmatch(r"'[1-9][0-9]*'", gateway_headers(name, {}).get("Retry-After", "'1'"))
+
+
+@RESPONSES
+def test_api_gateway_s_answer_is_for_other_origins_by_parameter_alone(name: str) -> None:
+    assert "Access-Control-Allow-Origin" not in gateway_headers(name, {})
+    assert gateway_headers(name, {"CorsOrigin": ORIGIN})["Access-Control-Allow-Origin"] == f"'{ORIGIN}'"
+
+
+def test_what_api_gateway_does_not_name_has_an_answer_too() -> None:
+    assert {"DEFAULT_4XX", "DEFAULT_5XX", "INVALID_API_KEY", "THROTTLED", "MISSING_AUTHENTICATION_TOKEN"} <= (
+        gateway().keys()
+    )

@@ -1,0 +1,146 @@
+"""The files under events/ are what the functions read: each goes through the decoder that it is for."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dropzone.domain.envelope import check_envelope
+from dropzone.domain.identifiers import received_at
+from dropzone.domain.json_text import NotJsonError, parse_json
+from dropzone.domain.judge import judge
+from dropzone.domain.outcomes import Code, Measurement, Rejection
+from dropzone.http import body_bytes
+from dropzone.ports import ListedObject
+from dropzone_migrate.cloudformation import Request
+from dropzone_migrate.migrations import head
+from dropzone_process.events import objects_in, sqs_records
+
+EVENTS = Path(__file__).parents[2] / "events"
+BUCKET = "dropzone-bronze-123456789012-eu-central-1"
+KNOWN = {
+    "api-health",
+    "api-ingest",
+    "api-process",
+    "custom-resource-create",
+    "s3-object-created",
+    "s3-test-event",
+    "schedule",
+    "sqs-batch",
+}
+BAD_PAYLOADS = sorted((EVENTS / "payloads").glob("bad.*.json"))
+GOOD_PAYLOADS = sorted((EVENTS / "payloads").glob("good.*.json"))
+# Ingest refuses these itself, so that in bronze they come from elsewhere.
+REFUSED_AT_THE_DOOR = {
+    Code.NOT_JSON,
+    Code.NOT_OBJECT,
+    Code.MISSING_FIELD,
+    Code.TIME_STAMP_NOT_STRING,
+    Code.DATA_NOT_ARRAY,
+}
+
+
+def load(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+def test_every_sample_is_known_here() -> None:
+    assert {path.stem for path in EVENTS.glob("*.json")} >= KNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [("api-ingest", "POST", "/ingest"), ("api-process", "POST", "/process"), ("api-health", "GET", "/health")],
+)
+def test_the_api_s_events_are_whole(name: str, method: str, path: str) -> None:
+    event = load(name)
+    context = event["requestContext"]
+
+    assert (event["httpMethod"], event["path"], event["resource"]) == (method, path, path)
+    assert (context["httpMethod"], context["resourcePath"], context["path"]) == (method, path, f"/v1{path}")
+    assert str(UUID(context["requestId"])) == context["requestId"]
+    assert {key: [value] for key, value in event["headers"].items()} == event["multiValueHeaders"]
+    assert event["isBase64Encoded"] is (event["body"] is not None)
+
+
+def test_the_ingest_event_holds_the_example() -> None:
+    assert body_bytes(load("api-ingest")) == (EVENTS / "payloads" / "good.example.json").read_bytes()
+
+
+def test_the_process_event_holds_parameters() -> None:
+    assert json.loads(base64.b64decode(load("api-process")["body"])) == {"limit": 10}
+
+
+def test_the_notification_tells_of_one_object() -> None:
+    event = load("s3-object-created")
+
+    assert sqs_records(event) is None
+    [listed] = objects_in(event, BUCKET)
+    assert listed == ListedObject(UUID("019f7ed9-87c3-7a4e-8f21-5b6c7d8e9f01"), 59)
+    assert received_at(listed.raw_id).isoformat()[:23] + "Z" == event["Records"][0]["eventTime"]
+
+
+def test_the_batch_tells_of_three_objects() -> None:
+    records = sqs_records(load("sqs-batch"))
+
+    assert records is not None
+    assert [record.attributes.receive_count for record in records] == [1, 1, 1]
+    assert len({record.message_id for record in records}) == 3
+    told = [objects_in(record.body, BUCKET) for record in records]
+    assert [len(objects) for objects in told] == [1, 1, 1]
+    assert len({listed.raw_id for objects in told for listed in objects}) == 3
+
+
+def test_s3_s_test_event_tells_of_none() -> None:
+    records = sqs_records(load("s3-test-event"))
+
+    assert records is not None
+    assert [objects_in(record.body, BUCKET) for record in records] == [()]
+
+
+def test_the_schedule_is_no_event_of_the_api_nor_of_a_queue() -> None:
+    event = load("schedule")
+
+    assert "httpMethod" not in event
+    assert sqs_records(event) is None
+
+
+def test_the_custom_resource_asks_for_the_newest_revision() -> None:
+    event = load("custom-resource-create")
+
+    assert Request.model_validate(event).request_type == "Create"
+    assert event["ResourceProperties"]["Revision"] == head()
+
+
+@pytest.mark.parametrize("path", GOOD_PAYLOADS, ids=lambda path: path.name)
+def test_a_good_payload_becomes_a_measurement(path: Path) -> None:
+    [outcome] = judge(path.read_bytes())
+
+    assert isinstance(outcome, Measurement)
+
+
+@pytest.mark.parametrize("path", BAD_PAYLOADS, ids=lambda path: path.name)
+def test_a_bad_payload_breaks_the_rule_that_it_is_named_for(path: Path) -> None:
+    body = path.read_bytes()
+    code = Code(path.name.removeprefix("bad.").removesuffix(".json"))
+
+    [outcome] = judge(body)
+
+    assert isinstance(outcome, Rejection)
+    assert [violation.code for violation in outcome.violations] == [code]
+    assert refused_at_the_door(body) is (code in REFUSED_AT_THE_DOOR)
+
+
+def refused_at_the_door(body: bytes) -> bool:
+    try:
+        return bool(check_envelope(parse_json(body)))
+    except NotJsonError:
+        return True
+
+
+def test_every_rule_has_its_payload() -> None:
+    assert {path.name.removeprefix("bad.").removesuffix(".json") for path in BAD_PAYLOADS} == set(Code)
