@@ -122,10 +122,10 @@ def test_a_cursor_begins_behind_its_object(world: World) -> None:
 
 def test_a_limit_larger_than_a_chunk_is_reached_in_chunks(world: World) -> None:
     identifiers = arrive_many(world, 1_300)
-    report = world.sweep(limit=1_200)
-    assert [len(read) for read in world.bronze.reads] == [1_000, 200]
-    assert report.cursor == identifiers[1_199]
-    assert report.tally.checked == 1_200
+    report = world.sweep(limit=1_050)
+    assert [len(read) for read in world.bronze.reads] == [100] * 10 + [50]
+    assert report.cursor == identifiers[1_049]
+    assert report.tally.checked == 1_050
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
