@@ -61,7 +61,7 @@ def post_ingest() -> Response[Any]:
         bronze=bronze(),
     )
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=1)
-    logger.info("accepted", raw_id=str(accepted.raw_id))
+    logger.info("accepted", raw_id=str(accepted.raw_id), client=_api_key_id(event))
     return answer(
         HTTPStatus.ACCEPTED,
         {
@@ -71,6 +71,12 @@ def post_ingest() -> Response[Any]:
         },
         {"Location": f"ingest/{accepted.raw_id}"},
     )
+
+
+def _api_key_id(event: Mapping[str, Any]) -> str:
+    """The id (not the value) of the key that the request came with, to tell clients apart in the log."""
+    identity = (event.get("requestContext") or {}).get("identity") or {}
+    return str(identity.get("apiKeyId") or "")
 
 
 def _media_type(headers: Mapping[str, str]) -> str:
