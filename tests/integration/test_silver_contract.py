@@ -352,3 +352,15 @@ def test_watermark_begins_before_every_object_and_never_sinks(silver: Silver) ->
     assert silver.watermark() == higher
     silver.advance_watermark(higher)
     assert silver.watermark() == higher
+
+
+def test_stuck_counts_what_was_tried_too_often(silver: Silver) -> None:
+    waiting, stuck, settled = raw_ids(3)
+    for _ in range(MAX_ATTEMPTS):
+        silver.claim([stuck, settled], only_due=False)
+    silver.claim([waiting], only_due=False)
+    assert silver.stuck() == 2
+
+    silver.settle([judged(settled, measurement())])
+
+    assert silver.stuck() == 1

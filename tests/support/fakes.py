@@ -199,6 +199,12 @@ class InMemorySilver:
             ]
         return [raw_id for _, raw_id in sorted(due)[:limit]]
 
+    def stuck(self) -> int:
+        with self._lock:
+            return sum(
+                1 for receipt in self._receipts.values() if not receipt.settled and receipt.attempts >= MAX_ATTEMPTS
+            )
+
     def watermark(self) -> UUID:
         return self._watermark
 
@@ -250,6 +256,9 @@ class HookedSilver:
 
     def due(self, limit: int) -> list[UUID]:
         return self._around("due", [], lambda: self.inner.due(limit))
+
+    def stuck(self) -> int:
+        return self._around("stuck", [], self.inner.stuck)
 
     def watermark(self) -> UUID:
         return self._around("watermark", [], self.inner.watermark)

@@ -133,6 +133,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     if "httpMethod" in event:
         return resolve(app, event, context, settings().cors_origin)
+    metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().stuck())
     report = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),

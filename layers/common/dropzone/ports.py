@@ -129,6 +129,9 @@ class Silver(Protocol):
     def due(self, limit: int) -> list[UUID]:
         """Objects that were tried, aren't settled nor stuck, and may be tried again; fewest attempts first."""
 
+    def stuck(self) -> int:
+        """How many objects were tried `MAX_ATTEMPTS` times or more, and aren't settled."""
+
     def watermark(self) -> UUID:
         """Every object in bronze up to this one has a receipt."""
 

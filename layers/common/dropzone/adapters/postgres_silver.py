@@ -80,6 +80,10 @@ WHERE settled_at IS NULL AND attempts < CAST(:max_attempts AS integer) AND retry
 ORDER BY attempts, raw_id LIMIT CAST(:limit AS integer)
 """
 
+_STUCK: Final = """
+SELECT count(*) FROM receipts WHERE settled_at IS NULL AND attempts >= CAST(:max_attempts AS integer)
+"""
+
 _ADVANCE: Final = """
 UPDATE sweep SET watermark = CAST(:raw_id AS uuid) WHERE watermark < CAST(:raw_id AS uuid)
 """
@@ -120,6 +124,11 @@ class PostgresSilver:
     def due(self, limit: int) -> list[UUID]:
         """See `Silver.due`."""
         return [raw_id for (raw_id,) in self._database.run(_DUE, limit=limit, max_attempts=MAX_ATTEMPTS)]
+
+    def stuck(self) -> int:
+        """See `Silver.stuck`."""
+        ((count,),) = self._database.run(_STUCK, max_attempts=MAX_ATTEMPTS)
+        return int(count)
 
     def watermark(self) -> UUID:
         """See `Silver.watermark`."""
