@@ -70,7 +70,7 @@ class DatabaseSettings(Settings):
     database_auth: Literal["iam", "password"]
     database_tls: Literal["verify-full", "disable"]
     database_ca_file: Path | None = None
-    """A file of certificates to trust in place of the system's."""
+    """A file of certificates to trust in place of RDS's and the system's."""
     database_secret_arn: str | None = None
     database_password: SecretStr | None = None
     aws_region: str

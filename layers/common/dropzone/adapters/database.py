@@ -4,6 +4,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from pg8000.core import CoreConnection
@@ -12,6 +13,9 @@ from pg8000.native import Connection
 
 from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
 from dropzone.settings import DatabaseSettings
+
+RDS_CA = Path(__file__).parents[1] / "rds-ca.pem"
+"""The certificate authorities of RDS; they are trusted beside the system's, where no others are given."""
 
 _LONGEST_CONNECT_SECONDS = 3.0
 
@@ -185,4 +189,8 @@ def _tls(settings: DatabaseSettings) -> ssl.SSLContext | bool:
     """A context that verifies the server's name and chain, or False: pg8000's own defaults verify nothing."""
     if settings.database_tls == "disable":
         return False
-    return ssl.create_default_context(cafile=settings.database_ca_file)
+    if settings.database_ca_file is not None:
+        return ssl.create_default_context(cafile=settings.database_ca_file)
+    context = ssl.create_default_context()
+    context.load_verify_locations(RDS_CA)
+    return context
