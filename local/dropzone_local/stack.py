@@ -44,6 +44,9 @@ _PARAMETERS: Mapping[str, str] = {
     "SweepRate": "1 minute",
     "SweepMinAge": "60",
     "SweepRetry": "10",
+    # The emulator knows no alarms on computed metrics, and writes no access logs.
+    "Monitoring": "false",
+    "ManageApiGatewayAccount": "false",
 }
 
 

@@ -1,5 +1,6 @@
 """Structured logs and metrics. Payloads, keys and secrets never reach either; identifiers are never a dimension."""
 
+import os
 import traceback
 from collections import Counter
 from collections.abc import Iterable
@@ -9,7 +10,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from dropzone.use_cases.settle import Failure, Settled, Tally
 
-NAMESPACE = "Dropzone"
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Dropzone")
+"""The stack's name, so that two stacks of one account don't count for each other; Powertools' own variable."""
 
 _LISTED = 1_000
 """The most objects that one log line names."""
