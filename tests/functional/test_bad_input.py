@@ -88,7 +88,8 @@ class Pipeline:
             assert added == []
             assert PAYLOAD not in answer["body"]
             self.codes.update(entry["code"] for entry in json_body(answer).get("violations", []))
-        assert status in ({413} if len(body) > LIMIT else STATUS[what_is(body)])
+        expected = {413} if len(body) > LIMIT else STATUS[what_is(body)]
+        assert status in expected, (body[:2000], len(body), answer["body"])
 
     def settle(self) -> None:
         """Process all that is in bronze as one batch, and see that each object ends in an outcome."""
@@ -183,7 +184,9 @@ def test_ten_thousand_bodies_each_end_in_an_answer_and_an_outcome(pipeline: Pipe
         for body in batch:
             pipeline.send(body)
         pipeline.settle()
-        pipeline.check_written()
+        said = Counter(line.get("message") for line in pipeline.check_written())
+        assert said["accepted"] == len(pipeline.bronze.objects)
+        assert said["accepted"] + said["refused"] == len(batch)
 
     send()
 

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -29,7 +28,6 @@ from dropzone.use_cases.status import UnknownObjectError, status
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 logger = Logger(service="query")
 app = make_app(logger)
@@ -81,9 +79,9 @@ class RejectionsRequest(BaseModel):
 
 
 def _bound(text: str | None) -> UUID | None:
-    """The first identifier of an instant; identifiers begin with 1970, and so does what is before it."""
+    """The first identifier of an instant."""
     given = instant(text)
-    return None if given is None else earliest_raw_id(max(given, _EPOCH))
+    return None if given is None else earliest_raw_id(given)
 
 
 @app.get("/rejections")

@@ -47,3 +47,5 @@ def _check_problem(answer: Mapping[str, Any], status: int) -> None:
     for violation in problem.get("violations", []):
         assert violation.keys() == {"field", "code", "message"}
         assert all(type(text) is str and text for text in violation.values())
+        assert violation["field"].isascii()
+        assert violation["field"].isprintable()

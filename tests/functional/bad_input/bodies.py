@@ -180,11 +180,18 @@ def _refuse(token: str) -> Any:  # noqa: ANN401 - as json wants it
     raise _NoTokenError(token)
 
 
+def _last_of(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of the same names the last; but those before it must be JSON as well."""
+    if len(members) > len({name for name, _ in members}):
+        json.dumps(members, ensure_ascii=False).encode()
+    return dict(members)
+
+
 def what_is(body: bytes) -> Kind:
     """Tell what a body is, by the standard library's parser, made as strict as RFC 8259."""
     try:
         text = body.decode()
-        value = json.loads(text, parse_constant=_refuse, parse_int=lambda _: 0)
+        value = json.loads(text, parse_constant=_refuse, parse_int=lambda _: 0, object_pairs_hook=_last_of)
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no UTF-8
     except RecursionError:
         return "too deep to say"

@@ -35,8 +35,11 @@ def new_raw_id(now_ns: int | None = None) -> UUID:
 
 
 def earliest_raw_id(instant: datetime) -> UUID:
-    """The smallest identifier that can be made at `instant` (aware): a bound to list and compare by."""
-    milliseconds = (instant - _EPOCH) // timedelta(milliseconds=1)
+    """The smallest identifier that can be made at `instant` (aware): a bound to list and compare by.
+
+    Identifiers begin with 1970; an instant before that has the bound of that year's beginning.
+    """
+    milliseconds = max(instant - _EPOCH, timedelta(0)) // timedelta(milliseconds=1)
     return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import batched
 from typing import Protocol
 from uuid import UUID
@@ -24,7 +24,6 @@ from dropzone.use_cases.settle import (
 )
 
 _NIL = UUID(int=0)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Where identifiers begin: nothing arrived before."""
 
 
@@ -85,8 +84,8 @@ class Named:
 def _bounds(since: datetime | None, until: datetime | None, after: UUID | None) -> tuple[UUID, UUID | None]:
     """The identifiers that a selection lies between, both left out."""
     # One less: an object may be the very first of its instant.
-    start = UUID(int=earliest_raw_id(max(since, _EPOCH)).int - 1) if since is not None else _NIL
-    end = earliest_raw_id(max(until, _EPOCH)) if until is not None else None
+    start = UUID(int=earliest_raw_id(since).int - 1) if since is not None else _NIL
+    end = earliest_raw_id(until) if until is not None else None
     return max(start, after or _NIL), end
 
 

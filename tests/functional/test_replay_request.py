@@ -1,0 +1,434 @@
+"""`POST /process` with `reprocess`: parameters, counts and refusals; what a replay does is tested with its use case."""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.domain.judge import judge
+from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
+from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
+from dropzone_process import sweep
+from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
+from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver
+
+BAD = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
+WORSE = b'{"time_stamp": "2019-05-01T06:00:00", "data": []}'
+DAY = datetime(2026, 3, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+ENVIRONMENT = {
+    "BRONZE_BUCKET": "bucket",
+    "DATABASE_HOST": "127.0.0.1",
+    "DATABASE_NAME": "dropzone",
+    "DATABASE_USER": "dropzone_writer",
+    "DATABASE_AUTH": "iam",
+    "DATABASE_TLS": "disable",
+    "CALL_SECONDS": "60",
+    "SWEEP_MIN_AGE_SECONDS": "600",
+    "SWEEP_RETRY_SECONDS": "60",
+}
+
+
+@dataclass
+class InMemoryLedger:
+    """Outcomes in a dictionary."""
+
+    of: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
+    asked: list[tuple[Code, UUID, UUID | None]] = field(default_factory=list)
+
+    def outcomes(self, raw_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
+        return {raw_id: self.of[raw_id] for raw_id in raw_ids if raw_id in self.of}
+
+    def replace(self, judged: Sequence[JudgedObject]) -> None:
+        self.of.update({entry.raw_id: entry.outcomes for entry in judged})
+
+    def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
+        self.asked.append((code, after, before))
+        found = sorted(raw_id for raw_id, outcomes in self.of.items() if code in _codes(outcomes))
+        return [raw_id for raw_id in found if raw_id > after and (before is None or raw_id < before)][:2]
+
+
+def _codes(outcomes: Sequence[Outcome]) -> set[Code]:
+    rejections = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
+    return {violation.code for rejection in rejections for violation in rejection.violations}
+
+
+class Sweep:
+    """The function with its ports in memory."""
+
+    def __init__(self) -> None:
+        self.bronze = HookedBronze(InMemoryBronze(page_size=4))
+        self.silver = HookedSilver(InMemorySilver())
+        self.ledger = InMemoryLedger()
+        self.arrived: list[UUID] = []
+
+    def arrive(self, *bodies: bytes) -> list[UUID]:
+        """Let objects arrive, a second apart from midnight on."""
+        for body in bodies:
+            raw_id = earliest_raw_id(DAY + len(self.arrived) * SECOND)
+            self.bronze.put(raw_id, body, content_type="application/json", correlation_id="c")
+            self.arrived.append(raw_id)
+        return self.arrived
+
+    def __call__(self, query: dict[str, str] | None = None, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+        body = json.dumps({"reprocess": True, **parameters}).encode()
+        answer: dict[str, Any] = sweep.handler(api_event(body, like="api-process", query=query), Context())
+        return answer
+
+    def answers(self, query: dict[str, str] | None = None, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+        answer = self(query, **parameters)
+        assert answer["statusCode"] == 200, answer["body"]
+        assert header(answer, "Content-Type") == "application/json"
+        return json_body(answer)
+
+    def reads(self, query: dict[str, str] | None = None, /, **parameters: Any) -> list[int]:  # noqa: ANN401 - any JSON value
+        """The numbers of the objects that a call judges again."""
+        self.bronze.reads.clear()
+        self.answers(query, **parameters)
+        return [self.arrived.index(raw_id) for read in self.bronze.reads for raw_id in read]
+
+
+@pytest.fixture
+def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    function = Sweep()
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sweep, "settings", cache(sweep.settings.__wrapped__))
+    monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
+    monkeypatch.setattr(sweep, "silver", lambda: function.silver)
+    monkeypatch.setattr(sweep, "ledger", lambda: function.ledger)
+    return function
+
+
+NO_CHANGES = dict.fromkeys(
+    ["same", "new", "now_processed", "now_rejected", "other_figures", "other_reasons", "gone"], 0
+)
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_to_judge_is_counted_as_nothing(function: Sweep) -> None:
+    assert function.answers() == {"checked": 0, "processed": 0, "failed": 0, "unread": 0, "changes": NO_CHANGES}
+
+
+def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
+    # GIVEN an object of every kind of change that these rules can make, one that is gone, and one that is new
+    same, fixed, worse, figures, reasons, gone, _new = function.arrive(
+        EXAMPLE, EXAMPLE, BAD, EXAMPLE, BAD, EXAMPLE, BAD
+    )
+    other = judge(b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 3]}')
+    function.ledger.of = {
+        same: judge(EXAMPLE),
+        fixed: judge(BAD),
+        worse: judge(EXAMPLE),
+        figures: other,
+        reasons: (*judge(WORSE), *judge(EXAMPLE)),
+        gone: judge(EXAMPLE),
+    }
+    function.bronze.unreadable[gone] = BronzeUnavailableError("SlowDown")
+    before = dict(function.ledger.of)
+    expected = {
+        "checked": 6,
+        "processed": 3,
+        "failed": 3,
+        "unread": 1,
+        "changes": dict.fromkeys(NO_CHANGES, 1),
+    }
+
+    # THEN a dry run answers so, and changes nothing
+    assert function.answers(dry_run=True) == expected
+    assert function.ledger.of == before
+
+    # AND the replay answers the same, after which all is the same
+    assert function.answers(dry_run=False) == expected
+    assert function.answers() == expected | {"changes": NO_CHANGES | {"same": 6}}
+    assert function.ledger.of[gone] == judge(EXAMPLE)
+
+
+def test_objects_are_judged_again_whether_settled_or_not(function: Sweep) -> None:
+    """And the sweep, which leaves out what is settled, has no part in it."""
+    function.arrive(EXAMPLE, BAD)
+    calls: list[str] = []
+    function.silver.before = lambda method, _raw_ids: calls.append(method)
+    assert function.answers()["changes"]["new"] == 2
+    assert function.answers()["changes"]["same"] == 2
+    assert calls == []
+
+
+def test_without_reprocess_or_with_false_the_sweep_goes_on(function: Sweep) -> None:
+    function.arrive(EXAMPLE)
+    for body in (b"", b'{"reprocess": false}'):
+        answer = sweep.handler(api_event(body, like="api-process"), Context())
+        assert answer["statusCode"] == 200
+        assert "changes" not in json_body(answer)
+    assert function.ledger.of == {}
+    assert list(function.silver.receipts(function.arrived)) == function.arrived
+
+
+# ---- which ones ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"),
+    [
+        (None, None, [0, 1, 2, 3, 4]),
+        ("2026-03-01T00:00:02Z", None, [2, 3, 4]),
+        (None, "2026-03-01T00:00:02Z", [0, 1]),
+        ("2026-03-01T00:00:01Z", "2026-03-01T00:00:03Z", [1, 2]),
+        ("2026-03-01T00:00:01.001Z", "2026-03-01T00:00:03.001Z", [2, 3]),
+        ("2026-03-01T01:00:01+01:00", "2026-02-28 19:00:03-05", [1, 2]),
+        ("2026-03-01T00:00Z", "2026-03-02T00:00Z", [0, 1, 2, 3, 4]),
+        ("2026-03-02T00:00Z", "2026-03-01T00:00Z", []),
+        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", [0, 1, 2, 3, 4]),
+        ("0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", []),
+    ],
+)
+def test_a_time_of_arrival_is_chosen(
+    function: Sweep, since: str | None, until: str | None, expected: list[int]
+) -> None:
+    function.arrive(*[EXAMPLE] * 5)
+    given = {name: text for name, text in (("from", since), ("to", until)) if text is not None}
+    assert function.reads(**given) == expected
+    # null is as good as nothing.
+    assert function.reads(**{"from": since, "to": until, "code": None}) == expected
+
+
+def test_what_a_rule_rejected_is_chosen_also_within_a_time(function: Sweep) -> None:
+    function.arrive(BAD, EXAMPLE, WORSE, BAD, EXAMPLE, WORSE)
+    function.answers()
+    assert function.reads(code="data.empty") == [2, 5]
+    assert function.reads(code="time_stamp.no_timezone") == [0, 2, 3, 5]
+    assert function.reads(code="payload.not_json") == []
+    bounds = {"from": "2026-03-01T00:00:02Z", "to": "2026-03-01T00:00:05Z"}
+    function.ledger.asked.clear()
+    assert function.reads(code="time_stamp.no_timezone", **bounds) == [2, 3]
+    assert function.ledger.asked[0] == (
+        Code.TIME_STAMP_NO_TIMEZONE,
+        UUID(int=function.arrived[2].int - 1),
+        function.arrived[5],
+    )
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_rule_may_be_named(function: Sweep, code: Code) -> None:
+    function.answers(code=code.value)
+    assert {asked for asked, _, _ in function.ledger.asked} == {code}
+
+
+def test_objects_are_chosen_by_name(function: Sweep) -> None:
+    function.arrive(*[EXAMPLE] * 4)
+    unknown = "01970000-0000-7000-8000-000000000000"
+    names = [str(function.arrived[3]), unknown, str(function.arrived[1]).upper(), str(function.arrived[3])]
+
+    answer = function.answers(raw_ids=names, dry_run=True)
+
+    assert (answer["checked"], answer["unread"], answer["changes"]["new"]) == (2, 1, 2)
+    assert function.bronze.reads == [[UUID(unknown), function.arrived[1], function.arrived[3]]]
+    assert function.bronze.listed_after == []
+
+
+def test_a_thousand_may_be_named(function: Sweep) -> None:
+    answer = function.answers(raw_ids=[str(UUID(int=n)) for n in range(1_000)], limit=1_000)
+    assert (answer["unread"], answer["checked"], "cursor" in answer) == (1_000, 0, False)
+
+
+# ---- limit and cursor ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "parameters", "read"),
+    [
+        (None, {}, 100),
+        (None, {"limit": 2}, 2),
+        (None, {"limit": 3.0}, 3),
+        (None, {"limit": 1000}, 105),
+        ({"limit": "4"}, {}, 4),
+        ({"limit": "4"}, {"limit": 5}, 5),
+    ],
+)
+def test_the_limit_comes_with_the_body_or_the_query(
+    function: Sweep, query: dict[str, str] | None, parameters: dict[str, object], read: int
+) -> None:
+    function.arrive(*[EXAMPLE] * 105)
+    assert function.reads(query, **parameters) == list(range(read))
+
+
+@pytest.mark.parametrize("in_body", [True, False])
+@pytest.mark.parametrize("kind", ["arrived", "rejected", "named"])
+def test_the_cursor_goes_on_until_all_are_judged(function: Sweep, kind: str, in_body: bool) -> None:  # noqa: FBT001
+    # GIVEN seven objects, and calls of two
+    function.arrive(*[BAD] * 7)
+    function.answers()
+    chosen: dict[str, dict[str, object]] = {
+        "arrived": {"from": "2026-03-01T00:00Z"},
+        "rejected": {"code": "time_stamp.no_timezone"},
+        "named": {"raw_ids": [str(raw_id) for raw_id in reversed(function.arrived)]},
+    }
+    answers = list(walk(function, chosen[kind], in_body=in_body))
+
+    # THEN four calls judge each object once, and the last has no cursor
+    assert [answer["checked"] for answer in answers] == [2, 2, 2, 1]
+    assert [answer.get("cursor") for answer in answers] == [*(str(function.arrived[n]) for n in (1, 3, 5)), None]
+
+
+def walk(function: Sweep, chosen: dict[str, object], *, in_body: bool) -> Iterator[dict[str, Any]]:
+    answer: dict[str, Any] = {"cursor": None}
+    while "cursor" in answer:
+        cursor = {"cursor": answer["cursor"]} if answer["cursor"] else {}
+        answer = function.answers({"limit": "2"} | ({} if in_body else cursor), **chosen, **(cursor if in_body else {}))
+        yield answer
+
+
+def test_the_bodys_cursor_counts_over_the_querys(function: Sweep) -> None:
+    function.arrive(*[EXAMPLE] * 3)
+    query = {"cursor": str(function.arrived[1])}
+    assert function.reads(query) == [2]
+    assert function.reads(query, cursor=str(function.arrived[0])) == [1, 2]
+    assert function.reads(query, cursor=None) == [0, 1, 2]
+
+
+def test_the_answer_comes_before_api_gateway_gives_up(function: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "API_SECONDS", 0.0)
+    function.arrive(*[EXAMPLE] * 3)
+    answer = function.answers()
+    assert (answer["checked"], function.bronze.reads) == (0, [])
+    monkeypatch.setattr(sweep, "API_SECONDS", 25.0)
+    assert function.reads(cursor=answer["cursor"]) == [0, 1, 2]
+
+
+def test_a_function_with_little_time_left_leaves_the_rest(function: Sweep) -> None:
+    function.arrive(EXAMPLE)
+    event = api_event(b'{"reprocess": true}', like="api-process")
+    answer = json_body(sweep.handler(event, Context(1.5)))
+    assert answer["checked"] == 0
+    assert function.reads({"cursor": answer["cursor"]}) == [0]
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+ID = "01970000-0000-7000-8000-000000000000"
+EXTRA = "request.extra_forbidden"
+
+REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
+    # Without reprocess there is nothing else than limit and cursor.
+    ({"reprocess": False, "from": "2026-03-01T00:00Z"}, [("from", EXTRA)]),
+    ({"reprocess": False, "to": "2026-03-01T00:00Z"}, [("to", EXTRA)]),
+    ({"reprocess": False, "code": "data.empty"}, [("code", EXTRA)]),
+    ({"reprocess": False, "raw_ids": [ID]}, [("raw_ids", EXTRA)]),
+    ({"reprocess": False, "dry_run": True}, [("dry_run", EXTRA)]),
+    ({"reprocess": "true"}, [("reprocess", "request.bool_type")]),
+    ({"reprocess": 1}, [("reprocess", "request.bool_type")]),
+    ({"reprocess": 0}, [("reprocess", "request.bool_type")]),
+    ({"reprocess": None}, [("reprocess", "request.bool_type")]),
+    # By name, or otherwise.
+    ({"raw_ids": [ID], "from": "2026-03-01T00:00Z"}, [("from", EXTRA)]),
+    ({"raw_ids": [ID], "to": "2026-03-01T00:00Z"}, [("to", EXTRA)]),
+    ({"raw_ids": [ID], "code": "data.empty"}, [("code", EXTRA)]),
+    ({"raw_ids": []}, [("raw_ids", "request.too_short")]),
+    ({"raw_ids": [ID] * 1_001}, [("raw_ids", "request.too_long")]),
+    ({"raw_ids": None}, [("raw_ids", "request.tuple_type")]),
+    ({"raw_ids": ID}, [("raw_ids", "request.tuple_type")]),
+    ({"raw_ids": [ID, 5, "MARKER"]}, [("raw_ids.1", "request.uuid_type"), ("raw_ids.2", "request.uuid_parsing")]),
+    # Instants as events have them: with an offset, at a time of day.
+    ({"from": "MARKER"}, [("from", "request.instant")]),
+    ({"from": ""}, [("from", "request.instant")]),
+    ({"from": "2026-03-01"}, [("from", "request.instant")]),
+    ({"to": "2026-03-01T00:00:00"}, [("to", "request.instant")]),
+    ({"to": "2026-02-30T00:00:00Z"}, [("to", "request.instant")]),
+    ({"to": "0001-01-01T00:00:00+14:00"}, [("to", "request.instant")]),
+    ({"from": "yesterday", "to": "today"}, [("from", "request.instant"), ("to", "request.instant")]),
+    ({"from": 1_772_323_200}, [("from", "request.string_type")]),
+    ({"code": "data.MARKER"}, [("code", "request.enum")]),
+    ({"code": ""}, [("code", "request.enum")]),
+    ({"dry_run": "true"}, [("dry_run", "request.bool_type")]),
+    ({"dry_run": 1}, [("dry_run", "request.bool_type")]),
+    ({"dry_run": None}, [("dry_run", "request.bool_type")]),
+    # Names that it doesn't know: taken for none, they would choose everything.
+    ({"since": "2026-03-01T00:00Z"}, [("since", EXTRA)]),
+    ({"until": "2026-03-01T00:00Z", "since": "2026-03-01T00:00Z"}, [("since", EXTRA), ("until", EXTRA)]),
+    ({"From": "2026-03-01T00:00Z"}, [("From", EXTRA)]),
+    ({"codes": ["data.empty"]}, [("codes", EXTRA)]),
+    ({"raw_id": ID}, [("raw_id", EXTRA)]),
+    ({"limit": 0}, [("limit", "request.greater_than_equal")]),
+    ({"limit": 1_001}, [("limit", "request.less_than_equal")]),
+    ({"limit": "5"}, [("limit", "request.int_type")]),
+    ({"cursor": "MARKER"}, [("cursor", "request.uuid_parsing")]),
+]
+
+
+@pytest.mark.parametrize(("parameters", "violations"), REFUSED, ids=lambda value: str(value)[:60])
+def test_other_parameters_are_refused_and_nothing_is_done(
+    function: Sweep, parameters: dict[str, object], violations: list[tuple[str, str]]
+) -> None:
+    function.arrive(EXAMPLE)
+
+    answer = function(**parameters)
+
+    assert answer["statusCode"] == 422, answer["body"]
+    assert header(answer, "Content-Type") == "application/problem+json"
+    problem = json_body(answer)
+    assert problem["type"] == "urn:dropzone:problem:invalid-request"
+    assert problem["request_id"] == sample("api-process")["requestContext"]["requestId"]
+    assert all(entry.keys() == {"field", "code", "message"} for entry in problem["violations"])
+    found = [(entry["field"], entry["code"]) for entry in problem["violations"]]
+    # What is left of a tuple whose entries are refused may be told as well.
+    assert [entry for entry in found if len(found) == len(violations) or "." in entry[0]] == violations
+    assert "MARKER" not in answer["body"]
+    assert (function.bronze.listed_after, function.bronze.reads, function.ledger.of) == ([], [], {})
+
+
+@pytest.mark.parametrize("name", ["reprocess", "from", "to", "code", "raw_ids", "dry_run"])
+def test_the_query_takes_limit_and_cursor_alone(function: Sweep, name: str) -> None:
+    answer = function({name: "true"})
+    assert answer["statusCode"] == 422
+    assert [(entry["field"], entry["code"]) for entry in json_body(answer)["violations"]] == [(name, EXTRA)]
+
+
+def test_a_body_that_is_no_json_is_refused(function: Sweep) -> None:
+    for body in (b'{"reprocess": true', b'{"reprocess": true, "limit": NaN}', b'\xef\xbb\xbf{"reprocess": true}'):
+        answer = sweep.handler(api_event(body, like="api-process"), Context())
+        assert answer["statusCode"] == 400
+    assert function.bronze.listed_after == []
+
+
+def test_of_a_name_that_is_given_twice_the_last_counts(function: Sweep) -> None:
+    function.arrive(*[EXAMPLE] * 2)
+    body = b'{"reprocess": false, "limit": 5, "reprocess": true, "limit": 1}'
+    answer = sweep.handler(api_event(body, like="api-process"), Context())
+    assert json_body(answer)["checked"] == 1
+    assert len(function.ledger.of) == 1
+
+
+# ---- what is out of reach --------------------------------------------------------------------------------------------
+
+
+def test_while_silver_is_out_of_reach_the_answer_is_503(function: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_judged: Sequence[JudgedObject]) -> None:
+        raise SilverUnavailableError("the database starts up")
+
+    function.arrive(EXAMPLE)
+    monkeypatch.setattr(function.ledger, "replace", refuse)
+
+    answer = function()
+
+    assert answer["statusCode"] == 503
+    assert header(answer, "Retry-After") == "5"
+    assert "database" not in answer["body"]
+
+
+def test_while_bronze_cannot_be_listed_the_answer_is_503(function: Sweep) -> None:
+    def refuse(method: str, _raw_ids: Collection[UUID]) -> None:
+        if method == "list_after":
+            raise BronzeUnavailableError("S3 answered 503 SlowDown")
+
+    function.arrive(EXAMPLE)
+    function.bronze.before = refuse
+
+    assert function()["statusCode"] == 503
