@@ -21,7 +21,7 @@ from dropzone.domain.changes import Change
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection
-from dropzone.ports import Bronze, BronzeUnavailableError, RawObject, Silver
+from dropzone.ports import BronzeUnavailableError
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayReport, Selection, replay
 from support.factories import (
@@ -424,13 +424,15 @@ def histories(draw: st.DrawFn) -> tuple[Rules, Rules, list[int], int, list[list[
     order = draw(st.permutations(range(objects)))
     replayed = draw(st.permutations(range(objects)))
     size = draw(st.integers(1, objects))
-    named = [list(part) for part in batched(replayed, size, strict=False)]
+    parts: list[list[int]] | int = size
+    if draw(st.booleans()):
+        parts = [list(part) for part in batched(replayed, size, strict=False)]
     return (
         draw(rules),
         draw(rules),
         order[: draw(st.integers(0, objects))],
         draw(st.integers(1, objects)),
-        draw(st.sampled_from([named, size])),
+        parts,
     )
 
 
@@ -636,7 +638,8 @@ def test_limit_and_cursor_go_through_all_exactly_once(
     }
 
     # WHEN they are gone through
-    calls, cursor = [], None
+    calls: list[int] = []
+    cursor: UUID | None = None
     while not calls or cursor is not None:
         report = scene.replay(selections[kind], limit=limit, after=cursor)
         calls.append(report.checked)

@@ -17,7 +17,7 @@ from dropzone import problems
 from dropzone.domain.json_text import NotJsonError
 from dropzone.observability import log_unexpected
 from dropzone.parameters import InvalidRequestError
-from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
+from dropzone.ports import BronzeUnavailableError, SilverConflictError, SilverUnavailableError
 from dropzone.problems import problem
 
 RETRY_AFTER_SECONDS = 5
@@ -44,7 +44,7 @@ def make_app(logger: Logger) -> APIGatewayRestResolver:
             violations=error.broken,
         )
 
-    @app.exception_handler([BronzeUnavailableError, SilverUnavailableError])
+    @app.exception_handler([BronzeUnavailableError, SilverUnavailableError, SilverConflictError])
     def _unavailable(error: Exception) -> Response[Any]:
         logger.error("a part that the request needs is out of reach", error=type(error).__name__, reason=str(error))
         return problem(

@@ -1,0 +1,516 @@
+"""Replacing outcomes in the real tables: values, calls at the same time, and what breaks in the middle."""
+
+import math
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dropzone.adapters import postgres_ledger
+from dropzone.adapters.database import Database, _ConnectionBrokenError
+from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.judge import judge
+from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Measurement, Outcome, Rejection
+from dropzone.ports import RowRefusedError, SilverUnavailableError
+from dropzone.use_cases.settle import with_retries
+from dropzone_local.polling import wait_until
+from support.background import in_background
+from support.factories import EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection, shuffled
+from support.postgres import RETRY_AFTER, SilverInPostgres
+
+LATER = EXAMPLE_INSTANT + timedelta(hours=1)
+KEY, LATER_KEY = (EXAMPLE_INSTANT, ""), (LATER, "")
+
+
+PATIENT = 120
+"""The seconds of a call that isn't about time, on a machine that may be busy."""
+
+
+def ledger(tables: SilverInPostgres, *, used: bool = True, call_seconds: int = 20) -> PostgresLedger:
+    """Another ledger, with a connection of its own, which was used before unless told otherwise."""
+    database = tables.open(call_seconds=call_seconds)
+    if used:
+        database.run("SELECT 1")
+    return PostgresLedger(database)
+
+
+def everything(tables: SilverInPostgres) -> list[Any]:
+    """All rows, with their times."""
+    return [
+        sorted(tables.query(f"SELECT CAST(to_jsonb(t) AS text) FROM {table} AS t"))  # noqa: S608 - one of these
+        for table in ("receipts", "outcomes", "measurements")
+    ]
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def test_outcomes_come_back_as_they_were_judged(tables: SilverInPostgres) -> None:
+    # GIVEN objects of every kind, one of them without an event, one that nobody settled
+    body = rb"""{"time_stamp": "'; DROP \u0000 :x $1 \ud83d\ude00 \\", "data": [1, null, 1e999]}"""
+    figures = Aggregates(math.ulp(0.0), sys.float_info.max, 2**31 - 1, -0.0, 1 / 3)
+    several: tuple[Outcome, ...] = (
+        *judge(body),
+        *(measurement(mean=float(number)) for number in range(12)),
+        Measurement(LATER + timedelta(microseconds=1), "a\"'\\\nü", figures),
+        Rejection((*rejection(index=0).violations, *rejection(Code.DATA_EMPTY, None).violations)),
+    )
+    first, second, empty, unknown = raw_ids(4)
+    of_tables = ledger(tables)
+    tables.silver().settle([JudgedObject(first, several), judged(second), JudgedObject(empty, ())])
+
+    # THEN their outcomes are these, in order, to the bit
+    found = of_tables.outcomes([unknown, second, first, empty])
+    assert found == {first: several, second: (measurement(),)}
+    stored = found[first][13]
+    assert isinstance(stored, Measurement)
+    assert [struct.pack(">d", value) for value in stored.aggregates] == [struct.pack(">d", value) for value in figures]
+    assert type(stored.aggregates.sample_count) is int
+    assert of_tables.outcomes([]) == {}
+
+
+def test_replaced_figures_are_stored_bit_for_bit(tables: SilverInPostgres) -> None:
+    identifier = raw_id()
+    figures = Aggregates(math.ulp(0.0), sys.float_info.max, 2**31 - 1, -0.0, 1 / 3)
+    ledger(tables).replace([JudgedObject(identifier, (Measurement(EXAMPLE_INSTANT, "", figures),))])
+    (row,) = tables.measurement_rows().values()
+    assert [struct.pack(">d", n) for n in row.measurement.aggregates] == [struct.pack(">d", n) for n in figures]
+
+
+def test_nothing_to_replace_is_fine(tables: SilverInPostgres) -> None:
+    ledger(tables).replace([])
+    assert everything(tables) == [[], [], []]
+
+
+def test_a_replacement_touches_no_other_object_and_no_other_key(tables: SilverInPostgres) -> None:
+    # GIVEN objects in three keys
+    first, second, third = raw_ids(3)
+    tables.silver().settle([judged(first, measurement(mean=1.0)), judged(second, measurement(LATER), rejection())])
+    tables.silver().settle([judged(third, measurement(source="other"))])
+    before = everything(tables)
+
+    # WHEN the first is replaced
+    ledger(tables).replace([judged(first, rejection())])
+
+    # THEN every other row is as it was, with its times
+    after = everything(tables)
+    for old, new in zip(before, after, strict=True):
+        assert [row for row in old if str(first) not in row[0]] == [row for row in new if str(first) not in row[0]]
+    assert KEY not in tables.measurement_rows()
+
+
+def test_a_replaced_row_tells_when(tables: SilverInPostgres) -> None:
+    identifier, left = raw_ids(2)
+    tables.silver().settle([judged(identifier), judged(left, measurement(LATER))])
+    age = "SET {} = TIMESTAMPTZ '2020-01-01 00:00Z'"
+    for table, column in (("receipts", "settled_at"), ("outcomes", "processed_at"), ("measurements", "updated_at")):
+        tables.query(f"UPDATE {table} {age.format(column)}")
+
+    ledger(tables).replace([judged(identifier)])
+
+    sql = (
+        "SELECT raw_id, extract(year FROM settled_at) > 2020, extract(year FROM processed_at) > 2020,"
+        " extract(year FROM updated_at) > 2020 FROM receipts JOIN outcomes USING (raw_id) JOIN measurements"
+        " USING (raw_id)"
+    )
+    assert {row[0]: row[1:] for row in tables.query(sql)} == {identifier: [True] * 3, left: [False] * 3}
+    assert tables.query("SELECT DISTINCT ruleset FROM outcomes") == [[RULESET]]
+
+
+def test_of_one_call_the_greatest_stands_whatever_the_order(tables: SilverInPostgres) -> None:
+    identifiers = raw_ids(5)
+    entries = [judged(identifier, measurement(mean=float(n))) for n, identifier in enumerate(identifiers)]
+    for seed in range(5):
+        ledger(tables).replace(shuffled(entries, seed))
+        assert tables.measurement_rows()[KEY].raw_id == identifiers[4]
+
+
+# ---- which objects a rule rejected -----------------------------------------------------------------------------------
+
+
+def test_what_a_rule_rejected_comes_in_pages_in_order_of_arrival(
+    tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_ledger, "_PAGE", 3)
+    identifiers = raw_ids(7)
+    both = Rejection((*rejection(Code.DATA_EMPTY).violations, *rejection().violations))
+    outcomes: list[tuple[Outcome, ...]] = [
+        (rejection(),),
+        (both, both),
+        (measurement(), rejection()),
+        (rejection(Code.DATA_EMPTY),),
+        (rejection(), rejection()),
+        (measurement(),),
+        (rejection(),),
+    ]
+    entries = [JudgedObject(*entry) for entry in zip(identifiers, outcomes, strict=True)]
+    tables.silver().settle(shuffled(entries, 1))
+    of_tables = ledger(tables)
+
+    def rejected(code: Code, after: UUID, before: UUID | None = None) -> list[int]:
+        return [identifiers.index(raw_id) for raw_id in of_tables.rejected_by(code, after=after, before=before)]
+
+    assert rejected(Code.DATA_NOT_NUMERIC, UUID(int=0)) == [0, 1, 2]
+    assert rejected(Code.DATA_NOT_NUMERIC, identifiers[2]) == [4, 6]
+    assert rejected(Code.DATA_NOT_NUMERIC, UUID(int=identifiers[2].int - 1)) == [2, 4, 6]
+    # Both bounds are left out.
+    assert rejected(Code.DATA_NOT_NUMERIC, identifiers[2], identifiers[6]) == [4]
+    assert rejected(Code.DATA_NOT_NUMERIC, identifiers[2], UUID(int=identifiers[6].int + 1)) == [4, 6]
+    assert rejected(Code.DATA_EMPTY, UUID(int=0)) == [1, 3]
+    assert rejected(Code.DATA_EMPTY, identifiers[3]) == []
+    assert rejected(Code.NOT_JSON, UUID(int=0)) == []
+
+
+# ---- at the same time ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def receipt_held(tables: SilverInPostgres, identifier: UUID) -> Iterator[None]:
+    """Hold the receipt of an object: a replacement waits there, its old outcomes removed, nothing else done."""
+    tables.query("BEGIN")
+    tables.query("SELECT FROM receipts WHERE raw_id = :raw_id FOR UPDATE", raw_id=identifier)
+    try:
+        yield
+    finally:
+        tables.query("COMMIT")
+
+
+@contextmanager
+def row_held(tables: SilverInPostgres, instant: datetime) -> Iterator[None]:
+    """Hold the measurement of an instant: a replacement waits there, its outcomes recorded and the keys' best found."""
+    tables.query("BEGIN")
+    # A row's lock alone: it keeps nobody from locking the table.
+    tables.query("SELECT FROM measurements WHERE measured_at = :instant FOR UPDATE", instant=instant)
+    try:
+        yield
+    finally:
+        tables.query("COMMIT")
+
+
+@pytest.mark.parametrize("place", [0, 2], ids=["earlier", "later"])
+@pytest.mark.parametrize("where", [receipt_held, row_held])
+def test_an_event_that_is_settled_while_a_replacement_is_open_is_not_lost(
+    tables: SilverInPostgres, where: Callable[..., Any], place: int
+) -> None:
+    # GIVEN an event that alone stands in its key, and one in a later key
+    identifiers = raw_ids(3)
+    event, arriving = identifiers[1], identifiers[place]
+    other = raw_id()
+    tables.silver().settle([judged(event, measurement(mean=1.0)), judged(other, measurement(LATER))])
+
+    # WHEN the first is rejected, and before that is through, another event of its key is settled
+    with where(tables, event if where is receipt_held else LATER):
+        entries = [judged(event, rejection()), judged(other, measurement(LATER, mean=5.0))]
+        replaced = in_background(lambda: ledger(tables).replace(entries))
+        tables.await_waiting(1)
+        settled = in_background(lambda: tables.silver().settle([judged(arriving, measurement(mean=3.0))]))
+        # It waits as well, or is done.
+        wait_until(lambda: settled.done() or waiting(tables) == 2 or None, seconds=5, every=0.01)
+
+    # THEN both are done: the new event stands
+    replaced.result(10)
+    assert settled.result(10) == {arriving}
+    assert {key: row.raw_id for key, row in tables.measurement_rows().items()} == {KEY: arriving, LATER_KEY: other}
+    assert tables.outcome_rows()[event, 0].measurement is None
+
+
+def waiting(tables: SilverInPostgres) -> int:
+    return len(tables.query("SELECT FROM pg_locks WHERE NOT granted"))
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["before both", "between", "after both"])
+def test_a_replacement_sees_what_a_settle_that_was_under_way_wrote(tables: SilverInPostgres, place: int) -> None:
+    # GIVEN two events of one instant, and a third's settle that has written the key and waits at a later one
+    identifiers = raw_ids(3)
+    arriving = identifiers.pop(place)
+    early, late = identifiers
+    tables.silver().settle([judged(early, measurement(mean=1.0)), judged(late, measurement(mean=2.0))])
+    tables.hold(LATER)
+    settled = in_background(
+        lambda: tables.silver().settle([judged(arriving, measurement(mean=3.0), measurement(LATER))])
+    )
+    tables.await_waiting(1)
+
+    # WHEN the later of the two is rejected meanwhile
+    replaced = in_background(lambda: ledger(tables).replace([judged(late, rejection())]))
+    tables.await_waiting(2)
+    tables.query("ROLLBACK")
+
+    # THEN the greatest of what is left stands
+    assert settled.result(10) == {arriving}
+    replaced.result(10)
+    assert tables.measurement_rows()[KEY].raw_id == max(early, arriving)
+    assert tables.measurement_rows()[LATER_KEY].raw_id == arriving
+
+
+def test_an_object_that_is_replaced_while_it_is_settled_has_the_replacement(tables: SilverInPostgres) -> None:
+    # GIVEN a settle that has written the object's receipt and outcome, and waits
+    identifier = raw_id()
+    tables.hold(EXAMPLE_INSTANT)
+    settled = in_background(lambda: tables.silver().settle([judged(identifier, measurement(mean=1.0))]))
+    tables.await_waiting(1)
+
+    # WHEN it is replaced meanwhile
+    replaced = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER), rejection())]))
+    tables.await_waiting(2)
+    tables.query("ROLLBACK")
+
+    # THEN both are done, one after the other
+    assert settled.result(10) == {identifier}
+    replaced.result(10)
+    assert set(tables.outcome_rows()) == {(identifier, 0), (identifier, 1)}
+    assert list(tables.measurement_rows()) == [LATER_KEY]
+    assert tables.receipt_rows()[identifier].items == 2
+
+
+def test_an_object_that_is_settled_while_it_is_replaced_has_the_replacement(tables: SilverInPostgres) -> None:
+    # GIVEN an object that was claimed, and a replacement of it that waits at its receipt
+    identifier = raw_id()
+    tables.silver().claim([identifier], only_due=False)
+    with receipt_held(tables, identifier):
+        replaced = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER, mean=2.0))]))
+        tables.await_waiting(1)
+
+        # WHEN it is settled meanwhile
+        settled = in_background(lambda: tables.silver().settle([judged(identifier, measurement(mean=1.0))]))
+        tables.await_waiting(2)
+
+    # THEN it finds it settled
+    replaced.result(10)
+    assert settled.result(10) == set()
+    assert {key: row.measurement.aggregates.mean for key, row in tables.measurement_rows().items()} == {LATER_KEY: 2.0}
+    assert len(tables.outcome_rows()) == 1
+
+
+def test_two_replacements_of_an_object_come_one_after_the_other(tables: SilverInPostgres) -> None:
+    identifier, before = raw_id(), raw_id(timedelta(1))
+    tables.silver().settle([judged(identifier, measurement(mean=1.0)), judged(before, measurement(mean=0.5))])
+    with receipt_held(tables, identifier):
+        one = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER), measurement())]))
+        tables.await_waiting(1)
+        two = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER, mean=7.0))]))
+        tables.await_waiting(2)
+    one.result(10)
+    two.result(10)
+    assert tables.outcome_rows()[identifier, 0].measurement == measurement(LATER, mean=7.0)
+    assert {key: row.raw_id for key, row in tables.measurement_rows().items()} == {KEY: before, LATER_KEY: identifier}
+    assert set(tables.outcome_rows()) == {(identifier, 0), (before, 0)}
+
+
+def test_two_replacements_that_share_a_key_lose_nothing(tables: SilverInPostgres) -> None:
+    # GIVEN three events of an instant, and one of a later one
+    first, second, third, other = raw_ids(4)
+    entries = [judged(raw_id, measurement(mean=float(n))) for n, raw_id in enumerate((first, second, third))]
+    tables.silver().settle([*entries, judged(other, measurement(LATER))])
+
+    # WHEN the third is rejected, and before that is through, the second
+    with row_held(tables, LATER):
+        rejected = [judged(third, rejection()), judged(other, measurement(LATER, mean=5.0))]
+        one = in_background(lambda: ledger(tables).replace(rejected))
+        tables.await_waiting(1)
+        two = in_background(lambda: ledger(tables).replace([judged(second, rejection())]))
+        tables.await_waiting(2)
+
+    # THEN the first stands
+    one.result(10)
+    two.result(10)
+    assert tables.measurement_rows()[KEY].raw_id == first
+
+
+def test_a_claim_and_its_return_do_not_wait_for_a_replacement(tables: SilverInPostgres) -> None:
+    """They write no measurements: the sweep's records go on while one is open."""
+    event, other = raw_ids(2)
+    tables.silver().settle([judged(event)])
+    with receipt_held(tables, event):
+        replaced = in_background(lambda: ledger(tables).replace([judged(event, rejection())]))
+        tables.await_waiting(1)
+        silver = tables.silver()
+        assert silver.claim([other], only_due=True) == {other}
+        silver.give_back({other: "throttled"})
+        assert silver.receipts([other])[other].attempts == 0
+        # And who reads sees everything as it was.
+        assert ledger(tables).outcomes([event]) == {event: (measurement(),)}
+    replaced.result(10)
+
+
+def test_replacements_and_settles_at_once_neither_deadlock_nor_lose(tables: SilverInPostgres) -> None:
+    # GIVEN objects at a few instants, half of them settled by old rules that made other keys of them
+    identifiers = raw_ids(200)
+    old = {raw_id: judged(raw_id, measurement(EXAMPLE_INSTANT + n % 7 * timedelta(hours=1), mean=-1.0))
+           for n, raw_id in enumerate(identifiers)}  # fmt: skip
+    new = {
+        raw_id: judged(raw_id, rejection())
+        if n % 5 == 0
+        else judged(raw_id, measurement(EXAMPLE_INSTANT + n % 11 * timedelta(hours=1), mean=float(n)))
+        for n, raw_id in enumerate(identifiers)
+    }
+    tables.silver().settle([old[raw_id] for raw_id in identifiers[::2]])
+    barrier = threading.Barrier(4)
+
+    def replace(number: int) -> None:
+        of_tables, mine = ledger(tables, call_seconds=PATIENT), shuffled(identifiers[::2], number)
+        barrier.wait()
+        for start in range(0, len(mine), 20):
+            of_tables.replace([new[raw_id] for raw_id in mine[start : start + 20]])
+
+    def settle(number: int) -> None:
+        silver = PostgresSilver(tables.open(call_seconds=PATIENT), retry_after=RETRY_AFTER)
+        mine = shuffled(identifiers, number)
+        barrier.wait()
+        for start in range(0, len(mine), 20):
+            chunk = [new[raw_id] for raw_id in mine[start : start + 20]]
+            with_retries(lambda chunk=chunk: silver.settle(chunk), lambda: 60.0)  # type: ignore[misc]
+
+    # WHEN two replays and two settles run at once, each in another order; a conflict would be raised
+    with ThreadPoolExecutor(4) as threads:
+        running = [threads.submit(work, n) for n, work in enumerate((replace, replace, settle, settle))]
+        for future in running:
+            future.result(PATIENT)
+
+    # THEN the rows are those of the new rules
+    stand = {row.measurement.measured_at: row.measurement.aggregates.mean for row in tables.measurement_rows().values()}
+    assert stand == {
+        EXAMPLE_INSTANT + hour * timedelta(hours=1): float(max(n for n in range(hour, 200, 11) if n % 5))
+        for hour in range(11)
+    }
+    assert len(tables.outcome_rows()) == 200
+
+
+# ---- what breaks -----------------------------------------------------------------------------------------------------
+
+REFUSED = {
+    "22003": Measurement(EXAMPLE_INSTANT, "", Aggregates(1.0, 0.0, 2**40, 1.0, 1.0)),
+    "22P05": Measurement(EXAMPLE_INSTANT, "\0", Aggregates(1.0, 0.0, 1, 1.0, 1.0)),
+    "23514": Measurement(EXAMPLE_INSTANT, "", Aggregates(1.0, None, 1, 1.0, 1.0)),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("state", REFUSED)
+def test_a_refused_row_leaves_everything_as_it_was(tables: SilverInPostgres, state: str) -> None:
+    good, bad = raw_ids(2)
+    tables.silver().settle([judged(good), judged(bad, measurement(LATER))])
+    before = everything(tables)
+    of_tables = ledger(tables)
+
+    with pytest.raises(RowRefusedError, match=state) as raised:
+        of_tables.replace([judged(good, rejection()), judged(bad, rejection(), REFUSED[state])])
+
+    assert everything(tables) == before
+    assert raised.value.__cause__ is None
+    # And the lock is not held on: others go on at once, and so does the ledger.
+    tables.query("BEGIN")
+    tables.query("LOCK TABLE measurements NOWAIT")
+    tables.query("COMMIT")
+    of_tables.replace([judged(good, rejection())])
+    assert list(tables.measurement_rows()) == [LATER_KEY]
+
+
+def cut(tables: SilverInPostgres) -> None:
+    """Cut the connection of the one who waits."""
+    ((pid,),) = tables.query("SELECT pid FROM pg_locks WHERE NOT granted")
+    tables.query("SELECT pg_terminate_backend(:pid, 5000)", pid=pid)
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """Why silver can't be used. Without the error, whose frames would keep the broken socket for the collector."""
+    try:
+        call()
+    except SilverUnavailableError as error:
+        return str(error)
+    return ""
+
+
+def test_a_connection_cut_in_the_middle_is_rebuilt_and_all_is_done_once_more(tables: SilverInPostgres) -> None:
+    # GIVEN a replacement that has removed what was there, and waits
+    event, before = raw_id(), raw_id(timedelta(1))
+    tables.silver().settle([judged(before, measurement(mean=1.0)), judged(event, measurement(mean=2.0))])
+    with receipt_held(tables, event):
+        replaced = in_background(lambda: ledger(tables).replace([judged(event, rejection(), measurement(LATER))]))
+        tables.await_waiting(1)
+
+        # WHEN its connection is cut
+        cut(tables)
+        tables.await_waiting(1)
+
+    # THEN it is done on another one
+    replaced.result(10)
+    assert {key: row.raw_id for key, row in tables.measurement_rows().items()} == {KEY: before, LATER_KEY: event}
+    assert set(tables.outcome_rows()) == {(before, 0), (event, 0), (event, 1)}
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_where_the_new_connection_is_cut_as_well_nothing_is_done(tables: SilverInPostgres, used: bool) -> None:  # noqa: FBT001 - a parameter
+    event = raw_id()
+    tables.silver().settle([judged(event)])
+    before = everything(tables)
+    of_tables = ledger(tables, used=used)
+    with receipt_held(tables, event):
+        reason = in_background(lambda: refusal(lambda: of_tables.replace([judged(event, rejection())])))
+        for _ in range(2 if used else 1):
+            tables.await_waiting(1)
+            cut(tables)
+        assert reason.result(10)
+    assert everything(tables) == before
+
+    # And the next call works.
+    of_tables.replace([judged(event, rejection())])
+    assert tables.measurement_rows() == {}
+
+
+def test_a_lost_answer_to_the_commit_is_made_good_by_doing_it_again(
+    tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event, database = raw_id(), tables.open()
+    tables.silver().settle([judged(event)])
+    database.run("SELECT 1")
+    attempt = Database._attempt
+    lost: list[str] = []
+
+    def lose_one(self: Database, sql: str, parameters: dict[str, object]) -> list[Any]:
+        rows = attempt(self, sql, parameters)
+        if sql == "COMMIT" and not lost:
+            lost.append(sql)
+            self.close()
+            raise _ConnectionBrokenError("the answer was lost")
+        return rows
+
+    monkeypatch.setattr(Database, "_attempt", lose_one)
+    PostgresLedger(database).replace([judged(event, measurement(LATER), rejection())])
+
+    assert lost
+    assert set(tables.outcome_rows()) == {(event, 0), (event, 1)}
+    assert list(tables.measurement_rows()) == [LATER_KEY]
+
+
+def test_who_waits_too_long_for_the_lock_gives_up_and_has_done_nothing(tables: SilverInPostgres) -> None:
+    event, database = raw_id(), tables.open(call_seconds=1)
+    tables.silver().settle([judged(event)])
+    before = everything(tables)
+    tables.hold(LATER)
+    with pytest.raises(SilverUnavailableError, match="57014"):
+        PostgresLedger(database).replace([judged(event, rejection())])
+    tables.query("ROLLBACK")
+    assert everything(tables) == before
+
+
+def test_who_may_only_read_replaces_nothing(tables: SilverInPostgres) -> None:
+    event = raw_id()
+    tables.silver().settle([judged(event), judged(raw_id(), rejection())])
+    before = everything(tables)
+    reader = PostgresLedger(tables.open(database_user="dropzone_reader"))
+
+    with pytest.raises(SilverUnavailableError, match="42501"):
+        reader.replace([judged(event, rejection())])
+
+    assert everything(tables) == before
+    assert reader.outcomes([event]) == {event: (measurement(),)}
+    assert len(reader.rejected_by(Code.DATA_NOT_NUMERIC, after=UUID(int=0), before=None)) == 1
