@@ -74,8 +74,19 @@ check: install ## format, lint, types, architecture, template, lock: all must be
 	@$(RUN) sam validate --lint
 
 .PHONY: test
-test: install ## run every test
+test: install browser ## run every test (ARGS="tests/unit -k name" for some)
 	@$(RUN) pytest $(ARGS)
+
+# The browser tests need Chromium, which is Debian's package here; without it they are skipped, and say so.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && echo "Chromium is missing: installing Debian's package" \
+	    && apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
+
+.PHONY: screenshots
+screenshots: install browser ## take the documents' screenshots anew
+	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_docs_page.py
 
 .PHONY: test-unit
 test-unit: install ## run the tests that need nothing but Python

@@ -13,7 +13,9 @@ def in_background[T](call: Callable[[], T]) -> Future[T]:
         try:
             future.set_result(call())
         except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
-            future.set_exception(error)
+            # Without this frame, which holds the future: a circle would keep what the call had open, such as a socket.
+            trace = error.__traceback__
+            future.set_exception(error.with_traceback(trace.tb_next if trace else None))
 
     threading.Thread(target=run, daemon=True).start()
     return future
