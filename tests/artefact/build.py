@@ -1,4 +1,8 @@
-"""What `sam build` made, and what the built template says of each function: read by SAM itself, as `sam local` does."""
+"""What `sam build` made, and what the built template says of each function.
+
+SAM itself reads it, as `sam local` does, but for the variables: SAM gives up on a condition where one of the branches
+is an attribute of a resource, which CloudFormation doesn't.
+"""
 
 import logging
 import os
@@ -11,7 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # comes with SAM's CLI
+
 from dropzone_local.sam import Builder, machine_architecture
+from unit.template.intrinsics import Evaluator
+from unit.template.loading import defaults, resources
 
 PROJECT = Path(__file__).parents[2]
 EVENTS = PROJECT / "events"
@@ -24,6 +32,9 @@ _FOREIGN_WHEELS = {
         "PIP_ONLY_BINARY": ":all:",
     }
 }
+
+
+_PSEUDO_PARAMETERS = {"AWS::StackName": "dropzone", "AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +79,22 @@ def build_into(folder: Path, architecture: str | None = None) -> Artefacts:
     """Build the project as it is now, unless that was done before, and copy the result."""
     architecture = architecture or machine_architecture()
     foreign = architecture != machine_architecture()
-    # One architecture's notes for SAM's cache would make it fetch everything anew for the other.
-    builds = PROJECT / ".aws-sam" / architecture if foreign else None
+    project = _copy_of_sources(PROJECT / ".aws-sam" / architecture) if foreign else PROJECT
     with _environment(_FOREIGN_WHEELS.get(architecture, {}) if foreign else {}):
-        build = Builder(PROJECT, builds=builds, architecture=architecture).build()
+        build = Builder(project, architecture=architecture).build()
     shutil.copytree(build.folder, folder)
     return Artefacts(folder, architecture, build.fingerprint)
+
+
+def _copy_of_sources(folder: Path) -> Path:
+    """A project of its own: SAM throws away the dependencies of every other build of a project when it builds."""
+    for name in ("template.yaml", "samconfig.toml"):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, folder)
+    for name in ("functions", "layers"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 @contextmanager
@@ -103,10 +124,24 @@ def _read(template: Path, parameters: frozenset[tuple[str, str]]) -> Mapping[str
         )
 
         stacks, _ = SamLocalStackProvider.get_stacks(str(template), parameter_overrides=dict(parameters))
-        return {entry.name: _function(entry) for entry in SamFunctionProvider(stacks).get_all()}
+        functions = SamFunctionProvider(stacks).get_all()
+    variables = _variables(template, parameters)
+    return {entry.name: _function(entry, variables[entry.name]) for entry in functions}
 
 
-def _function(entry: Any) -> Function:  # noqa: ANN401 - SAM's own carries no types that hold
+def _variables(template: Path, parameters: frozenset[tuple[str, str]]) -> dict[str, dict[str, str]]:
+    """Every function's variables, as CloudFormation sets them."""
+    document = yaml_parse(template.read_text(encoding="utf-8"))
+    evaluator = Evaluator(document, {**_PSEUDO_PARAMETERS, **defaults(document), **dict(parameters)})
+    common = document["Globals"]["Function"].get("Environment", {}).get("Variables", {})
+    return {
+        name: {key: str(evaluator.value(value)) for key, value in {**common, **own}.items()}
+        for name, entry in resources(document, "AWS::Serverless::Function").items()
+        for own in [entry["Properties"].get("Environment", {}).get("Variables", {})]
+    }
+
+
+def _function(entry: Any, variables: Mapping[str, str]) -> Function:  # noqa: ANN401 - SAM's own carries no types that hold
     return Function(
         name=entry.name,
         handler=entry.handler,
@@ -115,5 +150,5 @@ def _function(entry: Any) -> Function:  # noqa: ANN401 - SAM's own carries no ty
         architectures=tuple(entry.architectures),
         memory=int(entry.memory),
         timeout=int(entry.timeout),
-        variables={name: str(value) for name, value in entry.environment["Variables"].items()},
+        variables=variables,
     )

