@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
-SOURCES := layers functions cli local openapi tests
+SOURCES := layers functions cli local openapi tools/cfn_rules tests
 ARGS ?=
 
 .PHONY: help
@@ -63,7 +63,7 @@ clean: install ## end it and remove its data
 
 .PHONY: check
 check: install ## format, lint, types, architecture, template, lock: all must be clean
-	@$(UV) lock --check --quiet
+	@$(UV) lock --check --quiet && $(UV) lock --check --quiet --project local/emulator && $(UV) lock --check --quiet --project tools/checkov
 	@$(MAKE) requirements && git diff --exit-code -- $(REQUIREMENTS)
 	@$(RUN) ruff format --check --quiet $(SOURCES)
 	@$(RUN) ruff check --quiet $(SOURCES)
@@ -72,6 +72,14 @@ check: install ## format, lint, types, architecture, template, lock: all must be
 	@$(RUN) python -m dropzone_openapi --check
 	@$(RUN) cfn-lint template.yaml
 	@$(RUN) sam validate --lint
+	@$(MAKE) policies
+
+# In an environment of its own: it pins much. It asks no registry when it runs.
+.PHONY: policies
+policies: ## hold the template against checkov's policies
+	@$(UV) sync --locked --quiet --project tools/checkov
+	@CKV_SKIP_PACKAGE_UPDATE_CHECK=true $(UV) run --quiet --locked --no-sync --project tools/checkov \
+	    checkov -f template.yaml --framework cloudformation --quiet --compact --skip-download
 
 .PHONY: test
 test: install browser ## run every test (ARGS="tests/unit -k name" for some)

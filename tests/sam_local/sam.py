@@ -82,13 +82,8 @@ class SamLocal:
     def _options(self, parameters: Mapping[str, str]) -> list[str]:
         overrides = {"Architecture": self.artefacts.architecture, **self.parameters, **parameters}
         variables = self.folder / "variables.json"
-        # SAM gives a reference to a resource the resource's logical name, where AWS gives the bucket's; and it gives up
-        # on a condition where one of the branches is an attribute of a resource, such as the stack's own database.
-        changed = {
-            "BRONZE_BUCKET": BUCKET,
-            "DATABASE_HOST": overrides["DatabaseHost"],
-            "DATABASE_SECRET_ARN": overrides["DatabaseSecretArn"],
-        }
+        # SAM gives a reference to a resource the resource's logical name, where AWS gives the bucket's.
+        changed = {"BRONZE_BUCKET": BUCKET}
         variables.write_text(json.dumps({"Parameters": changed}), encoding="utf-8")
         return [
             *("--template-file", str(self.artefacts.template), "--env-vars", str(variables)),

@@ -42,10 +42,6 @@ class Function:
         variables: dict[str, Any] = self.properties.get("Environment", {}).get("Variables", {})
         return variables
 
-    @property
-    def statements(self) -> list[dict[str, Any]]:
-        return [statement for policy in self.properties.get("Policies", []) for statement in policy["Statement"]]
-
 
 def functions(template: Template | None = None) -> list[Function]:
     """All of them."""

@@ -1,32 +1,98 @@
-"""The few of CloudFormation's functions that rules, conditions and variables are written in, evaluated."""
+"""CloudFormation's functions and conditions, evaluated with given parameters."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 ABSENT = object()
 """What `AWS::NoValue` stands for."""
 
+PSEUDO: Mapping[str, Any] = {
+    "AWS::AccountId": "111122223333",
+    "AWS::NoValue": ABSENT,
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-central-1",
+    "AWS::StackName": "dropzone-prod",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+_PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
+
+
+class DanglingReferenceError(LookupError):
+    """Something refers to a resource that is not there with these parameters."""
+
 
 class Evaluator:
-    """Evaluates with given parameters; what it doesn't know is a KeyError."""
+    """Evaluates with given parameters; what it doesn't know is an error.
+
+    A resource's Ref is its name, and an attribute of it `Name.Attribute`.
+    """
 
     def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         self._conditions = template.get("Conditions", {})
         self._resources = template["Resources"]
-        self._parameters = parameters
+        self._lists = {
+            name for name, entry in template.get("Parameters", {}).items() if entry["Type"] == "CommaDelimitedList"
+        }
+        self._values: Mapping[str, Any] = {**PSEUDO, **parameters}
 
     def value(self, node: Any) -> Any:  # noqa: ANN401 - any value of a template
         if isinstance(node, list):
-            return [self.value(entry) for entry in node]
+            return [value for entry in node if (value := self.value(entry)) is not ABSENT]
         if not isinstance(node, dict):
             return node
-        [(name, argument)] = node.items()
-        return getattr(self, "_" + name.removeprefix("Fn::").lower())(argument)
+        if len(node) == 1:
+            [(name, argument)] = node.items()
+            if (name in {"Ref", "Condition"} and isinstance(argument, str)) or name.startswith("Fn::"):
+                return getattr(self, "_" + name.removeprefix("Fn::").lower())(argument)
+        return {name: value for name, entry in node.items() if (value := self.value(entry)) is not ABSENT}
+
+    def holds(self, condition: str | None) -> bool:
+        """Whether a resource with this condition is made."""
+        return condition is None or self._condition(condition)
+
+    def _made(self, resource: str) -> str:
+        if not self.holds(self._resources[resource].get("Condition")):
+            raise DanglingReferenceError(resource)
+        return resource
 
     def _ref(self, name: str) -> Any:  # noqa: ANN401
-        if name == "AWS::NoValue":
-            return ABSENT
-        return name if name in self._resources else self._parameters[name]
+        if name in self._resources:
+            return self._made(name)
+        value = self._values[name]
+        return [entry for entry in value.split(",") if entry] if name in self._lists else value
+
+    def _getatt(self, attribute: list[str] | str) -> str:
+        parts = attribute.split(".") if isinstance(attribute, str) else attribute
+        return ".".join([self._made(parts[0]), *parts[1:]])
+
+    def _sub(self, argument: str | list[Any]) -> str:
+        text, given = (argument, {}) if isinstance(argument, str) else argument
+        own = {name: str(self.value(value)) for name, value in given.items()}
+
+        def fill(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if name in own:
+                return own[name]
+            return str(self._getatt(name) if "." in name else self._ref(name))
+
+        return _PLACEHOLDER.sub(fill, text)
+
+    def _join(self, argument: list[Any]) -> str:
+        separator, parts = argument
+        return str(separator).join(map(str, self.value(parts)))
+
+    def _split(self, argument: list[Any]) -> list[str]:
+        separator, text = argument
+        return str(self.value(text)).split(separator)
+
+    def _select(self, argument: list[Any]) -> Any:  # noqa: ANN401
+        index, entries = argument
+        return self.value(entries)[int(index)]
+
+    def _getazs(self, region: Any) -> list[str]:  # noqa: ANN401
+        name = self.value(region) or self._values["AWS::Region"]
+        return [f"{name}{letter}" for letter in "abc"]
 
     def _condition(self, name: str) -> bool:
         return bool(self.value(self._conditions[name]))

@@ -1,6 +1,7 @@
 """template.yaml as the tests look at it: as written, and as SAM turns it into CloudFormation."""
 
 import copy
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,13 @@ class _NoManagedPolicies:
         return {}
 
 
-def transformed(template: Template) -> Template:
-    """What CloudFormation gets to see."""
+def transformed(template: Template, parameters: Mapping[str, str] | None = None) -> Template:
+    """What CloudFormation gets to see; SAM reads parameters, or their defaults."""
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
         for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
             resource["Properties"][name] = "s3://artefacts/of-tests"
-    result: Template = transform(template, {}, _NoManagedPolicies())
+    result: Template = transform(template, dict(parameters or {}), _NoManagedPolicies())
     return result
 
 

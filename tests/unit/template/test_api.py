@@ -1,10 +1,28 @@
 """The API: a key for everything that reads or writes, every byte passed on, and the outputs that clients need."""
 
+import json
+import re
 from typing import Any
+
+import pytest
 
 from unit.template.functions import functions
 from unit.template.loading import Template, resources
+from unit.template.stacks import PARAMETERS, deployed
 
+# What a log line may say of a request: of its key, the identifier alone.
+LOGGED = {
+    "$context.requestId",
+    "$context.requestTimeEpoch",
+    "$context.httpMethod",
+    "$context.resourcePath",
+    "$context.status",
+    "$context.identity.sourceIp",
+    "$context.identity.apiKeyId",
+    "$context.responseLength",
+    "$context.responseLatency",
+    "$context.error.responseType",
+}
 OUTPUTS = {"ApiUrl", "ApiId", "ApiStage", "ApiKeyId", "BronzeBucketName", "QueueUrl", "DeadLetterQueueUrl"}
 
 
@@ -39,7 +57,7 @@ def test_a_key_is_needed_wherever_something_is_read_or_written(cloudformation: T
 def test_what_needs_no_key_can_do_nothing() -> None:
     [web] = [function for function in functions() if function.name == "WebFunction"]
 
-    assert web.statements == []
+    assert {resource for _, resource in deployed().rights("WebFunction")} == {"WebLogs.Arn"}
     assert not [name for name in web.variables if name.startswith(("BRONZE", "DATABASE"))]
     assert {event["Type"] for event in web.properties["Events"].values()} == {"Api"}
 
@@ -64,6 +82,70 @@ def test_a_key_has_a_plan_for_this_stage(cloudformation: Template) -> None:
     assert link["Properties"]["KeyId"] == {"Ref": "ApiKey"}
 
 
+@pytest.mark.parametrize(
+    ("parameter", "value", "where"),
+    [
+        ("ThrottleRate", "7", ("Throttle", "RateLimit")),
+        ("ThrottleBurst", "9", ("Throttle", "BurstLimit")),
+        ("MonthlyQuota", "11", ("Quota", "Limit")),
+    ],
+)
+def test_a_key_s_requests_are_limited_by_parameter(parameter: str, value: str, where: tuple[str, str]) -> None:
+    plan = deployed("own", (parameter, value)).one("ApiUsagePlan")
+
+    assert plan[where[0]][where[1]] == value
+    assert plan["Quota"]["Period"] == "MONTH"
+
+
+def test_a_request_is_logged_without_its_key_and_its_payload() -> None:
+    stage = deployed().one("Apiv1Stage")
+    text = stage["AccessLogSetting"]["Format"]
+
+    fields = json.loads(text)
+    assert "\n" not in text
+    assert set(fields.values()) <= LOGGED
+    assert fields["request_id"] == "$context.requestId"  # API Gateway asks for it
+    assert stage["AccessLogSetting"]["DestinationArn"] == "ApiAccessLogs.Arn"
+    # Rendered, it is JSON whatever stands in it; nothing of these holds a quotation mark.
+    assert json.loads(re.sub(r"\$context[\w.]+", "-", text)).keys() == fields.keys()
+
+
+def test_execution_logs_which_hold_payloads_are_off() -> None:
+    for settings in deployed().one("Apiv1Stage")["MethodSettings"]:
+        assert settings["MetricsEnabled"] is True
+        assert "LoggingLevel" not in settings
+        assert "DataTraceEnabled" not in settings
+
+
+def test_the_stage_waits_for_the_role_that_writes_its_logs(cloudformation: Template) -> None:
+    [stage] = resources(cloudformation, "AWS::ApiGateway::Stage").values()
+
+    assert {"Ref": "ApiGatewayAccount"} in _nodes(stage)
+    # And the account's settings wait for the first API of the account.
+    assert cloudformation["Resources"]["ApiGatewayAccount"]["DependsOn"] == "Api"
+    assert {"Ref": "ApiGatewayAccount"} not in _nodes(cloudformation["Resources"]["Api"])
+
+
+@pytest.mark.parametrize("manages", ["true", "false"])
+def test_the_account_s_settings_are_left_alone_by_parameter(manages: str) -> None:
+    kinds = [entry["Type"] for entry in deployed("own", ("ManageApiGatewayAccount", manages)).resources.values()]
+
+    assert ("AWS::ApiGateway::Account" in kinds) is (manages == "true")
+
+
+def _nodes(node: object) -> list[object]:
+    below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+    return [node, *(found for entry in below for found in _nodes(entry))]
+
+
+def test_the_alarms_name_of_the_api_is_the_api_s() -> None:
+    assert deployed().one("Api")["Body"]["info"]["title"] == "dropzone-prod"
+    [name] = [
+        entry["Value"] for entry in deployed().one("ServerErrorAlarm")["Dimensions"] if entry["Name"] == "ApiName"
+    ]
+    assert name == "dropzone-prod"
+
+
 def test_there_is_one_stage_and_no_phantom(cloudformation: Template) -> None:
     stages = [entry["Properties"] for entry in resources(cloudformation, "AWS::ApiGateway::Stage").values()]
     [deployment] = resources(cloudformation, "AWS::ApiGateway::Deployment").values()
@@ -80,6 +162,11 @@ def test_the_outputs_that_clients_need_are_there(cloudformation: Template) -> No
     assert cloudformation["Outputs"].keys() >= OUTPUTS
 
 
-def test_no_output_shows_a_secret(cloudformation: Template) -> None:
-    for output in cloudformation["Outputs"].values():
-        assert "Password" not in str(output["Value"])
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_no_output_shows_a_secret(name: str) -> None:
+    outputs = deployed(name).outputs
+
+    assert outputs.keys() >= OUTPUTS
+    for output in outputs.values():
+        assert "HIDDEN" not in str(output["Value"])
+        assert "Secret" not in str(output["Value"])

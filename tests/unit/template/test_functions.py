@@ -42,38 +42,6 @@ def test_every_log_group_has_a_retention(cloudformation: Template) -> None:
     assert all(entry["Properties"]["RetentionInDays"] for entry in groups.values())
 
 
-@FUNCTIONS
-def test_it_may_do_nothing_that_is_not_named_nor_delete(function: Function) -> None:
-    for statement in function.statements:
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        assert statement["Effect"] == "Allow"
-        assert not [action for action in actions if "*" in action or "delete" in action.lower()]
-        assert statement["Resource"] != "*"
-
-
-def test_ingest_may_put_under_raw_and_nothing_else() -> None:
-    [ingest] = [function for function in functions() if function.name == "IngestFunction"]
-
-    assert ingest.statements == [
-        {
-            "Effect": "Allow",
-            "Action": "s3:PutObject",
-            "Resource": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BronzeBucket}/raw/*"},
-        }
-    ]
-
-
-def test_no_other_function_writes_bronze() -> None:
-    writers = [
-        function.name
-        for function in functions()
-        for statement in function.statements
-        if "s3:Put" in str(statement["Action"])
-    ]
-
-    assert writers == ["IngestFunction"]
-
-
 def test_one_architecture_for_all_by_parameter(template: Template, cloudformation: Template) -> None:
     layers = resources(template, "AWS::Serverless::LayerVersion")
     built = resources(cloudformation, "AWS::Lambda::Function")

@@ -1,5 +1,7 @@
 """The parameters: what the rules refuse, the settings refuse as well; what they let pass, the settings take."""
 
+import re
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -9,14 +11,8 @@ from pydantic import ValidationError
 from unit.template.functions import Function, functions
 from unit.template.intrinsics import Evaluator, broken_rules
 from unit.template.loading import Template, defaults, load_template
+from unit.template.stacks import PARAMETERS, YOURS_IAM
 
-AWS: dict[str, str] = {"DatabaseHost": "db.example.com", "DatabaseSecretArn": "arn:aws:secretsmanager:eu:1:secret:s"}
-LOCAL: dict[str, str] = {
-    "DatabaseHost": "127.0.0.1",
-    "DatabaseAuth": "password",
-    "DatabasePassword": "HIDDEN",
-    "DatabaseTls": "disable",
-}
 WITH_SETTINGS = [function for function in functions() if function.settings]
 
 
@@ -37,11 +33,9 @@ def settings_take(function: Function, parameters: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("function", WITH_SETTINGS, ids=lambda function: function.name)
-@pytest.mark.parametrize("given", [AWS, LOCAL, AWS | {"DatabaseAuth": "password"}], ids=["AWS", "local", "secret"])
-def test_the_settings_take_the_template_s_variables(
-    function: Function, given: dict[str, str], template: Template
-) -> None:
-    parameters = defaults(template) | given
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_settings_take_the_template_s_variables(function: Function, name: str, template: Template) -> None:
+    parameters = {**defaults(template), **PARAMETERS[name]}
 
     assert broken_rules(template, parameters) == []
     assert settings_take(function, parameters)
@@ -59,8 +53,8 @@ def test_the_settings_take_the_template_s_variables(
 )
 def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host: str, tls: str, password: str) -> None:
     on_this_machine = host in {"127.0.0.1", "::1", "localhost"}
-    given = {"DatabaseHost": host, "DatabaseTls": tls, "DatabasePassword": password, "DatabaseSecretArn": "arn:s"}
-    parameters = defaults(template) | given
+    given = {"DatabaseHost": host, "DatabaseTls": tls, "DatabasePassword": password}
+    parameters = {**defaults(template), **YOURS_IAM, **given}
     allowed = on_this_machine or (tls == "verify-full" and not password)
 
     assert (broken_rules(template, parameters) == []) is allowed
@@ -69,11 +63,54 @@ def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host:
             assert settings_take(function, parameters) is allowed
 
 
-def test_the_rules_say_what_to_do(template: Template) -> None:
-    parameters = defaults(template) | {"DatabaseHost": "db.example.com", "DatabasePassword": "x"}
+@pytest.mark.parametrize(
+    ("name", "change", "remedy"),
+    [
+        ("yours-iam", {"DatabasePassword": "x"}, "DatabaseSecretArn"),
+        ("yours-iam", {"DatabaseTls": "disable"}, "loopback"),
+        ("yours-iam", {"DatabaseSecretArn": ""}, "DatabaseSecretArn"),
+        ("yours-password", {"DatabaseSecretArn": ""}, "DatabaseSecretArn"),
+        ("yours-iam", {"DatabaseResourceId": ""}, "DatabaseResourceId"),
+        ("own", {"DatabaseAuth": "password"}, "DatabaseHost"),
+        ("own", {"DatabaseSecretArn": "arn:s"}, "DatabaseHost"),
+        ("own", {"DatabasePassword": "x"}, "DatabaseAuth iam"),
+        ("own", {"DatabaseTls": "disable"}, "loopback"),
+    ],
+)
+def test_the_rules_say_what_to_do(template: Template, name: str, change: dict[str, str], remedy: str) -> None:
+    [reason] = broken_rules(template, {**defaults(template), **PARAMETERS[name], **change})
 
-    [reason] = broken_rules(template, parameters)
-    assert "DatabaseSecretArn" in reason
+    assert remedy in reason
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_rules_let_every_set_of_parameters_pass(template: Template, name: str) -> None:
+    assert PARAMETERS[name].keys() <= template["Parameters"].keys()
+    assert broken_rules(template, {**defaults(template), **PARAMETERS[name]}) == []
+
+
+def test_every_parameter_is_in_a_group_of_the_console_and_is_used(template: Template) -> None:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    used = {name for section in ("Conditions", "Globals", "Resources") for name in _refs(template[section])}
+
+    assert sorted(grouped) == sorted(template["Parameters"])
+    assert template["Parameters"].keys() - used == set()
+
+
+def _refs(node: object) -> Iterator[str]:
+    """Every name that a Ref or a Sub takes in."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "Ref":
+                yield value
+            elif key == "Fn::Sub":
+                text = value if isinstance(value, str) else value[0]
+                yield from re.findall(r"\$\{(\w+)\}", text)
+            yield from _refs(value)
+    elif isinstance(node, list):
+        for entry in node:
+            yield from _refs(entry)
 
 
 def test_secrets_are_not_shown(template: Template) -> None:

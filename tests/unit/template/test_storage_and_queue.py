@@ -6,6 +6,7 @@ import pytest
 
 from unit.template.intrinsics import Evaluator
 from unit.template.loading import Template, defaults, load_template, resources
+from unit.template.stacks import PARAMETERS, deployed
 
 SIX_HOURS = 6 * 3_600
 FOURTEEN_DAYS = 14 * 24 * 3_600
@@ -37,6 +38,44 @@ def test_a_queue_is_encrypted_and_keeps_messages_as_long_as_can_be(template: Tem
 
     assert properties["SqsManagedSseEnabled"] is True
     assert properties["MessageRetentionPeriod"] == FOURTEEN_DAYS
+
+
+def test_bronze_keeps_versions_and_ends_what_they_hide() -> None:
+    bucket = deployed().one("BronzeBucket")
+
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    for rule in bucket["LifecycleConfiguration"]["Rules"]:
+        # What is current never ends by itself.
+        assert not [key for key in rule if key.startswith("Expiration")]
+    assert bucket["LifecycleConfiguration"]["Rules"][0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+
+@pytest.mark.parametrize("days", ["0", "90", "365"])
+def test_bronze_goes_to_cheaper_storage_by_parameter(days: str) -> None:
+    rules = deployed("own", ("BronzeArchiveDays", days)).one("BronzeBucket")["LifecycleConfiguration"]["Rules"]
+
+    moves = [(rule["Prefix"], rule["Transitions"]) for rule in rules if "Transitions" in rule]
+    # Instant retrieval: anything slower would leave replays without what they read.
+    expected = [("raw/", [{"StorageClass": "GLACIER_IR", "TransitionInDays": days}])]
+    assert moves == ([] if days == "0" else expected)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_only_ingest_writes_bronze(name: str) -> None:
+    statements = deployed(name).one("BronzeBucketPolicy")["PolicyDocument"]["Statement"]
+
+    # Nothing is allowed to anybody here: rights are in the functions' roles.
+    assert {statement["Effect"] for statement in statements} == {"Deny"}
+    [refusal] = [statement for statement in statements if statement["Sid"] == "WrittenByIngestOnly"]
+    assert refusal == {
+        "Sid": "WrittenByIngestOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::BronzeBucket/*",
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "IngestFunctionRole.Arn"}},
+    }
+    assert deployed(name).one("IngestFunction")["Role"] == "IngestFunctionRole.Arn"
 
 
 def refuses_plain_text(policy: dict[str, Any]) -> bool:

@@ -1,0 +1,96 @@
+"""A home without settings; stacks to talk to."""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import boto3
+import botocore.loaders
+import pytest
+from moto import mock_aws
+
+from dropzone_cli import queue
+from unit.cli.harness import KEY, LOCAL, REGION, STACK, Cli, FakeApi, Stack
+
+
+@cache
+def _loader(search_path: str | None = None) -> botocore.loaders.Loader:
+    """One for all tests: AWS's services are described in megabytes of JSON."""
+    return botocore.loaders.Loader(search_path.split(":") if search_path else None)
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings of the user's, a folder without a stack, no waiting for messages."""
+    for name in ("URL", "API_KEY", "STACK_NAME", "ROOT", "DEBUG"):
+        monkeypatch.delenv(f"DROPZONE_{name}", raising=False)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "DISPLAY", "WAYLAND_DISPLAY", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(queue, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(botocore.loaders, "create_loader", _loader)
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture
+def cli(api: FakeApi) -> Cli:
+    return Cli(api)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Path:
+    """A local stack's file; the API behind it is the fake."""
+    file = tmp_path / ".local" / "stack.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(LOCAL))
+    return file
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def make_stack(account: None) -> Callable[..., Stack]:  # noqa: ARG001 - moto must be there before
+    def make(name: str = STACK, without: str = "", key_value: str = KEY) -> Stack:
+        session = boto3.Session(region_name=REGION)
+        sqs, s3 = session.client("sqs"), session.client("s3")
+        bucket = f"{name}-bronze"
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        key = session.client("apigateway").create_api_key(name=f"{name}-first", value=key_value, enabled=True)
+        urls = {which: sqs.create_queue(QueueName=f"{name}-{which}")["QueueUrl"] for which in ("queue", "dlq")}
+        outputs = {
+            "ApiUrl": "https://abc.execute-api.eu-central-1.amazonaws.com/v1",
+            "ApiKeyId": key["id"],
+            "BronzeBucketName": bucket,
+            "QueueUrl": urls["queue"],
+            "DeadLetterQueueUrl": urls["dlq"],
+        }
+        outputs.pop(without, None)
+        template = {
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+        }
+        session.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+        return Stack(sqs, s3, bucket, urls["queue"], urls["dlq"], key["id"])
+
+    return make
+
+
+@pytest.fixture
+def stack(make_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """A stack on AWS that the environment names."""
+    monkeypatch.setenv("DROPZONE_STACK_NAME", STACK)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    return make_stack()

@@ -1,0 +1,126 @@
+"""The command line in this process: an API by a function, AWS by moto."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+from mypy_boto3_s3 import S3Client
+from mypy_boto3_sqs import SQSClient
+from typer.testing import CliRunner, Result
+
+from dropzone_cli.api import Wiring
+from dropzone_cli.main import app
+from support.factories import s3_event
+
+URL = "http://127.0.0.1:4566/restapis/abc/v1/_user_request_"
+KEY = "k3y-that-nobody-may-see"
+STACK = "measurements"
+REGION = "eu-central-1"
+
+
+LOCAL = {
+    "url": URL,
+    "api_key": KEY,
+    "database_url": "postgresql://postgres:secret@127.0.0.1:1/dropzone",
+    "emulator_url": "http://127.0.0.1:4566",
+    "bucket": "bronze",
+    "queue_url": "http://127.0.0.1:4566/000000000000/queue",
+    "dlq_url": "http://127.0.0.1:4566/000000000000/dlq",
+    "region": "us-east-1",
+}
+
+
+@dataclass
+class FakeApi:
+    """Answers as the API does, from what a test says; remembers what it was asked."""
+
+    statuses: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    answers: list[httpx.Response | Exception] = field(default_factory=list)
+    """Given first, one a request."""
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        raw_id = UUID(request.url.path.rpartition("/")[2])
+        if raw_id not in self.statuses:
+            return httpx.Response(404, json={"type": "urn:dropzone:problem:not-found", "detail": "No such event."})
+        return httpx.Response(200, json={"raw_id": str(raw_id), **self.statuses[raw_id]})
+
+    @property
+    def bodies(self) -> list[Any]:
+        return [json.loads(request.content) for request in self.requests]
+
+
+@dataclass
+class Cli:
+    """Runs commands."""
+
+    api: FakeApi
+    slept: list[float] = field(default_factory=list)
+    now: float = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    @property
+    def wiring(self) -> Wiring:
+        return Wiring(transport=httpx.MockTransport(self.api), sleep=self.sleep, clock=lambda: self.now)
+
+    def __call__(self, *arguments: object, given: str | None = None) -> Result:
+        result = CliRunner().invoke(app, [*map(str, arguments)], obj=self.wiring, input=given)
+        assert KEY not in result.output
+        assert "Traceback" not in result.output
+        assert result.exit_code != 70, result.output
+        return result
+
+
+def document(result: Result) -> Any:  # noqa: ANN401 - JSON
+    """The JSON document that a command printed, and nothing beside it."""
+    return json.loads(result.stdout)
+
+
+@dataclass
+class Stack:
+    """A stack on moto's AWS."""
+
+    sqs: SQSClient
+    s3: S3Client
+    bucket: str
+    queue_url: str
+    dlq_url: str
+    key_id: str
+
+    def die(self, *raw_ids: UUID | str, body: str | None = None) -> str:
+        """Put a message into the dead-letter queue: one notification of these objects, or this body."""
+        return self.sqs.send_message(
+            QueueUrl=self.dlq_url, MessageBody=body or json.dumps(s3_event(*raw_ids, bucket=self.bucket))
+        )["MessageId"]
+
+    def bodies(self, url: str) -> list[str]:
+        """What is in sight in a queue; it stays there."""
+        found = []
+        while batch := self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=600, WaitTimeSeconds=0
+        ).get("Messages"):
+            found += batch
+        for message in found:
+            self.sqs.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            )
+        return sorted(message["Body"] for message in found)
+
+    @property
+    def dead(self) -> list[str]:
+        return self.bodies(self.dlq_url)
+
+    @property
+    def queued(self) -> list[str]:
+        return self.bodies(self.queue_url)

@@ -1,0 +1,556 @@
+"""The other commands: what they ask the API, what they print, how they end."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropzone.domain.changes import Change
+from dropzone.domain.identifiers import object_key
+from dropzone.domain.outcomes import Code
+from dropzone.domain.status import State
+from dropzone_cli import details, output
+from dropzone_cli.commands import replay
+from support.factories import raw_id, raw_ids
+from unit.cli.harness import URL, Cli, FakeApi, Stack, document
+
+FIGURES = {
+    "received_at": "2026-11-24T16:44:35.108Z",
+    "settled_at": "2026-11-24T16:44:36.201544Z",
+    "measured_at": "2019-05-01T10:00:00Z",
+    "source": "",
+    "mean": 1.0,
+    "std_dev": 1.0,
+    "sample_count": 2,
+    "min": 0.0,
+    "max": 2.0,
+}
+PROCESSED: dict[str, Any] = {"status": "processed", **FIGURES}
+SUPERSEDED: dict[str, Any] = {"status": "superseded", **FIGURES, "superseded_by": str(raw_id())}
+REJECTED: dict[str, Any] = {
+    "status": "rejected",
+    "violations": [
+        {"code": "data.empty", "field": "data", "message": "is empty"},
+        {"code": "data.not_numeric", "field": "data", "message": "holds a \x1b string", "index": 3},
+    ],
+}
+ACCEPTED: dict[str, Any] = {"status": "accepted", "attempts": 0}
+STUCK: dict[str, Any] = {"status": "stuck", "attempts": 5, "last_error": "it killed its reader"}
+
+
+def page(**answer: object) -> httpx.Response:
+    return httpx.Response(200, json=answer)
+
+
+# ---- status
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize(
+    ("statuses", "code"),
+    [
+        ([PROCESSED], 0),
+        ([PROCESSED, SUPERSEDED], 0),
+        ([PROCESSED, REJECTED], 1),
+        ([STUCK], 1),
+        ([None], 1),
+        ([ACCEPTED], 4),
+        ([ACCEPTED, PROCESSED], 4),
+        ([ACCEPTED, REJECTED], 1),
+    ],
+)
+def test_the_exit_code_of_status(cli: Cli, api: FakeApi, statuses: list[dict[str, Any] | None], code: int) -> None:
+    wanted = raw_ids(len(statuses))
+    api.statuses = {
+        identifier: status for identifier, status in zip(wanted, statuses, strict=True) if status is not None
+    }
+
+    result = cli("status", *wanted)
+
+    assert result.exit_code == code
+    lines = [line.split("\t")[:2] for line in result.stdout.splitlines()]
+    assert lines == [
+        [str(identifier), status["status"] if status else "unknown"]
+        for identifier, status in zip(wanted, statuses, strict=True)
+    ]
+
+
+@pytest.mark.usefixtures("local")
+def test_status_tells_the_details(cli: Cli, api: FakeApi) -> None:
+    wanted = raw_ids(4)
+    api.statuses = dict(zip(wanted, [PROCESSED, SUPERSEDED, REJECTED, STUCK], strict=True))
+
+    lines = cli("status", *wanted).stdout.splitlines()
+
+    assert [line.split("\t")[2] for line in lines] == [
+        "2019-05-01T10:00:00Z mean 1.0 std_dev 1.0 of 2",
+        f"2019-05-01T10:00:00Z mean 1.0 std_dev 1.0 of 2, superseded by {SUPERSEDED['superseded_by']}",
+        "data.empty: data is empty; data.not_numeric: data holds a \\x1b string",
+        "5 failed tries: it killed its reader",
+    ]
+
+
+@pytest.mark.usefixtures("local")
+def test_status_as_json(cli: Cli, api: FakeApi) -> None:
+    there, absent = raw_ids(2)
+    api.statuses = {there: REJECTED}
+
+    result = cli("status", there, absent, "--json")
+
+    assert document(result) == {
+        "statuses": [{"raw_id": str(there), **REJECTED}, {"raw_id": str(absent), "status": "unknown"}]
+    }
+
+
+@pytest.mark.usefixtures("local")
+def test_status_waits_until_all_are_settled(cli: Cli, api: FakeApi) -> None:
+    done, slow = raw_ids(2)
+    api.statuses = {done: PROCESSED, slow: ACCEPTED}
+    sleep = cli.sleep
+
+    def settle(seconds: float) -> None:
+        sleep(seconds)
+        if cli.now > 5:
+            api.statuses[slow] = SUPERSEDED
+
+    cli.sleep = settle  # type: ignore[method-assign]
+
+    result = cli("status", done, slow, "--wait")
+
+    assert result.exit_code == 0
+    assert 5 < cli.now < 12
+    # What is settled isn't asked after again.
+    assert [request.url.path for request in api.requests].count(f"/restapis/abc/v1/_user_request_/ingest/{done}") == 1
+
+
+@pytest.mark.usefixtures("local")
+def test_status_does_not_wait_for_ever(cli: Cli, api: FakeApi) -> None:
+    slow = raw_id()
+    api.statuses = {slow: ACCEPTED}
+
+    result = cli("status", slow, "--wait", "--timeout", 10)
+
+    assert (result.exit_code, cli.now) == (4, 10)
+    assert "1 of 1 not settled after 10 s" in result.stderr
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("status", [STUCK, None])
+def test_status_does_not_wait_for_what_wont_change(cli: Cli, api: FakeApi, status: dict[str, Any] | None) -> None:
+    identifier = raw_id()
+    api.statuses = {identifier: status} if status else {}
+
+    assert cli("status", identifier, "--wait").exit_code == 1
+    assert cli.slept == []
+
+
+@pytest.mark.usefixtures("local")
+def test_on_a_terminal_there_are_tables(cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = raw_ids(2)
+    api.statuses = {one: PROCESSED, other: STUCK}
+    monkeypatch.setattr(output.Output, "for_eyes", True)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    several, single = cli("status", one, other).stdout, cli("status", one).stdout
+
+    assert several.splitlines()[0].split() == ["raw_id", "status", "details"]
+    assert f"{other}  stuck" in several
+    assert "sample_count" in single
+    assert "\t" not in several + single
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nope"],
+        ["status"],
+        ["status", "not-a-uuid"],
+        ["status", "01a20e71-e5a4-700b-bae4-431c79e16819", "--timeout", "-1"],
+        ["dlq"],
+        ["dlq", "list", "--limit", "0"],
+        ["dlq", "redrive", "x"],
+        ["rejected", "list", "--from", "yesterday"],
+        ["rejected", "show"],
+        ["rejected", "show", "01a20e71-e5a4-700b-bae4-431c79e16819", "--raw", "--output", "x"],
+        ["rejected", "show", "01a20e71-e5a4-700b-bae4-431c79e16819", "--raw", "--json"],
+        ["replay", "--cursor", "x"],
+        ["replay", "--raw-id", "01a20e71-e5a4-700b-bae4-431c79e16819", "--code", "data.empty"],
+        ["sweep", "--limit", "many"],
+    ],
+)
+@pytest.mark.usefixtures("local")
+def test_wrong_calls(cli: Cli, api: FakeApi, arguments: list[str]) -> None:
+    assert cli(*arguments).exit_code == 2
+    assert api.requests == []
+
+
+# ---- rejected
+
+
+def rejection(number: int) -> dict[str, Any]:
+    return {
+        "raw_id": str(UUID(int=number)),
+        "item": number,
+        "received_at": "2026-11-24T16:44:35.108Z",
+        "processed_at": "2026-11-24T16:44:36.000Z",
+        "ruleset": 1,
+        "violations": REJECTED["violations"],
+    }
+
+
+@pytest.mark.usefixtures("local")
+def test_rejected_events_page_by_page(cli: Cli, api: FakeApi) -> None:
+    cursor = str(raw_id())
+    api.answers = [
+        page(rejections=[rejection(number) for number in range(1_000)], cursor=cursor),
+        page(rejections=[rejection(number) for number in range(1_000, 1_500)]),
+    ]
+
+    result = cli(
+        "rejected", "list", "--limit", 2_000, "--code", "data.empty", "--from", "2026-11-24", "--to", "2026-11-25"
+    )
+
+    asked = {"code": "data.empty", "from": "2026-11-24T00:00:00Z", "to": "2026-11-25T00:00:00Z", "limit": "1000"}
+    assert [dict(request.url.params) for request in api.requests] == [asked, asked | {"cursor": cursor}]
+    lines = result.stdout.splitlines()
+    assert len(lines) == 1_500
+    assert lines[7].split("\t") == [
+        "2026-11-24T16:44:35.108Z",
+        str(UUID(int=7)),
+        "7",
+        "data.empty: data is empty; data.not_numeric: data holds a \\x1b string",
+    ]
+    assert result.stderr == "1,500 rejected events.\n"
+
+
+@pytest.mark.usefixtures("local")
+def test_rejected_events_up_to_a_limit(cli: Cli, api: FakeApi) -> None:
+    cursor = str(raw_id())
+    api.answers = [page(rejections=[rejection(1)], cursor=cursor)]
+
+    result = cli("rejected", "list", "--limit", 1, "--json")
+
+    assert document(result) == {"rejections": [rejection(1)], "cursor": cursor}
+    assert dict(api.requests[0].url.params) == {"limit": "1"}
+
+
+@pytest.mark.usefixtures("local")
+def test_no_rejected_events(cli: Cli, api: FakeApi) -> None:
+    api.answers = [page(rejections=[])]
+
+    result = cli("rejected", "list")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "0 rejected events.\n")
+
+
+BODY = b'{"time_stamp": "\x1b[31m\xe2\x80\xae", "data": []}\r\n\xff'
+
+
+def put(stack: Stack, body: bytes) -> UUID:
+    identifier = raw_id()
+    stack.s3.put_object(Bucket=stack.bucket, Key=object_key(identifier), Body=body)
+    return identifier
+
+
+def test_one_rejected_event_with_its_beginning(cli: Cli, api: FakeApi, stack: Stack) -> None:
+    identifier = put(stack, BODY)
+    api.statuses = {identifier: REJECTED}
+
+    result = cli("rejected", "show", identifier)
+
+    assert result.exit_code == 0
+    assert "violation\tdata.empty: data is empty\n" in result.stdout
+    assert result.stdout.endswith('\n{"time_stamp": "\\x1b[31m\\u202e", "data": []}\\r\n\\xff\n')
+    assert f"size\t{len(BODY)} bytes\n" in result.stdout
+
+
+def test_the_preview_is_bounded(cli: Cli, api: FakeApi, stack: Stack) -> None:
+    identifier = put(stack, b"x" * 5_000)
+    api.statuses = {identifier: REJECTED}
+
+    result = cli("rejected", "show", identifier)
+    told = document(cli("rejected", "show", identifier, "--json"))
+
+    assert result.stdout.splitlines()[-1] == "x" * 2_048
+    assert "2,952 bytes more" in result.stderr
+    assert told["status"] == {"raw_id": str(identifier), **REJECTED}
+    assert told["object"] == {
+        "key": f"raw/{identifier}.json",
+        "size": 5_000,
+        "preview": "x" * 2_048,
+        "truncated": True,
+    }
+
+
+@pytest.mark.parametrize("body", [BODY, b"", bytes(range(256)) * 10_000], ids=["strange", "empty", "long"])
+def test_the_bytes_are_exact(cli: Cli, api: FakeApi, stack: Stack, tmp_path: Path, body: bytes) -> None:
+    identifier = put(stack, body)
+
+    assert cli("rejected", "show", identifier, "--raw").stdout_bytes == body
+    result = cli("rejected", "show", identifier, "--output", tmp_path / "event.json")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert (tmp_path / "event.json").read_bytes() == body
+    assert api.requests == []
+
+
+def test_a_file_that_cant_be_written(cli: Cli, stack: Stack, tmp_path: Path) -> None:
+    result = cli("rejected", "show", put(stack, BODY), "--output", tmp_path / "no" / "folder")
+
+    assert result.exit_code == 2
+    assert "can't be written" in result.stderr
+
+
+def test_bytes_that_are_gone(cli: Cli, api: FakeApi, stack: Stack) -> None:
+    identifier = raw_id()
+    assert stack.dead == []
+    assert (cli("rejected", "show", identifier, "--raw")).exit_code == 1
+    api.statuses = {identifier: REJECTED}
+
+    result = cli("rejected", "show", identifier)
+
+    assert result.exit_code == 1
+    assert "data.empty" in result.stdout
+    assert "has no object" in result.stderr
+
+
+# ---- replay and sweep
+
+
+def judged(checked: int, cursor: UUID | None = None, unread: int = 0, **changes: int) -> httpx.Response:
+    counts: dict[str, object] = {
+        "checked": checked,
+        "processed": checked,
+        "failed": 0,
+        "changes": {change.value: changes.get(change.value, 0) for change in Change},
+        "unread": unread,
+    }
+    return httpx.Response(200, json=counts if cursor is None else counts | {"cursor": str(cursor)})
+
+
+def test_every_kind_of_change_has_words() -> None:
+    assert replay._KINDS.keys() == {change.value for change in Change}
+
+
+@pytest.mark.usefixtures("local")
+def test_replay_goes_from_cursor_to_cursor(cli: Cli, api: FakeApi) -> None:
+    first, second = raw_ids(2)
+    api.answers = [
+        judged(200, first, same=190, now_processed=10),
+        judged(200, second, same=200),
+        judged(3, same=1, new=2),
+    ]
+
+    result = cli("replay", "--from", "2026-11-24T00:00:00+01:00", "--code", Code.DATA_EMPTY)
+
+    asked = {"reprocess": True, "from": "2026-11-23T23:00:00Z", "code": "data.empty", "limit": 200}
+    assert api.bodies == [asked, asked | {"cursor": str(first)}, asked | {"cursor": str(second)}]
+    assert [line.split(maxsplit=1) for line in result.stdout.splitlines()] == [
+        ["403", "objects judged again"],
+        ["391", "unchanged"],
+        ["2", "judged for the first time"],
+        ["10", "rejected before, processed now"],
+    ]
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("local")
+def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
+    api.answers = [judged(5, same=4, now_rejected=1)]
+
+    told = document(cli("replay", "--dry-run", "--json"))
+
+    assert api.bodies == [{"reprocess": True, "dry_run": True, "limit": 200}]
+    assert (told["dry_run"], told["checked"], told["changes"]["now_rejected"]) == (True, 5, 1)
+    assert "cursor" not in told
+
+
+@pytest.mark.usefixtures("local")
+def test_replay_up_to_a_limit_tells_where_to_go_on(cli: Cli, api: FakeApi) -> None:
+    first, second, third = raw_ids(3)
+    api.answers = [judged(200, second, same=200), judged(49, third, unread=1, same=49)]
+
+    result = cli("replay", "--limit", 250, "--cursor", first)
+
+    assert api.bodies == [
+        {"reprocess": True, "limit": 200, "cursor": str(first)},
+        {"reprocess": True, "limit": 50, "cursor": str(second)},
+    ]
+    assert f"--cursor {third}" in result.stderr
+    assert (result.exit_code, "1 object could not be judged again" in result.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("local")
+def test_replay_of_named_objects_in_groups(cli: Cli, api: FakeApi) -> None:
+    wanted = raw_ids(1_001)
+    api.answers = [judged(1_000, same=1_000), judged(1, same=1)]
+
+    result = cli("replay", *(part for identifier in reversed(wanted) for part in ("--raw-id", identifier)))
+
+    assert [body["raw_ids"] for body in api.bodies] == [[*map(str, wanted[:1_000])], [str(wanted[1_000])]]
+    assert "1,001 objects judged again" in result.stdout
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("local")
+def test_replay_of_named_objects_with_a_limit_at_the_end_of_a_group(cli: Cli, api: FakeApi) -> None:
+    wanted = raw_ids(1_001)
+    names = [part for identifier in wanted for part in ("--raw-id", identifier)]
+    api.answers = [judged(1_000, same=1_000)]
+
+    result = cli("replay", *names, "--limit", 1_000, "--json")
+    api.answers = [judged(1, same=1)]
+    rest = cli("replay", *names, "--cursor", document(result)["cursor"], "--json")
+
+    assert api.bodies[-1]["raw_ids"] == [str(wanted[-1])]
+    assert document(rest)["checked"] == 1
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_an_interrupted_replay_tells_where_to_go_on(
+    cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch, as_json: list[str]
+) -> None:
+    cursor = raw_id()
+    api.answers = [judged(200, cursor, same=200)]
+    advance = output.Display.advance
+
+    def interrupted(display: output.Display, number: int, at: str = "") -> None:
+        advance(display, number, at)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(output.Display, "advance", interrupted)
+
+    result = cli("replay", *as_json)
+
+    assert result.exit_code == 130
+    assert f"--cursor {cursor}" in result.stderr
+    if as_json:
+        assert (document(result)["checked"], document(result)["cursor"]) == (200, str(cursor))
+    else:
+        assert "200 objects judged again" in result.stdout
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("command", ["replay", "sweep"])
+def test_a_run_that_fails_half_way_tells_where_to_go_on(cli: Cli, api: FakeApi, command: str) -> None:
+    cursor = raw_id()
+    api.answers = [judged(200, cursor, same=200), httpx.Response(403, json={"message": "Forbidden"})]
+
+    result = cli(command)
+
+    assert result.exit_code == 3
+    assert f"--cursor {cursor}" in result.stderr
+    assert "200 objects" in result.stdout
+
+
+@pytest.mark.usefixtures("local")
+def test_sweep_goes_on_until_there_is_no_cursor(cli: Cli, api: FakeApi) -> None:
+    first, second = raw_ids(2)
+    api.answers = [
+        page(checked=200, processed=150, failed=50, cursor=str(first)),
+        page(checked=0, processed=0, failed=0, cursor=str(second)),
+        page(checked=1, processed=1, failed=0),
+    ]
+
+    result = cli("sweep")
+
+    assert result.stdout == "201 objects settled: 151 processed, 50 rejected\n"
+    assert api.bodies == [{"limit": 200}, {"limit": 200, "cursor": str(first)}, {"limit": 200, "cursor": str(second)}]
+
+
+@pytest.mark.usefixtures("local")
+def test_sweep_up_to_a_limit(cli: Cli, api: FakeApi) -> None:
+    cursor = raw_id()
+    api.answers = [page(checked=7, processed=7, failed=0, cursor=str(cursor))]
+
+    result = cli("sweep", "--limit", 7, "--json")
+
+    assert api.bodies == [{"limit": 7}]
+    assert document(result) == {"checked": 7, "processed": 7, "failed": 0, "cursor": str(cursor)}
+
+
+# ---- open and the rest
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("display", [None, "DISPLAY", "WAYLAND_DISPLAY"])
+@pytest.mark.parametrize("option", [[], ["--no-browser"]])
+def test_open(cli: Cli, monkeypatch: pytest.MonkeyPatch, display: str | None, option: list[str]) -> None:
+    opened: list[str] = []
+
+    def browse(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", browse)
+    monkeypatch.setattr(sys, "platform", "linux")
+    if display:
+        monkeypatch.setenv(display, ":0")
+
+    result = cli("open", *option)
+
+    assert (result.exit_code, result.stdout) == (0, f"{URL}/docs\n")
+    assert opened == ([f"{URL}/docs"] if display and not option else [])
+
+
+@pytest.mark.usefixtures("local")
+def test_a_mistake_of_ones_own_is_no_traceback(api: FakeApi, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeApi, "__call__", lambda *_: 1 / 0)
+    with pytest.raises(AssertionError, match="mistake in dropzone itself"):
+        cli("sweep")
+    assert api.requests == []
+
+
+@pytest.mark.parametrize(
+    "path", ["", "status", "dlq", "dlq list", "dlq redrive", "dlq purge", "rejected list", "replay"]
+)
+def test_help_says_what_and_how(cli: Cli, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+
+    result = cli(*path.split(), "--help")
+
+    assert result.exit_code == 0
+    assert f"dropzone {path}".rstrip() in result.stdout.replace("root", "dropzone")
+    if path not in {"", "dlq"}:
+        for option in ("--json", "--stack-name", "--region", "--profile"):
+            assert option in result.stdout
+
+
+def test_help_tells_the_exit_codes(cli: Cli) -> None:
+    assert "Exit codes: 0 done" in " ".join(cli("--help").stdout.split())
+
+
+def test_help_is_there_soon() -> None:
+    """Nobody waits for boto3 who doesn't need it."""
+    code = "import sys, dropzone_cli.main; print([name for name in ('boto3', 'botocore') if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+    assert ran.stdout == "[]\n"
+
+
+def test_it_stands_without_the_local_stacks_package() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('dropzone_local', 'pydantic', 'pg8000', 'obstore')));"
+        "import dropzone_cli.main, dropzone_cli.aws as aws; aws.Aws.local('http://127.0.0.1:9', 'us-east-1').sqs()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["status", "violations", "measured_at", "attempts", "last_error", "raw_id"]),
+        st.none() | st.integers() | st.text() | st.lists(st.text() | st.dictionaries(st.text(), st.text())),
+    ),
+    st.sampled_from([*State, "unknown", "of a later version"]),
+)
+def test_any_answer_can_be_shown(told: dict[str, Any], state: str) -> None:
+    assert isinstance(details.in_brief(told | {"status": state}), str)
+    assert ("status", state) in details.in_full(told | {"status": state})

@@ -1,0 +1,116 @@
+"""What CloudFormation makes of the template with given parameters: transformed by SAM, conditions resolved.
+
+What refers to a resource that is not made with these parameters is an error.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+
+from dropzone_local.stack import _PARAMETERS
+from unit.template.intrinsics import Evaluator
+from unit.template.loading import defaults, load_template, transformed
+
+OWN_DATABASE: Mapping[str, str] = {}
+YOURS_IAM: Mapping[str, str] = {
+    "DatabaseHost": "db.example.com",
+    "DatabaseSecretArn": "arn:aws:secretsmanager:eu-central-1:111122223333:secret:owner",
+    "DatabaseResourceId": "db-YOURS",
+    "SubnetIds": "subnet-1,subnet-2",
+    "SecurityGroupIds": "sg-1",
+}
+YOURS_PASSWORD: Mapping[str, str] = {**YOURS_IAM, "DatabaseResourceId": "", "DatabaseAuth": "password"}
+LOCAL: Mapping[str, str] = {**_PARAMETERS, "Architecture": "x86_64", "DatabasePassword": "HIDDEN"}
+
+PARAMETERS: Mapping[str, Mapping[str, str]] = {
+    "own": OWN_DATABASE,
+    "yours-iam": YOURS_IAM,
+    "yours-password": YOURS_PASSWORD,
+    "local": LOCAL,
+}
+ON_AWS = ["own", "yours-iam", "yours-password"]
+
+USERS = {
+    "ProcessFunction": "dropzone_writer",
+    "SweepFunction": "dropzone_writer",
+    "QueryFunction": "dropzone_reader",
+}
+"""Who signs in to the database as whom; Migrate does as the schema's owner."""
+
+IN_THE_NETWORK = {*USERS, "MigrateFunction"}
+OUTSIDE = {"IngestFunction", "WebFunction"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One deployed stack."""
+
+    parameters: Mapping[str, str]
+    resources: Mapping[str, dict[str, Any]]
+    outputs: Mapping[str, dict[str, Any]]
+
+    def of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of a type's resources."""
+        return {name: entry["Properties"] for name, entry in self.resources.items() if entry["Type"] == kind}
+
+    def one(self, name: str) -> dict[str, Any]:
+        """A resource's properties."""
+        properties: dict[str, Any] = self.resources[name]["Properties"]
+        return properties
+
+    def statements(self, role: str) -> list[dict[str, Any]]:
+        """What the policies in a role allow, with actions and resources as lists."""
+        policies = self.one(role).get("Policies", [])
+        return [
+            {**statement, "Action": as_list(statement["Action"]), "Resource": as_list(statement["Resource"])}
+            for policy in policies
+            for statement in as_list(policy["PolicyDocument"]["Statement"])
+        ]
+
+    def rights(self, function: str) -> set[tuple[str, str]]:
+        """Each action that a function may do, with its resource."""
+        return {
+            (action, resource)
+            for statement in self.statements(function + "Role")
+            for action in statement["Action"]
+            for resource in statement["Resource"]
+        }
+
+
+@cache
+def deployed(name: str = "own", *changes: tuple[str, str]) -> Stack:
+    """The stack of a set of parameters, with changes to it."""
+    template = load_template()
+    parameters = {**defaults(template), **PARAMETERS[name], **dict(changes)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        result = transformed(template, parameters)
+    evaluator = Evaluator(result, parameters)
+    return Stack(
+        parameters,
+        {
+            name: evaluator.value(entry)
+            for name, entry in result["Resources"].items()
+            if evaluator.holds(entry.pop("Condition", None))
+        },
+        evaluator.value(result["Outputs"]),
+    )
+
+
+def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - any value of a template
+    return value if isinstance(value, list) else [value]
+
+
+def leaves(node: Any) -> Iterator[str]:  # noqa: ANN401
+    """Every text within a value."""
+    if isinstance(node, dict):
+        for entry in node.values():
+            yield from leaves(entry)
+    elif isinstance(node, list):
+        for entry in node:
+            yield from leaves(entry)
+    else:
+        yield str(node)

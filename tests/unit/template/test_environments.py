@@ -1,0 +1,70 @@
+"""samconfig.toml: every environment's parameters are the template's, and none breaks a rule."""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from unit.template.intrinsics import broken_rules
+from unit.template.loading import PROJECT, Template, defaults
+
+CONFIG: dict[str, Any] = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
+ENVIRONMENTS = sorted(CONFIG.keys() - {"version", "default"})
+# `make up` gives the local stack its parameters: most are known only then.
+DEPLOYED_BY_SAM = [name for name in ENVIRONMENTS if name != "local"]
+
+
+def deployment(name: str) -> dict[str, Any]:
+    parameters: dict[str, Any] = CONFIG[name]["deploy"]["parameters"]
+    return parameters
+
+
+def overrides(name: str) -> dict[str, str]:
+    given = deployment(name).get("parameter_overrides", [])
+    pairs = given.split() if isinstance(given, str) else given
+    return {key: value.strip("\"'") for key, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def test_there_are_three() -> None:
+    assert ENVIRONMENTS == ["dev", "local", "prod"]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_its_parameters_are_the_template_s(template: Template, name: str) -> None:
+    known = template["Parameters"]
+
+    for key, value in overrides(name).items():
+        assert key in known
+        assert value in map(str, known[key].get("AllowedValues", [value]))
+        assert not known[key].get("NoEcho"), "a secret does not stand in a file"
+
+
+@pytest.mark.parametrize("name", DEPLOYED_BY_SAM)
+def test_its_parameters_keep_the_rules(template: Template, name: str) -> None:
+    assert broken_rules(template, {**defaults(template), **overrides(name)}) == []
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_it_asks_nothing_that_it_could_know(name: str) -> None:
+    settings = deployment(name)
+
+    assert settings["stack_name"]
+    assert settings["resolve_s3"] is True
+    assert "CAPABILITY_IAM" in settings["capabilities"]
+
+
+def test_prod_shows_what_it_would_change_first() -> None:
+    assert deployment("prod")["confirm_changeset"] is True
+
+
+def test_prod_s_database_survives_a_zone_and_a_slip() -> None:
+    values = overrides("prod")
+
+    assert values["DatabaseMultiAz"] == "true"
+    assert values.get("DatabaseDeletionProtection", "true") == "true"
+
+
+def test_environments_share_neither_stack_nor_name() -> None:
+    names = [deployment(name)["stack_name"] for name in DEPLOYED_BY_SAM]
+
+    assert len(set(names)) == len(names)

@@ -1,0 +1,137 @@
+"""The linters: our own rules for cfn-lint find what they are for, and nothing is skipped without a reason."""
+
+import copy
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped] # it carries no types
+from cfnlint.decode.decode import decode_str  # type: ignore[import-untyped]
+from cfnlint.rules import Rules  # type: ignore[import-untyped]
+from cfnlint.template import Template as LintedTemplate  # type: ignore[import-untyped]
+
+from unit.template.loading import PROJECT, Template
+
+RULES = PROJECT / "tools" / "cfn_rules"
+
+GOOD = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Visibility: { Type: Number, Default: 60 }
+  Seconds: { Type: Number, Default: 10 }
+Globals:
+  Function: { Timeout: !Ref Seconds }
+Resources:
+  Queue:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: !Ref Visibility
+      RedrivePolicy: { deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 5 }
+  Dead: { Type: AWS::SQS::Queue }
+  Logs: { Type: AWS::Logs::LogGroup, Properties: { RetentionInDays: 7 } }
+  Api: { Type: AWS::Serverless::Api, Properties: { StageName: v1, Auth: { ApiKeyRequired: true } } }
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      LoggingConfig: { LogGroup: !Ref Logs }
+      Events:
+        Messages:
+          Type: SQS
+          Properties:
+            Queue: !GetAtt Queue.Arn
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            ScalingConfig: { MaximumConcurrency: 2 }
+        Data: { Type: Api, Properties: { RestApiId: !Ref Api, Path: /data, Method: get } }
+        Health:
+          Type: Api
+          Properties: { RestApiId: !Ref Api, Path: /health, Method: GET, Auth: { ApiKeyRequired: false } }
+        Preflight:
+          Type: Api
+          Properties: { RestApiId: !Ref Api, Path: /data, Method: options, Auth: { ApiKeyRequired: false } }
+"""
+PLAIN = """
+Resources:
+  Queue: { Type: AWS::SQS::Queue }
+  Function: { Type: AWS::Lambda::Function, Properties: {} }
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties: { EventSourceArn: !GetAtt Queue.Arn, FunctionName: !Ref Function }
+  Method: { Type: AWS::ApiGateway::Method, Properties: { HttpMethod: GET } }
+"""
+FUNCTION = "LoggingConfig: { LogGroup: !Ref Logs }"
+SECOND = "  Second: { Type: AWS::Serverless::Function, Properties: { LoggingConfig: { LogGroup: !Ref Logs } } }\n"
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    """The rule and the message of each finding of our rules, as cfn-lint has them look."""
+    decoded, errors = decode_str(text)
+    assert errors == []
+    template = LintedTemplate("snippet", decoded, ["eu-central-1"])
+    assert template.transform() == []
+    rules = Rules.create_from_directory(str(RULES))
+    return [(rule.id, match.message) for rule in rules.values() for match in rule.match(template)]
+
+
+def test_a_good_template_is_good() -> None:
+    assert found(GOOD) == []
+
+
+def test_the_template_is_good() -> None:
+    assert found((PROJECT / "template.yaml").read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "rule", "says"),
+    [
+        (FUNCTION, "MemorySize: 512", "E9001", "no LoggingConfig"),
+        (FUNCTION, "LoggingConfig: { LogGroup: elsewhere }", "E9001", "no LoggingConfig"),
+        ("{ RetentionInDays: 7 }", "{ LogGroupName: x }", "E9001", "no RetentionInDays"),
+        ("  Dead:", SECOND + "  Dead:", "E9001", "shares Logs with"),
+        ("FunctionResponseTypes: [ReportBatchItemFailures]", "BatchSize: 5", "E9002", "ReportBatchItemFailures"),
+        ("ScalingConfig: { MaximumConcurrency: 2 }", "BatchSize: 5", "E9002", "MaximumConcurrency"),
+        ("RedrivePolicy:", "Tags: []\n      Other:", "E9002", "no RedrivePolicy"),
+        ("Default: 60", "Default: 59", "E9002", "59 s, which is less than 6 times"),
+        ("VisibilityTimeout: !Ref Visibility", "DelaySeconds: 0", "E9002", "30 s, which is less"),
+        ("Timeout: !Ref Seconds", "Timeout: !If [A, 1, 2]", "E9002", "must be numbers"),
+        ("Queue: !GetAtt Queue.Arn", "Queue: arn:aws:sqs:eu-central-1:1:q", "E9002", "not of this template"),
+        ("Path: /data, Method: get", "Path: /data, Method: get, Auth: { ApiKeyRequired: false }", "E9003", "GET /data"),
+        ("Path: /health, Method: GET", "Path: /health, Method: POST", "E9003", "POST /health"),
+        ("Auth: { ApiKeyRequired: true }", "TracingEnabled: true", "E9003", "GET /data"),
+    ],
+)
+def test_a_rule_finds_what_it_is_for(good: str, bad: str, rule: str, says: str) -> None:
+    assert good in GOOD
+
+    [(identifier, message)] = found(GOOD.replace(good, bad, 1))
+    assert identifier == rule
+    assert says in message
+
+
+def test_rules_look_at_resources_without_sam_as_well() -> None:
+    assert {identifier for identifier, _ in found(PLAIN)} == {"E9001", "E9002", "E9003"}
+
+
+def test_cfn_lint_reads_the_rules_and_ignores_nothing() -> None:
+    configuration = yaml.safe_load((PROJECT / ".cfnlintrc").read_text(encoding="utf-8"))
+
+    assert configuration == {"append_rules": ["tools/cfn_rules"]}
+    assert [entry.name for entry in RULES.glob("*.py")] == ["dropzone_rules.py"]
+
+
+def test_the_template_tells_cfn_lint_to_ignore_nothing(template: Template) -> None:
+    assert "cfn-lint" not in template["Metadata"]
+    assert not [name for name, entry in template["Resources"].items() if "cfn-lint" in entry.get("Metadata", {})]
+
+
+def skips(template: Template) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (name, entry)
+        for name, resource in copy.deepcopy(template)["Resources"].items()
+        for entry in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+
+
+def test_checkov_skips_nothing_without_a_reason(template: Template) -> None:
+    assert skips(template)
+    for name, entry in skips(template):
+        assert entry.keys() == {"id", "comment"}, name
+        assert len(entry["comment"].split()) >= 4, name

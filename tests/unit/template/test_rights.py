@@ -1,0 +1,185 @@
+"""Least privilege: each function has exactly what it needs, on exactly its resources."""
+
+import pytest
+
+from unit.template.stacks import (
+    IN_THE_NETWORK,
+    LOCAL,
+    ON_AWS,
+    OUTSIDE,
+    PARAMETERS,
+    USERS,
+    YOURS_IAM,
+    Stack,
+    deployed,
+    leaves,
+)
+
+STACKS = pytest.mark.parametrize("name", PARAMETERS)
+
+OBJECTS = "arn:aws:s3:::BronzeBucket/raw/*"
+READS_BRONZE = {("s3:GetObject", OBJECTS), ("s3:ListBucket", "arn:aws:s3:::BronzeBucket")}
+TAKES_MESSAGES = {
+    (action, "Queue.Arn") for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+}
+
+WILDCARDS = {
+    OBJECTS: "Objects have names of their own; the prefix is as narrow as they can be named.",
+}
+MANAGED_POLICIES = {
+    "service-role/AWSLambdaENIManagementAccess": "Lambda makes its network interfaces: EC2 lists them on * only.",
+    "AWSXRayDaemonWriteAccess": "X-Ray knows no resources to write to. Only with Tracing.",
+    "service-role/AmazonAPIGatewayPushToCloudWatchLogs": "API Gateway's own, for every API of the account.",
+}
+"""Policies of AWS's, which name no resources, each with its reason. None that SAM gives: they cover every queue."""
+
+
+def writes_logs(function: str) -> set[tuple[str, str]]:
+    group = function.replace("Function", "Logs") + ".Arn"
+    return {("logs:CreateLogStream", group), ("logs:PutLogEvents", group)}
+
+
+def signs_in(stack: Stack, function: str) -> set[tuple[str, str]]:
+    """What a function needs to reach the database, with these parameters."""
+    secret = ("secretsmanager:GetSecretValue", stack.parameters["DatabaseSecretArn"])
+    if function == "MigrateFunction":
+        if "Database" in stack.resources:
+            return {("secretsmanager:GetSecretValue", "Database.MasterUserSecret.SecretArn")}
+        return {secret} if secret[1] else set()
+    if stack.parameters["DatabaseAuth"] == "iam":
+        resource = "Database.DbiResourceId" if "Database" in stack.resources else stack.parameters["DatabaseResourceId"]
+        user = f"arn:aws:rds-db:eu-central-1:111122223333:dbuser:{resource}/{USERS[function]}"
+        return {("rds-db:connect", user)}
+    return {secret} if secret[1] else set()
+
+
+@STACKS
+def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
+    stack = deployed(name)
+
+    assert stack.rights("IngestFunction") == writes_logs("IngestFunction") | {("s3:PutObject", OBJECTS)}
+    assert stack.rights("WebFunction") == writes_logs("WebFunction")
+    assert stack.rights("MigrateFunction") == writes_logs("MigrateFunction") | signs_in(stack, "MigrateFunction")
+    for function in USERS:
+        queue = TAKES_MESSAGES if function == "ProcessFunction" else set()
+        assert stack.rights(function) == writes_logs(function) | READS_BRONZE | signs_in(stack, function) | queue
+
+
+@STACKS
+def test_every_function_has_a_role_of_its_own(name: str) -> None:
+    functions = deployed(name).of("AWS::Lambda::Function")
+
+    assert functions.keys() == IN_THE_NETWORK | OUTSIDE
+    assert {function: entry["Role"] for function, entry in functions.items()} == {
+        function: f"{function}Role.Arn" for function in functions
+    }
+
+
+@STACKS
+def test_roles_are_for_one_service(name: str) -> None:
+    for role, properties in deployed(name).of("AWS::IAM::Role").items():
+        [statement] = properties["AssumeRolePolicyDocument"]["Statement"]
+        [service] = leaves(statement["Principal"])
+        assert service in {"lambda.amazonaws.com", "scheduler.amazonaws.com", "apigateway.amazonaws.com"}
+        assert (service == "lambda.amazonaws.com") is (role.removesuffix("Role") in IN_THE_NETWORK | OUTSIDE)
+
+
+@STACKS
+def test_no_right_is_wider_than_it_must_be(name: str) -> None:
+    stack = deployed(name)
+
+    for role in stack.of("AWS::IAM::Role"):
+        for statement in stack.statements(role):
+            assert statement["Effect"] == "Allow"
+            assert not [action for action in statement["Action"] if "*" in action]
+            assert not [resource for resource in statement["Resource"] if "*" in resource and resource not in WILDCARDS]
+
+
+@STACKS
+@pytest.mark.parametrize("tracing", ["Disabled", "Active"])
+def test_policies_of_aws_are_those_that_have_no_narrower_form(name: str, tracing: str) -> None:
+    stack = deployed(name, ("Tracing", tracing))
+    given = {
+        (role, policy.removeprefix("arn:aws:iam::aws:policy/"))
+        for role, properties in stack.of("AWS::IAM::Role").items()
+        for policy in properties.get("ManagedPolicyArns", [])
+    }
+
+    assert {policy for _, policy in given} <= MANAGED_POLICIES.keys()
+    with_network = {role for role, policy in given if policy.endswith("ENIManagementAccess")}
+    assert with_network == ({f"{function}Role" for function in IN_THE_NETWORK} if name in ON_AWS else set())
+    traced = {role for role, policy in given if "XRay" in policy}
+    assert bool(traced) is (tracing == "Active")
+
+
+@STACKS
+def test_nobody_deletes_in_s3(name: str) -> None:
+    stack = deployed(name)
+
+    actions = {
+        action for role in stack.of("AWS::IAM::Role") for entry in stack.statements(role) for action in entry["Action"]
+    }
+    assert not [action for action in actions if action.startswith("s3:") and "delete" in action.lower()]
+    assert {action for action in actions if action.startswith("s3:")} == {
+        "s3:GetObject",
+        "s3:ListBucket",
+        "s3:PutObject",
+    }
+
+
+@STACKS
+def test_names_are_listed_under_raw_only(name: str) -> None:
+    stack = deployed(name)
+
+    for function in USERS:
+        [listing] = [entry for entry in stack.statements(function + "Role") if "s3:ListBucket" in entry["Action"]]
+        assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": "raw/*"}}
+
+
+def test_a_password_in_a_variable_is_for_a_loopback_host_only() -> None:
+    for name in PARAMETERS:
+        for function in deployed(name).of("AWS::Lambda::Function").values():
+            password = function["Environment"]["Variables"].get("DATABASE_PASSWORD", "")
+            assert not password or (name == "local" and LOCAL["DatabaseHost"] == "127.0.0.1")
+
+
+def test_functions_know_the_secret_only_where_they_sign_in_with_it() -> None:
+    for name in PARAMETERS:
+        functions = deployed(name).of("AWS::Lambda::Function")
+        told = {
+            function
+            for function, entry in functions.items()
+            if entry["Environment"]["Variables"].get("DATABASE_SECRET_ARN")
+        }
+        expected = {"own": {"MigrateFunction"}, "yours-iam": {"MigrateFunction"}, "yours-password": IN_THE_NETWORK}
+        assert told == expected.get(name, set())
+
+
+@STACKS
+def test_each_function_signs_in_as_its_own_user(name: str) -> None:
+    functions = deployed(name).of("AWS::Lambda::Function")
+
+    for function, user in USERS.items():
+        assert functions[function]["Environment"]["Variables"]["DATABASE_USER"] == user
+    migrate = functions["MigrateFunction"]["Environment"]["Variables"]
+    assert migrate["DATABASE_USER"] == deployed(name).parameters["DatabaseMasterUser"]
+    assert migrate["DATABASE_AUTH"] == "password"
+    for function in OUTSIDE:
+        assert not [key for key in functions[function]["Environment"]["Variables"] if key.startswith("DATABASE")]
+
+
+def test_only_this_api_and_this_schedule_call_functions() -> None:
+    stack = deployed()
+
+    for permission in stack.of("AWS::Lambda::Permission").values():
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        assert permission["SourceArn"].startswith("arn:aws:execute-api:eu-central-1:111122223333:Api/")
+    assert stack.statements("SweepFunctionScheduleRole") == [
+        {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": ["SweepFunction.Arn"]}
+    ]
+
+
+def test_your_database_is_signed_in_to_and_no_other() -> None:
+    [right] = [right for right in deployed("yours-iam").rights("QueryFunction") if right[0] == "rds-db:connect"]
+
+    assert right[1].endswith(f":dbuser:{YOURS_IAM['DatabaseResourceId']}/dropzone_reader")

@@ -1,0 +1,183 @@
+"""Rules of Dropzone's own for cfn-lint: what must hold for the next function as well.
+
+cfn-lint hands them the template with SAM's globals in their places. They know a resource by its type, not by its name.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, override
+
+from cfnlint.rules import CloudFormationLintRule, RuleMatch  # type: ignore[import-untyped] # it carries no types
+from cfnlint.template import Template  # type: ignore[import-untyped]
+
+Node = dict[str, Any]
+Path = list[str | int]
+
+WITHOUT_A_KEY = frozenset({"/", "/health", "/docs", "/docs/{asset}", "/openapi.json"})
+"""The paths that are read without a key. Preflights carry none anywhere."""
+
+_CALLS_UNTIL_A_MESSAGE_RETURNS = 6
+_DEFAULT_TIMEOUT = 3
+_DEFAULT_VISIBILITY = 30
+
+
+class FunctionHasItsOwnLogs(CloudFormationLintRule):  # type: ignore[misc]
+    """Every function logs to a group of the template that ends, and shares it with none."""
+
+    id = "E9001"
+    shortdesc = "A function has a log group with a retention, of its own"
+    description = "Without LoggingConfig, Lambda makes a group that keeps everything for good."
+    tags = ("dropzone", "lambda", "logs")
+
+    @override
+    def match(self, cfn: Template) -> list[RuleMatch]:
+        """Look at every function."""
+        matches = []
+        users: dict[str, list[str]] = defaultdict(list)
+        groups = _resources(cfn, "AWS::Logs::LogGroup")
+        for name, properties in _functions(cfn).items():
+            path: Path = ["Resources", name, "Properties"]
+            group = _target(_get(properties, "LoggingConfig", "LogGroup"))
+            if group not in groups:
+                matches.append(RuleMatch(path, f"{name} has no LoggingConfig with a LogGroup of this template"))
+                continue
+            users[group].append(name)
+            if not groups[group].get("RetentionInDays"):
+                matches.append(RuleMatch(path, f"{name} logs to {group}, which has no RetentionInDays"))
+            if users[group][:-1]:
+                matches.append(RuleMatch(path, f"{name} shares {group} with {users[group][0]}"))
+        return matches
+
+
+class QueueFeedsInPart(CloudFormationLintRule):  # type: ignore[misc]
+    """Every queue that feeds a function does so in part, with a cap, with patience, and with a way to give up."""
+
+    id = "E9002"
+    shortdesc = "A queue that feeds a function has partial failures, a cap, a DLQ, and visibility of six timeouts"
+    description = "Otherwise one bad message holds up its batch, a flood takes every connection, and a poison stays."
+    tags = ("dropzone", "lambda", "sqs")
+
+    @override
+    def match(self, cfn: Template) -> list[RuleMatch]:
+        """Look at every event source that is a queue."""
+        queues = _resources(cfn, "AWS::SQS::Queue")
+        return [
+            RuleMatch(source.path, fault)
+            for source in _sources(cfn)
+            for fault in (*_faults_of_source(source), *_faults_of_queue(cfn, source, queues.get(source.queue)))
+        ]
+
+
+class MethodNeedsKey(CloudFormationLintRule):  # type: ignore[misc]
+    """Every method of a REST API needs a key, but for those that are named here."""
+
+    id = "E9003"
+    shortdesc = "A method of the API needs a key, unless it is in the list of those that need none"
+    description = f"Without a key: {', '.join(sorted(WITHOUT_A_KEY))}, and preflights."
+    tags = ("dropzone", "apigateway")
+
+    @override
+    def match(self, cfn: Template) -> list[RuleMatch]:
+        """Look at every event of an API, and at every method without SAM."""
+        matches = []
+        apis = _resources(cfn, "AWS::Serverless::Api")
+        for path, event in _events(cfn, "Api"):
+            api = apis.get(_target(event.get("RestApiId")), {})
+            asks = _get(event, "Auth", "ApiKeyRequired")
+            keyed = _get(api, "Auth", "ApiKeyRequired") if asks is None else asks
+            method, route = str(event.get("Method")).upper(), event.get("Path")
+            open_to_all = method == "OPTIONS" or (method == "GET" and route in WITHOUT_A_KEY)
+            if keyed is not True and not open_to_all:
+                matches.append(RuleMatch(path, f"{method} {route} needs no key, and is not named as one of those"))
+        for name, properties in _resources(cfn, "AWS::ApiGateway::Method").items():
+            if properties.get("ApiKeyRequired") is not True and properties.get("HttpMethod") != "OPTIONS":
+                matches.append(RuleMatch(["Resources", name, "Properties"], f"{name} needs no key"))
+        return matches
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A queue that feeds a function."""
+
+    path: Path
+    queue: str
+    properties: Node
+    function: Node
+
+
+def _resources(cfn: Template, kind: str) -> dict[str, Node]:
+    return {name: resource.get("Properties") or {} for name, resource in cfn.get_resources(kind).items()}
+
+
+def _functions(cfn: Template) -> dict[str, Node]:
+    return _resources(cfn, "AWS::Serverless::Function") | _resources(cfn, "AWS::Lambda::Function")
+
+
+def _events(cfn: Template, kind: str) -> Iterator[tuple[Path, Node]]:
+    for name, function in _resources(cfn, "AWS::Serverless::Function").items():
+        for event_name, event in (function.get("Events") or {}).items():
+            if event.get("Type") == kind:
+                yield ["Resources", name, "Properties", "Events", event_name], event.get("Properties") or {}
+
+
+def _sources(cfn: Template) -> Iterator[_Source]:
+    functions = _functions(cfn)
+    for path, event in _events(cfn, "SQS"):
+        yield _Source(path, _target(event.get("Queue")), event, functions[str(path[1])])
+    for name, properties in _resources(cfn, "AWS::Lambda::EventSourceMapping").items():
+        queue = _target(properties.get("EventSourceArn"))
+        if queue in _resources(cfn, "AWS::SQS::Queue"):
+            function = functions.get(_target(properties.get("FunctionName")), {})
+            yield _Source(["Resources", name, "Properties"], queue, properties, function)
+
+
+def _faults_of_source(source: _Source) -> Iterator[str]:
+    if "ReportBatchItemFailures" not in (source.properties.get("FunctionResponseTypes") or []):
+        yield "FunctionResponseTypes has no ReportBatchItemFailures: one bad message takes its whole batch back"
+    if not _get(source.properties, "ScalingConfig", "MaximumConcurrency"):
+        yield "ScalingConfig has no MaximumConcurrency: a flood takes every connection of the database"
+
+
+def _faults_of_queue(cfn: Template, source: _Source, queue: Node | None) -> Iterator[str]:
+    if queue is None:
+        yield "its queue is not of this template, which can't tell whether it has a DLQ"
+        return
+    if not _get(queue, "RedrivePolicy", "deadLetterTargetArn"):
+        yield f"{source.queue} has no RedrivePolicy: what nobody can take comes again for as long as it is kept"
+    visibility = _number(cfn, queue.get("VisibilityTimeout"), _DEFAULT_VISIBILITY)
+    timeout = _number(cfn, source.function.get("Timeout"), _DEFAULT_TIMEOUT)
+    if visibility is None or timeout is None:
+        yield "VisibilityTimeout and Timeout must be numbers, or parameters with a default"
+    elif visibility < _CALLS_UNTIL_A_MESSAGE_RETURNS * timeout:
+        yield (
+            f"{source.queue} hides a message for {visibility} s, which is less than "
+            f"{_CALLS_UNTIL_A_MESSAGE_RETURNS} times the function's {timeout} s"
+        )
+
+
+def _get(node: Node, *names: str) -> Any:  # noqa: ANN401 - any value of a template
+    value: Any = node
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _target(node: object) -> str:
+    """The resource or parameter that a Ref or a GetAtt names; empty for anything else."""
+    if not isinstance(node, dict):
+        return ""
+    if "Ref" in node:
+        return str(node["Ref"])
+    attribute = node.get("Fn::GetAtt", "")
+    return str(attribute[0] if isinstance(attribute, list) else attribute.partition(".")[0])
+
+
+def _number(cfn: Template, node: object, absent: int) -> int | None:
+    """A number, a parameter's default, or what holds where nothing is said; None for what only a deploy can tell."""
+    if isinstance(node, dict):
+        node = (cfn.template.get("Parameters") or {}).get(_target(node), {}).get("Default", "unknown")
+    try:
+        return absent if node is None else int(str(node))
+    except ValueError:
+        return None
