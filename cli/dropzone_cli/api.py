@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ _LONGEST_PAUSE_SECONDS = 20.0
 # Somebody who mistyped an address, or forgot to start the stack, should know it soon.
 _UNREACHABLE_TRIES = 3
 _STANDSTILLS = 5
-_AT_ONCE = 8
+# Each may be a container of its own, with a connection to the database.
+_AT_ONCE = 4
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
@@ -44,7 +46,7 @@ class Wiring:
     """What tests change: how requests travel, and time."""
 
     transport: httpx.BaseTransport | None = None
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], object] | None = None
     clock: Callable[[], float] = time.monotonic
     patience_seconds: float = 60.0
     """How long a call is tried again."""
@@ -58,6 +60,7 @@ class Api:
         self._target = target
         self._wiring = wiring
         self._key: str | None = None
+        self._ending = threading.Event()
         self._client = httpx.Client(
             transport=wiring.transport,
             timeout=httpx.Timeout(35.0, connect=10.0),
@@ -88,7 +91,10 @@ class Api:
             try:
                 return dict(zip(wanted, pool.map(self.status, wanted), strict=True))
             except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
+                # The others end as well, and don't wait for their next try.
+                self._ending.set()
+                pool.shutdown(cancel_futures=True)
+                self._ending.clear()
                 raise
 
     def process(self, **parameters: object) -> Document:
@@ -114,12 +120,16 @@ class Api:
                 message = "The API answers, and makes no headway: each call's time is over before it did anything."
                 raise CliError(message, hint="Look at its logs and its database, and run the command again.")
             if standstills:
-                self._wiring.sleep(self._pause(standstills))
+                self.sleep(self._pause(standstills))
             cursor = answer["cursor"]
 
     def rejections(self, parameters: Mapping[str, str]) -> Document:
         """Ask for a page of rejected events, the newest first."""
         return self._document(self._send("GET", "/rejections", params=dict(parameters)))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless this client is about to end."""
+        (self._wiring.sleep or self._ending.wait)(seconds)
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         """Send a request, again and again where that may help."""
@@ -139,7 +149,9 @@ class Api:
                 wait = None if _problem(response).get("type") == _QUOTA else self._pause(tries, response)
             if wait is None or self._wiring.clock() + wait > ends:
                 raise failure
-            self._wiring.sleep(wait)
+            self.sleep(wait)
+            if self._ending.is_set():
+                raise failure
 
     def _pause(self, tries: int, response: httpx.Response | None = None) -> float:
         """Seconds to wait: longer each time, by chance, and never less than the answer asks for."""
@@ -170,8 +182,10 @@ class Api:
 
     def _unreachable(self, error: httpx.TransportError) -> CliError:
         message = f"The API of {self._target.name} can't be reached ({printable(str(error)) or type(error).__name__})."
-        hint = "Is it up? make status tells, and make up starts it." if self._target.local else (
-            f"Check the network and the address: {self._target.url}"
+        hint = (
+            "Is it up? make status tells, and make up starts it."
+            if self._target.local
+            else (f"Check the network and the address: {self._target.url}")
         )
         return CliError(message, hint=hint)
 

@@ -16,19 +16,24 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 _SIGN_IN_HINT = "Sign in again, or choose a profile: --profile NAME, or AWS_PROFILE."
+_ACCESS_HINT = "Ask for this permission (docs/cli.md lists them), or choose another profile: --profile NAME."
+_PURGE_HINT = "SQS purges a queue once a minute at most: wait, and try again."
+_UP_HINT = "Is it up? make up starts the local stack. On AWS, check the network and the region (--region)."
 _REACH_HINT = "Check the network and the region (--region, or AWS_REGION), and run the command again."
 _HINTS = {
     "ProfileNotFound": "aws configure list-profiles lists those that there are.",
+    "EndpointConnectionError": _UP_HINT,
+    "ConnectTimeoutError": _UP_HINT,
     "NoRegionError": "Name the region: --region, or AWS_REGION.",
     "NoCredentialsError": _SIGN_IN_HINT,
     "ExpiredToken": _SIGN_IN_HINT,
     "ExpiredTokenException": _SIGN_IN_HINT,
     "InvalidClientTokenId": _SIGN_IN_HINT,
     "UnrecognizedClientException": _SIGN_IN_HINT,
-    "AccessDenied": "Ask for this permission, or choose another profile: --profile NAME. docs/cli.md lists them.",
-    "AccessDeniedException": "Ask for this permission, or choose another profile: --profile NAME. docs/cli.md lists them.",
-    "AWS.SimpleQueueService.PurgeQueueInProgress": "SQS purges a queue once a minute at most: wait, and try again.",
-    "PurgeQueueInProgress": "SQS purges a queue once a minute at most: wait, and try again.",
+    "AccessDenied": _ACCESS_HINT,
+    "AccessDeniedException": _ACCESS_HINT,
+    "AWS.SimpleQueueService.PurgeQueueInProgress": _PURGE_HINT,
+    "PurgeQueueInProgress": _PURGE_HINT,
 }
 
 

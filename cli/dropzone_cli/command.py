@@ -44,6 +44,11 @@ _COMMON = {
 }
 
 
+def paragraphs(text: str) -> str:
+    """Put each paragraph on one line: how wide it is to be shown, the terminal knows."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
 class Session:
     """One run of a command: the stack it talks to, found when it is needed, and what it prints."""
 
@@ -101,7 +106,7 @@ def command[**P](app: typer.Typer, name: str, *, epilog: str = "") -> Callable[[
         parameters = [context, *(parameter.replace(kind=kinds.KEYWORD_ONLY) for parameter in own), *common]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        run.__doc__ = function.__doc__
+        run.__doc__ = paragraphs(function.__doc__ or "")
         app.command(name, epilog=epilog or None)(run)
         return function
 
@@ -118,11 +123,9 @@ def _run(ctx: typer.Context, common: dict[str, object], call: Callable[[Session]
     except CliError as error:
         out.error(error)
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the latter at a question
         out.note("Interrupted.")
         return ExitCode.INTERRUPTED
-    except (typer.Exit, typer.BadParameter):
-        raise
     except Exception as error:
         explained = aws.explained(error)
         if explained is not None:
@@ -142,10 +145,13 @@ def _interruptible() -> Iterator[None]:
     SIGINT is set as well: a shell starts its background jobs with it ignored.
     """
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it, and means it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What commands print: tables on a terminal, tab-separated lines elsewhere, or one JSON document; progress on stderr."""
+"""What commands print: tables on a terminal, tab-separated lines elsewhere, or JSON; progress on stderr."""
 
 from __future__ import annotations
 
@@ -129,7 +129,8 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         """Take the bar away."""
-        self._progress.stop()
+        if self._task is not None:
+            self._progress.stop()
 
     def advance(self, number: int, at: str = "") -> None:
         """Show that so many more are done; `at` says where it is."""

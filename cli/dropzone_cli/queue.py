@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BATCH = 10
 """The most messages of one call to SQS."""
 
+WAIT_SECONDS = 1
+"""How long to wait for messages. Any wait asks all of SQS's servers, where none asks some of them."""
+
 _BATCH_BYTES = 250_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,7 +79,7 @@ class Queue:
             QueueUrl=self._url,
             MaxNumberOfMessages=BATCH,
             VisibilityTimeout=seconds,
-            WaitTimeSeconds=1,  # asks all of SQS's servers, where 0 asks some of them
+            WaitTimeSeconds=WAIT_SECONDS,
             MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
         )
         return [

@@ -100,9 +100,9 @@ def _on_aws(options: Options, name: str, environment: Mapping[str, str], key: st
         return Target(
             name=f"the stack {name}",
             url=outputs["ApiUrl"].rstrip("/"),
-            api_key=(lambda: key) if key else lambda: account.apigateway().get_api_key(
-                apiKey=key_id, includeValue=True
-            )["value"],
+            api_key=(lambda: key)
+            if key
+            else lambda: account.apigateway().get_api_key(apiKey=key_id, includeValue=True)["value"],
             key_source=API_KEY if key else f"the key {key_id} of API Gateway",
             resources=Resources(
                 account, outputs["BronzeBucketName"], outputs["QueueUrl"], outputs["DeadLetterQueueUrl"]

@@ -1,6 +1,7 @@
 """Messages: read as the function Process reads them, sent in batches that SQS takes."""
 
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -73,8 +74,17 @@ def test_large_messages_go_in_batches_that_sqs_takes(stack: Stack) -> None:
     while batch := dlq.receive(60):
         letters += batch
 
+    sizes: list[int] = []
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        sizes.append(sum(len(entry["MessageBody"].encode()) for entry in params["Entries"]))
+
+    stack.sqs.meta.events.register("provide-client-params.sqs.SendMessageBatch", note)
+
     sent, identifiers = queue.send(letters)
 
+    assert max(sizes) <= 256 * 1024
+    assert len(sizes) < 15
     assert len(sent) == len(set(identifiers)) == 30
     assert stack.queued == sorted(bodies)
     assert dlq.delete(letters) == letters

@@ -1,0 +1,263 @@
+"""`dropzone dlq`: messages that were tried as often as they may be."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from dropzone_cli.command import Session, command
+from dropzone_cli.details import Document
+from dropzone_cli.errors import CliError, ExitCode, usage
+from dropzone_cli.queue import Letter, Queue, objects_of
+from dropzone_cli.redrive import LEASE_SECONDS, SETTLED, Redrive, Report
+from dropzone_cli.text import age, count
+
+# A listing takes seconds. Should it die, the messages are in sight again after this long.
+_PEEK_SECONDS = 60
+_STAYS = "Raw objects stay in bronze; the sweep (dropzone sweep) takes up those that are neither settled nor stuck."
+
+_help = "Dead letters: messages of the queue that were tried as often as they may be."
+app = typer.Typer(help=_help, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "list")(list_)
+    command(app, "redrive")(redrive)
+    command(app, "purge")(purge)
+    parent.add_typer(app, name="dlq")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    letter: Letter
+    raw_ids: tuple[UUID, ...] | None
+
+    def reason(self, statuses: Mapping[UUID, Document | None]) -> str:
+        """Why it is here, as far as can be known."""
+        if self.raw_ids is None:
+            return "not understood"
+        if not self.raw_ids:
+            return "a test event of S3"
+        reasons = [_reason(statuses[raw_id]) if raw_id in statuses else "not known" for raw_id in self.raw_ids]
+        return "; ".join(dict.fromkeys(reasons))
+
+    def document(self, statuses: Mapping[UUID, Document | None]) -> Document:
+        """A form for JSON."""
+        return {
+            "message_id": self.letter.message_id,
+            "reason": self.reason(statuses),
+            "objects": [{"raw_id": str(raw_id), **_facts(statuses, raw_id)} for raw_id in self.raw_ids or ()],
+            "sent_at": self.letter.sent_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "age_seconds": max(0, int((datetime.now(UTC) - self.letter.sent_at).total_seconds())),
+            "receives": self.letter.receives,
+        }
+
+    def row(self, statuses: Mapping[UUID, Document | None]) -> tuple[str, ...]:
+        """The cells of a table's row."""
+        objects = self.raw_ids or ()
+        shown = f"{objects[0]}{f' +{len(objects) - 1}' if len(objects) > 1 else ''}" if objects else "-"
+        tries = max(((statuses.get(raw_id) or {}).get("attempts", 0) for raw_id in objects), default=0)
+        return shown, age(self.letter.sent_at), str(self.letter.receives), str(tries), self.reason(statuses)
+
+
+def _facts(statuses: Mapping[UUID, Document | None], raw_id: UUID) -> Document:
+    if raw_id not in statuses:
+        return {"status": None}
+    told = statuses[raw_id]
+    if told is None:
+        return {"status": "missing"}
+    return {name: told[name] for name in ("status", "attempts", "last_error") if name in told}
+
+
+def _reason(status: Document | None) -> str:
+    if status is None:
+        return "object missing"
+    if status["status"] in SETTLED:
+        return f"settled meanwhile: {status['status']}"
+    error = status.get("last_error")
+    return f"{status['status']}: {error}" if error else str(status["status"])
+
+
+def list_(
+    session: Session,
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="The most messages.")] = 100,
+) -> ExitCode:
+    """List dead letters: object, age, how often received and tried, and why.
+
+    It looks at messages and puts them back at once; "received" counts such looks too.
+    """
+    counts = session.dlq.counts()
+    entries = _peek(session, limit)
+    statuses, failure = _statuses(session, entries)
+    if session.out.as_json:
+        session.out.document(
+            {
+                "messages": [entry.document(statuses) for entry in entries],
+                "approximate_messages": counts.visible,
+                "approximate_in_flight": counts.in_flight,
+            }
+        )
+    else:
+        session.out.table(
+            ("object", "age", "received", "failed tries", "reason"), [entry.row(statuses) for entry in entries]
+        )
+        session.out.note(_summary(len(entries), counts.total))
+    if failure is not None:
+        session.out.error(failure)
+        return failure.exit_code
+    return ExitCode.DONE
+
+
+def _peek(session: Session, limit: int) -> list[_Entry]:
+    held: dict[str, Letter] = {}
+    stale = 0
+    try:
+        with session.out.progress("Dead letters read") as progress:
+            while len(held) < limit and stale < 3:  # noqa: PLR2004 - nothing new, again and again: all was seen
+                letters = session.dlq.receive(_PEEK_SECONDS)
+                if not letters:
+                    break
+                fresh = [letter for letter in letters if letter.message_id not in held]
+                stale = 0 if fresh else stale + 1
+                held |= {letter.message_id: letter for letter in letters}
+                progress.advance(len(fresh))
+    finally:
+        session.dlq.release(held.values())
+    letters = sorted(held.values(), key=lambda letter: letter.sent_at)[:limit]
+    return [_Entry(letter, objects_of(letter.body, session.resources.bucket)) for letter in letters]
+
+
+def _statuses(session: Session, entries: Sequence[_Entry]) -> tuple[Mapping[UUID, Document | None], CliError | None]:
+    """What the API tells of the objects; where it can't be asked, the list is still worth to be seen."""
+    try:
+        return session.api.statuses([raw_id for entry in entries for raw_id in entry.raw_ids or ()]), None
+    except CliError as error:
+        return {}, error
+
+
+def _summary(shown: int, total: int) -> str:
+    if total == shown:
+        return f"{count(shown, 'dead letter')}." if shown else "No dead letters."
+    return f"{count(shown, 'dead letter')} shown of about {total:,}: raise --limit, or others are looking at the rest."
+
+
+def redrive(
+    session: Session,
+    raw_ids: Annotated[
+        list[UUID] | None,
+        typer.Argument(metavar="RAW_ID", help="Only these objects' messages; all without any.", show_default=False),
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The most messages.")] = None,
+) -> ExitCode:
+    """Send dead letters through the queue again.
+
+    A message is sent first and deleted afterwards, so that none is lost. Those whose objects were settled meanwhile are
+    dropped. Two redrives at once do no harm.
+    """
+    chosen = frozenset(raw_ids or ())
+    total = session.dlq.counts().visible
+    with session.out.progress("Dead letters seen", total) as progress:
+        work = Redrive(
+            dlq=session.dlq,
+            queue=session.queue,
+            bucket=session.resources.bucket,
+            statuses=session.api.statuses,
+            chosen=chosen,
+            limit=limit,
+            dry_run=dry_run,
+            advance=progress.advance,
+        )
+        try:
+            report = work.run()
+        except BaseException:
+            if work.report.taken:  # what an interrupted redrive did is done
+                _show(session, work.report, frozenset(), dry_run=dry_run)
+            raise
+    _show(session, report, chosen - report.found, dry_run=dry_run)
+    return ExitCode.NOT_ALL_WELL if report.failed or report.undeleted or chosen - report.found else ExitCode.DONE
+
+
+def _show(session: Session, report: Report, not_found: frozenset[UUID], *, dry_run: bool) -> None:
+    if session.out.as_json:
+        session.out.document(
+            {
+                "dry_run": dry_run,
+                "redriven": report.redriven,
+                "dropped": report.dropped,
+                "failed": report.failed,
+                "undeleted": report.undeleted,
+                "not_understood": report.not_understood,
+                "missing_objects": report.missing,
+                "not_found": sorted(map(str, not_found)),
+            }
+        )
+        return
+    would = "would be " if dry_run else ""
+    session.out.line(f"{count(report.redriven, 'message')} {would}redriven")
+    session.out.line(f"{count(report.dropped, 'message')} {would}dropped: settled meanwhile")
+    coming_back = report.not_understood + report.missing
+    if coming_back:
+        session.out.note(
+            f"Of the redriven, {report.not_understood:,} are not understood and {report.missing:,} name an object that "
+            "is missing: unless that has changed, they come back."
+        )
+    if report.failed:
+        session.out.note(f"{count(report.failed, 'message')} could not be sent, and stay: run it again.", style="red")
+    if report.undeleted:
+        session.out.note(
+            f"{count(report.undeleted, 'message')} could not be deleted, and come into sight again after "
+            f"{LEASE_SECONDS} s. A second redrive does no harm.",
+            style="red",
+        )
+    for raw_id in sorted(not_found):
+        session.out.note(f"{raw_id}: no dead letter names it. Ask after it: dropzone status {raw_id}", style="red")
+
+
+def purge(
+    session: Session,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> ExitCode:
+    """Delete all dead letters, after asking.
+
+    Raw objects stay in bronze, and the sweep takes up those that are neither settled nor stuck.
+    """
+    dlq: Queue = session.dlq
+    total = dlq.counts().total
+    if not total:
+        _purged(session, 0)
+        return ExitCode.DONE
+    if not yes:
+        if not _can_ask():
+            message = f"There are about {count(total, 'dead letter')}, and nobody to ask."
+            raise usage(message, "Say --yes to delete them.")
+        session.out.note(f"About {count(total, 'dead letter')} of {session.target.name} will be deleted.")
+        session.out.note(_STAYS)
+        if not typer.confirm("Delete them?", err=True):
+            session.out.note("Nothing was deleted.")
+            return ExitCode.NOT_ALL_WELL
+    dlq.purge()
+    _purged(session, total)
+    return ExitCode.DONE
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty()
+
+
+def _purged(session: Session, total: int) -> None:
+    if session.out.as_json:
+        session.out.document({"purged": total})
+    elif total:
+        session.out.line(f"About {count(total, 'dead letter')} purged.")
+        session.out.note(_STAYS)
+    else:
+        session.out.line("No dead letters.")

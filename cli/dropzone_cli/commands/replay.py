@@ -1,0 +1,189 @@
+"""`dropzone replay`: objects judged again, under today's rules; `dropzone sweep`: objects that no message brought."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import batched
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from dropzone.domain.identifiers import received_at
+from dropzone_cli.command import Session, command
+from dropzone_cli.commands.rejected import Code, Cursor, Since, Until
+from dropzone_cli.details import Document
+from dropzone_cli.errors import ExitCode, usage
+from dropzone_cli.instants import rfc3339
+from dropzone_cli.text import count
+
+_NAMED_AT_ONCE = 1_000
+
+_KINDS = {
+    "same": "unchanged",
+    "new": "judged for the first time",
+    "now_processed": "rejected before, processed now",
+    "now_rejected": "processed before, rejected now",
+    "other_figures": "processed with other figures",
+    "other_reasons": "rejected for other reasons",
+    "gone": "no longer events",
+}
+
+Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The most objects.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "replay")(replay)
+    command(app, "sweep")(sweep)
+
+
+@dataclass(slots=True)
+class _Totals:
+    """The sum of the API's answers."""
+
+    checked: int = 0
+    processed: int = 0
+    failed: int = 0
+    unread: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
+    cursor: UUID | None = None
+
+    def add(self, answer: Document) -> None:
+        """Add an answer."""
+        self.checked += int(answer["checked"])
+        self.processed += int(answer["processed"])
+        self.failed += int(answer["failed"])
+        self.unread += int(answer.get("unread", 0))
+        self.changes.update(answer.get("changes", {}))
+        self.cursor = UUID(answer["cursor"]) if "cursor" in answer else None
+
+    def document(self) -> Document:
+        """A form for JSON."""
+        counts: Document = {"checked": self.checked, "processed": self.processed, "failed": self.failed}
+        return counts if self.cursor is None else counts | {"cursor": str(self.cursor)}
+
+
+def replay(
+    session: Session,
+    *,
+    since: Since = None,
+    until: Until = None,
+    code: Code = None,
+    raw_ids: Annotated[
+        list[UUID] | None,
+        typer.Option("--raw-id", metavar="RAW_ID", help="This object; can be repeated.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> ExitCode:
+    """Judge objects again, under today's rules: all, or those of a time, of a rule that rejected them, or by name.
+
+    Silver then is what it would be, had these rules always been. To run it twice changes nothing.
+    """
+    selections = _selections(since, until, code, raw_ids, cursor)
+    totals = _Totals(cursor=cursor)
+    try:
+        with session.out.progress(
+            "Would judge again" if dry_run else "Judged again", None if not raw_ids else len(set(raw_ids))
+        ) as progress:
+            for number, selection in enumerate(selections):
+                if number:
+                    totals.cursor = _before(selection)
+                left = None if limit is None else limit - totals.checked - totals.unread
+                if left == 0:
+                    break
+                for answer in session.api.process_all(
+                    left, cursor, reprocess=True, **selection, **({"dry_run": True} if dry_run else {})
+                ):
+                    totals.add(answer)
+                    progress.advance(answer["checked"] + answer.get("unread", 0), _where(totals.cursor))
+    except BaseException:
+        # What an interrupted run did is done, and its cursor says how far it came.
+        if totals.checked or totals.unread:
+            _show_replay(session, totals, dry_run=dry_run)
+        raise
+    _show_replay(session, totals, dry_run=dry_run)
+    return ExitCode.NOT_ALL_WELL if totals.unread else ExitCode.DONE
+
+
+def _selections(
+    since: datetime | None, until: datetime | None, code: str | None, raw_ids: list[UUID] | None, cursor: UUID | None
+) -> list[Document]:
+    """What the API is to judge again, in as many selections as it needs."""
+    if raw_ids:
+        if since or until or code:
+            raise usage("--raw-id names objects, and --from, --to and --code describe them.", "Choose one of them.")
+        wanted = sorted(raw_id for raw_id in set(raw_ids) if cursor is None or raw_id > cursor)
+        return [{"raw_ids": [*map(str, batch)]} for batch in batched(wanted, _NAMED_AT_ONCE, strict=False)]
+    described = {
+        "from": since and rfc3339(since),
+        "to": until and rfc3339(until),
+        "code": code,
+    }
+    return [{name: value for name, value in described.items() if value is not None}]
+
+
+def _before(selection: Document) -> UUID | None:
+    """The cursor to begin a selection of named objects with."""
+    names = selection.get("raw_ids")
+    return UUID(int=UUID(names[0]).int - 1) if names else None
+
+
+def _where(cursor: UUID | None) -> str:
+    return "" if cursor is None else f"up to {received_at(cursor):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _show_replay(session: Session, totals: _Totals, *, dry_run: bool) -> None:
+    if session.out.as_json:
+        session.out.document(
+            {"dry_run": dry_run, **totals.document(), "unread": totals.unread, "changes": dict(totals.changes)}
+        )
+    else:
+        would = "would be judged" if dry_run else "judged"
+        session.out.line(f"{count(totals.checked, 'object')} {would} again")
+        for kind, number in totals.changes.items():
+            if number:
+                session.out.line(f"  {number:>9,}  {_KINDS.get(kind, kind)}")
+    if totals.unread:
+        session.out.note(
+            f"{count(totals.unread, 'object')} could not be judged again, and stay as they are: "
+            "missing, or out of reach. The logs of the function Sweep name them.",
+            style="red",
+        )
+    _tell_cursor(session, totals.cursor)
+
+
+def _tell_cursor(session: Session, cursor: UUID | None) -> None:
+    if cursor is not None:
+        session.out.note(f"There is more. Go on with the same options and --cursor {cursor}")
+
+
+def sweep(session: Session, *, limit: Limit = None, cursor: Cursor = None) -> ExitCode:
+    """Process objects in bronze that are not settled, now: those that no message has brought.
+
+    The schedule does the same every few minutes with objects that are older than some minutes.
+    """
+    totals = _Totals(cursor=cursor)
+    try:
+        with session.out.progress("Processed") as progress:
+            for answer in session.api.process_all(limit, cursor):
+                totals.add(answer)
+                progress.advance(answer["checked"], _where(totals.cursor))
+    except BaseException:
+        if totals.checked:
+            _show_sweep(session, totals)
+        raise
+    _show_sweep(session, totals)
+    return ExitCode.DONE
+
+
+def _show_sweep(session: Session, totals: _Totals) -> None:
+    if session.out.as_json:
+        session.out.document(totals.document())
+    else:
+        session.out.line(
+            f"{count(totals.checked, 'object')} settled: {totals.processed:,} processed, {totals.failed:,} rejected"
+        )
+    _tell_cursor(session, totals.cursor)

@@ -1,0 +1,86 @@
+"""`dropzone status`: what has become of events."""
+
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from dropzone_cli import details
+from dropzone_cli.command import Session, command
+from dropzone_cli.errors import ExitCode
+
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 5.0
+_GOOD = {"processed", "superseded"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(
+        app,
+        "status",
+        epilog="Exit codes: 0 all processed or superseded; 1 some rejected, stuck or unknown; 4 some still wait.",
+    )(status)
+
+
+def status(
+    session: Session,
+    raw_ids: Annotated[
+        list[UUID], typer.Argument(metavar="RAW_ID", help="As POST /ingest answered them.", show_default=False)
+    ],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until each is settled, or stuck.")] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="How long to wait at most.")
+    ] = 60.0,
+) -> ExitCode:
+    """Tell what has become of events: accepted, processed, superseded, rejected or stuck."""
+    found = _settled(session, raw_ids, timeout) if wait else _ask(session, raw_ids)
+    if session.out.as_json:
+        session.out.document({"statuses": list(found.values())})
+    elif len(found) == 1 and session.out.for_eyes:
+        session.out.fields(details.in_full(next(iter(found.values()))))
+    else:
+        session.out.table(
+            ("raw_id", "status", "details"),
+            [(str(entry["raw_id"]), str(entry["status"]), details.in_brief(entry)) for entry in found.values()],
+        )
+    states = {str(entry["status"]) for entry in found.values()}
+    waiting = sum(entry["status"] == "accepted" for entry in found.values())
+    if wait and waiting:
+        session.out.note(
+            f"{waiting} of {len(found)} not settled after {timeout:g} s. "
+            "They may wait in the queue, or be dead letters: dropzone dlq list"
+        )
+    if states - _GOOD - {"accepted"}:
+        return ExitCode.NOT_ALL_WELL
+    return ExitCode.WAITING if waiting else ExitCode.DONE
+
+
+def _ask(session: Session, raw_ids: list[UUID]) -> dict[UUID, details.Document]:
+    return {
+        raw_id: details.unknown(raw_id) if told is None else told
+        for raw_id, told in session.api.statuses(raw_ids).items()
+    }
+
+
+def _settled(session: Session, raw_ids: list[UUID], timeout: float) -> dict[UUID, details.Document]:
+    """Ask after those that still wait, again and again, until none does or the time is over."""
+    ends = session.wiring.clock() + timeout
+    pause = _FIRST_PAUSE_SECONDS
+    found = _ask(session, raw_ids)
+    with session.out.progress("Settled", len(found)) as progress:
+        waiting = _waiting(found)
+        progress.advance(len(found) - len(waiting))
+        while waiting and (left := ends - session.wiring.clock()) > 0:
+            session.api.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+            found |= _ask(session, waiting)
+            still = _waiting(found)
+            progress.advance(len(waiting) - len(still))
+            waiting = still
+    return found
+
+
+def _waiting(found: dict[UUID, details.Document]) -> list[UUID]:
+    return [raw_id for raw_id, entry in found.items() if entry["status"] == "accepted"]

@@ -1,0 +1,144 @@
+"""Dead letters back on the normal path: sent to the queue first, deleted afterwards, so that none is ever lost.
+
+A message may thereby be sent twice, by two redrives at once or after a crash between the two steps. That is harmless:
+whoever processes it recognises what is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from dropzone_cli.queue import Letter, Queue, objects_of
+
+LEASE_SECONDS = 300
+"""How long a message that was taken stays out of others' sight, should this process die."""
+
+SETTLED = frozenset({"processed", "superseded", "rejected"})
+
+# Messages that are left where they are get back into sight at the end. Of more than this many, the rest does so by
+# itself when its time is over: a dead-letter queue may hold more than this process should.
+_HELD = 5_000
+# Receives in a row that bring nothing new: everything in sight has been seen.
+_STALE = 3
+
+type Statuses = Callable[[Sequence[UUID]], Mapping[UUID, dict[str, Any] | None]]
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done, or with a dry run would be."""
+
+    redriven: int = 0
+    dropped: int = 0
+    """Deleted, since all their objects were settled meanwhile."""
+    failed: int = 0
+    """Left where they were, since SQS did not take them."""
+    undeleted: int = 0
+    """Sent again, or settled, and still in the dead-letter queue, since SQS did not delete them."""
+    not_understood: int = 0
+    """Of the redriven: those that name no object of the bucket."""
+    missing: int = 0
+    """Of the redriven: those with an object that is not in the bucket."""
+    found: set[UUID] = field(default_factory=set)
+    """Of the chosen objects."""
+
+    @property
+    def taken(self) -> int:
+        """Messages that were chosen."""
+        return self.redriven + self.dropped + self.failed
+
+
+@dataclass(slots=True)
+class Redrive:
+    """One pass through a dead-letter queue."""
+
+    dlq: Queue
+    queue: Queue
+    bucket: str
+    statuses: Statuses
+    chosen: Collection[UUID] = ()
+    """These objects' messages alone; all where it is empty."""
+    limit: int | None = None
+    dry_run: bool = False
+    advance: Callable[[int], None] = lambda _: None
+    report: Report = field(default_factory=Report)
+    _seen: set[bytes] = field(default_factory=set)
+    """Of messages that are left, and of those that were sent again and came back: not to be taken twice."""
+    _held: dict[str, Letter] = field(default_factory=dict)
+
+    def run(self) -> Report:
+        """Go through it once."""
+        stale = 0
+        try:
+            while not self._full and stale < _STALE:
+                letters = self.dlq.receive(LEASE_SECONDS)
+                if not letters:
+                    break
+                fresh = [letter for letter in letters if _short(letter.message_id) not in self._seen]
+                stale = 0 if fresh else stale + 1
+                self._hold(letters)
+                self._take(fresh)
+        finally:
+            self.dlq.release(self._held.values())
+        return self.report
+
+    @property
+    def _full(self) -> bool:
+        return self.limit is not None and self.report.taken >= self.limit
+
+    def _hold(self, letters: Sequence[Letter]) -> None:
+        for letter in letters:
+            self._held.pop(letter.message_id, None)
+            self._held[letter.message_id] = letter
+            self._seen.add(_short(letter.message_id))
+        while len(self._held) > _HELD:
+            del self._held[next(iter(self._held))]
+
+    def _take(self, letters: Sequence[Letter]) -> None:
+        read = [(letter, objects_of(letter.body, self.bucket)) for letter in letters]
+        wanted = [(letter, raw_ids) for letter, raw_ids in read if self._is_chosen(raw_ids)]
+        if self.limit is not None:
+            wanted = wanted[: self.limit - self.report.taken]
+        statuses = self.statuses([raw_id for _, raw_ids in wanted for raw_id in raw_ids or ()])
+        settled, unsettled = [], []
+        for letter, raw_ids in wanted:
+            self.report.found.update(raw_id for raw_id in raw_ids or () if raw_id in self.chosen)
+            states = [(statuses[raw_id] or {}).get("status") for raw_id in raw_ids or ()]
+            if states and all(state in SETTLED for state in states):
+                settled.append(letter)
+            else:
+                unsettled.append(letter)
+                self.report.not_understood += raw_ids is None
+                self.report.missing += None in states
+        self._act(settled, unsettled)
+        self.advance(len(letters))
+
+    def _is_chosen(self, raw_ids: Sequence[UUID] | None) -> bool:
+        return not self.chosen or any(raw_id in self.chosen for raw_id in raw_ids or ())
+
+    def _act(self, settled: Sequence[Letter], unsettled: Sequence[Letter]) -> None:
+        if self.dry_run:
+            self.report.redriven += len(unsettled)
+            self.report.dropped += len(settled)
+            return
+        sent, identifiers = self.queue.send(unsettled)
+        self._seen.update(map(_short, identifiers))
+        self.report.redriven += len(sent)
+        self.report.failed += len(unsettled) - len(sent)
+        done = [*sent, *settled]
+        gone = self.dlq.delete(done)
+        self.report.dropped += len(settled)
+        self.report.undeleted += len(done) - len(gone)
+        for letter in gone:
+            del self._held[letter.message_id]
+
+
+def _short(message_id: str) -> bytes:
+    """What is remembered of an identifier, which is a UUID: sixteen bytes."""
+    try:
+        return UUID(message_id).bytes
+    except ValueError:
+        return message_id.encode()
