@@ -10,6 +10,7 @@ from moto.server import ThreadedMotoServer
 
 from dropzone_local.postgres import Postgres
 from resilience.harness import REGION, Containers, Plan, World, running_containers
+from resilience.reports import write_reports
 from support.postgres import SilverInPostgres, running_postgres, silver_in_postgres
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def containers() -> Iterator[Containers]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def other_containers() -> Iterator[Containers]:
+    with running_containers() as running:
+        yield running
+
+
 @pytest.fixture
 def new_world(containers: Containers, s3: "S3Client", s3_endpoint: str, tables: SilverInPostgres) -> NewWorld:
     """Make a world with nothing in it, that follows a plan."""
@@ -73,3 +80,8 @@ def new_world(containers: Containers, s3: "S3Client", s3_endpoint: str, tables: 
 def world(new_world: NewWorld) -> World:
     """A world in which nothing dies."""
     return new_world(Plan())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show what the runs saw."""
+    write_reports(terminalreporter, config)

@@ -57,14 +57,13 @@ class FaultyS3:
     """Keys, as paths."""
     _weather: dict[Weather, float] = field(default_factory=dict)
     _random: random.Random = field(init=False)
-    _server: ThreadingHTTPServer = field(init=False)
+    _server: "_Server" = field(init=False)
     _thread: threading.Thread = field(init=False)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - no secret
-        self._server = ThreadingHTTPServer((LOOPBACK, 0), _handler_of(self))
-        self._server.daemon_threads = True
+        self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property
@@ -100,7 +99,7 @@ class FaultyS3:
 
     def pause(self) -> None:
         """Take as long as a slow read, from one second to more than a function has."""
-        self._ended.wait(self._random.choice((1.0, 2.0, 6.0)))
+        self._ended.wait(self._random.choice((0.5, 1.0, 1.0, 2.0, 17.0)))
 
     def forward(self, request: BaseHTTPRequestHandler, body: bytes) -> _Answer:
         """Have the emulator answer."""
@@ -118,79 +117,89 @@ class FaultyS3:
             connection.close()
 
 
-def _handler_of(gateway: FaultyS3) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 30
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
-        def _read(self) -> None:
-            key = self.path.partition("?")[0]
-            if key in gateway.poisons and self.command == "GET" and gateway.kill_reader(self.client_address[1]):
-                gateway.counts["readers killed by a poison"] += 1
-                self.close_connection = True
-            elif key in gateway.doomed or gateway.meets(Weather.READS_FAIL):
-                self._busy()
-            else:
-                if gateway.meets(Weather.READS_SLOW):
-                    gateway.pause()
-                self._pass_on(b"", cut=gateway.meets(Weather.READS_CUT))
+    def __init__(self, gateway: FaultyS3) -> None:
+        super().__init__((LOOPBACK, 0), _Handler)
+        self.gateway = gateway
 
-        def _write(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if POISON in body:
-                gateway.poisons.add(self.path)
-            if DOOMED in body:
-                gateway.doomed.add(self.path)
-            if gateway.meets(Weather.PUTS_FAIL):
-                self._busy()
-            elif gateway.meets(Weather.PUT_ANSWERS_LOST):
-                with suppress(OSError, http.client.HTTPException):
-                    gateway.forward(self, body)
-                self._hang_up()
-            else:
-                self._pass_on(body)
 
-        do_GET = do_HEAD = _read  # noqa: N815 - the names that http.server looks for
-        do_PUT = do_POST = do_DELETE = _write  # noqa: N815
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    server: "_Server"
 
-        def _pass_on(self, body: bytes, *, cut: bool = False) -> None:
-            try:
-                answer = gateway.forward(self, body)
-            except (OSError, http.client.HTTPException):
-                self._hang_up()
-                return
-            with suppress(OSError):
-                self._send(answer, cut=cut)
-
-        def _busy(self) -> None:
-            with suppress(OSError):
-                self._send(_Answer(503, {"Content-Length": str(len(_BUSY))}, _BUSY))
-
-        def _send(self, answer: _Answer, *, cut: bool = False) -> None:
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(answer.body[: len(answer.body) // 2] if cut else answer.body)
-            if cut:
-                self.wfile.flush()
-                self._hang_up()
-
-        def _hang_up(self) -> None:
+    def _read(self) -> None:
+        key = self.path.partition("?")[0]
+        if (
+            key in self.server.gateway.poisons
+            and self.command == "GET"
+            and self.server.gateway.kill_reader(self.client_address[1])
+        ):
+            self.server.gateway.counts["readers killed by a poison"] += 1
             self.close_connection = True
-            with suppress(OSError):
-                self.connection.shutdown(socket.SHUT_RDWR)
+        elif key in self.server.gateway.doomed or self.server.gateway.meets(Weather.READS_FAIL):
+            self._busy()
+        else:
+            if self.server.gateway.meets(Weather.READS_SLOW):
+                self.server.gateway.pause()
+            self._pass_on(b"", cut=self.server.gateway.meets(Weather.READS_CUT))
 
-        def handle(self) -> None:
-            # Its client may be killed at any moment.
-            with suppress(OSError):
-                super().handle()
+    def _write(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if POISON in body:
+            self.server.gateway.poisons.add(self.path)
+        if DOOMED in body:
+            self.server.gateway.doomed.add(self.path)
+        if self.server.gateway.meets(Weather.PUTS_FAIL):
+            self._busy()
+        elif self.server.gateway.meets(Weather.PUT_ANSWERS_LOST):
+            with suppress(OSError, http.client.HTTPException):
+                self.server.gateway.forward(self, body)
+            self._hang_up()
+        else:
+            self._pass_on(body)
 
-        def log_message(self, *_arguments: object) -> None:
-            """Keep silent."""
+    do_GET = do_HEAD = _read  # noqa: N815 - the names that http.server looks for
+    do_PUT = do_POST = do_DELETE = _write  # noqa: N815
 
-    return Handler
+    def _pass_on(self, body: bytes, *, cut: bool = False) -> None:
+        try:
+            answer = self.server.gateway.forward(self, body)
+        except (OSError, http.client.HTTPException):
+            self._hang_up()
+            return
+        with suppress(OSError):
+            self._send(answer, cut=cut)
+
+    def _busy(self) -> None:
+        with suppress(OSError):
+            self._send(_Answer(503, {"Content-Length": str(len(_BUSY))}, _BUSY))
+
+    def _send(self, answer: _Answer, *, cut: bool = False) -> None:
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body[: len(answer.body) // 2] if cut else answer.body)
+        if cut:
+            self.wfile.flush()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def handle(self) -> None:
+        # Its client may be killed at any moment.
+        with suppress(OSError):
+            super().handle()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Keep silent."""
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
 
 from dropzone.domain.identifiers import new_raw_id, object_key, raw_id_of
 from dropzone_local.environment import tool_environment
+from dropzone_local.polling import wait_until
 from functional.lambda_calls import api_event, json_body, sample
 from resilience.events import Event
 from resilience.mortal import Ended, Order
+from support.background import in_background
 from support.factories import s3_event
 from support.postgres import PASSWORD, SilverInPostgres
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 TESTS = Path(__file__).parents[1]
-REGION = "eu-central-1"
+REGION: Final = "eu-central-1"
 MAX_RECEIVE_COUNT = 5
 _MANY_ROUNDS = 40
 
@@ -101,7 +103,8 @@ def running_containers() -> Iterator[Containers]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=TESTS,
-        env=tool_environment(base=os.environ) | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION},
+        env=tool_environment(base=os.environ)
+        | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": os.pathsep.join(sys.path)},
     ) as process:
         yield Containers(process)
         assert process.stdin is not None
@@ -232,6 +235,20 @@ class World:
         self.plan.note(ended)
         self.checked += ended.metrics.get("Checked", 0)
         return ended
+
+    def overtake(self, event: Mapping[str, Any], frozen_at: int, gate: Path, other: Containers) -> tuple[Ended, Ended]:
+        """Hand a batch to a call that stands still at a boundary, to another call meanwhile, and let the first go on.
+
+        So it is when a call takes longer than the messages stay hidden.
+        """
+        slow = Order("process", dict(event), self._environment(), freeze_at=frozen_at, gate=str(gate))
+        first = in_background(lambda: other.call(slow))
+        assert wait_until(lambda: (gate / "frozen").exists() or first.done(), seconds=60, every=0.002)
+        second = self.call("process", event)
+        (gate / "open").touch()
+        ended = first.result(timeout=60)
+        self.checked += ended.metrics.get("Checked", 0)
+        return ended, second
 
     def ingest(self, event: Event, tries: int = 10) -> UUID:
         """Send an event until it is acknowledged, as a client does; S3 tells the queue of each object that is new."""

@@ -8,7 +8,6 @@ from uuid import UUID
 import psutil
 
 from dropzone.domain.identifiers import raw_id_of
-from dropzone_local.deployment import Endpoints
 from dropzone_local.processes import kill
 from dropzone_local.stack import LocalStack
 
@@ -21,7 +20,7 @@ class LiveStack:
     def __init__(self, stack: LocalStack) -> None:
         assert stack.endpoints is not None
         self.stack = stack
-        self.endpoints: Endpoints = stack.endpoints
+        self.endpoints = stack.endpoints
         clients = stack.deployment.clients
         self.sqs, self.s3, self.lambda_ = clients.sqs(), clients.s3(), clients.lambda_()
         (self.mapping,) = self.lambda_.list_event_source_mappings()["EventSourceMappings"]
@@ -30,15 +29,12 @@ class LiveStack:
 
     def set_visibility(self, seconds: int) -> None:
         """Let messages come again sooner than the template admits, so that a test needn't wait for it."""
-        self.sqs.set_queue_attributes(
-            QueueUrl=self.endpoints.queue_url, Attributes={"VisibilityTimeout": str(seconds)}
-        )
+        self.sqs.set_queue_attributes(QueueUrl=self.endpoints.queue_url, Attributes={"VisibilityTimeout": str(seconds)})
 
     def waiting(self, queue_url: str) -> int:
         """How many messages a queue holds, visible or not."""
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(names))["Attributes"]
-        return sum(int(attributes[name]) for name in names)
+        attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
 
     def take(self, queue_url: str, *, visibility: int) -> Iterator[tuple[str, str]]:
         """Receive what is visible: handles and bodies."""
@@ -46,6 +42,14 @@ class LiveStack:
             QueueUrl=queue_url, MaxNumberOfMessages=_RECEIVE_AT_ONCE, VisibilityTimeout=visibility, WaitTimeSeconds=0
         ).get("Messages"):
             yield from ((message["ReceiptHandle"], message["Body"]) for message in messages)
+
+    def delete(self, queue_url: str, handle: str) -> bool:
+        """Delete a message; False where its time was over, and somebody else has it."""
+        try:
+            self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=handle)
+        except self.sqs.exceptions.ReceiptHandleIsInvalid:
+            return False
+        return True
 
     def send(self, body: str) -> None:
         """Send a message to the queue."""
@@ -86,7 +90,7 @@ class LiveStack:
         """Kill the worker whose connection has this port on its side."""
         for process in self.workers():
             with suppress(psutil.Error):
-                if any(entry.laddr and entry.laddr.port == port for entry in process.net_connections("tcp")):
+                if any(entry.laddr.port == port for entry in process.net_connections("tcp")):
                     kill([process])
                     return True
         return False

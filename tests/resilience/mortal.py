@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,6 +39,9 @@ class Order:
     """The boundary to die at, counted from 0; each call to S3 or Postgres has one before it and one after it."""
     deadly: tuple[str, ...] = ()
     """Keys that kill whoever reads them."""
+    freeze_at: int | None = None
+    """The boundary to stand still at, until there is a file `open` in the folder `gate`; `frozen` there says so."""
+    gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +65,24 @@ class Ended:
 class _Boundaries:
     """Counts boundaries over all threads, writes them down at once, and dies at the chosen one."""
 
-    def __init__(self, die_at: int | None, path: Path) -> None:
-        self._die_at, self._passed, self._lock = die_at, 0, threading.Lock()
+    def __init__(self, order: Order, path: Path) -> None:
+        self._order, self._passed, self._lock = order, 0, threading.Lock()
         self._file = path.open("w", buffering=1)
 
     def reach(self, name: str) -> None:
         with self._lock:
-            if self._passed == self._die_at:
+            if self._passed == self._order.die_at:
                 self.die(name)
+            if self._passed == self._order.freeze_at:
+                self._freeze(Path(self._order.gate))
             self._passed += 1
             self._file.write(f"{name}\n")
+
+    @staticmethod
+    def _freeze(gate: Path) -> None:
+        (gate / "frozen").touch()
+        while not (gate / "open").exists():
+            time.sleep(0.002)
 
     def die(self, name: str) -> None:
         self._file.write(f"{_DEATH}{name}\n")
@@ -110,7 +122,7 @@ def _serve(order: Order, directory: Path) -> None:
     os.environ.update(order.environment)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(directory / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-    _install(order, _Boundaries(order.die_at, directory / "boundaries"))
+    _install(order, _Boundaries(order, directory / "boundaries"))
     from support.lambda_context import Context  # noqa: PLC0415
 
     try:

@@ -6,14 +6,17 @@ death there, and what comes after it is what AWS does: the messages come again, 
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE
 from resilience.conftest import NewWorld
 from resilience.events import bad_event, generate, good_event
 from resilience.expectations import check_silver
-from resilience.harness import Letter, Plan, World
+from resilience.harness import Containers, Letter, Plan, World
+from resilience.mortal import Ended
 from support.factories import s3_event
 
 INSTANT = datetime(2019, 5, 1, 10, tzinfo=UTC)
@@ -47,6 +50,12 @@ def check(world: World) -> None:
     except AssertionError as error:
         error.add_note(where)
         raise
+
+
+def failures(ended: Ended) -> set[str]:
+    """The messages that a call sent back."""
+    assert ended.answer is not None, ended.error
+    return {entry["itemIdentifier"] for entry in ended.answer["batchItemFailures"]}
 
 
 def boundaries(worlds: Iterator[World]) -> set[str]:
@@ -123,6 +132,30 @@ def test_process_dies_at_any_boundary_of_a_bare_notification(new_world: NewWorld
         world.recover()
 
     assert len(boundaries(lives(new_world, live))) >= 5
+
+
+@pytest.mark.parametrize("receives", [1, 3])
+def test_process_is_overtaken_at_any_boundary(
+    new_world: NewWorld, other_containers: Containers, tmp_path: Path, receives: int
+) -> None:
+    """A call stands still somewhere, another one does its work; each object is settled, and counted, once."""
+    boundary, frozen = 0, True
+    while frozen:
+        world, gate = new_world(Plan()), tmp_path / f"{boundary}"
+        gate.mkdir()
+        letters = put_events(world)
+        for letter in letters:
+            letter.receives = receives
+        event = {"Records": [letter.record() for letter in letters]}
+        failed = [failures(ended) for ended in world.overtake(event, boundary, gate, other_containers)]
+        # Objects that one call claimed may have killed it, as far as the other can know: those wait.
+        assert failed == [set(), set()] or receives >= CAUTIOUS_FROM_RECEIVE, f"frozen at boundary {boundary}"
+        world.queue.waiting = [letter for letter in letters if all(letter.message_id in ids for ids in failed)]
+        world.drain()
+        check(world)
+        assert world.checked == len(world.settled())
+        boundary, frozen = boundary + 1, (gate / "frozen").exists()
+    assert boundary > 8
 
 
 # ---- sweep -----------------------------------------------------------------------------------------------------------

@@ -58,7 +58,9 @@ def check(world: World, poisons: Collection[UUID]) -> None:
     assert {*world.dead_objects()} == {*poisons}
     assert len(world.dead_objects()) == len(poisons)
     assert {raw_id: state(world, raw_id) for raw_id in poisons} == dict.fromkeys(poisons, State.STUCK)
-    assert all(state(world, raw_id) in {State.PROCESSED, State.SUPERSEDED, State.REJECTED} for raw_id in world.settled())
+    assert all(
+        state(world, raw_id) in {State.PROCESSED, State.SUPERSEDED, State.REJECTED} for raw_id in world.settled()
+    )
     check_silver(world.tables, world.bronze(), world.sent, unsettled=poisons)
     # A stuck object doesn't kill any more: the schedule goes on, and finds nothing.
     ended = world.sweep()
@@ -168,7 +170,7 @@ def test_a_redrive_of_a_mended_object_settles_it_and_drops_what_is_settled(world
 
 def test_a_poison_and_deaths_beside_it(new_world: NewWorld) -> None:
     """The culprit is told from what merely was there when something else went wrong."""
-    world = new_world(Plan([7]))
+    world = new_world(Plan([4]))
     raw_ids = arrive(world, 10)
     world.deadly = {poison := raw_ids[2]}
     world.drain()

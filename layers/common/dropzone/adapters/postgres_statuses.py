@@ -82,6 +82,7 @@ class PostgresStatuses:
             before=None if before is None else str(before),
             limit=limit,
         )
+        rows.sort(key=lambda row: (-row[0].int, row[1]))
         return [
             RejectedEvent(raw_id, item, received_at(raw_id), processed_at, ruleset, tuple(json.loads(violations)))
             for raw_id, item, processed_at, ruleset, violations in rows
