@@ -1,0 +1,70 @@
+"""What runs saw: shown at the end of the test run, and too little of it is a failure."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from resilience.faulty_s3 import Weather
+from resilience.oracle import Report
+
+REPORTS: pytest.StashKey[list[list[str]]] = pytest.StashKey()
+
+FAULTS = (
+    "postgres killed",
+    "connections cut in the middle",
+    "deadlocks",
+    "serialization failures",
+    "database out of memory",
+    "notifications dropped",
+    "notifications duplicated",
+    "notifications reordered",
+    "process killed",
+    "ingest killed",
+    "readers killed by a poison",
+    "objects deleted",
+    *Weather,
+)
+
+
+def announce(request: pytest.FixtureRequest, report: Report) -> None:
+    """Keep a report for the end of the run, and for whoever reads the results."""
+    show(request, list(report.lines()))
+    for name, number in {**report.events, **report.faults, **report.seconds}.items():
+        request.node.user_properties.append((name, number))
+
+
+def show(request: pytest.FixtureRequest, lines: list[str]) -> None:
+    """Keep lines for the end of the run."""
+    request.config.stash.setdefault(REPORTS, []).append(lines)
+
+
+def write_reports(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show what was kept, once."""
+    reports = config.stash.get(REPORTS, [])
+    while reports:
+        terminal.section("what the run saw")
+        for line in reports.pop(0):
+            terminal.write_line(line)
+
+
+def assert_that_it_meant_something(report: Report, *, events: int) -> None:
+    """Fail where too little happened for the result to mean anything."""
+    few = [*_few(report.faults, dict.fromkeys(FAULTS, 1))]
+    wanted = {
+        "acknowledged": events,
+        "rejected": events // 10,
+        "superseded": events // 4,
+        "processed": 5,
+        "stuck": 1,
+        "events refused": events // 25,
+        "requests sent again": 1,
+        "dead letters redriven": 1,
+    }
+    few += _few(report.events, wanted)
+    assert not few, f"too little happened to mean anything: {'; '.join(few)}"
+
+
+def _few(seen: Mapping[str, int], wanted: Mapping[str, int]) -> Iterator[str]:
+    return (
+        f"{seen.get(name, 0)} {name}, {number} wanted" for name, number in wanted.items() if seen.get(name, 0) < number
+    )
