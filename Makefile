@@ -96,6 +96,10 @@ browser:
 screenshots: install browser ## take the documents' screenshots anew
 	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_docs_page.py
 
+.PHONY: soak
+soak: install ## minutes of faults and of load on the local stack (DROPZONE_SOAK_SECONDS=300)
+	@$(RUN) pytest tests/soak/soak_load.py tests/soak/soak_oracle.py -p no:randomly $(ARGS)
+
 .PHONY: test-unit
 test-unit: install ## run the tests that need nothing but Python
 	@$(RUN) pytest tests/unit $(ARGS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
+from uuid import UUID
 
 from dropzone_local.ports import LOOPBACK
 
@@ -24,6 +25,7 @@ DOOMED = b'"event": "doomed'
 _BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 _TIMEOUT_SECONDS = 20
+_KILL_SECONDS = 2
 
 
 class Weather(StrEnum):
@@ -97,6 +99,10 @@ class FaultyS3:
         self.counts[kind] += 1
         return True
 
+    def is_special(self, raw_id: UUID) -> bool:
+        """Whether an object is a poison or doomed."""
+        return any(str(raw_id) in path for path in [*self.poisons, *self.doomed])
+
     def pause(self) -> None:
         """Take as long as a slow read, from one second to more than a function has."""
         self._ended.wait(self._random.choice((0.5, 1.0, 1.0, 2.0, 17.0)))
@@ -132,13 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self) -> None:
         key = self.path.partition("?")[0]
-        if (
-            key in self.server.gateway.poisons
-            and self.command == "GET"
-            and self.server.gateway.kill_reader(self.client_address[1])
-        ):
-            self.server.gateway.counts["readers killed by a poison"] += 1
-            self.close_connection = True
+        if key in self.server.gateway.poisons and self.command == "GET":
+            # Whoever gets away with it is at least given nothing to read.
+            if until(lambda: self.server.gateway.kill_reader(self.client_address[1]), _KILL_SECONDS):
+                self.server.gateway.counts["readers killed by a poison"] += 1
+            self._hang_up()
         elif key in self.server.gateway.doomed or self.server.gateway.meets(Weather.READS_FAIL):
             self._busy()
         else:

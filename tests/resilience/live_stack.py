@@ -36,6 +36,11 @@ class LiveStack:
         attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
         return int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
 
+    def visible(self, queue_url: str) -> int:
+        """How many messages can be received."""
+        attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"])
+
     def take(self, queue_url: str, *, visibility: int) -> Iterator[tuple[str, str]]:
         """Receive what is visible: handles and bodies."""
         while messages := self.sqs.receive_message(
