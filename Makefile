@@ -83,7 +83,7 @@ policies: ## hold the template against checkov's policies
 
 .PHONY: test
 test: install browser ## run every test (ARGS="tests/unit -k name" for some)
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 # The browser tests need Chromium, which is Debian's package here; without it they are skipped, and say so.
 .PHONY: browser

@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 
 Start = Callable[..., RunningFunction]
 
-SIZES = pytest.StashKey[dict[str, int]]()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if sizes := config.stash.get(SIZES, {}):
-        terminalreporter.section("sizes of the artefacts, unzipped")
-        for name, size in sizes.items():
-            terminalreporter.write_line(f"{name:<30} {size / 1e6:6.2f} MB")
-
 
 @pytest.fixture(scope="session")
 def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Artefacts:

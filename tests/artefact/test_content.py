@@ -9,8 +9,8 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from artefact.build import PROJECT, Artefacts, build_into
-from artefact.conftest import SIZES
 from dropzone_local.sam import Builder
+from support.findings import show
 
 LARGEST_LAYER = 40_000_000
 
@@ -138,11 +138,12 @@ def test_an_artefact_holds_our_packages_as_they_are(artefacts: Artefacts, name: 
 
 
 def test_sizes(
-    artefacts: Artefacts, pytestconfig: pytest.Config, record_property: Callable[[str, object], None]
+    artefacts: Artefacts, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
 ) -> None:
     sizes = {name: sum(path.stat().st_size for path in files(artefacts.folder / name)) for name in OURS}
 
-    pytestconfig.stash[SIZES] = sizes
+    lines = [f"{name:<30} {size / 1e6:6.2f} MB" for name, size in sizes.items()]
+    show(request.node, "sizes of the artefacts, unzipped", lines)
     for name, size in sizes.items():
         record_property(f"{name} bytes", size)
     assert sizes["CommonLayer"] < LARGEST_LAYER

@@ -10,7 +10,6 @@ from moto.server import ThreadedMotoServer
 
 from dropzone_local.postgres import Postgres
 from resilience.harness import REGION, Containers, Plan, World, running_containers
-from resilience.reports import write_reports
 from support.postgres import SilverInPostgres, running_postgres, silver_in_postgres
 
 if TYPE_CHECKING:
@@ -80,8 +79,3 @@ def new_world(containers: Containers, s3: "S3Client", s3_endpoint: str, tables: 
 def world(new_world: NewWorld) -> World:
     """A world in which nothing dies."""
     return new_world(Plan())
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what the runs saw."""
-    write_reports(terminalreporter, config)

@@ -6,8 +6,9 @@ import pytest
 
 from resilience.faulty_s3 import Weather
 from resilience.oracle import Report
+from support.findings import show
 
-REPORTS: pytest.StashKey[list[list[str]]] = pytest.StashKey()
+TITLE = "what the run saw"
 
 FAULTS = (
     "postgres killed",
@@ -28,23 +29,9 @@ FAULTS = (
 
 def announce(request: pytest.FixtureRequest, report: Report) -> None:
     """Keep a report for the end of the run, and for whoever reads the results."""
-    show(request, list(report.lines()))
+    show(request.node, TITLE, report.lines())
     for name, number in {**report.events, **report.faults, **report.seconds}.items():
-        request.node.user_properties.append((name, number))
-
-
-def show(request: pytest.FixtureRequest, lines: list[str]) -> None:
-    """Keep lines for the end of the run."""
-    request.config.stash.setdefault(REPORTS, []).append(lines)
-
-
-def write_reports(terminal: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what was kept, once."""
-    reports = config.stash.get(REPORTS, [])
-    while reports:
-        terminal.section("what the run saw")
-        for line in reports.pop(0):
-            terminal.write_line(line)
+        request.node.user_properties.append((str(name), number))
 
 
 def assert_that_it_meant_something(report: Report, *, events: int) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from dropzone_local.stack import LocalStack
-from resilience.reports import show
+from resilience.reports import TITLE
 from soak.load import Load, percentile
+from support.findings import show
 
 SECONDS = float(os.environ.get("DROPZONE_SOAK_SECONDS", "300"))
 PER_SECOND = 10
@@ -30,7 +31,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
 def test_ten_events_a_second(load: Load, request: pytest.FixtureRequest) -> None:
     load.at_rate(PER_SECOND, SECONDS, threads=IN_FLIGHT)
     latencies = [*load.await_rows().values()]
-    show(request, [*load.lines(f"{PER_SECOND} events a second for {SECONDS:.0f} s", latencies)])
+    show(request.node, TITLE, [*load.lines(f"{PER_SECOND} events a second for {SECONDS:.0f} s", latencies)])
     load.check()
     assert load.answers == {"202": int(PER_SECOND * SECONDS)}
     assert percentile(latencies, 99) < GOAL_SECONDS
@@ -40,7 +41,7 @@ def test_a_burst(load: Load, request: pytest.FixtureRequest) -> None:
     seconds = load.burst(BURST, in_flight=IN_FLIGHT)
     latencies = [*load.await_rows().values()]
     title = f"{BURST} events at {IN_FLIGHT} in flight, {BURST / seconds:.0f} a second"
-    show(request, [*load.lines(title, latencies)])
+    show(request.node, TITLE, [*load.lines(title, latencies)])
     load.check()
     assert load.answers.keys() <= PROMISED
     assert load.answers["202"] > 0
