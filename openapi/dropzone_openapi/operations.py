@@ -4,16 +4,22 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from dropzone import problems
+from dropzone.domain.batches import NDJSON
 from dropzone.problems import Kind
 from dropzone_openapi.schemas import (
     EXAMPLE_ACCEPTED,
     EXAMPLE_EVENT,
+    EXAMPLE_EVENT_2,
+    EXAMPLE_EVENTS,
+    EXAMPLE_LINES,
     EXAMPLE_REJECTIONS,
     EXAMPLE_STATUS,
+    EXAMPLE_STATUS_OF_BATCH,
     RAW_ID,
     Schema,
     process_requests,
     rejections_request,
+    status_request,
 )
 
 Operation = dict[str, Any]
@@ -26,8 +32,14 @@ DETAILS = {
     problems.NOT_FOUND: "No event of this raw_id was ever taken in.",
     problems.NOT_JSON: "The body is not JSON: EOF while parsing a value at line 1 column 15.",
     problems.TOO_LARGE: "The body has 4194305 bytes; at most 4194304 are taken. Send it in parts.",
-    problems.UNSUPPORTED_MEDIA_TYPE: "Send JSON with the header Content-Type: application/json.",
-    problems.INVALID_EVENT: "The body is JSON, but no event: an object with time_stamp, a string, and data, an array.",
+    problems.UNSUPPORTED_MEDIA_TYPE: (
+        "Send JSON with the header Content-Type: application/json, or a line for each event with application/x-ndjson."
+    ),
+    problems.NOT_GZIP: "The body is said to be gzip, and ends before its end.",
+    problems.KEY_REUSED: "The Idempotency-Key stands for another request, of the last 24 hours. Take a new key.",
+    problems.INVALID_EVENT: (
+        "The body is no event, an object with time_stamp, a string, and data, an array; nor several of them."
+    ),
     problems.INVALID_REQUEST: ("The parameters are not what this call takes: see what is wrong with each."),
     problems.INTERNAL_ERROR: (
         "Something went wrong here. It is safe to send the request again; if it stays, report the request_id."
@@ -56,40 +68,72 @@ def operations() -> dict[tuple[str, str], Operation]:
     return {
         ("post", "/ingest"): {
             "operationId": "ingest",
-            "summary": "Send an event",
+            "summary": "Send events",
             "description": (
-                "Stores the body exactly as it was sent, and answers with its reference. Once it has, the event is "
-                "never lost: it becomes a measurement, or is rejected with reasons. The values are judged later, and "
-                "not by this call."
+                "Stores the body exactly as it was sent, and answers with its reference. Once it has, no event of it "
+                "is ever lost: each becomes a measurement, or is rejected with reasons. The values are judged later, "
+                "and not by this call.\n\nThe body is one event, or an array of events, or (as `application/x-ndjson`) "
+                "an event a line; and may be packed, with `Content-Encoding: gzip`. What it holds unpacked counts for "
+                "its limit."
             ),
             "tags": ["Events"],
             "security": [{API_KEY: []}],
+            "parameters": [
+                {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": False,
+                    "description": (
+                        "A name for this request, of 1 to 255 printable characters, that no other request of yours has "
+                        "in 24 hours. However often it is sent, its events are stored once."
+                    ),
+                    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                    "example": "hall-3/2026-11-24/17",
+                }
+            ],
             "requestBody": {
                 "required": True,
-                "description": "One event, in UTF-8.",
+                "description": "One event or several, in UTF-8.",
                 "content": {
                     "application/json": {
-                        "schema": {"$ref": "#/components/schemas/Event"},
-                        "examples": {"event": {"summary": "Two samples", "value": EXAMPLE_EVENT}},
-                    }
+                        "schema": {
+                            "anyOf": [{"$ref": "#/components/schemas/Event"}, {"$ref": "#/components/schemas/Events"}]
+                        },
+                        "examples": {
+                            "event": {"summary": "Two samples", "value": EXAMPLE_EVENT},
+                            "version 2": {"summary": "Who measured, and in what unit", "value": EXAMPLE_EVENT_2},
+                            "events": {"summary": "Several events", "value": EXAMPLE_EVENTS},
+                        },
+                    },
+                    NDJSON: {
+                        "schema": {"$ref": "#/components/schemas/Lines"},
+                        "examples": {"lines": {"summary": "An event a line", "value": EXAMPLE_LINES}},
+                    },
                 },
             },
             "responses": {
                 "202": {
                     "description": "The body is stored.",
                     "headers": {
+                        "Idempotent-Replayed": {
+                            "description": "There where an earlier request with the same key got the same answer.",
+                            "schema": {"const": "true"},
+                        },
                         "Location": {
                             "description": "Where the event is told of: a relative reference.",
                             "schema": {"type": "string", "examples": [f"ingest/{RAW_ID}"]},
-                        }
+                        },
                     },
                     "content": _json("Accepted", EXAMPLE_ACCEPTED),
                 },
                 **_problems(
                     problems.NOT_JSON,
+                    problems.NOT_GZIP,
                     problems.TOO_LARGE,
                     problems.UNSUPPORTED_MEDIA_TYPE,
                     problems.INVALID_EVENT,
+                    problems.INVALID_REQUEST,
+                    problems.KEY_REUSED,
                     problems.INTERNAL_ERROR,
                     problems.UNAVAILABLE,
                 ),
@@ -98,7 +142,7 @@ def operations() -> dict[tuple[str, str], Operation]:
         },
         ("get", "/ingest/{raw_id}"): {
             "operationId": "status",
-            "summary": "Ask what has become of an event",
+            "summary": "Ask what has become of events",
             "description": "Where the `Location` of a 202 leads.",
             "tags": ["Events"],
             "security": [{API_KEY: []}],
@@ -109,10 +153,14 @@ def operations() -> dict[tuple[str, str], Operation]:
                     "required": True,
                     "description": "As POST /ingest answered it.",
                     "schema": {"type": "string", "format": "uuid"},
-                }
+                },
+                *_query(status_request()),
             ],
             "responses": {
-                "200": {"description": "What is known of it.", "content": _json("Status", EXAMPLE_STATUS)},
+                "200": {
+                    "description": "What is known of it.",
+                    "content": _json("Status", EXAMPLE_STATUS, of_several=EXAMPLE_STATUS_OF_BATCH),
+                },
                 **_problems(
                     problems.NOT_FOUND, problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE
                 ),
@@ -187,18 +235,23 @@ def _query(model: Schema, *, without: AbstractSet[str] = frozenset()) -> list[Op
     return parameters
 
 
-def _json(name: str, example: object) -> Operation:
+def _json(name: str, example: object, **others: object) -> Operation:
     return {
         "application/json": {
             "schema": {"$ref": f"#/components/schemas/{name}"},
-            "examples": {"example": {"value": example}},
+            "examples": {key: {"value": value} for key, value in {"example": example, **others}.items()},
         }
     }
 
 
 def _problems(*kinds: Kind) -> Operation:
-    """The answers that the function itself gives."""
-    return {str(kind.status.value): _problem(kind) for kind in kinds}
+    """The answers that the function itself gives; those of one status are told together."""
+    answers: Operation = {}
+    for kind in kinds:
+        answer = _problem(kind)
+        known = answers.setdefault(str(kind.status.value), answer)
+        known["content"][problems.CONTENT_TYPE]["examples"] |= answer["content"][problems.CONTENT_TYPE]["examples"]
+    return answers
 
 
 def _problem(kind: Kind) -> Operation:

@@ -1,12 +1,15 @@
 """The shapes that requests and answers have."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from dropzone.domain.changes import Change
 from dropzone.domain.outcomes import Code
+from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.status import State
+from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_process.request import ProcessBatch, ReplayArrived, ReplayNamed
-from dropzone_query.handler import RejectionsRequest
+from dropzone_query.requests import RejectionsRequest, StatusRequest
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -16,42 +19,59 @@ Schema = dict[str, Any]
 RAW_ID = "01a20e71-e5a4-700b-bae4-431c79e16819"
 RECEIVED_AT = "2026-11-24T16:44:35.108Z"
 EXAMPLE_EVENT: Schema = {"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}
-EXAMPLE_ACCEPTED: Schema = {"raw_id": RAW_ID, "status": "accepted", "received_at": RECEIVED_AT}
+EXAMPLE_EVENT_2: Schema = dict(VERSIONS[2].schema["examples"][0])
+EXAMPLE_EVENTS = [EXAMPLE_EVENT, EXAMPLE_EVENT_2]
+EXAMPLE_LINES = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in EXAMPLE_EVENTS)
+
+EXAMPLE_ACCEPTED: Schema = {"raw_id": RAW_ID, "status": "accepted", "received_at": RECEIVED_AT, "items": 1}
 
 _RAW_ID: Schema = {"type": "string", "format": "uuid", "description": "A UUIDv7: its order is the order of arrival."}
+_INSTANT: Schema = {"type": "string", "format": "date-time"}
+
+ENVELOPE: Schema = {
+    "type": "object",
+    "description": "What every version has, and all that ingest asks of a single event.",
+    "required": ["time_stamp", "data"],
+    "properties": {"time_stamp": {"type": "string"}, "data": {"type": "array"}},
+    "additionalProperties": True,
+}
 
 EVENT: Schema = {
-    "type": "object",
     "description": (
-        "A measurement event. Ingest checks this envelope alone; what the values must be to become a measurement is "
-        "said by each field, and judged when the event is processed. Other fields are welcome, and kept."
+        "A measurement event, of the version of the payload that its `schema_version` names. Ingest checks the "
+        "envelope of a single event alone; what the values must be to become a measurement is said by each version, "
+        "and judged when the event is processed."
     ),
-    "required": ["time_stamp", "data"],
-    "properties": {
-        "time_stamp": {
-            "type": "string",
-            "description": (
-                "The instant, ISO 8601 with an offset: `YYYY-MM-DD`, then `T`, `t` or a space, `hh:mm`, optional `:ss` "
-                "and a fraction, then `Z` or `±hh:mm`, `±hhmm`, `±hh`. Digits past the microsecond are cut."
-            ),
-        },
-        "data": {
-            "type": "array",
-            "description": "The samples: at least one; numbers alone, each within the range of binary64.",
-        },
-        "schema_version": {"description": "The payload's version: 1, as where it is absent."},
-    },
-    "additionalProperties": True,
-    "examples": [EXAMPLE_EVENT],
+    "anyOf": [
+        *({"$ref": f"#/components/schemas/EventV{version}"} for version in VERSIONS),
+        {"$ref": "#/components/schemas/Envelope"},
+    ],
+}
+
+EVENTS: Schema = {
+    "type": "array",
+    "description": "Several events. Each is judged alone: a bad one never holds up the others.",
+    "minItems": 1,
+    "maxItems": MAX_EVENTS,
+    "items": {},
+    "examples": [EXAMPLE_EVENTS],
+}
+
+LINES: Schema = {
+    "type": "string",
+    "description": "Several events, one a line, as in an array. Blank lines don't count.",
+    "pattern": "[^ \\t\\r\\n]",
+    "examples": [EXAMPLE_LINES],
 }
 
 ACCEPTED: Schema = {
     "type": "object",
-    "required": ["raw_id", "status", "received_at"],
+    "required": ["raw_id", "status", "received_at", "items"],
     "properties": {
         "raw_id": _RAW_ID,
         "status": {"const": "accepted"},
         "received_at": {"type": "string", "format": "date-time"},
+        "items": {"type": "integer", "minimum": 1, "description": "How many events it holds."},
     },
     "additionalProperties": False,
     "examples": [EXAMPLE_ACCEPTED],
@@ -62,6 +82,7 @@ EXAMPLE_STATUS: Schema = {
     "status": "processed",
     "received_at": RECEIVED_AT,
     "settled_at": "2026-11-24T16:44:36.201544Z",
+    "items": 1,
     "measured_at": "2019-05-01T10:00:00Z",
     "source": "",
     "mean": 1.0,
@@ -69,9 +90,53 @@ EXAMPLE_STATUS: Schema = {
     "sample_count": 2,
     "min": 0.0,
     "max": 2.0,
+    "unit": "",
+    "tags": {},
 }
 
-_INSTANT: Schema = {"type": "string", "format": "date-time"}
+_VIOLATIONS: Schema = {
+    "type": "array",
+    "description": "Of a rejected event: every rule that it breaks, 10 at most.",
+    "items": {"$ref": "#/components/schemas/Violation"},
+}
+
+MEASUREMENT: Schema = {
+    "measured_at": {**_INSTANT, "description": "Of a processed event, as all that follows: in UTC."},
+    "source": {"type": "string", "description": "Empty where the event names none."},
+    "mean": {"type": "number"},
+    "std_dev": {"type": "number", "minimum": 0, "description": "The population's."},
+    "sample_count": {"type": "integer", "minimum": 1},
+    "min": {"type": "number"},
+    "max": {"type": "number"},
+    "unit": {"type": "string", "description": "Empty where the event names none."},
+    "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+}
+"""The fields of a measurement."""
+
+_EVENT_STATUS: Schema = {
+    **MEASUREMENT,
+    "superseded_by": {**_RAW_ID, "description": "Whose event stands now."},
+    "violations": _VIOLATIONS,
+}
+
+EXAMPLE_STATUS_OF_BATCH: Schema = {
+    "raw_id": RAW_ID,
+    "status": "processed",
+    "received_at": RECEIVED_AT,
+    "settled_at": "2026-11-24T16:44:36.201544Z",
+    "items": 2,
+    "counts": {"processed": 1, "superseded": 0, "rejected": 1},
+    "events": [
+        {"item": 0, **{name: EXAMPLE_STATUS[name] for name in ("status", *MEASUREMENT)}},
+        {
+            "item": 1,
+            "status": "rejected",
+            "violations": [
+                {"code": "data.empty", "field": "data", "message": "is empty: at least one number is needed"}
+            ],
+        },
+    ],
+}
 
 STATUS: Schema = {
     "type": "object",
@@ -82,30 +147,45 @@ STATUS: Schema = {
             "enum": list(State),
             "description": (
                 "`accepted`: stored, not settled yet. `processed`: its measurement stands. `superseded`: it was "
-                "processed, and a later event for the same instant stands. `rejected`: it breaks rules. `stuck`: it "
-                "was tried as often as it may be; somebody has to look."
+                "processed, and a later event for the same instant and source stands. `rejected`: it breaks rules. "
+                "`stuck`: it was tried as often as it may be; somebody has to look. Of several events: `processed` "
+                "where one stands at least, `rejected` where all are."
             ),
         },
         "received_at": _INSTANT,
         "settled_at": _INSTANT,
-        "measured_at": {**_INSTANT, "description": "Of a processed event, as all that follows: in UTC."},
-        "source": {"type": "string", "description": "Empty where the event names none."},
-        "mean": {"type": "number"},
-        "std_dev": {"type": "number", "minimum": 0, "description": "The population's."},
-        "sample_count": {"type": "integer", "minimum": 1},
-        "min": {"type": "number"},
-        "max": {"type": "number"},
-        "superseded_by": {**_RAW_ID, "description": "Whose event stands now."},
-        "violations": {
-            "type": "array",
-            "description": "Of a rejected event: every rule that it breaks, 10 at most.",
-            "items": {"$ref": "#/components/schemas/Violation"},
+        "items": {"type": "integer", "minimum": 1, "description": "Of a settled object: how many events it holds."},
+        **_EVENT_STATUS,
+        "counts": {
+            "type": "object",
+            "description": "Of several events: how many are in each state.",
+            "required": [State.PROCESSED, State.SUPERSEDED, State.REJECTED],
+            "properties": {
+                state.value: {"type": "integer", "minimum": 0}
+                for state in (State.PROCESSED, State.SUPERSEDED, State.REJECTED)
+            },
+            "additionalProperties": False,
         },
+        "events": {
+            "type": "array",
+            "description": "Of several events: a page of them.",
+            "items": {
+                "type": "object",
+                "required": ["item", "status"],
+                "properties": {
+                    "item": {"type": "integer", "minimum": 0, "description": "Which event, from 0."},
+                    "status": {"enum": [State.PROCESSED, State.SUPERSEDED, State.REJECTED]},
+                    **_EVENT_STATUS,
+                },
+                "additionalProperties": False,
+            },
+        },
+        "cursor": {"type": "integer", "minimum": 0, "description": "Where to go on: there when there are more events."},
         "attempts": {"type": "integer", "minimum": 0, "description": "Tries that did not settle it."},
         "last_error": {"type": "string", "description": "Why the last one did not."},
     },
     "additionalProperties": False,
-    "examples": [EXAMPLE_STATUS],
+    "examples": [EXAMPLE_STATUS, EXAMPLE_STATUS_OF_BATCH],
 }
 
 EXAMPLE_REJECTIONS: Schema = {
@@ -115,7 +195,8 @@ EXAMPLE_REJECTIONS: Schema = {
             "item": 0,
             "received_at": RECEIVED_AT,
             "processed_at": "2026-11-24T16:44:36.201544Z",
-            "ruleset": 1,
+            "ruleset": 2,
+            "source": "",
             "violations": [
                 {
                     "code": "data.empty",
@@ -135,13 +216,14 @@ REJECTIONS: Schema = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["raw_id", "item", "received_at", "processed_at", "ruleset", "violations"],
+                "required": ["raw_id", "item", "received_at", "processed_at", "ruleset", "source", "violations"],
                 "properties": {
                     "raw_id": _RAW_ID,
                     "item": {"type": "integer", "minimum": 0, "description": "Which event of its object, from 0."},
                     "received_at": _INSTANT,
                     "processed_at": _INSTANT,
                     "ruleset": {"type": "integer", "minimum": 1, "description": "The rules that judged it."},
+                    "source": {"type": "string", "description": "Empty where the event names none that can be read."},
                     "violations": {
                         "type": "array",
                         "minItems": 1,
@@ -151,7 +233,7 @@ REJECTIONS: Schema = {
                 "additionalProperties": False,
             },
         },
-        "cursor": {**_RAW_ID, "description": "Where to go on: there when the limit ended the list."},
+        "cursor": {"type": "string", "description": "Where to go on: there when the limit ended the list."},
     },
     "additionalProperties": False,
     "examples": [EXAMPLE_REJECTIONS],
@@ -257,10 +339,19 @@ def rejections_request() -> Schema:
     return RejectionsRequest.model_json_schema(ref_template="#/components/schemas/{model}")
 
 
+def status_request() -> Schema:
+    """What `GET /ingest/{raw_id}` takes in its query, from the model that reads it."""
+    return StatusRequest.model_json_schema()
+
+
 def components() -> Schema:
     """All of them, by name."""
     return {
         "Event": EVENT,
+        **{f"EventV{number}": dict(version.schema) for number, version in VERSIONS.items()},
+        "Envelope": ENVELOPE,
+        "Events": EVENTS,
+        "Lines": LINES,
         "Accepted": ACCEPTED,
         "Status": STATUS,
         "Rejections": REJECTIONS,

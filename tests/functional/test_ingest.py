@@ -62,8 +62,8 @@ def test_ingest_stores_raw(ingest_function: IngestFunction) -> None:
     assert answer["statusCode"] == 202
     assert header(answer, "Content-Type") == "application/json"
     body = json_body(answer)
-    assert body.keys() == {"raw_id", "status", "received_at"}
-    assert body["status"] == "accepted"
+    assert body.keys() == {"raw_id", "status", "received_at", "items"}
+    assert (body["status"], body["items"]) == ("accepted", 1)
     raw_id = UUID(body["raw_id"])
     assert raw_id.version == 7
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", body["received_at"])

@@ -31,7 +31,7 @@ NO_JSON = {
 }
 
 NO_EVENT: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
-    "an array": (b"[1, 2]", [("$", "payload.not_object")]),
+    "an empty array": (b" [] ", [("$", "payload.empty_batch")]),
     "a string": (b'"MARKER-OF-THE-PAYLOAD"', [("$", "payload.not_object")]),
     "null": (b"null", [("$", "payload.not_object")]),
     "a number": (b"1e400", [("$", "payload.not_object")]),
@@ -111,8 +111,8 @@ def test_who_calls_curl_without_a_header_is_told_which(ingest_function: IngestFu
     assert "-H 'content-type: application/json'" in problem["detail"]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP, identity"])
-def test_a_compressed_body_is_refused(ingest_function: IngestFunction, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["br", "deflate", "GZIP, identity", "gzip, gzip"])
+def test_another_encoding_is_refused(ingest_function: IngestFunction, encoding: str) -> None:
     problem = ingest_function.refused(api_event(headers={"Content-Encoding": encoding}), 415)
 
     assert "Content-Encoding" in problem["detail"]

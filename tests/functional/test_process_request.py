@@ -7,11 +7,13 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
+import boto3
 import pytest
 
 from dropzone.domain.identifiers import new_raw_id
 from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
 from dropzone_process import sweep
+from dropzone_process.container import make_silver
 from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver
 
@@ -34,7 +36,8 @@ class Sweep:
     """The function with its ports in memory."""
 
     def __init__(self) -> None:
-        self.bronze = HookedBronze(InMemoryBronze())
+        self.objects = InMemoryBronze()
+        self.bronze = HookedBronze(self.objects)
         self.silver = HookedSilver(InMemorySilver())
 
     def arrive(self, body: bytes = EXAMPLE, *, age_ns: int = HOUR_NS) -> UUID:
@@ -69,6 +72,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sweep, "settings", cache(sweep.settings.__wrapped__))
+    monkeypatch.setattr(sweep, "database", cache(sweep.database.__wrapped__))
     monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
     monkeypatch.setattr(sweep, "silver", lambda: function.silver)
     return function
@@ -207,6 +211,44 @@ def test_while_silver_is_out_of_reach_the_answer_is_503(function: Sweep) -> None
     assert header(answer, "Retry-After") == "5"
     assert json_body(answer)["type"] == "urn:dropzone:problem:unavailable"
     assert "database" not in json_body(answer)["detail"]
+
+
+def test_what_was_settled_before_silver_went_away_is_counted(
+    function: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # GIVEN pages of one object, and a database that goes away at the second
+    function.objects.page_size = 1
+    function.arrive()
+    second = function.arrive()
+
+    def go_away(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "settle" and second in raw_ids:
+            raise SilverUnavailableError("down")
+
+    function.silver.before = go_away
+    capsys.readouterr()
+
+    # WHEN a batch is asked for
+    assert function()["statusCode"] == 503
+
+    # THEN the first counts, in the log and in the metrics
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["Checked"] for line in lines if "Checked" in line] == [[1.0]]
+
+
+def test_while_nobody_may_sign_in_to_the_database_the_answer_is_503(
+    function: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a function that may not sign tokens, and the real adapter
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(sweep, "silver", lambda: make_silver(sweep.settings(), sweep.database()))
+
+    answer = function()
+
+    assert (answer["statusCode"], header(answer, "Retry-After")) == (503, "5")
 
 
 def test_while_bronze_cannot_be_listed_the_answer_is_503(function: Sweep) -> None:

@@ -100,6 +100,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sweep, "settings", cache(sweep.settings.__wrapped__))
+    monkeypatch.setattr(sweep, "database", cache(sweep.database.__wrapped__))
     monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
     monkeypatch.setattr(sweep, "silver", lambda: function.silver)
     monkeypatch.setattr(sweep, "ledger", lambda: function.ledger)

@@ -2,14 +2,15 @@
 
 import socket
 import time
+import traceback
 from typing import Any
 
 import pytest
 from pg8000.native import Connection
 
-from dropzone.adapters.database import Database, connector
+from dropzone.adapters.database import Database, Run, connector
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
+from dropzone.ports import Remaining, RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
 from dropzone_local.ports import find_free
 from support.background import in_background
 from support.factories import EXAMPLE_INSTANT, judged, raw_id
@@ -130,12 +131,150 @@ def test_a_server_that_accepts_and_keeps_silent_is_given_up(tables: SilverInPost
         assert time.monotonic() - began < 1
 
 
-def test_a_statement_gets_half_of_the_functions_time(tables: SilverInPostgres) -> None:
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+def left(seconds: float) -> Remaining:
+    """What is left of a call that begins now."""
+    ends = time.monotonic() + seconds
+    return lambda: ends - time.monotonic()
+
+
+def limit_of(database: Database) -> float:
+    """The seconds after which the server ends a statement of this connection."""
+    ((milliseconds,),) = database.run("SELECT setting FROM pg_settings WHERE name = 'statement_timeout'")
+    return int(milliseconds) / 1000
+
+
+def test_a_statement_gets_two_fifths_of_the_functions_time(tables: SilverInPostgres) -> None:
     database = tables.open(call_seconds=1)
     began = time.monotonic()
     with pytest.raises(SilverUnavailableError, match="57014"):
         database.run("SELECT pg_sleep(5)")
-    assert 0.4 < time.monotonic() - began < 0.75
+    assert 0.4 <= time.monotonic() - began < 0.75
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_a_statement_gets_two_fifths_of_the_time_that_is_left(tables: SilverInPostgres, *, is_connected: bool) -> None:
+    # GIVEN a function of a minute, whose call has a second left
+    database = tables.open(call_seconds=60)
+    if is_connected:
+        database.run("SELECT 1")
+    database.within(left(1.0))
+
+    # WHEN a statement takes longer
+    began = time.monotonic()
+    with pytest.raises(SilverUnavailableError, match="57014"):
+        database.run("SELECT pg_sleep(5)")
+
+    # THEN it ends in time, and so does the next one
+    assert 0.3 <= time.monotonic() - began < 0.75
+    with pytest.raises(SilverUnavailableError, match="57014"):
+        database.run("SELECT pg_sleep(5)")
+    assert time.monotonic() - began < 1.0
+
+
+def test_the_servers_limit_follows_the_calls_and_is_not_set_at_each_statement(
+    tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a call that goes by
+    database = tables.open()
+    ran: list[str] = []
+    run = Connection.run
+
+    def note(connection: Connection, sql: str, **parameters: object) -> object:
+        ran.append(sql)
+        return run(connection, sql, **parameters)
+
+    monkeypatch.setattr(Connection, "run", note)
+    seconds = [60.0]
+    database.within(lambda: seconds[0])
+
+    # WHEN statements run all the while
+    limits = []
+    for tenths in range(600, 9, -1):
+        seconds[0] = tenths / 10
+        limits.append((limit_of(database), seconds[0]))
+
+    # THEN each could wait twice within the time, and few were there to set the limit
+    assert all(0.299 < limit / remaining < 0.451 for limit, remaining in limits)
+    assert sum(sql.startswith("SET") for sql in ran) < 50
+
+    # AND a new call has all of its time
+    seconds[0] = 60.0
+    assert limit_of(database) == 24.0
+
+
+def test_a_network_that_falls_silent_ends_the_statement_in_time(tables: SilverInPostgres) -> None:
+    # GIVEN a server that doesn't end statements by itself
+    database, made = connected(tables)
+    database.within(lambda: 1.0)
+    limit_of(database)
+    database.run("SET statement_timeout = 0")
+    database.within(left(1.0))
+
+    # WHEN nothing comes from it
+    began = time.monotonic()
+    with pytest.raises(SilverUnavailableError):
+        database.run("SELECT pg_sleep(5)")
+
+    # THEN that ends in time, also what was tried on another connection
+    assert 0.6 < time.monotonic() - began < 1.0
+    assert len(made) == 2
+
+
+def test_without_time_nothing_is_sent(tables: SilverInPostgres) -> None:
+    database, made = connected(tables)
+    database.within(lambda: 0.05)
+    with pytest.raises(SilverUnavailableError, match="no time"):
+        database.run("INSERT INTO receipts (raw_id) VALUES (gen_random_uuid())")
+    assert tables.receipt_rows() == {}
+    database.close()
+    with pytest.raises(SilverUnavailableError, match="no time"):
+        database.run("SELECT 1")
+    assert len(made) == 1
+
+
+def test_a_transaction_ends_in_time_as_a_whole(tables: SilverInPostgres) -> None:
+    database = tables.open()
+    database.within(left(1.0))
+    began = time.monotonic()
+
+    def work(run: Run) -> None:
+        for _ in range(10):
+            run("SELECT pg_sleep(0.2)")
+
+    with pytest.raises(SilverUnavailableError):
+        database.transact(work)
+    assert time.monotonic() - began < 1.0
+
+
+# ---- what errors tell ------------------------------------------------------------------------------------------------
+
+
+# The frames of a traceback show the lines of a test: what may not be told stands here.
+QUOTING = (
+    "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}', MESSAGE = 'message', DETAIL = 'telltale',"
+    " HINT = 'telltale', TABLE = 'outcomes', COLUMN = 'mean', CONSTRAINT = 'odd'; END $$"
+)
+
+
+def refused(tables: SilverInPostgres, state: str) -> str:
+    """What is told, and logged, of an error with this state."""
+    with pytest.raises(SilverError) as raised:
+        tables.open().run(QUOTING.format(state=state))
+    assert "telltale" not in "".join(traceback.format_exception(raised.value))
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("state", ["22003", "23514", "XX000", "XX001", "ZZ999", "P0001", "38000", "40002"])
+def test_a_message_that_may_quote_a_row_is_not_repeated(tables: SilverInPostgres, state: str) -> None:
+    assert refused(tables, state) == f"SQLSTATE {state} outcomes mean odd"
+
+
+@pytest.mark.parametrize("state", ["08006", "25006", "28000", "3D000", "42501", "53100", "57014", "58030"])
+def test_a_message_of_the_infrastructure_is_told_without_its_details(tables: SilverInPostgres, state: str) -> None:
+    assert refused(tables, state) == f"SQLSTATE {state} outcomes mean odd: message"
 
 
 # ---- a connection that breaks ----------------------------------------------------------------------------------------
@@ -146,12 +285,19 @@ def counted(tables: SilverInPostgres) -> tuple[Database, list[Connection]]:
     made: list[Connection] = []
     connect = connector(database_settings(tables.server), Connection)
 
-    def connect_and_count() -> Connection:
-        made.append(connect())
+    def connect_and_count(seconds: float) -> Connection:
+        made.append(connect(seconds))
         return made[-1]
 
-    database = Database(connect_and_count)
+    database = Database(connect_and_count, lambda: 20.0)
     tables.opened.append(database)
+    return database, made
+
+
+def connected(tables: SilverInPostgres) -> tuple[Database, list[Connection]]:
+    """The same, with its first connection made."""
+    database, made = counted(tables)
+    database.run("SELECT 1")
     return database, made
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from dropzone.settings import DatabaseSettings, MigrateSettings
 from dropzone_local.ports import find_free
 from dropzone_local.postgres import Postgres
 from dropzone_migrate import migrations
-from dropzone_migrate.migrations import head, migrate
+from dropzone_migrate.migrations import MigrationError, head, migrate
 from support.background import in_background
 from support.cloudformation import Answers, cloudformation
 from support.lambda_context import Context
@@ -45,7 +46,7 @@ class Fresh:
 
     def as_role(self, role: str, sql: str) -> list[Any]:
         settings: DatabaseSettings = database_settings(self.server, database_name=self.name, database_user=role)
-        connection = connector(settings, Connection)()
+        connection = connector(settings, Connection)(20.0)
         try:
             return list(connection.run(sql) or [])
         finally:
@@ -231,7 +232,7 @@ def test_a_password_may_be_of_any_characters(fresh: Fresh, postgres: Postgres) -
         settings = database_settings(
             postgres, database_name=fresh.name, database_user="dropzone_writer", database_password=odd
         )
-        connection = connector(settings, Connection)()
+        connection = connector(settings, Connection)(20.0)
         connection.close()
     finally:
         migrate(migrate_settings(postgres))
@@ -401,5 +402,49 @@ def test_by_hand_it_migrates_and_answers_the_revision(fresh: Fresh, monkeypatch:
 def test_by_hand_a_failure_is_raised(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, fresh.settings())
     fresh.query("CREATE TABLE receipts (id integer)")
-    with pytest.raises(sqlalchemy.exc.SQLAlchemyError, match="already exists"):
+    with pytest.raises(MigrationError, match="already exists"):
         function.handler({}, Context())
+
+
+# What statements refuse: a row's value stands in the details of the first, and in the message of the second.
+QUOTING = {
+    "23505": [
+        "CREATE TABLE odd (name text CONSTRAINT one_name UNIQUE)",
+        "INSERT INTO odd VALUES ('telltale'), ('telltale')",
+    ],
+    "22P02": [
+        "CREATE TABLE odd (name text)",
+        "INSERT INTO odd VALUES ('telltale')",
+        "SELECT CAST(name AS integer) FROM odd",
+    ],
+    "P0001": ["DO $$ BEGIN RAISE EXCEPTION 'telltale' USING DETAIL = 'telltale', HINT = 'telltale'; END $$"],
+}
+
+
+@pytest.mark.parametrize("state", QUOTING)
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_reason_quotes_nothing_of_a_row(
+    fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, state: str, *, by_hand: bool
+) -> None:
+    # GIVEN a revision whose statement meets a row that it can't take
+    def upgrade(connection: sqlalchemy.Connection) -> None:
+        for statement in QUOTING[state]:
+            connection.execute(sqlalchemy.text(statement))
+
+    monkeypatch.setattr(migrations, "_upgrade", upgrade)
+    use(monkeypatch, fresh.settings())
+
+    # WHEN it is deployed, or run by hand
+    if by_hand:
+        with pytest.raises(MigrationError) as raised:
+            function.handler({}, Context())
+        written = "".join(traceback.format_exception(raised.value))
+    else:
+        function.handler(answers.request("Update"), Context())
+        (answer,) = answers.received
+        written = f"{answer['Reason']} {log.getvalue()}"
+
+    # THEN state, table and constraint are told, and no value
+    assert f"SQLSTATE {state}" in written
+    assert ("odd one_name" in written) == (state == "23505")
+    assert "telltale" not in written

@@ -14,14 +14,14 @@ from uuid import UUID
 import pytest
 
 from dropzone.adapters import postgres_ledger
-from dropzone.adapters.database import Database, _ConnectionBrokenError
+from dropzone.adapters.database import ConnectionBrokenError, Database
 from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Measurement, Outcome, Rejection
 from dropzone.ports import RowRefusedError, SilverUnavailableError
-from dropzone.use_cases.settle import with_retries
+from dropzone.use_cases.retries import with_retries
 from dropzone_local.polling import wait_until
 from support.background import in_background
 from support.factories import EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection, shuffled
@@ -480,7 +480,7 @@ def test_a_lost_answer_to_the_commit_is_made_good_by_doing_it_again(
         if sql == "COMMIT" and not lost:
             lost.append(sql)
             self.close()
-            raise _ConnectionBrokenError("the answer was lost")
+            raise ConnectionBrokenError("the answer was lost")
         return rows
 
     monkeypatch.setattr(Database, "_attempt", lose_one)

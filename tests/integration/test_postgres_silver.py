@@ -16,7 +16,7 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import RULESET, JudgedObject, Measurement, Rejection
 from dropzone.ports import RowRefusedError, SilverConflictError, SilverUnavailableError
-from dropzone.use_cases.settle import with_retries
+from dropzone.use_cases.retries import with_retries
 from support.background import in_background
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection, shuffled
 from support.postgres import SilverInPostgres
@@ -142,9 +142,7 @@ REFUSED = {
     "out of an integer's range": ("22003", [_figures(sample_count=271_828_182_845)]),
     "no number": ("22P02", [_figures(math.nan)]),
     "no text": ("22P05", [_figures(271_828_182_845)._replace(source=f"{TELLTALE}\0")]),
-    "missing": ("23502", [_figures(271_828_182_845, None)]),
-    # Of the two, the second alone is measured; both have outcomes.
-    "checked": ("23514", [_figures(271_828_182_845, None), _figures()]),
+    "missing": ("23514", [_figures(271_828_182_845, None)]),
 }
 
 
@@ -175,7 +173,7 @@ def test_a_refused_row_leaves_nothing_of_its_call(
 
 
 def test_a_refusal_says_where(tables: SilverInPostgres) -> None:
-    with pytest.raises(RowRefusedError, match="SQLSTATE 23514 outcomes outcomes_check"):
+    with pytest.raises(RowRefusedError, match="SQLSTATE 23514 outcomes outcomes_figures"):
         tables.silver().settle([judged(raw_id(), _figures(std_dev=None), _figures())])
 
 

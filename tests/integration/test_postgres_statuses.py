@@ -8,9 +8,9 @@ import pytest
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Rejection, Violation
-from dropzone.domain.status import State
+from dropzone.domain.status import EventStatus, State
 from dropzone.ports import MAX_ATTEMPTS
-from support.factories import measurement, raw_ids
+from support.factories import EXAMPLE_INSTANT, measurement, raw_ids
 from support.postgres import SilverInPostgres
 
 
@@ -39,8 +39,12 @@ def test_processed_and_superseded(tables: SilverInPostgres, statuses: PostgresSt
 
     assert before is not None
     assert after is not None
-    assert (before.state, before.superseded_by, before.measurement) == (State.SUPERSEDED, second, old)
-    assert (after.state, after.superseded_by, after.measurement) == (State.PROCESSED, None, new)
+    assert (before.state, before.items, before.events) == (
+        State.SUPERSEDED,
+        1,
+        (EventStatus(0, State.SUPERSEDED, measurement=old, superseded_by=second),),
+    )
+    assert (after.state, after.events) == (State.PROCESSED, (EventStatus(0, State.PROCESSED, measurement=new),))
 
 
 def test_rejected(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
@@ -51,7 +55,8 @@ def test_rejected(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
 
     assert told is not None
     assert told.state is State.REJECTED
-    assert told.violations == ({"code": "data.empty", "field": "data", "message": "is bad"},)
+    (event,) = told.events
+    assert event.violations == ({"code": "data.empty", "field": "data", "message": "is bad"},)
     assert told.settled_at is not None
 
 
@@ -97,15 +102,79 @@ def test_rejections_by_rule_and_time_the_last_arrival_first(
     assert listed(since=old[1], before=old[2]) == [old[1]]
 
 
-def test_a_page_of_rejections_cuts_no_object_in_two(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
+def test_pages_of_rejections_go_on_within_an_object(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
     first, second = raw_ids(2)
     three = rejected(second, Code.DATA_EMPTY).outcomes * 3
     tables.silver().settle([rejected(first, Code.DATA_EMPTY), JudgedObject(second, three)])
+    everything = [(second, 0), (second, 1), (second, 2), (first, 0)]
 
-    page = statuses.rejections(code=None, since=None, before=None, limit=2)
+    for size in range(1, 5):
+        found: list[tuple[UUID, int]] = []
+        while page := statuses.rejections(after=found[-1] if found else None, limit=size):
+            found += [(event.raw_id, event.item) for event in page]
+        assert found == everything
 
-    assert [(event.raw_id, event.item) for event in page] == [(second, 0), (second, 1), (second, 2)]
-    assert [event.raw_id for event in statuses.rejections(code=None, since=None, before=second, limit=2)] == [first]
+
+def test_rejections_of_a_source(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
+    first, second = raw_ids(2)
+    (reason,) = rejected(first, Code.DATA_EMPTY).outcomes
+    assert isinstance(reason, Rejection)
+    tables.silver().settle([JudgedObject(first, (reason,)), JudgedObject(second, (reason._replace(source="hall 3"),))])
+
+    assert [event.raw_id for event in statuses.rejections(source="hall 3", limit=9)] == [second]
+    assert [event.raw_id for event in statuses.rejections(source="", limit=9)] == [first]
+    assert {event.source for event in statuses.rejections(limit=9)} == {"", "hall 3"}
+
+
+def test_a_batch_is_told_by_counts_and_pages(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
+    # GIVEN a batch of five: one stands, one gave way to another of the batch, one to a later object, two are bad
+    batch, later = raw_ids(2)
+    hours = [EXAMPLE_INSTANT + timedelta(hours=n) for n in range(2)]
+    bad = rejected(batch, Code.DATA_EMPTY).outcomes[0]
+    events = (measurement(hours[0], 1.0), bad, measurement(hours[0], 2.0), measurement(hours[1], 3.0), bad)
+    tables.silver().settle([JudgedObject(batch, events), JudgedObject(later, (measurement(hours[1], 4.0),))])
+
+    # WHEN it is asked for, in pages
+    pages = [statuses.status(batch, after=after, limit=2) for after in (-1, 1, 3, 4)]
+
+    # THEN each has the counts, and its part of the events
+    assert {(page.state, page.items, tuple(page.counts.items())) for page in pages if page} == {
+        (State.PROCESSED, 5, ((State.PROCESSED, 1), (State.SUPERSEDED, 2), (State.REJECTED, 2)))
+    }
+    assert [[(event.item, event.state, event.superseded_by) for event in page.events] for page in pages if page] == [
+        [(0, State.SUPERSEDED, batch), (1, State.REJECTED, None)],
+        [(2, State.PROCESSED, None), (3, State.SUPERSEDED, later)],
+        [(4, State.REJECTED, None)],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("standing", "state"), [(True, State.PROCESSED), (False, State.SUPERSEDED), (None, State.REJECTED)]
+)
+def test_the_state_of_a_batch_is_that_of_its_best_event(
+    tables: SilverInPostgres, statuses: PostgresStatuses, *, standing: bool | None, state: State
+) -> None:
+    batch, later = raw_ids(2)
+    bad = rejected(batch, Code.DATA_EMPTY).outcomes[0]
+    tables.silver().settle([JudgedObject(batch, (bad, bad) if standing is None else (bad, measurement()))])
+    if standing is False:
+        tables.silver().settle([JudgedObject(later, (measurement(),))])
+
+    told = statuses.status(batch, limit=1)
+
+    assert told is not None
+    assert told.state is state
+
+
+def test_a_part_of_a_batch_is_not_settled(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
+    (batch,) = raw_ids(1)
+    tables.silver().settle([JudgedObject(batch, (measurement(),), is_whole=False)])
+
+    told = statuses.status(batch)
+
+    assert told is not None
+    assert (told.state, told.items, told.settled_at) == (State.ACCEPTED, None, None)
 
 
 def test_the_reader_sees_the_figures_as_they_were_written(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
@@ -116,4 +185,4 @@ def test_the_reader_sees_the_figures_as_they_were_written(tables: SilverInPostgr
     told = statuses.status(raw_id)
 
     assert told is not None
-    assert told.measurement == exact
+    assert [event.measurement for event in told.events] == [exact]

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from support.factories import (
     s3_test_event,
     sqs_event,
 )
-from support.fakes import HookedBronze, InMemoryBronze
+from support.fakes import HookedBronze, HookedSilver, InMemoryBronze
 from support.lambda_context import Context
 from support.postgres import PASSWORD, SilverInPostgres
 
@@ -78,6 +78,7 @@ def function(
     }.items():
         monkeypatch.setenv(name, value)
     queue.settings.cache_clear()
+    queue.database.cache_clear()
     bronze, silver, log = HookedBronze(InMemoryBronze()), tables.silver(), io.StringIO()
     monkeypatch.setattr(queue, "bronze", lambda: bronze)
     monkeypatch.setattr(queue, "silver", lambda: silver)
@@ -86,6 +87,7 @@ def function(
     capsys.readouterr()
     yield Function(bronze, log, capsys, Context())
     queue.settings.cache_clear()
+    queue.database.cache_clear()
 
 
 def settled(tables: SilverInPostgres) -> set[UUID]:
@@ -236,15 +238,17 @@ def test_keys_are_decoded_once(function: Function) -> None:
 
 
 def test_the_receive_count_is_read(function: Function, tables: SilverInPostgres) -> None:
-    identifiers = [function.arrive() for _ in range(2)]
-    function(sqs_event([s3_event(identifier) for identifier in identifiers], receive_count=3))
-    assert function.bronze.reads == [[identifier] for identifier in identifiers]
-    assert {receipt.attempts for receipt in tables.receipt_rows().values()} == {1}
+    first, second = function.arrive(), function.arrive()
+    function(sqs_event([s3_event(first)]))
+    function(sqs_event([s3_event(second)], receive_count=3))
+    # A try is recorded of what was received before.
+    assert {raw_id: row.attempts for raw_id, row in tables.receipt_rows().items()} == {first: 0, second: 1}
 
 
 def test_those_that_may_have_killed_their_reader_are_logged(function: Function, tables: SilverInPostgres) -> None:
     suspect, good = function.arrive(), function.arrive()
-    tables.silver().claim([suspect], only_due=False)
+    for _ in range(2):
+        tables.silver().claim([suspect], only_due=False)
     answer = function(sqs_event([s3_event(suspect), s3_event(good)], receive_count=4))
     assert returned(answer) == ["message-0"]
     assert [line["raw_ids"] for line in function.log_lines() if line["level"] == "WARNING"] == [[str(suspect)]]
@@ -279,6 +283,33 @@ def test_a_database_that_is_away_raises_the_batch(function: Function, tables: Si
         tables.query("ALTER ROLE dropzone_writer LOGIN")
     assert tables.receipt_rows() == {}
     assert returned(function(event)) == []
+
+
+def test_what_was_settled_before_the_database_went_away_is_logged_and_counted(
+    function: Function, tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a batch of two chunks, and a database that goes away between them
+    first, second = function.arrive(correlation_id="first"), function.arrive()
+
+    def go_away(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "settle" and second in raw_ids:
+            reason = "SQLSTATE 57P01"
+            raise SilverUnavailableError(reason)
+
+    silver = HookedSilver(tables.silver(), before=go_away)
+    monkeypatch.setattr(queue, "silver", lambda: silver)
+
+    # WHEN it comes
+    with pytest.raises(SilverUnavailableError):
+        function(sqs_event([s3_event(identifier, size=20 * 1024 * 1024) for identifier in (first, second)]))
+
+    # THEN the first is settled, and stands in the log and in the metrics
+    assert settled(tables) == {first}
+    (line,) = [line for line in function.log_lines() if line["message"] == "settled"]
+    assert [entry["raw_id"] for entry in line["objects"]] == [str(first)]
+    metrics = function.metrics()
+    assert emitted(metrics, "Checked") == [1.0]
+    assert len(emitted(metrics, "ArrivalToSilver")) == 1
 
 
 # ---- a bare event of S3 ----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Judging again, on the real tables: silver then is what it would be, had these rules always been."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import batched, count
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dropzone.use_cases.replay
-import dropzone.use_cases.settle
+import dropzone.use_cases.writing
 from dropzone.adapters import postgres_ledger
 from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.domain.aggregates import Aggregates
@@ -38,6 +38,8 @@ from support.factories import (
 )
 from support.fakes import HookedBronze, InMemoryBronze
 from support.postgres import SilverInPostgres
+from support.rows import OutcomeRow
+from support.world import Clock
 
 LATER = EXAMPLE_INSTANT + timedelta(hours=1)
 KEY, LATER_KEY = (EXAMPLE_INSTANT, ""), (LATER, "")
@@ -52,8 +54,7 @@ class Scene:
     objects: InMemoryBronze = field(default_factory=lambda: InMemoryBronze(page_size=3))
     rules: dict[bytes, tuple[Outcome, ...]] = field(default_factory=dict)
     """What these bytes are judged to be; the real rules judge all others."""
-    seconds: Iterator[float] | None = None
-    """The time that is left at each look at the clock; always enough without it."""
+    clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
         self.bronze = HookedBronze(self.objects)
@@ -102,7 +103,7 @@ class Scene:
             limit=limit,
             after=after,
             dry_run=dry_run,
-            remaining=lambda: 60.0 if self.seconds is None else next(self.seconds),
+            remaining=self.clock.remaining,
         )
 
     def changes(self, selection: Selection | None = None) -> dict[Change, int]:
@@ -133,8 +134,11 @@ def scene(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 def judge_by(judge: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dropzone.use_cases.replay, "judge", judge)
-    monkeypatch.setattr(dropzone.use_cases.settle, "judge", judge)
+    def judge_any(body: bytes, _content_type: str, _content_encoding: str) -> tuple[Outcome, ...]:
+        return judge(body)
+
+    monkeypatch.setattr(dropzone.use_cases.replay, "judge", judge_any)
+    monkeypatch.setattr(dropzone.use_cases.writing, "judge_each", judge_any)
 
 
 def rows(tables: SilverInPostgres, *, times: bool = False) -> dict[str, list[Any]]:
@@ -229,7 +233,7 @@ def test_where_an_event_is_now_rejected_the_one_before_it_returns(scene: Scene) 
     scene.change(first, rejection())
     assert scene.changes(Named((first,))) == {Change.NOW_REJECTED: 1}
     assert scene.tables.measurement_rows() == {}
-    assert scene.tables.outcome_rows()[last, 0] == (None, rejection(Code.DATA_EMPTY, None).violations)
+    assert scene.tables.outcome_rows()[last, 0] == OutcomeRow(None, rejection(Code.DATA_EMPTY, None).violations)
     ((nothing,),) = scene.tables.query("SELECT bool_and(measured_at IS NULL AND mean IS NULL) FROM outcomes")
     assert nothing
 
@@ -248,7 +252,7 @@ def test_the_row_of_an_event_that_is_now_processed_appears(scene: Scene) -> None
 
     assert scene.changes() == {Change.NOW_PROCESSED: 1}
     assert scene.tables.measurement_rows() == {KEY: (measurement(mean=3.0), event, 0)}
-    assert scene.tables.outcome_rows() == {(event, 0): (measurement(mean=3.0), ())}
+    assert scene.tables.outcome_rows() == {(event, 0): OutcomeRow(measurement(mean=3.0), ())}
 
 
 def test_an_event_that_is_now_processed_stands_where_it_is_the_greatest(scene: Scene) -> None:
@@ -366,7 +370,7 @@ def test_other_reasons_are_recorded(scene: Scene) -> None:
     scene.change(event, rejection(Code.DATA_NOT_NUMERIC, 2))
 
     assert scene.changes() == {Change.OTHER_REASONS: 1}
-    assert scene.tables.outcome_rows() == {(event, 0): (None, rejection(Code.DATA_NOT_NUMERIC, 2).violations)}
+    assert scene.tables.outcome_rows() == {(event, 0): OutcomeRow(None, rejection(Code.DATA_NOT_NUMERIC, 2).violations)}
 
 
 def test_an_object_may_have_fewer_events(scene: Scene) -> None:
@@ -672,7 +676,8 @@ def test_when_time_ends_the_cursor_says_where_to_go_on(scene: Scene) -> None:
     for number, raw_id in enumerate(arrived):
         scene.change(raw_id, measurement(EXAMPLE_INSTANT + number * MILLISECOND, mean=50.0))
     scene.reads()
-    scene.seconds = iter([2.0, 1.9])
+    scene.clock.left = 2.0
+    scene.bronze.after = lambda _method, _raw_ids: scene.clock.spend(0.1)
 
     # WHEN they are replayed
     report = scene.replay()
@@ -680,7 +685,7 @@ def test_when_time_ends_the_cursor_says_where_to_go_on(scene: Scene) -> None:
     # THEN a page is, and the cursor leads to the rest
     assert (report.checked, report.cursor) == (3, arrived[2])
     assert scene.reads() == arrived[:3]
-    scene.seconds = None
+    scene.clock.left = 60.0
     assert scene.replay(after=report.cursor).checked == 4
     assert scene.reads() == arrived[3:]
     assert scene.replay().changes == Counter({Change.SAME: 7})
@@ -696,16 +701,15 @@ def test_without_time_nothing_is_done_and_nothing_is_left_out_later(scene: Scene
     }
     scene.reads()
 
-    scene.seconds = iter([1.0])
+    scene.clock.left = 1.0
     report = scene.replay(selections[kind])
     assert (report.checked, scene.reads()) == (0, [])
     assert report.cursor is not None
 
     # Also where the call that has no time has a cursor already.
-    scene.seconds = iter([1.0])
     again = scene.replay(selections[kind], after=report.cursor)
     assert again.cursor == report.cursor
-    scene.seconds = None
+    scene.clock.left = 60.0
     assert scene.replay(selections[kind], after=again.cursor).checked == 2
     assert scene.reads() == arrived
 

@@ -50,7 +50,8 @@ BAD: dict[bytes, tuple[Code, ...]] = {
     payload("yesterday", []): (Code.TIME_STAMP_NOT_ISO8601, Code.DATA_EMPTY),
     b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [1e400]}': (Code.DATA_NOT_FINITE,),
     b"not json": (Code.NOT_JSON,),
-    b"[]": (Code.NOT_OBJECT,),
+    b"[]": (Code.EMPTY_BATCH,),
+    b"5": (Code.NOT_OBJECT,),
 }
 
 

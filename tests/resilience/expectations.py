@@ -73,7 +73,7 @@ def wrong_outcome(event: Event, row: OutcomeRow) -> str:
         return "has a measurement" if row.measurement else "has no measurement"
     if row.measurement is None:
         return ""
-    measured_at, source, figures = row.measurement
+    measured_at, source, figures, *_ = row.measurement
     if (measured_at, source) != (event.instant, ""):
         return f"is of {measured_at} and {source!r}, and not of {event.instant}"
     mean, std_dev, count, minimum, maximum = figures

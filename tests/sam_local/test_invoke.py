@@ -85,6 +85,6 @@ def test_a_server_whose_authority_is_not_trusted_gets_no_password(
 
     answer = sam.invoke("ProcessFunction", event, DatabaseCaFile="")
 
-    assert answer["errorType"] == "_ConnectionBrokenError"
+    assert answer["errorType"] == "ConnectionBrokenError"
     assert "CERTIFICATE_VERIFY_FAILED" in answer["errorMessage"]
     assert not tables.receipt_rows()

@@ -11,17 +11,21 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from uuid import UUID
 
-from dropzone.domain.outcomes import JudgedObject, Measurement
+from dropzone.domain.outcomes import JudgedObject, Measurement, Outcome
 from dropzone.ports import (
     MAX_ATTEMPTS,
     Bronze,
     BronzeError,
+    BronzeUnavailableError,
+    Claim,
     ListedObject,
     ObjectMissingError,
     RawIdTakenError,
     RawObject,
     Receipt,
+    Remaining,
     Silver,
+    StandingClaim,
 )
 from support.rows import Key, MeasurementRow, OutcomeRow, ReceiptRow
 
@@ -44,17 +48,27 @@ class InMemoryBronze:
     objects: dict[UUID, RawObject] = field(default_factory=dict)
     page_size: int = 1_000
 
-    def put(self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str) -> None:
+    def put(
+        self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str, content_encoding: str = ""
+    ) -> None:
         if raw_id in self.objects:
             raise RawIdTakenError(str(raw_id))
-        self.objects[raw_id] = RawObject(raw_id, bytes(body), content_type, correlation_id)
+        self.objects[raw_id] = RawObject(raw_id, bytes(body), content_type, correlation_id, content_encoding)
 
-    def read(self, raw_ids: Sequence[UUID]) -> list[RawObject | BronzeError]:
+    def read(self, raw_ids: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
+        if within <= 0:
+            return [BronzeUnavailableError("late") for _ in raw_ids]
         return [self.objects.get(raw_id) or ObjectMissingError(f"{raw_id} is not in bronze") for raw_id in raw_ids]
 
-    def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
+    def list_after(self, raw_id: UUID, *, within: Remaining) -> Iterator[list[ListedObject]]:
         listed = [ListedObject(key, len(self.objects[key].body)) for key in sorted(self.objects) if key > raw_id]
-        for page in batched(listed, self.page_size, strict=False):
+        pages = batched(listed, self.page_size, strict=False)
+        while True:
+            if within() <= 0:
+                raise BronzeUnavailableError("late")
+            page = next(pages, None)
+            if page is None:
+                return
             yield list(page)
 
 
@@ -72,29 +86,67 @@ class HookedBronze:
     listed_after: list[UUID] = field(default_factory=list)
     """Where listings began."""
     reads: list[list[UUID]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    """What reads and pages were given."""
 
-    def put(self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str) -> None:
+    def put(
+        self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str, content_encoding: str = ""
+    ) -> None:
         self.before("put", [raw_id])
-        self.inner.put(raw_id, body, content_type=content_type, correlation_id=correlation_id)
+        self.inner.put(
+            raw_id,
+            body,
+            content_type=content_type,
+            correlation_id=correlation_id,
+            content_encoding=content_encoding,
+        )
         self.after("put", [raw_id])
 
-    def read(self, raw_ids: Sequence[UUID]) -> list[RawObject | BronzeError]:
+    def read(self, raw_ids: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
         self.reads.append(list(raw_ids))
+        self.seconds.append(within)
         self.before("read", raw_ids)
         if not self.deadly.isdisjoint(raw_ids):
             raise ReaderDiedError
         found = [
             self.unreadable.get(raw_id, result)
-            for raw_id, result in zip(raw_ids, self.inner.read(raw_ids), strict=True)
+            for raw_id, result in zip(raw_ids, self.inner.read(raw_ids, within=within), strict=True)
         ]
         self.after("read", raw_ids)
         return found
 
-    def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
+    def list_after(self, raw_id: UUID, *, within: Remaining) -> Iterator[list[ListedObject]]:
         self.listed_after.append(raw_id)
-        for page in self.inner.list_after(raw_id):
+
+        def noted() -> float:
+            self.seconds.append(within())
+            return self.seconds[-1]
+
+        for page in self.inner.list_after(raw_id, within=noted):
             self.before("list_after", [listed.raw_id for listed in page])
             yield page
+
+
+@dataclass(slots=True)
+class InMemoryClaims:
+    """What idempotency keys stand for, in a dictionary; a claim's version is how often the key was written."""
+
+    standing: dict[str, StandingClaim] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, key: str, claim: Claim) -> StandingClaim | None:
+        with self.lock:
+            found = self.standing.get(key)
+            if found is None:
+                self.standing[key] = StandingClaim(claim, "1")
+            return found
+
+    def replace(self, key: str, standing: StandingClaim, claim: Claim) -> bool:
+        with self.lock:
+            if self.standing.get(key) != standing:
+                return False
+            self.standing[key] = StandingClaim(claim, str(int(standing.version) + 1))
+            return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +187,27 @@ class InMemorySilver:
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         with self._lock:
-            fresh = [entry for entry in judged if not self._receipt(entry.raw_id).settled]
-            for entry in fresh:
-                self._receipts[entry.raw_id] = replace(
-                    self._receipt(entry.raw_id), items=len(entry.outcomes), last_error=None, retry_at=None
-                )
-                for item, outcome in enumerate(entry.outcomes):
-                    if isinstance(outcome, Measurement):
-                        self._outcomes[entry.raw_id, item] = OutcomeRow(outcome, ())
-                        self._measure(MeasurementRow(outcome, entry.raw_id, item))
-                    else:
-                        self._outcomes[entry.raw_id, item] = OutcomeRow(None, outcome.violations)
-        return {entry.raw_id for entry in fresh}
+            taken = {entry.raw_id for entry in judged if not self._receipt(entry.raw_id).settled}
+            for entry in (entry for entry in judged if entry.raw_id in taken):
+                self._receipts[entry.raw_id] = self._with_outcomes(self._receipt(entry.raw_id), entry)
+                for item, outcome in enumerate(entry.outcomes, entry.first_item):
+                    self._record(entry.raw_id, item, outcome)
+        return taken
+
+    def _with_outcomes(self, receipt: _Receipt, entry: JudgedObject) -> _Receipt:
+        if entry.is_whole:
+            return replace(receipt, items=entry.items, last_error=None, retry_at=None)
+        later = self._now() + self._pause
+        return replace(receipt, retry_at=max(receipt.retry_at or later, later))
+
+    def _record(self, raw_id: UUID, item: int, outcome: Outcome) -> None:
+        if (raw_id, item) in self._outcomes:
+            return
+        if isinstance(outcome, Measurement):
+            self._outcomes[raw_id, item] = OutcomeRow(outcome, (), outcome.source)
+            self._measure(MeasurementRow(outcome, raw_id, item))
+        else:
+            self._outcomes[raw_id, item] = OutcomeRow(None, outcome.violations, outcome.source)
 
     def _measure(self, row: MeasurementRow) -> None:
         key = (row.measurement.measured_at, row.measurement.source)

@@ -138,26 +138,29 @@ class SilverInPostgres:
 
     def outcome_rows(self) -> dict[tuple[UUID, int], OutcomeRow]:
         rows = self.query(
-            "SELECT raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max"
-            " FROM outcomes"
+            "SELECT raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max,"
+            " unit, tags FROM outcomes"
         )
         return {
             (row[0], row[1]): OutcomeRow(
                 _measurement(row[4:]) if row[2] == "processed" else None,
                 tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in row[3]),
+                row[5],
             )
             for row in rows
         }
 
     def measurement_rows(self) -> dict[Key, MeasurementRow]:
         rows = self.query(
-            "SELECT raw_id, item, measured_at, source, mean, std_dev, sample_count, min, max FROM measurements"
+            "SELECT raw_id, item, measured_at, source, mean, std_dev, sample_count, min, max, unit, tags"
+            " FROM measurements"
         )
         return {(row[2], row[3]): MeasurementRow(_measurement(row[2:]), row[0], row[1]) for row in rows}
 
 
 def _measurement(columns: list[Any]) -> Measurement:
-    return Measurement(columns[0], columns[1], Aggregates(*columns[2:]))
+    measured_at, source, *aggregates, unit, tags = columns
+    return Measurement(measured_at, source, Aggregates(*aggregates), unit, tags)
 
 
 @contextmanager

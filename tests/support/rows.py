@@ -12,6 +12,7 @@ class OutcomeRow(NamedTuple):
 
     measurement: Measurement | None
     violations: tuple[Violation, ...]
+    source: str = ""
 
 
 class MeasurementRow(NamedTuple):

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from dropzone.ports import Bronze, ListedObject, Silver, SilverUnavailableError
+from dropzone.ports import Bronze, ListedObject, Remaining, Silver, SilverUnavailableError
 from dropzone.use_cases.process import Message, Report, process
-from dropzone.use_cases.settle import Remaining
 from dropzone.use_cases.sweep import SweepReport, sweep
+from dropzone.use_cases.tally import Tally
 from support.factories import EXAMPLE, arrive
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver, ReaderDiedError
 
@@ -42,10 +42,16 @@ class World:
     def arrive(self, body: bytes = EXAMPLE, age: timedelta = timedelta(0)) -> UUID:
         return arrive(self.objects, body, age)
 
-    def process(self, *messages: Message) -> Report:
-        return process(messages, bronze=self.bronze, silver=self.silver, remaining=self.clock.remaining)
+    def process(self, *messages: Message, tally: Tally | None = None) -> Report:
+        return process(messages, bronze=self.bronze, silver=self.silver, remaining=self.clock.remaining, tally=tally)
 
-    def sweep(self, limit: int = 10_000, min_age: timedelta = timedelta(0), after: UUID | None = None) -> SweepReport:
+    def sweep(
+        self,
+        limit: int = 10_000,
+        min_age: timedelta = timedelta(0),
+        after: UUID | None = None,
+        tally: Tally | None = None,
+    ) -> SweepReport:
         return sweep(
             bronze=self.bronze,
             silver=self.silver,
@@ -53,6 +59,7 @@ class World:
             min_age=min_age,
             after=after,
             remaining=self.clock.remaining,
+            tally=tally,
         )
 
     @property

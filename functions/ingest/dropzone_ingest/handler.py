@@ -1,8 +1,8 @@
 """`POST /ingest`: the body goes to bronze as it came, and the client gets its reference."""
 
-import re
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -13,18 +13,31 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone import problems
 from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.adapters.s3_claims import S3Claims
+from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson
+from dropzone.domain.encodings import GZIP, NotGzipError
 from dropzone.domain.json_text import NotJsonError
 from dropzone.http import answer, body_bytes, make_app, milliseconds, request_id, resolve
 from dropzone.observability import NAMESPACE, count_refused
-from dropzone.ports import Bronze
+from dropzone.parameters import InvalidRequestError
+from dropzone.ports import Bronze, Claims
 from dropzone.problems import Broken, Kind, problem
 from dropzone.settings import IngestSettings
-from dropzone.use_cases.ingest import BodyTooLargeError, EnvelopeError, ingest
+from dropzone.use_cases.ingest import (
+    Accepted,
+    EnvelopeError,
+    KeyReusedError,
+    Submission,
+    TooLargeError,
+    ingest,
+    ingest_once,
+)
 
-JSON = "application/json"
-
-_JSON_TYPES = re.compile(r"application/(?:[a-z0-9!#$&^_.-]{1,100}\+)?json", re.ASCII | re.IGNORECASE)
 _FORM = "application/x-www-form-urlencoded"
+_GZIP_NAMES = frozenset({GZIP, "x-gzip"})
+
+_KEY_HEADER = "idempotency-key"
+_LONGEST_KEY = 255
 
 SERVICE = "ingest"
 logger = Logger(service=SERVICE)
@@ -44,55 +57,97 @@ def bronze() -> Bronze:
     return S3Bronze(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
 
 
+@cache
+def claims() -> Claims:
+    """Of this container."""
+    return S3Claims(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
+
+
 class UnsupportedMediaTypeError(ValueError):
     """The body is of a kind that is not taken in; the message says what to send instead."""
 
 
 @app.post("/ingest")
 def post_ingest() -> Response[Any]:
-    """Take an event in."""
+    """Take events in."""
     event = app.current_event.raw_event
-    content_type = _media_type(app.current_event.headers)
-    accepted = ingest(
+    headers = {name.lower(): value for name, value in app.current_event.headers.items()}
+    client = _api_key_id(event)
+    submission = Submission(
         body_bytes(event),
-        content_type=content_type,
+        _media_type(headers),
+        _content_encoding(headers),
         correlation_id=request_id(app),
-        limit=settings().max_body_bytes,
-        bronze=bronze(),
     )
+    limit = settings().max_body_bytes
+    if _KEY_HEADER in headers:
+        key = _client_s_key(client, headers[_KEY_HEADER])
+        accepted = ingest_once(submission, key=key, limit=limit, bronze=bronze(), claims=claims())
+    else:
+        accepted = ingest(submission, limit=limit, bronze=bronze())
+    return _answer(accepted, client)
+
+
+def _answer(accepted: Accepted, client: str) -> Response[Any]:
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=1)
-    logger.info("accepted", raw_id=str(accepted.raw_id), client=_api_key_id(event))
+    metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
+    logger.info(
+        "accepted",
+        raw_id=str(accepted.raw_id),
+        client=client,
+        events=accepted.events,
+        replayed=accepted.is_replayed,
+    )
+    headers = {"Location": f"ingest/{accepted.raw_id}"}
+    if accepted.is_replayed:
+        headers["Idempotent-Replayed"] = "true"
     return answer(
         HTTPStatus.ACCEPTED,
         {
             "raw_id": accepted.raw_id,
             "status": "accepted",
             "received_at": milliseconds(accepted.received_at),
+            "items": accepted.events,
         },
-        {"Location": f"ingest/{accepted.raw_id}"},
+        headers,
     )
 
 
 def _api_key_id(event: Mapping[str, Any]) -> str:
-    """The id (not the value) of the key that the request came with, to tell clients apart in the log."""
+    """The id (not the value) of the key that the request came with, to tell clients apart."""
     identity = (event.get("requestContext") or {}).get("identity") or {}
     return str(identity.get("apiKeyId") or "")
 
 
+def _client_s_key(client: str, key: str) -> str:
+    """An idempotency key, made a client's own; of a fixed length, and of characters that any name may have."""
+    if not key.isprintable() or not 1 <= len(key) <= _LONGEST_KEY:
+        message = f"is not 1 to {_LONGEST_KEY} printable characters"
+        raise InvalidRequestError([Broken("Idempotency-Key", "request.idempotency_key", message)])
+    return sha256(f"{client}\n{key}".encode()).hexdigest()
+
+
+def _content_encoding(headers: Mapping[str, str]) -> str:
+    """The body's encoding: gzip, or none."""
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in _GZIP_NAMES:
+        return GZIP
+    if encoding not in {"", "identity"}:
+        message = "Send the body without a Content-Encoding, or with Content-Encoding: gzip."
+        raise UnsupportedMediaTypeError(message)
+    return ""
+
+
 def _media_type(headers: Mapping[str, str]) -> str:
     """The body's media type, without parameters; JSON where the client names none."""
-    names = {name.lower(): value for name, value in headers.items()}
-    if names.get("content-encoding", "").strip().lower() not in {"", "identity"}:
-        message = "Send the body without a Content-Encoding."
-        raise UnsupportedMediaTypeError(message)
-    media_type = names.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if not media_type:
         return JSON
-    if _JSON_TYPES.fullmatch(media_type):
+    if is_json(media_type) or is_ndjson(media_type):
         return media_type
-    message = "Send JSON with the header Content-Type: application/json."
+    message = f"Send JSON with the header Content-Type: {JSON}, or a line for each event with {NDJSON}."
     if media_type == _FORM:
-        message += " For curl, add -H 'content-type: application/json': without it, curl says that it sends a form."
+        message += f" For curl, add -H 'content-type: {JSON}': without it, curl says that it sends a form."
     raise UnsupportedMediaTypeError(message)
 
 
@@ -101,10 +156,20 @@ def _not_json(error: NotJsonError) -> Response[Any]:
     return _refuse(problems.NOT_JSON, f"The body is not JSON: {error}.")
 
 
-@app.exception_handler(BodyTooLargeError)
-def _too_large(error: BodyTooLargeError) -> Response[Any]:
+@app.exception_handler(NotGzipError)
+def _not_gzip(error: NotGzipError) -> Response[Any]:
+    return _refuse(problems.NOT_GZIP, f"The body is said to be gzip, and {error}.")
+
+
+@app.exception_handler(TooLargeError)
+def _too_large(error: TooLargeError) -> Response[Any]:
+    return _refuse(problems.TOO_LARGE, f"{error} Send it in parts.")
+
+
+@app.exception_handler(KeyReusedError)
+def _key_reused(_: KeyReusedError) -> Response[Any]:
     return _refuse(
-        problems.TOO_LARGE, f"The body has {error.size} bytes; at most {error.limit} are taken. Send it in parts."
+        problems.KEY_REUSED, "The Idempotency-Key stands for another request, of the last 24 hours. Take a new key."
     )
 
 
@@ -117,7 +182,7 @@ def _unsupported(error: UnsupportedMediaTypeError) -> Response[Any]:
 def _no_event(error: EnvelopeError) -> Response[Any]:
     return _refuse(
         problems.INVALID_EVENT,
-        "The body is JSON, but no event: an object with time_stamp, a string, and data, an array.",
+        "The body is no event, an object with time_stamp, a string, and data, an array; nor several of them.",
         [Broken(violation.field, violation.code, violation.message) for violation in error.violations],
     )
 

@@ -6,15 +6,21 @@ import pg8000.dbapi
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from pg8000.exceptions import DatabaseError
 from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from dropzone.adapters.database import connector
+from dropzone.adapters.database import connector, told
 from dropzone.settings import MigrateSettings
 from dropzone_migrate.roles import set_roles
 
 # Any number that nothing else in the database locks; two migrations at once wait for each other at it.
 _LOCK = 0x64726F70
+
+
+class MigrationError(Exception):
+    """The database refused a statement; the message is what may be shown of the reason."""
 
 
 def config() -> Config:
@@ -35,18 +41,26 @@ def migrate(settings: MigrateSettings) -> str:
     """Bring the database to the newest revision, which it may have already, and answer that.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: with the reason; everything is as it was before.
+        MigrationError: with the reason; everything is as it was before.
+        SilverUnavailableError: there are no credentials to sign in with.
     """
+    connect = connector(settings, pg8000.dbapi.Connection)
     engine = create_engine(
         "postgresql+pg8000://",
-        creator=connector(settings, pg8000.dbapi.Connection),
+        creator=lambda: connect(settings.call_seconds),
         poolclass=NullPool,
         hide_parameters=True,
     )
-    with engine.connect() as connection, connection.begin():
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        _upgrade(connection)
-        set_roles(connection, settings)
+    try:
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            _upgrade(connection)
+            set_roles(connection, settings)
+    except DBAPIError as error:
+        # Without the cause: the server's details quote rows, and would be logged with it.
+        reason = told(error.orig) if isinstance(error.orig, DatabaseError) else f"{error.orig}"
+        message = f"{type(error).__name__}: {reason}"
+        raise MigrationError(message) from None
     return head()
 
 

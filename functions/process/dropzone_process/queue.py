@@ -7,12 +7,12 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone.adapters.database import open_database
+from dropzone.adapters.database import Database, open_database
 from dropzone.observability import NAMESPACE, report_tally
-from dropzone.ports import Bronze, Silver
+from dropzone.ports import Bronze, Remaining, Silver
 from dropzone.settings import ProcessSettings
 from dropzone.use_cases.process import Message, Report, process
-from dropzone.use_cases.settle import Remaining
+from dropzone.use_cases.tally import Tally
 from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.events import NotUnderstoodError, SqsRecord, objects_in, sqs_records
 
@@ -37,9 +37,15 @@ def bronze() -> Bronze:
 
 
 @cache
+def database() -> Database:
+    """Of this container: one connection."""
+    return open_database(settings())
+
+
+@cache
 def silver() -> Silver:
     """Of this container."""
-    return make_silver(settings(), open_database(settings()))
+    return make_silver(settings(), database())
 
 
 @metrics.log_metrics
@@ -57,6 +63,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def remaining() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
+    database().within(remaining)
     records = sqs_records(event)
     if records is None:
         report = _process([Message("", 1, objects_in(event, settings().bronze_bucket))], remaining)
@@ -90,8 +97,12 @@ def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
 
 
 def _process(messages: list[Message], remaining: Remaining) -> Report:
-    report = process(messages, bronze=bronze(), silver=silver(), remaining=remaining)
-    report_tally(report.tally, logger, metrics)
+    tally = Tally()
+    try:
+        report = process(messages, bronze=bronze(), silver=silver(), remaining=remaining, tally=tally)
+    finally:
+        # Also when the database went away: what was settled before stays settled, and isn't counted again.
+        report_tally(tally, logger, metrics)
     if report.deferred:
         logger.warning("no time left", objects=len(report.deferred))
     if report.set_aside:

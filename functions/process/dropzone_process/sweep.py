@@ -17,11 +17,11 @@ from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.domain.changes import Change
 from dropzone.http import answer, make_app, resolve
 from dropzone.observability import NAMESPACE, report_tally
-from dropzone.ports import Bronze, Ledger, Silver
+from dropzone.ports import Bronze, Ledger, Remaining, Silver
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.replay import ReplayReport, replay
-from dropzone.use_cases.settle import Remaining, Tally
 from dropzone.use_cases.sweep import SweepReport, sweep
+from dropzone.use_cases.tally import Tally
 from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.request import ProcessBatch, Replay, read_request
 
@@ -76,6 +76,7 @@ def post_process() -> Response[Any]:
     def remaining() -> float:
         return min(ends - time.monotonic(), in_call())
 
+    database().within(remaining)
     if not isinstance(request, ProcessBatch):
         return answer(HTTPStatus.OK, _replay(request, remaining))
     report = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, remaining=remaining)
@@ -83,23 +84,34 @@ def post_process() -> Response[Any]:
 
 
 def _replay(request: Replay, remaining: Remaining) -> dict[str, object]:
-    report = replay(
-        request.selection(),
-        bronze=bronze(),
-        ledger=ledger(),
-        limit=request.limit,
-        after=request.cursor,
-        dry_run=request.dry_run,
-        remaining=remaining,
-    )
-    changes = {change.value: report.changes[change] for change in Change}
-    logger.info("judged again", objects=report.checked, changes=changes, dry_run=request.dry_run)
+    report = ReplayReport()
+    try:
+        replay(
+            request.selection(),
+            bronze=bronze(),
+            ledger=ledger(),
+            limit=request.limit,
+            after=request.cursor,
+            dry_run=request.dry_run,
+            remaining=remaining,
+            report=report,
+        )
+    finally:
+        _log_replay(report, dry_run=request.dry_run)
+    return _counts(report, report.cursor) | {"changes": _changes(report), "unread": len(report.failures)}
+
+
+def _log_replay(report: ReplayReport, *, dry_run: bool) -> None:
+    logger.info("judged again", objects=report.checked, changes=_changes(report), dry_run=dry_run)
     if report.failures:
         logger.warning(
             "objects can't be judged again",
             objects=[{"raw_id": str(failure.raw_id), "reason": failure.reason} for failure in report.failures],
         )
-    return _counts(report, report.cursor) | {"changes": changes, "unread": len(report.failures)}
+
+
+def _changes(report: ReplayReport) -> dict[str, int]:
+    return {change.value: report.changes[change] for change in Change}
 
 
 def _counts(report: Tally | ReplayReport, cursor: UUID | None) -> dict[str, object]:
@@ -116,8 +128,20 @@ def _remaining(context: LambdaContext) -> Remaining:
 
 
 def _sweep(*, limit: int, min_age: timedelta, after: UUID | None, remaining: Remaining) -> SweepReport:
-    report = sweep(bronze=bronze(), silver=silver(), limit=limit, min_age=min_age, after=after, remaining=remaining)
-    report_tally(report.tally, logger, metrics)
+    tally = Tally()
+    try:
+        report = sweep(
+            bronze=bronze(),
+            silver=silver(),
+            limit=limit,
+            min_age=min_age,
+            after=after,
+            remaining=remaining,
+            tally=tally,
+        )
+    finally:
+        # Also when S3 or the database went away: what was settled before stays settled, and isn't counted again.
+        report_tally(tally, logger, metrics)
     metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=report.cursor is not None)
     return report
 
@@ -133,6 +157,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     if "httpMethod" in event:
         return resolve(app, event, context, settings().cors_origin)
+    database().within(_remaining(context))
     metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().stuck())
     report = _sweep(
         limit=SCHEDULED_LIMIT,

@@ -1,4 +1,4 @@
-"""`GET /ingest/{raw_id}`: what has become of an event. `GET /rejections`: which events broke rules, and why."""
+"""`GET /ingest/{raw_id}`: what has become of an object. `GET /rejections`: which events broke rules, and why."""
 
 import re
 from dataclasses import asdict
@@ -10,22 +10,23 @@ from uuid import UUID
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from dropzone import problems
-from dropzone.adapters.database import open_database
+from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.adapters.s3_bronze import S3Bronze
-from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.outcomes import Code, Measurement
-from dropzone.domain.status import State, Status
 from dropzone.http import answer, make_app, milliseconds, request_id, resolve
-from dropzone.parameters import Instant, InvalidRequestError, instant
+from dropzone.parameters import InvalidRequestError
 from dropzone.ports import Presence, Statuses
 from dropzone.problems import Broken, problem
 from dropzone.settings import QuerySettings
-from dropzone.use_cases.status import UnknownObjectError, status
+from dropzone.use_cases.status import ObjectGoneError, UnknownObjectError, status
+from dropzone_query.requests import RejectionsRequest, StatusRequest
+from dropzone_query.shown import shown
 
+# So that the answer comes before API Gateway gives up, also when the database was slow.
+_BRONZE_SECONDS = 5.0
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -42,113 +43,77 @@ def settings() -> QuerySettings:
 @cache
 def bronze() -> Presence:
     """Of this container."""
-    return S3Bronze(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
+    return S3Bronze(
+        settings().bronze_bucket,
+        region=settings().aws_region,
+        endpoint=settings().bronze_endpoint,
+        timeout_seconds=_BRONZE_SECONDS,
+    )
+
+
+@cache
+def database() -> Database:
+    """Of this container: one connection."""
+    return open_database(settings())
 
 
 @cache
 def statuses() -> Statuses:
     """Of this container."""
-    return PostgresStatuses(open_database(settings()))
+    return PostgresStatuses(database())
 
 
 @app.get("/ingest/<raw_id>")
 def get_status(raw_id: str) -> Response[Any]:
-    """Tell what has become of an event."""
+    """Tell what has become of an object, and of its events."""
     if not _UUID.fullmatch(raw_id):
         raise InvalidRequestError([Broken("raw_id", "request.uuid_parsing", "is not a UUID")])
-    return answer(HTTPStatus.OK, _shown(status(UUID(raw_id), bronze=bronze(), statuses=statuses())))
-
-
-class RejectionsRequest(BaseModel):
-    """What `GET /rejections` takes in its query."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    code: Code | None = Field(default=None, description="Rejected by this rule.")
-    since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
-    until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most events; the last object's all the same.")
-    cursor: UUID | None = Field(default=None, description="Where an earlier answer's cursor says to go on.")
-
-    @property
-    def before(self) -> UUID | None:
-        """The identifier below which to look."""
-        until = _bound(self.until)
-        bounds = [] if until is None else [until]
-        return min([*bounds, *([self.cursor] if self.cursor else [])], default=None)
-
-
-def _bound(text: str | None) -> UUID | None:
-    """The first identifier of an instant."""
-    given = instant(text)
-    return None if given is None else earliest_raw_id(given)
+    request = _parameters(StatusRequest)
+    found = status(UUID(raw_id), bronze=bronze(), statuses=statuses(), after=request.cursor, limit=request.limit)
+    return answer(HTTPStatus.OK, shown(found))
 
 
 @app.get("/rejections")
 def get_rejections() -> Response[Any]:
     """List rejected events, with their reasons."""
-    try:
-        request = RejectionsRequest.model_validate_strings(app.current_event.query_string_parameters or {})
-    except ValidationError as error:
-        raise InvalidRequestError.of(error) from None
+    request = _parameters(RejectionsRequest)
     found = statuses().rejections(
         code=request.code,
-        since=_bound(request.since),
-        before=request.before,
-        limit=request.limit,
+        source=request.source,
+        since=request.since_id,
+        before=request.before_id,
+        after=request.after,
+        limit=request.limit + 1,
     )
+    page = found[: request.limit]
     listed: dict[str, object] = {
-        "rejections": [asdict(event) | {"received_at": milliseconds(event.received_at)} for event in found]
+        "rejections": [asdict(event) | {"received_at": milliseconds(event.received_at)} for event in page]
     }
-    if len(found) >= request.limit:
-        listed["cursor"] = found[-1].raw_id
+    if len(found) > len(page):
+        listed["cursor"] = f"{page[-1].raw_id}.{page[-1].item}"
     return answer(HTTPStatus.OK, listed)
 
 
+def _parameters[T: BaseModel](model: type[T]) -> T:
+    """The query's parameters."""
+    try:
+        return model.model_validate_strings(app.current_event.query_string_parameters or {})
+    except ValidationError as error:
+        raise InvalidRequestError.of(error) from None
+
+
 @app.exception_handler(UnknownObjectError)
-def _unknown(_: UnknownObjectError) -> Response[Any]:
-    return problem(problems.NOT_FOUND, "No event of this raw_id was ever taken in.", request_id=request_id(app))
-
-
-def _shown(found: Status) -> dict[str, object]:
-    """What there is to tell of an event in its state."""
-    shown: dict[str, object] = {
-        "raw_id": found.raw_id,
-        "status": found.state,
-        "received_at": milliseconds(found.received_at),
-    }
-    if found.settled_at is not None:
-        shown["settled_at"] = found.settled_at
-    match found.state:
-        case State.PROCESSED | State.SUPERSEDED:
-            if found.measurement is not None:
-                shown |= _figures(found.measurement)
-            if found.superseded_by is not None:
-                shown["superseded_by"] = found.superseded_by
-        case State.REJECTED:
-            shown["violations"] = found.violations
-        case State.STUCK | State.ACCEPTED:
-            shown["attempts"] = found.attempts
-            if found.last_error is not None:
-                shown["last_error"] = found.last_error
-    return shown
-
-
-def _figures(measurement: Measurement) -> dict[str, object]:
-    """A measurement, by the names that silver's columns have."""
-    mean, std_dev, sample_count, minimum, maximum = measurement.aggregates
-    return {
-        "measured_at": measurement.measured_at,
-        "source": measurement.source,
-        "mean": mean,
-        "std_dev": std_dev,
-        "sample_count": sample_count,
-        "min": minimum,
-        "max": maximum,
-    }
+def _unknown(error: UnknownObjectError) -> Response[Any]:
+    detail = (
+        "An event of this raw_id was taken in, and its object is gone: it was tried, and never settled."
+        if isinstance(error, ObjectGoneError)
+        else "No event of this raw_id was ever taken in."
+    )
+    return problem(problems.NOT_FOUND, detail, request_id=request_id(app))
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry."""
+    database().within(lambda: context.get_remaining_time_in_millis() / 1000)
     return resolve(app, event, context, settings().cors_origin)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from dropzone.use_cases.settle import Failure, Settled, Tally
+from dropzone.use_cases.tally import Failure, Settled, Tally
 
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Dropzone")
 """The stack's name, so that two stacks of one account don't count for each other; Powertools' own variable."""
@@ -53,15 +53,18 @@ def report_tally(tally: Tally, logger: Logger, metrics: Metrics) -> None:
         ("Failed", tally.failed),
         ("Duplicates", tally.duplicates),
         ("Unsettled", len(tally.failures)),
+        ("Events", sum(entry.events for entry in tally.settled)),
+        ("EventsRejected", sum(entry.rejected for entry in tally.settled)),
     ):
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     for entry in tally.settled:
         metrics.add_metric(
             name="ArrivalToSilver", unit=MetricUnit.Milliseconds, value=max(entry.latency.total_seconds() * 1000, 0.0)
         )
-    _count_by(
-        metrics.service, "FailedByRule", "rule", Counter(code for entry in tally.settled for code in set(entry.codes))
-    )
+    by_rule: Counter[str] = Counter()
+    for entry in tally.settled:
+        by_rule.update(entry.codes)
+    _count_by(metrics.service, "FailedByRule", "rule", by_rule)
     for batch in _slices(tally.settled):
         logger.info("settled", objects=[_settled(entry) for entry in batch])
     if terminal := [failure for failure in tally.failures if failure.terminal]:
@@ -80,6 +83,7 @@ def _settled(entry: Settled) -> dict[str, object]:
         "correlation_id": entry.correlation_id,
         "outcome": "rejected" if entry.codes else "processed",
         **({"codes": list(entry.codes)} if entry.codes else {}),
+        **({"events": entry.events, "rejected": entry.rejected} if entry.events > 1 else {}),
     }
 
 

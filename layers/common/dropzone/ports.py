@@ -3,13 +3,16 @@
 Every error is transient (worth another try, by whoever called) or terminal for one object.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome
 from dropzone.domain.status import RejectedEvent, Status
+
+Remaining = Callable[[], float]
+"""The seconds that are left in this call."""
 
 
 class BronzeError(Exception):
@@ -53,6 +56,8 @@ class RawObject:
     content_type: str
     correlation_id: str
     """The id of the request that brought it; '' where it came another way."""
+    content_encoding: str = ""
+    """`gzip` where the body is packed, as its sender sent it."""
 
 
 class ListedObject(NamedTuple):
@@ -65,7 +70,9 @@ class ListedObject(NamedTuple):
 class Bronze(Protocol):
     """The raw objects, immutable, in order of arrival."""
 
-    def put(self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str) -> None:
+    def put(
+        self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str, content_encoding: str = ""
+    ) -> None:
         """Store an object that was never there before.
 
         Raises:
@@ -73,15 +80,44 @@ class Bronze(Protocol):
             BronzeUnavailableError: it could not be stored, or nobody can tell whether it was.
         """
 
-    def read(self, raw_ids: Sequence[UUID]) -> list[RawObject | BronzeError]:
-        """Read objects, at once where that is faster: for each identifier its object or what kept it, in order."""
+    def read(self, raw_ids: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
+        """Read objects, at once where that is faster: for each identifier its object or what kept it, in order.
 
-    def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
+        What is not read within so many seconds is unavailable.
+        """
+
+    def list_after(self, raw_id: UUID, *, within: Remaining) -> Iterator[list[ListedObject]]:
         """List the objects that arrived after `raw_id`, in order of arrival, in pages read as they are asked for.
+
+        A page gets as many seconds as `within` says by then.
 
         Raises:
             BronzeUnavailableError: while iterating.
         """
+
+
+class Claim(NamedTuple):
+    """What an idempotency key stands for: the identifier of the object, and the digest of what was sent."""
+
+    raw_id: UUID
+    digest: str
+
+
+class StandingClaim(NamedTuple):
+    """A claim as it was found, and the version of it, for who wants to replace no other."""
+
+    claim: Claim
+    version: str
+
+
+class Claims(Protocol):
+    """What idempotency keys stand for. Each call may raise BronzeUnavailableError."""
+
+    def take(self, key: str, claim: Claim) -> StandingClaim | None:
+        """Let a key stand for a claim, unless it stands for one: then that one is answered, and nothing changes."""
+
+    def replace(self, key: str, standing: StandingClaim, claim: Claim) -> bool:
+        """Put a claim in the place of the one that was found; False where that one doesn't stand any more."""
 
 
 MAX_ATTEMPTS = 5
@@ -176,10 +212,29 @@ class Presence(Protocol):
 class Statuses(Protocol):
     """What silver tells of objects. May raise SilverUnavailableError."""
 
-    def status(self, raw_id: UUID) -> Status | None:
-        """What has become of an object, None where silver has not heard of it."""
+    def status(self, raw_id: UUID, *, after: int = -1, limit: int = 1) -> Status | None:
+        """What has become of an object, None where silver has not heard of it.
+
+        Of its events, those after the item `after`, and `limit` at most.
+        """
 
     def rejections(
-        self, *, code: Code | None, since: UUID | None, before: UUID | None, limit: int
+        self,
+        *,
+        code: Code | None = None,
+        source: str | None = None,
+        since: UUID | None = None,
+        before: UUID | None = None,
+        after: tuple[UUID, int] | None = None,
+        limit: int,
     ) -> list[RejectedEvent]:
-        """Rejected events, the last arrival first; by rule, and of objects from `since` on and before `before`."""
+        """Rejected events: the last object to arrive first, and the events of each by their items.
+
+        Args:
+            code: by this rule alone.
+            source: of this source alone.
+            since: of objects from this one on.
+            before: of objects before this one.
+            after: what comes, in this order, after an item of an object.
+            limit: the most events.
+        """

@@ -23,10 +23,12 @@ class Kind(NamedTuple):
 
 
 NOT_JSON = Kind("not-json", HTTPStatus.BAD_REQUEST)
+NOT_GZIP = Kind("not-gzip", HTTPStatus.BAD_REQUEST)
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND)
 TOO_LARGE = Kind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 INVALID_EVENT = Kind("invalid-event", HTTPStatus.UNPROCESSABLE_ENTITY)
+KEY_REUSED = Kind("idempotency-key-reused", HTTPStatus.UNPROCESSABLE_ENTITY)
 INVALID_REQUEST = Kind("invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY)
 INTERNAL_ERROR = Kind("internal-error", HTTPStatus.INTERNAL_SERVER_ERROR)
 UNAVAILABLE = Kind("unavailable", HTTPStatus.SERVICE_UNAVAILABLE)

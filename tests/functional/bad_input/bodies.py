@@ -40,7 +40,10 @@ _NAMES = [b'"time_stamp"', b'"data"', b'"schema_version"', b'"time\\u005fstamp"'
 _EVENTS = [
     b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2], "note": "MARKER-OF-THE-PAYLOAD"}',
     b'{"time_stamp": "2019-05-01T06:00:00.123456Z", "data": [1e308, -2.5e-10], "schema_version": 1}',
-    b'{"schema_version": 2, "data": ["MARKER-OF-THE-PAYLOAD"], "time_stamp": ""}',
+    b'{"schema_version": 3, "data": ["MARKER-OF-THE-PAYLOAD"], "time_stamp": ""}',
+    b'{"schema_version": 2, "data": [1], "time_stamp": "2019-05-01T06:00Z", "source": 5, "unit": "\x7f", "tags": []}',
+    b'{"schema_version": 2, "data": [1], "time_stamp": "2019-05-01T06:00Z", "source": "MARKER-OF-THE-PAYLOAD"}',
+    b'[{"data": [1], "time_stamp": "2019-05-01T06:00Z", "note": "MARKER-OF-THE-PAYLOAD"}, {}, 5]',
     b' {\r\n\t"data": [] ,"MARKER-OF-THE-PAYLOAD": {"a": [null, true]}, "time_stamp": "2019-05-01 06:00z"} ',
 ]
 
@@ -172,7 +175,7 @@ def bodies() -> st.SearchStrategy[bytes]:
     )
 
 
-Kind = Literal["not JSON", "no event", "event", "too deep to say"]
+Kind = Literal["not JSON", "no event", "event", "batch", "too deep to say"]
 
 _DEPTH_FOR_SURE = 100
 """The parser has a limit beyond this one; which is its own business."""
@@ -205,6 +208,8 @@ def what_is(body: bytes) -> Kind:
         return "not JSON"
     if text.count("[") + text.count("{") > _DEPTH_FOR_SURE and _depth(value) > _DEPTH_FOR_SURE:
         return "too deep to say"
+    if isinstance(value, list):
+        return "batch" if value else "no event"
     is_event = isinstance(value, dict) and isinstance(value.get("time_stamp"), str)
     return "event" if is_event and isinstance(value.get("data"), list) else "no event"
 

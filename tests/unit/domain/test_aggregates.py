@@ -54,6 +54,7 @@ def assert_exact(values: Sequence[float]) -> None:
     mean, variance = exact_mean_and_variance(values)
     assert_mean(found.mean, mean)
     assert_deviation(found.std_dev, variance)
+    assert found.minimum <= found.mean <= found.maximum
     assert (found.sample_count, found.minimum, found.maximum) == (len(values), min(values), max(values))
 
 
@@ -121,6 +122,16 @@ def test_hard_inputs(values: list[float]) -> None:
 @pytest.mark.parametrize("base", [1e7, -1e7])
 def test_tiny_variations_on_a_large_base(base: float, unit: float) -> None:
     assert_exact([base + unit * step for step in (0, 1, 3, 2, 7, -5, 1, 0, 11)])
+
+
+def test_the_mean_lies_between_the_values() -> None:
+    # GIVEN so many values at the maximum that the mean is half a unit below it, whose quotient rounds past it
+    highest = 1.9630239985533136
+    values = [highest] * 524 + [highest - 188 * math.ulp(highest)]
+    assert math.fsum(values) / len(values) > highest
+    # THEN the mean is the maximum
+    assert_exact(values)
+    assert aggregate(values).mean == highest
 
 
 def test_a_million_values() -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropzone.domain import judge as judge_module
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
+from dropzone.domain.payloads import v1
 
 TIME = "2019-05-01T06:00:00-04:00"
 EXAMPLE: dict[str, Any] = {"time_stamp": TIME, "data": [0, 2]}
@@ -22,6 +22,20 @@ SEEDS_MEASUREMENT = Measurement(datetime(2019, 5, 1, 10, tzinfo=UTC), "", Aggreg
 
 NOT_STRINGS: list[object] = [None, True, 1556704800, 1.5, [TIME], {"at": TIME}]
 NOT_ARRAYS: list[object] = [None, False, 2, "0, 2", {"0": 2}]
+NOT_SOURCES: list[object] = [5, ["a"], "x" * 201, "a\x00b", "\x85"]
+NOT_UNITS: list[object] = [5, {}, "x" * 51, "\n"]
+NOT_TAGS: list[object] = [
+    5,
+    [],
+    {"a": 1},
+    {"a": None},
+    {"": "a"},
+    {"a": "x" * 257},
+    {"x" * 65: "a"},
+    {"a\x00": "b"},
+    {"a": "\x7f"},
+    {str(number): "" for number in range(17)},
+]
 NOT_NUMBERS: list[object] = [True, "2", None, [2], {}]
 
 
@@ -32,6 +46,10 @@ def bytes_of(**fields: object) -> bytes:
 
 def bytes_without(field: str) -> bytes:
     return json.dumps({name: value for name, value in EXAMPLE.items() if name != field}).encode()
+
+
+def version_2(**fields: object) -> bytes:
+    return bytes_of(schema_version=2, **fields)
 
 
 def violations_of(body: bytes) -> tuple[Violation, ...]:
@@ -62,9 +80,10 @@ def test_rejects_non_numeric() -> None:
 
 REACHED_BY: dict[Code, list[tuple[bytes, str]]] = {
     Code.NOT_JSON: [(b"", "$"), (b"\xff", "$"), (b'{"time_stamp": NaN}', "$")],
-    Code.NOT_OBJECT: [(b"[]", "$"), (b"null", "$"), (b'"text"', "$"), (b"5", "$"), (b"true", "$")],
+    Code.EMPTY_BATCH: [(b"[]", "$"), (b" [ ] ", "$")],
+    Code.NOT_OBJECT: [(b"[[]]", "$"), (b"null", "$"), (b'"text"', "$"), (b"5", "$"), (b"true", "$")],
     Code.MISSING_FIELD: [(bytes_without("time_stamp"), "time_stamp"), (bytes_without("data"), "data")],
-    Code.UNSUPPORTED_VERSION: [(bytes_of(schema_version=2), "schema_version")],
+    Code.UNSUPPORTED_VERSION: [(bytes_of(schema_version=3), "schema_version")],
     Code.TIME_STAMP_NOT_STRING: [(bytes_of(time_stamp=value), "time_stamp") for value in NOT_STRINGS],
     Code.TIME_STAMP_NOT_ISO8601: [(bytes_of(time_stamp=value), "time_stamp") for value in ("", "2019-05-01")],
     Code.TIME_STAMP_NO_TIMEZONE: [(bytes_of(time_stamp="2019-05-01 06:00"), "time_stamp")],
@@ -75,11 +94,15 @@ REACHED_BY: dict[Code, list[tuple[bytes, str]]] = {
     Code.DATA_NOT_FINITE: [
         (SEEDS_BYTES.replace(b"2]", number + b"]"), "data") for number in (b"1e400", b"-1e400", b"9" * 309, b"9" * 5000)
     ],
+    Code.SOURCE_INVALID: [(version_2(source=value), "source") for value in NOT_SOURCES],
+    Code.UNIT_INVALID: [(version_2(unit=value), "unit") for value in NOT_UNITS],
+    Code.TAGS_INVALID: [(version_2(tags=value), "tags") for value in NOT_TAGS],
 }
 
 
 def test_every_code_has_an_input_that_leads_to_it() -> None:
-    assert set(REACHED_BY) == set(Code)
+    # Those of packed bodies are in test_encodings.py.
+    assert set(REACHED_BY) == set(Code) - {Code.NOT_GZIP, Code.TOO_LARGE}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +120,10 @@ def test_code_is_reached_alone_and_names_its_field(body: bytes, field: str, code
 
 def test_codes_are_the_documented_ones() -> None:
     assert {code.value for code in Code} == {
+        "payload.not_gzip",
+        "payload.too_large",
         "payload.not_json",
+        "payload.empty_batch",
         "payload.not_object",
         "payload.missing_field",
         "payload.unsupported_version",
@@ -109,6 +135,9 @@ def test_codes_are_the_documented_ones() -> None:
         "data.empty",
         "data.not_numeric",
         "data.not_finite",
+        "source.invalid",
+        "unit.invalid",
+        "tags.invalid",
     }
 
 
@@ -141,7 +170,7 @@ def test_the_first_offender_of_each_rule_is_named_by_its_index() -> None:
 def test_violations_are_cut_at_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a version of the payload that finds more than an outcome may carry
     found = [Violation(Code.DATA_NOT_NUMERIC, "data", "is odd", index) for index in range(MAX_VIOLATIONS + 5)]
-    monkeypatch.setattr(judge_module, "VERSIONS", {1: lambda _: list(found)})
+    monkeypatch.setattr(v1, "read_samples", lambda _: list(found))
     # THEN the first ten are kept
     assert violations_of(SEEDS_BYTES) == tuple(found[:10])
 
@@ -173,7 +202,7 @@ def test_schema_version_1_is_what_an_absent_one_means() -> None:
     assert judge(bytes_of(schema_version=1)) == judge(SEEDS_BYTES) == (SEEDS_MEASUREMENT,)
 
 
-@pytest.mark.parametrize("version", [0, 2, -1, 10**30, True, False, "1", None, 1.0, 1.5, [1], {"version": 1}])
+@pytest.mark.parametrize("version", [0, 3, -1, 10**30, True, False, "1", None, 1.0, 1.5, [1], {"version": 1}])
 def test_no_other_schema_version_is_known(version: object) -> None:
     (violation,) = violations_of(bytes_of(schema_version=version))
     assert (violation.code, violation.field) == (Code.UNSUPPORTED_VERSION, "schema_version")

@@ -15,6 +15,7 @@ from dropzone.ports import (
 )
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, Message
 from dropzone.use_cases.settle import MAX_CHUNK_OBJECTS
+from dropzone.use_cases.tally import Tally
 from support.factories import EXAMPLE_INSTANT, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import ReaderDiedError
 from support.world import Failing, Queue, World
@@ -166,11 +167,13 @@ def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -
     world.silver.before = go_away
 
     # WHEN they come
+    tally = Tally()
     with pytest.raises(SilverUnavailableError):
-        world.process(first, second)
+        world.process(first, second, tally=tally)
 
-    # THEN the first is settled, and recognised when the batch comes again
+    # THEN the first is settled and counted, and recognised when the batch comes again
     assert world.settled == {first.objects[0].raw_id}
+    assert [entry.raw_id for entry in tally.settled] == [first.objects[0].raw_id]
     world.silver.before = lambda _method, _raw_ids: None
     report = world.process(first, second)
     assert (report.tally.checked, report.tally.duplicates, report.returned) == (1, 1, [])
@@ -225,22 +228,39 @@ def _costing(world: World, hook: Failing, seconds: float) -> Failing:
 # ---- suspects --------------------------------------------------------------------------------------------------------
 
 
-def test_before_the_third_receive_objects_are_taken_together_and_unclaimed(world: World) -> None:
+def test_at_the_first_receive_objects_are_taken_together_and_unclaimed(world: World) -> None:
     identifiers = [world.arrive() for _ in range(5)]
     claims = count_calls(world, "claim")
-    world.process(*(message(identifier, receive_count=2) for identifier in identifiers))
+    world.process(*map(message, identifiers))
     assert claims == []
     assert world.bronze.reads == [identifiers]
 
 
-def test_from_the_third_receive_objects_are_claimed_and_taken_one_at_a_time(world: World) -> None:
-    identifiers = [world.arrive() for _ in range(5)]
+def calls_of(world: World) -> list[tuple[str, *tuple[UUID, ...]]]:
+    """Take notes of each call to bronze and silver, and of its objects."""
     calls: list[tuple[str, *tuple[UUID, ...]]] = []
 
     def note(method: str, raw_ids: Collection[UUID]) -> None:
         calls.append((method, *raw_ids))
 
     world.bronze.before = world.silver.before = note
+    return calls
+
+
+@pytest.mark.parametrize("receive_count", [CAUTIOUS_FROM_RECEIVE, 50])
+def test_later_they_are_claimed_first_and_taken_together_while_none_was_tried(world: World, receive_count: int) -> None:
+    # Messages have many receives after an outage of the database, and nothing is wrong with their objects.
+    identifiers = [world.arrive() for _ in range(5)]
+    calls = calls_of(world)
+    world.process(*(message(identifier, receive_count=receive_count) for identifier in identifiers))
+    assert calls == [(method, *identifiers) for method in ("receipts", "claim", "read", "settle")]
+    assert world.settled == {*identifiers}
+
+
+def test_those_that_were_tried_are_taken_one_at_a_time(world: World) -> None:
+    identifiers = [world.arrive() for _ in range(5)]
+    world.rows.claim(identifiers, only_due=False)
+    calls = calls_of(world)
     world.process(*(message(identifier, receive_count=3) for identifier in identifiers))
     assert calls == [
         ("receipts", *identifiers),
@@ -248,40 +268,42 @@ def test_from_the_third_receive_objects_are_claimed_and_taken_one_at_a_time(worl
     ]
 
 
-def test_suspects_come_after_the_others(world: World) -> None:
-    suspect, fresh = world.arrive(), world.arrive()
-    world.process(message(suspect, receive_count=3), message(fresh))
-    assert world.bronze.reads == [[fresh], [suspect]]
+def test_the_more_an_object_is_suspected_the_later_it_is_taken(world: World) -> None:
+    tried, untried, fresh = world.arrive(), world.arrive(), world.arrive()
+    world.rows.claim([tried], only_due=False)
+    world.process(message(tried, receive_count=3), message(untried, receive_count=3), message(fresh))
+    assert world.bronze.reads == [[fresh], [untried], [tried]]
 
 
-def test_those_that_were_tried_wait_until_the_batch_holds_nothing_else(world: World) -> None:
-    # GIVEN objects that were tried twice, once and never
-    often, once, never = (world.arrive() for _ in range(3))
-    world.rows.claim([often, once], only_due=False)
-    world.rows.claim([often], only_due=False)
-    first, second, third = (message(entry, receive_count=3) for entry in (often, once, never))
+def test_those_that_were_tried_alone_wait_until_the_batch_holds_nothing_else(world: World) -> None:
+    # GIVEN objects that were tried three times, twice, once and never
+    thrice, twice, once, never = (world.arrive() for _ in range(4))
+    for tried in ([thrice, twice, once], [thrice, twice], [thrice]):
+        world.rows.claim(tried, only_due=False)
+    first, second, third, fourth = (message(entry, receive_count=3) for entry in (thrice, twice, once, never))
 
     # WHEN they come together
-    report = world.process(first, second, third)
+    report = world.process(first, second, third, fourth)
 
-    # THEN those that were tried go back untouched
-    assert world.settled == {never}
+    # THEN those that were tried more than once go back untouched
+    assert world.settled == {once, never}
     assert report.returned == [first.message_id, second.message_id]
-    assert report.set_aside == [once, often]
+    assert report.set_aside == [twice, thrice]
     assert report.tally.failures == []
 
     # AND on their own they are taken one a call, fewest attempts first
     report = world.process(first, second)
-    assert world.settled == {never, once}
+    assert world.settled == {once, never, twice}
     assert report.returned == [first.message_id]
     assert world.process(first).returned == []
-    assert world.settled == {never, once, often}
+    assert world.settled == {once, never, twice, thrice}
 
 
-def test_a_message_that_is_done_keeps_those_that_were_tried_waiting(world: World) -> None:
+def test_a_message_that_is_done_keeps_those_that_were_tried_alone_waiting(world: World) -> None:
     # Its receiver would not be told that it is done, were its batch to die.
     tried, done = world.arrive(), world.arrive()
-    world.rows.claim([tried], only_due=False)
+    for _ in range(2):
+        world.rows.claim([tried], only_due=False)
     world.process(message(done))
     suspect = message(tried, receive_count=3)
     assert world.process(suspect, message(done, receive_count=3)).returned == [suspect.message_id]
@@ -291,16 +313,18 @@ def test_a_message_that_is_done_keeps_those_that_were_tried_waiting(world: World
 
 def test_one_that_was_tried_is_taken_with_the_others_of_its_message(world: World) -> None:
     tried, fresh = world.arrive(), world.arrive()
-    world.rows.claim([tried], only_due=False)
+    for _ in range(2):
+        world.rows.claim([tried], only_due=False)
     assert world.process(message(tried, fresh, receive_count=3)).returned == []
     assert world.bronze.reads == [[fresh], [tried]]
 
 
-def test_before_the_third_receive_attempts_do_not_matter(world: World) -> None:
+def test_at_the_first_receive_attempts_do_not_matter(world: World) -> None:
     # A sweep may have tried it, or the queue before a redrive.
     tried, fresh = world.arrive(), world.arrive()
-    world.rows.claim([tried], only_due=False)
-    assert world.process(message(tried, receive_count=2), message(fresh)).returned == []
+    for _ in range(2):
+        world.rows.claim([tried], only_due=False)
+    assert world.process(message(tried), message(fresh)).returned == []
     assert world.settled == {tried, fresh}
 
 
@@ -333,7 +357,7 @@ def test_a_poison_ends_as_a_dead_letter_alone(world: World, position: int, momen
     # THEN it alone is left, and ends as the only dead letter
     assert world.settled == {*identifiers} - {poison}
     assert [entry.objects[0].raw_id for entry in queue.waiting] == [poison]
-    assert world.attempts(poison) == 2
+    assert world.attempts(poison) == 3
     queue.drain()
     assert [entry.objects[0].raw_id for entry in queue.dead] == [poison]
 
@@ -350,22 +374,22 @@ def test_two_poisons_end_as_dead_letters_alone(world: World) -> None:
 
 
 def test_what_arrives_beside_a_poison_is_settled_at_its_first_receive(world: World) -> None:
-    # GIVEN a poison that has killed its reader twice, in others' company
-    poison, fresh = world.arrive(), world.arrive()
+    # GIVEN a poison that has killed its reader, in others' company
+    poison, *fresh = (world.arrive() for _ in range(3))
     world.bronze.deadly = {poison}
 
-    # WHEN it comes again in one batch with a fresh object
-    suspect = message(poison, receive_count=3)
-    with pytest.raises(ReaderDiedError):
-        world.process(suspect, message(fresh))
+    # WHEN it comes again and again, each time in one batch with a fresh object
+    for receive_count, identifier in zip((2, 3), fresh, strict=True):
+        with pytest.raises(ReaderDiedError):
+            world.process(message(poison, receive_count=receive_count), message(identifier))
 
-    # THEN the fresh one was settled before the process died
-    assert world.settled == {fresh}
+        # THEN that one was settled before the process died
+        assert identifier in world.settled
 
     # AND later ones are done with at once
-    later = world.arrive()
+    later, suspect = world.arrive(), message(poison, receive_count=4)
     assert world.process(suspect, message(later)).returned == [suspect.message_id]
-    assert world.settled == {fresh, later}
+    assert world.settled == {*fresh, later}
 
 
 @pytest.mark.parametrize(
@@ -435,3 +459,44 @@ def test_sizes_are_those_of_the_last_message(world: World) -> None:
     identifier = world.arrive()
     twice = Message("a", 1, (ListedObject(identifier, 1), ListedObject(identifier, 2)))
     assert world.process(twice).tally.checked == 1
+
+
+# ---- after an outage -------------------------------------------------------------------------------------------------
+
+
+def test_after_an_outage_objects_are_settled_together(world: World) -> None:
+    # GIVEN a hundred messages that came again and again while the database was away
+    identifiers = [world.arrive() for _ in range(100)]
+    queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=60)
+    queue.send(*identifiers)
+    for method in ("receipts", "claim", "settle", "receipts", "settle"):
+        world.silver.before = Failing(method, SilverUnavailableError("down"), times=10_000)
+        queue.deliver()
+    assert world.settled == set()
+
+    # WHEN it is back
+    calls = count_calls(world, "settle")
+    queue.deliver()
+
+    # THEN they are settled in one transaction
+    assert calls == [identifiers]
+    assert queue.waiting == []
+
+
+def test_poisons_among_what_an_outage_left_end_as_dead_letters_alone(world: World) -> None:
+    # GIVEN messages that have been received ten times, two of which kill their reader
+    identifiers = [world.arrive() for _ in range(100)]
+    poisons = {identifiers[7], identifiers[70]}
+    queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=16)
+    queue.send(*identifiers)
+    world.silver.before = Failing("receipts", SilverUnavailableError("down"), times=10)
+    for _ in range(10):
+        queue.deliver()
+
+    # WHEN the database is back
+    world.bronze.deadly = poisons
+    queue.drain()
+
+    # THEN the others are settled
+    assert {entry.objects[0].raw_id for entry in queue.dead} == poisons
+    assert world.settled == {*identifiers} - poisons

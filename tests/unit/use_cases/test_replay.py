@@ -25,6 +25,7 @@ from dropzone.ports import (
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayReport, Selection, replay
 from support.factories import EXAMPLE, NOT_NUMERIC, arrive, payload, raw_id, raw_ids
 from support.fakes import HookedBronze, InMemoryBronze
+from support.world import Clock
 
 MIB = 1024 * 1024
 EXAMPLE_OF_OLD_RULES = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 4]}'
@@ -72,7 +73,7 @@ class Calls:
 
     bronze: HookedBronze = field(default_factory=lambda: HookedBronze(InMemoryBronze()))
     ledger: NotedLedger = field(default_factory=NotedLedger)
-    clock: Iterator[float] | None = None
+    clock: Clock = field(default_factory=Clock)
 
     def __call__(
         self,
@@ -81,6 +82,7 @@ class Calls:
         limit: int = 1_000,
         after: UUID | None = None,
         dry_run: bool = False,
+        report: ReplayReport | None = None,
     ) -> ReplayReport:
         return replay(
             selection or Arrived(),
@@ -89,7 +91,8 @@ class Calls:
             limit=limit,
             after=after,
             dry_run=dry_run,
-            remaining=lambda: 60.0 if self.clock is None else next(self.clock),
+            remaining=self.clock.remaining,
+            report=report,
         )
 
     def arrive(self, *bodies: bytes) -> list[UUID]:
@@ -217,19 +220,29 @@ def test_no_chunk_begins_when_little_time_is_left(
 ) -> None:
     monkeypatch.setattr(dropzone.use_cases.replay, "ON_REQUEST_CHUNK_OBJECTS", 2)
     ids = call.arrive(*[EXAMPLE] * 8)
-    call.clock = iter([2.0] * chunks_in_time + [1.99] * 8)
+    call.clock.left = 1.99 + 0.25 * chunks_in_time
+    call.bronze.after = lambda _method, _identifiers: call.clock.spend(0.25)
 
-    before = UUID(int=ids[0].int - 1)
     report = call()
 
     assert report.checked == 2 * chunks_in_time
-    assert report.cursor == [before, ids[1], ids[3], ids[5], None][chunks_in_time]
+    # After the last chunk nobody knows whether there are more.
+    assert report.cursor == [UUID(int=0), ids[1], ids[3], ids[5], ids[7]][chunks_in_time]
 
 
 def test_a_call_without_time_gives_its_own_cursor_back(call: Calls) -> None:
     ids = call.arrive(*[EXAMPLE] * 3)
-    call.clock = iter([1.0])
+    call.clock.left = 1.0
     assert call(after=ids[0]).cursor == ids[0]
+
+
+def test_reads_and_pages_get_half_of_the_time_that_is_left(call: Calls) -> None:
+    call.bronze = HookedBronze(InMemoryBronze(page_size=2))
+    call.arrive(*[EXAMPLE] * 3)
+    call.bronze.after = lambda _method, _identifiers: call.clock.spend(20.0)
+    call()
+    # A page, its read, the next one, its read, and the look whether there are more.
+    assert call.bronze.seconds == [30.0, 30.0, 20.0, 20.0, 10.0]
 
 
 # ---- what fails ------------------------------------------------------------------------------------------------------
@@ -247,7 +260,7 @@ def test_a_conflict_is_tried_again(call: Calls) -> None:
 def test_a_conflict_that_outlives_the_call_is_the_infrastructures(call: Calls) -> None:
     call.arrive(EXAMPLE)
     call.ledger.failures = [SilverConflictError("40P01")]
-    call.clock = iter([60.0, 2.0])
+    call.clock.left = 2.0
     with pytest.raises(SilverUnavailableError, match="40P01"):
         call()
 
@@ -263,9 +276,13 @@ def test_where_silver_goes_away_what_was_replaced_until_then_stays_so(
             call.ledger.failures.append(SilverUnavailableError("57P01"))
 
     call.bronze.before = go_away
+    report = ReplayReport()
     with pytest.raises(SilverUnavailableError):
-        call()
+        call(report=report)
     assert set(call.ledger.of) == set(ids[:2])
+
+    # AND whoever handed a report in knows of them
+    assert report.checked == 2
 
 
 @pytest.mark.parametrize("refused", [[0], [7], [3, 4], [0, 7], range(8)])
@@ -323,8 +340,8 @@ def test_the_listing_ends_with_the_first_that_is_too_young(call: Calls) -> None:
 def test_named_objects_come_in_order_of_arrival_each_once_after_the_cursor(call: Calls) -> None:
     ids = raw_ids(4)
     selection = Named((ids[2], ids[0], ids[2], ids[3], ids[1], ids[0]))
-    pages = list(selection.pages(None, call.bronze, call.ledger))
+    pages = list(selection.pages(None, call.bronze, call.ledger, call.clock.remaining))
     assert [listed.raw_id for page in pages for listed in page] == ids
-    pages = list(selection.pages(ids[1], call.bronze, call.ledger))
+    pages = list(selection.pages(ids[1], call.bronze, call.ledger, call.clock.remaining))
     assert [listed.raw_id for page in pages for listed in page] == ids[2:]
-    assert list(selection.pages(ids[3], call.bronze, call.ledger)) == []
+    assert list(selection.pages(ids[3], call.bronze, call.ledger, call.clock.remaining)) == []

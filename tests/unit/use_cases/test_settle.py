@@ -7,16 +7,16 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain.outcomes import Code
-from dropzone.ports import ListedObject, RowRefusedError, SilverConflictError, SilverUnavailableError
-from dropzone.use_cases.settle import (
-    MAX_CHUNK_BYTES,
-    MAX_CHUNK_OBJECTS,
-    RESERVE_SECONDS,
-    Tally,
-    chunks,
-    settle,
-    with_retries,
+from dropzone.ports import (
+    BronzeUnavailableError,
+    ListedObject,
+    RowRefusedError,
+    SilverConflictError,
+    SilverUnavailableError,
 )
+from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.settle import MAX_CHUNK_BYTES, MAX_CHUNK_OBJECTS, chunks, settle
+from dropzone.use_cases.tally import Tally
 from support.factories import NOT_NUMERIC, WITHOUT_OFFSET, payload, raw_id, raw_ids
 from support.world import Clock, Failing, World
 
@@ -75,9 +75,9 @@ def test_a_tally_counts_objects_and_says_why_they_failed(world: World) -> None:
     # THEN the counts are the seed's
     assert (tally.checked, tally.processed, tally.failed, tally.duplicates) == (3, 1, 2, 1)
     assert {entry.raw_id: entry.codes for entry in tally.settled} == {
-        good: (),
-        zoneless: (Code.TIME_STAMP_NO_TIMEZONE,),
-        both: (Code.TIME_STAMP_NO_TIMEZONE, Code.DATA_NOT_NUMERIC),
+        good: {},
+        zoneless: {Code.TIME_STAMP_NO_TIMEZONE: 1},
+        both: {Code.TIME_STAMP_NO_TIMEZONE: 1, Code.DATA_NOT_NUMERIC: 1},
     }
     (latency,) = (entry.latency for entry in tally.settled if entry.raw_id == good)
     assert timedelta(seconds=20) <= latency < timedelta(seconds=25)
@@ -182,3 +182,21 @@ def test_objects_that_cannot_be_read_are_told_apart(world: World) -> None:
     assert failure.raw_id == missing
     assert failure.terminal
     assert failure.reason.startswith("ObjectMissingError")
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+
+def test_reading_gets_half_of_the_time_and_what_was_read_by_then_is_settled(world: World) -> None:
+    # GIVEN two objects, of which one is not read in time
+    quick, slow = world.arrive(), world.arrive()
+    world.clock.left = 50.0
+    world.bronze.unreadable[slow] = BronzeUnavailableError("S3 took longer than there is time")
+
+    # WHEN they are settled
+    tally = settle_all(world, quick, slow)
+
+    # THEN half of the time was for reading, and the one that was read is settled
+    assert world.bronze.seconds == [25.0]
+    assert world.settled == {quick}
+    assert [(failure.raw_id, failure.terminal) for failure in tally.failures] == [(slow, False)]

@@ -10,6 +10,7 @@ import pytest
 from dropzone.domain.identifiers import received_at
 from dropzone.ports import MAX_ATTEMPTS, BronzeUnavailableError, RowRefusedError, SilverUnavailableError
 from dropzone.use_cases.sweep import WATERMARK_LAG
+from dropzone.use_cases.tally import Tally
 from support.factories import NOT_NUMERIC, message, raw_id
 from support.fakes import ReaderDiedError
 from support.world import Failing, World
@@ -148,6 +149,15 @@ def test_a_sweep_ends_with_its_time_and_says_how_far_it_got(world: World) -> Non
     assert world.clock.left > 0
 
 
+def test_reads_and_pages_get_half_of_the_time_that_is_left(world: World) -> None:
+    world.objects.page_size = 2
+    arrive_many(world, 3)
+    world.bronze.after = lambda _method, _raw_ids: world.clock.spend(20.0)
+    world.sweep()
+    # A page, its read, the next one, its read, and the look whether there are more.
+    assert world.bronze.seconds == [30.0, 30.0, 20.0, 20.0, 10.0]
+
+
 def test_a_sweep_without_any_time_does_nothing_and_says_where_it_began(world: World) -> None:
     arrive_many(world, 3, youngest=HOUR)
     world.clock.left = 1.0
@@ -265,6 +275,27 @@ def test_a_database_that_goes_away_keeps_the_watermark(world: World) -> None:
     assert world.rows.watermark() == UUID(int=0)
 
 
+def test_what_was_settled_before_the_database_went_away_is_counted(world: World) -> None:
+    # GIVEN pages of two, and a database that goes away at the second
+    world.objects.page_size = 2
+    identifiers = arrive_many(world, 4)
+
+    def go_away(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "settle" and identifiers[2] in raw_ids:
+            reason = "down"
+            raise SilverUnavailableError(reason)
+
+    world.silver.before = go_away
+
+    # WHEN a sweep is handed a tally
+    tally = Tally()
+    with pytest.raises(SilverUnavailableError):
+        world.sweep(tally=tally)
+
+    # THEN it has the first page
+    assert [entry.raw_id for entry in tally.settled] == identifiers[:2]
+
+
 def test_a_bucket_that_cannot_be_listed_is_raised_and_keeps_the_watermark(world: World) -> None:
     world.objects.page_size = 2
     identifiers = arrive_many(world, 6, youngest=HOUR)
@@ -306,6 +337,52 @@ def test_those_that_are_not_due_are_left(world: World) -> None:
     assert world.sweep().tally.checked == 0
     world.rows.pass_time(timedelta(minutes=1))
     assert world.sweep().tally.checked == 1
+
+
+def test_a_backlog_leaves_other_tries_a_share_of_the_limit(world: World) -> None:
+    # GIVEN objects that are due for another try, and more fresh ones than a sweep may take
+    tried = arrive_many(world, 30)
+    world.rows.claim(tried, only_due=False)
+    world.rows.pass_time(HOUR)
+    fresh = arrive_many(world, 1_000)
+
+    # WHEN one comes
+    report = world.sweep(limit=100)
+
+    # THEN a fifth of it was for those that were due
+    assert world.settled == {*fresh[:80], *tried[:20]}
+    assert report.cursor == fresh[79]
+
+
+def test_a_backlog_leaves_other_tries_a_share_of_the_time(world: World) -> None:
+    # GIVEN the same, pages of ten that cost five seconds each, and time for a few of them
+    tried = arrive_many(world, 5)
+    world.rows.claim(tried, only_due=False)
+    world.rows.pass_time(HOUR)
+    fresh = arrive_many(world, 1_000)
+    world.objects.page_size = 10
+
+    def cost(_method: str, raw_ids: Collection[UUID]) -> None:
+        world.clock.spend(0.5 * len(raw_ids))
+
+    world.bronze.after = cost
+    world.clock.left = 50.0
+
+    # WHEN a sweep comes
+    world.sweep()
+
+    # THEN it kept time for those that were due, and the fresh ones got the rest
+    assert {*tried} <= world.settled
+    assert len(world.settled & {*fresh}) >= 70
+    assert world.clock.left > 0
+
+
+def test_fresh_objects_get_all_of_a_sweep_while_nothing_is_due(world: World) -> None:
+    tried = arrive_many(world, 30)
+    world.rows.claim(tried, only_due=False)
+    fresh = arrive_many(world, 200)
+    world.sweep(limit=100)
+    assert world.settled == {*fresh[:100]}
 
 
 def test_other_tries_count_for_the_limit(world: World) -> None:

@@ -3,7 +3,9 @@
 import json
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,19 +13,27 @@ from pg8000.core import CoreConnection
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
-from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
+from dropzone.ports import Remaining, RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
 from dropzone.settings import DatabaseSettings
 
 RDS_CA = Path(__file__).parents[1] / "rds-ca.pem"
 """The certificate authorities of RDS; they are trusted beside the system's, where no others are given."""
 
 _LONGEST_CONNECT_SECONDS = 3.0
+_LEAST_SECONDS = 0.1
+
+# Of the time that is left. A statement waits twice at worst, to be parsed and to be executed, and both fit in. Its
+# limit is set anew, which costs a round trip, when it leaves the band around its share.
+_STATEMENT_SHARE, _STATEMENT_BAND = 0.4, (0.3, 0.45)
+_SILENCE_SHARE = 0.75
 
 _CONFLICTS = frozenset({"40P01", "40001"})
 _ROW_CLASSES = ("22", "23")
 # The server ended the connection (shut down, crashed, is starting), or has become a replica in a failover: its name
 # may lead to the new primary by now.
 _BROKEN = ("08", "57P", "25006")
+# Messages of these classes tell of the server, the schema or the statement. Others may quote what is in a row.
+_TELLING = ("08", "0A", "25", "28", "2B", "3D", "3F", "42", "53", "54", "55", "57", "58")
 
 Row = list[Any]
 
@@ -36,12 +46,20 @@ class Run(Protocol):
 
 
 class Database:
-    """Runs single statements, each a transaction of its own, and says in this project's errors how one failed."""
+    """Runs single statements, each a transaction of its own, and says in this project's errors how one failed.
 
-    def __init__(self, connect: Callable[[], Connection]) -> None:
-        """Take the way to connect; nothing is connected yet."""
-        self._connect = connect
+    Whatever the server and the network do, a call to it ends within the time that is left.
+    """
+
+    def __init__(self, connect: Callable[[float], Connection], remaining: Remaining) -> None:
+        """Take the way to connect within so many seconds; nothing is connected yet."""
+        self._connect, self._remaining = connect, remaining
         self._connection: Connection | None = None
+        self._statement_seconds = 0.0
+
+    def within(self, remaining: Remaining) -> None:
+        """Hold what follows to the time that is left in another call."""
+        self._remaining = remaining
 
     def run(self, sql: str, **parameters: object) -> list[Row]:
         """Run a statement and return its rows; on a connection that turns out broken, once more on a new one.
@@ -51,12 +69,10 @@ class Database:
             RowRefusedError: SQLSTATE classes 22 and 23.
             SilverUnavailableError: everything else.
         """
-        if self._connection is None:
-            return self._attempt(sql, parameters)
-        try:
-            return self._attempt(sql, parameters)
-        except _ConnectionBrokenError:
-            return self._attempt(sql, parameters)
+        if self._connection is not None:
+            with suppress(ConnectionBrokenError):
+                return self._attempt(sql, parameters)
+        return self._attempt(sql, parameters)
 
     def transact[T](self, work: Callable[[Run], T]) -> T:
         """Run several statements as one transaction; `work` gets what runs each of them.
@@ -66,13 +82,10 @@ class Database:
         Raises:
             SilverError: as for `run`; everything is rolled back.
         """
-        fresh = self._connection is None
-        try:
-            return self._transact_once(work)
-        except _ConnectionBrokenError:
-            if fresh:
-                raise
-            return self._transact_once(work)
+        if self._connection is not None:
+            with suppress(ConnectionBrokenError):
+                return self._transact_once(work)
+        return self._transact_once(work)
 
     def _transact_once[T](self, work: Callable[[Run], T]) -> T:
         self._attempt("BEGIN", {})
@@ -87,30 +100,43 @@ class Database:
 
     def _attempt(self, sql: str, parameters: Mapping[str, object]) -> list[Row]:
         try:
-            if self._connection is None:
-                self._connection = self._connect()
-            rows: list[Row] | None = self._connection.run(sql, **parameters)
+            rows: list[Row] | None = self._in_time().run(sql, **parameters)
         except DatabaseError as error:
             # Without the cause: the server's details quote the row.
             raise self._translated(error) from None
         except (InterfaceError, OSError) as error:
             self.close()
             message = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
-            raise _ConnectionBrokenError(message) from error
+            raise ConnectionBrokenError(message) from error
         return rows or []
 
+    def _in_time(self) -> Connection:
+        """The connection, made where there is none, with limits that end a statement in time."""
+        left = self._remaining()
+        if left < _LEAST_SECONDS:
+            message = "no time is left in this call"
+            raise SilverUnavailableError(message)
+        if self._connection is None:
+            self._connection, self._statement_seconds = self._connect(left), left * _STATEMENT_SHARE
+            left = max(self._remaining(), _LEAST_SECONDS)
+        # pg8000 offers no other way to the socket that it may have wrapped in TLS.
+        self._connection._usock.settimeout(left * _SILENCE_SHARE)  # noqa: SLF001
+        least, most = (left * share for share in _STATEMENT_BAND)
+        if not least <= self._statement_seconds <= most:
+            seconds = left * _STATEMENT_SHARE
+            self._connection.run(f"SET statement_timeout = {int(seconds * 1000)}")
+            self._statement_seconds = seconds
+        return self._connection
+
     def _translated(self, error: DatabaseError) -> SilverError:
-        fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
-        state = str(fields.get("C", ""))
+        state, message = sqlstate(error), told(error)
         if state in _CONFLICTS:
             return SilverConflictError(state)
         if state.startswith(_ROW_CLASSES):
-            where = " ".join(str(fields[key]) for key in ("t", "c", "n") if key in fields)
-            return RowRefusedError(f"SQLSTATE {state} {where}".rstrip())
-        message = f"SQLSTATE {state or 'unknown'}: {fields.get('M', '')}"
+            return RowRefusedError(message)
         if self._connection is None or state.startswith(_BROKEN):
             self.close()
-            return _ConnectionBrokenError(message)
+            return ConnectionBrokenError(message)
         return SilverUnavailableError(message)
 
     def close(self) -> None:
@@ -124,31 +150,48 @@ class Database:
                 return
 
 
-class _ConnectionBrokenError(SilverUnavailableError):
+class ConnectionBrokenError(SilverUnavailableError):
     """The connection can't be used any more, or can't be made."""
 
 
+def sqlstate(error: DatabaseError) -> str:
+    """The state that the server gave, '' where it gave none."""
+    return str(_fields(error).get("C", ""))
+
+
+def told(error: DatabaseError) -> str:
+    """What the server said, without what may quote a row: never its details, and its message only of some states."""
+    fields, state = _fields(error), sqlstate(error)
+    where = "".join(f" {fields[key]}" for key in ("t", "c", "n") if key in fields)
+    message = f": {fields.get('M', '')}" if state.startswith(_TELLING) else ""
+    return f"SQLSTATE {state or 'unknown'}{where}{message}"
+
+
+def _fields(error: DatabaseError) -> Mapping[str, object]:
+    return error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+
+
 def open_database(settings: DatabaseSettings) -> Database:
-    """The database of these settings; nothing is connected yet."""
-    return Database(connector(settings, Connection))
+    """The database of these settings, each of whose calls gets all of the function's time; nothing is connected yet."""
+    return Database(connector(settings, Connection), lambda: settings.call_seconds)
 
 
-def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> Callable[[], C]:
-    """The way to connect, with one of pg8000's two kinds of connection.
+def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> Callable[[float], C]:
+    """The way to connect within so many seconds, with one of pg8000's two kinds of connection.
 
     Each connection signs in anew, since a token ends after 15 minutes.
-    Of the function's timeout a statement gets half, and a silent network three quarters, so that there is time left to
-    say so; a connection is given up after a third, and three seconds at most.
+    Of the seconds, signing in and the network's connection get a third each (three seconds at most for the connection).
+    Statements get two fifths, and a silent network three quarters of what is left, so that there is time to say so.
     """
-    call_seconds = settings.call_seconds
 
-    def connect() -> C:
-        user, password = _credentials(settings)
+    def connect(seconds: float) -> C:
+        ends = time.monotonic() + seconds
+        user, password = _credentials(settings, seconds / 3)
         sock = socket.create_connection(
-            (settings.database_host, settings.database_port), timeout=min(call_seconds / 3, _LONGEST_CONNECT_SECONDS)
+            (settings.database_host, settings.database_port), timeout=min(seconds / 3, _LONGEST_CONNECT_SECONDS)
         )
         try:
-            sock.settimeout(call_seconds * 0.75)
+            sock.settimeout(max(ends - time.monotonic(), _LEAST_SECONDS) * _SILENCE_SHARE)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             connection: C = kind(
                 user,
@@ -158,7 +201,7 @@ def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> C
                 password=password,
                 ssl_context=_tls(settings),
                 application_name=settings.aws_lambda_function_name,
-                startup_params={"TimeZone": "UTC", "statement_timeout": f"{int(call_seconds / 2 * 1000)}"},
+                startup_params={"TimeZone": "UTC", "statement_timeout": f"{int(seconds * _STATEMENT_SHARE * 1000)}"},
             )
         except BaseException:
             sock.close()
@@ -168,21 +211,37 @@ def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> C
     return connect
 
 
-def _credentials(settings: DatabaseSettings) -> tuple[str, str]:
-    """User and password: the one given, the secret's, or a token of RDS, which is signed here and not fetched."""
+def _credentials(settings: DatabaseSettings, seconds: float) -> tuple[str, str]:
+    """User and password: the one given, the secret's, or a token of RDS, which is signed here and not fetched.
+
+    Raises:
+        SilverUnavailableError: there are none for the moment; the error shows nothing of them.
+    """
     if settings.database_auth == "password" and settings.database_password is not None:
         return settings.database_user, settings.database_password.get_secret_value()
     # Not at the top: neither is needed on a local stack, and each costs a start a good part of a second.
     import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    if settings.database_secret_arn is not None and settings.database_auth == "password":
-        secrets = boto3.client("secretsmanager", region_name=settings.aws_region)
-        secret = json.loads(secrets.get_secret_value(SecretId=settings.database_secret_arn)["SecretString"])
-        return secret["username"], secret["password"]
-    token = boto3.client("rds", region_name=settings.aws_region).generate_db_auth_token(
-        DBHostname=settings.database_host, Port=settings.database_port, DBUsername=settings.database_user
-    )
-    return settings.database_user, token
+    try:
+        if settings.database_secret_arn is not None and settings.database_auth == "password":
+            config = Config(connect_timeout=seconds / 2, read_timeout=seconds / 2, retries={"total_max_attempts": 1})
+            secrets = boto3.client("secretsmanager", region_name=settings.aws_region, config=config)
+            secret = json.loads(secrets.get_secret_value(SecretId=settings.database_secret_arn)["SecretString"])
+            return secret["username"], secret["password"]
+        token = boto3.client("rds", region_name=settings.aws_region).generate_db_auth_token(
+            DBHostname=settings.database_host, Port=settings.database_port, DBUsername=settings.database_user
+        )
+    except ClientError as error:
+        reason = f"AWS answered {error.response.get('Error', {}).get('Code', '')}"
+    except (BotoCoreError, LookupError, TypeError, ValueError) as error:
+        # Of the last three, the secret is not what it should be.
+        reason = type(error).__name__
+    else:
+        return settings.database_user, token
+    message = f"no credentials for the database: {reason}"
+    raise ConnectionBrokenError(message)
 
 
 def _tls(settings: DatabaseSettings) -> ssl.SSLContext | bool:

@@ -1,20 +1,28 @@
 """Judging again, in Postgres."""
 
-import json
 from collections.abc import Collection, Sequence
 from typing import Final
 from uuid import UUID
 
 from dropzone.adapters.database import Database, Run
-from dropzone.adapters.rows import EVENT_COLUMNS, events_json, json_text, objects_json, outcome_of, uuid_array
+from dropzone.adapters.rows import (
+    EVENT_COLUMNS,
+    MEASURED,
+    REPLACED,
+    events_json,
+    json_text,
+    objects_json,
+    outcome_of,
+    uuid_array,
+)
 from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Outcome
 
 _PAGE = 1_000
 
-_OUTCOMES: Final = """
-SELECT raw_id, CAST(violations AS text), measured_at, source, mean, std_dev, sample_count, min, max
+_OUTCOMES: Final = f"""
+SELECT raw_id, violations, {MEASURED}
 FROM outcomes WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) ORDER BY raw_id, item
-"""
+"""  # noqa: S608 - the columns are this project's own
 
 # Writers of measurements wait until this transaction ends, and it begins when theirs have: what is derived below sees
 # every outcome that counts. It is taken before any row's lock, so that nobody waits in a circle.
@@ -34,20 +42,18 @@ WITH object AS (
     ON CONFLICT (raw_id) DO UPDATE
         SET items = excluded.items, settled_at = excluded.settled_at, last_error = NULL, retry_at = NULL
 )
-INSERT INTO outcomes (raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max,
-                      ruleset)
-SELECT raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max,
-       CAST(:ruleset AS integer)
+INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
+SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)
 FROM json_to_recordset(CAST(:events AS json)) AS e ({EVENT_COLUMNS})
 RETURNING CAST(measured_at AS text), source
 """  # noqa: S608 - the columns are this project's own
 
-_DERIVE: Final = """
+_DERIVE: Final = f"""
 WITH key AS (
     SELECT DISTINCT * FROM json_to_recordset(CAST(:keys AS json)) AS k (measured_at timestamptz, source text)
 ), best AS (
     SELECT o.* FROM key CROSS JOIN LATERAL (
-        SELECT measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item FROM outcomes
+        SELECT {MEASURED}, raw_id, item FROM outcomes
         WHERE outcome = 'processed' AND measured_at = key.measured_at AND source = key.source
         ORDER BY raw_id DESC, item DESC LIMIT 1
     ) AS o
@@ -56,12 +62,10 @@ WITH key AS (
     WHERE measurements.measured_at = key.measured_at AND measurements.source = key.source
       AND NOT EXISTS (SELECT FROM best WHERE best.measured_at = key.measured_at AND best.source = key.source)
 )
-INSERT INTO measurements AS m (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)
-SELECT measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item FROM best
-ON CONFLICT (measured_at, source) DO UPDATE
-    SET mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count,
-        min = excluded.min, max = excluded.max, raw_id = excluded.raw_id, item = excluded.item, updated_at = now()
-"""
+INSERT INTO measurements AS m ({MEASURED}, raw_id, item)
+SELECT {MEASURED}, raw_id, item FROM best
+ON CONFLICT (measured_at, source) DO UPDATE SET {REPLACED}
+"""  # noqa: S608 - the columns are this project's own
 
 _REJECTED_BY: Final = """
 SELECT DISTINCT raw_id FROM outcomes
@@ -82,7 +86,7 @@ class PostgresLedger:
         """See `Ledger.outcomes`."""
         found: dict[UUID, list[Outcome]] = {}
         for raw_id, violations, *figures in self._database.run(_OUTCOMES, raw_ids=uuid_array(raw_ids)):
-            found.setdefault(raw_id, []).append(outcome_of(json.loads(violations), figures))
+            found.setdefault(raw_id, []).append(outcome_of(violations, figures))
         return {raw_id: tuple(outcomes) for raw_id, outcomes in found.items()}
 
     def replace(self, judged: Sequence[JudgedObject]) -> None:

@@ -6,44 +6,54 @@ from typing import Final
 from uuid import UUID
 
 from dropzone.adapters.database import Database
-from dropzone.adapters.rows import EVENT_COLUMNS, events_json, json_text, objects_json, uuid_array
+from dropzone.adapters.rows import (
+    EVENT_COLUMNS,
+    MEASURED,
+    REPLACED,
+    events_json,
+    json_text,
+    objects_json,
+    uuid_array,
+)
 from dropzone.domain.outcomes import RULESET, JudgedObject
 from dropzone.ports import MAX_ATTEMPTS, Receipt
 
 # Rows come as one JSON parameter each for objects and events: the driver encodes arrays in Python, value by value.
-# The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing.
+# The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing. A part of a
+# batch that isn't its last takes the same lock, and settles nothing. What a call before wrote of an object, and then
+# died, stands: the same bytes have the same outcomes, unless the rules have changed since, and then replay is for that.
 _SETTLE: Final = f"""
 WITH object AS (
     SELECT * FROM json_to_recordset(CAST(:objects AS json)) AS o (raw_id uuid, items integer)
 ), event AS (
     SELECT * FROM json_to_recordset(CAST(:events AS json)) AS e ({EVENT_COLUMNS})
-), settled AS (
-    INSERT INTO receipts AS r (raw_id, items, settled_at)
-    SELECT raw_id, items, now() FROM object ORDER BY raw_id
+), taken AS (
+    INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
+    SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
+           CASE WHEN items IS NULL THEN now() + CAST(:pause AS interval) END
+    FROM object ORDER BY raw_id
     ON CONFLICT (raw_id) DO UPDATE
-        SET items = excluded.items, settled_at = excluded.settled_at, last_error = NULL, retry_at = NULL
+        SET items = excluded.items, settled_at = excluded.settled_at,
+            last_error = CASE WHEN excluded.items IS NULL THEN r.last_error END,
+            retry_at = greatest(excluded.retry_at, CASE WHEN excluded.items IS NULL THEN r.retry_at END)
         WHERE r.settled_at IS NULL
     RETURNING r.raw_id
 ), recorded AS (
-    INSERT INTO outcomes (raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count,
-                          min, max, ruleset)
-    SELECT raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max,
-           CAST(:ruleset AS integer)
-    FROM event JOIN settled USING (raw_id)
+    INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
+    SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)
+    FROM event JOIN taken USING (raw_id)
+    ON CONFLICT (raw_id, item) DO NOTHING
+    RETURNING {MEASURED}, raw_id, item, outcome
 ), measured AS (
-    INSERT INTO measurements AS m (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)
-    SELECT DISTINCT ON (measured_at, source)
-           measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item
-    FROM event JOIN settled USING (raw_id)
+    INSERT INTO measurements AS m ({MEASURED}, raw_id, item)
+    SELECT DISTINCT ON (measured_at, source) {MEASURED}, raw_id, item
+    FROM recorded
     WHERE outcome = 'processed'
     ORDER BY measured_at, source, raw_id DESC, item DESC
-    ON CONFLICT (measured_at, source) DO UPDATE
-        SET mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count,
-            min = excluded.min, max = excluded.max, raw_id = excluded.raw_id, item = excluded.item,
-            updated_at = now()
+    ON CONFLICT (measured_at, source) DO UPDATE SET {REPLACED}
         WHERE (m.raw_id, m.item) <= (excluded.raw_id, excluded.item)
 )
-SELECT raw_id FROM settled
+SELECT raw_id FROM taken
 """  # noqa: S608 - the columns are this project's own
 
 _RECEIPTS: Final = """
@@ -103,7 +113,13 @@ class PostgresSilver:
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         """See `Silver.settle`."""
-        rows = self._database.run(_SETTLE, objects=objects_json(judged), events=events_json(judged), ruleset=RULESET)
+        rows = self._database.run(
+            _SETTLE,
+            objects=objects_json(judged),
+            events=events_json(judged),
+            ruleset=RULESET,
+            pause=self._pause,
+        )
         return {raw_id for (raw_id,) in rows}
 
     def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:

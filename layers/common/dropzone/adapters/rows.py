@@ -12,29 +12,44 @@ from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, R
 
 EVENT_COLUMNS = """
     raw_id uuid, item integer, outcome text, violations jsonb, measured_at timestamptz, source text,
-    mean float8, std_dev float8, sample_count integer, min float8, max float8
+    mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb
 """
 """The columns of `events_json`, for `json_to_recordset`."""
 
+MEASURED = "measured_at, source, mean, std_dev, sample_count, min, max, unit, tags"
+"""What `outcomes` and `measurements` both tell of a measurement."""
+
+REPLACED = """
+    mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count, min = excluded.min,
+    max = excluded.max, unit = excluded.unit, tags = excluded.tags, raw_id = excluded.raw_id, item = excluded.item,
+    updated_at = now()
+"""
+"""How a later event takes the place of the measurement that stands."""
+
 
 def objects_json(judged: Sequence[JudgedObject]) -> str:
-    """Objects, with the number of their events."""
-    return json_text([{"raw_id": entry.raw_id, "items": len(entry.outcomes)} for entry in judged])
+    """Objects, with the number of their events where the last one is among them."""
+    return json_text([{"raw_id": entry.raw_id, "items": entry.items if entry.is_whole else None} for entry in judged])
 
 
 def events_json(judged: Sequence[JudgedObject]) -> str:
     """The events of objects, a row of `outcomes` each."""
     return json_text(
-        [_event(entry.raw_id, item, outcome) for entry in judged for item, outcome in enumerate(entry.outcomes)]
+        [
+            _event(entry.raw_id, item, outcome)
+            for entry in judged
+            for item, outcome in enumerate(entry.outcomes, entry.first_item)
+        ]
     )
 
 
 def outcome_of(violations: list[dict[str, Any]], figures: Sequence[Any]) -> Outcome:
-    """The outcome that a row of `outcomes` holds: its violations, and measured_at, source, mean, …, max."""
+    """The outcome that a row of `outcomes` holds: its violations, and the columns of `MEASURED`."""
+    measured_at, source, *aggregates, unit, tags = figures
     if violations:
-        return Rejection(tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in violations))
-    measured_at, source, *aggregates = figures
-    return Measurement(measured_at, source, Aggregates(*aggregates))
+        reasons = tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in violations)
+        return Rejection(reasons, source or "")
+    return Measurement(measured_at, source, Aggregates(*aggregates), unit, tags)
 
 
 def json_text(value: object) -> str:
@@ -62,6 +77,8 @@ def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
             "sample_count": sample_count,
             "min": minimum,
             "max": maximum,
+            "unit": outcome.unit,
+            "tags": outcome.tags,
         }
     return {
         "raw_id": raw_id,
@@ -71,4 +88,7 @@ def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
             {key: value for key, value in asdict(violation).items() if value is not None}
             for violation in outcome.violations
         ],
+        "source": outcome.source,
+        "unit": "",
+        "tags": {},
     }

@@ -2,19 +2,17 @@
 
 import logging
 import random
-import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cached_property
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError
 from obstore.store import S3Store
 
+from dropzone.adapters.s3 import in_header, open_store, reason_of, status_of
 from dropzone.domain.identifiers import PREFIX, InvalidKeyError, object_key, raw_id_of
 from dropzone.ports import (
     BronzeError,
@@ -23,25 +21,17 @@ from dropzone.ports import (
     ObjectMissingError,
     RawIdTakenError,
     RawObject,
+    Remaining,
 )
-
-if TYPE_CHECKING:
-    from obstore.store import S3Config
 
 CORRELATION_ID = "correlation-id"
 """The name of the object's metadata that carries the id of the request."""
 
 _THREADS = 16
 _PAGE = 1_000
-_LONGEST_REASON = 200
+_LATE = "S3 took longer than there is time"
 LONGEST_TIMEOUT_SECONDS = 10.0
 _CONFLICT_PAUSES_SECONDS = (0.05, 0.2, 0.8)
-
-# Of the client's errors, which have no fields: S3's status and code, and nothing else of the answer. It may quote the
-# request's headers (SignatureDoesNotMatch shows the session's token).
-_STATUS = re.compile(r"status code: ([0-9]{3})")
-_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
-_NOT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]")
 
 _log = logging.getLogger(__name__)
 
@@ -61,35 +51,23 @@ class S3Bronze:
             timeout_seconds: for a request, and after which no failed one is sent again.
         """
         self._bucket, self._region, self._endpoint = bucket, region, endpoint
-        self._timeout = timedelta(seconds=timeout_seconds)
+        self._timeout_seconds = timeout_seconds
 
     @cached_property
     def _store(self) -> S3Store:
-        config: S3Config = {"region": self._region}
-        if self._endpoint is not None:
-            config["endpoint"] = self._endpoint
-        return S3Store(
-            self._bucket,
-            config=config,
-            client_options={
-                "allow_http": self._endpoint is not None and self._endpoint.startswith("http://"),
-                "connect_timeout": timedelta(seconds=2),
-                "timeout": self._timeout,
-            },
-            retry_config={
-                "max_retries": 3,
-                "retry_timeout": self._timeout,
-                "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=1)},
-            },
-        )
+        return open_store(self._bucket, self._region, self._endpoint, self._timeout_seconds)
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(_THREADS, thread_name_prefix="bronze")
 
-    def put(self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str) -> None:
+    def put(
+        self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str, content_encoding: str = ""
+    ) -> None:
         """See `Bronze.put`."""
-        attributes = {"Content-Type": _in_header(content_type), CORRELATION_ID: _in_header(correlation_id)}
+        attributes = {"Content-Type": in_header(content_type), CORRELATION_ID: in_header(correlation_id)}
+        if content_encoding:
+            attributes["Content-Encoding"] = in_header(content_encoding)
         for pause in _CONFLICT_PAUSES_SECONDS:
             if self._put_once(raw_id, body, attributes):
                 return
@@ -110,18 +88,29 @@ class S3Bronze:
         except AlreadyExistsError as error:
             # The client has one error for 409 and 412. Should its text change, a 409 counts as taken: ingest then takes
             # another identifier, which is as safe.
-            if _status(error) == "409":
+            if status_of(error) == "409":
                 return False
             raise RawIdTakenError(str(raw_id)) from None
         except (BaseError, OSError) as error:
-            raise BronzeUnavailableError(_reason(error)) from None
+            raise BronzeUnavailableError(reason_of(error)) from None
         return True
 
-    def read(self, raw_ids: Sequence[UUID]) -> list[RawObject | BronzeError]:
+    def read(self, raw_ids: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
         """See `Bronze.read`."""
-        if len(raw_ids) == 1:
-            return [self._read_one(raw_ids[0])]
-        return list(self._threads.map(self._read_one, raw_ids))
+        if within <= 0:
+            return [BronzeUnavailableError(_LATE) for _ in raw_ids]
+        reads = [self._threads.submit(self._read_one, raw_id) for raw_id in raw_ids]
+        late = self._wait(reads, within)
+        return [BronzeUnavailableError(_LATE) if read in late else read.result() for read in reads]
+
+    def _wait[T](self, calls: Sequence[Future[T]], seconds: float) -> set[Future[T]]:
+        """Wait for calls, and give up those that take longer, which are returned."""
+        late = wait(calls, timeout=seconds).not_done
+        hanging = [call for call in late if not call.cancel()]
+        if hanging:
+            # Until the client's own timeout: their threads are left to themselves, and whoever comes next gets others.
+            self.__dict__.pop("_threads", None)
+        return late
 
     def _read_one(self, raw_id: UUID) -> RawObject | BronzeError:
         try:
@@ -132,13 +121,14 @@ class S3Bronze:
                 result.bytes().to_bytes(),
                 attributes.get("Content-Type", ""),
                 attributes.get(CORRELATION_ID, ""),
+                attributes.get("Content-Encoding", ""),
             )
         except FileNotFoundError as error:
             if "<Code>NoSuchBucket</Code>" in str(error):
-                return BronzeUnavailableError(_reason(error))
+                return BronzeUnavailableError(reason_of(error))
             return ObjectMissingError(f"{object_key(raw_id)} is not in bronze")
         except (BaseError, OSError) as error:
-            return BronzeUnavailableError(_reason(error))
+            return BronzeUnavailableError(reason_of(error))
 
     def exists(self, raw_id: UUID) -> bool:
         """See `Presence.exists`."""
@@ -148,33 +138,43 @@ class S3Bronze:
             # HEAD has no body to tell a missing bucket by; that one would fail every other call as well.
             return False
         except (BaseError, OSError) as error:
-            raise BronzeUnavailableError(_reason(error)) from None
+            raise BronzeUnavailableError(reason_of(error)) from None
         return True
 
-    def list_after(self, raw_id: UUID) -> Iterator[list[ListedObject]]:
+    def list_after(self, raw_id: UUID, *, within: Remaining) -> Iterator[list[ListedObject]]:
         """See `Bronze.list_after`. Keys that ingest never writes are passed over, with a warning."""
         reached = object_key(raw_id)
         try:
-            for page in obstore.list(self._store, PREFIX.rstrip("/"), offset=reached, chunk_size=_PAGE):
+            pages = iter(obstore.list(self._store, PREFIX.rstrip("/"), offset=reached, chunk_size=_PAGE))
+            while page := self._in_time(lambda: next(pages, None), within()):
                 yield list(_listed((meta["path"], meta["size"]) for meta in page))
                 reached = page[-1]["path"]
         except InvalidPathError:
             # The client can't name every key that S3 can hold, such as raw/a//b, and can't go on behind one.
-            yield from self._list_every_key_after(reached)
+            yield from self._list_every_key_after(reached, within)
         except (BaseError, OSError) as error:
-            raise BronzeUnavailableError(_reason(error)) from None
+            raise BronzeUnavailableError(reason_of(error)) from None
 
-    def _list_every_key_after(self, key: str) -> Iterator[list[ListedObject]]:
+    def _in_time[T](self, call: Callable[[], T], seconds: float) -> T:
+        """Make a call that may take so many seconds at most."""
+        if seconds > 0:
+            made = self._threads.submit(call)
+            if not self._wait([made], seconds):
+                return made.result()
+        raise BronzeUnavailableError(_LATE)
+
+    def _list_every_key_after(self, key: str, within: Remaining) -> Iterator[list[ListedObject]]:
         # Not at the top: it is next to never needed, and costs a start a good part of a second.
         import boto3  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         client = boto3.client("s3", region_name=self._region, endpoint_url=self._endpoint)
         try:
-            pages = client.get_paginator("list_objects_v2").paginate(
+            paginator = client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=PREFIX, StartAfter=key, PaginationConfig={"PageSize": _PAGE}
             )
-            for page in pages:
+            pages = iter(paginator)
+            while page := self._in_time(lambda: next(pages, None), within()):
                 yield list(_listed((entry["Key"], entry["Size"]) for entry in page.get("Contents", [])))
         except ClientError as error:
             message = f"S3 answered {error.response.get('Error', {}).get('Code', '')}"
@@ -192,22 +192,3 @@ def _listed(entries: Iterable[tuple[str, int]]) -> Iterator[ListedObject]:
             foreign += 1
     if foreign:
         _log.warning("bronze holds objects that ingest did not write; they are left alone", extra={"objects": foreign})
-
-
-def _in_header(text: str) -> str:
-    """What a header can carry; the client panics at anything else."""
-    return _NOT_IN_A_HEADER.sub("?", text)
-
-
-def _status(error: Exception) -> str | None:
-    match = _STATUS.search(str(error))
-    return match[1] if match else None
-
-
-def _reason(error: Exception) -> str:
-    """What went wrong, on one short line, without anything that S3's answer may quote."""
-    if status := _status(error):
-        code = _CODE.search(str(error))
-        return f"S3 answered {status}{f' {code[1]}' if code else ''}"
-    summary = str(error).partition("Debug source")[0]
-    return f"{type(error).__name__}: {' '.join(summary.split())[:_LONGEST_REASON]}"

@@ -1,28 +1,67 @@
 """From the bytes of a raw object to the outcome of each of its events."""
 
+from collections.abc import Iterator
+from typing import Any
+
+from dropzone.domain.batches import JSON, payloads
+from dropzone.domain.encodings import GZIP, NotGzipError, UnpackedTooLargeError, gunzip
 from dropzone.domain.envelope import ROOT, check_envelope, is_event
-from dropzone.domain.json_text import NotJsonError, parse_json
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Outcome, Rejection, Violation
+from dropzone.domain.json_text import NotJsonError
+from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation
 from dropzone.domain.payloads import VERSION_FIELD, VERSIONS
 
-
-def judge(body: bytes) -> tuple[Outcome, ...]:
-    """Judge an object by the quality rules: an outcome for each of its events, in order. Takes any bytes."""
-    try:
-        payload = parse_json(body)
-    except NotJsonError as error:
-        return (Rejection((Violation(Code.NOT_JSON, ROOT, f"is not JSON: {error}"),)),)
-    return (_judge_event(payload),)
+MAX_UNPACKED_BYTES = 16 * 1024 * 1024
+"""The most that a packed body is unpacked to: ingest's own limit is lower, and may have been another."""
 
 
-def _judge_event(payload: object) -> Outcome:
+def judge(body: bytes, content_type: str = JSON, content_encoding: str = "") -> tuple[Outcome, ...]:
+    """All of what `judge_each` yields."""
+    return tuple(judge_each(body, content_type, content_encoding))
+
+
+def judge_each(body: bytes, content_type: str = JSON, content_encoding: str = "") -> Iterator[Outcome]:
+    """Judge an object by the quality rules: an outcome for each of its events, in order, one at a time.
+
+    Takes any bytes; an object that holds no event has one outcome, its rejection.
+
+    Args:
+        body: as it was received.
+        content_type: its media type, in lower case, without parameters; what is not NDJSON is taken for JSON.
+        content_encoding: `gzip`, or nothing.
+    """
+    if content_encoding == GZIP:
+        try:
+            body = gunzip(body, MAX_UNPACKED_BYTES)
+        except NotGzipError as error:
+            yield _rejected(Code.NOT_GZIP, f"{error}")
+            return
+        except UnpackedTooLargeError as error:
+            yield _rejected(Code.TOO_LARGE, f"{error}")
+            return
+    is_empty = True
+    for payload in payloads(body, content_type):
+        is_empty = False
+        yield _judge_event(payload)
+    if is_empty:
+        yield _rejected(Code.EMPTY_BATCH, "holds no event")
+
+
+def _judge_event(payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
     if not is_event(payload):
+        if isinstance(payload, NotJsonError):
+            return _rejected(Code.NOT_JSON, f"is not JSON: {payload}")
         return Rejection(tuple(check_envelope(payload)))
     version = payload.get(VERSION_FIELD, 1)
-    reader = VERSIONS.get(version) if type(version) is int else None
-    if reader is None:
-        known = ", ".join(map(str, VERSIONS))
-        message = f"names no version of the payload that is known here ({known})"
-        return Rejection((Violation(Code.UNSUPPORTED_VERSION, VERSION_FIELD, message),))
-    result = reader(payload)
-    return result if isinstance(result, Measurement) else Rejection(tuple(result[:MAX_VIOLATIONS]))
+    known = VERSIONS.get(version) if type(version) is int else None
+    if known is None:
+        numbers = ", ".join(map(str, VERSIONS))
+        return _rejected(
+            Code.UNSUPPORTED_VERSION,
+            f"names no version of the payload that is known here ({numbers})",
+            VERSION_FIELD,
+        )
+    return known.read(payload)
+
+
+def _rejected(code: Code, message: str, field: str = ROOT) -> Rejection:
+    return Rejection((Violation(code, field, message),))

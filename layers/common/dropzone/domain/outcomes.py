@@ -1,5 +1,6 @@
 """What becomes of an event: processed, with its measurement, or rejected, with every reason found."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,7 +9,7 @@ from uuid import UUID
 
 from dropzone.domain.aggregates import Aggregates
 
-RULESET = 1
+RULESET = 2
 """The version of the quality rules that outcomes are recorded with: raised when a rule judges differently."""
 
 MAX_VIOLATIONS = 10
@@ -18,7 +19,10 @@ MAX_VIOLATIONS = 10
 class Code(StrEnum):
     """Why an event is rejected. Stable: clients, metrics and queries rely on them (docs/errors.md)."""
 
+    NOT_GZIP = "payload.not_gzip"
+    TOO_LARGE = "payload.too_large"
     NOT_JSON = "payload.not_json"
+    EMPTY_BATCH = "payload.empty_batch"
     NOT_OBJECT = "payload.not_object"
     MISSING_FIELD = "payload.missing_field"
     UNSUPPORTED_VERSION = "payload.unsupported_version"
@@ -30,6 +34,9 @@ class Code(StrEnum):
     DATA_EMPTY = "data.empty"
     DATA_NOT_NUMERIC = "data.not_numeric"
     DATA_NOT_FINITE = "data.not_finite"
+    SOURCE_INVALID = "source.invalid"
+    UNIT_INVALID = "unit.invalid"
+    TAGS_INVALID = "tags.invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +50,48 @@ class Violation:
     """For data: where the first offender stands, from 0."""
 
 
+NO_TAGS: Mapping[str, str] = {}
+
+
 class Measurement(NamedTuple):
-    """A clean event: its instant in UTC (microseconds), its source ('' where it names none), its figures."""
+    """A clean event, in the one form that every version of the payload leads to."""
 
     measured_at: datetime
+    """In UTC, to the microsecond."""
     source: str
+    """Who measured; '' where the event names none."""
     aggregates: Aggregates
+    unit: str = ""
+    """Of the samples; '' where the event names none."""
+    tags: Mapping[str, str] = NO_TAGS
+    """What else the sender calls it."""
 
 
 class Rejection(NamedTuple):
     """An event that broke rules; at least one violation, at most `MAX_VIOLATIONS`."""
 
     violations: tuple[Violation, ...]
+    source: str = ""
+    """Who measured, where that much could be read."""
 
 
 Outcome = Measurement | Rejection
 
 
 class JudgedObject(NamedTuple):
-    """A raw object with the outcome of each of its events, in the order of their items (from 0)."""
+    """A raw object with outcomes of its events, in the order of their items: all of them, or a part of a batch."""
 
     raw_id: UUID
     outcomes: tuple[Outcome, ...]
+    first_item: int = 0
+    """The item (from 0) of the first of these outcomes."""
+    is_whole: bool = True
+    """Whether the object's last item is among them, so that the object is settled with them."""
+
+    @property
+    def items(self) -> int:
+        """How many items these outcomes reach to: of the whole object, where its last one is among them."""
+        return self.first_item + len(self.outcomes)
 
 
 def excerpt(value: str, limit: int = 40) -> str:

@@ -16,12 +16,14 @@ def check_data(data: list[Any]) -> list[float] | tuple[Violation, ...]:
     """The values as binary64 (a list, non-empty, finite), or the rules broken (a tuple, each code once)."""
     if not data:
         return (Violation(Code.DATA_EMPTY, FIELD, "is empty: at least one number is needed"),)
-    if _PLAIN.issuperset(map(type, data)):
+    kinds = set(map(type, data))
+    if kinds <= _PLAIN:
         try:
-            values = list(map(float, data))
+            values = list(map(float, data)) if int in kinds else data
         except OverflowError:
             return tuple(_offenders(data))
-        if all(map(math.isfinite, values)):
+        # An infinity would show in the sum, which is the quickest way to look; so may large values.
+        if math.isfinite(sum(values)) or all(map(math.isfinite, values)):
             return values
     return tuple(_offenders(data))
 

@@ -1,14 +1,16 @@
 """Process a batch of messages, each of which tells of objects that arrived in bronze."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from dropzone.ports import Bronze, ListedObject, Receipt, Silver
-from dropzone.use_cases.settle import RESERVE_SECONDS, Remaining, Tally, chunks, settle, settle_claimed, with_retries
+from dropzone.ports import Bronze, ListedObject, Remaining, Silver
+from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.settle import chunks, settle, settle_claimed
+from dropzone.use_cases.tally import Tally
 
-CAUTIOUS_FROM_RECEIVE = 3
-"""From this receive on, objects are taken one at a time: one of them may have killed the process that read it."""
+CAUTIOUS_FROM_RECEIVE = 2
+"""From this receive on, an attempt is recorded on objects before they are touched: one of them may kill its reader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +35,62 @@ class Report:
     """The messages that go back, each because one of its objects isn't settled."""
 
 
-def process(messages: Sequence[Message], *, bronze: Bronze, silver: Silver, remaining: Remaining) -> Report:
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Objects that aren't settled, by what is known of them."""
+
+    fresh: list[UUID] = field(default_factory=list)
+    """Received for the first time: nothing speaks against them."""
+    untried: list[UUID] = field(default_factory=list)
+    """Received before, and no attempt is on record: most often the database was away."""
+    tried: list[UUID] = field(default_factory=list)
+    """One attempt is on record: they were in one chunk with what killed their reader, or did it."""
+    suspected: list[UUID] = field(default_factory=list)
+    """More attempts are on record: it was alone when its reader was killed. Fewest attempts first."""
+
+
+def process(
+    messages: Sequence[Message], *, bronze: Bronze, silver: Silver, remaining: Remaining, tally: Tally | None = None
+) -> Report:
     """Settle every object that the messages tell of, chunk by chunk, each chunk in a transaction of its own.
+
+    Args:
+        messages: the batch.
+        bronze: the objects.
+        silver: the tables.
+        remaining: the seconds left in this call.
+        tally: where to count, for who wants to know what was settled before the call failed.
 
     Raises:
         SilverUnavailableError: the database can't be used. The whole batch goes back, and what was settled before is
             recognised when it comes again.
     """
-    report = Report()
+    report = Report(Tally() if tally is None else tally)
     sizes: dict[UUID, int] = {}
     receives: dict[UUID, int] = {}
     for message in messages:
         for raw_id, size in message.objects:
             sizes[raw_id] = size
             receives[raw_id] = max(receives.get(raw_id, 0), message.receive_count)
-    receipts = with_retries(lambda: silver.receipts(receives), remaining) if receives else {}
-    waiting = [raw_id for raw_id in receives if not (raw_id in receipts and receipts[raw_id].settled)]
-    report.tally.duplicates += len(receives) - len(waiting)
+    waiting = _sorted(receives, report.tally, silver, remaining)
+    alone, report.set_aside = _choose(waiting.suspected, messages)
 
-    for chunk in chunks(ListedObject(raw_id, sizes[raw_id]) for raw_id in waiting if not _is_suspect(receives[raw_id])):
-        raw_ids = [listed.raw_id for listed in chunk]
+    def cut(raw_ids: Iterable[UUID]) -> Iterable[list[UUID]]:
+        listed = (ListedObject(raw_id, sizes[raw_id]) for raw_id in raw_ids)
+        return ([entry.raw_id for entry in chunk] for chunk in chunks(listed))
+
+    work = [
+        *((chunk, False) for chunk in cut(waiting.fresh)),
+        *((chunk, True) for chunk in cut(waiting.untried)),
+        *(([raw_id], True) for raw_id in (*waiting.tried, *alone)),
+    ]
+    for raw_ids, is_claimed in work:
         if remaining() < RESERVE_SECONDS:
             report.deferred.extend(raw_ids)
+        elif is_claimed:
+            settle_claimed(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False)
         else:
             settle(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining)
-
-    suspects = [raw_id for raw_id in waiting if _is_suspect(receives[raw_id])]
-    chosen, report.set_aside = _choose(suspects, receipts, messages)
-    for raw_id in chosen:
-        if remaining() < RESERVE_SECONDS:
-            report.deferred.append(raw_id)
-        else:
-            settle_claimed([raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False)
 
     unsettled = {*report.deferred, *report.set_aside, *(failure.raw_id for failure in report.tally.failures)}
     report.returned = [
@@ -73,22 +99,32 @@ def process(messages: Sequence[Message], *, bronze: Bronze, silver: Silver, rema
     return report
 
 
-def _choose(
-    suspects: Sequence[UUID], receipts: Mapping[UUID, Receipt], messages: Sequence[Message]
-) -> tuple[list[UUID], list[UUID]]:
-    """The suspects to take now, and those to leave.
+def _sorted(receives: dict[UUID, int], tally: Tally, silver: Silver, remaining: Remaining) -> _Waiting:
+    """Tell objects apart by their receives and their receipts; those that are settled are counted, and left out."""
+    receipts = with_retries(lambda: silver.receipts(receives), remaining) if receives else {}
+    waiting = _Waiting()
+    for raw_id, receive_count in receives.items():
+        receipt = receipts.get(raw_id)
+        if receipt is not None and receipt.settled:
+            tally.duplicates += 1
+        elif receive_count < CAUTIOUS_FROM_RECEIVE:
+            waiting.fresh.append(raw_id)
+        elif receipt is None or receipt.attempts == 0:
+            waiting.untried.append(raw_id)
+        elif receipt.attempts == 1:
+            waiting.tried.append(raw_id)
+        else:
+            waiting.suspected.append(raw_id)
+    waiting.suspected.sort(key=lambda raw_id: receipts[raw_id].attempts)
+    return waiting
 
-    One that has an attempt on its receipt may have killed its reader. Should it do so again, the whole batch would come
-    back with it, settled or not, and end in the DLQ with it. So those are left while the batch holds anything else, and
-    then taken one a call; the sweep tries them as well.
+
+def _choose(suspected: Sequence[UUID], messages: Collection[Message]) -> tuple[Sequence[UUID], list[UUID]]:
+    """The suspected objects to take now, and those to leave.
+
+    Should one kill its reader again, the whole batch would come back with it, settled or not, and end in the DLQ with
+    it. So they are left while the batch holds anything else, and then taken one a call; the sweep tries them as well.
     """
-    tried = [raw_id for raw_id in suspects if raw_id in receipts and receipts[raw_id].attempts > 0]
-    chosen = [raw_id for raw_id in suspects if raw_id not in tried]
-    tried.sort(key=lambda raw_id: receipts[raw_id].attempts)
-    alone = all(any(listed.raw_id in tried for listed in message.objects) for message in messages)
-    first = 1 if alone else 0
-    return chosen + tried[:first], tried[first:]
-
-
-def _is_suspect(receive_count: int) -> bool:
-    return receive_count >= CAUTIOUS_FROM_RECEIVE
+    is_alone = all(any(listed.raw_id in suspected for listed in message.objects) for message in messages)
+    first = 1 if is_alone else 0
+    return suspected[:first], list(suspected[first:])

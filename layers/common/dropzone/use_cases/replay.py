@@ -12,16 +12,11 @@ from dropzone.domain.changes import Change, compare
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Code, JudgedObject, Rejection
-from dropzone.ports import Bronze, Ledger, ListedObject, RawObject, RowRefusedError
-from dropzone.use_cases.settle import (
-    ON_REQUEST_CHUNK_OBJECTS,
-    RESERVE_SECONDS,
-    Failure,
-    Remaining,
-    chunks,
-    unread,
-    with_retries,
-)
+from dropzone.ports import Bronze, Ledger, ListedObject, RawObject, Remaining, RowRefusedError
+from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
+from dropzone.use_cases.tally import Failure
+from dropzone.use_cases.writing import MAX_CHUNK_EVENTS
 
 _NIL = UUID(int=0)
 """Where identifiers begin: nothing arrived before."""
@@ -30,7 +25,9 @@ _NIL = UUID(int=0)
 class Selection(Protocol):
     """Which objects to judge again."""
 
-    def pages(self, after: UUID | None, bronze: Bronze, ledger: Ledger) -> Iterator[Sequence[ListedObject]]:
+    def pages(
+        self, after: UUID | None, bronze: Bronze, ledger: Ledger, remaining: Remaining
+    ) -> Iterator[Sequence[ListedObject]]:
         """Those after a cursor, in order of arrival."""
 
 
@@ -41,10 +38,16 @@ class Arrived:
     since: datetime | None = None
     until: datetime | None = None
 
-    def pages(self, after: UUID | None, bronze: Bronze, ledger: Ledger) -> Iterator[Sequence[ListedObject]]:  # noqa: ARG002 - the selection's face
+    def pages(
+        self,
+        after: UUID | None,
+        bronze: Bronze,
+        ledger: Ledger,  # noqa: ARG002 - the selection's face
+        remaining: Remaining,
+    ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
         start, end = _bounds(self.since, self.until, after)
-        for page in bronze.list_after(start):
+        for page in bronze.list_after(start, within=lambda: remaining() / 2):
             wanted = [listed for listed in page if end is None or listed.raw_id < end]
             if wanted:
                 yield wanted
@@ -60,7 +63,13 @@ class RejectedBy:
     since: datetime | None = None
     until: datetime | None = None
 
-    def pages(self, after: UUID | None, bronze: Bronze, ledger: Ledger) -> Iterator[Sequence[ListedObject]]:  # noqa: ARG002 - the selection's face
+    def pages(
+        self,
+        after: UUID | None,
+        bronze: Bronze,  # noqa: ARG002 - the selection's face
+        ledger: Ledger,
+        remaining: Remaining,  # noqa: ARG002
+    ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
         reached, end = _bounds(self.since, self.until, after)
         while page := ledger.rejected_by(self.code, after=reached, before=end):
@@ -74,7 +83,13 @@ class Named:
 
     raw_ids: tuple[UUID, ...]
 
-    def pages(self, after: UUID | None, bronze: Bronze, ledger: Ledger) -> Iterator[Sequence[ListedObject]]:  # noqa: ARG002 - the selection's face
+    def pages(
+        self,
+        after: UUID | None,
+        bronze: Bronze,  # noqa: ARG002 - the selection's face
+        ledger: Ledger,  # noqa: ARG002
+        remaining: Remaining,  # noqa: ARG002
+    ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
         wanted = sorted(raw_id for raw_id in set(self.raw_ids) if after is None or raw_id > after)
         if wanted:
@@ -122,6 +137,7 @@ def replay(
     after: UUID | None,
     dry_run: bool,
     remaining: Remaining,
+    report: ReplayReport | None = None,
 ) -> ReplayReport:
     """Judge up to `limit` objects again, chunk by chunk, each chunk in a transaction of its own.
 
@@ -133,15 +149,20 @@ def replay(
         after: where an earlier call's cursor stood.
         dry_run: whether to count what would change, and change nothing.
         remaining: the seconds left in this call.
+        report: where to count, for who wants to know what was done before the call failed.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed.
         SilverUnavailableError: the database can't be used; what was replaced until then stays replaced.
     """
-    report = ReplayReport()
-    reached = after
+    report = ReplayReport() if report is None else report
+    reached = _NIL if after is None else after
     taken = 0
-    for page in selection.pages(after, bronze, ledger):
+    pages = selection.pages(after, bronze, ledger, remaining)
+    while remaining() >= RESERVE_SECONDS:
+        page = next(pages, None)
+        if page is None:
+            return report
         for chunk in _bounded(page):
             raw_ids = [listed.raw_id for listed in chunk][: limit - taken]
             if raw_ids and remaining() >= RESERVE_SECONDS:
@@ -149,8 +170,9 @@ def replay(
                 taken += len(raw_ids)
                 reached = raw_ids[-1]
             if reached != chunk[-1].raw_id:
-                report.cursor = reached if reached is not None else UUID(int=max(chunk[0].raw_id.int - 1, 0))
+                report.cursor = reached
                 return report
+    report.cursor = reached
     return report
 
 
@@ -170,11 +192,20 @@ def _replay_chunk(
     dry_run: bool,
 ) -> None:
     judged: list[JudgedObject] = []
-    for raw_id, result in zip(raw_ids, bronze.read(raw_ids), strict=True):
-        if isinstance(result, RawObject):
-            judged.append(JudgedObject(raw_id, judge(result.body)))
-        else:
+    for raw_id, result in zip(raw_ids, bronze.read(raw_ids, within=remaining() / 2), strict=True):
+        if not isinstance(result, RawObject):
             report.failures.append(unread(raw_id, result))
+            continue
+        judged.append(JudgedObject(raw_id, judge(result.body, result.content_type, result.content_encoding)))
+        if sum(len(entry.outcomes) for entry in judged) >= MAX_CHUNK_EVENTS:
+            _replay_judged(judged, report, ledger, remaining, dry_run=dry_run)
+            judged = []
+    _replay_judged(judged, report, ledger, remaining, dry_run=dry_run)
+
+
+def _replay_judged(
+    judged: Sequence[JudgedObject], report: ReplayReport, ledger: Ledger, remaining: Remaining, *, dry_run: bool
+) -> None:
     if not judged:
         return
     before = with_retries(lambda: ledger.outcomes([entry.raw_id for entry in judged]), remaining)

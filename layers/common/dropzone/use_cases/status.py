@@ -11,16 +11,28 @@ class UnknownObjectError(LookupError):
     """Neither bronze nor silver knows of it."""
 
 
-def status(raw_id: UUID, *, bronze: Presence, statuses: Statuses) -> Status:
-    """What has become of an object.
+class ObjectGoneError(UnknownObjectError):
+    """It was tried and never settled, and bronze doesn't have it any more."""
+
+
+def status(raw_id: UUID, *, bronze: Presence, statuses: Statuses, after: int = -1, limit: int = 1) -> Status:
+    """What has become of an object: what is settled is told by silver alone, whatever became of the object since.
+
+    Args:
+        raw_id: of the object.
+        bronze: whether it is there.
+        statuses: what silver tells.
+        after: of its events, those after this item.
+        limit: the most events.
 
     Raises:
         UnknownObjectError: there is no such object.
+        ObjectGoneError: there was one, and it is gone unsettled.
         BronzeUnavailableError, SilverUnavailableError: nobody can tell for the moment.
     """
-    found = statuses.status(raw_id)
-    if found is not None:
+    found = statuses.status(raw_id, after=after, limit=limit)
+    if found is not None and found.settled_at is not None:
         return found
     if not bronze.exists(raw_id):
-        raise UnknownObjectError(str(raw_id))
-    return Status(raw_id, State.ACCEPTED, received_at(raw_id))
+        raise UnknownObjectError(str(raw_id)) if found is None else ObjectGoneError(str(raw_id))
+    return found or Status(raw_id, State.ACCEPTED, received_at(raw_id))

@@ -11,19 +11,16 @@ from functools import partial
 from uuid import UUID
 
 from dropzone.domain.identifiers import earliest_raw_id, received_at
-from dropzone.ports import Bronze, ListedObject, Silver
-from dropzone.use_cases.settle import (
-    ON_REQUEST_CHUNK_OBJECTS,
-    RESERVE_SECONDS,
-    Remaining,
-    Tally,
-    chunks,
-    settle_claimed,
-    with_retries,
-)
+from dropzone.ports import Bronze, ListedObject, Remaining, Silver
+from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, settle_claimed
+from dropzone.use_cases.tally import Tally
 
 WATERMARK_LAG = timedelta(minutes=15)
 """The watermark stays this far behind the present: puts that are late, and clocks that differ, stay above it."""
+
+RETRY_SHARE = 5
+"""Of a sweep's limit and time, one part in so many is kept for objects that are due for another try."""
 
 
 @dataclass(slots=True)
@@ -31,6 +28,8 @@ class SweepReport:
     """What a sweep did."""
 
     tally: Tally = field(default_factory=Tally)
+    tried: int = 0
+    """Objects that were handed on to be settled, whatever became of them."""
     cursor: UUID | None = None
     """The last object looked at, when limit or time ended the sweep before the bucket did."""
 
@@ -43,6 +42,7 @@ def sweep(
     min_age: timedelta,
     after: UUID | None,
     remaining: Remaining,
+    tally: Tally | None = None,
 ) -> SweepReport:
     """Settle up to `limit` objects that have no receipt, in order of arrival, then those that are due for another try.
 
@@ -53,46 +53,40 @@ def sweep(
         min_age: younger objects are left to the queue; zero takes every object.
         after: where an earlier sweep's cursor stood; the watermark without it.
         remaining: the seconds left in this call.
+        tally: where to count, for who wants to know what was settled before the call failed.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed.
         SilverUnavailableError: the database can't be used. What was settled until then stays settled.
     """
-    report = SweepReport()
+    report = SweepReport(Tally() if tally is None else tally)
     now = datetime.now(UTC)
     start = with_retries(silver.watermark, remaining) if after is None else after
     # Only a sweep from the watermark itself may raise it: what lies before another start was not looked at.
     ceiling = earliest_raw_id(now - WATERMARK_LAG) if after is None else None
-    tried = 0
-    reached = start
-    for fresh, last in _pages(bronze, silver, start, now - min_age if min_age else None, remaining):
-        if remaining() < RESERVE_SECONDS:
-            report.cursor = reached
-            break
-        for chunk in chunks(fresh, ON_REQUEST_CHUNK_OBJECTS):
-            chosen = [listed.raw_id for listed in chunk[: limit - tried]]
-            if chosen and remaining() >= RESERVE_SECONDS:
-                settle_claimed(chosen, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True)
-                tried += len(chosen)
-                reached = chosen[-1]
-            if reached != chunk[-1].raw_id:
-                report.cursor = reached
-                break
-        if report.cursor is not None:
-            break
-        reached = last
+    due = with_retries(lambda: silver.due(limit), remaining)
+    kept_seconds = remaining() / RETRY_SHARE if due else 0.0
+
+    def time_for_fresh() -> float:
+        return remaining() - kept_seconds
+
+    pages = _pages(bronze, silver, start, now - min_age if min_age else None, time_for_fresh)
+    reached = _take_fresh(
+        report, pages, start, limit - min(len(due), limit // RETRY_SHARE), bronze, silver, time_for_fresh
+    )
     if ceiling is not None and min(reached, ceiling) > start:
         with_retries(lambda: silver.advance_watermark(min(reached, ceiling)), remaining)
-    if report.cursor is None:
-        _try_again(report, limit - tried, bronze, silver, remaining)
+    _try_again(report, due[: limit - report.tried], bronze, silver, remaining)
     return report
 
 
-def _pages(
-    bronze: Bronze, silver: Silver, start: UUID, before: datetime | None, remaining: Remaining
-) -> Iterator[tuple[list[ListedObject], UUID]]:
-    """Pages of the listing: the objects without a receipt, and the page's last object; up to the first too young."""
-    for page in bronze.list_after(start):
+Pages = Iterator[tuple[list[ListedObject], UUID]]
+"""Of the listing: the objects without a receipt, and the page's last object."""
+
+
+def _pages(bronze: Bronze, silver: Silver, start: UUID, before: datetime | None, remaining: Remaining) -> Pages:
+    """The pages from `start` up to the first object that is too young."""
+    for page in bronze.list_after(start, within=lambda: remaining() / 2):
         old = [listed for listed in page if before is None or received_at(listed.raw_id) <= before]
         if old:
             raw_ids = [listed.raw_id for listed in old]
@@ -102,11 +96,33 @@ def _pages(
             return
 
 
-def _try_again(report: SweepReport, limit: int, bronze: Bronze, silver: Silver, remaining: Remaining) -> None:
+def _take_fresh(
+    report: SweepReport, pages: Pages, start: UUID, limit: int, bronze: Bronze, silver: Silver, remaining: Remaining
+) -> UUID:
+    """Settle objects that have no receipt, up to a limit; answers the last object looked at."""
+    reached = start
+    while remaining() >= RESERVE_SECONDS:
+        fresh, last = next(pages, (None, reached))
+        if fresh is None:
+            return reached
+        for chunk in chunks(fresh, ON_REQUEST_CHUNK_OBJECTS):
+            chosen = [listed.raw_id for listed in chunk[: limit - report.tried]]
+            if chosen and remaining() >= RESERVE_SECONDS:
+                settle_claimed(chosen, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True)
+                report.tried += len(chosen)
+                reached = chosen[-1]
+            if reached != chunk[-1].raw_id:
+                report.cursor = reached
+                return reached
+        reached = last
+    report.cursor = reached
+    return reached
+
+
+def _try_again(report: SweepReport, due: list[UUID], bronze: Bronze, silver: Silver, remaining: Remaining) -> None:
     """Try objects again that were tried before, one at a time: one of them may kill its reader."""
-    if limit <= 0 or remaining() < RESERVE_SECONDS:
-        return
-    for raw_id in with_retries(lambda: silver.due(limit), remaining):
+    for raw_id in due:
         if remaining() < RESERVE_SECONDS:
             return
         settle_claimed([raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True)
+        report.tried += 1

@@ -1,18 +1,14 @@
 """The versions of the payload: a module per version, each of which yields the one canonical measurement.
 
-`schema_version` names the version, 1 where it is absent.
+`schema_version` names the version, 1 where it is absent. docs/evolution.md says what a version may change, and how.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
-from dropzone.domain.outcomes import Measurement, Violation
-from dropzone.domain.payloads import v1
+from dropzone.domain.payloads import v1, v2
+from dropzone.domain.payloads.version import Version
 
 VERSION_FIELD = "schema_version"
 
-Reader = Callable[[dict[str, Any]], Measurement | list[Violation]]
-"""Reads an event of one version: its measurement, or every rule that it breaks. Takes any JSON object."""
-
-VERSIONS: Mapping[int, Reader] = MappingProxyType({1: v1.read})
+VERSIONS: Mapping[int, Version] = MappingProxyType({1: v1.VERSION, 2: v2.VERSION})

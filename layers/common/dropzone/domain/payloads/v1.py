@@ -1,25 +1,30 @@
-"""Version 1: `time_stamp` (ISO 8601 with an offset) and `data` (numbers). Other fields are welcome and not read."""
+"""Version 1: an instant and its samples. Other fields are welcome and not read."""
 
-from datetime import datetime
-from typing import Any
-
-from dropzone.domain.aggregates import aggregate
-from dropzone.domain.envelope import DATA, TIME_STAMP, check_envelope
-from dropzone.domain.instants import parse_instant
-from dropzone.domain.outcomes import Measurement, Violation
-from dropzone.domain.rules import check_data
+from dropzone.domain.envelope import DATA, TIME_STAMP
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Measurement, Outcome, Rejection
+from dropzone.domain.payloads.samples import SCHEMAS, read_samples
+from dropzone.domain.payloads.version import Event, Version
 
 
-def read(event: dict[str, Any]) -> Measurement | list[Violation]:
-    """The measurement of a version 1 event, or every rule that it breaks."""
-    time_stamp, data = event.get(TIME_STAMP), event.get(DATA)
-    violations = check_envelope(event)
-    instant = parse_instant(time_stamp) if type(time_stamp) is str else None
-    values = check_data(data) if type(data) is list else None
-    if type(instant) is datetime and type(values) is list:
-        return Measurement(instant, "", aggregate(values))
-    if type(instant) is Violation:
-        violations.append(instant)
-    if type(values) is tuple:
-        violations.extend(values)
-    return violations
+def read(event: Event) -> Outcome:
+    """The outcome of a version 1 event."""
+    samples = read_samples(event)
+    if isinstance(samples, list):
+        return Rejection(tuple(samples[:MAX_VIOLATIONS]))
+    return Measurement(samples[0], "", samples[1])
+
+
+VERSION = Version(
+    read,
+    {
+        "type": "object",
+        "description": "Version 1: an instant and its samples. Other fields are welcome, kept, and not read.",
+        "required": [TIME_STAMP, DATA],
+        "properties": {
+            **SCHEMAS,
+            "schema_version": {"const": 1, "description": "The payload's version: 1 where it is absent."},
+        },
+        "additionalProperties": True,
+        "examples": [{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}],
+    },
+)

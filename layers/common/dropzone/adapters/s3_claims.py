@@ -1,0 +1,74 @@
+"""What idempotency keys stand for, in S3 beside the objects: an object per key, written on conditions (docs/adr/0011).
+
+Its lifecycle rule removes an object when its key has stood for its time.
+"""
+
+import random
+import time
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import S3Store
+from pydantic_core import from_json, to_json
+
+from dropzone.adapters.s3 import open_store, reason_of
+from dropzone.ports import BronzeUnavailableError, Claim, StandingClaim
+
+PREFIX = "idempotency/"
+
+_TRIES = 20
+_LONGEST_PAUSE_SECONDS = 0.2
+_TIMEOUT_SECONDS = 5.0
+
+
+class S3Claims:
+    """The claims in one bucket. Safe to share between threads; connects at its first call."""
+
+    def __init__(self, bucket: str, *, region: str, endpoint: str | None = None) -> None:
+        """Point at a bucket; see `S3Bronze`."""
+        self._bucket, self._region, self._endpoint = bucket, region, endpoint
+
+    @cached_property
+    def _store(self) -> S3Store:
+        return open_store(self._bucket, self._region, self._endpoint, _TIMEOUT_SECONDS)
+
+    def take(self, key: str, claim: Claim) -> StandingClaim | None:
+        """See `Claims.take`."""
+        for _ in range(_TRIES):
+            if self._put(key, claim, "create"):
+                return None
+            standing = self._find(key)
+            if standing is not None:
+                # The client's own retry, after an answer that got lost, finds what it wrote.
+                return None if standing.claim == claim else standing
+            # It is being written by another (409 says so before it is there), or its time is over.
+            time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter is no secret
+        message = "the idempotency key is claimed, and its claim can't be found"
+        raise BronzeUnavailableError(message)
+
+    def replace(self, key: str, standing: StandingClaim, claim: Claim) -> bool:
+        """See `Claims.replace`."""
+        return self._put(key, claim, {"e_tag": standing.version})
+
+    def _put(self, key: str, claim: Claim, mode: Any) -> bool:  # noqa: ANN401 - the client's own type
+        """Whether the claim was written: not where the condition doesn't hold."""
+        try:
+            obstore.put(self._store, f"{PREFIX}{key}", to_json(claim._asdict()), mode=mode, use_multipart=False)
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+            return False
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None
+        return True
+
+    def _find(self, key: str) -> StandingClaim | None:
+        try:
+            result = obstore.get(self._store, f"{PREFIX}{key}")
+            fields = from_json(result.bytes().to_bytes())
+            return StandingClaim(Claim(UUID(fields["raw_id"]), fields["digest"]), result.meta["e_tag"] or "")
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None

@@ -1,0 +1,52 @@
+"""What a body holds: one event, or many, as lines (NDJSON) or in a JSON array."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from dropzone.domain.json_text import NotJsonError, parse_json
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+_JSON_TYPE = re.compile(r"application/(?:[a-z0-9!#$&^_.-]{1,100}\+)?json", re.ASCII)
+_NDJSON_TYPES = frozenset({NDJSON, "application/ndjson", "application/jsonl", "application/x-jsonlines"})
+
+_BLANK = b" \t\r"
+
+
+def is_json(media_type: str) -> bool:
+    """Whether the media type (in lower case, without parameters) is JSON, or one of its `+json` kinds."""
+    return _JSON_TYPE.fullmatch(media_type) is not None
+
+
+def is_ndjson(media_type: str) -> bool:
+    """Whether the media type (in lower case, without parameters) is one of those that NDJSON goes by."""
+    return media_type in _NDJSON_TYPES
+
+
+def lines(body: bytes) -> Iterator[bytes]:
+    """The lines of an NDJSON body that hold something. Each is an event's text, whatever is in it."""
+    return (line for line in body.split(b"\n") if line.strip(_BLANK))
+
+
+def payloads(body: bytes, media_type: str) -> Iterator[Any]:
+    """What each event of an unpacked body is: a value of JSON, or the `NotJsonError` that its text leads to.
+
+    A line that isn't JSON leaves the other lines as they are; a JSON text that isn't is one event that isn't.
+    """
+    if is_ndjson(media_type):
+        yield from map(_parsed, lines(body))
+        return
+    payload = _parsed(body)
+    if type(payload) is list:
+        yield from payload
+    else:
+        yield payload
+
+
+def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's types
+    try:
+        return parse_json(text)
+    except NotJsonError as error:
+        return error

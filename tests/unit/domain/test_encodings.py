@@ -1,0 +1,94 @@
+"""gzip: what is unpacked, what isn't, and how much."""
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropzone.domain.encodings import GZIP, NotGzipError, UnpackedTooLargeError, gunzip
+from dropzone.domain.judge import MAX_UNPACKED_BYTES, judge
+from dropzone.domain.outcomes import Code, Measurement, Rejection
+from support.factories import EXAMPLE
+
+LIMIT = 1_000
+MEBIBYTE = 1024 * 1024
+
+
+@given(st.binary(max_size=LIMIT), st.integers(0, 9))
+def test_what_was_packed_is_unpacked(body: bytes, level: int) -> None:
+    assert gunzip(gzip.compress(body, level), LIMIT) == body
+
+
+@given(st.lists(st.binary(max_size=100), min_size=1, max_size=5))
+def test_members_are_joined(parts: list[bytes]) -> None:
+    assert gunzip(b"".join(map(gzip.compress, parts)), LIMIT) == b"".join(parts)
+
+
+def test_the_bound_is_exact() -> None:
+    packed = gzip.compress(b"x" * LIMIT)
+    assert len(gunzip(packed, LIMIT)) == LIMIT
+    with pytest.raises(UnpackedTooLargeError):
+        gunzip(packed, LIMIT - 1)
+    with pytest.raises(UnpackedTooLargeError):
+        gunzip(packed + gzip.compress(b"y"), LIMIT)
+
+
+PACKED = gzip.compress(EXAMPLE, mtime=0)
+NO_GZIP = {
+    "nothing": b"",
+    "plain": b"plain",
+    "zlib": zlib.compress(EXAMPLE),
+    "cut by a byte": PACKED[:-1],
+    "cut in its data": PACKED[:12],
+    "of another checksum": PACKED[:-8] + bytes(8),
+    "padded": PACKED + b"\x00",
+    "with something behind it": PACKED + b"trailing",
+}
+
+
+@pytest.mark.parametrize("packed", NO_GZIP.values(), ids=list(NO_GZIP))
+def test_what_is_no_whole_gzip_is_refused(packed: bytes) -> None:
+    with pytest.raises(NotGzipError):
+        gunzip(packed, LIMIT)
+    (outcome,) = judge(packed, content_encoding=GZIP)
+    assert isinstance(outcome, Rejection)
+    assert [violation.code for violation in outcome.violations] == [Code.NOT_GZIP]
+
+
+@given(st.binary())
+def test_any_bytes_are_unpacked_or_refused(packed: bytes) -> None:
+    try:
+        gunzip(packed, LIMIT)
+    except (NotGzipError, UnpackedTooLargeError):
+        return
+
+
+def test_a_bomb_is_never_unpacked_whole() -> None:
+    # GIVEN a few kilobytes that hold two hundred megabytes
+    bomb = gzip.compress(gzip.compress(b"", 9) + bytes(200 * MEBIBYTE), 9)
+    assert len(bomb) < MEBIBYTE
+
+    # WHEN they are unpacked with a bound
+    tracemalloc.start()
+    with pytest.raises(UnpackedTooLargeError):
+        gunzip(bomb, MEBIBYTE)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    # THEN little more than the bound was held
+    assert peak < 4 * MEBIBYTE
+
+
+def test_a_packed_event_is_judged_like_a_plain_one() -> None:
+    (outcome,) = judge(gzip.compress(EXAMPLE), content_encoding=GZIP)
+    assert isinstance(outcome, Measurement)
+    assert (outcome,) == judge(EXAMPLE)
+
+
+def test_an_object_that_holds_too_much_is_rejected() -> None:
+    (outcome,) = judge(gzip.compress(bytes(MAX_UNPACKED_BYTES + 1)), content_encoding=GZIP)
+    assert isinstance(outcome, Rejection)
+    assert [violation.code for violation in outcome.violations] == [Code.TOO_LARGE]
