@@ -12,6 +12,7 @@ from botocore.config import Config
 from dropzone_local.environment import ACCESS_KEY, REGION, SECRET_KEY
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
     from mypy_boto3_apigateway import APIGatewayClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_lambda import LambdaClient
@@ -70,3 +71,8 @@ class Clients:
     def sqs(self) -> SQSClient:
         """Return a client of SQS."""
         return self._session.client("sqs", endpoint_url=self.endpoint, config=_CONFIG)
+
+    def of(self, service: str) -> BaseClient:
+        """Return a client of any service, by boto3's name for it."""
+        client: BaseClient = self._session.client(service, endpoint_url=self.endpoint, config=_CONFIG)  # type: ignore[call-overload] # it knows literals alone
+        return client

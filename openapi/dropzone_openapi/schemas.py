@@ -58,7 +58,6 @@ EVENTS: Schema = {
 }
 
 LINES: Schema = {
-    "type": "string",
     "description": "Several events, one a line, as in an array. Blank lines don't count.",
     "pattern": "[^ \\t\\r\\n]",
     "examples": [EXAMPLE_LINES],

@@ -32,6 +32,7 @@ def test_the_location_leads_to_the_processed_event(client: Client) -> None:
         "raw_id": sent.json()["raw_id"],
         "status": "processed",
         "received_at": sent.json()["received_at"],
+        "items": 1,
         "measured_at": "2023-05-01T10:00:00.500000Z",
         "source": "",
         "mean": 3.0,
@@ -39,6 +40,8 @@ def test_the_location_leads_to_the_processed_event(client: Client) -> None:
         "sample_count": 3,
         "min": 1.0,
         "max": 6.0,
+        "unit": "",
+        "tags": {},
     }
 
 

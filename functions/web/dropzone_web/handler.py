@@ -73,11 +73,27 @@ def get_docs_asset(asset: str) -> Response[Any]:
 
 @app.route("/ingest", method="OPTIONS", include_in_schema=False)
 @app.route("/process", method="OPTIONS", include_in_schema=False)
-def preflight() -> Response[Any]:
+def preflight_of_a_post() -> Response[Any]:
     """Tell a browser what its page may send; without an origin that may, nothing."""
+    return _preflight("POST")
+
+
+@app.route("/ingest/<raw_id>", method="OPTIONS", include_in_schema=False)
+def preflight_of_a_status(raw_id: str) -> Response[Any]:  # noqa: ARG001 - whichever it is
+    """Tell a browser that its page may read what has become of an event."""
+    return _preflight("GET")
+
+
+@app.route("/rejections", method="OPTIONS", include_in_schema=False)
+def preflight_of_a_list() -> Response[Any]:
+    """Tell a browser that its page may read a list."""
+    return _preflight("GET")
+
+
+def _preflight(method: str) -> Response[Any]:
     allowed = {
-        "Access-Control-Allow-Methods": "POST",
-        "Access-Control-Allow-Headers": "Content-Type, X-Api-Key",
+        "Access-Control-Allow-Methods": method,
+        "Access-Control-Allow-Headers": "Content-Encoding, Content-Type, Idempotency-Key, X-Api-Key",
         "Access-Control-Max-Age": "3600",
     }
     return Response(

@@ -74,7 +74,7 @@ def resolve(
     if cors_origin is not None:
         result["multiValueHeaders"] |= {
             "Access-Control-Allow-Origin": [cors_origin],
-            "Access-Control-Expose-Headers": ["Location, Retry-After"],
+            "Access-Control-Expose-Headers": ["Idempotent-Replayed, Location, Retry-After"],
             "Vary": ["Origin"],
         }
     return result

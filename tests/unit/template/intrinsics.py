@@ -30,6 +30,7 @@ class Evaluator:
 
     def __init__(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
         self._conditions = template.get("Conditions", {})
+        self._mappings = template.get("Mappings", {})
         self._resources = template["Resources"]
         self._lists = {
             name for name, entry in template.get("Parameters", {}).items() if entry["Type"] == "CommaDelimitedList"
@@ -89,6 +90,10 @@ class Evaluator:
     def _select(self, argument: list[Any]) -> Any:  # noqa: ANN401
         index, entries = argument
         return self.value(entries)[int(index)]
+
+    def _findinmap(self, argument: list[Any]) -> Any:  # noqa: ANN401
+        mapping, first, second = self.value(argument)
+        return self._mappings[mapping][first][second]
 
     def _getazs(self, region: Any) -> list[str]:  # noqa: ANN401
         name = self.value(region) or self._values["AWS::Region"]

@@ -101,6 +101,36 @@ def test_an_alarm_of_several_metrics_answers_one_number(name: str) -> None:
         assert names == {other["Id"] for other in metrics} - {entry["Id"]}
 
 
+def test_an_alarm_that_fills_gaps_is_not_calmed_by_the_newest_of_them() -> None:
+    # The newest period is a gap until its metrics have come in; filled, it would end an alarm that goes on.
+    for name in ALARMS:
+        alarm = deployed().one(name)
+        if any("FILL" in entry.get("Expression", "") for entry in alarm.get("Metrics", [])):
+            assert alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"], name
+
+
+def test_latency_counts_whoever_settles() -> None:
+    # With the notifications dead, Process settles nothing and the sweep all.
+    metrics = deployed().one("LatencyAlarm")["Metrics"]
+
+    stats = [entry["MetricStat"] for entry in metrics if "MetricStat" in entry]
+    assert {stat["Metric"]["Dimensions"][0]["Value"] for stat in stats} == {"process", "sweep"}
+    assert {(stat["Metric"]["MetricName"], stat["Stat"]) for stat in stats} == {("ArrivalToSilver", "p95")}
+    [result] = [entry["Expression"] for entry in metrics if entry["ReturnData"] is True]
+    assert result.startswith("MAX(")
+
+
+def test_latency_alarms_where_the_sweep_alone_settles() -> None:
+    stack = deployed()
+    alarm = stack.one("LatencyAlarm")
+
+    # It leaves an object to the queue for so long that each one that it settles is late.
+    assert int(stack.parameters["SweepMinAge"]) * 1_000 > alarm["Threshold"]
+    # And it comes at least as often as the alarm looks.
+    assert stack.parameters["SweepRate"] == "5 minutes"
+    assert {entry["MetricStat"]["Period"] for entry in alarm["Metrics"] if "MetricStat" in entry} == {300}
+
+
 def test_a_queue_that_waits_alarms_long_before_messages_are_lost() -> None:
     stack = deployed()
 
@@ -132,6 +162,14 @@ def test_the_dashboard_is_json_and_shows_what_is_there(name: str) -> None:
     for widget in widgets:
         assert widget["x"] + widget["width"] <= 24
         assert widget["properties"]["region"] == "eu-central-1"
+
+
+@pytest.mark.parametrize("metric", ["Checked", "Processed", "Failed", "ArrivalToSilver"])
+def test_the_dashboard_shows_what_process_and_sweep_do(metric: str) -> None:
+    widgets = json.loads(deployed().one("Dashboard")["DashboardBody"])["widgets"]
+    shown = {line[3] for widget in widgets for line in widget["properties"].get("metrics", []) if line[1:2] == [metric]}
+
+    assert shown == {"process", "sweep"}
 
 
 def test_the_dashboard_s_own_metrics_are_those_that_functions_count() -> None:

@@ -23,7 +23,16 @@ LOGGED = {
     "$context.responseLatency",
     "$context.error.responseType",
 }
-OUTPUTS = {"ApiUrl", "ApiId", "ApiStage", "ApiKeyId", "BronzeBucketName", "QueueUrl", "DeadLetterQueueUrl"}
+OUTPUTS = {
+    "ApiUrl",
+    "ApiId",
+    "ApiStage",
+    "ApiKeyId",
+    "UsagePlanId",
+    "BronzeBucketName",
+    "QueueUrl",
+    "DeadLetterQueueUrl",
+}
 
 
 def body(cloudformation: Template) -> dict[str, Any]:
@@ -52,6 +61,51 @@ def test_a_key_is_needed_wherever_something_is_read_or_written(cloudformation: T
         integration = str(operation["x-amazon-apigateway-integration"])
         assert needs_key(operation) != ("${WebFunction.Arn}" in integration), (method, path)
     assert not needs_key(found["GET", "/health"])
+
+
+def test_a_page_of_another_origin_may_ask_before_whatever_needs_a_key(cloudformation: Template) -> None:
+    # x-api-key makes a browser ask first, which it does without the key.
+    found = methods(cloudformation)
+    keyed = {path for (_, path), operation in found.items() if needs_key(operation)}
+
+    assert {path for method, path in found if method == "OPTIONS"} == keyed
+    assert {"/ingest", "/ingest/{raw_id}", "/process", "/rejections"} <= keyed
+
+
+def test_what_answers_with_a_key_knows_the_origin() -> None:
+    answering = [
+        function
+        for function in functions()
+        if any(event["Type"] == "Api" for event in function.properties.get("Events", {}).values())
+    ]
+
+    assert {function.name for function in answering} >= {"IngestFunction", "SweepFunction", "QueryFunction"}
+    for function in answering:
+        assert function.variables["CORS_ORIGIN"] == {"Ref": "CorsOrigin"}
+
+
+def gateway_responses(cloudformation: Template) -> dict[str, dict[str, Any]]:
+    answers: dict[str, dict[str, Any]] = body(cloudformation)["x-amazon-apigateway-gateway-responses"]
+    return answers
+
+
+def test_a_page_of_another_origin_may_read_when_to_try_again(cloudformation: Template) -> None:
+    # Beside a few that are always readable, a page sees the headers alone that are named here.
+    for name, response in gateway_responses(cloudformation).items():
+        headers = response["responseParameters"]
+        assert ("gatewayresponse.header.Access-Control-Expose-Headers" in headers) is (
+            "gatewayresponse.header.Retry-After" in headers
+        ), name
+
+
+def test_a_call_that_finds_no_free_container_is_unavailable_and_not_a_bug(cloudformation: Template) -> None:
+    # Lambda refuses what is above a function's concurrency; API Gateway calls that a failure of the integration.
+    response = gateway_responses(cloudformation)["INTEGRATION_FAILURE"]
+    problem = json.loads(response["responseTemplates"]["application/json"])
+
+    assert int(response["statusCode"]) == problem["status"] == 503
+    assert problem["type"] == "urn:dropzone:problem:unavailable"
+    assert "gatewayresponse.header.Retry-After" in response["responseParameters"]
 
 
 def test_what_needs_no_key_can_do_nothing() -> None:

@@ -1,12 +1,14 @@
 """samconfig.toml: every environment's parameters are the template's, and none breaks a rule."""
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from unit.template.intrinsics import broken_rules
 from unit.template.loading import PROJECT, Template, defaults
+from unit.template.stacks import LOCAL
 
 CONFIG: dict[str, Any] = tomllib.loads((PROJECT / "samconfig.toml").read_text(encoding="utf-8"))
 ENVIRONMENTS = sorted(CONFIG.keys() - {"version", "default"})
@@ -42,6 +44,35 @@ def test_its_parameters_are_the_template_s(template: Template, name: str) -> Non
 @pytest.mark.parametrize("name", DEPLOYED_BY_SAM)
 def test_its_parameters_keep_the_rules(template: Template, name: str) -> None:
     assert broken_rules(template, {**defaults(template), **overrides(name)}) == []
+
+
+def times(template: Template, given: Mapping[str, str]) -> tuple[int, int, int]:
+    """A call of Process, a message's visibility, and its tries."""
+    values = {**defaults(template), **given}
+    return int(values["ProcessTimeout"]), int(values["QueueVisibilityTimeout"]), int(values["MaxReceiveCount"])
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_message_is_hidden_for_six_calls(template: Template, name: str) -> None:
+    # CloudFormation's rules can't multiply.
+    call, visibility, _ = times(template, LOCAL if name == "local" else overrides(name))
+
+    assert visibility >= 6 * call
+
+
+@pytest.mark.parametrize("name", DEPLOYED_BY_SAM)
+def test_an_outage_of_six_hours_is_sat_out(template: Template, name: str) -> None:
+    _, visibility, tries = times(template, overrides(name))
+
+    assert visibility * tries >= 6 * 3_600
+
+
+def test_dev_goes_into_a_new_account() -> None:
+    # Such an account may run 10 calls at once, and may reserve none of them.
+    values = overrides("dev")
+
+    assert values["SweepConcurrency"] == values["QueryConcurrency"] == "0"
+    assert int(values["ProcessConcurrency"]) <= 5
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

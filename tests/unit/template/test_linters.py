@@ -8,6 +8,7 @@ import yaml  # type: ignore[import-untyped] # it carries no types
 from cfnlint.decode.decode import decode_str  # type: ignore[import-untyped]
 from cfnlint.rules import Rules  # type: ignore[import-untyped]
 from cfnlint.template import Template as LintedTemplate  # type: ignore[import-untyped]
+from samcli.yamlhelper import yaml_dump, yaml_parse  # type: ignore[import-untyped]
 
 from unit.template.loading import PROJECT, Template
 
@@ -73,6 +74,18 @@ def found(text: str) -> list[tuple[str, str]]:
 
 def test_a_good_template_is_good() -> None:
     assert found(GOOD) == []
+
+
+def test_sam_writes_out_what_the_template_says_once() -> None:
+    # CloudFormation refuses anchors and what refers to them.
+    text = (PROJECT / "template.yaml").read_text(encoding="utf-8")
+    built = yaml_dump(yaml_parse(text))
+
+    assert {token.value for token in yaml.scan(text) if isinstance(token, yaml.AliasToken)} == {
+        *("InTheNetwork", "DatabaseHost", "Refused", "TryAgain"),
+    }
+    assert not [token for token in yaml.scan(built) if isinstance(token, yaml.AliasToken | yaml.AnchorToken)]
+    assert yaml_parse(built) == yaml_parse(text)
 
 
 def test_the_template_is_good() -> None:

@@ -1,18 +1,41 @@
 """The stack's own database and network, or yours: private, encrypted, backed up, and open to the functions alone."""
 
+import re
+from collections.abc import Mapping
+from itertools import product
+
 import pytest
 
 from dropzone_migrate.roles import READER, WRITER
-from unit.template.loading import Template, defaults
-from unit.template.stacks import IN_THE_NETWORK, ON_AWS, OUTSIDE, PARAMETERS, USERS, YOURS_IAM, deployed
+from unit.template.intrinsics import broken_rules
+from unit.template.loading import PROJECT, Template, defaults
+from unit.template.stacks import IN_THE_NETWORK, ON_AWS, OUTSIDE, PARAMETERS, USERS, YOURS_IAM, Stack, deployed
 
 GIB = 1024**3
 
 # PostgreSQL on RDS: max_connections = LEAST({DBInstanceClassMemory/9531392}, 5000). DBInstanceClassMemory is what is
 # left when RDS and the operating system have had theirs; of 1 GiB (db.t4g.micro), a quarter is a careful guess.
 BYTES_PER_CONNECTION = 9_531_392
-MEMORY = {"db.t4g.micro": GIB}
 SHARE_LEFT = 0.75
+GIBIBYTES = {
+    "db.t4g.micro": 1,
+    "db.t4g.small": 2,
+    "db.t4g.medium": 4,
+    "db.t4g.large": 8,
+    "db.t4g.xlarge": 16,
+    "db.t4g.2xlarge": 32,
+    **{
+        f"db.m{generation}g.{size}": 8 * times
+        for generation in (7, 8)
+        for size, times in (("large", 1), ("xlarge", 2), ("2xlarge", 4))
+    },
+    **{
+        f"db.r{generation}g.{size}": 16 * times
+        for generation in (7, 8)
+        for size, times in (("large", 1), ("xlarge", 2))
+    },
+}
+CAPS = ("ProcessConcurrency", "SweepConcurrency", "QueryConcurrency")
 # superuser_reserved_connections, and rds.rds_superuser_reserved_connections.
 RESERVED = 3 + 2
 # While a deploy replaces containers, the old ones hold their connections until they are frozen out.
@@ -218,41 +241,153 @@ def test_the_users_are_those_that_migrations_make() -> None:
     assert USERS["QueryFunction"] == READER
 
 
-def caps(template: Template) -> int:
-    """The most connections that the functions open at once: one each container, and Migrate's one."""
-    values = defaults(template)
-    return sum(int(values[name]) for name in ("ProcessConcurrency", "SweepConcurrency", "QueryConcurrency")) + 1
+def variables(name: str, function: str) -> dict[str, str]:
+    """What a function's environment says of the database and of bronze."""
+    environment = deployed(name).one(function)["Environment"]["Variables"]
+    return {key: value for key, value in environment.items() if key.startswith(("DATABASE_", "BRONZE_"))}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_all_functions_are_told_the_same_of_the_database(name: str) -> None:
+    process, sweep, query, migrate = (variables(name, function) for function in (*USERS, "MigrateFunction"))
+    # How the schema's owner signs in is Migrate's own.
+    own = {"DATABASE_USER", "DATABASE_AUTH", "DATABASE_SECRET_ARN"}
+
+    assert process == sweep == query | {"DATABASE_USER": WRITER}
+    assert migrate.keys() <= process.keys()
+    assert {key: process[key] for key in migrate.keys() - own} == {key: migrate[key] for key in migrate.keys() - own}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_the_migrations_run_where_the_functions_will_look(name: str) -> None:
+    migration, process = deployed(name).one("Migration"), variables(name, "ProcessFunction")
+
+    # CloudFormation calls when one of its properties changes.
+    for part in ("Host", "Port", "Name"):
+        assert str(migration[f"Database{part}"]) == str(process[f"DATABASE_{part.upper()}"])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("DatabaseHost", "other.example.com"), ("DatabasePort", "6432"), ("DatabaseName", "other")]
+)
+def test_another_database_is_migrated(parameter: str, value: str) -> None:
+    assert deployed("yours-iam", (parameter, value)).one("Migration") != deployed("yours-iam").one("Migration")
+
+
+def caps(parameters: Mapping[str, str]) -> int:
+    """The most connections that the functions open at once: one each container, and Migrate's one.
+
+    A function without a reservation (0) has no cap of the stack's, and is not counted.
+    """
+    return sum(int(parameters[name]) for name in CAPS) + 1
+
+
+def by_the_formula(gibibytes: int) -> int:
+    """The most connections that RDS lets a class of so much memory have."""
+    return min(gibibytes * GIB // BYTES_PER_CONNECTION, 5_000)
+
+
+def connections(gibibytes: int) -> int:
+    """What of them is certain, and not reserved."""
+    return int(by_the_formula(gibibytes) * SHARE_LEFT) - RESERVED
+
+
+def allowed(template: Template, parameter: str) -> list[str]:
+    return [str(value) for value in template["Parameters"][parameter]["AllowedValues"]]
 
 
 @pytest.mark.parametrize("name", ON_AWS)
 def test_every_function_with_connections_is_capped_by_its_parameter(name: str) -> None:
     stack = deployed(name)
     [mapping] = stack.of("AWS::Lambda::EventSourceMapping").values()
-    reserved = {
-        function: properties["ReservedConcurrentExecutions"]
-        for function, properties in stack.of("AWS::Lambda::Function").items()
-        if "ReservedConcurrentExecutions" in properties
-    }
 
     assert mapping["ScalingConfig"]["MaximumConcurrency"] == stack.parameters["ProcessConcurrency"]
-    assert reserved == {
+    assert reservations(stack) == {
         "SweepFunction": stack.parameters["SweepConcurrency"],
         "QueryFunction": stack.parameters["QueryConcurrency"],
     }
 
 
+def reservations(stack: Stack) -> dict[str, str]:
+    return {
+        function: properties["ReservedConcurrentExecutions"]
+        for function, properties in stack.of("AWS::Lambda::Function").items()
+        if "ReservedConcurrentExecutions" in properties
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameter", "left"), [("SweepConcurrency", "QueryFunction"), ("QueryConcurrency", "SweepFunction")]
+)
+def test_0_reserves_nothing(parameter: str, left: str) -> None:
+    # An account with a limit of 10 calls at once, as a new one has, refuses to reserve any of them; and 0 itself
+    # would be a reservation of none, with which Lambda refuses every call.
+    assert reservations(deployed("own", (parameter, "0"))).keys() == {left}
+
+
 def test_the_functions_caps_are_below_the_database_s_connections(template: Template) -> None:
-    memory = MEMORY[defaults(template)["DatabaseInstanceClass"]]
-    by_the_formula = min(memory // BYTES_PER_CONNECTION, 5_000)
-    connections = int(by_the_formula * SHARE_LEFT) - RESERVED
-
-    # 1 GiB / 9,531,392 = 112; three quarters of it 84; less 5 reserved, 79. The functions: 10 + 2 + 10 + 1 = 23.
-    assert (by_the_formula, connections, caps(template)) == (112, 79, 23)
-    assert GENERATIONS * caps(template) < connections
+    # 1 GiB / 9,531,392 = 112; three quarters of it 84; less 5 reserved, 79. The functions: 10 + 5 + 10 + 1 = 26.
+    assert (by_the_formula(1), connections(1), caps(defaults(template))) == (112, 79, 26)
+    assert GENERATIONS * caps(defaults(template)) < connections(GIBIBYTES[defaults(template)["DatabaseInstanceClass"]])
 
 
-def test_the_alarm_lies_between_what_the_functions_open_and_what_the_database_takes(template: Template) -> None:
-    threshold = deployed().one("DatabaseConnectionsAlarm")["Threshold"]
-    memory = MEMORY[defaults(template)["DatabaseInstanceClass"]]
+def test_every_class_has_its_memory_and_its_alarm(template: Template) -> None:
+    classes = allowed(template, "DatabaseInstanceClass")
 
-    assert GENERATIONS * caps(template) < threshold < memory // BYTES_PER_CONNECTION * SHARE_LEFT - RESERVED
+    assert classes == list(GIBIBYTES) == list(template["Mappings"]["DatabaseClasses"])
+
+
+@pytest.mark.parametrize("kind", GIBIBYTES)
+def test_a_deploy_whose_functions_may_open_too_many_connections_is_refused(template: Template, kind: str) -> None:
+    let_pass = []
+    for values in product(*(allowed(template, name) for name in CAPS)):
+        parameters = {**defaults(template), "DatabaseInstanceClass": kind, **dict(zip(CAPS, values, strict=True))}
+        if not broken_rules(template, parameters):
+            let_pass.append(caps(parameters))
+
+    assert caps(defaults(template)) in let_pass
+    assert GENERATIONS * max(let_pass) < connections(GIBIBYTES[kind])
+    # And the alarm on connections lies between what the functions may open and what the database takes.
+    threshold = deployed("own", ("DatabaseInstanceClass", kind)).one("DatabaseConnectionsAlarm")["Threshold"]
+    assert GENERATIONS * max(let_pass) < threshold < connections(GIBIBYTES[kind])
+
+
+def test_a_refused_deploy_says_what_would_pass(template: Template) -> None:
+    [reason] = broken_rules(template, {**defaults(template), "ProcessConcurrency": "50"})
+
+    assert "ProcessConcurrency" in reason
+    assert "DatabaseInstanceClass" in reason
+
+
+def test_your_database_s_connections_are_yours_to_count(template: Template) -> None:
+    given = {**defaults(template), **YOURS_IAM, "ProcessConcurrency": "1000", "QueryConcurrency": "200"}
+
+    assert broken_rules(template, given) == []
+
+
+def test_the_document_s_table_of_connections_is_what_the_rules_say(template: Template) -> None:
+    text = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if re.match(r"\| \d+ GiB \|", line)]
+
+    classes: dict[str, int] = {}
+    for row in rows:
+        memory, kinds, certain, *numbers = [cell.strip() for cell in row.strip("|").split("|")]
+        gibibytes = int(memory.removesuffix("GiB"))
+        classes |= dict.fromkeys(kinds.split(", "), gibibytes)
+        assert number(certain) == connections(gibibytes)
+        *most, together = map(number, numbers)
+        assert most == [
+            max(int(value) for value in allowed(template, name) if passes(template, gibibytes, name, value))
+            for name in CAPS
+        ]
+        assert together == GENERATIONS * (sum(most) + 1)
+    assert classes == GIBIBYTES
+
+
+def number(cell: str) -> int:
+    return int(cell.replace(",", ""))
+
+
+def passes(template: Template, gibibytes: int, parameter: str, value: str) -> bool:
+    kind = next(kind for kind, memory in GIBIBYTES.items() if memory == gibibytes)
+    return not broken_rules(template, {**defaults(template), "DatabaseInstanceClass": kind, parameter: value})

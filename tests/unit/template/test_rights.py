@@ -18,6 +18,7 @@ from unit.template.stacks import (
 STACKS = pytest.mark.parametrize("name", PARAMETERS)
 
 OBJECTS = "arn:aws:s3:::BronzeBucket/raw/*"
+CLAIMS = "arn:aws:s3:::BronzeBucket/idempotency/*"
 READS_BRONZE = {("s3:GetObject", OBJECTS), ("s3:ListBucket", "arn:aws:s3:::BronzeBucket")}
 TAKES_MESSAGES = {
     (action, "Queue.Arn") for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -25,6 +26,7 @@ TAKES_MESSAGES = {
 
 WILDCARDS = {
     OBJECTS: "Objects have names of their own; the prefix is as narrow as they can be named.",
+    CLAIMS: "As for objects: a name for each idempotency key.",
 }
 MANAGED_POLICIES = {
     "service-role/AWSLambdaENIManagementAccess": "Lambda makes its network interfaces: EC2 lists them on * only.",
@@ -57,7 +59,12 @@ def signs_in(stack: Stack, function: str) -> set[tuple[str, str]]:
 def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
     stack = deployed(name)
 
-    assert stack.rights("IngestFunction") == writes_logs("IngestFunction") | {("s3:PutObject", OBJECTS)}
+    assert stack.rights("IngestFunction") == writes_logs("IngestFunction") | {
+        ("s3:PutObject", OBJECTS),
+        ("s3:PutObject", CLAIMS),
+        ("s3:GetObject", CLAIMS),
+        ("s3:ListBucket", "arn:aws:s3:::BronzeBucket"),
+    }
     assert stack.rights("WebFunction") == writes_logs("WebFunction")
     assert stack.rights("MigrateFunction") == writes_logs("MigrateFunction") | signs_in(stack, "MigrateFunction")
     for function in USERS:
@@ -134,6 +141,8 @@ def test_names_are_listed_under_raw_only(name: str) -> None:
     for function in USERS:
         [listing] = [entry for entry in stack.statements(function + "Role") if "s3:ListBucket" in entry["Action"]]
         assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": "raw/*"}}
+    [listing] = [entry for entry in stack.statements("IngestFunctionRole") if "s3:ListBucket" in entry["Action"]]
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "raw/*"}}
 
 
 def test_a_password_in_a_variable_is_for_a_loopback_host_only() -> None:

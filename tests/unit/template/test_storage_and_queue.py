@@ -44,9 +44,11 @@ def test_bronze_keeps_versions_and_ends_what_they_hide() -> None:
     bucket = deployed().one("BronzeBucket")
 
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    [keys] = [rule for rule in bucket["LifecycleConfiguration"]["Rules"] if rule.get("Prefix") == "idempotency/"]
+    assert keys["ExpirationInDays"] == 2
     for rule in bucket["LifecycleConfiguration"]["Rules"]:
-        # What is current never ends by itself.
-        assert not [key for key in rule if key.startswith("Expiration")]
+        # What is current never ends by itself, but for what idempotency keys stand for.
+        assert rule is keys or not [key for key in rule if key.startswith("Expiration")]
     assert bucket["LifecycleConfiguration"]["Rules"][0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
 
 

@@ -46,7 +46,7 @@ class _Waiting:
     tried: list[UUID] = field(default_factory=list)
     """One attempt is on record: they were in one chunk with what killed their reader, or did it."""
     suspected: list[UUID] = field(default_factory=list)
-    """More attempts are on record: it was alone when its reader was killed. Fewest attempts first."""
+    """More are on record: it killed its reader when it was alone, or can't be settled. Fewest attempts first."""
 
 
 def process(

@@ -1,0 +1,105 @@
+"""Many events at once, packed or not, and requests that are sent again."""
+
+import gzip
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from dropzone.domain.identifiers import object_key
+from e2e.client import EXAMPLE, Client
+
+NDJSON = "application/x-ndjson"
+PAYLOADS = Path(__file__).parents[2] / "events" / "payloads"
+LINES = (PAYLOADS / "batch.lines.ndjson").read_bytes()
+
+
+def send(client: Client, body: bytes, **headers: str) -> httpx.Response:
+    return client.request("POST", "/ingest", body, **{"content_type": NDJSON, **headers})
+
+
+def test_each_line_has_its_outcome(client: Client) -> None:
+    # GIVEN three lines, of which one is broken
+    response = send(client, LINES)
+    assert response.status_code == 202, response.text
+    assert response.json()["items"] == 3
+    raw_id = UUID(response.json()["raw_id"])
+
+    # WHEN they are settled
+    client.outcome(raw_id)
+
+    # THEN the answer counts them, and pages through them
+    told = client.request("GET", f"/ingest/{raw_id}?limit=2").json()
+    assert (told["status"], told["items"]) == ("processed", 3)
+    assert sum(told["counts"].values()) == 3
+    assert told["counts"]["rejected"] == 1
+    assert [event["item"] for event in told["events"]] == [0, 1]
+    assert [violation["code"] for violation in told["events"][1]["violations"]] == ["payload.not_json"]
+    rest = client.request("GET", f"/ingest/{raw_id}?limit=2&cursor={told['cursor']}").json()
+    assert [(event["item"], event["status"], event["source"]) for event in rest["events"]] == [
+        (2, "processed", "hall-3")
+    ]
+    assert "cursor" not in rest
+    assert client.query("SELECT source, mean FROM measurements WHERE raw_id = :id AND item = 2", id=raw_id) == [
+        ["hall-3", 4.0]
+    ]
+
+
+@pytest.mark.parametrize("content_type", [NDJSON, "application/json"])
+def test_a_packed_body_is_stored_as_it_was_sent_and_read(client: Client, content_type: str) -> None:
+    body = (PAYLOADS / ("batch.lines.ndjson" if content_type == NDJSON else "batch.array.json")).read_bytes()
+    packed = gzip.compress(body)
+
+    response = send(client, packed, content_type=content_type, content_encoding="gzip")
+
+    assert response.status_code == 202, response.text
+    raw_id = UUID(response.json()["raw_id"])
+    stored = client.clients.s3().get_object(Bucket=client.endpoints.bucket, Key=object_key(raw_id))
+    assert (stored["Body"].read(), stored["ContentType"], stored["ContentEncoding"]) == (packed, content_type, "gzip")
+    client.outcome(raw_id)
+    assert client.request("GET", f"/ingest/{raw_id}").json()["items"] == response.json()["items"]
+
+
+def test_what_cannot_be_taken_is_refused(client: Client) -> None:
+    bomb = gzip.compress(bytes(50_000_000), 9)
+    for body, encoding, status in ((b"\n \n", "", 422), (b"plain", "gzip", 400), (bomb, "gzip", 413)):
+        response = send(client, body, content_encoding=encoding)
+        assert response.status_code == status, response.text
+        assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_two_hundred_retries_at_once_are_one_object(client: Client) -> None:
+    key = str(uuid4())
+    bucket = client.endpoints.bucket
+    body = json.dumps({"time_stamp": "2021-03-01T00:00:00Z", "data": [1], "marker": key}).encode()
+
+    # So many in flight that they meet; how many meet in S3 is for tests/functional.
+    with ThreadPoolExecutor(8) as pool:
+        responses = list(
+            pool.map(lambda _: send(client, body, content_type="application/json", idempotency_key=key), range(200))
+        )
+
+    assert {response.status_code for response in responses} == {202}
+    [raw_id] = {response.json()["raw_id"] for response in responses}
+    assert sum("idempotent-replayed" not in response.headers for response in responses) == 1
+    stored = client.clients.s3().get_object(Bucket=bucket, Key=object_key(UUID(raw_id)))
+    assert stored["Body"].read() == body
+    client.outcome(UUID(raw_id))
+    assert client.query("SELECT count(*) FROM outcomes WHERE measured_at = '2021-03-01T00:00:00Z'") == [[1]]
+
+
+def test_a_key_stands_for_one_request(client: Client) -> None:
+    key = f"key with spaces {uuid4()}"
+    first = send(client, EXAMPLE, idempotency_key=key)
+    other = send(client, LINES, idempotency_key=key)
+    again = send(client, EXAMPLE, idempotency_key=key)
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json() == again.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (other.status_code, other.json()["type"]) == (422, "urn:dropzone:problem:idempotency-key-reused")
+    too_long = send(client, EXAMPLE, idempotency_key="x" * 256)
+    assert (too_long.status_code, too_long.json()["violations"][0]["field"]) == (422, "Idempotency-Key")

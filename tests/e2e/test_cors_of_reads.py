@@ -1,0 +1,44 @@
+"""Browsers: a page of the parameter's origin may read as well, which takes the key and thereby a question first."""
+
+import pytest
+
+from e2e.client import EXAMPLE, Client
+from e2e.conftest import ORIGIN
+
+PREFLIGHT = {
+    "Origin": ORIGIN,
+    "Access-Control-Request-Method": "GET",
+    "Access-Control-Request-Headers": "x-api-key",
+}
+NO_SUCH = "01900000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize("path", [f"/ingest/{NO_SUCH}", "/rejections"])
+def test_a_preflight_of_the_origin_is_told_that_it_may_read(waiting_client: Client, path: str) -> None:
+    response = waiting_client.http.options(f"{waiting_client.endpoints.url}{path}", headers=PREFLIGHT)
+
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert response.headers["access-control-allow-methods"] == "GET"
+    assert "x-api-key" in response.headers["access-control-allow-headers"].lower()
+
+
+def test_what_is_read_may_be_read_by_the_origin(waiting_client: Client) -> None:
+    raw_id = waiting_client.ingest(EXAMPLE)
+
+    for path, status in ((f"/ingest/{raw_id}", 200), (f"/ingest/{NO_SUCH}", 404), ("/rejections", 200)):
+        response = waiting_client.request("GET", path, Origin=ORIGIN)
+
+        assert response.status_code == status
+        assert response.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize("path", [f"/ingest/{NO_SUCH}", "/rejections"])
+def test_without_the_parameter_no_origin_may_read(client: Client, path: str) -> None:
+    preflight = client.http.options(f"{client.endpoints.url}{path}", headers=PREFLIGHT)
+    answer = client.request("GET", path, Origin=ORIGIN)
+
+    assert preflight.status_code == 204
+    assert "access-control-allow-origin" not in preflight.headers
+    assert "access-control-allow-methods" not in preflight.headers
+    assert "access-control-allow-origin" not in answer.headers

@@ -1,0 +1,120 @@
+"""Erasing a client's events as docs/operations.md says: from the log to bronze to silver, until nothing is left."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from uuid import UUID
+
+from dropzone.domain.identifiers import object_key
+from dropzone_local.deployment import STACK_NAME
+from dropzone_local.environment import tool_environment
+from e2e.client import Client
+
+PROJECT = Path(__file__).parents[2]
+CHAPTER = (
+    (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8").split("## Erase a client's events")[1]
+).split("\n## ")[0]
+THEIRS, OTHERS = "key-of-theirs", "key-of-others"
+INSTANT = "2031-07-01T00:00:00Z"
+LABELS = {"source": "the-erased-hall", "unit": "°C", "tags": {"line": "B"}}
+
+
+def ingest_as(client: Client, key: str, data: list[float]) -> UUID:
+    """Have Ingest take in an event of a key. The emulator's API doesn't tell it whose key a request has."""
+    event = json.loads((PROJECT / "events" / "api-ingest.json").read_text(encoding="utf-8"))
+    event["requestContext"]["identity"]["apiKeyId"] = key
+    event["body"] = json.dumps({"schema_version": 2, "time_stamp": INSTANT, "data": data, **LABELS})
+    event["isBase64Encoded"] = False
+    name = client.clients.cloudformation().describe_stack_resource(
+        StackName=STACK_NAME, LogicalResourceId="IngestFunction"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    answer = client.clients.lambda_().invoke(FunctionName=name, Payload=json.dumps(event).encode())
+    response = json.loads(answer["Payload"].read())
+    assert response["statusCode"] == 202, response
+    return UUID(json.loads(response["body"])["raw_id"])
+
+
+def logged(client: Client, key: str) -> list[UUID]:
+    """The identifiers that the document's query finds."""
+    [query] = re.findall(r"fields raw_id \| filter (.*) \| limit", CHAPTER)
+    wanted = dict(re.findall(r'(\w+) = "([^"]*)"', query.replace("API-KEY-ID", key)))
+    assert wanted.keys() == {"message", "client"}
+    found = [json.loads(line) for line in client.log_lines(key, "Ingest")]
+    return [UUID(line["raw_id"]) for line in found if wanted.items() <= line.items()]
+
+
+def block(first_words: str) -> str:
+    """The indented block of the chapter that begins so."""
+    [found] = [part for part in CHAPTER.split("\n\n") if part.strip().startswith(first_words)]
+    return textwrap.dedent(found)
+
+
+def versions(client: Client, raw_id: UUID) -> int:
+    """How many versions of an object bronze has, and markers of its deletion."""
+    answer = client.clients.s3().list_object_versions(Bucket=client.endpoints.bucket, Prefix=object_key(raw_id))
+    return len(answer.get("Versions", [])) + len(answer.get("DeleteMarkers", []))
+
+
+def erase_in_bronze(client: Client, raw_ids: list[UUID]) -> None:
+    """Run the document's command."""
+    [program] = re.findall(r'python -c "\n(.*)"', block("uv run python -c"), re.DOTALL)
+    subprocess.run(  # noqa: S603 - the document's
+        [sys.executable, "-c", program, client.endpoints.bucket],
+        input="\n".join(map(str, raw_ids)).encode(),
+        env=tool_environment(client.endpoints.emulator_url, base={"PATH": os.defpath}),
+        check=True,
+    )
+
+
+def erase_in_silver(client: Client, raw_ids: list[UUID]) -> None:
+    """Run the document's statements."""
+    with client.stack.postgres.connect() as connection:
+        connection.run("CREATE TEMPORARY TABLE erased (raw_id uuid)")
+        for raw_id in raw_ids:
+            connection.run("INSERT INTO erased VALUES (:raw_id)", raw_id=raw_id)
+        for statement in block("BEGIN;").split(";"):
+            if statement.strip():
+                connection.run(statement)
+
+
+def standing(client: Client) -> list[list[object]]:
+    """What silver has of the instant."""
+    return client.query(
+        "SELECT raw_id, mean, source, unit, tags FROM measurements WHERE measured_at = :instant", instant=INSTANT
+    )
+
+
+def test_a_client_s_events_are_gone_and_others_stay(client: Client) -> None:
+    # GIVEN events of two clients for one instant, of which the one's stands; it was deleted once, and thereby hidden
+    others = ingest_as(client, OTHERS, [1.0])
+    theirs = ingest_as(client, THEIRS, [2.0])
+    assert [client.outcome(raw_id) for raw_id in (others, theirs)] == ["processed", "processed"]
+    assert standing(client) == [[theirs, 2.0, *LABELS.values()]]
+    client.clients.s3().delete_object(Bucket=client.endpoints.bucket, Key=object_key(theirs))
+    assert versions(client, theirs) == 2
+
+    # WHEN the one's are erased as the document says
+    found = logged(client, THEIRS)
+    erase_in_bronze(client, found)
+    erase_in_silver(client, found)
+
+    # THEN they were found by the key, all of them and no other
+    assert found == [theirs]
+    assert logged(client, OTHERS) == [others]
+    # AND nothing of them is left in bronze, in silver and for the API
+    assert versions(client, theirs) == 0
+    for table in ("receipts", "outcomes", "measurements"):
+        assert client.query(f"SELECT 1 FROM {table} WHERE raw_id = :raw_id", raw_id=theirs) == []  # noqa: S608
+    assert client.request("GET", f"/ingest/{theirs}").status_code == 404
+    # AND the other's event stands where theirs stood
+    assert versions(client, others) == 1
+    assert standing(client) == [[others, 1.0, *LABELS.values()]]
+    assert client.request("GET", f"/ingest/{others}").json()["status"] == "processed"
+    # AND nothing brings them back
+    client.process_all(limit=1_000)
+    assert client.query("SELECT 1 FROM receipts WHERE raw_id = :raw_id", raw_id=theirs) == []
+    assert standing(client) == [[others, 1.0, *LABELS.values()]]

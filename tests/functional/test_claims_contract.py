@@ -1,0 +1,141 @@
+"""What every store of claims does: the fake of the use case's tests, and S3 on two servers."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.adapters.s3_claims import S3Claims
+from dropzone.domain.batches import JSON
+from dropzone.domain.identifiers import object_key
+from dropzone.ports import BronzeUnavailableError, Claim, Claims, StandingClaim
+from dropzone.use_cases.ingest import Accepted, Submission, ingest_once
+from functional.conftest import REGION, MakeBucket
+from functional.scripted_s3 import ScriptedS3, refusal
+from support.factories import EXAMPLE, raw_id
+from support.fakes import InMemoryClaims
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# MiniStack writes whatever If-Match says (docs/local.md): to replace a claim is for the other two.
+SUBJECTS = ["in memory", "moto", "emulator"]
+
+
+@pytest.fixture
+def claims(request: pytest.FixtureRequest, make_bucket: MakeBucket) -> Claims:
+    if request.param == "in memory":
+        return InMemoryClaims()
+    endpoint: str = request.getfixturevalue(f"{request.param}_endpoint")
+    return S3Claims(make_bucket(endpoint), region=REGION, endpoint=endpoint)
+
+
+every = pytest.mark.parametrize("claims", SUBJECTS, indirect=True)
+with_if_match = pytest.mark.parametrize("claims", SUBJECTS[:2], indirect=True)
+
+
+def claim() -> Claim:
+    return Claim(raw_id(), uuid4().hex)
+
+
+@every
+def test_the_first_claim_stands(claims: Claims) -> None:
+    first, second, other = claim(), claim(), claim()
+    assert claims.take("a", first) is None
+    assert claims.take("b", other) is None
+    for _ in range(2):
+        found = claims.take("a", second)
+        assert found is not None
+        assert found.claim == first
+
+
+@every
+def test_of_many_at_once_one_stands(claims: Claims) -> None:
+    made = [claim() for _ in range(40)]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda one: claims.take("a", one), made))
+    [winner] = [one for one, standing in zip(made, found, strict=True) if standing is None]
+    assert {standing.claim for standing in found if standing is not None} == {winner}
+
+
+@every
+def test_the_claim_that_was_found_is_replaced(claims: Claims) -> None:
+    first, second = claim(), claim()
+    claims.take("a", first)
+    standing = claims.take("a", second)
+    assert standing is not None
+    assert claims.replace("a", standing, second)
+    found = claims.take("a", claim())
+    assert found is not None
+    assert found.claim == second
+
+
+@with_if_match
+def test_another_claim_is_not_replaced(claims: Claims) -> None:
+    first, second = claim(), claim()
+    claims.take("a", first)
+    standing = claims.take("a", second)
+    assert standing is not None
+    assert claims.replace("a", standing, second)
+    assert not claims.replace("a", standing, claim())
+    found = claims.take("a", claim())
+    assert found is not None
+    assert found.claim == second
+
+
+@with_if_match
+def test_what_is_gone_is_not_replaced(claims: Claims) -> None:
+    assert not claims.replace("a", StandingClaim(claim(), '"0123456789abcdef"'), claim())
+    assert claims.take("a", claim()) is None
+
+
+def test_where_they_lie(moto_endpoint: str, make_bucket: MakeBucket, s3_client: Callable[[str], "S3Client"]) -> None:
+    bucket = make_bucket(moto_endpoint)
+    S3Claims(bucket, region=REGION, endpoint=moto_endpoint).take("a" * 64, claim())
+    [entry] = s3_client(moto_endpoint).list_objects_v2(Bucket=bucket)["Contents"]
+    assert entry.get("Key") == f"idempotency/{'a' * 64}"
+
+
+@pytest.mark.parametrize("server", ["moto", "emulator"])
+def test_two_hundred_at_once_are_one_object(
+    server: str,
+    request: pytest.FixtureRequest,
+    make_bucket: MakeBucket,
+    s3_client: Callable[[str], "S3Client"],
+) -> None:
+    # GIVEN one request, two hundred times, many of them at once
+    endpoint: str = request.getfixturevalue(f"{server}_endpoint")
+    bucket = make_bucket(endpoint)
+    bronze = S3Bronze(bucket, region=REGION, endpoint=endpoint)
+    claims = S3Claims(bucket, region=REGION, endpoint=endpoint)
+
+    def send(_: int) -> Accepted:
+        return ingest_once(Submission(EXAMPLE, JSON), key="a" * 64, limit=1_000, bronze=bronze, claims=claims)
+
+    # WHEN they are taken in
+    with ThreadPoolExecutor(32) as pool:
+        accepted = list(pool.map(send, range(200)))
+
+    # THEN each has the same answer, and there is one object
+    assert len({answer.raw_id for answer in accepted}) == 1
+    assert sum(not answer.is_replayed for answer in accepted) == 1
+    [entry] = s3_client(endpoint).list_objects_v2(Bucket=bucket, Prefix="raw/")["Contents"]
+    assert entry.get("Key") == object_key(accepted[0].raw_id)
+
+
+def test_who_finds_its_own_claim_has_it(moto_endpoint: str, make_bucket: MakeBucket) -> None:
+    # GIVEN a claim whose answer got lost, so that the client sends it again
+    subject, mine = S3Claims(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint), claim()
+    subject.take("a", mine)
+    # THEN it is not taken for another's
+    assert subject.take("a", mine) is None
+
+
+def test_a_refusal_is_told_without_its_text(scripted_s3: ScriptedS3) -> None:
+    scripted_s3.script = [refusal(403, "AccessDenied", "<Quoted>secret</Quoted>")]
+    subject = S3Claims("bucket", region=REGION, endpoint=scripted_s3.endpoint)
+    with pytest.raises(BronzeUnavailableError, match="S3 answered 403 AccessDenied"):
+        subject.take("a", claim())
