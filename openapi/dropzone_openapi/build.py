@@ -18,6 +18,9 @@ VERSION = "1.0.0"
 
 TARGET = Path(dropzone_web.handler.__file__).parent / "static" / "openapi.json"
 
+RELEASED = Path(__file__).parent / "released.json"
+"""The document that clients were promised: `--release` writes it, and today's must keep it."""
+
 _DESCRIPTION = """\
 Measurement events in over HTTPS, stored exactly as received, judged by rules of data quality, and turned into clean \
 rows of Postgres.
