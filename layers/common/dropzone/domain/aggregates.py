@@ -3,12 +3,12 @@
 The fast path takes few passes, all in C: `math.fsum` (exactly rounded, Shewchuk 1997) for the mean, `math.dist`
 (scaled, so that nothing overflows or underflows on the way) for the deviation. What is left is the rounding of the mean
 itself, which shifts every deviation by the same amount: where that could show, one more pass measures the shift and
-takes it out. The few inputs beyond that (sums beyond binary64, subnormal results, spreads of a few units in the last place) go
-to the standard library's `statistics`, which computes with exact fractions and rounds once, 20 to 30 times slower.
+takes it out. The few inputs beyond that (sums beyond binary64, subnormal results, spreads of a few units in the last
+place) go to the standard library's `statistics`, which computes with exact fractions and rounds once, 20 to 30 times
+slower.
 """
 
 import math
-import statistics
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -86,5 +86,8 @@ def _fast(values: Sequence[float], mean: float, minimum: float, maximum: float) 
 
 
 def _exact(values: Sequence[float]) -> tuple[float, float]:
+    # Not at the top: few inputs need it, and every start would pay for it.
+    import statistics  # noqa: PLC0415
+
     mean = statistics.mean(values)
     return mean, statistics.pstdev(values, mu=None)
