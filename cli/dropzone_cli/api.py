@@ -8,19 +8,22 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 import httpx
 
+from dropzone.domain.identifiers import received_at
 from dropzone_cli.errors import CliError, ExitCode
+from dropzone_cli.instants import rfc3339
 from dropzone_cli.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from uuid import UUID
 
     from dropzone_cli.target import Target
 
@@ -35,7 +38,10 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 20.0
 # Somebody who mistyped an address, or forgot to start the stack, should know it soon.
 _UNREACHABLE_TRIES = 3
+_EVENTS = 1_000
 _STANDSTILLS = 5
+# What is wrong with one body, and not with the key, the path or the version: the next body may be fine.
+_OF_THE_BODY = frozenset({400, 409, 413, 422})
 # Each may be a container of its own, with a connection to the database.
 _AT_ONCE = 4
 _KEY = re.compile(r"[\x21-\x7e]+")
@@ -52,6 +58,26 @@ class Wiring:
     """How long a call is tried again."""
 
 
+class RefusedError(Exception):
+    """The API takes others, and not this body, however often it is sent."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        """Tell the answer's status, and why."""
+        super().__init__(f"{status}: {reason}")
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the API answers for a body that it took in."""
+
+    raw_id: UUID
+    items: int
+    is_replayed: bool
+    """Whether an earlier request had brought it already."""
+
+
 class Api:
     """The API of one stack."""
 
@@ -61,6 +87,8 @@ class Api:
         self._wiring = wiring
         self._key: str | None = None
         self._ending = threading.Event()
+        self._reached = False
+        """Whether it ever answered."""
         self._client = httpx.Client(
             transport=wiring.transport,
             timeout=httpx.Timeout(35.0, connect=10.0),
@@ -76,9 +104,39 @@ class Api:
         """Close its connections."""
         self._client.close()
 
-    def status(self, raw_id: UUID) -> Document | None:
-        """Ask what has become of an object; None when there is no such object."""
-        response = self._send("GET", f"/ingest/{raw_id}")
+    def end(self) -> None:
+        """Try nothing again from now on, and wait for nothing."""
+        self._ending.set()
+
+    def check_key(self) -> None:
+        """Look up the key, before several threads ask for it.
+
+        Raises:
+            CliError: there is none.
+        """
+        self._header()
+
+    def ingest(self, body: bytes, headers: Mapping[str, str], patience_seconds: float) -> Receipt:
+        """Send events; with an idempotency key among the headers, it is safe to repeat.
+
+        Raises:
+            RefusedError: this body is not taken.
+            CliError: no body is.
+        """
+        response = self._send("POST", "/ingest", patience_seconds, headers=headers, content=body)
+        if response.status_code in _OF_THE_BODY:
+            raise RefusedError(response.status_code, self._told(response))
+        answer = self._document(response, HTTPStatus.ACCEPTED)
+        try:
+            return Receipt(
+                UUID(answer["raw_id"]), int(answer["items"]), response.headers.get("idempotent-replayed") == "true"
+            )
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise self._another() from None
+
+    def status(self, raw_id: UUID, *, after: int = -1, limit: int = 1) -> Document | None:
+        """Ask what has become of an object, and of the events behind an item; None when there is no such object."""
+        response = self._send("GET", f"/ingest/{raw_id}", params={"limit": limit, "cursor": after})
         return None if response.status_code == HTTPStatus.NOT_FOUND else self._document(response)
 
     def statuses(self, raw_ids: Iterable[UUID]) -> dict[UUID, Document | None]:
@@ -86,7 +144,7 @@ class Api:
         wanted = list(dict.fromkeys(raw_ids))
         if not wanted:
             return {}
-        self._header()  # asked for once, and not by each thread
+        self.check_key()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             try:
                 return dict(zip(wanted, pool.map(self.status, wanted), strict=True))
@@ -127,37 +185,68 @@ class Api:
         """Ask for a page of rejected events, the newest first."""
         return self._document(self._send("GET", "/rejections", params=dict(parameters)))
 
+    def events(self, raw_id: UUID) -> Iterator[Document]:
+        """Ask for every event of a settled batch, in order."""
+        after = -1
+        while (page := self.status(raw_id, after=after, limit=_EVENTS)) is not None:
+            yield from page.get("events", [])
+            if "cursor" not in page:
+                return
+            after = int(page["cursor"])
+
+    def rejections_of(self, raw_id: UUID, number: int) -> list[Document]:
+        """Ask for the first rejected events of a batch: among those of the millisecond in which it arrived."""
+        arrived = received_at(raw_id)
+        parameters = {"from": rfc3339(arrived), "to": rfc3339(arrived + timedelta(milliseconds=1)), "limit": "100"}
+        found: list[Document] = []
+        while True:
+            page = self.rejections(parameters)
+            found += [entry for entry in page["rejections"] if entry.get("raw_id") == str(raw_id)]
+            if len(found) >= number or "cursor" not in page:
+                return found[:number]
+            parameters["cursor"] = str(page["cursor"])
+
     def sleep(self, seconds: float) -> None:
         """Wait, unless this client is about to end."""
         (self._wiring.sleep or self._ending.wait)(seconds)
 
-    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+    def _send(
+        self,
+        method: str,
+        path: str,
+        patience_seconds: float | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **content: Any,  # noqa: ANN401 - httpx's own
+    ) -> httpx.Response:
         """Send a request, again and again where that may help."""
-        ends = self._wiring.clock() + self._wiring.patience_seconds
+        ends = self._wiring.clock() + (patience_seconds or self._wiring.patience_seconds)
+        headers = {**headers, **self._header()}
         tries = 0
         while True:
             tries += 1
             try:
-                response = self._client.request(method, self._target.url + path, headers=self._header(), **content)
+                response = self._client.request(method, self._target.url + path, headers=headers, **content)
             except httpx.TransportError as error:
                 failure = self._unreachable(error)
-                wait = self._pause(tries) if tries < _UNREACHABLE_TRIES else None
+                is_hopeful = tries < _UNREACHABLE_TRIES or (patience_seconds and self._reached)
+                wait = self._pause(tries) if is_hopeful else None
             else:
+                self._reached = True
                 if response.status_code not in _RETRIED:
                     return response
                 failure = self._refusal(response)
                 wait = None if _problem(response).get("type") == _QUOTA else self._pause(tries, response)
-            if wait is None or self._wiring.clock() + wait > ends:
+            if wait is None or self._wiring.clock() + wait > ends or self._ending.is_set():
                 raise failure
             self.sleep(wait)
             if self._ending.is_set():
                 raise failure
 
     def _pause(self, tries: int, response: httpx.Response | None = None) -> float:
-        """Seconds to wait: longer each time, by chance, and never less than the answer asks for."""
-        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0**tries)
+        """Seconds to wait: by chance, up to twice as long each time, and never less than the answer asks for."""
+        longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10))
         asked = 0.0 if response is None else _retry_after(response)
-        return asked + random.uniform(longest / 4, longest)  # noqa: S311 - no secret
+        return asked + random.uniform(0, longest)  # noqa: S311 - no secret
 
     def _header(self) -> dict[str, str]:
         if self._key is None:
@@ -168,17 +257,19 @@ class Api:
             self._key = key
         return {"x-api-key": self._key}
 
-    def _document(self, response: httpx.Response) -> Document:
-        if response.status_code != HTTPStatus.OK:
-            raise self._refusal(response)
+    def _document(self, response: httpx.Response, expected: HTTPStatus = HTTPStatus.OK) -> Document:
+        if response.status_code != expected:
+            raise self._another() if response.is_success else self._refusal(response)
         try:
             document = response.json()
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            message = f"What answers at {self._target.url} is not Dropzone's API."
-            raise CliError(message, hint="Check the address.")
+            raise self._another()
         return document
+
+    def _another(self) -> CliError:
+        return CliError(f"What answers at {self._target.url} is not Dropzone's API.", hint="Check the address.")
 
     def _unreachable(self, error: httpx.TransportError) -> CliError:
         message = f"The API of {self._target.name} can't be reached ({printable(str(error)) or type(error).__name__})."
@@ -189,15 +280,22 @@ class Api:
         )
         return CliError(message, hint=hint)
 
-    def _refusal(self, response: httpx.Response) -> CliError:
+    @staticmethod
+    def _told(response: httpx.Response) -> str:
+        """What a refusal says: the rules that were broken, where it names any."""
         problem = _problem(response)
         told = printable(str(problem.get("detail") or problem.get("message") or response.reason_phrase))
+        violations = problem.get("violations")
         broken = "; ".join(
             f"{printable(str(entry.get('field')))}: {printable(str(entry.get('message')))}"
-            for entry in problem.get("violations", [])
+            for entry in (violations if isinstance(violations, list) else [])
             if isinstance(entry, dict)
         )
-        message = f"The API of {self._target.name} answers {response.status_code}: {broken or told}"
+        return broken or told
+
+    def _refusal(self, response: httpx.Response) -> CliError:
+        problem = _problem(response)
+        message = f"The API of {self._target.name} answers {response.status_code}: {self._told(response)}"
         request_id = problem.get("request_id")
         asking = f" Its logs know it by the request_id {printable(str(request_id))}." if request_id else ""
         match response.status_code:

@@ -5,10 +5,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Concatenate
+from typing import Annotated, Any, Concatenate
 
 import typer
 
@@ -89,21 +90,35 @@ type Command[**P] = Callable[Concatenate[Session, P], ExitCode]
 
 
 def command[**P](app: typer.Typer, name: str, *, epilog: str = "") -> Callable[[Command[P]], Command[P]]:
-    """Make a function a command of an app: it gets a session, and every command's options are its own as well."""
+    """Make a function a command of an app: it gets a session, and every command's options are its own as well.
+
+    A parameter whose type is a dataclass stands for options of the names and types of its fields.
+    """
 
     def register(function: Command[P]) -> Command[P]:
         def run(ctx: typer.Context, **values: object) -> None:
             common = {key: values.pop(key) for key in _COMMON}
+            for key, group in groups.items():
+                values[key] = group(**{field.name: values.pop(field.name) for field in fields(group)})
             raise typer.Exit(_run(ctx, common, lambda session: function(session, **values)))  # type: ignore[call-arg,arg-type]  # typer made them from the function's own signature
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        groups: dict[str, Any] = {
+            parameter.name: parameter.annotation for parameter in own if is_dataclass(parameter.annotation)
+        }
         kinds = inspect.Parameter
         context = kinds("ctx", kinds.KEYWORD_ONLY, annotation=typer.Context)
         common = [
             kinds(key, kinds.KEYWORD_ONLY, annotation=annotation, default=False if key == "as_json" else None)
             for key, annotation in _COMMON.items()
         ]
-        parameters = [context, *(parameter.replace(kind=kinds.KEYWORD_ONLY) for parameter in own), *common]
+        plain = [parameter.replace(kind=kinds.KEYWORD_ONLY) for parameter in own if parameter.name not in groups]
+        grouped = [
+            kinds(field.name, kinds.KEYWORD_ONLY, annotation=field.type, default=field.default)
+            for group in groups.values()
+            for field in fields(group)
+        ]
+        parameters = [context, *plain, *grouped, *common]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         run.__doc__ = paragraphs(function.__doc__ or "")

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from dropzone_cli.text import count
+
 type Document = dict[str, Any]
 
 
@@ -18,8 +20,36 @@ def _documents(value: object) -> list[Document]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
+def is_batch(status: Document) -> bool:
+    """Whether a settled object holds several events."""
+    return isinstance(status.get("counts"), dict)
+
+
+def rejected_of(status: Document) -> int:
+    """How many events of a batch are rejected."""
+    number = status["counts"].get("rejected") if is_batch(status) else 0
+    return number if isinstance(number, int) else 0
+
+
+def _in_brief_batch(status: Document) -> str:
+    """Say of a batch what became of its events, and why the first ones of the rejected are."""
+    counts = ", ".join(f"{number:,} {state}" for state, number in status["counts"].items() if number)
+    told = _documents(status.get("rejections"))
+    parts = [f"item {entry.get('item')} {reasons(entry.get('violations'))}" for entry in told]
+    if 0 < len(told) < rejected_of(status):
+        parts.append(f"and {rejected_of(status) - len(told):,} more")
+    return f"{_events(status)}: {counts}" + "".join(f"; {part}" for part in parts)
+
+
+def _events(status: Document) -> str:
+    items = status.get("items")
+    return count(items, "event") if isinstance(items, int) else "events"
+
+
 def in_brief(status: Document) -> str:
-    """Say in a line what there is to say of an object in its state."""
+    """Say in a line what there is to say of an object, or of an event, in its state."""
+    if is_batch(status):
+        return _in_brief_batch(status)
     match status.get("status"):
         case "processed" | "superseded" as state:
             figures = (
@@ -38,8 +68,17 @@ def in_brief(status: Document) -> str:
 
 def in_full(status: Document) -> list[tuple[str, str]]:
     """Give every field a line, and every violation."""
-    pairs = [(name, str(value)) for name, value in status.items() if name != "violations"]
+    pairs: list[tuple[str, str]] = []
+    for name, value in status.items():
+        if name == "counts" and isinstance(value, dict):
+            pairs += [(state, str(number)) for state, number in value.items()]
+        elif name not in {"violations", "rejections", "events"}:
+            pairs.append((name, str(value)))
     pairs += [("violation", reasons([entry])) for entry in _documents(status.get("violations"))]
+    pairs += [
+        (f"item {entry.get('item')}", f"rejected: {reasons(entry.get('violations'))}")
+        for entry in _documents(status.get("rejections"))
+    ]
     return pairs
 
 

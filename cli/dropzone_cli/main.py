@@ -3,10 +3,10 @@
 import typer
 
 from dropzone_cli.command import paragraphs
-from dropzone_cli.commands import dlq, rejected, replay, status
+from dropzone_cli.commands import dlq, rejected, replay, send, status
 from dropzone_cli.commands import open as open_
 
-_HELP = """Run and mend a Dropzone stack: where are events, what was rejected, what is stuck.
+_HELP = """Send events to a Dropzone stack, and run it: where are events, what was rejected, what is stuck.
 
 The stack is the local one (.local/stack.json, here or in a folder above), or one on AWS by name (--stack-name,
 DROPZONE_STACK_NAME), or an API by its address (DROPZONE_URL and DROPZONE_API_KEY). Every command takes --json.
@@ -26,5 +26,5 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (status, rejected, replay, dlq, open_):
+for module in (send, status, rejected, replay, dlq, open_):
     module.register(app)

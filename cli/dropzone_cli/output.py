@@ -8,7 +8,16 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -99,6 +108,10 @@ class Output:
         """Make a display of how far something has come."""
         return Display(self._err, what, total)
 
+    def meter(self, what: str, total: int | None) -> Meter:
+        """Make a display of a transfer, of so many bytes."""
+        return Meter(self._err, what, total)
+
 
 class Display:
     """A bar on a terminal; elsewhere a plain line now and then."""
@@ -141,3 +154,56 @@ class Display:
             self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
             of = "" if self._total is None else f" of about {self._total:,}"
             self._console.print(Text(f"{self._what}: {self._done:,}{of} {at}".rstrip()))
+
+
+class Meter:
+    """A transfer: a bar on a terminal, by bytes; elsewhere a plain line now and then. Threads may share it."""
+
+    def __init__(self, console: Console, what: str, total: int | None) -> None:
+        """Show nothing yet."""
+        self._what = what
+        self._total = total
+        self._console = console
+        self._began = time.monotonic()
+        self._next_line = self._began + _LINE_EVERY_SECONDS
+        self._bytes = 0
+        self._events = 0
+        self._fresh = 0
+        self._task: TaskID | None = None
+        sized = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) if total else (TimeElapsedColumn(),)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            *sized,
+            TextColumn("{task.fields[told]}"),
+            console=console,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Begin to show it, on a terminal."""
+        if self._console.is_terminal:
+            self._task = self._progress.add_task(self._what, total=self._total, told="")
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        if self._task is not None:
+            self._progress.stop()
+
+    def advance(self, size: int, events: int, *, fresh: bool = True) -> None:
+        """Show that so many bytes and events are done; those that are not fresh had been done before."""
+        self._bytes += size
+        self._events += events
+        self._fresh += events if fresh else 0
+        if self._task is not None:
+            self._progress.update(self._task, advance=size, told=self._told())
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
+            share = f", {min(self._bytes / self._total, 1):.0%}" if self._total else ""
+            self._console.print(Text(f"{self._what}: {self._told()}{share}"))
+
+    def _told(self) -> str:
+        rate = self._fresh / max(time.monotonic() - self._began, 0.001)
+        return f"{self._events:,} events, {rate:,.0f}/s"

@@ -1,9 +1,12 @@
 """`dropzone rejected`: events that broke rules, and the bytes they came as."""
 
+import io
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, BinaryIO, cast
 from uuid import UUID
 
 import typer
@@ -13,14 +16,12 @@ from dropzone_cli import details
 from dropzone_cli.command import Session, command
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.instants import FORMS, parse_instant, rfc3339
+from dropzone_cli.stored import Stored, stored
 from dropzone_cli.text import count, preview
-
-if TYPE_CHECKING:
-    from botocore.response import StreamingBody
 
 PREVIEW_BYTES = 2_048
 _PAGE = 1_000
-_MISSING = {"NoSuchKey", "404"}
+_REJECTIONS = 3
 
 app = typer.Typer(help="Events that broke rules of data quality.", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -49,23 +50,27 @@ def list_(
     session: Session,
     *,
     code: Code = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for those that name none.")
+    ] = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, max=100_000, help="The most events; the last object's all the same.")
-    ] = 50,
-    cursor: Cursor = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="The most events.")] = 50,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where an earlier run ended; it said so.")
+    ] = None,
 ) -> ExitCode:
     """List rejected events, the newest first, with the rules that each breaks."""
     parameters: dict[str, str] = {
         name: value
         for name, value in (
             ("code", code),
+            ("source", source),
             ("from", rfc3339(since) if since else None),
             ("to", rfc3339(until) if until else None),
-            ("cursor", str(cursor) if cursor else None),
+            ("cursor", cursor),
         )
-        if value
+        if value is not None
     }
     rejections: list[details.Document] = []
     more = True
@@ -98,89 +103,102 @@ def list_(
 
 def show(
     session: Session,
-    raw_id: Annotated[UUID, typer.Argument(metavar="RAW_ID", help="Of the event.", show_default=False)],
+    raw_id: Annotated[UUID, typer.Argument(metavar="RAW_ID", help="Of the object.", show_default=False)],
     *,
+    item: Annotated[
+        int | None, typer.Option("--item", "-i", min=0, metavar="N", help="Of a batch, this event; they count from 0.")
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print the bytes that came, exactly, and nothing else.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write those bytes into a file.")
     ] = None,
 ) -> ExitCode:
-    """Show an event: its violations, and the beginning of its bytes, escaped; all of them with --raw or --output."""
+    """Show an event, or a batch: violations, and the beginning of the text, escaped.
+
+    All bytes come with --raw or --output: of an object as they are stored, packed or not; with --item, the event's.
+    """
     if raw or output is not None:
         if raw and output is not None:
             raise usage("--raw prints the bytes, --output writes them into a file.", "Choose one of them.")
         if session.out.as_json:
             raise usage("--json prints a document, and --raw and --output the bytes.", "Choose one of them.")
-        _copy(session, raw_id, output)
+        _copy(session, raw_id, item, output)
         return ExitCode.DONE
-    told = session.api.status(raw_id) or details.unknown(raw_id)
+    told = _told(session, raw_id, item)
     # Its violations are worth to be seen also where its bytes are gone.
-    body, problem = _open_or_explain(session, raw_id)
-    size, beginning = 0, b""
-    if body is not None:
-        size, stream = body
-        with stream:
-            beginning = stream.read(PREVIEW_BYTES)
-    if session.out.as_json:
-        session.out.document(
-            {
-                "status": told,
-                "object": None
-                if body is None
-                else {
-                    "key": object_key(raw_id),
-                    "size": size,
-                    "preview": preview(beginning),
-                    "truncated": size > len(beginning),
-                },
-            }
-        )
-    else:
-        session.out.fields(details.in_full(told))
-        if body is not None:
-            session.out.fields([("size", f"{size:,} bytes"), ("key", object_key(raw_id))])
-            session.out.line()
-            for line in preview(beginning).split("\n"):
-                session.out.line(line)
-            if size > len(beginning):
-                session.out.note(
-                    f"… {size - len(beginning):,} bytes more: --raw prints all, --output FILE writes them."
-                )
-    if problem is not None:
-        session.out.error(problem)
-        return problem.exit_code
-    return ExitCode.DONE
-
-
-def _open_or_explain(session: Session, raw_id: UUID) -> tuple[tuple[int, "StreamingBody"] | None, CliError | None]:
     try:
-        return _open(session, raw_id), None
+        with stored(session.target, raw_id) as found:
+            document = _object(found, raw_id, item)
     except CliError as error:
         if error.exit_code != ExitCode.NOT_ALL_WELL:
             raise
-        return None, error
+        _show(session, told, None)
+        session.out.error(error)
+        return error.exit_code
+    _show(session, told, document)
+    return ExitCode.DONE
 
 
-def _open(session: Session, raw_id: UUID) -> tuple[int, "StreamingBody"]:
-    """Begin to read an object.
-
-    Raises:
-        CliError: there is none.
-    """
-    client = session.resources.aws.s3()
-    try:
-        answer = client.get_object(Bucket=session.resources.bucket, Key=object_key(raw_id))
-    except client.exceptions.ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in _MISSING:
-            raise
-        message = f"Bronze of {session.target.name} has no object of {raw_id}."
-        raise CliError(message, hint="Check the RAW_ID and the stack.", exit_code=ExitCode.NOT_ALL_WELL) from None
-    return answer["ContentLength"], answer["Body"]
+def _told(session: Session, raw_id: UUID, item: int | None) -> details.Document:
+    """What the API tells of an object, or of one event of it."""
+    told = session.api.status(raw_id, after=-1 if item is None else item - 1) or details.unknown(raw_id)
+    if not details.is_batch(told):
+        return told
+    events = told.pop("events", [])
+    told.pop("cursor", None)
+    if item is not None:
+        same = [event for event in events if event.get("item") == item]
+        return {"raw_id": str(raw_id), **same[0]} if same else told
+    if details.rejected_of(told):
+        told["rejections"] = session.api.rejections_of(raw_id, _REJECTIONS)
+    return told
 
 
-def _copy(session: Session, raw_id: UUID, output: Path | None) -> None:
-    size, body = _open(session, raw_id)
-    with body:
+def _object(found: Stored, raw_id: UUID, item: int | None) -> details.Document:
+    """What is shown of an object's bytes."""
+    text = found.beginning(PREVIEW_BYTES + 1) if item is None else _item(found, raw_id, item)
+    return {
+        "key": object_key(raw_id),
+        "size": found.size,
+        "packed": found.is_packed,
+        "preview": preview(text[:PREVIEW_BYTES]),
+        "truncated": len(text) > PREVIEW_BYTES,
+    }
+
+
+def _item(found: Stored, raw_id: UUID, item: int) -> bytes:
+    text = found.item(item)
+    if text is None:
+        message = f"{raw_id} has no event {item} that could be told from the others."
+        raise CliError(message, hint="They count from 0. --raw shows all of it.", exit_code=ExitCode.NOT_ALL_WELL)
+    return text
+
+
+def _show(session: Session, told: details.Document, document: details.Document | None) -> None:
+    if session.out.as_json:
+        session.out.document({"status": told, "object": document})
+        return
+    session.out.fields(details.in_full(told))
+    if document is None:
+        return
+    packed = ", packed with gzip" if document["packed"] else ""
+    session.out.fields([("size", f"{document['size']:,} bytes{packed}"), ("key", document["key"])])
+    session.out.line()
+    for line in document["preview"].split("\n"):
+        session.out.line(line)
+    if document["truncated"]:
+        more = "more" if document["packed"] or "item" in told else f"{document['size'] - PREVIEW_BYTES:,} bytes more"
+        session.out.note(f"… {more}: --raw prints all, --output FILE writes it.")
+
+
+@contextmanager
+def _bytes(session: Session, raw_id: UUID, item: int | None) -> Iterator[BinaryIO]:
+    with stored(session.target, raw_id) as found:
+        yield cast("BinaryIO", found.body) if item is None else io.BytesIO(_item(found, raw_id, item))
+
+
+def _copy(session: Session, raw_id: UUID, item: int | None, output: Path | None) -> None:
+    with _bytes(session, raw_id, item) as body:
         if output is None:
             sys.stdout.flush()
             shutil.copyfileobj(body, sys.stdout.buffer)
@@ -189,6 +207,7 @@ def _copy(session: Session, raw_id: UUID, output: Path | None) -> None:
         try:
             with output.open("wb") as file:
                 shutil.copyfileobj(body, file)
+                size = file.tell()
         except OSError as error:
             message = f"{output} can't be written: {error.strerror}."
             raise usage(message, "Name another file.") from None

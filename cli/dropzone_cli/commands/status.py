@@ -1,5 +1,6 @@
 """`dropzone status`: what has become of events."""
 
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -7,7 +8,8 @@ import typer
 
 from dropzone_cli import details
 from dropzone_cli.command import Session, command
-from dropzone_cli.errors import ExitCode
+from dropzone_cli.errors import ExitCode, usage
+from dropzone_cli.sending.journal import raw_ids as raw_ids_of
 
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -26,16 +28,50 @@ def register(app: typer.Typer) -> None:
 def status(
     session: Session,
     raw_ids: Annotated[
-        list[UUID], typer.Argument(metavar="RAW_ID", help="As POST /ingest answered them.", show_default=False)
-    ],
+        list[UUID] | None,
+        typer.Argument(metavar="RAW_ID...", help="As POST /ingest answered them.", show_default=False),
+    ] = None,
     *,
+    sent: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--sent", metavar="FILE", help="All that a resume file of dropzone send tells of; can be repeated."
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until each is settled, or stuck.")] = False,
     timeout: Annotated[
         float, typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="How long to wait at most.")
     ] = 60.0,
+    rejections: Annotated[
+        int, typer.Option("--rejections", "-r", min=0, metavar="N", help="Of a batch, tell so many rejected events.")
+    ] = 3,
+    events: Annotated[bool, typer.Option("--events", help="Of a batch, tell every event, a line each.")] = False,
 ) -> ExitCode:
-    """Tell what has become of events: accepted, processed, superseded, rejected or stuck."""
-    found = _settled(session, raw_ids, timeout) if wait else _ask(session, raw_ids)
+    """Tell what has become of events: accepted, processed, superseded, rejected or stuck.
+
+    Of a batch, it tells how many are what, and why the first of the rejected are.
+    """
+    wanted = [*(raw_ids or ()), *(raw_id for file in sent or () for raw_id in raw_ids_of(file))]
+    if not wanted and not sent:
+        raise usage("Nothing is named to ask after.", "Name RAW_IDs, or a resume file: --sent FILE.")
+    found = _settled(session, wanted, timeout) if wait else _ask(session, wanted)
+    for entry in found.values():
+        if details.is_batch(entry):
+            _add_events(session, entry, rejections, all_events=events)
+    _show(session, found)
+    waiting = sum(entry["status"] == "accepted" for entry in found.values())
+    if wait and waiting:
+        session.out.note(
+            f"{waiting} of {len(found)} not settled after {timeout:g} s. "
+            "They may wait in the queue, or be dead letters: dropzone dlq list"
+        )
+    states = {str(entry["status"]) for entry in found.values()}
+    if states - _GOOD - {"accepted"} or any(map(details.rejected_of, found.values())):
+        return ExitCode.NOT_ALL_WELL
+    return ExitCode.WAITING if waiting else ExitCode.DONE
+
+
+def _show(session: Session, found: dict[UUID, details.Document]) -> None:
     if session.out.as_json:
         session.out.document({"statuses": list(found.values())})
     elif len(found) == 1 and session.out.for_eyes:
@@ -45,16 +81,28 @@ def status(
             ("raw_id", "status", "details"),
             [(str(entry["raw_id"]), str(entry["status"]), details.in_brief(entry)) for entry in found.values()],
         )
-    states = {str(entry["status"]) for entry in found.values()}
-    waiting = sum(entry["status"] == "accepted" for entry in found.values())
-    if wait and waiting:
-        session.out.note(
-            f"{waiting} of {len(found)} not settled after {timeout:g} s. "
-            "They may wait in the queue, or be dead letters: dropzone dlq list"
+    if session.out.as_json:
+        return
+    events = [(entry["raw_id"], event) for entry in found.values() for event in entry.get("events", [])]
+    if events:
+        session.out.table(
+            ("raw_id", "item", "status", "details"),
+            [
+                (str(raw_id), str(event.get("item")), str(event.get("status")), details.in_brief(event))
+                for raw_id, event in events
+            ],
         )
-    if states - _GOOD - {"accepted"}:
-        return ExitCode.NOT_ALL_WELL
-    return ExitCode.WAITING if waiting else ExitCode.DONE
+
+
+def _add_events(session: Session, entry: details.Document, rejections: int, *, all_events: bool) -> None:
+    """Put what was asked for into a batch's status, in place of the page that the API put there."""
+    raw_id = UUID(str(entry["raw_id"]))
+    for name in ("events", "cursor"):
+        entry.pop(name, None)
+    if all_events:
+        entry["events"] = [*session.api.events(raw_id)]
+    elif rejections and details.rejected_of(entry):
+        entry["rejections"] = session.api.rejections_of(raw_id, min(rejections, details.rejected_of(entry)))
 
 
 def _ask(session: Session, raw_ids: list[UUID]) -> dict[UUID, details.Document]:

@@ -1,6 +1,9 @@
 """The command line in this process: an API by a function, AWS by moto."""
 
+import gzip
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from dropzone_cli.api import Wiring
 from dropzone_cli.main import app
-from support.factories import s3_event
+from support.factories import raw_id, s3_event
 
 URL = "http://127.0.0.1:4566/restapis/abc/v1/_user_request_"
 KEY = "k3y-that-nobody-may-see"
@@ -59,10 +62,59 @@ class FakeApi:
 
 
 @dataclass
+class FakeIngest:
+    """`POST /ingest` as clients know it: bodies are kept once per idempotency key. Threads may ask at once."""
+
+    answers: list[httpx.Response | Exception] = field(default_factory=list)
+    """Given first, one a request, in place of taking the body in."""
+    fault: Callable[[int], httpx.Response | BaseException | None] = lambda _: None
+    """What the request of this number (from 0) gets after its body was taken in, in place of a 202."""
+    requests: list[httpx.Request] = field(default_factory=list)
+    objects: dict[UUID, bytes] = field(default_factory=dict)
+    """Bronze: unpacked."""
+    keys: dict[str, tuple[UUID, bytes]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        with self.lock:
+            self.requests.append(request)
+            if self.answers:
+                return _given(self.answers.pop(0))
+            answer = self._take(request)
+            fault = self.fault(len(self.requests) - 1)
+            return answer if fault is None else _given(fault)
+
+    def _take(self, request: httpx.Request) -> httpx.Response:
+        packed = request.headers.get("content-encoding") == "gzip"
+        body = gzip.decompress(request.content) if packed else request.content
+        key = request.headers["idempotency-key"]
+        is_known = key in self.keys
+        identifier, first = self.keys.setdefault(key, (raw_id(), request.content))
+        if first != request.content:
+            problem = {"type": "urn:dropzone:problem:idempotency-key-reused", "detail": "The key stands for another."}
+            return httpx.Response(422, json=problem)
+        self.objects[identifier] = body
+        headers = {"Idempotent-Replayed": "true"} if is_known else {}
+        answer = {"raw_id": str(identifier), "status": "accepted", "items": len(body.splitlines())}
+        return httpx.Response(202, json=answer, headers=headers)
+
+    @property
+    def events(self) -> list[Any]:
+        """All events in bronze, object by object."""
+        return [json.loads(line) for body in self.objects.values() for line in body.splitlines()]
+
+
+def _given(answer: httpx.Response | BaseException) -> httpx.Response:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+@dataclass
 class Cli:
     """Runs commands."""
 
-    api: FakeApi
+    api: FakeApi | FakeIngest
     slept: list[float] = field(default_factory=list)
     now: float = 0.0
 
@@ -74,7 +126,7 @@ class Cli:
     def wiring(self) -> Wiring:
         return Wiring(transport=httpx.MockTransport(self.api), sleep=self.sleep, clock=lambda: self.now)
 
-    def __call__(self, *arguments: object, given: str | None = None) -> Result:
+    def __call__(self, *arguments: object, given: str | bytes | None = None) -> Result:
         result = CliRunner().invoke(app, [*map(str, arguments)], obj=self.wiring, input=given)
         assert KEY not in result.output
         assert "Traceback" not in result.output

@@ -285,6 +285,7 @@ def test_the_preview_is_bounded(cli: Cli, api: FakeApi, stack: Stack) -> None:
     assert told["object"] == {
         "key": f"raw/{identifier}.json",
         "size": 5_000,
+        "packed": False,
         "preview": "x" * 2_048,
         "truncated": True,
     }

@@ -1,0 +1,1 @@
+"""What `dropzone send` is made of: inputs are read as events, cut into batches, and sent, each batch once."""

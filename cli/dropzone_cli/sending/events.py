@@ -1,0 +1,36 @@
+"""What an input is read as: events, and what is none, each with the lines it stands on."""
+
+from typing import NamedTuple
+
+MAX_EVENT_BYTES = 8 * 2**20
+"""The longest text that is held in memory as one event. The API takes less."""
+
+
+class Event(NamedTuple):
+    """An event, ready to be a line of NDJSON."""
+
+    text: bytes
+    """Without a line end, within it or behind it."""
+    first: int
+    last: int
+
+
+class Unreadable(NamedTuple):
+    """Lines that are no event; those behind them can be read."""
+
+    first: int
+    last: int
+    reason: str
+
+
+type Read = Event | Unreadable
+
+
+class BrokenInputError(Exception):
+    """From a line on, an input can't be read."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        """Tell where, and why."""
+        super().__init__(f"line {line:,}: {reason}")
+        self.line = line
+        self.reason = reason

@@ -1,0 +1,60 @@
+"""Times without an offset, in a time zone that somebody named."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+import typer
+
+from dropzone.domain.instants import parse_instant
+
+_OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})", re.ASCII)
+
+
+class ClockError(ValueError):
+    """The zone's clocks don't tell which instant is meant."""
+
+
+def parse_zone(text: str) -> tzinfo:
+    """Read a zone: a name of the tz database, UTC, or an offset.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if text.upper() in {"UTC", "Z"}:
+        return UTC
+    try:
+        if match := _OFFSET.fullmatch(text):
+            ahead = timedelta(hours=int(match[2]), minutes=int(match[3]))
+            return timezone(-ahead if match[1] == "-" else ahead)
+        return ZoneInfo(text)
+    except (ValueError, OSError, LookupError):
+        message = f"{text!r} is no time zone, such as Europe/Berlin, UTC or +02:00."
+        raise typer.BadParameter(message) from None
+
+
+def zoned(text: str, zone: tzinfo) -> str:
+    """Write a time without an offset as an instant in UTC.
+
+    Raises:
+        ClockError: the zone's clocks never showed it, or showed it twice.
+    """
+    wall = parse_instant(f"{text}Z")
+    if not isinstance(wall, datetime):
+        message = "is outside the years 1 to 9999"
+        raise ClockError(message)
+    first, second = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    before, after = first.utcoffset(), second.utcoffset()
+    if before is None or after is None or before < after:
+        message = f"never was in {zone}: clocks were put forward over it"
+        raise ClockError(message)
+    if before > after:
+        message = f"was twice in {zone}, where clocks were put back: add its offset from UTC"
+        raise ClockError(message)
+    try:
+        return (wall.replace(tzinfo=None) - before).isoformat() + "Z"
+    except OverflowError:
+        message = "is outside the years 1 to 9999 in UTC"
+        raise ClockError(message) from None

@@ -1,0 +1,111 @@
+"""An object of bronze: its bytes as they came, and the text of them or of one of its events."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from dropzone.domain.identifiers import object_key
+from dropzone_cli.errors import CliError, ExitCode
+from dropzone_cli.sending.events import BrokenInputError
+from dropzone_cli.sending.json_reader import items
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from botocore.response import StreamingBody
+
+    from dropzone_cli.target import Target
+
+_MISSING = {"NoSuchKey", "404"}
+_LINES = ("ndjson", "jsonl")
+_BLANK = b" \t\r\n"
+_DAMAGED = (OSError, EOFError, zlib.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object that is being read."""
+
+    size: int
+    """As it is stored."""
+    body: io.BufferedReader[Any]
+    content_type: str
+    is_packed: bool
+
+    @property
+    def text(self) -> BinaryIO:
+        """The body, unpacked."""
+        return cast("BinaryIO", gzip.GzipFile(fileobj=self.body) if self.is_packed else self.body)
+
+    def beginning(self, size: int) -> bytes:
+        """The first bytes of the text; of the bytes themselves where they can't be unpacked."""
+        bare = self.body.peek(size)[:size]
+        try:
+            return self.text.read(size)
+        except _DAMAGED:
+            return bare
+
+    def item(self, number: int) -> bytes | None:
+        """The text of one event, None where there are fewer, or it can't be told which that is."""
+        try:
+            return next(islice(self._items(), number, None), None)
+        except (*_DAMAGED, BrokenInputError):
+            return None
+
+    def _items(self) -> Iterator[bytes]:
+        text = io.BufferedReader(cast("io.RawIOBase", self.text))
+        if any(name in self.content_type for name in _LINES):
+            return (line.rstrip(b"\n") for line in text if line.strip(_BLANK))
+        if text.peek(1).lstrip(_BLANK).startswith(b"["):
+            return (item.text for item in items(cast("BinaryIO", text)))
+        return iter([text.read()])
+
+
+class _Raw(io.RawIOBase):
+    """The body of an answer, which closes itself at its end, as a file that doesn't."""
+
+    def __init__(self, body: StreamingBody) -> None:
+        super().__init__()
+        self._body = body
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any that can be written to
+        """Read what there is room for."""
+        part: bytes = self._body.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+
+@contextmanager
+def stored(target: Target, raw_id: UUID) -> Iterator[Stored]:
+    """Read an object.
+
+    Raises:
+        CliError: there is none.
+    """
+    resources = target.needed_resources()
+    client = resources.aws.s3()
+    try:
+        answer: Any = client.get_object(Bucket=resources.bucket, Key=object_key(raw_id))
+    except client.exceptions.ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in _MISSING:
+            raise
+        message = f"Bronze of {target.name} has no object of {raw_id}."
+        raise CliError(message, hint="Check the RAW_ID and the stack.", exit_code=ExitCode.NOT_ALL_WELL) from None
+    with answer["Body"] as body:
+        yield Stored(
+            answer["ContentLength"],
+            io.BufferedReader(_Raw(body)),
+            answer.get("ContentType", ""),
+            answer.get("ContentEncoding", "") == "gzip",
+        )

@@ -1,0 +1,183 @@
+"""`dropzone send` as people run it, on a live stack: stopped, killed, refused, and what status tells of it."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from dropzone.domain.identifiers import PREFIX
+from dropzone_local.polling import wait_until
+from e2e.client import Client
+
+ROWS = 3_000
+BATCH = 50
+
+
+@dataclass
+class Sender:
+    """Runs `dropzone` in the folder with the stack's file."""
+
+    client: Client
+    folder: Path
+
+    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPZONE_")}
+        return subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "dropzone_cli", *map(str, arguments)],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def __call__(self, *arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        process = self.start(*arguments)
+        out, err = process.communicate(given, timeout=120)
+        assert b"Traceback" not in err, err.decode()
+        assert self.client.endpoints.api_key.encode() not in out + err
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def stop(self, arguments: Sequence[object], number: signal.Signals, after: int) -> tuple[int, int]:
+        """Start it and stop it when so many batches were accepted; tell its exit code, and how many there are then."""
+        process = self.start(*arguments)
+        assert wait_until(lambda: self.accepted >= after, seconds=60, every=0.002)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert b"Traceback" not in err, err.decode()
+        return process.returncode, self.accepted
+
+    @property
+    def accepted(self) -> int:
+        """Batches in the resume file."""
+        file = self.folder / "readings.csv.dropzone-resume"
+        return file.read_bytes().count(b'"raw_id"') if file.exists() else 0
+
+    def objects(self, keys: set[str]) -> list[list[dict[str, Any]]]:
+        """The events of each of these objects."""
+        client, bucket = self.client.clients.s3(), self.client.endpoints.bucket
+        found = []
+        for key in keys:
+            if not key.startswith(PREFIX):
+                continue
+            answer = client.get_object(Bucket=bucket, Key=key)
+            body = answer["Body"].read()
+            text = gzip.decompress(body) if answer.get("ContentEncoding") == "gzip" else body
+            found.append([json.loads(line) for line in text.splitlines()])
+        return found
+
+
+@pytest.fixture
+def sender(client: Client, tmp_path: Path) -> Sender:
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "stack.json").write_text(json.dumps(client.endpoints.document()))
+    return Sender(client, tmp_path)
+
+
+def test_stopped_and_killed_it_goes_on_and_every_event_arrives_once(sender: Sender) -> None:
+    # GIVEN a CSV of some thousands of rows
+    source = f"stopped-{uuid4()}"
+    began = datetime(2031, 1, 1, tzinfo=UTC)
+    rows = (f"{(began + timedelta(seconds=number)).isoformat()},{number}\n" for number in range(ROWS))
+    (sender.folder / "readings.csv").write_text("time,value\n" + "".join(rows))
+    before = sender.client.bronze_keys()
+    command = ("send", "readings.csv", "--source", source, "--batch-size", BATCH, "--parallel", 2)
+
+    # WHEN it is sent, interrupted, killed, and sent again each time
+    interrupted, first = sender.stop(command, signal.SIGINT, after=8)
+    killed, second = sender.stop(command, signal.SIGKILL, after=first + 12)
+    ended = sender(*command, "--json")
+
+    # THEN each run went on where the one before it stopped
+    assert (interrupted, killed, ended.returncode) == (130, -signal.SIGKILL, 0), ended.stderr.decode()
+    told = json.loads(ended.stdout)
+    assert 8 <= first < second < ROWS / BATCH
+    assert told["accepted_earlier"] == second * BATCH
+    assert told["accepted"] == ROWS - second * BATCH
+
+    # AND every event is in bronze once
+    objects = sender.objects(sender.client.bronze_keys() - before)
+    ours = [events for events in objects if events[0].get("source") == source]
+    assert len(ours) == ROWS // BATCH
+    assert Counter(event["data"][0] for events in ours for event in events) == Counter(range(ROWS))
+
+    # AND in silver
+    status = sender("status", "--wait", "--sent", "readings.csv.dropzone-resume")
+    assert status.returncode == 0, status.stdout.decode()
+    assert status.stdout.count(f"\tprocessed\t{BATCH} events: {BATCH} processed\n".encode()) == ROWS // BATCH
+    rows_ = sender.client.query(
+        "SELECT count(*), sum(mean), min(measured_at), max(measured_at) FROM measurements WHERE source = :source",
+        source=source,
+    )
+    assert rows_ == [[ROWS, sum(range(ROWS)), began, began + timedelta(seconds=ROWS - 1)]]
+
+    # AND once more, there is nothing to do
+    assert json.loads(sender(*command, "--json").stdout)["accepted"] == 0
+
+
+def test_what_the_api_refuses_is_told_with_its_lines_and_the_rest_arrives(sender: Sender) -> None:
+    source = f"refused-{uuid4()}"
+    good = json.dumps({"schema_version": 2, "time_stamp": "2031-02-01T00:00:00Z", "data": [1], "source": source})
+    large = json.dumps({"time_stamp": "2031-02-01T00:00:00Z", "data": [], "note": "x" * 5 * 2**20})
+    (sender.folder / "a.ndjson").write_text(f"{good}\n{large}\nnot JSON\n{good}\n")
+
+    ran = sender("send", "a.ndjson", "--json")
+
+    told = json.loads(ran.stdout)
+    assert ran.returncode == 1
+    assert told["accepted"] == 2
+    assert sorted((problem["lines"], problem["status"]) for problem in told["problems"]) == [
+        ([2, 2], 413),
+        ([3, 3], None),
+    ]
+    assert b"a.ndjson, line 2: 413, " in ran.stderr
+
+
+def test_a_batch_from_stdin_its_rejections_and_their_bytes(sender: Sender) -> None:
+    # GIVEN a batch of which some is no good
+    source = f"mixed-{uuid4()}"
+    texts = [
+        f'{{"schema_version":2,"time_stamp":"2031-03-01T00:00:0{number}Z","data":{data},"source":"{source}"}}'
+        for number, data in enumerate(["[1, 2]", "[]", '["x"]', "[3]"])
+    ]
+    sent = sender("send", "-", "--json", given=f"[{','.join(texts)}]".encode())
+    (batch,) = json.loads(sent.stdout)["sent"]
+
+    # WHEN it is asked after
+    status = sender("status", "--wait", batch["raw_id"], "--json")
+    lines = sender("status", batch["raw_id"], "--events").stdout.decode().splitlines()
+    listed = sender("rejected", "list", "--source", source)
+    shown = sender("rejected", "show", batch["raw_id"], "--item", 2)
+    raw = sender("rejected", "show", batch["raw_id"], "--item", 2, "--raw")
+
+    # THEN it is counted, and what was rejected is told
+    (told,) = json.loads(status.stdout)["statuses"]
+    assert status.returncode == 1
+    assert told["counts"] == {"processed": 2, "superseded": 0, "rejected": 2}
+    assert [(entry["item"], entry["violations"][0]["code"]) for entry in told["rejections"]] == [
+        (1, "data.empty"),
+        (2, "data.not_numeric"),
+    ]
+    assert [line.split("\t")[1:3] for line in lines[1:]] == [
+        ["0", "processed"],
+        ["1", "rejected"],
+        ["2", "rejected"],
+        ["3", "processed"],
+    ]
+    assert [line.split("\t")[1:3] for line in listed.stdout.decode().splitlines()] == [
+        [batch["raw_id"], "1"],
+        [batch["raw_id"], "2"],
+    ]
+    assert b"violation\tdata.not_numeric" in shown.stdout
+    assert raw.stdout.decode() == texts[2]

@@ -1,0 +1,964 @@
+"""`dropzone send`: what arrives, how often, and what is told; stopped anywhere, everything arrives once."""
+
+import fcntl
+import gzip
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dropzone_cli import output
+from dropzone_cli.errors import CliError
+from dropzone_cli.sending import batches, journal, shipping
+from support.factories import raw_id
+from unit.cli.harness import KEY, LOCAL, Cli, FakeIngest, document
+
+pytestmark = pytest.mark.usefixtures("local")
+
+CSV = "a.csv"
+RESUME = Path("a.csv.dropzone-resume")
+
+
+@pytest.fixture
+def bronze() -> FakeIngest:
+    return FakeIngest()
+
+
+@pytest.fixture
+def cli(bronze: FakeIngest) -> Cli:
+    return Cli(bronze)
+
+
+def write(rows: int, name: str = CSV, start: int = 0) -> None:
+    """Write a CSV whose values are the numbers of its rows."""
+    body = "".join(f"2026-01-01T00:00:00Z,{number}\n" for number in range(start, start + rows))
+    if start:
+        with Path(name).open("a") as file:
+            file.write(body)
+    else:
+        Path(name).write_text("time,value\n" + body)
+
+
+def values(bronze: FakeIngest) -> list[int]:
+    """The values in bronze, in order, each as often as it is there."""
+    return sorted(int(event["data"][0]) for event in bronze.events)
+
+
+def refusal(status: int, headers: dict[str, str] | None = None, **problem: object) -> httpx.Response:
+    return httpx.Response(status, headers=headers, json={"status": status, "title": "t", "detail": "d", **problem})
+
+
+def lose(*numbers: int) -> Callable[[int], Exception | None]:
+    """Lose the answers of these requests."""
+    return lambda number: httpx.ReadError("reset") if number in numbers else None
+
+
+# ---- what arrives
+
+
+def test_a_csv_arrives(cli: Cli, bronze: FakeIngest) -> None:
+    write(25)
+
+    result = cli("send", CSV, "--batch-size", 10)
+
+    assert result.exit_code == 0
+    assert values(bronze) == [*range(25)]
+    assert sorted(len(body.splitlines()) for body in bronze.objects.values()) == [5, 10, 10]
+    assert result.stdout.startswith("25 events accepted in 3 batches: ")
+    for request in bronze.requests:
+        assert request.url.path.endswith("/ingest")
+        assert request.headers["x-api-key"] == KEY
+        assert request.headers["content-type"] == "application/x-ndjson"
+        assert request.headers["content-encoding"] == "gzip"
+    assert len({request.headers["idempotency-key"] for request in bronze.requests}) == 3
+
+
+def test_unpacked(cli: Cli, bronze: FakeIngest) -> None:
+    write(2)
+
+    assert cli("send", CSV, "--no-gzip").exit_code == 0
+    assert "content-encoding" not in bronze.requests[0].headers
+    assert bronze.requests[0].content.count(b"\n") == 2
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_stdin_arrives(cli: Cli, bronze: FakeIngest, packed: bool) -> None:  # noqa: FBT001 - a parameter of a test
+    text = b'[{"time_stamp": "2026-01-01T00:00:00Z",\n "data": [1.50]}, {"x": 2}]'
+
+    result = cli("send", "-", given=gzip.compress(text) if packed else text)
+
+    assert result.exit_code == 0
+    assert [*bronze.objects.values()] == [b'{"time_stamp": "2026-01-01T00:00:00Z",  "data": [1.50]}\n{"x": 2}\n']
+    assert [*Path().iterdir()] == [Path(".local")]
+
+
+def test_several_files_arrive_and_none_shares_a_batch(cli: Cli, bronze: FakeIngest) -> None:
+    write(3, "1.csv")
+    Path("2.json").write_text('{"data": [3]}')
+    Path("3.ndjson.gz").write_bytes(gzip.compress(b'{"data": [4]}\n{"data": [5]}'))
+
+    result = cli("send", "*.csv", "2.json", "3.*", "--json")
+
+    assert result.exit_code == 0
+    assert values(bronze) == [*range(6)]
+    assert sorted((sent["input"], sent["events"], sent["lines"]) for sent in document(result)["sent"]) == [
+        ("1.csv", 3, [2, 4]),
+        ("2.json", 1, [1, 1]),
+        ("3.ndjson.gz", 2, [1, 2]),
+    ]
+
+
+def test_options_reach_the_rows(cli: Cli, bronze: FakeIngest) -> None:
+    Path(CSV).write_text("when;t;who;u;hall\n2026-07-01 12:00;1;s;K;3\n2026-07-01 12:00;2;s;K;3\n")
+
+    columns = ["--time-column=when", "--value-column=t", "--source-column=who", "--unit-column=u", "--tag-column=hall"]
+    result = cli(
+        "send", CSV, *columns, "--tag=site=A=B", "--timezone=Europe/Berlin", "--merge-rows", "--delimiter=;", "-fcsv"
+    )
+
+    assert result.exit_code == 0
+    assert bronze.events == [
+        {
+            "schema_version": 2,
+            "time_stamp": "2026-07-01T10:00:00Z",
+            "data": [1, 2],
+            "source": "s",
+            "unit": "K",
+            "tags": {"site": "A=B", "hall": "3"},
+        }
+    ]
+
+
+def test_one_at_a_time_keeps_the_order(cli: Cli, bronze: FakeIngest) -> None:
+    write(50)
+
+    cli("send", CSV, "--parallel", 1, "--batch-size", 7)
+
+    assert [int(event["data"][0]) for event in bronze.events] == [*range(50)]
+
+
+def test_requests_run_at_once_and_no_more_than_were_asked_for(cli: Cli, bronze: FakeIngest) -> None:
+    write(300)
+    together = threading.Barrier(3, timeout=20)
+    counted = threading.Lock()
+    running, most = 0, 0
+    take = cli.api
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        nonlocal running, most
+        with counted:
+            running += 1
+            most = max(most, running)
+        together.wait()
+        with counted:
+            running -= 1
+        return take(request)
+
+    cli.api = handle  # type: ignore[assignment]
+
+    assert cli("send", CSV, "--parallel", 3, "--batch-size", 10).exit_code == 0
+    assert most == 3
+    assert values(bronze) == [*range(300)]
+
+
+def test_the_reader_does_not_run_ahead_of_the_requests(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches wait in memory, so that few may."""
+    write(1_000)
+    made: list[int] = []
+    cut = batches.cut
+
+    def counted(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        for batch in cut(*arguments, **options):
+            made.append(batch.number)
+            yield batch
+
+    monkeypatch.setattr(shipping, "cut", counted)
+    ahead: list[int] = []
+    take = cli.api
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        ahead.append(len(made) - len(ahead))
+        return take(request)
+
+    cli.api = handle  # type: ignore[assignment]
+    cli("send", CSV, "--parallel", 2, "--batch-size", 5)
+
+    assert len(ahead) == 200
+    assert max(ahead) <= 2 + 2 + 1
+
+
+# ---- retries
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_may_pass_is_tried_again_with_the_same_key_and_bytes(cli: Cli, bronze: FakeIngest, status: int) -> None:
+    write(3)
+    bronze.answers = [refusal(status), refusal(status)]
+
+    result = cli("send", CSV)
+
+    assert result.exit_code == 0
+    assert len(bronze.requests) == 3
+    assert len({(request.headers["idempotency-key"], request.content) for request in bronze.requests}) == 1
+    assert values(bronze) == [0, 1, 2]
+
+
+def test_pauses_are_by_chance_and_grow(cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(1)
+    asked: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        asked.append((low, high))
+        return high
+
+    monkeypatch.setattr("random.uniform", uniform)
+    bronze.answers = [refusal(503) for _ in range(8)]
+
+    assert cli("send", CSV).exit_code == 0
+    assert asked == [(0, longest) for longest in (1, 2, 4, 8, 16, 20, 20, 20)]
+    assert cli.slept == [1, 2, 4, 8, 16, 20, 20, 20]
+
+
+def test_retry_after_is_honoured(cli: Cli, bronze: FakeIngest) -> None:
+    write(1)
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    bronze.answers = [refusal(503, {"Retry-After": "7"}), refusal(429, {"Retry-After": date})]
+
+    assert cli("send", CSV).exit_code == 0
+    assert 7 <= cli.slept[0] <= 8
+    assert 18 < cli.slept[1] <= 22
+
+
+def test_an_answer_that_got_lost_makes_no_double(cli: Cli, bronze: FakeIngest) -> None:
+    write(30)
+    bronze.fault = lose(1)
+
+    result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
+
+    assert result.exit_code == 0
+    assert values(bronze) == [*range(30)]
+    assert "1 batch of these had arrived before" in result.stdout
+
+
+def test_patience_is_an_option(cli: Cli, bronze: FakeIngest) -> None:
+    write(1)
+    bronze.answers = [refusal(503) for _ in range(100)]
+
+    result = cli("send", CSV, "--retry-for", 200)
+
+    assert result.exit_code == 3
+    assert 150 < sum(cli.slept) <= 200
+    assert "Go on with the same command." in result.stderr
+
+
+def test_a_connection_that_is_gone_for_a_while_is_waited_for_once_it_was_there(cli: Cli, bronze: FakeIngest) -> None:
+    write(20)
+    down = [httpx.ConnectError("refused") for _ in range(9)]
+    bronze.fault = lambda number: None if number else bronze.answers.extend(down)
+
+    assert cli("send", CSV, "--batch-size", 10, "--parallel", 1).exit_code == 0
+    assert values(bronze) == [*range(20)]
+
+
+def test_an_api_that_was_never_there_is_told_soon(cli: Cli, bronze: FakeIngest) -> None:
+    write(1)
+    bronze.answers = [httpx.ConnectError("refused") for _ in range(9)]
+
+    result = cli("send", CSV, "--parallel", 1)
+
+    assert (result.exit_code, len(bronze.requests)) == (3, 3)
+    assert "make up" in result.stderr
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 422])
+def test_a_batch_that_is_refused_is_told_with_its_lines_and_the_rest_goes_on(
+    cli: Cli, bronze: FakeIngest, status: int
+) -> None:
+    write(30)
+    bronze.answers = [refusal(status, detail="It is \x1b[31mnot right.")]
+
+    result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
+
+    assert result.exit_code == 1
+    assert values(bronze) == [*range(10, 30)]
+    assert result.stderr.startswith(f"a.csv, lines 2 to 11: {status}, It is \\x1b[31mnot right.\n")
+    assert "10 events refused, in 1 batch" in result.stdout
+    # The same command tries it again, and it alone.
+    assert cli("send", CSV, "--batch-size", 10).exit_code == 0
+    assert values(bronze) == [*range(30)]
+    assert len(bronze.requests) == 4
+
+
+def test_the_first_problem_ends_it_where_that_is_wanted(cli: Cli, bronze: FakeIngest) -> None:
+    write(100)
+    bronze.answers = [refusal(422)]
+
+    result = cli("send", CSV, "--batch-size", 1, "--parallel", 1, "--fail-fast")
+
+    assert result.exit_code == 1
+    assert len(bronze.requests) == 1
+    assert "Go on with the same command." in result.stderr
+
+
+def test_a_line_that_is_no_event_ends_it_where_that_is_wanted(cli: Cli, bronze: FakeIngest) -> None:
+    Path(CSV).write_text("time,value\n2026-01-01T00:00Z,1\nx,2\n2026-01-01T00:00Z,3\n")
+
+    result = cli("send", CSV, "--batch-size", 1, "--fail-fast")
+
+    assert result.exit_code == 1
+    assert set(values(bronze)) <= {1}
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 415])
+def test_what_would_refuse_every_batch_ends_it(cli: Cli, bronze: FakeIngest, status: int) -> None:
+    write(100)
+    bronze.answers = [refusal(status)] * 100
+
+    result = cli("send", CSV, "--batch-size", 1, "--parallel", 2)
+
+    assert result.exit_code == 3
+    assert len(bronze.requests) <= 4
+    assert str(status) in result.stderr
+
+
+def test_a_quota_that_is_used_up_ends_it_and_later_it_goes_on(cli: Cli, bronze: FakeIngest) -> None:
+    write(20)
+    quota = refusal(429, type="urn:dropzone:problem:quota-exceeded")
+    bronze.fault = lambda number: quota if number == 1 else None
+
+    assert cli("send", CSV, "--batch-size", 10, "--parallel", 1).exit_code == 3
+    assert cli("send", CSV, "--batch-size", 10, "--parallel", 1).exit_code == 0
+    assert values(bronze) == [*range(20)]
+
+
+def test_an_answer_of_another_server_is_no_promise(cli: Cli, bronze: FakeIngest) -> None:
+    write(1)
+    for answer in (
+        httpx.Response(200, json={}),
+        httpx.Response(202, json={}),
+        httpx.Response(202, text="<html>"),
+        httpx.Response(202, json={"raw_id": "x", "items": 1}),
+    ):
+        bronze.answers = [answer]
+        result = cli("send", CSV)
+        assert result.exit_code == 3
+        assert "is not Dropzone's API" in result.stderr
+    assert "accepted by an earlier run" not in cli("send", CSV).stdout
+
+
+def test_an_api_that_counts_otherwise_is_told(cli: Cli, bronze: FakeIngest) -> None:
+    write(2)
+    identifier = "01a20e71-e5a4-700b-bae4-431c79e16819"
+    bronze.answers = [httpx.Response(202, json={"raw_id": identifier, "items": 1})]
+
+    result = cli("send", CSV)
+
+    assert result.exit_code == 1
+    assert f"counts 1 events in {identifier}, where 2 were sent" in result.stderr
+
+
+def test_lines_that_are_no_events_are_told_and_the_rest_arrives(cli: Cli, bronze: FakeIngest) -> None:
+    Path(CSV).write_text("time,value\n2026-01-01T00:00Z,1\n" + "x,2\n" * 30 + "2026-01-01T00:00Z,3\n")
+
+    result = cli("send", CSV)
+    told = document(cli("send", CSV, "--again", "--json"))
+
+    assert result.exit_code == 1
+    assert result.stderr.count("a.csv, line ") == 20
+    assert "There are more of these" in result.stderr
+    assert "30 places in the input with no event that can be sent" in result.stdout
+    assert (told["unreadable"], len(told["problems"]), told["accepted"]) == (30, 30, 2)
+    assert told["problems"][0]["lines"] == [3, 3]
+    assert values(bronze) == [1, 1, 3, 3]
+
+
+def test_an_input_that_breaks_is_told_and_the_others_arrive(cli: Cli, bronze: FakeIngest) -> None:
+    Path("1.json").write_text('[{"data":[0]},\n{"data":[1]},\n{"data":[2]},,')
+    Path("2.json").write_text('{"data":[7]}')
+    Path("3.csv").write_text("")
+
+    result = cli("send", "1.json", "2.json", "3.csv", "--batch-size", 2)
+
+    assert result.exit_code == 1
+    assert values(bronze) == [0, 1, 7]
+    assert "1.json, line 3: a value is missing here; nothing behind it is sent" in result.stderr
+    assert "3.csv, line 1: there is no header" in result.stderr
+    # Mended, it goes on with what did not arrive.
+    Path("1.json").write_text('[{"data":[0]},\n{"data":[1]},\n{"data":[2]}]')
+    assert cli("send", "1.json", "--batch-size", 2).exit_code == 0
+    assert values(bronze) == [0, 1, 2, 7]
+
+
+# ---- stopped, and going on
+
+
+@pytest.mark.parametrize("done", [0, 1, 3])
+def test_an_interrupted_run_tells_what_it_did_and_goes_on(cli: Cli, bronze: FakeIngest, done: int) -> None:
+    write(50)
+    bronze.fault = lambda number: KeyboardInterrupt() if number == done else None
+
+    result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
+
+    assert result.exit_code == 130
+    assert result.stdout.startswith(f"{done * 10} events accepted in ")
+    assert "Go on with the same command." in result.stderr
+    bronze.fault = lose()
+    result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
+    assert result.exit_code == 0
+    assert f"{50 - done * 10} events accepted in" in result.stdout
+    # What was taken in when the answer did not arrive is recognised.
+    assert "1 batch of these had arrived before" in result.stdout
+    assert values(bronze) == [*range(50)]
+
+
+def test_requests_on_their_way_get_their_answers(cli: Cli, bronze: FakeIngest) -> None:
+    write(100)
+    together = threading.Barrier(3, timeout=20)
+    take = cli.api
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if together.wait() == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.5)
+        return take(request)
+
+    cli.api = handle  # type: ignore[assignment]
+
+    result = cli("send", CSV, "--batch-size", 1, "--parallel", 3, "--json")
+
+    assert result.exit_code == 130
+    told = document(result)
+    assert (told["interrupted"], told["accepted"], len(bronze.objects)) == (True, 2, 2)
+    cli.api = take
+    assert json.loads(cli("send", CSV, "--batch-size", 1, "--json").stdout)["accepted_earlier"] == 2
+
+
+def test_nobody_waits_for_another_try_of_what_is_interrupted(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(100)
+    monkeypatch.setattr(cli, "sleep", None)  # real pauses
+    together = threading.Barrier(2, timeout=20)
+
+    def handle(_: httpx.Request) -> httpx.Response:
+        if together.wait() == 0:
+            time.sleep(0.3)
+            raise KeyboardInterrupt
+        return refusal(503, {"Retry-After": "60"})
+
+    cli.api = handle  # type: ignore[assignment]
+    began = time.monotonic()
+
+    assert cli("send", CSV, "--batch-size", 1, "--parallel", 2).exit_code == 130
+    assert time.monotonic() - began < 8
+
+
+def test_what_was_sent_is_not_sent_again(cli: Cli, bronze: FakeIngest) -> None:
+    write(20)
+    cli("send", CSV, "--batch-size", 10)
+
+    result = cli("send", CSV, "--batch-size", 10)
+
+    assert result.exit_code == 0
+    assert len(bronze.requests) == 2
+    assert "20 events accepted by an earlier run" in result.stdout
+    assert "--again sends all of it anew" in result.stderr
+
+
+def test_again_sends_all_of_it_anew(cli: Cli, bronze: FakeIngest) -> None:
+    write(20)
+    cli("send", CSV)
+
+    assert cli("send", CSV, "--again").exit_code == 0
+    assert values(bronze) == sorted([*range(20)] * 2)
+    # And then it is known again.
+    assert "0 events accepted" in cli("send", CSV).stdout
+
+
+def test_without_the_resume_file_the_same_keys_are_used_at_any_time(
+    cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(20)
+    cli("send", CSV, "--batch-size", 5)
+    RESUME.unlink()
+    monkeypatch.setattr("time.time", lambda: 2e9)
+
+    result = cli("send", CSV, "--batch-size", 5)
+
+    assert "4 batches of these had arrived before" in result.stdout
+    assert values(bronze) == [*range(20)]
+
+
+def test_without_resuming_each_run_is_one_of_its_own(cli: Cli, bronze: FakeIngest) -> None:
+    write(2)
+    for _ in range(2):
+        assert cli("send", CSV, "--no-resume").exit_code == 0
+        assert cli("send", "-", given=b'{"data":[7]}').exit_code == 0
+
+    assert values(bronze) == [0, 0, 1, 1, 7, 7]
+    assert not RESUME.exists()
+
+
+def test_a_file_that_grew_sends_what_is_new(cli: Cli, bronze: FakeIngest) -> None:
+    write(25)
+    cli("send", CSV, "--batch-size", 10)
+    write(10, start=25)
+
+    result = cli("send", CSV, "--batch-size", 10)
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("10 events accepted in 1 batch")
+    assert values(bronze) == [*range(35)]
+
+
+@pytest.mark.parametrize("change", ["first", "last", "shorter", "broken"])
+def test_a_finished_file_with_other_content_is_another_one(cli: Cli, bronze: FakeIngest, change: str) -> None:
+    write(20)
+    cli("send", CSV, "--batch-size", 10)
+    text = Path(CSV).read_text()
+    new = {
+        "first": text.replace("Z,0\n", "Z,100\n"),
+        "last": text.replace("Z,19\n", "Z,100\n"),
+        "shorter": text[: len(text) // 2].rpartition("\n")[0],
+        "broken": text.replace("2026-01-01T00:00:00Z,3\n", "\N{SNOWMAN},3\n"),
+    }[change]
+    Path(CSV).write_bytes(new.encode("cp1252", "ignore") if change == "broken" else new.encode())
+
+    result = cli("send", CSV, "--batch-size", 10)
+
+    assert result.exit_code == (1 if change == "broken" else 0)
+    assert "a.csv is not what was sent under this name: all of it is sent." in result.stderr
+    sent = [int(line.rpartition(",")[2]) for line in new.splitlines()[1:] if line.startswith("2026")]
+    assert values(bronze) == sorted([*range(20), *sent])
+
+
+def test_there_and_back_again(cli: Cli, bronze: FakeIngest) -> None:
+    """Of one instant, the last to arrive stands: the first content must arrive a second time."""
+    for value in (1, 2, 1):
+        Path("e.json").write_text(f'{{"data": [{value}]}}')
+        assert cli("send", "e.json").exit_code == 0
+
+    assert [event["data"] for event in bronze.events] == [[1], [2], [1]]
+
+
+def test_an_unfinished_file_with_other_content_is_not_gone_on_with(cli: Cli, bronze: FakeIngest) -> None:
+    write(30)
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
+    cli("send", CSV, "--batch-size", 10, "--parallel", 1)
+    bronze.fault = lose()
+    text = Path(CSV).read_text()
+    Path(CSV).write_text(text.replace("Z,15\n", "Z,99\n"))
+
+    result = cli("send", CSV, "--batch-size", 10)
+
+    assert result.exit_code == 1
+    assert "a.csv, lines 12 to 21: has changed since the run was stopped; --again sends all of it" in result.stderr
+    assert 99 not in values(bronze)
+    # Put back, it goes on.
+    Path(CSV).write_text(text)
+    assert cli("send", CSV, "--batch-size", 10).exit_code == 0
+    assert values(bronze) == [*range(30)]
+
+
+def test_an_unfinished_file_that_shrank_is_not_gone_on_with(cli: Cli, bronze: FakeIngest) -> None:
+    write(30)
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
+    cli("send", CSV, "--batch-size", 10, "--parallel", 1)
+    write(10)
+
+    result = cli("send", CSV, "--batch-size", 10)
+
+    assert result.exit_code == 1
+    assert "a.csv, lines 12 to 21: has changed" in result.stderr
+
+
+def test_an_input_that_cant_go_on_is_found_before_the_others_are_sent(cli: Cli, bronze: FakeIngest) -> None:
+    write(30)
+    write(1, "0.csv")
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
+    cli("send", CSV, "--batch-size=10", "--parallel", 1)
+    asked = len(bronze.requests)
+
+    assert cli("send", "0.csv", CSV, "--batch-size=11").exit_code == 2
+    assert len(bronze.requests) == asked
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--batch-size=7"], ["--batch-bytes=99"], ["--no-gzip"], ["--source=s"], ["--timezone=UTC"], ["--merge-rows"]],
+)
+def test_a_run_goes_on_with_the_same_options_alone(cli: Cli, bronze: FakeIngest, options: list[str]) -> None:
+    write(30)
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
+    cli("send", CSV, "--batch-size=10", "--parallel", 1)
+    asked = len(bronze.requests)
+
+    result = cli("send", CSV, "--batch-size=10", *options)
+
+    assert result.exit_code == 2
+    assert "a.csv was begun with other options: " in result.stderr
+    assert len(bronze.requests) == asked
+    # How it is sent may change.
+    bronze.fault = lose()
+    assert cli("send", CSV, "--batch-size=10", "--parallel=2", "--retry-for=5").exit_code == 0
+    assert values(bronze) == [*range(30)]
+
+
+def test_a_run_goes_on_with_the_same_stack_alone(cli: Cli, bronze: FakeIngest, local: Path) -> None:
+    write(30)
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
+    cli("send", CSV, "--batch-size=10", "--parallel", 1)
+    local.write_text(json.dumps(LOCAL | {"url": "http://127.0.0.1:4566/other"}))
+
+    result = cli("send", CSV, "--batch-size=10")
+
+    assert result.exit_code == 2
+    assert f"a.csv was begun on another stack: {LOCAL['url']}" in result.stderr
+    assert cli("send", CSV, "--batch-size=10", "--again").exit_code == 0
+
+
+def test_what_one_stack_has_another_one_has_not(cli: Cli, bronze: FakeIngest, local: Path) -> None:
+    write(5)
+    cli("send", CSV)
+    local.write_text(json.dumps(LOCAL | {"url": "http://127.0.0.1:4566/other"}))
+
+    result = cli("send", CSV)
+
+    assert result.stdout.startswith("5 events accepted in 1 batch")
+    assert values(bronze) == sorted([*range(5)] * 2)
+
+
+def test_one_resume_file_for_all_inputs(cli: Cli, bronze: FakeIngest) -> None:
+    write(20, "1.csv")
+    Path("2.ndjson").write_text('{"data":[20]}\n{"data":[21]}')
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 1 else None
+    assert cli("send", "1.csv", "2.ndjson", "--resume=r", "--batch-size=10", "--parallel=1").exit_code == 130
+    bronze.fault = lose()
+
+    result = cli("send", "1.csv", "2.ndjson", "--resume=r", "--batch-size=10")
+
+    assert result.stdout.startswith("12 events accepted in 2 batches")
+    assert values(bronze) == [*range(22)]
+    assert sorted(path.name for path in Path().iterdir()) == [".local", "1.csv", "2.ndjson", "r"]
+    assert "22 events accepted by an earlier run" in cli("send", "2.ndjson", "1.csv", "--resume=r").stdout
+
+
+def test_again_in_one_resume_file(cli: Cli, bronze: FakeIngest) -> None:
+    write(3, "1.csv")
+    write(5, "2.csv")
+    cli("send", "1.csv", "--resume=r")
+    cli("send", "1.csv", "2.csv", "--resume=r", "--again")
+
+    assert "8 events accepted by an earlier run" in cli("send", "1.csv", "2.csv", "--resume=r").stdout
+    assert values(bronze) == sorted([*range(3), *range(3), *range(5)])
+
+
+def test_stdin_goes_on_where_it_is_given_again(cli: Cli, bronze: FakeIngest) -> None:
+    text = b"".join(b'{"data":[%d]}\n' % number for number in range(30))
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 1 else None
+    assert cli("send", "-", "--resume=r", "--batch-size=10", "--parallel=1", given=text).exit_code == 130
+    bronze.fault = lose()
+
+    assert cli("send", "-", "--resume=r", "--batch-size=10", given=text).exit_code == 0
+    assert values(bronze) == [*range(30)]
+    assert cli("send", "-", "--resume=r", "--batch-size=10", given=text.partition(b"\n")[2]).exit_code == 1
+
+
+def test_two_at_one_input_are_one_too_many(cli: Cli, bronze: FakeIngest) -> None:
+    write(2)
+    cli("send", CSV)
+    with RESUME.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        result = cli("send", CSV, "--again")
+
+    assert result.exit_code == 2
+    assert "Another dropzone send is at it" in result.stderr
+    assert len(bronze.requests) == 1
+    assert cli("send", CSV, "--again").exit_code == 0
+
+
+@pytest.mark.parametrize("content", [b"time,value\n", b"{}\n", b"[]", b"\xff\n", b'{"resume_file_of": "x"}\n'])
+def test_what_is_no_resume_file_stays_as_it_is(cli: Cli, bronze: FakeIngest, content: bytes) -> None:
+    write(2)
+    RESUME.write_bytes(content)
+
+    for options in ([], ["--again"], ["--dry-run"]):
+        result = cli("send", CSV, *options)
+        assert result.exit_code == (0 if options == ["--dry-run"] else 2)
+    assert "is no resume file" in cli("send", CSV).stderr
+    assert RESUME.read_bytes() == content
+    assert bronze.requests == []
+
+
+def test_a_resume_file_that_was_changed_is_refused(cli: Cli, bronze: FakeIngest) -> None:
+    write(20)
+    cli("send", CSV, "--batch-size", 10)
+    text = RESUME.read_text()
+    RESUME.write_text(text.replace('"events": 10', '"events": "ten"'))
+
+    assert cli("send", CSV, "--batch-size", 10).exit_code == 2
+    assert len(bronze.requests) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").is_dir(), reason="root may write anywhere")
+def test_a_place_that_cant_be_written_is_told_before_anything_is_sent(cli: Cli, bronze: FakeIngest) -> None:
+    write(2)
+    for place in ("no/such/folder/r", "/proc/self/r"):
+        result = cli("send", CSV, "--resume", place)
+        assert result.exit_code == 2
+        assert "--no-resume" in result.stderr
+    assert bronze.requests == []
+
+
+def test_a_full_disk_ends_it_and_nothing_is_lost(cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(30)
+    whole = journal._write_all
+    calls = 0
+
+    def full(file: int, lines: Any) -> None:  # noqa: ANN401
+        nonlocal calls
+        calls += 1
+        if calls == 4:  # the file itself, the run, a batch, and this
+            os.write(file, b'{"of": 0, "bat')
+            raise OSError(28, "No space left on device")
+        whole(file, lines)
+
+    monkeypatch.setattr(journal, "_write_all", full)
+    result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+
+    assert cli("send", CSV, "--batch-size", 10).exit_code == 0
+    assert values(bronze) == [*range(30)]
+
+
+def test_nothing_comes_behind_a_line_that_was_torn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may have had its answer at the same time."""
+    whole = journal._write_all
+
+    def full(file: int, _: object) -> None:
+        monkeypatch.setattr(journal, "_write_all", whole)
+        os.write(file, b'{"of": 0, "bat')
+        raise OSError(28, "No space left on device")
+
+    first, second, third = (batches.Batch(number, b"x\n", 1, 1, 1) for number in range(3))
+    opened = journal.Journal(tmp_path / "r").use()
+    run = opened.run("a", {}, "a", again=False)
+    opened.accept(run, first, raw_id())
+    monkeypatch.setattr(journal, "_write_all", full)
+    with pytest.raises(CliError, match="No space left"):
+        opened.accept(run, second, raw_id())
+    opened.accept(run, third, raw_id())
+    opened.release()
+
+    assert len(journal.raw_ids(tmp_path / "r")) == 1
+
+
+def test_the_resume_file_holds_no_secret_and_no_data(cli: Cli) -> None:
+    write(3)
+    cli("send", CSV)
+
+    text = RESUME.read_text()
+    assert KEY not in text
+    assert "2026-01-01T00" not in text.replace(json.loads(text.splitlines()[1])["began"], "")
+
+
+def stop(at: int, kind: str, number: int) -> httpx.Response | BaseException | None:
+    """What a run is stopped with, or only disturbed."""
+    if number != at:
+        return None
+    return refusal(403) if kind == "refuse" else httpx.ReadError("reset") if kind == "lose" else KeyboardInterrupt()
+
+
+@settings(max_examples=40)
+@given(
+    rows=st.integers(1, 60),
+    size=st.integers(1, 15),
+    parallel=st.integers(1, 4),
+    stops=st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["interrupt", "refuse", "lose", "tear"])), max_size=4),
+    cut=st.floats(0, 1),
+)
+def test_however_often_it_is_stopped_every_event_arrives_once(
+    rows: int, size: int, parallel: int, stops: list[tuple[int, str]], cut: float
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write(rows)
+        bronze = FakeIngest()
+        patch.setenv("DROPZONE_URL", "http://127.0.0.1:1")
+        patch.setenv("DROPZONE_API_KEY", KEY)
+        cli = Cli(bronze)
+        command = ("send", CSV, "--batch-size", size, "--parallel", parallel)
+        for number, kind in stops:
+            bronze.fault = partial(stop, len(bronze.requests) + number, kind)
+            cli(*command)
+            if kind == "tear":  # as a machine does that loses its power
+                beginning, _, rest = RESUME.read_bytes().partition(b"\n")
+                RESUME.write_bytes(beginning + b"\n" + rest[: int(len(rest) * cut)])
+        bronze.fault = lose()
+
+        result = cli(*command)
+
+        assert result.exit_code == 0, result.output
+        assert values(bronze) == [*range(rows)]
+
+
+# ---- what is told
+
+
+def test_a_dry_run_tells_and_sends_nothing(cli: Cli, bronze: FakeIngest, local: Path) -> None:
+    local.unlink()
+    Path(CSV).write_text("time,value,unit\n2026-01-01T00:00Z,1,K\n2026-01-01T00:01Z,2,K\nx,1,K\n")
+
+    result = cli("send", CSV, "--dry-run", "--batch-size", 1)
+    told = document(cli("send", CSV, "-", "--dry-run", "--json", given='{"a": 1}'))
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "a.csv: CSV: time from 'time', data from 'value', unit from 'unit'",
+        '  first: {"schema_version": 2, "time_stamp": "2026-01-01T00:00Z", "data": [1], "unit": "K"}',
+        "  2 events in 2 batches, 152 bytes before packing",
+    ]
+    assert "a.csv, line 4: " in result.stderr
+    assert [(one["input"], one["format"], one["events"], one["batches"]) for one in told["inputs"]] == [
+        ("a.csv", "csv", 2, 1),
+        ("stdin", "json", 1, 1),
+    ]
+    assert len(told["problems"]) == 1
+    assert bronze.requests == []
+    assert not RESUME.exists()
+
+
+def test_a_summary_as_json(cli: Cli, bronze: FakeIngest) -> None:
+    write(30)
+    bronze.answers = [refusal(413, detail="Too large.")]
+    bronze.fault = lose(1)
+
+    result = cli("send", CSV, "--batch-size", 10, "--parallel", 1, "--json")
+
+    told = document(result)
+    sent = told.pop("sent")
+    sizes = told.pop("bytes"), told.pop("bytes_sent")
+    assert told.pop("seconds") > 0
+    assert told.pop("events_per_second") > 0
+    assert told == {
+        "dry_run": False,
+        "interrupted": False,
+        "accepted": 20,
+        "accepted_earlier": 0,
+        "refused": 10,
+        "unreadable": 0,
+        "batches": 2,
+        "replayed_batches": 1,
+        "refused_batches": 1,
+        "problems": [{"input": "a.csv", "lines": [2, 11], "events": 10, "status": 413, "reason": "Too large."}],
+        "resume_files": [str(RESUME)],
+    }
+    assert sizes[0] == sum(map(len, bronze.objects.values())) > sizes[1] > 0
+    assert [(one["lines"], one["events"], one["replayed"]) for one in sent] == [
+        ([12, 21], 10, True),
+        ([22, 31], 10, False),
+    ]
+    assert [one["raw_id"] for one in sent] == [str(identifier) for identifier in bronze.objects]
+
+
+def test_it_says_how_to_ask_what_became_of_it(cli: Cli, bronze: FakeIngest) -> None:
+    write(50)
+
+    few, many = cli("send", CSV, "--batch-size", 25), cli("send", CSV, "--batch-size", 1, "--again")
+
+    first, second = list(bronze.objects)[:2]
+    assert {f"dropzone status --wait {first} {second}", f"dropzone status --wait {second} {first}"} & {
+        few.stderr.strip().rpartition(": ")[2]
+    }
+    assert f"dropzone status --wait --sent {RESUME}" in many.stderr
+
+
+def test_nothing_to_send(cli: Cli) -> None:
+    Path("e.ndjson").write_text("\n")
+
+    result = cli("send", "e.ndjson")
+
+    assert (result.exit_code, "There was nothing to send." in result.stderr) == (0, True)
+
+
+def test_plain_lines_where_there_is_no_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(100)
+    monkeypatch.setattr(output, "_LINE_EVERY_SECONDS", 0)
+
+    result = cli("send", CSV, "--batch-size", 50, "--parallel", 1)
+
+    lines = [line for line in result.stderr.splitlines() if line.startswith("Sent: ")]
+    assert [line.partition("/s")[2] for line in lines] == [", 100%", ", 100%"]
+    assert lines[0].startswith("Sent: 50 events, ")
+    assert ", 0/s" not in result.stderr
+    assert "\x1b" not in result.stderr
+
+
+def test_a_bar_on_a_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(100)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    result = cli("send", CSV, "--batch-size", 50)
+
+    assert "100%" in result.stderr
+    assert "100 events, " in result.stderr
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send"],
+        ["send", "absent.csv"],
+        ["send", "*.nothing"],
+        ["send", "."],
+        ["send", CSV, "--batch-size", "0"],
+        ["send", CSV, "--batch-size", "100001"],
+        ["send", CSV, "--batch-bytes", "0"],
+        ["send", CSV, "--parallel", "0"],
+        ["send", CSV, "--format", "xml"],
+        ["send", CSV, "--retry-for", "0"],
+        ["send", CSV, "--resume", "x", "--no-resume"],
+        ["send", CSV, "--time-column", "absent"],
+        ["send", CSV, "--source", "x", "--source-column", "value"],
+        ["send", CSV, "--unit", "x", "--unit-column", "value"],
+        ["send", CSV, "--source", "x" * 201],
+        ["send", CSV, "--source", "\udcff"],
+        ["send", CSV, "--unit", "\x07"],
+        ["send", CSV, "--tag", "no-value"],
+        ["send", CSV, "--tag", "=x"],
+        ["send", CSV, *(f"--tag=t{number}=x" for number in range(17))],
+        ["send", CSV, "--timezone", "Nowhere"],
+        ["send", CSV, "--delimiter", "ab"],
+        ["send", CSV, "--delimiter", '"'],
+        ["send", CSV, "--encoding", "utf-16"],
+        ["send", CSV, "--encoding", "nope"],
+        ["send", "e.json", "--timezone", "UTC"],
+        ["send", "e.json", "--source", "x"],
+    ],
+)
+def test_wrong_calls_send_nothing(cli: Cli, bronze: FakeIngest, arguments: list[str]) -> None:
+    write(1)
+    Path("e.json").write_text('{"data": [1]}')
+
+    result = cli(*arguments)
+
+    assert result.exit_code == 2
+    assert bronze.requests == []
+    assert not RESUME.exists()
