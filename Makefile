@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
-SOURCES := layers functions cli local openapi tools/cfn_rules tests
+SOURCES := layers functions cli local openapi tools/cfn_rules tests benchmarks
 ARGS ?=
 
 .PHONY: help
@@ -38,6 +38,10 @@ install: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install Python packages 
 .PHONY: run
 run: install ## start everything, post the example, show its row, serve until Ctrl-C
 	@$(LOCAL) run $(ARGS)
+
+.PHONY: demo
+demo: install ## feed the stack (started where it isn't up) with a day of four sensors, then live until Ctrl-C
+	@$(LOCAL) demo $(ARGS)
 
 .PHONY: up
 up: install ## start everything in the background; .local/stack.json says where it is
@@ -94,7 +98,7 @@ browser:
 
 .PHONY: screenshots
 screenshots: install browser ## take the documents' screenshots anew
-	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_docs_page.py
+	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_docs_page.py tests/e2e/test_page.py::test_screenshots -p no:randomly
 
 .PHONY: soak
 soak: install ## minutes of faults and of load on the local stack (DROPZONE_SOAK_SECONDS=300)
@@ -103,6 +107,23 @@ soak: install ## minutes of faults and of load on the local stack (DROPZONE_SOAK
 .PHONY: test-unit
 test-unit: install ## run the tests that need nothing but Python
 	@$(RUN) pytest tests/unit $(ARGS)
+
+# ---- benchmarks --------------------------------------------------------------------------------------------------------
+
+BENCH := PYTHONPATH=tests $(RUN) python -m benchmarks
+
+.PHONY: bench
+bench: install ## measure everything beside its reference, in some minutes (ARGS=judge for one of them); no gate
+	@$(BENCH) $(ARGS)
+
+.PHONY: bench-full
+bench-full: bench ## the same, and five million rows: up to half an hour
+	@$(BENCH) large
+
+.PHONY: bench-plots
+bench-plots: install ## draw the plots of docs/performance.md from benchmarks/results.json
+	@$(UV) run --locked --group plots python -m benchmarks.plots
+	@$(UV) sync --locked --quiet
 
 # ---- development -------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""What Dropzone costs, beside the least that it could and what the obvious alternatives do: `make bench`."""

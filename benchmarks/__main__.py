@@ -1,0 +1,42 @@
+"""`python -m benchmarks [subject …]` measures; without subjects, all but `large`, which takes long."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+from benchmarks import cold_start, growth, ingest, judge, large, memory, process, read, report, seeds_way, store
+from benchmarks.measuring import Entry
+from benchmarks.surroundings import Surroundings
+
+SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
+    "judge": judge.run,
+    "store": store.run,
+    "read": read.run,
+    "process": process.run,
+    "seed": seeds_way.run,
+    "ingest": ingest.run,
+    "cold-start": cold_start.run,
+    "memory": memory.run,
+    "growth": growth.run,
+    "large": large.run,
+}
+_TAKE_LONG = {"large"}
+
+
+def main() -> int:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("subjects", nargs="*", metavar="subject", help=f"of {', '.join(SUBJECTS)}")
+    chosen = parser.parse_args().subjects or [subject for subject in SUBJECTS if subject not in _TAKE_LONG]
+    found: dict[str, list[Entry]] = {}
+    with Surroundings() as surroundings:
+        for subject in chosen:
+            sys.stderr.write(f"{subject} …\n")
+            found[subject] = [*SUBJECTS[subject](surroundings)]
+    report.show(entry for entries in found.values() for entry in entries)
+    report.write(found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

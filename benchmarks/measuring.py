@@ -1,0 +1,153 @@
+"""Runs that alternate, their medians, and the goals that they are held against."""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import Literal, NamedTuple
+
+RUNS = 7
+"""Of each contestant, unless a benchmark says otherwise; one more before them warms up and doesn't count."""
+
+
+class Spent(NamedTuple):
+    """The seconds of a piece of work."""
+
+    wall: float
+    """By the clock on the wall."""
+    cpu: float
+    """Of processors: all threads of this process, and not the servers that it talks to, unless it says so."""
+
+
+Clock = Callable[[], float]
+
+Work = Callable[[], Spent]
+"""Does a contestant's work once; tells what it took, without what it needed to prepare."""
+
+
+def timed(work: Callable[[], object], cpu: Clock = time.process_time) -> Spent:
+    """Do some work, and tell what it took."""
+    cpu_before, wall_before = cpu(), time.perf_counter()
+    work()
+    wall = time.perf_counter() - wall_before
+    return Spent(wall, cpu() - cpu_before)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The seconds of a contestant's runs, by one clock."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Their median."""
+        return median(self.seconds)
+
+    @property
+    def spread(self) -> float:
+        """From their first to their third quartile, as a part of the median."""
+        first, _, third = quantiles(self.seconds, method="inclusive")
+        return (third - first) / self.median
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A contestant's runs."""
+
+    wall: Series
+    cpu: Series
+
+    @classmethod
+    def of(cls, spent: list[Spent]) -> "Runs":
+        """What each run took."""
+        return cls(Series(tuple(run.wall for run in spent)), Series(tuple(run.cpu for run in spent)))
+
+
+def alternate(contestants: Mapping[str, Work], runs: int = RUNS) -> dict[str, Runs]:
+    """Let each do its work once in turn, `runs` times over, so that what disturbs one disturbs the other."""
+    spent: dict[str, list[Spent]] = {name: [] for name in contestants}
+    for work in contestants.values():
+        work()
+    for _ in range(runs):
+        for name, work in contestants.items():
+            gc.collect()
+            spent[name].append(work())
+    return {name: Runs.of(runs_of_one) for name, runs_of_one in spent.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a figure has to be."""
+
+    sign: Literal["≥", "≤"]
+    value: float
+
+    def holds(self, figure: float) -> bool:
+        """Whether it is."""
+        return figure >= self.value if self.sign == "≥" else figure <= self.value
+
+    def __str__(self) -> str:
+        return f"{self.sign} {self.value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the results."""
+
+    name: str
+    unit: str
+    ours: float
+    reference: float | None = None
+    goal: Goal | None = None
+    """Of the ratio of ours to the reference; of ours itself where there is no reference."""
+    runs: int = 1
+    spread: float = 0.0
+    """From the first to the third quartile of our runs, as a part of their median."""
+    at: float | None = None
+    """Where it stands on the axis of its plot: a size or a number of events."""
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours, as a multiple of the reference."""
+        return self.ours / self.reference if self.reference else None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the goal holds; None where there is none."""
+        return None if self.goal is None else self.goal.holds(self.ours if self.ratio is None else self.ratio)
+
+
+class Scale(NamedTuple):
+    """What the seconds of a run are shown as."""
+
+    unit: str
+    of: Callable[[float], float]
+
+
+def per_second(count: int, what: str = "events") -> Scale:
+    """How many a second, of a run that did `count`."""
+    return Scale(f"{what}/s", lambda seconds: count / seconds)
+
+
+def microseconds(count: int, unit: str = "µs/event") -> Scale:
+    """How long for one, of a run that did `count`."""
+    return Scale(unit, lambda seconds: seconds / count * 1e6)
+
+
+MILLISECONDS = Scale("ms", lambda seconds: seconds * 1e3)
+
+
+def entry(
+    name: str,
+    scale: Scale,
+    ours: Series,
+    reference: Series | None = None,
+    goal: Goal | None = None,
+    *,
+    at: float | None = None,
+) -> Entry:
+    """The line for the runs of two contestants, or of ours alone."""
+    theirs = None if reference is None else scale.of(reference.median)
+    return Entry(name, scale.unit, scale.of(ours.median), theirs, goal, len(ours.seconds), ours.spread, at)

@@ -1,0 +1,88 @@
+"""Files to committed rows, beside the way of the seed: one at a time, with `statistics`, each with its commit."""
+
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+from pg8000.native import Connection
+
+from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, per_second, timed
+from benchmarks.surroundings import Surroundings
+from benchmarks.workloads import batches, fresh_bodies, raw_ids
+from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.domain.judge import judge
+from dropzone.domain.outcomes import JudgedObject
+from dropzone.use_cases.settle import MAX_CHUNK_OBJECTS
+
+_EVENTS = 5_000
+_VALUES = 100
+
+_SEEDS_TABLE = """
+CREATE TABLE seeds_table (time_stamp timestamptz PRIMARY KEY, mean double precision, std_dev double precision)
+"""
+_SEEDS_UPSERT = """
+INSERT INTO seeds_table (time_stamp, mean, std_dev) VALUES (CAST(:time_stamp AS timestamptz), :mean, :std_dev)
+ON CONFLICT (time_stamp) DO UPDATE SET mean = excluded.mean, std_dev = excluded.std_dev
+"""
+
+
+def run(surroundings: Surroundings) -> Iterator[Entry]:
+    """Measure."""
+    with surroundings.silver() as silver, surroundings.connect() as connection:
+        connection.run(_SEEDS_TABLE)
+        taken = alternate(
+            {"ours": _ours(surroundings.folder, silver), "seed": _the_seeds(surroundings.folder, connection)}
+        )
+        connection.run("DROP TABLE seeds_table")
+    surroundings.empty_tables()
+    yield entry("the seed's way", per_second(_EVENTS), taken["ours"].wall, taken["seed"].wall, Goal("≥", 20))
+
+
+Files = Sequence[tuple[UUID, str]]
+
+
+def _files(folder: Path) -> Files:
+    """New events, each in a file of its own."""
+    files = [(raw_id, folder / f"{raw_id}.json") for raw_id in raw_ids(_EVENTS)]
+    for (_, file), body in zip(files, fresh_bodies(_EVENTS, _VALUES), strict=True):
+        file.write_bytes(body)
+    return [(raw_id, str(file)) for raw_id, file in files]
+
+
+def _ours(folder: Path, silver: PostgresSilver) -> Work:
+    def judge_and_store(files: Files) -> None:
+        settled = 0
+        for batch in batches(files, MAX_CHUNK_OBJECTS):
+            settled += len(silver.settle([JudgedObject(raw_id, judge(_read(path))) for raw_id, path in batch]))
+        assert settled == _EVENTS  # noqa: S101
+
+    def work() -> Spent:
+        files = _files(folder)
+        return timed(lambda: judge_and_store(files))
+
+    return work
+
+
+def _the_seeds(folder: Path, connection: Connection) -> Work:
+    def one_at_a_time(files: Files) -> None:
+        for _, path in files:
+            event = json.loads(_read(path))
+            connection.run(
+                _SEEDS_UPSERT,
+                time_stamp=event["time_stamp"],
+                mean=statistics.mean(event["data"]),
+                std_dev=statistics.pstdev(event["data"]),
+            )
+
+    def work() -> Spent:
+        files = _files(folder)
+        return timed(lambda: one_at_a_time(files))
+
+    return work
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path takes longer than the file
+        return file.read()

@@ -1,0 +1,214 @@
+"""What the functions talk to: a stand-in for S3 and a real Postgres, started when first asked for, ended at the end."""
+
+import http.client
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+from pg8000.native import Connection
+from pydantic import SecretStr
+
+from benchmarks.workloads import BUCKET
+from dropzone.adapters.database import open_database
+from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.domain.identifiers import object_key
+from dropzone.settings import DatabaseSettings, MigrateSettings
+from dropzone_local.ports import LOOPBACK, find_free
+from dropzone_local.postgres import SUPERUSER, Postgres
+from dropzone_migrate.migrations import migrate
+
+PROJECT = Path(__file__).parents[1]
+REGION = "eu-central-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCY"}
+
+_PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - of a server that lives as long as the benchmarks
+
+
+class StandIn:
+    """The stand-in for S3, in a process of its own that ends with this one."""
+
+    def __init__(self) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.stand_in"],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None  # noqa: S101 - it is piped
+        self.port = int(self._process.stdout.readline())
+
+    @property
+    def endpoint(self) -> str:
+        """Its address."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def put(self, bodies: Mapping[str, bytes]) -> None:
+        """Store objects, by path."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port)
+        for path, body in bodies.items():
+            connection.request("PUT", path, body)
+            connection.getresponse().read()
+        connection.close()
+
+    def store(self, objects: Iterable[tuple[UUID, bytes]]) -> None:
+        """Store objects of bronze."""
+        self.put({f"/{BUCKET}/{object_key(raw_id)}": body for raw_id, body in objects})
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+class Surroundings:
+    """Everything that is outside of the functions."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Nothing is started yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End what was started."""
+        self._stack.close()
+
+    @cached_property
+    def folder(self) -> Path:
+        """For files; removed at the end."""
+        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="dropzone-benchmarks-")))
+
+    @cached_property
+    def stand_in(self) -> StandIn:
+        """S3."""
+        stand_in = StandIn()
+        self._stack.callback(stand_in.stop)
+        return stand_in
+
+    def bronze(self) -> S3Bronze:
+        """The adapter that reads and writes S3."""
+        return S3Bronze(BUCKET, region=REGION, endpoint=self.stand_in.endpoint)
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        """A server as it comes, durable, with the tables in it."""
+        server = Postgres(self.folder / "postgres", port=find_free(), password=_PASSWORD, tied=True)
+        self._stack.callback(server.stop)
+        server.start()
+        _migrate(server, server.database)
+        return server
+
+    @cached_property
+    def second_database(self) -> str:
+        """The name of another database on the same server, with the same tables."""
+        name = "second"
+        with self.postgres.connect("postgres") as connection:
+            connection.run(f"CREATE DATABASE {name}")
+        _migrate(self.postgres, name)
+        return name
+
+    @contextmanager
+    def silver(self, database: str | None = None) -> Iterator[PostgresSilver]:
+        """The adapter that the functions use, signed in as the writer."""
+        server = self.postgres
+        settings = _database(server, database or server.database, "dropzone_writer")
+        opened = open_database(DatabaseSettings.model_validate(settings))
+        try:
+            yield PostgresSilver(opened, retry_after=timedelta(seconds=60))
+        finally:
+            opened.close()
+
+    @contextmanager
+    def connect(self, database: str | None = None) -> Iterator[Connection]:
+        """A connection of the superuser, who has all the time in the world."""
+        with self.postgres.connect(database) as connection:
+            connection._usock.settimeout(None)  # noqa: SLF001 - pg8000 offers no other way
+            yield connection
+
+    def empty_tables(self, database: str | None = None) -> None:
+        """Make them as new."""
+        with self.connect(database) as connection:
+            connection.run("TRUNCATE receipts, outcomes, measurements")
+            connection.run("CHECKPOINT")
+
+    def variables(self, user: str = "dropzone_writer") -> dict[str, str]:
+        """What the functions' environment says, but for Lambda's own."""
+        return {
+            **CREDENTIALS,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "BRONZE_BUCKET": BUCKET,
+            "BRONZE_ENDPOINT_URL": self.stand_in.endpoint,
+            "DATABASE_HOST": LOOPBACK,
+            "DATABASE_PORT": str(self.postgres.port),
+            "DATABASE_NAME": self.postgres.database,
+            "DATABASE_USER": user,
+            "DATABASE_AUTH": "password",
+            "DATABASE_PASSWORD": _PASSWORD,
+            "DATABASE_TLS": "disable",
+            "CALL_SECONDS": "60",
+            "SWEEP_RETRY_SECONDS": "60",
+            "SWEEP_MIN_AGE_SECONDS": "0",
+            "MAX_BODY_BYTES": "4194304",
+            "ROLE_AUTH": "password",
+            "POWERTOOLS_LOG_LEVEL": "INFO",
+            "POWERTOOLS_METRICS_NAMESPACE": "Dropzone",
+        }
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Run with these variables beside those that are there."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Let what is written to standard output go nowhere: the functions' logs and metrics."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _migrate(server: Postgres, database: str) -> None:
+    settings = _database(server, database, SUPERUSER) | {"role_auth": "password"}
+    migrate(MigrateSettings.model_validate(settings))
+
+
+def _database(server: Postgres, database: str, user: str) -> dict[str, object]:
+    return {
+        "database_host": LOOPBACK,
+        "database_port": server.port,
+        "database_name": database,
+        "database_user": user,
+        "database_auth": "password",
+        "database_password": SecretStr(_PASSWORD),
+        "database_tls": "disable",
+        "aws_region": REGION,
+        "call_seconds": 60,
+    }
