@@ -7,17 +7,24 @@ import pytest
 
 from support.findings import write_findings
 
-_TOGETHER = ("e2e", "artefact", "sam_local")
-"""Folders whose tests share a stack or a build."""
+_TOGETHER = ("artefact", "sam_local")
+"""Folders whose tests share a build."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests together that share something costly; each of the others goes where there is room."""
     for item in items:
-        for folder in _TOGETHER:
-            if folder in item.path.parent.parts:
-                item.add_marker(pytest.mark.xdist_group(folder))
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    folders = item.path.parent.parts
+    if "e2e" in folders:
+        # One of the two stacks that the folder has; what makes a stack of its own goes beside the one with less to do.
+        return "stack" if "client" in getattr(item, "fixturenames", ()) else "waiting stack"
+    return next((folder for folder in _TOGETHER if folder in folders), None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,4 +1,4 @@
-"""The developer's command line: up, down, status, logs, run, clean."""
+"""The developer's command line: up, down, status, logs, run, demo, clean."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -17,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from dropzone_local import example, processes
+from dropzone_local.demo import Sender, send_a_day, send_live
 from dropzone_local.deployment import Endpoints, api_answers
 from dropzone_local.errors import LocalStackError
 from dropzone_local.log_reader import LogReader
@@ -59,21 +61,45 @@ _ROOT = PROJECT / ".local"
 def up(root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None, parameter: Parameters = None) -> None:
     """Start everything in the background, and write stack.json."""
     with _shown_errors():
-        options = Options(_parse(parameter), port, database_port, tied=False)
-        steps = _Steps()
-        stack = LocalStack(root, options, report=steps.done)
-        before = stack.running
-        try:
-            with steps:
-                endpoints = stack.up()
-        except BaseException:
-            if not before:
-                stack.down()
-            raise
-        if not steps.any_done:
-            console.print("The local stack was up already, and nothing has changed.")
+        stack, endpoints = _bring_up(root, Options(_parse(parameter), port, database_port, tied=False))
         _show_endpoints(endpoints)
         console.print(f"All of this is in {stack.file}. End it with: make down", style="dim")
+
+
+@app.command()
+def demo(
+    root: Root = _ROOT,
+    *,
+    live: Annotated[bool, typer.Option(help="Go on, live, until Ctrl-C.")] = True,
+) -> None:
+    """Feed the stack with a day of a few sensors, then live; start it in the background where it isn't up."""
+    with _shown_errors():
+        stack = LocalStack(root)
+        endpoints = stack.endpoints if stack.healthy else None
+        if endpoints is None:
+            _, endpoints = _bring_up(root, Options(tied=False))
+        _show_page(endpoints)
+        with Sender(endpoints) as sender:
+            _feed(sender, live=live)
+
+
+def _feed(sender: Sender, *, live: bool) -> None:
+    now = datetime.now(UTC)
+    with console.status("Sending a day of four sensors …"):
+        sent = send_a_day(sender, now)
+    console.print(f"\nSent a day of four sensors: {sent} events, some of them faulty.")
+    if not live:
+        return
+    console.print("They go on, live. Ctrl-C ends it; the stack stays up, until: make down", style="dim")
+    with console.status("Live") as status:
+        total = 0
+
+        def count(events: int) -> None:
+            nonlocal total
+            total += events
+            status.update(f"Live: {total} events")
+
+        send_live(sender, now, count)
 
 
 @app.command()
@@ -171,6 +197,23 @@ def run(
             processes.kill(psutil.Process().children(recursive=True))  # a build that was interrupted
 
 
+def _bring_up(root: Path, options: Options) -> tuple[LocalStack, Endpoints]:
+    """Bring a stack up that stays; where that fails, leave none that wasn't there."""
+    steps = _Steps()
+    stack = LocalStack(root, options, report=steps.done)
+    before = stack.running
+    try:
+        with steps:
+            endpoints = stack.up()
+    except BaseException:
+        if not before:
+            stack.down()
+        raise
+    if not steps.any_done:
+        console.print("The local stack was up already, and nothing has changed.")
+    return stack, endpoints
+
+
 class _Steps:
     """Shows that something is under way, and each step that is done, with the time since the start."""
 
@@ -215,13 +258,20 @@ def _show_main_job(stack: LocalStack, endpoints: Endpoints) -> None:
 
 
 def _show_endpoints(endpoints: Endpoints) -> None:
-    console.print()
+    _show_page(endpoints)
     for name, value in (
         ("API", endpoints.url),
-        ("API key", endpoints.api_key),
         ("Postgres", endpoints.database_url),
         ("AWS", endpoints.emulator_url),
     ):
+        console.print(f"[dim]{name:<9}[/] ", end="")
+        console.print(value, markup=False)
+
+
+def _show_page(endpoints: Endpoints) -> None:
+    """Print where the page of figures is, and the key that it asks for."""
+    console.print()
+    for name, value in (("Page", f"{endpoints.url}/"), ("API key", endpoints.api_key)):
         console.print(f"[dim]{name:<9}[/] ", end="")
         console.print(value, markup=False)
 

@@ -10,6 +10,7 @@ import dropzone_ingest.handler
 import dropzone_process.sweep
 import dropzone_query.handler
 import dropzone_web.handler
+from dropzone_openapi.gold import gold_components, gold_operations
 from dropzone_openapi.operations import API_KEY, gateway_responses, operations
 from dropzone_openapi.schemas import components
 
@@ -59,7 +60,7 @@ def build() -> dict[str, Any]:
     Raises:
         RoutesDifferError: with the routes that differ.
     """
-    described = operations()
+    described = operations() | gold_operations()
     if difference := routes() ^ described.keys():
         raise RoutesDifferError(", ".join(f"{method.upper()} {path}" for method, path in sorted(difference)))
     paths: dict[str, dict[str, Any]] = {}
@@ -78,13 +79,14 @@ def build() -> dict[str, Any]:
         "servers": [{"url": "./"}],
         "tags": [
             {"name": "Events", "description": "For those who send."},
+            {"name": "Data", "description": "For those who want to know."},
             {"name": "Processing", "description": "For those who run it."},
             {"name": "Service"},
         ],
         "paths": paths,
         "components": {
             "securitySchemes": {API_KEY: {"type": "apiKey", "in": "header", "name": "x-api-key"}},
-            "schemas": components(),
+            "schemas": components() | gold_components(),
             "responses": gateway_responses(),
         },
     }

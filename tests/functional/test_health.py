@@ -15,7 +15,7 @@ def test_health_is_answered_without_a_key(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/elsewhere"), ("GET", "/"), ("POST", "/health")])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/elsewhere"), ("POST", "/"), ("POST", "/health")])
 def test_everything_else_is_not_found(method: str, path: str) -> None:
     event = {**api_event(b"", like="api-health", path=path), "httpMethod": method}
 

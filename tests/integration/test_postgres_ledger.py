@@ -117,12 +117,16 @@ def test_a_replaced_row_tells_when(tables: SilverInPostgres) -> None:
 
     ledger(tables).replace([judged(identifier)])
 
+    # When it was settled first, which latencies go by, stays.
     sql = (
-        "SELECT raw_id, extract(year FROM settled_at) > 2020, extract(year FROM processed_at) > 2020,"
+        "SELECT raw_id, extract(year FROM settled_at) = 2020, extract(year FROM processed_at) > 2020,"
         " extract(year FROM updated_at) > 2020 FROM receipts JOIN outcomes USING (raw_id) JOIN measurements"
         " USING (raw_id)"
     )
-    assert {row[0]: row[1:] for row in tables.query(sql)} == {identifier: [True] * 3, left: [False] * 3}
+    assert {row[0]: row[1:] for row in tables.query(sql)} == {
+        identifier: [True, True, True],
+        left: [True, False, False],
+    }
     assert tables.query("SELECT DISTINCT ruleset FROM outcomes") == [[RULESET]]
 
 

@@ -14,7 +14,7 @@ from cfnlint.template import Template  # type: ignore[import-untyped]
 Node = dict[str, Any]
 Path = list[str | int]
 
-WITHOUT_A_KEY = frozenset({"/", "/health", "/docs", "/docs/{asset}", "/openapi.json"})
+WITHOUT_A_KEY = frozenset({"/", "/page/{asset}", "/health", "/docs", "/docs/{asset}", "/openapi.json"})
 """The paths that are read without a key. Preflights carry none anywhere."""
 
 _CALLS_UNTIL_A_MESSAGE_RETURNS = 6

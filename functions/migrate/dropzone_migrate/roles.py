@@ -1,5 +1,7 @@
 """The roles that the functions sign in as: one that writes silver, one that only reads; neither may change the schema.
 
+And one that nobody signs in as: analysts' own roles are members of it, and read the same (docs/analysts.md).
+
 Set at each migration rather than in a revision, since how a role signs in is a setting of the stack.
 """
 
@@ -9,10 +11,11 @@ from dropzone.settings import MigrateSettings
 
 WRITER = "dropzone_writer"
 READER = "dropzone_reader"
+ANALYST = "dropzone_analyst"
 
 _CREATE = """
 DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} LOGIN; END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN CREATE ROLE {role} {login}; END IF;
 END $$
 """
 
@@ -30,7 +33,10 @@ _GRANTS = f"""
 GRANT SELECT, INSERT, UPDATE ON receipts TO {WRITER};
 GRANT SELECT, INSERT, UPDATE, DELETE ON outcomes, measurements TO {WRITER};
 GRANT SELECT, UPDATE ON sweep TO {WRITER};
-GRANT SELECT ON receipts, outcomes, measurements, sweep TO {READER};
+GRANT SELECT ON receipts, outcomes, measurements, sweep TO {READER}, {ANALYST};
+GRANT USAGE ON SCHEMA gold TO {WRITER}, {READER}, {ANALYST};
+GRANT EXECUTE ON FUNCTION gold.refresh TO {WRITER};
+GRANT SELECT ON ALL TABLES IN SCHEMA gold TO {READER}, {ANALYST};
 """
 
 
@@ -41,8 +47,9 @@ def set_roles(connection: Connection, settings: MigrateSettings) -> None:
     """
     if settings.role_auth == "password" and settings.database_password is None:
         return
+    connection.execute(text(_CREATE.format(role=ANALYST, login="NOLOGIN")))
     for role in (WRITER, READER):
-        connection.execute(text(_CREATE.format(role=role)))
+        connection.execute(text(_CREATE.format(role=role, login="LOGIN")))
         if settings.role_auth == "iam":
             connection.execute(text(f"GRANT rds_iam TO {role}"))
         elif settings.database_password is not None:

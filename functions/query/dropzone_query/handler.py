@@ -1,10 +1,18 @@
-"""`GET /ingest/{raw_id}`: what has become of an object. `GET /rejections`: which events broke rules, and why."""
+"""Reads, with a key.
+
+`GET /ingest/{raw_id}` tells what has become of an object, `GET /ingest/{raw_id}/raw` gives it as it was received,
+`GET /rejections` tells which events broke rules, and why; `GET /measurements` what stands in silver, `GET /kpis` and
+`GET /quality` its figures by buckets of time.
+"""
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 from uuid import UUID
 
 from aws_lambda_powertools import Logger
@@ -14,16 +22,31 @@ from pydantic import BaseModel, ValidationError
 
 from dropzone import problems
 from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.postgres_gold import PostgresGold
+from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.domain.gold import Standing, Window
+from dropzone.domain.instants import parse_instant
+from dropzone.domain.outcomes import Violation
 from dropzone.http import answer, make_app, milliseconds, request_id, resolve
-from dropzone.parameters import InvalidRequestError
-from dropzone.ports import Presence, Statuses
+from dropzone.parameters import InvalidRequestError, instant
+from dropzone.ports import Gold, Measurements, Statuses, TooMuchAskedError
 from dropzone.problems import Broken, problem
 from dropzone.settings import QuerySettings
+from dropzone.use_cases.originals import NoOriginalError, original
 from dropzone.use_cases.status import ObjectGoneError, UnknownObjectError, status
+from dropzone_query.formats import Format, best_format
+from dropzone_query.gold_requests import (
+    KpisRequest,
+    MeasurementsOfInstantRequest,
+    MeasurementsRequest,
+    QualityRequest,
+    no_such_zone,
+)
+from dropzone_query.pages import KEEP, Listing, binary, cached, is_given, page
 from dropzone_query.requests import RejectionsRequest, StatusRequest
-from dropzone_query.shown import shown
+from dropzone_query.shown import STANDING_COLUMNS, shown, shown_kpi, shown_quality, shown_standing
 
 # So that the answer comes before API Gateway gives up, also when the database was slow.
 _BRONZE_SECONDS = 5.0
@@ -41,7 +64,7 @@ def settings() -> QuerySettings:
 
 
 @cache
-def bronze() -> Presence:
+def bronze() -> S3Bronze:
     """Of this container."""
     return S3Bronze(
         settings().bronze_bucket,
@@ -63,14 +86,48 @@ def statuses() -> Statuses:
     return PostgresStatuses(database())
 
 
+@cache
+def measurements() -> Measurements:
+    """Of this container."""
+    return PostgresMeasurements(database())
+
+
+@cache
+def gold() -> Gold:
+    """Of this container."""
+    return PostgresGold(database())
+
+
 @app.get("/ingest/<raw_id>")
 def get_status(raw_id: str) -> Response[Any]:
     """Tell what has become of an object, and of its events."""
-    if not _UUID.fullmatch(raw_id):
-        raise InvalidRequestError([Broken("raw_id", "request.uuid_parsing", "is not a UUID")])
     request = _parameters(StatusRequest)
-    found = status(UUID(raw_id), bronze=bronze(), statuses=statuses(), after=request.cursor, limit=request.limit)
+    found = status(_uuid(raw_id), bronze=bronze(), statuses=statuses(), after=request.cursor, limit=request.limit)
     return answer(HTTPStatus.OK, shown(found))
+
+
+@app.get("/ingest/<raw_id>/raw")
+def get_original(raw_id: str) -> Response[Any]:
+    """Give an object as it was received."""
+    identifier = _uuid(raw_id)
+    context: LambdaContext = app.lambda_context
+    raw = original(identifier, bronze=bronze(), remaining=lambda: context.get_remaining_time_in_millis() / 1000)
+    tag = f'"{identifier}"'
+    kept = {"ETag": tag, "Cache-Control": KEEP}
+    if is_given(tag, _header("If-None-Match")):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED.value, body="", headers=kept)
+    # Whatever the sender says that it is, a browser saves it, and never shows or runs it as a page of this API.
+    shown_by_nobody = {
+        "Content-Disposition": f'attachment; filename="{identifier}.json"',
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    encoding = {"Content-Encoding": raw.content_encoding} if raw.content_encoding else {}
+    return binary(
+        raw.body,
+        content_type=raw.content_type or "application/octet-stream",
+        headers=kept | shown_by_nobody | encoding,
+    )
 
 
 @app.get("/rejections")
@@ -94,12 +151,135 @@ def get_rejections() -> Response[Any]:
     return answer(HTTPStatus.OK, listed)
 
 
+@app.get("/measurements")
+def get_measurements() -> Response[Any]:
+    """List what stands in silver."""
+    form = best_format(_header("Accept"))
+    if form is None:
+        return _not_acceptable()
+    request = _parameters(MeasurementsRequest)
+    found = measurements().page(
+        since=instant(request.since),
+        until=instant(request.until),
+        source=request.source,
+        after=request.after,
+        newest_first=request.order == "desc",
+        limit=request.limit + 1,
+    )
+    return _listed(found, request.limit, form)
+
+
+@app.get("/measurements/<measured_at>")
+def get_measurements_of_instant(measured_at: str) -> Response[Any]:
+    """List what stands in silver for an instant."""
+    form = best_format(_header("Accept"))
+    if form is None:
+        return _not_acceptable()
+    at = _instant_in_path(measured_at)
+    request = _parameters(MeasurementsOfInstantRequest)
+    found = measurements().at(at, source=request.source, after=request.after, limit=request.limit + 1)
+    if not found and request.after is None:
+        detail = "No measurement stands for this instant, or not of this source."
+        return problem(problems.NOT_FOUND, detail, request_id=request_id(app))
+    return _listed(found, request.limit, form)
+
+
+@app.get("/kpis")
+def get_kpis() -> Response[Any]:
+    """Give the figures of silver, by buckets of time and source."""
+    request = _parameters(KpisRequest)
+    window = _window(request)
+    found = gold().kpis(window, expected_seconds=request.expected_seconds, after=request.after, limit=request.limit + 1)
+    listing = Listing("kpis", shown_kpi, lambda kpi: (kpi.start, kpi.source), others=_others(window))
+    body, headers = page(found, request.limit, listing, query=_query())
+    return cached(body, content_type=Format.JSON, given=_header("If-None-Match"), headers=headers)
+
+
+@app.get("/quality")
+def get_quality() -> Response[Any]:
+    """Give the outcomes of what arrived, by buckets of time and source."""
+    request = _parameters(QualityRequest)
+    window = _window(request)
+    found = gold().quality(window, after=request.after, limit=request.limit + 1)
+    listing = Listing("quality", shown_quality, lambda quality: (quality.start, quality.source), others=_others(window))
+    body, headers = page(found, request.limit, listing, query=_query())
+    return cached(body, content_type=Format.JSON, given=_header("If-None-Match"), headers=headers)
+
+
+def _listed(found: Sequence[Standing], limit: int, form: Format) -> Response[Any]:
+    """A page of measurements, in the form that is asked for."""
+    listing = Listing("measurements", shown_standing, lambda standing: standing.place, STANDING_COLUMNS)
+    body, headers = page(found, limit, listing, query=_query(), form=form)
+    content_type = f"{form}; charset=utf-8; header=present" if form is Format.CSV else form.value
+    return cached(body, content_type=content_type, given=_header("If-None-Match"), headers=headers)
+
+
+def _others(window: Window) -> dict[str, str]:
+    return {"granularity": window.granularity, "tz": window.tz}
+
+
+def _window(request: QualityRequest) -> Window:
+    window = request.window(datetime.now(UTC))
+    if not gold().knows_zone(window.tz):
+        raise no_such_zone()
+    return window
+
+
+def _uuid(text: str) -> UUID:
+    """The identifier in a path."""
+    if not _UUID.fullmatch(text):
+        raise InvalidRequestError([Broken("raw_id", "request.uuid_parsing", "is not a UUID")])
+    return UUID(text)
+
+
+def _instant_in_path(text: str) -> datetime:
+    """The instant in a path, which may come as it was sent, with its colons and signs escaped."""
+    parsed = parse_instant(unquote(text))
+    if isinstance(parsed, Violation):
+        raise InvalidRequestError([Broken("measured_at", "request.instant", parsed.message)])
+    return parsed
+
+
+def _header(name: str) -> str | None:
+    """A header of the request."""
+    value: str | None = app.current_event.headers.get(name)
+    return value
+
+
+def _query() -> dict[str, str]:
+    """The query, as it was sent."""
+    return dict(app.current_event.query_string_parameters or {})
+
+
 def _parameters[T: BaseModel](model: type[T]) -> T:
     """The query's parameters."""
     try:
-        return model.model_validate_strings(app.current_event.query_string_parameters or {})
+        return model.model_validate_strings(_query())
     except ValidationError as error:
         raise InvalidRequestError.of(error) from None
+
+
+def _not_acceptable() -> Response[Any]:
+    forms = ", ".join(Format)
+    detail = f"Accept names none of the forms that this can be answered in: {forms}."
+    return problem(problems.NOT_ACCEPTABLE, detail, request_id=request_id(app))
+
+
+@app.exception_handler(TooMuchAskedError)
+def _too_much(_: TooMuchAskedError) -> Response[Any]:
+    return problem(
+        problems.INVALID_REQUEST,
+        "The range holds more than is computed at once: ask for a shorter one, for one source, or for longer buckets.",
+        request_id=request_id(app),
+        violations=[Broken("from", "request.too_much", "is too far before to, for what lies between them")],
+    )
+
+
+@app.exception_handler(NoOriginalError)
+def _no_original(_: NoOriginalError) -> Response[Any]:
+    return problem(
+        problems.NOT_FOUND, "There is no object of this raw_id, or not any more.", request_id=request_id(app)
+    )
 
 
 @app.exception_handler(UnknownObjectError)

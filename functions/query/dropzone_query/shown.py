@@ -1,8 +1,29 @@
-"""How the state of an object and of its events is told."""
+"""How the state of an object and of its events is told, and what stands in silver and gold."""
 
+from typing import Any
+
+from dropzone.domain.gold import Arrivals, Kpi, Quality, Standing
+from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Measurement
 from dropzone.domain.status import EventStatus, Status
 from dropzone.http import milliseconds
+
+STANDING_COLUMNS = (
+    "measured_at",
+    "source",
+    "mean",
+    "std_dev",
+    "sample_count",
+    "min",
+    "max",
+    "unit",
+    "tags",
+    "raw_id",
+    "item",
+    "received_at",
+    "updated_at",
+)
+"""What `shown_standing` tells, in its order."""
 
 
 def shown(found: Status) -> dict[str, object]:
@@ -55,4 +76,63 @@ def _figures(measurement: Measurement) -> dict[str, object]:
         "max": maximum,
         "unit": measurement.unit,
         "tags": measurement.tags,
+    }
+
+
+def shown_standing(standing: Standing) -> dict[str, Any]:
+    """A measurement that stands, and the event that it came from."""
+    return {
+        **_figures(standing.measurement),
+        "raw_id": standing.raw_id,
+        "item": standing.item,
+        "received_at": milliseconds(received_at(standing.raw_id)),
+        "updated_at": standing.updated_at,
+    }
+
+
+def shown_kpi(kpi: Kpi) -> dict[str, Any]:
+    """A bucket's figures; those of no event are null."""
+    pooled, gaps, latency = kpi.pooled, kpi.gaps, kpi.arrivals.latency
+    return {
+        "start": kpi.start,
+        "end": kpi.end,
+        "source": kpi.source,
+        "events": kpi.events,
+        "samples": kpi.samples,
+        "mean": pooled and pooled.mean,
+        "std_dev": pooled and pooled.std_dev,
+        "min": pooled and pooled.minimum,
+        "max": pooled and pooled.maximum,
+        "first": pooled and pooled.first,
+        "last": pooled and pooled.last,
+        "gaps": {
+            "count": gaps.count,
+            "longest_seconds": gaps.longest_seconds,
+            "expected_seconds": gaps.expected_seconds,
+            "longer_than_seconds": gaps.longer_than_seconds,
+        },
+        **_arrivals(kpi.arrivals),
+        "latency_ms": {"mean": latency.mean, "max": latency.longest},
+    }
+
+
+def shown_quality(quality: Quality) -> dict[str, Any]:
+    """What became of a bucket's arrivals."""
+    latency = quality.arrivals.latency
+    return {
+        "start": quality.start,
+        "end": quality.end,
+        "source": quality.source,
+        **_arrivals(quality.arrivals),
+        "latency_ms": {"mean": latency.mean, "p50": latency.p50, "p95": latency.p95, "max": latency.longest},
+    }
+
+
+def _arrivals(arrivals: Arrivals) -> dict[str, Any]:
+    return {
+        "received": arrivals.received,
+        "processed": arrivals.processed,
+        "rejected": arrivals.rejected,
+        "rejected_share": arrivals.rejected_share,
+        "rejected_by_rule": arrivals.by_rule,
     }

@@ -1,6 +1,7 @@
-"""What needs no key and touches nothing: `GET /health`, `/docs`, `/openapi.json`."""
+"""What needs no key and touches nothing: the page `GET /`, `/health`, `/docs`, `/openapi.json`."""
 
 from functools import cache
+from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
@@ -22,6 +23,18 @@ _ASSETS = {
     "swagger-ui.js": (_SWAGGER_UI, "swagger-ui-bundle.min.js", "text/javascript; charset=utf-8"),
     "docs.js": (_OWN, "docs.js", "text/javascript; charset=utf-8"),
 }
+# The page's own, and uPlot, which is vendored as npm has it (LICENSE beside it).
+_STYLE, _SCRIPT = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
+_PAGE_ASSETS = {
+    "page.css": ("page/page.css", _STYLE),
+    "uplot.css": ("uplot/uplot.css", _STYLE),
+    "uplot.js": ("uplot/uplot.js", _SCRIPT),
+    "uplot-license.txt": ("uplot/LICENSE", "text/plain; charset=utf-8"),
+    **{
+        f"{module}.js": (f"page/{module}.js", _SCRIPT)
+        for module in ("api", "charts", "dom", "figures", "main", "range", "rejected", "text")
+    },
+}
 _CACHED = {"Cache-Control": "public, max-age=3600"}
 
 # Swagger UI sets styles on elements; scripts and everything else come from here alone.
@@ -34,6 +47,16 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+
+# The page of figures needs nothing of the sort. It asks again each time, by ETag: a deploy changes all of it at once.
+_STRICT_HEADERS = _PAGE_HEADERS | {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+}
+_CHECKED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+_WITH_SLASH = "slash"
 
 logger = Logger(service="web")
 app = make_app(logger)
@@ -55,6 +78,22 @@ def get_health() -> Response[Any]:
 def get_openapi() -> Response[Any]:
     """The whole API's document."""
     return _file(_OWN, "openapi.json", "application/json", _CACHED)
+
+
+@app.get("/", include_in_schema=False)
+def get_page() -> Response[Any]:
+    """The page of figures."""
+    if address := _address_with_slash():
+        return Response(status_code=HTTPStatus.FOUND.value, headers={"Location": address, "Cache-Control": "no-cache"})
+    return _checked("page.html", "text/html; charset=utf-8", _STRICT_HEADERS)
+
+
+@app.get("/page/<asset>", include_in_schema=False)
+def get_page_asset(asset: str) -> Response[Any]:
+    """What the page loads."""
+    if asset not in _PAGE_ASSETS:
+        return problem(problems.NOT_FOUND, "There is no such file here.", request_id=request_id(app))
+    return _checked(*_PAGE_ASSETS[asset], _CHECKED)
 
 
 @app.get("/docs", include_in_schema=False)
@@ -79,12 +118,22 @@ def preflight_of_a_post() -> Response[Any]:
 
 
 @app.route("/ingest/<raw_id>", method="OPTIONS", include_in_schema=False)
+@app.route("/ingest/<raw_id>/raw", method="OPTIONS", include_in_schema=False)
 def preflight_of_a_status(raw_id: str) -> Response[Any]:  # noqa: ARG001 - whichever it is
     """Tell a browser that its page may read what has become of an event."""
     return _preflight("GET")
 
 
+@app.route("/measurements/<measured_at>", method="OPTIONS", include_in_schema=False)
+def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 - whichever it is
+    """Tell a browser that its page may read what was measured then."""
+    return _preflight("GET")
+
+
 @app.route("/rejections", method="OPTIONS", include_in_schema=False)
+@app.route("/measurements", method="OPTIONS", include_in_schema=False)
+@app.route("/kpis", method="OPTIONS", include_in_schema=False)
+@app.route("/quality", method="OPTIONS", include_in_schema=False)
 def preflight_of_a_list() -> Response[Any]:
     """Tell a browser that its page may read a list."""
     return _preflight("GET")
@@ -93,7 +142,7 @@ def preflight_of_a_list() -> Response[Any]:
 def _preflight(method: str) -> Response[Any]:
     allowed = {
         "Access-Control-Allow-Methods": method,
-        "Access-Control-Allow-Headers": "Content-Encoding, Content-Type, Idempotency-Key, X-Api-Key",
+        "Access-Control-Allow-Headers": "Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, X-Api-Key",
         "Access-Control-Max-Age": "3600",
     }
     return Response(
@@ -101,6 +150,32 @@ def _preflight(method: str) -> Response[Any]:
         headers=dict(allowed) if settings().cors_origin is not None else {},
         body="",
     )
+
+
+def _address_with_slash() -> str | None:
+    """Where the page is, for a request of the stage's root without its last slash: relative references need it.
+
+    The query keeps a gateway that takes the slash away again from going in circles; the page hides it.
+    """
+    path = str((app.current_event.get("requestContext") or {}).get("path") or "/")
+    if path.endswith("/") or _WITH_SLASH in (app.current_event.query_string_parameters or {}):
+        return None
+    return f"{path.rpartition('/')[2]}/?{_WITH_SLASH}"
+
+
+def _checked(name: str, content_type: str, headers: dict[str, str]) -> Response[Any]:
+    """A file, or word that the browser has it already."""
+    etag = _etag(name)
+    tagged = headers | {"ETag": etag}
+    known = {name.lower(): value for name, value in app.current_event.headers.items()}.get("if-none-match", "")
+    if etag in {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=tagged, body="")
+    return _file(_OWN, name, content_type, tagged)
+
+
+@cache
+def _etag(name: str) -> str:
+    return f'"{sha256(_text(_OWN, name).encode()).hexdigest()[:32]}"'
 
 
 def _file(package: str, name: str, content_type: str, headers: dict[str, str]) -> Response[Any]:

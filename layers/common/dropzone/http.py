@@ -72,10 +72,13 @@ def resolve(
     """Answer a request; pages of one origin may read the answer, where there is such an origin."""
     result = app.resolve(event, context)
     if cors_origin is not None:
-        result["multiValueHeaders"] |= {
+        headers = result["multiValueHeaders"]
+        headers |= {
             "Access-Control-Allow-Origin": [cors_origin],
-            "Access-Control-Expose-Headers": ["Idempotent-Replayed, Location, Retry-After"],
-            "Vary": ["Origin"],
+            "Access-Control-Expose-Headers": [
+                "Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Retry-After"
+            ],
+            "Vary": [", ".join([*headers.get("Vary", []), "Origin"])],
         }
     return result
 

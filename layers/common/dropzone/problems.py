@@ -25,6 +25,7 @@ class Kind(NamedTuple):
 NOT_JSON = Kind("not-json", HTTPStatus.BAD_REQUEST)
 NOT_GZIP = Kind("not-gzip", HTTPStatus.BAD_REQUEST)
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND)
+NOT_ACCEPTABLE = Kind("not-acceptable", HTTPStatus.NOT_ACCEPTABLE)
 TOO_LARGE = Kind("too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 UNSUPPORTED_MEDIA_TYPE = Kind("unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 INVALID_EVENT = Kind("invalid-event", HTTPStatus.UNPROCESSABLE_ENTITY)

@@ -34,13 +34,15 @@ DELETE FROM outcomes WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
 RETURNING CAST(measured_at AS text), source
 """
 
+# When an object was settled first stays: latencies are told by it. When it was judged last is told by its outcomes.
 _RECORD: Final = f"""
 WITH object AS (
     SELECT * FROM json_to_recordset(CAST(:objects AS json)) AS o (raw_id uuid, items integer)
 ), settled AS (
-    INSERT INTO receipts (raw_id, items, settled_at) SELECT raw_id, items, now() FROM object ORDER BY raw_id
+    INSERT INTO receipts AS r (raw_id, items, settled_at) SELECT raw_id, items, now() FROM object ORDER BY raw_id
     ON CONFLICT (raw_id) DO UPDATE
-        SET items = excluded.items, settled_at = excluded.settled_at, last_error = NULL, retry_at = NULL
+        SET items = excluded.items, settled_at = coalesce(r.settled_at, excluded.settled_at), last_error = NULL,
+            retry_at = NULL
 )
 INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
 SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)

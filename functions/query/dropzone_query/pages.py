@@ -1,0 +1,128 @@
+"""Lists that fit through Lambda, in the form that is asked for, with what caches go by."""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic_core import to_json
+
+from dropzone.domain.gold import Place
+from dropzone_query.formats import Format
+from dropzone_query.gold_requests import cursor_of
+
+MOST_BYTES = 5_500_000
+"""Lambda's answer has at most 6,291,556 bytes, with the body escaped in it."""
+
+REVALIDATE = "private, no-cache"
+"""Of what may change at any time: a kept copy is asked for again, by its tag."""
+
+KEEP = "private, max-age=86400, immutable"
+"""Of what never changes."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing[T]:
+    """A list: its name, how an entry is told, and where it stands in the list's order."""
+
+    name: str
+    show: Callable[[T], Row]
+    place: Callable[[T], Place]
+    columns: Sequence[str] = ()
+    """The names of what an entry tells, for the first line where it is CSV."""
+    others: Mapping[str, Any] = field(default_factory=dict)
+    """What stands beside the list, where it is JSON."""
+
+
+def page[T](
+    found: Sequence[T], limit: int, listing: Listing[T], *, query: Mapping[str, str], form: Format = Format.JSON
+) -> tuple[str, dict[str, str]]:
+    """The body of a list, and its headers; where there is more, both lead to it.
+
+    Args:
+        found: the entries, one more than the limit where there are more.
+        limit: the most entries.
+        listing: of what.
+        query: of the request.
+        form: of the body.
+    """
+    rows: list[str] = []
+    size = 0
+    for entry in found[:limit]:
+        row = _row(listing.show(entry), form)
+        size += len(json.dumps(row)) + 1
+        if rows and size > MOST_BYTES:
+            break
+        rows.append(row)
+    headers: dict[str, str] = {}
+    cursor = None
+    if len(rows) < len(found):
+        cursor = cursor_of(listing.place(found[len(rows) - 1]))
+        headers["Link"] = f'<?{urlencode({**query, "cursor": cursor})}>; rel="next"'
+    if form is Format.JSON:
+        others = {**listing.others, **({} if cursor is None else {"cursor": cursor})}
+        return _object(listing.name, rows, others), headers
+    if form is Format.NDJSON:
+        return "".join(rows), headers
+    return _line(listing.columns) + "".join(rows), headers
+
+
+def _object(name: str, rows: Iterable[str], others: Mapping[str, Any]) -> str:
+    rest = to_json(others).decode().removeprefix("{")
+    return f'{{"{name}":[{",".join(rows)}]{"," if others else ""}{rest}'
+
+
+def _row(shown: Row, form: Format) -> str:
+    if form is Format.CSV:
+        return _line(_cell(value) for value in shown.values())
+    return to_json(shown).decode() + ("\n" if form is Format.NDJSON else "")
+
+
+def _cell(value: object) -> object:
+    """As text alone: what is text in JSON as it is, and everything else as JSON has it."""
+    text = to_json(value).decode()
+    return json.loads(text) if text.startswith('"') else text
+
+
+def _line(cells: Iterable[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def cached(
+    body: str, *, content_type: str, given: str | None, headers: Mapping[str, str] | None = None
+) -> Response[Any]:
+    """An answer with a tag, or 304 where the client has it already, by the tags that it gave (If-None-Match)."""
+    tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    kept = {"ETag": tag, "Cache-Control": REVALIDATE, "Vary": "Accept", **(headers or {})}
+    if is_given(tag, given):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED.value, body="", headers=kept)
+    return Response(status_code=HTTPStatus.OK.value, content_type=content_type, body=body, headers=kept)
+
+
+def is_given(tag: str, given: str | None) -> bool:
+    """Whether a tag is among those of an If-None-Match, which compares weakly (RFC 9110, section 13.1.2)."""
+    tags = [entry.strip().removeprefix("W/") for entry in (given or "").split(",")]
+    return tag in tags or tags == ["*"]
+
+
+def binary(body: bytes, *, content_type: str, headers: Mapping[str, str]) -> Response[Any]:
+    """An answer of bytes, which go through Lambda in base64."""
+    response: Response[Any] = Response(
+        status_code=HTTPStatus.OK.value,
+        content_type=content_type,
+        body=base64.b64encode(body).decode(),
+        headers=dict(headers),
+    )
+    response.base64_encoded = True
+    return response

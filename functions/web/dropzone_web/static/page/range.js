@@ -1,0 +1,53 @@
+// The time that is shown, in seconds since 1970, and the buckets that it is shown by.
+
+const MINUTE = 60, HOUR = 3600, DAY = 86400;
+
+export const PRESETS = [
+  { id: "1h", label: "Last hour", seconds: HOUR },
+  { id: "6h", label: "Last 6 hours", seconds: 6 * HOUR },
+  { id: "24h", label: "Last day", seconds: DAY },
+  { id: "7d", label: "Last 7 days", seconds: 7 * DAY },
+  { id: "30d", label: "Last 30 days", seconds: 30 * DAY },
+];
+export const FIRST = PRESETS[2];
+export const CHOSEN = "chosen";
+
+const SHORTEST = 5 * MINUTE, LONGEST = 1000 * DAY;
+const STEPS = { minute: MINUTE, quarter_hour: 15 * MINUTE, hour: HOUR, day: DAY };
+
+export const stepOf = (granularity) => STEPS[granularity];
+
+export function granularityOf(seconds) {
+  if (seconds <= 2 * HOUR) return "minute";
+  if (seconds <= 3 * DAY) return "quarter_hour";
+  if (seconds <= 31 * DAY) return "hour";
+  return "day";
+}
+
+export const lastOf = (seconds, now) => ({ from: now - seconds, to: now });
+
+// Whole buckets, so that the same bucket asks the same question, and an unchanged answer is not sent again.
+export function wholeBuckets({ from, to }) {
+  const granularity = granularityOf(to - from);
+  const step = STEPS[granularity];
+  return { from: Math.floor(from / step) * step, to: Math.ceil(to / step) * step, granularity, step };
+}
+
+export function zoomed({ from, to }, factor, at = (from + to) / 2) {
+  const length = Math.min(Math.max((to - from) * factor, SHORTEST), LONGEST);
+  const start = at - length * ((at - from) / (to - from));
+  return { from: start, to: start + length };
+}
+
+export function between(from, to) {
+  const middle = (from + to) / 2;
+  const half = Math.max(to - from, SHORTEST) / 2;
+  return { from: middle - half, to: middle + half };
+}
+
+export function moved({ from, to }, share) {
+  const by = (to - from) * share;
+  return { from: from + by, to: to + by };
+}
+
+export const iso = (seconds) => new Date(seconds * 1000).toISOString();

@@ -1,0 +1,173 @@
+"""Gold in Postgres: the schema's functions do the work (revision 0003); here they are asked, and their answers read."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from dropzone.adapters.database import Database
+from dropzone.domain.gold import Arrivals, Gaps, Granularity, Kpi, Latency, Place, Pooled, Quality, Window
+from dropzone.ports import TooMuchAskedError
+
+MOST_PARTS = 1_000_000
+"""The most quarters of sources that one call pools: a second's work."""
+
+MOST_EVENTS = 2_000_000
+"""The most measurements that one call by the minute computes from: a few seconds' work."""
+
+# What Python's datetime can hold; a bucket may begin before that, or end after it.
+_FIRST, _LAST = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"
+_LONGEST_DAY = timedelta(hours=36)
+
+# One JSON text in place of rows: the driver takes a microsecond for each value of a row.
+_ANSWER = f"""
+SELECT CAST(coalesce(json_agg(k ORDER BY starts_at, source), '[]') AS text)
+FROM (
+    SELECT * FROM (
+        SELECT greatest(k.starts_at, '{_FIRST}') AS starts_at, least(k.ends_at, '{_LAST}') AS ends_at, {{columns}}
+        FROM {{call}} AS k
+    ) AS k
+    {{after}}
+    ORDER BY starts_at, source LIMIT CAST(:limit AS integer)
+) AS k
+"""  # noqa: S608 - our own words
+
+_WINDOW = (
+    ":granularity, CAST(:since AS timestamptz), CAST(:until AS timestamptz), CAST(:source AS text), CAST(:tz AS text)"
+)
+_AFTER = "WHERE (starts_at, source) > (CAST(:after AS timestamptz), CAST(:after_source AS text))"
+
+_KPIS: Final = (
+    f"gold.kpis({_WINDOW}, CAST(:expected AS double precision))",
+    (
+        "source, events, samples, mean, std_dev, min, max, first, last, gaps, gap_longest, gap_expected, gap_limit,"
+        " processed, rejected, rejected_by_rule, latency_mean_ms, latency_max_ms"
+    ),
+)
+_QUALITY: Final = (
+    f"gold.quality({_WINDOW})",
+    "source, processed, rejected, rejected_by_rule, latency_mean_ms, latency_p50_ms, latency_p95_ms, latency_max_ms",
+)
+
+_PARTS: Final = """
+SELECT count(*), coalesce(sum(events), 0) FROM (
+    SELECT events FROM gold.measured
+    WHERE quarter >= CAST(:since AS timestamptz) AND quarter < CAST(:until AS timestamptz)
+      AND (CAST(:source AS text) IS NULL OR source = :source)
+    LIMIT CAST(:most AS integer)
+) AS part
+"""
+
+_ZONE: Final = "SELECT FROM pg_timezone_names WHERE name = :name"
+
+_REFRESH: Final = "SELECT gold.refresh(CAST(:most AS integer))"
+
+
+class PostgresGold:
+    """Gold, read."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the database."""
+        self._database = database
+        self._zones = {"UTC"}
+
+    def knows_zone(self, name: str) -> bool:
+        """See `Gold.knows_zone`. Postgres reads all of its zones to tell; those that it has are remembered."""
+        if name not in self._zones and self._database.run(_ZONE, name=name):
+            self._zones.add(name)
+        return name in self._zones
+
+    def kpis(
+        self, window: Window, *, expected_seconds: float | None = None, after: Place | None = None, limit: int
+    ) -> list[Kpi]:
+        """See `Gold.kpis`."""
+        self._weigh(window)
+        return [_kpi(row) for row in self._ask(*_KPIS, window, after, limit, expected=expected_seconds)]
+
+    def quality(self, window: Window, *, after: Place | None = None, limit: int) -> list[Quality]:
+        """See `Gold.quality`."""
+        self._weigh(window)
+        return [
+            Quality(_instant(row["starts_at"]), _instant(row["ends_at"]), row["source"], _arrivals(row))
+            for row in self._ask(*_QUALITY, window, after, limit)
+        ]
+
+    def _ask(
+        self, call: str, columns: str, window: Window, after: Place | None, limit: int, **others: object
+    ) -> Sequence[dict[str, Any]]:
+        ((text,),) = self._database.run(
+            _ANSWER.format(call=call, columns=columns, after="" if after is None else _AFTER),
+            granularity=window.granularity.value,
+            since=window.since,
+            until=window.until,
+            source=window.source,
+            tz=window.tz,
+            limit=limit,
+            **({} if after is None else {"after": after[0], "after_source": after[1]}),
+            **others,
+        )
+        rows: Sequence[dict[str, Any]] = from_json(text)
+        return rows
+
+    def _weigh(self, window: Window) -> None:
+        """Refuse what would take too long, by what gold knows of the range; it doesn't know what has just changed."""
+        by_minute = window.granularity is Granularity.MINUTE
+        ((parts, events),) = self._database.run(
+            _PARTS,
+            since=_shifted(window.since, -_LONGEST_DAY),
+            until=_shifted(window.until, _LONGEST_DAY) if not by_minute else window.until,
+            source=window.source,
+            most=MOST_PARTS + 1,
+        )
+        if parts > MOST_PARTS or (by_minute and events > MOST_EVENTS):
+            raise TooMuchAskedError
+
+
+class PostgresGoldKeeper:
+    """Gold, kept."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the database."""
+        self._database = database
+
+    def refresh(self, most: int) -> int:
+        """See `GoldKeeper.refresh`."""
+        ((parts,),) = self._database.run(_REFRESH, most=most)
+        return int(parts)
+
+
+def _shifted(instant: datetime, by: timedelta) -> datetime:
+    try:
+        return instant + by
+    except OverflowError:
+        return instant
+
+
+def _kpi(row: dict[str, Any]) -> Kpi:
+    pooled = None
+    if row["events"]:
+        pooled = Pooled(
+            row["mean"], row["std_dev"], row["min"], row["max"], _instant(row["first"]), _instant(row["last"])
+        )
+    return Kpi(
+        _instant(row["starts_at"]),
+        _instant(row["ends_at"]),
+        row["source"],
+        row["events"],
+        row["samples"],
+        pooled,
+        Gaps(row["gaps"], row["gap_longest"], row["gap_expected"], row["gap_limit"]),
+        _arrivals(row),
+    )
+
+
+def _arrivals(row: dict[str, Any]) -> Arrivals:
+    latency = Latency(
+        row["latency_mean_ms"], row["latency_max_ms"], row.get("latency_p50_ms"), row.get("latency_p95_ms")
+    )
+    return Arrivals(row["processed"], row["rejected"], row["rejected_by_rule"], latency)
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

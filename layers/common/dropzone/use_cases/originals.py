@@ -1,0 +1,24 @@
+"""Read an object as it was received."""
+
+from uuid import UUID
+
+from dropzone.ports import Bronze, BronzeError, ObjectMissingError, RawObject, Remaining
+
+
+class NoOriginalError(LookupError):
+    """Bronze has no such object, or not any more."""
+
+
+def original(raw_id: UUID, *, bronze: Bronze, remaining: Remaining) -> RawObject:
+    """An object, byte for byte.
+
+    Raises:
+        NoOriginalError: there is none.
+        BronzeUnavailableError: nobody can tell for the moment.
+    """
+    (found,) = bronze.read([raw_id], within=remaining() / 2)
+    if isinstance(found, ObjectMissingError):
+        raise NoOriginalError(str(raw_id))
+    if isinstance(found, BronzeError):
+        raise found
+    return found

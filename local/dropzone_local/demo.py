@@ -1,0 +1,213 @@
+"""What a newcomer sees on the page: a few sensors, a day of theirs at once, then live. Slightly faulty, as sensors are.
+
+An event is a function of its sensor and its instant, so that sending the same day again changes nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import math
+import random
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self, cast
+
+import httpx
+
+from dropzone_local.errors import LocalStackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from dropzone_local.deployment import Endpoints
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+FAULTY_SHARE = 0.015
+
+_TRIES = 5
+_WAIT_SECONDS = 2.0
+_ANSWER_SECONDS = 30.0
+_TICK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """Something that measures: around a level, with the day's swing, and some noise."""
+
+    source: str
+    unit: str
+    level: float
+    swing: float
+    noise: float
+    every: int
+    """In seconds."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    quiet: tuple[float, float] | None = None
+    """Sends nothing between these hours of the day."""
+    rough: tuple[float, float] | None = None
+    """Has five times its noise between these hours of the day."""
+
+
+SENSORS = (
+    Sensor("hall-1/thermometer", "°C", 21.0, 2.5, 0.3, 20, {"hall": "1"}),
+    Sensor("hall-2/thermometer", "°C", 18.5, 4.0, 0.6, 20, {"hall": "2"}, quiet=(9.25, 10.5)),
+    Sensor("press-3/pressure", "bar", 6.2, 0.4, 0.06, 20, {"line": "B"}, rough=(13.0, 15.0)),
+    Sensor("dock/humidity", "%", 48.0, 9.0, 1.8, 60, {"gate": "4"}),
+)
+
+
+def instants(sensor: Sensor, since: datetime, until: datetime) -> Iterator[datetime]:
+    """When the sensor measures, from `since` on and before `until`."""
+    first = math.ceil(since.timestamp() / sensor.every) * sensor.every
+    for seconds in range(first, math.ceil(until.timestamp()), sensor.every):
+        at = datetime.fromtimestamp(seconds, UTC)
+        if not _within(at, sensor.quiet):
+            yield at
+
+
+def line(sensor: Sensor, at: datetime) -> bytes:
+    """What the sensor sends of an instant: an event of version 2; once in a while, something that is none."""
+    chance = random.Random(f"{sensor.source} {at.isoformat()}")  # noqa: S311 - plausible, not secret
+    middle = sensor.level + sensor.swing * math.sin((_hour(at) - 9.0) / 24.0 * math.tau)
+    noise = sensor.noise * (5.0 if _within(at, sensor.rough) else 1.0)
+    event: dict[str, object] = {
+        "schema_version": 2,
+        "time_stamp": at.isoformat().replace("+00:00", "Z"),
+        "data": [round(chance.gauss(middle, noise), 3) for _ in range(6)],
+        "source": sensor.source,
+        "unit": sensor.unit,
+        "tags": dict(sensor.tags),
+    }
+    if chance.random() < FAULTY_SHARE:
+        return _spoilt(event, at, chance)
+    return _text(event)
+
+
+def _spoilt(event: dict[str, object], at: datetime, chance: random.Random) -> bytes:
+    """The event with one of the faults that real ones have."""
+    samples = cast("list[float]", event["data"])
+    faults: tuple[Callable[[], dict[str, object]], ...] = (
+        lambda: event | {"time_stamp": at.replace(tzinfo=None).isoformat()},
+        lambda: event | {"data": []},
+        lambda: event | {"data": []},
+        lambda: event | {"data": [*samples[:2], "n/a", *samples[3:]]},
+        lambda: event | {"data": [*samples[:4], None]},
+        lambda: event | {"time_stamp": at.strftime("%d.%m.%Y %H:%M")},
+        lambda: {name: value for name, value in event.items() if name != "time_stamp"},
+    )
+    number = chance.randrange(len(faults) + 1)
+    if number == len(faults):
+        whole = _text(event)
+        return whole[: len(whole) // 2]
+    return _text(faults[number]())
+
+
+def body(since: datetime, until: datetime) -> bytes:
+    """What all sensors send of a time, in its order: NDJSON."""
+    events = sorted(
+        (at, number, line(sensor, at)) for number, sensor in enumerate(SENSORS) for at in instants(sensor, since, until)
+    )
+    return b"".join(text + b"\n" for _, _, text in events)
+
+
+def batches(since: datetime, until: datetime) -> Iterator[bytes]:
+    """The bodies of a time, one for each hour begun."""
+    while since < until:
+        end = min(since.replace(minute=0, second=0, microsecond=0) + HOUR, until)
+        if batch := body(since, end):
+            yield batch
+        since = end
+
+
+class Sender:
+    """Sends bodies to a running stack; a body that it sent before counts once."""
+
+    def __init__(
+        self, endpoints: Endpoints, client: httpx.Client | None = None, *, wait: float = _WAIT_SECONDS
+    ) -> None:
+        self._url = f"{endpoints.url}/ingest"
+        self._key = endpoints.api_key
+        self._client = client or httpx.Client(timeout=_ANSWER_SECONDS, trust_env=False)
+        self._wait = wait
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def send(self, batch: bytes) -> int:
+        """Send a body, and return how many events it was taken for.
+
+        Raises:
+            LocalStackError: the API doesn't take it, or isn't there, also after a few tries.
+        """
+        trouble = ""
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(self._wait)
+            try:
+                response = self._client.post(
+                    self._url,
+                    content=gzip.compress(batch, mtime=0),
+                    headers={
+                        "x-api-key": self._key,
+                        "content-type": "application/x-ndjson",
+                        "content-encoding": "gzip",
+                        "idempotency-key": f"demo-{hashlib.sha256(batch).hexdigest()}",
+                    },
+                )
+            except httpx.HTTPError as error:
+                trouble = repr(error)
+                continue
+            if response.status_code == httpx.codes.ACCEPTED:
+                return int(response.json()["items"])
+            trouble = f"{response.status_code} {response.text}"
+            if response.status_code != httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error:
+                break
+        raise LocalStackError(
+            "POST /ingest does not take the demo's data.", detail=trouble, hint="Does it run? make up"
+        )
+
+
+def send_a_day(sender: Sender, until: datetime, report: Callable[[int], None] = lambda _: None) -> int:
+    """Send the day before an instant, and return how many events it had; `report` is told how many were sent so far."""
+    sent = 0
+    start = (until - DAY).replace(minute=0, second=0, microsecond=0)
+    for batch in batches(start, until):
+        sent += sender.send(batch)
+        report(sent)
+    return sent
+
+
+def send_live(
+    sender: Sender,
+    since: datetime,
+    report: Callable[[int], None],
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Send what the sensors measure from an instant on, as they do, until it is interrupted."""
+    while True:
+        until = now()
+        if batch := body(since, until):
+            report(sender.send(batch))
+        since = max(since, until)
+        pause(_TICK_SECONDS)
+
+
+def _text(event: Mapping[str, object]) -> bytes:
+    return json.dumps(event, ensure_ascii=False).encode()
+
+
+def _hour(at: datetime) -> float:
+    return at.hour + at.minute / 60 + at.second / 3600
+
+
+def _within(at: datetime, hours: tuple[float, float] | None) -> bool:
+    return hours is not None and hours[0] <= _hour(at) < hours[1]

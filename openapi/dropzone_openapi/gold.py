@@ -1,0 +1,392 @@
+"""What the document says of gold, of the measurements that stand, and of objects as they were received."""
+
+from typing import TYPE_CHECKING, Any
+
+from dropzone import problems
+from dropzone.domain.gold import Granularity
+from dropzone_openapi.operations import API_KEY, Operation, _gateway, _problems, _query
+from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema
+from dropzone_query.formats import Format
+from dropzone_query.gold_requests import (
+    KpisRequest,
+    MeasurementsOfInstantRequest,
+    MeasurementsRequest,
+    QualityRequest,
+)
+from dropzone_query.shown import STANDING_COLUMNS
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_INSTANT: Schema = {"type": "string", "format": "date-time"}
+_COUNT: Schema = {"type": "integer", "minimum": 0}
+_NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
+_INSTANT_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
+_CURSOR: Schema = {"type": "string", "description": "Where to go on: there where there is more."}
+
+EXAMPLE_MEASUREMENTS: Schema = {
+    "measurements": [
+        {
+            "measured_at": "2019-05-01T10:00:00Z",
+            "source": "boiler-7",
+            "mean": 1.0,
+            "std_dev": 1.0,
+            "sample_count": 2,
+            "min": 0.0,
+            "max": 2.0,
+            "unit": "°C",
+            "tags": {"site": "north"},
+            "raw_id": RAW_ID,
+            "item": 0,
+            "received_at": RECEIVED_AT,
+            "updated_at": "2026-11-24T16:44:36.201544Z",
+        }
+    ],
+    "cursor": "1556704800000000.boiler-7",
+}
+
+_EXAMPLE_ARRIVALS: Schema = {
+    "received": 61,
+    "processed": 60,
+    "rejected": 1,
+    "rejected_share": 0.01639344262295082,
+    "rejected_by_rule": {"data.empty": 1},
+}
+_EXAMPLE_BUCKET: Schema = {"start": "2019-05-01T10:00:00Z", "end": "2019-05-01T11:00:00Z", "source": "boiler-7"}
+
+EXAMPLE_KPIS: Schema = {
+    "kpis": [
+        {
+            **_EXAMPLE_BUCKET,
+            "events": 60,
+            "samples": 120,
+            "mean": 1.25,
+            "std_dev": 0.75,
+            "min": 0.0,
+            "max": 2.5,
+            "first": "2019-05-01T10:00:00Z",
+            "last": "2019-05-01T10:59:00Z",
+            "gaps": {
+                "count": 0,
+                "longest_seconds": 60.0,
+                "expected_seconds": 60.0,
+                "longer_than_seconds": 90.50966799187808,
+            },
+            **_EXAMPLE_ARRIVALS,
+            "latency_ms": {"mean": 812.4, "max": 1493.0},
+        }
+    ],
+    "granularity": "hour",
+    "tz": "UTC",
+}
+
+EXAMPLE_QUALITY: Schema = {
+    "quality": [
+        {
+            **_EXAMPLE_BUCKET,
+            **_EXAMPLE_ARRIVALS,
+            "latency_ms": {"mean": 812.4, "p50": 938.7, "p95": 1327.6, "max": 1493.0},
+        }
+    ],
+    "granularity": "hour",
+    "tz": "UTC",
+}
+
+EXAMPLE_CSV = (
+    f"{','.join(STANDING_COLUMNS)}\r\n"
+    '2019-05-01T10:00:00Z,boiler-7,1.0,1.0,2,0.0,2.0,°C,"{""site"":""north""}",'
+    f"{RAW_ID},0,{RECEIVED_AT},2026-11-24T16:44:36.201544Z\r\n"
+)
+
+_ARRIVALS: Schema = {
+    "received": {**_COUNT, "description": "Events that arrived in the bucket and have an outcome."},
+    "processed": _COUNT,
+    "rejected": _COUNT,
+    "rejected_share": {**_NUMBER_OR_NULL, "description": "Of those received; null where none was."},
+    "rejected_by_rule": {
+        "type": "object",
+        "description": "Rejected events by the code of each rule that they break; one that breaks two counts for both.",
+        "additionalProperties": {"type": "integer", "minimum": 1},
+    },
+}
+_BUCKET: Schema = {
+    "start": _INSTANT,
+    "end": {**_INSTANT, "description": "Not part of it."},
+    "source": {"type": "string", "description": "Empty where events name none, or none that could be read."},
+}
+
+
+def _object(properties: Schema, **others: object) -> Schema:
+    """An object that has all of these, and nothing else."""
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+        **others,
+    }
+
+
+def _list(name: str, entry: Schema, example: Schema, others: Schema) -> Schema:
+    """A list, with where to go on."""
+    listed = _object({name: {"type": "array", "items": entry}, **others}, examples=[example])
+    listed["properties"] = {**listed["properties"], "cursor": _CURSOR}
+    return listed
+
+
+_ASKED: Schema = {"granularity": {"enum": list(Granularity)}, "tz": {"type": "string"}}
+
+MEASUREMENTS: Schema = _list(
+    "measurements",
+    _object(
+        {
+            "measured_at": _INSTANT,
+            "source": {"type": "string", "description": "Empty where the event names none."},
+            "mean": {"type": "number"},
+            "std_dev": {"type": "number", "minimum": 0, "description": "The population's."},
+            "sample_count": {"type": "integer", "minimum": 1},
+            "min": {"type": "number"},
+            "max": {"type": "number"},
+            "unit": {"type": "string", "description": "Empty where the event names none."},
+            "tags": {"type": "object", "additionalProperties": {"type": "string"}},
+            "raw_id": {"type": "string", "format": "uuid", "description": "The object that the event came in."},
+            "item": {**_COUNT, "description": "Which event of its object, from 0."},
+            "received_at": _INSTANT,
+            "updated_at": {**_INSTANT, "description": "When it was written to silver."},
+        }
+    ),
+    EXAMPLE_MEASUREMENTS,
+    {},
+)
+
+KPIS: Schema = _list(
+    "kpis",
+    _object(
+        {
+            **_BUCKET,
+            "events": {
+                **_COUNT,
+                "description": "Measurements of the bucket that stand; without, the figures are null.",
+            },
+            "samples": _COUNT,
+            "mean": {**_NUMBER_OR_NULL, "description": "Of all samples together."},
+            "std_dev": {**_NUMBER_OR_NULL, "description": "The population's, of all samples together."},
+            "min": _NUMBER_OR_NULL,
+            "max": _NUMBER_OR_NULL,
+            "first": _INSTANT_OR_NULL,
+            "last": _INSTANT_OR_NULL,
+            "gaps": _object(
+                {
+                    "count": {**_COUNT, "description": "Pauses that ended in the bucket, and were too long."},
+                    "longest_seconds": {
+                        **_NUMBER_OR_NULL,
+                        "description": "The longest pause that ended in the bucket; null where no event was before.",
+                    },
+                    "expected_seconds": {
+                        **_NUMBER_OR_NULL,
+                        "description": "As asked for, or the source's usual pause in the range; null without pauses.",
+                    },
+                    "longer_than_seconds": {
+                        **_NUMBER_OR_NULL,
+                        "description": (
+                            "What is too long: one and a half times what is expected, up to the next quarter power of "
+                            "two, so that a single missing event is a gap."
+                        ),
+                    },
+                }
+            ),
+            **_ARRIVALS,
+            "latency_ms": _object(
+                {"mean": _NUMBER_OR_NULL, "max": _NUMBER_OR_NULL},
+                description="From arrival to silver, of what arrived in the bucket; null where nothing did.",
+            ),
+        }
+    ),
+    EXAMPLE_KPIS,
+    _ASKED,
+)
+
+QUALITY: Schema = _list(
+    "quality",
+    _object(
+        {
+            **_BUCKET,
+            **_ARRIVALS,
+            "latency_ms": _object(
+                {"mean": _NUMBER_OR_NULL, "p50": _NUMBER_OR_NULL, "p95": _NUMBER_OR_NULL, "max": _NUMBER_OR_NULL},
+                description="From arrival to silver; percentiles are within 10 %, or a millisecond.",
+            ),
+        }
+    ),
+    EXAMPLE_QUALITY,
+    _ASKED,
+)
+
+_DETAILS = {
+    "original": "There is no object of this raw_id, or not any more.",
+    "measurementsOfInstant": "No measurement stands for this instant, or not of this source.",
+}
+
+_KEPT: Operation = {
+    "ETag": {"description": "Of these bytes; for If-None-Match.", "schema": {"type": "string"}},
+    "Cache-Control": {"schema": {"type": "string"}},
+}
+_LINK: Operation = {
+    "Link": {
+        "description": 'Where there is more: `<?…>; rel="next"`, a relative reference with the cursor.',
+        "schema": {"type": "string"},
+    }
+}
+_NOT_MODIFIED: Operation = {"304": {"description": "The client has it already, by its If-None-Match."}}
+_IF_NONE_MATCH: Operation = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of an earlier answer: 304 where it still stands.",
+    "schema": {"type": "string"},
+}
+
+
+def gold_operations() -> dict[tuple[str, str], Operation]:
+    """Each operation by its method and path."""
+    return {
+        ("get", "/ingest/{raw_id}/raw"): _operation(
+            "original",
+            "Get an event as it was received",
+            "The bytes, with the `Content-Type` and `Content-Encoding` that they came with. They never change.",
+            [_path("raw_id", "As POST /ingest answered it.", {"type": "string", "format": "uuid"})],
+            {
+                "description": "The bytes; to be saved, never to be shown as a page.",
+                "headers": {
+                    **_KEPT,
+                    "Content-Disposition": {"schema": {"type": "string"}},
+                    "Content-Encoding": {"description": "Where they are packed.", "schema": {"type": "string"}},
+                },
+                "content": {"*/*": {"schema": {}}},
+            },
+            problems.NOT_FOUND,
+            tag="Events",
+        ),
+        ("get", "/measurements"): _operation(
+            "measurements",
+            "List measurements",
+            (
+                "What stands in silver: of each instant and source, the event that arrived last. Pages are by the last "
+                "entry, so that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`."
+            ),
+            _query(_schema(MeasurementsRequest)),
+            _listed(),
+            problems.NOT_ACCEPTABLE,
+        ),
+        ("get", "/measurements/{measured_at}"): _operation(
+            "measurementsOfInstant",
+            "Get the measurements of an instant",
+            "Of all sources, by their name, or of one.",
+            [
+                _path("measured_at", "The instant, as ingest takes it; escape a `+` as `%2B`.", _INSTANT),
+                *_query(_schema(MeasurementsOfInstantRequest)),
+            ],
+            _listed(),
+            problems.NOT_FOUND,
+            problems.NOT_ACCEPTABLE,
+        ),
+        ("get", "/kpis"): _operation(
+            "kpis",
+            "Get figures by minute, quarter of an hour, hour or day",
+            (
+                "By source, of whole buckets: measurements by their own instant; what was received, rejected, and how "
+                "long it took to silver by the time of arrival, since a rejected event has no instant to go by. Right "
+                "for silver as it stands. Buckets in which nothing was measured and nothing arrived are left out. At "
+                f"most {_limits()}."
+            ),
+            _query(_schema(KpisRequest)),
+            _json_answer("Kpis", EXAMPLE_KPIS),
+        ),
+        ("get", "/quality"): _operation(
+            "quality",
+            "Get outcomes by rule over time",
+            f"By time of arrival and source, of whole buckets; at most {_limits()}.",
+            _query(_schema(QualityRequest)),
+            _json_answer("Quality", EXAMPLE_QUALITY),
+        ),
+    }
+
+
+def gold_components() -> Schema:
+    """The schemas, by name."""
+    return {"Measurements": MEASUREMENTS, "Kpis": KPIS, "Quality": QUALITY}
+
+
+def _limits() -> str:
+    *first, last = (f"{kind.most_buckets:,} by the {kind.replace('_', ' of an ')}" for kind in Granularity)
+    return f"{', '.join(first)} or {last}"
+
+
+def _operation(
+    name: str,
+    summary: str,
+    description: str,
+    parameters: list[Operation],
+    answer: Operation,
+    *kinds: problems.Kind,
+    tag: str = "Data",
+) -> Operation:
+    refusals = _problems(*kinds, problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE)
+    if name in _DETAILS:
+        example = refusals["404"]["content"][problems.CONTENT_TYPE]["examples"][problems.NOT_FOUND.name]["value"]
+        example["detail"] = _DETAILS[name]
+    return {
+        "operationId": name,
+        "summary": summary,
+        "description": description,
+        "tags": [tag],
+        "security": [{API_KEY: []}],
+        "parameters": [*parameters, _IF_NONE_MATCH],
+        "responses": {"200": answer, **_NOT_MODIFIED, **refusals, **_gateway("403", "429", "504")},
+    }
+
+
+def _path(name: str, description: str, schema: Schema) -> Operation:
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+
+
+def _json_answer(name: str, example: Schema) -> Operation:
+    return {
+        "description": "The buckets, by their start and source.",
+        "headers": {**_KEPT, **_LINK},
+        "content": {
+            Format.JSON.value: {
+                "schema": {"$ref": f"#/components/schemas/{name}"},
+                "examples": {"example": {"value": example}},
+            }
+        },
+    }
+
+
+def _listed() -> Operation:
+    lines: dict[str, Any] = {"type": "string", "description": "An object of `measurements` a line."}
+    return {
+        "description": "The measurements, in the form that `Accept` asks for.",
+        "headers": {**_KEPT, **_LINK},
+        "content": {
+            Format.JSON.value: {
+                "schema": {"$ref": "#/components/schemas/Measurements"},
+                "examples": {"example": {"value": EXAMPLE_MEASUREMENTS}},
+            },
+            Format.NDJSON.value: {"schema": lines},
+            Format.CSV.value: {
+                "schema": {"type": "string"},
+                "examples": {"example": {"value": EXAMPLE_CSV}},
+            },
+        },
+    }
+
+
+def _schema(model: type["BaseModel"]) -> Schema:
+    """A model's own, with what it refers to in its place."""
+    schema: Schema = model.model_json_schema()
+    named = schema.pop("$defs", {})
+    for field in schema["properties"].values():
+        if reference := field.pop("$ref", None):
+            field |= {key: value for key, value in named[reference.rpartition("/")[2]].items() if key == "enum"}
+    return schema

@@ -1,0 +1,79 @@
+"""What is sent comes back: as rows, as figures, and as it was received."""
+
+import csv
+import gzip
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from e2e.client import Client
+
+MEASURED = "2024-02-29T23:59:59.5-01:00"
+IN_UTC = "2024-03-01T00:59:59.500000Z"
+
+
+def test_what_is_sent_comes_back_as_a_row_as_figures_and_as_it_was(client: Client) -> None:
+    # GIVEN two events of a source of their own, the second packed, and one that breaks a rule
+    source = f"source of {uuid4()}"
+    first = json.dumps(
+        {"schema_version": 2, "time_stamp": MEASURED, "data": [1, 3], "source": source, "unit": "°C"}
+    ).encode()
+    second = gzip.compress(
+        json.dumps(
+            {"schema_version": 2, "time_stamp": "2024-03-01T00:30:00Z", "data": [5, 7], "source": source}
+        ).encode()
+    )
+    broken = json.dumps({"schema_version": 2, "time_stamp": MEASURED, "data": [], "source": source}).encode()
+    sent = {client.ingest(first): first, client.ingest(broken): broken}
+    packed = client.request("POST", "/ingest", second, content_type="application/json", content_encoding="gzip")
+    assert packed.status_code == 202, packed.text
+    assert {client.outcome(raw_id) for raw_id in sent} == {"processed", "rejected"}
+    client.outcome(packed.json()["raw_id"])
+
+    # THEN silver lists them, page by page, in each form
+    listed = client.request("GET", f"/measurements?source={source}&limit=1").json()
+    assert [entry["measured_at"] for entry in listed["measurements"]] == [IN_UTC]
+    assert listed["measurements"][0]["unit"] == "°C"
+    rest = client.request("GET", f"/measurements?source={source}&cursor={listed['cursor']}", accept="text/csv")
+    assert rest.headers["content-type"].startswith("text/csv")
+    assert [row["mean"] for row in csv.DictReader(io.StringIO(rest.text))] == ["6.0"]
+    for instant in (MEASURED, MEASURED.replace("-01:00", "-01"), IN_UTC, "2024-03-01T01:59:59.5%2B01:00"):
+        of_it = client.request("GET", f"/measurements/{instant}?source={source}")
+        assert [entry["mean"] for entry in of_it.json()["measurements"]] == [2.0], instant
+    assert client.request("GET", f"/measurements/1999-01-01T00:00Z?source={source}").status_code == 404
+
+    # AND gold has their figures
+    asked = f"/kpis?granularity=day&from=2024-03-01T00:00Z&to=2024-03-02T00:00Z&source={source}"
+    kpis = client.request("GET", asked)
+    (kpi,) = kpis.json()["kpis"]
+    assert (kpi["events"], kpi["samples"], kpi["mean"], kpi["std_dev"]) == (2, 4, 4.0, 5**0.5)
+    again = client.request("GET", asked, if_none_match=kpis.headers["etag"])
+    assert (again.status_code, again.content) == (304, b"")
+    since = (datetime.now(UTC) - timedelta(minutes=30)).isoformat().replace("+", "%2B")
+    quality = client.request("GET", f"/quality?granularity=minute&from={since}&source={source}").json()["quality"]
+    assert sum(bucket["processed"] for bucket in quality) == 2
+    assert [bucket["rejected_by_rule"] for bucket in quality if bucket["rejected"]] == [{"data.empty": 1}]
+
+    # AND each is there as it was received
+    for raw_id, body in sent.items():
+        raw = client.request("GET", f"/ingest/{raw_id}/raw")
+        assert (raw.status_code, raw.content) == (200, body)
+        assert raw.headers["content-disposition"].startswith("attachment")
+    raw = client.request("GET", f"/ingest/{packed.json()['raw_id']}/raw")
+    assert raw.headers["content-encoding"] == "gzip"
+    assert raw.content == gzip.decompress(second)  # as the client unpacks it
+    assert client.request("GET", f"/ingest/{uuid4()}/raw").status_code == 404
+
+
+def test_bad_parameters_are_problems(client: Client) -> None:
+    for path in ("/kpis?tz=Nowhere", "/quality?granularity=week", "/measurements?limit=0", "/measurements/now"):
+        response = client.request("GET", path)
+        assert response.status_code == 422, path
+        assert response.json()["violations"]
+    assert client.request("GET", "/measurements", accept="text/html").status_code == 406
+
+
+def test_reads_need_a_key(client: Client) -> None:
+    for path in ("/kpis", "/quality", "/measurements", "/measurements/2024-03-01T00:00Z", f"/ingest/{uuid4()}/raw"):
+        assert client.request("GET", path, key=None).status_code == 403, path

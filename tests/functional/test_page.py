@@ -1,0 +1,105 @@
+"""`GET /` and what the page loads: files, without a key, that a browser checks by their ETag."""
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from dropzone_web.handler import handler
+from functional.lambda_calls import Context, api_event, header, json_body
+
+
+def get(
+    path: str, *, stage_path: str | None = None, query: Mapping[str, str] | None = None, known: str | None = None
+) -> dict[str, Any]:
+    headers = {} if known is None else {"If-None-Match": known}
+    event = api_event(b"", like="api-health", path=path, query=query, headers=headers)
+    event["requestContext"]["path"] = stage_path if stage_path is not None else f"/v1{path}"
+    return handler(event, Context())
+
+
+def test_the_page_allows_nothing_but_its_own_files() -> None:
+    answer = get("/")
+
+    assert answer["statusCode"] == 200
+    assert header(answer, "Content-Type") == "text/html; charset=utf-8"
+    policy = dict(part.strip().split(" ", 1) for part in str(header(answer, "Content-Security-Policy")).split(";"))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert header(answer, "X-Content-Type-Options") == "nosniff"
+    assert header(answer, "Referrer-Policy") == "no-referrer"
+
+
+def test_every_reference_is_relative_and_answered() -> None:
+    body = get("/")["body"]
+
+    references = re.findall(r'(?:src|href)="([^"]+)"', body)
+    loaded = [reference for reference in references if reference.startswith("page/")]
+    assert set(references) - set(loaded) == {"data:,", "docs"}
+    modules = "".join(get(f"/{path}")["body"] for path in loaded if path.endswith(".js") and "uplot" not in path)
+    imported = {f"page/{name}" for name in re.findall(r'from "\./([^"]+)"', modules)}
+    assert imported <= set(loaded), "not preloaded, or not there"
+    assert [get(f"/{path}")["statusCode"] for path in loaded] == [200] * len(loaded)
+
+
+def test_nothing_is_inline_and_nothing_is_parsed_as_html() -> None:
+    assert not re.search(r"<style|<script>|\son[a-z]+=|style=", get("/")["body"])
+    own = files("dropzone_web.static").joinpath("page").iterdir()
+    for file in own:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"\.innerHTML|outerHTML|insertAdjacentHTML|document\.write|localStorage|eval\(", text), (
+            file.name
+        )
+        assert not re.search(r"https?://", text), file.name
+
+
+@pytest.mark.parametrize(
+    ("asset", "content_type"),
+    [
+        ("main.js", "text/javascript; charset=utf-8"),
+        ("page.css", "text/css; charset=utf-8"),
+        ("uplot.js", "text/javascript; charset=utf-8"),
+        ("uplot.css", "text/css; charset=utf-8"),
+        ("uplot-license.txt", "text/plain; charset=utf-8"),
+    ],
+)
+def test_an_asset_is_sent_once(asset: str, content_type: str) -> None:
+    answer = get(f"/page/{asset}")
+
+    assert (answer["statusCode"], header(answer, "Content-Type")) == (200, content_type)
+    assert header(answer, "Cache-Control") == "no-cache"
+    etag = str(header(answer, "ETag"))
+    again = get(f"/page/{asset}", known=f'"other", W/{etag}')
+    assert (again["statusCode"], again["body"], header(again, "ETag")) == (304, "", etag)
+    assert get(f"/page/{asset}", known='"other"')["statusCode"] == 200
+
+
+@pytest.mark.parametrize("asset", ["none.js", "page.html", "../handler.py", "%2e%2e%2fhandler.py"])
+def test_no_other_file_is_sent(asset: str) -> None:
+    answer = get(f"/page/{asset}")
+
+    assert answer["statusCode"] == 404
+    assert json_body(answer)["type"] == "urn:dropzone:problem:not-found"
+
+
+@pytest.mark.parametrize(("stage_path", "location"), [("/v1", "v1/?slash"), ("/base", "base/?slash")])
+def test_a_root_without_its_slash_is_sent_to_the_one_with_it_once(stage_path: str, location: str) -> None:
+    answer = get("/", stage_path=stage_path)
+
+    assert (answer["statusCode"], header(answer, "Location")) == (302, location)
+    assert get("/", stage_path=stage_path, query={"slash": ""})["statusCode"] == 200
+
+
+@pytest.mark.parametrize("stage_path", ["/v1/", "/", ""])
+def test_a_root_with_its_slash_is_the_page(stage_path: str) -> None:
+    assert get("/", stage_path=stage_path)["statusCode"] == 200

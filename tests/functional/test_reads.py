@@ -1,0 +1,625 @@
+"""`GET /measurements`, `/kpis`, `/quality` and `/ingest/{raw_id}/raw`: parameters, forms, pages, caches, refusals."""
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pytest
+
+from dropzone.domain.gold import (
+    Arrivals,
+    Gaps,
+    Granularity,
+    Kpi,
+    Latency,
+    Place,
+    Pooled,
+    Quality,
+    Standing,
+    Window,
+)
+from dropzone.domain.outcomes import NO_TAGS
+from dropzone.ports import BronzeError, BronzeUnavailableError, ObjectMissingError, RawObject, TooMuchAskedError
+from dropzone_query import handler as query
+from dropzone_query.pages import MOST_BYTES
+from functional.lambda_calls import Context, api_event, header, json_body
+from functional.test_status_request import ENVIRONMENT
+from support.factories import measurement, raw_id, raw_ids
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+RAW_ID = UUID("01a20e71-e5a4-700b-bae4-431c79e16819")
+UPDATED = datetime(2026, 11, 24, 16, 44, 36, 201544, tzinfo=UTC)
+
+LAMBDA_BYTES = 6_291_556
+"""What Lambda lets an answer have, all in all."""
+
+
+def standing(number: int, source: str = "", unit: str = "", tags: Mapping[str, str] = NO_TAGS) -> Standing:
+    told = measurement(NOON - timedelta(seconds=number), mean=float(number), source=source)
+    return Standing(told._replace(unit=unit, tags=tags), RAW_ID, number, UPDATED)
+
+
+def arrivals(**changes: Any) -> Arrivals:  # noqa: ANN401 - any field's
+    values: dict[str, Any] = {"processed": 3, "rejected": 1, "by_rule": {"data.empty": 1}, "latency": Latency(1.5, 9.0)}
+    return Arrivals(**values | changes)
+
+
+KPI = Kpi(
+    NOON,
+    NOON + timedelta(hours=1),
+    "a",
+    2,
+    4,
+    Pooled(1.0, 0.5, 0.0, 2.0, NOON, NOON + timedelta(seconds=60)),
+    Gaps(1, 60.0, 30.0, 53.8),
+    arrivals(),
+)
+BARE = Kpi(
+    NOON,
+    NOON + timedelta(hours=1),
+    "b",
+    0,
+    0,
+    None,
+    Gaps(0, None, None, None),
+    arrivals(processed=0, rejected=0, by_rule={}, latency=Latency(None, None)),
+)
+
+
+@dataclass(slots=True)
+class Data:
+    """Silver, gold and bronze that answer what they are told, and remember what they were asked."""
+
+    standing: list[Standing] = field(default_factory=list)
+    kpi: list[Kpi] = field(default_factory=list)
+    qualities: list[Quality] = field(default_factory=list)
+    objects: dict[UUID, RawObject | BronzeError] = field(default_factory=dict)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    too_much: bool = False
+
+    def page(self, *, limit: int, **asked: Any) -> list[Standing]:  # noqa: ANN401 - as the port has it
+        self.asked.append({**asked, "limit": limit})
+        return self.standing[:limit]
+
+    def at(self, instant: datetime, *, limit: int, **asked: Any) -> list[Standing]:  # noqa: ANN401
+        self.asked.append({"at": instant, **asked, "limit": limit})
+        return self.standing[:limit]
+
+    def knows_zone(self, name: str) -> bool:
+        return name in {"UTC", "Europe/Berlin"}
+
+    def kpis(self, window: Window, *, limit: int, **asked: Any) -> list[Kpi]:  # noqa: ANN401
+        self._asked(window, {**asked, "limit": limit})
+        return self.kpi[:limit]
+
+    def quality(self, window: Window, *, limit: int, after: Place | None) -> list[Quality]:
+        self._asked(window, {"after": after, "limit": limit})
+        return self.qualities[:limit]
+
+    def _asked(self, window: Window, others: dict[str, Any]) -> None:
+        if self.too_much:
+            raise TooMuchAskedError
+        self.asked.append({"window": window, **others})
+
+    def read(self, identifiers: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
+        assert within > 0
+        return [self.objects.get(identifier, ObjectMissingError("gone")) for identifier in identifiers]
+
+
+Get = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def data(monkeypatch: pytest.MonkeyPatch) -> Data:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    for made in ("settings", "database"):
+        monkeypatch.setattr(query, made, cache(getattr(query, made).__wrapped__))
+    data = Data()
+    for made in ("measurements", "gold", "bronze"):
+        monkeypatch.setattr(query, made, lambda: data)
+    return data
+
+
+@pytest.fixture
+def get(data: Data) -> Get:
+    del data
+
+    def call(path: str, parameters: Mapping[str, str] | None = None, **headers: str) -> dict[str, Any]:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        event = api_event(b"", like="api-process", path=path, query=parameters or {}, headers={"Accept": None, **names})
+        answer: dict[str, Any] = query.handler(event | {"httpMethod": "GET"}, Context())
+        assert len(json.dumps(answer)) < LAMBDA_BYTES
+        return answer
+
+    return call
+
+
+def refused(answer: dict[str, Any], status: int = 422) -> list[tuple[str, str]]:
+    assert answer["statusCode"] == status
+    assert header(answer, "Content-Type") == "application/problem+json"
+    problem = json_body(answer)
+    return [(violation["field"], violation["code"]) for violation in problem.get("violations", [])]
+
+
+# ---- measurements ----------------------------------------------------------------------------------------------------
+
+
+def test_measurements_with_all_that_is_known_of_them(get: Get, data: Data) -> None:
+    data.standing = [standing(1, "boiler", "°C", {"site": "north"})]
+
+    answer = get("/measurements")
+
+    assert answer["statusCode"] == 200
+    assert header(answer, "Content-Type") == "application/json"
+    assert json_body(answer) == {
+        "measurements": [
+            {
+                "measured_at": "2026-03-04T11:59:59Z",
+                "source": "boiler",
+                "mean": 1.0,
+                "std_dev": 1.0,
+                "sample_count": 2,
+                "min": 0.0,
+                "max": 2.0,
+                "unit": "°C",
+                "tags": {"site": "north"},
+                "raw_id": str(RAW_ID),
+                "item": 1,
+                "received_at": "2026-11-24T16:44:35.108Z",
+                "updated_at": "2026-11-24T16:44:36.201544Z",
+            }
+        ]
+    }
+    assert data.asked == [
+        {"since": None, "until": None, "source": None, "after": None, "newest_first": True, "limit": 101}
+    ]
+
+
+def test_parameters_in_any_form_that_ingest_takes(get: Get, data: Data) -> None:
+    parameters = {"from": "2026-03-04 13:00+01", "to": "2026-03-04T12:00:00,5Z", "source": "", "order": "asc"}
+    get("/measurements", parameters | {"limit": "1000"})
+
+    assert data.asked == [
+        {
+            "since": NOON,
+            "until": NOON + timedelta(milliseconds=500),
+            "source": "",
+            "after": None,
+            "newest_first": False,
+            "limit": 1001,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "broken"),
+    [
+        ({"from": "yesterday"}, ("from", "request.instant")),
+        ({"to": "2026-03-04"}, ("to", "request.instant")),
+        ({"limit": "0"}, ("limit", "request.greater_than_equal")),
+        ({"limit": "1001"}, ("limit", "request.less_than_equal")),
+        ({"limit": "ten"}, ("limit", "request.int_parsing")),
+        ({"order": "down"}, ("order", "request.literal_error")),
+        ({"source": "x" * 201}, ("source", "request.string_too_long")),
+        ({"source": "a\0b"}, ("source", "request.string_pattern_mismatch")),
+        ({"cursor": "1"}, ("cursor", "request.string_pattern_mismatch")),
+        ({"cursor": "."}, ("cursor", "request.string_pattern_mismatch")),
+        ({"cursor": "1.a\0"}, ("cursor", "request.string_pattern_mismatch")),
+        ({"cursor": f"1.{'x' * 201}"}, ("cursor", "request.string_pattern_mismatch")),
+        ({"cursor": "1234567890123456789.a"}, ("cursor", "request.string_pattern_mismatch")),
+        ({"page": "2"}, ("page", "request.extra_forbidden")),
+    ],
+)
+def test_bad_parameters_of_measurements(get: Get, parameters: dict[str, str], broken: tuple[str, str]) -> None:
+    assert refused(get("/measurements", parameters)) == [broken]
+
+
+def test_a_page_leads_to_the_next(get: Get, data: Data) -> None:
+    data.standing = [standing(number, source="ü") for number in range(5)]
+    parameters = {"limit": "2", "source": "ü", "order": "desc"}
+
+    answer = get("/measurements", parameters)
+    body = json_body(answer)
+    link = header(answer, "Link")
+    assert link is not None
+    target, relation = link.split("; ")
+    following = {name: value for name, [value] in parse_qs(urlsplit(target.strip("<>")).query).items()}
+
+    assert [entry["item"] for entry in body["measurements"]] == [0, 1]
+    assert relation == 'rel="next"'
+    assert following == parameters | {"cursor": body["cursor"]}
+    get("/measurements", following)
+    assert data.asked[1]["after"] == (NOON - timedelta(seconds=1), "ü")
+
+
+def test_the_last_page_leads_nowhere(get: Get, data: Data) -> None:
+    data.standing = [standing(number) for number in range(2)]
+
+    answer = get("/measurements", {"limit": "2"})
+
+    assert "cursor" not in json_body(answer)
+    assert header(answer, "Link") is None
+
+
+@pytest.mark.parametrize(
+    ("cursor", "place"),
+    [
+        ("0.", (datetime(1970, 1, 1, tzinfo=UTC), "")),
+        ("-1.a.b", (datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "a.b")),
+        ("253402300799999999.x", (datetime.max.replace(tzinfo=UTC), "x")),
+        ("-62135596800000000.x", (datetime.min.replace(tzinfo=UTC), "x")),
+        ("999999999999999999.x", (datetime.max.replace(tzinfo=UTC), "x")),
+        ("-999999999999999999.x", (datetime.min.replace(tzinfo=UTC), "x")),
+    ],
+)
+def test_a_cursor_is_a_place(get: Get, data: Data, cursor: str, place: Place) -> None:
+    assert get("/measurements", {"cursor": cursor})["statusCode"] == 200
+    assert data.asked[0]["after"] == place
+
+
+# Of an entry, up to 16 tags of 64 and 256 characters, which may need 12 bytes each where Lambda escapes them.
+HEAVY = {f"{number:02}" + "\U0001f600" * 62: "\U0001f600" * 256 for number in range(16)}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
+def test_what_would_not_fit_through_lambda_is_cut_and_goes_on(get: Get, data: Data, accept: str) -> None:
+    data.standing = [standing(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
+    read, parameters = [], {"limit": "1000"}
+
+    while True:
+        answer = get("/measurements", parameters, Accept=accept)
+        found = items(answer, accept)
+        read += found
+        data.standing = data.standing[len(found) :]
+        link = header(answer, "Link")
+        if link is None:
+            break
+        assert len(json.dumps(answer["body"])) > MOST_BYTES * 0.9
+        parameters = {name: value for name, [value] in parse_qs(urlsplit(link.split(">")[0][1:]).query).items()}
+
+    assert read == list(range(1000))
+
+
+def items(answer: dict[str, Any], accept: str) -> list[int]:
+    if accept == "text/csv":
+        return [int(row["item"]) for row in csv.DictReader(io.StringIO(answer["body"]))]
+    if accept == "application/x-ndjson":
+        return [json.loads(line)["item"] for line in answer["body"].splitlines()]
+    return [entry["item"] for entry in json_body(answer)["measurements"]]
+
+
+def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
+    get: Get, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dropzone_query.pages.MOST_BYTES", 10)
+    data.standing = [standing(number) for number in range(3)]
+
+    assert len(json_body(get("/measurements"))["measurements"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "application/json"),
+        ("text/csv", "text/csv"),
+        ("TEXT/CSV; charset=utf-8", "text/csv"),
+        ("text/*", "text/csv"),
+        ("application/json;q=0.5, text/csv", "text/csv"),
+        ("application/json;q=0, */*", "application/x-ndjson"),
+        ("application/x-ndjson, application/json;q=0.9", "application/x-ndjson"),
+        ("text/html", None),
+        ("application/json;q=0", None),
+        ("text/csv;q=x", None),
+    ],
+)
+def test_the_form_is_what_the_client_takes_best(get: Get, data: Data, accept: str, form: str | None) -> None:
+    data.standing = [standing(0)]
+
+    for path in ("/measurements", "/measurements/2026-03-04T12:00Z"):
+        answer = get(path, Accept=accept)
+        if form is None:
+            assert refused(answer, 406) == []
+        else:
+            content_type = header(answer, "Content-Type")
+            assert content_type is not None
+            assert content_type.split(";")[0] == form
+            assert header(answer, "Vary") == "Accept"
+
+
+def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data) -> None:
+    data.standing = [standing(1, 'a "b", c', "°C", {"k": 'v"'}), standing(2)]
+    listed = json_body(get("/measurements"))["measurements"]
+
+    lines = get("/measurements", Accept="application/x-ndjson")["body"].splitlines()
+    rows = list(csv.DictReader(io.StringIO(get("/measurements", Accept="text/csv")["body"], newline="")))
+
+    assert [json.loads(line) for line in lines] == listed
+    for row, entry in zip(rows, listed, strict=True):
+        assert list(row) == list(entry)
+        for name, value in entry.items():
+            assert row[name] == value if isinstance(value, str) else json.loads(row[name]) == value
+
+
+def test_no_measurements_are_an_empty_list_in_every_form(get: Get) -> None:
+    assert json_body(get("/measurements")) == {"measurements": []}
+    assert get("/measurements", Accept="application/x-ndjson")["body"] == ""
+    assert get("/measurements", Accept="text/csv")["body"].startswith("measured_at,source,mean,")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "2026-03-04T13:00:00+01:00",
+        "2026-03-04T12:00Z",
+        "2026-03-04T13%3A00%3A00%2B01%3A00",
+        "2026-03-04 07:00-05",
+    ],
+)
+def test_the_measurements_of_an_instant(get: Get, data: Data, path: str) -> None:
+    data.standing = [standing(0, "a"), standing(0, "b")]
+
+    body = json_body(get(f"/measurements/{path}"))
+
+    assert [entry["source"] for entry in body["measurements"]] == ["a", "b"]
+    assert data.asked == [{"at": NOON, "source": None, "after": None, "limit": 101}]
+
+
+def test_an_instant_of_which_nothing_is_known(get: Get) -> None:
+    assert refused(get("/measurements/2026-03-04T12:00:00Z", {"source": "a"}), 404) == []
+
+
+@pytest.mark.parametrize("path", ["now", "2026-03-04", "2026-03-04T12:00:00", "%00"])
+def test_what_is_no_instant(get: Get, path: str) -> None:
+    assert refused(get(f"/measurements/{path}")) == [("measured_at", "request.instant")]
+
+
+# ---- kpis and quality ------------------------------------------------------------------------------------------------
+
+
+def test_kpis(get: Get, data: Data) -> None:
+    data.kpi = [KPI, BARE]
+
+    body = json_body(get("/kpis", {"from": "2026-03-04T12:00Z", "to": "2026-03-04T13:00Z"}))
+
+    assert body["granularity"] == "hour"
+    assert body["tz"] == "UTC"
+    assert body["kpis"] == [
+        {
+            "start": "2026-03-04T12:00:00Z",
+            "end": "2026-03-04T13:00:00Z",
+            "source": "a",
+            "events": 2,
+            "samples": 4,
+            "mean": 1.0,
+            "std_dev": 0.5,
+            "min": 0.0,
+            "max": 2.0,
+            "first": "2026-03-04T12:00:00Z",
+            "last": "2026-03-04T12:01:00Z",
+            "gaps": {"count": 1, "longest_seconds": 60.0, "expected_seconds": 30.0, "longer_than_seconds": 53.8},
+            "received": 4,
+            "processed": 3,
+            "rejected": 1,
+            "rejected_share": 0.25,
+            "rejected_by_rule": {"data.empty": 1},
+            "latency_ms": {"mean": 1.5, "max": 9.0},
+        },
+        {
+            "start": "2026-03-04T12:00:00Z",
+            "end": "2026-03-04T13:00:00Z",
+            "source": "b",
+            **dict.fromkeys(("events", "samples", "received", "processed", "rejected"), 0),
+            **dict.fromkeys(("mean", "std_dev", "min", "max", "first", "last", "rejected_share")),
+            "gaps": {"count": 0, **dict.fromkeys(("longest_seconds", "expected_seconds", "longer_than_seconds"))},
+            "rejected_by_rule": {},
+            "latency_ms": {"mean": None, "max": None},
+        },
+    ]
+    window = Window(Granularity.HOUR, NOON, NOON + timedelta(hours=1))
+    assert data.asked == [{"window": window, "expected_seconds": None, "after": None, "limit": 5001}]
+
+
+def test_kpis_as_they_are_asked_for(get: Get, data: Data) -> None:
+    data.kpi = [KPI, BARE]
+    parameters = {
+        "granularity": "day",
+        "from": "2026-03-04T12:00Z",
+        "to": "2026-03-05T12:00Z",
+        "source": "",
+        "tz": "Europe/Berlin",
+        "expected_seconds": "1.5",
+        "limit": "1",
+    }
+
+    body = json_body(get("/kpis", parameters))
+    get("/kpis", parameters | {"cursor": body["cursor"]})
+
+    window = Window(Granularity.DAY, NOON, NOON + timedelta(days=1), "", "Europe/Berlin")
+    asked = {"window": window, "expected_seconds": 1.5, "limit": 2}
+    assert data.asked == [asked | {"after": None}, asked | {"after": (NOON, "a")}]
+    assert (body["granularity"], body["tz"], len(body["kpis"])) == ("day", "Europe/Berlin", 1)
+
+
+@pytest.mark.parametrize("path", ["/kpis", "/quality"])
+def test_without_a_range_the_last_buckets_are_meant(get: Get, data: Data, path: str) -> None:
+    for granularity in Granularity:
+        get(path, {"granularity": granularity.value})
+        window = data.asked.pop()["window"]
+
+        assert abs(window.until - datetime.now(UTC)) < timedelta(minutes=1)
+        assert window.until - window.since == granularity.usual_range
+        assert window.buckets <= granularity.most_buckets
+
+
+def test_before_the_first_year_there_is_nothing_to_look_back_to(get: Get, data: Data) -> None:
+    get("/kpis", {"to": "0001-01-01T00:00:01Z"})
+
+    assert data.asked[0]["window"].since == datetime.min.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("path", ["/kpis", "/quality"])
+@pytest.mark.parametrize(
+    ("parameters", "broken"),
+    [
+        ({"granularity": "week"}, ("granularity", "request.enum")),
+        ({"tz": "Mars/Olympus"}, ("tz", "request.time_zone")),
+        ({"tz": "CEST"}, ("tz", "request.time_zone")),
+        ({"tz": "UTC'; --"}, ("tz", "request.time_zone")),
+        ({"tz": ""}, ("tz", "request.time_zone")),
+        ({"from": "2026-03-04T12:00Z", "to": "2026-03-04T12:00Z"}, ("from", "request.range_empty")),
+        ({"from": "2026-03-04T12:00Z", "to": "2026-03-03T12:00Z"}, ("from", "request.range_empty")),
+        (
+            {"granularity": "minute", "from": "2026-03-04T12:00Z", "to": "2026-03-05T14:00Z"},
+            ("from", "request.range_too_long"),
+        ),
+        ({"from": "0001-01-01T00:00Z", "to": "9999-12-31T23:59Z"}, ("from", "request.range_too_long")),
+        ({"limit": "5001"}, ("limit", "request.less_than_equal")),
+        ({"cursor": "%"}, ("cursor", "request.string_pattern_mismatch")),
+    ],
+)
+def test_bad_parameters_of_buckets(get: Get, path: str, parameters: dict[str, str], broken: tuple[str, str]) -> None:
+    assert refused(get(path, parameters)) == [broken]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1e9", "minute"])
+def test_bad_expectations(get: Get, value: str) -> None:
+    [(name, _)] = refused(get("/kpis", {"expected_seconds": value}))
+    assert name == "expected_seconds"
+    assert refused(get("/quality", {"expected_seconds": "1"})) == [("expected_seconds", "request.extra_forbidden")]
+
+
+def test_the_longest_ranges(get: Get) -> None:
+    for granularity in Granularity:
+        longest = granularity.width * (granularity.most_buckets - 2)
+        parameters = {"granularity": granularity.value, "to": "2026-03-04T12:00:00Z"}
+        allowed = parameters | {"from": (NOON - longest).isoformat()}
+        over = parameters | {"from": (NOON - longest - granularity.width).isoformat()}
+        assert get("/kpis", allowed)["statusCode"] == 200
+        assert refused(get("/kpis", over)) == [("from", "request.range_too_long")]
+
+
+@pytest.mark.parametrize("path", ["/kpis", "/quality"])
+def test_more_than_is_computed_at_once(get: Get, data: Data, path: str) -> None:
+    data.too_much = True
+    assert refused(get(path)) == [("from", "request.too_much")]
+
+
+def test_quality(get: Get, data: Data) -> None:
+    latency = Latency(2.0, 9.0, 1.5, 8.0)
+    data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "a", arrivals(latency=latency))]
+
+    body = json_body(get("/quality", {"granularity": "minute", "source": "a"}))
+
+    assert body == {
+        "quality": [
+            {
+                "start": "2026-03-04T12:00:00Z",
+                "end": "2026-03-04T12:01:00Z",
+                "source": "a",
+                "received": 4,
+                "processed": 3,
+                "rejected": 1,
+                "rejected_share": 0.25,
+                "rejected_by_rule": {"data.empty": 1},
+                "latency_ms": {"mean": 2.0, "p50": 1.5, "p95": 8.0, "max": 9.0},
+            }
+        ],
+        "granularity": "minute",
+        "tz": "UTC",
+    }
+    assert data.asked[0]["window"].source == "a"
+
+
+# ---- caches ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/measurements", "/kpis", "/quality", "/measurements/2026-03-04T12:00Z"])
+def test_what_the_client_has_is_not_sent_again_until_it_changes(get: Get, data: Data, path: str) -> None:
+    data.standing, data.kpi = [standing(0)], [KPI]
+    data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "a", arrivals())]
+    parameters = {} if path.startswith("/measurements") else {"to": "2026-03-04T12:00Z"}
+    first = get(path, parameters)
+    tag = header(first, "ETag")
+    assert tag is not None
+    assert header(first, "Cache-Control") == "private, no-cache"
+
+    for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = get(path, parameters, If_None_Match=given)
+        assert (again["statusCode"], again["body"]) == (304, "")
+        assert header(again, "ETag") == tag
+        assert header(again, "Cache-Control") == "private, no-cache"
+    assert get(path, parameters, If_None_Match='"other"')["statusCode"] == 200
+
+    data.standing, data.kpi = [standing(1)], [BARE]
+    data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "b", arrivals())]
+    assert get(path, parameters, If_None_Match=tag)["statusCode"] == 200
+
+
+def test_a_page_of_another_origin_reads_the_headers_and_its_caches_tell_forms_apart(
+    get: Get, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORS_ORIGIN", "https://app.example.com")
+    data.standing = [standing(0)]
+
+    answer = get("/measurements")
+
+    assert header(answer, "Vary") == "Accept, Origin"
+    exposed = header(answer, "Access-Control-Expose-Headers")
+    assert exposed is not None
+    assert {"ETag", "Link", "Content-Disposition"} <= set(exposed.split(", "))
+
+
+# ---- objects as they were received -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "encoding"),
+    [
+        (b'{"time_stamp": 1}', "application/json; charset=utf-8", ""),
+        (bytes(range(256)), "application/x-ndjson", "gzip"),
+        (b"<script>alert(1)</script>", "text/html", ""),
+        (b"", "", ""),
+        (b"x" * 4_500_000, "application/json", ""),
+    ],
+)
+def test_an_object_comes_as_it_was_received_and_no_browser_shows_it(
+    get: Get, data: Data, body: bytes, content_type: str, encoding: str
+) -> None:
+    identifier = raw_id()
+    data.objects[identifier] = RawObject(identifier, body, content_type, "", encoding)
+
+    answer = get(f"/ingest/{identifier}/raw")
+
+    assert answer["statusCode"] == 200
+    assert answer["isBase64Encoded"] is True
+    assert base64.b64decode(answer["body"]) == body
+    assert header(answer, "Content-Type") == (content_type or "application/octet-stream")
+    assert header(answer, "Content-Encoding") == (encoding or None)
+    assert header(answer, "Content-Disposition") == f'attachment; filename="{identifier}.json"'
+    assert header(answer, "X-Content-Type-Options") == "nosniff"
+    assert header(answer, "Content-Security-Policy") == "default-src 'none'; sandbox"
+    assert header(answer, "Cache-Control") == "private, max-age=86400, immutable"
+    again = get(f"/ingest/{identifier}/raw", If_None_Match=header(answer, "ETag") or "")
+    assert (again["statusCode"], again["body"]) == (304, "")
+
+
+def test_objects_that_are_not_there_and_a_bronze_that_is_not(get: Get, data: Data) -> None:
+    gone, unread = raw_ids(2)
+    data.objects[unread] = BronzeUnavailableError("S3 answered 503")
+
+    assert refused(get(f"/ingest/{gone}/raw"), 404) == []
+    assert refused(get(f"/ingest/{gone}/raw", If_None_Match=f'"{gone}"'), 404) == []
+    assert refused(get(f"/ingest/{unread}/raw"), 503) == []
+    assert refused(get("/ingest/1/raw")) == [("raw_id", "request.uuid_parsing")]

@@ -1,0 +1,230 @@
+"""docs/analysts.md: the login, each of the ten questions, and the tools' queries, as an analyst runs them."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pg8000.exceptions import DatabaseError
+from pg8000.native import Connection
+
+from dropzone.adapters.database import connector
+from dropzone.domain.aggregates import aggregate
+from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Rejection, Violation
+from support.factories import raw_ids
+from support.postgres import SilverInPostgres, database_settings
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "analysts.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sql\n(?:-- ([^\n]*)\n)?(.*?)```", DOCUMENT, re.DOTALL)
+QUESTIONS = {name: sql.strip().rstrip(";") for name, sql in BLOCKS if name}
+TOOLS = {"grafana", "quicksight"}
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+SOURCE = "boiler-7"
+
+Ask = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def analyst(tables: SilverInPostgres) -> Iterator[Connection]:
+    """Alice, as the document makes her; gone again afterwards."""
+    (login,) = (sql for name, sql in BLOCKS if not name and sql.startswith("CREATE ROLE alice"))
+    with tables.server.connect() as owner:
+        for statement in filter(None, map(str.strip, login.split(";"))):
+            owner.run(statement)
+        settings = database_settings(tables.server, database_user="alice", database_password="…")  # noqa: S106 - as the document has it
+        connection = connector(settings, Connection)(20.0)
+        try:
+            yield connection
+        finally:
+            connection.close()
+            owner.run("DROP ROLE alice")
+
+
+@pytest.fixture(params=[False, True], ids=["stale", "computed"])
+def ask(tables: SilverInPostgres, analyst: Connection, request: pytest.FixtureRequest) -> Ask:
+    for table in ("measured", "arrived", "rejected", "measured_stale", "arrived_stale"):
+        tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
+
+    def call(name: str) -> list[dict[str, Any]]:
+        if request.param:
+            tables.query("SELECT gold.refresh(1000000, interval '0')")
+        rows = analyst.run(QUESTIONS[name])
+        return [dict(zip((column["name"] for column in analyst.columns or ()), row, strict=True)) for row in rows or []]
+
+    return call
+
+
+def measured(at: datetime, *values: float, source: str = SOURCE, site: str = "north") -> Measurement:
+    return Measurement(at, source, aggregate(values), "°C", {"site": site})
+
+
+def settle(tables: SilverInPostgres, *outcomes: Measurement | Rejection) -> JudgedObject:
+    entry = JudgedObject(raw_ids(1)[0], outcomes)
+    tables.silver().settle([entry])
+    return entry
+
+
+def test_there_are_ten_questions() -> None:
+    assert len(QUESTIONS.keys() - TOOLS) == 10
+    assert QUESTIONS.keys() >= TOOLS
+
+
+def test_latest(tables: SilverInPostgres, ask: Ask) -> None:
+    now = datetime.now(UTC)
+    settle(tables, measured(now - MINUTE, 1), measured(now - 2 * MINUTE, 2), measured(now - MINUTE, 3, source="b"))
+    settle(tables, measured(now - timedelta(days=8), 4, source="old"))
+
+    assert [(row["source"], row["mean"], row["unit"]) for row in ask("latest")] == [
+        ("b", 3.0, "°C"),
+        (SOURCE, 1.0, "°C"),
+    ]
+
+
+def test_hour_by_hour(tables: SilverInPostgres, ask: Ask) -> None:
+    settle(tables, measured(NOON, 1, 3), measured(NOON + MINUTE, 5, 7), measured(NOON + 60 * MINUTE, 9))
+    settle(tables, measured(NOON, 100, source="other"))
+
+    found = ask("hour by hour")
+
+    assert [(row["starts_at"], row["events"], float(row["mean"])) for row in found] == [
+        (NOON, 2, 4.0),
+        (NOON + 60 * MINUTE, 1, 9.0),
+    ]
+    assert float(found[0]["std_dev"]) == 2.236
+    assert (found[0]["min"], found[0]["max"]) == (1.0, 7.0)
+
+
+def test_day_by_day(tables: SilverInPostgres, ask: Ask) -> None:
+    midnight = datetime(2026, 3, 4, 23, tzinfo=UTC)
+    settle(tables, measured(midnight, 1), measured(midnight - MINUTE, 3), measured(midnight + MINUTE, 3))
+
+    days = [(row["day"], row["events"], row["mean"]) for row in ask("day by day")]
+
+    assert [(day.isoformat(), events, mean) for day, events, mean in days] == [
+        ("2026-03-04T00:00:00", 1, 3.0),
+        ("2026-03-05T00:00:00", 2, 2.0),
+    ]
+
+
+def test_a_site(tables: SilverInPostgres, ask: Ask) -> None:
+    settle(tables, measured(NOON, 1, 3), measured(NOON, 5, 7, source="b"), measured(NOON + MINUTE, 100, site="south"))
+
+    assert ask("a site") == [{"samples": 4, "mean": 4.0, "std_dev": 5**0.5}]
+
+
+def test_silent(tables: SilverInPostgres, ask: Ask) -> None:
+    now = datetime.now(UTC)
+    settle(tables, measured(now - MINUTE, 1), measured(now - timedelta(hours=3), 1, source="silent"))
+
+    [row] = ask("silent")
+
+    assert row["source"] == "silent"
+    assert row["silent_for"] >= timedelta(hours=3)
+
+
+def test_gaps(tables: SilverInPostgres, ask: Ask) -> None:
+    settle(tables, *(measured(NOON + minute * MINUTE, 1) for minute in (0, 1, 2, 4, 5, 15)))
+
+    assert ask("gaps") == [{"starts_at": NOON, "source": SOURCE, "gaps": 2, "longest_seconds": 600.0}]
+
+
+def test_outliers(tables: SilverInPostgres, ask: Ask) -> None:
+    settle(tables, *(measured(NOON + minute * MINUTE, 20 + minute % 3) for minute in range(59)))
+    settle(tables, measured(NOON + 59 * MINUTE, 90))
+
+    assert [(row["measured_at"], row["mean"]) for row in ask("outliers")] == [(NOON + 59 * MINUTE, 90.0)]
+
+
+def test_rejected(tables: SilverInPostgres, ask: Ask) -> None:
+    def bad(*codes: Code) -> Rejection:
+        return Rejection(tuple(Violation(code, "data", "is bad") for code in codes), SOURCE)
+
+    settle(tables, measured(NOON, 1), bad(Code.DATA_EMPTY), bad(Code.DATA_EMPTY), bad(Code.UNIT_INVALID))
+
+    [row] = ask("rejected")
+
+    assert (row["source"], row["received"], float(row["percent"])) == (SOURCE, 4, 75.0)
+    assert row["rules"] == "data.empty 2, unit.invalid 1"
+
+
+def test_latency(tables: SilverInPostgres, ask: Ask) -> None:
+    settle(tables, measured(NOON, 1), measured(NOON + MINUTE, 1))
+    tables.query("UPDATE receipts SET settled_at = uuid_extract_timestamp(raw_id) + interval '2 seconds'")
+
+    [row] = ask("latency")
+
+    assert (row["source"], row["events"], row["longest"]) == (SOURCE, 2, 2000.0)
+    assert row["p50"] == row["p95"] == pytest.approx(2000, rel=0.1)
+
+
+def test_lineage(tables: SilverInPostgres, ask: Ask) -> None:
+    first = settle(tables, measured(NOON, 1))
+    second = settle(tables, measured(NOON + MINUTE, 2), measured(NOON, 3))
+
+    found = [(row["raw_id"], row["item"], row["mean"], row["stands"]) for row in ask("lineage")]
+
+    assert found == [(second.raw_id, 1, 3.0, True), (first.raw_id, 0, 1.0, False)]
+
+
+def test_grafana(tables: SilverInPostgres, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(tables, measured(NOON, 1, 3), measured(NOON, 5, source="b"))
+    sql = QUESTIONS["grafana"]
+    for macro, instant in (("$__timeFrom()", NOON - 5 * MINUTE), ("$__timeTo()", NOON + 5 * MINUTE)):
+        assert macro in sql
+        sql = sql.replace(macro, f"'{instant.isoformat()}'")
+    monkeypatch.setitem(QUESTIONS, "grafana", sql)
+
+    assert [(row["time"], row["metric"], row["low"], row["high"]) for row in ask("grafana")] == [
+        (NOON, "b", 5.0, 5.0),
+        (NOON, SOURCE, 1.0, 3.0),
+    ]
+
+
+def test_quicksight(tables: SilverInPostgres, ask: Ask) -> None:
+    now = datetime.now(UTC)
+    settle(tables, measured(now, 1, 3), measured(now - timedelta(days=200), 9))
+
+    assert [(row["source"], row["samples"], row["mean"]) for row in ask("quicksight")] == [(SOURCE, 2, 2.0)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM measurements",
+        "UPDATE outcomes SET ruleset = 0",
+        "INSERT INTO receipts (raw_id) VALUES (gen_random_uuid())",
+        "SELECT gold.refresh()",
+        "DELETE FROM gold.measured",
+        "CREATE TABLE own (id integer)",
+        "CREATE TABLE gold.own (id integer)",
+        "GRANT dropzone_writer TO alice",
+    ],
+)
+def test_an_analyst_only_reads(analyst: Connection, sql: str) -> None:
+    analyst.run("SET default_transaction_read_only = off")
+    with pytest.raises(DatabaseError) as raised:
+        analyst.run(sql)
+    assert raised.value.args[0]["C"] == "42501"
+
+
+def test_an_analyst_is_read_only_by_default(analyst: Connection) -> None:
+    assert analyst.run("SHOW default_transaction_read_only") == [["on"]]
+    assert analyst.run("SELECT count(*) FROM gold.kpis_daily") is not None
+
+
+def test_nobody_signs_in_as_the_group(tables: SilverInPostgres) -> None:
+    assert tables.query("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'dropzone_analyst'") == [[False]]
+
+
+def test_everything_of_gold_that_analysts_see_is_described(tables: SilverInPostgres) -> None:
+    undescribed = tables.query(
+        "SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'gold'::regnamespace AND c.relkind IN ('r', 'v')"
+        " AND obj_description(c.oid, 'pg_class') IS NULL"
+    )
+    assert undescribed == []
+    views = tables.query("SELECT viewname FROM pg_views WHERE schemaname = 'gold' AND viewname NOT LIKE '%_now'")
+    assert all(f"gold.{view}" in DOCUMENT for (view,) in views)

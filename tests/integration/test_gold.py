@@ -1,0 +1,730 @@
+"""Gold is right for silver as it stands: pooled figures, late events, overwrites, replays, writers at once, zones."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from functools import partial
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pg8000.exceptions import DatabaseError
+
+from dropzone.adapters import postgres_gold
+from dropzone.adapters.postgres_gold import PostgresGold, PostgresGoldKeeper
+from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.domain.aggregates import aggregate
+from dropzone.domain.gold import Granularity, Kpi, Window
+from dropzone.domain.identifiers import new_raw_id
+from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, Rejection, Violation
+from dropzone.ports import TooMuchAskedError
+from support.background import in_background
+from support.factories import measurement, raw_ids
+from support.gold import UNIT, Exact, assert_pooled, assert_right
+from support.postgres import SilverInPostgres
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+ANY_LIMIT = 100_000
+
+
+@pytest.fixture
+def gold(tables: SilverInPostgres) -> PostgresGold:
+    """Gold as the function Query reads it; empty, as its silver is."""
+    forget(tables)
+    return PostgresGold(tables.open(database_user="dropzone_reader"))
+
+
+@pytest.fixture
+def silver(tables: SilverInPostgres) -> PostgresSilver:
+    """Silver as the function Process writes it."""
+    return tables.silver()
+
+
+def forget(tables: SilverInPostgres) -> None:
+    """Empty silver and gold."""
+    tables.clear()
+    for table in ("measured", "arrived", "rejected", "measured_stale", "arrived_stale"):
+        tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
+
+
+def refresh(tables: SilverInPostgres) -> int:
+    """Compute whatever is stale, however fresh it is."""
+    ((parts,),) = tables.query("SELECT gold.refresh(1000000, interval '0')")
+    return int(parts)
+
+
+def hourly(gold: PostgresGold, since: datetime, until: datetime, source: str | None = None) -> list[Kpi]:
+    return gold.kpis(Window(Granularity.HOUR, since, until, source), limit=ANY_LIMIT)
+
+
+def arrived(at: datetime, *outcomes: Outcome) -> JudgedObject:
+    """Judge an object that arrived at an instant."""
+    return JudgedObject(new_raw_id(int(at.timestamp() * 1000) * 1_000_000), outcomes)
+
+
+def rejected(*codes: Code, source: str = "") -> Rejection:
+    return Rejection(tuple(Violation(code, "data", "is bad") for code in codes), source)
+
+
+def hours_around(instant: datetime, count: int) -> list[datetime]:
+    start = instant.replace(minute=0, second=0, microsecond=0)
+    return [start + number * HOUR for number in range(-count, count + 1)]
+
+
+# ---- pooled figures --------------------------------------------------------------------------------------------------
+
+
+def groups(values: st.SearchStrategy[float]) -> st.SearchStrategy[list[tuple[int, float, float]]]:
+    deviations = values.map(abs)
+    return st.lists(st.tuples(st.integers(1, 10**6), values, deviations), min_size=1, max_size=12)
+
+
+SENSORS = st.tuples(st.sampled_from([0.0, 1e7, -3e12, 1e-9]), st.floats(-1, 1)).map(lambda parts: parts[0] + parts[1])
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(groups(FINITE) | groups(SENSORS) | groups(st.floats(-1e-150, 1e-150)) | groups(st.just(1.5)))
+def test_groups_pool_as_exact_fractions_do(
+    tables: SilverInPostgres, given_groups: list[tuple[int, float, float]]
+) -> None:
+    rows = [{"n": count, "m": mean, "d": deviation} for count, mean, deviation in given_groups]
+
+    ((samples, mean, std_dev),) = tables.query(
+        "SELECT (p).samples, (p).mean, (p).std_dev FROM (SELECT gold.pool(n, m, d) AS p FROM"
+        " json_to_recordset(CAST(:rows AS json)) AS r (n bigint, m float8, d float8)) AS pooled",
+        rows=json.dumps(rows),
+    )
+
+    exact = Exact.of(given_groups)
+    assert samples == exact.samples
+    figures = [mean for _, mean, _ in given_groups] + [deviation for _, _, deviation in given_groups]
+    assert_pooled(mean, std_dev, exact, figures, groups=len(given_groups))
+
+
+RAW = st.lists(
+    st.tuples(
+        st.integers(0, 3 * 3600), st.sampled_from(["", "a", "b"]), st.lists(FINITE | SENSORS, min_size=1, max_size=6)
+    ),
+    min_size=1,
+    max_size=25,
+    unique_by=lambda event: event[:2],
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(RAW, st.booleans())
+def test_an_hour_s_figures_are_those_of_its_samples(
+    tables: SilverInPostgres,
+    silver: PostgresSilver,
+    gold: PostgresGold,
+    raw: list[tuple[int, str, list[float]]],
+    is_fresh: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    forget(tables)
+    events = [
+        Measurement(NOON + timedelta(seconds=second), source, aggregate(values)) for second, source, values in raw
+    ]
+    silver.settle([JudgedObject(raw_ids(1)[0], tuple(events))])
+    if is_fresh:
+        refresh(tables)
+
+    kpis = hourly(gold, NOON, NOON + 4 * HOUR)
+
+    assert len(kpis) == len({(second // 3600, source) for second, source, _ in raw})
+    for kpi in kpis:
+        of_it = [
+            values
+            for second, source, values in raw
+            if source == kpi.source and kpi.start <= NOON + timedelta(seconds=second) < kpi.end
+        ]
+        values = [value for values in of_it for value in values]
+        assert (kpi.events, kpi.samples) == (len(of_it), len(values))
+        assert kpi.pooled is not None
+        assert (kpi.pooled.minimum, kpi.pooled.maximum) == (min(values), max(values))
+        # The means and deviations that stand in silver are right to 15 digits.
+        exact = Exact.of_values(values)
+        assert_pooled(kpi.pooled.mean, kpi.pooled.std_dev, exact, values, groups=len(values), inherent=8 * UNIT)
+
+
+def test_a_large_offset_leaves_the_deviation_its_digits(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    # GIVEN ten thousand measurements of 1e9 and a thousandth, whose squares binary64 can't tell apart
+    random = Random(8)  # noqa: S311 - no secret
+    means = [1e9 + random.uniform(-1e-3, 1e-3) for _ in range(10_000)]
+    outcomes = [measurement(NOON + timedelta(milliseconds=number), mean, 0.0) for number, mean in enumerate(means)]
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], tuple(outcomes))])
+
+    (kpi,) = hourly(gold, NOON, NOON + HOUR)
+    ((pooled,),) = tables.query(
+        "SELECT (gold.pool(sample_count, mean, std_dev ORDER BY measured_at)).std_dev FROM measurements"
+    )
+
+    assert kpi.pooled is not None
+    exact = Exact.of((2, mean, 0.0) for mean in means)
+    deviation = math.sqrt(exact.variance)
+    assert abs(Fraction(kpi.pooled.mean) - exact.mean) <= 2 * UNIT * 10**9
+    assert abs(kpi.pooled.std_dev / deviation - 1) < 1e-12
+    assert abs(pooled / deviation - 1) < 1e-12
+
+
+@pytest.mark.parametrize("value", [1.7976931348623157e308, -1e308, 5e-324, 1e-200, 0.0])
+def test_what_squares_can_not_hold_is_pooled_all_the_same(
+    tables: SilverInPostgres, gold: PostgresGold, value: float
+) -> None:
+    values = [value, value / 2, 3.0]
+    outcomes = [
+        Measurement(NOON + timedelta(minutes=number), "", aggregate([value])) for number, value in enumerate(values)
+    ]
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], tuple(outcomes))])
+
+    live = hourly(gold, NOON, NOON + HOUR)
+    refresh(tables)
+
+    assert hourly(gold, NOON, NOON + HOUR) == live
+    (kpi,) = live
+    assert kpi.pooled is not None
+    assert_pooled(kpi.pooled.mean, kpi.pooled.std_dev, Exact.of_values(values), values, groups=3)
+
+
+# ---- silver as it stands ---------------------------------------------------------------------------------------------
+
+
+def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    """Also before anything is computed anew, and after."""
+    silver, ledger = tables.silver(), PostgresLedger(tables.open())
+    now = datetime.now(UTC)
+    starts = sorted({*hours_around(NOON, 3), *hours_around(now, 2)})
+
+    def check() -> None:
+        for _ in range(2):
+            kpis = [
+                *hourly(gold, NOON - 3 * HOUR, NOON + 3 * HOUR),
+                *hourly(gold, now - 2 * HOUR, now + 2 * HOUR - timedelta(minutes=59)),
+            ]
+            assert_right(tables, kpis, starts)
+            refresh(tables)
+
+    first, second, third, fourth = raw_ids(4, age=timedelta(minutes=1))
+    silver.settle([JudgedObject(first, (measurement(NOON, 1.0), measurement(NOON + HOUR, 5.0, source="x")))])
+    check()
+    # an event that is late by two hours, and one that is rejected
+    silver.settle([JudgedObject(third, (measurement(NOON - 2 * HOUR, 3.0), rejected(Code.DATA_EMPTY, source="x")))])
+    check()
+    # an overwrite, of the lowest and the highest that there was
+    silver.settle([JudgedObject(fourth, (measurement(NOON, 2.0), measurement(NOON + HOUR, 2.0, source="x")))])
+    check()
+    # an event that arrived before, and changes nothing that stands
+    silver.settle([JudgedObject(second, (measurement(NOON, 9.0),))])
+    check()
+    # judged again: the overwrite is rejected now, and what it had replaced returns
+    ledger.replace([JudgedObject(fourth, (rejected(Code.DATA_EMPTY, Code.UNIT_INVALID), measurement(NOON, 4.0)))])
+    check()
+    # judged again: nothing is left of the object
+    ledger.replace([JudgedObject(first, (rejected(Code.DATA_EMPTY), rejected(Code.DATA_EMPTY)))])
+    check()
+    # erased by hand
+    tables.query("DELETE FROM measurements WHERE source = ''")
+    tables.query("DELETE FROM outcomes WHERE raw_id = :raw_id", raw_id=third)
+    tables.query("DELETE FROM receipts WHERE raw_id = :raw_id", raw_id=third)
+    check()
+    # moved by hand
+    silver.settle([JudgedObject(raw_ids(1)[0], (measurement(NOON), measurement(NOON + HOUR, source="x")))])
+    check()
+    tables.query("UPDATE measurements SET mean = mean + 1, min = -100")
+    check()
+    tables.query("TRUNCATE measurements, outcomes, receipts")
+    check()
+    assert hourly(gold, NOON - 3 * HOUR, NOON + 3 * HOUR) == []
+
+
+def test_latency_is_that_of_the_first_time(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    # GIVEN an object that was settled a second after it arrived, yesterday
+    yesterday = datetime.now(UTC) - DAY
+    entry = arrived(yesterday, measurement(NOON))
+    tables.silver().settle([entry])
+    tables.query("UPDATE receipts SET settled_at = :at", at=yesterday + timedelta(seconds=1))
+
+    # WHEN it is judged again today
+    PostgresLedger(tables.open()).replace([entry])
+
+    # THEN it still took a second
+    (kpi,) = hourly(gold, yesterday, yesterday + timedelta(milliseconds=1))
+    assert kpi.arrivals.latency.longest is not None
+    assert abs(kpi.arrivals.latency.longest - 1000) < 2
+
+
+def test_an_object_of_many_parts_has_its_latency_with_the_last(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    (raw_id,) = raw_ids(1)
+    silver = tables.silver()
+    now = datetime.now(UTC)
+    silver.settle([JudgedObject(raw_id, (measurement(NOON),), is_whole=False)])
+    refresh(tables)
+    (kpi,) = hourly(gold, now - timedelta(seconds=30), now)
+    assert (kpi.arrivals.processed, kpi.arrivals.latency.mean) == (1, None)
+
+    silver.settle([JudgedObject(raw_id, (measurement(NOON + HOUR),), first_item=1)])
+
+    (kpi,) = hourly(gold, now - timedelta(seconds=30), now)
+    assert kpi.arrivals.processed == 2
+    assert kpi.arrivals.latency.mean is not None
+
+
+def test_what_is_written_to_is_computed_later_and_every_mark_goes(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    keeper = PostgresGoldKeeper(tables.open())
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON),))])
+    assert keeper.refresh(100) == 0
+
+    tables.query("UPDATE gold.measured_stale SET marked_at = now() - interval '3 minutes'")
+    tables.query("UPDATE gold.arrived_stale SET marked_at = now() - interval '3 minutes'")
+    assert keeper.refresh(100) == 2
+
+    assert tables.query("SELECT FROM gold.measured_stale UNION ALL SELECT FROM gold.arrived_stale") == []
+    assert keeper.refresh(100) == 0
+    assert len(hourly(gold, NOON, NOON + HOUR)) == 1
+
+
+def test_what_is_written_to_without_an_end_is_computed_in_between(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    del gold
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON),))])
+    tables.query(
+        "INSERT INTO gold.measured_stale SELECT quarter, now() - interval '21 minutes' FROM gold.measured_stale"
+    )
+
+    assert PostgresGoldKeeper(tables.open()).refresh(100) == 1
+
+
+# ---- at once ---------------------------------------------------------------------------------------------------------
+
+
+def test_two_writers_of_one_hour_wait_for_nobody(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    first, second = raw_ids(2)
+    # GIVEN a writer of a quarter that has not committed
+    tables.query("BEGIN")
+    tables.query(
+        "INSERT INTO measurements (measured_at, mean, std_dev, sample_count, min, max, raw_id, item)"
+        " VALUES (:at, 1, 0, 1, 1, 1, :raw_id, 0)",
+        at=NOON,
+        raw_id=first,
+    )
+    # WHEN another writes the same quarter
+    tables.silver().settle([JudgedObject(second, (measurement(NOON + timedelta(seconds=1), 3.0),))])
+
+    # THEN it was not held up, and each counts from its commit on
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [1]
+    tables.query("COMMIT")
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
+
+
+def test_a_writer_that_commits_after_the_quarter_was_computed_counts(
+    tables: SilverInPostgres, gold: PostgresGold
+) -> None:
+    first, second = raw_ids(2)
+    tables.silver().settle([JudgedObject(first, (measurement(NOON),))])
+    tables.query("BEGIN")
+    tables.query(
+        "INSERT INTO measurements (measured_at, mean, std_dev, sample_count, min, max, raw_id, item)"
+        " VALUES (:at, 1, 0, 1, 1, 1, :raw_id, 0)",
+        at=NOON + timedelta(minutes=1),
+        raw_id=second,
+    )
+    # WHEN the quarter is computed while a writer of it is at work
+    with tables.server.connect() as other:
+        other.run("SELECT gold.refresh(1000, interval '0')")
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [1]
+    tables.query("COMMIT")
+
+    # THEN the quarter is stale again with its commit
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
+    refresh(tables)
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
+
+
+def test_a_writer_that_commits_while_the_quarter_is_computed_counts(
+    tables: SilverInPostgres, gold: PostgresGold
+) -> None:
+    """Between the statement that takes the marks and the one that reads silver."""
+    first, second = raw_ids(2)
+    silver = tables.silver()
+    silver.settle([JudgedObject(first, (measurement(NOON),))])
+    # GIVEN a computation that is held up behind taking the marks
+    tables.query("BEGIN")
+    tables.query("LOCK TABLE gold.measured IN ACCESS EXCLUSIVE MODE")
+    with tables.server.connect() as other:
+        computing = in_background(lambda: other.run("SELECT gold.refresh(1000, interval '0')"))
+        tables.await_waiting(1)
+        # WHEN a writer commits
+        silver.settle([JudgedObject(second, (measurement(NOON + timedelta(minutes=1)),))])
+        tables.query("COMMIT")
+        computing.result(10)
+
+    # THEN it counts, whether it was seen or not
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
+    refresh(tables)
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
+
+
+def test_a_writer_that_commits_after_silver_was_read_counts(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    """Between the statement that reads silver and the end of the computation."""
+    first, second = raw_ids(2)
+    silver = tables.silver()
+    silver.settle([JudgedObject(first, (measurement(NOON),))])
+    # GIVEN a computation that has read silver, and waits to write what it found
+    tables.query("BEGIN")
+    tables.query(
+        "INSERT INTO gold.measured SELECT :noon, '', 0, 0, 0, 0, 0, 0, :noon, :noon, NULL, NULL, '{}', '{}'", noon=NOON
+    )
+    with tables.server.connect() as other:
+        computing = in_background(lambda: other.run("SELECT gold.refresh(1000, interval '0')"))
+        tables.await_waiting(1)
+        # WHEN a writer commits
+        silver.settle([JudgedObject(second, (measurement(NOON + timedelta(minutes=1)),))])
+        tables.query("ROLLBACK")
+        computing.result(10)
+
+    # THEN the quarter is stale still
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
+    refresh(tables)
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
+
+
+def test_of_two_computations_at_once_one_does_nothing(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON),))])
+    tables.query("BEGIN")
+    assert refresh(tables) == 2
+    with tables.server.connect() as other:
+        assert other.run("SELECT gold.refresh(1000, interval '0')") == [[0]]
+    # Whoever reads meanwhile takes the quarter from silver.
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [1]
+    tables.query("COMMIT")
+    assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [1]
+
+
+def test_writers_replays_and_computations_at_once_end_in_what_silver_says(
+    tables: SilverInPostgres, gold: PostgresGold
+) -> None:
+    ends = time.monotonic() + 4
+
+    def written(silver_of: Callable[[Sequence[JudgedObject]], object], seed: int) -> int:
+        mine = Random(seed)  # noqa: S311
+        count = 0
+        while time.monotonic() < ends:
+            outcomes = tuple(
+                measurement(NOON + timedelta(minutes=mine.randrange(90)), mine.uniform(-5, 5), source=mine.choice("ab"))
+                for _ in range(5)
+            )
+            silver_of([JudgedObject(raw_ids(1)[0], (*outcomes, rejected(Code.DATA_EMPTY, source="a")))])
+            count += 1
+        return count
+
+    def computed() -> int:
+        count = 0
+        with tables.server.connect() as connection:
+            while time.monotonic() < ends:
+                ((parts,),) = connection.run("SELECT gold.refresh(3, interval '0')")
+                count += parts
+        return count
+
+    writers = [in_background(partial(written, tables.silver().settle, seed)) for seed in (1, 2)]
+    ledger = PostgresLedger(tables.open())
+    replayer = in_background(lambda: written(ledger.replace, 5))
+    computer = in_background(computed)
+
+    assert all(future.result(20) > 5 for future in (*writers, replayer, computer))
+
+    now = datetime.now(UTC)
+    starts = sorted({*hours_around(NOON, 3), *hours_around(now, 2)})
+    for _ in range(2):
+        kpis = [*hourly(gold, NOON - HOUR, NOON + 3 * HOUR), *hourly(gold, now - HOUR, now + timedelta(seconds=1))]
+        assert_right(tables, kpis, starts)
+        refresh(tables)
+
+
+# ---- buckets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tz", "day"),
+    [
+        ("UTC", datetime(2026, 3, 4)),  # noqa: DTZ001 - a date of the zone
+        ("Europe/Berlin", datetime(2026, 3, 29)),  # noqa: DTZ001 - 23 hours
+        ("Europe/Berlin", datetime(2026, 10, 25)),  # noqa: DTZ001 - 25 hours
+        ("Asia/Kolkata", datetime(2026, 3, 4)),  # noqa: DTZ001 - half an hour
+        ("Asia/Kathmandu", datetime(2026, 3, 4)),  # noqa: DTZ001 - three quarters
+        ("Australia/Lord_Howe", datetime(2026, 4, 5)),  # noqa: DTZ001 - half an hour more
+        ("America/Havana", datetime(2026, 11, 1)),  # noqa: DTZ001 - midnight comes twice
+        ("America/Sao_Paulo", datetime(2018, 11, 4)),  # noqa: DTZ001 - and never
+        ("Pacific/Apia", datetime(2011, 12, 31)),  # noqa: DTZ001 - the day before never was
+        ("Africa/Monrovia", datetime(1971, 6, 1)),  # noqa: DTZ001 - 44 minutes and a half
+    ],
+)
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_a_day_is_one_of_its_time_zone(
+    tables: SilverInPostgres,
+    gold: PostgresGold,
+    tz: str,
+    day: datetime,
+    is_fresh: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    # GIVEN an event every 15 minutes, and on both sides of each midnight
+    zone = ZoneInfo(tz)
+    middle = day.replace(hour=12, tzinfo=zone).astimezone(UTC)
+    instants = [middle + number * timedelta(minutes=15) for number in range(-150, 150)]
+    instants += [instant + timedelta(minutes=15, seconds=-1) for instant in instants]
+    midnights = [(a + b) for a in instants for b in (timedelta(0),) if a.astimezone(zone).hour in (0, 23)]
+    instants += [instant + timedelta(seconds=second) for instant in midnights for second in (29, 30, 31)]
+    outcomes = tuple(measurement(instant, mean=1.0) for instant in sorted(set(instants)))
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], outcomes)])
+    if is_fresh:
+        refresh(tables)
+
+    kpis = gold.kpis(Window(Granularity.DAY, middle - DAY, middle + DAY, "", tz), limit=ANY_LIMIT)
+
+    # THEN each is counted on its local date, and the buckets' bounds are where the date changes
+    dates = [(instant, instant.astimezone(zone).date()) for instant in sorted(set(instants))]
+    counted = {date: sum(other == date for _, other in dates) for _, date in dates}
+    for kpi in kpis:
+        date = (kpi.end - timedelta(microseconds=1)).astimezone(zone).date()
+        assert kpi.events == counted[date], date
+        assert kpi.start.astimezone(zone).date() == date
+        assert (kpi.start - timedelta(microseconds=1)).astimezone(zone).date() < date
+        assert kpi.end.astimezone(zone).date() > date
+        assert kpi.pooled is not None
+        of_it = [instant for instant, other in dates if other == date]
+        assert (kpi.pooled.first, kpi.pooled.last) == (min(of_it), max(of_it))
+    assert len(kpis) >= 2
+
+
+def test_a_range_is_of_whole_buckets(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    outcomes = tuple(measurement(NOON + timedelta(minutes=minute), mean=1.0) for minute in range(180))
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], outcomes)])
+
+    def found(granularity: Granularity, since: datetime, until: datetime) -> list[tuple[datetime, int]]:
+        return [(kpi.start, kpi.events) for kpi in gold.kpis(Window(granularity, since, until), limit=ANY_LIMIT)]
+
+    inside, just = NOON + timedelta(minutes=61, seconds=1), timedelta(microseconds=1)
+    assert found(Granularity.HOUR, inside, inside + just) == [(NOON + HOUR, 60)]
+    assert found(Granularity.HOUR, NOON, NOON + HOUR) == [(NOON, 60)]
+    assert found(Granularity.HOUR, NOON, NOON + HOUR + just) == [(NOON, 60), (NOON + HOUR, 60)]
+    assert found(Granularity.QUARTER_HOUR, inside, inside + just) == [(NOON + HOUR, 15)]
+    assert found(Granularity.MINUTE, inside, inside + just) == [(NOON + timedelta(minutes=61), 1)]
+    assert found(Granularity.DAY, inside, inside + just) == [(NOON.replace(hour=0), 180)]
+    assert found(Granularity.HOUR, NOON - 5 * HOUR, NOON) == []
+    assert len(found(Granularity.MINUTE, NOON, NOON + 3 * HOUR)) == 180
+
+
+@pytest.mark.parametrize("instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+@pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("granularity", list(Granularity))
+def test_the_ends_of_time(
+    tables: SilverInPostgres, gold: PostgresGold, instant: datetime, tz: str, granularity: Granularity
+) -> None:
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(instant),))])
+    width = timedelta(microseconds=1)
+    since, until = (instant, instant + width) if instant.year == 1 else (instant - width, instant)
+    if instant.year != 1:
+        since, until = instant - timedelta(seconds=1), instant
+
+    (kpi,) = gold.kpis(Window(granularity, since, until, tz=tz), limit=ANY_LIMIT)
+
+    assert kpi.pooled is not None
+    assert kpi.pooled.first == instant
+
+
+def test_sources_are_apart_and_one_can_be_chosen(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    names = ["", "a", "b", "ü", "a'b", "é" * 200]
+    outcomes = tuple(measurement(NOON, mean=float(number), source=name) for number, name in enumerate(names))
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (*outcomes, rejected(Code.DATA_EMPTY, source="ü")))])
+
+    assert {kpi.source for kpi in hourly(gold, NOON, NOON + HOUR)} == set(names)
+    for number, name in enumerate(names):
+        (kpi,) = hourly(gold, NOON, NOON + HOUR, name)
+        assert kpi.pooled is not None
+        assert (kpi.source, kpi.pooled.mean) == (name, float(number))
+    assert hourly(gold, NOON, NOON + HOUR, "nobody") == []
+    now = datetime.now(UTC)
+    window = Window(Granularity.HOUR, now - timedelta(minutes=1), now, "ü")
+    assert sum(quality.arrivals.rejected for quality in gold.quality(window, limit=9)) == 1
+
+
+def test_pages_of_buckets_meet(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    outcomes = tuple(measurement(NOON + hour * HOUR, source=source) for hour in range(5) for source in ("a", "b", "c"))
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], outcomes)])
+    window = Window(Granularity.HOUR, NOON, NOON + 5 * HOUR)
+    everything = gold.kpis(window, limit=ANY_LIMIT)
+
+    paged: list[Kpi] = []
+    while page := gold.kpis(window, limit=4, after=(paged[-1].start, paged[-1].source) if paged else None):
+        paged += page
+
+    assert paged == everything
+    assert len(paged) == 15
+
+
+def test_time_zones_are_those_of_iana(gold: PostgresGold) -> None:
+    for name in ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Etc/GMT+5", "America/Argentina/Buenos_Aires"):
+        assert gold.knows_zone(name)
+    for name in ("", "europe/berlin", "CEST", "+01:00", "Mars/Olympus", "UTC+3", "<A>-03:00"):
+        assert not gold.knows_zone(name)
+
+
+@pytest.mark.parametrize("bound", ["MOST_PARTS", "MOST_EVENTS"])
+def test_too_much_is_refused_before_it_is_computed(
+    tables: SilverInPostgres, gold: PostgresGold, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(postgres_gold, bound, 3)
+    for number in range(4):
+        tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON, source=f"source {number}"),))])
+    refresh(tables)
+
+    # Only what is computed by the minute is bounded by its events.
+    refusing = {Granularity.MINUTE, *(Granularity if bound == "MOST_PARTS" else ())}
+    for granularity in Granularity:
+        window = Window(granularity, NOON, NOON + timedelta(minutes=1))
+        if granularity in refusing:
+            with pytest.raises(TooMuchAskedError):
+                gold.kpis(window, limit=1)
+            with pytest.raises(TooMuchAskedError):
+                gold.quality(window, limit=1)
+        else:
+            assert len(gold.kpis(window, limit=9)) == 4
+        assert len(gold.kpis(replace(window, source="source 1"), limit=9)) == 1
+
+
+# ---- gaps ------------------------------------------------------------------------------------------------------------
+
+
+def beating(seconds: Sequence[float], source: str = "") -> tuple[Measurement, ...]:
+    return tuple(measurement(NOON + timedelta(seconds=second), source=source) for second in seconds)
+
+
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_missing_events_are_gaps_by_what_is_usual(
+    tables: SilverInPostgres,
+    gold: PostgresGold,
+    is_fresh: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    # GIVEN a source that measures each minute, and missed one, ten at a quarter's end, and an hour
+    missed = {5, *range(40, 50), *range(70, 131)}
+    minutes = [minute for minute in range(240) if minute not in missed]
+    hourly_source = beating([hour * 3600 for hour in (0, 1, 2, 5)], "slow")
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (*beating([60 * m for m in minutes], "fast"), *hourly_source))])
+    if is_fresh:
+        refresh(tables)
+
+    def gaps(source: str, expected: float | None = None) -> list[tuple[int, float | None, float | None]]:
+        window = Window(Granularity.HOUR, NOON, NOON + 6 * HOUR, source)
+        kpis = gold.kpis(window, expected_seconds=expected, limit=9)
+        return [(kpi.gaps.count, kpi.gaps.longest_seconds, kpi.gaps.expected_seconds) for kpi in kpis]
+
+    assert gaps("fast") == [(2, 660, 60), (0, 60, 60), (1, 62 * 60, 60), (0, 60, 60)]
+    assert gaps("slow") == [(0, None, 3600), (0, 3600, 3600), (0, 3600, 3600), (1, 3 * 3600, 3600)]
+    assert gaps("fast", 600) == [(0, 660, 600), (0, 60, 600), (1, 62 * 60, 600), (0, 60, 600)]
+    assert [count for count, _, _ in gaps("fast", 10)] == [48, 10, 49, 60]
+
+
+@pytest.mark.parametrize("interval", [0.04, 1.0, 45.0, 60.0, 64.0, 600.0, 1000.0, 7200.0])
+def test_one_event_that_is_missing_is_a_gap_whatever_the_interval(
+    tables: SilverInPostgres, gold: PostgresGold, interval: float
+) -> None:
+    beats = [number * interval for number in range(40) if number != 20]
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], beating(beats))])
+    window = Window(Granularity.DAY, NOON, NOON + timedelta(seconds=41 * interval))
+
+    for expected in (None, interval):
+        kpis = gold.kpis(window, expected_seconds=expected, limit=99)
+        assert sum(kpi.gaps.count for kpi in kpis) == 1
+        assert all(abs((kpi.gaps.expected_seconds or 0) / interval - 1) < 1e-6 for kpi in kpis)
+        assert all(1.5 <= (kpi.gaps.longer_than_seconds or 0) / interval < 1.8 for kpi in kpis)
+
+
+def test_the_pause_before_the_range_counts(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], beating([0, 86_400 * 3, 86_400 * 3 + 60]))])
+    later = NOON + 3 * DAY
+
+    for _ in range(2):
+        (kpi,) = hourly(gold, later, later + HOUR)
+        assert kpi.gaps.longest_seconds == 86_400 * 3
+        (first, second) = gold.kpis(Window(Granularity.MINUTE, later, later + HOUR), limit=9)
+        assert (first.gaps.longest_seconds, second.gaps.longest_seconds) == (86_400 * 3, 60)
+        refresh(tables)
+
+
+# ---- arrivals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_quality_is_by_arrival(
+    tables: SilverInPostgres,
+    gold: PostgresGold,
+    is_fresh: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    # GIVEN a hundred objects that took 1 to 100 ms, and what was rejected, in an hour of last year
+    at = datetime(2025, 7, 1, 10, 59, tzinfo=UTC)
+    good = [arrived(at + timedelta(seconds=second), measurement(NOON + second * HOUR)) for second in range(50)]
+    bad = [
+        arrived(at - timedelta(seconds=second), rejected(Code.DATA_EMPTY, Code.DATA_EMPTY, Code.UNIT_INVALID))
+        for second in range(1, 51)
+    ]
+    tables.silver().settle([*good, *bad])
+    for number, entry in enumerate([*good, *bad], 1):
+        tables.query(
+            "UPDATE receipts SET settled_at = uuid_extract_timestamp(raw_id) + :latency WHERE raw_id = :raw_id",
+            latency=timedelta(milliseconds=number),
+            raw_id=entry.raw_id,
+        )
+    if is_fresh:
+        refresh(tables)
+
+    (quality,) = gold.quality(Window(Granularity.HOUR, at, at + timedelta(minutes=1)), limit=9)
+
+    assert quality.start == at.replace(minute=0)
+    assert (quality.arrivals.received, quality.arrivals.processed, quality.arrivals.rejected) == (100, 50, 50)
+    assert quality.arrivals.rejected_share == 0.5
+    assert quality.arrivals.by_rule == {"data.empty": 50, "unit.invalid": 50}
+    latency = quality.arrivals.latency
+    assert latency.mean == pytest.approx(50.5, abs=0.01)
+    assert latency.p50 == pytest.approx(50, rel=0.1)
+    assert latency.p95 == pytest.approx(95, rel=0.1)
+    assert latency.longest == pytest.approx(100, abs=0.01)
+    minutes = gold.quality(Window(Granularity.MINUTE, at - timedelta(minutes=1), at + timedelta(minutes=1)), limit=9)
+    assert [(entry.arrivals.processed, entry.arrivals.rejected) for entry in minutes] == [(0, 50), (50, 0)]
+    assert gold.quality(Window(Granularity.DAY, at + DAY, at + 2 * DAY), limit=9) == []
+
+
+# ---- rights ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["dropzone_reader", "dropzone_writer"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM gold.measured",
+        "INSERT INTO gold.measured_stale (quarter) VALUES (now())",
+        "UPDATE gold.arrived SET rejected = 0",
+        "CREATE TABLE gold.own (id integer)",
+        "DROP VIEW gold.kpis_hourly",
+        "ALTER TABLE measurements DISABLE TRIGGER ALL",
+    ],
+)
+def test_nobody_but_the_owner_writes_gold(tables: SilverInPostgres, role: str, sql: str) -> None:
+    with tables.server.connect() as connection:
+        connection.run(f"SET ROLE {role}")
+        with pytest.raises(DatabaseError) as raised:
+            connection.run(sql)
+    assert raised.value.args[0]["C"] == "42501"
+
+
+def test_the_reader_computes_nothing_anew(tables: SilverInPostgres) -> None:
+    with tables.server.connect() as connection:
+        connection.run("SET ROLE dropzone_reader")
+        with pytest.raises(DatabaseError) as raised:
+            connection.run("SELECT gold.refresh()")
+    assert raised.value.args[0]["C"] == "42501"

@@ -1,0 +1,192 @@
+"""Pages of the measurements that stand, read by the role that only reads."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dropzone.adapters.postgres_measurements import PostgresMeasurements
+from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.domain.gold import Place, Standing
+from dropzone.domain.outcomes import JudgedObject
+from support.factories import measurement, raw_ids
+from support.postgres import SilverInPostgres
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+SOURCES = ["", "a", "b", "ü", "z'"]
+
+
+@pytest.fixture
+def measurements(tables: SilverInPostgres) -> PostgresMeasurements:
+    tables.query("DELETE FROM gold.measured")
+    tables.query("DELETE FROM gold.measured_stale")
+    return PostgresMeasurements(tables.open(database_user="dropzone_reader"))
+
+
+@pytest.fixture
+def silver(tables: SilverInPostgres) -> PostgresSilver:
+    return tables.silver()
+
+
+def settle(silver: PostgresSilver, *places: Place) -> None:
+    (raw_id,) = raw_ids(1)
+    silver.settle([JudgedObject(raw_id, tuple(measurement(at, 1.0, source=source) for at, source in places))])
+
+
+def refresh(tables: SilverInPostgres) -> None:
+    tables.query("SELECT gold.refresh(1000000, interval '0')")
+
+
+def pages(
+    measurements: PostgresMeasurements, limit: int, *, source: str | None = None, newest_first: bool = True
+) -> Iterator[list[Standing]]:
+    after: Place | None = None
+    while page := measurements.page(source=source, newest_first=newest_first, after=after, limit=limit):
+        yield page
+        after = page[-1].place
+
+
+PLACES = st.lists(
+    st.tuples(st.integers(-200, 200).map(lambda minute: NOON + 7 * minute * MINUTE), st.sampled_from(SOURCES)),
+    max_size=40,
+    unique=True,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    PLACES,
+    PLACES,
+    st.none() | st.sampled_from([*SOURCES, "nobody"]),
+    st.booleans(),
+    st.integers(1, 7),
+    st.tuples(st.integers(-1500, 1500), st.integers(-1500, 1500)),
+)
+def test_pages_hold_every_measurement_once_and_in_order(  # noqa: PLR0913, PLR0917 - what there is to choose
+    tables: SilverInPostgres,
+    silver: PostgresSilver,
+    measurements: PostgresMeasurements,
+    computed: list[Place],
+    fresh: list[Place],
+    source: str | None,
+    newest_first: bool,  # noqa: FBT001
+    limit: int,
+    bounds: tuple[int, int],
+) -> None:
+    tables.clear()
+    settle(silver, *computed)
+    refresh(tables)
+    settle(silver, *fresh)
+    since, until = (NOON + bound * MINUTE for bound in bounds)
+    found: list[Place] = []
+    while page := measurements.page(
+        since=since,
+        until=until,
+        source=source,
+        after=found[-1] if found else None,
+        newest_first=newest_first,
+        limit=limit,
+    ):
+        assert len(page) <= limit
+        found += [standing.place for standing in page]
+
+    expected = {place for place in {*computed, *fresh} if since <= place[0] < until and source in {None, place[1]}}
+    assert found == sorted(expected, reverse=newest_first)
+
+
+@pytest.mark.parametrize("source", [None, "a"])
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_pages_are_stable_while_rows_arrive(
+    tables: SilverInPostgres,
+    silver: PostgresSilver,
+    measurements: PostgresMeasurements,
+    source: str | None,
+    newest_first: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    # GIVEN fifty measurements
+    random = Random(3)  # noqa: S311 - no secret
+    first = [(NOON + random.randrange(5000) * MINUTE, source or random.choice("abc")) for _ in range(50)]
+    settle(silver, *first)
+
+    # WHEN others arrive on both sides of each page, and one that was there is overwritten
+    found: list[Place] = []
+    for page in pages(measurements, 7, source=source, newest_first=newest_first):
+        found += [standing.place for standing in page]
+        settle(silver, (NOON + random.randrange(5000) * MINUTE + timedelta(seconds=1), source or "b"), first[0])
+        refresh(tables)
+
+    # THEN none of the first is skipped, and none at all is seen twice
+    assert set(first) <= set(found)
+    assert len(found) == len(set(found))
+    assert found == sorted(found, reverse=newest_first)
+
+
+def test_a_measurement_with_all_that_is_known_of_it(silver: PostgresSilver, measurements: PostgresMeasurements) -> None:
+    (raw_id,) = raw_ids(1)
+    told = measurement(NOON, mean=0.1 + 0.2, std_dev=5e-324, source="a")._replace(unit="°C", tags={"k": "v"})
+    before = datetime.now(UTC) - timedelta(seconds=60)
+    silver.settle([JudgedObject(raw_id, (measurement(NOON - MINUTE), told))])
+
+    for found in (measurements.page(source="a", limit=9), measurements.at(NOON, limit=9)):
+        [standing] = found
+        assert (standing.measurement, standing.raw_id, standing.item) == (told, raw_id, 1)
+        assert before < standing.updated_at < datetime.now(UTC) + timedelta(seconds=60)
+
+
+def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: PostgresMeasurements) -> None:
+    settle(silver, *((NOON, source) for source in SOURCES), (NOON + timedelta(microseconds=1), "a"))
+
+    def at(source: str | None = None, after: Place | None = None, limit: int = 99) -> list[str]:
+        found = measurements.at(NOON, source=source, after=after, limit=limit)
+        assert {standing.measurement.measured_at for standing in found} <= {NOON}
+        return [standing.measurement.source for standing in found]
+
+    assert at() == sorted(SOURCES)
+    assert at(limit=2) + at(after=(NOON, sorted(SOURCES)[1])) == sorted(SOURCES)
+    assert at("") == [""]
+    assert at("nobody") == []
+    assert measurements.at(NOON - MINUTE, limit=1) == []
+
+
+@pytest.mark.parametrize("instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+def test_the_ends_of_time(silver: PostgresSilver, measurements: PostgresMeasurements, instant: datetime) -> None:
+    settle(silver, (instant, "a"))
+
+    assert [standing.place for standing in measurements.at(instant, limit=1)] == [(instant, "a")]
+    assert [standing.place for standing in measurements.page(limit=1)] == [(instant, "a")]
+    assert [standing.place for standing in measurements.page(source="a", since=instant, limit=1)] == [(instant, "a")]
+    assert measurements.page(source="a", after=(instant, "a"), limit=1) == []
+
+
+@pytest.mark.parametrize("source", [None, "rare"])
+def test_a_page_reads_no_more_than_it_needs(
+    tables: SilverInPostgres, measurements: PostgresMeasurements, source: str | None
+) -> None:
+    """Also of a source that measures seldom among others, by the buffers that Postgres touches."""
+    tables.query(
+        "INSERT INTO measurements (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)"
+        " SELECT CAST(:noon AS timestamptz) + number * interval '20 seconds',"
+        " CASE WHEN number % 5000 = 0 THEN 'rare' ELSE 'often' END,"
+        " 0, 0, 1, 0, 0, uuidv7(), 0 FROM generate_series(1, 50000) AS number",
+        noon=NOON,
+    )
+    refresh(tables)
+    tables.query("ANALYZE measurements")
+    tables.query("ANALYZE gold.measured")
+
+    def touched() -> int:
+        ((blocks,),) = tables.query(
+            "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit) FROM pg_statio_user_tables"
+        )
+        return int(blocks)
+
+    tables.query("SELECT pg_stat_force_next_flush()")
+    before = touched()
+    assert len(measurements.page(source=source, limit=5)) == 5
+    measurements._database.run("SELECT pg_stat_force_next_flush()")
+    measurements._database.run("SELECT 1")
+    assert touched() - before < 200

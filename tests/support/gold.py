@@ -1,0 +1,144 @@
+"""Gold as it should be, worked out from silver's rows by exact fractions, one event after the other."""
+
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+
+from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.gold import Kpi
+from dropzone.domain.identifiers import received_at
+from support.postgres import SilverInPostgres
+
+UNIT = Fraction(1, 2**53)
+"""The largest relative error of one rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """Mean and population deviation of groups of samples together; the second's square, which is a fraction."""
+
+    samples: int
+    mean: Fraction
+    variance: Fraction
+
+    @classmethod
+    def of(cls, groups: Iterable[tuple[int, float, float]]) -> "Exact":
+        """From the number, the mean and the deviation of each group."""
+        parts = [(count, Fraction(mean), Fraction(std_dev)) for count, mean, std_dev in groups]
+        total = sum(count for count, _, _ in parts)
+        mean = sum((count * mean for count, mean, _ in parts), Fraction(0)) / total
+        square = sum((count * (dev**2 + (m - mean) ** 2) for count, m, dev in parts), Fraction(0))
+        return cls(total, mean, square / total)
+
+    @classmethod
+    def of_values(cls, values: Iterable[float]) -> "Exact":
+        """From the samples themselves."""
+        return cls.of((1, value, 0.0) for value in values)
+
+
+def root(square: Fraction) -> float:
+    """The square root of a fraction, right to the last place or so, however large or small."""
+    if square == 0:
+        return 0.0
+    shift = (square.numerator.bit_length() - square.denominator.bit_length() - 120) // 2
+    scaled = math.isqrt(int(square / Fraction(4) ** shift))
+    value = Fraction(scaled) * Fraction(2) ** shift
+    return float(min(value, Fraction(sys.float_info.max)))
+
+
+def assert_pooled(
+    mean: float, std_dev: float, exact: Exact, means: Sequence[float], *, groups: int, inherent: Fraction = Fraction(0)
+) -> None:
+    """Hold figures to the bound that docs/adr/0012 states.
+
+    `inherent` is how far off the means that went in are, in units of the largest.
+    """
+    largest = max(abs(Fraction(m)) for m in means)
+    spread = max(map(Fraction, means)) - min(map(Fraction, means))
+    deviation = Fraction(root(exact.variance))
+    tiny = Fraction(1, 10**290) if largest > Fraction(1, 10**140) else Fraction(sys.float_info.min)
+    rounding = 8 * (groups + 2) * UNIT
+    assert abs(Fraction(mean) - exact.mean) <= (2 * UNIT + inherent) * largest + rounding * spread + tiny
+    assert (
+        abs(Fraction(std_dev) - deviation) <= (2 * UNIT + inherent) * largest + rounding * (deviation + spread) + tiny
+    )
+
+
+def figures(aggregates: Aggregates) -> tuple[int, float, float]:
+    """Number, mean and deviation."""
+    return aggregates.sample_count, aggregates.mean, aggregates.std_dev
+
+
+def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence[datetime]) -> None:
+    """Compare buckets with silver as it stands; `starts` are those of the buckets, and the end of the last."""
+    expected = _expected(tables, starts)
+    assert {(kpi.start, kpi.source) for kpi in kpis} == set(expected)
+    for kpi in kpis:
+        end, events, arrivals = expected[kpi.start, kpi.source]
+        assert kpi.end == end
+        assert kpi.events == len(events)
+        assert kpi.samples == sum(aggregates.sample_count for _, aggregates, _ in events)
+        assert (kpi.pooled is None) == (not events)
+        if kpi.pooled is not None:
+            assert kpi.pooled.minimum == min(aggregates.minimum for _, aggregates, _ in events)
+            assert kpi.pooled.maximum == max(aggregates.maximum for _, aggregates, _ in events)
+            assert (kpi.pooled.first, kpi.pooled.last) == (events[0][0], events[-1][0])
+            assert_pooled(
+                kpi.pooled.mean,
+                kpi.pooled.std_dev,
+                Exact.of(figures(aggregates) for _, aggregates, _ in events),
+                [aggregates.mean for _, aggregates, _ in events],
+                groups=len(events),
+            )
+        pauses = [pause for _, _, pause in events if pause is not None]
+        assert kpi.gaps.longest_seconds == (max(pauses).total_seconds() if pauses else None)
+        bound = kpi.gaps.longer_than_seconds
+        assert kpi.gaps.count == (0 if bound is None else sum(pause.total_seconds() > bound for pause in pauses))
+        assert (kpi.arrivals.processed, kpi.arrivals.rejected, kpi.arrivals.by_rule) == arrivals[:3]
+        latencies = arrivals[3]
+        if latencies:
+            assert kpi.arrivals.latency.mean is not None
+            assert math.isclose(kpi.arrivals.latency.mean, math.fsum(latencies) / len(latencies), abs_tol=1e-3)
+            assert kpi.arrivals.latency.longest is not None
+            assert math.isclose(kpi.arrivals.latency.longest, max(latencies), abs_tol=1e-3)
+        else:
+            assert (kpi.arrivals.latency.mean, kpi.arrivals.latency.longest) == (None, None)
+
+
+_Event = tuple[datetime, Aggregates, timedelta | None]
+_Arrivals = tuple[int, int, dict[str, int], list[float]]
+_Bucket = tuple[datetime, list[_Event], _Arrivals]
+
+
+def _expected(tables: SilverInPostgres, starts: Sequence[datetime]) -> Mapping[tuple[datetime, str], _Bucket]:
+    found: dict[tuple[datetime, str], _Bucket] = {}
+
+    def bucket(instant: datetime, source: str) -> _Bucket | None:
+        for start, end in pairwise(starts):
+            if start <= instant < end:
+                return found.setdefault((start, source), (end, [], (0, 0, {}, [])))
+        return None
+
+    last: dict[str, datetime] = {}
+    for (instant, source), row in sorted(tables.measurement_rows().items(), key=lambda item: item[0]):
+        pause = instant - last[source] if source in last else None
+        last[source] = instant
+        if place := bucket(instant, source):
+            place[1].append((instant, row.measurement.aggregates, pause))
+    settled = dict(tables.query("SELECT raw_id, settled_at FROM receipts"))
+    for (raw_id, _), outcome in tables.outcome_rows().items():
+        key = received_at(raw_id), outcome.measurement.source if outcome.measurement else outcome.source
+        if place := bucket(*key):
+            end, events, (processed, rejected, by_rule, latencies) = place
+            for code in {violation.code.value for violation in outcome.violations}:
+                by_rule[code] = by_rule.get(code, 0) + 1
+            if settled.get(raw_id) is not None:
+                latencies.append(max((settled[raw_id] - received_at(raw_id)).total_seconds() * 1000, 0.0))
+            is_good = outcome.measurement is not None
+            counts = processed + is_good, rejected + (not is_good), by_rule, latencies
+            found[next(start for start in starts[::-1] if start <= key[0]), key[1]] = end, events, counts
+    return found

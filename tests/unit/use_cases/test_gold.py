@@ -1,0 +1,91 @@
+"""Keeping gold: chunk by chunk, in the time that there is; and what a bucket's arrivals come to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dropzone.domain.gold import Arrivals, Granularity, Latency, Window
+from dropzone.ports import SilverUnavailableError
+from dropzone.use_cases.gold import keep_gold
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Stale parts, each of which takes so many seconds."""
+
+    stale: int
+    seconds: float = 0.0
+    now: float = 0.0
+    chunks: list[int] = field(default_factory=list)
+    fails_after: int | None = None
+
+    def refresh(self, most: int) -> int:
+        if self.fails_after == len(self.chunks):
+            raise SilverUnavailableError
+        done = min(most, self.stale)
+        self.stale -= done
+        self.now += done * self.seconds
+        self.chunks.append(most)
+        return done
+
+    def remaining(self, seconds: float) -> Callable[[], float]:
+        return lambda: seconds - self.now
+
+
+def keep(keeper: Keeper, seconds: float = 60.0) -> int:
+    return keep_gold(keeper, remaining=keeper.remaining(seconds), clock=lambda: keeper.now)
+
+
+def test_all_that_is_stale_is_computed() -> None:
+    keeper = Keeper(stale=5000)
+    assert keep(keeper) == 5000
+    assert keeper.stale == 0
+
+
+def test_nothing_is_stale() -> None:
+    keeper = Keeper(stale=0)
+    assert keep(keeper) == 0
+    assert len(keeper.chunks) == 1
+
+
+def test_chunks_grow_while_they_are_quick_and_shrink_while_they_are_not() -> None:
+    quick = Keeper(stale=10**5, seconds=1e-4)
+    keep(quick)
+    assert quick.chunks[:8] == [8, 16, 32, 64, 128, 256, 512, 512]
+    slow = Keeper(stale=10**6, seconds=3.0)
+    keep(slow)
+    assert slow.chunks[:5] == [8, 4, 2, 1, 1]
+
+
+def test_no_chunk_is_begun_without_time() -> None:
+    keeper = Keeper(stale=10**6, seconds=0.1)
+    done = keep(keeper, 20.0)
+    assert 0 < done < 10**6
+    assert keeper.now < 20.0 + 2.0
+    assert keep(Keeper(stale=3), 1.0) == 0
+
+
+def test_a_failure_is_the_caller_s() -> None:
+    keeper = Keeper(stale=100, fails_after=1)
+    with pytest.raises(SilverUnavailableError):
+        keep(keeper)
+    assert keeper.stale == 92
+
+
+@pytest.mark.parametrize("granularity", list(Granularity))
+def test_a_window_holds_no_more_buckets_than_it_says(granularity: Granularity) -> None:
+    noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    for since, until, most in (
+        (noon, noon + timedelta(microseconds=1), 2),
+        (noon, noon + granularity.width, 3),
+        (noon + granularity.width / 2, noon + granularity.width * 5 / 2, 4),
+    ):
+        assert Window(granularity, since, until).buckets == most
+
+
+def test_the_share_of_nothing_is_no_number() -> None:
+    nothing = Arrivals(0, 0, {}, Latency(None, None))
+    assert (nothing.received, nothing.rejected_share) == (0, None)
+    assert Arrivals(1, 3, {}, Latency(None, None)).rejected_share == 0.75
