@@ -102,7 +102,7 @@ _REFUSED: tuple[tuple[str, int], ...] = (
     ('{{"event": "{name}", "time_stamp": "2019-05-01T06:00:00Z", "data": [1]', 400),
     ('{{"event": "{name}", "time_stamp": "2019-05-01T06:00:00Z"}}', 422),
     ('{{"event": "{name}", "time_stamp": 5, "data": [1]}}', 422),
-    ('["{name}"]', 422),
+    ('"{name}"', 422),
 )
 
 
