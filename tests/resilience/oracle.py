@@ -271,6 +271,8 @@ class Oracle:
         standing = last_arrivals(events)
 
         def expected(raw_id: UUID) -> dict[str, object]:
+            if raw_id in self._deleted:
+                return {"status": 404}
             if raw_id in self.unsettled:
                 return {"status": "stuck"}
             event = events[raw_id]
@@ -283,7 +285,8 @@ class Oracle:
             response = self.http.get(
                 f"{self.live.endpoints.url}/ingest/{raw_id}", headers={"x-api-key": self.live.endpoints.api_key}
             )
-            assert response.status_code == 200, f"{raw_id}: {response.status_code} {response.text}"
+            allowed = 404 if raw_id in self._deleted else 200
+            assert response.status_code == allowed, f"{raw_id}: {response.status_code} {response.text}"
             status: dict[str, object] = response.json()
             return status
 
