@@ -58,6 +58,7 @@ class Run:
     began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     accepted: dict[int, Accepted] = field(default_factory=dict)
     is_complete: bool = False
+    """Whether all that the input held was accepted, without a gap."""
 
     def size_of(self, number: int) -> int | None:
         """How many events a batch has that was accepted."""
@@ -146,6 +147,7 @@ class Journal:
         accepted = Accepted(batch.events, batch.digest, raw_id, batch.first, batch.last)
         with self._lock:
             run.accepted[batch.number] = accepted
+            run.is_complete = False  # the input has grown, where it was
             self._write(self._batch(run, batch.number, accepted))
 
     def complete(self, run: Run) -> None:
@@ -303,6 +305,7 @@ def _take(line: Line, runs: dict[int, Run]) -> None:
         runs[number] = Run(str(line["input"]), dict(line["settings"]), str(line["salt"]), str(line["began"]))
     elif "batch" in line:
         first, last = line["lines"]
+        runs[number].is_complete = False
         runs[number].accepted[int(line["batch"])] = Accepted(
             int(line["events"]), str(line["digest"]), UUID(line["raw_id"]), int(first), int(last)
         )

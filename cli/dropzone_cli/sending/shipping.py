@@ -106,7 +106,7 @@ class Shipping:
         journal = shared or self._open(planned)
         run = self._run(journal, planned)
         name = planned.input.name
-        if run.is_complete and planned.input.is_rereadable and not self._is_same(planned, run):
+        if run.is_complete and run.accepted and planned.input.is_rereadable and not self._is_same(planned, run):
             self._report.out.note(f"{name} is not what was sent under this name: all of it is sent.")
             run = journal.begin(planned.input.identity, self._settings(planned))
         self._report.add_earlier(sum(accepted.events for accepted in run.accepted.values()))
@@ -130,6 +130,7 @@ class Shipping:
             _ChangedError: what arrived is no longer in it.
         """
         run, number = consignment.run, 0
+        known = dict(run.accepted)  # to which the threads add
         name = planned.input.name
         with reading(planned, self._wishes) as source:
             batches = cut(
@@ -141,32 +142,31 @@ class Shipping:
             )
             for batch in batches:
                 number += 1
-                accepted = run.accepted.get(batch.number)
+                accepted = known.get(batch.number)
                 if accepted is None:
                     crew.hand(Job(consignment, batch))
                 elif accepted.digest == batch.digest:
                     self._report.pass_over(batch)
                 else:
                     raise _ChangedError(batch.first, batch.last)
-        if missing := [accepted for known, accepted in run.accepted.items() if known >= number]:
-            raise _ChangedError(missing[0].first, missing[-1].last)
+        if missing := [accepted for which, accepted in known.items() if which >= number]:
+            raise _ChangedError(min(one.first for one in missing), max(one.last for one in missing))
         return number
 
     def _is_same(self, planned: Planned, run: Run) -> bool:
         """Whether an input still begins with what arrived of it."""
-        seen = 0
+        left = dict(run.accepted)
         try:
             with reading(planned, self._wishes) as source:
                 for batch in cut(source.events, self._shape, size_of=run.size_of):
-                    accepted = run.accepted.get(batch.number)
-                    if accepted is None:
-                        break
-                    if accepted.digest != batch.digest:
+                    accepted = left.pop(batch.number, None)
+                    if accepted is None or accepted.digest != batch.digest:
                         return False
-                    seen += 1
+                    if not left:
+                        break
         except BrokenInputError:
             pass
-        return seen == len(run.accepted)
+        return not left
 
     def _send(self, job: Job) -> None:
         """Send a batch, keep that it was accepted, and tell; several threads do.

@@ -522,6 +522,22 @@ def test_a_file_that_grew_sends_what_is_new(cli: Cli, bronze: FakeIngest) -> Non
     assert result.exit_code == 0
     assert result.stdout.startswith("10 events accepted in 1 batch")
     assert values(bronze) == [*range(35)]
+    # It is at its end, and what is at its end has no options to go on with.
+    assert "35 events accepted by an earlier run" in cli("send", CSV, "--batch-size", 7).stdout
+
+
+def test_a_file_that_grew_goes_on_where_it_was_stopped(cli: Cli, bronze: FakeIngest) -> None:
+    write(20)
+    cli("send", CSV, "--batch-size", 10)
+    write(30, start=20)
+    bronze.answers = [refusal(422)]
+    assert cli("send", CSV, "--batch-size", 10, "--parallel", 1).exit_code == 1
+    assert values(bronze) == [*range(20), *range(30, 50)]
+
+    result = cli("send", CSV, "--batch-size", 10)
+
+    assert result.stdout.startswith("10 events accepted in 1 batch")
+    assert values(bronze) == [*range(50)]
 
 
 @pytest.mark.parametrize("change", ["first", "last", "shorter", "broken"])
@@ -532,7 +548,7 @@ def test_a_finished_file_with_other_content_is_another_one(cli: Cli, bronze: Fak
     new = {
         "first": text.replace("Z,0\n", "Z,100\n"),
         "last": text.replace("Z,19\n", "Z,100\n"),
-        "shorter": text[: len(text) // 2].rpartition("\n")[0],
+        "shorter": "".join(text.splitlines(keepends=True)[:11]),
         "broken": text.replace("2026-01-01T00:00:00Z,3\n", "\N{SNOWMAN},3\n"),
     }[change]
     Path(CSV).write_bytes(new.encode("cp1252", "ignore") if change == "broken" else new.encode())
@@ -660,10 +676,11 @@ def test_again_in_one_resume_file(cli: Cli, bronze: FakeIngest) -> None:
     write(3, "1.csv")
     write(5, "2.csv")
     cli("send", "1.csv", "--resume=r")
+    write(4, "1.csv")
     cli("send", "1.csv", "2.csv", "--resume=r", "--again")
 
-    assert "8 events accepted by an earlier run" in cli("send", "1.csv", "2.csv", "--resume=r").stdout
-    assert values(bronze) == sorted([*range(3), *range(3), *range(5)])
+    assert "9 events accepted by an earlier run" in cli("send", "1.csv", "2.csv", "--resume=r").stdout
+    assert values(bronze) == sorted([*range(3), *range(4), *range(5)])
 
 
 def test_stdin_goes_on_where_it_is_given_again(cli: Cli, bronze: FakeIngest) -> None:
