@@ -29,6 +29,7 @@ _SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
 _NOT_SOURCE = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 _KEPT_BUILDS = 4
 _ERROR_LINES = 40
+_MOST_DETAIL = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Builder:
                 yield from (folder / name for name in sorted(files) if not name.endswith(".pyc"))
 
     def _run(self, folder: Path) -> None:
+        python = find_python()
         # SAM keeps its notes for the cache beside the folder it builds into, so the folder has one name for all.
         unfinished = self.builds / "unfinished" / "build"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -103,9 +105,10 @@ class Builder:
                 *("--parameter-overrides", f"Architecture={self.architecture}"),
             ],
             cwd=self.project,
-            environment=tool_environment(first_on_path=find_python().parent) | pip_settings(self.architecture),
+            environment=tool_environment(first_on_path=python.parent) | pip_settings(self.architecture),
             log=self.builds / "sam-build.log",
         )
+        _compile(unfinished, python)
         unfinished.rename(folder)
 
     def _prune(self) -> None:
@@ -185,6 +188,20 @@ def _has_pip(python: Path) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def _compile(folder: Path, python: Path) -> None:
+    """Put its bytecode beside each source.
+
+    SAM leaves it out, and Lambda can't keep what it compiles: every cold start would compile every module anew. The
+    sources are never compared with it, since an archive's times are not theirs.
+    """
+    where = ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-j", "0", str(folder)]
+    done = subprocess.run(  # noqa: S603 - our own command line
+        [str(python), "-m", "compileall", "-q", *where], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise LocalStackError("The build can't be compiled.", detail=done.stdout[-_MOST_DETAIL:])
 
 
 def _run_sam(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path) -> None:

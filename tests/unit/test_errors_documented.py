@@ -17,8 +17,7 @@ from dropzone.domain.encodings import GZIP
 from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.judge import MAX_UNPACKED_BYTES, judge
 from dropzone.domain.outcomes import Code, Rejection
-from dropzone.parameters import InvalidRequestError
-from dropzone.problems import Kind
+from dropzone.problems import InvalidRequestError, Kind
 from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
 from dropzone_process.request import read_request
 from unit.template.intrinsics import ABSENT, Evaluator

@@ -19,9 +19,8 @@ from dropzone.domain.encodings import GZIP, NotGzipError
 from dropzone.domain.json_text import NotJsonError
 from dropzone.http import answer, body_bytes, make_app, milliseconds, request_id, resolve
 from dropzone.observability import NAMESPACE, count_refused
-from dropzone.parameters import InvalidRequestError
 from dropzone.ports import Bronze, Claims
-from dropzone.problems import Broken, Kind, problem
+from dropzone.problems import Broken, InvalidRequestError, Kind, problem
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import (
     Accepted,

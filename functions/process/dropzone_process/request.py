@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSche
 from dropzone.domain.json_text import parse_json
 from dropzone.domain.outcomes import Code
 from dropzone.http import body_bytes
-from dropzone.parameters import Instant, InvalidRequestError, instant
-from dropzone.problems import Broken
+from dropzone.parameters import Instant, instant, invalid_request
+from dropzone.problems import Broken, InvalidRequestError
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
@@ -95,6 +95,6 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
         in_query = _Parameters.model_validate_strings(event.get("queryStringParameters") or {})
         in_body = kind.model_validate_json(body if body.strip() else b"{}", strict=True)
     except ValidationError as error:
-        raise InvalidRequestError.of(error) from None
+        raise invalid_request(error) from None
     missing = in_query.model_fields_set - in_body.model_fields_set
     return in_body.model_copy(update={name: getattr(in_query, name) for name in missing})

@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from dropzone.domain.gold import Granularity, Place, Window
 from dropzone.domain.labels import MAX_SOURCE
-from dropzone.parameters import Instant, InvalidRequestError, instant
-from dropzone.problems import Broken
+from dropzone.parameters import Instant, instant
+from dropzone.problems import Broken, InvalidRequestError
 
 MOST_ROWS = 5_000
 """Of an answer of buckets."""

@@ -30,9 +30,9 @@ from dropzone.domain.gold import Standing, Window
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
 from dropzone.http import answer, make_app, milliseconds, request_id, resolve
-from dropzone.parameters import InvalidRequestError, instant
+from dropzone.parameters import instant, invalid_request
 from dropzone.ports import Gold, Measurements, Statuses, TooMuchAskedError
-from dropzone.problems import Broken, problem
+from dropzone.problems import Broken, InvalidRequestError, problem
 from dropzone.settings import QuerySettings
 from dropzone.use_cases.originals import NoOriginalError, original
 from dropzone.use_cases.status import ObjectGoneError, UnknownObjectError, status
@@ -256,7 +256,7 @@ def _parameters[T: BaseModel](model: type[T]) -> T:
     try:
         return model.model_validate_strings(_query())
     except ValidationError as error:
-        raise InvalidRequestError.of(error) from None
+        raise invalid_request(error) from None
 
 
 def _not_acceptable() -> Response[Any]:

@@ -16,9 +16,8 @@ from pydantic_core import to_json
 from dropzone import problems
 from dropzone.domain.json_text import NotJsonError
 from dropzone.observability import log_unexpected
-from dropzone.parameters import InvalidRequestError
 from dropzone.ports import BronzeUnavailableError, SilverConflictError, SilverUnavailableError
-from dropzone.problems import problem
+from dropzone.problems import InvalidRequestError, problem
 
 RETRY_AFTER_SECONDS = 5
 

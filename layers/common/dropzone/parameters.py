@@ -1,33 +1,24 @@
 """What the parameters of requests have in common."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Violation
-from dropzone.problems import Broken
+from dropzone.problems import Broken, InvalidRequestError
 
 _LONGEST_NAME = 40
 
 
-class InvalidRequestError(ValueError):
-    """Parameters are not what the call takes."""
-
-    def __init__(self, broken: list[Broken]) -> None:
-        """Carry what is wrong with each."""
-        super().__init__("invalid request")
-        self.broken = broken
-
-    @classmethod
-    def of(cls, error: ValidationError) -> Self:
-        """What a model found wrong, without the values."""
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        return cls(
-            [Broken(_field(entry["loc"]), f"request.{entry['type']}", entry["msg"]) for entry in found[:MAX_VIOLATIONS]]
-        )
+def invalid_request(error: ValidationError) -> InvalidRequestError:
+    """What a model found wrong, without the values."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return InvalidRequestError(
+        [Broken(_field(entry["loc"]), f"request.{entry['type']}", entry["msg"]) for entry in found[:MAX_VIOLATIONS]]
+    )
 
 
 def _field(location: tuple[int | str, ...]) -> str:

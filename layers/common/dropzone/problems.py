@@ -43,6 +43,15 @@ class Broken(NamedTuple):
     message: str
 
 
+class InvalidRequestError(ValueError):
+    """Parameters are not what the call takes."""
+
+    def __init__(self, broken: list[Broken]) -> None:
+        """Carry what is wrong with each."""
+        super().__init__("invalid request")
+        self.broken = broken
+
+
 def problem(
     kind: Kind,
     detail: str,

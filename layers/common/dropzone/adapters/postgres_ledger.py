@@ -6,12 +6,13 @@ from uuid import UUID
 
 from dropzone.adapters.database import Database, Run
 from dropzone.adapters.rows import (
-    EVENT_COLUMNS,
+    EVENTS,
     MEASURED,
+    OBJECTS,
     REPLACED,
-    events_json,
+    event_parameters,
     json_text,
-    objects_json,
+    object_parameters,
     outcome_of,
     uuid_array,
 )
@@ -36,17 +37,15 @@ RETURNING CAST(measured_at AS text), source
 
 # When an object was settled first stays: latencies are told by it. When it was judged last is told by its outcomes.
 _RECORD: Final = f"""
-WITH object AS (
-    SELECT * FROM json_to_recordset(CAST(:objects AS json)) AS o (raw_id uuid, items integer)
-), settled AS (
-    INSERT INTO receipts AS r (raw_id, items, settled_at) SELECT raw_id, items, now() FROM object ORDER BY raw_id
+WITH settled AS (
+    INSERT INTO receipts AS r (raw_id, items, settled_at) SELECT raw_id, items, now() FROM {OBJECTS} ORDER BY raw_id
     ON CONFLICT (raw_id) DO UPDATE
         SET items = excluded.items, settled_at = coalesce(r.settled_at, excluded.settled_at), last_error = NULL,
             retry_at = NULL
 )
 INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
 SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)
-FROM json_to_recordset(CAST(:events AS json)) AS e ({EVENT_COLUMNS})
+FROM {EVENTS}
 RETURNING CAST(measured_at AS text), source
 """  # noqa: S608 - the columns are this project's own
 
@@ -97,7 +96,7 @@ class PostgresLedger:
         def work(run: Run) -> None:
             run(_ALONE)
             touched = run(_REMOVE, raw_ids=uuid_array(entry.raw_id for entry in judged))
-            touched += run(_RECORD, objects=objects_json(judged), events=events_json(judged), ruleset=RULESET)
+            touched += run(_RECORD, **object_parameters(judged), **event_parameters(judged), ruleset=RULESET)
             keys = [{"measured_at": at, "source": source} for at, source in touched if at is not None]
             run(_DERIVE, keys=json_text(keys))
 

@@ -7,26 +7,26 @@ from uuid import UUID
 
 from dropzone.adapters.database import Database
 from dropzone.adapters.rows import (
-    EVENT_COLUMNS,
+    EVENTS,
     MEASURED,
+    OBJECTS,
     REPLACED,
-    events_json,
+    event_parameters,
     json_text,
-    objects_json,
+    object_parameters,
     uuid_array,
 )
 from dropzone.domain.outcomes import RULESET, JudgedObject
 from dropzone.ports import MAX_ATTEMPTS, Receipt
 
-# Rows come as one JSON parameter each for objects and events: the driver encodes arrays in Python, value by value.
 # The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing. A part of a
 # batch that isn't its last takes the same lock, and settles nothing. What a call before wrote of an object, and then
 # died, stands: the same bytes have the same outcomes, unless the rules have changed since, and then replay is for that.
 _SETTLE: Final = f"""
 WITH object AS (
-    SELECT * FROM json_to_recordset(CAST(:objects AS json)) AS o (raw_id uuid, items integer)
+    SELECT * FROM {OBJECTS}
 ), event AS (
-    SELECT * FROM json_to_recordset(CAST(:events AS json)) AS e ({EVENT_COLUMNS})
+    SELECT * FROM {EVENTS}
 ), taken AS (
     INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
     SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
@@ -53,7 +53,7 @@ WITH object AS (
     ON CONFLICT (measured_at, source) DO UPDATE SET {REPLACED}
         WHERE (m.raw_id, m.item) <= (excluded.raw_id, excluded.item)
 )
-SELECT raw_id FROM taken
+SELECT raw_id FROM object EXCEPT SELECT raw_id FROM taken
 """  # noqa: S608 - the columns are this project's own
 
 _RECEIPTS: Final = """
@@ -113,14 +113,14 @@ class PostgresSilver:
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         """See `Silver.settle`."""
-        rows = self._database.run(
+        passed_over = self._database.run(
             _SETTLE,
-            objects=objects_json(judged),
-            events=events_json(judged),
+            **object_parameters(judged),
+            **event_parameters(judged),
             ruleset=RULESET,
             pause=self._pause,
         )
-        return {raw_id for (raw_id,) in rows}
+        return {one.raw_id for one in judged}.difference(raw_id for (raw_id,) in passed_over)
 
     def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
         """See `Silver.claim`."""

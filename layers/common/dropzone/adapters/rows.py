@@ -1,4 +1,4 @@
-"""Between the domain's types and the rows of silver: each chunk of rows is one JSON parameter (docs/adr/0004)."""
+"""Between the domain's types and the rows of silver: a chunk's events are one JSON parameter (docs/adr/0004)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -10,14 +10,22 @@ from pydantic_core import to_json
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, Rejection, Violation
 
-EVENT_COLUMNS = """
-    raw_id uuid, item integer, outcome text, violations jsonb, measured_at timestamptz, source text,
-    mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb
-"""
-"""The columns of `events_json`, for `json_to_recordset`."""
-
 MEASURED = "measured_at, source, mean, std_dev, sample_count, min, max, unit, tags"
 """What `outcomes` and `measurements` both tell of a measurement."""
+
+OBJECTS = "unnest(CAST(:raw_ids AS uuid[]), CAST(:items AS integer[])) AS object (raw_id, items)"
+"""Where a statement takes objects from, with `object_parameters`."""
+
+EVENTS = """(
+    SELECT raw_id, item, CASE WHEN violations IS NULL THEN 'processed' ELSE 'rejected' END AS outcome,
+           coalesce(violations, '[]') AS violations, measured_at, source, mean, std_dev, sample_count, min, max,
+           coalesce(unit, '') AS unit, coalesce(tags, '{}') AS tags
+    FROM json_to_recordset(CAST(:events AS json)) AS one (
+        raw_id uuid, item integer, violations jsonb, measured_at timestamptz, source text,
+        mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb
+    )
+) AS event"""
+"""Where a statement takes events from, with `event_parameters`: rows of `outcomes`. What most lack is not sent."""
 
 REPLACED = """
     mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count, min = excluded.min,
@@ -27,20 +35,20 @@ REPLACED = """
 """How a later event takes the place of the measurement that stands."""
 
 
-def objects_json(judged: Sequence[JudgedObject]) -> str:
+def object_parameters(judged: Sequence[JudgedObject]) -> dict[str, str]:
     """Objects, with the number of their events where the last one is among them."""
-    return json_text([{"raw_id": entry.raw_id, "items": entry.items if entry.is_whole else None} for entry in judged])
+    return {
+        "raw_ids": uuid_array(one.raw_id for one in judged),
+        "items": array(str(one.items) if one.is_whole else "NULL" for one in judged),
+    }
 
 
-def events_json(judged: Sequence[JudgedObject]) -> str:
+def event_parameters(judged: Sequence[JudgedObject]) -> dict[str, str]:
     """The events of objects, a row of `outcomes` each."""
-    return json_text(
-        [
-            _event(entry.raw_id, item, outcome)
-            for entry in judged
-            for item, outcome in enumerate(entry.outcomes, entry.first_item)
-        ]
-    )
+    events = [
+        _event(one.raw_id, item, outcome) for one in judged for item, outcome in enumerate(one.outcomes, one.first_item)
+    ]
+    return {"events": json_text(events)}
 
 
 def outcome_of(violations: list[dict[str, Any]], figures: Sequence[Any]) -> Outcome:
@@ -57,38 +65,37 @@ def json_text(value: object) -> str:
     return to_json(value).decode()
 
 
+def array(numbers: Iterable[str]) -> str:
+    """Numbers or identifiers as the text of an array: the driver would write each value out by itself."""
+    return "{" + ",".join(numbers) + "}"
+
+
 def uuid_array(raw_ids: Iterable[UUID]) -> str:
     """Identifiers as the text of a uuid[] parameter."""
-    return "{" + ",".join(map(str, raw_ids)) + "}"
+    return array(map(str, raw_ids))
 
 
 def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
-    if isinstance(outcome, Measurement):
-        mean, std_dev, sample_count, minimum, maximum = outcome.aggregates
-        return {
-            "raw_id": raw_id,
-            "item": item,
-            "outcome": "processed",
-            "violations": [],
-            "measured_at": outcome.measured_at,
-            "source": outcome.source,
-            "mean": mean,
-            "std_dev": std_dev,
-            "sample_count": sample_count,
-            "min": minimum,
-            "max": maximum,
-            "unit": outcome.unit,
-            "tags": outcome.tags,
-        }
-    return {
-        "raw_id": raw_id,
-        "item": item,
-        "outcome": "rejected",
-        "violations": [
+    if isinstance(outcome, Rejection):
+        violations = [
             {key: value for key, value in asdict(violation).items() if value is not None}
             for violation in outcome.violations
-        ],
+        ]
+        return {"raw_id": raw_id, "item": item, "violations": violations, "source": outcome.source}
+    mean, std_dev, sample_count, minimum, maximum = outcome.aggregates
+    row = {
+        "raw_id": raw_id,
+        "item": item,
+        "measured_at": outcome.measured_at,
         "source": outcome.source,
-        "unit": "",
-        "tags": {},
+        "mean": mean,
+        "std_dev": std_dev,
+        "sample_count": sample_count,
+        "min": minimum,
+        "max": maximum,
     }
+    if outcome.unit:
+        row["unit"] = outcome.unit
+    if outcome.tags:
+        row["tags"] = outcome.tags
+    return row
