@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import cold_start, growth, ingest, judge, large, memory, process, read, report, seeds_way, store
@@ -28,13 +29,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="subject", help=f"of {', '.join(SUBJECTS)}")
     chosen = parser.parse_args().subjects or [subject for subject in SUBJECTS if subject not in _TAKE_LONG]
-    found: dict[str, list[Entry]] = {}
     with Surroundings() as surroundings:
         for subject in chosen:
-            sys.stderr.write(f"{subject} …\n")
-            found[subject] = [*SUBJECTS[subject](surroundings)]
-    report.show(entry for entries in found.values() for entry in entries)
-    report.write(found)
+            started = time.monotonic()
+            found = [*SUBJECTS[subject](surroundings)]
+            report.write(subject, found)
+            report.show(found, f"{subject}: {time.monotonic() - started:.0f} s")
     return 0
 
 

@@ -4,6 +4,7 @@ The interpreter sees what Lambda's sees, and writes no bytecode, since it can't 
 library have theirs there, and an artefact has what was built into it.
 """
 
+import compileall
 import json
 import os
 import subprocess
@@ -88,6 +89,8 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
 def measure(surroundings: Surroundings, artefacts: Artefacts) -> Iterator[Entry]:
     """Measure the functions of a build."""
     interpreter = make_interpreter(surroundings.folder / "lambda")
+    for top in interpreter.runtime.iterdir():
+        compileall.compile_dir(top.resolve(), quiet=2)
     functions = artefacts.functions()
     for name, start in _starts(surroundings).items():
         function, variables = functions[name], surroundings.variables(start.user)
@@ -103,7 +106,7 @@ def _starts(surroundings: Surroundings) -> Mapping[str, Start]:
     """By the function's name in the template."""
     (body,) = fresh_bodies(1, 98)
     arrived = raw_ids(1)
-    surroundings.stand_in.put({"/": body})
+    surroundings.stand_in.answer(body)
     batch = fresh(fresh_instants(1))
     with surroundings.silver() as silver:
         silver.settle(batch)

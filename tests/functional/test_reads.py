@@ -27,7 +27,8 @@ from dropzone.domain.gold import (
     Window,
 )
 from dropzone.domain.outcomes import NO_TAGS
-from dropzone.ports import BronzeError, BronzeUnavailableError, ObjectMissingError, RawObject, TooMuchAskedError
+from dropzone.ports import BronzeError, BronzeUnavailableError, ObjectMissingError, RawObject
+from dropzone.query_ports import TooMuchAskedError
 from dropzone_query import handler as query
 from dropzone_query.pages import MOST_BYTES
 from functional.lambda_calls import Context, api_event, header, json_body

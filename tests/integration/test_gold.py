@@ -24,7 +24,7 @@ from dropzone.domain.aggregates import aggregate
 from dropzone.domain.gold import Granularity, Kpi, Window
 from dropzone.domain.identifiers import new_raw_id
 from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, Rejection, Violation
-from dropzone.ports import TooMuchAskedError
+from dropzone.query_ports import TooMuchAskedError
 from support.background import in_background
 from support.factories import measurement, raw_ids
 from support.gold import UNIT, Exact, assert_pooled, assert_right

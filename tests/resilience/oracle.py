@@ -19,14 +19,13 @@ from uuid import UUID
 
 import httpx
 from pg8000.native import identifier
-from pydantic import SecretStr
 
 from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.domain.identifiers import object_key, raw_id_of
 from dropzone.ports import MAX_ATTEMPTS, ListedObject
-from dropzone.settings import DatabaseSettings, MigrateSettings
+from dropzone.settings import DatabaseSettings, MigrateSettings, Secret
 from dropzone.use_cases.process import Message, process
 from dropzone_local.environment import REGION
 from dropzone_local.ports import LOOPBACK, find_free
@@ -306,15 +305,15 @@ class Oracle:
             "database_port": postgres.port,
             "database_name": name,
             "database_auth": "password",
-            "database_password": SecretStr(postgres.password),
+            "database_password": Secret(postgres.password),
             "database_tls": "disable",
             "aws_region": REGION,
             "call_seconds": 60,
         }
         with postgres.connect("postgres") as connection:
             connection.run(f"CREATE DATABASE {identifier(name)}")
-        migrate(MigrateSettings.model_validate({**settings, "database_user": SUPERUSER, "role_auth": "password"}))
-        database = open_database(DatabaseSettings.model_validate({**settings, "database_user": "dropzone_writer"}))
+        migrate(MigrateSettings.of({**settings, "database_user": SUPERUSER, "role_auth": "password"}))
+        database = open_database(DatabaseSettings.of({**settings, "database_user": "dropzone_writer"}))
         endpoints = self.live.endpoints
         objects = [ListedObject(raw_id, len(bronze[raw_id])) for raw_id in sorted(bronze.keys() - self.unsettled)]
         Random(self._seed).shuffle(objects)  # noqa: S311 - no secret

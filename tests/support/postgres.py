@@ -10,13 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from pg8000.native import Connection, identifier
-from pydantic import SecretStr
 
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import Code, Measurement, Violation
-from dropzone.settings import DatabaseSettings, MigrateSettings
+from dropzone.settings import DatabaseSettings, MigrateSettings, Secret
 from dropzone_local.polling import wait_until
 from dropzone_local.ports import LOOPBACK, find_free
 from dropzone_local.postgres import SUPERUSER, Postgres
@@ -62,13 +61,13 @@ def empty_database(server: Postgres) -> Iterator[str]:
 
 def database_settings(server: Postgres, **changes: Any) -> DatabaseSettings:  # noqa: ANN401 - any field's
     """How the functions reach it, as the writer."""
-    return DatabaseSettings.model_validate(_settings(server, database_user="dropzone_writer") | changes)
+    return DatabaseSettings.of(_settings(server, database_user="dropzone_writer") | changes)
 
 
 def migrate_settings(server: Postgres, **changes: Any) -> MigrateSettings:  # noqa: ANN401 - any field's
     """How migrate reaches it, as the owner."""
     values = _settings(server, database_user=SUPERUSER, role_auth="password")
-    return MigrateSettings.model_validate(values | changes)
+    return MigrateSettings.of(values | changes)
 
 
 def _settings(server: Postgres, **others: object) -> dict[str, object]:
@@ -77,7 +76,7 @@ def _settings(server: Postgres, **others: object) -> dict[str, object]:
         "database_port": server.port,
         "database_name": server.database,
         "database_auth": "password",
-        "database_password": SecretStr(PASSWORD),
+        "database_password": Secret(PASSWORD),
         "database_tls": "disable",
         "aws_region": "eu-central-1",
         "call_seconds": 20,

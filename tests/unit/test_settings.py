@@ -1,11 +1,10 @@
 """What the environment may say, and what the settings refuse."""
 
-from typing import Any
+from dataclasses import FrozenInstanceError, fields
 
 import pytest
-from pydantic import ValidationError
 
-from dropzone.settings import DatabaseSettings, IngestSettings, MigrateSettings, SweepSettings
+from dropzone.settings import DatabaseSettings, IngestSettings, MigrateSettings, Settings, SettingsError, SweepSettings
 
 INGEST = {"BRONZE_BUCKET": "bucket", "AWS_REGION": "eu-central-1", "MAX_BODY_BYTES": "4194304"}
 DATABASE = {
@@ -43,13 +42,13 @@ def test_the_environment_is_the_process_s_own(monkeypatch: pytest.MonkeyPatch) -
 def test_a_missing_variable_is_named(name: str) -> None:
     without = {key: value for key, value in INGEST.items() if key != name}
 
-    with pytest.raises(ValidationError, match=name.lower()):
+    with pytest.raises(SettingsError, match=name.lower()):
         IngestSettings.from_environment(without)
 
 
 @pytest.mark.parametrize("name", INGEST)
 def test_an_empty_variable_is_a_missing_one(name: str) -> None:
-    with pytest.raises(ValidationError, match=name.lower()):
+    with pytest.raises(SettingsError, match=name.lower()):
         IngestSettings.from_environment(INGEST | {name: ""})
 
 
@@ -82,7 +81,7 @@ def test_bronze_may_have_an_endpoint_of_its_own(own: str, emulator: str, used: s
     ],
 )
 def test_a_limit_that_lambda_could_not_keep_is_refused(name: str, value: str) -> None:
-    with pytest.raises(ValidationError, match=name.lower()):
+    with pytest.raises(SettingsError, match=name.lower()):
         IngestSettings.from_environment(INGEST | {name: value})
 
 
@@ -99,7 +98,7 @@ def test_a_limit_that_lambda_could_not_keep_is_refused(name: str, value: str) ->
     ],
 )
 def test_what_is_none_of_the_choices_is_refused(name: str, value: str) -> None:
-    with pytest.raises(ValidationError, match=name.lower()):
+    with pytest.raises(SettingsError, match=name.lower()):
         DatabaseSettings.from_environment(DATABASE | {name: value})
 
 
@@ -108,7 +107,7 @@ def test_on_this_machine_plain_text_and_a_password_will_do(host: str) -> None:
     settings = DatabaseSettings.from_environment(LOOPBACK | {"DATABASE_HOST": host})
 
     assert settings.database_password is not None
-    assert settings.database_password.get_secret_value() == "HIDDEN"
+    assert settings.database_password.reveal() == "HIDDEN"
 
 
 @pytest.mark.parametrize(
@@ -125,12 +124,12 @@ def test_on_this_machine_plain_text_and_a_password_will_do(host: str) -> None:
     ids=["plain text", "a password", "a password beside a secret"],
 )
 def test_to_another_machine_they_will_not(host: str, given: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match="for a loopback host only"):
+    with pytest.raises(SettingsError, match="for a loopback host only"):
         DatabaseSettings.from_environment(LOOPBACK | {"DATABASE_HOST": host} | given)
 
 
 def test_signing_in_with_a_password_needs_one() -> None:
-    with pytest.raises(ValidationError, match="DATABASE_SECRET_ARN"):
+    with pytest.raises(SettingsError, match="DATABASE_SECRET_ARN"):
         DatabaseSettings.from_environment(DATABASE | {"DATABASE_AUTH": "password"})
 
 
@@ -155,7 +154,7 @@ def test_a_secret_will_do_as_a_password() -> None:
     ids=lambda broken: next(iter(broken)),
 )
 def test_an_error_shows_no_value(broken: dict[str, str]) -> None:
-    with pytest.raises(ValidationError) as raised:
+    with pytest.raises(SettingsError) as raised:
         DatabaseSettings.from_environment(LOOPBACK | broken)
 
     assert "HIDDEN" not in str(raised.value)
@@ -171,18 +170,15 @@ def test_a_password_is_not_shown_with_the_settings() -> None:
 def test_settings_are_frozen() -> None:
     settings = IngestSettings.from_environment(INGEST)
 
-    with pytest.raises(ValidationError, match="frozen"):
-        settings.bronze_bucket = "another"
+    with pytest.raises(FrozenInstanceError):
+        settings.bronze_bucket = "another"  # type: ignore[misc]  # which is what is tested
 
 
-def test_a_setting_that_no_model_knows_is_refused() -> None:
-    values: dict[str, Any] = {name.lower(): value for name, value in INGEST.items()} | {"bronze_bukket": "x"}
-
-    with pytest.raises(ValidationError, match="extra"):
-        IngestSettings(**values)
+def names(model: type[Settings]) -> set[str]:
+    return {field.name for field in fields(model)}
 
 
 def test_each_function_has_what_it_needs_and_no_more() -> None:
-    assert not any(name.startswith("database") for name in IngestSettings.model_fields)
-    assert not any(name.startswith("bronze") for name in MigrateSettings.model_fields)
-    assert {"bronze_bucket", "database_host", "sweep_min_age_seconds"} <= SweepSettings.model_fields.keys()
+    assert not any(name.startswith("database") for name in names(IngestSettings))
+    assert not any(name.startswith("bronze") for name in names(MigrateSettings))
+    assert {"bronze_bucket", "database_host", "sweep_min_age_seconds"} <= names(SweepSettings)

@@ -53,7 +53,7 @@ def set_roles(connection: Connection, settings: MigrateSettings) -> None:
         if settings.role_auth == "iam":
             connection.execute(text(f"GRANT rds_iam TO {role}"))
         elif settings.database_password is not None:
-            password = settings.database_password.get_secret_value()
+            password = settings.database_password.reveal()
             connection.execute(text("SELECT set_config('dropzone.password', :password, true)"), {"password": password})
             connection.execute(text(_LET_SIGN_IN.format(role=role)))
     for grant in filter(None, map(str.strip, _GRANTS.split(";"))):

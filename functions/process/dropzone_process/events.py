@@ -1,10 +1,10 @@
 """AWS's events, read through narrow models of our own: what isn't needed is not looked at."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec import Meta, MsgspecError, Struct, ValidationError, convert, field
+from msgspec.json import decode
 
 from dropzone.domain.identifiers import InvalidKeyError, raw_id_of
 from dropzone.ports import ListedObject
@@ -16,45 +16,41 @@ class NotUnderstoodError(ValueError):
     """The event or message is none of those that this function is for; the message quotes nothing of it."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-
-class _Bucket(_Model):
+class _Bucket(Struct, frozen=True):
     name: str
 
 
-class _Object(_Model):
+class _Object(Struct, frozen=True):
     key: str
-    size: Annotated[int, Field(ge=0)] = 0
+    size: Annotated[int, Meta(ge=0)] = 0
 
 
-class _S3(_Model):
+class _S3(Struct, frozen=True):
     bucket: _Bucket
     object: _Object
 
 
-class _S3Record(_Model):
-    event_name: Annotated[str, Field(alias="eventName", pattern=r"^(s3:)?ObjectCreated:")]
+class _S3Record(Struct, frozen=True, rename="camel"):
+    event_name: Annotated[str, Meta(pattern=r"^(s3:)?ObjectCreated:")]
     s3: _S3
 
 
-class _S3Notification(_Model):
-    records: Annotated[Sequence[_S3Record], Field(alias="Records", min_length=1)]
+class _S3Notification(Struct, frozen=True, rename="pascal"):
+    records: Annotated[list[_S3Record], Meta(min_length=1)]
 
 
-class _S3TestEvent(_Model):
-    event: Annotated[Literal["s3:TestEvent"], Field(alias="Event")]
+class _S3TestEvent(Struct, frozen=True, rename="pascal"):
+    event: Literal["s3:TestEvent"]
 
 
-class _SqsAttributes(_Model):
-    receive_count: Annotated[int, Field(alias="ApproximateReceiveCount", ge=1)] = 1
+class _SqsAttributes(Struct, frozen=True):
+    receive_count: Annotated[int, Meta(ge=1)] = field(name="ApproximateReceiveCount", default=1)
 
 
-class SqsRecord(_Model):
+class SqsRecord(Struct, frozen=True, rename="camel"):
     """A message of the queue as Lambda hands it over."""
 
-    message_id: Annotated[str, Field(alias="messageId")]
+    message_id: str
     body: str
     attributes: _SqsAttributes = _SqsAttributes()
 
@@ -71,9 +67,9 @@ def sqs_records(event: dict[str, Any]) -> list[SqsRecord] | None:
     ):
         return None
     try:
-        return [SqsRecord.model_validate(record) for record in records]
+        return convert(records, list[SqsRecord], strict=False)
     except ValidationError as error:
-        raise NotUnderstoodError(_brief(error)) from None
+        raise NotUnderstoodError(str(error)) from None
 
 
 def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedObject, ...]:
@@ -85,11 +81,7 @@ def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedO
     if _is_test_event(notification):
         return ()
     try:
-        parsed = (
-            _S3Notification.model_validate_json(notification)
-            if isinstance(notification, str)
-            else _S3Notification.model_validate(notification)
-        )
+        parsed = _read(notification, _S3Notification)
         if any(record.s3.bucket.name != bucket for record in parsed.records):
             message = "it tells of another bucket"
             raise NotUnderstoodError(message)
@@ -97,8 +89,6 @@ def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedO
             ListedObject(raw_id_of(unquote_plus(record.s3.object.key)), record.s3.object.size)
             for record in parsed.records
         )
-    except ValidationError as error:
-        raise NotUnderstoodError(_brief(error)) from None
     except InvalidKeyError as error:
         raise NotUnderstoodError(str(error)) from None
 
@@ -107,16 +97,15 @@ def _is_test_event(notification: str | dict[str, Any]) -> bool:
     if isinstance(notification, str) and TEST_EVENT not in notification:
         return False
     try:
-        if isinstance(notification, str):
-            _S3TestEvent.model_validate_json(notification)
-        else:
-            _S3TestEvent.model_validate(notification)
-    except ValidationError:
+        _read(notification, _S3TestEvent)
+    except NotUnderstoodError:
         return False
     return True
 
 
-def _brief(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, entry['loc']))}: {entry['type']}" for entry in error.errors(include_input=False)[:3]
-    )
+def _read[T](notification: str | dict[str, Any], kind: type[T]) -> T:
+    """Read JSON, or what was JSON; the errors that come of it name fields and types, and quote no values."""
+    try:
+        return decode(notification, type=kind) if isinstance(notification, str) else convert(notification, kind)
+    except (MsgspecError, UnicodeError, RecursionError) as error:
+        raise NotUnderstoodError(str(error) if isinstance(error, MsgspecError) else type(error).__name__) from None

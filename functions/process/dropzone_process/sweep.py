@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from aws_lambda_powertools import Logger, Metrics
@@ -25,7 +25,9 @@ from dropzone.use_cases.replay import ReplayReport, replay
 from dropzone.use_cases.sweep import SweepReport, sweep
 from dropzone.use_cases.tally import Tally
 from dropzone_process.container import make_bronze, make_silver
-from dropzone_process.request import ProcessBatch, Replay, read_request
+
+if TYPE_CHECKING:
+    from dropzone_process.request import Replay
 
 SCHEDULED_LIMIT = 10_000
 """The most objects that one run of the schedule tries; its time usually ends it before."""
@@ -71,6 +73,9 @@ def ledger() -> Ledger:
 @app.post("/process")
 def post_process() -> Response[Any]:
     """Process a batch of objects that have no receipt, or judge objects again, and count them."""
+    # Not at the top: its models cost a start a third, and the schedule, which calls most often, has no parameters.
+    from dropzone_process.request import ProcessBatch, read_request  # noqa: PLC0415
+
     request = read_request(app.current_event.raw_event)
     ends = time.monotonic() + API_SECONDS
     in_call = _remaining(app.lambda_context)
@@ -85,7 +90,7 @@ def post_process() -> Response[Any]:
     return answer(HTTPStatus.OK, _counts(report.tally, report.cursor))
 
 
-def _replay(request: Replay, remaining: Remaining) -> dict[str, object]:
+def _replay(request: "Replay", remaining: Remaining) -> dict[str, object]:
     report = ReplayReport()
     try:
         replay(

@@ -31,8 +31,8 @@ from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
 from dropzone.http import answer, make_app, milliseconds, request_id, resolve
 from dropzone.parameters import instant, invalid_request
-from dropzone.ports import Gold, Measurements, Statuses, TooMuchAskedError
 from dropzone.problems import Broken, InvalidRequestError, problem
+from dropzone.query_ports import Gold, Measurements, Statuses, TooMuchAskedError
 from dropzone.settings import QuerySettings
 from dropzone.use_cases.originals import NoOriginalError, original
 from dropzone.use_cases.status import ObjectGoneError, UnknownObjectError, status

@@ -5,30 +5,72 @@ A field's name in upper case is the variable's name; a test holds the models and
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from msgspec import Meta, ValidationError, convert
 
 
-class Settings(BaseModel):
+class SettingsError(ValueError):
+    """The environment lacks a variable, or one is malformed; the message shows no values."""
+
+
+class Secret:
+    """A text that is shown to those alone who ask for it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        """Keep it."""
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        """Not the text."""
+        return "Secret(...)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
     """The base of every function's settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the variables that this model names; an empty one counts as absent.
 
         Raises:
-            pydantic.ValidationError: one is missing or malformed; the error shows no values.
+            SettingsError: one is missing or malformed.
         """
         variables = os.environ if environment is None else environment
-        names = {name: name.upper() for name in cls.model_fields}
-        return cls.model_validate({name: variables[key] for name, key in names.items() if variables.get(key)})
+        names = {field.name: field.name.upper() for field in fields(cls)}
+        return cls.of({name: variables[key] for name, key in names.items() if variables.get(key)})
+
+    @classmethod
+    def of(cls, values: Mapping[str, object]) -> Self:
+        """Take values by the fields' names, numbers also as texts.
+
+        Raises:
+            SettingsError: one is missing or malformed.
+        """
+        try:
+            return convert(values, cls, strict=False, dec_hook=_made_of)
+        except ValidationError as error:
+            message = str(error)
+        for value in values.values():
+            message = message.replace(repr(value), "...")
+        raise SettingsError(message)
 
 
+def _made_of(kind: type[Any], value: object) -> object:
+    return value if isinstance(value, kind) else kind(value)
+
+
+@dataclass(frozen=True, kw_only=True)
 class BronzeSettings(Settings):
     """Where bronze is."""
 
@@ -46,6 +88,7 @@ class BronzeSettings(Settings):
         return self.bronze_endpoint_url or self.aws_endpoint_url
 
 
+@dataclass(frozen=True, kw_only=True)
 class ApiSettings(Settings):
     """Of every function behind the API."""
 
@@ -53,18 +96,23 @@ class ApiSettings(Settings):
     """The origin whose pages may call from a browser; none without."""
 
 
+MAX_BODY_BYTES = 4_500_000
+"""Lambda takes 6 MiB of request, which is the body in base64, and what API Gateway tells of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class IngestSettings(BronzeSettings, ApiSettings):
     """Of the function Ingest."""
 
-    max_body_bytes: Annotated[int, Field(ge=1, le=4_500_000)]
-    """Lambda takes 6 MiB of request, which is the body in base64, and what API Gateway tells of it."""
+    max_body_bytes: Annotated[int, Meta(ge=1, le=MAX_BODY_BYTES)]
 
 
+@dataclass(frozen=True, kw_only=True)
 class DatabaseSettings(Settings):
     """How to reach Postgres, and as whom."""
 
     database_host: str
-    database_port: Annotated[int, Field(ge=1, le=65_535)] = 5432
+    database_port: Annotated[int, Meta(ge=1, le=65_535)] = 5432
     database_name: str
     database_user: str
     database_auth: Literal["iam", "password"]
@@ -72,15 +120,15 @@ class DatabaseSettings(Settings):
     database_ca_file: Path | None = None
     """A file of certificates to trust in place of RDS's and the system's."""
     database_secret_arn: str | None = None
-    database_password: SecretStr | None = None
+    database_password: Secret | None = None
     aws_region: str
     aws_lambda_function_name: str = "dropzone"
     """Set by Lambda; the server sees it as the application's name."""
-    call_seconds: Annotated[int, Field(ge=1, le=900)]
+    call_seconds: Annotated[int, Meta(ge=1, le=900)]
     """The function's timeout."""
 
-    @model_validator(mode="after")
-    def _secrets_stay_on_this_machine(self) -> Self:
+    def __post_init__(self) -> None:
+        """Secrets stay on this machine."""
         if self.database_tls == "disable" and not _is_loopback(self.database_host):
             message = "DATABASE_TLS=disable is for a loopback host only"
             raise ValueError(message)
@@ -90,31 +138,35 @@ class DatabaseSettings(Settings):
         if self.database_auth == "password" and not (self.database_password or self.database_secret_arn):
             message = "DATABASE_AUTH=password needs DATABASE_SECRET_ARN, or on a loopback host DATABASE_PASSWORD"
             raise ValueError(message)
-        return self
 
 
+@dataclass(frozen=True, kw_only=True)
 class ProcessSettings(BronzeSettings, DatabaseSettings):
     """Of the function Process."""
 
-    sweep_retry_seconds: Annotated[int, Field(ge=1)]
+    sweep_retry_seconds: Annotated[int, Meta(ge=1)]
     """The pause after an object's first try; it doubles with each further one."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class SweepSettings(ProcessSettings, ApiSettings):
     """Of the function Sweep."""
 
-    sweep_min_age_seconds: Annotated[int, Field(ge=0)]
+    sweep_min_age_seconds: Annotated[int, Meta(ge=0)]
     """Younger objects are left to the queue by the schedule's sweep."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class QuerySettings(BronzeSettings, DatabaseSettings, ApiSettings):
     """Of the function Query, which signs in as a role that only reads."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class WebSettings(ApiSettings):
     """Of the function Web."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class MigrateSettings(DatabaseSettings):
     """Of the function Migrate, which signs in as the owner of the schema."""
 

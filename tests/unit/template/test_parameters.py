@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
+from dropzone.settings import SettingsError
 from unit.template.functions import Function, functions
 from unit.template.intrinsics import Evaluator, broken_rules
 from unit.template.loading import Template, defaults, load_template
@@ -27,7 +27,7 @@ def settings_take(function: Function, parameters: dict[str, str]) -> bool:
     assert function.settings is not None
     try:
         function.settings.from_environment(environment(function, parameters))
-    except ValidationError:
+    except SettingsError:
         return False
     return True
 

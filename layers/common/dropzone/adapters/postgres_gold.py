@@ -8,7 +8,7 @@ from pydantic_core import from_json
 
 from dropzone.adapters.database import Database
 from dropzone.domain.gold import Arrivals, Gaps, Granularity, Kpi, Latency, Place, Pooled, Quality, Window
-from dropzone.ports import TooMuchAskedError
+from dropzone.query_ports import TooMuchAskedError
 
 MOST_PARTS = 1_000_000
 """The most quarters of sources that one call pools: a second's work."""

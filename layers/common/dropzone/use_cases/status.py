@@ -4,7 +4,8 @@ from uuid import UUID
 
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.status import State, Status
-from dropzone.ports import Presence, Statuses
+from dropzone.ports import Presence
+from dropzone.query_ports import Statuses
 
 
 class UnknownObjectError(LookupError):
