@@ -5,7 +5,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks import cold_start, growth, ingest, judge, large, memory, process, read, report, seeds_way, store
+from benchmarks import (
+    cold_start,
+    growth,
+    ingest,
+    judge,
+    large,
+    many_events,
+    memory,
+    process,
+    read,
+    report,
+    seeds_way,
+    store,
+)
 from benchmarks.measuring import Entry
 from benchmarks.surroundings import Surroundings
 
@@ -14,6 +27,7 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "store": store.run,
     "read": read.run,
     "process": process.run,
+    "many-events": many_events.run,
     "seed": seeds_way.run,
     "ingest": ingest.run,
     "cold-start": cold_start.run,

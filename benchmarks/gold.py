@@ -22,7 +22,8 @@ from typing import Any
 from pg8000.native import Connection
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.postgres_gold import PostgresGold, PostgresGoldKeeper
+from dropzone.adapters.postgres_gold import PostgresGold
+from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
 from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates

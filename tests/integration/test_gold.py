@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pg8000.exceptions import DatabaseError
 
 from dropzone.adapters import postgres_gold
-from dropzone.adapters.postgres_gold import PostgresGold, PostgresGoldKeeper
+from dropzone.adapters.postgres_gold import PostgresGold
+from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
 from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import aggregate

@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.postgres_gold import PostgresGoldKeeper
+from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
 from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.domain.changes import Change
 from dropzone.http import answer, make_app, resolve

@@ -35,7 +35,7 @@ class Secret:
         return "Secret(...)"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Settings:
     """The base of every function's settings."""
 
@@ -70,7 +70,7 @@ def _made_of(kind: type[Any], value: object) -> object:
     return value if isinstance(value, kind) else kind(value)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BronzeSettings(Settings):
     """Where bronze is."""
 
@@ -88,7 +88,7 @@ class BronzeSettings(Settings):
         return self.bronze_endpoint_url or self.aws_endpoint_url
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ApiSettings(Settings):
     """Of every function behind the API."""
 
@@ -100,14 +100,14 @@ MAX_BODY_BYTES = 4_500_000
 """Lambda takes 6 MiB of request, which is the body in base64, and what API Gateway tells of it."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class IngestSettings(BronzeSettings, ApiSettings):
     """Of the function Ingest."""
 
     max_body_bytes: Annotated[int, Meta(ge=1, le=MAX_BODY_BYTES)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DatabaseSettings(Settings):
     """How to reach Postgres, and as whom."""
 
@@ -140,7 +140,7 @@ class DatabaseSettings(Settings):
             raise ValueError(message)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ProcessSettings(BronzeSettings, DatabaseSettings):
     """Of the function Process."""
 
@@ -148,7 +148,7 @@ class ProcessSettings(BronzeSettings, DatabaseSettings):
     """The pause after an object's first try; it doubles with each further one."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SweepSettings(ProcessSettings, ApiSettings):
     """Of the function Sweep."""
 
@@ -156,17 +156,17 @@ class SweepSettings(ProcessSettings, ApiSettings):
     """Younger objects are left to the queue by the schedule's sweep."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class QuerySettings(BronzeSettings, DatabaseSettings, ApiSettings):
     """Of the function Query, which signs in as a role that only reads."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class WebSettings(ApiSettings):
     """Of the function Web."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MigrateSettings(DatabaseSettings):
     """Of the function Migrate, which signs in as the owner of the schema."""
 

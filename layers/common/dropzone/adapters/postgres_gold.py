@@ -61,8 +61,6 @@ SELECT count(*), coalesce(sum(events), 0) FROM (
 
 _ZONE: Final = "SELECT FROM pg_timezone_names WHERE name = :name"
 
-_REFRESH: Final = "SELECT gold.refresh(CAST(:most AS integer))"
-
 
 class PostgresGold:
     """Gold, read."""
@@ -122,19 +120,6 @@ class PostgresGold:
         )
         if parts > MOST_PARTS or (by_minute and events > MOST_EVENTS):
             raise TooMuchAskedError
-
-
-class PostgresGoldKeeper:
-    """Gold, kept."""
-
-    def __init__(self, database: Database) -> None:
-        """Take the database."""
-        self._database = database
-
-    def refresh(self, most: int) -> int:
-        """See `GoldKeeper.refresh`."""
-        ((parts,),) = self._database.run(_REFRESH, most=most)
-        return int(parts)
 
 
 def _shifted(instant: datetime, by: timedelta) -> datetime:
