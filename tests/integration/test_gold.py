@@ -577,25 +577,37 @@ def test_time_zones_are_those_of_iana(gold: PostgresGold) -> None:
 
 
 @pytest.mark.parametrize("bound", ["MOST_PARTS", "MOST_EVENTS"])
+@pytest.mark.parametrize("is_of_arrivals", [True, False])
 def test_too_much_is_refused_before_it_is_computed(
-    tables: SilverInPostgres, gold: PostgresGold, monkeypatch: pytest.MonkeyPatch, bound: str
+    tables: SilverInPostgres,
+    gold: PostgresGold,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    is_of_arrivals: bool,  # noqa: FBT001 - a parameter
 ) -> None:
+    # GIVEN four sources, measured at noon and arrived days later, and a bound of three
     monkeypatch.setattr(postgres_gold, bound, 3)
-    for number in range(4):
-        tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON, source=f"source {number}"),))])
+    later = NOON + timedelta(days=4)
+    outcomes = [measurement(NOON, source=f"source {number}") for number in range(4)]
+    tables.silver().settle([arrived(later, *outcomes)])
     refresh(tables)
+    start = later if is_of_arrivals else NOON
 
     # Only what is computed by the minute is bounded by its events.
     refusing = {Granularity.MINUTE, *(Granularity if bound == "MOST_PARTS" else ())}
-    for granularity in Granularity:
-        window = Window(granularity, NOON, NOON + timedelta(minutes=1))
+    for granularity in (Granularity.MINUTE, Granularity.QUARTER_HOUR):
+        window = Window(granularity, start, start + timedelta(minutes=1))
         if granularity in refusing:
             with pytest.raises(TooMuchAskedError):
                 gold.kpis(window, limit=1)
+        else:
+            assert len(gold.kpis(window, limit=9)) == 4
+        # Quality is of arrivals alone.
+        if granularity in refusing and is_of_arrivals:
             with pytest.raises(TooMuchAskedError):
                 gold.quality(window, limit=1)
         else:
-            assert len(gold.kpis(window, limit=9)) == 4
+            assert len(gold.quality(window, limit=9)) == (4 if is_of_arrivals else 0)
         assert len(gold.kpis(replace(window, source="source 1"), limit=9)) == 1
 
 

@@ -1,7 +1,7 @@
 """Gold in Postgres: the schema's functions do the work (revision 0003); here they are asked, and their answers read."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic_core import from_json
@@ -14,7 +14,7 @@ MOST_PARTS = 1_000_000
 """The most quarters of sources that one call pools: a second's work."""
 
 MOST_EVENTS = 2_000_000
-"""The most measurements that one call by the minute computes from: a few seconds' work."""
+"""The most measurements, and arrivals, that one call by the minute computes from: a few seconds' work."""
 
 # What Python's datetime can hold; a bucket may begin before that, or end after it.
 _FIRST, _LAST = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"
@@ -52,12 +52,14 @@ _QUALITY: Final = (
 
 _PARTS: Final = """
 SELECT count(*), coalesce(sum(events), 0) FROM (
-    SELECT events FROM gold.measured
+    SELECT {events} AS events FROM gold.{table}
     WHERE quarter >= CAST(:since AS timestamptz) AND quarter < CAST(:until AS timestamptz)
       AND (CAST(:source AS text) IS NULL OR source = :source)
     LIMIT CAST(:most AS integer)
 ) AS part
 """
+_MEASURED: Final = _PARTS.format(table="measured", events="events")
+_ARRIVED: Final = _PARTS.format(table="arrived", events="processed + rejected")
 
 _ZONE: Final = "SELECT FROM pg_timezone_names WHERE name = :name"
 
@@ -80,12 +82,13 @@ class PostgresGold:
         self, window: Window, *, expected_seconds: float | None = None, after: Place | None = None, limit: int
     ) -> list[Kpi]:
         """See `Gold.kpis`."""
-        self._weigh(window)
+        self._weigh(window, _MEASURED)
+        self._weigh(window, _ARRIVED)
         return [_kpi(row) for row in self._ask(*_KPIS, window, after, limit, expected=expected_seconds)]
 
     def quality(self, window: Window, *, after: Place | None = None, limit: int) -> list[Quality]:
         """See `Gold.quality`."""
-        self._weigh(window)
+        self._weigh(window, _ARRIVED)
         return [
             Quality(_instant(row["starts_at"]), _instant(row["ends_at"]), row["source"], _arrivals(row))
             for row in self._ask(*_QUALITY, window, after, limit)
@@ -108,11 +111,11 @@ class PostgresGold:
         rows: Sequence[dict[str, Any]] = from_json(text)
         return rows
 
-    def _weigh(self, window: Window) -> None:
+    def _weigh(self, window: Window, parts_of: str) -> None:
         """Refuse what would take too long, by what gold knows of the range; it doesn't know what has just changed."""
         by_minute = window.granularity is Granularity.MINUTE
         ((parts, events),) = self._database.run(
-            _PARTS,
+            parts_of,
             since=_shifted(window.since, -_LONGEST_DAY),
             until=_shifted(window.until, _LONGEST_DAY) if not by_minute else window.until,
             source=window.source,
@@ -155,4 +158,5 @@ def _arrivals(row: dict[str, Any]) -> Arrivals:
 
 
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    # In UTC, as every session is.
+    return datetime.fromisoformat(text)

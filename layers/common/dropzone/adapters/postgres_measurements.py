@@ -24,12 +24,12 @@ ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
 _ONE_SOURCE = """
 SELECT {row}
 FROM (
-    SELECT quarter FROM (
+    SELECT DISTINCT quarter FROM (
         SELECT quarter FROM gold.measured WHERE source = :source AND {quarters}
         UNION ALL
         SELECT quarter FROM gold.measured_stale WHERE {quarters}
     ) AS known
-    GROUP BY quarter
+    ORDER BY quarter {order}
 ) AS part
 CROSS JOIN LATERAL (
     SELECT * FROM measurements AS m
