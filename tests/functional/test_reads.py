@@ -27,7 +27,15 @@ from dropzone.domain.gold import (
     Window,
 )
 from dropzone.domain.outcomes import NO_TAGS
-from dropzone.ports import BronzeError, BronzeUnavailableError, ObjectMissingError, RawObject
+from dropzone.domain.status import EventStatus, RejectedEvent, State, Status
+from dropzone.ports import (
+    BronzeError,
+    BronzeUnavailableError,
+    ObjectMissingError,
+    RawObject,
+    RowRefusedError,
+    SilverError,
+)
 from dropzone.query_ports import TooMuchAskedError
 from dropzone_query import handler as query
 from dropzone_query.pages import MOST_BYTES
@@ -84,7 +92,22 @@ class Data:
     qualities: list[Quality] = field(default_factory=list)
     objects: dict[UUID, RawObject | BronzeError] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    events: list[EventStatus] = field(default_factory=list)
+    refusal: SilverError | None = None
     too_much: bool = False
+
+    def status(self, raw_id: UUID, *, after: int, limit: int) -> Status:
+        told = tuple(event for event in self.events if event.item > after)[:limit]
+        counts = {State.PROCESSED: len(self.events)}
+        return Status(
+            raw_id, State.PROCESSED, NOON, settled_at=NOON, items=len(self.events), counts=counts, events=told
+        )
+
+    def rejections(self, **asked: Any) -> list[RejectedEvent]:  # noqa: ANN401
+        self.asked.append(asked)
+        if self.refusal is not None:
+            raise self.refusal
+        return []
 
     def page(self, *, limit: int, **asked: Any) -> list[Standing]:  # noqa: ANN401 - as the port has it
         self.asked.append({**asked, "limit": limit})
@@ -125,7 +148,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> Data:
     for made in ("settings", "database"):
         monkeypatch.setattr(query, made, cache(getattr(query, made).__wrapped__))
     data = Data()
-    for made in ("measurements", "gold", "bronze"):
+    for made in ("measurements", "gold", "bronze", "statuses"):
         monkeypatch.setattr(query, made, lambda: data)
     return data
 
@@ -288,6 +311,33 @@ def test_what_would_not_fit_through_lambda_is_cut_and_goes_on(get: Get, data: Da
         parameters = {name: value for name, [value] in parse_qs(urlsplit(link.split(">")[0][1:]).query).items()}
 
     assert read == list(range(1000))
+
+
+def test_a_batch_s_events_that_would_not_fit_through_lambda_go_on_at_the_cursor(get: Get, data: Data) -> None:
+    heavy = standing(0, "\U0001f600" * 200, tags=HEAVY).measurement
+    data.events = [EventStatus(number, State.PROCESSED, heavy) for number in range(400)]
+    read: list[int] = []
+    parameters = {"limit": "1000"}
+
+    while True:
+        told = json_body(get(f"/ingest/{RAW_ID}", parameters))
+        read += [event["item"] for event in told["events"]]
+        if "cursor" not in told:
+            break
+        parameters["cursor"] = str(told["cursor"])
+
+    assert read == list(range(400))
+
+
+def test_a_source_that_postgres_can_not_hold_is_refused_and_never_asked_for(get: Get, data: Data) -> None:
+    for path in ("/rejections", "/measurements", "/kpis", "/quality"):
+        assert refused(get(path, {"source": "a\0"})) == [("source", "request.string_pattern_mismatch")]
+    assert data.asked == []
+
+
+def test_what_the_database_refuses_to_compare_with_is_the_request_s_fault(get: Get, data: Data) -> None:
+    data.refusal = RowRefusedError("SQLSTATE 22021")
+    assert refused(get("/rejections", {"source": "x"})) == []
 
 
 def items(answer: dict[str, Any], accept: str) -> list[int]:

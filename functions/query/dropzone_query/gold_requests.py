@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from dropzone.domain.gold import Granularity, Place, Window
 from dropzone.domain.labels import MAX_SOURCE
-from dropzone.parameters import Instant, instant
+from dropzone.parameters import NO_NUL, Instant, instant
 from dropzone.problems import Broken, InvalidRequestError
 
 MOST_ROWS = 5_000
@@ -60,7 +60,7 @@ class MeasurementsOfInstantRequest(_Request):
     """What `GET /measurements/{measured_at}` takes in its query."""
 
     source: str | None = Field(
-        default=None, max_length=MAX_SOURCE, pattern="^[^\\x00]*$", description="Of this source; empty: of none."
+        default=None, max_length=MAX_SOURCE, pattern=NO_NUL, description="Of this source; empty: of none."
     )
     limit: int = Field(default=100, ge=1, le=1_000, description="The most measurements.")
     cursor: str | None = Field(
@@ -101,7 +101,7 @@ class QualityRequest(_Request):
     source: str | None = Field(
         default=None,
         max_length=MAX_SOURCE,
-        pattern="^[^\\x00]*$",
+        pattern=NO_NUL,
         description="Of this source; empty: of events that name none; without it, every source by itself.",
     )
     tz: Zone = Field(default="UTC", description="The time zone whose days are meant, by its IANA name.")

@@ -31,6 +31,7 @@ from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
 from dropzone.http import answer, make_app, milliseconds, request_id, resolve
 from dropzone.parameters import instant, invalid_request
+from dropzone.ports import RowRefusedError
 from dropzone.problems import Broken, InvalidRequestError, problem
 from dropzone.query_ports import Gold, Measurements, Statuses, TooMuchAskedError
 from dropzone.settings import QuerySettings
@@ -272,6 +273,17 @@ def _too_much(_: TooMuchAskedError) -> Response[Any]:
         "The range holds more than is computed at once: ask for a shorter one, for one source, or for longer buckets.",
         request_id=request_id(app),
         violations=[Broken("from", "request.too_much", "is too far before to, for what lies between them")],
+    )
+
+
+@app.exception_handler(RowRefusedError)
+def _not_a_value(error: RowRefusedError) -> Response[Any]:
+    # Nothing is written here: what the database refuses came with the request.
+    logger.error("the database refuses what a parameter holds", reason=str(error))
+    return problem(
+        problems.INVALID_REQUEST,
+        "A parameter holds what nothing stored can be compared with.",
+        request_id=request_id(app),
     )
 
 

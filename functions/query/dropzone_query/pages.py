@@ -55,14 +55,7 @@ def page[T](
         query: of the request.
         form: of the body.
     """
-    rows: list[str] = []
-    size = 0
-    for entry in found[:limit]:
-        row = _row(listing.show(entry), form)
-        size += len(json.dumps(row)) + 1
-        if rows and size > MOST_BYTES:
-            break
-        rows.append(row)
+    rows = fitting(_row(listing.show(entry), form) for entry in found[:limit])
     headers: dict[str, str] = {}
     cursor = None
     if len(rows) < len(found):
@@ -74,6 +67,18 @@ def page[T](
     if form is Format.NDJSON:
         return "".join(rows), headers
     return _line(listing.columns) + "".join(rows), headers
+
+
+def fitting(rows: Iterable[str]) -> list[str]:
+    """The first rows that fit through Lambda together; one at least."""
+    fit: list[str] = []
+    size = 0
+    for row in rows:
+        size += len(json.dumps(row)) + 1
+        if fit and size > MOST_BYTES:
+            break
+        fit.append(row)
+    return fit
 
 
 def _object(name: str, rows: Iterable[str], others: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.labels import MAX_SOURCE
 from dropzone.domain.outcomes import Code
-from dropzone.parameters import Instant, instant
+from dropzone.parameters import NO_NUL, Instant, instant
 
 _ITEM = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[0-9]{1,9}$"
 """An object and an item of it."""
@@ -33,7 +33,9 @@ class RejectionsRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     code: Code | None = Field(default=None, description="Rejected by this rule.")
-    source: str | None = Field(default=None, max_length=MAX_SOURCE, description="Of this source; empty: of none.")
+    source: str | None = Field(
+        default=None, max_length=MAX_SOURCE, pattern=NO_NUL, description="Of this source; empty: of none."
+    )
     since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
     until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
     limit: int = Field(default=100, ge=1, le=1_000, description="The most events.")

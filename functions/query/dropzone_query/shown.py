@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from pydantic_core import to_json
+
 from dropzone.domain.gold import Arrivals, Kpi, Quality, Standing
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Measurement
 from dropzone.domain.status import EventStatus, Status
 from dropzone.http import milliseconds
+from dropzone_query.pages import fitting
 
 STANDING_COLUMNS = (
     "measured_at",
@@ -41,9 +44,11 @@ def shown(found: Status) -> dict[str, object]:
     told |= {"settled_at": found.settled_at, "items": found.items}
     if found.items == 1:
         return told | (_event(found.events[0]) if found.events else {})
-    told |= {"counts": found.counts, "events": [_item(event) for event in found.events]}
-    if found.events and found.items is not None and found.events[-1].item < found.items - 1:
-        told["cursor"] = found.events[-1].item
+    events = [_item(event) for event in found.events]
+    events = events[: len(fitting(to_json(event).decode() for event in events))]
+    told |= {"counts": found.counts, "events": events}
+    if events and found.items is not None and (last := found.events[len(events) - 1].item) < found.items - 1:
+        told["cursor"] = last
     return told
 
 

@@ -10,6 +10,9 @@ from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Violation
 from dropzone.problems import Broken, InvalidRequestError
 
+NO_NUL = "^[^\\x00]*$"
+"""The pattern of texts that Postgres can be asked for."""
+
 _LONGEST_NAME = 40
 
 

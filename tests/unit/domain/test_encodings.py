@@ -27,6 +27,37 @@ def test_members_are_joined(parts: list[bytes]) -> None:
     assert gunzip(b"".join(map(gzip.compress, parts)), LIMIT) == b"".join(parts)
 
 
+@given(st.binary(min_size=600, max_size=5_000), st.integers(0, 3), st.binary(max_size=5_000))
+def test_members_end_anywhere_in_what_is_unpacked_at_once(first: bytes, empty: int, last: bytes) -> None:
+    packed = gzip.compress(first, 0) + gzip.compress(b"") * empty + gzip.compress(last)
+    assert gunzip(packed, 10_000) == first + last
+
+
+def test_many_empty_members_are_copied_no_more_often_than_they_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN two thousand empty members, and a count of the bytes that are handed to zlib
+    packed = gzip.compress(b"") * 2_000 + PACKED
+    handed = 0
+    real = zlib.decompressobj
+
+    class Counting:
+        def __init__(self, bits: int) -> None:
+            self._member = real(bits)
+
+        def decompress(self, piece: bytes, most: int) -> bytes:
+            nonlocal handed
+            handed += len(piece)
+            return self._member.decompress(piece, most)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._member, name)
+
+    monkeypatch.setattr("dropzone.domain.encodings.zlib.decompressobj", Counting)
+
+    assert gunzip(packed, LIMIT) == EXAMPLE
+    # Each member is handed over with a piece of what is behind it, and not with all of that.
+    assert handed < 50 * len(packed)
+
+
 def test_the_bound_is_exact() -> None:
     packed = gzip.compress(b"x" * LIMIT)
     assert len(gunzip(packed, LIMIT)) == LIMIT

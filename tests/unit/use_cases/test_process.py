@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+import dropzone.use_cases.writing
 from dropzone.ports import (
     BronzeUnavailableError,
     ListedObject,
@@ -16,7 +17,7 @@ from dropzone.ports import (
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, Message
 from dropzone.use_cases.settle import MAX_CHUNK_OBJECTS
 from dropzone.use_cases.tally import Tally
-from support.factories import EXAMPLE_INSTANT, NOT_NUMERIC, message, payload, raw_id
+from support.factories import EXAMPLE, EXAMPLE_INSTANT, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import ReaderDiedError
 from support.world import Failing, Queue, World
 
@@ -153,6 +154,28 @@ def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: i
     assert report.tally.failures == []
     assert world.settled == {entry.objects[0].raw_id for entry in messages[:2]}
     assert messages[2].objects[0].raw_id not in world.rows.receipt_rows()
+
+
+@pytest.mark.parametrize("receive_count", [1, CAUTIOUS_FROM_RECEIVE])
+def test_a_chunk_that_outlasts_the_time_is_settled_as_far_as_it_got(
+    world: World, monkeypatch: pytest.MonkeyPatch, receive_count: int
+) -> None:
+    # GIVEN a chunk of three batches, each of which takes four seconds to write, and time for less than two
+    monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 2)
+    batch = b"[" + b",".join([EXAMPLE] * 2) + b"]"
+    messages = [message(world.arrive(batch), receive_count=receive_count) for _ in range(3)]
+    world.clock.left = 4.5
+    world.silver.after = lambda method, _raw_ids: world.clock.spend(4.0 if method == "settle" else 0.0)
+
+    report = world.process(*messages)
+
+    # THEN the third goes back, and no attempt of it is counted
+    last = messages[2].objects[0].raw_id
+    assert report.deferred == [last]
+    assert report.returned == [messages[2].message_id]
+    assert world.settled == {entry.objects[0].raw_id for entry in messages[:2]}
+    receipt = world.rows.receipts([last]).get(last)
+    assert receipt is None or receipt.attempts == 0
 
 
 def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -> None:

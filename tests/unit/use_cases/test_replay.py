@@ -1,7 +1,7 @@
 """Judging again: what is read in which chunks, what is counted, where a call ends; the rows are tested on Postgres."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -42,6 +42,7 @@ class NotedLedger:
     calls: list[tuple[str, list[UUID]]] = field(default_factory=list)
     pages: list[list[UUID]] = field(default_factory=list)
     asked: list[tuple[Code, UUID, UUID | None]] = field(default_factory=list)
+    after_replacing: Callable[[], None] = lambda: None
 
     def _called(self, method: str, identifiers: Collection[UUID]) -> None:
         self.calls.append((method, list(identifiers)))
@@ -58,6 +59,7 @@ class NotedLedger:
         if not self.refused.isdisjoint(entry.raw_id for entry in judged):
             raise RowRefusedError("SQLSTATE 22003")
         self.of.update({entry.raw_id: entry.outcomes for entry in judged})
+        self.after_replacing()
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
         self.asked.append((code, after, before))
@@ -276,13 +278,33 @@ def test_where_silver_goes_away_what_was_replaced_until_then_stays_so(
             call.ledger.failures.append(SilverUnavailableError("57P01"))
 
     call.bronze.before = go_away
-    report = ReplayReport()
-    with pytest.raises(SilverUnavailableError):
-        call(report=report)
-    assert set(call.ledger.of) == set(ids[:2])
+    report = call()
 
-    # AND whoever handed a report in knows of them
-    assert report.checked == 2
+    # THEN the answer tells what was done, and where to go on
+    assert set(call.ledger.of) == set(ids[:2])
+    assert (report.checked, report.cursor) == (2, ids[1])
+
+    # AND who goes on from there meets the error
+    with pytest.raises(SilverUnavailableError):
+        call(after=report.cursor)
+
+
+def test_a_chunk_of_large_batches_ends_with_the_time_at_an_object(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN six batches of three events in one chunk, written four events at a time, each of which takes ten seconds
+    monkeypatch.setattr(dropzone.use_cases.replay, "MAX_CHUNK_EVENTS", 4)
+    ids = call.arrive(*[b"[" + b",".join([EXAMPLE] * 3) + b"]"] * 6)
+    call.clock.left = 11.0
+    call.ledger.after_replacing = lambda: call.clock.spend(10.0)
+
+    report = call()
+
+    assert [len(replaced) for replaced in call.ledger.replaced()] == [2]
+    assert (report.checked, report.cursor) == (2, ids[1])
+
+    # AND the next call goes on from there
+    call.clock.left = 1_000.0
+    assert call(after=report.cursor).cursor is None
+    assert set(call.ledger.of) == set(ids)
 
 
 @pytest.mark.parametrize("refused", [[0], [7], [3, 4], [0, 7], range(8)])

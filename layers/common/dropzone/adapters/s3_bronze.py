@@ -77,7 +77,7 @@ class S3Bronze:
             raise BronzeUnavailableError(message)
 
     def _put_once(self, raw_id: UUID, body: bytes, attributes: dict[str, str]) -> bool:
-        """Whether it is stored; False where S3 says 409, which asks for another try.
+        """Whether it is stored; False where S3 says 409, which asks for another try, or what nobody knows.
 
         The errors go without their causes, which quote S3's answer.
         """
@@ -86,9 +86,9 @@ class S3Bronze:
                 self._store, object_key(raw_id), body, attributes=attributes, mode="create", use_multipart=False
             )
         except AlreadyExistsError as error:
-            # The client has one error for 409 and 412. Should its text change, a 409 counts as taken: ingest then takes
-            # another identifier, which is as safe.
-            if status_of(error) == "409":
+            # The client has one error for 409 and 412, and only the latter says that an object is there: should its
+            # text change, nothing is taken for stored that may not be.
+            if status_of(error) != "412":
                 return False
             raise RawIdTakenError(str(raw_id)) from None
         except (BaseError, OSError) as error:

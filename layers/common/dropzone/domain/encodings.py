@@ -7,6 +7,10 @@ GZIP = "gzip"
 
 _GZIP_ALONE = 16 + zlib.MAX_WBITS
 
+_FIRST_PIECE = 512
+"""Bytes of a member that are unpacked first; then twice as many each time. What is behind its end is copied with the
+last piece, so that a body of many tiny members takes no longer than one of its size."""
+
 
 class NotGzipError(ValueError):
     """The bytes are not gzip, or not whole."""
@@ -29,21 +33,25 @@ def gunzip(packed: bytes, most: int) -> bytes:
     """
     parts: list[bytes] = []
     room = most
-    rest = packed
-    while rest or not parts:
+    waiting = memoryview(packed)
+    while waiting or not parts:
         member = zlib.decompressobj(_GZIP_ALONE)
-        try:
-            part = member.decompress(rest, room + 1)
-        except zlib.error as error:
-            message = "is not gzip, or damaged"
-            raise NotGzipError(message) from error
-        room -= len(part)
-        if room < 0:
-            message = f"holds more than {most} bytes"
-            raise UnpackedTooLargeError(message)
-        if not member.eof:
-            message = "ends before its end"
-            raise NotGzipError(message)
-        parts.append(part)
-        rest = member.unused_data
+        size = _FIRST_PIECE
+        while not member.eof:
+            piece, waiting = waiting[:size], waiting[size:]
+            if not piece:
+                message = "ends before its end"
+                raise NotGzipError(message)
+            try:
+                part = member.decompress(piece, room + 1)
+            except zlib.error as error:
+                message = "is not gzip, or damaged"
+                raise NotGzipError(message) from error
+            room -= len(part)
+            if room < 0:
+                message = f"holds more than {most} bytes"
+                raise UnpackedTooLargeError(message)
+            parts.append(part)
+            size *= 2
+        waiting = memoryview(packed)[len(packed) - len(waiting) - len(member.unused_data) :]
     return b"".join(parts)

@@ -86,11 +86,14 @@ def process(
     ]
     for raw_ids, is_claimed in work:
         if remaining() < RESERVE_SECONDS:
-            report.deferred.extend(raw_ids)
+            deferred: Sequence[UUID] = raw_ids
         elif is_claimed:
-            settle_claimed(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False)
+            deferred = settle_claimed(
+                raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False
+            )
         else:
-            settle(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining)
+            deferred = settle(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining)
+        report.deferred.extend(deferred)
 
     unsettled = {*report.deferred, *report.set_aside, *(failure.raw_id for failure in report.tally.failures)}
     report.returned = [

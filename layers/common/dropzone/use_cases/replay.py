@@ -12,7 +12,16 @@ from dropzone.domain.changes import Change, compare
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Code, JudgedObject, Rejection
-from dropzone.ports import Bronze, Ledger, ListedObject, RawObject, Remaining, RowRefusedError
+from dropzone.ports import (
+    Bronze,
+    BronzeUnavailableError,
+    Ledger,
+    ListedObject,
+    RawObject,
+    Remaining,
+    RowRefusedError,
+    SilverUnavailableError,
+)
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
 from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
 from dropzone.use_cases.tally import Failure
@@ -152,28 +161,49 @@ def replay(
         report: where to count, for who wants to know what was done before the call failed.
 
     Raises:
-        BronzeUnavailableError: the bucket can't be listed.
-        SilverUnavailableError: the database can't be used; what was replaced until then stays replaced.
+        BronzeUnavailableError: the bucket can't be listed, and nothing was done before.
+        SilverUnavailableError: the database can't be used, and nothing was done before.
     """
     report = ReplayReport() if report is None else report
-    reached = _NIL if after is None else after
+    report.cursor = start = _NIL if after is None else after
+    try:
+        for reached in _judge_again(selection, limit, after, report, bronze, ledger, remaining, dry_run=dry_run):
+            report.cursor = reached
+    except (BronzeUnavailableError, SilverUnavailableError):
+        # What was done is told first: who goes on from there meets the error then, and does none of the work twice.
+        if report.cursor == start:
+            raise
+    return report
+
+
+def _judge_again(
+    selection: Selection,
+    limit: int,
+    after: UUID | None,
+    report: ReplayReport,
+    bronze: Bronze,
+    ledger: Ledger,
+    remaining: Remaining,
+    *,
+    dry_run: bool,
+) -> Iterator[UUID | None]:
+    """Judge again, part by part; yields the object up to which it is done, and nothing once all of them are."""
     taken = 0
     pages = selection.pages(after, bronze, ledger, remaining)
     while remaining() >= RESERVE_SECONDS:
         page = next(pages, None)
         if page is None:
-            return report
+            yield None
+            return
         for chunk in _bounded(page):
             raw_ids = [listed.raw_id for listed in chunk][: limit - taken]
-            if raw_ids and remaining() >= RESERVE_SECONDS:
-                _replay_chunk(raw_ids, report, bronze, ledger, remaining, dry_run=dry_run)
-                taken += len(raw_ids)
-                reached = raw_ids[-1]
+            if not raw_ids or remaining() < RESERVE_SECONDS:
+                return
+            for reached in _judge_chunk(raw_ids, report, bronze, ledger, remaining, dry_run=dry_run):
+                yield reached
+            taken += len(raw_ids)
             if reached != chunk[-1].raw_id:
-                report.cursor = reached
-                return report
-    report.cursor = reached
-    return report
+                return
 
 
 def _bounded(page: Sequence[ListedObject]) -> Iterator[Sequence[ListedObject]]:
@@ -182,7 +212,7 @@ def _bounded(page: Sequence[ListedObject]) -> Iterator[Sequence[ListedObject]]:
     return chunks(page, ON_REQUEST_CHUNK_OBJECTS)
 
 
-def _replay_chunk(
+def _judge_chunk(
     raw_ids: Sequence[UUID],
     report: ReplayReport,
     bronze: Bronze,
@@ -190,7 +220,8 @@ def _replay_chunk(
     remaining: Remaining,
     *,
     dry_run: bool,
-) -> None:
+) -> Iterator[UUID]:
+    """Judge objects again, in parts of so many events that little time is never far; at least one part."""
     judged: list[JudgedObject] = []
     for raw_id, result in zip(raw_ids, bronze.read(raw_ids, within=remaining() / 2), strict=True):
         if not isinstance(result, RawObject):
@@ -200,7 +231,11 @@ def _replay_chunk(
         if sum(len(entry.outcomes) for entry in judged) >= MAX_CHUNK_EVENTS:
             _replay_judged(judged, report, ledger, remaining, dry_run=dry_run)
             judged = []
+            yield raw_id
+            if remaining() < RESERVE_SECONDS:
+                return
     _replay_judged(judged, report, ledger, remaining, dry_run=dry_run)
+    yield raw_ids[-1]
 
 
 def _replay_judged(

@@ -15,7 +15,7 @@ from dropzone.ports import (
     SilverError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.retries import with_retries
+from dropzone.use_cases.retries import LAST_SECONDS, with_retries
 from dropzone.use_cases.tally import Failure, Tally
 from dropzone.use_cases.writing import Writer
 
@@ -26,7 +26,7 @@ MAX_CHUNK_OBJECTS = 1_000
 """The most objects in one transaction: a statement gains nothing from more."""
 
 ON_REQUEST_CHUNK_OBJECTS = 100
-"""The same where somebody waits for the answer: small enough to be done in the time that is kept back."""
+"""The same where somebody waits: of single events, as many as the time that is kept back is enough for."""
 
 
 def chunks(objects: Iterable[ListedObject], most: int = MAX_CHUNK_OBJECTS) -> Iterator[list[ListedObject]]:
@@ -43,21 +43,31 @@ def chunks(objects: Iterable[ListedObject], most: int = MAX_CHUNK_OBJECTS) -> It
         yield chunk
 
 
-def settle(raw_ids: Sequence[UUID], tally: Tally, *, bronze: Bronze, silver: Silver, remaining: Remaining) -> None:
+def settle(
+    raw_ids: Sequence[UUID], tally: Tally, *, bronze: Bronze, silver: Silver, remaining: Remaining
+) -> Sequence[UUID]:
     """Read, judge and write objects, each independently of the others; adds to `tally` what became of each.
 
     Reading gets half of the time that is left, so that what was read by then is settled.
 
+    Returns:
+        The objects for which no time was left: nothing of them is written.
+
     Raises:
-        SilverUnavailableError: the database can't be used; nothing of what was not tallied is written.
+        SilverUnavailableError: the database can't be used; nothing of what was not tallied is settled.
     """
     writer = Writer(tally, silver, remaining)
-    for raw_id, result in zip(raw_ids, bronze.read(raw_ids, within=remaining() / 2), strict=True):
+    deferred: Sequence[UUID] = ()
+    for number, result in enumerate(bronze.read(raw_ids, within=remaining() / 2)):
+        if number and remaining() < LAST_SECONDS:
+            deferred = raw_ids[number:]
+            break
         if isinstance(result, RawObject):
             writer.add(result)
         else:
-            tally.failures.append(unread(raw_id, result))
+            tally.failures.append(unread(raw_ids[number], result))
     writer.flush()
+    return deferred
 
 
 def settle_claimed(
@@ -68,11 +78,14 @@ def settle_claimed(
     silver: Silver,
     remaining: Remaining,
     only_due: bool,
-) -> None:
+) -> Sequence[UUID]:
     """Record an attempt on each object before it is touched, then settle those that the claim got.
 
     An attempt counts when it ended the process, or showed that the object can't be settled as it is; not when bronze
-    or silver was out of reach.
+    or silver was out of reach, nor when no time was left for it.
+
+    Returns:
+        As for `settle`.
 
     Raises:
         SilverUnavailableError: as for `settle`.
@@ -80,20 +93,22 @@ def settle_claimed(
     claimed = with_retries(lambda: silver.claim(raw_ids, only_due=only_due), remaining)
     chosen = [raw_id for raw_id in raw_ids if raw_id in claimed]
     if not chosen:
-        return
+        return ()
     before = len(tally.failures)
     try:
-        settle(chosen, tally, bronze=bronze, silver=silver, remaining=remaining)
+        deferred = settle(chosen, tally, bronze=bronze, silver=silver, remaining=remaining)
     except SilverUnavailableError as error:
         # Best effort: the database that just failed may not take this either, and the attempt then counts.
         with suppress(SilverError):
             silver.give_back(dict.fromkeys(chosen, f"SilverUnavailableError: {error}"))
         raise
     failures = tally.failures[before:]
-    if transient := {failure.raw_id: failure.reason for failure in failures if not failure.terminal}:
-        with_retries(lambda: silver.give_back(transient), remaining)
+    transient = {failure.raw_id: failure.reason for failure in failures if not failure.terminal}
+    if given_back := transient | dict.fromkeys(deferred, "no time was left"):
+        with_retries(lambda: silver.give_back(given_back), remaining)
     if terminal := {failure.raw_id: failure.reason for failure in failures if failure.terminal}:
         with_retries(lambda: silver.explain(terminal), remaining)
+    return deferred
 
 
 def unread(raw_id: UUID, error: BronzeError) -> Failure:

@@ -35,6 +35,9 @@ def read(event: Event) -> Outcome:
     return Rejection(tuple(violations[:MAX_VIOLATIONS]), source if isinstance(source, str) else "")
 
 
+_CLEAN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+"""No control characters, as ECMA-262 writes it, and as `labels` checks it."""
+
 VERSION = Version(
     read,
     {
@@ -51,18 +54,20 @@ VERSION = Version(
             SOURCE: {
                 "type": ["string", "null"],
                 "maxLength": MAX_SOURCE,
+                "pattern": _CLEAN,
                 "description": "Who measured: part of the measurement's key. No control characters.",
             },
             UNIT: {
                 "type": ["string", "null"],
                 "maxLength": MAX_UNIT,
+                "pattern": _CLEAN,
                 "description": "The unit of the samples, such as `°C`. No control characters.",
             },
             TAGS: {
                 "type": ["object", "null"],
                 "maxProperties": MAX_TAGS,
-                "propertyNames": {"minLength": 1, "maxLength": MAX_TAG_NAME},
-                "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE},
+                "propertyNames": {"minLength": 1, "maxLength": MAX_TAG_NAME, "pattern": _CLEAN},
+                "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE, "pattern": _CLEAN},
                 "description": "What else the sender calls it. No control characters.",
             },
         },
