@@ -73,3 +73,14 @@ def test_how_all_is(tables: SilverInPostgres) -> None:
     (statement,) = statements("AS stuck")
 
     assert tables.query(statement)[0][:2] == [1, 1]
+
+
+def test_what_of_gold_is_stale_and_how_to_compute_it(tables: SilverInPostgres) -> None:
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(), measurement(EXAMPLE_INSTANT + timedelta(1))))])
+    (stale,) = statements("FROM gold.measured_stale")
+    (refresh,) = statements("gold.refresh(")
+
+    assert [row[:2] for row in tables.query(stale)] == [["measured", 2], ["arrived", 1]]
+    assert tables.query(refresh) == [[3]]
+    assert [row[:2] for row in tables.query(stale)] == [["measured", 0], ["arrived", 0]]
+    assert tables.query(refresh) == [[0]]
