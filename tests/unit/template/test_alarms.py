@@ -178,7 +178,7 @@ def test_the_dashboard_s_own_metrics_are_those_that_functions_count() -> None:
 
     own = {line[1] for line in lines if line[0] == "dropzone-prod"}
     searched = [line[0]["expression"] for line in lines if isinstance(line[0], dict)]
-    assert own == {"Accepted", "Checked", "Processed", "Failed", "ArrivalToSilver", "Stuck"}
+    assert own == {"Accepted", "Checked", "Processed", "Failed", "ArrivalToSilver", "Stuck", "GoldParts"}
     for metric in own:
         assert f'"{metric}"' in CODE
     assert searched
