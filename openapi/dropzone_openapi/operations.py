@@ -86,12 +86,13 @@ def operations() -> dict[tuple[str, str], Operation]:
                     "name": "Idempotency-Key",
                     "in": "header",
                     "required": False,
+                    # Without an example: Swagger UI would fill it in, and send it with each try.
                     "description": (
-                        "A name for this request, of 1 to 255 printable characters, that no other request of yours has "
-                        "in 24 hours. However often it is sent, its events are stored once."
+                        "A name for this request, of 1 to 255 printable characters, such as hall-3/2026-11-24/17, that "
+                        "no other request of yours has in 24 hours. However often it is sent, its events are stored "
+                        "once."
                     ),
                     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                    "example": "hall-3/2026-11-24/17",
                 }
             ],
             "requestBody": {
