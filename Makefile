@@ -41,7 +41,7 @@ run: install ## start everything, post the example, show its row, serve until Ct
 
 .PHONY: demo
 demo: install ## feed the stack (started where it isn't up) with a day of four sensors, then live until Ctrl-C
-	@$(LOCAL) demo $(ARGS)
+	@$(LOCAL) demo $(ARGS) || [ $$? = 130 ] # Ctrl-C is how it ends
 
 .PHONY: up
 up: install ## start everything in the background; .local/stack.json says where it is

@@ -209,6 +209,27 @@ def test_a_wrong_key_is_told_and_not_kept(client: Client, page: Page) -> None:
     assert page.evaluate("sessionStorage.length") == 0
 
 
+@pytest.mark.parametrize("beyond", ["…", "é"])
+def test_a_key_that_no_header_can_carry_is_told_as_a_wrong_one(client: Client, page: Page, beyond: str) -> None:
+    key = client.endpoints.api_key
+
+    open_with(page, client, f"{key[:6]}{beyond}{key[6:]}")
+
+    expect(page.get_by_role("alert")).to_contain_text("refuses this key")
+    expect(page.get_by_label("API key")).to_be_focused()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_kept_key_that_no_header_can_carry_is_told_and_forgotten(client: Client, page: Page) -> None:
+    page.goto(f"{client.endpoints.url}/")
+    page.evaluate("sessionStorage.setItem('dropzone.key', 'two\\nlines')")
+
+    page.reload()
+
+    expect(page.get_by_role("alert")).to_contain_text("refuses this key")
+    assert page.evaluate("sessionStorage.length") == 0
+
+
 def test_no_data_is_told(client: Client, page: Page) -> None:
     open_shown(page, client)
 
@@ -266,6 +287,7 @@ def test_zoom_by_keyboard_and_by_mouse(client: Client, page: Page, source: str, 
     expect(page.get_by_label("Time", exact=True)).to_have_value("chosen")
     page.keyboard.press("Escape")
     expect(page.get_by_label("Time", exact=True)).to_have_value("24h")
+    expect(page.locator("#span")).to_contain_text("by quarter of an hour")
 
     # The mouse marks what to see.
     page.locator("#chart-events").scroll_into_view_if_needed()
@@ -327,18 +349,27 @@ def test_screenshots(client: Client, browser: Browser) -> None:
         sent = send_a_day(sender, datetime.now(UTC))
     assert wait_until(lambda: client.query("SELECT count(*) FROM outcomes")[0][0] >= sent, seconds=180)
 
-    for name, size, scheme in (
-        ("page-light", (1120, 1650), "light"),
-        ("page-dark", (1120, 1650), "dark"),
-        ("page-phone", (360, 1400), "light"),
+    for name, width, scheme, last in (
+        ("page-light", 1120, "light", "main"),
+        ("page-dark", 1120, "dark", "main"),
+        ("page-phone", 360, "light", "#rules"),
+        ("page-phone-dark", 360, "dark", "#rules"),
     ):
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
+            viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
             timezone_id="UTC",
         )
         page = context.new_page()
         open_shown(page, client)
         expect(page.locator("#means .panel").first).to_be_visible()
-        page.screenshot(path=Path(str(SCREENSHOTS)) / f"{name}.png", animations="disabled")
+        box = page.locator(last).bounding_box()
+        assert box is not None
+        # From the top to the end of a panel, so that none is cut.
+        page.screenshot(
+            path=Path(str(SCREENSHOTS)) / f"{name}.png",
+            animations="disabled",
+            full_page=True,
+            clip={"x": 0, "y": 0, "width": width, "height": box["y"] + box["height"] + 12},
+        )
         context.close()

@@ -3,6 +3,7 @@
 const KEY = "dropzone.key";
 const PATIENCE = 30_000;
 const MOST_PAGES = 4;
+const PRINTABLE = /^[ -~]+$/; // what a key of API Gateway is made of
 
 export const key = {
   get: () => sessionStorage.getItem(KEY),
@@ -26,9 +27,12 @@ export class Refused extends Error {
 async function call(path, parameters, signal) {
   const query = new URLSearchParams(parameters).toString();
   const timely = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
+  const mine = key.get();
+  // It can't be one, and fetch may throw as if the API were out of reach.
+  if (!PRINTABLE.test(mine)) throw new Refused(403, null, null);
   let response;
   try {
-    response = await fetch(query ? `${path}?${query}` : path, { headers: { "x-api-key": key.get() }, signal: timely });
+    response = await fetch(query ? `${path}?${query}` : path, { headers: { "x-api-key": mine }, signal: timely });
   } catch (error) {
     if (signal.aborted) throw error;
     throw new Unreachable(String(error), { cause: error });

@@ -69,6 +69,7 @@ export class Chart {
       {
         width: Math.max(this.canvas.clientWidth, 50),
         height: this.height,
+        padding: [8, null, null, null],
         legend: { show: false },
         cursor: {
           drag: { x: true, y: false, setScale: false, dist: DRAG },
@@ -80,7 +81,7 @@ export class Chart {
           x: { range: () => [this.spec.range.from, this.spec.range.to] },
           y: { range: spec.kind === "band" ? aroundBand : fromZero },
         },
-        axes: [axis({ space: 62, size: 30, values: tickTexts }), axis({ size: 58, values: (_, ticks) => ticks.map((at) => this.#format(at)) })],
+        axes: [axis({ space: 62, size: 30, values: tickTexts }), axis({ space: this.height / 7, size: 58, values: (_, ticks) => ticks.map((at) => this.#format(at)) })],
         series: [{}, ...seriesOf(spec)],
         bands: spec.kind === "band" ? [{ series: [3, 2], fill: faded(spec.lines[0].colour) }] : undefined,
         hooks: {
@@ -130,7 +131,7 @@ export class Chart {
     const middle = this.#format(line.values[place]);
     if (!line.low || line.values[place] === null) return middle;
     const deviation = line.high[place] === null ? null : line.high[place] - line.values[place];
-    return `${middle} ± ${this.#format(deviation)}`;
+    return `${middle} ± ${number(deviation, 3)}`;
   }
 
   #read(place) {

@@ -8,11 +8,11 @@ const whole = new Intl.NumberFormat("en");
 
 export const count = (value) => whole.format(value);
 
-export function number(value) {
+export function number(value, digits = 4) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e9 || size < 1e-4)) return value.toExponential(2);
-  return new Intl.NumberFormat("en", { maximumSignificantDigits: size >= 1000 ? 6 : 4 }).format(value);
+  return new Intl.NumberFormat("en", { maximumSignificantDigits: size >= 1000 ? 6 : digits }).format(value);
 }
 
 export const rough = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format;
