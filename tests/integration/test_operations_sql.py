@@ -76,6 +76,8 @@ def test_how_all_is(tables: SilverInPostgres) -> None:
 
 
 def test_what_of_gold_is_stale_and_how_to_compute_it(tables: SilverInPostgres) -> None:
+    for table in ("measured_stale", "arrived_stale"):
+        tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
     tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(), measurement(EXAMPLE_INSTANT + timedelta(1))))])
     (stale,) = statements("FROM gold.measured_stale")
     (refresh,) = statements("gold.refresh(")
