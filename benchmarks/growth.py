@@ -1,7 +1,6 @@
 """Time per event against the number of events of a batch."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 
 from benchmarks.measuring import Entry, Goal, alternate, entry, microseconds
@@ -18,9 +17,15 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
     with environment(surroundings.variables()), silence():
         taken = alternate({str(size): processing(surroundings, size) for size in _BATCHES})
     surroundings.empty_tables()
-    lines = [
-        entry(f"growth, batch of {size:,}", microseconds(size), taken[str(size)].wall, at=size) for size in _BATCHES
-    ]
-    yield lines[0]
-    for smaller, line in pairwise(lines):
-        yield replace(line, reference=smaller.ours, goal=_LINEAR)
+    smallest, *_ = _BATCHES
+    yield entry(f"growth, batch of {smallest:,}", microseconds(smallest), taken[str(smallest)].wall, at=smallest)
+    for smaller, size in pairwise(_BATCHES):
+        yield entry(
+            f"growth, batch of {size:,}",
+            microseconds(size),
+            taken[str(size)].wall,
+            taken[str(smaller)].wall,
+            _LINEAR,
+            scale_of_reference=microseconds(smaller),
+            at=size,
+        )

@@ -103,18 +103,16 @@ class Entry:
     unit: str
     ours: float
     reference: float | None = None
+    ratio: float | None = None
+    """Ours, as a multiple of the reference: the median of the turns' own ratios. Processors may change their pace every
+    few seconds, for both of a turn, and then the quotient of two medians is one of different paces."""
     goal: Goal | None = None
-    """Of the ratio of ours to the reference; of ours itself where there is no reference."""
+    """Of the ratio; of ours itself where there is no reference."""
     runs: int = 1
     spread: float = 0.0
     """From the first to the third quartile of our runs, as a part of their median."""
     at: float | None = None
     """Where it stands on the axis of its plot: a size or a number of events."""
-
-    @property
-    def ratio(self) -> float | None:
-        """Ours, as a multiple of the reference."""
-        return self.ours / self.reference if self.reference else None
 
     @property
     def holds(self) -> bool | None:
@@ -149,8 +147,14 @@ def entry(
     reference: Series | None = None,
     goal: Goal | None = None,
     *,
+    scale_of_reference: Scale | None = None,
     at: float | None = None,
 ) -> Entry:
     """The line for the runs of two contestants, or of ours alone."""
-    theirs = None if reference is None else scale.of(reference.median)
-    return Entry(name, scale.unit, scale.of(ours.median), theirs, goal, len(ours.seconds), ours.spread, at)
+    theirs = ratio = None
+    if reference is not None:
+        their_scale = scale_of_reference or scale
+        theirs = their_scale.of(reference.median)
+        turns = zip(ours.seconds, reference.seconds, strict=True)
+        ratio = median(scale.of(mine) / their_scale.of(other) for mine, other in turns)
+    return Entry(name, scale.unit, scale.of(ours.median), theirs, ratio, goal, len(ours.seconds), ours.spread, at)

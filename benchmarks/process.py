@@ -10,7 +10,7 @@ from benchmarks.workloads import fresh_bodies, raw_ids, sqs_event
 from support.lambda_context import Context
 
 _GOAL = Goal("≥", 6)
-_RUNS = 9
+_RUNS = 7
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:

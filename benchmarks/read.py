@@ -22,7 +22,7 @@ VALUES = 98
 """Of an event of 2 KB."""
 _THREADS = 16
 _GOAL = Goal("≥", 10)
-_RUNS = 9
+_RUNS = 7
 
 Reading = Callable[[Sequence[UUID]], None]
 

@@ -17,7 +17,6 @@ from benchmarks.measuring import Entry
 
 RESULTS = Path(__file__).with_name("results.json")
 
-_FIGURES = frozenset({"ours", "reference", "ratio", "runs", "spread"})
 _WHOLE = 100
 """From here on, a figure is shown without a fraction."""
 
@@ -66,7 +65,6 @@ def write(subject: str, entries: Sequence[Entry]) -> None:
 
 def _shown(entry: Entry) -> dict[str, object]:
     return asdict(entry) | {
-        "ratio": entry.ratio,
         "goal": None if entry.goal is None else str(entry.goal),
         "holds": entry.holds,
     }

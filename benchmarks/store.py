@@ -18,7 +18,7 @@ from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import JudgedObject, Measurement
 
 EVENTS = 1_000
-_RUNS = 40
+_RUNS = 30
 """Many short ones: a statement is over in some 20 ms, and a server has more on its mind than a client."""
 
 _GOAL, _FLAT = Goal("≥", 0.85), Goal("≤", 1.3)

@@ -1,4 +1,4 @@
-"""Gold's readers look up once which quarters are stale, and not for each quarter that they pass.
+"""Gold's readers look up once which quarters are stale, and go back no further than to what they look for.
 
 The functions of the version before go on: they call the same functions.
 """
@@ -45,9 +45,33 @@ BEGIN
 END $$
 """
 
+# In the order of the quarters, so that the first that holds such an event ends the search.
+_LAST_BEFORE = """
+CREATE OR REPLACE FUNCTION gold.last_before(of_source text, instant timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT event.measured_at
+    FROM (
+        SELECT DISTINCT quarter FROM (
+            SELECT quarter FROM gold.measured WHERE source = of_source AND quarter < instant
+            UNION ALL
+            SELECT quarter FROM gold.measured_stale WHERE quarter < instant
+        ) AS known
+        ORDER BY quarter DESC
+    ) AS part
+    CROSS JOIN LATERAL (
+        SELECT measured_at FROM public.measurements
+        WHERE measured_at >= part.quarter AND measured_at < least(part.quarter + interval '15 minutes', instant)
+          AND source = of_source
+        ORDER BY measured_at DESC LIMIT 1
+    ) AS event
+    ORDER BY part.quarter DESC LIMIT 1
+$$
+"""
+
 
 def upgrade() -> None:
     """Replace them."""
+    op.execute(_LAST_BEFORE)
     for kind, stale, function in (
         ("measured", "measured_stale", "measure"),
         ("arrived", "arrived_stale", "arrive"),
