@@ -30,7 +30,7 @@ def test_every_answer_is_one_that_the_document_declares_and_none_is_a_5xx(
         *("--header", f"x-api-key: {waiting_client.endpoints.api_key}"),
         *("--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)),
         *("--phases", "examples,coverage,fuzzing"),
-        *("--max-examples", "60", "--generation-deterministic", "--no-color"),
+        *("--max-examples", "100", "--generation-deterministic", "--no-color"),
     ]
 
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "e2e.schemathesis_hooks", "PYTHONPATH": str(TESTS)}

@@ -203,13 +203,22 @@ def test_the_messages_that_are_not_done_go_back_alone(function: Function, tables
         s3_event("other/prefix.json"),
         s3_event("raw/00000000-0000-4000-8000-000000000000.json"),
         "s3:TestEvent",
+        '{"Records": "HIDDEN"}',
+        '{"Records": [{"eventName": "HIDDEN", "s3": {"bucket": {"name": "HIDDEN"}, "object": {"key": "HIDDEN"}}}]}',
+        s3_event("HIDDEN"),
+        "[" * 100_000,
+        '{"Records": [{"eventName": "ObjectCreated:Put", "s3": ' + '{"s3": ' * 100_000,
+        "\ud800",
     ],
+    ids=lambda body: str(body)[:40].encode("ascii", "replace").decode(),
 )
 def test_what_is_not_understood_goes_back_and_is_quoted_nowhere(function: Function, body: object) -> None:
     good = function.arrive()
     assert returned(function(sqs_event([body, s3_event(good)]))) == ["message-0"]
-    (line,) = [line for line in function.log_lines() if line["level"] == "ERROR"]
+    lines = function.log_lines()
+    (line,) = [line for line in lines if line["level"] == "ERROR"]
     assert line["message_id"] == "message-0"
+    assert "HIDDEN" not in str(lines)
 
 
 def test_one_message_may_tell_of_several_objects(function: Function, tables: SilverInPostgres) -> None:
