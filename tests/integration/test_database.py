@@ -393,6 +393,49 @@ def test_a_primary_that_was_demoted_is_left_for_the_new_one(tables: SilverInPost
     assert len(made) == 2
 
 
+def test_a_prepared_statement_is_read_once_for_each_connection(tables: SilverInPostgres) -> None:
+    database, made = connected(tables)
+    for number in (1, 2):
+        assert database.run_prepared("SELECT CAST(:number AS integer)", number=number) == [[number]]
+    assert database.run("SELECT count(*) FROM pg_prepared_statements") == [[1]]
+    assert len(made) == 1
+
+
+def test_a_server_that_forgot_a_prepared_statement_is_met_anew(tables: SilverInPostgres) -> None:
+    # GIVEN a prepared statement that is gone, as behind a pool that resets its connections
+    database, made = connected(tables)
+    silver = PostgresSilver(database, retry_after=RETRY_AFTER)
+    silver.settle([judged(raw_id())])
+    database.run("DEALLOCATE ALL")
+
+    # WHEN it is run again
+    identifier = raw_id()
+    assert silver.settle([judged(identifier)]) == {identifier}
+
+    # THEN it was on a new connection
+    assert len(made) == 2
+
+
+def test_a_prepared_statement_outlives_a_change_of_what_it_reads(tables: SilverInPostgres) -> None:
+    # GIVEN a prepared statement, and a migration that gives a column another type
+    database, made = connected(tables)
+    tables.query("CREATE TABLE changing AS SELECT 1 AS number")
+    try:
+        tables.query("GRANT SELECT ON changing TO dropzone_writer")
+        statement = "SELECT number FROM changing WHERE CAST(:all AS boolean)"
+        assert database.run_prepared(statement, all=True) == [[1]]
+        tables.query("ALTER TABLE changing ALTER number TYPE text")
+
+        # WHEN it is run again
+        answer = database.run_prepared(statement, all=True)
+    finally:
+        tables.query("DROP TABLE changing")
+
+    # THEN the plan of before is not in the way
+    assert answer == [["1"]]
+    assert len(made) == 2
+
+
 def test_closing_a_broken_connection_is_quiet(tables: SilverInPostgres) -> None:
     database = tables.open()
     tables.query("SELECT pg_terminate_backend(:pid, 5000)", pid=backend(database))

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pg8000.core import CoreConnection
 from pg8000.exceptions import DatabaseError, InterfaceError
-from pg8000.native import Connection
+from pg8000.native import Connection, PreparedStatement
 
 from dropzone.ports import Remaining, RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
 from dropzone.settings import DatabaseSettings
@@ -30,8 +30,8 @@ _SILENCE_SHARE = 0.75
 _CONFLICTS = frozenset({"40P01", "40001"})
 _ROW_CLASSES = ("22", "23")
 # The server ended the connection (shut down, crashed, is starting), or has become a replica in a failover: its name
-# may lead to the new primary by now.
-_BROKEN = ("08", "57P", "25006")
+# may lead to the new primary by now. Or it doesn't know a prepared statement (26), or can't go by its plan (0A).
+_BROKEN = ("08", "57P", "25006", "26", "0A000")
 # Messages of these classes tell of the server, the schema or the statement. Others may quote what is in a row.
 _TELLING = ("08", "0A", "25", "28", "2B", "3D", "3F", "42", "53", "54", "55", "57", "58")
 
@@ -55,6 +55,7 @@ class Database:
         """Take the way to connect within so many seconds; nothing is connected yet."""
         self._connect, self._remaining = connect, remaining
         self._connection: Connection | None = None
+        self._prepared: dict[str, PreparedStatement] = {}
         self._statement_seconds = 0.0
 
     def within(self, remaining: Remaining) -> None:
@@ -69,10 +70,14 @@ class Database:
             RowRefusedError: SQLSTATE classes 22 and 23.
             SilverUnavailableError: everything else.
         """
-        if self._connection is not None:
-            with suppress(ConnectionBrokenError):
-                return self._attempt(sql, parameters)
-        return self._attempt(sql, parameters)
+        return self._once_more(lambda: self._attempt(sql, parameters))
+
+    def run_prepared(self, sql: str, **parameters: object) -> list[Row]:
+        """As `run`, for a long statement that is run often: driver and server read it once for each connection.
+
+        The server may plan it once as well: its best plan should not depend on its parameters.
+        """
+        return self._once_more(lambda: self._attempt(sql, parameters, prepared=True))
 
     def transact[T](self, work: Callable[[Run], T]) -> T:
         """Run several statements as one transaction; `work` gets what runs each of them.
@@ -82,10 +87,13 @@ class Database:
         Raises:
             SilverError: as for `run`; everything is rolled back.
         """
+        return self._once_more(lambda: self._transact_once(work))
+
+    def _once_more[T](self, work: Callable[[], T]) -> T:
         if self._connection is not None:
             with suppress(ConnectionBrokenError):
-                return self._transact_once(work)
-        return self._transact_once(work)
+                return work()
+        return work()
 
     def _transact_once[T](self, work: Callable[[Run], T]) -> T:
         self._attempt("BEGIN", {})
@@ -98,9 +106,12 @@ class Database:
             raise
         return result
 
-    def _attempt(self, sql: str, parameters: Mapping[str, object]) -> list[Row]:
+    def _attempt(self, sql: str, parameters: Mapping[str, object], *, prepared: bool = False) -> list[Row]:
         try:
-            rows: list[Row] | None = self._in_time().run(sql, **parameters)
+            connection = self._in_time()
+            rows: list[Row] | None = (
+                self._prepare(sql, connection).run(**parameters) if prepared else connection.run(sql, **parameters)
+            )
         except DatabaseError as error:
             # Without the cause: the server's details quote the row.
             raise self._translated(error) from None
@@ -109,6 +120,11 @@ class Database:
             message = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
             raise ConnectionBrokenError(message) from error
         return rows or []
+
+    def _prepare(self, sql: str, connection: Connection) -> PreparedStatement:
+        if sql not in self._prepared:
+            self._prepared[sql] = connection.prepare(sql)
+        return self._prepared[sql]
 
     def _in_time(self) -> Connection:
         """The connection, made where there is none, with limits that end a statement in time."""
@@ -142,6 +158,7 @@ class Database:
     def close(self) -> None:
         """End the connection, if there is one; a broken one as well."""
         connection, self._connection = self._connection, None
+        self._prepared.clear()
         if connection is not None:
             try:
                 connection.close()

@@ -113,7 +113,7 @@ class PostgresSilver:
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         """See `Silver.settle`."""
-        passed_over = self._database.run(
+        passed_over = self._database.run_prepared(
             _SETTLE,
             **object_parameters(judged),
             **event_parameters(judged),
