@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from dropzone.domain.aggregates import Aggregates, aggregate
 from dropzone.domain.outcomes import Code
 from dropzone.domain.rules import check_data
 
@@ -20,20 +21,21 @@ endless = st.sampled_from([math.inf, -math.inf, 10**309, -(10**4000)])
 
 def broken(data: list[Any]) -> list[tuple[Code, int | None]]:
     found = check_data(data)
-    assert isinstance(found, tuple)
+    assert not isinstance(found, Aggregates)
     assert all(violation.field == "data" for violation in found)
     return [(violation.code, violation.index) for violation in found]
 
 
 def test_numbers_become_binary64() -> None:
-    found = check_data([0, -2, 0.5, 2**53 + 1, LARGEST])
-    assert found == [0.0, -2.0, 0.5, 2.0**53, sys.float_info.max]
-    assert {type(value) for value in found} == {float}
+    found = check_data([0, -2, 0.5, 2**53 + 1])
+    assert found == aggregate([0.0, -2.0, 0.5, 2.0**53])
+    assert isinstance(found, Aggregates)
+    assert type(found.maximum) is float
 
 
 def test_an_integer_that_rounds_into_range_fits_and_the_next_does_not() -> None:
     tie = LARGEST + 2**970  # halfway to 2**1024
-    assert check_data([tie - 1]) == [sys.float_info.max]
+    assert check_data([tie - 1]) == aggregate([sys.float_info.max])
     assert broken([tie]) == [(Code.DATA_NOT_FINITE, 0)]
 
 
@@ -58,7 +60,7 @@ def test_rejects_non_numeric(value: object, word: str) -> None:
     # GIVEN numbers, and a value of another type between them
     found = check_data([0, value, 2])
     # THEN the rule, the place and the kind of value are named, and the value isn't
-    assert isinstance(found, tuple)
+    assert not isinstance(found, Aggregates)
     (violation,) = found
     assert (violation.code, violation.field, violation.index) == (Code.DATA_NOT_NUMERIC, "data", 1)
     assert word in violation.message
@@ -81,7 +83,7 @@ def test_the_first_offender_of_each_rule_is_named_once() -> None:
 
 @given(st.lists(numbers, min_size=1))
 def test_finite_numbers_always_pass_unchanged(data: list[float]) -> None:
-    assert check_data(data) == [float(value) for value in data]
+    assert check_data(data) == aggregate([float(value) for value in data])
 
 
 @given(st.lists(numbers), st.lists(st.one_of(numbers, strangers, endless)), st.one_of(strangers, endless))

@@ -34,6 +34,14 @@ class Aggregates(NamedTuple):
     maximum: float
 
 
+class NotFiniteError(ValueError):
+    """There is a value that is not finite."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("an aggregate needs finite values")
+
+
 def aggregate(values: Sequence[float]) -> Aggregates:
     """Summarise at least one finite binary64 value.
 
@@ -41,29 +49,25 @@ def aggregate(values: Sequence[float]) -> Aggregates:
     they are subnormal.
 
     Raises:
-        ValueError: no values, or one that is not finite.
+        ValueError: no values.
+        NotFiniteError: one that is not finite.
     """
     count = len(values)
     if count == 0:
         message = "an aggregate needs at least one value"
         raise ValueError(message)
-    mean = _mean(values)
+    try:
+        mean = math.fsum(values) / count
+    except (OverflowError, ValueError):
+        # Their sum is beyond binary64, or one of them is not finite.
+        mean = math.nan
     if not math.isfinite(mean) and not all(map(math.isfinite, values)):
-        message = "an aggregate needs finite values"
-        raise ValueError(message)
+        raise NotFiniteError
     minimum, maximum = min(values), max(values)
     if minimum == maximum:
         return Aggregates(minimum, 0.0, count, minimum, maximum)
     mean, std_dev = _fast(values, mean, minimum, maximum) or _exact(values)
     return Aggregates(mean, std_dev, count, minimum, maximum)
-
-
-def _mean(values: Sequence[float]) -> float:
-    """The mean; not finite where their sum is beyond binary64, or one of them is not finite."""
-    try:
-        return math.fsum(values) / len(values)
-    except (OverflowError, ValueError):
-        return math.nan
 
 
 def _fast(values: Sequence[float], mean: float, minimum: float, maximum: float) -> tuple[float, float] | None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+from dropzone.domain.aggregates import Aggregates, NotFiniteError, aggregate
 from dropzone.domain.outcomes import Code, Violation
 
 FIELD = "data"
@@ -12,19 +13,16 @@ _PLAIN = frozenset({int, float})
 _WORDS = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
 
 
-def check_data(data: list[Any]) -> list[float] | tuple[Violation, ...]:
-    """The values as binary64 (a list, non-empty, finite), or the rules broken (a tuple, each code once)."""
+def check_data(data: list[Any]) -> Aggregates | tuple[Violation, ...]:
+    """The figures of the values as binary64 (non-empty, finite), or the rules that they break (each code once)."""
     if not data:
         return (Violation(Code.DATA_EMPTY, FIELD, "is empty: at least one number is needed"),)
     kinds = set(map(type, data))
     if kinds <= _PLAIN:
         try:
-            values = list(map(float, data)) if int in kinds else data
-        except OverflowError:
+            return aggregate(_binary64(data) if int in kinds else data)
+        except NotFiniteError:
             return tuple(_offenders(data))
-        # An infinity would show in the sum, which is the quickest way to look; so may large values.
-        if math.isfinite(sum(values)) or all(map(math.isfinite, values)):
-            return values
     return tuple(_offenders(data))
 
 
@@ -38,6 +36,13 @@ def _offenders(data: list[Any]) -> Iterable[Violation]:
         yield Violation(
             Code.DATA_NOT_FINITE, FIELD, f"holds a number beyond the range of binary64 at index {endless}", endless
         )
+
+
+def _binary64(data: list[float]) -> list[float]:
+    try:
+        return list(map(float, data))
+    except OverflowError as error:
+        raise NotFiniteError from error
 
 
 def _fits(value: float) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from dropzone.domain.aggregates import Aggregates, aggregate
+from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.envelope import DATA, TIME_STAMP, check_envelope
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
@@ -31,12 +31,12 @@ def read_samples(event: Event) -> tuple[datetime, Aggregates] | list[Violation]:
     """The instant and the figures of an event's samples, or every rule that they break."""
     time_stamp, data = event.get(TIME_STAMP), event.get(DATA)
     instant = parse_instant(time_stamp) if type(time_stamp) is str else None
-    values = check_data(data) if type(data) is list else None
-    if type(instant) is datetime and type(values) is list:
-        return instant, aggregate(values)
+    figures = check_data(data) if type(data) is list else None
+    if type(instant) is datetime and isinstance(figures, Aggregates):
+        return instant, figures
     violations = check_envelope(event)
     if type(instant) is Violation:
         violations.append(instant)
-    if type(values) is tuple:
-        violations.extend(values)
+    if figures is not None and not isinstance(figures, Aggregates):
+        violations.extend(figures)
     return violations
