@@ -1,11 +1,13 @@
 """What the document says of gold, of the measurements that stand, and of objects as they were received."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from msgspec import Struct
 
 from dropzone import problems
 from dropzone.domain.gold import Granularity
 from dropzone_openapi.operations import API_KEY, Operation, _gateway, _problems, _query
-from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema
+from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema, request_schema
 from dropzone_query.formats import Format
 from dropzone_query.gold_requests import (
     KpisRequest,
@@ -14,9 +16,6 @@ from dropzone_query.gold_requests import (
     QualityRequest,
 )
 from dropzone_query.shown import STANDING_COLUMNS
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -382,9 +381,9 @@ def _listed() -> Operation:
     }
 
 
-def _schema(model: type["BaseModel"]) -> Schema:
-    """A model's own, with what it refers to in its place."""
-    schema: Schema = model.model_json_schema()
+def _schema(request: type[Struct]) -> Schema:
+    """A request's own, with what it refers to in its place."""
+    schema = request_schema(request)
     named = schema.pop("$defs", {})
     for field in schema["properties"].values():
         if reference := field.pop("$ref", None):

@@ -1,18 +1,20 @@
 """The shapes that requests and answers have."""
 
+import inspect
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from msgspec import Struct
+from pydantic.json_schema import GenerateJsonSchema
 
 from dropzone.domain.changes import Change
 from dropzone.domain.outcomes import Code
 from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.status import State
+from dropzone.parameters import schema_of
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_process.request import ProcessBatch, ReplayArrived, ReplayNamed
 from dropzone_query.requests import RejectionsRequest, StatusRequest
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
 
 Schema = dict[str, Any]
 
@@ -320,13 +322,12 @@ GATEWAY_MESSAGE: Schema = {
 
 
 def process_requests() -> dict[str, Schema]:
-    """What `POST /process` takes, from the models that read it, with what they refer to."""
-    models: list[type[BaseModel]] = [ProcessBatch, ReplayArrived, ReplayNamed]
+    """What `POST /process` takes, with what that refers to."""
     named: dict[str, Schema] = {}
-    for model in models:
-        schema: Schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    for request in (ProcessBatch, ReplayArrived, ReplayNamed):
+        schema = request_schema(request)
         named |= schema.pop("$defs", {})
-        named[model.__name__] = schema
+        named[request.__name__] = schema
     named["ProcessBatch"]["examples"] = [{"limit": 100}]
     named["ReplayArrived"]["examples"] = [{"reprocess": True, "from": RECEIVED_AT, "dry_run": True}]
     named["ReplayNamed"]["examples"] = [{"reprocess": True, "raw_ids": [RAW_ID]}]
@@ -334,13 +335,24 @@ def process_requests() -> dict[str, Schema]:
 
 
 def rejections_request() -> Schema:
-    """What `GET /rejections` takes, from the model that reads it."""
-    return RejectionsRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+    """What `GET /rejections` takes."""
+    return request_schema(RejectionsRequest)
 
 
 def status_request() -> Schema:
-    """What `GET /ingest/{raw_id}` takes in its query, from the model that reads it."""
-    return StatusRequest.model_json_schema()
+    """What `GET /ingest/{raw_id}` takes in its query."""
+    return request_schema(StatusRequest)
+
+
+def request_schema(request: type[Struct]) -> Schema:
+    """A request, by what reads it."""
+    schema = GenerateJsonSchema(ref_template="#/components/schemas/{model}").generate(schema_of(request))
+    schema |= {
+        "title": request.__name__,
+        "description": inspect.cleandoc(request.__doc__ or ""),
+        "additionalProperties": False,
+    }
+    return dict(sorted(schema.items()))
 
 
 def components() -> Schema:

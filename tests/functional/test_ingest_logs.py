@@ -114,7 +114,7 @@ def test_a_failure_of_s3_is_logged_with_its_reason_and_nothing_of_the_request(
 def test_what_nobody_foresaw_is_logged_by_its_kind_and_place(
     ingest_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    sabotage = "module.bronze = lambda: {}[module.app.current_event.body]"
+    sabotage = "module.ingest = lambda submission, **_: {}[submission.body]"
 
     container = run_container(MODULE, [with_key(REQUESTS["accepted"])], ingest_environment, tmp_path, sabotage)
 

@@ -7,30 +7,21 @@ from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone import problems
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.adapters.s3_claims import S3Claims
+from dropzone.answers import Answer, answer, milliseconds
 from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson
-from dropzone.domain.encodings import GZIP, NotGzipError
-from dropzone.domain.json_text import NotJsonError
-from dropzone.http import answer, body_bytes, make_app, milliseconds, request_id, resolve
+from dropzone.domain.encodings import GZIP
+from dropzone.http import Event, body_bytes, failed, not_found, proxy_result, request_id
 from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze, Claims
-from dropzone.problems import Broken, InvalidRequestError, Kind, problem
+from dropzone.problems import Broken, InvalidRequestError, problem
 from dropzone.settings import IngestSettings
-from dropzone.use_cases.ingest import (
-    Accepted,
-    EnvelopeError,
-    KeyReusedError,
-    Submission,
-    TooLargeError,
-    ingest,
-    ingest_once,
-)
+from dropzone.use_cases.ingest import Accepted, Submission, ingest, ingest_once
+from dropzone_ingest.refusals import Refusal, UnsupportedMediaTypeError, refusal_of
 
 _FORM = "application/x-www-form-urlencoded"
 _GZIP_NAMES = frozenset({GZIP, "x-gzip"})
@@ -41,7 +32,9 @@ _LONGEST_KEY = 255
 SERVICE = "ingest"
 logger = Logger(service=SERVICE)
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
-app = make_app(logger)
+
+ROUTE = ("POST", "/ingest")
+"""The function's only route; API Gateway routes nothing else here."""
 
 
 @cache
@@ -62,21 +55,19 @@ def claims() -> Claims:
     return S3Claims(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
 
 
-class UnsupportedMediaTypeError(ValueError):
-    """The body is of a kind that is not taken in; the message says what to send instead."""
+def post_ingest(event: Event) -> Answer:
+    """Take events in.
 
-
-@app.post("/ingest")
-def post_ingest() -> Response[Any]:
-    """Take events in."""
-    event = app.current_event.raw_event
-    headers = {name.lower(): value for name, value in app.current_event.headers.items()}
+    Raises:
+        Exception: what `refusal_of` knows, and what `ingest` and `ingest_once` raise otherwise.
+    """
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     client = _api_key_id(event)
     submission = Submission(
         body_bytes(event),
         _media_type(headers),
         _content_encoding(headers),
-        correlation_id=request_id(app),
+        correlation_id=request_id(event),
     )
     limit = settings().max_body_bytes
     if _KEY_HEADER in headers:
@@ -84,10 +75,10 @@ def post_ingest() -> Response[Any]:
         accepted = ingest_once(submission, key=key, limit=limit, bronze=bronze(), claims=claims())
     else:
         accepted = ingest(submission, limit=limit, bronze=bronze())
-    return _answer(accepted, client)
+    return _accepted(accepted, client)
 
 
-def _answer(accepted: Accepted, client: str) -> Response[Any]:
+def _accepted(accepted: Accepted, client: str) -> Answer:
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
     logger.info(
@@ -112,7 +103,7 @@ def _answer(accepted: Accepted, client: str) -> Response[Any]:
     )
 
 
-def _api_key_id(event: Mapping[str, Any]) -> str:
+def _api_key_id(event: Event) -> str:
     """The id (not the value) of the key that the request came with, to tell clients apart."""
     identity = (event.get("requestContext") or {}).get("identity") or {}
     return str(identity.get("apiKeyId") or "")
@@ -150,51 +141,27 @@ def _media_type(headers: Mapping[str, str]) -> str:
     raise UnsupportedMediaTypeError(message)
 
 
-@app.exception_handler(NotJsonError)
-def _not_json(error: NotJsonError) -> Response[Any]:
-    return _refuse(problems.NOT_JSON, f"The body is not JSON: {error}.")
-
-
-@app.exception_handler(NotGzipError)
-def _not_gzip(error: NotGzipError) -> Response[Any]:
-    return _refuse(problems.NOT_GZIP, f"The body is said to be gzip, and {error}.")
-
-
-@app.exception_handler(TooLargeError)
-def _too_large(error: TooLargeError) -> Response[Any]:
-    return _refuse(problems.TOO_LARGE, f"{error} Send it in parts.")
-
-
-@app.exception_handler(KeyReusedError)
-def _key_reused(_: KeyReusedError) -> Response[Any]:
-    return _refuse(
-        problems.KEY_REUSED, "The Idempotency-Key stands for another request, of the last 24 hours. Take a new key."
-    )
-
-
-@app.exception_handler(UnsupportedMediaTypeError)
-def _unsupported(error: UnsupportedMediaTypeError) -> Response[Any]:
-    return _refuse(problems.UNSUPPORTED_MEDIA_TYPE, str(error))
-
-
-@app.exception_handler(EnvelopeError)
-def _no_event(error: EnvelopeError) -> Response[Any]:
-    return _refuse(
-        problems.INVALID_EVENT,
-        "The body is no event, an object with time_stamp, a string, and data, an array; nor several of them.",
-        [Broken(violation.field, violation.code, violation.message) for violation in error.violations],
-    )
-
-
-def _refuse(kind: Kind, detail: str, violations: list[Broken] | None = None) -> Response[Any]:
+def _refused(refusal: Refusal, event: Event) -> Answer:
+    kind, detail, violations = refusal
     count_refused(SERVICE, kind.name)
-    logger.info("refused", reason=kind.name, codes=[violation.code for violation in violations or ()])
-    return problem(kind, detail, request_id=request_id(app), violations=violations or ())
+    logger.info("refused", reason=kind.name, codes=[violation.code for violation in violations])
+    return problem(kind, detail, request_id=request_id(event), violations=violations)
+
+
+def _answer(event: Event) -> Answer:
+    if (event.get("httpMethod"), str(event.get("path")).rstrip("/")) != ROUTE:
+        return not_found(event)
+    try:
+        return post_ingest(event)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem, and the log the reason
+        refusal = refusal_of(error)
+        return failed(error, event, logger) if refusal is None else _refused(refusal, event)
 
 
 @metrics.log_metrics
-@logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry."""
+    logger.set_correlation_id(request_id(event))
     metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
-    return resolve(app, event, context, settings().cors_origin)
+    return proxy_result(_answer(event), settings().cors_origin)

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, field_validator
+from msgspec import Struct, field
+from msgspec.structs import fields
+from pydantic_core import CoreSchema
+from pydantic_core import core_schema as core
 
 from dropzone.domain.json_text import parse_json
 from dropzone.domain.outcomes import Code
 from dropzone.http import body_bytes
-from dropzone.parameters import Instant, instant, invalid_request
+from dropzone.parameters import INSTANT, Parameter, given_in_json, given_in_query, instant, one_of
 from dropzone.problems import Broken, InvalidRequestError
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, Selection
 
@@ -17,40 +20,48 @@ MAX_OBJECTS = 1_000
 """The most objects of one call."""
 
 
-class _Parameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    limit: int = Field(default=100, ge=1, le=MAX_OBJECTS, description="The most objects of this call.")
-    cursor: UUID | None = Field(default=None, description="Where an earlier answer's cursor says to go on.")
-
-    @field_validator("limit", mode="before")
-    @classmethod
-    def _whole(cls, value: object) -> object:
-        """Take a whole number as JSON has it, which 5.0 is as well; strict mode refuses what else is no integer."""
-        return int(value) if type(value) is float and value.is_integer() else value
+def _whole(value: object) -> object:
+    """Take a whole number as JSON has it, which 5.0 is as well; strict mode refuses what else is no integer."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
-class ProcessBatch(_Parameters):
+_LIMIT = Parameter(
+    core.no_info_before_validator_function(_whole, core.int_schema(ge=1, le=MAX_OBJECTS)),
+    "The most objects of this call.",
+)
+_CURSOR = Parameter(core.uuid_schema(), "Where an earlier answer's cursor says to go on.")
+_RAW_IDS = core.tuple_schema([core.uuid_schema()], variadic_item_index=0, min_length=1, max_length=MAX_OBJECTS)
+
+
+def _flag(*, is_set: bool) -> CoreSchema:
+    # Which request is read is decided by this; a literal would take 0 for False.
+    return core.bool_schema(metadata={"pydantic_js_updates": {"const": is_set}})
+
+
+class _Parameters(Struct, frozen=True, kw_only=True):
+    limit: Annotated[int, _LIMIT] = 100
+    cursor: Annotated[UUID | None, _CURSOR] = None
+
+
+class ProcessBatch(_Parameters, frozen=True, kw_only=True):
     """Process objects that have no receipt."""
 
-    # Which model is read is decided by this; a Literal would take 0 for False.
-    reprocess: Annotated[bool, WithJsonSchema({"type": "boolean", "const": False, "default": False})] = False
+    reprocess: Annotated[bool, Parameter(_flag(is_set=False))] = False
 
 
-class _Replay(_Parameters):
-    reprocess: Annotated[
-        bool,
-        WithJsonSchema({"type": "boolean", "const": True, "description": "Judge objects again, under today's rules."}),
-    ]
-    dry_run: bool = Field(default=False, description="Only count what would change.")
+class _Replay(_Parameters, frozen=True, kw_only=True):
+    reprocess: Annotated[bool, Parameter(_flag(is_set=True), "Judge objects again, under today's rules.")]
+    dry_run: Annotated[bool, Parameter(core.bool_schema(), "Only count what would change.")] = False
 
 
-class ReplayArrived(_Replay):
+class ReplayArrived(_Replay, frozen=True, kw_only=True):
     """Judge objects again: those that arrived in a time, or of these those that a rule rejected."""
 
-    since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
-    until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
-    code: Code | None = Field(default=None, description="With an event that this rule rejected.")
+    since: Annotated[str | None, Parameter(INSTANT, "Arrived at this instant or later.")] = field(
+        default=None, name="from"
+    )
+    until: Annotated[str | None, Parameter(INSTANT, "Arrived before this instant.")] = field(default=None, name="to")
+    code: Annotated[Code | None, Parameter(one_of(Code), "With an event that this rule rejected.")] = None
 
     def selection(self) -> Selection:
         """These objects."""
@@ -58,10 +69,10 @@ class ReplayArrived(_Replay):
         return Arrived(since, until) if self.code is None else RejectedBy(self.code, since, until)
 
 
-class ReplayNamed(_Replay):
+class ReplayNamed(_Replay, frozen=True, kw_only=True):
     """Judge objects again: these."""
 
-    raw_ids: Annotated[tuple[UUID, ...], Field(min_length=1, max_length=MAX_OBJECTS)]
+    raw_ids: Annotated[tuple[UUID, ...], Parameter(_RAW_IDS)]
 
     def selection(self) -> Selection:
         """These objects."""
@@ -87,14 +98,10 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
     if given.get("reprocess") is True:
         kind = ReplayNamed if "raw_ids" in given else ReplayArrived
     # pydantic's JSON reader takes no notice of a field that stands under its name instead of its alias.
-    if hidden := given.keys() & {name for name, field in kind.model_fields.items() if field.alias not in {None, name}}:
+    if hidden := given.keys() & {each.name for each in fields(kind) if each.encode_name != each.name}:
         message = "Extra inputs are not permitted"
         raise InvalidRequestError([Broken(name, "request.extra_forbidden", message) for name in sorted(hidden)])
-    try:
-        # What stands in the query is text; what stands in the body must have JSON's types.
-        in_query = _Parameters.model_validate_strings(event.get("queryStringParameters") or {})
-        in_body = kind.model_validate_json(body if body.strip() else b"{}", strict=True)
-    except ValidationError as error:
-        raise invalid_request(error) from None
-    missing = in_query.model_fields_set - in_body.model_fields_set
-    return in_body.model_copy(update={name: getattr(in_query, name) for name in missing})
+    # What stands in the query is text; what stands in the body must have JSON's types.
+    in_query = given_in_query(_Parameters, event.get("queryStringParameters") or {})
+    in_body = given_in_json(kind, body if body.strip() else b"{}")
+    return kind(**(in_query | in_body))

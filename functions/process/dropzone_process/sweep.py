@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from aws_lambda_powertools import Logger, Metrics
@@ -16,18 +16,16 @@ from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
 from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.domain.changes import Change
-from dropzone.http import answer, make_app, resolve
 from dropzone.observability import NAMESPACE, report_tally
 from dropzone.ports import Bronze, Ledger, Remaining, Silver, SilverError
+from dropzone.resolver import answer, make_app, resolve
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.gold import keep_gold
 from dropzone.use_cases.replay import ReplayReport, replay
 from dropzone.use_cases.sweep import SweepReport, sweep
 from dropzone.use_cases.tally import Tally
 from dropzone_process.container import make_bronze, make_silver
-
-if TYPE_CHECKING:
-    from dropzone_process.request import Replay
+from dropzone_process.request import ProcessBatch, Replay, read_request
 
 SCHEDULED_LIMIT = 10_000
 """The most objects that one run of the schedule tries; its time usually ends it before."""
@@ -73,9 +71,6 @@ def ledger() -> Ledger:
 @app.post("/process")
 def post_process() -> Response[Any]:
     """Process a batch of objects that have no receipt, or judge objects again, and count them."""
-    # Not at the top: its models cost a start a third, and the schedule, which calls most often, has no parameters.
-    from dropzone_process.request import ProcessBatch, read_request  # noqa: PLC0415
-
     request = read_request(app.current_event.raw_event)
     ends = time.monotonic() + API_SECONDS
     in_call = _remaining(app.lambda_context)
@@ -90,7 +85,7 @@ def post_process() -> Response[Any]:
     return answer(HTTPStatus.OK, _counts(report.tally, report.cursor))
 
 
-def _replay(request: "Replay", remaining: Remaining) -> dict[str, object]:
+def _replay(request: Replay, remaining: Remaining) -> dict[str, object]:
     report = ReplayReport()
     try:
         replay(

@@ -4,18 +4,22 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from msgspec import Struct, field
 from pydantic_core import PydanticCustomError
+from pydantic_core import core_schema as core
 
 from dropzone.domain.gold import Granularity, Place, Window
 from dropzone.domain.labels import MAX_SOURCE
-from dropzone.parameters import NO_NUL, Instant, instant
+from dropzone.parameters import INSTANT, SOURCE, Parameter, instant, one_of
 from dropzone.problems import Broken, InvalidRequestError
 
 MOST_ROWS = 5_000
 """Of an answer of buckets."""
 
-_CURSOR = f"^-?[0-9]{{1,18}}\\.[^\\x00]{{0,{MAX_SOURCE}}}$"
+_CURSOR = Parameter(
+    core.str_schema(pattern=f"^-?[0-9]{{1,18}}\\.[^\\x00]{{0,{MAX_SOURCE}}}$"),
+    "Where to go on, as an earlier answer's cursor says.",
+)
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _NO_ZONE: Final = "time_zone"
 _ZONE_EXPECTED: Final = "Input should be the IANA name of a time zone, such as Europe/Berlin"
@@ -49,23 +53,15 @@ def _may_be_zone(name: str) -> str:
     return name
 
 
-Zone = Annotated[str, AfterValidator(_may_be_zone)]
+_ZONE_NAME = core.no_info_after_validator_function(_may_be_zone, core.str_schema())
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class MeasurementsOfInstantRequest(_Request):
+class MeasurementsOfInstantRequest(Struct, frozen=True, kw_only=True):
     """What `GET /measurements/{measured_at}` takes in its query."""
 
-    source: str | None = Field(
-        default=None, max_length=MAX_SOURCE, pattern=NO_NUL, description="Of this source; empty: of none."
-    )
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most measurements.")
-    cursor: str | None = Field(
-        default=None, pattern=_CURSOR, description="Where to go on, as an earlier answer's cursor says."
-    )
+    source: Annotated[str | None, Parameter(SOURCE, "Of this source; empty: of none.")] = None
+    limit: Annotated[int, Parameter(core.int_schema(ge=1, le=1_000), "The most measurements.")] = 100
+    cursor: Annotated[str | None, _CURSOR] = None
 
     @property
     def after(self) -> Place | None:
@@ -73,42 +69,42 @@ class MeasurementsOfInstantRequest(_Request):
         return _place(self.cursor)
 
 
-class MeasurementsRequest(MeasurementsOfInstantRequest):
+class MeasurementsRequest(MeasurementsOfInstantRequest, frozen=True, kw_only=True):
     """What `GET /measurements` takes in its query."""
 
-    since: Instant | None = Field(default=None, alias="from", description="Measured at this instant or later.")
-    until: Instant | None = Field(default=None, alias="to", description="Measured before this instant.")
-    order: Literal["asc", "desc"] = Field(default="desc", description="By instant, then source: the newest first.")
+    since: Annotated[str | None, Parameter(INSTANT, "Measured at this instant or later.")] = field(
+        default=None, name="from"
+    )
+    until: Annotated[str | None, Parameter(INSTANT, "Measured before this instant.")] = field(default=None, name="to")
+    order: Annotated[
+        Literal["asc", "desc"],
+        Parameter(core.literal_schema(["asc", "desc"]), "By instant, then source: the newest first."),
+    ] = "desc"
 
 
-class QualityRequest(_Request):
+class QualityRequest(Struct, frozen=True, kw_only=True):
     """What `GET /quality` takes in its query."""
 
-    granularity: Granularity = Field(default=Granularity.HOUR, description="How long a bucket is.")
-    since: Instant | None = Field(
-        default=None,
-        alias="from",
-        description=(
+    granularity: Annotated[Granularity, Parameter(one_of(Granularity), "How long a bucket is.")] = Granularity.HOUR
+    since: Annotated[
+        str | None,
+        Parameter(
+            INSTANT,
             "From the bucket on that holds this instant. Without it 1 hour back (minute), 1 day (quarter_hour), "
-            "7 days (hour), 30 days (day)."
+            "7 days (hour), 30 days (day).",
         ),
-    )
-    until: Instant | None = Field(
-        default=None,
-        alias="to",
-        description="To the bucket that holds the last moment before this instant, whole; without it, to now.",
-    )
-    source: str | None = Field(
-        default=None,
-        max_length=MAX_SOURCE,
-        pattern=NO_NUL,
-        description="Of this source; empty: of events that name none; without it, every source by itself.",
-    )
-    tz: Zone = Field(default="UTC", description="The time zone whose days are meant, by its IANA name.")
-    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.")
-    cursor: str | None = Field(
-        default=None, pattern=_CURSOR, description="Where to go on, as an earlier answer's cursor says."
-    )
+    ] = field(default=None, name="from")
+    until: Annotated[
+        str | None,
+        Parameter(INSTANT, "To the bucket that holds the last moment before this instant, whole; without it, to now."),
+    ] = field(default=None, name="to")
+    source: Annotated[
+        str | None,
+        Parameter(SOURCE, "Of this source; empty: of events that name none; without it, every source by itself."),
+    ] = None
+    tz: Annotated[str, Parameter(_ZONE_NAME, "The time zone whose days are meant, by its IANA name.")] = "UTC"
+    limit: Annotated[int, Parameter(core.int_schema(ge=1, le=MOST_ROWS), "The most buckets.")] = MOST_ROWS
+    cursor: Annotated[str | None, _CURSOR] = None
 
     @property
     def after(self) -> Place | None:
@@ -134,13 +130,13 @@ class QualityRequest(_Request):
         return window
 
 
-class KpisRequest(QualityRequest):
+class KpisRequest(QualityRequest, frozen=True, kw_only=True):
     """What `GET /kpis` takes in its query."""
 
-    expected_seconds: float | None = Field(
-        default=None,
-        ge=1e-6,
-        le=timedelta(days=366).total_seconds(),
-        allow_inf_nan=False,
-        description="How long it should be from one event of a source to the next; inferred without it.",
-    )
+    expected_seconds: Annotated[
+        float | None,
+        Parameter(
+            core.float_schema(ge=1e-6, le=timedelta(days=366).total_seconds(), allow_inf_nan=False),
+            "How long it should be from one event of a source to the next; inferred without it.",
+        ),
+    ] = None

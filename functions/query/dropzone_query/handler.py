@@ -18,7 +18,7 @@ from uuid import UUID
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ValidationError
+from msgspec import Struct
 
 from dropzone import problems
 from dropzone.adapters.database import Database, open_database
@@ -26,14 +26,15 @@ from dropzone.adapters.postgres_gold import PostgresGold
 from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.answers import milliseconds
 from dropzone.domain.gold import Standing, Window
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
-from dropzone.http import answer, make_app, milliseconds, request_id, resolve
-from dropzone.parameters import instant, invalid_request
+from dropzone.parameters import instant, read_query
 from dropzone.ports import RowRefusedError
-from dropzone.problems import Broken, InvalidRequestError, problem
+from dropzone.problems import Broken, InvalidRequestError
 from dropzone.query_ports import Gold, Measurements, Statuses, TooMuchAskedError
+from dropzone.resolver import answer, make_app, problem, request_id, resolve
 from dropzone.settings import QuerySettings
 from dropzone.use_cases.originals import NoOriginalError, original
 from dropzone.use_cases.status import ObjectGoneError, UnknownObjectError, status
@@ -252,12 +253,9 @@ def _query() -> dict[str, str]:
     return dict(app.current_event.query_string_parameters or {})
 
 
-def _parameters[T: BaseModel](model: type[T]) -> T:
+def _parameters[T: Struct](request: type[T]) -> T:
     """The query's parameters."""
-    try:
-        return model.model_validate_strings(_query())
-    except ValidationError as error:
-        raise invalid_request(error) from None
+    return read_query(request, _query())
 
 
 def _not_acceptable() -> Response[Any]:

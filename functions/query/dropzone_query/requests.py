@@ -1,47 +1,42 @@
 """The parameters that the routes take in their queries."""
 
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Struct, field
+from pydantic_core import core_schema as core
 
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.labels import MAX_SOURCE
 from dropzone.domain.outcomes import Code
-from dropzone.parameters import NO_NUL, Instant, instant
+from dropzone.parameters import INSTANT, SOURCE, Parameter, instant, one_of
 
-_ITEM = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[0-9]{1,9}$"
+_ITEM = core.str_schema(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[0-9]{1,9}$")
 """An object and an item of it."""
 
 
-class StatusRequest(BaseModel):
+class StatusRequest(Struct, frozen=True, kw_only=True):
     """What `GET /ingest/{raw_id}` takes in its query."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most events of a batch.")
-    cursor: int = Field(
-        default=-1,
-        ge=-1,
-        le=2**31 - 1,
-        description="The item after which to go on, as an earlier answer's cursor says.",
-    )
+    limit: Annotated[int, Parameter(core.int_schema(ge=1, le=1_000), "The most events of a batch.")] = 100
+    cursor: Annotated[
+        int,
+        Parameter(
+            core.int_schema(ge=-1, le=2**31 - 1), "The item after which to go on, as an earlier answer's cursor says."
+        ),
+    ] = -1
 
 
-class RejectionsRequest(BaseModel):
+class RejectionsRequest(Struct, frozen=True, kw_only=True):
     """What `GET /rejections` takes in its query."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    code: Code | None = Field(default=None, description="Rejected by this rule.")
-    source: str | None = Field(
-        default=None, max_length=MAX_SOURCE, pattern=NO_NUL, description="Of this source; empty: of none."
+    code: Annotated[Code | None, Parameter(one_of(Code), "Rejected by this rule.")] = None
+    source: Annotated[str | None, Parameter(SOURCE, "Of this source; empty: of none.")] = None
+    since: Annotated[str | None, Parameter(INSTANT, "Arrived at this instant or later.")] = field(
+        default=None, name="from"
     )
-    since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
-    until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most events.")
-    cursor: str | None = Field(
-        default=None, pattern=_ITEM, description="Where to go on, as an earlier answer's cursor says."
-    )
+    until: Annotated[str | None, Parameter(INSTANT, "Arrived before this instant.")] = field(default=None, name="to")
+    limit: Annotated[int, Parameter(core.int_schema(ge=1, le=1_000), "The most events.")] = 100
+    cursor: Annotated[str | None, Parameter(_ITEM, "Where to go on, as an earlier answer's cursor says.")] = None
 
     @property
     def since_id(self) -> UUID | None:

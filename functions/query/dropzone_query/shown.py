@@ -4,11 +4,11 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from dropzone.answers import milliseconds
 from dropzone.domain.gold import Arrivals, Kpi, Quality, Standing
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Measurement
 from dropzone.domain.status import EventStatus, Status
-from dropzone.http import milliseconds
 from dropzone_query.pages import fitting
 
 STANDING_COLUMNS = (

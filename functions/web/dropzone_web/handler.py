@@ -11,8 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone import problems
-from dropzone.http import answer, make_app, request_id, resolve
-from dropzone.problems import problem
+from dropzone.resolver import answer, make_app, problem, request_id, resolve
 from dropzone.settings import WebSettings
 
 # Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else.

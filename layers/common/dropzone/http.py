@@ -1,19 +1,14 @@
-"""What the functions behind the API share: the resolver with its problems, and a request's bytes."""
+"""What the functions behind the API share, whatever routes a request: its parts, and how an answer goes."""
 
 import base64
 import binascii
 from collections.abc import Mapping
-from datetime import datetime
-from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic_core import to_json
 
 from dropzone import problems
+from dropzone.answers import Answer
 from dropzone.domain.json_text import NotJsonError
 from dropzone.observability import log_unexpected
 from dropzone.ports import BronzeUnavailableError, SilverConflictError, SilverUnavailableError
@@ -21,89 +16,18 @@ from dropzone.problems import InvalidRequestError, problem
 
 RETRY_AFTER_SECONDS = 5
 
+_EXPOSED = "Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Retry-After"
 
-def make_app(logger: Logger) -> APIGatewayRestResolver:
-    """A resolver that answers what no route foresaw, and the errors that any route may meet, with problems."""
-    app = APIGatewayRestResolver()
-
-    @app.not_found
-    def _not_found(_: NotFoundError) -> Response[Any]:
-        return problem(problems.NOT_FOUND, "There is no such path or method here.", request_id=request_id(app))
-
-    @app.exception_handler(NotJsonError)
-    def _not_json(error: NotJsonError) -> Response[Any]:
-        return problem(problems.NOT_JSON, f"The body is not JSON: {error}.", request_id=request_id(app))
-
-    @app.exception_handler(InvalidRequestError)
-    def _invalid_request(error: InvalidRequestError) -> Response[Any]:
-        return problem(
-            problems.INVALID_REQUEST,
-            "The parameters are not what this call takes: see what is wrong with each.",
-            request_id=request_id(app),
-            violations=error.broken,
-        )
-
-    @app.exception_handler([BronzeUnavailableError, SilverUnavailableError, SilverConflictError])
-    def _unavailable(error: Exception) -> Response[Any]:
-        logger.error("a part that the request needs is out of reach", error=type(error).__name__, reason=str(error))
-        return problem(
-            problems.UNAVAILABLE,
-            "A part of the service is out of reach for the moment. It is safe to send the request again.",
-            request_id=request_id(app),
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-        )
-
-    @app.exception_handler(Exception)
-    def _unexpected(error: Exception) -> Response[Any]:
-        log_unexpected(logger, error)
-        return problem(
-            problems.INTERNAL_ERROR,
-            "Something went wrong here. It is safe to send the request again; if it stays, report the request_id.",
-            request_id=request_id(app),
-        )
-
-    return app
+Event = Mapping[str, Any]
+"""A request, as API Gateway hands it over."""
 
 
-def resolve(
-    app: APIGatewayRestResolver, event: dict[str, Any], context: LambdaContext, cors_origin: str | None
-) -> dict[str, Any]:
-    """Answer a request; pages of one origin may read the answer, where there is such an origin."""
-    result = app.resolve(event, context)
-    if cors_origin is not None:
-        headers = result["multiValueHeaders"]
-        headers |= {
-            "Access-Control-Allow-Origin": [cors_origin],
-            "Access-Control-Expose-Headers": [
-                "Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Retry-After"
-            ],
-            "Vary": [", ".join([*headers.get("Vary", []), "Origin"])],
-        }
-    return result
-
-
-def request_id(app: APIGatewayRestResolver) -> str:
+def request_id(event: Event) -> str:
     """The id that API Gateway gave the request: what the logs, the object and the problems know it by."""
-    context = app.current_event.get("requestContext") or {}
-    return str(context.get("requestId") or "")
+    return str((event.get("requestContext") or {}).get("requestId") or "")
 
 
-def answer(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Response[Any]:
-    """An answer in JSON."""
-    return Response(
-        status_code=status.value,
-        content_type="application/json",
-        body=to_json(body).decode(),
-        headers=dict(headers or {}),
-    )
-
-
-def milliseconds(instant: datetime) -> str:
-    """An instant in UTC, RFC 3339, to the millisecond, which is what an identifier knows of its arrival."""
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def body_bytes(event: Mapping[str, Any]) -> bytes:
+def body_bytes(event: Event) -> bytes:
     """The bytes of a request's body, as the client sent them.
 
     API Gateway hands every body over in base64, since every media type counts as binary there; other callers, such as
@@ -121,3 +45,58 @@ def body_bytes(event: Mapping[str, Any]) -> bytes:
     except (binascii.Error, ValueError) as error:
         message = "the event's body is not base64"
         raise NotJsonError(message) from error
+
+
+def not_found(event: Event) -> Answer:
+    """What a request for something else gets."""
+    return problem(problems.NOT_FOUND, "There is no such path or method here.", request_id=request_id(event))
+
+
+def failed(error: Exception, event: Event, logger: Logger) -> Answer:
+    """What a request gets that met an error which any may meet, or one that nobody foresaw; it is logged."""
+    match error:
+        case NotJsonError():
+            return problem(problems.NOT_JSON, f"The body is not JSON: {error}.", request_id=request_id(event))
+        case InvalidRequestError():
+            return problem(
+                problems.INVALID_REQUEST,
+                "The parameters are not what this call takes: see what is wrong with each.",
+                request_id=request_id(event),
+                violations=error.broken,
+            )
+        case BronzeUnavailableError() | SilverUnavailableError() | SilverConflictError():
+            logger.error("a part that the request needs is out of reach", error=type(error).__name__, reason=str(error))
+            return problem(
+                problems.UNAVAILABLE,
+                "A part of the service is out of reach for the moment. It is safe to send the request again.",
+                request_id=request_id(event),
+                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+            )
+    log_unexpected(logger, error)
+    return problem(
+        problems.INTERNAL_ERROR,
+        "Something went wrong here. It is safe to send the request again; if it stays, report the request_id.",
+        request_id=request_id(event),
+    )
+
+
+def proxy_result(answer: Answer, cors_origin: str | None) -> dict[str, Any]:
+    """An answer, as API Gateway takes it."""
+    headers = {"Content-Type": [answer.content_type], **{name: [value] for name, value in answer.headers.items()}}
+    return {
+        "statusCode": answer.status.value,
+        "body": answer.body,
+        "isBase64Encoded": False,
+        "multiValueHeaders": for_origin(headers, cors_origin),
+    }
+
+
+def for_origin(headers: dict[str, list[str]], cors_origin: str | None) -> dict[str, list[str]]:
+    """An answer's headers, with those that let pages of one origin read it, where there is such an origin."""
+    if cors_origin is None:
+        return headers
+    return headers | {
+        "Access-Control-Allow-Origin": [cors_origin],
+        "Access-Control-Expose-Headers": [_EXPOSED],
+        "Vary": [", ".join([*headers.get("Vary", []), "Origin"])],
+    }

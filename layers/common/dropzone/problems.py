@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from aws_lambda_powertools.event_handler import Response
 from pydantic_core import to_json
+
+from dropzone.answers import Answer
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -59,7 +60,7 @@ def problem(
     request_id: str,
     violations: Iterable[Broken] = (),
     headers: Mapping[str, str] | None = None,
-) -> Response[Any]:
+) -> Answer:
     """A problem's answer.
 
     Args:
@@ -78,9 +79,4 @@ def problem(
     }
     if listed := [violation._asdict() for violation in violations]:
         body["violations"] = listed
-    return Response(
-        status_code=kind.status.value,
-        content_type=CONTENT_TYPE,
-        body=to_json(body).decode(),
-        headers=dict(headers or {}),
-    )
+    return Answer(kind.status, CONTENT_TYPE, to_json(body).decode(), headers or {})

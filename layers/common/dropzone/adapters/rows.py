@@ -39,7 +39,7 @@ def object_parameters(judged: Sequence[JudgedObject]) -> dict[str, str]:
     """Objects, with the number of their events where the last one is among them."""
     return {
         "raw_ids": uuid_array(one.raw_id for one in judged),
-        "items": _array(str(one.items) if one.is_whole else "NULL" for one in judged),
+        "items": f"{{{','.join([str(one.items) if one.is_whole else 'NULL' for one in judged])}}}",
     }
 
 
@@ -65,14 +65,9 @@ def json_text(value: object) -> str:
     return to_json(value).decode()
 
 
-def _array(numbers: Iterable[str]) -> str:
-    """Numbers or identifiers as the text of an array: the driver would write each value out by itself."""
-    return "{" + ",".join(numbers) + "}"
-
-
 def uuid_array(raw_ids: Iterable[UUID]) -> str:
-    """Identifiers as the text of a uuid[] parameter."""
-    return _array(map(str, raw_ids))
+    """Identifiers as the text of a uuid[] parameter: JSON's own, but for the brackets."""
+    return f"{{{json_text(list(raw_ids))[1:-1]}}}"
 
 
 def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
