@@ -1,6 +1,7 @@
 """Files to committed rows, beside the way of the seed: one at a time, with `statistics`, each with its commit."""
 
 import json
+import os
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from dropzone.use_cases.settle import MAX_CHUNK_OBJECTS
 
 _EVENTS = 5_000
 _VALUES = 100
+_LONGEST = 1 << 16
+"""Of a file: far more than such an event has."""
 
 _SEEDS_TABLE = """
 CREATE TABLE seeds_table (time_stamp timestamptz PRIMARY KEY, mean double precision, std_dev double precision)
@@ -68,7 +71,8 @@ def _ours(folder: Path, silver: PostgresSilver) -> Work:
 def _the_seeds(folder: Path, connection: Connection) -> Work:
     def one_at_a_time(files: Files) -> None:
         for _, path in files:
-            event = json.loads(_read(path))
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as one writes it
+                event = json.load(file)
             connection.run(
                 _SEEDS_UPSERT,
                 time_stamp=event["time_stamp"],
@@ -84,5 +88,8 @@ def _the_seeds(folder: Path, connection: Connection) -> Work:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path takes longer than the file
-        return file.read()
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, _LONGEST)
+    finally:
+        os.close(file)
