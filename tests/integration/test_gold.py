@@ -635,7 +635,7 @@ def test_missing_events_are_gaps_by_what_is_usual(
     def gaps(source: str, expected: float | None = None) -> list[tuple[int, float | None, float | None]]:
         window = Window(Granularity.HOUR, NOON, NOON + 6 * HOUR, source)
         kpis = gold.kpis(window, expected_seconds=expected, limit=9)
-        return [(kpi.gaps.count, kpi.gaps.longest_seconds, kpi.gaps.expected_seconds) for kpi in kpis]
+        return [(kpi.gaps.number, kpi.gaps.longest_seconds, kpi.gaps.expected_seconds) for kpi in kpis]
 
     assert gaps("fast") == [(2, 660, 60), (0, 60, 60), (1, 62 * 60, 60), (0, 60, 60)]
     assert gaps("slow") == [(0, None, 3600), (0, 3600, 3600), (0, 3600, 3600), (1, 3 * 3600, 3600)]
@@ -653,7 +653,7 @@ def test_one_event_that_is_missing_is_a_gap_whatever_the_interval(
 
     for expected in (None, interval):
         kpis = gold.kpis(window, expected_seconds=expected, limit=99)
-        assert sum(kpi.gaps.count for kpi in kpis) == 1
+        assert sum(kpi.gaps.number for kpi in kpis) == 1
         assert all(abs((kpi.gaps.expected_seconds or 0) / interval - 1) < 1e-6 for kpi in kpis)
         assert all(1.5 <= (kpi.gaps.longer_than_seconds or 0) / interval < 1.8 for kpi in kpis)
 

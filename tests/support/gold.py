@@ -97,7 +97,7 @@ def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence
         pauses = [pause for _, _, pause in events if pause is not None]
         assert kpi.gaps.longest_seconds == (max(pauses).total_seconds() if pauses else None)
         bound = kpi.gaps.longer_than_seconds
-        assert kpi.gaps.count == (0 if bound is None else sum(pause.total_seconds() > bound for pause in pauses))
+        assert kpi.gaps.number == (0 if bound is None else sum(pause.total_seconds() > bound for pause in pauses))
         assert (kpi.arrivals.processed, kpi.arrivals.rejected, kpi.arrivals.by_rule) == arrivals[:3]
         latencies = arrivals[3]
         if latencies:

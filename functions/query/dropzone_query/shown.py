@@ -111,7 +111,7 @@ def shown_kpi(kpi: Kpi) -> dict[str, Any]:
         "first": pooled and pooled.first,
         "last": pooled and pooled.last,
         "gaps": {
-            "count": gaps.count,
+            "count": gaps.number,
             "longest_seconds": gaps.longest_seconds,
             "expected_seconds": gaps.expected_seconds,
             "longer_than_seconds": gaps.longer_than_seconds,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from dropzone.domain.outcomes import Measurement
@@ -74,11 +75,10 @@ class Window:
         return (self.until - self.since) // self.granularity.width + 2
 
 
-@dataclass(frozen=True, slots=True)
-class Gaps:
+class Gaps(NamedTuple):
     """Pauses between a source's events that are longer than they should be. Each counts where it ended."""
 
-    count: int
+    number: int
     longest_seconds: float | None
     """Of all pauses that ended in the bucket; None where no event was before."""
     expected_seconds: float | None
@@ -87,8 +87,7 @@ class Gaps:
     """What makes a pause a gap: one and a half times what is expected, up to the next quarter power of two."""
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(NamedTuple):
     """Milliseconds from arrival to silver; None where nothing of the bucket is settled."""
 
     mean: float | None
@@ -98,8 +97,7 @@ class Latency:
     """Percentiles are within 10 %, or a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrivals:
+class Arrivals(NamedTuple):
     """What became of the events that arrived in a bucket."""
 
     processed: int
@@ -119,8 +117,7 @@ class Arrivals:
         return self.rejected / self.received if self.received else None
 
 
-@dataclass(frozen=True, slots=True)
-class Pooled:
+class Pooled(NamedTuple):
     """The figures of a bucket's measurements, as if all their samples were one event's."""
 
     mean: float
@@ -131,8 +128,7 @@ class Pooled:
     last: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Kpi:
+class Kpi(NamedTuple):
     """A source in a bucket: what it measured then, and what became of what arrived of it then."""
 
     start: datetime
@@ -146,8 +142,7 @@ class Kpi:
     arrivals: Arrivals
 
 
-@dataclass(frozen=True, slots=True)
-class Quality:
+class Quality(NamedTuple):
     """What became of what arrived of a source in a bucket."""
 
     start: datetime
