@@ -70,6 +70,13 @@ class Deployment:
         """Tell whether the stack is there and its last deployment went well."""
         return self._find()[1] in _STANDING
 
+    def prepare(self) -> None:
+        """Have the emulator load what a deployment needs, which takes seconds; otherwise it does so at the first call.
+
+        CloudFormation imports every service that it can make a resource of.
+        """
+        self._find()
+
     def deploy(self, build: sam.Build, parameters: Mapping[str, str]) -> bool:
         """Deploy where the emulator doesn't have just this already; tell whether it was needed."""
         wanted = {"fingerprint": _fingerprint(build, parameters)}

@@ -240,6 +240,7 @@ class LocalStack:
         if not self.emulator.healthy:
             self.emulator.restart()
             self._report(f"The AWS emulator is up on port {self.emulator.port}")
+            self.deployment.prepare()
 
     def _build(self) -> Build:
         build = self.builder.build()

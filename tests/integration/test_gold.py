@@ -156,11 +156,19 @@ def test_an_hour_s_figures_are_those_of_its_samples(
         assert_pooled(kpi.pooled.mean, kpi.pooled.std_dev, exact, values, groups=len(values), inherent=8 * UNIT)
 
 
-def test_a_large_offset_leaves_the_deviation_its_digits(tables: SilverInPostgres, gold: PostgresGold) -> None:
+@pytest.mark.parametrize(
+    ("pause", "most"),
+    # Of an hour, the means of its quarters have been rounded.
+    [(timedelta(milliseconds=1), 1e-15), (timedelta(milliseconds=359), 2 * UNIT * 10**9)],
+    ids=["quarter", "hour"],
+)
+def test_a_large_offset_leaves_the_deviation_its_digits(
+    tables: SilverInPostgres, gold: PostgresGold, pause: timedelta, most: float
+) -> None:
     # GIVEN ten thousand measurements of 1e9 and a thousandth, whose squares binary64 can't tell apart
     random = Random(8)  # noqa: S311 - no secret
     means = [1e9 + random.uniform(-1e-3, 1e-3) for _ in range(10_000)]
-    outcomes = [measurement(NOON + timedelta(milliseconds=number), mean, 0.0) for number, mean in enumerate(means)]
+    outcomes = [measurement(NOON + number * pause, mean, 0.0) for number, mean in enumerate(means)]
     tables.silver().settle([JudgedObject(raw_ids(1)[0], tuple(outcomes))])
 
     (kpi,) = hourly(gold, NOON, NOON + HOUR)
@@ -172,17 +180,20 @@ def test_a_large_offset_leaves_the_deviation_its_digits(tables: SilverInPostgres
     exact = Exact.of((2, mean, 0.0) for mean in means)
     deviation = math.sqrt(exact.variance)
     assert abs(Fraction(kpi.pooled.mean) - exact.mean) <= 2 * UNIT * 10**9
-    assert abs(kpi.pooled.std_dev / deviation - 1) < 1e-12
+    assert abs(kpi.pooled.std_dev - deviation) < most
     assert abs(pooled / deviation - 1) < 1e-12
 
 
+@pytest.mark.parametrize("minutes", [1, 16], ids=["quarter", "hour"])
+@pytest.mark.parametrize("third", [3.0, 0.0])
 @pytest.mark.parametrize("value", [1.7976931348623157e308, -1e308, 5e-324, 1e-200, 0.0])
 def test_what_squares_can_not_hold_is_pooled_all_the_same(
-    tables: SilverInPostgres, gold: PostgresGold, value: float
+    tables: SilverInPostgres, gold: PostgresGold, value: float, third: float, minutes: int
 ) -> None:
-    values = [value, value / 2, 3.0]
+    values = [value, value / 2, third]
     outcomes = [
-        Measurement(NOON + timedelta(minutes=number), "", aggregate([value])) for number, value in enumerate(values)
+        Measurement(NOON + timedelta(minutes=minutes * number), "", aggregate([value]))
+        for number, value in enumerate(values)
     ]
     tables.silver().settle([JudgedObject(raw_ids(1)[0], tuple(outcomes))])
 
@@ -193,6 +204,16 @@ def test_what_squares_can_not_hold_is_pooled_all_the_same(
     (kpi,) = live
     assert kpi.pooled is not None
     assert_pooled(kpi.pooled.mean, kpi.pooled.std_dev, Exact.of_values(values), values, groups=3)
+
+
+def test_what_never_changes_does_not_deviate(tables: SilverInPostgres, gold: PostgresGold) -> None:
+    outcomes = [measurement(NOON + timedelta(minutes=16 * number), 0.1, 0.0) for number in range(3)]
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], tuple(outcomes))])
+
+    (kpi,) = hourly(gold, NOON, NOON + HOUR)
+
+    assert kpi.pooled is not None
+    assert (kpi.pooled.mean, kpi.pooled.std_dev) == (0.1, 0.0)
 
 
 # ---- silver as it stands ---------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +11,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from msgspec import ValidationError
+from pg8000.dbapi import Cursor
 from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
 
@@ -119,6 +127,113 @@ def test_migrating_again_changes_nothing(fresh: Fresh) -> None:
     # THEN all is as it was
     assert fresh.query(state) == before
     assert fresh.tables() == TABLES
+
+
+def test_the_newest_revision_is_alembic_s_own() -> None:
+    assert ScriptDirectory(str(migrations.REVISIONS)).get_heads() == [head()]
+
+
+def test_a_database_at_the_newest_revision_is_told_without_alembic(
+    fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a migrated database
+    migrate(fresh.settings())
+
+    # WHEN it is migrated again THEN no revision has to run
+    monkeypatch.setattr(migrations, "_upgrade", lambda _connection: pytest.fail("Alembic was asked"))
+    assert migrate(fresh.settings()) == head()
+
+
+def test_the_function_starts_without_alembic() -> None:
+    code = "import sys, dropzone_migrate.handler; print({'alembic', 'sqlalchemy'} & sys.modules.keys())"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own command line
+
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+@pytest.mark.parametrize("rows", [[], ["0001"], ["0001", head()], [head(), "another"]])
+def test_whatever_else_a_database_says_is_alembic_s_to_judge(
+    fresh: Fresh, monkeypatch: pytest.MonkeyPatch, rows: list[str]
+) -> None:
+    # GIVEN a migrated database that is said to be at another revision, or at several
+    migrate(fresh.settings())
+    fresh.query("DELETE FROM alembic_version")
+    for row in rows:
+        fresh.query(f"INSERT INTO alembic_version VALUES ('{row}')")  # noqa: S608 - the test's own
+
+    # WHEN it is migrated again THEN it's Alembic that goes on
+    asked: list[object] = []
+    monkeypatch.setattr(migrations, "_upgrade", asked.append)
+    migrate(fresh.settings())
+    assert len(asked) == 1
+
+
+def test_a_database_that_is_newer_than_the_artefact_stays_as_it_is(fresh: Fresh) -> None:
+    # GIVEN a database that a later version has migrated, and a role that has lost a right
+    migrate(fresh.settings())
+    fresh.query("UPDATE alembic_version SET version_num = '9999'")
+    fresh.query("REVOKE SELECT ON receipts FROM dropzone_reader")
+
+    # WHEN this version comes back, as in a rollback THEN the schema stays, and roles are what they should be
+    assert migrate(fresh.settings()) == "9999"
+    assert fresh.query("SELECT version_num FROM alembic_version") == [["9999"]]
+    assert fresh.query("SELECT has_table_privilege('dropzone_reader', 'receipts', 'SELECT')") == [[True]]
+
+
+def test_a_revision_that_is_nobody_s_is_told(fresh: Fresh) -> None:
+    migrate(fresh.settings())
+    fresh.query("UPDATE alembic_version SET version_num = 'theirs'")
+    fresh.query("REVOKE SELECT ON receipts FROM dropzone_reader")
+
+    with pytest.raises(CommandError, match="Can't locate revision identified by 'theirs'"):
+        migrate(fresh.settings())
+
+    # AND nothing has changed
+    assert fresh.query("SELECT version_num FROM alembic_version") == [["theirs"]]
+    assert fresh.query("SELECT has_table_privilege('dropzone_reader', 'receipts', 'SELECT')") == [[False]]
+
+
+def test_the_revisions_run_in_the_transaction_that_looked(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN revisions that try to end their transaction, and look whether others could begin
+    run_revisions, free = command.upgrade, []
+
+    def upgrade(configuration: Config, revision: str) -> None:
+        run_revisions(configuration, revision)
+        configuration.attributes["connection"].commit()
+        free.extend(fresh.query(f"SELECT pg_try_advisory_xact_lock({migrations._LOCK})"))
+
+    monkeypatch.setattr(command, "upgrade", upgrade)
+
+    # WHEN they have run, and the roles can't be set
+    def fail(*_arguments: object) -> None:
+        free.extend(fresh.query(f"SELECT pg_try_advisory_xact_lock({migrations._LOCK})"))
+        message = "no roles today"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(migrations, "set_roles", fail)
+    with pytest.raises(RuntimeError, match="no roles today"):
+        migrate(fresh.settings())
+
+    # THEN nobody else could have migrated meanwhile, and nothing is left
+    assert free == [[False], [False]]
+    assert fresh.tables() == set()
+
+
+@pytest.mark.parametrize("at_newest", [True, False])
+def test_a_connection_that_ends_in_the_middle_is_told(
+    fresh: Fresh, monkeypatch: pytest.MonkeyPatch, *, at_newest: bool
+) -> None:
+    if at_newest:
+        migrate(fresh.settings())
+
+    def set_roles(cursor: Cursor, _settings: MigrateSettings) -> None:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(migrations, "set_roles", set_roles)
+    with pytest.raises(MigrationError, match="InterfaceError: network error"):
+        migrate(fresh.settings())
+    assert fresh.tables() == (TABLES if at_newest else set())
 
 
 def test_two_migrations_at_once_both_succeed(fresh: Fresh) -> None:
@@ -241,6 +356,30 @@ def test_a_password_may_be_of_any_characters(fresh: Fresh, postgres: Postgres) -
             connection.run("DROP ROLE odd_owner")
 
 
+def test_a_new_password_reaches_the_roles_without_a_new_revision(fresh: Fresh, postgres: Postgres) -> None:
+    # GIVEN a migrated database, whose owner gets another password
+    migrate(fresh.settings())
+    with postgres.connect() as connection:
+        connection.run("CREATE ROLE new_owner SUPERUSER LOGIN PASSWORD 'another one'")
+    try:
+        # WHEN it is migrated again
+        migrate(fresh.settings(database_user="new_owner", database_password="another one"))  # noqa: S106 - the test's
+
+        # THEN the functions sign in with it
+        settings = database_settings(
+            postgres,
+            database_name=fresh.name,
+            database_user="dropzone_reader",
+            database_password="another one",  # noqa: S106 - the test's own
+        )
+        connector(settings, Connection)(20.0).close()
+    finally:
+        migrate(migrate_settings(postgres))
+        fresh.query("DROP OWNED BY new_owner CASCADE")
+        with postgres.connect() as connection:
+            connection.run("DROP ROLE new_owner")
+
+
 # ---- the custom resource ---------------------------------------------------------------------------------------------
 
 
@@ -264,6 +403,23 @@ def test_a_deploy_migrates_and_answers_the_revision(
     assert fresh.tables() == TABLES
     assert PASSWORD not in log.getvalue()
     assert "X-Amz-Signature" not in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"RequestType": "Replace"},
+        {"ResponseURL": "ftp://telltale.example/answer?X-Amz-Signature=telltale"},
+        {"ResponseURL": None},
+        {"StackId": 1},
+    ],
+)
+def test_what_is_no_request_is_an_error_that_does_not_quote_its_address(
+    answers: Answers, log: io.StringIO, changes: dict[str, object]
+) -> None:
+    with pytest.raises(ValidationError, match=next(iter(changes))) as raised:
+        function.handler(answers.request("Create", **changes), Context())
+    assert "telltale" not in f"{raised.value}{log.getvalue()}"
 
 
 def test_a_deletion_answers_without_touching_the_database(
@@ -422,16 +578,33 @@ QUOTING = {
 
 
 @pytest.mark.parametrize("state", QUOTING)
+@pytest.mark.parametrize("at", ["revision", "roles"])
 @pytest.mark.parametrize("by_hand", [True, False])
 def test_a_reason_quotes_nothing_of_a_row(
-    fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, state: str, *, by_hand: bool
+    fresh: Fresh,
+    answers: Answers,
+    monkeypatch: pytest.MonkeyPatch,
+    log: io.StringIO,
+    state: str,
+    at: str,
+    *,
+    by_hand: bool,
 ) -> None:
-    # GIVEN a revision whose statement meets a row that it can't take
-    def upgrade(connection: sqlalchemy.Connection) -> None:
-        for statement in QUOTING[state]:
-            connection.execute(sqlalchemy.text(statement))
+    # GIVEN a statement that meets a row that it can't take, in a revision or among those that set the roles
+    if at == "revision":
 
-    monkeypatch.setattr(migrations, "_upgrade", upgrade)
+        def upgrade(configuration: Config, _revision: str) -> None:
+            for statement in QUOTING[state]:
+                configuration.attributes["connection"].execute(sqlalchemy.text(statement))
+
+        monkeypatch.setattr(command, "upgrade", upgrade)
+    else:
+
+        def set_roles(cursor: Cursor, _settings: MigrateSettings) -> None:
+            for statement in QUOTING[state]:
+                cursor.execute(statement)
+
+        monkeypatch.setattr(migrations, "set_roles", set_roles)
     use(monkeypatch, fresh.settings())
 
     # WHEN it is deployed, or run by hand

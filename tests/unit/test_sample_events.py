@@ -18,7 +18,7 @@ from dropzone.domain.outcomes import Code, Measurement, Rejection
 from dropzone.http import body_bytes
 from dropzone.ports import ListedObject
 from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
-from dropzone_migrate.cloudformation import Request
+from dropzone_migrate import cloudformation
 from dropzone_migrate.migrations import head
 from dropzone_process.events import objects_in, sqs_records
 
@@ -116,7 +116,7 @@ def test_the_schedule_is_no_event_of_the_api_nor_of_a_queue() -> None:
 def test_the_custom_resource_asks_for_the_newest_revision() -> None:
     event = load("custom-resource-create")
 
-    assert Request.model_validate(event).request_type == "Create"
+    assert cloudformation.read(event).request_type == "Create"
     assert event["ResourceProperties"]["Revision"] == head()
 
 

@@ -1,12 +1,12 @@
 """The answer that a custom resource owes CloudFormation: a PUT to the presigned address of its request."""
 
+import json
 import time
 import urllib.request
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic_core import to_json
+from msgspec import Meta, Struct, convert, field
 
 PHYSICAL_ID = "dropzone-schema"
 """One for all versions: with another one, CloudFormation would take the old schema for a resource to delete."""
@@ -15,16 +15,23 @@ _TRIES = 4
 _TIMEOUT_SECONDS = 10
 
 
-class Request(BaseModel):
+class Request(Struct, frozen=True, rename="pascal"):
     """What CloudFormation asks for."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    request_type: Literal["Create", "Update", "Delete"]
+    response_url: Annotated[str, Meta(pattern="^https?://")] = field(name="ResponseURL")
+    stack_id: str
+    request_id: str
+    logical_resource_id: str
 
-    request_type: Annotated[Literal["Create", "Update", "Delete"], Field(alias="RequestType")]
-    response_url: Annotated[str, Field(alias="ResponseURL", pattern="^https?://")]
-    stack_id: Annotated[str, Field(alias="StackId")]
-    request_id: Annotated[str, Field(alias="RequestId")]
-    logical_resource_id: Annotated[str, Field(alias="LogicalResourceId")]
+
+def read(event: Mapping[str, Any]) -> Request:
+    """What an event asks for.
+
+    Raises:
+        msgspec.ValidationError: it is no request of CloudFormation's; the message doesn't quote the address.
+    """
+    return convert(event, Request)
 
 
 def succeed(request: Request, data: Mapping[str, str]) -> None:
@@ -46,7 +53,7 @@ def fail(request: Request, reason: str) -> None:
 
 
 def _answer(request: Request, answer: Mapping[str, object]) -> None:
-    body = to_json(
+    body = json.dumps(
         {
             **answer,
             "PhysicalResourceId": PHYSICAL_ID,
@@ -54,9 +61,9 @@ def _answer(request: Request, answer: Mapping[str, object]) -> None:
             "RequestId": request.request_id,
             "LogicalResourceId": request.logical_resource_id,
         }
-    )
+    ).encode()
     # No content type: the address is signed without one.
-    put = urllib.request.Request(request.response_url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310 - the model admits http and https alone
+    put = urllib.request.Request(request.response_url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310 - a request admits http and https alone
     for attempt in range(1, _TRIES + 1):
         try:
             with urllib.request.urlopen(put, timeout=_TIMEOUT_SECONDS):  # noqa: S310 - as above

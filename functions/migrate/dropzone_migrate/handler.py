@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """
     if "ResponseURL" not in event:
         return {"revision": migrate(settings())}
-    request = cloudformation.Request.model_validate(event)
+    request = cloudformation.read(event)
     if request.request_type == "Delete":
         logger.info("deletion acknowledged, nothing touched")
         cloudformation.succeed(request, {})

@@ -1,19 +1,19 @@
-"""Runs the revisions (Alembic, forward only) and sets the roles, in one transaction, one caller at a time."""
+"""Brings the database to the newest revision and sets the roles, in one transaction, one caller at a time.
 
+Most databases are at the newest revision already: one look tells. Alembic is imported where revisions have to run.
+"""
+
+from contextlib import closing
 from pathlib import Path
 
 import pg8000.dbapi
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from pg8000.exceptions import DatabaseError
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from pg8000.exceptions import DatabaseError, Error
 
 from dropzone.adapters.database import connector, told
 from dropzone.settings import MigrateSettings
 from dropzone_migrate.roles import set_roles
+
+REVISIONS = Path(__file__).parent / "revisions"
 
 # Any number that nothing else in the database locks; two migrations at once wait for each other at it.
 _LOCK = 0x64726F70
@@ -23,48 +23,55 @@ class MigrationError(Exception):
     """The database refused a statement; the message is what may be shown of the reason."""
 
 
-def config() -> Config:
-    """Alembic's configuration: where the revisions are."""
-    configuration = Config()
-    configuration.set_main_option("script_location", str(Path(__file__).parent / "revisions"))
-    return configuration
-
-
 def head() -> str:
-    """The newest revision in this artefact."""
-    revision = ScriptDirectory.from_config(config()).get_current_head()
-    assert revision is not None  # noqa: S101 - there is a first revision
-    return revision
+    """The newest revision in this artefact: Alembic begins a file's name with its revision, and ours are numbered."""
+    return max(path.name.partition("_")[0] for path in (REVISIONS / "versions").glob("*.py"))
 
 
 def migrate(settings: MigrateSettings) -> str:
-    """Bring the database to the newest revision, which it may have already, and answer that.
+    """Bring the database to the newest revision, and answer the one that it has then.
+
+    It may have that already; or a later one, after a deploy that is being rolled back. That stays: with each revision,
+    the functions of the version before go on.
 
     Raises:
         MigrationError: with the reason; everything is as it was before.
         SilverUnavailableError: there are no credentials to sign in with.
     """
     connect = connector(settings, pg8000.dbapi.Connection)
-    engine = create_engine(
-        "postgresql+pg8000://",
-        creator=lambda: connect(settings.call_seconds),
-        poolclass=NullPool,
-        hide_parameters=True,
-    )
     try:
-        with engine.connect() as connection, connection.begin():
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            _upgrade(connection)
-            set_roles(connection, settings)
-    except DBAPIError as error:
+        # Closed before the commit, it leaves everything as it was.
+        with closing(connect(settings.call_seconds)) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            revision = _standing(cursor)
+            if revision is None or revision < head():
+                _upgrade(connection)
+                revision = head()
+            set_roles(cursor, settings)
+            connection.commit()
+    except Error as error:
         # Without the cause: the server's details quote rows, and would be logged with it.
-        reason = told(error.orig) if isinstance(error.orig, DatabaseError) else f"{error.orig}"
+        reason = told(error) if isinstance(error, DatabaseError) else f"{error}"
         message = f"{type(error).__name__}: {reason}"
         raise MigrationError(message) from None
-    return head()
+    return revision
 
 
-def _upgrade(connection: Connection) -> None:
-    configuration = config()
-    configuration.attributes["connection"] = connection
-    command.upgrade(configuration, "head")
+def _standing(cursor: pg8000.dbapi.Cursor) -> str | None:
+    """The numbered revision that Alembic noted in this database; None where it noted none, several, or another."""
+    cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
+    if cursor.fetchone() != [True]:
+        return None
+    cursor.execute("SELECT version_num FROM alembic_version")
+    match cursor.fetchall():
+        case [[str(revision)]] if revision.isdecimal():
+            return revision
+    return None
+
+
+def _upgrade(connection: pg8000.dbapi.Connection) -> None:
+    # Not at the top: Alembic and SQLAlchemy cost a start more than all the rest.
+    from dropzone_migrate.upgrade import upgrade  # noqa: PLC0415
+
+    upgrade(connection, REVISIONS)

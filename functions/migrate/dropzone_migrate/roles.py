@@ -5,7 +5,7 @@ And one that nobody signs in as: analysts' own roles are members of it, and read
 Set at each migration rather than in a revision, since how a role signs in is a setting of the stack.
 """
 
-from sqlalchemy import Connection, text
+from pg8000.dbapi import Cursor
 
 from dropzone.settings import MigrateSettings
 
@@ -40,21 +40,19 @@ GRANT SELECT ON ALL TABLES IN SCHEMA gold TO {READER}, {ANALYST};
 """
 
 
-def set_roles(connection: Connection, settings: MigrateSettings) -> None:
+def set_roles(cursor: Cursor, settings: MigrateSettings) -> None:
     """Make the roles where they are missing, let them sign in, and grant them what they need.
 
     Where all functions sign in with the one user of a given secret, there are no roles to set.
     """
     if settings.role_auth == "password" and settings.database_password is None:
         return
-    connection.execute(text(_CREATE.format(role=ANALYST, login="NOLOGIN")))
+    cursor.execute(_CREATE.format(role=ANALYST, login="NOLOGIN"))
     for role in (WRITER, READER):
-        connection.execute(text(_CREATE.format(role=role, login="LOGIN")))
+        cursor.execute(_CREATE.format(role=role, login="LOGIN"))
         if settings.role_auth == "iam":
-            connection.execute(text(f"GRANT rds_iam TO {role}"))
+            cursor.execute(f"GRANT rds_iam TO {role}")
         elif settings.database_password is not None:
-            password = settings.database_password.reveal()
-            connection.execute(text("SELECT set_config('dropzone.password', :password, true)"), {"password": password})
-            connection.execute(text(_LET_SIGN_IN.format(role=role)))
-    for grant in filter(None, map(str.strip, _GRANTS.split(";"))):
-        connection.execute(text(grant))
+            cursor.execute("SELECT set_config('dropzone.password', %s, true)", (settings.database_password.reveal(),))
+            cursor.execute(_LET_SIGN_IN.format(role=role))
+    cursor.execute(_GRANTS)

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dropzone_local.sam import Builder, machine_architecture, pip_settings
+from dropzone_local import sam
+from dropzone_local.sam import Build, Builder, machine_architecture, pip_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -68,3 +70,25 @@ def test_architectures_have_lambdas_names(monkeypatch: pytest.MonkeyPatch, machi
     monkeypatch.setattr("platform.machine", lambda: machine)
 
     assert machine_architecture() == name
+
+
+def test_a_deployment_asks_the_emulator_more_often_than_it_would_ask_aws(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environments = []
+
+    def run_sam(_arguments: Sequence[str], *, environment: Mapping[str, str], **_others: object) -> None:
+        environments.append(environment)
+
+    monkeypatch.setattr(sam, "_run_sam", run_sam)
+
+    sam.deploy(
+        Build(tmp_path, "fingerprint", reused=True),
+        project=tmp_path,
+        endpoint="http://127.0.0.1:4566",
+        stack="dropzone",
+        parameters=tmp_path / "parameters.yaml",
+        log=tmp_path / "log",
+    )
+
+    assert [float(environment["SAM_CLI_POLL_DELAY"]) < 1 for environment in environments] == [True]

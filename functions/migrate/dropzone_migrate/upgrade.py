@@ -1,0 +1,53 @@
+"""Runs the revisions (Alembic, forward only) in the transaction of a connection that is already open."""
+
+from pathlib import Path
+from typing import Any
+
+import pg8000.dbapi
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+
+def upgrade(connection: pg8000.dbapi.Connection, revisions: Path) -> None:
+    """Bring the database to the newest revision; what was done is the caller's to commit.
+
+    Raises:
+        pg8000.exceptions.Error: the database refused a statement.
+        alembic.util.CommandError: the database has a revision that is none of these.
+    """
+    engine = create_engine(
+        "postgresql+pg8000://", creator=lambda: _Lent(connection), poolclass=NullPool, hide_parameters=True
+    )
+    configuration = Config()
+    configuration.set_main_option("script_location", str(revisions))
+    try:
+        with engine.connect() as lent:
+            configuration.attributes["connection"] = lent
+            command.upgrade(configuration, "head")
+    except DBAPIError as error:
+        raise (error.orig or error) from None
+
+
+class _Lent:
+    """A connection whose transaction is not the borrower's to end.
+
+    SQLAlchemy rolls back what it finds open when it first meets a database, and again when it gives a connection back.
+    """
+
+    def __init__(self, connection: pg8000.dbapi.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the connection has
+        return getattr(self._connection, name)
+
+    def commit(self) -> None:
+        """The lender does."""
+
+    def rollback(self) -> None:
+        """The lender does."""
+
+    def close(self) -> None:
+        """The lender does."""
