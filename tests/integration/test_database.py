@@ -42,6 +42,15 @@ def test_instants_are_in_utc_whatever_the_servers_zone(tables: SilverInPostgres)
         tables.query("ALTER ROLE dropzone_writer RESET TimeZone")
 
 
+def test_what_is_sent_leaves_at_once(tables: SilverInPostgres) -> None:
+    # The last bytes of a statement would wait for the server's acknowledgement otherwise: 40 ms, each time.
+    connection = connector(database_settings(tables.server), Connection)(5)
+    try:
+        assert connection._usock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    finally:
+        connection.close()
+
+
 def test_nothing_is_connected_before_it_is_needed(tables: SilverInPostgres) -> None:
     database = tables.open()
     assert database._connection is None

@@ -1,7 +1,7 @@
 """What a body holds: one event, or many, as lines (NDJSON) or in a JSON array."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from dropzone.domain.json_text import NotJsonError, parse_json
@@ -30,19 +30,15 @@ def lines(body: bytes) -> Iterator[bytes]:
     return (line for line in body.split(b"\n") if line.strip(_BLANK))
 
 
-def payloads(body: bytes, media_type: str) -> Iterator[Any]:
+def payloads(body: bytes, media_type: str) -> Iterable[Any]:
     """What each event of an unpacked body is: a value of JSON, or the `NotJsonError` that its text leads to.
 
     A line that isn't JSON leaves the other lines as they are; a JSON text that isn't is one event that isn't.
     """
     if is_ndjson(media_type):
-        yield from map(_parsed, lines(body))
-        return
+        return map(_parsed, lines(body))
     payload = _parsed(body)
-    if type(payload) is list:
-        yield from payload
-    else:
-        yield payload
+    return payload if type(payload) is list else (payload,)
 
 
 def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's types

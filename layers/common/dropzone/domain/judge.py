@@ -1,6 +1,7 @@
 """From the bytes of a raw object to the outcome of each of its events."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from dropzone.domain.batches import JSON, payloads
@@ -33,17 +34,11 @@ def judge_each(body: bytes, content_type: str = JSON, content_encoding: str = ""
         try:
             body = gunzip(body, MAX_UNPACKED_BYTES)
         except NotGzipError as error:
-            yield _rejected(Code.NOT_GZIP, f"{error}")
-            return
+            return iter([_rejected(Code.NOT_GZIP, f"{error}")])
         except UnpackedTooLargeError as error:
-            yield _rejected(Code.TOO_LARGE, f"{error}")
-            return
-    is_empty = True
-    for payload in payloads(body, content_type):
-        is_empty = False
-        yield _judge_event(payload)
-    if is_empty:
-        yield _rejected(Code.EMPTY_BATCH, "holds no event")
+            return iter([_rejected(Code.TOO_LARGE, f"{error}")])
+    outcomes = map(_judge_event, payloads(body, content_type))
+    return chain((next(outcomes, _NO_EVENT),), outcomes)
 
 
 def _judge_event(payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
@@ -65,3 +60,6 @@ def _judge_event(payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
 
 def _rejected(code: Code, message: str, field: str = ROOT) -> Rejection:
     return Rejection((Violation(code, field, message),))
+
+
+_NO_EVENT = _rejected(Code.EMPTY_BATCH, "holds no event")
