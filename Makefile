@@ -141,7 +141,7 @@ build: install ## build the artefacts for AWS (ARCHITECTURE=arm64 or x86_64)
 	@$(RUN) python -c "from pathlib import Path; from dropzone_local.sam import Builder; print(Builder(Path.cwd(), architecture='$(ARCHITECTURE)').build().template)"
 
 .PHONY: openapi
-openapi: install ## write openapi.json from the resolvers
+openapi: install ## write openapi.json from the functions' routes
 	@$(RUN) python -m dropzone_openapi
 
 .PHONY: requirements

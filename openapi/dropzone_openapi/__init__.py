@@ -1,1 +1,1 @@
-"""Builds the API's document from the functions' resolvers; at development time only, so not part of any artefact."""
+"""Builds the API's document from the functions' routes; at development time only, so not part of any artefact."""

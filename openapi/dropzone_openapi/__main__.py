@@ -20,7 +20,7 @@ def main() -> int:
     arguments = parser.parse_args()
     wanted = text()
     if arguments.check and TARGET.read_text(encoding="utf-8") != wanted:
-        sys.stderr.write("openapi.json differs from the resolvers: run make openapi, and look at the difference.\n")
+        sys.stderr.write("openapi.json differs from the functions: run make openapi, and look at the difference.\n")
         return 1
     if (arguments.check or arguments.release) and not _keeps_its_promises():
         return 1

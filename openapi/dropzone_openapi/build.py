@@ -1,4 +1,4 @@
-"""From the functions' resolvers to the one document of the whole API."""
+"""From the functions' routes to the one document of the whole API."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ Refusals are problems (RFC 9457). 4xx other than 429: don't retry. 5xx and 429: 
 
 
 class RoutesDifferError(Exception):
-    """A route of the resolvers isn't described, or a description has no route."""
+    """A route of the functions isn't described, or a description has no route."""
 
 
 def resolvers() -> list[APIGatewayRestResolver]:

@@ -1,4 +1,4 @@
-"""What the document says of each route beside its path and method, which come from the resolvers."""
+"""What the document says of each route beside its path and method, which come from the functions."""
 
 from collections.abc import Set as AbstractSet
 from typing import Any

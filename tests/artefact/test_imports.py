@@ -7,7 +7,18 @@ from artefact.interpreter import Interpreter
 
 FUNCTIONS = ["IngestFunction", "ProcessFunction", "SweepFunction", "QueryFunction", "WebFunction", "MigrateFunction"]
 
-NOT_ON_LAMBDA = ["pytest", "moto", "mypy", "samcli", "hypothesis", "cryptography", "dropzone_local", "pip", "psutil"]
+NOT_ON_LAMBDA = [
+    "pytest",
+    "moto",
+    "mypy",
+    "samcli",
+    "hypothesis",
+    "cryptography",
+    "dropzone_local",
+    "pydantic",
+    "pip",
+    "psutil",
+]
 
 _FIND = """
 import importlib.util, json, sys
@@ -42,7 +53,7 @@ def function(request: pytest.FixtureRequest, artefacts: Artefacts) -> Function:
 
 def test_a_function_sees_itself_its_layer_and_what_lambda_brings(function: Function, interpreter: Interpreter) -> None:
     brought = ["awslambdaric", "boto3", "botocore"]
-    names = [function.module.partition(".")[0], "dropzone", "pydantic", *brought, *NOT_ON_LAMBDA]
+    names = [function.module.partition(".")[0], "dropzone", "obstore", *brought, *NOT_ON_LAMBDA]
 
     found = interpreter.tell(function, _FIND % names)
 
@@ -51,7 +62,7 @@ def test_a_function_sees_itself_its_layer_and_what_lambda_brings(function: Funct
     assert folders == {
         function.module.partition(".")[0]: str(function.folder),
         "dropzone": str(layer / "python"),
-        "pydantic": str(layer / "python"),
+        "obstore": str(layer / "python"),
         **dict.fromkeys(brought, str(interpreter.runtime)),
     }
 

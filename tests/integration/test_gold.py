@@ -691,6 +691,33 @@ def test_the_pause_before_the_range_counts(tables: SilverInPostgres, gold: Postg
         refresh(tables)
 
 
+@pytest.mark.parametrize("minutes", [3, 17, 14 * 60])
+def test_the_event_before_is_found_behind_those_of_others(
+    tables: SilverInPostgres, gold: PostgresGold, minutes: int
+) -> None:
+    """In the same quarter of an hour, in the one before, and many quarters back: fresh ones, stale ones, empty ones."""
+    # GIVEN an event, others' events after it, some of its own that go again, and later ones in the same quarter
+    at = NOON + timedelta(minutes=7)
+    own = [at - timedelta(minutes=minutes), at, at + timedelta(minutes=1)]
+    others = [at - timedelta(minutes=back) for back in range(1, minutes, 11)]
+    gone = raw_ids(1)[0]
+    tables.silver().settle(
+        [
+            JudgedObject(raw_ids(1)[0], tuple(measurement(instant, source="own") for instant in own)),
+            JudgedObject(raw_ids(1)[0], tuple(measurement(instant, source="another") for instant in others)),
+            JudgedObject(gone, (measurement(at - timedelta(minutes=1), source="own"),)),
+        ]
+    )
+    refresh(tables)
+    PostgresLedger(tables.open()).replace([JudgedObject(gone, (rejected(Code.DATA_EMPTY),))])
+
+    # WHEN it is asked what was measured from then on THEN the pause is that of the source
+    for _ in range(2):
+        first, second = gold.kpis(Window(Granularity.MINUTE, at, at + HOUR, "own"), limit=9)
+        assert (first.gaps.longest_seconds, second.gaps.longest_seconds) == (minutes * 60, 60)
+        refresh(tables)
+
+
 # ---- arrivals --------------------------------------------------------------------------------------------------------
 
 

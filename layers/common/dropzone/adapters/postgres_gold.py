@@ -11,7 +11,7 @@ from dropzone.domain.gold import Arrivals, Gaps, Granularity, Kpi, Latency, Plac
 from dropzone.query_ports import TooMuchAskedError
 
 MOST_PARTS = 1_000_000
-"""The most quarters of sources that one call pools: a second's work."""
+"""The most quarters of sources that one call pools: some seconds' work."""
 
 MOST_EVENTS = 2_000_000
 """The most measurements, and arrivals, that one call by the minute computes from: a few seconds' work."""

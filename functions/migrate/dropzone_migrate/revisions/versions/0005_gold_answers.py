@@ -1,12 +1,36 @@
-"""Gold's answers are put together by plain sums, where the figures let squares be: a third of the time was the pooling.
+"""Gold's answers take less: plain sums where the figures let squares be, and the event before a range by two lookups.
 
-The functions of the version before go on: they call the same function.
+The functions of the version before go on: they call the same functions.
 """
 
 from alembic import op
 
 revision = "0005"
 down_revision = "0004"
+
+# From quarter to quarter, back from the instant: those that hold the source, as far as gold knows, and those that may.
+# One statement over both would read all of them, to put them in order.
+_LAST_BEFORE = """
+CREATE OR REPLACE FUNCTION gold.last_before(of_source text, instant timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    part timestamptz := instant;
+    last timestamptz;
+BEGIN
+    LOOP
+        part := greatest(
+            (SELECT max(quarter) FROM gold.measured WHERE source = of_source AND quarter < part),
+            (SELECT max(quarter) FROM gold.measured_stale WHERE quarter < part)
+        );
+        SELECT measured_at INTO last FROM public.measurements
+        WHERE measured_at >= part AND measured_at < least(part + interval '15 minutes', instant) AND source = of_source
+        ORDER BY measured_at DESC LIMIT 1;
+        IF part IS NULL OR last IS NOT NULL THEN
+            RETURN last;
+        END IF;
+    END LOOP;
+END $$
+"""
 
 # As in `gold.measure`: sums of what is left when a mean near the true one is taken away. Where any figure of the answer
 # is so large or so small that binary64 can't hold its square, all go through the careful aggregate.
@@ -94,5 +118,6 @@ END $$
 
 
 def upgrade() -> None:
-    """Replace it."""
+    """Replace them."""
+    op.execute(_LAST_BEFORE)
     op.execute(_KPIS)
