@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.domain.aggregates import aggregate
 from dropzone.domain.gold import Place, Standing
-from dropzone.domain.outcomes import JudgedObject
+from dropzone.domain.outcomes import JudgedObject, Measurement
 from support.factories import measurement, raw_ids
 from support.postgres import SilverInPostgres
 
@@ -135,6 +136,19 @@ def test_a_measurement_with_all_that_is_known_of_it(silver: PostgresSilver, meas
         [standing] = found
         assert (standing.measurement, standing.raw_id, standing.item) == (told, raw_id, 1)
         assert before < standing.updated_at < datetime.now(UTC) + timedelta(seconds=60)
+
+
+@pytest.mark.parametrize("value", [2.0, -1e300, 1.7976931348623157e308, 5e-324, 0.1, 1e22, 123456789.123456789])
+def test_figures_come_back_as_they_went(
+    silver: PostgresSilver, measurements: PostgresMeasurements, value: float
+) -> None:
+    outcome = Measurement(NOON, "a", aggregate([value]))
+    silver.settle([JudgedObject(raw_ids(1)[0], (outcome,))])
+
+    (standing,) = measurements.page(limit=2)
+
+    assert standing.measurement == outcome
+    assert [type(figure) for figure in standing.measurement.aggregates] == [float, float, int, float, float]
 
 
 def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: PostgresMeasurements) -> None:

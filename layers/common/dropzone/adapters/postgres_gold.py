@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from pydantic_core import from_json
-
+from dropzone.adapters.columns import ask
 from dropzone.adapters.database import Database
 from dropzone.domain.gold import Arrivals, Gaps, Granularity, Kpi, Latency, Place, Pooled, Quality, Window
 from dropzone.query_ports import TooMuchAskedError
@@ -20,18 +19,13 @@ MOST_EVENTS = 2_000_000
 _FIRST, _LAST = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"
 _LONGEST_DAY = timedelta(hours=36)
 
-# One JSON text in place of rows: the driver takes a microsecond for each value of a row. An array for each column: to
-# write and to read their names for each row takes as long as their values.
 _ANSWER = f"""
-SELECT CAST(json_build_array({{arrays}}) AS text)
-FROM (
-    SELECT * FROM (
-        SELECT greatest(k.starts_at, '{_FIRST}') AS starts_at, least(k.ends_at, '{_LAST}') AS ends_at, {{columns}}
-        FROM {{call}} AS k
-    ) AS k
-    {{after}}
-    ORDER BY starts_at, source LIMIT CAST(:limit AS integer)
+SELECT * FROM (
+    SELECT greatest(k.starts_at, '{_FIRST}') AS starts_at, least(k.ends_at, '{_LAST}') AS ends_at, {{columns}}
+    FROM {{call}} AS k
 ) AS k
+{{after}}
+ORDER BY starts_at, source LIMIT CAST(:limit AS integer)
 """  # noqa: S608 - our own words
 
 _WINDOW = (
@@ -96,9 +90,10 @@ class PostgresGold:
         self, call: str, columns: str, window: Window, after: Place | None, limit: int, **others: object
     ) -> Iterator[tuple[Any, ...]]:
         """The rows of an answer: the instants at which a bucket starts and ends, and these columns."""
-        arrays = ", ".join(f"json_agg({column})" for column in f"starts_at, ends_at, {columns}".split(", "))
-        ((text,),) = self._database.run(
-            _ANSWER.format(arrays=arrays, call=call, columns=columns, after="" if after is None else _AFTER),
+        return ask(
+            self._database,
+            _ANSWER.format(call=call, columns=columns, after="" if after is None else _AFTER),
+            ["starts_at", "ends_at", *columns.split(", ")],
             granularity=window.granularity.value,
             since=window.since,
             until=window.until,
@@ -108,8 +103,6 @@ class PostgresGold:
             **({} if after is None else {"after": after[0], "after_source": after[1]}),
             **others,
         )
-        # Each is null where there are no rows.
-        return zip(*(values or () for values in from_json(text)), strict=True)
 
     def _weigh(self, window: Window, parts_of: str) -> None:
         """Refuse what would take too long, by what gold knows of the range; it doesn't know what has just changed."""

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from dropzone.adapters.columns import ask
 from dropzone.adapters.database import Database
 from dropzone.adapters.rows import MEASURED
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.gold import Place, Standing
 from dropzone.domain.outcomes import Measurement
 
-_ROW = f"{MEASURED}, raw_id, item, updated_at"
+_COLUMNS = [*MEASURED.split(", "), "raw_id", "item", "updated_at"]
+_ROW = ", ".join(_COLUMNS)
 
 # Whatever the range and the order, this reads no more than a page, along the primary key.
 _EVERY_SOURCE = """
@@ -63,13 +66,15 @@ class PostgresMeasurements:
         bounds.add(">=", "since", since)
         bounds.add("<", "until", until)
         bounds.start_after(after)
-        rows = self._database.run(
+        rows = ask(
+            self._database,
             (_EVERY_SOURCE if source is None else _ONE_SOURCE).format(
                 row=_ROW,
                 order="DESC" if newest_first else "ASC",
                 conditions=" AND ".join(bounds.conditions) or "true",
                 quarters=" AND ".join(bounds.quarters) or "true",
             ),
+            _COLUMNS,
             limit=limit,
             **bounds.parameters,
             **({} if source is None else {"source": source}),
@@ -86,8 +91,10 @@ class PostgresMeasurements:
         if source is not None:
             bounds.conditions.append("source = :source")
             bounds.parameters["source"] = source
-        rows = self._database.run(
+        rows = ask(
+            self._database,
             _EVERY_SOURCE.format(row=_ROW, order="ASC", conditions=" AND ".join(bounds.conditions)),
+            _COLUMNS,
             limit=limit,
             **bounds.parameters,
         )
@@ -126,5 +133,7 @@ class _Bounds:
 
 def _standing(row: Sequence[Any]) -> Standing:
     measured_at, source, mean, std_dev, count, minimum, maximum, unit, tags, raw_id, item, updated_at = row
-    measurement = Measurement(measured_at, source, Aggregates(mean, std_dev, count, minimum, maximum), unit, tags)
-    return Standing(measurement, raw_id, item, updated_at)
+    # A whole number is written as an integer there.
+    aggregates = Aggregates(float(mean), float(std_dev), count, float(minimum), float(maximum))
+    measurement = Measurement(datetime.fromisoformat(measured_at), source, aggregates, unit, tags)
+    return Standing(measurement, UUID(raw_id), item, datetime.fromisoformat(updated_at))
