@@ -425,6 +425,14 @@ def test_a_server_that_forgot_a_prepared_statement_is_met_anew(tables: SilverInP
     assert len(made) == 2
 
 
+def test_what_the_server_can_not_do_costs_no_connection(tables: SilverInPostgres) -> None:
+    database, made = connected(tables)
+    with pytest.raises(SilverUnavailableError):
+        fail_with(database, "0A000")
+    assert database.run("SELECT 1") == [[1]]
+    assert len(made) == 1
+
+
 def test_a_prepared_statement_outlives_a_change_of_what_it_reads(tables: SilverInPostgres) -> None:
     # GIVEN a prepared statement, and a migration that gives a column another type
     database, made = connected(tables)

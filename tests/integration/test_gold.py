@@ -216,6 +216,18 @@ def test_what_never_changes_does_not_deviate(tables: SilverInPostgres, gold: Pos
     assert (kpi.pooled.mean, kpi.pooled.std_dev) == (0.1, 0.0)
 
 
+def test_where_nothing_was_measured_there_are_no_figures(tables: SilverInPostgres) -> None:
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (rejected(Code.DATA_EMPTY),))])
+
+    for _ in range(2):
+        rows = tables.query(
+            "SELECT events, samples, rejected, mean, std_dev, min, max, first, last"
+            " FROM gold.kpis('hour', now() - interval '1 hour', now() + interval '1 hour')"
+        )
+        assert rows == [[0, 0, 1, *[None] * 6]]
+        refresh(tables)
+
+
 # ---- silver as it stands ---------------------------------------------------------------------------------------------
 
 

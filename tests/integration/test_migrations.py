@@ -405,6 +405,36 @@ def test_a_deploy_migrates_and_answers_the_revision(
     assert "X-Amz-Signature" not in log.getvalue()
 
 
+def test_a_schema_of_a_later_version_is_no_failure_of_a_rollback(
+    fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    use(monkeypatch, fresh.settings())
+    migrate(fresh.settings())
+    fresh.query("UPDATE alembic_version SET version_num = '9999'")
+
+    function.handler(answers.request("Update"), Context())
+
+    assert [(answer["Status"], answer["Data"]) for answer in answers.received] == [("SUCCESS", {"Revision": "9999"})]
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert (line["level"], line["revision"], line["newest_here"]) == ("WARNING", "9999", head())
+
+
+def test_the_longest_reason_fits_in_what_cloudformation_takes(
+    answers: Answers, fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> str:
+        raise MigrationError("表" * 2_000)
+
+    use(monkeypatch, fresh.settings())
+    monkeypatch.setattr(function, "migrate", fail)
+
+    function.handler(answers.request("Update"), Context())
+
+    (answer,) = answers.received
+    assert answer["Reason"].startswith("MigrationError: 表表")
+    assert answers.lengths[0] <= 4_096
+
+
 @pytest.mark.parametrize(
     "changes",
     [

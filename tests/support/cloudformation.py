@@ -16,6 +16,8 @@ class Answers:
     url: str
     received: list[dict[str, Any]] = field(default_factory=list)
     content_types: list[str | None] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    """Of their bodies, in bytes: CloudFormation takes 4,096."""
     refusals: list[int | None] = field(default_factory=list)
     """What to meet the next answers with: a status, or None to hang up."""
 
@@ -47,6 +49,7 @@ def cloudformation() -> Iterator[Answers]:
                 return
             if refusal == 200:
                 answers.received.append(json.loads(body))
+                answers.lengths.append(len(body))
                 answers.content_types.append(self.headers["Content-Type"])
             self.send_response(refusal)
             self.send_header("Content-Length", "0")

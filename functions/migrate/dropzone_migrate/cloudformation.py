@@ -60,8 +60,10 @@ def _answer(request: Request, answer: Mapping[str, object]) -> None:
             "StackId": request.stack_id,
             "RequestId": request.request_id,
             "LogicalResourceId": request.logical_resource_id,
-        }
-    ).encode()
+        },
+        # CloudFormation takes 4 KiB, of which a reason may need most.
+        ensure_ascii=False,
+    ).encode(errors="replace")
     # No content type: the address is signed without one.
     put = urllib.request.Request(request.response_url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310 - a request admits http and https alone
     for attempt in range(1, _TRIES + 1):

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.settings import MigrateSettings
 from dropzone_migrate import cloudformation
-from dropzone_migrate.migrations import migrate
+from dropzone_migrate.migrations import head, migrate
 
 logger = Logger(service="migrate")
 
@@ -46,6 +46,9 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         logger.exception("the migration failed, and was rolled back")
         cloudformation.fail(request, f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
         return {}
-    logger.info("migrated", revision=revision)
+    if revision == head():
+        logger.info("migrated", revision=revision)
+    else:
+        logger.warning("the schema is of a later version, and stays", revision=revision, newest_here=head())
     cloudformation.succeed(request, {"Revision": revision})
     return {"revision": revision}

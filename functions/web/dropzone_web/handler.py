@@ -14,12 +14,13 @@ from dropzone import problems
 from dropzone.resolver import answer, make_app, problem, request_id, resolve
 from dropzone.settings import WebSettings
 
-# Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else.
-_SWAGGER_UI = "aws_lambda_powertools.event_handler.openapi.swagger_ui"
+# Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else. The package that they lie in
+# is not imported: it would ask for pydantic.
+_POWERTOOLS, _SWAGGER_UI = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
 _OWN = "dropzone_web.static"
 _ASSETS = {
-    "swagger-ui.css": (_SWAGGER_UI, "swagger-ui.min.css", "text/css; charset=utf-8"),
-    "swagger-ui.js": (_SWAGGER_UI, "swagger-ui-bundle.min.js", "text/javascript; charset=utf-8"),
+    "swagger-ui.css": (_POWERTOOLS, f"{_SWAGGER_UI}/swagger-ui.min.css", "text/css; charset=utf-8"),
+    "swagger-ui.js": (_POWERTOOLS, f"{_SWAGGER_UI}/swagger-ui-bundle.min.js", "text/javascript; charset=utf-8"),
     "docs.js": (_OWN, "docs.js", "text/javascript; charset=utf-8"),
 }
 # The page's own, and uPlot, which is vendored as npm has it (LICENSE beside it).

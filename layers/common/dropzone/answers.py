@@ -1,7 +1,7 @@
 """What a request is answered with, whatever routed it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
@@ -15,7 +15,7 @@ class Answer:
     status: HTTPStatus
     content_type: str
     body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
 
 
 def answer(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Answer:

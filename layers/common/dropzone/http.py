@@ -53,7 +53,7 @@ def not_found(event: Event) -> Answer:
 
 
 def failed(error: Exception, event: Event, logger: Logger) -> Answer:
-    """What a request gets that met an error which any may meet, or one that nobody foresaw; it is logged."""
+    """What a request gets that met an error which any may meet, or one that nobody foresaw; our own are logged."""
     match error:
         case NotJsonError():
             return problem(problems.NOT_JSON, f"The body is not JSON: {error}.", request_id=request_id(event))

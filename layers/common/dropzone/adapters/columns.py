@@ -1,7 +1,7 @@
 """Many rows as one JSON text, with an array for each column.
 
 The driver takes a microsecond for each value of a row. And to write and to read the columns' names for each row takes
-as long as the values.
+as long as the values. Zeros lose their sign, and whole numbers are integers.
 """
 
 from collections.abc import Iterator, Sequence

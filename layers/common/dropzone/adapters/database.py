@@ -30,8 +30,10 @@ _SILENCE_SHARE = 0.75
 _CONFLICTS = frozenset({"40P01", "40001"})
 _ROW_CLASSES = ("22", "23")
 # The server ended the connection (shut down, crashed, is starting), or has become a replica in a failover: its name
-# may lead to the new primary by now. Or it doesn't know a prepared statement (26), or can't go by its plan (0A).
-_BROKEN = ("08", "57P", "25006", "26", "0A000")
+# may lead to the new primary by now.
+_BROKEN = ("08", "57P", "25006")
+# The server doesn't know a prepared statement any more, or its plan is one for a table that has changed.
+_OUTDATED = ("26", "0A000")
 # Messages of these classes tell of the server, the schema or the statement. Others may quote what is in a row.
 _TELLING = ("08", "0A", "25", "28", "2B", "3D", "3F", "42", "53", "54", "55", "57", "58")
 
@@ -114,7 +116,7 @@ class Database:
             )
         except DatabaseError as error:
             # Without the cause: the server's details quote the row.
-            raise self._translated(error) from None
+            raise self._translated(error, (*_BROKEN, *_OUTDATED) if prepared else _BROKEN) from None
         except (InterfaceError, OSError) as error:
             self.close()
             message = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
@@ -144,13 +146,13 @@ class Database:
             self._statement_seconds = seconds
         return self._connection
 
-    def _translated(self, error: DatabaseError) -> SilverError:
+    def _translated(self, error: DatabaseError, broken: tuple[str, ...]) -> SilverError:
         state, message = sqlstate(error), told(error)
         if state in _CONFLICTS:
             return SilverConflictError(state)
         if state.startswith(_ROW_CLASSES):
             return RowRefusedError(message)
-        if self._connection is None or state.startswith(_BROKEN):
+        if self._connection is None or state.startswith(broken):
             self.close()
             return ConnectionBrokenError(message)
         return SilverUnavailableError(message)

@@ -1,4 +1,4 @@
-"""Gold's answers take less: plain sums where the figures let squares be, and the event before a range by two lookups.
+"""Gold answers sooner: by plain sums where figures let squares be, and with less looking for the event before a range.
 
 The functions of the version before go on: they call the same functions.
 """
@@ -106,7 +106,8 @@ BEGIN
     )
     SELECT starts[bucket], starts[bucket + 1], source, coalesce(m.events, 0), coalesce(m.samples, 0),
            coalesce((p.pooled).mean, m.near + c.away),
-           coalesce((p.pooled).std_dev, sqrt(greatest(c.spread - gold.squared(c.away), 0))),
+           CASE WHEN c.spread IS NULL THEN (p.pooled).std_dev
+                ELSE sqrt(greatest(c.spread - gold.squared(c.away), 0)) END,
            m.min, m.max, m.first, m.last,
            coalesce(m.gaps, 0), m.longest, m.expected, m.bound,
            coalesce(a.processed, 0), coalesce(a.rejected, 0), coalesce(r.by_rule, '{}'), a.latency, a.longest
