@@ -162,6 +162,6 @@ def _answer(event: Event) -> Answer:
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry."""
-    logger.set_correlation_id(request_id(event) or None)
     metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
+    logger.set_correlation_id(request_id(event) or None)
     return proxy_result(_answer(event), settings().cors_origin)

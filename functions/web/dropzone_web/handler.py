@@ -14,8 +14,8 @@ from dropzone import problems
 from dropzone.resolver import answer, make_app, problem, request_id, resolve
 from dropzone.settings import WebSettings
 
-# Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else. Their package is not imported:
-# it would ask for pydantic.
+# Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else. Their package is not
+# imported: it would ask for pydantic.
 _POWERTOOLS, _SWAGGER_UI = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
 _OWN = "dropzone_web.static"
 _ASSETS = {

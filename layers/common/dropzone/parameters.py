@@ -100,7 +100,7 @@ def given_in_query(request: type[Struct], query: Mapping[str, str]) -> dict[str,
     Raises:
         InvalidRequestError: a parameter is not what it should be.
     """
-    texts: dict[str, Any] = dict(query)
+    texts: Any = query
     try:
         return _given(_validator(request).validate_strings(texts))
     except ValidationError as error:
