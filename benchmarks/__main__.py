@@ -1,4 +1,4 @@
-"""`python -m benchmarks [subject …]` measures; without subjects, all but `large`, which takes long."""
+"""`python -m benchmarks [subject …]` measures; without subjects, all but `large` and `gold`, which take long."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import (
     cold_start,
+    gold,
     growth,
     ingest,
     judge,
@@ -34,8 +35,9 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "memory": memory.run,
     "growth": growth.run,
     "large": large.run,
+    "gold": gold.run,
 }
-_TAKE_LONG = {"large"}
+_TAKE_LONG = {"large", "gold"}
 
 
 def main() -> int:

@@ -1,26 +1,33 @@
-"""Gold at five million measurements (docs/adr/0012): `PYTHONPATH=tests python -m benchmarks.gold`, half an hour.
+"""Gold at five million measurements (docs/adr/0012): what is asked of it, and what it takes to keep it.
 
-A Postgres of its own, with its durable defaults, filled by SQL: once with a week of ten sources (dense), once with a
-year of them (sparse). Prints milliseconds of the wall for what is asked, and microseconds of the wall and of the
-server's processor an event for what is written; the least and the median of several tries, since the machine is shared.
+A Postgres of its own, with its durable defaults, filled by SQL: once with a week of ten sources, once with a year of
+them.
 """
 
 import os
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain
+from itertools import count
 from pathlib import Path
 from random import Random
-from statistics import median
-from typing import Any
 
 from pg8000.native import Connection
 
+from benchmarks.measuring import (
+    MILLISECONDS,
+    Entry,
+    Goal,
+    Series,
+    Spent,
+    alternate,
+    entry,
+    microseconds,
+    timed,
+)
+from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold import PostgresGold
 from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
@@ -30,16 +37,19 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.gold import Granularity, Window
 from dropzone.domain.outcomes import JudgedObject, Measurement
 from dropzone_local.postgres import Postgres
-from dropzone_migrate.migrations import migrate
 from support.factories import raw_ids
-from support.postgres import database_settings, migrate_settings, running_postgres
+from support.postgres import database_settings, running_postgres
 
 EVENTS = int(os.environ.get("GOLD_EVENTS", "5000000"))
 SOURCES = 10
 TRIES = 15
 WEEK = timedelta(days=7)
-SPANS = {"dense": WEEK, "sparse": timedelta(days=365)}
+SPANS = {"week": WEEK, "year": timedelta(days=365)}
 ENDS = datetime(2026, 7, 8, tzinfo=UTC)
+
+_SOON, _CHEAP = Goal("≤", 100), Goal("≤", 0.1)
+_BEAT = timedelta(seconds=0.12)
+_RANDOM = Random(1)  # noqa: S311 - no secret
 
 _FILL = """
 CREATE TEMPORARY TABLE event AS
@@ -81,7 +91,6 @@ SELECT count(*) FROM (
     GROUP BY 1, 2
 ) AS hourly
 """
-_NAIVE = _PLAIN.replace("gold.pool(sample_count, mean, std_dev)", "sum(sample_count * mean) / sum(sample_count)")
 
 
 @dataclass(slots=True)
@@ -101,8 +110,8 @@ class Bench:
             self.owner.run(statement)
 
 
-def main() -> int:
-    """Fill, ask, write, print."""
+def run(_: Surroundings) -> Iterator[Entry]:
+    """Fill, ask, write."""
     for name, span in SPANS.items():
         with (
             tempfile.TemporaryDirectory() as directory,
@@ -113,13 +122,11 @@ def main() -> int:
                 owner.run(f"ALTER SYSTEM RESET {setting}")
             owner.run("SELECT pg_reload_conf()")
             owner._usock.settimeout(None)  # noqa: SLF001 - filling takes minutes
-            migrate(migrate_settings(server))
             bench = Bench(server, owner)
             _fill(bench, span)
-            for label, figures in chain(_computing(bench), _asking(bench), _writing(bench)):
-                sys.stdout.write(f"{name:8} {label:58} {figures}\n")
-                sys.stdout.flush()
-    return 0
+            _compute(bench)
+            for found in (*_asking(bench), *_keeping(bench)):
+                yield replace(found, name=f"gold, five million in a {name}, {found.name}")
 
 
 def _fill(bench: Bench, span: timedelta) -> None:
@@ -130,22 +137,14 @@ def _fill(bench: Bench, span: timedelta) -> None:
     )
 
 
-def _computing(bench: Bench) -> Iterator[tuple[str, str]]:
+def _compute(bench: Bench) -> None:
     keeper = PostgresGoldKeeper(bench.open("dropzone_writer"))
-    began, parts = time.perf_counter(), 0
-    while done := keeper.refresh(500):
-        parts += done
-    yield "computing all of gold once", f"{time.perf_counter() - began:.1f} s, {parts} quarters"
+    while keeper.refresh(500):
+        pass
     bench.statements("ANALYZE gold.measured; ANALYZE gold.arrived; ANALYZE gold.rejected")
-    sizes = bench.owner.run(
-        "SELECT pg_size_pretty(sum(pg_total_relation_size(c.oid)) FILTER (WHERE relnamespace = 'gold'::regnamespace)),"
-        " pg_size_pretty(sum(pg_total_relation_size(c.oid)) FILTER (WHERE relnamespace <> 'gold'::regnamespace))"
-        " FROM pg_class AS c WHERE relkind = 'r' AND relnamespace IN ('gold'::regnamespace, 'public'::regnamespace)"
-    )
-    yield "gold, and silver", f"{sizes[0][0]}, {sizes[0][1]}"
 
 
-def _asking(bench: Bench) -> Iterator[tuple[str, str]]:
+def _asking(bench: Bench) -> Iterator[Entry]:
     gold = PostgresGold(bench.open("dropzone_reader"))
     measurements = PostgresMeasurements(bench.open("dropzone_reader"))
     plain = bench.open("dropzone_reader")
@@ -153,17 +152,14 @@ def _asking(bench: Bench) -> Iterator[tuple[str, str]]:
     def week(granularity: Granularity, source: str | None = None) -> Callable[[], object]:
         return lambda: gold.kpis(Window(granularity, ENDS - WEEK, ENDS, source), limit=10_000)
 
-    yield "plain view: a week by hour, sums alone", _milliseconds(lambda: plain.run(_NAIVE), 3)
-    yield "plain view: a week by hour, pooled", _milliseconds(lambda: plain.run(_PLAIN), 3)
-    yield "gold: a week by hour", _milliseconds(week(Granularity.HOUR))
-    yield "gold: a week by hour, one source", _milliseconds(week(Granularity.HOUR, "sensor-3"))
-    yield "gold: a week by day", _milliseconds(week(Granularity.DAY))
+    yield _took("a plain view instead, a week by hour", lambda: plain.run(_PLAIN), tries=3)
+    yield _took("a week by hour", week(Granularity.HOUR), _SOON)
+    yield _took("a week by hour, one source", week(Granularity.HOUR, "sensor-3"), _SOON)
+    yield _took("a week by day", week(Granularity.DAY))
     quality = Window(Granularity.HOUR, ENDS - WEEK, ENDS)
-    yield "gold: quality, a week by hour", _milliseconds(lambda: gold.quality(quality, limit=10_000))
+    yield _took("quality, a week by hour", lambda: gold.quality(quality, limit=10_000))
     hour = Window(Granularity.MINUTE, ENDS - timedelta(hours=1), ENDS)
-    yield "gold: an hour by minute", _milliseconds(lambda: gold.kpis(hour, limit=10_000))
-    view = "SELECT count(mean) FROM gold.kpis_hourly WHERE starts_at >= '2026-07-01T00:00Z'"
-    yield "gold.kpis_hourly: a week", _milliseconds(lambda: plain.run(view))
+    yield _took("an hour by minute", lambda: gold.kpis(hour, limit=10_000))
     for stale in (2, 8):
         bench.owner.run("DELETE FROM gold.measured_stale")
         bench.owner.run("DELETE FROM gold.arrived_stale")
@@ -174,78 +170,49 @@ def _asking(bench: Bench) -> Iterator[tuple[str, str]]:
                 ends=ENDS,
                 stale=stale,
             )
-        yield f"gold: a week by hour, {stale} quarters stale", _milliseconds(week(Granularity.HOUR))
-    yield "measurements: a page of 1,000", _milliseconds(lambda: measurements.page(limit=1_000))
-    yield (
-        "measurements: a page of 1,000, one source",
-        _milliseconds(lambda: measurements.page(source="sensor-3", limit=1_000)),
-    )
+        yield _took(f"a week by hour, {stale} quarters stale", week(Granularity.HOUR))
+    yield _took("a page of 1,000 measurements", lambda: measurements.page(limit=1_000))
+    yield _took("a page of 1,000, one source", lambda: measurements.page(source="sensor-3", limit=1_000))
 
 
-def _writing(bench: Bench) -> Iterator[tuple[str, str]]:
+def _keeping(bench: Bench) -> Iterator[Entry]:
+    """What marks add to a statement, and what it takes to compute what they name."""
     database = bench.open("dropzone_writer")
     silver, keeper = PostgresSilver(database, retry_after=timedelta(seconds=100)), PostgresGoldKeeper(database)
-    ((pid,),) = database.run("SELECT pg_backend_pid()")
-    random = Random(1)  # noqa: S311 - no secret
-    at = datetime(2030, 1, 1, tzinfo=UTC)
+    bench.statements("DELETE FROM gold.measured_stale; DELETE FROM gold.arrived_stale")
+    beats = count(1)
+
+    def settle(objects: int, events: int, *, marked: bool) -> Spent:
+        for table in ("measurements", "receipts"):
+            bench.owner.run(f"ALTER TABLE {table} {'ENABLE' if marked else 'DISABLE'} TRIGGER USER")
+        judged = [
+            JudgedObject(raw_id, tuple(_measured(ENDS + WEEK + next(beats) * _BEAT) for _ in range(events)))
+            for raw_id in raw_ids(objects)
+        ]
+        return timed(lambda: silver.settle(judged))
+
     for objects, events in ((1_000, 1), (1, 5_000)):
-        spent: dict[str, list[tuple[float, float]]] = {"upsert": [], "upsert with marks": []}
-        marked = 0
-        for number in range(4 * TRIES):
-            is_marked = bool(number % 2)
-            bench.owner.run(f"ALTER TABLE measurements {'ENABLE' if is_marked else 'DISABLE'} TRIGGER USER")
-            bench.owner.run(f"ALTER TABLE receipts {'ENABLE' if is_marked else 'DISABLE'} TRIGGER USER")
-            judged = []
-            for raw_id in raw_ids(objects):
-                outcomes = []
-                for _ in range(events):
-                    at += timedelta(seconds=0.12)
-                    mean = random.random()
-                    aggregates = Aggregates(mean, mean, 10, 0.0, mean)
-                    outcomes.append(Measurement(at, f"sensor-{random.randrange(SOURCES)}", aggregates))
-                judged.append(JudgedObject(raw_id, tuple(outcomes)))
-            took = _spent(pid, partial(silver.settle, judged))
-            spent["upsert with marks" if is_marked else "upsert"].append(took)
-            marked += is_marked * objects * events
+        works = {name: partial(settle, objects, events, marked=name == "marked") for name in ("marked", "bare")}
+        taken = alternate(works, 2 * TRIES)
+        scale, upsert = microseconds(objects * events), taken["bare"].wall
+        label = f"{objects:,} objects of {events:,}"
+        yield entry(f"an upsert that marks, {label}", scale, taken["marked"].wall, upsert)
         bench.statements(
             "UPDATE gold.measured_stale SET marked_at = '2000-01-01';"
-            "UPDATE gold.arrived_stale SET marked_at = '2000-01-01';"
-            "DELETE FROM gold.measured_stale WHERE quarter < '2029-01-01'; ANALYZE measurements; ANALYZE outcomes"
+            "UPDATE gold.arrived_stale SET marked_at = '2000-01-01'; ANALYZE measurements; ANALYZE outcomes"
         )
-        computed = _spent(pid, lambda: keeper.refresh(100_000))
         # Those that were not marked lie in the same quarters, and are computed with them.
-        both = 2 * marked
-        for label, pairs in spent.items():
-            walls, cpus = ([pair[which] / (objects * events) * 1e6 for pair in pairs] for which in (0, 1))
-            yield (
-                f"{label}, {objects} objects of {events}",
-                f"wall {min(walls):.1f} ({median(walls):.1f}), processor {min(cpus):.1f} ({median(cpus):.1f}) µs/event",
-            )
-        yield (
-            f"computing what they touched, {objects} objects of {events}",
-            f"wall {computed[0] / both * 1e6:.2f}, processor {computed[1] / both * 1e6:.2f} µs/event",
-        )
+        computing = timed(lambda: keeper.refresh(100_000)).wall / (2 * (2 * TRIES + 1))
+        ours, reference = scale.of(computing), scale.of(upsert.median)
+        yield Entry(f"computing it, {label}", scale.unit, ours, reference, ours / reference, _CHEAP)
 
 
-def _milliseconds(call: Callable[[], Any], tries: int = TRIES) -> str:
-    walls = []
-    for _ in range(tries):
-        began = time.perf_counter()
-        call()
-        walls.append((time.perf_counter() - began) * 1e3)
-    return f"{min(walls):.1f} ({median(walls):.1f}) ms"
+def _measured(at: datetime) -> Measurement:
+    """A good event of any of the sources."""
+    mean = _RANDOM.random()
+    return Measurement(at, f"sensor-{_RANDOM.randrange(SOURCES)}", Aggregates(mean, mean, 10, 0.0, mean))
 
 
-def _spent(pid: int, call: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds of the wall, and of the processor in the server's process."""
-    wall, cpu = time.perf_counter(), _processor(pid)
+def _took(name: str, call: Callable[[], object], goal: Goal | None = None, tries: int = TRIES) -> Entry:
     call()
-    return time.perf_counter() - wall, _processor(pid) - cpu
-
-
-def _processor(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return entry(name, MILLISECONDS, Series(tuple(timed(call).wall for _ in range(tries))), goal=goal)
