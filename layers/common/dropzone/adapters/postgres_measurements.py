@@ -23,25 +23,28 @@ ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
 """
 
 # The primary key begins with the instant. Gold knows in which quarters of an hour a source measured at all: those alone
-# are looked into, one after the other, until the page is full.
-_ONE_SOURCE = """
-SELECT {row}
-FROM (
-    SELECT DISTINCT quarter FROM (
-        SELECT quarter FROM gold.measured WHERE source = :source AND {quarters}
-        UNION ALL
-        SELECT quarter FROM gold.measured_stale WHERE {quarters}
-    ) AS known
-    ORDER BY quarter {order}
-) AS part
-CROSS JOIN LATERAL (
-    SELECT * FROM measurements AS m
-    WHERE measured_at >= part.quarter AND measured_at < part.quarter + interval '15 minutes'
-      AND source = :source AND {conditions}
-    ORDER BY measured_at {order}
-) AS m
-ORDER BY part.quarter {order}, measured_at {order} LIMIT CAST(:limit AS integer)
-"""
+# are looked into, one after the other, until the page is full. Those that it will know are looked into by themselves:
+# to put them in order with the others, all would be read first.
+_IN_QUARTERS = """(
+    SELECT m.* FROM {quarters} AS part CROSS JOIN LATERAL (
+        SELECT * FROM measurements AS m
+        WHERE measured_at >= part.quarter AND measured_at < part.quarter + interval '15 minutes'
+          AND source = :source AND {{conditions}}
+        ORDER BY measured_at {{order}}
+    ) AS m
+    ORDER BY part.quarter {{order}}, measured_at {{order}} LIMIT CAST(:limit AS integer)
+)"""
+_KNOWN = "(SELECT quarter FROM gold.measured WHERE source = :source AND {quarters})"
+_STALE = """(
+    SELECT DISTINCT quarter FROM gold.measured_stale AS stale
+    WHERE {quarters}
+      AND NOT EXISTS (SELECT FROM gold.measured AS kept WHERE kept.quarter = stale.quarter AND kept.source = :source)
+)"""
+_ONE_SOURCE = f"""
+SELECT {{row}}
+FROM ({_IN_QUARTERS.format(quarters=_KNOWN)} UNION ALL {_IN_QUARTERS.format(quarters=_STALE)}) AS m
+ORDER BY measured_at {{order}} LIMIT CAST(:limit AS integer)
+"""  # noqa: S608 - our own words
 
 
 class PostgresMeasurements:
