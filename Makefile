@@ -57,7 +57,7 @@ status: install ## say what runs, and where
 
 .PHONY: logs
 logs: install ## follow the functions' logs
-	@$(LOCAL) logs --follow
+	@$(LOCAL) logs --follow || [ $$? = 130 ] # as above
 
 .PHONY: clean
 clean: install ## end it and remove its data

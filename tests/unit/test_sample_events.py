@@ -1,6 +1,7 @@
 """The files under events/ are what the functions read: each goes through the decoder that it is for."""
 
 import base64
+import csv
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,16 @@ def test_the_schedule_is_no_event_of_the_api_nor_of_a_queue() -> None:
 
     assert "httpMethod" not in event
     assert sqs_records(event) is None
+
+
+def test_the_readings_are_events_of_the_readme() -> None:
+    with (EVENTS / "readings.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        body = json.dumps({"time_stamp": row["time"], "data": [float(row["temperature"])]}).encode()
+        assert isinstance(judge(body)[0], Measurement)
+    assert len({row["time"] for row in rows}) == 20
+    assert "send events/readings.csv --value-column temperature" in (EVENTS.parent / "README.md").read_text("utf-8")
 
 
 def test_the_custom_resource_asks_for_the_newest_revision() -> None:

@@ -1,6 +1,6 @@
 """Brings the database to the newest revision and sets the roles, in one transaction, one caller at a time.
 
-Most databases are at the newest revision already: one look tells. Alembic is imported where revisions have to run.
+Often the database is at the newest revision already: one look tells. Alembic is imported where revisions have to run.
 """
 
 from contextlib import closing

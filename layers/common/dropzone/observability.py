@@ -81,7 +81,7 @@ def _settled(entry: Settled) -> dict[str, object]:
     return {
         "raw_id": str(entry.raw_id),
         "correlation_id": entry.correlation_id,
-        "outcome": "rejected" if entry.codes else "processed",
+        "outcome": "rejected" if entry.rejected == entry.events else "processed",
         **({"codes": list(entry.codes)} if entry.codes else {}),
         **({"events": entry.events, "rejected": entry.rejected} if entry.events > 1 else {}),
     }

@@ -1,7 +1,6 @@
-"""Powertools' resolver, for the functions that have several routes, with the answers that all functions share.
+"""Powertools' resolver, with the answers that all functions share.
 
-Ingest has one route, and does without: to import the event handler takes longer than the rest of its start
-(docs/adr/0013).
+Ingest does without: to import the event handler takes nearly as long as the rest of its start (docs/adr/0013).
 """
 
 from collections.abc import Iterable
