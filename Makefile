@@ -57,7 +57,7 @@ status: install ## say what runs, and where
 
 .PHONY: logs
 logs: install ## follow the functions' logs
-	@$(LOCAL) logs --follow || [ $$? = 130 ] # as above
+	@$(LOCAL) logs --follow || [ $$? = 130 ] # Ctrl-C is how it ends
 
 .PHONY: clean
 clean: install ## end it and remove its data
@@ -117,7 +117,7 @@ bench: install ## measure everything beside its reference, in some minutes (ARGS
 	@$(BENCH) $(ARGS)
 
 .PHONY: bench-full
-bench-full: bench ## the same, and five million rows: about twenty minutes
+bench-full: bench ## the same, and five million rows: about ten minutes
 	@$(BENCH) large gold
 
 .PHONY: bench-plots

@@ -138,13 +138,8 @@ def status(root: Root = _ROOT) -> None:
             others = len(server.processes()) - (main is not None)
             words = "up" if healthy else ("does not answer" if main else "down")
             table.add_row(server.name, words, str(main.pid) if main else "", str(port or ""), str(others))
-        table.add_row(
-            "The template",
-            "deployed" if stands else "not deployed" if emulator else "unknown while the emulator is down",
-            "",
-            "",
-            "",
-        )
+        template = "deployed" if stands else ("not deployed" if emulator else "unknown while the emulator is down")
+        table.add_row("The template", template, "", "", "")
         table.add_row("The API", "answers" if answers else "does not answer", "", "", "")
         console.print(table)
         if endpoints is not None:

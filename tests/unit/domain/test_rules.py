@@ -27,10 +27,10 @@ def broken(data: list[Any]) -> list[tuple[Code, int | None]]:
 
 
 def test_numbers_become_binary64() -> None:
-    found = check_data([0, -2, 0.5, 2**53 + 1])
-    assert found == aggregate([0.0, -2.0, 0.5, 2.0**53])
+    found = check_data([0, -2, 0.5, 2**53 + 1, LARGEST])
+    assert found == aggregate([0.0, -2.0, 0.5, 2.0**53, sys.float_info.max])
     assert isinstance(found, Aggregates)
-    assert type(found.maximum) is float
+    assert {type(found.minimum), type(found.maximum)} == {float}
 
 
 def test_an_integer_that_rounds_into_range_fits_and_the_next_does_not() -> None:
