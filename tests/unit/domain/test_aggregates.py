@@ -87,10 +87,16 @@ def test_equal_values_are_their_own_mean_and_deviate_by_nothing(value: float, co
         pytest.param([1e308, -1e308, 5e-324], id="cancellation that leaves a subnormal mean"),
         pytest.param([1e16, 1.0, -1e16], id="cancellation within reach of fsum"),
         pytest.param([1e300, 1e-300, 3.0], id="huge and tiny"),
+        pytest.param([1e308, 9e307, 1e-99, 7e-311], id="a sum beyond binary64, as far apart as can be"),
+        pytest.param([LARGEST, LARGEST, SMALLEST, 0.0, -SMALLEST], id="both ends of binary64, and zero"),
         pytest.param([0.0, SMALLEST], id="half of the smallest number: a tie"),
         pytest.param([0.0, 3 * SMALLEST], id="one and a half of the smallest number: a tie"),
         pytest.param([SMALLEST, 2 * SMALLEST, 4 * SMALLEST], id="subnormal"),
         pytest.param([-1e-310, 3e-310, 5e-309], id="subnormal, mixed signs"),
+        pytest.param(
+            [step * SMALLEST for step in (2**40 + 1, -(2**40) - 1, 2**40, -(2**40))],
+            id="subnormal, its root just above a tie",
+        ),
         pytest.param([0.0, SMALLEST_NORMAL], id="around the smallest normal"),
         pytest.param(
             [
@@ -221,6 +227,12 @@ hard_values = st.one_of(
     mirrored(),
     near_the_smallest_normal(),
 )
+
+
+def test_many_values_beyond_floating_point() -> None:
+    # GIVEN values of every scale, whose sum is beyond binary64
+    values = [math.ldexp(1.0 + step / 512, (step * 37) % 2_098 - 1_074) for step in range(512)] + [LARGEST] * 3
+    assert_exact(values)
 
 
 @settings(max_examples=1000)
