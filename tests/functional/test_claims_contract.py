@@ -1,5 +1,6 @@
 """What every store of claims does: the fake of the use case's tests, and S3 on two servers."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from dropzone.domain.identifiers import object_key
 from dropzone.ports import BronzeUnavailableError, Claim, Claims, StandingClaim
 from dropzone.use_cases.ingest import Accepted, Submission, ingest_once
 from functional.conftest import REGION, MakeBucket
-from functional.scripted_s3 import ScriptedS3, refusal
+from functional.scripted_s3 import Answer, ScriptedS3, refusal
 from support.factories import EXAMPLE, raw_id
 from support.fakes import InMemoryClaims
 
@@ -132,6 +133,36 @@ def test_who_finds_its_own_claim_has_it(moto_endpoint: str, make_bucket: MakeBuc
     subject.take("a", mine)
     # THEN it is not taken for another's
     assert subject.take("a", mine) is None
+
+
+@pytest.mark.parametrize("missing", [refusal(404, "NoSuchKey"), refusal(403, "AccessDenied")], ids=["404", "403"])
+@pytest.mark.parametrize("race", [refusal(409, "ConditionalRequestConflict"), refusal(412, "PreconditionFailed")])
+def test_a_claim_that_another_is_writing_is_waited_for(
+    scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch, race: Answer, missing: Answer
+) -> None:
+    # GIVEN a key that another request is just claiming: S3 refuses the write before the object can be read
+    monkeypatch.setattr("dropzone.adapters.s3_claims._LONGEST_PAUSE_SECONDS", 0)
+    other = claim()
+    written = Answer(body=json.dumps({"raw_id": str(other.raw_id), "digest": other.digest}).encode())
+    scripted_s3.script = [race, missing, race, missing, race, written]
+
+    found = S3Claims("bucket", region=REGION, endpoint=scripted_s3.endpoint).take("a", claim())
+
+    assert found is not None
+    assert found.claim == other
+
+
+def test_a_claim_that_never_comes_is_reported_with_what_s3_said(
+    scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dropzone.adapters.s3_claims._LONGEST_PAUSE_SECONDS", 0)
+    scripted_s3.script = [
+        refusal(412, "PreconditionFailed"),
+        refusal(403, "AccessDenied", "<Quoted>secret</Quoted>"),
+    ] * 20
+    subject = S3Claims("bucket", region=REGION, endpoint=scripted_s3.endpoint)
+    with pytest.raises(BronzeUnavailableError, match=r"S3 answered 403 AccessDenied$"):
+        subject.take("a", claim())
 
 
 def test_a_refusal_is_told_without_its_text(scripted_s3: ScriptedS3) -> None:

@@ -138,11 +138,23 @@ def test_nobody_deletes_in_s3(name: str) -> None:
 def test_names_are_listed_under_raw_only(name: str) -> None:
     stack = deployed(name)
 
-    for function in USERS:
+    for function in [*USERS, "IngestFunction"]:
         [listing] = [entry for entry in stack.statements(function + "Role") if "s3:ListBucket" in entry["Action"]]
         assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": "raw/*"}}
-    [listing] = [entry for entry in stack.statements("IngestFunctionRole") if "s3:ListBucket" in entry["Action"]]
-    assert listing["Condition"] == {"StringLike": {"s3:prefix": "raw/*"}}
+
+
+@STACKS
+def test_who_reads_objects_is_told_that_one_is_missing(name: str) -> None:
+    # S3 answers 404 only to those who may list the bucket with no prefix in the request; to others 403.
+    stack = deployed(name)
+    readers = 0
+    for role in stack.of("AWS::IAM::Role"):
+        statements = stack.statements(role)
+        if any("s3:GetObject" in entry["Action"] for entry in statements):
+            readers += 1
+            [listing] = [entry for entry in statements if "s3:ListBucket" in entry["Action"]]
+            assert all(operator.endswith("IfExists") for operator in listing.get("Condition", {}))
+    assert readers == len(USERS) + 1
 
 
 def test_a_password_in_a_variable_is_for_a_loopback_host_only() -> None:

@@ -14,7 +14,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 from pydantic_core import from_json, to_json
 
-from dropzone.adapters.s3 import open_store, reason_of
+from dropzone.adapters.s3 import open_store, reason_of, status_of
 from dropzone.ports import BronzeUnavailableError, Claim, StandingClaim
 
 PREFIX = "idempotency/"
@@ -37,16 +37,18 @@ class S3Claims:
 
     def take(self, key: str, claim: Claim) -> StandingClaim | None:
         """See `Claims.take`."""
+        missing = ""
         for _ in range(_TRIES):
             if self._put(key, claim, "create"):
                 return None
-            standing = self._find(key)
-            if standing is not None:
+            found = self._find(key)
+            if isinstance(found, StandingClaim):
                 # The client's own retry, after an answer that got lost, finds what it wrote.
-                return None if standing.claim == claim else standing
+                return None if found.claim == claim else found
+            missing = found
             # It is being written by another (409 says so before it is there), or its time is over.
             time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter is no secret
-        message = "the idempotency key is claimed, and its claim can't be found"
+        message = f"the idempotency key is claimed, and its claim can't be found: {missing}"
         raise BronzeUnavailableError(message)
 
     def replace(self, key: str, standing: StandingClaim, claim: Claim) -> bool:
@@ -63,12 +65,16 @@ class S3Claims:
             raise BronzeUnavailableError(reason_of(error)) from None
         return True
 
-    def _find(self, key: str) -> StandingClaim | None:
+    def _find(self, key: str) -> StandingClaim | str:
+        """The claim, or why it seems not to be there."""
         try:
             result = obstore.get(self._store, f"{PREFIX}{key}")
             fields = from_json(result.bytes().to_bytes())
             return StandingClaim(Claim(UUID(fields["raw_id"]), fields["digest"]), result.meta["e_tag"] or "")
-        except FileNotFoundError:
-            return None
+        except FileNotFoundError as error:
+            return reason_of(error)
         except (BaseError, OSError) as error:
+            # S3 says 403 for a missing object to those who may not list the bucket.
+            if status_of(error) == "403":
+                return reason_of(error)
             raise BronzeUnavailableError(reason_of(error)) from None
