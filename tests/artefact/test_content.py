@@ -116,6 +116,16 @@ def test_an_artefact_s_top_level_is_known(artefacts: Artefacts, name: str) -> No
     assert own - {"__pycache__"} == {package, "requirements.txt"}
 
 
+def test_migrate_s_artefact_holds_the_schema_s_statements(artefacts: Artefacts) -> None:
+    package = Path("dropzone_migrate", "sql")
+    ours = PROJECT / "functions" / "migrate" / package
+    theirs = contents(artefacts, "MigrateFunction") / package
+
+    statements = {path.name: path.read_bytes() for path in ours.iterdir()}
+    assert {path.name: path.read_bytes() for path in theirs.iterdir()} == statements
+    assert statements
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_an_artefact_holds_no_test_and_no_document(artefacts: Artefacts, name: str) -> None:
     folder = contents(artefacts, name)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pg8000.dbapi
 import pytest
 import sqlalchemy
 from alembic import command
@@ -27,6 +28,7 @@ from dropzone_local.ports import find_free
 from dropzone_local.postgres import Postgres
 from dropzone_migrate import migrations
 from dropzone_migrate.migrations import MigrationError, head, migrate
+from dropzone_migrate.statements import REPLACEABLE, apply
 from support.background import in_background
 from support.cloudformation import Answers, cloudformation
 from support.lambda_context import Context
@@ -51,6 +53,9 @@ class Fresh:
 
     def tables(self) -> set[str]:
         return {name for (name,) in self.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+    def owner(self) -> pg8000.dbapi.Connection:
+        return connector(self.settings(), pg8000.dbapi.Connection)(20.0)
 
     def as_role(self, role: str, sql: str) -> list[Any]:
         settings: DatabaseSettings = database_settings(self.server, database_name=self.name, database_user=role)
@@ -152,7 +157,7 @@ def test_the_function_starts_without_alembic() -> None:
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
-@pytest.mark.parametrize("rows", [[], ["0001"], ["0001", head()], [head(), "another"]])
+@pytest.mark.parametrize("rows", [[], ["0001", head()], [head(), "another"]])
 def test_whatever_else_a_database_says_is_alembic_s_to_judge(
     fresh: Fresh, monkeypatch: pytest.MonkeyPatch, rows: list[str]
 ) -> None:
@@ -179,6 +184,37 @@ def test_a_database_that_is_newer_than_the_artefact_stays_as_it_is(fresh: Fresh)
     assert migrate(fresh.settings()) == "9999"
     assert fresh.query("SELECT version_num FROM alembic_version") == [["9999"]]
     assert fresh.query("SELECT has_table_privilege('dropzone_reader', 'receipts', 'SELECT')") == [[True]]
+
+
+def test_a_revision_from_before_the_baseline_is_refused(fresh: Fresh) -> None:
+    # GIVEN a database of a version whose revisions the baseline has replaced
+    migrate(fresh.settings())
+    fresh.query("UPDATE alembic_version SET version_num = '0005'")
+
+    # WHEN it is migrated THEN the reason says what can be done, and nothing has changed
+    with pytest.raises(MigrationError, match=r"has revision 0005 .* starts at \d+: .* `make clean`"):
+        migrate(fresh.settings())
+    assert fresh.query("SELECT version_num FROM alembic_version") == [["0005"]]
+
+
+def test_functions_and_views_can_be_replaced_where_they_are(fresh: Fresh) -> None:
+    # GIVEN a database with data, and a view that has gone
+    migrate(fresh.settings())
+    before = fresh.query(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'gold'::regnamespace ORDER BY 1"
+    )
+    fresh.query("DROP VIEW gold.kpis_daily")
+
+    # WHEN what can be replaced is applied, as after each new revision THEN all of it is there once
+    engine = sqlalchemy.create_engine("postgresql+pg8000://", creator=fresh.owner)
+    with engine.begin() as connection:
+        apply(connection, *REPLACEABLE)
+    engine.dispose()
+    after = fresh.query(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'gold'::regnamespace ORDER BY 1"
+    )
+    assert after == before
+    assert fresh.query("SELECT count(*) FROM gold.kpis_daily") == [[0]]
 
 
 def test_a_revision_that_is_nobody_s_is_told(fresh: Fresh) -> None:

@@ -18,14 +18,24 @@ REVISIONS = Path(__file__).parent / "revisions"
 # Any number that nothing else in the database locks; two migrations at once wait for each other at it.
 _LOCK = 0x64726F70
 
+_TOO_OLD = (
+    "The database has revision {revision} of the schema, from before the first release, and this version starts at "
+    "{oldest}: use an empty database. On the local stack, `make clean` removes the old one, with all data."
+)
+
 
 class MigrationError(Exception):
-    """The database refused a statement; the message is what may be shown of the reason."""
+    """The schema can't be brought to the newest revision; the message may be shown."""
 
 
 def head() -> str:
-    """The newest revision in this artefact: Alembic begins a file's name with its revision, and ours are numbered."""
-    return max(path.name.partition("_")[0] for path in (REVISIONS / "versions").glob("*.py"))
+    """The newest revision in this artefact."""
+    return max(_revisions())
+
+
+def _revisions() -> list[str]:
+    """Alembic begins a file's name with its revision, and ours are numbered."""
+    return [path.name.partition("_")[0] for path in (REVISIONS / "versions").glob("*.py")]
 
 
 def migrate(settings: MigrateSettings) -> str:
@@ -35,7 +45,8 @@ def migrate(settings: MigrateSettings) -> str:
     the functions of the version before go on.
 
     Raises:
-        MigrationError: with the reason; everything is as it was before.
+        MigrationError: with the reason, or the database has a revision from which none of these goes on; everything is
+            as it was before.
         SilverUnavailableError: there are no credentials to sign in with.
     """
     connect = connector(settings, pg8000.dbapi.Connection)
@@ -45,6 +56,9 @@ def migrate(settings: MigrateSettings) -> str:
             cursor = connection.cursor()
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             revision = _standing(cursor)
+            if revision is not None and revision < min(_revisions()):
+                message = _TOO_OLD.format(revision=revision, oldest=min(_revisions()))
+                raise MigrationError(message)
             if revision is None or revision < head():
                 _upgrade(connection)
                 revision = head()

@@ -1,4 +1,4 @@
-"""Gold in Postgres: the schema's functions do the work (revisions 3 to 5); they are asked, and their answers read."""
+"""Gold in Postgres: the schema's functions do the work (`gold_reads.sql`); they are asked, and their answers read."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta

@@ -1,14 +1,3 @@
-"""Silver: receipts, outcomes, measurements, and where the sweep stands.
-
-Forward only, and safe for the functions of the version before, which run while this does.
-"""
-
-from alembic import op
-
-revision = "0001"
-down_revision = None
-
-_STATEMENTS = """
 CREATE TABLE receipts (
     raw_id      uuid PRIMARY KEY,
     items       integer,
@@ -36,13 +25,19 @@ CREATE TABLE outcomes (
     max           double precision,
     processed_at  timestamptz NOT NULL DEFAULT now(),
     ruleset       integer NOT NULL,
+    unit          text NOT NULL DEFAULT '',
+    tags          jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (raw_id, item),
-    CHECK (num_nulls(measured_at, source, mean, std_dev, sample_count, min, max)
-           = CASE outcome WHEN 'processed' THEN 0 ELSE 7 END)
+    CONSTRAINT outcomes_figures CHECK (
+        CASE outcome
+            WHEN 'processed' THEN num_nulls(measured_at, source, mean, std_dev, sample_count, min, max) = 0
+            ELSE num_nonnulls(measured_at, mean, std_dev, sample_count, min, max) = 0
+        END
+    )
 );
 COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
 
--- Judging again looks for the greatest processed outcome of an instant and source, and for what was rejected.
+-- A replay looks for the greatest processed outcome of an instant and source, and for what was rejected.
 CREATE INDEX outcomes_processed ON outcomes (measured_at, source, raw_id, item) WHERE outcome = 'processed';
 CREATE INDEX outcomes_rejected ON outcomes (raw_id, item) WHERE outcome = 'rejected';
 
@@ -57,6 +52,8 @@ CREATE TABLE measurements (
     raw_id        uuid NOT NULL,
     item          integer NOT NULL,
     updated_at    timestamptz NOT NULL DEFAULT now(),
+    unit          text NOT NULL DEFAULT '',
+    tags          jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (measured_at, source)
 );
 COMMENT ON TABLE measurements IS 'One row per instant and source: the event that arrived last.';
@@ -67,10 +64,3 @@ CREATE TABLE sweep (
 );
 COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a receipt.';
 INSERT INTO sweep (watermark) VALUES ('00000000-0000-0000-0000-000000000000');
-"""
-
-
-def upgrade() -> None:
-    """Make the tables."""
-    for statement in filter(None, map(str.strip, _STATEMENTS.split(";"))):
-        op.execute(statement)
