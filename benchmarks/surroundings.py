@@ -20,7 +20,7 @@ from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.domain.identifiers import object_key
-from dropzone.settings import DatabaseSettings, MigrateSettings, Secret
+from dropzone.settings import DatabaseSettings, MigrateSettings
 from dropzone_local.ports import LOOPBACK, find_free
 from dropzone_local.postgres import SUPERUSER, Postgres
 from dropzone_migrate.migrations import migrate
@@ -214,7 +214,7 @@ def _database(server: Postgres, database: str, user: str) -> dict[str, object]:
         "database_name": database,
         "database_user": user,
         "database_auth": "password",
-        "database_password": Secret(_PASSWORD),
+        "database_password": _PASSWORD,
         "database_tls": "disable",
         "aws_region": REGION,
         "call_seconds": 60,

@@ -15,7 +15,6 @@ NOT_ON_LAMBDA = [
     "hypothesis",
     "cryptography",
     "dropzone_local",
-    "pydantic",
     "pip",
     "psutil",
 ]
@@ -73,8 +72,6 @@ def test_the_import_reads_no_variable_and_does_no_input_or_output(function: Func
     assert function.module in imported
     # It takes most of a second, and is needed for a secret or a token alone.
     assert "boto3" not in imported
-    # Its core alone reads parameters.
-    assert "pydantic" not in imported
 
 
 def test_the_hook_forbids() -> None:

@@ -16,10 +16,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from msgspec import ValidationError
 from pg8000.dbapi import Cursor
 from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
+from pydantic import ValidationError
 
 import dropzone_migrate.handler as function
 from dropzone.adapters.database import connector

@@ -25,7 +25,7 @@ from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.domain.identifiers import object_key, raw_id_of
 from dropzone.ports import MAX_ATTEMPTS, ListedObject
-from dropzone.settings import DatabaseSettings, MigrateSettings, Secret
+from dropzone.settings import DatabaseSettings, MigrateSettings
 from dropzone.use_cases.process import Message, process
 from dropzone_local.environment import REGION
 from dropzone_local.ports import LOOPBACK, find_free
@@ -305,7 +305,7 @@ class Oracle:
             "database_port": postgres.port,
             "database_name": name,
             "database_auth": "password",
-            "database_password": Secret(postgres.password),
+            "database_password": postgres.password,
             "database_tls": "disable",
             "aws_region": REGION,
             "call_seconds": 60,

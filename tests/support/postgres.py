@@ -15,7 +15,7 @@ from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import Code, Measurement, Violation
-from dropzone.settings import DatabaseSettings, MigrateSettings, Secret
+from dropzone.settings import DatabaseSettings, MigrateSettings
 from dropzone_local.polling import wait_until
 from dropzone_local.ports import LOOPBACK, find_free
 from dropzone_local.postgres import SUPERUSER, Postgres
@@ -76,7 +76,7 @@ def _settings(server: Postgres, **others: object) -> dict[str, object]:
         "database_port": server.port,
         "database_name": server.database,
         "database_auth": "password",
-        "database_password": Secret(PASSWORD),
+        "database_password": PASSWORD,
         "database_tls": "disable",
         "aws_region": "eu-central-1",
         "call_seconds": 20,

@@ -1,8 +1,7 @@
 """What the environment may say, and what the settings refuse."""
 
-from dataclasses import FrozenInstanceError, fields
-
 import pytest
+from pydantic import ValidationError
 
 from dropzone.settings import DatabaseSettings, IngestSettings, MigrateSettings, Settings, SettingsError, SweepSettings
 
@@ -42,13 +41,13 @@ def test_the_environment_is_the_process_s_own(monkeypatch: pytest.MonkeyPatch) -
 def test_a_missing_variable_is_named(name: str) -> None:
     without = {key: value for key, value in INGEST.items() if key != name}
 
-    with pytest.raises(SettingsError, match=name.lower()):
+    with pytest.raises(SettingsError, match=name):
         IngestSettings.from_environment(without)
 
 
 @pytest.mark.parametrize("name", INGEST)
 def test_an_empty_variable_is_a_missing_one(name: str) -> None:
-    with pytest.raises(SettingsError, match=name.lower()):
+    with pytest.raises(SettingsError, match=name):
         IngestSettings.from_environment(INGEST | {name: ""})
 
 
@@ -81,7 +80,7 @@ def test_bronze_may_have_an_endpoint_of_its_own(own: str, emulator: str, used: s
     ],
 )
 def test_a_limit_that_lambda_could_not_keep_is_refused(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name.lower()):
+    with pytest.raises(SettingsError, match=name):
         IngestSettings.from_environment(INGEST | {name: value})
 
 
@@ -98,7 +97,7 @@ def test_a_limit_that_lambda_could_not_keep_is_refused(name: str, value: str) ->
     ],
 )
 def test_what_is_none_of_the_choices_is_refused(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name.lower()):
+    with pytest.raises(SettingsError, match=name):
         DatabaseSettings.from_environment(DATABASE | {name: value})
 
 
@@ -107,7 +106,7 @@ def test_on_this_machine_plain_text_and_a_password_will_do(host: str) -> None:
     settings = DatabaseSettings.from_environment(LOOPBACK | {"DATABASE_HOST": host})
 
     assert settings.database_password is not None
-    assert settings.database_password.reveal() == "HIDDEN"
+    assert settings.database_password.get_secret_value() == "HIDDEN"
 
 
 @pytest.mark.parametrize(
@@ -170,12 +169,12 @@ def test_a_password_is_not_shown_with_the_settings() -> None:
 def test_settings_are_frozen() -> None:
     settings = IngestSettings.from_environment(INGEST)
 
-    with pytest.raises(FrozenInstanceError):
-        settings.bronze_bucket = "another"  # type: ignore[misc]  # which is what is tested
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.bronze_bucket = "another"
 
 
 def names(model: type[Settings]) -> set[str]:
-    return {field.name for field in fields(model)}
+    return set(model.model_fields)
 
 
 def test_each_function_has_what_it_needs_and_no_more() -> None:

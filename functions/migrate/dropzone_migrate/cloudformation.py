@@ -4,9 +4,10 @@ import json
 import time
 import urllib.request
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from msgspec import Meta, Struct, convert, field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_pascal
 
 PHYSICAL_ID = "dropzone-schema"
 """One for all versions: with another one, CloudFormation would take the old schema for a resource to delete."""
@@ -15,11 +16,13 @@ _TRIES = 4
 _TIMEOUT_SECONDS = 10
 
 
-class Request(Struct, frozen=True, rename="pascal"):
+class Request(BaseModel):
     """What CloudFormation asks for."""
 
+    model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_pascal, hide_input_in_errors=True)
+
     request_type: Literal["Create", "Update", "Delete"]
-    response_url: Annotated[str, Meta(pattern="^https?://")] = field(name="ResponseURL")
+    response_url: str = Field(alias="ResponseURL", pattern="^https?://")
     stack_id: str
     request_id: str
     logical_resource_id: str
@@ -29,9 +32,9 @@ def read(event: Mapping[str, Any]) -> Request:
     """What an event asks for.
 
     Raises:
-        msgspec.ValidationError: it is no request of CloudFormation's; the message doesn't quote the address.
+        pydantic.ValidationError: it is no request of CloudFormation's; the message doesn't quote the address.
     """
-    return convert(event, Request)
+    return Request.model_validate(event)
 
 
 def succeed(request: Request, data: Mapping[str, str]) -> None:

@@ -53,6 +53,8 @@ def set_roles(cursor: Cursor, settings: MigrateSettings) -> None:
         if settings.role_auth == "iam":
             cursor.execute(f"GRANT rds_iam TO {role}")
         elif settings.database_password is not None:
-            cursor.execute("SELECT set_config('dropzone.password', %s, true)", (settings.database_password.reveal(),))
+            cursor.execute(
+                "SELECT set_config('dropzone.password', %s, true)", (settings.database_password.get_secret_value(),)
+            )
             cursor.execute(_LET_SIGN_IN.format(role=role))
     cursor.execute(_GRANTS)

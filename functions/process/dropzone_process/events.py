@@ -1,13 +1,14 @@
 """AWS's events, read through narrow models of our own: what isn't needed is not looked at."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import unquote_plus
 
-from msgspec import Meta, MsgspecError, Struct, ValidationError, convert, field
-from msgspec.json import decode
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
 
 from dropzone.domain.identifiers import InvalidKeyError, raw_id_of
 from dropzone.ports import ListedObject
+from dropzone.validation import describe
 
 TEST_EVENT = "s3:TestEvent"
 
@@ -16,43 +17,55 @@ class NotUnderstoodError(ValueError):
     """The event or message is none of those that this function is for; the message quotes nothing of it."""
 
 
-class _Bucket(Struct, frozen=True):
+class _S3Model(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, alias_generator=AliasGenerator(validation_alias=to_camel))
+
+
+class _Bucket(_S3Model):
     name: str
 
 
-class _Object(Struct, frozen=True):
+class _Object(_S3Model):
     key: str
-    size: Annotated[int, Meta(ge=0)] = 0
+    size: int = Field(default=0, ge=0)
 
 
-class _S3(Struct, frozen=True):
+class _S3(_S3Model):
     bucket: _Bucket
     object: _Object
 
 
-class _S3Record(Struct, frozen=True, rename="camel"):
-    event_name: Annotated[str, Meta(pattern=r"^(s3:)?ObjectCreated:")]
+class _S3Record(_S3Model):
+    event_name: str = Field(pattern=r"^(s3:)?ObjectCreated:")
     s3: _S3
 
 
-class _S3Notification(Struct, frozen=True, rename="pascal"):
-    records: Annotated[list[_S3Record], Meta(min_length=1)]
+class _S3Notification(_S3Model):
+    records: list[_S3Record] = Field(validation_alias="Records", min_length=1)
 
 
-class _S3TestEvent(Struct, frozen=True, rename="pascal"):
-    event: Literal["s3:TestEvent"]
+class _S3TestEvent(_S3Model):
+    event: Literal["s3:TestEvent"] = Field(validation_alias="Event")
 
 
-class _SqsAttributes(Struct, frozen=True):
-    receive_count: Annotated[int, Meta(ge=1)] = field(name="ApproximateReceiveCount", default=1)
+class _SqsModel(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=AliasGenerator(validation_alias=to_camel))
 
 
-class SqsRecord(Struct, frozen=True, rename="camel"):
+class _SqsAttributes(_SqsModel):
+    receive_count: int = Field(default=1, validation_alias="ApproximateReceiveCount", ge=1)
+    """Lambda hands it over as text."""
+
+
+class SqsRecord(_SqsModel):
     """A message of the queue as Lambda hands it over."""
 
     message_id: str
     body: str
     attributes: _SqsAttributes = _SqsAttributes()
+
+
+_SQS_RECORDS = TypeAdapter(list[SqsRecord])
 
 
 def sqs_records(event: dict[str, Any]) -> list[SqsRecord] | None:
@@ -67,9 +80,9 @@ def sqs_records(event: dict[str, Any]) -> list[SqsRecord] | None:
     ):
         return None
     try:
-        return convert(records, list[SqsRecord], strict=False)
+        return _SQS_RECORDS.validate_python(records)
     except ValidationError as error:
-        raise NotUnderstoodError(str(error)) from None
+        raise NotUnderstoodError(describe(error)) from None
 
 
 def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedObject, ...]:
@@ -103,9 +116,11 @@ def _is_test_event(notification: str | dict[str, Any]) -> bool:
     return True
 
 
-def _read[T](notification: str | dict[str, Any], kind: type[T]) -> T:
+def _read[T: BaseModel](notification: str | dict[str, Any], kind: type[T]) -> T:
     """Read JSON, or what was JSON; the errors that come of it name fields and types, and quote no values."""
     try:
-        return decode(notification, type=kind) if isinstance(notification, str) else convert(notification, kind)
-    except (MsgspecError, UnicodeError, RecursionError) as error:
-        raise NotUnderstoodError(str(error) if isinstance(error, MsgspecError) else type(error).__name__) from None
+        if isinstance(notification, str):
+            return kind.model_validate_json(notification)
+        return kind.model_validate(notification)
+    except ValidationError as error:
+        raise NotUnderstoodError(describe(error)) from None

@@ -1,76 +1,53 @@
-"""What the environment says, one frozen model per function. Read once per container, never at import.
+"""One frozen model per function of what its environment says. Read once per container, never at import.
 
-A field's name in upper case is the variable's name; a test holds the models and the template together.
+A field's name in upper case is the variable's name; a test compares the models with the template.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from msgspec import Meta, ValidationError, convert
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from dropzone.validation import describe
 
 
 class SettingsError(ValueError):
-    """The environment lacks a variable, or one is malformed; the message shows no values."""
+    """A variable is missing or malformed; the message names it and shows no values."""
 
 
-class Secret:
-    """A text that is shown to those alone who ask for it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        """Keep it."""
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text."""
-        return self._text
-
-    def __repr__(self) -> str:
-        """Not the text."""
-        return "Secret(...)"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Settings:
+class Settings(BaseModel):
     """The base of every function's settings."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=str.upper, validate_by_name=True, hide_input_in_errors=True, defer_build=True
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """Read the variables that this model names; an empty one counts as absent.
 
         Raises:
-            SettingsError: one is missing or malformed.
+            SettingsError: a variable is missing or malformed.
         """
         variables = os.environ if environment is None else environment
-        names = {field.name: field.name.upper() for field in fields(cls)}
-        return cls.of({name: variables[key] for name, key in names.items() if variables.get(key)})
+        return cls.of({name: value for name, value in variables.items() if value})
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> Self:
-        """Take values by the fields' names, numbers also as texts.
+        """Validate values by the fields' or the variables' names; numbers may be text.
 
         Raises:
-            SettingsError: one is missing or malformed.
+            SettingsError: a value is missing or malformed.
         """
         try:
-            return convert(values, cls, strict=False, dec_hook=_made_of)
+            return cls.model_validate(values)
         except ValidationError as error:
-            message = str(error)
-        for value in values.values():
-            message = message.replace(repr(value), "...")
-        raise SettingsError(message)
+            raise SettingsError(describe(error)) from None
 
 
-def _made_of(kind: type[Any], value: object) -> object:
-    return value if isinstance(value, kind) else kind(value)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class BronzeSettings(Settings):
     """Where bronze is."""
 
@@ -88,7 +65,6 @@ class BronzeSettings(Settings):
         return self.bronze_endpoint_url or self.aws_endpoint_url
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ApiSettings(Settings):
     """Of every function behind the API."""
 
@@ -100,19 +76,17 @@ MAX_BODY_BYTES = 4_500_000
 """Lambda takes 6 MiB of request, which is the body in base64, and what API Gateway tells of it."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class IngestSettings(BronzeSettings, ApiSettings):
     """Of the function Ingest."""
 
-    max_body_bytes: Annotated[int, Meta(ge=1, le=MAX_BODY_BYTES)]
+    max_body_bytes: Annotated[int, Field(ge=1, le=MAX_BODY_BYTES)]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DatabaseSettings(Settings):
     """How to reach Postgres, and as whom."""
 
     database_host: str
-    database_port: Annotated[int, Meta(ge=1, le=65_535)] = 5432
+    database_port: Annotated[int, Field(ge=1, le=65_535)] = 5432
     database_name: str
     database_user: str
     database_auth: Literal["iam", "password"]
@@ -120,15 +94,15 @@ class DatabaseSettings(Settings):
     database_ca_file: Path | None = None
     """A file of certificates to trust in place of RDS's and the system's."""
     database_secret_arn: str | None = None
-    database_password: Secret | None = None
+    database_password: SecretStr | None = None
     aws_region: str
     aws_lambda_function_name: str = "dropzone"
     """Set by Lambda; the server sees it as the application's name."""
-    call_seconds: Annotated[int, Meta(ge=1, le=900)]
+    call_seconds: Annotated[int, Field(ge=1, le=900)]
     """The function's timeout."""
 
-    def __post_init__(self) -> None:
-        """Secrets stay on this machine."""
+    @model_validator(mode="after")
+    def _secrets_stay_on_this_machine(self) -> Self:
         if self.database_tls == "disable" and not _is_loopback(self.database_host):
             message = "DATABASE_TLS=disable is for a loopback host only"
             raise ValueError(message)
@@ -138,35 +112,31 @@ class DatabaseSettings(Settings):
         if self.database_auth == "password" and not (self.database_password or self.database_secret_arn):
             message = "DATABASE_AUTH=password needs DATABASE_SECRET_ARN, or on a loopback host DATABASE_PASSWORD"
             raise ValueError(message)
+        return self
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ProcessSettings(BronzeSettings, DatabaseSettings):
     """Of the function Process."""
 
-    sweep_retry_seconds: Annotated[int, Meta(ge=1)]
+    sweep_retry_seconds: Annotated[int, Field(ge=1)]
     """The pause after an object's first try; it doubles with each further one."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SweepSettings(ProcessSettings, ApiSettings):
     """Of the function Sweep."""
 
-    sweep_min_age_seconds: Annotated[int, Meta(ge=0)]
+    sweep_min_age_seconds: Annotated[int, Field(ge=0)]
     """Younger objects are left to the queue by the schedule's sweep."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class QuerySettings(BronzeSettings, DatabaseSettings, ApiSettings):
     """Of the function Query, which signs in as a role that only reads."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class WebSettings(ApiSettings):
     """Of the function Web."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class MigrateSettings(DatabaseSettings):
     """Of the function Migrate, which signs in as the owner of the schema."""
 

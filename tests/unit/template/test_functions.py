@@ -1,7 +1,5 @@
 """Each function's code, settings, rights and logs are what the template says."""
 
-from dataclasses import fields
-
 import pytest
 
 from dropzone.settings import MAX_BODY_BYTES
@@ -23,7 +21,7 @@ def test_its_handler_is_there(function: Function) -> None:
 
 @FUNCTIONS
 def test_its_variables_are_its_settings(function: Function) -> None:
-    names = {field.name for field in fields(function.settings)} if function.settings else set()
+    names = set(function.settings.model_fields) if function.settings else set()
 
     assert function.variables.keys() == {name.upper() for name in names - SET_ELSEWHERE}
 

@@ -240,7 +240,7 @@ def _credentials(settings: DatabaseSettings, seconds: float) -> tuple[str, str]:
         SilverUnavailableError: there are none for the moment; the error shows nothing of them.
     """
     if settings.database_auth == "password" and settings.database_password is not None:
-        return settings.database_user, settings.database_password.reveal()
+        return settings.database_user, settings.database_password.get_secret_value()
     # Not at the top: neither is needed on a local stack, and each costs a start a good part of a second.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
