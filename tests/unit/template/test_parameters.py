@@ -78,7 +78,7 @@ def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host:
         ("own", {"BatchWindow": "0"}, "BatchWindow"),
         ("local", {"BatchSize": "11"}, "BatchWindow"),
         ("own", {"SweepConcurrency": "10"}, "SweepConcurrency"),
-        ("own", {"QueryConcurrency": "20"}, "QueryConcurrency"),
+        ("own", {"QueryConcurrency": "50"}, "QueryConcurrency"),
     ],
 )
 def test_the_rules_say_what_to_do(template: Template, name: str, change: dict[str, str], remedy: str) -> None:
