@@ -82,6 +82,16 @@ def test_accepted_and_refused_are_counted(container: Container) -> None:
     assert len(container.metrics("Requests")) == len(REQUESTS)
 
 
+def test_request_that_comes_again_is_not_accepted_twice(ingest_environment: dict[str, str], tmp_path: Path) -> None:
+    # UnprocessedAlarm compares what was accepted with what was processed, which is one object here.
+    event = api_event(b'{"time_stamp": "2019-05-01T06:00:00Z", "data": [0]}', headers={"Idempotency-Key": "one"})
+
+    container = run_container(MODULE, [event, event], ingest_environment, tmp_path)
+
+    assert [answer["statusCode"] for answer in container.answers] == [202, 202]
+    assert [line["Accepted"] for line in container.metrics("Accepted")] == [[1.0], [0.0]]
+
+
 def test_identifiers_are_never_dimensions(container: Container) -> None:
     dimensions = {
         name

@@ -288,7 +288,40 @@ def test_the_schedule_leaves_young_objects_to_the_queue(function: Sweep) -> None
     assert sweep.handler(sample("schedule"), Context()) == {"checked": 1, "processed": 1, "failed": 0}
 
 
-def test_a_scheduled_sweep_that_fails_raises(function: Sweep) -> None:
+def counted(capsys: pytest.CaptureFixture[str], *names: str) -> dict[str, list[float]]:
+    """Those of these metrics that a call has counted, with their values."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line]
+    return {name: value for line in lines for name, value in line.items() if name in names}
+
+
+@pytest.mark.parametrize(("limit", "unfinished"), [(1, 1.0), (3, 0.0)])
+def test_scheduled_sweep_says_that_it_ran_and_whether_it_reached_the_end(
+    function: Sweep,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    limit: int,
+    unfinished: float,
+) -> None:
+    # An alarm waits for the first, and one looks at the second.
+    monkeypatch.setattr(sweep, "SCHEDULED_LIMIT", limit)
+    function.arrive()
+    function.arrive()
+
+    sweep.handler(sample("schedule"), Context())
+
+    assert counted(capsys, "ScheduledRuns", "Unfinished") == {"ScheduledRuns": [1.0], "Unfinished": [unfinished]}
+
+
+def test_sweep_on_request_is_no_scheduled_one(function: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    function.arrive()
+    function.arrive()
+
+    assert function.counts(b'{"limit": 1}')["checked"] == 1
+
+    assert counted(capsys, "ScheduledRuns", "Unfinished", "Checked") == {"Checked": [1.0]}
+
+
+def test_a_scheduled_sweep_that_fails_raises(function: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
     def refuse(_method: str, _raw_ids: Collection[UUID]) -> None:
         raise SilverUnavailableError("down")
 
@@ -296,6 +329,7 @@ def test_a_scheduled_sweep_that_fails_raises(function: Sweep) -> None:
 
     with pytest.raises(SilverUnavailableError):
         sweep.handler(sample("schedule"), Context())
+    assert counted(capsys, "Calls", "ScheduledRuns") == {"Calls": [1.0]}
 
 
 def test_the_answer_comes_before_api_gateway_gives_up(function: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:

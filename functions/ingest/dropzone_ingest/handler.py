@@ -79,7 +79,8 @@ def post_ingest(event: Event) -> Answer:
 
 
 def _accepted(accepted: Accepted, client: str) -> Answer:
-    metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=1)
+    # What is stored: a request that came again has its object already, which is processed once.
+    metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=not accepted.is_replayed)
     metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
     logger.info(
         "accepted",

@@ -144,7 +144,6 @@ def _sweep(*, limit: int, min_age: timedelta, after: UUID | None, remaining: Rem
     finally:
         # Also when S3 or the database went away: what was settled before stays settled, and isn't counted again.
         report_tally(tally, logger, metrics)
-    metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=report.cursor is not None)
     return report
 
 
@@ -168,6 +167,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         after=None,
         remaining=_remaining(context),
     )
+    # Of runs that ended well alone: an alarm waits for the next of them.
+    metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)
+    metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=report.cursor is not None)
     return _counts(report.tally, None)
 
 

@@ -47,6 +47,11 @@ def log_unexpected(logger: Logger, error: Exception) -> None:
 
 def report_tally(tally: Tally, logger: Logger, metrics: Metrics) -> None:
     """Log and count what a call did to objects: a line for what it settled, and one for what it could not."""
+    # First: at a hundred values Powertools writes what there is, and warns of a call that then has nothing left.
+    for entry in tally.settled:
+        metrics.add_metric(
+            name="ArrivalToSilver", unit=MetricUnit.Milliseconds, value=max(entry.latency.total_seconds() * 1000, 0.0)
+        )
     for name, value in (
         ("Checked", tally.checked),
         ("Processed", tally.processed),
@@ -57,10 +62,6 @@ def report_tally(tally: Tally, logger: Logger, metrics: Metrics) -> None:
         ("EventsRejected", sum(entry.rejected for entry in tally.settled)),
     ):
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    for entry in tally.settled:
-        metrics.add_metric(
-            name="ArrivalToSilver", unit=MetricUnit.Milliseconds, value=max(entry.latency.total_seconds() * 1000, 0.0)
-        )
     by_rule: Counter[str] = Counter()
     for entry in tally.settled:
         by_rule.update(entry.codes)

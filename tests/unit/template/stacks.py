@@ -96,7 +96,11 @@ def deployed(name: str = "own", *changes: tuple[str, str]) -> Stack:
             for name, entry in result["Resources"].items()
             if evaluator.holds(entry.pop("Condition", None))
         },
-        evaluator.value(result["Outputs"]),
+        {
+            name: evaluator.value(entry)
+            for name, entry in result["Outputs"].items()
+            if evaluator.holds(entry.pop("Condition", None))
+        },
     )
 
 

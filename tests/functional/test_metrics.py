@@ -1,0 +1,133 @@
+"""What the functions count, in which unit, and that alarms and dashboard look at nothing else."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import pytest
+
+from dropzone_process import queue, sweep
+from functional.ingest_function import IngestFunction
+from functional.lambda_calls import Context, api_event, sample
+from functional.test_process_request import BAD, ENVIRONMENT, Sweep
+from support.factories import s3_event, sqs_event
+from unit.template.stacks import deployed
+
+STACK = "dropzone-prod"
+"""As the template's tests deploy it."""
+
+
+class Metric(NamedTuple):
+    """A metric as CloudWatch tells it from others."""
+
+    name: str
+    service: str
+    dimension: str = ""
+
+
+class Counted(NamedTuple):
+    """What was emitted of a metric."""
+
+    unit: str
+    values: list[float]
+
+
+def emitted(output: str) -> dict[Metric, Counted]:
+    """The metrics in what functions wrote (EMF, a JSON object a line)."""
+    found: dict[Metric, Counted] = {}
+    for line in map(json.loads, filter(None, output.splitlines())):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            [dimensions] = directive["Dimensions"]
+            [dimension] = set(dimensions) - {"service"} or {""}
+            for entry in directive["Metrics"]:
+                metric = Metric(entry["Name"], line["service"], dimension)
+                values = found.setdefault(metric, Counted(entry["Unit"], [])).values
+                values += line[entry["Name"]]
+    return found
+
+
+@pytest.fixture
+def counted(
+    ingest_function: IngestFunction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> dict[Metric, Counted]:
+    """What the functions count of events that are good, bad and refused, an hour after their arrival."""
+    ingest_function(api_event())
+    ingest_function(api_event(b"no JSON"))
+    world = Sweep()
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    for module in (queue, sweep):
+        monkeypatch.setattr(module, "settings", cache(module.settings.__wrapped__))
+        monkeypatch.setattr(module, "database", cache(module.database.__wrapped__))
+        monkeypatch.setattr(module, "bronze", lambda: world.bronze)
+        monkeypatch.setattr(module, "silver", lambda: world.silver)
+    monkeypatch.setattr(sweep, "keep_gold", lambda *_, **__: 3)
+    queue.handler(sqs_event([s3_event(world.arrive(BAD), bucket=ENVIRONMENT["BRONZE_BUCKET"])]), Context())
+    world.arrive(BAD)
+    sweep.handler(sample("schedule"), Context())
+    return emitted(capsys.readouterr().out)
+
+
+def watched() -> set[Metric]:
+    """The stack's own metrics that its alarms and its dashboard look at."""
+    stack = deployed()
+    found = {
+        Metric(metric["MetricName"], metric["Dimensions"][0]["Value"])
+        for alarm in stack.of("AWS::CloudWatch::Alarm").values()
+        for metric in ([alarm] if "MetricName" in alarm else metrics_of(alarm))
+        if metric["Namespace"] == STACK
+    }
+    for line in dashboard_lines(stack.one("Dashboard")["DashboardBody"]):
+        if line[0] == STACK:
+            found.add(Metric(line[1], line[3]))
+        elif isinstance(line[0], dict) and (search := SEARCHED.search(line[0]["expression"])):
+            found.add(Metric(search["name"], "*", search["dimension"]))
+    return found
+
+
+SEARCHED = re.compile(r"""SEARCH\('\{"dropzone-prod",(?P<dimension>\w+),service\} (?P<name>\w+)'""")
+
+
+def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    return [entry["MetricStat"]["Metric"] for entry in alarm["Metrics"] if "MetricStat" in entry]
+
+
+def dashboard_lines(text: str) -> Iterator[list[Any]]:
+    """The dashboard's lines, those that repeat what the line before has (`.`) written out."""
+    for widget in json.loads(text)["widgets"]:
+        before: list[Any] = []
+        for line in widget["properties"].get("metrics", []):
+            if line[0] != "...":
+                before = [before[place] if entry == "." else entry for place, entry in enumerate(line)]
+                yield before
+
+
+def test_alarms_and_dashboard_look_at_what_is_counted(counted: dict[Metric, Counted]) -> None:
+    of_any_service = {metric._replace(service="*") for metric in counted}
+
+    assert len(watched()) > 10
+    assert watched() <= counted.keys() | of_any_service
+
+
+def test_each_metric_has_its_unit(counted: dict[Metric, Counted]) -> None:
+    units = {metric.name: entry.unit for metric, entry in counted.items()}
+
+    assert {name: unit for name, unit in units.items() if unit != "Count"} == {"ArrivalToSilver": "Milliseconds"}
+
+
+def test_latency_is_in_its_unit(counted: dict[Metric, Counted]) -> None:
+    for service in ("process", "sweep"):
+        [latency] = counted[Metric("ArrivalToSilver", service)].values
+        assert latency == pytest.approx(3_600_000, rel=0.01)
+
+
+def test_each_service_counts_its_own(counted: dict[Metric, Counted]) -> None:
+    values = {metric: entry.values for metric, entry in counted.items()}
+
+    for service in ("process", "sweep"):
+        assert values[Metric("Checked", service)] == values[Metric("Failed", service)] == [1.0]
+        assert values[Metric("FailedByRule", service, "rule")] == [1.0]
+    assert values[Metric("Accepted", "ingest")] == values[Metric("Refused", "ingest", "reason")] == [1.0]
+    assert values[Metric("GoldParts", "sweep")] == [3.0]
