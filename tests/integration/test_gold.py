@@ -81,6 +81,34 @@ def hours_around(instant: datetime, count: int) -> list[datetime]:
     return [start + number * HOUR for number in range(-count, count + 1)]
 
 
+# ---- types -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_fresh", [False, True], ids=["stale", "computed"])
+def test_whole_numbers_of_floats_are_floats(
+    tables: SilverInPostgres,
+    gold: PostgresGold,
+    is_fresh: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    # GIVEN figures, pauses and latencies that are whole numbers, and an event that was rejected
+    events = [Measurement(NOON + timedelta(seconds=second), "", aggregate([1.0, 3.0])) for second in (0, 60, 180)]
+    tables.silver().settle([arrived(NOON, *events, rejected(Code.DATA_EMPTY))])
+    tables.query("UPDATE receipts SET settled_at = uuid_extract_timestamp(raw_id) + interval '2 seconds'")
+    if is_fresh:
+        refresh(tables)
+
+    (kpi,) = hourly(gold, NOON, NOON + HOUR)
+    (quality,) = gold.quality(Window(Granularity.HOUR, NOON, NOON + HOUR), limit=ANY_LIMIT)
+
+    assert kpi.pooled is not None
+    assert [repr(value) for value in kpi.pooled[:4]] == ["2.0", "1.0", "1.0", "3.0"]
+    assert [repr(value) for value in kpi.gaps[:2]] == ["1", "120.0"]
+    assert [type(value) for value in kpi.gaps[2:]] == [float, float]
+    assert [repr(value) for value in kpi.arrivals.latency[:2]] == ["2000.0", "2000.0"]
+    assert [type(value) for value in quality.arrivals.latency] == [float] * 4
+    assert [type(value) for value in (kpi.events, kpi.samples, kpi.arrivals.processed)] == [int] * 3
+
+
 # ---- pooled figures --------------------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,11 @@
 """Many rows as one JSON text, with an array for each column.
 
 The driver takes a microsecond for each value of a row. And to write and to read the columns' names for each row takes
-as long as the values. Zeros lose their sign, and whole numbers are integers.
+as long as the values. Zeros lose their sign. Postgres writes a whole number without a point, whatever its type is: the
+columns of floats are named, so that they stay floats.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import from_json
@@ -12,13 +13,16 @@ from pydantic_core import from_json
 from dropzone.adapters.database import Database
 
 
-def ask(database: Database, query: str, columns: Sequence[str], **parameters: object) -> Iterator[tuple[Any, ...]]:
+def ask(
+    database: Database, query: str, columns: Sequence[str], floats: Collection[str], **parameters: object
+) -> Iterator[tuple[Any, ...]]:
     """The rows of a query, in its order, of JSON's types: instants and identifiers are text.
 
     Args:
         database: to ask.
         query: a SELECT.
         columns: the names of its columns, in the order of the answer's.
+        floats: those of type double precision.
         parameters: of the query.
 
     Raises:
@@ -28,4 +32,9 @@ def ask(database: Database, query: str, columns: Sequence[str], **parameters: ob
     sql = f"SELECT CAST(json_build_array({arrays}) AS text) FROM ({query}) AS answer"  # noqa: S608 - our own words
     ((text,),) = database.run(sql, **parameters)
     # Each is null where there are no rows.
-    return zip(*(values or () for values in from_json(text)), strict=True)
+    found = zip(columns, from_json(text), strict=True)
+    return zip(*(_floats(values or ()) if column in floats else values or () for column, values in found), strict=True)
+
+
+def _floats(values: Sequence[float | None]) -> list[float | None]:
+    return [None if value is None else float(value) for value in values]

@@ -45,6 +45,13 @@ _QUALITY: Final = (
     "source, processed, rejected, rejected_by_rule, latency_mean_ms, latency_max_ms, latency_p50_ms, latency_p95_ms",
 )
 
+_FLOATS = frozenset(
+    {
+        *("mean", "std_dev", "min", "max", "gap_longest", "gap_expected", "gap_limit"),
+        *("latency_mean_ms", "latency_max_ms", "latency_p50_ms", "latency_p95_ms"),
+    }
+)
+
 _PARTS: Final = """
 SELECT count(*), coalesce(sum(events), 0) FROM (
     SELECT {events} AS events FROM gold.{table}
@@ -94,6 +101,7 @@ class PostgresGold:
             self._database,
             _ANSWER.format(call=call, columns=columns, after="" if after is None else _AFTER),
             ["starts_at", "ends_at", *columns.split(", ")],
+            _FLOATS,
             granularity=window.granularity.value,
             since=window.since,
             until=window.until,

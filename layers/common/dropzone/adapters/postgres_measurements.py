@@ -14,6 +14,7 @@ from dropzone.domain.outcomes import Measurement
 
 _COLUMNS = [*MEASURED.split(", "), "raw_id", "item", "updated_at"]
 _ROW = ", ".join(_COLUMNS)
+_FLOATS = frozenset({"mean", "std_dev", "min", "max"})
 
 # Whatever the range and the order, this reads no more than a page, along the primary key.
 _EVERY_SOURCE = """
@@ -78,6 +79,7 @@ class PostgresMeasurements:
                 quarters=" AND ".join(bounds.quarters) or "true",
             ),
             _COLUMNS,
+            _FLOATS,
             limit=limit,
             **bounds.parameters,
             **({} if source is None else {"source": source}),
@@ -98,6 +100,7 @@ class PostgresMeasurements:
             self._database,
             _EVERY_SOURCE.format(row=_ROW, order="ASC", conditions=" AND ".join(bounds.conditions)),
             _COLUMNS,
+            _FLOATS,
             limit=limit,
             **bounds.parameters,
         )
@@ -136,7 +139,6 @@ class _Bounds:
 
 def _standing(row: Sequence[Any]) -> Standing:
     measured_at, source, mean, std_dev, count, minimum, maximum, unit, tags, raw_id, item, updated_at = row
-    # A whole number is written as an integer there.
-    aggregates = Aggregates(float(mean), float(std_dev), count, float(minimum), float(maximum))
+    aggregates = Aggregates(mean, std_dev, count, minimum, maximum)
     measurement = Measurement(datetime.fromisoformat(measured_at), source, aggregates, unit, tags)
     return Standing(measurement, UUID(raw_id), item, datetime.fromisoformat(updated_at))
