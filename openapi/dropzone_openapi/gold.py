@@ -1,5 +1,7 @@
 """What the document says of gold, of the measurements that stand, and of objects as they were received."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -15,7 +17,8 @@ from dropzone_query.gold_requests import (
     MeasurementsRequest,
     QualityRequest,
 )
-from dropzone_query.shown import STANDING_COLUMNS
+from dropzone_query.pages import Listing, page
+from dropzone_query.shown import KPI_COLUMNS, QUALITY_COLUMNS, STANDING_COLUMNS
 
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -90,12 +93,6 @@ EXAMPLE_QUALITY: Schema = {
     "granularity": "hour",
     "tz": "UTC",
 }
-
-EXAMPLE_CSV = (
-    f"{','.join(STANDING_COLUMNS)}\r\n"
-    '2019-05-01T10:00:00Z,boiler-7,1.0,1.0,2,0.0,2.0,°C,"{""site"":""north""}",'
-    f"{RAW_ID},0,{RECEIVED_AT},2026-11-24T16:44:36.201544Z\r\n"
-)
 
 _ARRIVALS: Schema = {
     "received": {**_COUNT, "description": "Events that arrived in the bucket and have an outcome."},
@@ -274,7 +271,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 "entry, so that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`."
             ),
             _query(_schema(MeasurementsRequest)),
-            _listed(),
+            _listed("measurements", EXAMPLE_MEASUREMENTS, STANDING_COLUMNS),
             problems.NOT_ACCEPTABLE,
         ),
         ("get", "/measurements/{measured_at}"): _operation(
@@ -285,7 +282,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 _path("measured_at", "The instant, as ingest takes it; escape a `+` as `%2B`.", _INSTANT),
                 *_query(_schema(MeasurementsOfInstantRequest)),
             ],
-            _listed(),
+            _listed("measurements", EXAMPLE_MEASUREMENTS, STANDING_COLUMNS),
             problems.NOT_FOUND,
             problems.NOT_ACCEPTABLE,
         ),
@@ -299,14 +296,16 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 f"most {_limits()}."
             ),
             _query(_schema(KpisRequest)),
-            _json_answer("Kpis", EXAMPLE_KPIS),
+            _listed("kpis", EXAMPLE_KPIS, KPI_COLUMNS),
+            problems.NOT_ACCEPTABLE,
         ),
         ("get", "/quality"): _operation(
             "quality",
             "Get outcomes by rule over time",
             f"By time of arrival and source, of whole buckets; at most {_limits()}.",
             _query(_schema(QualityRequest)),
-            _json_answer("Quality", EXAMPLE_QUALITY),
+            _listed("quality", EXAMPLE_QUALITY, QUALITY_COLUMNS),
+            problems.NOT_ACCEPTABLE,
         ),
     }
 
@@ -349,35 +348,44 @@ def _path(name: str, description: str, schema: Schema) -> Operation:
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
-def _json_answer(name: str, example: Schema) -> Operation:
+def _listed(name: str, example: Schema, columns: Sequence[str]) -> Operation:
+    """A list, in each format."""
+    json_example = {
+        "schema": {"$ref": f"#/components/schemas/{name.capitalize()}"},
+        "examples": {"example": {"value": example}},
+    }
+    lines = {"schema": {"type": "string", "description": f"An object of `{name}` a line."}}
     return {
-        "description": "The buckets, by their start and source.",
-        "headers": {**_KEPT, **_LINK},
+        "description": f"The {name}, in the format that `Accept` asks for.",
+        "headers": {
+            **_KEPT,
+            **_LINK,
+            "Content-Disposition": {
+                "description": "Of CSV for spreadsheets, with a name for the file.",
+                "schema": {"type": "string"},
+            },
+        },
         "content": {
-            Format.JSON.value: {
-                "schema": {"$ref": f"#/components/schemas/{name}"},
-                "examples": {"example": {"value": example}},
-            }
+            Format.JSON.value: json_example,
+            Format.NDJSON.value: lines,
+            Format.CSV.value: _csv(name, example, columns, Format.CSV, "As RFC 4180 has it."),
+            Format.SPREADSHEET.value: _csv(
+                name,
+                example,
+                columns,
+                Format.SPREADSHEET,
+                "With a byte order mark, and an apostrophe before texts that a spreadsheet would take for formulas.",
+            ),
         },
     }
 
 
-def _listed() -> Operation:
-    lines: dict[str, Any] = {"type": "string", "description": "An object of `measurements` a line."}
+def _csv(name: str, example: Schema, columns: Sequence[str], form: Format, description: str) -> Operation:
+    listing = Listing[dict[str, Any]](name, dict, lambda _: (datetime.now(UTC), ""), columns)
+    text, _ = page(example[name], len(example[name]), listing, query={}, form=form)
     return {
-        "description": "The measurements, in the form that `Accept` asks for.",
-        "headers": {**_KEPT, **_LINK},
-        "content": {
-            Format.JSON.value: {
-                "schema": {"$ref": "#/components/schemas/Measurements"},
-                "examples": {"example": {"value": EXAMPLE_MEASUREMENTS}},
-            },
-            Format.NDJSON.value: {"schema": lines},
-            Format.CSV.value: {
-                "schema": {"type": "string"},
-                "examples": {"example": {"value": EXAMPLE_CSV}},
-            },
-        },
+        "schema": {"type": "string", "description": description},
+        "examples": {"example": {"value": text}},
     }
 
 

@@ -31,7 +31,8 @@ _REQUEST_ID = "0b9ca6bf-0d4a-4a8e-a8d2-6d4c0f4e7b11"
 DETAILS = {
     problems.NOT_FOUND: "No event of this raw_id was ever taken in.",
     problems.NOT_ACCEPTABLE: (
-        "Accept names none of the forms that this can be answered in: application/json, application/x-ndjson, text/csv."
+        "Accept names none of the formats that this can be answered in: application/json, application/x-ndjson, "
+        "text/csv, text/csv; profile=spreadsheet."
     ),
     problems.NOT_JSON: "The body is not JSON: EOF while parsing a value at line 1 column 15.",
     problems.TOO_LARGE: "The body has 4194305 bytes; at most 4194304 are taken. Send it in parts.",

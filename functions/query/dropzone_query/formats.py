@@ -1,36 +1,93 @@
-"""The forms that measurements are answered in, and which of them a client takes best (RFC 9110, section 12.5.1)."""
+"""The formats that lists are answered in, and which of them a client accepts best (RFC 9110, section 12.5.1)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Format(StrEnum):
-    """A form of a list, by its media type; the first is the one that is sent where any will do."""
+    """A format of a list, as `Accept` names it; the first is sent where any will do."""
 
     JSON = "application/json"
     NDJSON = "application/x-ndjson"
     CSV = "text/csv"
+    """As RFC 4180 has it, for programs."""
+    SPREADSHEET = "text/csv; profile=spreadsheet"
+    """For people: with a byte order mark, and without texts that a spreadsheet would run as formulas."""
+
+    @property
+    def is_csv(self) -> bool:
+        """Whether it is one of the two kinds of CSV."""
+        return self.media_type == Format.CSV
+
+    @property
+    def media_type(self) -> str:
+        """Without parameters."""
+        return self.partition(";")[0]
+
+    @property
+    def content_type(self) -> str:
+        """The answer's `Content-Type`."""
+        profile = "; profile=spreadsheet" if self is Format.SPREADSHEET else ""
+        return f"text/csv; charset=utf-8; header=present{profile}" if self.is_csv else self.value
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """What a media range may ask for and find here; others are ignored."""
+        if not self.is_csv:
+            return {}
+        return {"header": "present", "profile": "spreadsheet" if self is Format.SPREADSHEET else ""}
 
 
-def best_format(accept: str | None) -> Format | None:
-    """The form that a client takes best, None where it takes none of them."""
-    weights = dict(map(_weight, (accept or "*/*").lower().split(",")))
+class NotAcceptableError(ValueError):
+    """`Accept` names none of the formats."""
+
+
+class _MediaRange(NamedTuple):
+    """An entry of `Accept`."""
+
+    name: str
+    parameters: Mapping[str, str]
+    weight: float
+
+    def precedence(self, form: Format) -> tuple[int, int] | None:
+        """How specifically it names a format; None where it doesn't."""
+        names = ["*/*", f"{form.media_type.partition('/')[0]}/*", form.media_type]
+        if self.name not in names or any(
+            self.parameters.get(name, value) != value for name, value in form.parameters.items()
+        ):
+            return None
+        return names.index(self.name), len(self.parameters.keys() & form.parameters.keys())
+
+
+def best_format(accept: str | None) -> Format:
+    """The format that a client accepts best.
+
+    Raises:
+        NotAcceptableError: it accepts none of them.
+    """
+    ranges = [_media_range(entry) for entry in (accept or "*/*").lower().split(",")]
 
     def weight(form: Format) -> float:
-        kind = form.partition("/")[0]
-        return next((weights[taken] for taken in (form, f"{kind}/*", "*/*") if taken in weights), 0.0)
+        matching = [(found, each.weight) for each in ranges if (found := each.precedence(form)) is not None]
+        return max(matching, default=((0, 0), 0.0))[1]
 
     best = max(Format, key=weight)
-    return best if weight(best) > 0 else None
+    if weight(best) <= 0:
+        raise NotAcceptableError
+    return best
 
 
-def _weight(entry: str) -> tuple[str, float]:
-    """A media range and its weight: 1 without one, 0 where it can't be read."""
-    media_range, *parameters = (part.strip() for part in entry.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name == "q":
-            try:
-                return media_range, min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                return media_range, 0.0
-    return media_range, 1.0
+def _media_range(entry: str) -> _MediaRange:
+    name, *parts = (part.strip() for part in entry.split(";"))
+    pairs = (part.partition("=") for part in parts)
+    parameters = {key.strip(): value.strip().strip('"') for key, _, value in pairs}
+    return _MediaRange(name, parameters, _weight(parameters.pop("q", "1")))
+
+
+def _weight(text: str) -> float:
+    """Of a `q`; 0 where it is not a number."""
+    try:
+        return min(max(float(text), 0.0), 1.0)
+    except ValueError:
+        return 0.0

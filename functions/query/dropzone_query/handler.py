@@ -27,7 +27,7 @@ from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.answers import milliseconds
-from dropzone.domain.gold import Standing, Window
+from dropzone.domain.gold import Window
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
 from dropzone.parameters import instant, read_query
@@ -38,7 +38,7 @@ from dropzone.resolver import answer, make_app, problem, request_id, resolve
 from dropzone.settings import QuerySettings
 from dropzone.use_cases.originals import NoOriginalError, original
 from dropzone.use_cases.status import ObjectGoneError, UnknownObjectError, status
-from dropzone_query.formats import Format, best_format
+from dropzone_query.formats import Format, NotAcceptableError, best_format
 from dropzone_query.gold_requests import (
     KpisRequest,
     MeasurementsOfInstantRequest,
@@ -48,7 +48,15 @@ from dropzone_query.gold_requests import (
 )
 from dropzone_query.pages import KEEP, Listing, binary, cached, is_given, page
 from dropzone_query.requests import RejectionsRequest, StatusRequest
-from dropzone_query.shown import STANDING_COLUMNS, shown, shown_kpi, shown_quality, shown_standing
+from dropzone_query.shown import (
+    KPI_COLUMNS,
+    QUALITY_COLUMNS,
+    STANDING_COLUMNS,
+    shown,
+    shown_kpi,
+    shown_quality,
+    shown_standing,
+)
 
 # So that the answer comes before API Gateway gives up, also when the database was slow.
 _BRONZE_SECONDS = 5.0
@@ -157,8 +165,6 @@ def get_rejections() -> Response[Any]:
 def get_measurements() -> Response[Any]:
     """List what stands in silver."""
     form = best_format(_header("Accept"))
-    if form is None:
-        return _not_acceptable()
     request = _parameters(MeasurementsRequest)
     found = measurements().page(
         since=instant(request.since),
@@ -168,52 +174,51 @@ def get_measurements() -> Response[Any]:
         newest_first=request.order == "desc",
         limit=request.limit + 1,
     )
-    return _listed(found, request.limit, form)
+    return _listed(found, request.limit, _STANDING, form)
 
 
 @app.get("/measurements/<measured_at>")
 def get_measurements_of_instant(measured_at: str) -> Response[Any]:
     """List what stands in silver for an instant."""
     form = best_format(_header("Accept"))
-    if form is None:
-        return _not_acceptable()
     at = _instant_in_path(measured_at)
     request = _parameters(MeasurementsOfInstantRequest)
     found = measurements().at(at, source=request.source, after=request.after, limit=request.limit + 1)
     if not found and request.after is None:
         detail = "No measurement stands for this instant, or not of this source."
         return problem(problems.NOT_FOUND, detail, request_id=request_id(app))
-    return _listed(found, request.limit, form)
+    return _listed(found, request.limit, _STANDING, form)
 
 
 @app.get("/kpis")
 def get_kpis() -> Response[Any]:
     """Give the figures of silver, by buckets of time and source."""
+    form = best_format(_header("Accept"))
     request = _parameters(KpisRequest)
     window = _window(request)
     found = gold().kpis(window, expected_seconds=request.expected_seconds, after=request.after, limit=request.limit + 1)
-    listing = Listing("kpis", shown_kpi, lambda kpi: (kpi.start, kpi.source), others=_others(window))
-    body, headers = page(found, request.limit, listing, query=_query())
-    return cached(body, content_type=Format.JSON, given=_header("If-None-Match"), headers=headers)
+    listing = Listing("kpis", shown_kpi, lambda kpi: (kpi.start, kpi.source), KPI_COLUMNS, _others(window))
+    return _listed(found, request.limit, listing, form)
 
 
 @app.get("/quality")
 def get_quality() -> Response[Any]:
     """Give the outcomes of what arrived, by buckets of time and source."""
+    form = best_format(_header("Accept"))
     request = _parameters(QualityRequest)
     window = _window(request)
     found = gold().quality(window, after=request.after, limit=request.limit + 1)
-    listing = Listing("quality", shown_quality, lambda quality: (quality.start, quality.source), others=_others(window))
-    body, headers = page(found, request.limit, listing, query=_query())
-    return cached(body, content_type=Format.JSON, given=_header("If-None-Match"), headers=headers)
+    listing = Listing("quality", shown_quality, lambda kpi: (kpi.start, kpi.source), QUALITY_COLUMNS, _others(window))
+    return _listed(found, request.limit, listing, form)
 
 
-def _listed(found: Sequence[Standing], limit: int, form: Format) -> Response[Any]:
-    """A page of measurements, in the form that is asked for."""
-    listing = Listing("measurements", shown_standing, lambda standing: standing.place, STANDING_COLUMNS)
+_STANDING = Listing("measurements", shown_standing, lambda standing: standing.place, STANDING_COLUMNS)
+
+
+def _listed[T](found: Sequence[T], limit: int, listing: Listing[T], form: Format) -> Response[Any]:
+    """A page of a list."""
     body, headers = page(found, limit, listing, query=_query(), form=form)
-    content_type = f"{form}; charset=utf-8; header=present" if form is Format.CSV else form.value
-    return cached(body, content_type=content_type, given=_header("If-None-Match"), headers=headers)
+    return cached(body, content_type=form.content_type, given=_header("If-None-Match"), headers=headers)
 
 
 def _others(window: Window) -> dict[str, str]:
@@ -258,9 +263,9 @@ def _parameters[T: Struct](request: type[T]) -> T:
     return read_query(request, _query())
 
 
-def _not_acceptable() -> Response[Any]:
-    forms = ", ".join(Format)
-    detail = f"Accept names none of the forms that this can be answered in: {forms}."
+@app.exception_handler(NotAcceptableError)
+def _not_acceptable(_: NotAcceptableError) -> Response[Any]:
+    detail = f"Accept names none of the formats that this can be answered in: {', '.join(Format)}."
     return problem(problems.NOT_ACCEPTABLE, detail, request_id=request_id(app))
 
 

@@ -1,4 +1,4 @@
-"""Lists that fit through Lambda, in the form that is asked for, with what caches go by."""
+"""Lists that fit through Lambda, in the format that is asked for, with what caches go by."""
 
 import base64
 import csv
@@ -7,7 +7,9 @@ import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from http import HTTPStatus
+from operator import getitem
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,6 +29,12 @@ REVALIDATE = "private, no-cache"
 KEEP = "private, max-age=86400, immutable"
 """Of what never changes."""
 
+_MARK = "\ufeff"
+"""Tells a spreadsheet that a file is UTF-8."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""What begins a cell that spreadsheets may run (OWASP, CSV injection)."""
+
 Row = Mapping[str, Any]
 
 
@@ -37,14 +45,14 @@ class Listing[T]:
     name: str
     show: Callable[[T], Row]
     place: Callable[[T], Place]
-    columns: Sequence[str] = ()
-    """The names of what an entry tells, for the first line where it is CSV."""
+    columns: Sequence[str]
+    """Of CSV: what an entry tells, by the names on the way to it, with a point between them."""
     others: Mapping[str, Any] = field(default_factory=dict)
     """What stands beside the list, where it is JSON."""
 
 
 def page[T](
-    found: Sequence[T], limit: int, listing: Listing[T], *, query: Mapping[str, str], form: Format = Format.JSON
+    found: Sequence[T], limit: int, listing: Listing[T], *, query: Mapping[str, str], form: Format
 ) -> tuple[str, dict[str, str]]:
     """The body of a list, and its headers; where there is more, both lead to it.
 
@@ -53,9 +61,9 @@ def page[T](
         limit: the most entries.
         listing: of what.
         query: of the request.
-        form: of the body.
+        form: the body's format.
     """
-    rows = fitting(_row(listing.show(entry), form) for entry in found[:limit])
+    rows = fitting(_row(listing.show(entry), listing.columns, form) for entry in found[:limit])
     headers: dict[str, str] = {}
     cursor = None
     if len(rows) < len(found):
@@ -66,7 +74,10 @@ def page[T](
         return _object(listing.name, rows, others), headers
     if form is Format.NDJSON:
         return "".join(rows), headers
-    return _line(listing.columns) + "".join(rows), headers
+    if form is Format.SPREADSHEET:
+        headers["Content-Disposition"] = f'attachment; filename="{listing.name}.csv"'
+    head = _line(column.replace(".", "_") for column in listing.columns)
+    return (_MARK if form is Format.SPREADSHEET else "") + head + "".join(rows), headers
 
 
 def fitting(rows: Iterable[str]) -> list[str]:
@@ -86,14 +97,19 @@ def _object(name: str, rows: Iterable[str], others: Mapping[str, Any]) -> str:
     return f'{{"{name}":[{",".join(rows)}]{"," if others else ""}{rest}'
 
 
-def _row(shown: Row, form: Format) -> str:
-    if form is Format.CSV:
-        return _line(_cell(value) for value in shown.values())
-    return to_json(shown).decode() + ("\n" if form is Format.NDJSON else "")
+def _row(shown: Row, columns: Iterable[str], form: Format) -> str:
+    if not form.is_csv:
+        return to_json(shown).decode() + ("\n" if form is Format.NDJSON else "")
+    return _line(_cell(reduce(getitem, column.split("."), shown), form) for column in columns)
 
 
-def _cell(value: object) -> object:
-    """As text alone: what is text in JSON as it is, and everything else as JSON has it."""
+def _cell(value: object, form: Format) -> object:
+    """Nothing for null; numbers, lists and objects as JSON has them; what is text in JSON without its quotes."""
+    if isinstance(value, str):
+        # With an apostrophe before it, a spreadsheet takes it for text. Numbers are no text, and keep their signs.
+        return f"'{value}" if form is Format.SPREADSHEET and value.startswith(_FORMULA) else value
+    if value is None:
+        return None
     text = to_json(value).decode()
     return json.loads(text) if text.startswith('"') else text
 

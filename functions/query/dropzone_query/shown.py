@@ -26,7 +26,24 @@ STANDING_COLUMNS = (
     "received_at",
     "updated_at",
 )
-"""What `shown_standing` tells, in its order."""
+"""What `shown_standing` tells, in its order, as CSV has it."""
+
+_ARRIVAL_COLUMNS = ("received", "processed", "rejected", "rejected_share", "rejected_by_rule")
+
+KPI_COLUMNS = (
+    *("start", "end", "source", "events", "samples", "mean", "std_dev", "min", "max", "first", "last"),
+    *("gaps.count", "gaps.longest_seconds", "gaps.expected_seconds", "gaps.longer_than_seconds"),
+    *_ARRIVAL_COLUMNS,
+    *("latency_ms.mean", "latency_ms.max"),
+)
+"""What `shown_kpi` tells, in its order, as CSV has it."""
+
+QUALITY_COLUMNS = (
+    *("start", "end", "source"),
+    *_ARRIVAL_COLUMNS,
+    *("latency_ms.mean", "latency_ms.p50", "latency_ms.p95", "latency_ms.max"),
+)
+"""What `shown_quality` tells, in its order, as CSV has it."""
 
 
 def shown(found: Status) -> dict[str, object]:
