@@ -114,7 +114,10 @@ def test_a_stack_moves_to_an_empty_database_and_its_deletion_leaves_data_alone(m
     )
 
     # THEN nothing is left but what the template retains, with all that is in it
-    kept = {made[name] for name in RETAINED.keys() & made.keys()}
-    assert {name for _, name in inventory(moving_client)} == kept == {moving_client.endpoints.bucket}
+    bucket = moving_client.endpoints.bucket
+    kept = RETAINED.keys() & made.keys()
+    assert kept == {"BronzeBucket", "BronzeBucketPolicy"}
+    assert {name for _, name in inventory(moving_client)} == {made["BronzeBucket"]} == {bucket}
+    assert "WrittenByIngestOnly" in moving_client.clients.s3().get_bucket_policy(Bucket=bucket)["Policy"]
     assert object_key(raw_id) in moving_client.bronze_keys()
     assert rows(moving_client, first) == rows(moving_client, "elsewhere") == [ROW]

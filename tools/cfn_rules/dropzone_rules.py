@@ -3,19 +3,36 @@
 cfn-lint hands them the template with SAM's globals in their places. They know a resource by its type, not by its name.
 """
 
+import copy
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, override
 
+import boto3
 from cfnlint.rules import CloudFormationLintRule, RuleMatch  # type: ignore[import-untyped] # it carries no types
 from cfnlint.template import Template  # type: ignore[import-untyped]
+from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped] # SAM's CLI's
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
 Node = dict[str, Any]
 Path = list[str | int]
 
 WITHOUT_A_KEY = frozenset({"/", "/page/{asset}", "/health", "/docs", "/docs/{asset}", "/openapi.json"})
 """The paths that are read without a key. Preflights carry none anywhere."""
+
+NOT_OF_THE_ACCOUNT = frozenset(
+    {
+        ("AWS::ApiGateway::Deployment", "StageName"),  # within its API
+        ("AWS::ApiGateway::Stage", "StageName"),
+        ("AWS::CloudWatch::Alarm", "MetricName"),  # within its namespace, which is the stack's or AWS's
+        ("AWS::EC2::VPCEndpoint", "ServiceName"),  # AWS's
+        ("AWS::RDS::DBInstance", "DBName"),  # within its instance
+    }
+)
+"""Names that two stacks may share, since they name something within something else."""
 
 _CALLS_UNTIL_A_MESSAGE_RETURNS = 6
 _DEFAULT_TIMEOUT = 3
@@ -94,6 +111,57 @@ class MethodNeedsKey(CloudFormationLintRule):  # type: ignore[misc]
             if properties.get("ApiKeyRequired") is not True and properties.get("HttpMethod") != "OPTIONS":
                 matches.append(RuleMatch(["Resources", name, "Properties"], f"{name} needs no key"))
         return matches
+
+
+class NameSaysWhichStack(CloudFormationLintRule):  # type: ignore[misc]
+    """Every name that is taken once in an account and region has the stack's in it, also those that SAM gives."""
+
+    id = "E9004"
+    shortdesc = "A name in the transformed template has the stack's name in it"
+    description = "Otherwise the second stack of an account and region fails, since the name is taken."
+    tags = ("dropzone", "cloudformation")
+
+    @override
+    def match(self, cfn: Template) -> list[RuleMatch]:
+        """Look at the names of every resource that CloudFormation gets to see."""
+        try:
+            written, made = cfn.template["Resources"], _transformed(cfn)["Resources"]
+        except InvalidDocumentException:
+            return []  # `sam validate` says what SAM refuses
+        return [
+            RuleMatch(
+                ["Resources", name] if name in written else ["Resources"],
+                f"{name} ({resource['Type']}) has the {key} {json.dumps(value)}, which a second stack would have too",
+            )
+            for name, resource in made.items()
+            for key, value in (resource.get("Properties") or {}).items()
+            if _names_in_the_account(resource["Type"], key) and not _says_which_stack(value, made)
+        ]
+
+
+def _names_in_the_account(kind: str, key: str) -> bool:
+    is_name = key.endswith("Name") or key in {"DBInstanceIdentifier", "DBClusterIdentifier"}
+    return is_name and (kind, key) not in NOT_OF_THE_ACCOUNT and not kind.startswith("Custom::")
+
+
+def _says_which_stack(value: object, made: Node) -> bool:
+    """Tell whether it holds the stack's name or identifier, or is the name of another resource of the stack."""
+    return "AWS::Stack" in json.dumps(value) or _target(value) in made
+
+
+def _transformed(cfn: Template) -> Node:
+    """The template as SAM turns it into CloudFormation; where code lies does not matter."""
+    template = copy.deepcopy(dict(cfn.template))
+    if not cfn.has_serverless_transform():
+        return template
+    for resource in template["Resources"].values():
+        for name in {"CodeUri", "ContentUri"} & (resource.get("Properties") or {}).keys():
+            resource["Properties"][name] = "s3://artefacts/code"
+    parameters = template.get("Parameters") or {}
+    defaults = {name: str(entry["Default"]) for name, entry in parameters.items() if "Default" in entry}
+    translator = Translator(None, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
+    result: Node = translator.translate(template, defaults, get_managed_policy_map=dict)
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from unit.template.functions import functions
-from unit.template.loading import Template, resources
+from unit.template.loading import Template, defaults, resources, transformed
 from unit.template.stacks import PARAMETERS, deployed
 
 # What a log line may say of a request: of its key, the identifier alone.
@@ -198,6 +198,22 @@ def test_the_alarms_name_of_the_api_is_the_api_s() -> None:
         entry["Value"] for entry in deployed().one("ServerErrorAlarm")["Dimensions"] if entry["Name"] == "ApiName"
     ]
     assert name == "dropzone-prod"
+
+
+def test_another_origin_reaches_api_gateway_s_own_answers(template: Template, monkeypatch: pytest.MonkeyPatch) -> None:
+    # They are the deployment's, as they were when it was made: another origin needs another deployment.
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    deployments = []
+    for second, origin in enumerate(["https://a.example", "https://b.example"]):
+        with monkeypatch.context() as patch:
+            patch.setattr("samtranslator.model.apigateway.time.time", lambda now=second: now)
+            made = transformed(template, {**defaults(template), "CorsOrigin": origin})
+        [stage] = resources(made, "AWS::ApiGateway::Stage").values()
+        [name] = resources(made, "AWS::ApiGateway::Deployment")
+        assert stage["Properties"]["DeploymentId"] == {"Ref": name}
+        deployments.append(name)
+
+    assert deployments[0] != deployments[1]
 
 
 def test_there_is_one_stage_and_no_phantom(cloudformation: Template) -> None:

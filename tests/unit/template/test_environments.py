@@ -27,8 +27,8 @@ def overrides(name: str) -> dict[str, str]:
     return {key: value.strip("\"'") for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def test_there_are_three() -> None:
-    assert ENVIRONMENTS == ["dev", "local", "prod"]
+def test_there_are_four() -> None:
+    assert ENVIRONMENTS == ["dev", "local", "prod", "prod-first"]
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -92,10 +92,18 @@ def test_prod_s_database_survives_a_zone_and_a_slip() -> None:
     values = overrides("prod")
 
     assert values["DatabaseMultiAz"] == "true"
-    assert values.get("DatabaseDeletionProtection", "true") == "true"
+    assert values["DatabaseDeletionProtection"] == "true"
+
+
+def test_prod_s_first_deploy_is_prod_but_for_what_would_stop_its_rollback() -> None:
+    first, then = deployment("prod-first"), deployment("prod")
+
+    assert "DatabaseDeletionProtection" not in overrides("prod-first")
+    assert overrides("prod-first") | {"DatabaseDeletionProtection": "true"} == overrides("prod")
+    assert {**first, "parameter_overrides": None} == {**then, "parameter_overrides": None}
 
 
 def test_environments_share_neither_stack_nor_name() -> None:
-    names = [deployment(name)["stack_name"] for name in DEPLOYED_BY_SAM]
+    names = [deployment(name)["stack_name"] for name in DEPLOYED_BY_SAM if name != "prod-first"]
 
     assert len(set(names)) == len(names)

@@ -20,7 +20,7 @@ Parameters:
   Visibility: { Type: Number, Default: 60 }
   Seconds: { Type: Number, Default: 10 }
 Globals:
-  Function: { Timeout: !Ref Seconds }
+  Function: { Timeout: !Ref Seconds, Runtime: python3.13, Handler: code.handler, CodeUri: code }
 Resources:
   Queue:
     Type: AWS::SQS::Queue
@@ -41,6 +41,9 @@ Resources:
             Queue: !GetAtt Queue.Arn
             FunctionResponseTypes: [ReportBatchItemFailures]
             ScalingConfig: { MaximumConcurrency: 2 }
+        Clock:
+          Type: ScheduleV2
+          Properties: { OmitName: true, ScheduleExpression: rate(1 day) }
         Data: { Type: Api, Properties: { RestApiId: !Ref Api, Path: /data, Method: get } }
         Health:
           Type: Api
@@ -97,7 +100,7 @@ def test_the_template_is_good() -> None:
     [
         (FUNCTION, "MemorySize: 512", "E9001", "no LoggingConfig"),
         (FUNCTION, "LoggingConfig: { LogGroup: elsewhere }", "E9001", "no LoggingConfig"),
-        ("{ RetentionInDays: 7 }", "{ LogGroupName: x }", "E9001", "no RetentionInDays"),
+        ("{ RetentionInDays: 7 }", "{ KmsKeyId: x }", "E9001", "no RetentionInDays"),
         ("  Dead:", SECOND + "  Dead:", "E9001", "shares Logs with"),
         ("FunctionResponseTypes: [ReportBatchItemFailures]", "BatchSize: 5", "E9002", "ReportBatchItemFailures"),
         ("ScalingConfig: { MaximumConcurrency: 2 }", "BatchSize: 5", "E9002", "MaximumConcurrency"),
@@ -109,6 +112,9 @@ def test_the_template_is_good() -> None:
         ("Path: /data, Method: get", "Path: /data, Method: get, Auth: { ApiKeyRequired: false }", "E9003", "GET /data"),
         ("Path: /health, Method: GET", "Path: /health, Method: POST", "E9003", "POST /health"),
         ("Auth: { ApiKeyRequired: true }", "TracingEnabled: true", "E9003", "GET /data"),
+        ("OmitName: true, ", "", "E9004", "FunctionClock (AWS::Scheduler::Schedule) has the Name"),
+        ("{ Type: AWS::SQS::Queue }", "{ Type: AWS::SQS::Queue, Properties: { QueueName: dead } }", "E9004", '"dead"'),
+        ("{ RetentionInDays: 7 }", "{ RetentionInDays: 7, LogGroupName: !Ref Seconds }", "E9004", "LogGroupName"),
     ],
 )
 def test_a_rule_finds_what_it_is_for(good: str, bad: str, rule: str, says: str) -> None:
@@ -117,6 +123,13 @@ def test_a_rule_finds_what_it_is_for(good: str, bad: str, rule: str, says: str) 
     [(identifier, message)] = found(GOOD.replace(good, bad, 1))
     assert identifier == rule
     assert says in message
+
+
+@pytest.mark.parametrize("name", ['!Sub "${AWS::StackName}-dead"', '!Sub "dead-${AWS::StackId}"', "!Ref Queue"])
+def test_a_name_with_the_stack_s_in_it_is_good(name: str) -> None:
+    named = f"{{ Type: AWS::SQS::Queue, Properties: {{ QueueName: {name} }} }}"
+
+    assert found(GOOD.replace("Dead: { Type: AWS::SQS::Queue }", f"Dead: {named}")) == []
 
 
 def test_rules_look_at_resources_without_sam_as_well() -> None:

@@ -79,7 +79,7 @@ def test_the_database_signs_in_with_tokens_and_keeps_its_own_secret() -> None:
     ("parameter", "field", "value", "default"),
     [
         ("DatabaseMultiAz", "MultiAZ", "true", "false"),
-        ("DatabaseDeletionProtection", "DeletionProtection", "false", "true"),
+        ("DatabaseDeletionProtection", "DeletionProtection", "true", "false"),
         ("DatabaseBackupDays", "BackupRetentionPeriod", "35", "7"),
         ("DatabaseInstanceClass", "DBInstanceClass", "db.r8g.large", "db.t4g.small"),
         ("DatabaseStorage", "AllocatedStorage", "100", "20"),
