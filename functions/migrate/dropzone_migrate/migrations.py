@@ -9,11 +9,14 @@ from pathlib import Path
 import pg8000.dbapi
 from pg8000.exceptions import DatabaseError, Error
 
-from dropzone.adapters.database import connector, told
+from dropzone.adapters.database import connector, sqlstate, told
 from dropzone.settings import MigrateSettings
 from dropzone_migrate.roles import set_roles
 
 REVISIONS = Path(__file__).parent / "revisions"
+
+# "invalid password", and what a server says whose rules refuse passwords to this user.
+_REFUSED = frozenset({"28P01", "28000"})
 
 # Any number that nothing else in the database locks; two migrations at once wait for each other at it.
 _LOCK = 0x64726F70
@@ -49,10 +52,9 @@ def migrate(settings: MigrateSettings) -> str:
             as it was before.
         SilverUnavailableError: there are no credentials to sign in with.
     """
-    connect = connector(settings, pg8000.dbapi.Connection)
     try:
         # Closed before the commit, it leaves everything as it was.
-        with closing(connect(settings.call_seconds)) as connection:
+        with closing(_sign_in(settings)) as connection:
             cursor = connection.cursor()
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             revision = _standing(cursor)
@@ -70,6 +72,26 @@ def migrate(settings: MigrateSettings) -> str:
         message = f"{type(error).__name__}: {reason}"
         raise MigrationError(message) from None
     return revision
+
+
+def _sign_in(settings: MigrateSettings) -> pg8000.dbapi.Connection:
+    """Sign in as the settings say; by token where RDS refuses a password that was good before.
+
+    Who creates a role becomes a member of it. The first migration makes roles that are members of rds_iam, and of every
+    member of that, also an indirect one, RDS takes tokens only.
+    """
+    try:
+        return connector(settings, pg8000.dbapi.Connection)(settings.call_seconds)
+    except DatabaseError as error:
+        if settings.database_auth == "iam" or settings.role_auth != "iam" or sqlstate(error) not in _REFUSED:
+            raise
+        by_password = told(error)
+    by_token = settings.model_copy(update={"database_auth": "iam"})
+    try:
+        return connector(by_token, pg8000.dbapi.Connection)(settings.call_seconds)
+    except DatabaseError as error:
+        message = f"the secret's password was refused ({by_password}), and then a token of RDS ({told(error)})"
+        raise MigrationError(message) from None
 
 
 def _standing(cursor: pg8000.dbapi.Cursor) -> str | None:
