@@ -9,7 +9,7 @@ import pytest
 from dropzone_migrate.roles import READER, WRITER
 from unit.template.intrinsics import broken_rules
 from unit.template.loading import PROJECT, Template, defaults
-from unit.template.stacks import IN_THE_NETWORK, ON_AWS, OUTSIDE, PARAMETERS, USERS, YOURS_IAM, Stack, deployed
+from unit.template.stacks import IN_THE_NETWORK, ON_AWS, OUTSIDE, PARAMETERS, USERS, YOURS_IAM, Stack, deployed, leaves
 
 GIB = 1024**3
 
@@ -67,12 +67,15 @@ def test_the_database_takes_tls_only_and_logs_no_values() -> None:
     assert parameters["Family"] == "postgres" + stack.one("Database")["EngineVersion"].partition(".")[0]
 
 
-def test_the_database_signs_in_with_tokens_and_keeps_its_own_secret() -> None:
-    database = deployed().one("Database")
+def test_everybody_signs_in_to_the_database_by_token_and_there_is_no_secret() -> None:
+    stack = deployed()
+    database = stack.one("Database")
 
     assert database["EnableIAMDatabaseAuthentication"] is True
-    assert database["ManageMasterUserPassword"] is True
-    assert "MasterUserPassword" not in database
+    assert database["MasterUserAuthenticationType"] == "iam-db-auth"
+    # RDS refuses either of them beside it.
+    assert not {"ManageMasterUserPassword", "MasterUserPassword"}.intersection(database)
+    assert not [text for text in leaves(dict(stack.resources)) if "secretsmanager" in text]
 
 
 @pytest.mark.parametrize(
@@ -137,16 +140,15 @@ def test_subnets_are_private_and_in_two_zones() -> None:
     assert associated == subnets.keys() == set(stack.one("DatabaseSubnets")["SubnetIds"])
 
 
-def test_the_database_and_the_endpoint_let_the_functions_in_and_nobody_else() -> None:
+def test_the_database_lets_the_functions_in_and_nobody_else() -> None:
     stack = deployed()
 
-    for group, port in (("DatabaseSecurityGroup", "5432"), ("EndpointSecurityGroup", "443")):
-        [rule] = stack.one(group)["SecurityGroupIngress"]
-        assert rule["SourceSecurityGroupId"] == "FunctionsSecurityGroup"
-        assert str(rule["FromPort"]) == str(rule["ToPort"]) == port
-        assert rule["IpProtocol"] == "tcp"
-        [out] = stack.one(group)["SecurityGroupEgress"]
-        assert out["CidrIp"] == "127.0.0.1/32"
+    [rule] = stack.one("DatabaseSecurityGroup")["SecurityGroupIngress"]
+    assert rule["SourceSecurityGroupId"] == "FunctionsSecurityGroup"
+    assert str(rule["FromPort"]) == str(rule["ToPort"]) == "5432"
+    assert rule["IpProtocol"] == "tcp"
+    [out] = stack.one("DatabaseSecurityGroup")["SecurityGroupEgress"]
+    assert out["CidrIp"] == "127.0.0.1/32"
     assert "SecurityGroupIngress" not in stack.one("FunctionsSecurityGroup")
     assert not stack.of("AWS::EC2::SecurityGroupIngress")
 
@@ -186,24 +188,12 @@ def test_the_s3_endpoint_lets_bronze_be_read_and_cloudformation_be_answered() ->
     }
 
 
-def test_the_secrets_endpoint_reads_one_secret() -> None:
-    endpoint = deployed().one("SecretsEndpoint")
-
-    assert endpoint["VpcEndpointType"] == "Interface"
-    assert endpoint["PrivateDnsEnabled"] is True
-    assert endpoint["SecurityGroupIds"] == ["EndpointSecurityGroup"]
-    [statement] = endpoint["PolicyDocument"]["Statement"]
-    assert statement["Action"] == "secretsmanager:GetSecretValue"
-    assert statement["Resource"] == "Database.MasterUserSecret.SecretArn"
-    assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": "111122223333"}}
-
-
-def test_the_migration_waits_for_its_ways_to_the_database_to_the_secret_and_back() -> None:
+def test_the_migration_waits_for_its_ways_to_the_database_and_back() -> None:
     waits_for = set(deployed().one("Migration")["Network"].split())
 
     associations = deployed().of("AWS::EC2::SubnetRouteTableAssociation").keys()
     egress = deployed().of("AWS::EC2::SecurityGroupEgress").keys()
-    assert waits_for == {"S3Endpoint", "SecretsEndpoint", *associations, *egress}
+    assert waits_for == {"S3Endpoint", *associations, *egress}
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -68,7 +68,6 @@ def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host:
     [
         ("yours-iam", {"DatabasePassword": "x"}, "DatabaseSecretArn"),
         ("yours-iam", {"DatabaseTls": "disable"}, "loopback"),
-        ("yours-iam", {"DatabaseSecretArn": ""}, "DatabaseSecretArn"),
         ("yours-password", {"DatabaseSecretArn": ""}, "DatabaseSecretArn"),
         ("yours-iam", {"DatabaseResourceId": ""}, "DatabaseResourceId"),
         ("own", {"DatabaseAuth": "password"}, "DatabaseHost"),

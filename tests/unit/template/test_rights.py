@@ -2,6 +2,8 @@
 
 import pytest
 
+from unit.template.intrinsics import broken_rules
+from unit.template.loading import load_template
 from unit.template.stacks import (
     IN_THE_NETWORK,
     LOCAL,
@@ -43,16 +45,17 @@ def writes_logs(function: str) -> set[tuple[str, str]]:
 
 def signs_in(stack: Stack, function: str) -> set[tuple[str, str]]:
     """What a function needs to reach the database, with these parameters."""
-    secret = ("secretsmanager:GetSecretValue", stack.parameters["DatabaseSecretArn"])
-    if function == "MigrateFunction":
-        if "Database" in stack.resources:
-            return {("secretsmanager:GetSecretValue", "Database.MasterUserSecret.SecretArn")}
-        return {secret} if secret[1] else set()
-    if stack.parameters["DatabaseAuth"] == "iam":
+    rights = set()
+    by_token = stack.parameters["DatabaseAuth"] == "iam"
+    if by_token:
         resource = "Database.DbiResourceId" if "Database" in stack.resources else stack.parameters["DatabaseResourceId"]
-        user = f"arn:aws:rds-db:eu-central-1:111122223333:dbuser:{resource}/{USERS[function]}"
-        return {("rds-db:connect", user)}
-    return {secret} if secret[1] else set()
+        user = USERS.get(function, stack.parameters["DatabaseMasterUser"])
+        rights.add(("rds-db:connect", f"arn:aws:rds-db:eu-central-1:111122223333:dbuser:{resource}/{user}"))
+    # The migrations' password, which RDS may come to refuse, is tried before a token.
+    secret = stack.parameters["DatabaseSecretArn"]
+    if secret and (function == "MigrateFunction" or not by_token):
+        rights.add(("secretsmanager:GetSecretValue", secret))
+    return rights
 
 
 @STACKS
@@ -172,7 +175,7 @@ def test_functions_know_the_secret_only_where_they_sign_in_with_it() -> None:
             for function, entry in functions.items()
             if entry["Environment"]["Variables"].get("DATABASE_SECRET_ARN")
         }
-        expected = {"own": {"MigrateFunction"}, "yours-iam": {"MigrateFunction"}, "yours-password": IN_THE_NETWORK}
+        expected = {"yours-iam": {"MigrateFunction"}, "yours-password": IN_THE_NETWORK}
         assert told == expected.get(name, set())
 
 
@@ -184,7 +187,7 @@ def test_each_function_signs_in_as_its_own_user(name: str) -> None:
         assert functions[function]["Environment"]["Variables"]["DATABASE_USER"] == user
     migrate = functions["MigrateFunction"]["Environment"]["Variables"]
     assert migrate["DATABASE_USER"] == deployed(name).parameters["DatabaseMasterUser"]
-    assert migrate["DATABASE_AUTH"] == "password"
+    assert migrate["DATABASE_AUTH"] == ("iam" if name == "own" else "password")
     for function in OUTSIDE:
         assert not [key for key in functions[function]["Environment"]["Variables"] if key.startswith("DATABASE")]
 
@@ -204,3 +207,12 @@ def test_your_database_is_signed_in_to_and_no_other() -> None:
     [right] = [right for right in deployed("yours-iam").rights("QueryFunction") if right[0] == "rds-db:connect"]
 
     assert right[1].endswith(f":dbuser:{YOURS_IAM['DatabaseResourceId']}/dropzone_reader")
+
+
+def test_without_a_secret_the_migrations_sign_in_by_token() -> None:
+    stack = deployed("yours-iam", ("DatabaseSecretArn", ""), ("DatabaseMasterUser", "owner"))
+
+    variables = stack.one("MigrateFunction")["Environment"]["Variables"]
+    assert (variables["DATABASE_AUTH"], variables["DATABASE_USER"]) == ("iam", "owner")
+    assert broken_rules(load_template(), stack.parameters) == []
+    assert {action for action, _ in stack.rights("MigrateFunction") if "logs" not in action} == {"rds-db:connect"}
