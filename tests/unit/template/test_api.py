@@ -145,7 +145,7 @@ def test_a_key_has_a_plan_for_this_stage(cloudformation: Template) -> None:
     ],
 )
 def test_a_key_s_requests_are_limited_by_parameter(parameter: str, value: str, where: tuple[str, str]) -> None:
-    plan = deployed("own", (parameter, value)).one("ApiUsagePlan")
+    plan = deployed("own", (parameter, value), ("MonthlyQuota", "11")).one("ApiUsagePlan")
 
     assert plan[where[0]][where[1]] == value
     assert plan["Quota"]["Period"] == "MONTH"
@@ -164,9 +164,38 @@ def test_a_request_is_logged_without_its_key_and_its_payload() -> None:
     assert json.loads(re.sub(r"\$context[\w.]+", "-", text)).keys() == fields.keys()
 
 
-def test_execution_logs_which_hold_payloads_are_off() -> None:
+def test_what_needs_no_key_is_throttled_method_by_method(cloudformation: Template) -> None:
+    # A usage plan limits a key's requests. Without a key, only the stage's settings do.
+    keyless = {name for name, operation in methods(cloudformation).items() if not needs_key(operation)}
+    stage_wide, *others = deployed("own", ("KeylessThrottleRate", "3")).one("Apiv1Stage")["MethodSettings"]
+    throttled = {
+        (entry["HttpMethod"], "/" + entry["ResourcePath"].removeprefix("/").removeprefix("~1").replace("~1", "/"))
+        for entry in others
+    }
+
+    assert len(keyless) > 10
+    assert throttled == keyless
+    assert not [entry["ResourcePath"] for entry in others if "/" in entry["ResourcePath"][1:]], "~1 is a slash"
+    assert {entry["ThrottlingRateLimit"] for entry in others} == {"3"}
+    assert {entry["ThrottlingBurstLimit"] for entry in others} == {"50"}
+    assert (stage_wide["ResourcePath"], stage_wide["HttpMethod"]) == ("/*", "*")
+    assert (stage_wide["ThrottlingRateLimit"], stage_wide["ThrottlingBurstLimit"]) == ("2000", "4000")
+
+
+def test_a_key_may_send_what_its_plan_says(template: Template) -> None:
+    values = defaults(template)
+
+    assert int(values["StageThrottleRate"]) >= int(values["ThrottleRate"])
+    assert int(values["StageThrottleBurst"]) >= int(values["ThrottleBurst"])
+
+
+def test_a_key_has_a_quota_only_where_one_is_given() -> None:
+    assert "Quota" not in deployed().one("ApiUsagePlan")
+
+
+def test_execution_logs_which_hold_payloads_are_off_and_so_are_metrics_that_nothing_reads() -> None:
     for settings in deployed().one("Apiv1Stage")["MethodSettings"]:
-        assert settings["MetricsEnabled"] is True
+        assert "MetricsEnabled" not in settings
         assert "LoggingLevel" not in settings
         assert "DataTraceEnabled" not in settings
 

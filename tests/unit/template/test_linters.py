@@ -1,6 +1,7 @@
 """The linters: our own rules for cfn-lint find what they are for, and nothing is skipped without a reason."""
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -136,16 +137,24 @@ def test_rules_look_at_resources_without_sam_as_well() -> None:
     assert {identifier for identifier, _ in found(PLAIN)} == {"E9001", "E9002", "E9003"}
 
 
-def test_cfn_lint_reads_the_rules_and_ignores_nothing() -> None:
-    configuration = yaml.safe_load((PROJECT / ".cfnlintrc").read_text(encoding="utf-8"))
+def test_cfn_lint_reads_the_rules_and_ignores_none_without_a_reason() -> None:
+    text = (PROJECT / ".cfnlintrc").read_text(encoding="utf-8")
+    configuration = yaml.safe_load(text)
 
-    assert configuration == {"append_rules": ["tools/cfn_rules"]}
+    assert configuration.keys() == {"append_rules", "ignore_checks"}
+    assert configuration["append_rules"] == ["tools/cfn_rules", "cfn_lint_serverless.rules"]
     assert [entry.name for entry in RULES.glob("*.py")] == ["dropzone_rules.py"]
+    for check in configuration["ignore_checks"]:
+        assert re.search(rf"^  - {check} # (\S+ ?){{4,}}$", text, re.MULTILINE), check
 
 
-def test_the_template_tells_cfn_lint_to_ignore_nothing(template: Template) -> None:
+def test_the_template_tells_cfn_lint_to_ignore_what_a_rule_does_not_know(template: Template) -> None:
     assert "cfn-lint" not in template["Metadata"]
-    assert not [name for name, entry in template["Resources"].items() if "cfn-lint" in entry.get("Metadata", {})]
+    assert {
+        name: entry["Metadata"]["cfn-lint"]["config"]["ignore_checks"]
+        for name, entry in template["Resources"].items()
+        if "cfn-lint" in entry.get("Metadata", {})
+    } == {"DeadLetterQueue": ["ES6000"], "AlarmSubscription": ["ES7000"]}
 
 
 def skips(template: Template) -> list[tuple[str, dict[str, Any]]]:

@@ -315,6 +315,12 @@ def test_0_reserves_nothing(parameter: str, left: str) -> None:
     assert reservations(deployed("own", (parameter, "0"))).keys() == {left}
 
 
+def test_ingest_and_web_may_be_given_a_share_of_the_account() -> None:
+    given = ("IngestConcurrency", "50"), ("WebConcurrency", "2"), ("SweepConcurrency", "0"), ("QueryConcurrency", "0")
+
+    assert reservations(deployed("own", *given)) == {"IngestFunction": "50", "WebFunction": "2"}
+
+
 def test_the_functions_caps_are_below_the_database_s_connections(template: Template) -> None:
     # 2 GiB / 9,531,392 = 225; three quarters of it 168; less 5 reserved, 163. The functions: 10 + 5 + 10 + 1 = 26.
     assert (by_the_formula(2), connections(2), caps(defaults(template))) == (225, 163, 26)
