@@ -56,6 +56,8 @@ CREATE TABLE measurements (
     tags          jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (measured_at, source)
 );
+-- Pages of one source, and the event before a range, also where gold has not caught up.
+CREATE INDEX measurements_by_source ON measurements (source, measured_at);
 COMMENT ON TABLE measurements IS 'One row per instant and source: the event that arrived last.';
 
 CREATE TABLE sweep (

@@ -16,36 +16,12 @@ _COLUMNS = [*MEASURED.split(", "), "raw_id", "item", "updated_at"]
 _ROW = ", ".join(_COLUMNS)
 _FLOATS = frozenset({"mean", "std_dev", "min", "max"})
 
-# Whatever the range and the order, this reads no more than a page, along the primary key.
-_EVERY_SOURCE = """
+# Whatever the range, the order and the source, this reads no more than a page, along one of two indexes.
+_PAGE = """
 SELECT {row} FROM measurements AS m
 WHERE {conditions}
 ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
 """
-
-# The primary key begins with the instant. Gold knows in which quarters of an hour a source measured at all: those alone
-# are looked into, one after the other, until the page is full. Those that it will know are looked into by themselves:
-# to put them in order with the others, all would be read first.
-_IN_QUARTERS = """(
-    SELECT m.* FROM {quarters} AS part CROSS JOIN LATERAL (
-        SELECT * FROM measurements AS m
-        WHERE measured_at >= part.quarter AND measured_at < part.quarter + interval '15 minutes'
-          AND source = :source AND {{conditions}}
-        ORDER BY measured_at {{order}}
-    ) AS m
-    ORDER BY part.quarter {{order}}, measured_at {{order}} LIMIT CAST(:limit AS integer)
-)"""
-_KNOWN = "(SELECT quarter FROM gold.measured WHERE source = :source AND {quarters})"
-_STALE = """(
-    SELECT DISTINCT quarter FROM gold.measured_stale AS stale
-    WHERE {quarters}
-      AND NOT EXISTS (SELECT FROM gold.measured AS kept WHERE kept.quarter = stale.quarter AND kept.source = :source)
-)"""
-_ONE_SOURCE = f"""
-SELECT {{row}}
-FROM ({_IN_QUARTERS.format(quarters=_KNOWN)} UNION ALL {_IN_QUARTERS.format(quarters=_STALE)}) AS m
-ORDER BY measured_at {{order}} LIMIT CAST(:limit AS integer)
-"""  # noqa: S608 - our own words
 
 
 class PostgresMeasurements:
@@ -66,75 +42,52 @@ class PostgresMeasurements:
         limit: int,
     ) -> list[Standing]:
         """See `Measurements.page`."""
-        bounds = _Bounds(newest_first=newest_first)
-        bounds.add(">=", "since", since)
-        bounds.add("<", "until", until)
-        bounds.start_after(after)
-        rows = ask(
-            self._database,
-            (_EVERY_SOURCE if source is None else _ONE_SOURCE).format(
-                row=_ROW,
-                order="DESC" if newest_first else "ASC",
-                conditions=" AND ".join(bounds.conditions) or "true",
-                quarters=" AND ".join(bounds.quarters) or "true",
-            ),
-            _COLUMNS,
-            _FLOATS,
-            limit=limit,
-            **bounds.parameters,
-            **({} if source is None else {"source": source}),
-        )
-        return [_standing(row) for row in rows]
+        conditions = _Conditions()
+        conditions.add("measured_at >=", "since", since)
+        conditions.add("measured_at <", "until", until)
+        conditions.add("source =", "source", source)
+        conditions.start_after(after, newest_first=newest_first)
+        return self._read(conditions, "DESC" if newest_first else "ASC", limit)
 
     def at(
         self, instant: datetime, *, source: str | None = None, after: Place | None = None, limit: int
     ) -> list[Standing]:
         """See `Measurements.at`."""
-        bounds = _Bounds(newest_first=False)
-        bounds.add("=", "instant", instant)
-        bounds.start_after(after)
-        if source is not None:
-            bounds.conditions.append("source = :source")
-            bounds.parameters["source"] = source
-        rows = ask(
-            self._database,
-            _EVERY_SOURCE.format(row=_ROW, order="ASC", conditions=" AND ".join(bounds.conditions)),
-            _COLUMNS,
-            _FLOATS,
-            limit=limit,
-            **bounds.parameters,
-        )
+        conditions = _Conditions()
+        conditions.add("measured_at =", "instant", instant)
+        conditions.add("source =", "source", source)
+        conditions.start_after(after, newest_first=False)
+        return self._read(conditions, "ASC", limit)
+
+    def _read(self, conditions: "_Conditions", order: str, limit: int) -> list[Standing]:
+        sql = _PAGE.format(row=_ROW, order=order, conditions=" AND ".join(conditions.sql) or "true")
+        rows = ask(self._database, sql, _COLUMNS, _FLOATS, limit=limit, **conditions.parameters)
         return [_standing(row) for row in rows]
 
 
-class _Bounds:
-    """Conditions on measurements, and on the quarters of an hour that hold such measurements."""
+class _Conditions:
+    """What measurements have to be like, and the parameters of that."""
 
-    def __init__(self, *, newest_first: bool) -> None:
-        self._newest_first = newest_first
-        self.conditions: list[str] = []
-        self.quarters: list[str] = []
+    def __init__(self) -> None:
+        self.sql: list[str] = []
         self.parameters: dict[str, object] = {}
 
-    def add(self, relation: str, name: str, instant: datetime | None) -> None:
-        """What is measured so, related to an instant."""
-        if instant is not None:
-            self.conditions.append(f"m.measured_at {relation} CAST(:{name} AS timestamptz)")
-            self._quarters(name, ahead=relation == ">=")
-            self.parameters[name] = instant
+    def add(self, what: str, name: str, value: datetime | str | None) -> None:
+        """Compare a column with a value, if there is one."""
+        if value is not None:
+            self.sql.append(f"{what} CAST(:{name} AS {'text' if isinstance(value, str) else 'timestamptz'})")
+            self.parameters[name] = value
 
-    def start_after(self, place: Place | None) -> None:
-        """What comes after a place, in the order that is asked for."""
+    def start_after(self, place: Place | None, *, newest_first: bool) -> None:
+        """Go on after a place, in the order that is asked for."""
         if place is not None:
-            relation = "<" if self._newest_first else ">"
-            self.conditions.append(
-                f"(m.measured_at, m.source) {relation} (CAST(:after AS timestamptz), CAST(:after_source AS text))"
+            relation = "<" if newest_first else ">"
+            # The first is implied by the second, and is what the index by source can start at.
+            self.add(f"measured_at {relation}=", "after", place[0])
+            self.sql.append(
+                f"(measured_at, source) {relation} (CAST(:after AS timestamptz), CAST(:after_source AS text))"
             )
-            self._quarters("after", ahead=not self._newest_first)
-            self.parameters |= {"after": place[0], "after_source": place[1]}
-
-    def _quarters(self, name: str, *, ahead: bool) -> None:
-        self.quarters.append(f"quarter {'>=' if ahead else '<='} gold.quarter_of(CAST(:{name} AS timestamptz))")
+            self.parameters["after_source"] = place[1]
 
 
 def _standing(row: Sequence[Any]) -> Standing:
