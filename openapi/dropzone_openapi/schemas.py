@@ -149,8 +149,8 @@ STATUS: Schema = {
             "description": (
                 "`accepted`: stored, not settled yet. `processed`: its measurement stands. `superseded`: it was "
                 "processed, and a later event for the same instant and source stands. `rejected`: it breaks rules. "
-                "`stuck`: it was tried as often as it may be; somebody has to look. Of several events: `processed` "
-                "where one stands at least, `rejected` where all are."
+                "`stuck`: five attempts failed, which `last_error` explains; it is retried hourly, then daily. "
+                "Of several events: `processed` where one stands at least, `rejected` where all are."
             ),
         },
         "received_at": _INSTANT,

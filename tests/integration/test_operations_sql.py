@@ -67,8 +67,8 @@ def test_how_all_is(tables: SilverInPostgres) -> None:
     silver = tables.silver()
     silver.settle([JudgedObject(settled, (measurement(),))])
     for _ in range(5):
-        silver.claim([stuck], only_due=False)
-    silver.claim([waiting], only_due=False)
+        silver.record_attempts([stuck], only_due=False)
+    silver.record_attempts([waiting], only_due=False)
 
     (statement,) = statements("AS stuck")
 

@@ -279,7 +279,7 @@ def test_an_object_that_is_replaced_while_it_is_settled_has_the_replacement(tabl
 def test_an_object_that_is_settled_while_it_is_replaced_has_the_replacement(tables: SilverInPostgres) -> None:
     # GIVEN an object that was claimed, and a replacement of it that waits at its receipt
     identifier = raw_id()
-    tables.silver().claim([identifier], only_due=False)
+    tables.silver().record_attempts([identifier], only_due=False)
     with receipt_held(tables, identifier):
         replaced = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER, mean=2.0))]))
         tables.await_waiting(1)
@@ -338,8 +338,8 @@ def test_a_claim_and_its_return_do_not_wait_for_a_replacement(tables: SilverInPo
         replaced = in_background(lambda: ledger(tables).replace([judged(event, rejection())]))
         tables.await_waiting(1)
         silver = tables.silver()
-        assert silver.claim([other], only_due=True) == {other}
-        silver.give_back({other: "throttled"})
+        assert silver.record_attempts([other], only_due=True) == {other}
+        silver.release_attempts({other: "throttled"})
         assert silver.receipts([other])[other].attempts == 0
         # And who reads sees everything as it was.
         assert ledger(tables).outcomes([event]) == {event: (measurement(),)}

@@ -11,15 +11,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pg8000.native import Connection
 
+from dropzone.adapters.database import Database, connector
+from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import RULESET, JudgedObject, Measurement, Rejection
-from dropzone.ports import RowRefusedError, SilverConflictError, SilverUnavailableError
+from dropzone.ports import Receipt, RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases.retries import with_retries
 from support.background import in_background
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection, shuffled
-from support.postgres import SilverInPostgres
+from support.postgres import RETRY_AFTER, SilverInPostgres, database_settings
 
 MOST = sys.float_info.max
 SMALLEST = math.ulp(0.0)
@@ -220,7 +223,7 @@ def test_a_deadlock_is_a_conflict_and_leaves_nothing(tables: SilverInPostgres) -
     # GIVEN a session that holds the second object, and a call that holds the first and waits for the second
     first, second = raw_ids(2)
     silver = tables.silver()
-    silver.claim([first, second], only_due=False)
+    silver.record_attempts([first, second], only_due=False)
     tables.query("SET deadlock_timeout = '30s'")
     tables.query("BEGIN")
     tables.query("SELECT FROM receipts WHERE raw_id = :second FOR UPDATE", second=second)
@@ -242,7 +245,7 @@ def test_receipts_are_taken_in_order_so_that_settles_never_deadlock(tables: Silv
     # GIVEN a session that holds the first of two objects
     first, second = raw_ids(2)
     silver = tables.silver()
-    silver.claim([first, second], only_due=False)
+    silver.record_attempts([first, second], only_due=False)
     tables.query("BEGIN")
     tables.query("SELECT FROM receipts WHERE raw_id = :first FOR UPDATE", first=first)
 
@@ -291,7 +294,7 @@ def test_claims_at_the_same_time_split_the_objects(tables: SilverInPostgres) -> 
     def work(number: int) -> set[object]:
         silver, mine = tables.silver(), shuffled(identifiers, number)
         barrier.wait()
-        return {*silver.claim(mine, only_due=True)}
+        return {*silver.record_attempts(mine, only_due=True)}
 
     with ThreadPoolExecutor(workers) as threads:
         got = list(threads.map(work, range(workers)))
@@ -310,3 +313,70 @@ def test_a_lock_held_for_long_ends_the_call_in_time(tables: SilverInPostgres) ->
     with pytest.raises(SilverUnavailableError, match="57014"):
         silver.run("SELECT FROM receipts")
     tables.query("ROLLBACK")
+
+
+# ---- attempts and a database that goes away --------------------------------------------------------------------------
+
+
+def test_an_attempt_is_released_once_the_database_is_back(tables: SilverInPostgres) -> None:
+    # GIVEN attempts on two objects, and a database that can't be reached any more
+    first, second = raw_ids(2)
+    reachable, connect = True, connector(database_settings(tables.server), Connection)
+
+    def connect_if_reachable(seconds: float) -> Connection:
+        if not reachable:
+            raise ConnectionRefusedError
+        return connect(seconds)
+
+    database = Database(connect_if_reachable, lambda: 10.0)
+    silver = PostgresSilver(database, retry_after=RETRY_AFTER)
+    silver.record_attempts([first, second], only_due=False)
+    reachable = False
+    database.close()
+
+    # WHEN they are released
+    with pytest.raises(SilverUnavailableError):
+        silver.release_attempts({first: "it was away", second: "it was away"})
+    with pytest.raises(SilverUnavailableError):
+        silver.receipts([first])
+
+    # THEN it is done with the next call that reaches the database, and done once
+    reachable = True
+    for _ in range(2):
+        assert silver.receipts([first, second]) == dict.fromkeys([first, second], Receipt(settled=False, attempts=0))
+    assert {row.last_error for row in tables.receipt_rows().values()} == {"it was away"}
+    silver.record_attempts([first], only_due=False)
+    assert silver.receipts([first]) == {first: Receipt(settled=False, attempts=1)}
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("began", "attempts"),
+    [("pg_postmaster_start_time() - interval '1 second'", 2), ("pg_postmaster_start_time()", 3), ("NULL", 3)],
+    ids=["before the server", "after the server", "ended"],
+)
+def test_an_attempt_that_may_have_ended_with_the_server_does_not_count(
+    tables: SilverInPostgres, began: str, attempts: int
+) -> None:
+    identifier = raw_id()
+    silver = tables.silver()
+    for _ in range(2):
+        silver.record_attempts([identifier], only_due=False)
+    tables.query(f"UPDATE receipts SET tried_at = {began}")  # noqa: S608 - the test's own
+    silver.record_attempts([identifier], only_due=False)
+    assert silver.receipts([identifier]) == {identifier: Receipt(settled=False, attempts=attempts)}
+
+
+@pytest.mark.parametrize("end", ["settled", "failed", "released"])
+def test_an_attempt_that_reported_its_end_is_closed(tables: SilverInPostgres, end: str) -> None:
+    identifier = raw_id()
+    silver = tables.silver()
+    silver.record_attempts([identifier], only_due=False)
+    assert tables.query("SELECT tried_at IS NULL FROM receipts") == [[False]]
+    if end == "settled":
+        silver.settle([judged(identifier)])
+    elif end == "failed":
+        silver.record_errors({identifier: "it can't be settled"})
+    else:
+        silver.release_attempts({identifier: "it was away"})
+    assert tables.query("SELECT tried_at IS NULL FROM receipts") == [[True]]

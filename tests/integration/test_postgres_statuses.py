@@ -65,8 +65,8 @@ def test_tried_and_stuck(tables: SilverInPostgres, statuses: PostgresStatuses) -
     silver = tables.silver()
     states = []
     for _ in range(MAX_ATTEMPTS):
-        silver.claim([raw_id], only_due=False)
-        silver.explain({raw_id: "it killed its reader"})
+        silver.record_attempts([raw_id], only_due=False)
+        silver.record_errors({raw_id: "it killed its reader"})
         told = statuses.status(raw_id)
         assert told is not None
         assert told.last_error == "it killed its reader"

@@ -257,7 +257,7 @@ def test_the_receive_count_is_read(function: Function, tables: SilverInPostgres)
 def test_those_that_may_have_killed_their_reader_are_logged(function: Function, tables: SilverInPostgres) -> None:
     suspect, good = function.arrive(), function.arrive()
     for _ in range(2):
-        tables.silver().claim([suspect], only_due=False)
+        tables.silver().record_attempts([suspect], only_due=False)
     answer = function(sqs_event([s3_event(suspect), s3_event(good)], receive_count=4))
     assert returned(answer) == ["message-0"]
     assert [line["raw_ids"] for line in function.log_lines() if line["level"] == "WARNING"] == [[str(suspect)]]

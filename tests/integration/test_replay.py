@@ -192,8 +192,8 @@ def test_what_was_never_settled_is_settled(scene: Scene) -> None:
 def test_what_is_stuck_is_settled_and_keeps_its_attempts(scene: Scene) -> None:
     stuck = scene.arrive(measurement(), settled=False)
     for _ in range(5):
-        scene.silver.claim([stuck], only_due=False)
-    scene.silver.explain({stuck: "out of memory"})
+        scene.silver.record_attempts([stuck], only_due=False)
+    scene.silver.record_errors({stuck: "out of memory"})
 
     assert scene.changes() == {Change.NEW: 1}
 

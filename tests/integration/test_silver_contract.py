@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain.outcomes import Code, JudgedObject
-from dropzone.ports import MAX_ATTEMPTS, Receipt, Silver
+from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Silver
 from support.factories import EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection
 from support.fakes import InMemorySilver
 from support.postgres import RETRY_AFTER, SilverInPostgres
@@ -108,11 +108,11 @@ def test_settle_leaves_settled_objects_as_they_are_and_returns_the_others(silver
     assert subject.measurement_rows()[EXAMPLE_INSTANT, ""].measurement.aggregates.mean == 1.0
 
 
-def test_settle_ends_the_tries_of_a_claimed_object(silver: Silver, subject: Subject) -> None:
+def test_settle_ends_the_attempts_on_an_object(silver: Silver, subject: Subject) -> None:
     # GIVEN an object that was tried in vain
     identifier = raw_id()
-    silver.claim([identifier], only_due=False)
-    silver.explain({identifier: "it failed"})
+    silver.record_attempts([identifier], only_due=False)
+    silver.record_errors({identifier: "it failed"})
 
     # WHEN it is settled
     assert silver.settle([judged(identifier)]) == {identifier}
@@ -120,7 +120,7 @@ def test_settle_ends_the_tries_of_a_claimed_object(silver: Silver, subject: Subj
     # THEN no error is left, the attempt is remembered, and it is never due again
     assert subject.receipt_rows() == {identifier: ReceiptRow(settled=True, items=1, attempts=1, last_error=None)}
     subject.pass_time(100 * RETRY_AFTER)
-    assert silver.due(10) == []
+    assert silver.due_for_retry(10, exhausted=False) == []
     assert silver.receipts([identifier]) == {identifier: Receipt(settled=True, attempts=1)}
 
 
@@ -195,13 +195,13 @@ def test_instants_a_microsecond_apart_are_two(silver: Silver, subject: Subject) 
     assert len(subject.measurement_rows()) == 2
 
 
-# ---- receipts and claims ---------------------------------------------------------------------------------------------
+# ---- receipts and attempts -------------------------------------------------------------------------------------------
 
 
 def test_receipts_are_those_of_the_objects_asked_for(silver: Silver) -> None:
     settled, claimed, unknown, other = raw_ids(4)
     silver.settle([judged(settled), judged(other)])
-    silver.claim([claimed], only_due=False)
+    silver.record_attempts([claimed], only_due=False)
     assert silver.receipts([settled, claimed, unknown]) == {
         settled: Receipt(settled=True, attempts=0),
         claimed: Receipt(settled=False, attempts=1),
@@ -210,86 +210,99 @@ def test_receipts_are_those_of_the_objects_asked_for(silver: Silver) -> None:
 
 
 @pytest.mark.parametrize("only_due", [True, False])
-def test_claim_records_a_first_attempt(silver: Silver, subject: Subject, *, only_due: bool) -> None:
+def test_a_first_attempt_is_recorded(silver: Silver, subject: Subject, *, only_due: bool) -> None:
     identifiers = set(raw_ids(3))
-    assert silver.claim(identifiers, only_due=only_due) == identifiers
-    row = ReceiptRow(settled=False, items=None, attempts=1, last_error=None)
+    assert silver.record_attempts(identifiers, only_due=only_due) == identifiers
+    row = ReceiptRow(settled=False, items=None, attempts=1, last_error=OPEN_ATTEMPT)
     assert subject.receipt_rows() == dict.fromkeys(identifiers, row)
-    assert silver.claim([], only_due=only_due) == set()
+    assert silver.record_attempts([], only_due=only_due) == set()
 
 
 @pytest.mark.parametrize("only_due", [True, False])
-def test_claim_leaves_settled_objects_out(silver: Silver, subject: Subject, *, only_due: bool) -> None:
+def test_attempts_on_settled_objects_are_not_recorded(silver: Silver, subject: Subject, *, only_due: bool) -> None:
     settled, fresh = raw_ids(2)
     silver.settle([judged(settled)])
-    assert silver.claim([settled, fresh], only_due=only_due) == {fresh}
+    assert silver.record_attempts([settled, fresh], only_due=only_due) == {fresh}
     assert subject.receipt_rows()[settled].attempts == 0
 
 
-def test_of_two_claims_one_gets_the_object_until_it_is_due_again(silver: Silver, subject: Subject) -> None:
+def test_of_two_sweeps_one_gets_the_object_until_it_is_due_again(silver: Silver, subject: Subject) -> None:
     # GIVEN a claimed object
     identifier = raw_id()
-    silver.claim([identifier], only_due=True)
+    silver.record_attempts([identifier], only_due=True)
 
     # THEN nobody gets it before its time
-    assert silver.claim([identifier], only_due=True) == set()
+    assert silver.record_attempts([identifier], only_due=True) == set()
     subject.pass_time(RETRY_AFTER - MOMENT)
-    assert silver.claim([identifier], only_due=True) == set()
-    assert silver.due(10) == []
+    assert silver.record_attempts([identifier], only_due=True) == set()
+    assert silver.due_for_retry(10, exhausted=False) == []
     assert subject.receipt_rows()[identifier].attempts == 1
 
     # AND one does afterwards
     subject.pass_time(MOMENT)
-    assert silver.due(10) == [identifier]
-    assert silver.claim([identifier], only_due=True) == {identifier}
-    assert silver.claim([identifier], only_due=True) == set()
+    assert silver.due_for_retry(10, exhausted=False) == [identifier]
+    assert silver.record_attempts([identifier], only_due=True) == {identifier}
+    assert silver.record_attempts([identifier], only_due=True) == set()
     assert subject.receipt_rows()[identifier].attempts == 2
 
 
-def test_claim_of_the_queue_waits_for_no_time(silver: Silver, subject: Subject) -> None:
+def test_an_attempt_of_the_queue_waits_for_no_time(silver: Silver, subject: Subject) -> None:
     identifier = raw_id()
     for attempts in range(1, 20):
-        assert silver.claim([identifier], only_due=False) == {identifier}
+        assert silver.record_attempts([identifier], only_due=False) == {identifier}
         assert subject.receipt_rows()[identifier].attempts == attempts
 
 
 def test_pauses_double(silver: Silver, subject: Subject) -> None:
     identifier = raw_id()
     for attempt in range(1, MAX_ATTEMPTS):
-        assert silver.claim([identifier], only_due=True) == {identifier}
+        assert silver.record_attempts([identifier], only_due=True) == {identifier}
         subject.pass_time(RETRY_AFTER * 2 ** (attempt - 1) - MOMENT)
-        assert silver.due(10) == []
+        assert silver.due_for_retry(10, exhausted=False) == []
         subject.pass_time(MOMENT)
-        assert silver.due(10) == [identifier]
+        assert silver.due_for_retry(10, exhausted=False) == [identifier]
 
 
-def test_after_five_attempts_an_object_is_stuck(silver: Silver, subject: Subject) -> None:
+def test_exhausted_objects_are_retried_hourly_and_after_a_day_daily(silver: Silver, subject: Subject) -> None:
     # GIVEN an object that was tried five times
     identifier = raw_id()
-    for _ in range(MAX_ATTEMPTS):
-        assert silver.claim([identifier], only_due=True) == {identifier}
+    for _ in range(MAX_ATTEMPTS - 1):
+        silver.record_attempts([identifier], only_due=True)
         subject.pass_time(RETRY_AFTER * 2**MAX_ATTEMPTS)
 
-    # THEN no sweep gets it any more, and the queue, after a redrive, still does
-    assert silver.due(10) == []
-    assert silver.claim([identifier], only_due=True) == set()
-    assert subject.receipt_rows()[identifier].attempts == MAX_ATTEMPTS
-    assert silver.claim([identifier], only_due=False) == {identifier}
+    # WHEN attempts follow, each as soon as it is due
+    def hours_to_the_next_attempt() -> int:
+        assert silver.record_attempts([identifier], only_due=True) == {identifier}
+        for hours in range(1, 25):
+            subject.pass_time(timedelta(hours=1) - MOMENT)
+            if hours == 1:
+                assert silver.due_for_retry(10, exhausted=True) == []
+            subject.pass_time(MOMENT)
+            if silver.due_for_retry(10, exhausted=True):
+                return hours
+        return 0
+
+    pauses = [hours_to_the_next_attempt() for _ in range(HOURLY_ATTEMPTS + 2)]
+
+    # THEN they are an hour apart for a day, and then a day, and only who asks for exhausted objects is told of them
+    assert pauses == [1] * HOURLY_ATTEMPTS + [24, 24]
+    assert silver.due_for_retry(10, exhausted=False) == []
     assert silver.settle([judged(identifier)]) == {identifier}
+    assert silver.due_for_retry(10, exhausted=True) == []
 
 
-# ---- give back, explain, due -----------------------------------------------------------------------------------------
+# ---- release attempts, record errors, due for retry ------------------------------------------------------------------
 
 
-def test_give_back_takes_the_attempt_back_and_pauses_once(silver: Silver, subject: Subject) -> None:
+def test_a_released_attempt_does_not_count_and_pauses_once(silver: Silver, subject: Subject) -> None:
     # GIVEN an object tried for the second time
     identifier, settled, unknown = raw_ids(3)
     silver.settle([judged(settled)])
-    silver.claim([identifier], only_due=False)
-    silver.claim([identifier], only_due=False)
+    silver.record_attempts([identifier], only_due=False)
+    silver.record_attempts([identifier], only_due=False)
 
-    # WHEN its claim is given back
-    silver.give_back({identifier: "bronze was away", settled: "no", unknown: "no"})
+    # WHEN its attempt is released
+    silver.release_attempts({identifier: "bronze was away", settled: "no", unknown: "no"})
 
     # THEN that try doesn't count, and the next is due after the first pause
     assert subject.receipt_rows() == {
@@ -297,48 +310,57 @@ def test_give_back_takes_the_attempt_back_and_pauses_once(silver: Silver, subjec
         settled: ReceiptRow(settled=True, items=1, attempts=0, last_error=None),
     }
     subject.pass_time(RETRY_AFTER - MOMENT)
-    assert silver.due(10) == []
+    assert silver.due_for_retry(10, exhausted=False) == []
     subject.pass_time(MOMENT)
-    assert silver.due(10) == [identifier]
+    assert silver.due_for_retry(10, exhausted=False) == [identifier]
 
 
-def test_give_back_never_counts_below_zero(silver: Silver, subject: Subject) -> None:
+def test_releases_never_count_below_zero(silver: Silver, subject: Subject) -> None:
     identifier = raw_id()
-    silver.claim([identifier], only_due=False)
-    silver.give_back({identifier: "once"})
-    silver.give_back({identifier: "twice"})
+    silver.record_attempts([identifier], only_due=False)
+    silver.release_attempts({identifier: "once"})
+    silver.release_attempts({identifier: "twice"})
     assert subject.receipt_rows()[identifier] == ReceiptRow(settled=False, items=None, attempts=0, last_error="twice")
     subject.pass_time(RETRY_AFTER)
-    assert silver.due(10) == [identifier]
+    assert silver.due_for_retry(10, exhausted=False) == [identifier]
 
 
-def test_explain_notes_why_on_unsettled_objects_alone(silver: Silver, subject: Subject) -> None:
+def test_an_attempt_may_be_released_to_be_made_now(silver: Silver, subject: Subject) -> None:
+    identifier = raw_id()
+    silver.record_attempts([identifier], only_due=False)
+    silver.release_attempts({identifier: "no time was left"}, retry_now=True)
+    assert silver.due_for_retry(10, exhausted=False) == [identifier]
+    assert silver.record_attempts([identifier], only_due=True) == {identifier}
+    assert subject.receipt_rows()[identifier].attempts == 1
+
+
+def test_record_errors_notes_why_on_unsettled_objects_alone(silver: Silver, subject: Subject) -> None:
     claimed, other, settled, unknown = raw_ids(4)
-    silver.claim([claimed, other], only_due=False)
+    silver.record_attempts([claimed, other], only_due=False)
     silver.settle([judged(settled)])
     reason = 'ObjectMissingError: it\'s "gone" \\ {é}'
-    silver.explain({claimed: reason, settled: "no", unknown: "no"})
+    silver.record_errors({claimed: reason, settled: "no", unknown: "no"})
     assert subject.receipt_rows() == {
         claimed: ReceiptRow(settled=False, items=None, attempts=1, last_error=reason),
-        other: ReceiptRow(settled=False, items=None, attempts=1, last_error=None),
+        other: ReceiptRow(settled=False, items=None, attempts=1, last_error=OPEN_ATTEMPT),
         settled: ReceiptRow(settled=True, items=1, attempts=0, last_error=None),
     }
-    silver.explain({})
-    silver.give_back({})
+    silver.record_errors({})
+    silver.release_attempts({})
 
 
-def test_due_gives_fewest_attempts_first_then_in_order_of_arrival(silver: Silver, subject: Subject) -> None:
+def test_due_objects_come_fewest_attempts_first_then_in_order_of_arrival(silver: Silver, subject: Subject) -> None:
     # GIVEN objects with one to four attempts, and some that are not to be tried
     first, second, third, fourth, settled, waiting = raw_ids(6)
     for claimed in ([first, second, third, fourth, settled], [first, third], [first, third], [third]):
-        silver.claim(claimed, only_due=False)
+        silver.record_attempts(claimed, only_due=False)
     silver.settle([judged(settled)])
     subject.pass_time(RETRY_AFTER * 2**MAX_ATTEMPTS)
-    silver.claim([waiting], only_due=False)
+    silver.record_attempts([waiting], only_due=False)
 
     # THEN they come in this order, up to the limit
-    assert silver.due(10) == [second, fourth, first, third]
-    assert silver.due(3) == [second, fourth, first]
+    assert silver.due_for_retry(10, exhausted=False) == [second, fourth, first, third]
+    assert silver.due_for_retry(3, exhausted=False) == [second, fourth, first]
 
 
 # ---- the watermark ---------------------------------------------------------------------------------------------------
@@ -354,13 +376,13 @@ def test_watermark_begins_before_every_object_and_never_sinks(silver: Silver) ->
     assert silver.watermark() == higher
 
 
-def test_stuck_counts_what_was_tried_too_often(silver: Silver) -> None:
+def test_exhausted_counts_what_was_tried_too_often(silver: Silver) -> None:
     waiting, stuck, settled = raw_ids(3)
     for _ in range(MAX_ATTEMPTS):
-        silver.claim([stuck, settled], only_due=False)
-    silver.claim([waiting], only_due=False)
-    assert silver.stuck() == 2
+        silver.record_attempts([stuck, settled], only_due=False)
+    silver.record_attempts([waiting], only_due=False)
+    assert silver.exhausted() == 2
 
     silver.settle([judged(settled, measurement())])
 
-    assert silver.stuck() == 1
+    assert silver.exhausted() == 1

@@ -167,7 +167,7 @@ def test_sweep_dies_at_any_boundary(new_world: NewWorld, *, by_request: bool) ->
     def live(world: World) -> None:
         put_events(world)
         tried = world.put(bad_event("fifth", 3))
-        world.tables.silver().claim([tried], only_due=False)
+        world.tables.silver().record_attempts([tried], only_due=False)
         world.queue.waiting.clear()
         if by_request:
             world.post_process(limit=3)

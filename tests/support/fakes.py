@@ -13,7 +13,9 @@ from uuid import UUID
 
 from dropzone.domain.outcomes import JudgedObject, Measurement, Outcome
 from dropzone.ports import (
+    HOURLY_ATTEMPTS,
     MAX_ATTEMPTS,
+    OPEN_ATTEMPT,
     Bronze,
     BronzeError,
     BronzeUnavailableError,
@@ -215,21 +217,31 @@ class InMemorySilver:
         if standing is None or (standing.raw_id, standing.item) <= (row.raw_id, row.item):
             self._measurements[key] = row
 
-    def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
+    def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
         with self._lock:
-            claimed = {raw_id for raw_id in raw_ids if self._may_be_tried(raw_id, only_due=only_due)}
-            for raw_id in claimed:
+            recorded = {raw_id for raw_id in raw_ids if self._may_be_tried(raw_id, only_due=only_due)}
+            for raw_id in recorded:
                 receipt = self._receipt(raw_id)
-                pause = self._pause * 2 ** min(receipt.attempts, 10)
-                self._receipts[raw_id] = replace(receipt, attempts=receipt.attempts + 1, retry_at=self._now() + pause)
-        return claimed
+                attempts = receipt.attempts + 1
+                self._receipts[raw_id] = replace(
+                    receipt,
+                    attempts=attempts,
+                    last_error=OPEN_ATTEMPT,
+                    retry_at=self._now() + self._pause_after(attempts),
+                )
+        return recorded
+
+    def _pause_after(self, attempts: int) -> timedelta:
+        if attempts < MAX_ATTEMPTS:
+            return self._pause * (1 << (attempts - 1))
+        return timedelta(hours=1) if attempts < MAX_ATTEMPTS + HOURLY_ATTEMPTS else timedelta(days=1)
 
     def _may_be_tried(self, raw_id: UUID, *, only_due: bool) -> bool:
         receipt = self._receipts.get(raw_id)
         return receipt is None or (not receipt.settled and (not only_due or self._is_due(receipt)))
 
     def _is_due(self, receipt: _Receipt) -> bool:
-        return receipt.attempts < MAX_ATTEMPTS and receipt.retry_at is not None and receipt.retry_at <= self._now()
+        return receipt.retry_at is not None and receipt.retry_at <= self._now()
 
     def _receipt(self, raw_id: UUID) -> _Receipt:
         return self._receipts.get(raw_id, _Receipt())
@@ -240,27 +252,26 @@ class InMemorySilver:
             if receipt is not None and not receipt.settled:
                 yield raw_id, replace(receipt, last_error=reason)
 
-    def give_back(self, reasons: Mapping[UUID, str]) -> None:
+    def release_attempts(self, reasons: Mapping[UUID, str], *, retry_now: bool = False) -> None:
         with self._lock:
             for raw_id, receipt in self._unsettled(reasons):
-                self._receipts[raw_id] = replace(
-                    receipt, attempts=max(receipt.attempts - 1, 0), retry_at=self._now() + self._pause
-                )
+                retry_at = self._now() + (timedelta(0) if retry_now else self._pause)
+                self._receipts[raw_id] = replace(receipt, attempts=max(receipt.attempts - 1, 0), retry_at=retry_at)
 
-    def explain(self, reasons: Mapping[UUID, str]) -> None:
+    def record_errors(self, reasons: Mapping[UUID, str]) -> None:
         with self._lock:
             self._receipts.update(self._unsettled(reasons))
 
-    def due(self, limit: int) -> list[UUID]:
+    def due_for_retry(self, limit: int, *, exhausted: bool) -> list[UUID]:
         with self._lock:
             due = [
                 (receipt.attempts, raw_id)
                 for raw_id, receipt in self._receipts.items()
-                if not receipt.settled and self._is_due(receipt)
+                if not receipt.settled and self._is_due(receipt) and (exhausted or receipt.attempts < MAX_ATTEMPTS)
             ]
         return [raw_id for _, raw_id in sorted(due)[:limit]]
 
-    def stuck(self) -> int:
+    def exhausted(self) -> int:
         with self._lock:
             return sum(
                 1 for receipt in self._receipts.values() if not receipt.settled and receipt.attempts >= MAX_ATTEMPTS
@@ -306,20 +317,22 @@ class HookedSilver:
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         return self._around("settle", [entry.raw_id for entry in judged], lambda: self.inner.settle(judged))
 
-    def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
-        return self._around("claim", raw_ids, lambda: self.inner.claim(raw_ids, only_due=only_due))
+    def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
+        return self._around("record_attempts", raw_ids, lambda: self.inner.record_attempts(raw_ids, only_due=only_due))
 
-    def give_back(self, reasons: Mapping[UUID, str]) -> None:
-        self._around("give_back", list(reasons), lambda: self.inner.give_back(reasons))
+    def release_attempts(self, reasons: Mapping[UUID, str], *, retry_now: bool = False) -> None:
+        self._around(
+            "release_attempts", list(reasons), lambda: self.inner.release_attempts(reasons, retry_now=retry_now)
+        )
 
-    def explain(self, reasons: Mapping[UUID, str]) -> None:
-        self._around("explain", list(reasons), lambda: self.inner.explain(reasons))
+    def record_errors(self, reasons: Mapping[UUID, str]) -> None:
+        self._around("record_errors", list(reasons), lambda: self.inner.record_errors(reasons))
 
-    def due(self, limit: int) -> list[UUID]:
-        return self._around("due", [], lambda: self.inner.due(limit))
+    def due_for_retry(self, limit: int, *, exhausted: bool) -> list[UUID]:
+        return self._around("due_for_retry", [], lambda: self.inner.due_for_retry(limit, exhausted=exhausted))
 
-    def stuck(self) -> int:
-        return self._around("stuck", [], self.inner.stuck)
+    def exhausted(self) -> int:
+        return self._around("exhausted", [], self.inner.exhausted)
 
     def watermark(self) -> UUID:
         return self._around("watermark", [], self.inner.watermark)

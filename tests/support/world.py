@@ -50,6 +50,8 @@ class World:
         limit: int = 10_000,
         min_age: timedelta = timedelta(0),
         after: UUID | None = None,
+        *,
+        retry_exhausted: bool = False,
         tally: Tally | None = None,
     ) -> SweepReport:
         return sweep(
@@ -59,6 +61,7 @@ class World:
             min_age=min_age,
             after=after,
             remaining=self.clock.remaining,
+            retry_exhausted=retry_exhausted,
             tally=tally,
         )
 

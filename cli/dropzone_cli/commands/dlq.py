@@ -18,7 +18,7 @@ from dropzone_cli.text import age, count
 
 # A listing takes seconds. Should it die, the messages are in sight again after this long.
 _PEEK_SECONDS = 60
-_STAYS = "Raw objects stay in bronze; the sweep (dropzone sweep) takes up those that are neither settled nor stuck."
+_STAYS = "Raw objects stay in bronze; the sweep (dropzone sweep) takes up those that are not settled."
 
 _help = "Dead letters: messages of the queue that were tried as often as they may be."
 app = typer.Typer(help=_help, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -228,7 +228,7 @@ def purge(
 ) -> ExitCode:
     """Delete all dead letters, after asking.
 
-    Raw objects stay in bronze, and the sweep takes up those that are neither settled nor stuck.
+    Raw objects stay in bronze, and the sweep takes up those that are not settled.
     """
     dlq: Queue = session.dlq
     total = dlq.counts().total

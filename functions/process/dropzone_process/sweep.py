@@ -129,7 +129,9 @@ def _remaining(context: LambdaContext) -> Remaining:
     return lambda: context.get_remaining_time_in_millis() / 1000
 
 
-def _sweep(*, limit: int, min_age: timedelta, after: UUID | None, remaining: Remaining) -> SweepReport:
+def _sweep(
+    *, limit: int, min_age: timedelta, after: UUID | None, remaining: Remaining, retry_exhausted: bool = False
+) -> SweepReport:
     tally = Tally()
     try:
         report = sweep(
@@ -139,6 +141,7 @@ def _sweep(*, limit: int, min_age: timedelta, after: UUID | None, remaining: Rem
             min_age=min_age,
             after=after,
             remaining=remaining,
+            retry_exhausted=retry_exhausted,
             tally=tally,
         )
     finally:
@@ -159,13 +162,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "httpMethod" in event:
         return resolve(app, event, context, settings().cors_origin)
     database().within(_remaining(context))
-    metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().stuck())
+    metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().exhausted())
     _keep_gold(_remaining(context))
     report = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),
         after=None,
         remaining=_remaining(context),
+        retry_exhausted=True,
     )
     # Of runs that ended well alone: an alarm waits for the next of them.
     metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)

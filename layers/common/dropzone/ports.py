@@ -120,7 +120,13 @@ class Claims(Protocol):
 
 
 MAX_ATTEMPTS = 5
-"""Tries after which an object that was not settled is left as stuck."""
+"""Attempts after which an object that was not settled is exhausted: `stuck` in its status, and retried rarely."""
+
+HOURLY_ATTEMPTS = 24
+"""So many attempts on an exhausted object are an hour apart, the others a day."""
+
+OPEN_ATTEMPT = "An attempt is running, or its process ended without a result: out of memory, timeout or crash."
+"""The error of an attempt that has not reported its end."""
 
 
 class Receipt(NamedTuple):
@@ -148,23 +154,34 @@ class Silver(Protocol):
             RowRefusedError: the database refuses a row; nothing of the call was written.
         """
 
-    def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
-        """Record that these objects are about to be tried, so that a reader's death leaves a trace.
+    def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
+        """Record that an attempt on each of these objects begins, so that a reader's death leaves a trace.
 
-        With `only_due`, leaves out those whose time for another try has not come, and those that are stuck: of two
-        sweeps at once, one gets each object. Settled objects are always left out. Returns those that were claimed.
+        With `only_due`, leaves out those whose time for another attempt has not come: of two sweeps at once, one gets
+        each object. Settled objects are always left out. Returns those whose attempt was recorded.
+
+        An earlier attempt that never reported its end doesn't count if the database was restarted since it began: it
+        may have ended with the database.
         """
 
-    def give_back(self, reasons: Mapping[UUID, str]) -> None:
-        """Take back the claim of a try that failed for no fault of the object: it doesn't count."""
+    def release_attempts(self, reasons: Mapping[UUID, str], *, retry_now: bool = False) -> None:
+        """Take back attempts that failed through no fault of the object: they don't count.
 
-    def explain(self, reasons: Mapping[UUID, str]) -> None:
-        """Note on the receipts of unsettled objects why their last try failed."""
+        The next attempt is due after the first pause, or now. Where the database can't be reached, the error is raised
+        and the release made with the next call that reaches it.
+        """
 
-    def due(self, limit: int) -> list[UUID]:
-        """Objects that were tried, aren't settled nor stuck, and may be tried again; fewest attempts first."""
+    def record_errors(self, reasons: Mapping[UUID, str]) -> None:
+        """Record on the receipts of unsettled objects why their last attempt failed."""
 
-    def stuck(self) -> int:
+    def due_for_retry(self, limit: int, *, exhausted: bool) -> list[UUID]:
+        """Unsettled objects whose next attempt is due, those with the fewest attempts first.
+
+        The pause doubles with each attempt. Exhausted objects are due hourly, after a day daily, and left out unless
+        `exhausted` is set.
+        """
+
+    def exhausted(self) -> int:
         """How many objects were tried `MAX_ATTEMPTS` times or more, and aren't settled."""
 
     def watermark(self) -> UUID:

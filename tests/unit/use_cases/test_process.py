@@ -207,7 +207,7 @@ def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -
 
 @pytest.mark.parametrize(
     ("method", "receive_count"),
-    [("receipts", 1), ("settle", 1), ("receipts", 3), ("claim", 3), ("settle", 3)],
+    [("receipts", 1), ("settle", 1), ("receipts", 3), ("record_attempts", 3), ("settle", 3)],
 )
 def test_an_unavailable_database_raises_the_batch_and_leaves_nothing_half_written(
     world: World, method: str, receive_count: int
@@ -223,7 +223,7 @@ def test_an_unavailable_database_raises_the_batch_and_leaves_nothing_half_writte
 
 def test_conflicts_are_tried_again_within_the_call(world: World) -> None:
     identifier = world.arrive()
-    for method in ("receipts", "claim", "settle"):
+    for method in ("receipts", "record_attempts", "settle"):
         world.silver.before = Failing(method, SilverConflictError("40P01"), times=2)
         world.process(message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE))
     assert world.settled == {identifier}
@@ -253,7 +253,7 @@ def _costing(world: World, hook: Failing, seconds: float) -> Failing:
 
 def test_at_the_first_receive_objects_are_taken_together_and_unclaimed(world: World) -> None:
     identifiers = [world.arrive() for _ in range(5)]
-    claims = count_calls(world, "claim")
+    claims = count_calls(world, "record_attempts")
     world.process(*map(message, identifiers))
     assert claims == []
     assert world.bronze.reads == [identifiers]
@@ -276,24 +276,24 @@ def test_later_they_are_claimed_first_and_taken_together_while_none_was_tried(wo
     identifiers = [world.arrive() for _ in range(5)]
     calls = calls_of(world)
     world.process(*(message(identifier, receive_count=receive_count) for identifier in identifiers))
-    assert calls == [(method, *identifiers) for method in ("receipts", "claim", "read", "settle")]
+    assert calls == [(method, *identifiers) for method in ("receipts", "record_attempts", "read", "settle")]
     assert world.settled == {*identifiers}
 
 
 def test_those_that_were_tried_are_taken_one_at_a_time(world: World) -> None:
     identifiers = [world.arrive() for _ in range(5)]
-    world.rows.claim(identifiers, only_due=False)
+    world.rows.record_attempts(identifiers, only_due=False)
     calls = calls_of(world)
     world.process(*(message(identifier, receive_count=3) for identifier in identifiers))
     assert calls == [
         ("receipts", *identifiers),
-        *((method, identifier) for identifier in identifiers for method in ("claim", "read", "settle")),
+        *((method, identifier) for identifier in identifiers for method in ("record_attempts", "read", "settle")),
     ]
 
 
 def test_the_more_an_object_is_suspected_the_later_it_is_taken(world: World) -> None:
     tried, untried, fresh = world.arrive(), world.arrive(), world.arrive()
-    world.rows.claim([tried], only_due=False)
+    world.rows.record_attempts([tried], only_due=False)
     world.process(message(tried, receive_count=3), message(untried, receive_count=3), message(fresh))
     assert world.bronze.reads == [[fresh], [untried], [tried]]
 
@@ -302,7 +302,7 @@ def test_those_that_were_tried_alone_wait_until_the_batch_holds_nothing_else(wor
     # GIVEN objects that were tried three times, twice, once and never
     thrice, twice, once, never = (world.arrive() for _ in range(4))
     for tried in ([thrice, twice, once], [thrice, twice], [thrice]):
-        world.rows.claim(tried, only_due=False)
+        world.rows.record_attempts(tried, only_due=False)
     first, second, third, fourth = (message(entry, receive_count=3) for entry in (thrice, twice, once, never))
 
     # WHEN they come together
@@ -326,7 +326,7 @@ def test_a_message_that_is_done_keeps_those_that_were_tried_alone_waiting(world:
     # Its receiver would not be told that it is done, were its batch to die.
     tried, done = world.arrive(), world.arrive()
     for _ in range(2):
-        world.rows.claim([tried], only_due=False)
+        world.rows.record_attempts([tried], only_due=False)
     world.process(message(done))
     suspect = message(tried, receive_count=3)
     assert world.process(suspect, message(done, receive_count=3)).returned == [suspect.message_id]
@@ -337,7 +337,7 @@ def test_a_message_that_is_done_keeps_those_that_were_tried_alone_waiting(world:
 def test_one_that_was_tried_is_taken_with_the_others_of_its_message(world: World) -> None:
     tried, fresh = world.arrive(), world.arrive()
     for _ in range(2):
-        world.rows.claim([tried], only_due=False)
+        world.rows.record_attempts([tried], only_due=False)
     assert world.process(message(tried, fresh, receive_count=3)).returned == []
     assert world.bronze.reads == [[fresh], [tried]]
 
@@ -346,14 +346,14 @@ def test_at_the_first_receive_attempts_do_not_matter(world: World) -> None:
     # A sweep may have tried it, or the queue before a redrive.
     tried, fresh = world.arrive(), world.arrive()
     for _ in range(2):
-        world.rows.claim([tried], only_due=False)
+        world.rows.record_attempts([tried], only_due=False)
     assert world.process(message(tried), message(fresh)).returned == []
     assert world.settled == {tried, fresh}
 
 
 def test_the_highest_receive_count_of_an_object_counts(world: World) -> None:
     identifier = world.arrive()
-    claims = count_calls(world, "claim")
+    claims = count_calls(world, "record_attempts")
     world.process(message(identifier, receive_count=3), message(identifier, receive_count=1))
     assert claims == [[identifier]]
 
@@ -455,7 +455,7 @@ def test_stuck_objects_are_still_taken_from_the_queue(world: World) -> None:
     # After a redrive, when the cause was found.
     identifier = world.arrive()
     for _ in range(7):
-        world.rows.claim([identifier], only_due=False)
+        world.rows.record_attempts([identifier], only_due=False)
     assert world.process(message(identifier, receive_count=3)).returned == []
     assert world.settled == {identifier}
 
@@ -492,7 +492,7 @@ def test_after_an_outage_objects_are_settled_together(world: World) -> None:
     identifiers = [world.arrive() for _ in range(100)]
     queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=60)
     queue.send(*identifiers)
-    for method in ("receipts", "claim", "settle", "receipts", "settle"):
+    for method in ("receipts", "record_attempts", "settle", "receipts", "settle"):
         world.silver.before = Failing(method, SilverUnavailableError("down"), times=10_000)
         queue.deliver()
     assert world.settled == set()

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain.identifiers import received_at
-from dropzone.ports import MAX_ATTEMPTS, BronzeUnavailableError, RowRefusedError, SilverUnavailableError
+from dropzone.ports import MAX_ATTEMPTS, OPEN_ATTEMPT, BronzeUnavailableError, RowRefusedError, SilverUnavailableError
 from dropzone.use_cases.sweep import WATERMARK_LAG
 from dropzone.use_cases.tally import Tally
 from support.factories import NOT_NUMERIC, message, raw_id
@@ -169,7 +169,7 @@ def test_a_sweep_without_any_time_does_nothing_and_says_where_it_began(world: Wo
 
 def test_retries_end_with_the_time(world: World) -> None:
     identifiers = arrive_many(world, 4)
-    world.rows.claim(identifiers, only_due=False)
+    world.rows.record_attempts(identifiers, only_due=False)
     world.rows.pass_time(HOUR)
     world.bronze.after = lambda _method, _raw_ids: world.clock.spend(10.0)
     world.clock.left = 21.0
@@ -318,8 +318,8 @@ def test_a_bucket_that_cannot_be_listed_is_raised_and_keeps_the_watermark(world:
 def test_those_that_were_tried_before_come_last_and_alone(world: World) -> None:
     # GIVEN objects that a sweep died at, some twice
     twice, once = arrive_many(world, 3)[:2], arrive_many(world, 2)
-    world.rows.claim([*twice, *once], only_due=False)
-    world.rows.claim(twice, only_due=False)
+    world.rows.record_attempts([*twice, *once], only_due=False)
+    world.rows.record_attempts(twice, only_due=False)
     world.rows.pass_time(HOUR)
     fresh = [identifier for identifier in world.objects.objects if identifier not in {*twice, *once}]
     fresh += arrive_many(world, 2)
@@ -333,7 +333,7 @@ def test_those_that_were_tried_before_come_last_and_alone(world: World) -> None:
 
 def test_those_that_are_not_due_are_left(world: World) -> None:
     (identifier,) = arrive_many(world, 1)
-    world.rows.claim([identifier], only_due=False)
+    world.rows.record_attempts([identifier], only_due=False)
     assert world.sweep().tally.checked == 0
     world.rows.pass_time(timedelta(minutes=1))
     assert world.sweep().tally.checked == 1
@@ -342,7 +342,7 @@ def test_those_that_are_not_due_are_left(world: World) -> None:
 def test_a_backlog_leaves_other_tries_a_share_of_the_limit(world: World) -> None:
     # GIVEN objects that are due for another try, and more fresh ones than a sweep may take
     tried = arrive_many(world, 30)
-    world.rows.claim(tried, only_due=False)
+    world.rows.record_attempts(tried, only_due=False)
     world.rows.pass_time(HOUR)
     fresh = arrive_many(world, 1_000)
 
@@ -357,7 +357,7 @@ def test_a_backlog_leaves_other_tries_a_share_of_the_limit(world: World) -> None
 def test_a_backlog_leaves_other_tries_a_share_of_the_time(world: World) -> None:
     # GIVEN the same, pages of ten that cost five seconds each, and time for a few of them
     tried = arrive_many(world, 5)
-    world.rows.claim(tried, only_due=False)
+    world.rows.record_attempts(tried, only_due=False)
     world.rows.pass_time(HOUR)
     fresh = arrive_many(world, 1_000)
     world.objects.page_size = 10
@@ -379,7 +379,7 @@ def test_a_backlog_leaves_other_tries_a_share_of_the_time(world: World) -> None:
 
 def test_fresh_objects_get_all_of_a_sweep_while_nothing_is_due(world: World) -> None:
     tried = arrive_many(world, 30)
-    world.rows.claim(tried, only_due=False)
+    world.rows.record_attempts(tried, only_due=False)
     fresh = arrive_many(world, 200)
     world.sweep(limit=100)
     assert world.settled == {*fresh[:100]}
@@ -387,7 +387,7 @@ def test_fresh_objects_get_all_of_a_sweep_while_nothing_is_due(world: World) -> 
 
 def test_other_tries_count_for_the_limit(world: World) -> None:
     tried = arrive_many(world, 5)
-    world.rows.claim(tried, only_due=False)
+    world.rows.record_attempts(tried, only_due=False)
     world.rows.pass_time(HOUR)
     arrive_many(world, 2)
     report = world.sweep(limit=4)
@@ -397,7 +397,7 @@ def test_other_tries_count_for_the_limit(world: World) -> None:
     assert world.sweep(limit=2).tally.checked == 1
 
 
-def test_a_poison_ends_as_stuck_after_five_tries_and_keeps_nothing_from_the_others(world: World) -> None:
+def test_a_poison_is_exhausted_after_five_attempts_and_keeps_nothing_from_the_others(world: World) -> None:
     # GIVEN fifty objects, one of which kills whoever reads it
     identifiers = arrive_many(world, 50)
     poison = identifiers[20]
@@ -412,10 +412,31 @@ def test_a_poison_ends_as_stuck_after_five_tries_and_keeps_nothing_from_the_othe
             deaths += 1
         world.rows.pass_time(24 * HOUR)
 
-    # THEN all others are settled, and it was left alone after five tries
+    # THEN all others are settled, and it was left alone after five attempts
     assert world.settled == {*identifiers} - {poison}
     assert deaths == MAX_ATTEMPTS
     assert world.attempts(poison) == MAX_ATTEMPTS
+    assert world.rows.receipt_rows()[poison].last_error == OPEN_ATTEMPT
+
+
+def test_the_schedule_retries_exhausted_objects_after_all_others(world: World) -> None:
+    # GIVEN an exhausted object that kills its reader, one of which the cause has gone, and one tried once
+    mended, poison, tried = arrive_many(world, 3)
+    for _ in range(MAX_ATTEMPTS):
+        world.rows.record_attempts([poison, mended], only_due=False)
+    world.rows.record_attempts([tried], only_due=False)
+    world.bronze.deadly = {poison}
+    world.rows.pass_time(HOUR)
+    fresh = world.arrive()
+
+    # WHEN the schedule's sweep comes
+    with pytest.raises(ReaderDiedError):
+        world.sweep(retry_exhausted=True)
+
+    # THEN what is fresh comes first, then what was tried less, and the poison is tried an hour later at the earliest
+    assert [read for read in world.bronze.reads if read] == [[fresh], [tried], [mended], [poison]]
+    assert world.settled == {fresh, tried, mended}
+    assert world.sweep(retry_exhausted=True).tried == 0
 
 
 def test_a_death_costs_the_others_one_try_at_most(world: World) -> None:
@@ -487,7 +508,7 @@ def test_two_sweeps_at_once_split_the_work(world: World) -> None:
     others: list[int] = []
 
     def interrupt(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "claim" and identifiers[10] in raw_ids and not others:
+        if method == "record_attempts" and identifiers[10] in raw_ids and not others:
             others.append(other.sweep(limit=12).tally.checked)
 
     world.silver.before = interrupt
@@ -527,8 +548,8 @@ def test_of_two_sweeps_that_saw_the_same_page_one_takes_an_object(world: World) 
     identifiers = arrive_many(world, 4)
 
     def interrupt(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "claim" and identifiers[0] in raw_ids:
-            world.rows.claim(identifiers[:2], only_due=True)
+        if method == "record_attempts" and identifiers[0] in raw_ids:
+            world.rows.record_attempts(identifiers[:2], only_due=True)
 
     world.silver.before = interrupt
 
@@ -565,6 +586,6 @@ def test_an_object_that_is_gone_by_the_time_it_is_read_is_explained(world: World
 
 
 def test_unknown_identifiers_never_matter(world: World) -> None:
-    world.rows.claim([raw_id()], only_due=False)
+    world.rows.record_attempts([raw_id()], only_due=False)
     world.rows.pass_time(HOUR)
     assert len(world.sweep().tally.failures) == 1

@@ -123,13 +123,13 @@ def test_a_part_waits_for_another_try_that_the_sweep_finds(world: World) -> None
     world.silver.after = Failing("settle", SilverUnavailableError("gone"))
     with pytest.raises(SilverUnavailableError):
         settle_all(world, big)
-    assert world.rows.due(10) == []
+    assert world.rows.due_for_retry(10, exhausted=False) == []
 
     # WHEN the pause is over
     world.rows.pass_time(2 * world.rows._pause)
 
     # THEN the sweep finds it by its receipt
-    assert world.rows.due(10) == [big]
+    assert world.rows.due_for_retry(10, exhausted=False) == [big]
     world.sweep()
     assert world.settled == {big}
 

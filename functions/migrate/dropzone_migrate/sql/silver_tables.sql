@@ -5,9 +5,11 @@ CREATE TABLE receipts (
     attempts    integer NOT NULL DEFAULT 0,
     last_error  text,
     retry_at    timestamptz,
+    tried_at    timestamptz,
     CHECK ((settled_at IS NULL) = (items IS NULL))
 );
 COMMENT ON TABLE receipts IS 'One row per object of bronze that was tried: settled_at says that it has its outcomes.';
+COMMENT ON COLUMN receipts.tried_at IS 'When the attempt began that has not reported its end. NULL: there is none.';
 
 CREATE INDEX receipts_unsettled ON receipts (attempts, raw_id) WHERE settled_at IS NULL;
 

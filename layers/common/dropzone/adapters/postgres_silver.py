@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from dropzone.adapters.database import Database
+from dropzone.adapters.database import Database, Row
 from dropzone.adapters.rows import (
     EVENTS,
     MEASURED,
@@ -17,7 +17,7 @@ from dropzone.adapters.rows import (
     uuid_array,
 )
 from dropzone.domain.outcomes import RULESET, JudgedObject
-from dropzone.ports import MAX_ATTEMPTS, Receipt
+from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt
 
 # The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing. A part of a
 # batch that isn't its last takes the same lock, and settles nothing. What a call before wrote of an object, and then
@@ -35,6 +35,7 @@ WITH object AS (
     ON CONFLICT (raw_id) DO UPDATE
         SET items = excluded.items, settled_at = excluded.settled_at,
             last_error = CASE WHEN excluded.items IS NULL THEN r.last_error END,
+            tried_at = CASE WHEN excluded.items IS NULL THEN r.tried_at END,
             retry_at = greatest(excluded.retry_at, CASE WHEN excluded.items IS NULL THEN r.retry_at END)
         WHERE r.settled_at IS NULL
     RETURNING r.raw_id
@@ -60,37 +61,45 @@ _RECEIPTS: Final = """
 SELECT raw_id, settled_at IS NOT NULL, attempts FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
 """
 
-# The pause doubles with each attempt; the exponent is bounded, since the queue may try more often than a sweep.
-_CLAIM: Final = """
-INSERT INTO receipts AS r (raw_id, attempts, retry_at)
-SELECT raw_id, 1, now() + CAST(:pause AS interval) FROM unnest(CAST(:raw_ids AS uuid[])) AS raw_id ORDER BY raw_id
+# An attempt that never reported its end, and began before the server did, may have ended with the server before it.
+_COUNTED: Final = "r.attempts + CASE WHEN r.tried_at < pg_postmaster_start_time() THEN 0 ELSE 1 END"
+
+_RECORD_ATTEMPTS: Final = f"""
+INSERT INTO receipts AS r (raw_id, attempts, tried_at, last_error, retry_at)
+SELECT raw_id, 1, now(), CAST(:open AS text), now() + CAST(:pause AS interval)
+FROM unnest(CAST(:raw_ids AS uuid[])) AS raw_id ORDER BY raw_id
 ON CONFLICT (raw_id) DO UPDATE
-    SET attempts = r.attempts + 1, retry_at = now() + CAST(:pause AS interval) * 2 ^ least(r.attempts, 10)
-    WHERE r.settled_at IS NULL
-      AND (NOT CAST(:only_due AS boolean) OR (r.attempts < CAST(:max_attempts AS integer) AND r.retry_at <= now()))
+    SET attempts = {_COUNTED}, tried_at = excluded.tried_at, last_error = excluded.last_error,
+        retry_at = now() + CASE
+            WHEN {_COUNTED} < CAST(:max_attempts AS integer) THEN CAST(:pause AS interval) * 2 ^ ({_COUNTED} - 1)
+            WHEN {_COUNTED} < CAST(:max_attempts AS integer) + CAST(:hourly AS integer) THEN interval '1 hour'
+            ELSE interval '1 day' END
+    WHERE r.settled_at IS NULL AND (NOT CAST(:only_due AS boolean) OR r.retry_at <= now())
 RETURNING raw_id
-"""
+"""  # noqa: S608 - the expression is this project's own
 
-_GIVE_BACK: Final = """
+_RELEASE_ATTEMPTS: Final = """
 UPDATE receipts
-SET attempts = greatest(attempts - 1, 0), last_error = reason, retry_at = now() + CAST(:pause AS interval)
+SET attempts = greatest(attempts - 1, 0), last_error = reason, tried_at = NULL,
+    retry_at = now() + CASE WHEN retry_now THEN interval '0' ELSE CAST(:pause AS interval) END
+FROM json_to_recordset(CAST(:attempts AS json)) AS released (raw_id uuid, reason text, retry_now boolean)
+WHERE receipts.raw_id = released.raw_id AND settled_at IS NULL
+"""
+
+_RECORD_ERRORS: Final = """
+UPDATE receipts SET last_error = reason, tried_at = NULL
 FROM json_to_recordset(CAST(:reasons AS json)) AS given (raw_id uuid, reason text)
 WHERE receipts.raw_id = given.raw_id AND settled_at IS NULL
 """
 
-_EXPLAIN: Final = """
-UPDATE receipts SET last_error = reason
-FROM json_to_recordset(CAST(:reasons AS json)) AS given (raw_id uuid, reason text)
-WHERE receipts.raw_id = given.raw_id AND settled_at IS NULL
-"""
-
-_DUE: Final = """
+_DUE_FOR_RETRY: Final = """
 SELECT raw_id FROM receipts
-WHERE settled_at IS NULL AND attempts < CAST(:max_attempts AS integer) AND retry_at <= now()
+WHERE settled_at IS NULL AND retry_at <= now()
+  AND (CAST(:exhausted AS boolean) OR attempts < CAST(:max_attempts AS integer))
 ORDER BY attempts, raw_id LIMIT CAST(:limit AS integer)
 """
 
-_STUCK: Final = """
+_EXHAUSTED: Final = """
 SELECT count(*) FROM receipts WHERE settled_at IS NULL AND attempts >= CAST(:max_attempts AS integer)
 """
 
@@ -105,10 +114,11 @@ class PostgresSilver:
     def __init__(self, database: Database, *, retry_after: timedelta) -> None:
         """Take the database, and the pause after an object's first try; it doubles with each further one."""
         self._database, self._pause = database, f"{retry_after.total_seconds()} seconds"
+        self._to_release: dict[UUID, dict[str, object]] = {}
 
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
         """See `Silver.receipts`."""
-        rows = self._database.run(_RECEIPTS, raw_ids=uuid_array(raw_ids))
+        rows = self._run(_RECEIPTS, raw_ids=uuid_array(raw_ids))
         return {raw_id: Receipt(settled, attempts) for raw_id, settled, attempts in rows}
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
@@ -122,39 +132,56 @@ class PostgresSilver:
         )
         return {one.raw_id for one in judged}.difference(raw_id for (raw_id,) in passed_over)
 
-    def claim(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
-        """See `Silver.claim`."""
-        rows = self._database.run(
-            _CLAIM, raw_ids=uuid_array(raw_ids), pause=self._pause, only_due=only_due, max_attempts=MAX_ATTEMPTS
+    def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
+        """See `Silver.record_attempts`."""
+        rows = self._run(
+            _RECORD_ATTEMPTS,
+            raw_ids=uuid_array(raw_ids),
+            open=OPEN_ATTEMPT,
+            pause=self._pause,
+            only_due=only_due,
+            max_attempts=MAX_ATTEMPTS,
+            hourly=HOURLY_ATTEMPTS,
         )
         return {raw_id for (raw_id,) in rows}
 
-    def give_back(self, reasons: Mapping[UUID, str]) -> None:
-        """See `Silver.give_back`."""
-        self._database.run(_GIVE_BACK, reasons=_reasons(reasons), pause=self._pause)
+    def release_attempts(self, reasons: Mapping[UUID, str], *, retry_now: bool = False) -> None:
+        """See `Silver.release_attempts`."""
+        for raw_id, reason in reasons.items():
+            self._to_release[raw_id] = {"raw_id": raw_id, "reason": reason, "retry_now": retry_now}
+        self._release()
 
-    def explain(self, reasons: Mapping[UUID, str]) -> None:
-        """See `Silver.explain`."""
-        self._database.run(_EXPLAIN, reasons=_reasons(reasons))
+    def _release(self) -> None:
+        """Release what is waiting for it: kept here until the database has taken it."""
+        if self._to_release:
+            attempts = json_text(list(self._to_release.values()))
+            self._database.run(_RELEASE_ATTEMPTS, attempts=attempts, pause=self._pause)
+            self._to_release.clear()
 
-    def due(self, limit: int) -> list[UUID]:
-        """See `Silver.due`."""
-        return [raw_id for (raw_id,) in self._database.run(_DUE, limit=limit, max_attempts=MAX_ATTEMPTS)]
+    def record_errors(self, reasons: Mapping[UUID, str]) -> None:
+        """See `Silver.record_errors`."""
+        given = json_text([{"raw_id": raw_id, "reason": reason} for raw_id, reason in reasons.items()])
+        self._run(_RECORD_ERRORS, reasons=given)
 
-    def stuck(self) -> int:
-        """See `Silver.stuck`."""
-        ((count,),) = self._database.run(_STUCK, max_attempts=MAX_ATTEMPTS)
+    def due_for_retry(self, limit: int, *, exhausted: bool) -> list[UUID]:
+        """See `Silver.due_for_retry`."""
+        rows = self._run(_DUE_FOR_RETRY, limit=limit, exhausted=exhausted, max_attempts=MAX_ATTEMPTS)
+        return [raw_id for (raw_id,) in rows]
+
+    def exhausted(self) -> int:
+        """See `Silver.exhausted`."""
+        ((count,),) = self._run(_EXHAUSTED, max_attempts=MAX_ATTEMPTS)
         return int(count)
 
     def watermark(self) -> UUID:
         """See `Silver.watermark`."""
-        ((raw_id,),) = self._database.run("SELECT watermark FROM sweep")
+        ((raw_id,),) = self._run("SELECT watermark FROM sweep")
         return UUID(str(raw_id))
 
     def advance_watermark(self, raw_id: UUID) -> None:
         """See `Silver.advance_watermark`."""
-        self._database.run(_ADVANCE, raw_id=str(raw_id))
+        self._run(_ADVANCE, raw_id=str(raw_id))
 
-
-def _reasons(reasons: Mapping[UUID, str]) -> str:
-    return json_text([{"raw_id": raw_id, "reason": reason} for raw_id, reason in reasons.items()])
+    def _run(self, sql: str, **parameters: object) -> list[Row]:
+        self._release()
+        return self._database.run(sql, **parameters)

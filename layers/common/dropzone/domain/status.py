@@ -22,7 +22,7 @@ class State(StrEnum):
     REJECTED = "rejected"
     """It breaks rules of data quality; of several events, each does."""
     STUCK = "stuck"
-    """It was tried as often as it may be, and can't be settled as it is."""
+    """Its attempts are exhausted: it is retried rarely, and somebody should look at its last error."""
 
 
 @dataclass(frozen=True, slots=True)

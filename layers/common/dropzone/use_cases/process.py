@@ -6,7 +6,7 @@ from uuid import UUID
 
 from dropzone.ports import Bronze, ListedObject, Remaining, Silver
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
-from dropzone.use_cases.settle import chunks, settle, settle_claimed
+from dropzone.use_cases.settle import chunks, settle, settle_with_attempts
 from dropzone.use_cases.tally import Tally
 
 CAUTIOUS_FROM_RECEIVE = 2
@@ -84,11 +84,11 @@ def process(
         *((chunk, True) for chunk in cut(waiting.untried)),
         *(([raw_id], True) for raw_id in (*waiting.tried, *alone)),
     ]
-    for raw_ids, is_claimed in work:
+    for raw_ids, is_recorded in work:
         if remaining() < RESERVE_SECONDS:
             deferred: Sequence[UUID] = raw_ids
-        elif is_claimed:
-            deferred = settle_claimed(
+        elif is_recorded:
+            deferred = settle_with_attempts(
                 raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False
             )
         else:

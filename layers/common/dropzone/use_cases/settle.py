@@ -70,7 +70,7 @@ def settle(
     return deferred
 
 
-def settle_claimed(
+def settle_with_attempts(
     raw_ids: Sequence[UUID],
     tally: Tally,
     *,
@@ -90,24 +90,25 @@ def settle_claimed(
     Raises:
         SilverUnavailableError: as for `settle`.
     """
-    claimed = with_retries(lambda: silver.claim(raw_ids, only_due=only_due), remaining)
-    chosen = [raw_id for raw_id in raw_ids if raw_id in claimed]
+    recorded = with_retries(lambda: silver.record_attempts(raw_ids, only_due=only_due), remaining)
+    chosen = [raw_id for raw_id in raw_ids if raw_id in recorded]
     if not chosen:
         return ()
     before = len(tally.failures)
     try:
         deferred = settle(chosen, tally, bronze=bronze, silver=silver, remaining=remaining)
     except SilverUnavailableError as error:
-        # Best effort: the database that just failed may not take this either, and the attempt then counts.
+        # The database that just failed may not take this either: the release is then made with a later call.
         with suppress(SilverError):
-            silver.give_back(dict.fromkeys(chosen, f"SilverUnavailableError: {error}"))
+            silver.release_attempts(dict.fromkeys(chosen, f"SilverUnavailableError: {error}"))
         raise
     failures = tally.failures[before:]
-    transient = {failure.raw_id: failure.reason for failure in failures if not failure.terminal}
-    if given_back := transient | dict.fromkeys(deferred, "no time was left"):
-        with_retries(lambda: silver.give_back(given_back), remaining)
+    if transient := {failure.raw_id: failure.reason for failure in failures if not failure.terminal}:
+        with_retries(lambda: silver.release_attempts(transient), remaining)
+    if unfinished := dict.fromkeys(deferred, "no time was left"):
+        with_retries(lambda: silver.release_attempts(unfinished, retry_now=True), remaining)
     if terminal := {failure.raw_id: failure.reason for failure in failures if failure.terminal}:
-        with_retries(lambda: silver.explain(terminal), remaining)
+        with_retries(lambda: silver.record_errors(terminal), remaining)
     return deferred
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from dropzone.domain.identifiers import earliest_raw_id, received_at
 from dropzone.ports import Bronze, ListedObject, Remaining, Silver
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
-from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, settle_claimed
+from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, settle_with_attempts
 from dropzone.use_cases.tally import Tally
 
 WATERMARK_LAG = timedelta(minutes=15)
@@ -42,6 +42,7 @@ def sweep(
     min_age: timedelta,
     after: UUID | None,
     remaining: Remaining,
+    retry_exhausted: bool = False,
     tally: Tally | None = None,
 ) -> SweepReport:
     """Settle up to `limit` objects that have no receipt, in order of arrival, then those that are due for another try.
@@ -53,6 +54,8 @@ def sweep(
         min_age: younger objects are left to the queue; zero takes every object.
         after: where an earlier sweep's cursor stood; the watermark without it.
         remaining: the seconds left in this call.
+        retry_exhausted: whether to try exhausted objects as well whose rare attempts are due, the last of all. One that
+            kills its reader ends the call: nobody should wait for its answer.
         tally: where to count, for who wants to know what was settled before the call failed.
 
     Raises:
@@ -64,7 +67,7 @@ def sweep(
     start = with_retries(silver.watermark, remaining) if after is None else after
     # Only a sweep from the watermark itself may raise it: what lies before another start was not looked at.
     ceiling = earliest_raw_id(now - WATERMARK_LAG) if after is None else None
-    due = with_retries(lambda: silver.due(limit), remaining)
+    due = with_retries(lambda: silver.due_for_retry(limit, exhausted=retry_exhausted), remaining)
     kept_seconds = remaining() / RETRY_SHARE if due else 0.0
 
     def time_for_fresh() -> float:
@@ -108,7 +111,9 @@ def _take_fresh(
         for chunk in chunks(fresh, ON_REQUEST_CHUNK_OBJECTS):
             chosen = [listed.raw_id for listed in chunk[: limit - report.tried]]
             if chosen and remaining() >= RESERVE_SECONDS:
-                settle_claimed(chosen, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True)
+                settle_with_attempts(
+                    chosen, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True
+                )
                 report.tried += len(chosen)
                 reached = chosen[-1]
             if reached != chunk[-1].raw_id:
@@ -124,5 +129,5 @@ def _try_again(report: SweepReport, due: list[UUID], bronze: Bronze, silver: Sil
     for raw_id in due:
         if remaining() < RESERVE_SECONDS:
             return
-        settle_claimed([raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True)
+        settle_with_attempts([raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True)
         report.tried += 1
