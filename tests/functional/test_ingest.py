@@ -142,3 +142,19 @@ def test_the_good_sample_payloads_are_taken_in(ingest_function: IngestFunction, 
 
 def test_the_sample_event_holds_the_example() -> None:
     assert base64.b64decode(sample("api-ingest")["body"]) == EXAMPLE
+
+
+def test_an_idempotency_key_is_its_client_s_own(ingest_function: IngestFunction) -> None:
+    def send(client: str, body: bytes) -> dict[str, Any]:
+        event = api_event(body, headers={"Idempotency-Key": "order-1"})
+        event["requestContext"]["identity"]["apiKeyId"] = client
+        return ingest_function(event)
+
+    # Two clients count their requests alike, and know nothing of each other.
+    other = EXAMPLE.replace(b"[0, 2]", b"[7]")
+    first, second = accepted(send("one", EXAMPLE)), accepted(send("two", other))
+
+    assert first != second
+    assert ingest_function.object(second)["Body"].read() == other
+    assert accepted(send("one", EXAMPLE)) == first
+    assert send("one", other)["statusCode"] == 422

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
+from obstore.exceptions import AlreadyExistsError
 
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.domain.identifiers import new_raw_id, object_key
@@ -73,6 +74,21 @@ def test_a_put_is_given_up_in_bounded_time(bronze: S3Bronze, scripted_s3: Script
 
     assert time.monotonic() - began < 5
     assert len(scripted_s3.asked) > 1
+
+
+@pytest.mark.parametrize("text", ["", "Object already exists", "status code: 4xx", "status code: 409 Conflict"])
+def test_a_conflict_of_unknown_status_is_not_taken_for_stored(
+    bronze: S3Bronze, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    # The client has one error for 409 and 412: should a later release word it otherwise, nothing may be promised.
+    def conflict(*_: object, **__: object) -> None:
+        raise AlreadyExistsError(text)
+
+    monkeypatch.setattr("dropzone.adapters.s3_bronze.obstore.put", conflict)
+    monkeypatch.setattr("dropzone.adapters.s3_bronze.time.sleep", lambda _seconds: None)
+
+    with pytest.raises(BronzeUnavailableError):
+        put(bronze)
 
 
 def test_a_conflict_of_writes_is_tried_again(bronze: S3Bronze, scripted_s3: ScriptedS3) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dropzone.domain.encodings import GZIP, NotGzipError, UnpackedTooLargeError, gunzip
 from dropzone.domain.judge import MAX_UNPACKED_BYTES, judge
 from dropzone.domain.outcomes import Code, Measurement, Rejection
+from dropzone.settings import MAX_BODY_BYTES
 from support.factories import EXAMPLE
 
 LIMIT = 1_000
@@ -123,3 +124,11 @@ def test_an_object_that_holds_too_much_is_rejected() -> None:
     (outcome,) = judge(gzip.compress(bytes(MAX_UNPACKED_BYTES + 1)), content_encoding=GZIP)
     assert isinstance(outcome, Rejection)
     assert [violation.code for violation in outcome.violations] == [Code.TOO_LARGE]
+
+
+def test_whatever_ingest_takes_is_read() -> None:
+    # GIVEN the largest body that ingest may be told to take, which packs to next to nothing
+    largest = EXAMPLE.ljust(MAX_BODY_BYTES)
+
+    # THEN it is read, though the bound here is another constant than the one there
+    assert judge(gzip.compress(largest), content_encoding=GZIP) == judge(EXAMPLE)

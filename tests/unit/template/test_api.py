@@ -2,6 +2,7 @@
 
 import json
 import re
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -96,6 +97,20 @@ def test_a_page_of_another_origin_may_read_when_to_try_again(cloudformation: Tem
         assert ("gatewayresponse.header.Access-Control-Expose-Headers" in headers) is (
             "gatewayresponse.header.Retry-After" in headers
         ), name
+
+
+def test_each_gateway_response_says_the_status_that_it_has(cloudformation: Template) -> None:
+    for name, response in gateway_responses(cloudformation).items():
+        status = HTTPStatus(int(response["statusCode"]))
+        problem = json.loads(response["responseTemplates"]["application/json"])
+
+        assert (problem["status"], problem["title"]) == (status.value, status.phrase), name
+        assert problem.keys() == {"type", "title", "status", "detail", "request_id"}, name
+        may_come_again = status is HTTPStatus.TOO_MANY_REQUESTS or status.is_server_error
+        assert ("gatewayresponse.header.Retry-After" in response["responseParameters"]) is may_come_again, name
+        assert ("safe to send" in problem["detail"]) is may_come_again, name
+        content_type = response["responseParameters"]["gatewayresponse.header.Content-Type"]
+        assert content_type == "'application/problem+json'", name
 
 
 def test_a_call_that_finds_no_free_container_is_unavailable_and_not_a_bug(cloudformation: Template) -> None:

@@ -64,6 +64,8 @@ def test_the_database_takes_tls_only_and_logs_no_values() -> None:
     assert parameters["Parameters"]["rds.force_ssl"] == "1"
     assert parameters["Parameters"]["log_parameter_max_length"] == "0"
     assert parameters["Parameters"]["log_parameter_max_length_on_error"] == "0"
+    # The details of an error quote the row that it is about.
+    assert parameters["Parameters"]["log_error_verbosity"] == "terse"
     assert parameters["Family"] == "postgres" + stack.one("Database")["EngineVersion"].partition(".")[0]
 
 
