@@ -5,9 +5,12 @@ import json
 from typing import Any
 
 from msgspec import Struct
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
 
 from dropzone.domain.changes import Change
+from dropzone.domain.envelope import Envelope
 from dropzone.domain.outcomes import Code
 from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.status import State
@@ -18,10 +21,27 @@ from dropzone_query.requests import RejectionsRequest, StatusRequest
 
 Schema = dict[str, Any]
 
+
+class _Plain(GenerateJsonSchema):
+    """Without titles of fields, which would only repeat their names, and with null as one of a field's types."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - as it is called
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> Schema:
+        inner = self.generate_inner(schema["schema"])
+        return inner | {"type": [inner["type"], "null"]} if "type" in inner else super().nullable_schema(schema)
+
+
+def model_schema(model: type[BaseModel]) -> Schema:
+    """What a model takes, as a component of the document."""
+    return model.model_json_schema(ref_template="#/components/schemas/{model}", schema_generator=_Plain)
+
+
 RAW_ID = "01a20e71-e5a4-700b-bae4-431c79e16819"
 RECEIVED_AT = "2026-11-24T16:44:35.108Z"
-EXAMPLE_EVENT: Schema = {"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}
-EXAMPLE_EVENT_2: Schema = dict(VERSIONS[2].schema["examples"][0])
+EXAMPLE_EVENT: Schema = model_schema(VERSIONS[1])["examples"][0]
+EXAMPLE_EVENT_2: Schema = model_schema(VERSIONS[2])["examples"][0]
 EXAMPLE_EVENTS = [EXAMPLE_EVENT, EXAMPLE_EVENT_2]
 EXAMPLE_LINES = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in EXAMPLE_EVENTS)
 
@@ -30,14 +50,6 @@ EXAMPLE_ACCEPTED: Schema = {"raw_id": RAW_ID, "status": "accepted", "received_at
 _RAW_ID: Schema = {"type": "string", "format": "uuid", "description": "A UUIDv7: its order is the order of arrival."}
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
 
-ENVELOPE: Schema = {
-    "type": "object",
-    "description": "What every version has, and all that ingest asks of a single event.",
-    "required": ["time_stamp", "data"],
-    "properties": {"time_stamp": {"type": "string"}, "data": {"type": "array"}},
-    "additionalProperties": True,
-}
-
 EVENT: Schema = {
     "description": (
         "A measurement event, of the version of the payload that its `schema_version` names. Ingest checks the "
@@ -45,7 +57,7 @@ EVENT: Schema = {
         "and judged when the event is processed."
     ),
     "anyOf": [
-        *({"$ref": f"#/components/schemas/EventV{version}"} for version in VERSIONS),
+        *({"$ref": f"#/components/schemas/{version.__name__}"} for version in VERSIONS.values()),
         {"$ref": "#/components/schemas/Envelope"},
     ],
 }
@@ -359,8 +371,8 @@ def components() -> Schema:
     """All of them, by name."""
     return {
         "Event": EVENT,
-        **{f"EventV{number}": dict(version.schema) for number, version in VERSIONS.items()},
-        "Envelope": ENVELOPE,
+        **{version.__name__: model_schema(version) for version in VERSIONS.values()},
+        "Envelope": model_schema(Envelope),
         "Events": EVENTS,
         "Lines": LINES,
         "Accepted": ACCEPTED,

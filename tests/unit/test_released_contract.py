@@ -13,6 +13,7 @@ from dropzone.domain.payloads import VERSIONS
 from dropzone_openapi import __main__ as command
 from dropzone_openapi.build import RELEASED, build
 from dropzone_openapi.contract import breaking_changes, is_allowed
+from dropzone_openapi.schemas import model_schema
 
 Document = dict[str, Any]
 Change = Callable[[Document], object]
@@ -38,6 +39,12 @@ def parameter(document: Document, name: str) -> Document:
 
 def tags(document: Document) -> Document:
     found: Document = schema(document, "EventV2")["properties"]["tags"]
+    return found
+
+
+def tag(document: Document) -> Document:
+    [found] = tags(document)["patternProperties"].values()
+    assert isinstance(found, dict)
     return found
 
 
@@ -114,8 +121,8 @@ BREAKING: dict[str, tuple[Change, str]] = {
         "EventV1: takes no other fields any more",
     ),
     "a payload's other fields may be shorter only": (
-        lambda d: tags(d)["additionalProperties"].update(maxLength=10),
-        "EventV2.tags.*: has a lower maxLength",
+        lambda d: tag(d).update(maxLength=10),
+        "EventV2.tags patternProperties ^[^\\u0000-\\u001f\\u007f-\\u009f]*$: has a lower maxLength",
     ),
     "a payload's other fields may not all be called what they were": (
         lambda d: tags(d)["propertyNames"].update(maxLength=1),
@@ -226,8 +233,8 @@ HARMLESS: dict[str, Change] = {
     "a field of an answer is always there": lambda d: schema(d, "Status")["required"].append("settled_at"),
     "a version of the payload comes": lambda d: d["components"]["schemas"].update(EventV3={"type": "object"}),
     "a payload's field may be more": lambda d: schema(d, "EventV2")["properties"]["source"].update(maxLength=500),
-    "a payload's other fields may be longer": lambda d: tags(d)["additionalProperties"].update(maxLength=500),
-    "a payload's other fields are described": lambda d: tags(d)["additionalProperties"].update(title="Tag"),
+    "a payload's other fields may be longer": lambda d: tag(d).update(maxLength=500),
+    "a payload's other fields are described": lambda d: tag(d).update(title="Tag"),
     "a reference is written out": lambda d: schema(d, "Event")["anyOf"].insert(0, schema(d, "EventV1")),
     "a field of an answer may be less": lambda d: schema(d, "Status")["properties"]["items"].update(maximum=9),
     "an answer may hold other fields": lambda d: schema(d, "Status").update(additionalProperties=True),
@@ -431,7 +438,7 @@ LABELS: dict[str, Callable[[str], Document]] = {
 @pytest.mark.parametrize("labelled", LABELS.values(), ids=list(LABELS))
 def test_version_2_takes_the_texts_that_its_schema_takes(labelled: Callable[[str], Document]) -> None:
     # A validator that reads patterns as ECMA-262 does: to Python's, `$` stands before a last line feed as well.
-    validator = jsonschema_rs.Draft202012Validator(dict(VERSIONS[2].schema))
+    validator = jsonschema_rs.Draft202012Validator(model_schema(VERSIONS[2]))
     event = {"schema_version": 2, "time_stamp": "2026-11-24T16:44:35.108Z", "data": [1]}
 
     by_schema = [text for text in TEXTS if validator.is_valid(event | labelled(text))]

@@ -1,15 +1,12 @@
 """What can be said about columns, batches, and going on: options of `dropzone send`."""
 
 import codecs
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dropzone.domain.labels import MAX_TAGS, check_source, check_tags, check_unit
-from dropzone.domain.outcomes import Violation
 from dropzone_cli.errors import usage
 from dropzone_cli.sending.csv_reader import TIME_NAMES, VALUE_NAMES, Wishes
 from dropzone_cli.sending.inputs import RESUME_SUFFIX, Format
@@ -118,11 +115,10 @@ class Columns:
         if self.unit_column and self.unit:
             raise usage("--unit-column and --unit both say what the unit is.", "Choose one of them.")
         tags = dict(map(_named_tag, self.tags or ()))
-        if len({*tags, *(self.tag_columns or ())}) > MAX_TAGS:
-            raise usage(f"An event has {MAX_TAGS} tags at most.")
-        _check_label("--source", self.source, check_source(self.source))
-        _check_label("--unit", self.unit, check_unit(self.unit))
-        _check_label("--tag", tags, check_tags(tags))
+        # Not at the top: pydantic would double the start of commands that don't need it.
+        from dropzone_cli.sending.labels import check_labels  # noqa: PLC0415
+
+        check_labels(self.source, self.unit, tags, self.tag_columns or ())
         return Wishes(
             time=self.time_column,
             values=tuple(self.value_columns or ()),
@@ -225,16 +221,6 @@ def _named_tag(text: str) -> tuple[str, str]:
     if not sign or not name:
         raise usage(f"--tag: {text!r} names no tag.", "It looks like --tag line=B.")
     return name, value
-
-
-def _check_label(option: str, given: object, checked: object) -> None:
-    """Refuse at once what would be refused of every event."""
-    if isinstance(checked, Violation):
-        raise usage(f"{option} {checked.message}.")
-    try:
-        json.dumps(given, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise usage(f"{option} is not UTF-8.") from None
 
 
 def _delimiter(text: str | None) -> str | None:

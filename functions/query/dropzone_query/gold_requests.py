@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema as core
 
 from dropzone.domain.gold import Granularity, Place, Window
-from dropzone.domain.labels import MAX_SOURCE
+from dropzone.domain.payloads.v2 import MAX_SOURCE
 from dropzone.parameters import INSTANT, SOURCE, Parameter, instant, one_of
 from dropzone.problems import Broken, InvalidRequestError
 

@@ -16,8 +16,8 @@ from pydantic_core import CoreConfig, CoreSchema, PydanticCustomError, SchemaVal
 from pydantic_core import core_schema as core
 
 from dropzone.domain.instants import parse_instant
-from dropzone.domain.labels import MAX_SOURCE
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Violation
+from dropzone.domain.payloads.v2 import MAX_SOURCE
 from dropzone.problems import Broken, InvalidRequestError
 
 _LONGEST_NAME = 40

@@ -2,17 +2,20 @@
 
 import json
 import math
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import create_model
 
+import dropzone.domain.judge as judge_module
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
-from dropzone.domain.payloads import v1
+from dropzone.domain.payloads.event import Event
 
 TIME = "2019-05-01T06:00:00-04:00"
 EXAMPLE: dict[str, Any] = {"time_stamp": TIME, "data": [0, 2]}
@@ -168,11 +171,27 @@ def test_the_first_offender_of_each_rule_is_named_by_its_index() -> None:
 
 
 def test_violations_are_cut_at_ten(monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN a version of the payload that finds more than an outcome may carry
-    found = [Violation(Code.DATA_NOT_NUMERIC, "data", "is odd", index) for index in range(MAX_VIOLATIONS + 5)]
-    monkeypatch.setattr(v1, "read_samples", lambda _: list(found))
+    # GIVEN a version of the payload in which more is wrong than an outcome may carry
+    fields: dict[str, Any] = {f"field_{number}": (str, ...) for number in range(MAX_VIOLATIONS + 5)}
+    wide = create_model("EventV1", __base__=Event, **fields)
+    monkeypatch.setattr(judge_module, "VERSIONS", {1: wide})
     # THEN the first ten are kept
-    assert violations_of(SEEDS_BYTES) == tuple(found[:10])
+    found = violations_of(SEEDS_BYTES)
+    assert [violation.field for violation in found] == [*fields][:MAX_VIOLATIONS]
+    assert {violation.code for violation in found} == {Code.MISSING_FIELD}
+
+
+def test_thousands_of_bad_samples_and_tags_are_not_reported_one_by_one() -> None:
+    # GIVEN what a body of the greatest size can hold
+    bodies = bytes_of(data=[""] * 1_000_000), version_2(tags={f"{number}": 5 for number in range(300_000)})
+    # WHEN it is validated, with the memory that it takes
+    tracemalloc.start()
+    samples, tags = map(violations_of, bodies)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # THEN one violation says it, and nothing was made for each
+    assert [violation.code for violation in (*samples, *tags)] == [Code.DATA_NOT_NUMERIC, Code.TAGS_INVALID]
+    assert peak < 50_000_000
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 import dropzone.domain.judge as judge_module
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.judge import judge
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Outcome, Rejection, Violation
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
 from dropzone.domain.payloads import VERSIONS
-from dropzone.domain.payloads.version import Event, Version
+from dropzone.domain.payloads.event import Event
 
 INSTANT = datetime(2019, 5, 1, 10, tzinfo=UTC)
 FIGURES = Aggregates(1.0, 1.0, 2, 0.0, 2.0)
@@ -72,15 +72,18 @@ def test_messages_quote_no_label() -> None:
 
 def test_another_version_touches_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a version 3, which calls its samples by another name
-    def read(given: Event) -> Outcome:
-        mean, std_dev = given["samples"]
-        return Measurement(INSTANT, given.get("device", ""), Aggregates(mean, std_dev, 1, mean, mean))
+    class EventV3(Event):
+        samples: list[float]
+        device: str = ""
 
-    version_3 = Version(read, {"type": "object"})
+        def measurement(self) -> Measurement:
+            mean, std_dev = self.samples
+            return Measurement(INSTANT, self.device, Aggregates(mean, std_dev, 1, mean, mean))
+
     before = [judge(event()), judge(event(schema_version=2, source="a"))]
 
     # WHEN it is registered
-    monkeypatch.setattr(judge_module, "VERSIONS", MappingProxyType({**VERSIONS, 3: version_3}))
+    monkeypatch.setattr(judge_module, "VERSIONS", MappingProxyType({**VERSIONS, 3: EventV3}))
 
     # THEN its events are read, and those of the others as before
     assert judge(event(schema_version=3, samples=[5.0, 0.0], device="x")) == (

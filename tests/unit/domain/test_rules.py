@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from dropzone.domain.aggregates import Aggregates, aggregate
-from dropzone.domain.outcomes import Code
-from dropzone.domain.rules import check_data
+from dropzone.domain.outcomes import Code, Measurement, Violation
+from dropzone.domain.payloads.v1 import EventV1
 
 LARGEST = int(sys.float_info.max)
 """As an integer; half a unit in the last place above it, binary64 ends."""
@@ -17,6 +17,11 @@ LARGEST = int(sys.float_info.max)
 numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-LARGEST, LARGEST))
 strangers: SearchStrategy[object] = st.one_of(st.booleans(), st.none(), st.text(), st.lists(st.integers()), st.just({}))
 endless = st.sampled_from([math.inf, -math.inf, 10**309, -(10**4000)])
+
+
+def check_data(data: list[Any]) -> Aggregates | tuple[Violation, ...]:
+    outcome = EventV1.read({"time_stamp": "2019-05-01T06:00:00-04:00", "data": data})
+    return outcome.aggregates if isinstance(outcome, Measurement) else outcome.violations
 
 
 def broken(data: list[Any]) -> list[tuple[Code, int | None]]:

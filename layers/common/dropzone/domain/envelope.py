@@ -1,38 +1,26 @@
-"""The envelope: the shape that every payload must have to be taken in at all, whatever its values."""
+"""The envelope: the shape that every payload must have to be accepted at all, whatever its values."""
 
-from typing import Any, TypeIs
+from typing import Any
 
-from dropzone.domain.outcomes import Code, Violation
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-ROOT = "$"
-"""The field of a violation that concerns the whole payload."""
-
-TIME_STAMP = "time_stamp"
-DATA = "data"
+from dropzone.domain.outcomes import Violation
+from dropzone.domain.violations import violations_in
 
 
-def is_event(payload: Any) -> TypeIs[dict[str, Any]]:  # noqa: ANN401 - what JSON held
-    """Whether the payload is a JSON object."""
-    return type(payload) is dict
+class Envelope(BaseModel):
+    """What every version has, and all that ingest asks of a single event."""
+
+    model_config = ConfigDict(strict=True)
+
+    time_stamp: str
+    data: list[Any]
 
 
 def check_envelope(payload: Any) -> list[Violation]:  # noqa: ANN401 - what JSON held
-    """What keeps the payload from being an event: an object, `time_stamp` a string, `data` an array."""
-    if not is_event(payload):
-        return [Violation(Code.NOT_OBJECT, ROOT, "is not a JSON object")]
-    violations = []
-    if type(payload.get(TIME_STAMP)) is not str:
-        violations.append(
-            Violation(Code.TIME_STAMP_NOT_STRING, TIME_STAMP, "is not a string")
-            if TIME_STAMP in payload
-            else _missing(TIME_STAMP)
-        )
-    if type(payload.get(DATA)) is not list:
-        violations.append(
-            Violation(Code.DATA_NOT_ARRAY, DATA, "is not an array") if DATA in payload else _missing(DATA)
-        )
-    return violations
-
-
-def _missing(field: str) -> Violation:
-    return Violation(Code.MISSING_FIELD, field, "is missing")
+    """What keeps the payload from being an event."""
+    try:
+        Envelope.model_validate(payload)
+    except ValidationError as error:
+        return violations_in(error, payload)
+    return []

@@ -6,10 +6,11 @@ from typing import Any
 
 from dropzone.domain.batches import JSON, payloads
 from dropzone.domain.encodings import GZIP, NotGzipError, UnpackedTooLargeError, gunzip
-from dropzone.domain.envelope import ROOT, check_envelope, is_event
+from dropzone.domain.envelope import check_envelope
 from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation
 from dropzone.domain.payloads import VERSION_FIELD, VERSIONS
+from dropzone.domain.violations import ROOT
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """The most that a packed body is unpacked to: ingest's own limit is lower, and may have been another."""
@@ -42,7 +43,7 @@ def judge_each(body: bytes, content_type: str = JSON, content_encoding: str = ""
 
 
 def _judge_event(payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
-    if not is_event(payload):
+    if type(payload) is not dict:
         if isinstance(payload, NotJsonError):
             return _rejected(Code.NOT_JSON, f"is not JSON: {payload}")
         return Rejection(tuple(check_envelope(payload)))

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from dropzone.domain.batches import is_ndjson, lines
 from dropzone.domain.encodings import GZIP, UnpackedTooLargeError, gunzip
-from dropzone.domain.envelope import ROOT, check_envelope
+from dropzone.domain.envelope import check_envelope
 from dropzone.domain.identifiers import new_raw_id, received_at
 from dropzone.domain.json_text import parse_json
 from dropzone.domain.outcomes import Code, Violation
+from dropzone.domain.violations import ROOT
 from dropzone.ports import Bronze, BronzeUnavailableError, Claim, Claims, RawIdTakenError
 
 MAX_EVENTS = 100_000

@@ -1,30 +1,25 @@
-"""Version 1: an instant and its samples. Other fields are welcome and not read."""
+"""Version 1: an instant and its samples."""
 
-from dropzone.domain.envelope import DATA, TIME_STAMP
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Measurement, Outcome, Rejection
-from dropzone.domain.payloads.samples import SCHEMAS, read_samples
-from dropzone.domain.payloads.version import Event, Version
+from typing import Literal
 
+from pydantic import ConfigDict, Field
 
-def read(event: Event) -> Outcome:
-    """The outcome of a version 1 event."""
-    samples = read_samples(event)
-    if isinstance(samples, list):
-        return Rejection(tuple(samples[:MAX_VIOLATIONS]))
-    return Measurement(samples[0], "", samples[1])
+from dropzone.domain.aggregates import aggregate
+from dropzone.domain.outcomes import Measurement
+from dropzone.domain.payloads.event import Event, Instant, Samples
 
 
-VERSION = Version(
-    read,
-    {
-        "type": "object",
-        "description": "Version 1: an instant and its samples. Other fields are welcome, kept, and not read.",
-        "required": [TIME_STAMP, DATA],
-        "properties": {
-            **SCHEMAS,
-            "schema_version": {"const": 1, "description": "The payload's version: 1 where it is absent."},
-        },
-        "additionalProperties": True,
-        "examples": [{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}],
-    },
-)
+class EventV1(Event):
+    """Version 1: an instant and its samples. Other fields are welcome, kept, and not read."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}]}
+    )
+
+    schema_version: Literal[1] = Field(default=1, description="The payload's version: 1 where it is absent.")
+    time_stamp: Instant
+    data: Samples
+
+    def measurement(self) -> Measurement:
+        """The event with the source ''."""
+        return Measurement(self.time_stamp, "", aggregate(self.data))

@@ -1,0 +1,57 @@
+"""What the versions of the payload have in common."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, FailFast, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
+
+from dropzone.domain.instants import parse_instant
+from dropzone.domain.outcomes import Measurement, Outcome, Rejection, Violation
+from dropzone.domain.violations import violations_in
+
+
+def _instant(value: object) -> datetime:
+    if type(value) is not str:
+        raise PydanticCustomError("string_type", "is not a string")
+    parsed = parse_instant(value)
+    if isinstance(parsed, Violation):
+        raise PydanticCustomError(parsed.code, parsed.message)
+    return parsed
+
+
+Instant = Annotated[
+    datetime,
+    PlainValidator(_instant, json_schema_input_type=str),
+    Field(
+        description=(
+            "The instant, ISO 8601 with an offset: `YYYY-MM-DD`, then `T`, `t` or a space, `hh:mm`, optional `:ss` "
+            "and a fraction, then `Z` or `±hh:mm`, `±hhmm`, `±hh`. Digits past the microsecond are cut."
+        )
+    ),
+]
+Samples = Annotated[
+    list[Annotated[float, Field(allow_inf_nan=False)]],
+    FailFast(),
+    Field(min_length=1, description="The samples: numbers alone, each within the range of binary64."),
+]
+
+
+class Event(BaseModel):
+    """The base of every version: validates an event strictly, and ignores fields that it doesn't declare."""
+
+    model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
+
+    def measurement(self) -> Measurement:
+        """The event in the form that every version leads to."""
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, event: dict[str, Any]) -> Outcome:
+        """The measurement of an event, or its rejection with the rules that it breaks. Takes any JSON object."""
+        try:
+            return cls.model_validate(event).measurement()
+        except ValidationError as error:
+            violations = violations_in(error, event)
+        named = "source" in cls.model_fields and all(violation.field != "source" for violation in violations)
+        return Rejection(tuple(violations), (named and event.get("source")) or "")

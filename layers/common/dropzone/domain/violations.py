@@ -1,0 +1,84 @@
+"""What pydantic reports of a payload, as this project's stable codes: the one table between the two."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Violation
+
+ROOT = "$"
+"""The field of a violation that concerns the whole payload."""
+
+_CODES: dict[tuple[str, str], Code] = {
+    (ROOT, "model_type"): Code.NOT_OBJECT,
+    ("time_stamp", "string_type"): Code.TIME_STAMP_NOT_STRING,
+    ("data", "list_type"): Code.DATA_NOT_ARRAY,
+    ("data", "too_short"): Code.DATA_EMPTY,
+}
+"""By field and pydantic's error type. A validator of ours raises the code itself as its type."""
+
+_CODES_OF_FIELDS = {"source": Code.SOURCE_INVALID, "unit": Code.UNIT_INVALID, "tags": Code.TAGS_INVALID}
+"""Of fields that have one code, whatever is wrong with them."""
+
+_MESSAGES = {
+    "missing": "is missing",
+    "model_type": "is not a JSON object",
+    "string_type": "is not a string",
+    "string_too_short": "is empty",
+    "string_too_long": "is longer than {max_length} characters",
+    "string_pattern_mismatch": "holds control characters",
+    "list_type": "is not an array",
+    "dict_type": "is not an object",
+    "too_short": "is empty: at least one number is needed",
+    "too_long": "has {actual_length} entries: at most {max_length} are accepted",
+}
+"""By pydantic's error type, whose own messages speak of Python's types; the names are those of its context."""
+
+_NUMBERS = frozenset({int, float})
+_WORDS = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
+
+
+def violations_in(error: ValidationError, payload: Any) -> list[Violation]:  # noqa: ANN401 - what JSON held
+    """The rules that a payload breaks, at most `MAX_VIOLATIONS`, each code once for a field."""
+    found: dict[tuple[Code, str], Violation] = {}
+    for reported in error.errors(include_url=False, include_input=False):
+        for violation in _translate(reported, payload):
+            found.setdefault((violation.code, violation.field), violation)
+    return [*found.values()][:MAX_VIOLATIONS]
+
+
+def _translate(reported: ErrorDetails, payload: Any) -> Iterator[Violation]:  # noqa: ANN401 - what JSON held
+    field, *below = map(str, reported["loc"] or (ROOT,))
+    kind = reported["type"]
+    if kind in Code:
+        yield Violation(Code(kind), field, reported["msg"])
+    elif field == "data" and below:
+        yield from _bad_samples(payload["data"])
+    else:
+        code = Code.MISSING_FIELD if kind == "missing" else _CODES_OF_FIELDS.get(field) or _CODES[field, kind]
+        message = _MESSAGES[kind].format_map(reported.get("ctx", {}))
+        if below:
+            message = f"has a {'name' if below[-1] == '[key]' else 'value'} that {message}"
+        yield Violation(code, field, message)
+
+
+def _bad_samples(data: list[Any]) -> Iterator[Violation]:
+    """The first sample that is no number, and the first that is not finite: pydantic stops at the first of both."""
+    odd = next((index for index, value in enumerate(data) if type(value) not in _NUMBERS), None)
+    if odd is not None:
+        message = f"holds {_WORDS[type(data[odd])]} at index {odd}: only numbers count"
+        yield Violation(Code.DATA_NOT_NUMERIC, "data", message, odd)
+    infinite = next((index for index, value in enumerate(data) if type(value) in _NUMBERS and not _fits(value)), None)
+    if infinite is not None:
+        message = f"holds a number beyond the range of binary64 at index {infinite}"
+        yield Violation(Code.DATA_NOT_FINITE, "data", message, infinite)
+
+
+def _fits(value: float) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:
+        return False
