@@ -102,7 +102,7 @@ screenshots: install browser ## take the documents' screenshots anew
 
 .PHONY: soak
 soak: install ## minutes of faults and of load on the local stack (DROPZONE_SOAK_SECONDS=300)
-	@$(RUN) pytest tests/soak/soak_load.py tests/soak/soak_oracle.py -p no:randomly $(ARGS)
+	@$(RUN) pytest tests/soak/soak_load.py tests/soak/soak_oracle.py -p no:randomly --timeout 0 $(ARGS)
 
 .PHONY: test-unit
 test-unit: install ## run the tests that need nothing but Python

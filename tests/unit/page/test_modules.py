@@ -1,0 +1,41 @@
+"""The page's pure modules, tested under Node, which needs nothing but itself for that."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+NODE = shutil.which("node")
+FILES = sorted(Path(__file__).parent.glob("*.test.mjs"))
+
+
+@pytest.mark.skipif(
+    NODE is None, reason="node is missing: the page's figures are NOT tested (install Node 20 or newer)"
+)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.partition(".")[0])
+def test_module_of_the_page(file: Path) -> None:
+    done = subprocess.run(  # noqa: S603 - our own command line
+        [str(NODE), "--test", "--test-reporter=spec", str(file)],
+        env=os.environ | {"TZ": "UTC", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    # A file without tests would pass as well.
+    assert "pass 0" not in done.stdout
+
+
+def test_every_pure_module_has_its_tests() -> None:
+    page = Path(__file__).parents[3] / "functions/web/dropzone_web/static/page"
+    pure = {
+        path.stem
+        for path in page.glob("*.js")
+        if not any(word in path.read_text(encoding="utf-8") for word in ("import ", "document", "window", "fetch("))
+    }
+
+    assert {file.name.partition(".")[0] for file in FILES} == pure
