@@ -224,7 +224,7 @@ _DETAILS = {
 }
 
 _KEPT: Operation = {
-    "ETag": {"description": "Of these bytes; for If-None-Match.", "schema": {"type": "string"}},
+    "ETag": {"description": "Of this content, compressed or not; for If-None-Match.", "schema": {"type": "string"}},
     "Cache-Control": {"schema": {"type": "string"}},
 }
 _LINK: Operation = {

@@ -81,6 +81,21 @@ def test_what_is_sent_comes_back_as_a_row_as_figures_and_as_it_was(client: Clien
     assert client.request("GET", f"/ingest/{uuid4()}/raw").status_code == 404
 
 
+def test_answers_are_compressed_for_clients_that_accept_it(client: Client) -> None:
+    for path in ("/openapi.json", "/page/uplot.js", "/"):
+        plain = client.request("GET", path, accept_encoding="identity")
+        assert "content-encoding" not in plain.headers
+        packed = client.request("GET", path, accept_encoding="gzip;q=0.5, br")
+        assert packed.headers["content-encoding"] == "gzip"
+        assert "accept-encoding" in packed.headers["vary"].lower()
+        assert packed.content == plain.content  # as the client unpacks it
+        assert packed.num_bytes_downloaded < len(plain.content) / 2
+        if tag := packed.headers.get("etag"):
+            for encoding in ("gzip", "identity"):
+                again = client.request("GET", path, accept_encoding=encoding, if_none_match=tag)
+                assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+
+
 def test_bad_parameters_are_problems(client: Client) -> None:
     for path in ("/kpis?tz=Nowhere", "/quality?granularity=week", "/measurements?limit=0", "/measurements/now"):
         response = client.request("GET", path)

@@ -1,5 +1,7 @@
 """`GET /` and what the page loads: files, without a key, that a browser checks by their ETag."""
 
+import base64
+import gzip
 import re
 from collections.abc import Mapping
 from importlib.resources import files
@@ -12,9 +14,14 @@ from functional.lambda_calls import Context, api_event, header, json_body
 
 
 def get(
-    path: str, *, stage_path: str | None = None, query: Mapping[str, str] | None = None, known: str | None = None
+    path: str,
+    *,
+    stage_path: str | None = None,
+    query: Mapping[str, str] | None = None,
+    known: str | None = None,
+    encoding: str | None = None,
 ) -> dict[str, Any]:
-    headers = {} if known is None else {"If-None-Match": known}
+    headers = {"If-None-Match": known, "Accept-Encoding": encoding}
     event = api_event(b"", like="api-health", path=path, query=query, headers=headers)
     event["requestContext"]["path"] = stage_path if stage_path is not None else f"/v1{path}"
     return handler(event, Context())
@@ -79,9 +86,20 @@ def test_an_asset_is_sent_once(asset: str, content_type: str) -> None:
     assert (answer["statusCode"], header(answer, "Content-Type")) == (200, content_type)
     assert header(answer, "Cache-Control") == "no-cache"
     etag = str(header(answer, "ETag"))
-    again = get(f"/page/{asset}", known=f'"other", W/{etag}')
-    assert (again["statusCode"], again["body"], header(again, "ETag")) == (304, "", etag)
+    for known in (etag, etag.removeprefix("W/")):
+        again = get(f"/page/{asset}", known=f'"other", {known}')
+        assert (again["statusCode"], again["body"], header(again, "ETag")) == (304, "", etag)
     assert get(f"/page/{asset}", known='"other"')["statusCode"] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/page/uplot.js", "/docs/swagger-ui.js", "/openapi.json"])
+def test_files_are_compressed(path: str) -> None:
+    plain, packed = get(path), get(path, encoding="gzip, deflate, br")
+
+    assert (header(packed, "Content-Encoding"), header(packed, "ETag")) == ("gzip", header(plain, "ETag"))
+    assert gzip.decompress(base64.b64decode(packed["body"])).decode() == plain["body"]
+    assert len(packed["body"]) < len(plain["body"]) * 0.6
+    assert header(plain, "Vary") == header(packed, "Vary") == "Accept-Encoding"
 
 
 @pytest.mark.parametrize("asset", ["none.js", "page.html", "../handler.py", "%2e%2e%2fhandler.py"])

@@ -2,12 +2,14 @@
 
 import base64
 import csv
+import gzip
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from random import Random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -316,6 +318,62 @@ def test_what_would_not_fit_through_lambda_is_cut_and_goes_on(get: Get, data: Da
     assert read == list(range(1000))
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
+def test_what_is_compressed_counts_as_it_is_sent(get: Get, data: Data, accept: str) -> None:
+    # GIVEN entries that don't fit as they are, and do when they are compressed
+    data.standing = [standing(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
+
+    answer = get("/measurements", {"limit": "1000"}, Accept=accept, Accept_Encoding="gzip, br")
+
+    assert header(answer, "Content-Encoding") == "gzip"
+    assert header(answer, "Link") is None
+    assert items(unpacked(answer), accept) == list(range(1000))
+
+
+def test_what_does_not_fit_even_compressed_is_cut_and_goes_on(get: Get, data: Data) -> None:
+    random = Random(3)  # noqa: S311 - no secret
+    tags = [{f"{tag:02}": random.randbytes(128).hex() for tag in range(16)} for _ in range(50)]
+    data.standing = [
+        standing(number, random.randbytes(100).hex(), tags=tags[number % 50] | {"x": random.randbytes(9_000).hex()})
+        for number in range(1000)
+    ]
+    parameters = {"limit": "1000"}
+
+    answer = get("/measurements", parameters, Accept_Encoding="gzip")
+
+    listed = json_body(unpacked(answer))
+    assert "cursor" in listed
+    assert len(answer["body"]) > MOST_BYTES * 0.9
+    assert [entry["item"] for entry in listed["measurements"]] == list(range(len(listed["measurements"])))
+
+
+def unpacked(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as its client reads it."""
+    assert (header(answer, "Content-Encoding"), answer["isBase64Encoded"]) == ("gzip", True)
+    body = gzip.decompress(base64.b64decode(answer["body"])).decode()
+    return answer | {"body": body, "isBase64Encoded": False}
+
+
+@pytest.mark.parametrize("path", ["/measurements", "/kpis", "/quality", f"/ingest/{RAW_ID}"])
+def test_compressed_answers_say_the_same_under_the_same_tag(get: Get, data: Data, path: str) -> None:
+    data.standing = [standing(number) for number in range(100)]
+    data.kpi, data.qualities = [KPI] * 100, [Quality(NOON, NOON, "a", arrivals())] * 100
+    data.events = [EventStatus(number, State.PROCESSED, standing(number).measurement) for number in range(100)]
+    parameters = {"to": "2026-03-04T12:00Z"} if path in {"/kpis", "/quality"} else {}
+
+    plain, packed = get(path, parameters), get(path, parameters, Accept_Encoding="gzip")
+
+    assert unpacked(packed)["body"] == plain["body"]
+    assert header(packed, "ETag") == header(plain, "ETag")
+    assert "Accept-Encoding" in str(header(plain, "Vary"))
+    if tag := header(packed, "ETag"):
+        assert get(path, parameters, Accept_Encoding="gzip", If_None_Match=tag)["statusCode"] == 304
+
+
+def test_a_problem_is_small_and_not_compressed(get: Get) -> None:
+    assert refused(get("/kpis", {"tz": "Nowhere"}, Accept_Encoding="gzip")) == [("tz", "request.time_zone")]
+
+
 def test_a_batch_s_events_that_would_not_fit_through_lambda_go_on_at_the_cursor(get: Get, data: Data) -> None:
     heavy = standing(0, "\U0001f600" * 200, tags=HEAVY).measurement
     data.events = [EventStatus(number, State.PROCESSED, heavy) for number in range(400)]
@@ -397,7 +455,7 @@ def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept
             content_type = header(answer, "Content-Type")
             assert content_type is not None
             assert content_type == form if ";" in form else content_type.split(";")[0] == form
-            assert header(answer, "Vary") == "Accept"
+            assert header(answer, "Vary") == "Accept, Accept-Encoding"
 
 
 LISTS = ["measurements", "kpis", "quality"]
@@ -669,7 +727,8 @@ def test_what_the_client_has_is_not_sent_again_until_it_changes(get: Get, data: 
     assert tag is not None
     assert header(first, "Cache-Control") == "private, no-cache"
 
-    for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+    assert tag.startswith('W/"'), "stands for the body compressed and not"
+    for given in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
         again = get(path, parameters, If_None_Match=given)
         assert (again["statusCode"], again["body"]) == (304, "")
         assert header(again, "ETag") == tag
@@ -689,7 +748,7 @@ def test_a_page_of_another_origin_reads_the_headers_and_its_caches_tell_forms_ap
 
     answer = get("/measurements")
 
-    assert header(answer, "Vary") == "Accept, Origin"
+    assert header(answer, "Vary") == "Accept, Accept-Encoding, Origin"
     exposed = header(answer, "Access-Control-Expose-Headers")
     assert exposed is not None
     assert {"ETag", "Link", "Content-Disposition"} <= set(exposed.split(", "))
@@ -714,12 +773,13 @@ def test_an_object_comes_as_it_was_received_and_no_browser_shows_it(
     identifier = raw_id()
     data.objects[identifier] = RawObject(identifier, body, content_type, "", encoding)
 
-    answer = get(f"/ingest/{identifier}/raw")
+    answer = get(f"/ingest/{identifier}/raw", Accept_Encoding="gzip")
 
     assert answer["statusCode"] == 200
     assert answer["isBase64Encoded"] is True
     assert base64.b64decode(answer["body"]) == body
     assert header(answer, "Content-Type") == (content_type or "application/octet-stream")
+    assert header(answer, "Vary") is None
     assert header(answer, "Content-Encoding") == (encoding or None)
     assert header(answer, "Content-Disposition") == f'attachment; filename="{identifier}.json"'
     assert header(answer, "X-Content-Type-Options") == "nosniff"

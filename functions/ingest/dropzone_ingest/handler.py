@@ -165,4 +165,4 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry."""
     metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
     logger.set_correlation_id(request_id(event) or None)
-    return proxy_result(_answer(event), settings().cors_origin)
+    return proxy_result(_answer(event), event, settings().cors_origin)

@@ -27,9 +27,11 @@ from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.answers import milliseconds
+from dropzone.compression import accepts_gzip
 from dropzone.domain.gold import Window
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
+from dropzone.http import header
 from dropzone.parameters import instant, read_query
 from dropzone.ports import RowRefusedError
 from dropzone.problems import Broken, InvalidRequestError
@@ -113,7 +115,7 @@ def get_status(raw_id: str) -> Response[Any]:
     """Tell what has become of an object, and of its events."""
     request = _parameters(StatusRequest)
     found = status(_uuid(raw_id), bronze=bronze(), statuses=statuses(), after=request.cursor, limit=request.limit)
-    return answer(HTTPStatus.OK, shown(found))
+    return answer(HTTPStatus.OK, shown(found, gzip=_accepts_gzip()))
 
 
 @app.get("/ingest/<raw_id>/raw")
@@ -217,7 +219,7 @@ _STANDING = Listing("measurements", shown_standing, lambda standing: standing.pl
 
 def _listed[T](found: Sequence[T], limit: int, listing: Listing[T], form: Format) -> Response[Any]:
     """A page of a list."""
-    body, headers = page(found, limit, listing, query=_query(), form=form)
+    body, headers = page(found, limit, listing, query=_query(), form=form, gzip=_accepts_gzip())
     return cached(body, content_type=form.content_type, given=_header("If-None-Match"), headers=headers)
 
 
@@ -249,8 +251,11 @@ def _instant_in_path(text: str) -> datetime:
 
 def _header(name: str) -> str | None:
     """A header of the request."""
-    value: str | None = app.current_event.headers.get(name)
-    return value
+    return header(app.current_event.raw_event, name)
+
+
+def _accepts_gzip() -> bool:
+    return accepts_gzip(_header("Accept-Encoding"))
 
 
 def _query() -> dict[str, str]:

@@ -5,10 +5,11 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from http import HTTPStatus
+from itertools import chain
 from operator import getitem
 from typing import Any
 from urllib.parse import urlencode
@@ -16,12 +17,13 @@ from urllib.parse import urlencode
 from aws_lambda_powertools.event_handler import Response
 from pydantic_core import to_json
 
+from dropzone.compression import Compressor
 from dropzone.domain.gold import Place
 from dropzone_query.formats import Format
 from dropzone_query.gold_requests import cursor_of
 
 MOST_BYTES = 5_500_000
-"""Lambda's answer has at most 6,291,556 bytes, with the body escaped in it."""
+"""Lambda's answer has at most 6,291,556 bytes, with the body escaped in it, or in base64."""
 
 REVALIDATE = "private, no-cache"
 """Of what may change at any time: a kept copy is asked for again, by its tag."""
@@ -52,7 +54,7 @@ class Listing[T]:
 
 
 def page[T](
-    found: Sequence[T], limit: int, listing: Listing[T], *, query: Mapping[str, str], form: Format
+    found: Sequence[T], limit: int, listing: Listing[T], *, query: Mapping[str, str], form: Format, gzip: bool = False
 ) -> tuple[str, dict[str, str]]:
     """The body of a list, and its headers; where there is more, both lead to it.
 
@@ -62,8 +64,9 @@ def page[T](
         listing: of what.
         query: of the request.
         form: the body's format.
+        gzip: whether it will be compressed: more fits then.
     """
-    rows = fitting(_row(listing.show(entry), listing.columns, form) for entry in found[:limit])
+    rows = fitting((_row(listing.show(entry), listing.columns, form) for entry in found[:limit]), gzip=gzip)
     headers: dict[str, str] = {}
     cursor = None
     if len(rows) < len(found):
@@ -80,16 +83,34 @@ def page[T](
     return (_MARK if form is Format.SPREADSHEET else "") + head + "".join(rows), headers
 
 
-def fitting(rows: Iterable[str]) -> list[str]:
-    """The first rows that fit through Lambda together; one at least."""
-    fit: list[str] = []
-    size = 0
-    for row in rows:
-        size += len(json.dumps(row)) + 1
-        if fit and size > MOST_BYTES:
-            break
-        fit.append(row)
+def fitting(rows: Iterable[str], *, gzip: bool) -> list[str]:
+    """The first rows that fit through Lambda together, compressed or not; one at least."""
+    remaining = iter(rows)
+    fit, excess = _until_full(remaining, _Plain().size_with)
+    if excess and gzip:
+        fit, _ = _until_full(chain(fit, excess, remaining), Compressor().size_with)
     return fit
+
+
+def _until_full(rows: Iterator[str], size_with: Callable[[str], int]) -> tuple[list[str], list[str]]:
+    """The first rows that fit, one at least; and the one that didn't, if there is one."""
+    fit: list[str] = []
+    for row in rows:
+        if size_with(row) > MOST_BYTES and fit:
+            return fit, [row]
+        fit.append(row)
+    return fit, []
+
+
+class _Plain:
+    """Counts what rows take as they are."""
+
+    def __init__(self) -> None:
+        self._size = 0
+
+    def size_with(self, row: str) -> int:
+        self._size += len(json.dumps(row)) + 1
+        return self._size
 
 
 def _object(name: str, rows: Iterable[str], others: Mapping[str, Any]) -> str:
@@ -123,8 +144,11 @@ def _line(cells: Iterable[object]) -> str:
 def cached(
     body: str, *, content_type: str, given: str | None, headers: Mapping[str, str] | None = None
 ) -> Response[Any]:
-    """An answer with a tag, or 304 where the client has it already, by the tags that it gave (If-None-Match)."""
-    tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    """An answer with a tag, or 304 where the client has it already, by the tags that it gave (If-None-Match).
+
+    The tag is a weak one, since it stands for the body compressed and not (RFC 9110, section 8.8.1).
+    """
+    tag = f'W/"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
     kept = {"ETag": tag, "Cache-Control": REVALIDATE, "Vary": "Accept", **(headers or {})}
     if is_given(tag, given):
         return Response(status_code=HTTPStatus.NOT_MODIFIED.value, body="", headers=kept)
@@ -134,7 +158,7 @@ def cached(
 def is_given(tag: str, given: str | None) -> bool:
     """Whether a tag is among those of an If-None-Match, which compares weakly (RFC 9110, section 13.1.2)."""
     tags = [entry.strip().removeprefix("W/") for entry in (given or "").split(",")]
-    return tag in tags or tags == ["*"]
+    return tag.removeprefix("W/") in tags or tags == ["*"]
 
 
 def binary(body: bytes, *, content_type: str, headers: Mapping[str, str]) -> Response[Any]:

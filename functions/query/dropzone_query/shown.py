@@ -46,7 +46,7 @@ QUALITY_COLUMNS = (
 """What `shown_quality` tells, in its order, as CSV has it."""
 
 
-def shown(found: Status) -> dict[str, object]:
+def shown(found: Status, *, gzip: bool) -> dict[str, object]:
     """What there is to tell of an object: of a single event all of it, of several their counts and a page of them."""
     told: dict[str, object] = {
         "raw_id": found.raw_id,
@@ -62,7 +62,7 @@ def shown(found: Status) -> dict[str, object]:
     if found.items == 1:
         return told | (_event(found.events[0]) if found.events else {})
     events = [_item(event) for event in found.events]
-    events = events[: len(fitting(to_json(event).decode() for event in events))]
+    events = events[: len(fitting((to_json(event).decode() for event in events), gzip=gzip))]
     told |= {"counts": found.counts, "events": events}
     if events and found.items is not None and (last := found.events[len(events) - 1].item) < found.items - 1:
         told["cursor"] = last

@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone import problems
+from dropzone.http import header
 from dropzone.resolver import answer, make_app, problem, request_id, resolve
 from dropzone.settings import WebSettings
 
@@ -167,15 +168,16 @@ def _checked(name: str, content_type: str, headers: dict[str, str]) -> Response[
     """A file, or word that the browser has it already."""
     etag = _etag(name)
     tagged = headers | {"ETag": etag}
-    known = {name.lower(): value for name, value in app.current_event.headers.items()}.get("if-none-match", "")
-    if etag in {tag.strip().removeprefix("W/") for tag in known.split(",")}:
+    known = header(app.current_event.raw_event, "If-None-Match") or ""
+    if etag in {f"W/{tag.strip().removeprefix('W/')}" for tag in known.split(",")}:
         return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=tagged, body="")
     return _file(_OWN, name, content_type, tagged)
 
 
 @cache
 def _etag(name: str) -> str:
-    return f'"{sha256(_text(_OWN, name).encode()).hexdigest()[:32]}"'
+    # Weak, since it stands for the file compressed and not.
+    return f'W/"{sha256(_text(_OWN, name).encode()).hexdigest()[:32]}"'
 
 
 def _file(package: str, name: str, content_type: str, headers: dict[str, str]) -> Response[Any]:

@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger
 
 from dropzone import problems
 from dropzone.answers import Answer
+from dropzone.compression import compressed, vary
 from dropzone.domain.json_text import NotJsonError
 from dropzone.observability import log_unexpected
 from dropzone.ports import BronzeUnavailableError, SilverConflictError, SilverUnavailableError
@@ -80,23 +81,32 @@ def failed(error: Exception, event: Event, logger: Logger) -> Answer:
     )
 
 
-def proxy_result(answer: Answer, cors_origin: str | None) -> dict[str, Any]:
+def proxy_result(answer: Answer, event: Event, cors_origin: str | None) -> dict[str, Any]:
     """An answer, as API Gateway takes it."""
     headers = {"Content-Type": [answer.content_type], **{name: [value] for name, value in answer.headers.items()}}
-    return {
+    result = {
         "statusCode": answer.status.value,
         "body": answer.body,
         "isBase64Encoded": False,
-        "multiValueHeaders": for_origin(headers, cors_origin),
+        "multiValueHeaders": headers,
     }
+    return finished(result, event, cors_origin)
 
 
-def for_origin(headers: dict[str, list[str]], cors_origin: str | None) -> dict[str, list[str]]:
-    """An answer's headers, with those that let pages of one origin read it, where there is such an origin."""
+def finished(result: dict[str, Any], event: Event, cors_origin: str | None) -> dict[str, Any]:
+    """What every result passes: compressed where the client accepts it, and readable by pages of the one origin."""
+    result = compressed(result, header(event, "Accept-Encoding"))
     if cors_origin is None:
-        return headers
-    return headers | {
+        return result
+    headers = vary(result["multiValueHeaders"], "Origin") | {
         "Access-Control-Allow-Origin": [cors_origin],
         "Access-Control-Expose-Headers": [_EXPOSED],
-        "Vary": [", ".join([*headers.get("Vary", []), "Origin"])],
     }
+    return result | {"multiValueHeaders": headers}
+
+
+def header(event: Event, name: str) -> str | None:
+    """A header of a request, whatever the case of its name; lines of one name together."""
+    lines = event.get("multiValueHeaders") or {key: [value] for key, value in (event.get("headers") or {}).items()}
+    values = [value for key, found in lines.items() if key.lower() == name.lower() for value in found]
+    return ", ".join(values) if values else None

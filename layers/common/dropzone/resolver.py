@@ -35,10 +35,8 @@ def make_app(logger: Logger) -> APIGatewayRestResolver:
 def resolve(
     app: APIGatewayRestResolver, event: dict[str, Any], context: LambdaContext, cors_origin: str | None
 ) -> dict[str, Any]:
-    """Answer a request; pages of one origin may read the answer, where there is such an origin."""
-    result = app.resolve(event, context)
-    result["multiValueHeaders"] = http.for_origin(result["multiValueHeaders"], cors_origin)
-    return result
+    """Answer a request; see `http.finished`."""
+    return http.finished(app.resolve(event, context), event, cors_origin)
 
 
 def answer(status: HTTPStatus, body: object) -> Response[Any]:
