@@ -233,7 +233,7 @@ def _query(model: Schema, *, without: AbstractSet[str] = frozenset()) -> list[Op
             description = plain.pop("description")
             kinds = [kind for kind in plain.pop("anyOf", []) if kind != {"type": "null"}]
             if kinds:
-                plain = kinds[0]
+                plain = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
             parameters.append(
                 {"name": name, "in": "query", "required": False, "description": description, "schema": plain}
             )

@@ -61,6 +61,8 @@ def test_what_is_sent_comes_back_as_a_row_as_figures_and_as_it_was(client: Clien
     assert (row["rejected_share"], row["rejected_by_rule"], row["latency_ms_mean"]) == ("", "{}", "")
     lines = client.request("GET", asked, accept="application/x-ndjson").text.splitlines()
     assert [json.loads(line) for line in lines] == [kpi]
+    for days in ("from=2024-03-01&to=2024-03-01", "from=2024-02-29T23:00:00-01:00&to=2024-03-02T01:00:00+01:00"):
+        assert client.request("GET", f"/kpis?granularity=day&{days}&source={source}").json()["kpis"] == [kpi], days
     sheet = client.request("GET", asked, accept="text/csv; profile=spreadsheet")
     assert sheet.content.startswith(b"\xef\xbb\xbfstart,end,source,")
     again = client.request("GET", asked, if_none_match=kpis.headers["etag"])

@@ -7,12 +7,13 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -28,6 +29,7 @@ from dropzone.domain.gold import (
     Standing,
     Window,
 )
+from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import NO_TAGS
 from dropzone.domain.status import EventStatus, RejectedEvent, State, Status
 from dropzone.ports import (
@@ -124,6 +126,11 @@ class Data:
 
     def knows_zone(self, name: str) -> bool:
         return name in {"UTC", "Europe/Berlin"}
+
+    def day(self, day: date, tz: str) -> tuple[datetime, datetime]:
+        midnights = (datetime.combine(each, time(), ZoneInfo(tz)) for each in (day, day + timedelta(days=1)))
+        begins, ends = (midnight.astimezone(UTC) for midnight in midnights)
+        return begins, ends
 
     def kpis(self, window: Window, *, limit: int, **asked: Any) -> list[Kpi]:  # noqa: ANN401
         self._asked(window, {**asked, "limit": limit})
@@ -233,7 +240,12 @@ def test_parameters_in_any_form_that_ingest_takes(get: Get, data: Data) -> None:
     ("parameters", "broken"),
     [
         ({"from": "yesterday"}, ("from", "request.instant")),
-        ({"to": "2026-03-04"}, ("to", "request.instant")),
+        ({"to": "2026-02-30"}, ("to", "request.instant")),
+        ({"from": "2026-03-04T12:00"}, ("from", "request.instant")),
+        ({"from": "2026-03-04 12:00"}, ("from", "request.instant")),
+        ({"from": "2026-W10-3"}, ("from", "request.instant")),
+        ({"from": "20260304"}, ("from", "request.instant")),
+        ({"tz": "Mars/Olympus"}, ("tz", "request.time_zone")),
         ({"limit": "0"}, ("limit", "request.greater_than_equal")),
         ({"limit": "1001"}, ("limit", "request.less_than_equal")),
         ({"limit": "ten"}, ("limit", "request.int_parsing")),
@@ -250,6 +262,52 @@ def test_parameters_in_any_form_that_ingest_takes(get: Get, data: Data) -> None:
 )
 def test_bad_parameters_of_measurements(get: Get, parameters: dict[str, str], broken: tuple[str, str]) -> None:
     assert refused(get("/measurements", parameters)) == [broken]
+
+
+@pytest.mark.parametrize("path", ["/measurements", "/kpis", "/quality", "/rejections"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "2026-03-04T13:00:00 01:00",
+        "2026-03-04T13:00 01:00",
+        "2026-03-04 13:00 0100",
+        "2026-03-04T13:00:00.000 01",
+        "2026-03-04 12:00Z",
+    ],
+)
+def test_a_space_is_the_plus_that_it_was(get: Get, data: Data, path: str, sent: str) -> None:
+    get(path, {"from": sent, "to": "2026-03-05T01:00:00 01:00"})
+
+    assert range_asked(data) == (NOON, NOON + timedelta(hours=12))
+
+
+def range_asked(data: Data) -> tuple[Any, Any]:
+    """From when to when, of the last question."""
+    asked = data.asked[-1]
+    if "window" in asked:
+        return asked["window"].since, asked["window"].until
+    since, until = asked["since"], asked.get("until", asked.get("before"))
+    return received_at(since) if isinstance(since, UUID) else since, (
+        received_at(until) if isinstance(until, UUID) else until
+    )
+
+
+@pytest.mark.parametrize("path", ["/measurements", "/kpis", "/quality", "/rejections"])
+@pytest.mark.parametrize(
+    ("parameters", "begins", "ends"),
+    [
+        ({"from": "2026-03-04", "to": "2026-03-04"}, "2026-03-04T00:00Z", "2026-03-05T00:00Z"),
+        ({"from": "2026-03-04", "to": "2026-03-05", "tz": "Europe/Berlin"}, "2026-03-03T23:00Z", "2026-03-05T23:00Z"),
+        ({"from": "2026-03-29", "to": "2026-03-29", "tz": "Europe/Berlin"}, "2026-03-28T23:00Z", "2026-03-29T22:00Z"),
+        ({"from": "2026-03-04", "to": "2026-03-04T12:00 01:00"}, "2026-03-04T00:00Z", "2026-03-04T11:00Z"),
+    ],
+)
+def test_a_date_alone_is_a_day_of_the_time_zone(
+    get: Get, data: Data, path: str, parameters: dict[str, str], begins: str, ends: str
+) -> None:
+    assert get(path, parameters)["statusCode"] == 200
+
+    assert range_asked(data) == (datetime.fromisoformat(begins), datetime.fromisoformat(ends))
 
 
 def test_a_page_leads_to_the_next(get: Get, data: Data) -> None:
@@ -537,6 +595,7 @@ def test_no_measurements_are_an_empty_list_in_every_form(get: Get) -> None:
         "2026-03-04T12:00Z",
         "2026-03-04T13%3A00%3A00%2B01%3A00",
         "2026-03-04 07:00-05",
+        "2026-03-04T13:00:00%2001:00",
     ],
 )
 def test_the_measurements_of_an_instant(get: Get, data: Data, path: str) -> None:

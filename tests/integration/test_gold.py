@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from random import Random
@@ -628,6 +628,21 @@ def test_pages_of_buckets_meet(tables: SilverInPostgres, gold: PostgresGold) -> 
 
     assert paged == everything
     assert len(paged) == 15
+
+
+@pytest.mark.parametrize(
+    ("tz", "day", "begins", "ends"),
+    [
+        ("UTC", date(2026, 3, 4), "2026-03-04T00:00Z", "2026-03-05T00:00Z"),
+        ("Europe/Berlin", date(2026, 3, 29), "2026-03-28T23:00Z", "2026-03-29T22:00Z"),
+        ("Asia/Kathmandu", date(2026, 3, 4), "2026-03-03T18:15Z", "2026-03-04T18:15Z"),
+        ("America/Havana", date(2026, 11, 1), "2026-11-01T04:00Z", "2026-11-02T05:00Z"),
+        ("Asia/Tokyo", date(1, 1, 1), "0001-01-01T00:00Z", "0001-01-01T14:41:01Z"),
+        ("UTC", date(9999, 12, 31), "9999-12-31T00:00Z", "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_when_a_day_begins_and_ends(gold: PostgresGold, tz: str, day: date, begins: str, ends: str) -> None:
+    assert gold.day(day, tz) == (datetime.fromisoformat(begins), datetime.fromisoformat(ends))
 
 
 def test_time_zones_are_those_of_iana(gold: PostgresGold) -> None:

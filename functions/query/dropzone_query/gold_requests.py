@@ -10,7 +10,7 @@ from pydantic_core import core_schema as core
 
 from dropzone.domain.gold import Granularity, Place, Window
 from dropzone.domain.payloads.v2 import MAX_SOURCE
-from dropzone.parameters import INSTANT, SOURCE, Parameter, instant, one_of
+from dropzone.parameters import INSTANT_OR_DATE, SOURCE, Parameter, one_of
 from dropzone.problems import Broken, InvalidRequestError
 
 MOST_ROWS = 5_000
@@ -55,6 +55,9 @@ def _may_be_zone(name: str) -> str:
 
 _ZONE_NAME = core.no_info_after_validator_function(_may_be_zone, core.str_schema())
 
+ZONE_OF_DATES = Parameter(_ZONE_NAME, "The time zone whose days are meant in from and to, by its IANA name.")
+"""Where nothing else depends on it."""
+
 
 class MeasurementsOfInstantRequest(Struct, frozen=True, kw_only=True):
     """What `GET /measurements/{measured_at}` takes in its query."""
@@ -72,10 +75,13 @@ class MeasurementsOfInstantRequest(Struct, frozen=True, kw_only=True):
 class MeasurementsRequest(MeasurementsOfInstantRequest, frozen=True, kw_only=True):
     """What `GET /measurements` takes in its query."""
 
-    since: Annotated[str | None, Parameter(INSTANT, "Measured at this instant or later.")] = field(
-        default=None, name="from"
-    )
-    until: Annotated[str | None, Parameter(INSTANT, "Measured before this instant.")] = field(default=None, name="to")
+    since: Annotated[
+        str | None, Parameter(INSTANT_OR_DATE, "Measured at this instant or later, or from this day on.")
+    ] = field(default=None, name="from")
+    until: Annotated[
+        str | None, Parameter(INSTANT_OR_DATE, "Measured before this instant, or up to this day, with all of it.")
+    ] = field(default=None, name="to")
+    tz: Annotated[str, ZONE_OF_DATES] = "UTC"
     order: Annotated[
         Literal["asc", "desc"],
         Parameter(core.literal_schema(["asc", "desc"]), "By instant, then source: the newest first."),
@@ -89,20 +95,25 @@ class QualityRequest(Struct, frozen=True, kw_only=True):
     since: Annotated[
         str | None,
         Parameter(
-            INSTANT,
-            "From the bucket on that holds this instant. Without it 1 hour back (minute), 1 day (quarter_hour), "
-            "7 days (hour), 30 days (day).",
+            INSTANT_OR_DATE,
+            "From the bucket on that holds this instant, or the begin of this day. Without it 1 hour back (minute), "
+            "1 day (quarter_hour), 7 days (hour), 30 days (day).",
         ),
     ] = field(default=None, name="from")
     until: Annotated[
         str | None,
-        Parameter(INSTANT, "To the bucket that holds the last moment before this instant, whole; without it, to now."),
+        Parameter(
+            INSTANT_OR_DATE,
+            "To the bucket that holds the last moment before this instant, or of this day, whole; without it, to now.",
+        ),
     ] = field(default=None, name="to")
     source: Annotated[
         str | None,
         Parameter(SOURCE, "Of this source; empty: of events that name none; without it, every source by itself."),
     ] = None
-    tz: Annotated[str, Parameter(_ZONE_NAME, "The time zone whose days are meant, by its IANA name.")] = "UTC"
+    tz: Annotated[
+        str, Parameter(_ZONE_NAME, "The time zone whose days are meant, those of from and to as well; its IANA name.")
+    ] = "UTC"
     limit: Annotated[int, Parameter(core.int_schema(ge=1, le=MOST_ROWS), "The most buckets.")] = MOST_ROWS
     cursor: Annotated[str | None, _CURSOR] = None
 
@@ -111,14 +122,12 @@ class QualityRequest(Struct, frozen=True, kw_only=True):
         """The place after which to go on."""
         return _place(self.cursor)
 
-    def window(self, now: datetime) -> Window:
-        """The buckets that are asked for.
+    def window(self, since: datetime | None, until: datetime) -> Window:
+        """The buckets that are asked for, from one instant to before another.
 
         Raises:
             InvalidRequestError: the range is empty, or holds more buckets than one call may ask for.
         """
-        until = instant(self.until) or now
-        since = instant(self.since)
         if since is None:
             since = max(until, _FIRST + self.granularity.usual_range) - self.granularity.usual_range
         if since >= until:

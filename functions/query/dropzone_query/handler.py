@@ -29,10 +29,11 @@ from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.answers import milliseconds
 from dropzone.compression import accepts_gzip
 from dropzone.domain.gold import Window
+from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
 from dropzone.http import header
-from dropzone.parameters import instant, read_query
+from dropzone.parameters import instant_or_date, read_query, with_plus
 from dropzone.ports import RowRefusedError
 from dropzone.problems import Broken, InvalidRequestError
 from dropzone.query_ports import Gold, Measurements, Statuses, TooMuchAskedError
@@ -146,11 +147,12 @@ def get_original(raw_id: str) -> Response[Any]:
 def get_rejections() -> Response[Any]:
     """List rejected events, with their reasons."""
     request = _parameters(RejectionsRequest)
+    since, until = _range(request)
     found = statuses().rejections(
         code=request.code,
         source=request.source,
-        since=request.since_id,
-        before=request.before_id,
+        since=None if since is None else earliest_raw_id(since),
+        before=None if until is None else earliest_raw_id(until),
         after=request.after,
         limit=request.limit + 1,
     )
@@ -168,9 +170,10 @@ def get_measurements() -> Response[Any]:
     """List what stands in silver."""
     form = best_format(_header("Accept"))
     request = _parameters(MeasurementsRequest)
+    since, until = _range(request)
     found = measurements().page(
-        since=instant(request.since),
-        until=instant(request.until),
+        since=since,
+        until=until,
         source=request.source,
         after=request.after,
         newest_first=request.order == "desc",
@@ -228,10 +231,21 @@ def _others(window: Window) -> dict[str, str]:
 
 
 def _window(request: QualityRequest) -> Window:
-    window = request.window(datetime.now(UTC))
-    if not gold().knows_zone(window.tz):
+    since, until = _range(request)
+    return request.window(since, until or datetime.now(UTC))
+
+
+def _range(
+    request: MeasurementsRequest | RejectionsRequest | QualityRequest,
+) -> tuple[datetime | None, datetime | None]:
+    """From when on, and to before when; a date alone is the whole day."""
+    if not gold().knows_zone(request.tz):
         raise no_such_zone()
-    return window
+    since, until = instant_or_date(request.since), instant_or_date(request.until)
+    return (
+        since if since is None or isinstance(since, datetime) else gold().day(since, request.tz)[0],
+        until if until is None or isinstance(until, datetime) else gold().day(until, request.tz)[1],
+    )
 
 
 def _uuid(text: str) -> UUID:
@@ -243,7 +257,7 @@ def _uuid(text: str) -> UUID:
 
 def _instant_in_path(text: str) -> datetime:
     """The instant in a path, which may come as it was sent, with its colons and signs escaped."""
-    parsed = parse_instant(unquote(text))
+    parsed = parse_instant(with_plus(unquote(text)))
     if isinstance(parsed, Violation):
         raise InvalidRequestError([Broken("measured_at", "request.instant", parsed.message)])
     return parsed

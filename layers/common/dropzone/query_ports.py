@@ -1,6 +1,6 @@
 """What the function Query asks of silver and gold. It alone imports this: others start without the figures' types."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -79,6 +79,9 @@ class Gold(Protocol):
 
     def knows_zone(self, name: str) -> bool:
         """Whether there is a time zone of this IANA name."""
+
+    def day(self, day: date, tz: str) -> tuple[datetime, datetime]:
+        """When a day of a time zone begins and ends, within the years 1 to 9999 of UTC."""
 
     def kpis(
         self, window: Window, *, expected_seconds: float | None = None, after: Place | None = None, limit: int

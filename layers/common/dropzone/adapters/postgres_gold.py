@@ -1,7 +1,7 @@
 """Gold in Postgres: the schema's functions do the work (`gold_reads.sql`); they are asked, and their answers read."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from dropzone.adapters.columns import ask
@@ -63,6 +63,11 @@ SELECT count(*), coalesce(sum(events), 0) FROM (
 _MEASURED: Final = _PARTS.format(table="measured", events="events")
 _ARRIVED: Final = _PARTS.format(table="arrived", events="processed + rejected")
 
+_DAY: Final = f"""
+SELECT greatest(gold.day_start(day, :tz), '{_FIRST}'), least(gold.day_start(day + 1, :tz), '{_LAST}')
+FROM (SELECT CAST(:day AS date) AS day) AS asked
+"""  # noqa: S608 - our own words
+
 _ZONE: Final = "SELECT FROM pg_timezone_names WHERE name = :name"
 
 
@@ -79,6 +84,11 @@ class PostgresGold:
         if name not in self._zones and self._database.run(_ZONE, name=name):
             self._zones.add(name)
         return name in self._zones
+
+    def day(self, day: date, tz: str) -> tuple[datetime, datetime]:
+        """See `Gold.day`."""
+        ((begins, ends),) = self._database.run(_DAY, day=day, tz=tz)
+        return begins, ends
 
     def kpis(
         self, window: Window, *, expected_seconds: float | None = None, after: Place | None = None, limit: int
