@@ -258,8 +258,27 @@ def test_an_api_out_of_reach_is_told_until_it_is_back(client: Client, page: Page
         "**/kpis*", lambda route: route.fulfill(status=503, json={"detail": "Out of reach.", "request_id": "r1"})
     )
     page.clock.fast_forward(REFRESH)
-    expect(page.get_by_role("alert")).to_contain_text("The API answered 503: Out of reach. (request r1)")
+    expect(page.get_by_role("alert")).to_have_text("The API is unavailable, trying again: Out of reach. (request r1)")
 
+    page.unroute("**/kpis*")
+    page.clock.fast_forward(REFRESH)
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.locator("#state")).to_contain_text("Live")
+
+
+def test_a_503_at_the_first_look_keeps_the_key_and_is_tried_again(client: Client, page: Page) -> None:
+    problem = {"detail": "The database is out of reach.", "request_id": "r1"}
+    page.route("**/kpis*", lambda route: route.fulfill(status=503, json=problem, headers={"Retry-After": "5"}))
+
+    open_with(page, client)
+
+    expect(page.get_by_role("alert")).to_have_text(
+        "The API is unavailable, trying again: The database is out of reach. (request r1)"
+    )
+    expect(page.get_by_label("API key")).to_be_hidden()
+    assert page.evaluate("sessionStorage.getItem('dropzone.key')") == client.endpoints.api_key
+
+    # AND when it is back, the page shows what it was asked for, without the key again
     page.unroute("**/kpis*")
     page.clock.fast_forward(REFRESH)
     expect(page.get_by_role("alert")).to_be_hidden()

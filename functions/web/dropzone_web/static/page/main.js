@@ -102,12 +102,15 @@ function showTrouble(error) {
     askForKey("The API refuses this key. Check it, and enter it again.");
     return null;
   }
+  // The key is not what is wrong: it stays, and the page doesn't ask for it again.
+  show(byId("ask"), false);
+  show(byId("forget"), true);
   byId("state").textContent = "Not up to date";
   const again = byId("live").checked ? " The page goes on trying." : "";
   if (error instanceof api.Refused) {
     const id = error.requestId ? ` (request ${error.requestId})` : "";
-    const start = error.status === 429 ? "Too many requests for this key" : `The API answered ${error.status}`;
-    say(`${start}: ${error.message}${id}${again}`);
+    if (error.status >= 500) say(`The API is unavailable${byId("live").checked ? ", trying again" : ""}: ${error.message}${id}`);
+    else say(`${error.status === 429 ? "Too many requests for this key" : `The API answered ${error.status}`}: ${error.message}${id}${again}`);
     return Math.max(REFRESH, (error.retryAfter ?? 0) * 1000);
   }
   if (error instanceof api.Unreachable) {
