@@ -19,6 +19,7 @@ from dropzone_local.service import Service
 
 ACCOUNT = "000000000000"
 
+_PROGRAM = Path(__file__).parents[1] / "dropzone_emulator" / "__main__.py"
 _READY_SECONDS = 30.0
 _HEALTH_SECONDS = 2.0
 
@@ -26,11 +27,14 @@ _HEALTH_SECONDS = 2.0
 class Emulator:
     """One emulator with its state under `directory`, which outlives it."""
 
-    def __init__(self, directory: Path, *, port: int, project: Path, tied: bool = False) -> None:
-        """Describe the emulator of `project`; nothing runs yet."""
+    def __init__(
+        self, directory: Path, *, port: int, project: Path, tied: bool = False, enforce_iam: bool = False
+    ) -> None:
+        """Describe the emulator of `project`; nothing runs yet. Where IAM is not enforced, any credentials do."""
         self.directory = directory
         self.port = port
         self._project = project
+        self._enforce_iam = enforce_iam
         self._temporary = directory / "tmp"
         self.state = directory / "state"
         self.objects = directory / "objects"
@@ -58,7 +62,7 @@ class Emulator:
         for folder in (self._temporary, self.state, self.objects):
             folder.mkdir(parents=True, exist_ok=True)
         self._move_state_to_port()
-        self.service.spawn([str(python), "-m", "ministack"], self._environment())
+        self.service.spawn([str(python), "-P", str(_PROGRAM)], self._environment())
         if not self._wait_ready():
             failure = self.service.failure("did not become ready")
             self.stop()
@@ -98,6 +102,7 @@ class Emulator:
 
     def _environment(self) -> dict[str, str]:
         return bare_environment(self.directory) | {
+            "AUTH": str(self._enforce_iam).lower(),
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_DEFAULT_REGION": REGION,

@@ -97,6 +97,7 @@ class LocalStack:
             port=self._settings.emulator_port or 0,
             project=project,
             tied=self.options.tied,
+            enforce_iam=True,
         )
         self.builder = Builder(project, builds=self.options.builds)
         self.deployment = Deployment(self.emulator, project=project, root=self.root)

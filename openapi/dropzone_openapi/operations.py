@@ -39,7 +39,7 @@ DETAILS = {
     problems.UNSUPPORTED_MEDIA_TYPE: (
         "Send JSON with the header Content-Type: application/json, or a line for each event with application/x-ndjson."
     ),
-    problems.NOT_GZIP: "The body is said to be gzip, and ends before its end.",
+    problems.NOT_GZIP: "The body is gzip that is cut off.",
     problems.KEY_REUSED: "The Idempotency-Key stands for another request, of the last 24 hours. Take a new key.",
     problems.INVALID_EVENT: (
         "The body is no event, an object with time_stamp, a string, and data, an array; nor several of them."
@@ -78,7 +78,7 @@ def operations() -> dict[tuple[str, str], Operation]:
                 "is ever lost: each becomes a measurement, or is rejected with reasons. The values are judged later, "
                 "and not by this call.\n\nThe body is one event, or an array of events, or (as `application/x-ndjson`) "
                 "an event a line; and may be packed, with `Content-Encoding: gzip`. What it holds unpacked counts for "
-                "its limit."
+                "its limit, and is what is stored: API Gateway unpacks it."
             ),
             "tags": ["Events"],
             "security": [{API_KEY: []}],
@@ -287,7 +287,7 @@ def _problem(kind: Kind) -> Operation:
 
 _GATEWAY_DESCRIPTIONS = {
     "403": "The key is missing or wrong.",
-    "413": "The body is larger than API Gateway takes.",
+    "413": "The body is larger than API Gateway or Lambda take.",
     "429": "Too many requests for this key.",
     "504": "No answer in API Gateway's 29 seconds.",
 }
@@ -299,14 +299,11 @@ def _gateway(*statuses: str) -> Operation:
 
 
 def gateway_responses() -> Operation:
-    """API Gateway's own answers: a problem on AWS, a plain message on the emulator."""
+    """API Gateway's own answers, which the template gives the shape of all others."""
     return {
         f"Gateway{status}": {
             "description": description,
-            "content": {
-                problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}},
-                "application/json": {"schema": {"$ref": "#/components/schemas/GatewayMessage"}},
-            },
+            "content": {problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status, description in _GATEWAY_DESCRIPTIONS.items()
     }

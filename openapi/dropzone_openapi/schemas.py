@@ -325,13 +325,6 @@ PROBLEM: Schema = {
     "additionalProperties": False,
 }
 
-GATEWAY_MESSAGE: Schema = {
-    "type": "object",
-    "description": "API Gateway's own refusal, as the local emulator gives it; on AWS it is a Problem.",
-    "required": ["message"],
-    "properties": {"message": {"type": ["string", "null"]}},
-}
-
 
 def process_requests() -> dict[str, Schema]:
     """What `POST /process` takes, with what that refers to."""
@@ -383,5 +376,4 @@ def components() -> Schema:
         "Health": HEALTH,
         "Violation": VIOLATION,
         "Problem": PROBLEM,
-        "GatewayMessage": GATEWAY_MESSAGE,
     }

@@ -102,7 +102,6 @@ def test_a_key_is_rotated_without_a_gap(client: Client, first: tuple[str, str]) 
     assert status(client, client.endpoints.api_key) == 202
 
 
-@pytest.mark.xfail(reason="The emulator keeps the text false, and takes it for true (docs/local.md)")
 def test_a_disabled_key_opens_nothing(client: Client, first: tuple[str, str]) -> None:
     key, value = first
     assert comes_to(client, value, 202)

@@ -10,7 +10,6 @@ from pathlib import Path
 from uuid import UUID
 
 from dropzone.domain.identifiers import object_key
-from dropzone_local.deployment import STACK_NAME
 from dropzone_local.environment import tool_environment
 from e2e.client import Client
 
@@ -18,24 +17,20 @@ PROJECT = Path(__file__).parents[2]
 CHAPTER = (
     (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8").split("## Erase a client's events")[1]
 ).split("\n## ")[0]
-THEIRS, OTHERS = "key-of-theirs", "key-of-others"
 INSTANT = "2031-07-01T00:00:00Z"
 LABELS = {"source": "the-erased-hall", "unit": "°C", "tags": {"line": "B"}}
 
 
-def ingest_as(client: Client, key: str, data: list[float]) -> UUID:
-    """Have Ingest take in an event of a key. The emulator's API doesn't tell it whose key a request has."""
-    event = json.loads((PROJECT / "events" / "api-ingest.json").read_text(encoding="utf-8"))
-    event["requestContext"]["identity"]["apiKeyId"] = key
-    event["body"] = json.dumps({"schema_version": 2, "time_stamp": INSTANT, "data": data, **LABELS})
-    event["isBase64Encoded"] = False
-    name = client.clients.cloudformation().describe_stack_resource(
-        StackName=STACK_NAME, LogicalResourceId="IngestFunction"
-    )["StackResourceDetail"]["PhysicalResourceId"]
-    answer = client.clients.lambda_().invoke(FunctionName=name, Payload=json.dumps(event).encode())
-    response = json.loads(answer["Payload"].read())
-    assert response["statusCode"] == 202, response
-    return UUID(json.loads(response["body"])["raw_id"])
+def ingest_as_a_new_client(client: Client, name: str, data: list[float]) -> tuple[str, UUID]:
+    """Send an event with a key of its own; the key's id, and the object's."""
+    gateway = client.clients.apigateway()
+    key = gateway.create_api_key(name=name, enabled=True)
+    plan = client.stack.deployment.outputs()["UsagePlanId"]
+    gateway.create_usage_plan_key(usagePlanId=plan, keyId=key["id"], keyType="API_KEY")
+    event = {"schema_version": 2, "time_stamp": INSTANT, "data": data, **LABELS}
+    response = client.request("POST", "/ingest", json.dumps(event).encode(), key=key["value"])
+    assert response.status_code == 202, response.text
+    return key["id"], UUID(response.json()["raw_id"])
 
 
 def logged(client: Client, key: str) -> list[UUID]:
@@ -90,21 +85,21 @@ def standing(client: Client) -> list[list[object]]:
 
 def test_a_client_s_events_are_gone_and_others_stay(client: Client) -> None:
     # GIVEN events of two clients for one instant, of which the one's stands; it was deleted once, and thereby hidden
-    others = ingest_as(client, OTHERS, [1.0])
-    theirs = ingest_as(client, THEIRS, [2.0])
+    others_key, others = ingest_as_a_new_client(client, "others", [1.0])
+    their_key, theirs = ingest_as_a_new_client(client, "theirs", [2.0])
     assert [client.outcome(raw_id) for raw_id in (others, theirs)] == ["processed", "processed"]
     assert standing(client) == [[theirs, 2.0, *LABELS.values()]]
     client.clients.s3().delete_object(Bucket=client.endpoints.bucket, Key=object_key(theirs))
     assert versions(client, theirs) == 2
 
     # WHEN the one's are erased as the document says
-    found = logged(client, THEIRS)
+    found = logged(client, their_key)
     erase_in_bronze(client, found)
     erase_in_silver(client, found)
 
     # THEN they were found by the key, all of them and no other
     assert found == [theirs]
-    assert logged(client, OTHERS) == [others]
+    assert logged(client, others_key) == [others]
     # AND nothing of them is left in bronze, in silver and for the API
     assert versions(client, theirs) == 0
     for table in ("receipts", "outcomes", "measurements"):

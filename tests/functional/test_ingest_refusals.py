@@ -111,18 +111,6 @@ def test_who_calls_curl_without_a_header_is_told_which(ingest_function: IngestFu
     assert "-H 'content-type: application/json'" in problem["detail"]
 
 
-@pytest.mark.parametrize("encoding", ["br", "deflate", "GZIP, identity", "gzip, gzip"])
-def test_another_encoding_is_refused(ingest_function: IngestFunction, encoding: str) -> None:
-    problem = ingest_function.refused(api_event(headers={"Content-Encoding": encoding}), 415)
-
-    assert "Content-Encoding" in problem["detail"]
-
-
-@pytest.mark.parametrize("encoding", ["identity", ""])
-def test_an_encoding_that_is_none_is_fine(ingest_function: IngestFunction, encoding: str) -> None:
-    assert ingest_function(api_event(headers={"Content-Encoding": encoding}))["statusCode"] == 202
-
-
 @pytest.mark.parametrize("body", ["not base64!", "eyJ0", "ü", f"{b64encode(EXAMPLE).decode()}!"])
 def test_a_body_that_is_not_the_base64_it_says_is_refused(ingest_function: IngestFunction, body: str) -> None:
     ingest_function.refused({**api_event(), "body": body}, 400)

@@ -134,7 +134,7 @@ def scene(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 def judge_by(judge: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    def judge_any(body: bytes, _content_type: str, _content_encoding: str) -> tuple[Outcome, ...]:
+    def judge_any(body: bytes, _content_type: str) -> tuple[Outcome, ...]:
         return judge(body)
 
     monkeypatch.setattr(dropzone.use_cases.replay, "judge", judge_any)

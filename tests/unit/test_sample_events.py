@@ -159,7 +159,7 @@ def refused_at_the_door(body: bytes) -> bool:
 
 
 def test_every_rule_has_its_payload() -> None:
-    # What is said to be packed has its type and encoding beside it, which a file has not.
+    # A payload is a text; what is packed is none.
     packed = {Code.NOT_GZIP, Code.TOO_LARGE}
     assert {path.name.removeprefix("bad.").removesuffix(".json") for path in BAD_PAYLOADS} == set(Code) - packed
 

@@ -14,7 +14,6 @@ from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.adapters.s3_claims import S3Claims
 from dropzone.answers import Answer, answer, milliseconds
 from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson
-from dropzone.domain.encodings import GZIP
 from dropzone.http import Event, body_bytes, failed, not_found, proxy_result, request_id
 from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze, Claims
@@ -24,7 +23,8 @@ from dropzone.use_cases.ingest import Accepted, Submission, ingest, ingest_once
 from dropzone_ingest.refusals import Refusal, UnsupportedMediaTypeError, refusal_of
 
 _FORM = "application/x-www-form-urlencoded"
-_GZIP_NAMES = frozenset({GZIP, "x-gzip"})
+# Those that API Gateway decompresses, and what it lets through; the header then says nothing about the body.
+_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "identity", ""})
 
 _KEY_HEADER = "idempotency-key"
 _LONGEST_KEY = 255
@@ -63,12 +63,8 @@ def post_ingest(event: Event) -> Answer:
     """
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     client = _api_key_id(event)
-    submission = Submission(
-        body_bytes(event),
-        _media_type(headers),
-        _content_encoding(headers),
-        correlation_id=request_id(event),
-    )
+    _check_content_encoding(headers)
+    submission = Submission(body_bytes(event), _media_type(headers), correlation_id=request_id(event))
     limit = settings().max_body_bytes
     if _KEY_HEADER in headers:
         key = _client_s_key(client, headers[_KEY_HEADER])
@@ -118,15 +114,12 @@ def _client_s_key(client: str, key: str) -> str:
     return sha256(f"{client}\n{key}".encode()).hexdigest()
 
 
-def _content_encoding(headers: Mapping[str, str]) -> str:
-    """The body's encoding: gzip, or none."""
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding in _GZIP_NAMES:
-        return GZIP
-    if encoding not in {"", "identity"}:
+def _check_content_encoding(headers: Mapping[str, str]) -> None:
+    """Refuse a coding that nobody decodes. Whether the body is gzip, its first bytes tell, and not this header."""
+    codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")}
+    if not codings <= _CODINGS:
         message = "Send the body without a Content-Encoding, or with Content-Encoding: gzip."
         raise UnsupportedMediaTypeError(message)
-    return ""
 
 
 def _media_type(headers: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ def refusal_of(error: Exception) -> Refusal | None:
         case NotJsonError():
             refusal = Refusal(problems.NOT_JSON, f"The body is not JSON: {error}.")
         case NotGzipError():
-            refusal = Refusal(problems.NOT_GZIP, f"The body is said to be gzip, and {error}.")
+            refusal = Refusal(problems.NOT_GZIP, f"The body is gzip that {error}.")
         case TooLargeError():
             refusal = Refusal(problems.TOO_LARGE, f"{error} Send it in parts.")
         case UnsupportedMediaTypeError():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropzone.domain.encodings import GZIP, NotGzipError, UnpackedTooLargeError, gunzip
+from dropzone.domain.encodings import NotGzipError, UnpackedTooLargeError, gunzip, is_gzip, unpacked
 from dropzone.domain.judge import MAX_UNPACKED_BYTES, judge
 from dropzone.domain.outcomes import Code, Measurement, Rejection
 from dropzone.settings import MAX_BODY_BYTES
@@ -85,9 +85,20 @@ NO_GZIP = {
 def test_what_is_no_whole_gzip_is_refused(packed: bytes) -> None:
     with pytest.raises(NotGzipError):
         gunzip(packed, LIMIT)
-    (outcome,) = judge(packed, content_encoding=GZIP)
+    (outcome,) = judge(packed)
     assert isinstance(outcome, Rejection)
-    assert [violation.code for violation in outcome.violations] == [Code.NOT_GZIP]
+    assert [violation.code for violation in outcome.violations] == [Code.NOT_GZIP if is_gzip(packed) else Code.NOT_JSON]
+
+
+def test_gzip_is_known_by_its_first_bytes() -> None:
+    assert unpacked(PACKED, LIMIT) == unpacked(EXAMPLE, LIMIT) == EXAMPLE
+    for body in (b"", b"\x1f", b"\x8b\x1f", zlib.compress(EXAMPLE), "\ufeff".encode() + PACKED):
+        assert unpacked(body, LIMIT) == body
+
+
+def test_gzip_within_gzip_is_refused() -> None:
+    with pytest.raises(NotGzipError, match="again"):
+        unpacked(gzip.compress(PACKED), LIMIT)
 
 
 @given(st.binary())
@@ -115,13 +126,13 @@ def test_a_bomb_is_never_unpacked_whole() -> None:
 
 
 def test_a_packed_event_is_judged_like_a_plain_one() -> None:
-    (outcome,) = judge(gzip.compress(EXAMPLE), content_encoding=GZIP)
+    (outcome,) = judge(gzip.compress(EXAMPLE))
     assert isinstance(outcome, Measurement)
     assert (outcome,) == judge(EXAMPLE)
 
 
 def test_an_object_that_holds_too_much_is_rejected() -> None:
-    (outcome,) = judge(gzip.compress(bytes(MAX_UNPACKED_BYTES + 1)), content_encoding=GZIP)
+    (outcome,) = judge(gzip.compress(bytes(MAX_UNPACKED_BYTES + 1)))
     assert isinstance(outcome, Rejection)
     assert [violation.code for violation in outcome.violations] == [Code.TOO_LARGE]
 
@@ -131,4 +142,4 @@ def test_whatever_ingest_takes_is_read() -> None:
     largest = EXAMPLE.ljust(MAX_BODY_BYTES)
 
     # THEN it is read, though the bound here is another constant than the one there
-    assert judge(gzip.compress(largest), content_encoding=GZIP) == judge(EXAMPLE)
+    assert judge(gzip.compress(largest)) == judge(EXAMPLE)

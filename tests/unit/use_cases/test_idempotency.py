@@ -27,8 +27,8 @@ def claims() -> InMemoryClaims:
 def send(world: World, claims: InMemoryClaims) -> Send:
     """Send a body with a key."""
 
-    def sent(body: bytes = EXAMPLE, key: str = "key", content_type: str = JSON, encoding: str = "") -> Accepted:
-        submission = Submission(body, content_type, encoding)
+    def sent(body: bytes = EXAMPLE, key: str = "key", content_type: str = JSON) -> Accepted:
+        submission = Submission(body, content_type)
         return ingest_once(submission, key=key, limit=1_000, bronze=world.bronze, claims=claims)
 
     return sent

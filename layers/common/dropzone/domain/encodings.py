@@ -5,6 +5,8 @@ import zlib
 GZIP = "gzip"
 """The name of the encoding, as `Content-Encoding` has it."""
 
+_GZIP_MAGIC = b"\x1f\x8b"
+
 _GZIP_ALONE = 16 + zlib.MAX_WBITS
 
 _FIRST_PIECE = 512
@@ -18,6 +20,30 @@ class NotGzipError(ValueError):
 
 class UnpackedTooLargeError(ValueError):
     """The bytes hold more than the bound."""
+
+
+def is_gzip(body: bytes) -> bool:
+    """Whether a body is gzip, by its first bytes: no JSON begins with them.
+
+    The request's Content-Encoding does not tell: API Gateway decompresses a body and leaves the header as it was.
+    """
+    return body.startswith(_GZIP_MAGIC)
+
+
+def unpacked(body: bytes, limit: int) -> bytes:
+    """The body, or what it holds where it is gzip.
+
+    Raises:
+        NotGzipError: it begins as gzip does, and is damaged, cut off, or gzip within gzip.
+        UnpackedTooLargeError: it holds more than `limit` bytes.
+    """
+    if not is_gzip(body):
+        return body
+    content = gunzip(body, limit)
+    if is_gzip(content):
+        message = "holds gzip again: pack it once"
+        raise NotGzipError(message)
+    return content
 
 
 def gunzip(packed: bytes, most: int) -> bytes:
@@ -40,12 +66,12 @@ def gunzip(packed: bytes, most: int) -> bytes:
         while not member.eof:
             piece, waiting = waiting[:size], waiting[size:]
             if not piece:
-                message = "ends before its end"
+                message = "is cut off"
                 raise NotGzipError(message)
             try:
                 part = member.decompress(piece, room + 1)
             except zlib.error as error:
-                message = "is not gzip, or damaged"
+                message = "is damaged"
                 raise NotGzipError(message) from error
             room -= len(part)
             if room < 0:

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from dropzone.domain.batches import JSON, payloads
-from dropzone.domain.encodings import GZIP, NotGzipError, UnpackedTooLargeError, gunzip
+from dropzone.domain.encodings import NotGzipError, UnpackedTooLargeError, unpacked
 from dropzone.domain.envelope import check_envelope
 from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation
@@ -16,28 +16,26 @@ MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """The most that a packed body is unpacked to: ingest's own limit is lower, and may have been another."""
 
 
-def judge(body: bytes, content_type: str = JSON, content_encoding: str = "") -> tuple[Outcome, ...]:
+def judge(body: bytes, content_type: str = JSON) -> tuple[Outcome, ...]:
     """All of what `judge_each` yields."""
-    return tuple(judge_each(body, content_type, content_encoding))
+    return tuple(judge_each(body, content_type))
 
 
-def judge_each(body: bytes, content_type: str = JSON, content_encoding: str = "") -> Iterator[Outcome]:
+def judge_each(body: bytes, content_type: str = JSON) -> Iterator[Outcome]:
     """Judge an object by the quality rules: an outcome for each of its events, in order, one at a time.
 
     Takes any bytes; an object that holds no event has one outcome, its rejection.
 
     Args:
-        body: as it was received.
+        body: as it was received, packed with gzip or not.
         content_type: its media type, in lower case, without parameters; what is not NDJSON is taken for JSON.
-        content_encoding: `gzip`, or nothing.
     """
-    if content_encoding == GZIP:
-        try:
-            body = gunzip(body, MAX_UNPACKED_BYTES)
-        except NotGzipError as error:
-            return iter([_rejected(Code.NOT_GZIP, f"{error}")])
-        except UnpackedTooLargeError as error:
-            return iter([_rejected(Code.TOO_LARGE, f"{error}")])
+    try:
+        body = unpacked(body, MAX_UNPACKED_BYTES)
+    except NotGzipError as error:
+        return iter([_rejected(Code.NOT_GZIP, f"is gzip that {error}")])
+    except UnpackedTooLargeError as error:
+        return iter([_rejected(Code.TOO_LARGE, f"{error}")])
     outcomes = map(_judge_event, payloads(body, content_type))
     return chain((next(outcomes, _NO_EVENT),), outcomes)
 

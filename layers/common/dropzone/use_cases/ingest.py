@@ -7,7 +7,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from dropzone.domain.batches import is_ndjson, lines
-from dropzone.domain.encodings import GZIP, UnpackedTooLargeError, gunzip
+from dropzone.domain.encodings import GZIP, UnpackedTooLargeError, is_gzip, unpacked
 from dropzone.domain.envelope import check_envelope
 from dropzone.domain.identifiers import new_raw_id, received_at
 from dropzone.domain.json_text import parse_json
@@ -54,10 +54,13 @@ class Submission:
     """As received."""
     content_type: str
     """Its media type, in lower case, without parameters; kept with the object."""
-    content_encoding: str = ""
-    """`gzip` where the body is packed; kept with the object."""
     correlation_id: str = ""
     """Kept with the object, and logged wherever it is processed."""
+
+    @property
+    def content_encoding(self) -> str:
+        """`gzip` where the body is packed; kept with the object."""
+        return GZIP if is_gzip(self.body) else ""
 
     @property
     def digest(self) -> str:
@@ -91,7 +94,7 @@ def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
 
     Raises:
         TooLargeError: over the limit.
-        NotGzipError: said to be packed, and isn't.
+        NotGzipError: packed, and damaged or cut off.
         NotJsonError: not JSON.
         EnvelopeError: JSON, but no event.
         BronzeUnavailableError: it could not be stored.
@@ -146,12 +149,11 @@ def count_events(submission: Submission, limit: int) -> int:
     if len(body) > limit:
         message = f"The body has {len(body)} bytes; at most {limit} are taken."
         raise TooLargeError(message)
-    if submission.content_encoding == GZIP:
-        try:
-            body = gunzip(body, limit)
-        except UnpackedTooLargeError as error:
-            message = f"Unpacked, the body has more than {limit} bytes, which is what is taken at most."
-            raise TooLargeError(message) from error
+    try:
+        body = unpacked(body, limit)
+    except UnpackedTooLargeError as error:
+        message = f"Unpacked, the body has more than {limit} bytes, which is what is taken at most."
+        raise TooLargeError(message) from error
     if is_ndjson(submission.content_type):
         events = sum(1 for _ in lines(body))
     else:

@@ -227,7 +227,7 @@ def _judge_chunk(
         if not isinstance(result, RawObject):
             report.failures.append(unread(raw_id, result))
             continue
-        judged.append(JudgedObject(raw_id, judge(result.body, result.content_type, result.content_encoding)))
+        judged.append(JudgedObject(raw_id, judge(result.body, result.content_type)))
         if sum(len(entry.outcomes) for entry in judged) >= MAX_CHUNK_EVENTS:
             _replay_judged(judged, report, ledger, remaining, dry_run=dry_run)
             judged = []

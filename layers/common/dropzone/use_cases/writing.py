@@ -56,7 +56,7 @@ class Writer:
         self._progress[raw.raw_id] = _Progress(raw.correlation_id)
         outcomes: list[Outcome] = []
         first_item = 0
-        for outcome in judge_each(raw.body, raw.content_type, raw.content_encoding):
+        for outcome in judge_each(raw.body, raw.content_type):
             if self._events == MAX_CHUNK_EVENTS:
                 if outcomes:
                     self._waiting.append(JudgedObject(raw.raw_id, tuple(outcomes), first_item, is_whole=False))

@@ -1,0 +1,184 @@
+"""Where MiniStack 1.5.33 differs from AWS in a way that this application would notice: corrected in its process.
+
+docs/local.md lists these, and what is left.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import wraps
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from ministack import app
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_region
+from ministack.core.router import extract_access_key_id
+from ministack.services import apigateway_v1 as gateway
+from ministack.services import s3
+
+from dropzone_emulator.content_codings import TooLargeError, UnsupportedMediaTypeError, decompressed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_LAMBDA_REQUEST_BYTES = 6 * 1024 * 1024
+
+
+def adapt() -> None:
+    """Put every adaptation in place."""
+    _decompress_requests()
+    _take_what_is_not_named_for_json()
+    _heed_disabled_keys()
+    _name_the_key()
+    _limit_requests_of_functions()
+    _import_gateway_responses()
+    _name_the_role()
+    _deny_what_is_missing()
+
+
+def _decompress_requests() -> None:
+    execute: Callable[..., Awaitable[Any]] = gateway._execute_in_scope
+
+    @wraps(execute)
+    async def decompressing(
+        request: dict[str, Any],
+        api_id: str,
+        stage_name: str,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        *rest: object,
+    ) -> Any:
+        try:
+            body = decompressed(body, headers.get("content-encoding"))
+        except (UnsupportedMediaTypeError, TooLargeError) as error:
+            request["stage"] = gateway._stages_v1.get(api_id, {}).get(stage_name)
+            if request["stage"]:
+                return _refusal(error)
+        return await execute(request, api_id, stage_name, method, path, headers, body, *rest)
+
+    gateway._execute_in_scope = decompressing
+
+
+def _refusal(error: UnsupportedMediaTypeError | TooLargeError) -> Any:
+    if isinstance(error, TooLargeError):
+        return gateway._gw_error("REQUEST_TOO_LARGE", "Request Too Long")
+    return gateway._gw_error("UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type")
+
+
+def _take_what_is_not_named_for_json() -> None:
+    """API Gateway takes a request without Content-Type or Accept for application/json, which `*/*` covers."""
+    matches: Callable[[str | None, list[str]], bool] = gateway._media_type_matches
+
+    def matching(media_type: str | None, binary_media_types: list[str]) -> bool:
+        return matches(media_type or "application/json", binary_media_types)
+
+    gateway._media_type_matches = matching
+
+
+def _heed_disabled_keys() -> None:
+    """A disabled key opens nothing. Patch operations are text, and the emulator keeps a "false" that counts as true."""
+    resolve: Callable[[str], dict[str, Any] | None] = gateway._resolve_api_key
+
+    def resolving(value: str) -> dict[str, Any] | None:
+        key = resolve(value)
+        return key if key and str(key.get("enabled", True)).lower() == "true" else None
+
+    gateway._resolve_api_key = resolving
+
+
+def _name_the_key() -> None:
+    """API Gateway tells the function which key a request came with."""
+    build: Callable[..., dict[str, Any]] = gateway._build_lambda_event_v1
+
+    @wraps(build)
+    def naming(*parts: Any, **named: Any) -> dict[str, Any]:
+        event = build(*parts, **named)
+        key = gateway._resolve_api_key(gateway._api_key_from_request(event["headers"]))
+        if key:
+            event["requestContext"]["identity"] |= {"apiKey": key["value"], "apiKeyId": key["id"]}
+        return event
+
+    gateway._build_lambda_event_v1 = naming
+
+
+def _limit_requests_of_functions() -> None:
+    """Lambda takes 6 MB of a request, and API Gateway answers 413 where it is more."""
+    invoke: Callable[..., Awaitable[Any]] = gateway._invoke_lambda_proxy_v1
+    call: Callable[..., Awaitable[Any]] = gateway._call_lambda_raw
+
+    @wraps(call)
+    async def limiting(function_ref: str, event: dict[str, Any], **named: Any) -> Any:
+        if len(json.dumps(event)) > _LAMBDA_REQUEST_BYTES:
+            raise TooLargeError
+        return await call(function_ref, event, **named)
+
+    @wraps(invoke)
+    async def answering(*parts: Any, **named: Any) -> Any:
+        try:
+            return await invoke(*parts, **named)
+        except TooLargeError as error:
+            return _refusal(error)
+
+    gateway._call_lambda_raw = limiting
+    gateway._invoke_lambda_proxy_v1 = answering
+
+
+def _import_gateway_responses() -> None:
+    """An API's document may hold its gateway responses."""
+    import_api: Callable[..., str] = gateway._import_rest_api
+
+    @wraps(import_api)
+    def importing(spec: dict[str, Any], base_data: dict[str, Any] | None = None) -> str:
+        api_id = import_api(spec, base_data)
+        for response_type, response in spec.get("x-amazon-apigateway-gateway-responses", {}).items():
+            gateway._put_gateway_response(api_id, response_type, response)
+        return api_id
+
+    gateway._import_rest_api = importing
+
+
+def _name_the_role() -> None:
+    """IAM compares `aws:PrincipalArn` with the ARN of a session's role, and not with that of the session.
+
+    And a request counts as sent over TLS, which nothing is on the loopback interface: this machine has no certificate.
+    """
+    resolve: Callable[[str, Any], Any] = iam_evaluator._resolve_condition_key
+
+    def resolving(key: str, context: Any) -> Any:
+        name = key.lower()
+        if name == "aws:securetransport":
+            return "true"
+        if name == "aws:principalarn" and context.principal_type == "AssumedRole":
+            return _role_arn(context.principal_arn)
+        return resolve(key, context)
+
+    iam_evaluator._resolve_condition_key = resolving
+
+
+def _role_arn(session_arn: str) -> str:
+    """The role of `arn:aws:sts::<account>:assumed-role/<role>/<session>`."""
+    _, partition, _, _, account, resource = session_arn.split(":", 5)
+    return f"arn:{partition}:iam::{account}:role/{resource.split('/')[1]}"
+
+
+def _deny_what_is_missing() -> None:
+    """S3 answers 403 for an object that is not there to those who may not list the bucket, with no prefix named."""
+    handle: Callable[..., Awaitable[tuple[int, dict[str, str], bytes]]] = s3.handle_request
+
+    @wraps(handle)
+    async def denying(
+        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, list[str]], **named: Any
+    ) -> tuple[int, dict[str, str], bytes]:
+        answer = await handle(method, path, headers, body, query_params, **named)
+        bucket, _, key = path.lstrip("/").partition("/")
+        if app.AUTH and method in {"GET", "HEAD"} and key and answer[0] == HTTPStatus.NOT_FOUND:
+            caller = extract_access_key_id(headers, query_params)
+            if iam_evaluator.enforce(caller, "s3:ListBucket", "s3", get_region(), f"arn:aws:s3:::{bucket}"):
+                denied: tuple[int, dict[str, str], bytes] = s3._error("AccessDenied", "Access Denied", 403, path)
+                return denied
+        return answer
+
+    s3.handle_request = denying
