@@ -687,3 +687,99 @@ def test_a_reason_quotes_nothing_of_a_row(
     assert f"SQLSTATE {state}" in written
     assert ("odd one_name" in written) == (state == "23505")
     assert "telltale" not in written
+
+
+# ---- its limits ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Limits:
+    """What a revision found."""
+
+    silence: float = 0.0
+    statement: str = ""
+
+
+def run_as_revision(monkeypatch: pytest.MonkeyPatch, *statements: str) -> Limits:
+    """Let the next revision be these statements."""
+    limits = Limits()
+
+    def upgrade(connection: Any) -> None:  # noqa: ANN401 - pg8000 carries no types
+        limits.silence = connection._usock.gettimeout()
+        cursor = connection.cursor()
+        cursor.execute("SHOW statement_timeout")
+        (limits.statement,) = cursor.fetchone()
+        for statement in statements:
+            cursor.execute(statement)
+
+    monkeypatch.setattr(migrations, "_upgrade", upgrade)
+    return limits
+
+
+def test_a_statement_has_the_limit_of_its_parameter(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_as_revision(monkeypatch, "CREATE TABLE receipts (id integer)", "SELECT pg_sleep(60)")
+
+    with pytest.raises(MigrationError, match="57014: canceling statement due to statement timeout"):
+        migrate(fresh.settings(statement_seconds=1))
+    assert fresh.tables() == set()
+
+
+def test_a_statement_may_take_what_the_call_has(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a call of a quarter of an hour, and no limit for a statement
+    limits = run_as_revision(monkeypatch, "SELECT 1/0")
+
+    with pytest.raises(MigrationError):
+        migrate(fresh.settings(call_seconds=900))
+
+    # THEN half a minute is kept for the answer, and the network may be silent for as long as a statement
+    assert limits.statement in {"870s", "14min 30s"} or limits.statement.startswith("869")
+    assert 870 < limits.silence < 900
+
+
+def test_a_migration_ends_in_time_to_say_so(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN statements none of which is too long
+    run_as_revision(monkeypatch, *["SELECT pg_sleep(0.2)"] * 100)
+
+    # THEN together they are, and the server ends them
+    with pytest.raises(MigrationError, match=r"25P04|network error"):
+        migrate(fresh.settings(call_seconds=2))
+
+
+def test_a_revision_does_not_wait_for_a_lock_for_long(
+    fresh: Fresh, monkeypatch: pytest.MonkeyPatch, answers: Answers
+) -> None:
+    # GIVEN somebody who has a table, behind whom a revision waits, behind which everybody else would
+    migrate(fresh.settings())
+    fresh.query("UPDATE alembic_version SET version_num = '0006'")
+    monkeypatch.setattr(migrations, "head", lambda: "0007")
+    run_as_revision(monkeypatch, "ALTER TABLE receipts ADD COLUMN more text")
+    use(monkeypatch, fresh.settings(lock_seconds=1))
+    with fresh.server.connect(fresh.name) as connection:
+        connection.run("BEGIN")
+        connection.run("SELECT FROM receipts")
+        function.handler(answers.request("Update"), Context())
+
+    # THEN the deploy fails, and says why
+    (answer,) = answers.received
+    assert "55P03: canceling statement due to lock timeout" in answer["Reason"]
+
+
+def test_an_index_that_was_made_while_everything_ran_is_not_made_again(
+    fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN an index that docs/deploy.md has an operator make beside running writers, before the deploy
+    migrate(fresh.settings())
+    index = "INDEX CONCURRENTLY IF NOT EXISTS receipts_by_items ON receipts (items)"
+    fresh.query(f"CREATE {index}")
+    before = fresh.query("SELECT 'receipts_by_items'::regclass::oid")
+
+    # WHEN a revision has the same
+    monkeypatch.setattr(migrations, "head", lambda: "0007")
+    run_as_revision(monkeypatch, f"CREATE {index.replace('CONCURRENTLY ', '')}")
+    migrate(fresh.settings())
+
+    # THEN it is the same one, and it is valid
+    assert (
+        fresh.query("SELECT indexrelid FROM pg_index WHERE indisvalid AND indexrelid = 'receipts_by_items'::regclass")
+        == before
+    )

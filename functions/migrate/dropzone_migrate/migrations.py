@@ -3,6 +3,7 @@
 Often the database is at the newest revision already: one look tells. Alembic is imported where revisions have to run.
 """
 
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from dropzone.settings import MigrateSettings
 from dropzone_migrate.roles import set_roles
 
 REVISIONS = Path(__file__).parent / "revisions"
+
+# Of the function's time, what is left for CloudFormation's answer; in a short call, half of it.
+_ANSWER_SECONDS = 30
 
 # "invalid password", and what a server says whose rules refuse passwords to this user.
 _REFUSED = frozenset({"28P01", "28000"})
@@ -52,11 +56,15 @@ def migrate(settings: MigrateSettings) -> str:
             as it was before.
         SilverUnavailableError: there are no credentials to sign in with.
     """
+    ends = time.monotonic() + settings.call_seconds
     try:
         # Closed before the commit, it leaves everything as it was.
         with closing(_sign_in(settings)) as connection:
             cursor = connection.cursor()
+            _limit(connection, cursor, ends - time.monotonic(), settings)
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            # Not before: another migration may take its time.
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (_milliseconds(settings.lock_seconds),))
             revision = _standing(cursor)
             if revision is not None and revision < min(_revisions()):
                 message = _TOO_OLD.format(revision=revision, oldest=min(_revisions()))
@@ -92,6 +100,23 @@ def _sign_in(settings: MigrateSettings) -> pg8000.dbapi.Connection:
     except DatabaseError as error:
         message = f"the secret's password was refused ({by_password}), and then a token of RDS ({told(error)})"
         raise MigrationError(message) from None
+
+
+def _limit(
+    connection: pg8000.dbapi.Connection, cursor: pg8000.dbapi.Cursor, left: float, settings: MigrateSettings
+) -> None:
+    """Have the server end the transaction, and each statement of it, in time to say so."""
+    seconds = max(left - _ANSWER_SECONDS, left / 2)
+    cursor.execute(
+        "SELECT set_config('transaction_timeout', %s, true), set_config('statement_timeout', %s, true)",
+        (_milliseconds(seconds), _milliseconds(min(settings.statement_seconds or seconds, seconds))),
+    )
+    # A long statement is silent. pg8000 offers no other way to the socket that it may have wrapped in TLS.
+    connection._usock.settimeout((seconds + left) / 2)  # noqa: SLF001
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1_000:.0f}"
 
 
 def _standing(cursor: pg8000.dbapi.Cursor) -> str | None:

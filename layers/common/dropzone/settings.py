@@ -142,6 +142,10 @@ class MigrateSettings(DatabaseSettings):
 
     role_auth: Literal["iam", "password"]
     """How the other functions sign in, with roles that this one makes."""
+    statement_seconds: Annotated[int, Field(ge=0, le=900)] = 0
+    """The limit of a statement; 0, as long as the call has."""
+    lock_seconds: Annotated[int, Field(ge=1, le=900)] = 30
+    """The limit of a wait for a lock, behind which everybody else waits."""
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
+from itertools import islice
 from typing import Any
 
 ABSENT = object()
@@ -94,6 +96,12 @@ class Evaluator:
     def _findinmap(self, argument: list[Any]) -> Any:  # noqa: ANN401
         mapping, first, second = self.value(argument)
         return self._mappings[mapping][first][second]
+
+    def _cidr(self, argument: list[Any]) -> list[str]:
+        block, count, bits = self.value(argument)
+        network = ip_network(str(block))
+        subnets = network.subnets(new_prefix=network.max_prefixlen - int(bits))
+        return [str(subnet) for subnet in islice(subnets, int(count))]
 
     def _getazs(self, region: Any) -> list[str]:  # noqa: ANN401
         name = self.value(region) or self._values["AWS::Region"]

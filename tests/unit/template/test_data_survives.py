@@ -60,7 +60,7 @@ def test_what_a_deletion_leaves(name: str) -> None:
 
 def test_an_update_that_would_start_with_an_empty_database_or_bucket_is_refused() -> None:
     # CloudFormation doesn't replace what has a name of its own.
-    assert deployed().one("Database")["DBInstanceIdentifier"] == "dropzone-prod-silver"
+    assert deployed().one("Database")["DBInstanceIdentifier"] == "dropzone-prod-silver-1"
     assert deployed().one("BronzeBucket")["BucketName"] == "dropzone-prod-bronze-111122223333-eu-central-1"
 
 

@@ -88,6 +88,7 @@ def test_everybody_signs_in_to_the_database_by_token_and_there_is_no_secret() ->
         ("DatabaseBackupDays", "BackupRetentionPeriod", "35", "7"),
         ("DatabaseInstanceClass", "DBInstanceClass", "db.r8g.large", "db.t4g.small"),
         ("DatabaseStorage", "AllocatedStorage", "100", "20"),
+        ("DatabaseVersion", "EngineVersion", "19", "18"),
     ],
 )
 def test_the_database_is_as_its_parameters_say(parameter: str, field: str, value: str, default: str) -> None:
@@ -142,22 +143,37 @@ def test_subnets_are_private_and_in_two_zones() -> None:
     assert associated == subnets.keys() == set(stack.one("DatabaseSubnets")["SubnetIds"])
 
 
-def test_the_database_lets_the_functions_in_and_nobody_else() -> None:
+def test_the_database_lets_in_the_functions_and_who_has_the_clients_group() -> None:
     stack = deployed()
 
-    [rule] = stack.one("DatabaseSecurityGroup")["SecurityGroupIngress"]
-    assert rule["SourceSecurityGroupId"] == "FunctionsSecurityGroup"
-    assert str(rule["FromPort"]) == str(rule["ToPort"]) == "5432"
-    assert rule["IpProtocol"] == "tcp"
+    rules = stack.one("DatabaseSecurityGroup")["SecurityGroupIngress"]
+    assert [rule["SourceSecurityGroupId"] for rule in rules] == ["FunctionsSecurityGroup", "ClientSecurityGroup"]
+    for rule in rules:
+        assert str(rule["FromPort"]) == str(rule["ToPort"]) == "5432"
+        assert rule["IpProtocol"] == "tcp"
+    # Whom an operator gives it: the stack gives it to nobody.
+    carried = {"VPCSecurityGroups", "VpcConfig", "SecurityGroupIds"}
+    assert not [
+        name
+        for name, entry in stack.resources.items()
+        if "ClientSecurityGroup"
+        in leaves({key: entry["Properties"][key] for key in carried & entry["Properties"].keys()})
+    ]
     [out] = stack.one("DatabaseSecurityGroup")["SecurityGroupEgress"]
     assert out["CidrIp"] == "127.0.0.1/32"
-    assert "SecurityGroupIngress" not in stack.one("FunctionsSecurityGroup")
+    for group in ("FunctionsSecurityGroup", "ClientSecurityGroup"):
+        assert "SecurityGroupIngress" not in stack.one(group)
     assert not stack.of("AWS::EC2::SecurityGroupIngress")
 
 
 def test_the_functions_reach_the_database_and_endpoints_only() -> None:
     rules = deployed().of("AWS::EC2::SecurityGroupEgress")
 
+    clients = rules.pop("ClientsToDatabase")
+    assert (clients["GroupId"], clients["DestinationSecurityGroupId"]) == (
+        "ClientSecurityGroup",
+        "DatabaseSecurityGroup",
+    )
     assert {rule["GroupId"] for rule in rules.values()} == {"FunctionsSecurityGroup"}
     # S3's endpoint has no group, and its addresses no name in a template: the port is open, and no route leads out.
     assert {
@@ -194,8 +210,129 @@ def test_the_migration_waits_for_its_ways_to_the_database_and_back() -> None:
     waits_for = set(deployed().one("Migration")["Network"].split())
 
     associations = deployed().of("AWS::EC2::SubnetRouteTableAssociation").keys()
-    egress = deployed().of("AWS::EC2::SecurityGroupEgress").keys()
+    egress = deployed().of("AWS::EC2::SecurityGroupEgress").keys() - {"ClientsToDatabase"}
     assert waits_for == {"S3Endpoint", *associations, *egress}
+
+
+def test_clients_elsewhere_are_let_in_by_their_addresses() -> None:
+    rules = deployed("own", ("DatabaseClientCidr", "10.20.0.0/16")).one("DatabaseSecurityGroup")["SecurityGroupIngress"]
+
+    assert [rule.get("CidrIp") for rule in rules] == [None, None, "10.20.0.0/16"]
+    assert str(rules[-1]["FromPort"]) == str(rules[-1]["ToPort"]) == "5432"
+
+
+@pytest.mark.parametrize(
+    ("cidr", "subnets"),
+    [
+        ("10.83.0.0/24", ["10.83.0.0/25", "10.83.0.128/25"]),
+        ("172.20.16.0/20", ["172.20.16.0/25", "172.20.16.128/25"]),
+        ("10.9.0.0/16", ["10.9.0.0/25", "10.9.0.128/25"]),
+    ],
+)
+def test_the_network_s_addresses_are_a_parameter(cidr: str, subnets: list[str]) -> None:
+    stack = deployed("own", ("NetworkCidr", cidr))
+
+    assert stack.one("Network")["CidrBlock"] == cidr
+    assert [stack.one(f"PrivateSubnet{letter}")["CidrBlock"] for letter in "AB"] == subnets
+
+
+@pytest.mark.parametrize("cidr", ["10.83.0.0/25", "10.83.0.0/15", "10.83.0/24", ""])
+def test_a_network_too_small_or_too_large_is_refused(template: Template, cidr: str) -> None:
+    assert not re.fullmatch(template["Parameters"]["NetworkCidr"]["AllowedPattern"], cidr)
+
+
+def test_outputs_say_how_to_reach_the_database() -> None:
+    stack, yours = deployed(), deployed("yours-iam")
+    outputs = {name: entry["Value"] for name, entry in stack.outputs.items()}
+
+    assert outputs["NetworkId"] == "Network"
+    assert outputs["PrivateSubnetIds"] == "PrivateSubnetA,PrivateSubnetB"
+    assert outputs["PrivateRouteTableId"] == "PrivateRoutes"
+    assert outputs["DatabaseSecurityGroupId"] == "DatabaseSecurityGroup"
+    assert outputs["ClientSecurityGroupId"] == "ClientSecurityGroup"
+    assert outputs["DatabaseEndpoint"] == "Database.Endpoint.Address"
+    assert outputs["DatabaseUser"] == stack.parameters["DatabaseMasterUser"]
+    # The very resource that a function is allowed.
+    allowed = {resource for action, resource in stack.rights("QueryFunction") if action == "rds-db:connect"}
+    assert allowed == {outputs["DatabaseResource"] + "dropzone_reader"}
+    assert "DatabaseSecret" not in outputs
+    assert yours.outputs["DatabaseSecret"]["Value"] == YOURS_IAM["DatabaseSecretArn"]
+    assert "NetworkId" not in yours.outputs
+
+
+# ---- versions, windows, limits ---------------------------------------------------------------------------------------
+
+
+def test_the_next_postgres_gets_a_parameter_group_of_its_own() -> None:
+    for version in ("18", "19"):
+        stack = deployed("own", ("DatabaseVersion", version))
+        assert stack.one("Database")["EngineVersion"] == version
+        # Another family replaces the group, and its name is CloudFormation's: the old one goes after the upgrade.
+        assert stack.one("DatabaseParameters")["Family"] == f"postgres{version}"
+        assert "DBParameterGroupName" not in stack.one("DatabaseParameters")
+        assert stack.one("Database")["AllowMajorVersionUpgrade"] is True
+
+
+@pytest.mark.parametrize(
+    ("parameter", "field", "good", "bad"),
+    [
+        ("DatabaseBackupWindow", "PreferredBackupWindow", "02:00-02:30", ["2:00-2:30", "25:00-26:00", "02:00"]),
+        ("DatabaseMaintenanceWindow", "PreferredMaintenanceWindow", "sun:03:00-sun:03:30", ["Sunday", "03:00-03:30"]),
+    ],
+)
+def test_windows_are_parameters(template: Template, parameter: str, field: str, good: str, bad: list[str]) -> None:
+    pattern = template["Parameters"][parameter]["AllowedPattern"]
+
+    assert field not in deployed().one("Database")
+    assert deployed("own", (parameter, good)).one("Database")[field] == good
+    assert [text for text in ["", good, *bad] if re.fullmatch(pattern, text)] == ["", good]
+
+
+def test_a_migration_s_limits_are_parameters_up_to_lambda_s_quarter_of_an_hour(template: Template) -> None:
+    times = allowed(template, "MigrationTimeout")
+
+    assert times[-1] == "900"
+    for seconds in times:
+        given = [("MigrationTimeout", seconds), ("MigrationStatementTimeout", "7"), ("MigrationLockTimeout", "3")]
+        stack = deployed("own", *given)
+        function = stack.one("MigrateFunction")
+        names = ("CALL_SECONDS", "STATEMENT_SECONDS", "LOCK_SECONDS")
+        assert [str(function["Environment"]["Variables"][name]) for name in names] == [seconds, "7", "3"]
+        # CloudFormation goes on waiting for a little longer than the function may run.
+        assert int(function["Timeout"]) < int(stack.one("Migration")["ServiceTimeout"]) <= int(seconds) + 20
+
+
+# ---- from a snapshot -------------------------------------------------------------------------------------------------
+
+SNAPSHOT = ("DatabaseSnapshot", "dropzone-before")
+
+
+def test_a_new_generation_is_made_from_a_snapshot_beside_the_old_one() -> None:
+    before, after = (deployed("own", *changes) for changes in ((), (SNAPSHOT, ("DatabaseGeneration", "2"))))
+    old, new = before.one("Database"), after.one("Database")
+
+    # Another name is another instance: CloudFormation makes it, and then removes the old one, with a snapshot.
+    assert (old["DBInstanceIdentifier"], new["DBInstanceIdentifier"]) == (
+        "dropzone-prod-silver-1",
+        "dropzone-prod-silver-2",
+    )
+    assert after.resources["Database"]["UpdateReplacePolicy"] == "Snapshot"
+    assert new["DBSnapshotIdentifier"] == "dropzone-before"
+    # What the snapshot brings is not to be named beside it; the rest is as it was.
+    inherited = {"DBName", "MasterUsername", "StorageEncrypted", "KmsKeyId"}
+    assert not inherited.intersection(new)
+    assert new.keys() == old.keys() - inherited | {"DBSnapshotIdentifier"}
+
+
+def test_without_a_snapshot_nothing_is_inherited() -> None:
+    assert "DBSnapshotIdentifier" not in deployed().one("Database")
+
+
+def test_the_database_s_key_is_a_parameter() -> None:
+    key = "arn:aws:kms:eu-central-1:111122223333:key/12345678-1234-1234-1234-123456789012"
+
+    assert "KmsKeyId" not in deployed().one("Database")
+    assert deployed("own", ("DatabaseKmsKeyArn", key)).one("Database")["KmsKeyId"] == key
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

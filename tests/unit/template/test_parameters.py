@@ -70,6 +70,8 @@ def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host:
         ("yours-iam", {"DatabaseTls": "disable"}, "loopback"),
         ("yours-password", {"DatabaseSecretArn": ""}, "DatabaseSecretArn"),
         ("yours-iam", {"DatabaseResourceId": ""}, "DatabaseResourceId"),
+        ("yours-iam", {"DatabaseSnapshot": "before"}, "DatabaseHost"),
+        ("own", {"DatabaseSnapshot": "before", "DatabaseKmsKeyArn": "arn:aws:kms:…"}, "copy-db-snapshot"),
         ("own", {"DatabaseAuth": "password"}, "DatabaseHost"),
         ("own", {"DatabaseSecretArn": "arn:s"}, "DatabaseHost"),
         ("own", {"DatabasePassword": "x"}, "DatabaseAuth iam"),
