@@ -1,7 +1,7 @@
 """Judging again, on the real tables: silver then is what it would be, had these rules always been."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import batched, count
@@ -19,7 +19,7 @@ from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.changes import Change
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.judge import judge
+from dropzone.domain.judge import Contents, judge
 from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection
 from dropzone.ports import BronzeUnavailableError
 from dropzone.use_cases.process import process
@@ -137,8 +137,18 @@ def judge_by(judge: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.
     def judge_any(body: bytes, _content_type: str) -> tuple[Outcome, ...]:
         return judge(body)
 
+    class Judged(Contents):
+        def __init__(self, body: bytes, *_kind: str) -> None:
+            self.size, self._outcomes = len(body), judge(body)
+
+        def __len__(self) -> int:
+            return len(self._outcomes)
+
+        def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
+            return iter(self._outcomes[first:end])
+
     monkeypatch.setattr(dropzone.use_cases.replay, "judge", judge_any)
-    monkeypatch.setattr(dropzone.use_cases.writing, "judge_each", judge_any)
+    monkeypatch.setattr(dropzone.use_cases.writing, "Contents", Judged)
 
 
 def rows(tables: SilverInPostgres, *, times: bool = False) -> dict[str, list[Any]]:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.domain.outcomes import Code, JudgedObject
-from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Silver
+from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
+from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Silver, Written
 from support.factories import EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection
 from support.fakes import InMemorySilver
 from support.postgres import RETRY_AFTER, SilverInPostgres
@@ -23,6 +23,8 @@ class Subject(Tables, Protocol):
     """The tables behind a silver, and their clock."""
 
     def pass_time(self, duration: timedelta) -> None: ...
+
+    def outdate(self, raw_id: UUID, items: range) -> None: ...
 
 
 @pytest.fixture(params=["in memory", "Postgres"])
@@ -193,6 +195,91 @@ def test_instants_a_microsecond_apart_are_two(silver: Silver, subject: Subject) 
     instant = datetime(2026, 1, 1, 0, 0, 0, 999_999, tzinfo=UTC)
     silver.settle([judged(raw_id(), measurement(instant), measurement(instant + timedelta(microseconds=1)))])
     assert len(subject.measurement_rows()) == 2
+
+
+# ---- parts -----------------------------------------------------------------------------------------------------------
+
+
+def later(number: int) -> datetime:
+    """An instant of its own."""
+    return EXAMPLE_INSTANT + timedelta(minutes=number)
+
+
+def part(identifier: UUID, first: int, *outcomes: Outcome, is_whole: bool = False) -> JudgedObject:
+    return JudgedObject(identifier, outcomes, first, is_whole=is_whole)
+
+
+def test_a_part_settles_nothing_and_the_last_one_does(silver: Silver, subject: Subject) -> None:
+    identifier = raw_id()
+    assert silver.settle([part(identifier, 0, measurement(later(0)), rejection())]) == set()
+    assert silver.receipts([identifier]) == {identifier: Receipt(settled=False, attempts=0)}
+    assert silver.settle([part(identifier, 2, measurement(later(2)), is_whole=True)]) == {identifier}
+    assert subject.receipt_rows()[identifier].items == 3
+    assert sorted(subject.outcome_rows()) == [(identifier, item) for item in range(3)]
+
+
+def test_a_last_part_settles_nothing_before_all_others_are_written(silver: Silver, subject: Subject) -> None:
+    # GIVEN the first and the third of four events
+    identifier = raw_id()
+    silver.settle([part(identifier, 0, measurement(later(0)))])
+    silver.settle([part(identifier, 2, measurement(later(2)))])
+
+    # WHEN the last one comes
+    assert silver.settle([part(identifier, 3, measurement(later(3)), is_whole=True)]) == set()
+
+    # THEN the object is not settled, also not by an end without events, until the second has come
+    assert silver.settle([part(identifier, 4, is_whole=True)]) == set()
+    assert not subject.receipt_rows()[identifier].settled
+    silver.settle([part(identifier, 1, rejection())])
+    assert silver.settle([part(identifier, 4, is_whole=True)]) == {identifier}
+    assert subject.receipt_rows()[identifier].items == 4
+
+
+def test_what_is_written_of_unsettled_objects_is_told(silver: Silver) -> None:
+    settled, begun, gaps, claimed, unknown = raw_ids(5)
+    silver.settle([judged(settled), part(begun, 0, measurement(later(1)), measurement(later(2)))])
+    silver.settle([part(gaps, 0, measurement(later(3)), rejection(), rejection(Code.DATA_EMPTY, None))])
+    two = Rejection((*rejection().violations, *rejection(Code.TIME_STAMP_NO_TIMEZONE).violations))
+    silver.settle([part(gaps, 4, two)])
+    silver.settle([part(gaps, 5, measurement(later(5)))])
+    silver.record_attempts([claimed], only_due=False)
+    assert silver.written([settled, begun, gaps, claimed, unknown]) == {
+        begun: Written((range(2),)),
+        gaps: Written(
+            (range(3), range(4, 6)),
+            rejected=3,
+            codes={Code.DATA_NOT_NUMERIC: 2, Code.DATA_EMPTY: 1, Code.TIME_STAMP_NO_TIMEZONE: 1},
+        ),
+    }
+    assert silver.written([]) == {}
+
+
+def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_returns(
+    silver: Silver, subject: Subject
+) -> None:
+    # GIVEN an object of which five events are written, three of them under the rules of before, and an earlier one of
+    # the same instants
+    earlier, identifier, settled = raw_ids(3)
+    silver.settle([judged(earlier, *(measurement(later(n), mean=1.0) for n in range(3)))])
+    silver.settle([part(identifier, 0, *(measurement(later(n), mean=2.0) for n in range(5)))])
+    silver.settle([judged(settled, *(measurement(later(n)) for n in range(7, 9)))])
+    subject.outdate(identifier, range(3))
+    subject.outdate(settled, range(2))
+    assert silver.written([identifier]) == {identifier: Written((range(3, 5),), outdated=3)}
+
+    # WHEN these are discarded, two at a time
+    assert [silver.discard_outdated(identifier, 2) for _ in range(3)] == [2, 1, 0]
+    assert silver.discard_outdated(settled, 2) == 0
+
+    # THEN the others stay, and the measurements of the earlier one are there again
+    assert silver.written([identifier]) == {identifier: Written((range(3, 5),))}
+    assert sorted(item for owner, item in subject.outcome_rows() if owner == identifier) == [3, 4]
+    standing = {key[0]: row.raw_id for key, row in subject.measurement_rows().items()}
+    assert standing == {
+        **{later(n): earlier for n in range(3)},
+        **{later(n): identifier for n in range(3, 5)},
+        **{later(n): settled for n in range(7, 9)},
+    }
 
 
 # ---- receipts and attempts -------------------------------------------------------------------------------------------

@@ -1,18 +1,148 @@
 """Objects at the limits of what ingest takes, and a database that dies: every object ends all the same."""
 
+import gzip
+import statistics
+import time
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Self
 from uuid import UUID
 
 import pytest
 
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.ports import MAX_ATTEMPTS, Silver, SilverUnavailableError
+from dropzone.domain.batches import NDJSON
+from dropzone.ports import MAX_ATTEMPTS, Bronze, Remaining, Silver, SilverUnavailableError
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, process
+from dropzone.use_cases.sweep import sweep
+from dropzone.use_cases.tally import Tally
 from dropzone_local.postgres import Postgres
-from support.factories import arrive, message
-from support.fakes import HookedBronze, InMemoryBronze
-from support.postgres import RETRY_AFTER, database_settings, running_postgres
+from support.factories import arrive, message, raw_id
+from support.fakes import Hook, HookedBronze, HookedSilver, InMemoryBronze, ReaderDiedError
+from support.postgres import RETRY_AFTER, SilverInPostgres, database_settings, running_postgres
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+EVENTS = 100_000
+SLOWEST = [1e308, 9e307, 1e-99, 7e-311]
+"""Values whose sum is beyond binary64, and as far apart as can be."""
+
+SHORTEST_CALL_SECONDS = 5.0
+"""The minimum of ProcessTimeout."""
+
+INSTANT = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class LargestObject:
+    """As many events as an object can hold, of which as many as fit are of the slowest values; the rest is rejected."""
+
+    slow: int
+    body: bytes
+
+    @classmethod
+    def make(cls) -> Self:
+        bad = b'{"time_stamp":"","data":[]}'
+        values = ",".join(map(repr, SLOWEST))
+        size = len(cls._slow_event(0, values)) + 1
+        slow = (MAX_BODY_BYTES - EVENTS * (len(bad) + 1)) // (size - len(bad) - 1)
+        lines = [cls._slow_event(number, values) for number in range(slow)] + [bad] * (EVENTS - slow)
+        # Bad ones stand between the others, in every part.
+        Random(0).shuffle(lines)  # noqa: S311 - no secret
+        body = b"\n".join(lines)
+        assert MAX_BODY_BYTES - size <= len(body) <= MAX_BODY_BYTES
+        return cls(slow, body)
+
+    @staticmethod
+    def _slow_event(number: int, values: str) -> bytes:
+        instant = INSTANT + timedelta(seconds=number)
+        return f'{{"time_stamp":"{instant:%Y-%m-%dT%H:%M:%SZ}","data":[{values}]}}'.encode()
+
+    def arrive(self, bronze: Bronze) -> UUID:
+        """Put it into bronze, packed as a client would."""
+        identifier = raw_id(timedelta(minutes=30))
+        packed = gzip.compress(self.body, 1)
+        bronze.put(identifier, packed, content_type=NDJSON, correlation_id="request", content_encoding="gzip")
+        return identifier
+
+
+def call_of(seconds: float) -> Remaining:
+    """The time that is left in a call that begins now."""
+    ends = time.monotonic() + seconds
+    return lambda: ends - time.monotonic()
+
+
+def dying_when_late(remaining: Remaining) -> Hook:
+    """End the process when the time of its call is over, as Lambda does."""
+
+    def hook(_method: str, _raw_ids: Collection[UUID]) -> None:
+        if remaining() < 0:
+            raise ReaderDiedError
+
+    return hook
+
+
+def written(tables: SilverInPostgres, identifier: UUID) -> int:
+    ((count,),) = tables.query("SELECT count(*) FROM outcomes WHERE raw_id = :raw_id", raw_id=identifier)
+    return int(count)
+
+
+def check_largest(tables: SilverInPostgres, identifier: UUID, largest: LargestObject) -> None:
+    """Each event has its outcome, and the slow ones their figures."""
+    ((rejected, processed, last),) = tables.query(
+        "SELECT count(*) FILTER (WHERE outcome = 'rejected' AND jsonb_array_length(violations) = 2),"
+        " count(*) FILTER (WHERE outcome = 'processed'), max(item) FROM outcomes WHERE raw_id = :raw_id",
+        raw_id=identifier,
+    )
+    assert (rejected, processed, last) == (EVENTS - largest.slow, largest.slow, EVENTS - 1)
+    figures = tables.query(
+        "SELECT mean, std_dev, sample_count, min, max, count(*), count(DISTINCT measured_at) FROM measurements"
+        " WHERE raw_id = :raw_id GROUP BY 1, 2, 3, 4, 5",
+        raw_id=identifier,
+    )
+    mean, std_dev = statistics.mean(SLOWEST), statistics.pstdev(SLOWEST)
+    assert figures == [[mean, std_dev, 4, 7e-311, 1e308, largest.slow, largest.slow]]
+    assert tables.receipt_rows()[identifier].items == EVENTS
+
+
+# ---- objects at the limit --------------------------------------------------------------------------------------------
+
+
+def test_the_largest_object_ends_in_calls_of_the_shortest_time(tables: SilverInPostgres) -> None:
+    # GIVEN the largest object there is, and the shortest calls
+    bronze, largest = InMemoryBronze(), LargestObject.make()
+    identifier = largest.arrive(bronze)
+    silver = HookedSilver(tables.silver())
+
+    # WHEN the queue and the sweep take it in turns
+    reached, tally = [0], Tally()
+    for number in range(60):
+        remaining = call_of(SHORTEST_CALL_SECONDS)
+        silver.after = dying_when_late(remaining)
+        if number % 2:
+            tables.pass_time(timedelta(hours=1))
+            tally = sweep(
+                bronze=bronze, silver=silver, limit=10_000, min_age=timedelta(0), after=None, remaining=remaining
+            ).tally
+        else:
+            again = message(identifier, receive_count=number + 1)
+            tally = process([again], bronze=bronze, silver=silver, remaining=remaining).tally
+
+        # THEN each call gets on, and none counts as an attempt
+        reached.append(written(tables, identifier))
+        assert tally.failures == []
+        assert reached[-1] > reached[-2]
+        if tally.checked:
+            break
+        assert tables.receipt_rows()[identifier].attempts == 0
+
+    # AND in the end all of it is there
+    check_largest(tables, identifier, largest)
+    (settled,) = tally.settled
+    assert (settled.events, settled.rejected) == (EVENTS, EVENTS - largest.slow)
+
 
 # ---- a database that dies --------------------------------------------------------------------------------------------
 

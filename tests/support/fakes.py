@@ -5,6 +5,7 @@ before and after each call: the hook raises what shall go wrong, spends time, or
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from dropzone.ports import (
     Remaining,
     Silver,
     StandingClaim,
+    Written,
 )
 from support.rows import Key, MeasurementRow, OutcomeRow, ReceiptRow
 
@@ -174,6 +176,11 @@ class InMemorySilver:
         self._outcomes: dict[tuple[UUID, int], OutcomeRow] = {}
         self._measurements: dict[Key, MeasurementRow] = {}
         self._watermark = UUID(int=0)
+        self._outdated: set[tuple[UUID, int]] = set()
+
+    def outdate(self, raw_id: UUID, items: range) -> None:
+        """Let outcomes be of the rules of before."""
+        self._outdated |= {(raw_id, item) for item in items}
 
     def pass_time(self, duration: timedelta) -> None:
         """Let its clock, which retries go by, run ahead."""
@@ -189,15 +196,49 @@ class InMemorySilver:
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         with self._lock:
-            taken = {entry.raw_id for entry in judged if not self._receipt(entry.raw_id).settled}
-            for entry in (entry for entry in judged if entry.raw_id in taken):
+            taken = [entry for entry in judged if not self._receipt(entry.raw_id).settled]
+            for entry in taken:
                 self._receipts[entry.raw_id] = self._with_outcomes(self._receipt(entry.raw_id), entry)
                 for item, outcome in enumerate(entry.outcomes, entry.first_item):
                     self._record(entry.raw_id, item, outcome)
-        return taken
+            return {entry.raw_id for entry in taken if self._receipt(entry.raw_id).settled}
+
+    def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
+        with self._lock:
+            return {
+                raw_id: found
+                for raw_id in raw_ids
+                if raw_id in self._receipts and not self._receipts[raw_id].settled
+                if (found := self._written(raw_id)).items or found.outdated
+            }
+
+    def _written(self, raw_id: UUID) -> Written:
+        own = {item: row for (owner, item), row in self._outcomes.items() if owner == raw_id}
+        current = sorted(item for item in own if (raw_id, item) not in self._outdated)
+        runs: list[range] = []
+        for item in current:
+            first = runs.pop().start if runs and runs[-1].stop == item else item
+            runs.append(range(first, item + 1))
+        codes = Counter(code for item in current for code in {violation.code for violation in own[item].violations})
+        rejected = sum(1 for item in current if own[item].violations)
+        return Written(tuple(runs), rejected, codes, len(own) - len(current))
+
+    def discard_outdated(self, raw_id: UUID, limit: int) -> int:
+        with self._lock:
+            if self._receipt(raw_id).settled:
+                return 0
+            discarded = sorted(key for key in self._outdated if key[0] == raw_id)[:limit]
+            for key in discarded:
+                self._outdated.discard(key)
+                del self._outcomes[key]
+            self._measurements.clear()
+            for (owner, item), row in sorted(self._outcomes.items()):
+                if row.measurement is not None:
+                    self._measure(MeasurementRow(row.measurement, owner, item))
+        return len(discarded)
 
     def _with_outcomes(self, receipt: _Receipt, entry: JudgedObject) -> _Receipt:
-        if entry.is_whole:
+        if entry.is_whole and all((entry.raw_id, item) in self._outcomes for item in range(entry.first_item)):
             return replace(receipt, items=entry.items, last_error=None, retry_at=None)
         later = self._now() + self._pause
         return replace(receipt, retry_at=max(receipt.retry_at or later, later))
@@ -316,6 +357,12 @@ class HookedSilver:
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         return self._around("settle", [entry.raw_id for entry in judged], lambda: self.inner.settle(judged))
+
+    def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
+        return self._around("written", raw_ids, lambda: self.inner.written(raw_ids))
+
+    def discard_outdated(self, raw_id: UUID, limit: int) -> int:
+        return self._around("discard_outdated", [raw_id], lambda: self.inner.discard_outdated(raw_id, limit))
 
     def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
         return self._around("record_attempts", raw_ids, lambda: self.inner.record_attempts(raw_ids, only_due=only_due))

@@ -118,6 +118,15 @@ class SilverInPostgres:
         """Let the clock that retries go by run ahead."""
         self.query("UPDATE receipts SET retry_at = retry_at - CAST(:duration AS interval)", duration=duration)
 
+    def outdate(self, raw_id: UUID, items: range) -> None:
+        """Let outcomes be of the rules of before."""
+        self.query(
+            "UPDATE outcomes SET ruleset = ruleset - 1 WHERE raw_id = :raw_id AND item >= :first AND item < :end",
+            raw_id=raw_id,
+            first=items.start,
+            end=items.stop,
+        )
+
     def await_waiting(self, number: int) -> None:
         """Wait until so many of the functions' statements wait for a lock."""
         # Not from pg_stat_activity, of which a transaction keeps what it saw first.

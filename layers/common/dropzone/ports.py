@@ -4,7 +4,7 @@ Every error is transient (worth another try, by whoever called) or terminal for 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -136,6 +136,19 @@ class Receipt(NamedTuple):
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What silver holds of an object that is not settled."""
+
+    items: tuple[range, ...] = ()
+    """Of its events, those with an outcome under today's rules, in order."""
+    rejected: int = 0
+    codes: Mapping[Code, int] = field(default_factory=dict)
+    """How many of these events each rule rejected."""
+    outdated: int = 0
+    """How many outcomes it has under other rules."""
+
+
 class Silver(Protocol):
     """Receipts, outcomes and measurements. Each call is one transaction.
 
@@ -148,10 +161,20 @@ class Silver(Protocol):
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         """Write the outcomes and receipts of objects and upsert their measurements, where the last arrival wins.
 
-        Objects that are settled already are left as they are. Returns those that this call settled.
+        Objects that are settled already are left as they are. A part of an object settles it if it is the last, and
+        all events before it have their outcomes. Returns those that this call settled.
 
         Raises:
             RowRefusedError: the database refuses a row; nothing of the call was written.
+        """
+
+    def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
+        """Of these objects, those that aren't settled and of which parts are written."""
+
+    def discard_outdated(self, raw_id: UUID, limit: int) -> int:
+        """Remove outcomes of an unsettled object that were written under other rules; how many were, up to a limit.
+
+        What they measured is derived again from the outcomes that are left.
         """
 
     def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson, lines
-from dropzone.domain.judge import judge, judge_each
+from dropzone.domain.judge import Contents, judge
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
 from support.factories import EXAMPLE, NOT_NUMERIC, WITHOUT_OFFSET
 
@@ -71,10 +71,27 @@ def test_nothing_is_rejected_as_nothing(body: bytes, media_type: str) -> None:
 
 def test_events_are_judged_one_at_a_time() -> None:
     # GIVEN two events
-    outcomes = judge_each(as_lines(EXAMPLE, BROKEN), NDJSON)
+    outcomes = Contents(as_lines(EXAMPLE, BROKEN), NDJSON).outcomes()
     # THEN the first is there before the second is looked at
     assert isinstance(next(outcomes), Measurement)
     assert codes(next(outcomes)) == [Code.NOT_JSON]
+
+
+@pytest.mark.parametrize("media_type", [JSON, NDJSON])
+@pytest.mark.parametrize(("first", "end"), [(0, 2), (2, 4), (3, None), (4, None), (1, 9)])
+def test_a_part_of_the_events_has_their_outcomes(media_type: str, first: int, end: int | None) -> None:
+    texts = [EXAMPLE, NOT_NUMERIC, EXAMPLE, NOT_NUMERIC]
+    body = as_lines(*texts) if media_type == NDJSON else b"[" + b",".join(texts) + b"]"
+    contents = Contents(body, media_type)
+    assert len(contents) == 4
+    assert contents.size == len(body)
+    assert tuple(contents.outcomes(first, end)) == judge(body, media_type)[first:end]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"", b"{}"])
+def test_what_holds_no_event_has_one_outcome(body: bytes) -> None:
+    contents = Contents(body)
+    assert len(contents) == len([*contents.outcomes()]) == 1
 
 
 @given(st.lists(st.binary(max_size=30), max_size=10), st.sampled_from([JSON, NDJSON, "text/plain", ""]))

@@ -285,9 +285,10 @@ def test_those_that_were_tried_are_taken_one_at_a_time(world: World) -> None:
     world.rows.record_attempts(identifiers, only_due=False)
     calls = calls_of(world)
     world.process(*(message(identifier, receive_count=3) for identifier in identifiers))
+    methods = ("record_attempts", "written", "read", "settle")
     assert calls == [
         ("receipts", *identifiers),
-        *((method, identifier) for identifier in identifiers for method in ("record_attempts", "read", "settle")),
+        *((method, identifier) for identifier in identifiers for method in methods),
     ]
 
 

@@ -5,13 +5,15 @@ from uuid import UUID
 
 import pytest
 
+from dropzone.domain import judge as judge_module
 from dropzone.domain.batches import NDJSON
-from dropzone.domain.outcomes import Code, JudgedObject
+from dropzone.domain.judge import judge
+from dropzone.domain.outcomes import Code, JudgedObject, Outcome
 from dropzone.ports import RowRefusedError, SilverUnavailableError
 from dropzone.use_cases import writing
 from dropzone.use_cases.settle import settle
 from dropzone.use_cases.tally import Tally
-from support.factories import NOT_NUMERIC, payload, raw_id
+from support.factories import EXAMPLE, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import InMemorySilver
 from support.world import Failing, World
 
@@ -81,16 +83,17 @@ def test_any_number_of_events_is_whole(world: World, statements: Statements, eve
     assert all(sum(entry[2] for entry in statement) <= MOST for statement in statements)
 
 
-def test_small_objects_share_a_statement_with_the_ends_of_large_ones(world: World, statements: Statements) -> None:
+def test_small_objects_share_a_statement_and_large_ones_come_last(world: World, statements: Statements) -> None:
     first, large, last = arrive(world, 4), arrive(world, 12), arrive(world, 3)
 
     settle_all(world, first, large, last)
 
-    assert statements == [[(first, 0, 4, True), (large, 0, 6, False)], [(large, 6, 6, True), (last, 0, 3, True)]]
+    # THEN those of the small ones come first, so that the large one doesn't hold them up
+    assert statements == [[(first, 0, 4, True), (last, 0, 3, True)], [(large, 0, 10, False)], [(large, 10, 2, True)]]
     assert world.settled == {first, large, last}
 
 
-def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World) -> None:
+def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, statements: Statements) -> None:
     # GIVEN a batch whose second statement meets a database that is gone
     big = arrive(world, 25)
     calls = 0
@@ -98,9 +101,9 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World) -> N
     def fail(method: str, _raw_ids: Collection[UUID]) -> None:
         nonlocal calls
         calls += method == "settle"
-        if calls == 2:
-            message = "gone"
-            raise SilverUnavailableError(message)
+        if method == "settle" and calls == 2:
+            reason = "gone"
+            raise SilverUnavailableError(reason)
 
     world.silver.before = fail
     with pytest.raises(SilverUnavailableError):
@@ -109,9 +112,11 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World) -> N
     assert world.settled == set()
 
     # WHEN it comes again
+    statements.clear()
     tally = settle_all(world, big)
 
-    # THEN it is settled, once and whole
+    # THEN it goes on behind what is written, and is settled, once and whole
+    assert statements == [[(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
     assert world.settled == {big}
     assert [entry.events for entry in tally.settled] == [25]
@@ -165,3 +170,143 @@ def test_another_call_that_settles_the_same_batch_makes_it_a_duplicate(world: Wo
     settle_all(world, big)
     tally = settle_all(world, big)
     assert (tally.checked, tally.duplicates) == (0, 1)
+
+
+# ---- long objects ----------------------------------------------------------------------------------------------------
+
+
+def spend_at_settle(world: World, seconds: float) -> None:
+    """Let each statement take so many seconds."""
+    world.silver.after = lambda method, _raw_ids: world.clock.spend(seconds if method == "settle" else 0.0)
+
+
+@pytest.mark.parametrize("path", ["queue", "queue, a later receive", "sweep"])
+def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path: str) -> None:
+    # GIVEN a batch of seven parts, each of which takes a second, with bad events in the first and the last, and calls
+    # of five seconds
+    big = arrive(world, 65, bad={3, 4, 64})
+    spend_at_settle(world, 1.0)
+    receive_count = 1 if path == "queue" else 2
+
+    # WHEN calls come
+    reached, tallies = list[int](), list[Tally]()
+    while big not in world.settled:
+        assert not reached or world.attempts(big) == 0
+        world.clock.left = 5.0
+        if path == "sweep":
+            swept = world.sweep()
+            assert (swept.cursor is None) == (big in world.settled)
+            tallies.append(swept.tally)
+        else:
+            report = world.process(message(big, receive_count=receive_count))
+            assert bool(report.returned) == (big not in world.settled)
+            tallies.append(report.tally)
+            receive_count += 1
+        reached.append(len(items(world, big)))
+
+    # THEN each goes on where the one before stopped, none counts as an attempt, and the last one counts all events
+    assert reached == [40, 65]
+    assert [tally.checked for tally in tallies] == [0, 1]
+    (settled,) = tallies[-1].settled
+    assert (settled.events, settled.rejected, settled.codes) == (65, 3, {Code.DATA_NOT_NUMERIC: 3})
+    assert [tally.failures for tally in tallies] == [[], []]
+
+
+def test_a_part_ends_with_the_time(world: World, statements: Statements, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN events of which each takes a second to validate
+    big = arrive(world, 25)
+    slow = judge_module._judge_event
+
+    def slowly(payload: object) -> Outcome:
+        world.clock.spend(1.0)
+        return slow(payload)
+
+    monkeypatch.setattr(judge_module, "_judge_event", slowly)
+    world.clock.left = 5.5
+
+    # WHEN a call comes
+    world.process(message(big))
+
+    # THEN what is validated by the time that is kept for writing is written
+    assert statements == [[(big, 0, 4, False)]]
+
+
+def test_a_call_with_little_time_writes_a_part_at_least(world: World, statements: Statements) -> None:
+    big = arrive(world, 25)
+    world.clock.left = 2.0
+    world.bronze.after = lambda _method, _raw_ids: world.clock.spend(0.5)
+    world.process(message(big))
+    assert statements == [[(big, 0, 1, False)]]
+
+
+def test_a_long_object_holds_up_no_other(world: World) -> None:
+    # GIVEN a batch for which a call doesn't suffice, and objects that came after it
+    big, *others = arrive(world, 65), *(arrive(world, 3) for _ in range(5))
+    other_big = arrive(world, 12)
+    spend_at_settle(world, 1.0)
+    world.clock.left = 5.0
+
+    # WHEN they come together
+    messages = [message(identifier) for identifier in (big, *others, other_big)]
+    report = world.process(*messages)
+
+    # THEN the others are settled, and of those that are long the first one gets on
+    assert world.settled == {*others}
+    assert len(items(world, big)) == 20
+    assert report.deferred == [big, other_big]
+    assert report.returned == [messages[0].message_id, messages[-1].message_id]
+
+
+def test_few_events_in_many_bytes_are_long_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "LONG_BYTES", 3 * len(EXAMPLE) - 1)
+    big, small = arrive(world, 4), arrive(world, 1)
+    settle_all(world, big, small)
+    assert world.bronze.reads == [[big, small]]
+    assert world.settled == {big, small}
+
+
+@pytest.mark.parametrize("written", [[range(10)], [range(3, 5)], [range(2), range(4, 25)], [range(25)], []])
+def test_what_is_written_is_not_written_again(world: World, statements: Statements, written: list[range]) -> None:
+    # GIVEN an object of which some events are written, such as all but those that the database refused
+    big = arrive(world, 25)
+    outcomes = judge(world.objects.objects[big].body, NDJSON)
+    for run in written:
+        world.rows.settle([JudgedObject(big, outcomes[run.start : run.stop], run.start, is_whole=False)])
+    if not written:
+        world.rows.record_attempts([big], only_due=False)
+    statements.clear()
+
+    # WHEN it comes again
+    assert world.process(message(big)).tally.checked == 1
+
+    # THEN the others are, and it is settled
+    assert items(world, big) == list(range(25))
+    new = sum(number for statement in statements for _, _, number, _ in statement)
+    assert new == 25 - sum(map(len, written))
+    assert world.rows.receipt_rows()[big].items == 25
+
+
+def test_what_was_written_under_other_rules_is_written_again(world: World, statements: Statements) -> None:
+    # GIVEN an object of which 15 events were written, 12 of them under the rules of before
+    big = arrive(world, 25)
+    old = judge(payload("2001-01-01T00:00:00Z"))[0]
+    outcomes = [*[old] * 12, *judge(world.objects.objects[big].body, NDJSON)[12:15]]
+    world.rows.settle([JudgedObject(big, tuple(outcomes), 0, is_whole=False)])
+    world.rows.outdate(big, range(12))
+    statements.clear()
+
+    # WHEN it comes again
+    assert world.process(message(big)).tally.checked == 1
+
+    # THEN nothing is left of these
+    assert statements == [[(big, 0, 10, False)], [(big, 10, 2, False)], [(big, 15, 10, True)]]
+    standing = {(row.raw_id, row.item): row.measurement for row in world.rows.measurement_rows().values()}
+    assert standing == {key: row.measurement for key, row in world.rows.outcome_rows().items()}
+    assert len(standing) == 25
+
+
+def test_a_last_part_behind_a_gap_settles_nothing(world: World) -> None:
+    big = arrive(world, 25)
+    outcomes = judge(world.objects.objects[big].body, NDJSON)
+    assert world.rows.settle([JudgedObject(big, outcomes[20:], 20)]) == set()
+    assert world.settled == set()

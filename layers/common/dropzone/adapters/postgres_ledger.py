@@ -5,11 +5,11 @@ from typing import Final
 from uuid import UUID
 
 from dropzone.adapters.database import Database, Run
+from dropzone.adapters.derivation import ALONE, derive
 from dropzone.adapters.rows import (
     EVENTS,
     MEASURED,
     OBJECTS,
-    REPLACED,
     event_parameters,
     json_text,
     object_parameters,
@@ -24,10 +24,6 @@ _OUTCOMES: Final = f"""
 SELECT raw_id, violations, {MEASURED}
 FROM outcomes WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) ORDER BY raw_id, item
 """  # noqa: S608 - the columns are this project's own
-
-# Writers of measurements wait until this transaction ends, and it begins when theirs have: what is derived below sees
-# every outcome that counts. It is taken before any row's lock, so that nobody waits in a circle.
-_ALONE: Final = "LOCK TABLE measurements IN SHARE ROW EXCLUSIVE MODE"
 
 # Times as text, which keeps each as Postgres has it. The keys of the new outcomes come from their rows, below.
 _REMOVE: Final = """
@@ -47,25 +43,6 @@ INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
 SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)
 FROM {EVENTS}
 RETURNING CAST(measured_at AS text), source
-"""  # noqa: S608 - the columns are this project's own
-
-_DERIVE: Final = f"""
-WITH key AS (
-    SELECT DISTINCT * FROM json_to_recordset(CAST(:keys AS json)) AS k (measured_at timestamptz, source text)
-), best AS (
-    SELECT o.* FROM key CROSS JOIN LATERAL (
-        SELECT {MEASURED}, raw_id, item FROM outcomes
-        WHERE outcome = 'processed' AND measured_at = key.measured_at AND source = key.source
-        ORDER BY raw_id DESC, item DESC LIMIT 1
-    ) AS o
-), gone AS (
-    DELETE FROM measurements USING key
-    WHERE measurements.measured_at = key.measured_at AND measurements.source = key.source
-      AND NOT EXISTS (SELECT FROM best WHERE best.measured_at = key.measured_at AND best.source = key.source)
-)
-INSERT INTO measurements AS m ({MEASURED}, raw_id, item)
-SELECT {MEASURED}, raw_id, item FROM best
-ON CONFLICT (measured_at, source) DO UPDATE SET {REPLACED}
 """  # noqa: S608 - the columns are this project's own
 
 _REJECTED_BY: Final = """
@@ -94,11 +71,10 @@ class PostgresLedger:
         """See `Ledger.replace`."""
 
         def work(run: Run) -> None:
-            run(_ALONE)
+            run(ALONE)
             touched = run(_REMOVE, raw_ids=uuid_array(entry.raw_id for entry in judged))
             touched += run(_RECORD, **object_parameters(judged), **event_parameters(judged), ruleset=RULESET)
-            keys = [{"measured_at": at, "source": source} for at, source in touched if at is not None]
-            run(_DERIVE, keys=json_text(keys))
+            derive(run, touched)
 
         self._database.transact(work)
 

@@ -1,11 +1,13 @@
 """Silver in Postgres: each call one statement, so that one round trip is one transaction (docs/adr/0004)."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from dropzone.adapters.database import Database, Row
+from dropzone.adapters.database import Database, Row, Run
+from dropzone.adapters.derivation import ALONE, derive
 from dropzone.adapters.rows import (
     EVENTS,
     MEASURED,
@@ -16,15 +18,20 @@ from dropzone.adapters.rows import (
     object_parameters,
     uuid_array,
 )
-from dropzone.domain.outcomes import RULESET, JudgedObject
-from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt
+from dropzone.domain.outcomes import RULESET, Code, JudgedObject
+from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Written
 
 # The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing. A part of a
-# batch that isn't its last takes the same lock, and settles nothing. What a call before wrote of an object, and then
-# died, stands: the same bytes have the same outcomes, unless the rules have changed since, and then replay is for that.
+# batch that isn't its last takes the same lock, and settles nothing; nor does a last one, as long as an event before it
+# has no outcome. What a call before wrote of an object, and then died, stands: the same bytes have the same outcomes.
+# Outcomes under other rules were discarded before.
 _SETTLE: Final = f"""
 WITH object AS (
-    SELECT * FROM {OBJECTS}
+    SELECT raw_id, CASE
+        WHEN first_item = 0 THEN items
+        WHEN first_item = (SELECT count(*) FROM outcomes AS o WHERE o.raw_id = object.raw_id AND o.item < first_item)
+        THEN items END AS items
+    FROM {OBJECTS}
 ), event AS (
     SELECT * FROM {EVENTS}
 ), taken AS (
@@ -38,7 +45,7 @@ WITH object AS (
             tried_at = CASE WHEN excluded.items IS NULL THEN r.tried_at END,
             retry_at = greatest(excluded.retry_at, CASE WHEN excluded.items IS NULL THEN r.retry_at END)
         WHERE r.settled_at IS NULL
-    RETURNING r.raw_id
+    RETURNING r.raw_id, r.items
 ), recorded AS (
     INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
     SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)
@@ -54,12 +61,49 @@ WITH object AS (
     ON CONFLICT (measured_at, source) DO UPDATE SET {REPLACED}
         WHERE (m.raw_id, m.item) <= (excluded.raw_id, excluded.item)
 )
-SELECT raw_id FROM object EXCEPT SELECT raw_id FROM taken
+SELECT raw_id FROM object EXCEPT SELECT raw_id FROM taken WHERE items IS NOT NULL
 """  # noqa: S608 - the columns are this project's own
 
 _RECEIPTS: Final = """
 SELECT raw_id, settled_at IS NOT NULL, attempts FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
 """
+
+# Items that follow each other differ from their row's number by as much.
+_RUNS: Final = """
+SELECT raw_id, is_current, min(item), max(item) + 1 FROM (
+    SELECT raw_id, item, is_current,
+           item - row_number() OVER (PARTITION BY raw_id, is_current ORDER BY item) AS run
+    FROM (
+        SELECT raw_id, item, ruleset = CAST(:ruleset AS integer) AS is_current
+        FROM outcomes JOIN receipts USING (raw_id)
+        WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND settled_at IS NULL
+    ) AS own
+) AS numbered
+GROUP BY raw_id, is_current, run ORDER BY raw_id, min(item)
+"""
+
+# Events by rule, and under no rule all that were rejected.
+_REJECTED: Final = """
+SELECT raw_id, code, count(*)
+FROM outcomes CROSS JOIN LATERAL (
+    SELECT violation ->> 'code' FROM jsonb_array_elements(violations) AS violation UNION SELECT NULL
+) AS broken (code)
+WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND outcome = 'rejected' AND ruleset = CAST(:ruleset AS integer)
+GROUP BY raw_id, code
+"""
+
+_OUTDATED: Final = """
+DELETE FROM outcomes AS o USING (
+    SELECT raw_id, item FROM outcomes JOIN receipts AS r USING (raw_id)
+    WHERE raw_id = CAST(:raw_id AS uuid) AND ruleset <> CAST(:ruleset AS integer) AND r.settled_at IS NULL
+    ORDER BY item LIMIT CAST(:limit AS integer)
+) AS outdated
+WHERE o.raw_id = outdated.raw_id AND o.item = outdated.item
+RETURNING CAST(o.measured_at AS text), o.source
+"""
+
+# Gold counts outcomes by their object's arrival, and learns of changes from the receipt.
+_TOUCH: Final = "UPDATE receipts SET items = items WHERE raw_id = CAST(:raw_id AS uuid)"
 
 # An attempt that never reported its end, and began before the server did, may have ended with the server before it.
 _COUNTED: Final = "r.attempts + CASE WHEN r.tried_at < pg_postmaster_start_time() THEN 0 ELSE 1 END"
@@ -123,14 +167,42 @@ class PostgresSilver:
 
     def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
         """See `Silver.settle`."""
-        passed_over = self._database.run_prepared(
+        not_settled = self._database.run_prepared(
             _SETTLE,
             **object_parameters(judged),
             **event_parameters(judged),
             ruleset=RULESET,
             pause=self._pause,
         )
-        return {one.raw_id for one in judged}.difference(raw_id for (raw_id,) in passed_over)
+        return {one.raw_id for one in judged}.difference(raw_id for (raw_id,) in not_settled)
+
+    def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
+        """See `Silver.written`."""
+        runs: dict[UUID, list[range]] = {}
+        outdated: Counter[UUID] = Counter()
+        for raw_id, is_current, first, end in self._run(_RUNS, raw_ids=uuid_array(raw_ids), ruleset=RULESET):
+            kept = runs.setdefault(raw_id, [])
+            if is_current:
+                kept.append(range(first, end))
+            else:
+                outdated[raw_id] += end - first
+        rejected: dict[UUID, dict[str | None, int]] = {}
+        if runs:
+            for raw_id, code, events in self._run(_REJECTED, raw_ids=uuid_array(runs), ruleset=RULESET):
+                rejected.setdefault(raw_id, {})[code] = events
+        return {raw_id: _written(items, rejected.get(raw_id, {}), outdated[raw_id]) for raw_id, items in runs.items()}
+
+    def discard_outdated(self, raw_id: UUID, limit: int) -> int:
+        """See `Silver.discard_outdated`."""
+
+        def work(run: Run) -> int:
+            run(ALONE)
+            touched = run(_OUTDATED, raw_id=str(raw_id), ruleset=RULESET, limit=limit)
+            run(_TOUCH, raw_id=str(raw_id))
+            derive(run, touched)
+            return len(touched)
+
+        return self._database.transact(work)
 
     def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
         """See `Silver.record_attempts`."""
@@ -185,3 +257,8 @@ class PostgresSilver:
     def _run(self, sql: str, **parameters: object) -> list[Row]:
         self._release()
         return self._database.run(sql, **parameters)
+
+
+def _written(items: Sequence[range], rejected: Mapping[str | None, int], outdated: int) -> Written:
+    codes = {Code(code): events for code, events in rejected.items() if code is not None}
+    return Written(tuple(items), rejected.get(None, 0), codes, outdated)

@@ -13,7 +13,10 @@ from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, R
 MEASURED = "measured_at, source, mean, std_dev, sample_count, min, max, unit, tags"
 """What `outcomes` and `measurements` both tell of a measurement."""
 
-OBJECTS = "unnest(CAST(:raw_ids AS uuid[]), CAST(:items AS integer[])) AS object (raw_id, items)"
+OBJECTS = (
+    "unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:items AS integer[]))"
+    " AS object (raw_id, first_item, items)"
+)
 """Where a statement takes objects from, with `object_parameters`."""
 
 EVENTS = """(
@@ -36,9 +39,10 @@ REPLACED = """
 
 
 def object_parameters(judged: Sequence[JudgedObject]) -> dict[str, str]:
-    """Objects, with the number of their events where the last one is among them."""
+    """Objects, with their first event here, and the number of all where the last one is among them."""
     return {
         "raw_ids": uuid_array(one.raw_id for one in judged),
+        "first_items": f"{{{','.join([str(one.first_item) for one in judged])}}}",
         "items": f"{{{','.join([str(one.items) if one.is_whole else 'NULL' for one in judged])}}}",
     }
 

@@ -1,7 +1,7 @@
 """What a body holds: one event, or many, as lines (NDJSON) or in a JSON array."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dropzone.domain.json_text import NotJsonError, parse_json
@@ -30,15 +30,16 @@ def lines(body: bytes) -> Iterator[bytes]:
     return (line for line in body.split(b"\n") if line.strip(_BLANK))
 
 
-def payloads(body: bytes, media_type: str) -> Iterable[Any]:
-    """What each event of an unpacked body is: a value of JSON, or the `NotJsonError` that its text leads to.
+def texts_or_values(body: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
+    """What an unpacked body holds, one of something for each event, and what makes a payload of it.
 
-    A line that isn't JSON leaves the other lines as they are; a JSON text that isn't is one event that isn't.
+    A payload is a value of JSON, or the `NotJsonError` that its text leads to. A line that isn't JSON leaves the other
+    lines as they are; a JSON text that isn't is one event that isn't. Lines are parsed only when they are needed.
     """
     if is_ndjson(media_type):
-        return map(_parsed, lines(body))
+        return list(lines(body)), _parsed
     payload = _parsed(body)
-    return payload if type(payload) is list else (payload,)
+    return payload if type(payload) is list else (payload,), lambda value: value
 
 
 def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's types

@@ -1,10 +1,9 @@
 """From the bytes of a raw object to the outcome of each of its events."""
 
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dropzone.domain.batches import JSON, payloads
+from dropzone.domain.batches import JSON, texts_or_values
 from dropzone.domain.encodings import NotGzipError, UnpackedTooLargeError, unpacked
 from dropzone.domain.envelope import check_envelope
 from dropzone.domain.json_text import NotJsonError
@@ -17,27 +16,47 @@ MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 
 
 def judge(body: bytes, content_type: str = JSON) -> tuple[Outcome, ...]:
-    """All of what `judge_each` yields."""
-    return tuple(judge_each(body, content_type))
+    """The outcome of each event of an object."""
+    return tuple(Contents(body, content_type).outcomes())
 
 
-def judge_each(body: bytes, content_type: str = JSON) -> Iterator[Outcome]:
-    """Judge an object by the quality rules: an outcome for each of its events, in order, one at a time.
+class Contents:
+    """The events of an object, whose outcomes are worked out one at a time.
 
     Takes any bytes; an object that holds no event has one outcome, its rejection.
-
-    Args:
-        body: as it was received, packed with gzip or not.
-        content_type: its media type, in lower case, without parameters; what is not NDJSON is taken for JSON.
     """
-    try:
-        body = unpacked(body, MAX_UNPACKED_BYTES)
-    except NotGzipError as error:
-        return iter([_rejected(Code.NOT_GZIP, f"is gzip that {error}")])
-    except UnpackedTooLargeError as error:
-        return iter([_rejected(Code.TOO_LARGE, f"{error}")])
-    outcomes = map(_judge_event, payloads(body, content_type))
-    return chain((next(outcomes, _NO_EVENT),), outcomes)
+
+    def __init__(self, body: bytes, content_type: str = JSON) -> None:
+        """Unpack and parse a body.
+
+        Args:
+            body: as it was received, packed with gzip or not.
+            content_type: its media type, in lower case, without parameters; what is not NDJSON is taken for JSON.
+        """
+        self._events: Sequence[Any] = ()
+        self._outcome_of: Callable[[Any], Outcome] = lambda rejection: rejection
+        try:
+            body = unpacked(body, MAX_UNPACKED_BYTES)
+        except NotGzipError as error:
+            self._events = (_rejected(Code.NOT_GZIP, f"is gzip that {error}"),)
+        except UnpackedTooLargeError as error:
+            self._events = (_rejected(Code.TOO_LARGE, f"{error}"),)
+        else:
+            self._events, payload_of = texts_or_values(body, content_type)
+            if self._events:
+                self._outcome_of = lambda event: _judge_event(payload_of(event))
+            else:
+                self._events = (_NO_EVENT,)
+        self.size = len(body)
+        """Bytes of the unpacked body."""
+
+    def __len__(self) -> int:
+        """The number of events."""
+        return len(self._events)
+
+    def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
+        """The outcomes of the events from one item on, up to another that is left out, by today's rules."""
+        return map(self._outcome_of, self._events[first:end])
 
 
 def _judge_event(payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held

@@ -28,7 +28,7 @@ class Report:
 
     tally: Tally = field(default_factory=Tally)
     deferred: list[UUID] = field(default_factory=list)
-    """Objects for which no time was left."""
+    """Objects for which no time was left; parts of the long ones may be written."""
     set_aside: list[UUID] = field(default_factory=list)
     """Objects that may have killed their reader, and wait until nothing else is in the batch."""
     returned: list[str] = field(default_factory=list)
@@ -47,6 +47,8 @@ class _Waiting:
     """One attempt is on record: they were in one chunk with what killed their reader, or did it."""
     suspected: list[UUID] = field(default_factory=list)
     """More are on record: it killed its reader when it was alone, or can't be settled. Fewest attempts first."""
+    known: set[UUID] = field(default_factory=set)
+    """Those of all of these that have a receipt."""
 
 
 def process(
@@ -85,14 +87,15 @@ def process(
         *(([raw_id], True) for raw_id in (*waiting.tried, *alone)),
     ]
     for raw_ids, is_recorded in work:
+        known = waiting.known.intersection(raw_ids)
         if remaining() < RESERVE_SECONDS:
-            deferred: Sequence[UUID] = raw_ids
+            deferred = raw_ids
         elif is_recorded:
             deferred = settle_with_attempts(
-                raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False
+                raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False, known=known
             )
         else:
-            deferred = settle(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining)
+            deferred = settle(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, known=known)
         report.deferred.extend(deferred)
 
     unsettled = {*report.deferred, *report.set_aside, *(failure.raw_id for failure in report.tally.failures)}
@@ -110,7 +113,10 @@ def _sorted(receives: dict[UUID, int], tally: Tally, silver: Silver, remaining: 
         receipt = receipts.get(raw_id)
         if receipt is not None and receipt.settled:
             tally.duplicates += 1
-        elif receive_count < CAUTIOUS_FROM_RECEIVE:
+            continue
+        if receipt is not None:
+            waiting.known.add(raw_id)
+        if receive_count < CAUTIOUS_FROM_RECEIVE:
             waiting.fresh.append(raw_id)
         elif receipt is None or receipt.attempts == 0:
             waiting.untried.append(raw_id)

@@ -1,6 +1,6 @@
 """Settle a chunk of objects: read them, judge them, write their outcomes. What `process` and `sweep` share."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from dropzone.ports import (
     SilverError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.retries import LAST_SECONDS, with_retries
+from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, with_retries
 from dropzone.use_cases.tally import Failure, Tally
 from dropzone.use_cases.writing import Writer
 
@@ -44,29 +44,51 @@ def chunks(objects: Iterable[ListedObject], most: int = MAX_CHUNK_OBJECTS) -> It
 
 
 def settle(
-    raw_ids: Sequence[UUID], tally: Tally, *, bronze: Bronze, silver: Silver, remaining: Remaining
-) -> Sequence[UUID]:
+    raw_ids: Sequence[UUID],
+    tally: Tally,
+    *,
+    bronze: Bronze,
+    silver: Silver,
+    remaining: Remaining,
+    known: Collection[UUID] = (),
+) -> list[UUID]:
     """Read, judge and write objects, each independently of the others; adds to `tally` what became of each.
 
-    Reading gets half of the time that is left, so that what was read by then is settled.
+    Reading gets half of the time that is left, so that what was read by then is settled. Long objects come last, so
+    that they hold up none of the others, and are written part by part: the next call goes on behind the parts that
+    this one wrote.
+
+    Args:
+        raw_ids: of the objects.
+        tally: where to count.
+        bronze: the objects.
+        silver: the tables.
+        remaining: the seconds left in this call.
+        known: those that have a receipt, and of which parts may be written.
 
     Returns:
-        The objects for which no time was left: nothing of them is written.
+        The objects for which no time was left; parts of the long ones may be written.
 
     Raises:
         SilverUnavailableError: the database can't be used; nothing of what was not tallied is settled.
     """
+    written = with_retries(lambda: silver.written(known), remaining) if known else {}
     writer = Writer(tally, silver, remaining)
-    deferred: Sequence[UUID] = ()
+    deferred: list[UUID] = []
+    in_parts: list[RawObject] = []
     for number, result in enumerate(bronze.read(raw_ids, within=remaining() / 2)):
         if number and remaining() < LAST_SECONDS:
-            deferred = raw_ids[number:]
+            deferred += raw_ids[number:]
             break
-        if isinstance(result, RawObject):
-            writer.add(result)
-        else:
+        if not isinstance(result, RawObject):
             tally.failures.append(unread(raw_ids[number], result))
+        elif result.raw_id in written or not writer.add(result):
+            in_parts.append(result)
     writer.flush()
+    for number, raw in enumerate(in_parts):
+        has_time = remaining() >= (RESERVE_SECONDS if number else LAST_SECONDS)
+        if not has_time or not writer.add_in_parts(raw):
+            deferred.append(raw.raw_id)
     return deferred
 
 
@@ -78,7 +100,8 @@ def settle_with_attempts(
     silver: Silver,
     remaining: Remaining,
     only_due: bool,
-) -> Sequence[UUID]:
+    known: Collection[UUID] = (),
+) -> list[UUID]:
     """Record an attempt on each object before it is touched, then settle those that the claim got.
 
     An attempt counts when it ended the process, or showed that the object can't be settled as it is; not when bronze
@@ -93,10 +116,10 @@ def settle_with_attempts(
     recorded = with_retries(lambda: silver.record_attempts(raw_ids, only_due=only_due), remaining)
     chosen = [raw_id for raw_id in raw_ids if raw_id in recorded]
     if not chosen:
-        return ()
+        return []
     before = len(tally.failures)
     try:
-        deferred = settle(chosen, tally, bronze=bronze, silver=silver, remaining=remaining)
+        deferred = settle(chosen, tally, bronze=bronze, silver=silver, remaining=remaining, known=known)
     except SilverUnavailableError as error:
         # The database that just failed may not take this either: the release is then made with a later call.
         with suppress(SilverError):

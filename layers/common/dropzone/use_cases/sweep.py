@@ -79,7 +79,8 @@ def sweep(
     )
     if ceiling is not None and min(reached, ceiling) > start:
         with_retries(lambda: silver.advance_watermark(min(reached, ceiling)), remaining)
-    _try_again(report, due[: limit - report.tried], bronze, silver, remaining)
+    if not _try_again(report, due[: limit - report.tried], bronze, silver, remaining) and report.cursor is None:
+        report.cursor = reached
     return report
 
 
@@ -124,10 +125,18 @@ def _take_fresh(
     return reached
 
 
-def _try_again(report: SweepReport, due: list[UUID], bronze: Bronze, silver: Silver, remaining: Remaining) -> None:
-    """Try objects again that were tried before, one at a time: one of them may kill its reader."""
+def _try_again(report: SweepReport, due: list[UUID], bronze: Bronze, silver: Silver, remaining: Remaining) -> bool:
+    """Try objects again that were tried before, one at a time: one of them may kill its reader.
+
+    Returns whether the time sufficed for those that were begun: a long object goes on with the next call.
+    """
     for raw_id in due:
         if remaining() < RESERVE_SECONDS:
-            return
-        settle_with_attempts([raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True)
+            break
+        deferred = settle_with_attempts(
+            [raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True, known=[raw_id]
+        )
         report.tried += 1
+        if deferred:
+            return False
+    return True

@@ -1,20 +1,24 @@
 """Judge objects and write their outcomes, in statements of a bounded number of events."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
 from dropzone.domain.identifiers import received_at
-from dropzone.domain.judge import judge_each
+from dropzone.domain.judge import Contents
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
-from dropzone.ports import RawObject, Remaining, RowRefusedError, Silver
-from dropzone.use_cases.retries import with_retries
+from dropzone.ports import RawObject, Remaining, RowRefusedError, Silver, Written
+from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
 from dropzone.use_cases.tally import Failure, Settled, Tally
 
 MAX_CHUNK_EVENTS = 5_000
 """The most events of one statement, which is one transaction: it gains nothing from more, and memory is bounded."""
+
+
+LONG_BYTES = 1024 * 1024
+"""An object with more is long as well: its events may be few, and take as much time."""
 
 
 @dataclass(slots=True)
@@ -40,8 +44,8 @@ class _Progress:
 class Writer:
     """Takes objects, and writes them once there is enough for a statement.
 
-    An object with more events than one statement takes is written part by part, and settled by its last. Add objects,
-    then `flush`. Both raise SilverUnavailableError; nothing of what was not tallied is settled.
+    Add objects, then `flush`; then add the long ones, part by part. Each raises SilverUnavailableError; nothing of what
+    was not tallied is settled.
     """
 
     def __init__(self, tally: Tally, silver: Silver, remaining: Remaining) -> None:
@@ -51,21 +55,62 @@ class Writer:
         self._events = 0
         self._progress: dict[UUID, _Progress] = {}
 
-    def add(self, raw: RawObject) -> None:
-        """Judge an object; its outcomes are written now or with the next objects."""
+    def add(self, raw: RawObject) -> bool:
+        """Take an object, whose outcomes are written now or with the next ones; a long one is not taken."""
+        contents = _contents(raw)
+        if len(contents) > MAX_CHUNK_EVENTS or contents.size > LONG_BYTES:
+            return False
+        if self._events + len(contents) > MAX_CHUNK_EVENTS:
+            self.flush()
         self._progress[raw.raw_id] = _Progress(raw.correlation_id)
-        outcomes: list[Outcome] = []
-        first_item = 0
-        for outcome in judge_each(raw.body, raw.content_type):
-            if self._events == MAX_CHUNK_EVENTS:
-                if outcomes:
-                    self._waiting.append(JudgedObject(raw.raw_id, tuple(outcomes), first_item, is_whole=False))
-                    first_item += len(outcomes)
-                    outcomes = []
-                self.flush()
-            outcomes.append(outcome)
-            self._events += 1
-        self._waiting.append(JudgedObject(raw.raw_id, tuple(outcomes), first_item))
+        self._waiting.append(JudgedObject(raw.raw_id, tuple(contents.outcomes())))
+        self._events += len(contents)
+        return True
+
+    def add_in_parts(self, raw: RawObject) -> bool:
+        """Write the outcomes that an object lacks, part by part, each a statement; whether all were.
+
+        One part is written at least. Another is begun only if there is time for it, and ends with the time.
+        """
+        contents = _contents(raw)
+        written = self._written(raw.raw_id)
+        if written is None:
+            return False
+        self._progress[raw.raw_id] = _Progress(
+            raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes)
+        )
+        end, has_begun = 0, False
+        for run in _lacking(len(contents), written.items):
+            first, end = run.start, run.start
+            while first < run.stop:
+                if has_begun and self._remaining() < RESERVE_SECONDS:
+                    return False
+                outcomes = tuple(self._in_time(contents.outcomes(first, min(first + MAX_CHUNK_EVENTS, run.stop))))
+                end = first + len(outcomes)
+                self._write([JudgedObject(raw.raw_id, outcomes, first, is_whole=end == len(contents))])
+                first, has_begun = end, True
+        if end != len(contents):
+            # The last event was written by a call before.
+            self._write([JudgedObject(raw.raw_id, (), len(contents))])
+        return True
+
+    def _written(self, raw_id: UUID) -> Written | None:
+        """What is written of an object under today's rules; nothing where time ended before the rest was discarded."""
+        while (written := self._ask(lambda: self._silver.written([raw_id])).get(raw_id, Written())).outdated:
+            if self._remaining() < RESERVE_SECONDS:
+                return None
+            self._ask(lambda: self._silver.discard_outdated(raw_id, MAX_CHUNK_EVENTS))
+        return written
+
+    def _ask[T](self, call: Callable[[], T]) -> T:
+        return with_retries(call, self._remaining)
+
+    def _in_time(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+        """The first outcome, and others while they leave time to write them."""
+        for outcome in outcomes:
+            yield outcome
+            if self._remaining() < RESERVE_SECONDS:
+                return
 
     def flush(self) -> None:
         """Write what waits."""
@@ -80,7 +125,7 @@ class Writer:
             entry._replace(is_whole=entry.is_whole and not self._progress[entry.raw_id].is_refused) for entry in judged
         ]
         try:
-            written = with_retries(lambda: self._silver.settle(judged), self._remaining)
+            settled = self._ask(lambda: self._silver.settle(judged))
         except RowRefusedError as error:
             if halves := _halves(judged):
                 for half in halves:
@@ -91,7 +136,7 @@ class Writer:
         for entry in judged:
             self._progress[entry.raw_id].add(entry.outcomes)
             if entry.is_whole:
-                self._end(entry.raw_id, is_ours=entry.raw_id in written)
+                self._end(entry.raw_id, is_ours=entry.raw_id in settled)
 
     def _refuse(self, raw_id: UUID, error: RowRefusedError) -> None:
         progress = self._progress[raw_id]
@@ -123,3 +168,18 @@ def _halves(judged: Sequence[JudgedObject]) -> list[Sequence[JudgedObject]]:
     first = entry._replace(outcomes=entry.outcomes[:middle], is_whole=False)
     second = entry._replace(outcomes=entry.outcomes[middle:], first_item=entry.first_item + middle)
     return [[first], [second]]
+
+
+def _contents(raw: RawObject) -> Contents:
+    return Contents(raw.body, raw.content_type)
+
+
+def _lacking(number: int, written: Sequence[range]) -> Iterator[range]:
+    """The items, of so many, that lie in no range of those that are written."""
+    first = 0
+    for run in written:
+        if first < run.start:
+            yield range(first, run.start)
+        first = run.stop
+    if first < number:
+        yield range(first, number)
