@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ import boto3
 import pytest
 
 from dropzone.domain.identifiers import new_raw_id
-from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
+from dropzone.ports import BronzeUnavailableError, Remaining, SilverUnavailableError
 from dropzone_process import sweep
 from dropzone_process.container import make_silver
 from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
@@ -310,6 +311,34 @@ def test_scheduled_sweep_says_that_it_ran_and_whether_it_reached_the_end(
     sweep.handler(sample("schedule"), Context())
 
     assert counted(capsys, "ScheduledRuns", "Unfinished") == {"ScheduledRuns": [1.0], "Unfinished": [unfinished]}
+
+
+def test_gold_leaves_the_sweep_two_thirds_of_the_time(function: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a gold that has no end, and a call of a minute
+    clock, function_context = Clock(), Context()
+    monkeypatch.setattr(function_context, "get_remaining_time_in_millis", lambda: (60 - clock.now) * 1000)
+
+    def keep_gold(_keeper: object, *, remaining: Remaining) -> int:
+        while remaining() > 0:
+            clock.now += 1
+        return 7
+
+    monkeypatch.setattr(sweep, "keep_gold", keep_gold)
+    function.arrive()
+
+    # WHEN the schedule calls
+    counts = sweep.handler(sample("schedule"), function_context)
+
+    # THEN it took a third, and the sweep did its work
+    assert clock.now == 20
+    assert counts["processed"] == 1
+
+
+@dataclass
+class Clock:
+    """Seconds that have passed."""
+
+    now: float = 0.0
 
 
 def test_sweep_on_request_is_no_scheduled_one(function: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
