@@ -67,16 +67,17 @@ clean: install ## end it and remove its data
 
 .PHONY: check
 check: install ## format, lint, types, architecture, template, lock: all must be clean
-	@$(UV) lock --check --quiet && $(UV) lock --check --quiet --project local/emulator && $(UV) lock --check --quiet --project tools/checkov
+	@for project in . local/emulator tools/checkov tools/workflows; do $(UV) lock --check --quiet --project $$project; done
 	@$(MAKE) requirements && git diff --exit-code -- $(REQUIREMENTS)
 	@$(RUN) ruff format --check --quiet $(SOURCES)
 	@$(RUN) ruff check --quiet $(SOURCES)
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-logo
 	@$(RUN) python -m dropzone_openapi --check
-	@$(RUN) cfn-lint template.yaml
+	@$(RUN) cfn-lint template.yaml .github/deploy-role.yaml
 	@$(RUN) sam validate --lint
 	@$(MAKE) policies
+	@$(MAKE) workflows
 
 # In an environment of its own: it pins much. It asks no registry when it runs.
 .PHONY: policies
@@ -84,6 +85,13 @@ policies: ## hold the template against checkov's policies
 	@$(UV) sync --locked --quiet --project tools/checkov
 	@CKV_SKIP_PACKAGE_UPDATE_CHECK=true $(UV) run --quiet --locked --no-sync --project tools/checkov \
 	    checkov -f template.yaml --framework cloudformation --quiet --compact --skip-download
+
+# In an environment of their own, like checkov.
+.PHONY: workflows
+workflows: ## lint GitHub's workflows
+	@$(UV) sync --locked --quiet --project tools/workflows
+	@tools/workflows/.venv/bin/actionlint
+	@tools/workflows/.venv/bin/zizmor --offline --quiet --no-progress .github
 
 .PHONY: test
 test: install browser ## run every test (ARGS="tests/unit -k name" for some)

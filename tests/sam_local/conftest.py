@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _STAND_IN = "SAM_LOCAL_HOST"
 _NO_ENGINE = (
-    "no container engine: run these tests with Docker, or as "
-    'PYTHON="$(pyenv prefix 3.13)/bin/python3.13" ../shared/sam-local/with-engine .venv/bin/pytest tests/sam_local'
+    "no container engine: run these tests with Docker, or as root on Debian with "
+    "PYTHON=/a/python3.13/with/pip tests/sam_local/with-engine .venv/bin/pytest tests/sam_local"
 )
 _ANSWERS = "cloudformation-custom-resource-response"
 

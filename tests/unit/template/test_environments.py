@@ -27,8 +27,8 @@ def overrides(name: str) -> dict[str, str]:
     return {key: value.strip("\"'") for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def test_there_are_four() -> None:
-    assert ENVIRONMENTS == ["dev", "local", "prod", "prod-first"]
+def test_there_are_five() -> None:
+    assert ENVIRONMENTS == ["dev", "local", "preview", "prod", "prod-first"]
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -67,9 +67,10 @@ def test_an_outage_of_six_hours_is_sat_out(template: Template, name: str) -> Non
     assert visibility * tries >= 6 * 3_600
 
 
-def test_dev_goes_into_a_new_account() -> None:
+@pytest.mark.parametrize("name", ["dev", "preview"])
+def test_dev_and_previews_go_into_a_new_account(name: str) -> None:
     # Such an account may run 10 calls at once, and may reserve none of them.
-    values = overrides("dev")
+    values = overrides(name)
 
     assert values["SweepConcurrency"] == values["QueryConcurrency"] == "0"
     assert int(values["ProcessConcurrency"]) <= 5
@@ -82,6 +83,13 @@ def test_it_asks_nothing_that_it_could_know(name: str) -> None:
     assert settings["stack_name"]
     assert settings["resolve_s3"] is True
     assert "CAPABILITY_IAM" in settings["capabilities"]
+
+
+def test_a_preview_leaves_the_account_as_it_is_and_can_be_deleted() -> None:
+    values = overrides("preview")
+
+    assert values["ManageApiGatewayAccount"] == "false"
+    assert values["DatabaseDeletionProtection"] == "false"
 
 
 def test_prod_shows_what_it_would_change_first() -> None:
