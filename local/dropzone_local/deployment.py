@@ -50,11 +50,12 @@ class Endpoints:
 
 
 class Deployment:
-    """The one stack of an emulator."""
+    """The stack of an emulator. It may have others, which this one leaves alone as long as it does not start again."""
 
-    def __init__(self, emulator: Emulator, *, project: Path, root: Path) -> None:
+    def __init__(self, emulator: Emulator, *, project: Path, root: Path, stack: str = STACK_NAME) -> None:
         """Deploy `project`'s template, and remember under `root` what was deployed."""
         self._emulator = emulator
+        self._stack = stack
         self._project = project
         self._record = root / "deployed.json"
         self._log = root / "sam-deploy.log"
@@ -79,7 +80,7 @@ class Deployment:
 
     def deploy(self, build: sam.Build, parameters: Mapping[str, str]) -> bool:
         """Deploy where the emulator doesn't have just this already; tell whether it was needed."""
-        wanted = {"fingerprint": _fingerprint(build, parameters)}
+        wanted = {"fingerprint": _fingerprint(build, self._stack, parameters)}
         identifier, status = self._find()
         if status in _STANDING and read_json(self._record) == wanted | {"stack": identifier}:
             return False
@@ -93,7 +94,7 @@ class Deployment:
                 build,
                 project=self._project,
                 endpoint=self._emulator.endpoint,
-                stack=STACK_NAME,
+                stack=self._stack,
                 parameters=self._parameters,
                 log=self._log,
             )
@@ -111,7 +112,7 @@ class Deployment:
 
     def outputs(self) -> Mapping[str, str]:
         """Return the stack's outputs."""
-        answer = self.clients.cloudformation().describe_stacks(StackName=STACK_NAME)
+        answer = self.clients.cloudformation().describe_stacks(StackName=self._stack)
         return {
             output["OutputKey"]: output["OutputValue"]
             for output in answer["Stacks"][0].get("Outputs", [])
@@ -140,7 +141,7 @@ class Deployment:
     def _find(self) -> tuple[str | None, str | None]:
         """Return the stack's identifier and status; nothing when there is none."""
         try:
-            stack = self.clients.cloudformation().describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+            stack = self.clients.cloudformation().describe_stacks(StackName=self._stack)["Stacks"][0]
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "ValidationError":
                 return None, None
@@ -150,7 +151,7 @@ class Deployment:
     def _explained(self, error: LocalStackError) -> LocalStackError:
         """Return the error with the resources that failed and why, where CloudFormation got as far as that."""
         try:
-            pages = self.clients.cloudformation().get_paginator("describe_stack_events").paginate(StackName=STACK_NAME)
+            pages = self.clients.cloudformation().get_paginator("describe_stack_events").paginate(StackName=self._stack)
             events = [event for page in pages for event in page["StackEvents"]]
         except (BotoCoreError, ClientError):
             return error
@@ -191,6 +192,6 @@ def api_answers(url: str) -> bool:
         return False
 
 
-def _fingerprint(build: sam.Build, parameters: Mapping[str, str]) -> str:
-    content = json.dumps([build.fingerprint, STACK_NAME, sorted(parameters.items())])
+def _fingerprint(build: sam.Build, stack: str, parameters: Mapping[str, str]) -> str:
+    content = json.dumps([build.fingerprint, stack, sorted(parameters.items())])
     return hashlib.sha256(content.encode()).hexdigest()

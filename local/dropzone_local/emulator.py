@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -16,6 +17,9 @@ from dropzone_local.files import exclusive
 from dropzone_local.polling import wait_until
 from dropzone_local.ports import LOOPBACK
 from dropzone_local.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ACCOUNT = "000000000000"
 
@@ -28,13 +32,24 @@ class Emulator:
     """One emulator with its state under `directory`, which outlives it."""
 
     def __init__(
-        self, directory: Path, *, port: int, project: Path, tied: bool = False, enforce_iam: bool = False
+        self,
+        directory: Path,
+        *,
+        port: int,
+        project: Path,
+        tied: bool = False,
+        enforce_iam: bool = False,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Describe the emulator of `project`; nothing runs yet. Where IAM is not enforced, any credentials do."""
+        """Describe the emulator of `project`; nothing runs yet.
+
+        Where IAM is not enforced, any credentials do. The functions find `variables` in their environment.
+        """
         self.directory = directory
         self.port = port
         self._project = project
         self._enforce_iam = enforce_iam
+        self._variables = variables or {}
         self._temporary = directory / "tmp"
         self.state = directory / "state"
         self.objects = directory / "objects"
@@ -102,6 +117,7 @@ class Emulator:
 
     def _environment(self) -> dict[str, str]:
         return bare_environment(self.directory) | {
+            **self._variables,
             "AUTH": str(self._enforce_iam).lower(),
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,

@@ -122,7 +122,7 @@ class Builder:
 def deploy(build: Build, *, project: Path, endpoint: str, stack: str, parameters: Path, log: Path) -> None:
     """Deploy the build to the emulator; return when the stack stands.
 
-    The parameters come in a file: a command line would show the password to everybody, and split values at spaces.
+    The parameters come in a file: a command line would split values at spaces.
     """
     config = project / "samconfig.toml"
     _run_sam(

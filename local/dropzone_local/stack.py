@@ -98,6 +98,8 @@ class LocalStack:
             project=project,
             tied=self.options.tied,
             enforce_iam=True,
+            # Not by the template, whose parameters are those of a deploy to AWS, where no password is.
+            variables={"DATABASE_PASSWORD": self.postgres.password},
         )
         self.builder = Builder(project, builds=self.options.builds)
         self.deployment = Deployment(self.emulator, project=project, root=self.root)
@@ -153,7 +155,6 @@ class LocalStack:
             "Architecture": self.builder.architecture,
             "DatabasePort": str(self.postgres.port),
             "DatabaseName": self.postgres.database,
-            "DatabasePassword": self.postgres.password,
         }
         return {**_PARAMETERS, **own, **self.options.parameters}
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 Start = Callable[..., RunningFunction]
+PASSWORD_VARIABLE = {"DATABASE_PASSWORD": PASSWORD}
+"""What functions inherit on the local stack, and the template does not give them."""
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +84,7 @@ def postgres(
     """The same, migrated by the artefact of the function Migrate, as CloudFormation has it done."""
     function = artefacts.functions(**database_parameters(empty_postgres))["MigrateFunction"]
     folder = tmp_path_factory.mktemp("migrate") / "function"
-    with cloudformation() as answers, running(function, interpreter, folder, {}) as migrate:
+    with cloudformation() as answers, running(function, interpreter, folder, {}, PASSWORD_VARIABLE) as migrate:
         migrate.succeed(sample("custom-resource-create") | {"ResponseURL": answers.url})
         assert [answer["Status"] for answer in answers.received] == ["SUCCESS"], answers.received
     return empty_postgres
@@ -101,7 +103,6 @@ def database_parameters(server: Postgres, database: str | None = None) -> dict[s
         "DatabasePort": str(server.port),
         "DatabaseName": database or server.database,
         "DatabaseAuth": "password",
-        "DatabasePassword": PASSWORD,
         "DatabaseMasterUser": SUPERUSER,
         "DatabaseTls": "disable",
     }
@@ -118,6 +119,6 @@ def start(artefacts: Artefacts, interpreter: Interpreter, tmp_path: Path) -> Ite
             # SAM reads a reference to a resource as the resource's logical name.
             bucket = {"BRONZE_BUCKET": BUCKET} if "BRONZE_BUCKET" in function.variables else {}
             folder = tmp_path / f"{name}-{next(numbers)}"
-            return stack.enter_context(running(function, interpreter, folder, bucket))
+            return stack.enter_context(running(function, interpreter, folder, bucket, PASSWORD_VARIABLE))
 
         yield start

@@ -68,16 +68,23 @@ class RunningFunction:
 
 @contextmanager
 def running(
-    function: Function, interpreter: Interpreter, folder: Path, variables: Mapping[str, str]
+    function: Function,
+    interpreter: Interpreter,
+    folder: Path,
+    variables: Mapping[str, str],
+    inherited: Mapping[str, str] | None = None,
 ) -> Iterator[RunningFunction]:
-    """Run a function for the time of a with block, with the template's variables and other values for some of them."""
+    """Run a function for the time of a with block, with the template's variables and other values for some of them.
+
+    On the local stack it inherits more.
+    """
     unknown = variables.keys() - function.variables.keys()
     assert not unknown, f"the template gives {function.name} no {unknown}"
     folder.mkdir(parents=True)
     port = find_free()
     runtime_port = find_free(avoid=port)
     service = Service(function.name, folder / "process.json", folder / "log", tied=True, grace=5)
-    environment = {**_of_lambda(function, interpreter), **function.variables, **variables}
+    environment = {**_of_lambda(function, interpreter), **(inherited or {}), **function.variables, **variables}
     try:
         service.spawn(
             [

@@ -1,19 +1,31 @@
-"""A stack that moves to another database, and is deleted: what comes along, and what stays behind."""
+"""Stacks in one account: a first deploy that fails, two side by side, updates, a move, and what a deletion leaves."""
 
+import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jmespath  # type: ignore[import-untyped] # it carries no types
+import pexpect  # type: ignore[import-untyped]
 import pytest
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # comes with SAM's CLI
 
 from dropzone.domain.identifiers import object_key
-from dropzone_local.deployment import STACK_NAME
-from dropzone_local.stack import LocalStack, Options
+from dropzone_local import sam
+from dropzone_local.deployment import Deployment
+from dropzone_local.environment import tool_environment
+from dropzone_local.errors import LocalStackError
+from dropzone_local.files import write_json
+from dropzone_local.quirks import correct_event_sources
+from dropzone_local.stack import PROJECT, LocalStack, Options
 from e2e.client import EXAMPLE, Client
+from unit.template.loading import load_template
 from unit.template.test_data_survives import RETAINED
 
 ROW = ["2019-05-01 10:00:00+00", 1.0, 1.0]
+BRANCH = "dropzone-branch"
 
 # What an account can be asked for: the service, the operation, and where the names are in its answer.
 INVENTORY: dict[str, tuple[str, str, str, str]] = {
@@ -34,16 +46,84 @@ INVENTORY: dict[str, tuple[str, str, str, str]] = {
     "network interfaces": ("ec2", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
 }
 
+UNKNOWN_TO_THE_EMULATOR = {"AWS::EC2::SecurityGroupEgress", "AWS::RDS::EventSubscription"}
+
 NOT_MADE_HERE = {"alarms", "databases", "network interfaces", "secrets"}
 """What the stack doesn't make on this machine. It is looked for all the same."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def moving_client(stack_root: Path) -> Iterator[Client]:
     """A client of a stack in which only POST /process processes anything."""
     options = Options(parameters={"ProcessEnabled": "false", "SweepMinAge": "86400"})
     with LocalStack(stack_root / "moving", options) as stack, Client(stack) as client:
         yield client
+
+
+class SecondStack:
+    """A stack beside the local one, in the same account, with a database of its own on the same server."""
+
+    def __init__(self, beside: Client, name: str, folder: Path) -> None:
+        self.name, self._beside, self._folder = name, beside, folder
+        self._deployment = Deployment(beside.stack.emulator, project=PROJECT, root=folder, stack=name)
+
+    def deploy(self, database: str, **parameters: str) -> None:
+        """Deploy it as SAM does, or say why that failed."""
+        wanted = {**self._beside.stack.parameters, "DatabaseName": database, **parameters}
+        file = self._folder / "parameters.yaml"
+        write_json(file, wanted)
+        sam.deploy(
+            self._beside.stack.builder.build(),
+            project=PROJECT,
+            endpoint=self._beside.endpoints.emulator_url,
+            stack=self.name,
+            parameters=file,
+            log=self._folder / "sam-deploy.log",
+        )
+        correct_event_sources(self._beside.clients, enabled=False)
+
+    def client(self) -> Client:
+        """Return a client of it."""
+        client = Client(self._beside.stack)
+        client.endpoints = self._deployment.endpoints(client.endpoints.database_url)
+        return client
+
+    def delete(self) -> None:
+        """Delete it, and wait until it is gone."""
+        cloudformation = self._beside.clients.cloudformation()
+        cloudformation.delete_stack(StackName=self.name)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=self.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+
+    @property
+    def status(self) -> str:
+        """Return CloudFormation's word for how it is."""
+        answer = self._beside.clients.cloudformation().describe_stacks(StackName=self.name)
+        return answer["Stacks"][0]["StackStatus"]
+
+    def failures(self) -> list[str]:
+        """Return the resources that could not be made or changed, the newest first, as docs/deploy.md asks for them."""
+        text = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
+        [query] = re.findall(r"describe-stack-events .*?--query \"(.*?)\"", text, re.DOTALL)
+        events = self._beside.clients.cloudformation().describe_stack_events(StackName=self.name)
+        return [resource for resource, _ in jmespath.search(query, events)]
+
+    def resources(self) -> dict[str, str]:
+        """Return the stack's resources, each with the name that it has in the account."""
+        pages = (
+            self._beside.clients.cloudformation().get_paginator("list_stack_resources").paginate(StackName=self.name)
+        )
+        return {
+            entry["LogicalResourceId"]: entry["PhysicalResourceId"]
+            for page in pages
+            for entry in page["StackResourceSummaries"]
+        }
+
+
+@pytest.fixture
+def branch(moving_client: Client, tmp_path: Path) -> SecondStack:
+    return SecondStack(moving_client, BRANCH, tmp_path)
 
 
 def inventory(client: Client) -> set[tuple[str, str]]:
@@ -65,23 +145,9 @@ def every(service: Any, operation: str, key: str) -> Iterator[Any]:  # noqa: ANN
         yield from page.get(key, [])
 
 
-def resources(client: Client) -> dict[str, str]:
-    """The stack's resources, each with the name that it has in the account."""
-    pages = client.clients.cloudformation().get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
-    return {
-        entry["LogicalResourceId"]: entry["PhysicalResourceId"]
-        for page in pages
-        for entry in page["StackResourceSummaries"]
-    }
-
-
-def move(client: Client, database: str) -> None:
-    """Deploy the same stack with another database."""
+def create_database(client: Client, name: str) -> None:
     with client.stack.postgres.connect() as connection:
-        connection.run(f"CREATE DATABASE {database}")
-    options = client.stack.options
-    client.stack.options = replace(options, parameters={**options.parameters, "DatabaseName": database})
-    client.endpoints = client.stack.up()
+        connection.run(f"CREATE DATABASE {name}")
 
 
 def rows(client: Client, database: str) -> list[list[Any]]:
@@ -90,34 +156,134 @@ def rows(client: Client, database: str) -> list[list[Any]]:
         return list(connection.run("SELECT measured_at::text, mean, std_dev FROM measurements"))
 
 
-def test_a_stack_moves_to_an_empty_database_and_its_deletion_leaves_data_alone(moving_client: Client) -> None:
+def known_to_the_emulator(client: Client, folder: Path) -> Path:
+    """Write the built template without the types for which the emulator refuses all of it, and return its path."""
+    build = client.stack.builder.build()
+    template = yaml_parse(build.template.read_text(encoding="utf-8"))
+    for resource in template["Resources"].values():
+        if resource["Type"] in UNKNOWN_TO_THE_EMULATOR:
+            resource["Type"] = "AWS::CloudFormation::WaitConditionHandle"  # which is nothing
+            del resource["Properties"]
+        for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+            resource["Properties"][name] = str(build.folder / resource["Properties"][name])
+    path = folder / "template.yaml"
+    write_json(path, template)  # JSON is YAML
+    return path
+
+
+def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion(
+    moving_client: Client, branch: SecondStack
+) -> None:
+    # GIVEN a stack in the account
+    before = inventory(moving_client)
+    assert {kind for kind, _ in before} >= INVENTORY.keys() - NOT_MADE_HERE
+
+    # WHEN the first deploy of a second one fails at its migration
+    with pytest.raises(LocalStackError):
+        branch.deploy("branch")
+    assert branch.failures()[-1] == "Migration"
+
+    # THEN it leaves nothing, and what is left of it can be deleted
+    assert branch.status == "ROLLBACK_COMPLETE"
+    assert inventory(moving_client) == before
+    branch.delete()
+
+    # WHEN it is deployed again, with the cause removed
+    create_database(moving_client, "branch")
+    branch.deploy("branch")
+
+    # THEN there are two stacks, each with all that it needs, and neither sees the other's events
+    made = branch.resources()
+    with branch.client() as client:
+        assert client.endpoints.url != moving_client.endpoints.url
+        raw_id = client.ingest(EXAMPLE)
+        assert moving_client.request("GET", f"/ingest/{raw_id}").status_code == 404
+        assert client.process()["processed"] == 1
+        assert rows(client, "branch") == [ROW]
+
+        # WHEN an update fails
+        with pytest.raises(LocalStackError):
+            branch.deploy("nowhere")
+
+        # THEN the stack goes on as it was
+        assert branch.status == "UPDATE_ROLLBACK_COMPLETE"
+        assert branch.resources().keys() == made.keys()
+        assert client.request("GET", f"/ingest/{raw_id}").json()["status"] == "processed"
+
+        # WHEN one succeeds
+        branch.deploy("branch", MaxBodyBytes="10")
+
+        # THEN it is in force
+        assert client.request("POST", "/ingest", EXAMPLE, content_type="application/json").status_code == 413
+
+        # WHEN the stack is deleted
+        branch.delete()
+
+    # THEN nothing of it is left but what the template retains, with all that is in it
+    bucket = made["BronzeBucket"]
+    assert RETAINED.keys() & made.keys() == {"BronzeBucket", "BronzeBucketPolicy"}
+    assert inventory(moving_client) == before | {("buckets", bucket)}
+    s3 = moving_client.clients.s3()
+    assert "WrittenByIngestOnly" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    assert s3.head_object(Bucket=bucket, Key=object_key(raw_id))["ContentLength"] == len(EXAMPLE)
+    assert rows(moving_client, "branch") == [ROW]
+
+    # AND the first stack has not noticed
+    assert moving_client.request("GET", "/health", key=None).status_code == 200
+
+
+def test_a_stack_moves_to_an_empty_database(moving_client: Client) -> None:
     # GIVEN a stack with an event in its database
-    raw_id = moving_client.ingest(EXAMPLE)
-    assert moving_client.process()["processed"] == 1
     first = moving_client.stack.postgres.database
+    moving_client.ingest(EXAMPLE)
+    assert moving_client.process()["processed"] == 1
 
     # WHEN it is deployed with an empty one
-    move(moving_client, "elsewhere")
+    create_database(moving_client, "elsewhere")
+    options = moving_client.stack.options
+    moving_client.stack.options = replace(options, parameters={**options.parameters, "DatabaseName": "elsewhere"})
+    moving_client.endpoints = moving_client.stack.up()
 
     # THEN that has the schema, and whatever is in bronze comes along
     assert rows(moving_client, "elsewhere") == []
     assert moving_client.process()["processed"] == 1
-    assert rows(moving_client, "elsewhere") == [ROW]
+    assert rows(moving_client, "elsewhere") == rows(moving_client, first) == [ROW]
 
-    # WHEN the stack is deleted
-    made, before = resources(moving_client), inventory(moving_client)
-    assert {kind for kind, _ in before} >= INVENTORY.keys() - NOT_MADE_HERE
-    cloudformation = moving_client.clients.cloudformation()
-    cloudformation.delete_stack(StackName=STACK_NAME)
-    cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+
+def test_a_guided_deploy_reaches_the_change_set_by_enter_alone(moving_client: Client, tmp_path: Path) -> None:
+    # GIVEN SAM's questions, in a terminal
+    config = tmp_path / "samconfig.toml"
+    config.write_text("version = 0.1\n", encoding="utf-8")
+    terminal = pexpect.spawn(
+        str(Path(sys.executable).with_name("sam")),
+        [
+            *("deploy", "--guided", "--confirm-changeset", "--config-file", str(config)),
+            *("--template-file", str(known_to_the_emulator(moving_client, tmp_path))),
+        ],
+        env=tool_environment(moving_client.endpoints.emulator_url) | {"TERM": "dumb"},
+        cwd=str(tmp_path),
+        encoding="utf-8",
+        timeout=120,
+        dimensions=(50, 250),
     )
 
-    # THEN nothing is left but what the template retains, with all that is in it
-    bucket = moving_client.endpoints.bucket
-    kept = RETAINED.keys() & made.keys()
-    assert kept == {"BronzeBucket", "BronzeBucketPolicy"}
-    assert {name for _, name in inventory(moving_client)} == {made["BronzeBucket"]} == {bucket}
-    assert "WrittenByIngestOnly" in moving_client.clients.s3().get_bucket_policy(Bucket=bucket)["Policy"]
-    assert object_key(raw_id) in moving_client.bronze_keys()
-    assert rows(moving_client, first) == rows(moving_client, "elsewhere") == [ROW]
+    # WHEN each is answered with Enter
+    asked, said = [], ""
+    try:
+        while terminal.expect([r"\[[^\[\]\r\n]*\]: ", pexpect.EOF]) == 0:
+            said += terminal.before + terminal.after
+            asked.append(terminal.before.rpartition("\n")[2])
+            terminal.sendline("")
+        said += terminal.before
+    finally:
+        terminal.close(force=True)
+
+    # THEN SAM has asked for every parameter, and whether to carry out the change set, which Enter does not
+    assert [
+        name for name in load_template()["Parameters"] if not any(f"Parameter {name}" in line for line in asked)
+    ] == []
+    assert "Changeset created successfully" in said
+    assert "Deploy this changeset?" in asked[-1]
+    [saved] = re.findall(r"parameter_overrides = .*", config.read_text(encoding="utf-8"))
+    assert "DatabaseAuth" in saved
+    moving_client.clients.cloudformation().delete_stack(StackName="sam-app")

@@ -8,8 +8,8 @@ from typing import Any, get_type_hints
 from dropzone.settings import Settings
 from unit.template.loading import Template, load_template, resources
 
-SET_ELSEWHERE = frozenset({"aws_region", "aws_endpoint_url", "aws_lambda_function_name"})
-"""Settings whose variables Lambda sets, or an emulator."""
+SET_ELSEWHERE = frozenset({"aws_region", "aws_endpoint_url", "aws_lambda_function_name", "database_password"})
+"""Settings whose variables Lambda sets, or the local stack."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ YOURS_IAM: Mapping[str, str] = {
     "SecurityGroupIds": "sg-1",
 }
 YOURS_PASSWORD: Mapping[str, str] = {**YOURS_IAM, "DatabaseResourceId": "", "DatabaseAuth": "password"}
-LOCAL: Mapping[str, str] = {**_PARAMETERS, "Architecture": "x86_64", "DatabasePassword": "HIDDEN"}
+LOCAL: Mapping[str, str] = {**_PARAMETERS, "Architecture": "x86_64"}
 
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "own": OWN_DATABASE,

@@ -11,8 +11,9 @@ from dropzone.settings import SettingsError
 from unit.template.functions import Function, functions
 from unit.template.intrinsics import Evaluator, broken_rules
 from unit.template.loading import Template, defaults, load_template
-from unit.template.stacks import PARAMETERS, YOURS_IAM
+from unit.template.stacks import PARAMETERS, YOURS_PASSWORD
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 WITH_SETTINGS = [function for function in functions() if function.settings]
 
 
@@ -20,7 +21,13 @@ def environment(function: Function, parameters: dict[str, str]) -> dict[str, str
     """The variables that Lambda would give the function."""
     evaluator = Evaluator(load_template(), parameters)
     variables = {name: str(evaluator.value(value)) for name, value in function.variables.items()}
-    return variables | {"AWS_REGION": "eu-central-1"}
+    return variables | of_the_machine(function, parameters) | {"AWS_REGION": "eu-central-1"}
+
+
+def of_the_machine(function: Function, parameters: dict[str, str]) -> dict[str, str]:
+    """What the local stack has functions inherit."""
+    is_local = parameters["DatabaseHost"] in LOOPBACK and "DATABASE_HOST" in function.variables
+    return {"DATABASE_PASSWORD": "HIDDEN"} if is_local else {}
 
 
 def settings_take(function: Function, parameters: dict[str, str]) -> bool:
@@ -42,20 +49,19 @@ def test_the_settings_take_the_template_s_variables(function: Function, name: st
 
 
 @pytest.mark.parametrize(
-    ("host", "tls", "password"),
+    ("host", "tls", "secret"),
     list(
         product(
-            ["127.0.0.1", "::1", "localhost", "db.example.com", "10.0.0.1", "localhost.example.com", "0.0.0.0"],  # noqa: S104
+            [*sorted(LOOPBACK), "db.example.com", "10.0.0.1", "localhost.example.com", "0.0.0.0"],  # noqa: S104
             ["verify-full", "disable"],
-            ["", "HIDDEN"],
+            ["", "arn:aws:secretsmanager:eu-central-1:111122223333:secret:owner"],
         )
     ),
 )
-def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host: str, tls: str, password: str) -> None:
-    on_this_machine = host in {"127.0.0.1", "::1", "localhost"}
-    given = {"DatabaseHost": host, "DatabaseTls": tls, "DatabasePassword": password}
-    parameters = {**defaults(template), **YOURS_IAM, **given}
-    allowed = on_this_machine or (tls == "verify-full" and not password)
+def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host: str, tls: str, secret: str) -> None:
+    given = {"DatabaseHost": host, "DatabaseTls": tls, "DatabaseSecretArn": secret}
+    parameters = {**defaults(template), **YOURS_PASSWORD, **given}
+    allowed = host in LOOPBACK or bool(tls == "verify-full" and secret)
 
     assert (broken_rules(template, parameters) == []) is allowed
     for function in WITH_SETTINGS:
@@ -66,7 +72,6 @@ def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host:
 @pytest.mark.parametrize(
     ("name", "change", "remedy"),
     [
-        ("yours-iam", {"DatabasePassword": "x"}, "DatabaseSecretArn"),
         ("yours-iam", {"DatabaseTls": "disable"}, "loopback"),
         ("yours-password", {"DatabaseSecretArn": ""}, "DatabaseSecretArn"),
         ("yours-iam", {"DatabaseResourceId": ""}, "DatabaseResourceId"),
@@ -74,7 +79,6 @@ def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host:
         ("own", {"DatabaseSnapshot": "before", "DatabaseKmsKeyArn": "arn:aws:kms:…"}, "copy-db-snapshot"),
         ("own", {"DatabaseAuth": "password"}, "DatabaseHost"),
         ("own", {"DatabaseSecretArn": "arn:s"}, "DatabaseHost"),
-        ("own", {"DatabasePassword": "x"}, "DatabaseAuth iam"),
         ("own", {"DatabaseTls": "disable"}, "loopback"),
         ("own", {"BatchWindow": "0"}, "BatchWindow"),
         ("local", {"BatchSize": "11"}, "BatchWindow"),
@@ -118,10 +122,10 @@ def _refs(node: object) -> Iterator[str]:
             yield from _refs(entry)
 
 
-def test_secrets_are_not_shown(template: Template) -> None:
-    hidden = [name for name, entry in template["Parameters"].items() if entry.get("NoEcho")]
-
-    assert hidden == [name for name in template["Parameters"] if name.endswith("Password")]
+def test_no_parameter_is_a_secret_so_every_question_of_a_guided_deploy_has_a_default(template: Template) -> None:
+    # SAM does not take Enter for a hidden answer.
+    assert not [name for name, entry in template["Parameters"].items() if entry.get("NoEcho")]
+    assert not [name for name, entry in template["Parameters"].items() if "Default" not in entry]
 
 
 def test_tls_is_verified_and_tokens_are_used_by_default(template: Template) -> None:

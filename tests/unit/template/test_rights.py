@@ -6,7 +6,6 @@ from unit.template.intrinsics import broken_rules
 from unit.template.loading import load_template
 from unit.template.stacks import (
     IN_THE_NETWORK,
-    LOCAL,
     ON_AWS,
     OUTSIDE,
     PARAMETERS,
@@ -160,11 +159,10 @@ def test_who_reads_objects_is_told_that_one_is_missing(name: str) -> None:
     assert readers == len(USERS) + 1
 
 
-def test_a_password_in_a_variable_is_for_a_loopback_host_only() -> None:
+def test_no_password_is_in_a_variable() -> None:
     for name in PARAMETERS:
         for function in deployed(name).of("AWS::Lambda::Function").values():
-            password = function["Environment"]["Variables"].get("DATABASE_PASSWORD", "")
-            assert not password or (name == "local" and LOCAL["DatabaseHost"] == "127.0.0.1")
+            assert "DATABASE_PASSWORD" not in function["Environment"]["Variables"]
 
 
 def test_functions_know_the_secret_only_where_they_sign_in_with_it() -> None:
