@@ -1,0 +1,59 @@
+"""The numbers that documents promise, and that tests take from the code: what they are, said once more.
+
+A test that compares with a constant of the code sees no fault in the constant. So each is a line here.
+"""
+
+import ast
+import importlib
+from datetime import timedelta
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+OURS = ("dropzone", "dropzone_ingest", "dropzone_process", "dropzone_query", "dropzone_web", "dropzone_migrate")
+
+MEBIBYTE = 1024 * 1024
+
+PROMISED: dict[str, dict[str, object]] = {
+    "dropzone.compression": {"MIN_BYTES": 1024},
+    "dropzone.domain.judge": {"MAX_UNPACKED_BYTES": 16 * MEBIBYTE},
+    "dropzone.domain.outcomes": {"MAX_VIOLATIONS": 10, "RULESET": 2},
+    "dropzone.ports": {"MAX_ATTEMPTS": 5, "HOURLY_ATTEMPTS": 24},
+    "dropzone.settings": {"MAX_BODY_BYTES": 4_500_000},
+    "dropzone.use_cases.ingest": {"MAX_EVENTS": 100_000, "KEYS_ARE_KEPT": timedelta(hours=24)},
+    "dropzone.use_cases.process": {"CAUTIOUS_FROM_RECEIVE": 2},
+    "dropzone.use_cases.retries": {"RESERVE_SECONDS": 2.0},
+    "dropzone.use_cases.settle": {"MAX_CHUNK_BYTES": 32 * MEBIBYTE, "MAX_CHUNK_OBJECTS": 1000},
+    "dropzone.use_cases.sweep": {"WATERMARK_LAG": timedelta(minutes=15)},
+}
+
+
+def test_promised_numbers_are_what_they_were() -> None:
+    found = {
+        module: {name: getattr(importlib.import_module(module), name) for name in names}
+        for module, names in PROMISED.items()
+    }
+
+    assert found == PROMISED
+
+
+def test_number_that_a_test_takes_from_the_code_is_promised_here() -> None:
+    taken = {
+        (module, name)
+        for file in TESTS.rglob("*.py")
+        for module, name in imported(file)
+        if isinstance(getattr(importlib.import_module(module), name, None), int | float | timedelta)
+    }
+
+    assert taken >= {("dropzone.ports", "MAX_ATTEMPTS")}
+    assert taken <= {(module, name) for module, names in PROMISED.items() for name in names}
+
+
+def imported(file: Path) -> set[tuple[str, str]]:
+    """The constants of ours that a file of tests imports by name."""
+    return {
+        (str(node.module), alias.name)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in OURS
+        for alias in node.names
+        if alias.name.isupper()
+    }
