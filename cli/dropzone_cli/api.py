@@ -48,7 +48,7 @@ _KEY = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class ClientOptions:
     """What tests change: how requests travel, and time."""
 
     transport: httpx.BaseTransport | None = None
@@ -70,7 +70,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the API answers for a body that it took in."""
+    """What the API answers for a body that it accepted."""
 
     raw_id: UUID
     items: int
@@ -81,16 +81,16 @@ class Receipt:
 class Api:
     """The API of one stack."""
 
-    def __init__(self, target: Target, wiring: Wiring) -> None:
+    def __init__(self, target: Target, options: ClientOptions) -> None:
         """Make a client; no connection is made yet."""
         self._target = target
-        self._wiring = wiring
+        self._options = options
         self._key: str | None = None
         self._ending = threading.Event()
         self._reached = False
         """Whether it ever answered."""
         self._client = httpx.Client(
-            transport=wiring.transport,
+            transport=options.transport,
             timeout=httpx.Timeout(35.0, connect=10.0),
             # The local stack is on this machine: no proxy is on the way.
             trust_env=not target.local,
@@ -125,7 +125,7 @@ class Api:
         """
         response = self._send("POST", "/ingest", patience_seconds, headers=headers, content=body)
         if response.status_code in _OF_THE_BODY:
-            raise RefusedError(response.status_code, self._told(response))
+            raise RefusedError(response.status_code, self._reason(response))
         answer = self._document(response, HTTPStatus.ACCEPTED)
         try:
             return Receipt(
@@ -135,7 +135,7 @@ class Api:
             raise self._another() from None
 
     def status(self, raw_id: UUID, *, after: int = -1, limit: int = 1) -> Document | None:
-        """Ask what has become of an object, and of the events behind an item; None when there is no such object."""
+        """The status of an object and of its events after an item; None when there is no such object."""
         response = self._send("GET", f"/ingest/{raw_id}", params={"limit": limit, "cursor": after})
         return None if response.status_code == HTTPStatus.NOT_FOUND else self._document(response)
 
@@ -156,14 +156,14 @@ class Api:
                 raise
 
     def process(self, **parameters: object) -> Document:
-        """Have a batch processed, or judged again. Safe to repeat."""
+        """Process a batch, or replay one. Safe to repeat."""
         return self._document(self._send("POST", "/process", json=parameters))
 
     def process_all(self, limit: int | None, cursor: UUID | str | None, **parameters: object) -> Iterator[Document]:
         """Have batch after batch processed, from cursor to cursor, up to a limit of objects.
 
         Raises:
-            CliError: the API can't be asked, or makes no headway.
+            CliError: the API can't be asked, or makes no progress.
         """
         taken, standstills = 0, 0
         while limit is None or taken < limit:
@@ -175,7 +175,7 @@ class Api:
                 return
             standstills = standstills + 1 if answer["cursor"] == cursor else 0
             if standstills == _STANDSTILLS:
-                message = "The API answers, and makes no headway: each call's time is over before it did anything."
+                message = "The API makes no progress: each call runs out of time before it processed an object."
                 raise CliError(message, hint="Look at its logs and its database, and run the command again.")
             if standstills:
                 self.sleep(self._pause(standstills))
@@ -208,7 +208,7 @@ class Api:
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless this client is about to end."""
-        (self._wiring.sleep or self._ending.wait)(seconds)
+        (self._options.sleep or self._ending.wait)(seconds)
 
     def _send(
         self,
@@ -219,7 +219,7 @@ class Api:
         **content: Any,  # noqa: ANN401 - httpx's own
     ) -> httpx.Response:
         """Send a request, again and again where that may help."""
-        ends = self._wiring.clock() + (patience_seconds or self._wiring.patience_seconds)
+        ends = self._options.clock() + (patience_seconds or self._options.patience_seconds)
         headers = {**headers, **self._header()}
         tries = 0
         while True:
@@ -236,7 +236,7 @@ class Api:
                     return response
                 failure = self._refusal(response)
                 wait = None if _problem(response).get("type") == _QUOTA else self._pause(tries, response)
-            if wait is None or self._wiring.clock() + wait > ends or self._ending.is_set():
+            if wait is None or self._options.clock() + wait > ends or self._ending.is_set():
                 raise failure
             self.sleep(wait)
             if self._ending.is_set():
@@ -274,46 +274,46 @@ class Api:
     def _unreachable(self, error: httpx.TransportError) -> CliError:
         message = f"The API of {self._target.name} can't be reached ({printable(str(error)) or type(error).__name__})."
         hint = (
-            "Is it up? make status tells, and make up starts it."
+            "Is it up? See make status; make up starts it."
             if self._target.local
             else (f"Check the network and the address: {self._target.url}")
         )
         return CliError(message, hint=hint)
 
     @staticmethod
-    def _told(response: httpx.Response) -> str:
-        """What a refusal says: the rules that were broken, where it names any."""
+    def _reason(response: httpx.Response) -> str:
+        """Why a request was refused: the rules that were broken, where the answer names any."""
         problem = _problem(response)
-        told = printable(str(problem.get("detail") or problem.get("message") or response.reason_phrase))
+        reason = printable(str(problem.get("detail") or problem.get("message") or response.reason_phrase))
         violations = problem.get("violations")
         broken = "; ".join(
             f"{printable(str(entry.get('field')))}: {printable(str(entry.get('message')))}"
             for entry in (violations if isinstance(violations, list) else [])
             if isinstance(entry, dict)
         )
-        return broken or told
+        return broken or reason
 
     def _refusal(self, response: httpx.Response) -> CliError:
         problem = _problem(response)
-        message = f"The API of {self._target.name} answers {response.status_code}: {self._told(response)}"
+        message = f"The API of {self._target.name} answers {response.status_code}: {self._reason(response)}"
         request_id = problem.get("request_id")
-        asking = f" Its logs know it by the request_id {printable(str(request_id))}." if request_id else ""
+        asking = f" Look for this request_id in its logs: {printable(str(request_id))}." if request_id else ""
         match response.status_code:
             case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_CONTENT:
-                return CliError(message, hint="Mend the option, and run it again.", exit_code=ExitCode.USAGE)
+                return CliError(message, hint="Correct the option, and run it again.", exit_code=ExitCode.USAGE)
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
                 hint = f"It doesn't take {self._target.key_source}, or its version has no such path."
             case HTTPStatus.TOO_MANY_REQUESTS if problem.get("type") == _QUOTA:
-                hint = "Wait until the key's quota starts anew, or ask for a larger one."
+                hint = "Wait until the key's quota starts again, or ask for a larger one."
             case status if status in _RETRIED:
-                hint = f"It was tried again, in vain. Try later.{asking}"
+                hint = f"Retries didn't help. Try later.{asking}"
             case _:
                 hint = f"Is {self._target.url} the right address, and of this version?{asking}"
         return CliError(message, hint=hint)
 
 
 def _problem(response: httpx.Response) -> Document:
-    """The problem that an answer tells of; nothing where it tells of none."""
+    """The problem in an answer's body; empty where there is none."""
     try:
         document = response.json()
     except ValueError:

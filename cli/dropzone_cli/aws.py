@@ -111,9 +111,9 @@ def explained(error: Exception) -> CliError | None:
     except ImportError:  # pragma: no cover - an incomplete installation
         return None
     if isinstance(error, ClientError):
-        told = error.response.get("Error", {})
-        code = told.get("Code", "Error")
-        message = f"AWS refuses {error.operation_name}: {told.get('Message') or code}"
+        refused = error.response.get("Error", {})
+        code = refused.get("Code", "Error")
+        message = f"AWS refuses {error.operation_name}: {refused.get('Message') or code}"
         return CliError(message, hint=_HINTS.get(code, f"AWS calls it {code}."), exit_code=ExitCode.OUT_OF_REACH)
     if isinstance(error, BotoCoreError):
         return CliError(str(error), hint=_HINTS.get(type(error).__name__, _REACH_HINT))

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Concatenate
 import typer
 
 from dropzone_cli import aws
-from dropzone_cli.api import Api, Wiring
+from dropzone_cli.api import Api, ClientOptions
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.output import Output
 from dropzone_cli.queue import Queue
@@ -53,11 +53,11 @@ def paragraphs(text: str) -> str:
 class Session:
     """One run of a command: the stack it talks to, found when it is needed, and what it prints."""
 
-    def __init__(self, options: Options, out: Output, wiring: Wiring, closing: ExitStack) -> None:
+    def __init__(self, options: Options, out: Output, client_options: ClientOptions, closing: ExitStack) -> None:
         """Look for nothing yet."""
         self.out = out
         self._options = options
-        self.wiring = wiring
+        self.client_options = client_options
         self._closing = closing
 
     @cached_property
@@ -68,7 +68,7 @@ class Session:
     @cached_property
     def api(self) -> Api:
         """Its API."""
-        return self._closing.enter_context(Api(self.target, self.wiring))
+        return self._closing.enter_context(Api(self.target, self.client_options))
 
     @property
     def resources(self) -> Resources:
@@ -92,7 +92,7 @@ type Command[**P] = Callable[Concatenate[Session, P], ExitCode]
 def command[**P](app: typer.Typer, name: str, *, epilog: str = "") -> Callable[[Command[P]], Command[P]]:
     """Make a function a command of an app: it gets a session, and every command's options are its own as well.
 
-    A parameter whose type is a dataclass stands for options of the names and types of its fields.
+    A parameter whose type is a dataclass becomes options with the names and types of its fields.
     """
 
     def register(function: Command[P]) -> Command[P]:
@@ -131,10 +131,10 @@ def command[**P](app: typer.Typer, name: str, *, epilog: str = "") -> Callable[[
 def _run(ctx: typer.Context, common: dict[str, object], call: Callable[[Session], ExitCode]) -> ExitCode:
     out = Output(as_json=bool(common["as_json"]))
     options = Options(*(None if value is None else str(value) for value in list(common.values())[:3]))
-    wiring = ctx.obj if isinstance(ctx.obj, Wiring) else Wiring()
+    client_options = ctx.obj if isinstance(ctx.obj, ClientOptions) else ClientOptions()
     try:
         with _interruptible(), ExitStack() as closing:
-            return call(Session(options, out, wiring, closing))
+            return call(Session(options, out, client_options, closing))
     except CliError as error:
         out.error(error)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""What the API tells of an object, in a few words or in full."""
+"""The API's status of an object, in a few words or in full."""
 
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ def reasons(violations: object) -> str:
 
 
 def _documents(value: object) -> list[Document]:
-    """A list of documents; what an API of another version may send instead is passed over."""
+    """A list of documents; what an API of another version may send instead is skipped."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
@@ -34,10 +34,10 @@ def rejected_of(status: Document) -> int:
 def _in_brief_batch(status: Document) -> str:
     """Say of a batch what became of its events, and why the first ones of the rejected are."""
     counts = ", ".join(f"{number:,} {state}" for state, number in status["counts"].items() if number)
-    told = _documents(status.get("rejections"))
-    parts = [f"item {entry.get('item')} {reasons(entry.get('violations'))}" for entry in told]
-    if 0 < len(told) < rejected_of(status):
-        parts.append(f"and {rejected_of(status) - len(told):,} more")
+    listed = _documents(status.get("rejections"))
+    parts = [f"item {entry.get('item')} {reasons(entry.get('violations'))}" for entry in listed]
+    if 0 < len(listed) < rejected_of(status):
+        parts.append(f"and {rejected_of(status) - len(listed):,} more")
     return f"{_events(status)}: {counts}" + "".join(f"; {part}" for part in parts)
 
 
@@ -63,7 +63,7 @@ def in_brief(status: Document) -> str:
             tries = f"{status.get('attempts', 0)} failed tries" if status.get("attempts") else ""
             return ": ".join(part for part in (tries, str(status.get("last_error") or "")) if part)
         case _:
-            return "no such object was ever taken in, or it is gone"
+            return "no such object was ever accepted, or it is gone"
 
 
 def in_full(status: Document) -> list[tuple[str, str]]:
@@ -83,5 +83,5 @@ def in_full(status: Document) -> list[tuple[str, str]]:
 
 
 def unknown(raw_id: UUID) -> Document:
-    """What is told of an object that isn't there."""
+    """The status of an object that isn't there."""
     return {"raw_id": str(raw_id), "status": "unknown"}

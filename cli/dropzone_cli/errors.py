@@ -8,7 +8,7 @@ class ExitCode(IntEnum):
 
     DONE = 0
     NOT_ALL_WELL = 1
-    """The command did its work, and what it found or left behind needs somebody's eyes."""
+    """The command did its work, and what it found or left needs attention."""
     USAGE = 2
     """The command was called in a way that it isn't made for; nothing was done."""
     OUT_OF_REACH = 3

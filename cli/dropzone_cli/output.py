@@ -175,7 +175,7 @@ class Meter:
             SpinnerColumn(),
             TextColumn("{task.description}"),
             *sized,
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[text]}"),
             console=console,
             transient=True,
         )
@@ -183,7 +183,7 @@ class Meter:
     def __enter__(self) -> Self:
         """Begin to show it, on a terminal."""
         if self._console.is_terminal:
-            self._task = self._progress.add_task(self._what, total=self._total, told="")
+            self._task = self._progress.add_task(self._what, total=self._total, text="")
             self._progress.start()
         return self
 
@@ -198,12 +198,12 @@ class Meter:
         self._events += events
         self._fresh += events if fresh else 0
         if self._task is not None:
-            self._progress.update(self._task, advance=size, told=self._told())
+            self._progress.update(self._task, advance=size, text=self._text())
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
             share = f", {min(self._bytes / self._total, 1):.0%}" if self._total else ""
-            self._console.print(Text(f"{self._what}: {self._told()}{share}"))
+            self._console.print(Text(f"{self._what}: {self._text()}{share}"))
 
-    def _told(self) -> str:
+    def _text(self) -> str:
         rate = self._fresh / max(time.monotonic() - self._began, 0.001)
         return f"{self._events:,} events, {rate:,.0f}/s"

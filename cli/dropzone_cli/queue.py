@@ -28,7 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Message:
     """A message that was received, and which nobody else receives for a while."""
 
     message_id: str
@@ -73,7 +73,7 @@ class Queue:
             int(attributes.get("ApproximateNumberOfMessagesNotVisible", "0")),
         )
 
-    def receive(self, seconds: int) -> list[Letter]:
+    def receive(self, seconds: int) -> list[Message]:
         """Take up to ten messages, which stay out of others' sight for these seconds; none when none is in sight."""
         answer = self._client.receive_message(
             QueueUrl=self._url,
@@ -83,7 +83,7 @@ class Queue:
             MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
         )
         return [
-            Letter(
+            Message(
                 message["MessageId"],
                 message["ReceiptHandle"],
                 message["Body"],
@@ -93,37 +93,37 @@ class Queue:
             for message in answer.get("Messages", [])
         ]
 
-    def release(self, letters: Iterable[Letter]) -> None:
+    def release(self, messages: Iterable[Message]) -> None:
         """Give messages back: they are in sight at once. One whose time is over is in sight already."""
-        for batch in batched(letters, BATCH, strict=False):
+        for batch in batched(messages, BATCH, strict=False):
             self._client.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
-                    {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
-                    for number, letter in enumerate(batch)
+                    {"Id": str(number), "ReceiptHandle": message.receipt, "VisibilityTimeout": 0}
+                    for number, message in enumerate(batch)
                 ],
             )
 
-    def send(self, letters: Sequence[Letter]) -> tuple[list[Letter], list[str]]:
+    def send(self, messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
         """Send the bodies of messages; return those that were sent, and the identifiers they now have."""
         sent, identifiers = [], []
-        for batch in _by_size(letters):
+        for batch in _by_size(messages):
             answer = self._client.send_message_batch(
                 QueueUrl=self._url,
-                Entries=[{"Id": str(number), "MessageBody": letter.body} for number, letter in enumerate(batch)],
+                Entries=[{"Id": str(number), "MessageBody": message.body} for number, message in enumerate(batch)],
             )
             for entry in answer.get("Successful", []):
                 sent.append(batch[int(entry["Id"])])
                 identifiers.append(entry["MessageId"])
         return sent, identifiers
 
-    def delete(self, letters: Sequence[Letter]) -> list[Letter]:
+    def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete messages; return those that are gone."""
         gone = []
-        for batch in batched(letters, BATCH, strict=False):
+        for batch in batched(messages, BATCH, strict=False):
             answer = self._client.delete_message_batch(
                 QueueUrl=self._url,
-                Entries=[{"Id": str(number), "ReceiptHandle": letter.receipt} for number, letter in enumerate(batch)],
+                Entries=[{"Id": str(number), "ReceiptHandle": message.receipt} for number, message in enumerate(batch)],
             )
             gone += [batch[int(entry["Id"])] for entry in answer.get("Successful", [])]
         return gone
@@ -134,7 +134,7 @@ class Queue:
 
 
 def objects_of(body: str, bucket: str) -> tuple[UUID, ...] | None:
-    """The objects that a notification of S3 tells of; none for S3's test event; None for what is no notification.
+    """The objects in a notification of S3; empty for S3's test event; None for what is no notification.
 
     It reads as the function Process does. Only what is shown, and whether a message may be dropped, depends on it.
     """
@@ -155,16 +155,16 @@ def _of_bucket(record: dict[str, Any], bucket: str) -> bool:
     return event.startswith("ObjectCreated:") and bool(record["s3"]["bucket"]["name"] == bucket)
 
 
-def _by_size(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+def _by_size(messages: Sequence[Message]) -> Iterator[list[Message]]:
     """Batches of at most ten messages and SQS's bytes; a message as large as that goes alone."""
-    batch: list[Letter] = []
+    batch: list[Message] = []
     size = 0
-    for letter in letters:
-        length = len(letter.body.encode())
+    for message in messages:
+        length = len(message.body.encode())
         if batch and (len(batch) == BATCH or size + length > _BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(letter)
+        batch.append(message)
         size += length
     if batch:
         yield batch

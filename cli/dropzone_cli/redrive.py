@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from dropzone_cli.queue import Letter, Queue, objects_of
+from dropzone_cli.queue import Message, Queue, objects_of
 
 LEASE_SECONDS = 300
 """How long a message that was taken stays out of others' sight, should this process die."""
@@ -67,19 +67,19 @@ class Redrive:
     report: Report = field(default_factory=Report)
     _seen: set[bytes] = field(default_factory=set)
     """Of messages that are left, and of those that were sent again and came back: not to be taken twice."""
-    _held: dict[str, Letter] = field(default_factory=dict)
+    _held: dict[str, Message] = field(default_factory=dict)
 
     def run(self) -> Report:
         """Go through it once."""
         stale = 0
         try:
             while not self._full and stale < _STALE:
-                letters = self.dlq.receive(LEASE_SECONDS)
-                if not letters:
+                messages = self.dlq.receive(LEASE_SECONDS)
+                if not messages:
                     break
-                fresh = [letter for letter in letters if _short(letter.message_id) not in self._seen]
+                fresh = [message for message in messages if _short(message.message_id) not in self._seen]
                 stale = 0 if fresh else stale + 1
-                self._hold(letters)
+                self._hold(messages)
                 self._take(fresh)
         finally:
             self.dlq.release(self._held.values())
@@ -89,37 +89,37 @@ class Redrive:
     def _full(self) -> bool:
         return self.limit is not None and self.report.taken >= self.limit
 
-    def _hold(self, letters: Sequence[Letter]) -> None:
-        for letter in letters:
-            self._held.pop(letter.message_id, None)
-            self._held[letter.message_id] = letter
-            self._seen.add(_short(letter.message_id))
+    def _hold(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._held.pop(message.message_id, None)
+            self._held[message.message_id] = message
+            self._seen.add(_short(message.message_id))
         while len(self._held) > _HELD:
             del self._held[next(iter(self._held))]
 
-    def _take(self, letters: Sequence[Letter]) -> None:
-        read = [(letter, objects_of(letter.body, self.bucket)) for letter in letters]
-        wanted = [(letter, raw_ids) for letter, raw_ids in read if self._is_chosen(raw_ids)]
+    def _take(self, messages: Sequence[Message]) -> None:
+        read = [(message, objects_of(message.body, self.bucket)) for message in messages]
+        wanted = [(message, raw_ids) for message, raw_ids in read if self._is_chosen(raw_ids)]
         if self.limit is not None:
             wanted = wanted[: self.limit - self.report.taken]
         statuses = self.statuses([raw_id for _, raw_ids in wanted for raw_id in raw_ids or ()])
         settled, unsettled = [], []
-        for letter, raw_ids in wanted:
+        for message, raw_ids in wanted:
             self.report.found.update(raw_id for raw_id in raw_ids or () if raw_id in self.chosen)
             states = [(statuses[raw_id] or {}).get("status") for raw_id in raw_ids or ()]
             if states and all(state in SETTLED for state in states):
-                settled.append(letter)
+                settled.append(message)
             else:
-                unsettled.append(letter)
+                unsettled.append(message)
                 self.report.not_understood += raw_ids is None
                 self.report.missing += None in states
         self._act(settled, unsettled)
-        self.advance(len(letters))
+        self.advance(len(messages))
 
     def _is_chosen(self, raw_ids: Sequence[UUID] | None) -> bool:
         return not self.chosen or any(raw_id in self.chosen for raw_id in raw_ids or ())
 
-    def _act(self, settled: Sequence[Letter], unsettled: Sequence[Letter]) -> None:
+    def _act(self, settled: Sequence[Message], unsettled: Sequence[Message]) -> None:
         if self.dry_run:
             self.report.redriven += len(unsettled)
             self.report.dropped += len(settled)
@@ -132,8 +132,8 @@ class Redrive:
         gone = self.dlq.delete(done)
         self.report.dropped += len(settled)
         self.report.undeleted += len(done) - len(gone)
-        for letter in gone:
-            del self._held[letter.message_id]
+        for message in gone:
+            del self._held[message.message_id]
 
 
 def _short(message_id: str) -> bytes:

@@ -53,7 +53,7 @@ class Stored:
             return bare
 
     def item(self, number: int) -> bytes | None:
-        """The text of one event, None where there are fewer, or it can't be told which that is."""
+        """The text of one event, None where there are fewer, or the body is damaged."""
         try:
             return next(islice(self._items(), number, None), None)
         except (*_DAMAGED, BrokenInputError):

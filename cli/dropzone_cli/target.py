@@ -158,7 +158,7 @@ def _local(root: str | None, folder: Path) -> Target:
         }
     except (OSError, ValueError, KeyError, TypeError):
         message = f"{file} can't be read, or lacks something."
-        raise CliError(message, hint="Write it anew: make down, then make up.") from None
+        raise CliError(message, hint="Write it again: make down, then make up.") from None
     return Target(
         name="the local stack",
         url=found["url"].rstrip("/"),

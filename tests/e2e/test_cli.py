@@ -290,9 +290,9 @@ def test_replay_tells_what_would_change_and_changes_it(waiting: Cli) -> None:
     # THEN it has changed, and is told in words
     assert done.returncode == 0
     assert [line.split(maxsplit=1) for line in done.stdout.decode().splitlines()] == [
-        ["5", "objects judged again"],
+        ["5", "objects replayed"],
         ["3", "unchanged"],
-        ["1", "judged for the first time"],
+        ["1", "validated for the first time"],
         ["1", "processed with other figures"],
     ]
     assert client.query("SELECT mean FROM measurements WHERE raw_id = :id", id=wrong) == [[2.0]]

@@ -12,7 +12,7 @@ import typer
 from dropzone_cli.command import Session, command
 from dropzone_cli.details import Document
 from dropzone_cli.errors import CliError, ExitCode, usage
-from dropzone_cli.queue import Letter, Queue, objects_of
+from dropzone_cli.queue import Message, Queue, objects_of
 from dropzone_cli.redrive import LEASE_SECONDS, SETTLED, Redrive, Report
 from dropzone_cli.text import age, count
 
@@ -34,7 +34,7 @@ def register(parent: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    letter: Letter
+    message: Message
     raw_ids: tuple[UUID, ...] | None
 
     def reason(self, statuses: Mapping[UUID, Document | None]) -> str:
@@ -49,12 +49,12 @@ class _Entry:
     def document(self, statuses: Mapping[UUID, Document | None]) -> Document:
         """A form for JSON."""
         return {
-            "message_id": self.letter.message_id,
+            "message_id": self.message.message_id,
             "reason": self.reason(statuses),
             "objects": [{"raw_id": str(raw_id), **_facts(statuses, raw_id)} for raw_id in self.raw_ids or ()],
-            "sent_at": self.letter.sent_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "age_seconds": max(0, int((datetime.now(UTC) - self.letter.sent_at).total_seconds())),
-            "receives": self.letter.receives,
+            "sent_at": self.message.sent_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "age_seconds": max(0, int((datetime.now(UTC) - self.message.sent_at).total_seconds())),
+            "receives": self.message.receives,
         }
 
     def row(self, statuses: Mapping[UUID, Document | None]) -> tuple[str, ...]:
@@ -62,16 +62,16 @@ class _Entry:
         objects = self.raw_ids or ()
         shown = f"{objects[0]}{f' +{len(objects) - 1}' if len(objects) > 1 else ''}" if objects else "-"
         tries = max(((statuses.get(raw_id) or {}).get("attempts", 0) for raw_id in objects), default=0)
-        return shown, age(self.letter.sent_at), str(self.letter.receives), str(tries), self.reason(statuses)
+        return shown, age(self.message.sent_at), str(self.message.receives), str(tries), self.reason(statuses)
 
 
 def _facts(statuses: Mapping[UUID, Document | None], raw_id: UUID) -> Document:
     if raw_id not in statuses:
         return {"status": None}
-    told = statuses[raw_id]
-    if told is None:
+    status = statuses[raw_id]
+    if status is None:
         return {"status": "missing"}
-    return {name: told[name] for name in ("status", "attempts", "last_error") if name in told}
+    return {name: status[name] for name in ("status", "attempts", "last_error") if name in status}
 
 
 def _reason(status: Document | None) -> str:
@@ -115,26 +115,26 @@ def list_(
 
 
 def _peek(session: Session, limit: int) -> list[_Entry]:
-    held: dict[str, Letter] = {}
+    held: dict[str, Message] = {}
     stale = 0
     try:
         with session.out.progress("Dead letters read") as progress:
             while len(held) < limit and stale < 3:  # noqa: PLR2004 - nothing new, again and again: all was seen
-                letters = session.dlq.receive(_PEEK_SECONDS)
-                if not letters:
+                messages = session.dlq.receive(_PEEK_SECONDS)
+                if not messages:
                     break
-                fresh = [letter for letter in letters if letter.message_id not in held]
+                fresh = [message for message in messages if message.message_id not in held]
                 stale = 0 if fresh else stale + 1
-                held |= {letter.message_id: letter for letter in letters}
+                held |= {message.message_id: message for message in messages}
                 progress.advance(len(fresh))
     finally:
         session.dlq.release(held.values())
-    letters = sorted(held.values(), key=lambda letter: letter.sent_at)[:limit]
-    return [_Entry(letter, objects_of(letter.body, session.resources.bucket)) for letter in letters]
+    messages = sorted(held.values(), key=lambda message: message.sent_at)[:limit]
+    return [_Entry(message, objects_of(message.body, session.resources.bucket)) for message in messages]
 
 
 def _statuses(session: Session, entries: Sequence[_Entry]) -> tuple[Mapping[UUID, Document | None], CliError | None]:
-    """What the API tells of the objects; where it can't be asked, the list is still worth to be seen."""
+    """The API's status of the objects; without it where the API can't be reached, since the list is useful alone."""
     try:
         return session.api.statuses([raw_id for entry in entries for raw_id in entry.raw_ids or ()]), None
     except CliError as error:
@@ -154,7 +154,7 @@ def redrive(
         typer.Argument(metavar="RAW_ID", help="Only these objects' messages; all without any.", show_default=False),
     ] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The most messages.")] = None,
 ) -> ExitCode:
     """Send dead letters through the queue again.
@@ -218,7 +218,9 @@ def _show(session: Session, report: Report, not_found: frozenset[UUID], *, dry_r
             style="red",
         )
     for raw_id in sorted(not_found):
-        session.out.note(f"{raw_id}: no dead letter names it. Ask after it: dropzone status {raw_id}", style="red")
+        session.out.note(
+            f"{raw_id}: no dead letter names it. See what became of it: dropzone status {raw_id}", style="red"
+        )
 
 
 def purge(

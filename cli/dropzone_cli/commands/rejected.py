@@ -124,7 +124,7 @@ def show(
             raise usage("--json prints a document, and --raw and --output the bytes.", "Choose one of them.")
         _copy(session, raw_id, item, output)
         return ExitCode.DONE
-    told = _told(session, raw_id, item)
+    status = _status(session, raw_id, item)
     # Its violations are worth to be seen also where its bytes are gone.
     try:
         with stored(session.target, raw_id) as found:
@@ -132,26 +132,26 @@ def show(
     except CliError as error:
         if error.exit_code != ExitCode.NOT_ALL_WELL:
             raise
-        _show(session, told, None)
+        _show(session, status, None)
         session.out.error(error)
         return error.exit_code
-    _show(session, told, document)
+    _show(session, status, document)
     return ExitCode.DONE
 
 
-def _told(session: Session, raw_id: UUID, item: int | None) -> details.Document:
-    """What the API tells of an object, or of one event of it."""
-    told = session.api.status(raw_id, after=-1 if item is None else item - 1) or details.unknown(raw_id)
-    if not details.is_batch(told):
-        return told
-    events = told.pop("events", [])
-    told.pop("cursor", None)
+def _status(session: Session, raw_id: UUID, item: int | None) -> details.Document:
+    """The API's status of an object, or of one event of it."""
+    status = session.api.status(raw_id, after=-1 if item is None else item - 1) or details.unknown(raw_id)
+    if not details.is_batch(status):
+        return status
+    events = status.pop("events", [])
+    status.pop("cursor", None)
     if item is not None:
         same = [event for event in events if event.get("item") == item]
-        return {"raw_id": str(raw_id), **same[0]} if same else told
-    if details.rejected_of(told):
-        told["rejections"] = session.api.rejections_of(raw_id, _REJECTIONS)
-    return told
+        return {"raw_id": str(raw_id), **same[0]} if same else status
+    if details.rejected_of(status):
+        status["rejections"] = session.api.rejections_of(raw_id, _REJECTIONS)
+    return status
 
 
 def _object(found: Stored, raw_id: UUID, item: int | None) -> details.Document:
@@ -169,16 +169,16 @@ def _object(found: Stored, raw_id: UUID, item: int | None) -> details.Document:
 def _item(found: Stored, raw_id: UUID, item: int) -> bytes:
     text = found.item(item)
     if text is None:
-        message = f"{raw_id} has no event {item} that could be told from the others."
+        message = f"{raw_id} has no event {item} that could be separated from the others."
         raise CliError(message, hint="They count from 0. --raw shows all of it.", exit_code=ExitCode.NOT_ALL_WELL)
     return text
 
 
-def _show(session: Session, told: details.Document, document: details.Document | None) -> None:
+def _show(session: Session, status: details.Document, document: details.Document | None) -> None:
     if session.out.as_json:
-        session.out.document({"status": told, "object": document})
+        session.out.document({"status": status, "object": document})
         return
-    session.out.fields(details.in_full(told))
+    session.out.fields(details.in_full(status))
     if document is None:
         return
     packed = ", packed with gzip" if document["packed"] else ""
@@ -187,7 +187,7 @@ def _show(session: Session, told: details.Document, document: details.Document |
     for line in document["preview"].split("\n"):
         session.out.line(line)
     if document["truncated"]:
-        more = "more" if document["packed"] or "item" in told else f"{document['size'] - PREVIEW_BYTES:,} bytes more"
+        more = "more" if document["packed"] or "item" in status else f"{document['size'] - PREVIEW_BYTES:,} bytes more"
         session.out.note(f"… {more}: --raw prints all, --output FILE writes it.")
 
 

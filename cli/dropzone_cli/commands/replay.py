@@ -1,4 +1,4 @@
-"""`dropzone replay`: objects judged again, under today's rules; `dropzone sweep`: objects that no message brought."""
+"""`dropzone replay`: objects revalidated under today's rules; `dropzone sweep`: objects that no message brought."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _NAMED_AT_ONCE = 1_000
 
 _KINDS = {
     "same": "unchanged",
-    "new": "judged for the first time",
+    "new": "validated for the first time",
     "now_processed": "rejected before, processed now",
     "now_rejected": "processed before, rejected now",
     "other_figures": "processed with other figures",
@@ -78,7 +78,7 @@ def replay(
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> ExitCode:
-    """Judge objects again, under today's rules: all, or those of a time, of a rule that rejected them, or by name.
+    """Revalidate objects under today's rules: all, or those of a time, of a rule that rejected them, or by name.
 
     Silver then is what it would be, had these rules always been. To run it twice changes nothing.
     """
@@ -86,7 +86,7 @@ def replay(
     totals = _Totals(cursor=cursor)
     try:
         with session.out.progress(
-            "Would judge again" if dry_run else "Judged again", None if not raw_ids else len(set(raw_ids))
+            "Would replay" if dry_run else "Replayed", None if not raw_ids else len(set(raw_ids))
         ) as progress:
             for number, selection in enumerate(selections):
                 if number:
@@ -111,7 +111,7 @@ def replay(
 def _selections(
     since: datetime | None, until: datetime | None, code: str | None, raw_ids: list[UUID] | None, cursor: UUID | None
 ) -> list[Document]:
-    """What the API is to judge again, in as many selections as it needs."""
+    """What the API is to replay, in as many selections as it needs."""
     if raw_ids:
         if since or until or code:
             raise usage("--raw-id names objects, and --from, --to and --code describe them.", "Choose one of them.")
@@ -141,14 +141,14 @@ def _show_replay(session: Session, totals: _Totals, *, dry_run: bool) -> None:
             {"dry_run": dry_run, **totals.document(), "unread": totals.unread, "changes": dict(totals.changes)}
         )
     else:
-        would = "would be judged" if dry_run else "judged"
-        session.out.line(f"{count(totals.checked, 'object')} {would} again")
+        would = "would be replayed" if dry_run else "replayed"
+        session.out.line(f"{count(totals.checked, 'object')} {would}")
         for kind, number in totals.changes.items():
             if number:
                 session.out.line(f"  {number:>9,}  {_KINDS.get(kind, kind)}")
     if totals.unread:
         session.out.note(
-            f"{count(totals.unread, 'object')} could not be judged again, and stay as they are: "
+            f"{count(totals.unread, 'object')} could not be replayed, and stay as they are: "
             "missing, or out of reach. The logs of the function Sweep name them.",
             style="red",
         )

@@ -6,12 +6,12 @@ import typer
 
 from dropzone_cli.command import Session, command
 from dropzone_cli.errors import ExitCode, usage
+from dropzone_cli.sending.dry_run import dry_run
 from dropzone_cli.sending.inputs import Format, expand
 from dropzone_cli.sending.options import Columns, Sending
 from dropzone_cli.sending.plan import Planned
-from dropzone_cli.sending.rehearsal import rehearse
 from dropzone_cli.sending.report import Report
-from dropzone_cli.sending.shipping import Shipping
+from dropzone_cli.sending.uploader import Uploader
 
 _EPILOG = (
     "Exit codes: 0 all was accepted; 1 something was refused or is no event, and the rest was accepted; "
@@ -45,14 +45,14 @@ def send(
     """
     if sending.no_resume and sending.resume:
         raise usage("--resume and --no-resume contradict each other.", "Choose one of them.")
-    wishes = columns.wishes
-    plan = [Planned.of(one, sending.format, wishes) for one in expand(inputs)]
+    options = columns.options
+    plan = [Planned.of(one, sending.format, options) for one in expand(inputs)]
     if columns != Columns() and not any(planned.format in {None, Format.CSV} for planned in plan):
         message = "Options of columns, labels and times go with CSV; JSON is sent as it is."
         raise usage(message, "--format csv says that an input is one.")
-    report = Report(session.out, session.wiring.clock, plan, sending)
+    report = Report(session.out, session.client_options.clock, plan, sending)
     if sending.dry_run:
-        rehearse(plan, sending, wishes, report)
+        dry_run(plan, sending, options, report)
     else:
-        Shipping(session, sending, wishes, report).run(plan)
+        Uploader(session, sending, options, report).run(plan)
     return ExitCode.NOT_ALL_WELL if report.has_problems else ExitCode.DONE

@@ -34,26 +34,24 @@ def status(
     *,
     sent: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--sent", metavar="FILE", help="All that a resume file of dropzone send tells of; can be repeated."
-        ),
+        typer.Option("--sent", metavar="FILE", help="Every object in a resume file of dropzone send; can be repeated."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until each is settled, or stuck.")] = False,
     timeout: Annotated[
         float, typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="How long to wait at most.")
     ] = 60.0,
     rejections: Annotated[
-        int, typer.Option("--rejections", "-r", min=0, metavar="N", help="Of a batch, tell so many rejected events.")
+        int, typer.Option("--rejections", "-r", min=0, metavar="N", help="Of a batch, show so many rejected events.")
     ] = 3,
-    events: Annotated[bool, typer.Option("--events", help="Of a batch, tell every event, a line each.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Of a batch, show every event, a line each.")] = False,
 ) -> ExitCode:
     """Tell what has become of events: accepted, processed, superseded, rejected or stuck.
 
-    Of a batch, it tells how many are what, and why the first of the rejected are.
+    For a batch, it shows how many events are in each state, and why the first rejected ones are.
     """
     wanted = [*(raw_ids or ()), *(raw_id for file in sent or () for raw_id in raw_ids_of(file))]
     if not wanted and not sent:
-        raise usage("Nothing is named to ask after.", "Name RAW_IDs, or a resume file: --sent FILE.")
+        raise usage("No object is named.", "Name RAW_IDs, or a resume file: --sent FILE.")
     found = _settled(session, wanted, timeout) if wait else _ask(session, wanted)
     for entry in found.values():
         if details.is_batch(entry):
@@ -107,20 +105,20 @@ def _add_events(session: Session, entry: details.Document, rejections: int, *, a
 
 def _ask(session: Session, raw_ids: list[UUID]) -> dict[UUID, details.Document]:
     return {
-        raw_id: details.unknown(raw_id) if told is None else told
-        for raw_id, told in session.api.statuses(raw_ids).items()
+        raw_id: details.unknown(raw_id) if status is None else status
+        for raw_id, status in session.api.statuses(raw_ids).items()
     }
 
 
 def _settled(session: Session, raw_ids: list[UUID], timeout: float) -> dict[UUID, details.Document]:
-    """Ask after those that still wait, again and again, until none does or the time is over."""
-    ends = session.wiring.clock() + timeout
+    """Poll the objects that are not processed yet, until all are or the time is over."""
+    ends = session.client_options.clock() + timeout
     pause = _FIRST_PAUSE_SECONDS
     found = _ask(session, raw_ids)
     with session.out.progress("Settled", len(found)) as progress:
         waiting = _waiting(found)
         progress.advance(len(found) - len(waiting))
-        while waiting and (left := ends - session.wiring.clock()) > 0:
+        while waiting and (left := ends - session.client_options.clock()) > 0:
             session.api.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
             found |= _ask(session, waiting)

@@ -31,13 +31,13 @@ class Batch:
     events: int
     first: int
     last: int
-    """The lines it stands on."""
+    """Its lines."""
     size: int = 0
-    """Bytes of the input that it takes, about; also what was passed over before it."""
+    """Bytes of the input that it takes, about, including what was skipped before it."""
 
     @property
     def digest(self) -> str:
-        """What tells it from another."""
+        """Identifies the batch by its content."""
         return sha256(self.body).hexdigest()[:32]
 
 
@@ -55,7 +55,7 @@ def cut(
         found: what an input holds.
         shape: the most of a batch; an event that has more bytes goes alone.
         size_of: how many events the batch of a number had in an earlier run, which it has again.
-        unreadable: told of what is no event, before the batch of the events around it.
+        unreadable: called with what is no event, before the batch of the events around it.
         position: how far the input was read.
     """
     reached = 0

@@ -38,7 +38,7 @@ _LOOSE_NUMBER = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))([eE][+-]?
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class CsvOptions:
     """What is said about the columns, and what is left to be found."""
 
     time: str | None = None
@@ -74,20 +74,20 @@ class _RowError(ValueError):
 class Table:
     """A CSV whose header was read: which columns are what, and the rows."""
 
-    def __init__(self, binary: BinaryIO, wishes: Wishes) -> None:
+    def __init__(self, binary: BinaryIO, options: CsvOptions) -> None:
         """Read the header.
 
         Raises:
             BrokenInputError: there is none, or it can't be read.
             CliError: the columns are not those that were asked for, or nobody said which are meant.
         """
-        self._wishes = wishes
-        lines = _lines(binary, wishes.encoding)
+        self._options = options
+        lines = _lines(binary, options.encoding)
         first = next(lines, "")
         csv.field_size_limit(_LONGEST_CELL)
         self._rows = csv.reader(
             chain([first], lines),
-            delimiter=wishes.delimiter or _delimiter_of(first),
+            delimiter=options.delimiter or _delimiter_of(first),
             strict=True,
             skipinitialspace=True,
         )
@@ -102,22 +102,22 @@ class Table:
         self._label_text = lru_cache(4_096)(self._label_text_of)
 
     def _choose(self) -> None:
-        wishes = self._wishes
-        self.source = self._column("--source-column", wishes.source, _SOURCE_NAMES, wishes.constant_source)
-        self.unit = self._column("--unit-column", wishes.unit, _UNIT_NAMES, wishes.constant_unit)
-        self.tags = [self._named("--tag-column", name) for name in wishes.tags]
-        time = self._column("--time-column", wishes.time, TIME_NAMES)
+        options = self._options
+        self.source = self._column("--source-column", options.source, _SOURCE_NAMES, options.constant_source)
+        self.unit = self._column("--unit-column", options.unit, _UNIT_NAMES, options.constant_unit)
+        self.tags = [self._named("--tag-column", name) for name in options.tags]
+        time = self._column("--time-column", options.time, TIME_NAMES)
         if time is None:
             raise self._unclear("--time-column", "holds the time")
         self.time = time
-        self.values = [self._named("--value-column", name) for name in wishes.values] or self._found_values()
+        self.values = [self._named("--value-column", name) for name in options.values] or self._found_values()
         self._has_labels = bool(
             self.source is not None
             or self.unit is not None
             or self.tags
-            or wishes.constant_source
-            or wishes.constant_unit
-            or wishes.constant_tags
+            or options.constant_source
+            or options.constant_unit
+            or options.constant_tags
         )
 
     def _column(self, option: str, name: str | None, usual: Sequence[str], constant: str | None = None) -> int | None:
@@ -158,7 +158,7 @@ class Table:
     @property
     def chosen(self) -> str:
         """Which columns are what, in words."""
-        wishes = self._wishes
+        options = self._options
         names = {
             "time": [self.time],
             "data": self.values,
@@ -171,15 +171,15 @@ class Table:
             for what, places in names.items()
             if places
         ]
-        constants = {"source": wishes.constant_source, "unit": wishes.constant_unit}
+        constants = {"source": options.constant_source, "unit": options.constant_unit}
         parts += [f"{what} {text!r}" for what, text in constants.items() if text]
-        parts += [f"tag {name!r} {text!r}" for name, text in wishes.constant_tags.items()]
+        parts += [f"tag {name!r} {text!r}" for name, text in options.constant_tags.items()]
         return ", ".join(parts)
 
     def read(self) -> Iterator[Read]:
         """Read the rows as events."""
         rows = self._read()
-        return map(self._event, _merged(rows)) if self._wishes.merge_rows else map(self._event, rows)
+        return map(self._event, _merged(rows)) if self._options.merge_rows else map(self._event, rows)
 
     def _read(self) -> Iterator[_Row | Unreadable]:
         while True:
@@ -215,11 +215,11 @@ class Table:
         if read.code is not Code.TIME_STAMP_NO_TIMEZONE:
             message = f"the time {read.message}"
             raise _RowError(message)
-        if self._wishes.zone is None:
+        if self._options.zone is None:
             message = f"the time {read.message}; --timezone says whose clock it is of"
             raise _RowError(message)
         try:
-            return zoned(text, self._wishes.zone)
+            return zoned(text, self._options.zone)
         except ClockError as error:
             message = f"the time {_shown(text)} {error}"
             raise _RowError(message) from None
@@ -243,12 +243,12 @@ class Table:
         return self._label_text(source, unit, tuple(cells[place].strip() for place in self.tags))
 
     def _label_text_of(self, source: str | None, unit: str | None, tags: tuple[str, ...]) -> str:
-        wishes = self._wishes
+        options = self._options
         named = zip((self.header[place] for place in self.tags), tags, strict=True)
         labels = {
-            "source": wishes.constant_source if source is None else source,
-            "unit": wishes.constant_unit if unit is None else unit,
-            "tags": {**wishes.constant_tags, **{name: text for name, text in named if text}},
+            "source": options.constant_source if source is None else source,
+            "unit": options.constant_unit if unit is None else unit,
+            "tags": {**options.constant_tags, **{name: text for name, text in named if text}},
         }
         return "".join(f',"{name}":{_json(label)}' for name, label in labels.items() if label)
 

@@ -1,4 +1,4 @@
-"""What an input is read as: events, and what is none, each with the lines it stands on."""
+"""What an input is read as: events, and what is none, each with its lines."""
 
 from typing import NamedTuple
 
@@ -10,13 +10,13 @@ class Event(NamedTuple):
     """An event, ready to be a line of NDJSON."""
 
     text: bytes
-    """Without a line end, within it or behind it."""
+    """Without line ends."""
     first: int
     last: int
 
 
 class Unreadable(NamedTuple):
-    """Lines that are no event; those behind them can be read."""
+    """Lines that are no event; those after them can be read."""
 
     first: int
     last: int

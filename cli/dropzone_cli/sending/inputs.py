@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from dropzone_cli.errors import usage
-from dropzone_cli.sending.csv_reader import Table, Wishes
+from dropzone_cli.sending.csv_reader import CsvOptions, Table
 from dropzone_cli.sending.events import BrokenInputError, Read
 from dropzone_cli.sending.json_reader import read_json, read_ndjson
 
@@ -117,14 +117,14 @@ class Opened:
     """An input that is being read."""
 
     def __init__(self, raw: BinaryIO, binary: io.BufferedReader[Any], suffix: str) -> None:
-        """Read what comes behind the byte order mark."""
+        """Read what follows the byte order mark."""
         self._raw = raw
         self._binary = binary
         self._suffix = suffix
 
     @property
     def position(self) -> int:
-        """How many of the file's bytes were read, about; 0 where that can't be told."""
+        """How many of the file's bytes were read, about; 0 where that is unknown."""
         try:
             return self._raw.tell()
         except (OSError, ValueError):
@@ -139,7 +139,7 @@ class Opened:
         with _beginning():
             return _BY_SUFFIX.get(self._suffix) or _by_beginning(self._binary.peek(1).lstrip())
 
-    def table(self, wishes: Wishes) -> Table:
+    def table(self, options: CsvOptions) -> Table:
         """Read the header of a CSV.
 
         Raises:
@@ -147,7 +147,7 @@ class Opened:
             CliError: the columns are not those that were asked for, or nobody said which are meant.
         """
         with _beginning():
-            return Table(cast("BinaryIO", self._binary), wishes)
+            return Table(cast("BinaryIO", self._binary), options)
 
     def read(self, format_: Format, table: Table | None = None) -> Iterator[Read]:
         """Read its events; of a CSV, the rows below the header.
@@ -180,7 +180,7 @@ def _beginning() -> Iterator[None]:
 
 @contextmanager
 def opened(one: Input) -> Iterator[Opened]:
-    """Open an input, unpacked where it is gzip, behind a byte order mark.
+    """Open an input after its byte order mark, unpacked where it is gzip.
 
     Raises:
         CliError: it can't be opened.

@@ -2,7 +2,7 @@
 
 A line of JSON for each: first what the file is, then for each input a line that begins a run of it, then a line for
 each batch that the API accepted, written when its answer came. A process that is killed leaves at most a torn last
-line, which the next run drops. The file is written anew, beside itself, and put in its place when a run begins.
+line, which the next run drops. When a run begins, the file is written again beside itself, and put in its place.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dropzone_cli.sending.batches import Batch
 
 _KIND = {"resume_file_of": "dropzone send", "version": 1}
-_AGAIN = "--again sends all of it anew."
+_AGAIN = "--again sends all of it."
 TARGET = "stack"
 
 type Line = dict[str, Any]
@@ -37,7 +37,7 @@ type Line = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A batch that stands in bronze."""
+    """A batch that is in bronze."""
 
     events: int
     digest: str
@@ -186,7 +186,7 @@ class Journal:
         try:
             _write_all(self._file, [line])
         except OSError as error:
-            self._close()  # its end may be torn: nothing may come behind that
+            self._close()  # its end may be torn: nothing may follow that
             raise CliError(
                 f"The resume file {self.path} can't be written: {error.strerror}.",
                 hint="What was accepted meanwhile is recognised by its idempotency key, for 24 hours.",

@@ -21,7 +21,7 @@ _TOO_LONG = f"has more than {MAX_EVENT_BYTES // 2**20} MiB, and no event may be 
 
 
 class Item(NamedTuple):
-    """The text of one value, and where it stands."""
+    """The text of one value, and its lines."""
 
     text: bytes
     first: int
@@ -51,7 +51,7 @@ def read_json(binary: BinaryIO) -> Iterator[Read]:
 
 
 def checked(item: Item) -> Read:
-    """An item as an event, where it is a JSON object: whether it is a good one, the API judges."""
+    """An item as an event, where it is a JSON object; the API validates it."""
     try:
         value = json.loads(item.text.decode(), parse_int=float, parse_constant=_no_constant)
     except UnicodeDecodeError:
@@ -78,7 +78,7 @@ def items(binary: BinaryIO) -> Iterator[Item]:
     """Split a text into its values, and arrays into theirs, without holding more than one of them.
 
     Raises:
-        BrokenInputError: where one value ends and the next begins can't be told any more.
+        BrokenInputError: where one value ends and the next begins is lost.
     """
     splitter = _Splitter()
     while chunk := binary.read(_CHUNK):
@@ -122,7 +122,7 @@ class _Splitter:
         self._check_beginning()
 
     def _nests(self, sign: bytes) -> bool:
-        """Follow brackets; tell whether nothing begins or ends here but within a value."""
+        """Follow brackets; return whether nothing begins or ends here but within a value."""
         if self._depth or sign == b"{" or (sign == b"[" and self._in_array):
             self._depth += 1 if sign in b"{[" else -1 if sign in b"}]" else 0
             return self._depth > 0 or self._in_array
@@ -157,7 +157,7 @@ class _Splitter:
             raise self._broken(_TOO_LONG)
 
     def _take(self) -> Item:
-        """What is held, without the blanks behind it; the next value begins where it ends."""
+        """What is held, without the blanks after it; the next value begins where it ends."""
         held = bytes(self._held)
         self._held.clear()
         first = self._line

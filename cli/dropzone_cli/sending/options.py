@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dropzone_cli.errors import usage
-from dropzone_cli.sending.csv_reader import TIME_NAMES, VALUE_NAMES, Wishes
+from dropzone_cli.sending.csv_reader import TIME_NAMES, VALUE_NAMES, CsvOptions
 from dropzone_cli.sending.inputs import RESUME_SUFFIX, Format
 from dropzone_cli.sending.zones import parse_zone
 
@@ -104,7 +104,7 @@ class Columns:
     )
 
     @property
-    def wishes(self) -> Wishes:
+    def options(self) -> CsvOptions:
         """What the reader is to know.
 
         Raises:
@@ -119,7 +119,7 @@ class Columns:
         from dropzone_cli.sending.labels import check_labels  # noqa: PLC0415
 
         check_labels(self.source, self.unit, tags, self.tag_columns or ())
-        return Wishes(
+        return CsvOptions(
             time=self.time_column,
             values=tuple(self.value_columns or ()),
             source=self.source_column,
@@ -146,7 +146,7 @@ class Sending:
         ),
     ] = None
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read all of it, tell what would be sent, and send nothing.")
+        bool, typer.Option("--dry-run", help="Read all of it, print what would be sent, and send nothing.")
     ] = False
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="End at the first batch that is refused or line that is no event.")
@@ -212,7 +212,7 @@ class Sending:
     ] = None
     no_resume: Annotated[bool, typer.Option("--no-resume", help="Keep nothing.", rich_help_panel=_ON)] = False
     again: Annotated[
-        bool, typer.Option("--again", help="Send all of it anew, whatever arrived before.", rich_help_panel=_ON)
+        bool, typer.Option("--again", help="Send all of it again, including what arrived before.", rich_help_panel=_ON)
     ] = False
 
 

@@ -12,7 +12,7 @@ from dropzone_cli.sending.inputs import Format, Input, opened
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dropzone_cli.sending.csv_reader import Wishes
+    from dropzone_cli.sending.csv_reader import CsvOptions
     from dropzone_cli.sending.events import Read
 
 
@@ -28,7 +28,7 @@ class Planned:
     broken: BrokenInputError | None = None
 
     @classmethod
-    def of(cls, one: Input, format_: Format | None, wishes: Wishes) -> Planned:
+    def of(cls, one: Input, format_: Format | None, options: CsvOptions) -> Planned:
         """Look at an input, unless it can be read but once.
 
         Raises:
@@ -39,7 +39,7 @@ class Planned:
         try:
             with opened(one) as reading:
                 found = format_ or reading.detect()
-                return cls(one, found, reading.table(wishes).chosen if found is Format.CSV else "")
+                return cls(one, found, reading.table(options).chosen if found is Format.CSV else "")
         except BrokenInputError as error:
             return cls(one, format_, broken=error)
 
@@ -56,7 +56,7 @@ class Reading:
 
 
 @contextmanager
-def reading(planned: Planned, wishes: Wishes) -> Iterator[Reading]:
+def reading(planned: Planned, options: CsvOptions) -> Iterator[Reading]:
     """Read an input.
 
     Raises:
@@ -67,6 +67,6 @@ def reading(planned: Planned, wishes: Wishes) -> Iterator[Reading]:
         raise planned.broken
     with opened(planned.input) as source:
         found = planned.format or source.detect()
-        table = source.table(wishes) if found is Format.CSV else None
+        table = source.table(options) if found is Format.CSV else None
         columns = "" if table is None else table.chosen
         yield Reading(found, columns, source.read(found, table), lambda: source.position)

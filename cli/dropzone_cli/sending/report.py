@@ -50,7 +50,7 @@ class Problem:
     @classmethod
     def broken(cls, name: str, error: BrokenInputError) -> Problem:
         """An input that can't be read to its end."""
-        return cls(name, error.line, error.line, f"{error.reason}; nothing behind it is sent")
+        return cls(name, error.line, error.line, f"{error.reason}; nothing after it is sent")
 
     def __str__(self) -> str:
         """Say where, and why."""
@@ -107,7 +107,7 @@ class _Tally:
 
 
 class Report:
-    """Counts, and tells. Threads may share it."""
+    """Counts and reports. Threads may share it."""
 
     def __init__(self, out: Output, clock: Callable[[], float], plan: Sequence[Planned], sending: Sending) -> None:
         """Begin to count."""
@@ -128,7 +128,7 @@ class Report:
         return bool(self._tally.problems)
 
     def add_problem(self, problem: Problem) -> None:
-        """Count a problem, and tell the first ones at once.
+        """Count a problem, and print the first ones at once.
 
         Raises:
             StoppedError: it is to be the last one.
@@ -168,7 +168,7 @@ class Report:
         with self._lock:
             self._tally.earlier += events
 
-    def pass_over(self, batch: Batch) -> None:
+    def skip(self, batch: Batch) -> None:
         """Show that a batch which an earlier run had sent was read again."""
         with self._lock:
             self.meter.advance(batch.size, batch.events, fresh=False)
@@ -178,7 +178,7 @@ class Report:
         if path is not None:
             self._resume_files[str(path)] = None
 
-    def tell_rehearsal(self, documents: Sequence[Document]) -> None:
+    def show_dry_run(self, documents: Sequence[Document]) -> None:
         """Tell what would be sent."""
         if self.out.as_json:
             problems = [problem.document() for problem in self._tally.problems]
@@ -244,12 +244,12 @@ class Report:
         elif tally.accepted + tally.earlier == 0:
             out.note("There was nothing to send.")
         elif tally.earlier and not tally.accepted:
-            out.note("Nothing is new. --again sends all of it anew.")
+            out.note("Nothing is new. --again sends all of it.")
         elif len(tally.sent) == tally.batches:
             raw_ids = " ".join(str(sent.raw_id) for sent in tally.sent)
-            out.note(f"Ask after it: dropzone status --wait {raw_ids}")
+            out.note(f"See what became of it: dropzone status --wait {raw_ids}")
         elif len(self._resume_files) == 1:
-            out.note(f"Ask after it: dropzone status --wait --sent {next(iter(self._resume_files))}")
+            out.note(f"See what became of it: dropzone status --wait --sent {next(iter(self._resume_files))}")
 
 
 def _batches(number: int) -> str:

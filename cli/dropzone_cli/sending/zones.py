@@ -14,7 +14,7 @@ _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})", re.ASCII)
 
 
 class ClockError(ValueError):
-    """The zone's clocks don't tell which instant is meant."""
+    """The zone's clocks leave open which instant is meant."""
 
 
 def parse_zone(text: str) -> tzinfo:

@@ -13,7 +13,7 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_sqs import SQSClient
 from typer.testing import CliRunner, Result
 
-from dropzone_cli.api import Wiring
+from dropzone_cli.api import ClientOptions
 from dropzone_cli.main import app
 from support.factories import raw_id, s3_event
 
@@ -123,11 +123,11 @@ class Cli:
         self.now += seconds
 
     @property
-    def wiring(self) -> Wiring:
-        return Wiring(transport=httpx.MockTransport(self.api), sleep=self.sleep, clock=lambda: self.now)
+    def options(self) -> ClientOptions:
+        return ClientOptions(transport=httpx.MockTransport(self.api), sleep=self.sleep, clock=lambda: self.now)
 
     def __call__(self, *arguments: object, given: str | bytes | None = None) -> Result:
-        result = CliRunner().invoke(app, [*map(str, arguments)], obj=self.wiring, input=given)
+        result = CliRunner().invoke(app, [*map(str, arguments)], obj=self.options, input=given)
         assert KEY not in result.output
         assert "Traceback" not in result.output
         assert result.exit_code != 70, result.output

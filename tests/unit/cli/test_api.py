@@ -161,7 +161,7 @@ def test_an_api_without_headway_is_given_up(cli: Cli, api: FakeApi) -> None:
     result = cli("sweep")
 
     assert result.exit_code == 3
-    assert "no headway" in result.stderr
+    assert "no progress" in result.stderr
     assert len(api.requests) < 10
 
 

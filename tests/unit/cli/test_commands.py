@@ -355,9 +355,9 @@ def test_replay_goes_from_cursor_to_cursor(cli: Cli, api: FakeApi) -> None:
     asked = {"reprocess": True, "from": "2026-11-23T23:00:00Z", "code": "data.empty", "limit": 200}
     assert api.bodies == [asked, asked | {"cursor": str(first)}, asked | {"cursor": str(second)}]
     assert [line.split(maxsplit=1) for line in result.stdout.splitlines()] == [
-        ["403", "objects judged again"],
+        ["403", "objects replayed"],
         ["391", "unchanged"],
-        ["2", "judged for the first time"],
+        ["2", "validated for the first time"],
         ["10", "rejected before, processed now"],
     ]
     assert (result.exit_code, result.stderr) == (0, "")
@@ -386,7 +386,7 @@ def test_replay_up_to_a_limit_tells_where_to_go_on(cli: Cli, api: FakeApi) -> No
         {"reprocess": True, "limit": 50, "cursor": str(second)},
     ]
     assert f"--cursor {third}" in result.stderr
-    assert (result.exit_code, "1 object could not be judged again" in result.stderr) == (1, True)
+    assert (result.exit_code, "1 object could not be replayed" in result.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("local")
@@ -397,7 +397,7 @@ def test_replay_of_named_objects_in_groups(cli: Cli, api: FakeApi) -> None:
     result = cli("replay", *(part for identifier in reversed(wanted) for part in ("--raw-id", identifier)))
 
     assert [body["raw_ids"] for body in api.bodies] == [[*map(str, wanted[:1_000])], [str(wanted[1_000])]]
-    assert "1,001 objects judged again" in result.stdout
+    assert "1,001 objects replayed" in result.stdout
     assert (result.exit_code, result.stderr) == (0, "")
 
 
@@ -437,7 +437,7 @@ def test_an_interrupted_replay_tells_where_to_go_on(
     if as_json:
         assert (document(result)["checked"], document(result)["cursor"]) == (200, str(cursor))
     else:
-        assert "200 objects judged again" in result.stdout
+        assert "200 objects replayed" in result.stdout
 
 
 @pytest.mark.usefixtures("local")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropzone_cli.queue import Letter, Queue, objects_of
+from dropzone_cli.queue import Message, Queue, objects_of
 from dropzone_process.events import NotUnderstoodError, objects_in
 from support.factories import BUCKET, raw_id, s3_event, s3_test_event
 from unit.cli.harness import Stack
@@ -70,9 +70,9 @@ def test_large_messages_go_in_batches_that_sqs_takes(stack: Stack) -> None:
     for body in bodies:
         stack.sqs.send_message(QueueUrl=stack.dlq_url, MessageBody=body)
     dlq = Queue(stack.sqs, stack.dlq_url)
-    letters: list[Letter] = []
+    messages: list[Message] = []
     while batch := dlq.receive(60):
-        letters += batch
+        messages += batch
 
     sizes: list[int] = []
 
@@ -81,13 +81,13 @@ def test_large_messages_go_in_batches_that_sqs_takes(stack: Stack) -> None:
 
     stack.sqs.meta.events.register("provide-client-params.sqs.SendMessageBatch", note)
 
-    sent, identifiers = queue.send(letters)
+    sent, identifiers = queue.send(messages)
 
     assert max(sizes) <= 256 * 1024
     assert len(sizes) < 15
     assert len(sent) == len(set(identifiers)) == 30
     assert stack.queued == sorted(bodies)
-    assert dlq.delete(letters) == letters
+    assert dlq.delete(messages) == messages
     assert dlq.counts().total == 0
 
 
@@ -95,9 +95,9 @@ def test_what_is_released_is_in_sight_at_once(stack: Stack) -> None:
     for number in range(12):
         stack.die(body=str(number))
     dlq = Queue(stack.sqs, stack.dlq_url)
-    letters = dlq.receive(600) + dlq.receive(600)
+    messages = dlq.receive(600) + dlq.receive(600)
     assert (dlq.counts().visible, dlq.counts().in_flight) == (0, 12)
 
-    dlq.release(letters)
+    dlq.release(messages)
 
     assert (dlq.counts().visible, dlq.counts().in_flight) == (12, 0)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from dropzone_cli import redrive
-from dropzone_cli.queue import Letter, Queue
+from dropzone_cli.queue import Message, Queue
 from dropzone_cli.redrive import Redrive
 from support.factories import raw_id, raw_ids, s3_event, s3_test_event
 from unit.cli.harness import Cli, FakeApi, Stack, document
@@ -224,13 +224,13 @@ class Recorded(Queue):
         if call in self.fails:
             raise self.fails[call]
 
-    def send(self, letters: Sequence[Letter]) -> tuple[list[Letter], list[str]]:
+    def send(self, messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
         self._note("send")
-        return super().send(letters)
+        return super().send(messages)
 
-    def delete(self, letters: Sequence[Letter]) -> list[Letter]:
+    def delete(self, messages: Sequence[Message]) -> list[Message]:
         self._note("delete")
-        return super().delete(letters)
+        return super().delete(messages)
 
 
 def make(stack: Stack, **options: Any) -> tuple[Redrive, Recorded, Recorded]:  # noqa: ANN401 - of Redrive
@@ -272,7 +272,7 @@ def test_a_redrive_that_ends_half_way_loses_nothing(stack: Stack, call: str, fai
 
 
 def test_what_sqs_does_not_take_stays(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Queue, "send", lambda _, letters: (letters[:1], ["6ba7b810-9dad-41d1-80b4-00c04fd430c8"]))
+    monkeypatch.setattr(Queue, "send", lambda _, messages: (messages[:1], ["6ba7b810-9dad-41d1-80b4-00c04fd430c8"]))
     for identifier in raw_ids(3):
         stack.die(identifier)
 
@@ -285,7 +285,7 @@ def test_what_sqs_does_not_take_stays(cli: Cli, stack: Stack, monkeypatch: pytes
 
 
 def test_what_sqs_does_not_delete_is_told(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Queue, "delete", lambda _, letters: letters[1:])
+    monkeypatch.setattr(Queue, "delete", lambda _, messages: messages[1:])
     stack.die(raw_id())
 
     result = cli("dlq", "redrive")
@@ -300,11 +300,11 @@ def test_what_comes_back_meanwhile_is_not_taken_again(stack: Stack) -> None:
     sent: list[str] = []
 
     class Returning(Recorded):
-        def send(self, letters: Sequence[Letter]) -> tuple[list[Letter], list[str]]:
+        def send(self, messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
             assert len(sent) < 5, "it goes on for ever"
-            for letter in letters:
-                sent.append(stack.sqs.send_message(QueueUrl=stack.dlq_url, MessageBody=letter.body)["MessageId"])
-            return [*letters], [*sent]
+            for message in messages:
+                sent.append(stack.sqs.send_message(QueueUrl=stack.dlq_url, MessageBody=message.body)["MessageId"])
+            return [*messages], [*sent]
 
     dlq = Queue(stack.sqs, stack.dlq_url)
     work = Redrive(dlq, Returning(stack, stack.queue_url, "", []), stack.bucket, no_statuses)
@@ -343,8 +343,8 @@ def test_ctrl_c_gives_back_what_is_held(cli: Cli, stack: Stack, monkeypatch: pyt
         stack.die(identifier)
     delete, calls = Queue.delete, []
 
-    def interrupted(queue: Queue, letters: Sequence[Letter]) -> list[Letter]:
-        gone = delete(queue, letters)
+    def interrupted(queue: Queue, messages: Sequence[Message]) -> list[Message]:
+        gone = delete(queue, messages)
         calls.append(gone)
         signal.raise_signal(signal.SIGINT)
         return gone

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from dropzone_cli import output
 from dropzone_cli.errors import CliError
-from dropzone_cli.sending import batches, journal, shipping
+from dropzone_cli.sending import batches, journal, uploader
 from support.factories import raw_id
 from unit.cli.harness import KEY, LOCAL, Cli, FakeIngest, document
 
@@ -184,7 +184,7 @@ def test_the_reader_does_not_run_ahead_of_the_requests(cli: Cli, monkeypatch: py
             made.append(batch.number)
             yield batch
 
-    monkeypatch.setattr(shipping, "cut", counted)
+    monkeypatch.setattr(uploader, "cut", counted)
     ahead: list[int] = []
     take = cli.api
 
@@ -396,7 +396,7 @@ def test_an_input_that_breaks_is_told_and_the_others_arrive(cli: Cli, bronze: Fa
 
     assert result.exit_code == 1
     assert values(bronze) == [0, 1, 7]
-    assert "1.json, line 3: a value is missing here; nothing behind it is sent" in result.stderr
+    assert "1.json, line 3: a value is missing here; nothing after it is sent" in result.stderr
     assert "3.csv, line 1: there is no header" in result.stderr
     # Mended, it goes on with what did not arrive.
     Path("1.json").write_text('[{"data":[0]},\n{"data":[1]},\n{"data":[2]}]')
@@ -475,7 +475,7 @@ def test_what_was_sent_is_not_sent_again(cli: Cli, bronze: FakeIngest) -> None:
     assert result.exit_code == 0
     assert len(bronze.requests) == 2
     assert "20 events accepted by an earlier run" in result.stdout
-    assert "--again sends all of it anew" in result.stderr
+    assert "--again sends all of it" in result.stderr
 
 
 def test_again_sends_all_of_it_anew(cli: Cli, bronze: FakeIngest) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.sending import csv_reader, events, json_reader
 from dropzone_cli.sending.batches import Shape, cut
-from dropzone_cli.sending.csv_reader import Table, Wishes, json_number
+from dropzone_cli.sending.csv_reader import CsvOptions, Table, json_number
 from dropzone_cli.sending.events import BrokenInputError, Event, Read, Unreadable
 from dropzone_cli.sending.inputs import Format, expand, opened
 from dropzone_cli.sending.json_reader import items, read_json, read_ndjson
@@ -28,28 +28,28 @@ from dropzone_cli.sending.zones import ClockError, parse_zone, zoned
 EVENT = b'{"time_stamp":"2026-01-01T00:00:00Z","data":[1]}'
 
 
-def table(text: str | bytes, **wishes: Any) -> list[Read]:  # noqa: ANN401 - any wish
+def table(text: str | bytes, **options: Any) -> list[Read]:  # noqa: ANN401 - any wish
     body = text.encode() if isinstance(text, str) else text
-    return [*Table(io.BytesIO(body), Wishes(**wishes)).read()]
+    return [*Table(io.BytesIO(body), CsvOptions(**options)).read()]
 
 
-def rows(text: str, **wishes: Any) -> list[Any]:  # noqa: ANN401
+def rows(text: str, **options: Any) -> list[Any]:  # noqa: ANN401
     """The events of a CSV that has no other rows."""
-    found = table(text, **wishes)
+    found = table(text, **options)
     assert not [one for one in found if isinstance(one, Unreadable)], found
     return [json.loads(one.text) for one in found if isinstance(one, Event)]
 
 
-def reason(text: str | bytes, **wishes: Any) -> str:  # noqa: ANN401
+def reason(text: str | bytes, **options: Any) -> str:  # noqa: ANN401
     """Why the only row of a CSV is no event."""
-    (one,) = table(text, **wishes)
+    (one,) = table(text, **options)
     assert isinstance(one, Unreadable)
     return one.reason
 
 
-def refused(text: str, **wishes: Any) -> CliError:  # noqa: ANN401
+def refused(text: str, **options: Any) -> CliError:  # noqa: ANN401
     with pytest.raises(CliError) as caught:
-        table(text, **wishes)
+        table(text, **options)
     assert caught.value.exit_code == ExitCode.USAGE
     return caught.value
 
@@ -326,7 +326,7 @@ def test_a_quote_that_is_never_closed_ends_somewhere(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("text", "wishes", "told"),
+    ("text", "options", "told"),
     [
         ("a,b\n", {}, "which column holds the time"),
         ("time,a,b\n", {}, "which column holds the values"),
@@ -339,8 +339,8 @@ def test_a_quote_that_is_never_closed_ends_somewhere(monkeypatch: pytest.MonkeyP
         ("time,value,value\n", {"values": ["value"]}, "--value-column: there is several columns 'value'"),
     ],
 )
-def test_columns_that_are_unclear_are_asked_for(text: str, wishes: dict[str, Any], told: str) -> None:
-    error = refused(text, **wishes)
+def test_columns_that_are_unclear_are_asked_for(text: str, options: dict[str, Any], told: str) -> None:
+    error = refused(text, **options)
 
     assert told in error.message
     assert repr(text.split(",", maxsplit=1)[0].strip()) in error.message + error.hint
@@ -486,7 +486,7 @@ def read(path: Path) -> tuple[Format, list[Read]]:
     (one,) = expand([str(path)])
     with opened(one) as source:
         found = source.detect()
-        return found, [*source.read(found, source.table(Wishes()) if found is Format.CSV else None)]
+        return found, [*source.read(found, source.table(CsvOptions()) if found is Format.CSV else None)]
 
 
 CSV = b"time,value\n2026-01-01T00:00:00Z,1\n"
@@ -637,7 +637,7 @@ def test_memory_is_bounded_by_batches_whatever_the_input(form: str) -> None:
             made_ = _Made(iter([b"time,value\n"]), repeat(b"2026-01-01T00:00:00Z,1\n", number))
 
             def reader(binary: BinaryIO) -> Iterator[Read]:
-                return Table(binary, Wishes()).read()
+                return Table(binary, CsvOptions()).read()
 
     tracemalloc.start()
     try:

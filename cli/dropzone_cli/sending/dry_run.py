@@ -13,12 +13,12 @@ from dropzone_cli.sending.report import Document, Problem, Report, StoppedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropzone_cli.sending.csv_reader import Wishes
+    from dropzone_cli.sending.csv_reader import CsvOptions
     from dropzone_cli.sending.options import Sending
 
 
-def rehearse(plan: Sequence[Planned], sending: Sending, wishes: Wishes, report: Report) -> None:
-    """Read the inputs, and tell what would be sent."""
+def dry_run(plan: Sequence[Planned], sending: Sending, options: CsvOptions, report: Report) -> None:
+    """Read the inputs, and print what would be sent."""
     documents: list[Document] = []
     shape = Shape(sending.batch_size, sending.batch_bytes)
     with report.meter:
@@ -26,12 +26,12 @@ def rehearse(plan: Sequence[Planned], sending: Sending, wishes: Wishes, report: 
             document = _empty(planned)
             documents.append(document)
             try:
-                _rehearse(planned, shape, wishes, report, document)
+                _read(planned, shape, options, report, document)
             except BrokenInputError as error:
                 report.add_problem(Problem.broken(planned.input.name, error))
             except StoppedError:
                 break
-    report.tell_rehearsal(documents)
+    report.show_dry_run(documents)
 
 
 def _empty(planned: Planned) -> Document:
@@ -46,9 +46,9 @@ def _empty(planned: Planned) -> Document:
     }
 
 
-def _rehearse(planned: Planned, shape: Shape, wishes: Wishes, report: Report, document: Document) -> None:
+def _read(planned: Planned, shape: Shape, options: CsvOptions, report: Report, document: Document) -> None:
     name = planned.input.name
-    with reading(planned, wishes) as source:
+    with reading(planned, options) as source:
         document |= {"format": source.format.value, "columns": source.columns or None}
         batches = cut(
             source.events,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dropzone_cli.sending.journal import Journal, Run
 
 
-class Consignment:
+class Upload:
     """One input that is being sent: its resume file is kept open until its last batch came to an end."""
 
     def __init__(self, one: Input, journal: Journal, run: Run) -> None:
@@ -51,41 +51,41 @@ class Consignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Task:
     """A batch to be sent."""
 
-    consignment: Consignment
+    upload: Upload
     batch: Batch
 
 
-class Crew:
-    """Threads that take jobs, a few of which wait. They are no reason for the process to stay."""
+class WorkerPool:
+    """Threads that take tasks, a few of which wait. They are no reason for the process to stay."""
 
-    def __init__(self, work: Callable[[Job], None], number: int) -> None:
-        """Start the threads, which call this with each job."""
+    def __init__(self, work: Callable[[Task], None], number: int) -> None:
+        """Start the threads, which call this with each task."""
         self._work = work
-        self._jobs: queue.Queue[Job | None] = queue.Queue(maxsize=number)
+        self._tasks: queue.Queue[Task | None] = queue.Queue(maxsize=number)
         self._is_stopping = threading.Event()
         self._failures: list[BaseException] = []
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(number)]
         for thread in self._threads:
             thread.start()
 
-    def hand(self, job: Job) -> None:
-        """Hand over a job, as soon as there is room.
+    def submit(self, task: Task) -> None:
+        """Hand over a task, as soon as there is room.
 
         Raises:
-            Exception: what a job failed with; then no further ones are done.
+            Exception: what a task failed with; then no further ones are done.
         """
         self._check()
-        job.consignment.begin_batch()
-        self._jobs.put(job)
+        task.upload.begin_batch()
+        self._tasks.put(task)
 
     def finish(self) -> None:
-        """Wait until every job is done.
+        """Wait until every task is done.
 
         Raises:
-            Exception: what a job failed with.
+            Exception: what a task failed with.
         """
         self._end()
         for thread in self._threads:
@@ -93,12 +93,12 @@ class Crew:
         self._check()
 
     def stop(self, within_seconds: float) -> None:
-        """Begin no further job, and wait a while for those that were begun."""
+        """Begin no further task, and wait a while for those that were begun."""
         self._is_stopping.set()
         ends = time.monotonic() + within_seconds
         with suppress(queue.Empty):
-            while job := self._jobs.get_nowait():
-                job.consignment.end_batch()
+            while task := self._tasks.get_nowait():
+                task.upload.end_batch()
         self._end()
         for thread in self._threads:
             thread.join(max(0.0, ends - time.monotonic()))
@@ -109,15 +109,15 @@ class Crew:
 
     def _end(self) -> None:
         for _ in self._threads:
-            self._jobs.put(None)
+            self._tasks.put(None)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (task := self._tasks.get()) is not None:
             try:
                 if not self._is_stopping.is_set():
-                    self._work(job)
-            except BaseException as error:  # noqa: BLE001 - it is raised where jobs are handed over
+                    self._work(task)
+            except BaseException as error:  # noqa: BLE001 - it is raised where tasks are handed over
                 self._failures.append(error)
                 self._is_stopping.set()
             finally:
-                job.consignment.end_batch()
+                task.upload.end_batch()

@@ -9,19 +9,19 @@ from weakref import WeakSet
 from dropzone_cli.api import RefusedError
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.sending.batches import Shape, cut
-from dropzone_cli.sending.crew import Consignment, Crew, Job
 from dropzone_cli.sending.events import BrokenInputError
 from dropzone_cli.sending.inputs import Format
 from dropzone_cli.sending.journal import TARGET, Journal, Run
 from dropzone_cli.sending.plan import Planned, reading
 from dropzone_cli.sending.report import Problem, Report, StoppedError
+from dropzone_cli.sending.workers import Task, Upload, WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from dropzone_cli.command import Session
-    from dropzone_cli.sending.csv_reader import Wishes
+    from dropzone_cli.sending.csv_reader import CsvOptions
     from dropzone_cli.sending.options import Sending
 
 _GRACE_SECONDS = 10.0
@@ -38,19 +38,19 @@ class _ChangedError(Exception):
         self.last = last
 
 
-class Shipping:
+class Uploader:
     """One call of `dropzone send`."""
 
-    def __init__(self, session: Session, sending: Sending, wishes: Wishes, report: Report) -> None:
+    def __init__(self, session: Session, sending: Sending, options: CsvOptions, report: Report) -> None:
         """Send nothing yet."""
         self._session = session
         self._sending = sending
-        self._wishes = wishes
+        self._options = options
         self._report = report
         self._journals: WeakSet[Journal] = WeakSet()
 
     def run(self, plan: Sequence[Planned]) -> None:
-        """Send the inputs, and tell what came of it, however it ends.
+        """Send the inputs, and report the result, however it ends.
 
         Raises:
             CliError: nothing can be sent for the moment.
@@ -86,23 +86,23 @@ class Shipping:
     def _send_all(self, plan: Sequence[Planned]) -> None:
         # Of all inputs, where it isn't beside each.
         shared = self._open(plan[0]).use() if self._sending.resume else None
-        crew = Crew(self._send, self._sending.parallel)
+        workers = WorkerPool(self._send, self._sending.parallel)
         try:
             with self._report.meter:
                 for planned in plan:
-                    self._send_one(planned, shared, crew)
-                crew.finish()
+                    self._send_one(planned, shared, workers)
+                workers.finish()
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 self._report.out.note("Stopping: requests on their way may end. Ctrl-C again stops at once.")
             self._session.api.end()
-            crew.stop(_GRACE_SECONDS)
+            workers.stop(_GRACE_SECONDS)
             raise
         finally:
             if shared is not None:
                 shared.release()
 
-    def _send_one(self, planned: Planned, shared: Journal | None, crew: Crew) -> None:
+    def _send_one(self, planned: Planned, shared: Journal | None, workers: WorkerPool) -> None:
         journal = shared or self._open(planned)
         run = self._run(journal, planned)
         name = planned.input.name
@@ -110,29 +110,29 @@ class Shipping:
             self._report.out.note(f"{name} is not what was sent under this name: all of it is sent.")
             run = journal.begin(planned.input.identity, self._settings(planned))
         self._report.add_earlier(sum(accepted.events for accepted in run.accepted.values()))
-        consignment = Consignment(planned.input, journal, run)
+        upload = Upload(planned.input, journal, run)
         batches = None
         try:
-            batches = self._hand_over(planned, consignment, crew)
+            batches = self._hand_over(planned, upload, workers)
         except BrokenInputError as error:
             self._report.add_problem(Problem.broken(name, error))
         except _ChangedError as error:
-            reason = "has changed since the run was stopped; --again sends all of it anew"
+            reason = "has changed since the run was stopped; --again sends all of it"
             self._report.add_problem(Problem(name, error.first, error.last, reason))
         finally:
-            consignment.end_reading(batches)
+            upload.end_reading(batches)
 
-    def _hand_over(self, planned: Planned, consignment: Consignment, crew: Crew) -> int:
+    def _hand_over(self, planned: Planned, upload: Upload, workers: WorkerPool) -> int:
         """Read an input and hand over the batches that did not arrive yet; return how many there are in all.
 
         Raises:
             BrokenInputError: it can't be read to its end.
             _ChangedError: what arrived is no longer in it.
         """
-        run, number = consignment.run, 0
+        run, number = upload.run, 0
         known = dict(run.accepted)  # to which the threads add
         name = planned.input.name
-        with reading(planned, self._wishes) as source:
+        with reading(planned, self._options) as source:
             batches = cut(
                 source.events,
                 self._shape,
@@ -144,9 +144,9 @@ class Shipping:
                 number += 1
                 accepted = known.get(batch.number)
                 if accepted is None:
-                    crew.hand(Job(consignment, batch))
+                    workers.submit(Task(upload, batch))
                 elif accepted.digest == batch.digest:
-                    self._report.pass_over(batch)
+                    self._report.skip(batch)
                 else:
                     raise _ChangedError(batch.first, batch.last)
         if missing := [accepted for which, accepted in known.items() if which >= number]:
@@ -157,7 +157,7 @@ class Shipping:
         """Whether an input still begins with what arrived of it."""
         left = dict(run.accepted)
         try:
-            with reading(planned, self._wishes) as source:
+            with reading(planned, self._options) as source:
                 for batch in cut(source.events, self._shape, size_of=run.size_of):
                     accepted = left.pop(batch.number, None)
                     if accepted is None or accepted.digest != batch.digest:
@@ -168,25 +168,25 @@ class Shipping:
             pass
         return not left
 
-    def _send(self, job: Job) -> None:
-        """Send a batch, keep that it was accepted, and tell; several threads do.
+    def _send(self, task: Task) -> None:
+        """Send a batch, record that it was accepted, and report it; called by several threads.
 
         Raises:
             CliError: no batch can be sent for the moment.
             StoppedError: it was refused, and that is to end everything.
         """
-        consignment, batch = job.consignment, job.batch
-        name = consignment.input.name
+        upload, batch = task.upload, task.batch
+        name = upload.input.name
         # Without the time of day in it, the same batch is packed into the same bytes.
         body = gzip.compress(batch.body, mtime=0) if self._sending.packed else batch.body
         headers = _NDJSON | (_PACKED if self._sending.packed else {})
-        headers["idempotency-key"] = consignment.run.key(batch.number, body)
+        headers["idempotency-key"] = upload.run.key(batch.number, body)
         try:
             receipt = self._session.api.ingest(body, headers, self._sending.retry_for)
         except RefusedError as error:
             self._report.add_problem(Problem(name, batch.first, batch.last, error.reason, batch.events, error.status))
             return
-        consignment.journal.accept(consignment.run, batch, receipt.raw_id)
+        upload.journal.accept(upload.run, batch, receipt.raw_id)
         self._report.add_sent(name, batch, receipt.raw_id, len(body), is_replayed=receipt.is_replayed)
         if receipt.items != batch.events:
             message = f"The API counts {receipt.items} events in {receipt.raw_id}, where {batch.events} were sent."
@@ -221,10 +221,10 @@ class Shipping:
             "--format": None if planned.format is None else planned.format.value,
         }
         if planned.format in {None, Format.CSV}:
-            zone = self._wishes.zone
+            zone = self._options.zone
             settings |= {
                 "columns": planned.columns,
                 "--timezone": None if zone is None else str(zone),
-                "--merge-rows": self._wishes.merge_rows,
+                "--merge-rows": self._options.merge_rows,
             }
         return settings
