@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
-SOURCES := layers functions cli local openapi tools/cfn_rules tests benchmarks
+SOURCES := layers functions cli local openapi tools/cfn_rules tools/mutants.py tests benchmarks
 ARGS ?=
 
 .PHONY: help
@@ -109,8 +109,14 @@ screenshots: install browser ## take the documents' screenshots anew
 	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_docs_page.py tests/e2e/test_page.py::test_screenshots -p no:randomly
 
 .PHONY: soak
-soak: install ## minutes of faults and of load on the local stack (DROPZONE_SOAK_SECONDS=300)
-	@$(RUN) pytest tests/soak/soak_load.py tests/soak/soak_oracle.py -p no:randomly --timeout 0 $(ARGS)
+soak: install ## minutes of faults and of load on the local stack, ten thousand hostile bodies (DROPZONE_SOAK_SECONDS=300)
+	@DROPZONE_BAD_INPUT_ROUNDS=500 $(RUN) pytest tests/soak/soak_load.py tests/soak/soak_oracle.py \
+	    tests/functional/test_bad_input.py -p no:randomly --timeout 0 $(ARGS)
+
+.PHONY: mutants
+mutants: install ## put faults in and list those no test sees; hours (ARGS="domain", DROPZONE_MUTANTS_SECONDS=7200)
+	@$(UV) run --locked --group mutants python tools/mutants.py $(ARGS)
+	@$(UV) sync --locked --quiet
 
 .PHONY: test-unit
 test-unit: install ## run the tests that need nothing but Python

@@ -18,10 +18,11 @@ def test_what_was_acknowledged_is_settled_whatever_failed(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with Oracle(tmp_path / "stack", SEED) as oracle:
         try:
-            oracle.suffer(lambda cycles: cycles >= 1)
+            # A third of the events that `make soak` sends; each fault all the same.
+            oracle.suffer(lambda cycles: cycles >= 1, pause=0.45)
             oracle.recover()
             oracle.check()
         finally:
             announce(request, oracle.report)
     assert len(oracle.unsettled) == POISONS + DOOMED
-    assert_that_it_meant_something(oracle.report, events=100)
+    assert_that_it_meant_something(oracle.report, events=33)

@@ -81,6 +81,22 @@ NO_GZIP = {
 }
 
 
+@pytest.mark.parametrize(
+    ("packed", "reason"),
+    [
+        (PACKED[:-1], "is cut off"),
+        (b"plain", "is damaged"),
+        (PACKED + b"trailing", "is damaged"),
+        (gzip.compress(bytes(LIMIT + 1)), "holds more than 1000 bytes"),
+    ],
+)
+def test_its_sender_is_told_what_is_wrong_with_it(packed: bytes, reason: str) -> None:
+    # A violation's message is made of it.
+    with pytest.raises((NotGzipError, UnpackedTooLargeError)) as raised:
+        gunzip(packed, LIMIT)
+    assert str(raised.value) == reason
+
+
 @pytest.mark.parametrize("packed", NO_GZIP.values(), ids=list(NO_GZIP))
 def test_what_is_no_whole_gzip_is_refused(packed: bytes) -> None:
     with pytest.raises(NotGzipError):

@@ -141,7 +141,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("key", [pytest.param(key, id=name) for name, key in REFUSED.items()])
 def test_a_key_that_ingest_never_writes_is_refused(key: str) -> None:
-    with pytest.raises(InvalidKeyError):
+    with pytest.raises(InvalidKeyError, match="not a key of the form raw/<UUIDv7>"):
         raw_id_of(key)
 
 
