@@ -75,6 +75,7 @@ class Stack:
         return {
             (action, resource)
             for statement in self.statements(function + "Role")
+            if statement["Effect"] == "Allow"
             for action in statement["Action"]
             for resource in statement["Resource"]
         }

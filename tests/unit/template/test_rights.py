@@ -28,9 +28,9 @@ TAKES_MESSAGES = {
 WILDCARDS = {
     OBJECTS: "Objects have names of their own; the prefix is as narrow as they can be named.",
     CLAIMS: "As for objects: a name for each idempotency key.",
+    "*": "EC2 lists network interfaces on * only, and nobody knows their names before they are made.",
 }
 MANAGED_POLICIES = {
-    "service-role/AWSLambdaENIManagementAccess": "Lambda makes its network interfaces: EC2 lists them on * only.",
     "AWSXRayDaemonWriteAccess": "X-Ray knows no resources to write to. Only with Tracing.",
     "service-role/AmazonAPIGatewayPushToCloudWatchLogs": "API Gateway's own, for every API of the account.",
 }
@@ -40,6 +40,15 @@ MANAGED_POLICIES = {
 def writes_logs(function: str) -> set[tuple[str, str]]:
     group = function.replace("Function", "Logs") + ".Arn"
     return {("logs:CreateLogStream", group), ("logs:PutLogEvents", group)}
+
+
+def makes_interfaces(name: str) -> set[tuple[str, str]]:
+    """What Lambda needs where a function is in a network: AWSLambdaVPCAccessExecutionRole, version 3, without logs."""
+    verbs = [
+        *("CreateNetworkInterface", "DescribeNetworkInterfaces", "DescribeSubnets", "DeleteNetworkInterface"),
+        *("AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"),
+    ]
+    return {(f"ec2:{verb}", "*") for verb in verbs} if name in ON_AWS else set()
 
 
 def signs_in(stack: Stack, function: str) -> set[tuple[str, str]]:
@@ -68,10 +77,52 @@ def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
         ("s3:ListBucket", "arn:aws:s3:::BronzeBucket"),
     }
     assert stack.rights("WebFunction") == writes_logs("WebFunction")
-    assert stack.rights("MigrateFunction") == writes_logs("MigrateFunction") | signs_in(stack, "MigrateFunction")
+    in_network = makes_interfaces(name)
+    migrates = writes_logs("MigrateFunction") | signs_in(stack, "MigrateFunction")
+    assert stack.rights("MigrateFunction") == migrates | in_network
     for function in USERS:
         queue = TAKES_MESSAGES if function == "ProcessFunction" else set()
-        assert stack.rights(function) == writes_logs(function) | READS_BRONZE | signs_in(stack, function) | queue
+        reads = READS_BRONZE | signs_in(stack, function) | queue
+        assert stack.rights(function) == writes_logs(function) | reads | in_network
+
+
+@STACKS
+def test_lambda_makes_network_interfaces_and_the_functions_code_may_not(name: str) -> None:
+    stack = deployed(name)
+    denied = {
+        role: (statement["Resource"], statement["Condition"], set(statement["Action"]))
+        for role in stack.of("AWS::IAM::Role")
+        for statement in stack.statements(role)
+        if statement["Effect"] == "Deny"
+    }
+
+    code = {"ArnLike": {"lambda:SourceFunctionArn": "arn:aws:lambda:eu-central-1:111122223333:function:*"}}
+    actions = {action for action, _ in makes_interfaces(name)} | {"ec2:DetachNetworkInterface"}
+    expected = {f"{function}Role": (["*"], code, actions) for function in IN_THE_NETWORK}
+    assert denied == (expected if name in ON_AWS else {})
+
+
+@STACKS
+def test_every_role_has_the_boundary_where_there_is_one(name: str) -> None:
+    boundary = "arn:aws:iam::111122223333:policy/boundary"
+    bounded = deployed(name, ("PermissionsBoundaryArn", boundary)).of("AWS::IAM::Role")
+
+    assert {properties["PermissionsBoundary"] for properties in bounded.values()} == {boundary}
+    assert not [entry for entry in deployed(name).of("AWS::IAM::Role").values() if "PermissionsBoundary" in entry]
+
+
+@pytest.mark.parametrize("name", ["yours-iam", "yours-password"])
+def test_a_secret_of_yours_may_have_a_key_of_yours(name: str) -> None:
+    key = "arn:aws:kms:eu-central-1:111122223333:key/yours"
+    stack = deployed(name, ("DatabaseSecretKeyArn", key))
+
+    for function in IN_THE_NETWORK:
+        reads = ("secretsmanager:GetSecretValue", YOURS_IAM["DatabaseSecretArn"]) in stack.rights(function)
+        assert (("kms:Decrypt", key) in stack.rights(function)) is reads
+        for statement in stack.statements(f"{function}Role"):
+            if "kms:Decrypt" in statement["Action"]:
+                service = {"kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com"}
+                assert statement["Condition"] == {"StringEquals": service}
 
 
 @STACKS
@@ -99,8 +150,8 @@ def test_no_right_is_wider_than_it_must_be(name: str) -> None:
 
     for role in stack.of("AWS::IAM::Role"):
         for statement in stack.statements(role):
-            assert statement["Effect"] == "Allow"
             assert not [action for action in statement["Action"] if "*" in action]
+            assert "*" not in statement["Resource"] or all(name.startswith("ec2:") for name in statement["Action"])
             assert not [resource for resource in statement["Resource"] if "*" in resource and resource not in WILDCARDS]
 
 
@@ -115,8 +166,6 @@ def test_policies_of_aws_are_those_that_have_no_narrower_form(name: str, tracing
     }
 
     assert {policy for _, policy in given} <= MANAGED_POLICIES.keys()
-    with_network = {role for role, policy in given if policy.endswith("ENIManagementAccess")}
-    assert with_network == ({f"{function}Role" for function in IN_THE_NETWORK} if name in ON_AWS else set())
     traced = {role for role, policy in given if "XRay" in policy}
     assert bool(traced) is (tracing == "Active")
 
@@ -213,4 +262,5 @@ def test_without_a_secret_the_migrations_sign_in_by_token() -> None:
     variables = stack.one("MigrateFunction")["Environment"]["Variables"]
     assert (variables["DATABASE_AUTH"], variables["DATABASE_USER"]) == ("iam", "owner")
     assert broken_rules(load_template(), stack.parameters) == []
-    assert {action for action, _ in stack.rights("MigrateFunction") if "logs" not in action} == {"rds-db:connect"}
+    rights = stack.rights("MigrateFunction") - makes_interfaces("yours-iam") - writes_logs("MigrateFunction")
+    assert {action for action, _ in rights} == {"rds-db:connect"}
