@@ -95,7 +95,7 @@ workflows: ## lint GitHub's workflows
 
 .PHONY: test
 test: install browser ## run every test (ARGS="tests/unit -k name" for some)
-	@$(RUN) pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	@$(RUN) pytest --numprocesses 2 --dist loadgroup --randomly-seed 1 $(ARGS)
 
 # The browser tests need Chromium, which is Debian's package here; without it they are skipped, and say so.
 .PHONY: browser
@@ -119,8 +119,13 @@ mutants: install ## put faults in and list those no test sees; hours (ARGS="doma
 	@$(UV) sync --locked --quiet
 
 .PHONY: test-unit
-test-unit: install ## run the tests that need nothing but Python
-	@$(RUN) pytest tests/unit $(ARGS)
+test-unit: install ## run the tests that need nothing but Python, with a tenth of the random examples
+	@$(RUN) pytest tests/unit --hypothesis-profile quick $(ARGS)
+
+# What it finds becomes an @example in its test; `make test` is the same every time.
+.PHONY: explore
+explore: install ## search at random for what breaks a property, ten times as long as `make test` does
+	@$(RUN) pytest tests/unit tests/functional tests/integration -m hypothesis --hypothesis-profile explore --numprocesses 2 $(ARGS)
 
 # ---- benchmarks --------------------------------------------------------------------------------------------------------
 

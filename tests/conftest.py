@@ -5,6 +5,7 @@
 
 import pytest
 
+import support.examples  # noqa: F401 - registers hypothesis's profiles
 from support.findings import write_findings
 
 _TOGETHER = ("artefact", "sam_local")

@@ -13,6 +13,7 @@ from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.gold import Place, Standing
 from dropzone.domain.outcomes import JudgedObject, Measurement
+from support.examples import examples
 from support.factories import measurement, raw_ids
 from support.postgres import SilverInPostgres
 
@@ -58,7 +59,7 @@ PLACES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     PLACES,
     PLACES,

@@ -21,6 +21,7 @@ from dropzone.domain.outcomes import RULESET, JudgedObject, Measurement, Rejecti
 from dropzone.ports import Receipt, RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases.retries import with_retries
 from support.background import in_background
+from support.examples import examples
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection, shuffled
 from support.postgres import RETRY_AFTER, SilverInPostgres, database_settings
 
@@ -77,7 +78,7 @@ def test_figures_come_back_bit_for_bit(tables: SilverInPostgres, values: tuple[f
     assert stored_bits(outcome.measurement) == [bits(value) for value in figures]
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=100, max_size=200))
 def test_any_figure_comes_back_bit_for_bit(tables: SilverInPostgres, figures: list[float]) -> None:
     tables.clear()

@@ -24,6 +24,7 @@ from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Reject
 from dropzone.ports import BronzeUnavailableError
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayReport, Selection, replay
+from support.examples import examples
 from support.factories import (
     EXAMPLE,
     EXAMPLE_INSTANT,
@@ -450,7 +451,7 @@ def histories(draw: st.DrawFn) -> tuple[Rules, Rules, list[int], int, list[list[
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories())
 def test_replay_gives_what_the_new_rules_give_from_the_start(
     tables: SilverInPostgres, history: tuple[Rules, Rules, list[int], int, list[list[int]] | int]

@@ -20,6 +20,7 @@ from dropzone.ports import (
 )
 from dropzone.use_cases.process import process
 from dropzone.use_cases.sweep import sweep
+from support.examples import examples
 from support.factories import EXAMPLE_INSTANT, message, payload, raw_ids
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver, ReaderDiedError
 from support.postgres import SilverInPostgres
@@ -196,14 +197,14 @@ def check(arrived: dict[UUID, Event], tables: Tables) -> None:
     } == expected
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120))
 @given(histories())
 def test_in_memory_silver_is_a_function_of_bronze(history: tuple[list[Event], list[Step]]) -> None:
     silver = InMemorySilver()
     check(live_through(*history, silver, silver.pass_time), silver)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories())
 def test_silver_in_postgres_is_a_function_of_bronze(
     tables: SilverInPostgres, history: tuple[list[Event], list[Step]]

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from dropzone_cli import output
 from dropzone_cli.errors import CliError
 from dropzone_cli.sending import batches, journal, uploader
+from support.examples import examples
 from support.factories import raw_id
 from unit.cli.harness import KEY, LOCAL, Cli, FakeIngest, document
 
@@ -801,7 +802,7 @@ def stop(at: int, kind: str, number: int) -> httpx.Response | BaseException | No
     return refusal(403) if kind == "refuse" else httpx.ReadError("reset") if kind == "lose" else KeyboardInterrupt()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     rows=st.integers(1, 60),
     size=st.integers(1, 15),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropzone.domain.aggregates import aggregate
+from support.examples import examples
 
 LARGEST = sys.float_info.max
 SMALLEST_NORMAL = sys.float_info.min
@@ -235,7 +236,7 @@ def test_many_values_beyond_floating_point() -> None:
     assert_exact(values)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(hard_values)
 def test_hard_inputs_of_every_kind(values: list[float]) -> None:
     assert_exact(values)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Code, Violation
+from support.examples import examples
 
 MICROSECONDS_PER_MINUTE = 60_000_000
 DAYS_IN_MONTH = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -83,7 +84,7 @@ def spellings(draw: st.DrawFn) -> Spelling:
     return Spelling(text, offset, count - ahead * MICROSECONDS_PER_MINUTE)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(spellings())
 def test_accepted_forms_give_the_instant_that_counting_gives(spelling: Spelling) -> None:
     result = parse_instant(spelling.local + spelling.offset)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dropzone.domain import json_text
 from dropzone.domain.json_text import NotJsonError, parse_json
+from support.examples import examples
 
 LONG = b"1" * 5000
 
@@ -183,7 +184,7 @@ def typed(value: object) -> object:
     return repr(value) if isinstance(value, float) else (type(value).__name__, value)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     value=values,
     escaped=st.booleans(),
@@ -208,7 +209,7 @@ decimals = st.builds(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(decimals)
 def test_decimals_are_rounded_as_the_standard_library_rounds_them(text: str) -> None:
     assert typed(parse_json(text.encode())) == typed(json.loads(text))

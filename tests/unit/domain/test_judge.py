@@ -16,6 +16,7 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
 from dropzone.domain.payloads.event import Event
+from support.examples import examples
 
 TIME = "2019-05-01T06:00:00-04:00"
 EXAMPLE: dict[str, Any] = {"time_stamp": TIME, "data": [0, 2]}
@@ -273,7 +274,7 @@ def assert_judged(body: bytes) -> None:
         assert len({(violation.code, violation.field) for violation in outcome.violations}) == len(outcome.violations)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary())
 def test_any_bytes_have_an_outcome(body: bytes) -> None:
     assert_judged(body)
@@ -296,7 +297,7 @@ payloads = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(payloads)
 def test_any_payload_has_an_outcome(payload: dict[str, object]) -> None:
     assert_judged(json.dumps(payload).encode())
@@ -314,7 +315,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(body)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(mutated())
 def test_any_damage_to_a_valid_event_has_an_outcome(body: bytes) -> None:
     assert_judged(body)

@@ -1,0 +1,23 @@
+"""How thoroughly hypothesis searches: by the profile that a run names (`--hypothesis-profile`).
+
+`ci` tries the same examples every time, which is what `make test` does. `quick` tries a tenth of them, for a look
+between two edits (`make test-unit`). `explore` tries ten times as many at random (`make explore`): what it finds
+becomes an `@example` in its test.
+"""
+
+from hypothesis import settings
+
+_SHARES = {"quick": 0.1, "ci": 1.0, "explore": 10.0}
+_FEWEST = 10
+
+# A deadline per example fails on a busy machine and says nothing about the code.
+for _name, _share in _SHARES.items():
+    settings.register_profile(
+        _name, max_examples=int(100 * _share), deadline=None, derandomize=_name != "explore", print_blob=True
+    )
+settings.load_profile("ci")
+
+
+def examples(number: int) -> int:
+    """The number of examples under the profile of this run, of so many under `ci`."""
+    return max(_FEWEST, int(number * _SHARES.get(settings.get_current_profile_name(), 1.0)))
