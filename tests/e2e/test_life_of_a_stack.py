@@ -1,5 +1,6 @@
 """Stacks in one account: a first deploy that fails, two side by side, updates, a move, and what a deletion leaves."""
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from dropzone_local.stack import PROJECT, LocalStack, Options
 from e2e.client import EXAMPLE, Client
 from unit.template.loading import load_template
 from unit.template.test_data_survives import RETAINED
+
+RECOVERY = (PROJECT / "docs" / "disaster-recovery.md").read_text(encoding="utf-8")
 
 ROW = ["2019-05-01 10:00:00+00", 1.0, 1.0]
 BRANCH = "dropzone-branch"
@@ -95,6 +98,27 @@ class SecondStack:
         cloudformation.get_waiter("stack_delete_complete").wait(
             StackName=self.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
         )
+
+    def adopt(self, bucket: str) -> None:
+        """Begin with a bucket that is there, as docs/disaster-recovery.md has it, by its own template and names."""
+        template = re.search(r"cat > bucket\.yaml <<END\n(.*?)\n +END", RECOVERY, re.DOTALL)
+        names = re.search(r'--resources-to-import "(.*?)"\n', RECOVERY, re.DOTALL)
+        assert template
+        assert names
+        self._beside.clients.s3().delete_bucket_policy(Bucket=bucket)
+        cloudformation = self._beside.clients.cloudformation()
+        cloudformation.create_change_set(
+            StackName=self.name,
+            ChangeSetName="adopt",
+            ChangeSetType="IMPORT",
+            TemplateBody=template[1].replace("$BUCKET", bucket),
+            ResourcesToImport=json.loads(names[1].replace('\\"', '"').replace("$BUCKET", bucket)),
+        )
+        cloudformation.get_waiter("change_set_create_complete").wait(
+            StackName=self.name, ChangeSetName="adopt", WaiterConfig={"Delay": 1}
+        )
+        cloudformation.execute_change_set(StackName=self.name, ChangeSetName="adopt")
+        cloudformation.get_waiter("stack_import_complete").wait(StackName=self.name, WaiterConfig={"Delay": 1})
 
     @property
     def status(self) -> str:
@@ -227,6 +251,20 @@ def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion
     assert "WrittenByIngestOnly" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
     assert s3.head_object(Bucket=bucket, Key=object_key(raw_id))["ContentLength"] == len(EXAMPLE)
     assert rows(moving_client, "branch") == [ROW]
+
+    # WHEN a new stack of the same name adopts the bucket, and is deployed with an empty database
+    branch.adopt(bucket)
+    create_database(moving_client, "recovered")
+    branch.deploy("recovered")
+
+    # THEN it is the same bucket, with a policy of the new stack's, and the data comes back from it
+    again = branch.resources()
+    assert again["BronzeBucket"] == bucket
+    assert f"/{again['IngestFunctionRole']}" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
+    with branch.client() as client:
+        assert client.process()["processed"] == 1
+    assert rows(moving_client, "recovered") == [ROW]
+    branch.delete()
 
     # AND the first stack has not noticed
     assert moving_client.request("GET", "/health", key=None).status_code == 200
