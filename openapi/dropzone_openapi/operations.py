@@ -178,7 +178,8 @@ def operations() -> dict[tuple[str, str], Operation]:
             "description": (
                 "Processes objects that the queue did not bring, each independently of the others, and counts them; "
                 "with `reprocess`, judges objects again, under today's rules. "
-                "`limit` and `cursor` may stand in the body or in the query; the body's count where both have them."
+                "`limit` and `cursor` may stand in the body or in the query; the body's count where both have them. "
+                "Each call answers within 25 seconds: while there is a `cursor`, call again with it."
             ),
             "tags": ["Processing"],
             "security": [{API_KEY: []}],

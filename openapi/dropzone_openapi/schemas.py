@@ -13,6 +13,7 @@ from dropzone.domain.changes import Change
 from dropzone.domain.envelope import Envelope
 from dropzone.domain.outcomes import Code
 from dropzone.domain.payloads import VERSIONS
+from dropzone.domain.positions import POSITION_PATTERN
 from dropzone.domain.status import State
 from dropzone.parameters import schema_of
 from dropzone.use_cases.ingest import MAX_EVENTS
@@ -277,8 +278,13 @@ COUNTS: Schema = {
             "description": "With reprocess: objects that could not be judged again; their outcomes stay as they are.",
         },
         "cursor": {
-            **_RAW_ID,
-            "description": "Where to go on: there when limit or time ended the call before the bucket did.",
+            "type": "string",
+            "pattern": POSITION_PATTERN,
+            "description": (
+                "Where to go on: there when limit or time ended the call before the bucket did. `<raw_id>` is behind "
+                "an object. With reprocess it may lie within one of many events, `<raw_id>.<item>`: the next call goes "
+                "on with that event, and counts the object once its last event is replayed."
+            ),
         },
     },
     "additionalProperties": False,

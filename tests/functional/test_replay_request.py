@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+import dropzone.use_cases.writing
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
@@ -42,11 +43,18 @@ class InMemoryLedger:
     of: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
     asked: list[tuple[Code, UUID, UUID | None]] = field(default_factory=list)
 
-    def outcomes(self, raw_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
-        return {raw_id: self.of[raw_id] for raw_id in raw_ids if raw_id in self.of}
+    def outcomes(self, judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+        return {
+            part.raw_id: self.of[part.raw_id][part.first_item : None if part.is_whole else part.items]
+            for part in judged
+            if part.raw_id in self.of
+        }
 
     def replace(self, judged: Sequence[JudgedObject]) -> None:
-        self.of.update({entry.raw_id: entry.outcomes for entry in judged})
+        for part in judged:
+            old = self.of.get(part.raw_id, ())
+            rest = () if part.is_whole else old[part.items :]
+            self.of[part.raw_id] = (*old[: part.first_item], *part.outcomes, *rest)
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
         self.asked.append((code, after, before))
@@ -67,6 +75,7 @@ class Sweep:
         self.silver = HookedSilver(InMemorySilver())
         self.ledger = InMemoryLedger()
         self.arrived: list[UUID] = []
+        self.context = Context()
 
     def arrive(self, *bodies: bytes) -> list[UUID]:
         """Let objects arrive, a second apart from midnight on."""
@@ -78,7 +87,7 @@ class Sweep:
 
     def __call__(self, query: dict[str, str] | None = None, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
         body = json.dumps({"reprocess": True, **parameters}).encode()
-        answer: dict[str, Any] = sweep.handler(api_event(body, like="api-process", query=query), Context())
+        answer: dict[str, Any] = sweep.handler(api_event(body, like="api-process", query=query), self.context)
         return answer
 
     def answers(self, query: dict[str, str] | None = None, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
@@ -287,6 +296,56 @@ def walk(function: Sweep, chosen: dict[str, object], *, in_body: bool) -> Iterat
         yield answer
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("in_body", [True, False])
+@pytest.mark.parametrize("kind", ["arrived", "rejected", "named"])
+def test_a_cursor_may_lie_within_an_object(
+    function: Sweep,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    in_body: bool,  # noqa: FBT001
+    dry_run: bool,  # noqa: FBT001
+) -> None:
+    # GIVEN a batch between two single events, with a bad event in its second part, and calls that have time for a part
+    monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 2)
+    batch = b"[" + b",".join([EXAMPLE, EXAMPLE, EXAMPLE, BAD, EXAMPLE]) + b"]"
+    first, middle, last = function.arrive(BAD, batch, BAD)
+    function.answers()
+    of_before = dict(function.ledger.of)
+    outcomes_of = function.ledger.outcomes
+
+    def slowly(judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+        function.context._seconds = 1.0
+        return outcomes_of(judged)
+
+    monkeypatch.setattr(function.ledger, "outcomes", slowly)
+    chosen: dict[str, dict[str, object]] = {
+        "arrived": {"from": "2026-03-01T00:00Z"},
+        "rejected": {"code": "time_stamp.no_timezone"},
+        "named": {"raw_ids": [str(raw_id) for raw_id in function.arrived]},
+    }
+
+    # WHEN they follow the cursor
+    answers: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while not answers or cursor:
+        function.context = Context()
+        in_query = {} if in_body else cursor
+        answers.append(function.answers(in_query, **chosen[kind], dry_run=dry_run, **(cursor if in_body else {})))
+        cursor = {name: value for name, value in answers[-1].items() if name == "cursor"}
+
+    # THEN it leads through the batch, and says whether an event was rejected before
+    assert [answer.get("cursor") for answer in answers] == [
+        str(first), f"{middle}.2", f"{middle}.4.rejected", str(middle), str(last), None
+    ]  # fmt: skip
+
+    # AND each object is counted once, and as failed
+    counts = [(answer["checked"], answer["processed"], answer["failed"]) for answer in answers]
+    assert counts == [(1, 0, 1), (0, 0, 0), (0, 0, 0), (1, 0, 1), (1, 0, 1), (0, 0, 0)]
+    assert sum(answer["changes"]["same"] for answer in answers) == 7
+    assert function.ledger.of == of_before
+
+
 def test_the_bodys_cursor_counts_over_the_querys(function: Sweep) -> None:
     function.arrive(*[EXAMPLE] * 3)
     query = {"cursor": str(function.arrived[1])}
@@ -316,6 +375,7 @@ def test_a_function_with_little_time_left_leaves_the_rest(function: Sweep) -> No
 
 ID = "01970000-0000-7000-8000-000000000000"
 EXTRA = "request.extra_forbidden"
+MISMATCH = "request.string_pattern_mismatch"
 
 REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
     # Without reprocess there is nothing else than limit and cursor.
@@ -360,7 +420,15 @@ REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
     ({"limit": 0}, [("limit", "request.greater_than_equal")]),
     ({"limit": 1_001}, [("limit", "request.less_than_equal")]),
     ({"limit": "5"}, [("limit", "request.int_type")]),
-    ({"cursor": "MARKER"}, [("cursor", "request.uuid_parsing")]),
+    ({"cursor": "MARKER"}, [("cursor", MISMATCH)]),
+    ({"cursor": 5}, [("cursor", "request.string_type")]),
+    ({"cursor": f"{ID}."}, [("cursor", MISMATCH)]),
+    ({"cursor": f"{ID}.x"}, [("cursor", MISMATCH)]),
+    ({"cursor": f"{ID}.-1"}, [("cursor", MISMATCH)]),
+    ({"cursor": f"{ID}.1234567890"}, [("cursor", MISMATCH)]),
+    ({"cursor": f"{ID}.1.MARKER"}, [("cursor", MISMATCH)]),
+    ({"cursor": f"{ID}.1.rejected\n"}, [("cursor", MISMATCH)]),
+    ({"reprocess": False, "cursor": f"{ID}.1"}, [("cursor", "request.uuid_parsing")]),
 ]
 
 

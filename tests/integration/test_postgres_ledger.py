@@ -69,7 +69,7 @@ def test_outcomes_come_back_as_they_were_judged(tables: SilverInPostgres) -> Non
     tables.silver().settle([JudgedObject(first, several), judged(second), JudgedObject(empty, ())])
 
     # THEN their outcomes are these, in order, to the bit
-    found = of_tables.outcomes([unknown, second, first, empty])
+    found = of_tables.outcomes([judged(entry) for entry in (unknown, second, first, empty)])
     assert found == {first: several, second: (measurement(),)}
     stored = found[first][13]
     assert isinstance(stored, Measurement)
@@ -128,6 +128,79 @@ def test_a_replaced_row_tells_when(tables: SilverInPostgres) -> None:
         left: [True, False, False],
     }
     assert tables.query("SELECT DISTINCT ruleset FROM outcomes") == [[RULESET]]
+
+
+# ---- parts -----------------------------------------------------------------------------------------------------------
+
+
+def minute(number: int) -> datetime:
+    """An instant of its own."""
+    return EXAMPLE_INSTANT + timedelta(minutes=number)
+
+
+def figures(tables: SilverInPostgres, event: UUID) -> dict[int, float]:
+    """Of each item of an object that was processed its mean."""
+    return {
+        item: row.measurement.aggregates.mean
+        for (owner, item), row in sorted(tables.outcome_rows().items())
+        if owner == event and row.measurement is not None
+    }
+
+
+def test_a_part_replaces_its_items_alone(tables: SilverInPostgres) -> None:
+    # GIVEN an object of four events, and an earlier one of the same instants
+    earlier, event = raw_ids(2)
+    tables.silver().settle([judged(earlier, *(measurement(minute(n), mean=1.0) for n in range(4)))])
+    tables.silver().settle([judged(event, *(measurement(minute(n), mean=2.0) for n in range(4)))])
+
+    # WHEN a part of it is replaced, whose second event is rejected now, and whose first has another instant
+    of_tables = ledger(tables)
+    part = JudgedObject(event, (measurement(minute(9), mean=3.0), rejection()), 1, is_whole=False)
+    assert of_tables.outcomes([part]) == {event: tuple(measurement(minute(n), mean=2.0) for n in (1, 2))}
+    of_tables.replace([part])
+
+    # THEN its other events are as they were, what was before it returns, and the object stays settled
+    assert figures(tables, event) == {0: 2.0, 1: 3.0, 3: 2.0}
+    standing = {key[0]: row.raw_id for key, row in tables.measurement_rows().items()}
+    assert standing == {minute(0): event, minute(1): earlier, minute(2): earlier, minute(3): event, minute(9): event}
+    assert tables.receipt_rows()[event].items == 4
+
+
+def test_a_last_part_removes_what_is_behind_it(tables: SilverInPostgres) -> None:
+    event = raw_id()
+    tables.silver().settle([judged(event, *(measurement(minute(n)) for n in range(5)))])
+    of_tables = ledger(tables)
+    part = JudgedObject(event, (measurement(minute(2), mean=7.0),), 2)
+    assert len(of_tables.outcomes([part])[event]) == 3
+    of_tables.replace([part])
+    assert sorted(item for _, item in tables.outcome_rows()) == [0, 1, 2]
+    assert sorted(key[0] for key in tables.measurement_rows()) == [minute(n) for n in range(3)]
+    assert tables.receipt_rows()[event].items == 3
+
+
+def test_a_last_part_settles_an_object_whose_other_events_have_outcomes(tables: SilverInPostgres) -> None:
+    event, silver, of_tables = raw_id(), tables.silver(), ledger(tables)
+    of_tables.replace([JudgedObject(event, (measurement(minute(2)),), 2)])
+    assert not tables.receipt_rows()[event].settled
+    of_tables.replace([JudgedObject(event, (measurement(minute(0)),), 0, is_whole=False)])
+    assert of_tables.outcomes([judged(event)]) == {event: (measurement(minute(0)), None, measurement(minute(2)))}
+    of_tables.replace([JudgedObject(event, (rejection(),), 1, is_whole=False)])
+    assert not tables.receipt_rows()[event].settled
+
+    # What is left in the middle the sweep goes on with.
+    tables.pass_time(timedelta(minutes=1))
+    assert silver.due_for_retry(10, exhausted=False) == [event]
+    of_tables.replace([JudgedObject(event, (measurement(minute(2)),), 2)])
+    assert tables.receipt_rows()[event].items == 3
+    assert silver.due_for_retry(10, exhausted=False) == []
+
+
+def test_gold_learns_of_each_part(tables: SilverInPostgres) -> None:
+    event = raw_id()
+    tables.silver().settle([judged(event, *(measurement(minute(n)) for n in range(3)))])
+    tables.query("DELETE FROM gold.arrived_stale")
+    ledger(tables).replace([JudgedObject(event, (rejection(),), 1, is_whole=False)])
+    assert tables.query("SELECT count(*) FROM gold.arrived_stale") == [[1]]
 
 
 def test_of_one_call_the_greatest_stands_whatever_the_order(tables: SilverInPostgres) -> None:
@@ -342,7 +415,7 @@ def test_a_claim_and_its_return_do_not_wait_for_a_replacement(tables: SilverInPo
         silver.release_attempts({other: "throttled"})
         assert silver.receipts([other])[other].attempts == 0
         # And who reads sees everything as it was.
-        assert ledger(tables).outcomes([event]) == {event: (measurement(),)}
+        assert ledger(tables).outcomes([judged(event)]) == {event: (measurement(),)}
     replaced.result(10)
 
 
@@ -516,5 +589,5 @@ def test_who_may_only_read_replaces_nothing(tables: SilverInPostgres) -> None:
         reader.replace([judged(event, rejection())])
 
     assert everything(tables) == before
-    assert reader.outcomes([event]) == {event: (measurement(),)}
+    assert reader.outcomes([judged(event)]) == {event: (measurement(),)}
     assert len(reader.rejected_by(Code.DATA_NOT_NUMERIC, after=UUID(int=0), before=None)) == 1

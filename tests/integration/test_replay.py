@@ -21,6 +21,7 @@ from dropzone.domain.changes import Change
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.judge import Contents, judge
 from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection
+from dropzone.domain.positions import Cursor
 from dropzone.ports import BronzeUnavailableError
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayReport, Selection, replay
@@ -94,7 +95,7 @@ class Scene:
         selection: Selection | None = None,
         *,
         limit: int = 1_000,
-        after: UUID | None = None,
+        after: Cursor | None = None,
         dry_run: bool = False,
     ) -> ReplayReport:
         return replay(
@@ -135,9 +136,6 @@ def scene(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 
 def judge_by(judge: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    def judge_any(body: bytes, _content_type: str) -> tuple[Outcome, ...]:
-        return judge(body)
-
     class Judged(Contents):
         def __init__(self, body: bytes, *_kind: str) -> None:
             self.size, self._outcomes = len(body), judge(body)
@@ -148,7 +146,7 @@ def judge_by(judge: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.
         def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
             return iter(self._outcomes[first:end])
 
-    monkeypatch.setattr(dropzone.use_cases.replay, "judge", judge_any)
+    monkeypatch.setattr(dropzone.use_cases.replay, "Contents", Judged)
     monkeypatch.setattr(dropzone.use_cases.writing, "Contents", Judged)
 
 
@@ -654,7 +652,7 @@ def test_limit_and_cursor_go_through_all_exactly_once(
 
     # WHEN they are gone through
     calls: list[int] = []
-    cursor: UUID | None = None
+    cursor: Cursor | None = None
     while not calls or cursor is not None:
         report = scene.replay(selections[kind], limit=limit, after=cursor)
         calls.append(report.checked)

@@ -3,26 +3,33 @@
 import gzip
 import statistics
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 import pytest
 
 from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.batches import NDJSON
+from dropzone.domain.changes import Change
 from dropzone.ports import MAX_ATTEMPTS, Bronze, Remaining, Silver, SilverUnavailableError
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, process
+from dropzone.use_cases.replay import Arrived, ReplayReport, replay
 from dropzone.use_cases.sweep import sweep
 from dropzone.use_cases.tally import Tally
 from dropzone_local.postgres import Postgres
 from support.factories import arrive, message, raw_id
 from support.fakes import Hook, HookedBronze, HookedSilver, InMemoryBronze, ReaderDiedError
 from support.postgres import RETRY_AFTER, SilverInPostgres, database_settings, running_postgres
+
+if TYPE_CHECKING:
+    from dropzone.domain.positions import Cursor
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 EVENTS = 100_000
@@ -142,6 +149,45 @@ def test_the_largest_object_ends_in_calls_of_the_shortest_time(tables: SilverInP
     check_largest(tables, identifier, largest)
     (settled,) = tally.settled
     assert (settled.events, settled.rejected) == (EVENTS, EVENTS - largest.slow)
+
+
+def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverInPostgres) -> None:
+    # GIVEN the largest object there is, whose outcomes are lost, another one behind it, and calls of the shortest time
+    bronze, largest = InMemoryBronze(), LargestObject.make()
+    identifier = largest.arrive(bronze)
+    other = arrive(bronze)
+    database = tables.open()
+
+    # WHEN calls follow the cursor
+    reports: list[ReplayReport] = []
+    after: Cursor | None = None
+    while not reports or after is not None:
+        remaining = call_of(SHORTEST_CALL_SECONDS)
+        database.within(remaining)
+        reports.append(
+            replay(
+                Arrived(),
+                bronze=bronze,
+                ledger=PostgresLedger(database),
+                limit=100,
+                after=after,
+                dry_run=False,
+                remaining=remaining,
+            )
+        )
+        after = reports[-1].cursor
+
+        # THEN each answers before its time is over, and gets on
+        assert remaining() > 0
+        assert reports[-1].changes
+        assert len(reports) < 60
+
+    # AND in the end both are replayed, each counted once
+    assert [len([report for report in reports if report.failures]), sum(report.checked for report in reports)] == [0, 2]
+    assert sum(report.failed for report in reports) == 1
+    assert sum((report.changes for report in reports), Counter()) == {Change.NEW: EVENTS + 1}
+    check_largest(tables, identifier, largest)
+    assert tables.receipt_rows()[other].settled
 
 
 # ---- a database that dies --------------------------------------------------------------------------------------------

@@ -34,10 +34,6 @@ Code = Annotated[
     typer.Option("--code", metavar="CODE", help="By this rule, such as data.empty; docs/errors.md lists them."),
 ]
 
-Cursor = Annotated[
-    UUID | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where an earlier run ended; it said so.")
-]
-
 
 def register(parent: typer.Typer) -> None:
     """Add the commands."""

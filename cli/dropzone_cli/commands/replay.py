@@ -1,17 +1,19 @@
 """`dropzone replay`: objects revalidated under today's rules; `dropzone sweep`: objects that no message brought."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from dropzone.domain.identifiers import received_at
+from dropzone.domain.positions import POSITION_PATTERN, Cursor, Position, parse_cursor
 from dropzone_cli.command import Session, command
-from dropzone_cli.commands.rejected import Code, Cursor, Since, Until
+from dropzone_cli.commands.rejected import Code, Since, Until
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.instants import rfc3339
@@ -29,6 +31,26 @@ _KINDS = {
     "gone": "no longer events",
 }
 
+
+def _parse_cursor(text: str) -> Cursor:
+    if re.match(POSITION_PATTERN, text) is None:
+        message = "is not a cursor that an earlier run gave: RAW_ID, or RAW_ID.ITEM."
+        raise typer.BadParameter(message)
+    return parse_cursor(text)
+
+
+ReplayCursor = Annotated[
+    Any,
+    typer.Option(
+        "--cursor",
+        parser=_parse_cursor,
+        metavar="CURSOR",
+        help="Go on where an earlier run ended, which may be within an object; it said so.",
+    ),
+]
+SweepCursor = Annotated[
+    UUID | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where an earlier run ended; it said so.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The most objects.")]
 
 
@@ -47,7 +69,7 @@ class _Totals:
     failed: int = 0
     unread: int = 0
     changes: Counter[str] = field(default_factory=Counter)
-    cursor: UUID | None = None
+    cursor: Cursor | None = None
 
     def add(self, answer: Document) -> None:
         """Add an answer."""
@@ -56,7 +78,7 @@ class _Totals:
         self.failed += int(answer["failed"])
         self.unread += int(answer.get("unread", 0))
         self.changes.update(answer.get("changes", {}))
-        self.cursor = UUID(answer["cursor"]) if "cursor" in answer else None
+        self.cursor = parse_cursor(answer["cursor"]) if "cursor" in answer else None
 
     def document(self) -> Document:
         """A form for JSON."""
@@ -76,7 +98,7 @@ def replay(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
     limit: Limit = None,
-    cursor: Cursor = None,
+    cursor: ReplayCursor = None,
 ) -> ExitCode:
     """Revalidate objects under today's rules: all, or those of a time, of a rule that rejected them, or by name.
 
@@ -90,7 +112,7 @@ def replay(
         ) as progress:
             for number, selection in enumerate(selections):
                 if number:
-                    totals.cursor = _before(selection)
+                    cursor = totals.cursor = _before(selection)
                 left = None if limit is None else limit - totals.checked - totals.unread
                 if left == 0:
                     break
@@ -101,7 +123,7 @@ def replay(
                     progress.advance(answer["checked"] + answer.get("unread", 0), _where(totals.cursor))
     except BaseException:
         # What an interrupted run did is done, and its cursor says how far it came.
-        if totals.checked or totals.unread:
+        if totals.checked or totals.unread or totals.cursor != cursor:
             _show_replay(session, totals, dry_run=dry_run)
         raise
     _show_replay(session, totals, dry_run=dry_run)
@@ -109,13 +131,17 @@ def replay(
 
 
 def _selections(
-    since: datetime | None, until: datetime | None, code: str | None, raw_ids: list[UUID] | None, cursor: UUID | None
+    since: datetime | None,
+    until: datetime | None,
+    code: str | None,
+    raw_ids: list[UUID] | None,
+    cursor: Cursor | None,
 ) -> list[Document]:
     """What the API is to replay, in as many selections as it needs."""
     if raw_ids:
         if since or until or code:
             raise usage("--raw-id names objects, and --from, --to and --code describe them.", "Choose one of them.")
-        wanted = sorted(raw_id for raw_id in set(raw_ids) if cursor is None or raw_id > cursor)
+        wanted = sorted(raw_id for raw_id in set(raw_ids) if _is_ahead(raw_id, cursor))
         return [{"raw_ids": [*map(str, batch)]} for batch in batched(wanted, _NAMED_AT_ONCE, strict=False)]
     described = {
         "from": since and rfc3339(since),
@@ -125,14 +151,24 @@ def _selections(
     return [{name: value for name, value in described.items() if value is not None}]
 
 
+def _is_ahead(raw_id: UUID, cursor: Cursor | None) -> bool:
+    """Whether an object, or a part of it, comes after the cursor."""
+    if isinstance(cursor, Position):
+        return raw_id >= cursor.raw_id
+    return cursor is None or raw_id > cursor
+
+
 def _before(selection: Document) -> UUID | None:
     """The cursor to begin a selection of named objects with."""
     names = selection.get("raw_ids")
     return UUID(int=UUID(names[0]).int - 1) if names else None
 
 
-def _where(cursor: UUID | None) -> str:
-    return "" if cursor is None else f"up to {received_at(cursor):%Y-%m-%d %H:%M:%S} UTC"
+def _where(cursor: Cursor | None) -> str:
+    if cursor is None:
+        return ""
+    raw_id, event = (cursor.raw_id, f", event {cursor.item:,}") if isinstance(cursor, Position) else (cursor, "")
+    return f"up to {received_at(raw_id):%Y-%m-%d %H:%M:%S} UTC{event}"
 
 
 def _show_replay(session: Session, totals: _Totals, *, dry_run: bool) -> None:
@@ -155,12 +191,12 @@ def _show_replay(session: Session, totals: _Totals, *, dry_run: bool) -> None:
     _tell_cursor(session, totals.cursor)
 
 
-def _tell_cursor(session: Session, cursor: UUID | None) -> None:
+def _tell_cursor(session: Session, cursor: Cursor | None) -> None:
     if cursor is not None:
         session.out.note(f"There is more. Go on with the same options and --cursor {cursor}")
 
 
-def sweep(session: Session, *, limit: Limit = None, cursor: Cursor = None) -> ExitCode:
+def sweep(session: Session, *, limit: Limit = None, cursor: SweepCursor = None) -> ExitCode:
     """Process objects in bronze that are not settled, now: those that no message has brought.
 
     The schedule does the same every few minutes with objects that are older than some minutes.

@@ -11,6 +11,7 @@ from pydantic_core import core_schema as core
 
 from dropzone.domain.json_text import parse_json
 from dropzone.domain.outcomes import Code
+from dropzone.domain.positions import POSITION_PATTERN, Cursor, parse_cursor
 from dropzone.http import body_bytes
 from dropzone.parameters import INSTANT, Parameter, given_in_json, given_in_query, instant, one_of
 from dropzone.problems import Broken, InvalidRequestError
@@ -30,6 +31,11 @@ _LIMIT = Parameter(
     "The most objects of this call.",
 )
 _CURSOR = Parameter(core.uuid_schema(), "Where an earlier answer's cursor says to go on.")
+_REPLAY_CURSOR = Parameter(
+    core.str_schema(pattern=POSITION_PATTERN),
+    "Where an earlier answer's cursor says to go on: behind an object (`<raw_id>`), or within one of many events "
+    "(`<raw_id>.<item>`).",
+)
 _RAW_IDS = core.tuple_schema([core.uuid_schema()], variadic_item_index=0, min_length=1, max_length=MAX_OBJECTS)
 
 
@@ -38,18 +44,28 @@ def _flag(*, is_set: bool) -> CoreSchema:
     return core.bool_schema(metadata={"pydantic_js_updates": {"const": is_set}})
 
 
-class _Parameters(Struct, frozen=True, kw_only=True):
+class _BatchInQuery(Struct, frozen=True, kw_only=True):
     limit: Annotated[int, _LIMIT] = 100
     cursor: Annotated[UUID | None, _CURSOR] = None
 
 
-class ProcessBatch(_Parameters, frozen=True, kw_only=True):
+class _ReplayInQuery(Struct, frozen=True, kw_only=True):
+    limit: Annotated[int, _LIMIT] = 100
+    cursor: Annotated[str | None, _REPLAY_CURSOR] = None
+
+    @property
+    def after(self) -> Cursor | None:
+        """Where to go on."""
+        return None if self.cursor is None else parse_cursor(self.cursor)
+
+
+class ProcessBatch(_BatchInQuery, frozen=True, kw_only=True):
     """Process objects that have no receipt."""
 
     reprocess: Annotated[bool, Parameter(_flag(is_set=False))] = False
 
 
-class _Replay(_Parameters, frozen=True, kw_only=True):
+class _Replay(_ReplayInQuery, frozen=True, kw_only=True):
     reprocess: Annotated[bool, Parameter(_flag(is_set=True), "Judge objects again, under today's rules.")]
     dry_run: Annotated[bool, Parameter(core.bool_schema(), "Only count what would change.")] = False
 
@@ -102,6 +118,7 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
         message = "Extra inputs are not permitted"
         raise InvalidRequestError([Broken(name, "request.extra_forbidden", message) for name in sorted(hidden)])
     # What stands in the query is text; what stands in the body must have JSON's types.
-    in_query = given_in_query(_Parameters, event.get("queryStringParameters") or {})
+    of_query = _BatchInQuery if kind is ProcessBatch else _ReplayInQuery
+    in_query = given_in_query(of_query, event.get("queryStringParameters") or {})
     in_body = given_in_json(kind, body if body.strip() else b"{}")
     return kind(**(in_query | in_body))

@@ -16,6 +16,7 @@ from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
 from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.domain.changes import Change
+from dropzone.domain.positions import Cursor
 from dropzone.observability import NAMESPACE, report_tally
 from dropzone.ports import Bronze, Ledger, Remaining, Silver, SilverError
 from dropzone.resolver import answer, make_app, resolve
@@ -93,7 +94,7 @@ def _replay(request: Replay, remaining: Remaining) -> dict[str, object]:
             bronze=bronze(),
             ledger=ledger(),
             limit=request.limit,
-            after=request.cursor,
+            after=request.after,
             dry_run=request.dry_run,
             remaining=remaining,
             report=report,
@@ -116,13 +117,13 @@ def _changes(report: ReplayReport) -> dict[str, int]:
     return {change.value: report.changes[change] for change in Change}
 
 
-def _counts(report: Tally | ReplayReport, cursor: UUID | None) -> dict[str, object]:
+def _counts(report: Tally | ReplayReport, cursor: Cursor | None) -> dict[str, object]:
     counts: dict[str, object] = {
         "checked": report.checked,
         "processed": report.processed,
         "failed": report.failed,
     }
-    return counts if cursor is None else counts | {"cursor": cursor}
+    return counts if cursor is None else counts | {"cursor": str(cursor)}
 
 
 def _remaining(context: LambdaContext) -> Remaining:

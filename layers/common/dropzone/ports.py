@@ -220,11 +220,17 @@ class Ledger(Protocol):
     Each may raise SilverUnavailableError and SilverConflictError.
     """
 
-    def outcomes(self, raw_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
-        """The outcomes of those of these objects that have some, in the order of their items."""
+    def outcomes(self, judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+        """The outcomes that objects, or these parts of them, have now, in the order of their items.
+
+        None for an item that has no outcome; objects without any are left out.
+        """
 
     def replace(self, judged: Sequence[JudgedObject]) -> None:
-        """Put these outcomes in the place of those that objects had, and settle the objects.
+        """Put these outcomes in the place of those that objects, or these parts of them, had.
+
+        A part that is an object's last one also removes the outcomes behind it, and settles the object, if all events
+        before it have their outcomes. Of each object one part at most.
 
         The measurement of every instant and source that the old or the new outcomes touch is derived anew, from its
         greatest processed outcome: one whose event is now rejected goes, and the one before it returns.

@@ -326,7 +326,7 @@ def test_bytes_that_are_gone(cli: Cli, api: FakeApi, stack: Stack) -> None:
 # ---- replay and sweep
 
 
-def judged(checked: int, cursor: UUID | None = None, unread: int = 0, **changes: int) -> httpx.Response:
+def judged(checked: int, cursor: UUID | str | None = None, unread: int = 0, **changes: int) -> httpx.Response:
     counts: dict[str, object] = {
         "checked": checked,
         "processed": checked,
@@ -387,6 +387,54 @@ def test_replay_up_to_a_limit_tells_where_to_go_on(cli: Cli, api: FakeApi) -> No
     ]
     assert f"--cursor {third}" in result.stderr
     assert (result.exit_code, "1 object could not be replayed" in result.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("local")
+def test_replay_goes_on_within_an_object(cli: Cli, api: FakeApi) -> None:
+    # GIVEN an object for which a call doesn't suffice
+    first, second = raw_ids(2)
+    within = [f"{second}.{item}.rejected" for item in (55_000, 60_000)]
+    api.answers = [judged(0, within[0], same=5_000), judged(0, within[1], same=5_000)]
+
+    # WHEN a replay begins within it
+    names = ["--raw-id", first, "--raw-id", second]
+    api.answers += [judged(1, same=10)]
+    result = cli("replay", *names, "--cursor", f"{second}.50000")
+
+    # THEN the cursor goes with each call, and of the objects those are named that are left
+    asked = {"reprocess": True, "raw_ids": [str(second)], "limit": 200}
+    assert api.bodies == [asked | {"cursor": cursor} for cursor in (f"{second}.50000", *within)]
+    assert "1 object replayed" in result.stdout
+    assert result.exit_code == 0
+
+
+@pytest.mark.usefixtures("local")
+def test_a_replay_interrupted_within_an_object_tells_where_to_go_on(
+    cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor = f"{raw_id()}.5000"
+    api.answers = [judged(0, cursor, same=5_000)]
+    advance = output.Display.advance
+    seen: list[str] = []
+
+    def interrupted(display: output.Display, number: int, at: str = "") -> None:
+        advance(display, number, at)
+        seen.append(at)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(output.Display, "advance", interrupted)
+    result = cli("replay")
+    assert (result.exit_code, f"--cursor {cursor}" in result.stderr) == (130, True)
+    assert [at.endswith("UTC, event 5,000") for at in seen] == [True]
+
+
+@pytest.mark.usefixtures("local")
+def test_a_later_group_of_named_objects_begins_without_the_cursor(cli: Cli, api: FakeApi) -> None:
+    wanted = raw_ids(1_001)
+    names = [part for identifier in wanted for part in ("--raw-id", identifier)]
+    api.answers = [judged(1_000, same=1_000), judged(1, same=1)]
+    cli("replay", *names, "--cursor", f"{wanted[0]}.5")
+    assert [body.get("cursor") for body in api.bodies] == [f"{wanted[0]}.5", str(UUID(int=wanted[1_000].int - 1))]
 
 
 @pytest.mark.usefixtures("local")

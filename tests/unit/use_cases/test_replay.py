@@ -11,9 +11,11 @@ import pytest
 
 import dropzone.use_cases.replay
 import dropzone.use_cases.settle
+import dropzone.use_cases.writing
 from dropzone.domain.changes import Change
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome
+from dropzone.domain.positions import Cursor, Position
 from dropzone.ports import (
     BronzeUnavailableError,
     ListedObject,
@@ -35,7 +37,9 @@ EXAMPLE_OF_OLD_RULES = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0,
 class NotedLedger:
     """A ledger that takes notes of its calls, in a dictionary, and can be made to fail."""
 
-    of: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
+    of: dict[UUID, tuple[Outcome | None, ...]] = field(default_factory=dict)
+    parts: list[tuple[UUID, int, int, bool]] = field(default_factory=list)
+    """What was replaced: of each object the items from one up to another, and whether the last one is among them."""
     refused: set[UUID] = field(default_factory=set)
     failures: list[SilverError | None] = field(default_factory=list)
     """What the next calls raise, None for one that goes well."""
@@ -50,15 +54,23 @@ class NotedLedger:
         if failure is not None:
             raise failure
 
-    def outcomes(self, raw_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
-        self._called("outcomes", raw_ids)
-        return {identifier: self.of[identifier] for identifier in raw_ids if identifier in self.of}
+    def outcomes(self, judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+        self._called("outcomes", [entry.raw_id for entry in judged])
+        return {
+            part.raw_id: self.of[part.raw_id][part.first_item : None if part.is_whole else part.items]
+            for part in judged
+            if part.raw_id in self.of
+        }
 
     def replace(self, judged: Sequence[JudgedObject]) -> None:
         self._called("replace", [entry.raw_id for entry in judged])
         if not self.refused.isdisjoint(entry.raw_id for entry in judged):
             raise RowRefusedError("SQLSTATE 22003")
-        self.of.update({entry.raw_id: entry.outcomes for entry in judged})
+        for part in judged:
+            self.parts.append((part.raw_id, part.first_item, part.items, part.is_whole))
+            old = self.of.get(part.raw_id, ())
+            rest = () if part.is_whole else old[part.items :]
+            self.of[part.raw_id] = (*old[: part.first_item], *part.outcomes, *rest)
         self.after_replacing()
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
@@ -82,7 +94,7 @@ class Calls:
         selection: Selection | None = None,
         *,
         limit: int = 1_000,
-        after: UUID | None = None,
+        after: Cursor | None = None,
         dry_run: bool = False,
         report: ReplayReport | None = None,
     ) -> ReplayReport:
@@ -290,8 +302,8 @@ def test_where_silver_goes_away_what_was_replaced_until_then_stays_so(
 
 
 def test_a_chunk_of_large_batches_ends_with_the_time_at_an_object(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN six batches of three events in one chunk, written four events at a time, each of which takes ten seconds
-    monkeypatch.setattr(dropzone.use_cases.replay, "MAX_CHUNK_EVENTS", 4)
+    # GIVEN six batches of three events in one chunk, written six events at a time, each of which takes ten seconds
+    monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 6)
     ids = call.arrive(*[b"[" + b",".join([EXAMPLE] * 3) + b"]"] * 6)
     call.clock.left = 11.0
     call.ledger.after_replacing = lambda: call.clock.spend(10.0)
@@ -305,6 +317,107 @@ def test_a_chunk_of_large_batches_ends_with_the_time_at_an_object(call: Calls, m
     call.clock.left = 1_000.0
     assert call(after=report.cursor).cursor is None
     assert set(call.ledger.of) == set(ids)
+
+
+# ---- long objects ----------------------------------------------------------------------------------------------------
+
+
+def batch(*events: bytes) -> bytes:
+    return b"[" + b",".join(events) + b"]"
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 4)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_long_object_is_replaced_part_by_part_and_counted_once(call: Calls) -> None:
+    # GIVEN a batch of ten events between two single ones, which had eleven, and one that was never judged
+    first, long, last = call.arrive(EXAMPLE, batch(*[EXAMPLE] * 5, NOT_NUMERIC, *[EXAMPLE] * 4), EXAMPLE)
+    (good,) = judge(EXAMPLE)
+    call.ledger.of[long] = (good, None, *[good] * 9)
+
+    report = call()
+
+    assert call.ledger.parts == [
+        (first, 0, 1, True),
+        (long, 0, 4, False),
+        (long, 4, 8, False),
+        (long, 8, 10, True),
+        (last, 0, 1, True),
+    ]
+    assert (report.checked, report.failed, report.cursor) == (3, 1, None)
+    assert report.changes == Counter({Change.SAME: 8, Change.NEW: 3, Change.NOW_REJECTED: 1, Change.GONE: 1})
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.usefixtures("small_parts")
+def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None:  # noqa: FBT001
+    # GIVEN a batch of ten events, the second of them bad, and calls that have time for a part
+    first, long, last = call.arrive(EXAMPLE, batch(EXAMPLE, NOT_NUMERIC, *[EXAMPLE] * 8), EXAMPLE)
+
+    outcomes_of = call.ledger.outcomes
+
+    def slowly(judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+        call.clock.spend(10.0)
+        return outcomes_of(judged)
+
+    call.ledger.outcomes = slowly  # type: ignore[method-assign]
+
+    # WHEN calls follow the cursor
+    reports: list[ReplayReport] = []
+    after: Cursor | None = None
+    while not reports or after is not None:
+        call.clock.left = 11.0
+        reports.append(call(after=after, dry_run=dry_run))
+        after = reports[-1].cursor
+
+    # THEN it leads through the batch, and each object is counted once, with what became of its first events
+    assert [report.cursor for report in reports] == [
+        first, Position(long, 4, has_rejected=True), Position(long, 8, has_rejected=True), long, last, None
+    ]  # fmt: skip
+    assert [(report.checked, report.failed) for report in reports] == [(1, 0), (0, 0), (0, 0), (1, 1), (1, 0), (0, 0)]
+    assert sum((report.changes for report in reports), Counter()) == Counter({Change.NEW: 12})
+    assert call.ledger.parts == ([] if dry_run else [
+        (first, 0, 1, True), (long, 0, 4, False), (long, 4, 8, False), (long, 8, 10, True), (last, 0, 1, True)
+    ])  # fmt: skip
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_cursor_within_an_object_goes_on_also_where_the_selection_has_it_no_more(call: Calls) -> None:
+    long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
+    call.ledger.pages = [[other]]
+    report = call(RejectedBy(Code.DATA_EMPTY), after=Position(long, 4))
+    assert call.ledger.parts == [(long, 4, 6, True), (other, 0, 1, True)]
+    assert call.ledger.asked[0] == (Code.DATA_EMPTY, long, None)
+    assert (report.checked, report.failed) == (2, 0)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_the_limit_counts_an_object_that_an_earlier_call_began(call: Calls) -> None:
+    long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
+    report = call(after=Position(long, 4), limit=1)
+    assert (report.checked, report.cursor) == (1, long)
+    assert call.ledger.parts == [(long, 4, 6, True)]
+    assert call(after=report.cursor, limit=1).checked == 1
+    assert call.ledger.parts[-1] == (other, 0, 1, True)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_cursor_behind_an_objects_last_event_judges_none(call: Calls) -> None:
+    (long,) = call.arrive(batch(*[EXAMPLE] * 6))
+    assert call(after=Position(long, 99)).checked == 1
+    assert call.ledger.parts == [(long, 6, 6, True)]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_cannot_be_read_within_a_call_is_passed(call: Calls) -> None:
+    long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
+    call.bronze.unreadable[long] = BronzeUnavailableError("SlowDown")
+    report = call(after=Position(long, 4))
+    assert (report.checked, [failure.raw_id for failure in report.failures]) == (1, [long])
+    assert call.ledger.parts == [(other, 0, 1, True)]
 
 
 @pytest.mark.parametrize("refused", [[0], [7], [3, 4], [0, 7], range(8)])

@@ -1,6 +1,6 @@
 """Judging again, in Postgres."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -20,24 +20,46 @@ from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Outcome
 
 _PAGE = 1_000
 
+# Items from one on, up to another that is left out, or to the end.
+_PARTS: Final = """
+unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:end_items AS integer[]))
+AS part (raw_id, first_item, end_item)
+"""
+_IN_PART: Final = """
+outcomes.raw_id = part.raw_id AND item >= first_item AND (end_item IS NULL OR item < end_item)
+"""
+
 _OUTCOMES: Final = f"""
-SELECT raw_id, violations, {MEASURED}
-FROM outcomes WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) ORDER BY raw_id, item
+SELECT outcomes.raw_id, item - first_item, violations, {MEASURED}
+FROM {_PARTS} JOIN outcomes ON {_IN_PART} ORDER BY outcomes.raw_id, item
 """  # noqa: S608 - the columns are this project's own
 
 # Times as text, which keeps each as Postgres has it. The keys of the new outcomes come from their rows, below.
-_REMOVE: Final = """
-DELETE FROM outcomes WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
+_REMOVE: Final = f"""
+DELETE FROM outcomes USING {_PARTS} WHERE {_IN_PART}
 RETURNING CAST(measured_at AS text), source
-"""
+"""  # noqa: S608 - the columns are this project's own
 
 # When an object was settled first stays: latencies are told by it. When it was judged last is told by its outcomes.
+# Each part changes the receipt, from which gold learns that outcomes have changed. Unsettled objects that are left in
+# the middle are due for the sweep.
 _RECORD: Final = f"""
-WITH settled AS (
-    INSERT INTO receipts AS r (raw_id, items, settled_at) SELECT raw_id, items, now() FROM {OBJECTS} ORDER BY raw_id
+WITH object AS (
+    SELECT raw_id, CASE
+        WHEN first_item = 0 THEN items
+        WHEN first_item = (SELECT count(*) FROM outcomes AS o WHERE o.raw_id = object.raw_id AND o.item < first_item)
+        THEN items END AS items
+    FROM {OBJECTS}
+), settled AS (
+    INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
+    SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
+           CASE WHEN items IS NULL THEN now() + interval '1 minute' END
+    FROM object ORDER BY raw_id
     ON CONFLICT (raw_id) DO UPDATE
-        SET items = excluded.items, settled_at = coalesce(r.settled_at, excluded.settled_at), last_error = NULL,
-            retry_at = NULL
+        SET items = coalesce(excluded.items, r.items), settled_at = coalesce(r.settled_at, excluded.settled_at),
+            last_error = CASE WHEN excluded.items IS NULL THEN r.last_error END,
+            tried_at = CASE WHEN excluded.items IS NULL THEN r.tried_at END,
+            retry_at = CASE WHEN excluded.items IS NULL THEN r.retry_at END
 )
 INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
 SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)
@@ -60,11 +82,13 @@ class PostgresLedger:
         """Take the database."""
         self._database = database
 
-    def outcomes(self, raw_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
+    def outcomes(self, judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         """See `Ledger.outcomes`."""
-        found: dict[UUID, list[Outcome]] = {}
-        for raw_id, violations, *figures in self._database.run(_OUTCOMES, raw_ids=uuid_array(raw_ids)):
-            found.setdefault(raw_id, []).append(outcome_of(violations, figures))
+        found: dict[UUID, list[Outcome | None]] = {}
+        for raw_id, number, violations, *figures in self._database.run(_OUTCOMES, **_part_parameters(judged)):
+            outcomes = found.setdefault(raw_id, [])
+            outcomes += [None] * (number - len(outcomes))
+            outcomes.append(outcome_of(violations, figures))
         return {raw_id: tuple(outcomes) for raw_id, outcomes in found.items()}
 
     def replace(self, judged: Sequence[JudgedObject]) -> None:
@@ -72,7 +96,7 @@ class PostgresLedger:
 
         def work(run: Run) -> None:
             run(ALONE)
-            touched = run(_REMOVE, raw_ids=uuid_array(entry.raw_id for entry in judged))
+            touched = run(_REMOVE, **_part_parameters(judged))
             touched += run(_RECORD, **object_parameters(judged), **event_parameters(judged), ruleset=RULESET)
             derive(run, touched)
 
@@ -88,3 +112,12 @@ class PostgresLedger:
             limit=_PAGE,
         )
         return [raw_id for (raw_id,) in rows]
+
+
+def _part_parameters(judged: Sequence[JudgedObject]) -> dict[str, str]:
+    ends = ["NULL" if part.is_whole else str(part.items) for part in judged]
+    return {
+        "raw_ids": uuid_array(part.raw_id for part in judged),
+        "first_items": f"{{{','.join([str(part.first_item) for part in judged])}}}",
+        "end_items": f"{{{','.join(ends)}}}",
+    }

@@ -22,15 +22,17 @@ class Change(StrEnum):
     """There is no such event any more, by today's rules."""
 
 
-def compare(before: Sequence[Outcome], after: Sequence[Outcome]) -> list[Change]:
-    """The change of each event of an object, in the order of their items."""
+def compare(before: Sequence[Outcome | None], after: Sequence[Outcome]) -> list[Change]:
+    """The change of each event of an object, or of a part of it, in the order of their items; None for no outcome."""
     changes = [_change(old, new) for old, new in zip(before, after, strict=False)]
     changes += [Change.NEW] * (len(after) - len(before))
     changes += [Change.GONE] * (len(before) - len(after))
     return changes
 
 
-def _change(before: Outcome, after: Outcome) -> Change:
+def _change(before: Outcome | None, after: Outcome) -> Change:
+    if before is None:
+        return Change.NEW
     if before == after:
         return Change.SAME
     if isinstance(before, Measurement):

@@ -1,7 +1,7 @@
 """Judge objects again, under today's rules: silver then is what it would be, had these rules always been."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import batched
@@ -10,8 +10,9 @@ from uuid import UUID
 
 from dropzone.domain.changes import Change, compare
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.judge import judge
-from dropzone.domain.outcomes import Code, JudgedObject, Rejection
+from dropzone.domain.judge import Contents
+from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
+from dropzone.domain.positions import Cursor, Position
 from dropzone.ports import (
     Bronze,
     BronzeUnavailableError,
@@ -22,10 +23,11 @@ from dropzone.ports import (
     RowRefusedError,
     SilverUnavailableError,
 )
+from dropzone.use_cases import writing
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
 from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
 from dropzone.use_cases.tally import Failure
-from dropzone.use_cases.writing import MAX_CHUNK_EVENTS
+from dropzone.use_cases.writing import is_long, part
 
 _NIL = UUID(int=0)
 """Where identifiers begin: nothing arrived before."""
@@ -123,9 +125,9 @@ class ReplayReport:
     changes: Counter[Change] = field(default_factory=Counter)
     """Events, by what changes for them."""
     failures: list[Failure] = field(default_factory=list)
-    """Objects that could not be judged again; their outcomes stay as they are."""
-    cursor: UUID | None = None
-    """The last object looked at, when limit or time ended the call before the selection did."""
+    """Objects that could not be judged again: their outcomes stay as they are; of a long one, those of a part."""
+    cursor: Cursor | None = None
+    """Where to go on, when limit or time ended the call before the selection did."""
 
     @property
     def processed(self) -> int:
@@ -143,12 +145,15 @@ def replay(
     bronze: Bronze,
     ledger: Ledger,
     limit: int,
-    after: UUID | None,
+    after: Cursor | None,
     dry_run: bool,
     remaining: Remaining,
     report: ReplayReport | None = None,
 ) -> ReplayReport:
-    """Judge up to `limit` objects again, chunk by chunk, each chunk in a transaction of its own.
+    """Judge up to `limit` objects again, part by part, each part in a transaction of its own.
+
+    A part is of objects, or of the events of a long one. After each, silver is right for the outcomes that stand by
+    then; a long object is counted by the call that judges its last part.
 
     Args:
         selection: which.
@@ -166,8 +171,9 @@ def replay(
     """
     report = ReplayReport() if report is None else report
     report.cursor = start = _NIL if after is None else after
+    run = _Replay(report, bronze, ledger, remaining, dry_run=dry_run)
     try:
-        for reached in _judge_again(selection, limit, after, report, bronze, ledger, remaining, dry_run=dry_run):
+        for reached in run.positions(selection, limit, after):
             report.cursor = reached
     except (BronzeUnavailableError, SilverUnavailableError):
         # What was done is told first: who goes on from there meets the error then, and does none of the work twice.
@@ -176,34 +182,109 @@ def replay(
     return report
 
 
-def _judge_again(
-    selection: Selection,
-    limit: int,
-    after: UUID | None,
-    report: ReplayReport,
-    bronze: Bronze,
-    ledger: Ledger,
-    remaining: Remaining,
-    *,
-    dry_run: bool,
-) -> Iterator[UUID | None]:
-    """Judge again, part by part; yields the object up to which it is done, and nothing once all of them are."""
-    taken = 0
-    pages = selection.pages(after, bronze, ledger, remaining)
-    while remaining() >= RESERVE_SECONDS:
-        page = next(pages, None)
-        if page is None:
-            yield None
+class _Replay:
+    """A call of `replay`. Its generators yield how far they came, and end early when little time is left."""
+
+    def __init__(
+        self, report: ReplayReport, bronze: Bronze, ledger: Ledger, remaining: Remaining, *, dry_run: bool
+    ) -> None:
+        self._report, self._bronze, self._ledger = report, bronze, ledger
+        self._remaining, self._is_dry = remaining, dry_run
+
+    def positions(self, selection: Selection, limit: int, after: Cursor | None) -> Iterator[Cursor | None]:
+        """Judge again; yields nothing once all of them are."""
+        taken = 0
+        if isinstance(after, Position):
+            # Whether the selection still has it doesn't matter: parts of it are judged again already.
+            if not self._has_time() or not (yield from self._chunk([after.raw_id], after)):
+                return
+            after, taken = after.raw_id, 1
+        pages = selection.pages(after, self._bronze, self._ledger, self._remaining)
+        while self._has_time():
+            page = next(pages, None)
+            if page is None:
+                yield None
+                return
+            for chunk in _bounded(page):
+                raw_ids = [listed.raw_id for listed in chunk][: limit - taken]
+                if not raw_ids or not self._has_time():
+                    return
+                are_done = yield from self._chunk(raw_ids)
+                if not are_done or len(raw_ids) < len(chunk):
+                    return
+                taken += len(raw_ids)
+
+    def _has_time(self) -> bool:
+        return self._remaining() >= RESERVE_SECONDS
+
+    def _chunk(self, raw_ids: Sequence[UUID], start: Position | None = None) -> Generator[Cursor, None, bool]:
+        """Judge objects again, in order of arrival, a single one from `start` on, at least a part; whether all are."""
+        waiting: list[JudgedObject] = []
+        last = raw_ids[0]
+        for raw_id, result in zip(raw_ids, self._bronze.read(raw_ids, within=self._remaining() / 2), strict=True):
+            if isinstance(result, RawObject):
+                contents = Contents(result.body, result.content_type)
+                in_parts = start is not None or is_long(contents)
+                if waiting and (in_parts or _events(waiting) + len(contents) > writing.MAX_CHUNK_EVENTS):
+                    self._write(waiting)
+                    waiting = []
+                    yield last
+                    if not self._has_time():
+                        return False
+                if in_parts:
+                    is_done = yield from self._parts(contents, start or Position(raw_id, 0))
+                    if not is_done or not self._has_time():
+                        return is_done and raw_id == raw_ids[-1]
+                else:
+                    waiting.append(JudgedObject(raw_id, tuple(contents.outcomes())))
+            else:
+                self._report.failures.append(unread(raw_id, result))
+            last = raw_id
+        self._write(waiting)
+        yield last
+        return True
+
+    def _parts(self, contents: Contents, start: Position) -> Generator[Cursor, None, bool]:
+        """Judge an object again from an item on, part by part. Whether all of it is."""
+        raw_id, first, has_rejected = start
+        # There may be fewer events than there were for the call before, under other rules.
+        first = min(first, len(contents))
+        while True:
+            outcomes = part(contents, first, len(contents), self._remaining)
+            end = first + len(outcomes)
+            is_last = end == len(contents)
+            self._write([JudgedObject(raw_id, outcomes, first, is_last)], has_rejected=has_rejected)
+            has_rejected = has_rejected or _has_rejected(outcomes)
+            yield raw_id if is_last else Position(raw_id, end, has_rejected)
+            if is_last or not self._has_time():
+                return is_last
+            first = end
+
+    def _write(self, judged: Sequence[JudgedObject], *, has_rejected: bool = False) -> None:
+        """Replace outcomes, and count what changes, and the objects whose last part this is.
+
+        `has_rejected` says whether an event before these is rejected.
+        """
+        if not judged:
             return
-        for chunk in _bounded(page):
-            raw_ids = [listed.raw_id for listed in chunk][: limit - taken]
-            if not raw_ids or remaining() < RESERVE_SECONDS:
-                return
-            for reached in _judge_chunk(raw_ids, report, bronze, ledger, remaining, dry_run=dry_run):
-                yield reached
-            taken += len(raw_ids)
-            if reached != chunk[-1].raw_id:
-                return
+        before = with_retries(lambda: self._ledger.outcomes(judged), self._remaining)
+        for entry in judged if self._is_dry else self._replaced(judged):
+            self._report.changes.update(compare(before.get(entry.raw_id, ()), entry.outcomes))
+            if entry.is_whole:
+                self._report.checked += 1
+                self._report.failed += has_rejected or _has_rejected(entry.outcomes)
+
+    def _replaced(self, judged: Sequence[JudgedObject]) -> Sequence[JudgedObject]:
+        """Those whose outcomes could be replaced; where the database refuses a row, its object is left out."""
+        try:
+            with_retries(lambda: self._ledger.replace(judged), self._remaining)
+        except RowRefusedError as error:
+            if len(judged) == 1:
+                self._report.failures.append(Failure(judged[0].raw_id, f"RowRefusedError: {error}", terminal=True))
+                return []
+            middle = len(judged) // 2
+            return [*self._replaced(judged[:middle]), *self._replaced(judged[middle:])]
+        return judged
 
 
 def _bounded(page: Sequence[ListedObject]) -> Iterator[Sequence[ListedObject]]:
@@ -212,57 +293,9 @@ def _bounded(page: Sequence[ListedObject]) -> Iterator[Sequence[ListedObject]]:
     return chunks(page, ON_REQUEST_CHUNK_OBJECTS)
 
 
-def _judge_chunk(
-    raw_ids: Sequence[UUID],
-    report: ReplayReport,
-    bronze: Bronze,
-    ledger: Ledger,
-    remaining: Remaining,
-    *,
-    dry_run: bool,
-) -> Iterator[UUID]:
-    """Judge objects again, in parts of so many events that little time is never far; at least one part."""
-    judged: list[JudgedObject] = []
-    for raw_id, result in zip(raw_ids, bronze.read(raw_ids, within=remaining() / 2), strict=True):
-        if not isinstance(result, RawObject):
-            report.failures.append(unread(raw_id, result))
-            continue
-        judged.append(JudgedObject(raw_id, judge(result.body, result.content_type)))
-        if sum(len(entry.outcomes) for entry in judged) >= MAX_CHUNK_EVENTS:
-            _replay_judged(judged, report, ledger, remaining, dry_run=dry_run)
-            judged = []
-            yield raw_id
-            if remaining() < RESERVE_SECONDS:
-                return
-    _replay_judged(judged, report, ledger, remaining, dry_run=dry_run)
-    yield raw_ids[-1]
+def _events(judged: Sequence[JudgedObject]) -> int:
+    return sum(len(entry.outcomes) for entry in judged)
 
 
-def _replay_judged(
-    judged: Sequence[JudgedObject], report: ReplayReport, ledger: Ledger, remaining: Remaining, *, dry_run: bool
-) -> None:
-    if not judged:
-        return
-    before = with_retries(lambda: ledger.outcomes([entry.raw_id for entry in judged]), remaining)
-    for entry in judged if dry_run else _replaced(judged, report, ledger, remaining):
-        report.checked += 1
-        report.failed += any(isinstance(outcome, Rejection) for outcome in entry.outcomes)
-        report.changes.update(compare(before.get(entry.raw_id, ()), entry.outcomes))
-
-
-def _replaced(
-    judged: Sequence[JudgedObject], report: ReplayReport, ledger: Ledger, remaining: Remaining
-) -> Sequence[JudgedObject]:
-    """Those whose outcomes could be replaced; where the database refuses a row, its object is left out."""
-    try:
-        with_retries(lambda: ledger.replace(judged), remaining)
-    except RowRefusedError as error:
-        if len(judged) == 1:
-            report.failures.append(Failure(judged[0].raw_id, f"RowRefusedError: {error}", terminal=True))
-            return []
-        middle = len(judged) // 2
-        return [
-            *_replaced(judged[:middle], report, ledger, remaining),
-            *_replaced(judged[middle:], report, ledger, remaining),
-        ]
-    return judged
+def _has_rejected(outcomes: Sequence[Outcome]) -> bool:
+    return any(isinstance(outcome, Rejection) for outcome in outcomes)

@@ -21,6 +21,21 @@ LONG_BYTES = 1024 * 1024
 """An object with more is long as well: its events may be few, and take as much time."""
 
 
+def is_long(contents: Contents) -> bool:
+    """Whether an object is to be written part by part."""
+    return len(contents) > MAX_CHUNK_EVENTS or contents.size > LONG_BYTES
+
+
+def part(contents: Contents, first: int, end: int, remaining: Remaining) -> tuple[Outcome, ...]:
+    """The outcome of an item, and those behind it that a statement takes and that leave time to write them."""
+    outcomes: list[Outcome] = []
+    for outcome in contents.outcomes(first, min(first + MAX_CHUNK_EVENTS, end)):
+        outcomes.append(outcome)
+        if remaining() < RESERVE_SECONDS:
+            break
+    return tuple(outcomes)
+
+
 @dataclass(slots=True)
 class _Progress:
     """What was written of an object so far."""
@@ -57,8 +72,8 @@ class Writer:
 
     def add(self, raw: RawObject) -> bool:
         """Take an object, whose outcomes are written now or with the next ones; a long one is not taken."""
-        contents = _contents(raw)
-        if len(contents) > MAX_CHUNK_EVENTS or contents.size > LONG_BYTES:
+        contents = Contents(raw.body, raw.content_type)
+        if is_long(contents):
             return False
         if self._events + len(contents) > MAX_CHUNK_EVENTS:
             self.flush()
@@ -72,7 +87,7 @@ class Writer:
 
         One part is written at least. Another is begun only if there is time for it, and ends with the time.
         """
-        contents = _contents(raw)
+        contents = Contents(raw.body, raw.content_type)
         written = self._written(raw.raw_id)
         if written is None:
             return False
@@ -85,7 +100,7 @@ class Writer:
             while first < run.stop:
                 if has_begun and self._remaining() < RESERVE_SECONDS:
                     return False
-                outcomes = tuple(self._in_time(contents.outcomes(first, min(first + MAX_CHUNK_EVENTS, run.stop))))
+                outcomes = part(contents, first, run.stop, self._remaining)
                 end = first + len(outcomes)
                 self._write([JudgedObject(raw.raw_id, outcomes, first, is_whole=end == len(contents))])
                 first, has_begun = end, True
@@ -104,13 +119,6 @@ class Writer:
 
     def _ask[T](self, call: Callable[[], T]) -> T:
         return with_retries(call, self._remaining)
-
-    def _in_time(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-        """The first outcome, and others while they leave time to write them."""
-        for outcome in outcomes:
-            yield outcome
-            if self._remaining() < RESERVE_SECONDS:
-                return
 
     def flush(self) -> None:
         """Write what waits."""
@@ -168,10 +176,6 @@ def _halves(judged: Sequence[JudgedObject]) -> list[Sequence[JudgedObject]]:
     first = entry._replace(outcomes=entry.outcomes[:middle], is_whole=False)
     second = entry._replace(outcomes=entry.outcomes[middle:], first_item=entry.first_item + middle)
     return [[first], [second]]
-
-
-def _contents(raw: RawObject) -> Contents:
-    return Contents(raw.body, raw.content_type)
 
 
 def _lacking(number: int, written: Sequence[range]) -> Iterator[range]:
