@@ -1,6 +1,5 @@
 """`dropzone send` as people run it, on a live stack: stopped, killed, refused, and what status tells of it."""
 
-import gzip
 import json
 import os
 import signal
@@ -79,9 +78,9 @@ class Sender:
             if not key.startswith(PREFIX):
                 continue
             answer = client.get_object(Bucket=bucket, Key=key)
-            body = answer["Body"].read()
-            text = gzip.decompress(body) if answer.get("ContentEncoding") == "gzip" else body
-            found.append([json.loads(line) for line in text.splitlines()])
+            # It was sent as gzip, and API Gateway has unpacked it.
+            assert not answer.get("ContentEncoding")
+            found.append([json.loads(line) for line in answer["Body"].read().splitlines()])
         return found
 
 

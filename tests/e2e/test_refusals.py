@@ -9,8 +9,7 @@ REFUSALS = {
     "broken": (400, b'{"time_stamp": ', {}),
     "a token that is no JSON": (400, b'{"time_stamp": "2019-05-01T06:00:00Z", "data": [NaN]}', {}),
     "a byte order mark": (400, b"\xef\xbb\xbf" + EXAMPLE, {}),
-    # With a content type: without one, the emulator hands the body over as text (docs/local.md).
-    "not UTF-8": (400, b'{"time_stamp": "\xff", "data": [1]}', {"content_type": "application/json"}),
+    "not UTF-8": (400, b'{"time_stamp": "\xff", "data": [1]}', {}),
     "a lone surrogate": (400, b'{"time_stamp": "\\ud800", "data": [1]}', {}),
     "too deep": (400, b"[" * 100_000, {}),
     "too large": (413, b'{"time_stamp": "2019-05-01T06:00:00Z", "data": [1], "x": "' + b"x" * 4_194_304 + b'"}', {}),
@@ -56,6 +55,10 @@ def test_without_the_right_key_nothing_is_done(waiting_client: Client, path: str
     response = waiting_client.request("POST", path, EXAMPLE, key=key)
 
     assert response.status_code == 403
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert (problem["type"], problem["status"]) == ("urn:dropzone:problem:forbidden", 403)
+    assert problem["request_id"]
     assert waiting_client.bronze_keys() == before
 
 

@@ -114,6 +114,11 @@ def test_ingest_writes_raw_objects_and_reads_none(act: Callable[..., str], bucke
         assert denied in DENIED
 
 
+def test_a_missing_object_is_no_failure(client: Client) -> None:
+    # S3 answers 403 for it to who may not list the bucket.
+    assert client.request("GET", f"/ingest/{new_raw_id()}/raw").status_code == 404
+
+
 def test_the_queue_is_read_by_process_alone_and_written_by_no_function(
     client: Client, act: Callable[..., str], sessions: dict[str, Session]
 ) -> None:

@@ -168,7 +168,7 @@ class Sending:
         typer.Option(
             "--batch-bytes",
             min=1,
-            max=8 * _MIB,
+            max=4_500_000,  # MaxBodyBytes can't be more: Lambda takes 6 MB in base64
             metavar="BYTES",
             help="The most bytes of one request, unpacked; the API takes 4 MiB.",
             rich_help_panel=_HOW,
