@@ -13,6 +13,7 @@ from functional.ingest_function import IngestFunction
 from functional.lambda_calls import Context, api_event, sample
 from functional.test_process_request import BAD, ENVIRONMENT, Sweep
 from support.factories import s3_event, sqs_event
+from unit.template.loading import PROJECT
 from unit.template.stacks import deployed
 
 STACK = "dropzone-prod"
@@ -131,3 +132,15 @@ def test_each_service_counts_its_own(counted: dict[Metric, Counted]) -> None:
         assert values[Metric("FailedByRule", service, "rule")] == [1.0]
     assert values[Metric("Accepted", "ingest")] == values[Metric("Refused", "ingest", "reason")] == [1.0]
     assert values[Metric("GoldParts", "sweep")] == [3.0]
+
+
+def test_the_costs_in_the_document_count_them_all(counted: dict[Metric, Counted]) -> None:
+    text = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    [(at_rest, price)] = re.findall(r"custom metrics that Sweep's schedule writes \| (\d+) × 0\.30 \| (\S+) \|", text)
+    [(in_all, price_of_all)] = re.findall(r"write their metrics, too: (\d+) in all, (\S+) USD", text)
+
+    every = [metric for metric in counted if not metric.dimension]
+    # Latency is written where there is something to settle.
+    schedule = [metric for metric in every if metric.service == "sweep" and metric.name != "ArrivalToSilver"]
+    assert (int(at_rest), price) == (len(schedule), f"{len(schedule) * 0.3:.2f}")
+    assert (int(in_all), price_of_all) == (len(every), f"{len(every) * 0.3:.2f}")
