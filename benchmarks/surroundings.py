@@ -111,7 +111,7 @@ class Surroundings:
     @cached_property
     def postgres(self) -> Postgres:
         """A server as it comes, durable, with the tables in it."""
-        server = Postgres(self.folder / "postgres", port=find_free(), password=_PASSWORD, tied=True)
+        server = Postgres(self.folder / "postgres", port=find_free(), password=_PASSWORD, bound_to_parent=True)
         self._stack.callback(server.stop)
         server.start()
         _migrate(server, server.database)

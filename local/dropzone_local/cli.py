@@ -61,7 +61,7 @@ _ROOT = PROJECT / ".local"
 def up(root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None, parameter: Parameters = None) -> None:
     """Start everything in the background, and write stack.json."""
     with _shown_errors():
-        stack, endpoints = _bring_up(root, Options(_parse(parameter), port, database_port, tied=False))
+        stack, endpoints = _bring_up(root, Options(_parse(parameter), port, database_port, bound_to_parent=False))
         _show_endpoints(endpoints)
         console.print(f"All of this is in {stack.file}. End it with: make down", style="dim")
 
@@ -77,7 +77,7 @@ def demo(
         stack = LocalStack(root)
         endpoints = stack.endpoints if stack.healthy else None
         if endpoints is None:
-            _, endpoints = _bring_up(root, Options(tied=False))
+            _, endpoints = _bring_up(root, Options(bound_to_parent=False))
         _show_page(endpoints)
         with Sender(endpoints) as sender:
             _feed(sender, live=live)
@@ -175,7 +175,7 @@ def run(
     with _shown_errors():
         parameters = _parse(parameter)
         steps = _Steps()
-        stack = LocalStack(root, Options(parameters, port, database_port, tied=False), report=steps.done)
+        stack = LocalStack(root, Options(parameters, port, database_port, bound_to_parent=False), report=steps.done)
         if stack.healthy:
             console.print("The local stack is up already: it is used, and left up.")
             with steps:
@@ -184,7 +184,7 @@ def run(
             _serve(stack)
             return
         stack.down()
-        stack = LocalStack(root, Options(parameters, port, database_port, tied=True), report=steps.done)
+        stack = LocalStack(root, Options(parameters, port, database_port, bound_to_parent=True), report=steps.done)
         try:
             with steps:
                 endpoints = stack.up()

@@ -13,10 +13,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dropzone_local import sam
 from dropzone_local.aws import Clients
 from dropzone_local.bronze import ObjectKeeper
+from dropzone_local.emulator_differences import correct_event_sources
 from dropzone_local.environment import REGION
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import read_json, write_json
-from dropzone_local.quirks import correct_event_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -37,7 +37,7 @@ class Emulator:
         *,
         port: int,
         project: Path,
-        tied: bool = False,
+        bound_to_parent: bool = False,
         enforce_iam: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> None:
@@ -57,7 +57,7 @@ class Emulator:
             name="The AWS emulator",
             state_file=directory / "process.json",
             log_file=directory / "emulator.log",
-            tied=tied,
+            bound_to_parent=bound_to_parent,
         )
 
     @property

@@ -90,7 +90,7 @@ class Postgres:
     """One server with its data under `directory`, which outlives it."""
 
     def __init__(
-        self, directory: Path, *, port: int, password: str, database: str = "dropzone", tied: bool = False
+        self, directory: Path, *, port: int, password: str, database: str = "dropzone", bound_to_parent: bool = False
     ) -> None:
         """Describe the server; nothing runs yet."""
         self.directory = directory
@@ -103,7 +103,7 @@ class Postgres:
             name="PostgreSQL",
             state_file=directory / "process.json",
             log_file=directory / "postgres.log",
-            tied=tied,
+            bound_to_parent=bound_to_parent,
             stop_signal="SIGINT",  # Postgres calls it a fast shutdown: open connections are ended
         )
 

@@ -1,4 +1,4 @@
-"""A server under a guardian: start, stop, kill, and find it again from another process."""
+"""A server under a supervisor: start, stop, kill, and find it again from another process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     import psutil
 
-_GUARDIAN = Path(__file__).with_name("guardian.py")
+_GUARDIAN = Path(__file__).with_name("supervisor.py")
 _START_SECONDS = 15.0
-# Beyond the guardian's own grace: it needs some time to end what is left.
+# Beyond the supervisor's own grace: it needs some time to end what is left.
 _MARGIN = 10.0
 _LOG_TAIL_LINES = 15
 
@@ -33,7 +33,7 @@ class Service:
     name: str
     state_file: Path
     log_file: Path
-    tied: bool
+    bound_to_parent: bool
     stop_signal: str = "SIGTERM"
     grace: float = 20.0
     _tie: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
@@ -46,31 +46,31 @@ class Service:
         guarded = [
             *(sys.executable, "-P", str(_GUARDIAN)),
             *("--state", str(self.state_file), "--stop-signal", self.stop_signal, "--grace", str(self.grace)),
-            *(["--tied"] if self.tied else []),
+            *(["--bound-to-parent"] if self.bound_to_parent else []),
             "--",
             *command,
         ]
         with self.log_file.open("ab") as log:
-            guardian = subprocess.Popen(  # noqa: S603 - our own command line
+            supervisor = subprocess.Popen(  # noqa: S603 - our own command line
                 guarded,
                 env=dict(environment),
-                stdin=subprocess.PIPE if self.tied else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if self.bound_to_parent else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        self._tie = guardian
+        self._tie = supervisor
         born = wait_until(
-            lambda: self.state_file.exists() or guardian.poll() is not None, seconds=_START_SECONDS, every=0.01
+            lambda: self.state_file.exists() or supervisor.poll() is not None, seconds=_START_SECONDS, every=0.01
         )
         if not born or not self.state_file.exists():
             self.stop()
             raise self.failure("could not be started")
 
     @property
-    def guardian(self) -> Identity | None:
-        """The guardian's process, as the state file names it."""
-        return Identity.parse(read_json(self.state_file).get("guardian"))
+    def supervisor(self) -> Identity | None:
+        """The supervisor's process, as the state file names it."""
+        return Identity.parse(read_json(self.state_file).get("supervisor"))
 
     @property
     def server(self) -> Identity | None:
@@ -83,36 +83,36 @@ class Service:
         return self.server is not None and self.server.alive
 
     def processes(self) -> list[psutil.Process]:
-        """Return every living process of this service: guardian, server, and what the server started."""
+        """Return every living process of this service: supervisor, server, and what the server started."""
         found: dict[int, psutil.Process] = {}
-        for identity in (self.guardian, self.server):
+        for identity in (self.supervisor, self.server):
             if identity is not None:
                 found |= {process.pid: process for process in identity.tree()}
         return list(found.values())
 
     def adopt(self, server: Identity) -> None:
-        """Take over a server of ours whose guardian and state file are gone."""
+        """Take over a server of ours whose supervisor and state file are gone."""
         write_json(self.state_file, {"server": server.document()})
 
     def stop(self) -> None:
         """End the server, with whatever it started; nothing happens when nothing runs."""
         started = self.processes()
-        guardian, server = self.guardian, self.server
-        if guardian is not None:
-            processes.end(guardian.process(), grace=self.grace + _MARGIN)
-        if server is not None:  # the guardian was killed, or half of the service is dead
+        supervisor, server = self.supervisor, self.server
+        if supervisor is not None:
+            processes.end(supervisor.process(), grace=self.grace + _MARGIN)
+        if server is not None:  # the supervisor was killed, or half of the service is dead
             processes.end(server.process(), grace=self.grace)
         processes.kill(process for process in started if process.is_running())
         self._forget()
 
     def kill(self) -> None:
         """Kill the server with SIGKILL, as a crash would, and wait until all of it is gone."""
-        server, guardian = self.server, self.guardian
+        server, supervisor = self.server, self.supervisor
         if server is not None:
             process = server.process()
             processes.kill([process] if process is not None else [])
-        if guardian is not None:
-            wait_until(lambda: not guardian.alive, seconds=_MARGIN)
+        if supervisor is not None:
+            wait_until(lambda: not supervisor.alive, seconds=_MARGIN)
         self._forget()
 
     def failure(self, what: str, *, hint: str = "") -> LocalStackError:

@@ -58,8 +58,8 @@ class Options:
     parameters: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
     database_port: int | None = None
-    # A tied stack ends with the process that started it, however that one ends.
-    tied: bool = True
+    # A stack that is bound to its parent ends with the process that started it, however that one ends.
+    bound_to_parent: bool = True
     # Stacks share their builds, unless this names a folder of their own.
     builds: Path | None = None
 
@@ -90,13 +90,13 @@ class LocalStack:
             self.root / "postgres",
             port=self._settings.database_port or 0,
             password=self._settings.password,
-            tied=self.options.tied,
+            bound_to_parent=self.options.bound_to_parent,
         )
         self.emulator = Emulator(
             self.root / "emulator",
             port=self._settings.emulator_port or 0,
             project=project,
-            tied=self.options.tied,
+            bound_to_parent=self.options.bound_to_parent,
             enforce_iam=True,
             # Not by the template, whose parameters are those of a deploy to AWS, where no password is.
             variables={"DATABASE_PASSWORD": self.postgres.password},

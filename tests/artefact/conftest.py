@@ -66,7 +66,7 @@ def s3(s3_endpoint: str) -> Iterator["S3Client"]:
 @pytest.fixture(scope="session")
 def empty_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server with a database that nobody has migrated."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"), port=find_free(), password=PASSWORD, tied=True)
+    server = Postgres(tmp_path_factory.mktemp("postgres"), port=find_free(), password=PASSWORD, bound_to_parent=True)
     try:
         server.start()
         yield server

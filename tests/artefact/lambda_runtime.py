@@ -83,12 +83,12 @@ def running(
     folder.mkdir(parents=True)
     port = find_free()
     runtime_port = find_free(avoid=port)
-    service = Service(function.name, folder / "process.json", folder / "log", tied=True, grace=5)
+    service = Service(function.name, folder / "process.json", folder / "log", bound_to_parent=True, grace=5)
     environment = {**_of_lambda(function, interpreter), **(inherited or {}), **function.variables, **variables}
     try:
         service.spawn(
             [
-                # The guardian is not to see the function's variables, and the function is to start in its own folder.
+                # The supervisor is not to see the function's variables, and the function is to start in its own folder.
                 *("env", "-i", "-C", str(function.folder), *(f"{name}={value}" for name, value in environment.items())),
                 str(_emulator()),
                 *("--runtime-interface-emulator-address", f"{LOOPBACK}:{port}"),

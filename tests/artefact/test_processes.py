@@ -24,7 +24,7 @@ def test_nothing_is_left_of_a_function(artefacts: Artefacts, interpreter: Interp
         web.succeed(sample("api-health"))
         processes = web.service.processes()
 
-    commands = 3  # the guardian, the emulator, the function
+    commands = 3  # the supervisor, the emulator, the function
     assert len(processes) == commands
     assert left_of(web, processes) == []
 

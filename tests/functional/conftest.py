@@ -54,7 +54,7 @@ def moto_endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def emulator_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    emulator = Emulator(tmp_path_factory.mktemp("emulator"), port=find_free(), project=PROJECT, tied=True)
+    emulator = Emulator(tmp_path_factory.mktemp("emulator"), port=find_free(), project=PROJECT, bound_to_parent=True)
     emulator.start()
     yield emulator.endpoint
     emulator.stop()

@@ -137,7 +137,7 @@ class Lost:
 def restored(lost: Lost, folder: Path) -> Iterator[Postgres]:
     """A server on a copy of the snapshot, so that the snapshot can be used again."""
     subprocess.run(["/bin/cp", "-a", f"{lost.folder}/copy/.", str(folder)], check=True, timeout=60)  # noqa: S603 - our own files
-    server = Postgres(folder, port=find_free(), password=PASSWORD, tied=True)
+    server = Postgres(folder, port=find_free(), password=PASSWORD, bound_to_parent=True)
     try:
         server.start()
         migrate(migrate_settings(server))

@@ -98,7 +98,7 @@ def authority() -> Authority:
 def server(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """Postgres, at the loopback interface, where containers don't get; asked for after the host, without which none."""
     assert host
-    postgres = Postgres(tmp_path_factory.mktemp("postgres"), port=find_free(), password=PASSWORD, tied=True)
+    postgres = Postgres(tmp_path_factory.mktemp("postgres"), port=find_free(), password=PASSWORD, bound_to_parent=True)
     try:
         postgres.start()
         yield postgres

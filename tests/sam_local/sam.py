@@ -68,7 +68,9 @@ class SamLocal:
     def api(self) -> Iterator[tuple[str, Service]]:
         """Serve the API for the time of a with block. SIGTERM ends it: in the background, SIGINT does not."""
         port = find_free()
-        service = Service("sam local start-api", self.folder / "api.json", self.folder / "api.log", tied=True)
+        service = Service(
+            "sam local start-api", self.folder / "api.json", self.folder / "api.log", bound_to_parent=True
+        )
         command = [str(_SAM), "local", "start-api", "--host", LOOPBACK, "--port", str(port)]
         try:
             service.spawn([*command, *self._options({})], self._environment)

@@ -36,7 +36,7 @@ _numbers = count(1)
 @contextmanager
 def running_postgres(directory: Path) -> Iterator[Postgres]:
     """Run a server for the time of a with block; it ends with this process, however that ends."""
-    server = Postgres(directory, port=find_free(), password=PASSWORD, tied=True)
+    server = Postgres(directory, port=find_free(), password=PASSWORD, bound_to_parent=True)
     try:
         server.start()
         with server.connect() as connection:

@@ -118,7 +118,7 @@ class Rds:
 @contextmanager
 def rds(directory: Path) -> Iterator[Rds]:
     """Run such a server for the time of a with block."""
-    server = Postgres(directory, port=find_free(), password="of the superuser", tied=True)  # noqa: S106 - as above
+    server = Postgres(directory, port=find_free(), password="of the superuser", bound_to_parent=True)  # noqa: S106 - as above
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as radius:
         radius.bind((LOOPBACK, 0))
         tokens = Tokens(radius)

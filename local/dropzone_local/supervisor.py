@@ -1,9 +1,9 @@
 """Run one server, and leave nothing of it behind. Started as a script of its own by `service.py`.
 
-The guardian is the server's parent. It ends the server, with every process that the server started, when it is asked
-to (SIGTERM), and, when tied, as soon as the process that holds the other end of its standard input is gone, however
-that one died: a pytest run that was killed leaves no server. On Linux the guardian also adopts the descendants that
-lose their parent, and the kernel ends the server when the guardian itself is killed.
+The supervisor is the server's parent. It ends the server, with every process that the server started, when it is asked
+to (SIGTERM), and, when bound to its parent, as soon as the process that holds the other end of its standard input is
+gone, however that one died: a pytest run that was killed leaves no server. On Linux the supervisor also adopts the
+descendants that lose their parent, and the kernel ends the server when the supervisor itself is killed.
 
 It imports nothing of this package: it starts in some milliseconds, whatever the state of the source tree.
 """
@@ -34,35 +34,35 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _start(command: list[str], stop_signal: signal.Signals) -> subprocess.Popen[bytes]:
-    guardian = os.getpid()
+    supervisor = os.getpid()
 
-    def die_with_the_guardian() -> None:
+    def die_with_the_supervisor() -> None:
         _prctl(_PR_SET_PDEATHSIG, stop_signal)
-        if os.getppid() != guardian:
+        if os.getppid() != supervisor:
             os._exit(1)
 
-    # The guardian has one thread, so preexec_fn is safe here.
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_the_guardian)  # noqa: S603, PLW1509
+    # The supervisor has one thread, so preexec_fn is safe here.
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_the_supervisor)  # noqa: S603, PLW1509
 
 
 def _write(path: Path, child: int) -> None:
     document = {
         name: {"pid": pid, "born": psutil.Process(pid).create_time()}
-        for name, pid in (("guardian", os.getpid()), ("server", child))
+        for name, pid in (("supervisor", os.getpid()), ("server", child))
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(document), encoding="utf-8")
     temporary.replace(path)
 
 
-def _wait(child: subprocess.Popen[bytes], signals: int, *, tied: bool) -> None:
+def _wait(child: subprocess.Popen[bytes], signals: int, *, bound_to_parent: bool) -> None:
     """Return when the child has ended, or when it is to end."""
-    watched = [signals, *([sys.stdin.fileno()] if tied else [])]
+    watched = [signals, *([sys.stdin.fileno()] if bound_to_parent else [])]
     while child.poll() is None:
         ready, _, _ = select.select(watched, [], [])
         if signals in ready and any(number != signal.SIGCHLD for number in os.read(signals, 64)):
             return
-        if tied and sys.stdin.fileno() in ready and not os.read(sys.stdin.fileno(), 64):
+        if bound_to_parent and sys.stdin.fileno() in ready and not os.read(sys.stdin.fileno(), 64):
             return
 
 
@@ -92,7 +92,7 @@ def _end_leftovers(descendants: list[psutil.Process]) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="file that is to name both processes")
-    parser.add_argument("--tied", action="store_true", help="end when standard input ends")
+    parser.add_argument("--bound-to-parent", action="store_true", help="end when standard input ends")
     parser.add_argument("--stop-signal", default="SIGTERM", help="what asks the server to stop")
     parser.add_argument("--grace", type=float, default=20.0, help="seconds until it is killed")
     parser.add_argument("command", nargs="+")
@@ -111,7 +111,7 @@ def main() -> int:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     child = _start(arguments.command, stop_signal)
     _write(arguments.state, child.pid)
-    _wait(child, readable, tied=arguments.tied)
+    _wait(child, readable, bound_to_parent=arguments.bound_to_parent)
     descendants = psutil.Process().children(recursive=True)
     _end_child(child, stop_signal, arguments.grace)
     _end_leftovers([process for process in descendants if process.pid != child.pid])
