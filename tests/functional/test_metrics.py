@@ -11,7 +11,7 @@ import pytest
 from dropzone_process import queue, sweep
 from functional.ingest_function import IngestFunction
 from functional.lambda_calls import Context, api_event, sample
-from functional.test_process_request import BAD, ENVIRONMENT, Sweep
+from functional.test_process_request import BAD, ENVIRONMENT, StaleGold, Sweep
 from support.factories import s3_event, sqs_event
 from unit.template.loading import PROJECT
 from unit.template.stacks import deployed
@@ -65,6 +65,7 @@ def counted(
         monkeypatch.setattr(module, "bronze", lambda: world.bronze)
         monkeypatch.setattr(module, "silver", lambda: world.silver)
     monkeypatch.setattr(sweep, "keep_gold", lambda *_, **__: 3)
+    monkeypatch.setattr(sweep, "gold_keeper", StaleGold)
     queue.handler(sqs_event([s3_event(world.arrive(BAD), bucket=ENVIRONMENT["BRONZE_BUCKET"])]), Context())
     world.arrive(BAD)
     sweep.handler(sample("schedule"), Context())
@@ -115,7 +116,10 @@ def test_alarms_and_dashboard_look_at_what_is_counted(counted: dict[Metric, Coun
 def test_each_metric_has_its_unit(counted: dict[Metric, Counted]) -> None:
     units = {metric.name: entry.unit for metric, entry in counted.items()}
 
-    assert {name: unit for name, unit in units.items() if unit != "Count"} == {"ArrivalToSilver": "Milliseconds"}
+    assert {name: unit for name, unit in units.items() if unit != "Count"} == {
+        "ArrivalToSilver": "Milliseconds",
+        "GoldStaleSeconds": "Seconds",
+    }
 
 
 def test_latency_is_in_its_unit(counted: dict[Metric, Counted]) -> None:
@@ -132,6 +136,7 @@ def test_each_service_counts_its_own(counted: dict[Metric, Counted]) -> None:
         assert values[Metric("FailedByRule", service, "rule")] == [1.0]
     assert values[Metric("Accepted", "ingest")] == values[Metric("Refused", "ingest", "reason")] == [1.0]
     assert values[Metric("GoldParts", "sweep")] == [3.0]
+    assert values[Metric("GoldStaleSeconds", "sweep")] == [5400.0]
 
 
 def test_the_costs_in_the_document_count_them_all(counted: dict[Metric, Counted]) -> None:

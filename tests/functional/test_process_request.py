@@ -324,6 +324,7 @@ def test_gold_leaves_the_sweep_two_thirds_of_the_time(function: Sweep, monkeypat
         return 7
 
     monkeypatch.setattr(sweep, "keep_gold", keep_gold)
+    monkeypatch.setattr(sweep, "gold_keeper", StaleGold)
     function.arrive()
 
     # WHEN the schedule calls
@@ -332,6 +333,13 @@ def test_gold_leaves_the_sweep_two_thirds_of_the_time(function: Sweep, monkeypat
     # THEN it took a third, and the sweep did its work
     assert clock.now == 20
     assert counts["processed"] == 1
+
+
+class StaleGold:
+    """A gold whose oldest stale part is an hour and a half old."""
+
+    def stale_seconds(self) -> float:
+        return 5400.0
 
 
 @dataclass

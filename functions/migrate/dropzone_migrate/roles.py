@@ -36,6 +36,7 @@ GRANT SELECT, UPDATE ON sweep TO {WRITER};
 GRANT SELECT ON receipts, outcomes, measurements, sweep TO {READER}, {ANALYST};
 GRANT USAGE ON SCHEMA gold TO {WRITER}, {READER}, {ANALYST};
 GRANT EXECUTE ON FUNCTION gold.refresh TO {WRITER};
+GRANT SELECT (marked_at) ON gold.measured_stale, gold.arrived_stale TO {WRITER};
 GRANT SELECT ON ALL TABLES IN SCHEMA gold TO {READER}, {ANALYST};
 """
 

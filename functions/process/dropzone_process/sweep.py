@@ -18,7 +18,7 @@ from dropzone.adapters.postgres_ledger import PostgresLedger
 from dropzone.domain.changes import Change
 from dropzone.domain.positions import Cursor
 from dropzone.observability import NAMESPACE, report_tally
-from dropzone.ports import Bronze, Ledger, Remaining, Silver, SilverError
+from dropzone.ports import Bronze, GoldKeeper, Ledger, Remaining, Silver, SilverError
 from dropzone.resolver import answer, make_app, resolve
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.gold import keep_gold
@@ -67,6 +67,11 @@ def silver() -> Silver:
 def ledger() -> Ledger:
     """Of this container."""
     return PostgresLedger(database())
+
+
+def gold_keeper() -> GoldKeeper:
+    """Of this container."""
+    return PostgresGoldKeeper(database())
 
 
 @app.post("/process")
@@ -182,7 +187,8 @@ def _keep_gold(remaining: Remaining) -> None:
     """Keep gold near silver, in a third of the time at most. Gold is right without it, and slower to read."""
     until = remaining() * 2 / 3
     try:
-        parts = keep_gold(PostgresGoldKeeper(database()), remaining=lambda: remaining() - until)
+        metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=gold_keeper().stale_seconds())
+        parts = keep_gold(gold_keeper(), remaining=lambda: remaining() - until)
     except SilverError as error:
         logger.warning("gold is not near silver", error=type(error).__name__, reason=str(error))
     else:

@@ -257,5 +257,8 @@ class Presence(Protocol):
 class GoldKeeper(Protocol):
     """What keeps gold near silver. May raise SilverUnavailableError and SilverConflictError."""
 
+    def stale_seconds(self) -> float:
+        """For how long the oldest stale part has been stale: 0 where there is none, a day at most."""
+
     def refresh(self, most: int) -> int:
         """Compute so many stale parts anew, at most, in one transaction; how many were. It waits for nobody."""

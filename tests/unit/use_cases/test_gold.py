@@ -21,6 +21,9 @@ class Keeper:
     chunks: list[int] = field(default_factory=list)
     fails_after: int | None = None
 
+    def stale_seconds(self) -> float:
+        return 0.0
+
     def refresh(self, most: int) -> int:
         if self.fails_after == len(self.chunks):
             raise SilverUnavailableError

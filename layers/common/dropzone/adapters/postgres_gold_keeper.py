@@ -6,6 +6,12 @@ from dropzone.adapters.database import Database
 
 _REFRESH: Final = "SELECT gold.refresh(CAST(:most AS integer))"
 
+# A part that was never computed is stale since the beginning of time.
+_STALE_SECONDS: Final = """
+SELECT extract(epoch FROM now() - greatest(coalesce(min(marked_at), now()), now() - interval '1 day'))
+FROM (SELECT marked_at FROM gold.measured_stale UNION ALL SELECT marked_at FROM gold.arrived_stale) AS stale
+"""
+
 
 class PostgresGoldKeeper:
     """Stale quarters, computed anew by the schema's own function."""
@@ -13,6 +19,11 @@ class PostgresGoldKeeper:
     def __init__(self, database: Database) -> None:
         """Take the database."""
         self._database = database
+
+    def stale_seconds(self) -> float:
+        """See `GoldKeeper.stale_seconds`."""
+        ((seconds,),) = self._database.run(_STALE_SECONDS)
+        return float(seconds)
 
     def refresh(self, most: int) -> int:
         """See `GoldKeeper.refresh`."""

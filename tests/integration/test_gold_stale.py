@@ -1,0 +1,49 @@
+"""How long gold has been stale, as an alarm is told: whoever writes silver may ask."""
+
+import pytest
+
+from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
+from dropzone.domain.outcomes import JudgedObject
+from support.factories import measurement, raw_ids
+from support.postgres import SilverInPostgres
+
+DAY = 86_400
+
+
+def forget(tables: SilverInPostgres) -> None:
+    """Have nothing stale."""
+    tables.query("DELETE FROM gold.measured_stale")
+    tables.query("DELETE FROM gold.arrived_stale")
+
+
+@pytest.mark.parametrize("table", ["measured_stale", "arrived_stale"])
+@pytest.mark.parametrize(
+    ("marked", "seconds"),
+    [("now() - interval '90 minutes'", 5_400), ("now() - interval '9 days'", DAY), ("'-infinity'::timestamptz", DAY)],
+)
+def test_the_oldest_stale_part_of_either_kind_counts(
+    tables: SilverInPostgres, table: str, marked: str, seconds: int
+) -> None:
+    keeper = PostgresGoldKeeper(tables.open())
+    forget(tables)
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(),))])
+    assert keeper.stale_seconds() == pytest.approx(0, abs=60)
+
+    tables.query(f"UPDATE gold.{table} SET marked_at = {marked}")  # noqa: S608 - the test's own
+
+    assert keeper.stale_seconds() == pytest.approx(seconds, abs=60)
+
+
+def test_where_nothing_is_stale_it_is_nothing(tables: SilverInPostgres) -> None:
+    forget(tables)
+
+    assert PostgresGoldKeeper(tables.open()).stale_seconds() == 0
+
+
+def test_what_arrived_and_was_measured_is_stale_at_once(tables: SilverInPostgres) -> None:
+    forget(tables)
+
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(),))])
+
+    for table in ("measured_stale", "arrived_stale"):
+        assert len(tables.query(f"SELECT FROM gold.{table}")) == 1
