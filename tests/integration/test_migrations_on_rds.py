@@ -12,6 +12,7 @@ from pg8000.native import Connection
 from dropzone.adapters.database import connector
 from dropzone.settings import MigrateSettings
 from dropzone_local.ports import LOOPBACK
+from dropzone_migrate import migrations
 from dropzone_migrate.migrations import MigrationError, head, migrate
 from support.postgres import database_settings
 from support.rds import OWNER, OWNER_PASSWORD, Rds, Tokens, rds
@@ -35,6 +36,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rds]:
 def server(running: Rds, monkeypatch: pytest.MonkeyPatch) -> Rds:
     running.clear()
     monkeypatch.setattr(boto3, "client", Aws(running).client)
+    # Nobody waits for IAM here.
+    monkeypatch.setattr(migrations, "_PAUSES", (0.01, 0.01))
     return running
 
 
@@ -110,6 +113,33 @@ def test_a_password_that_the_first_migration_ends_is_followed_by_a_token(server:
     # THEN the next migration signs in by token, after its password was refused
     assert migrate(by_password) == head()
     assert server.tokens.asked[-2:] == [OWNER, OWNER]
+
+
+def test_a_token_that_iam_does_not_know_yet_is_followed_by_another(
+    server: Rds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN an owner whose right to sign in was made a moment ago, so that RDS takes the third token only
+    server.let_in_by_token(FROM_THE_BEGINNING)
+    sign, signed = Tokens.sign, []
+
+    def sign_too_early(tokens: Tokens, user: str) -> str:
+        signed.append(user)
+        return sign(tokens, user) if len(signed) == 3 else "too early"
+
+    monkeypatch.setattr(Tokens, "sign", sign_too_early)
+
+    assert migrate(settings(server)) == head()
+    assert signed == [OWNER] * 3
+
+
+def test_a_migration_does_not_wait_for_longer_than_its_time(server: Rds, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.let_in_by_token(FROM_THE_BEGINNING)
+    monkeypatch.setattr(Tokens, "sign", lambda _self, _user: "a token that nobody knows")
+    monkeypatch.setattr(migrations, "_PAUSES", (60,))
+
+    with pytest.raises(MigrationError, match="28000"):
+        migrate(settings(server))
+    assert server.tokens.asked == [OWNER]
 
 
 def test_a_migration_that_is_refused_both_ways_says_so(server: Rds, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,9 @@ REVISIONS = Path(__file__).parent / "revisions"
 # Of the function's time, what is left for CloudFormation's answer; in a short call, half of it.
 _ANSWER_SECONDS = 30
 
+# Seconds between tries to sign in by token.
+_PAUSES = (2, 4, 8, 16, 30)
+
 # "invalid password", and what a server says whose rules refuse passwords to this user.
 _REFUSED = frozenset({"28P01", "28000"})
 
@@ -88,18 +91,32 @@ def _sign_in(settings: MigrateSettings) -> pg8000.dbapi.Connection:
     Who creates a role becomes a member of it. The first migration makes roles that are members of rds_iam, and of every
     member of that, also an indirect one, RDS takes tokens only.
     """
+    if settings.database_auth == "iam":
+        return _sign_in_by_token(settings)
     try:
         return connector(settings, pg8000.dbapi.Connection)(settings.call_seconds)
     except DatabaseError as error:
-        if settings.database_auth == "iam" or settings.role_auth != "iam" or sqlstate(error) not in _REFUSED:
+        if settings.role_auth != "iam" or sqlstate(error) not in _REFUSED:
             raise
         by_password = told(error)
-    by_token = settings.model_copy(update={"database_auth": "iam"})
     try:
-        return connector(by_token, pg8000.dbapi.Connection)(settings.call_seconds)
+        return _sign_in_by_token(settings.model_copy(update={"database_auth": "iam"}))
     except DatabaseError as error:
         message = f"the secret's password was refused ({by_password}), and then a token of RDS ({told(error)})"
         raise MigrationError(message) from None
+
+
+def _sign_in_by_token(settings: MigrateSettings) -> pg8000.dbapi.Connection:
+    """Sign in by token, and try again where it is refused: in a first deploy, IAM has the right for mere seconds."""
+    ends, pauses = time.monotonic() + settings.call_seconds / 3, iter(_PAUSES)
+    while True:
+        try:
+            return connector(settings, pg8000.dbapi.Connection)(settings.call_seconds)
+        except DatabaseError as error:
+            pause = next(pauses, None)
+            if pause is None or time.monotonic() + pause > ends or sqlstate(error) not in _REFUSED:
+                raise
+            time.sleep(pause)
 
 
 def _limit(
