@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import boto3
@@ -177,6 +178,20 @@ def test_an_administrator_writes_no_raw_object(client: Client, administrator: Se
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == EXAMPLE
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+
+
+def test_another_bucket_tells_the_queue_nothing(client: Client, administrator: Session) -> None:
+    s3 = administrator.client("s3", endpoint_url=client.endpoints.emulator_url)
+    sqs = administrator.client("sqs", endpoint_url=client.endpoints.emulator_url)
+    queue = sqs.get_queue_attributes(QueueUrl=client.endpoints.queue_url, AttributeNames=["QueueArn"])
+    other = f"another-bucket-{uuid4()}"
+    s3.create_bucket(Bucket=other)
+    to_the_queue: Any = {"QueueArn": queue["Attributes"]["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+    with pytest.raises(ClientError, match="Unable to validate"):
+        s3.put_bucket_notification_configuration(
+            Bucket=other, NotificationConfiguration={"QueueConfigurations": [to_the_queue]}
+        )
+    s3.delete_bucket(Bucket=other)
 
 
 def test_nobody_takes_a_function_s_role(client: Client, administrator: Session) -> None:
