@@ -129,7 +129,7 @@ class SecondStack:
     def failures(self) -> list[str]:
         """Return the resources that could not be made or changed, the newest first, as docs/deploy.md asks for them."""
         text = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
-        [query] = re.findall(r"describe-stack-events .*?--query \"(.*?)\"", text, re.DOTALL)
+        [query] = re.findall(r"--query \"(StackEvents\[\?ends_with.*?)\"", text)
         events = self._beside.clients.cloudformation().describe_stack_events(StackName=self.name)
         return [resource for resource, _ in jmespath.search(query, events)]
 

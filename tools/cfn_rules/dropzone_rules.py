@@ -26,6 +26,7 @@ WITHOUT_A_KEY = frozenset({"/", "/page/{asset}", "/health", "/docs", "/docs/{ass
 NOT_OF_THE_ACCOUNT = frozenset(
     {
         ("AWS::ApiGateway::Deployment", "StageName"),  # within its API
+        ("AWS::ApiGateway::DomainName", "DomainName"),  # which is one in the world, and given
         ("AWS::ApiGateway::Stage", "StageName"),
         ("AWS::CloudWatch::Alarm", "MetricName"),  # within its namespace, which is the stack's or AWS's
         ("AWS::EC2::VPCEndpoint", "ServiceName"),  # AWS's

@@ -127,6 +127,10 @@ class Evaluator:
         values, value = self.value(pair)
         return value in values
 
+    def _eachmemberequals(self, pair: list[Any]) -> bool:
+        values, value = self.value(pair)
+        return all(entry == value for entry in values)
+
     def _if(self, branches: list[Any]) -> Any:  # noqa: ANN401
         condition, yes, no = branches
         return self.value(yes if self._condition(condition) else no)

@@ -260,6 +260,51 @@ def test_another_origin_reaches_api_gateway_s_own_answers(template: Template, mo
     assert deployments[0] != deployments[1]
 
 
+def test_who_may_call_is_the_whole_world_or_what_a_parameter_says(template: Template) -> None:
+    for cidrs in ("0.0.0.0/0,::/0", "192.0.2.0/24,2001:db8::/32"):
+        allow, deny = deployed("own", ("AllowedCidrs", cidrs)).one("Api")["Body"]["x-amazon-apigateway-policy"][
+            "Statement"
+        ]
+        assert (allow["Effect"], deny["Effect"]) == ("Allow", "Deny")
+        assert "Condition" not in allow
+        assert deny["Condition"] == {"NotIpAddress": {"aws:SourceIp": cidrs.split(",")}}
+        assert re.fullmatch(template["Parameters"]["AllowedCidrs"]["AllowedPattern"], cidrs)
+
+
+def test_a_domain_of_yours_leads_to_the_stage() -> None:
+    given = ("DomainName", "events.example.com"), ("CertificateArn", "arn:c"), ("HostedZoneId", "Z1")
+    stack = deployed("own", *given)
+
+    assert stack.one("ApiDomain")["DomainName"] == "events.example.com"
+    assert stack.one("ApiDomain")["SecurityPolicy"] == "TLS_1_2"
+    assert stack.one("ApiDomainMapping") == {"DomainName": "ApiDomain", "RestApiId": "Api", "Stage": "Apiv1Stage"}
+    records = stack.one("ApiDomainRecords")["RecordSets"]
+    assert {(entry["Name"], entry["Type"]) for entry in records} == {(given[0][1], "A"), (given[0][1], "AAAA")}
+    assert stack.outputs["ApiUrl"]["Value"] == "https://events.example.com"
+    assert not [name for name in deployed("own").resources if name.startswith("ApiDomain")]
+    assert "ApiDomainRecords" not in deployed("own", *given[:2]).resources
+
+
+def test_a_tls_policy_holds_for_the_api_and_its_domain() -> None:
+    policy = "SecurityPolicy_TLS13_1_3_2025_09"
+    given = ("DomainName", "events.example.com"), ("CertificateArn", "arn:c"), ("TlsPolicy", policy)
+    stack = deployed("own", *given)
+
+    for name in ("Api", "ApiDomain"):
+        assert (stack.one(name)["SecurityPolicy"], stack.one(name)["EndpointAccessMode"]) == (policy, "BASIC")
+    assert "SecurityPolicy" not in deployed("own").one("Api")
+
+
+def test_a_firewall_of_yours_is_before_the_stage() -> None:
+    arn = "arn:aws:wafv2:eu-central-1:111122223333:regional/webacl/mine/1"
+
+    assert deployed("own", ("WebAclArn", arn)).one("ApiFirewall") == {
+        "WebACLArn": arn,
+        "ResourceArn": "arn:aws:apigateway:eu-central-1::/restapis/Api/stages/Apiv1Stage",
+    }
+    assert "ApiFirewall" not in deployed("own").resources
+
+
 def test_there_is_one_stage_and_no_phantom(cloudformation: Template) -> None:
     stages = [entry["Properties"] for entry in resources(cloudformation, "AWS::ApiGateway::Stage").values()]
     [deployment] = resources(cloudformation, "AWS::ApiGateway::Deployment").values()

@@ -88,6 +88,7 @@ def test_everybody_signs_in_to_the_database_by_token_and_there_is_no_secret() ->
         ("DatabaseBackupDays", "BackupRetentionPeriod", "35", "7"),
         ("DatabaseInstanceClass", "DBInstanceClass", "db.r8g.large", "db.t4g.small"),
         ("DatabaseStorage", "AllocatedStorage", "100", "20"),
+        ("DatabaseMaxStorage", "MaxAllocatedStorage", "1000", "200"),
         ("DatabaseVersion", "EngineVersion", "19", "18"),
     ],
 )
@@ -96,10 +97,12 @@ def test_the_database_is_as_its_parameters_say(parameter: str, field: str, value
     assert deployed("own", (parameter, value)).one("Database")[field] == value
 
 
-def test_storage_that_a_parameter_allows_may_still_grow(template: Template) -> None:
-    most = template["Parameters"]["DatabaseStorage"]["MaxValue"]
+def test_zones_are_the_region_s_first_two_or_yours() -> None:
+    zones = ("AvailabilityZoneA", "eu-central-1b"), ("AvailabilityZoneB", "eu-central-1c")
 
-    assert int(deployed().one("Database")["MaxAllocatedStorage"]) >= 1.1 * most  # RDS asks for a tenth
+    for given, expected in (((), "ab"), (zones, "bc")):
+        subnets = deployed("own", *given).of("AWS::EC2::Subnet").values()
+        assert [entry["AvailabilityZone"] for entry in subnets] == [f"eu-central-1{letter}" for letter in expected]
 
 
 def test_the_database_s_logs_end_and_are_there_before_rds_would_make_them() -> None:

@@ -83,6 +83,14 @@ def test_plain_text_and_passwords_stay_on_this_machine(template: Template, host:
         ("own", {"BatchWindow": "0"}, "BatchWindow"),
         ("local", {"BatchSize": "11"}, "BatchWindow"),
         ("own", {"SweepConcurrency": "10"}, "SweepConcurrency"),
+        ("yours-iam", {"SecurityGroupIds": ""}, "SecurityGroupIds"),
+        ("yours-iam", {"SubnetIds": ""}, "SubnetIds"),
+        ("own", {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}, "DatabaseHost"),
+        ("own", {"AvailabilityZoneA": "eu-central-1a"}, "AvailabilityZoneB"),
+        ("own", {"AvailabilityZoneA": "eu-central-1a", "AvailabilityZoneB": "eu-central-1a"}, "two zones"),
+        ("own", {"DomainName": "events.example.com"}, "CertificateArn"),
+        ("own", {"HostedZoneId": "Z1"}, "DomainName"),
+        ("own", {"DatabaseSecretKeyArn": "arn:aws:kms:x:1:key/y"}, "DatabaseSecretArn"),
         ("own", {"QueryConcurrency": "50"}, "QueryConcurrency"),
     ],
 )
@@ -96,6 +104,35 @@ def test_the_rules_say_what_to_do(template: Template, name: str, change: dict[st
 def test_the_rules_let_every_set_of_parameters_pass(template: Template, name: str) -> None:
     assert PARAMETERS[name].keys() <= template["Parameters"].keys()
     assert broken_rules(template, {**defaults(template), **PARAMETERS[name]}) == []
+
+
+def test_every_parameter_says_what_it_means(template: Template) -> None:
+    short = [name for name, entry in template["Parameters"].items() if len(entry.get("Description", "").split()) < 5]
+
+    assert short == []
+
+
+def test_a_visibility_of_less_than_six_calls_is_refused(template: Template) -> None:
+    allowed = {
+        name: entry["AllowedValues"] for name, entry in template["Parameters"].items() if "AllowedValues" in entry
+    }
+
+    for timeout, visibility in product(allowed["ProcessTimeout"], allowed["QueueVisibilityTimeout"]):
+        given = {"ProcessTimeout": str(timeout), "QueueVisibilityTimeout": str(visibility)}
+        broken = broken_rules(template, {**defaults(template), **given})
+        assert (broken == []) is (visibility >= 6 * timeout), given
+        assert all("QueueVisibilityTimeout" in reason for reason in broken)
+
+
+def test_storage_without_room_to_grow_is_refused(template: Template) -> None:
+    allowed = {
+        name: entry["AllowedValues"] for name, entry in template["Parameters"].items() if "AllowedValues" in entry
+    }
+
+    for storage, most in product(allowed["DatabaseStorage"], allowed["DatabaseMaxStorage"]):
+        given = {"DatabaseStorage": str(storage), "DatabaseMaxStorage": str(most)}
+        broken = broken_rules(template, {**defaults(template), **given})
+        assert (broken == []) is (most >= 1.1 * storage), given
 
 
 def test_every_parameter_is_in_a_group_of_the_console_and_is_used(template: Template) -> None:
