@@ -20,7 +20,7 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.changes import Change
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.judge import Contents, judge
-from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection
+from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Measurement, Outcome, Rejection
 from dropzone.domain.positions import Cursor
 from dropzone.ports import BronzeUnavailableError
 from dropzone.use_cases.process import process
@@ -478,6 +478,67 @@ def test_replay_gives_what_the_new_rules_give_from_the_start(
         tables.clear()
         scene.settle(*arrived)
         assert after == rows(tables)
+
+
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories())
+def test_a_replay_that_stops_anywhere_leaves_measurements_right_and_may_go_on(
+    tables: SilverInPostgres, history: tuple[Rules, Rules, list[int], int, list[list[int]] | int]
+) -> None:
+    old, new, settled, *_ = history
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        # GIVEN objects whose events are written one by one, and calls that have time for one
+        monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 1)
+        tables.clear()
+        scene = Scene(tables)
+        judge_by(scene.judge, monkeypatch)
+        arrived = [scene.arrive(*outcomes, settled=False) for outcomes in old]
+        scene.settle(*(arrived[number] for number in settled))
+        for raw_id, outcomes in zip(arrived, new, strict=True):
+            scene.change(raw_id, *outcomes)
+        replace = scene.ledger.replace
+
+        def slowly(judged: Sequence[JudgedObject]) -> None:
+            replace(judged)
+            scene.clock.spend(10.0)
+
+        monkeypatch.setattr(scene.ledger, "replace", slowly)
+
+        # WHEN calls follow the cursor
+        reports: list[ReplayReport] = []
+        after: Cursor | None = None
+        while not reports or after is not None:
+            scene.clock.left = 11.0
+            reports.append(scene.replay(after=after))
+            after = reports[-1].cursor
+
+            # THEN after each of them every measurement is that of the greatest outcome
+            assert standing(tables) == greatest(tables)
+
+        # AND in the end each object is counted once, and the rows are those of the new rules alone
+        assert sum(report.checked for report in reports) == len(new)
+        assert sum(report.failed for report in reports) == sum(any(map(is_rejection, outcomes)) for outcomes in new)
+        replayed = rows(tables)
+        tables.clear()
+        scene.settle(*arrived)
+        assert replayed == rows(tables)
+
+
+def is_rejection(outcome: Outcome) -> bool:
+    return isinstance(outcome, Rejection)
+
+
+def standing(tables: SilverInPostgres) -> dict[tuple[datetime, str], tuple[UUID, int]]:
+    return {key: (row.raw_id, row.item) for key, row in tables.measurement_rows().items()}
+
+
+def greatest(tables: SilverInPostgres) -> dict[tuple[datetime, str], tuple[UUID, int]]:
+    """Of each instant and source the last event that was processed."""
+    return {
+        (row.measurement.measured_at, row.measurement.source): key
+        for key, row in sorted(tables.outcome_rows().items())
+        if row.measurement is not None
+    }
 
 
 def go_through(scene: Scene, arrived: list[UUID], replayed: list[list[int]] | int) -> Counter[str]:

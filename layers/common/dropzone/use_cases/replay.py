@@ -24,7 +24,7 @@ from dropzone.ports import (
     SilverUnavailableError,
 )
 from dropzone.use_cases import writing
-from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.retries import RESERVE_SECONDS, is_time_for_another, with_retries
 from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
 from dropzone.use_cases.tally import Failure
 from dropzone.use_cases.writing import is_long, part
@@ -250,13 +250,14 @@ class _Replay:
         # There may be fewer events than there were for the call before, under other rules.
         first = min(first, len(contents))
         while True:
+            before = self._remaining()
             outcomes = part(contents, first, len(contents), self._remaining)
             end = first + len(outcomes)
             is_last = end == len(contents)
             self._write([JudgedObject(raw_id, outcomes, first, is_last)], has_rejected=has_rejected)
             has_rejected = has_rejected or _has_rejected(outcomes)
             yield raw_id if is_last else Position(raw_id, end, has_rejected)
-            if is_last or not self._has_time():
+            if is_last or not is_time_for_another(self._remaining, before - self._remaining()):
                 return is_last
             first = end
 

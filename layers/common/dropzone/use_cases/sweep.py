@@ -30,8 +30,10 @@ class SweepReport:
     tally: Tally = field(default_factory=Tally)
     tried: int = 0
     """Objects that were handed on to be settled, whatever became of them."""
+    is_unfinished: bool = False
+    """Whether time ended before an object did that was begun: the next call goes on with it."""
     cursor: UUID | None = None
-    """The last object looked at, when limit or time ended the sweep before the bucket did."""
+    """The last object looked at, when limit or time ended the sweep before the bucket did, or an object."""
 
 
 def sweep(
@@ -79,7 +81,8 @@ def sweep(
     )
     if ceiling is not None and min(reached, ceiling) > start:
         with_retries(lambda: silver.advance_watermark(min(reached, ceiling)), remaining)
-    if not _try_again(report, due[: limit - report.tried], bronze, silver, remaining) and report.cursor is None:
+    _try_again(report, due[: limit - report.tried], bronze, silver, remaining)
+    if report.is_unfinished and report.cursor is None:
         report.cursor = reached
     return report
 
@@ -112,10 +115,11 @@ def _take_fresh(
         for chunk in chunks(fresh, ON_REQUEST_CHUNK_OBJECTS):
             chosen = [listed.raw_id for listed in chunk[: limit - report.tried]]
             if chosen and remaining() >= RESERVE_SECONDS:
-                settle_with_attempts(
+                deferred = settle_with_attempts(
                     chosen, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True
                 )
                 report.tried += len(chosen)
+                report.is_unfinished = report.is_unfinished or bool(deferred)
                 reached = chosen[-1]
             if reached != chunk[-1].raw_id:
                 report.cursor = reached
@@ -125,18 +129,13 @@ def _take_fresh(
     return reached
 
 
-def _try_again(report: SweepReport, due: list[UUID], bronze: Bronze, silver: Silver, remaining: Remaining) -> bool:
-    """Try objects again that were tried before, one at a time: one of them may kill its reader.
-
-    Returns whether the time sufficed for those that were begun: a long object goes on with the next call.
-    """
+def _try_again(report: SweepReport, due: list[UUID], bronze: Bronze, silver: Silver, remaining: Remaining) -> None:
+    """Try objects again that were tried before, one at a time: one of them may kill its reader."""
     for raw_id in due:
         if remaining() < RESERVE_SECONDS:
-            break
+            return
         deferred = settle_with_attempts(
             [raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True, known=[raw_id]
         )
         report.tried += 1
-        if deferred:
-            return False
-    return True
+        report.is_unfinished = report.is_unfinished or bool(deferred)

@@ -10,7 +10,7 @@ from dropzone.domain.identifiers import received_at
 from dropzone.domain.judge import Contents
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
 from dropzone.ports import RawObject, Remaining, RowRefusedError, Silver, Written
-from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.retries import RESERVE_SECONDS, is_time_for_another, with_retries
 from dropzone.use_cases.tally import Failure, Settled, Tally
 
 MAX_CHUNK_EVENTS = 5_000
@@ -94,16 +94,17 @@ class Writer:
         self._progress[raw.raw_id] = _Progress(
             raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes)
         )
-        end, has_begun = 0, False
+        end, took = 0, None
         for run in _lacking(len(contents), written.items):
             first, end = run.start, run.start
             while first < run.stop:
-                if has_begun and self._remaining() < RESERVE_SECONDS:
+                if took is not None and not is_time_for_another(self._remaining, took):
                     return False
+                before = self._remaining()
                 outcomes = part(contents, first, run.stop, self._remaining)
                 end = first + len(outcomes)
                 self._write([JudgedObject(raw.raw_id, outcomes, first, is_whole=end == len(contents))])
-                first, has_begun = end, True
+                first, took = end, before - self._remaining()
         if end != len(contents):
             # The last event was written by a call before.
             self._write([JudgedObject(raw.raw_id, (), len(contents))])
