@@ -47,6 +47,6 @@ def fill(surroundings: Surroundings, begin: int, end: int) -> None:
 def refresh_gold(surroundings: Surroundings) -> None:
     """Compute what is stale, as the sweeps do bit by bit."""
     with surroundings.connect() as connection:
-        while connection.run("SELECT gold.refresh(1000, interval '0 seconds')") != [[0]]:
+        while connection.run("SELECT gold.refresh(100000, interval '0 seconds')") != [[0]]:
             pass
         connection.run("VACUUM ANALYZE")

@@ -29,10 +29,7 @@ PROJECT = Path(__file__).parents[1]
 REGION = "eu-central-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCY"}
 
-_TABLES = (
-    "receipts, outcomes, measurements, "
-    "gold.measured, gold.arrived, gold.rejected, gold.measured_stale, gold.arrived_stale"
-)
+_TABLES = "receipts, outcomes, measurements, gold.measured, gold.arrived, gold.measured_stale, gold.arrived_stale"
 
 _PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - of a server that lives as long as the benchmarks
 
@@ -147,7 +144,7 @@ class Surroundings:
     def empty_tables(self, database: str | None = None) -> None:
         """Make them as new."""
         with self.connect(database) as connection:
-            connection.run(f"TRUNCATE {_TABLES}")
+            connection.run(f"TRUNCATE {_TABLES} CASCADE")
             connection.run("CHECKPOINT")
 
     def variables(self, user: str = "dropzone_writer") -> dict[str, str]:

@@ -106,8 +106,8 @@ _ARRIVALS: Schema = {
     },
 }
 _BUCKET: Schema = {
-    "start": _INSTANT,
-    "end": {**_INSTANT, "description": "Not part of it."},
+    "start": {**_INSTANT, "description": "With the offset of `tz`."},
+    "end": {**_INSTANT, "description": "Not part of it. With the offset of `tz`."},
     "source": {"type": "string", "description": "Empty where events name none, or none that could be read."},
 }
 
@@ -166,7 +166,13 @@ KPIS: Schema = _list(
             },
             "samples": _COUNT,
             "mean": {**_NUMBER_OR_NULL, "description": "Of all samples together."},
-            "std_dev": {**_NUMBER_OR_NULL, "description": "The population's, of all samples together."},
+            "std_dev": {
+                **_NUMBER_OR_NULL,
+                "description": (
+                    "The population's, of all samples together; null where its square is no normal binary64: a mean or "
+                    "deviation above 1e154, or a deviation below 1e-146 that is not zero."
+                ),
+            },
             "min": _NUMBER_OR_NULL,
             "max": _NUMBER_OR_NULL,
             "first": _INSTANT_OR_NULL,
@@ -288,7 +294,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
         ),
         ("get", "/kpis"): _operation(
             "kpis",
-            "Get figures by minute, quarter of an hour, hour or day",
+            "Get figures by minute, quarter of an hour, hour, day, week or month",
             (
                 "By source, of whole buckets: measurements by their own instant; what was received, rejected, and how "
                 "long it took to silver by the time of arrival, since a rejected event has no instant to go by. Right "

@@ -13,6 +13,7 @@ from pg8000.native import Connection
 from dropzone.adapters.database import connector
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Rejection, Violation
+from dropzone_migrate.roles import DOCUMENTED
 from support.factories import raw_ids
 from support.postgres import SilverInPostgres, database_settings
 
@@ -46,7 +47,7 @@ def analyst(tables: SilverInPostgres) -> Iterator[Connection]:
 
 @pytest.fixture(params=[False, True], ids=["stale", "computed"])
 def ask(tables: SilverInPostgres, analyst: Connection, request: pytest.FixtureRequest) -> Ask:
-    for table in ("measured", "arrived", "rejected", "measured_stale", "arrived_stale"):
+    for table in ("measured", "arrived", "measured_stale", "arrived_stale"):
         tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
 
     def call(name: str) -> list[dict[str, Any]]:
@@ -90,7 +91,7 @@ def test_hour_by_hour(tables: SilverInPostgres, ask: Ask) -> None:
 
     found = ask("hour by hour")
 
-    assert [(row["starts_at"], row["events"], float(row["mean"])) for row in found] == [
+    assert [(row["bucket_start"], row["events"], float(row["mean"])) for row in found] == [
         (NOON, 2, 4.0),
         (NOON + 60 * MINUTE, 1, 9.0),
     ]
@@ -129,7 +130,7 @@ def test_silent(tables: SilverInPostgres, ask: Ask) -> None:
 def test_gaps(tables: SilverInPostgres, ask: Ask) -> None:
     settle(tables, *(measured(NOON + minute * MINUTE, 1) for minute in (0, 1, 2, 4, 5, 15)))
 
-    assert ask("gaps") == [{"starts_at": NOON, "source": SOURCE, "gaps": 2, "longest_seconds": 600.0}]
+    assert ask("gaps") == [{"bucket_start": NOON, "source": SOURCE, "gaps": 2, "longest_seconds": 600.0}]
 
 
 def test_outliers(tables: SilverInPostgres, ask: Ask) -> None:
@@ -188,7 +189,7 @@ def test_quicksight(tables: SilverInPostgres, ask: Ask) -> None:
     now = datetime.now(UTC)
     settle(tables, measured(now, 1, 3), measured(now - timedelta(days=200), 9))
 
-    assert [(row["source"], row["samples"], row["mean"]) for row in ask("quicksight")] == [(SOURCE, 2, 2.0)]
+    assert [(row["source"], row["sample_count"], row["mean"]) for row in ask("quicksight")] == [(SOURCE, 2, 2.0)]
 
 
 @pytest.mark.parametrize(
@@ -220,11 +221,52 @@ def test_nobody_signs_in_as_the_group(tables: SilverInPostgres) -> None:
     assert tables.query("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'dropzone_analyst'") == [[False]]
 
 
-def test_everything_of_gold_that_analysts_see_is_described(tables: SilverInPostgres) -> None:
-    undescribed = tables.query(
-        "SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'gold'::regnamespace AND c.relkind IN ('r', 'v')"
-        " AND obj_description(c.oid, 'pg_class') IS NULL"
+RELATIONS = """
+SELECT c.oid, c.relnamespace::regnamespace || '.' || c.relname AS name FROM pg_class AS c
+WHERE c.relnamespace IN ('public'::regnamespace, 'gold'::regnamespace) AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
+"""
+
+
+@pytest.mark.parametrize("role", ["dropzone_analyst", "dropzone_reader"])
+def test_who_reads_sees_what_is_documented_and_nothing_else(tables: SilverInPostgres, role: str) -> None:
+    seen = tables.query(
+        f"SELECT name FROM ({RELATIONS}) AS relation WHERE has_table_privilege('{role}', oid, 'SELECT')"  # noqa: S608 - our own words
     )
-    assert undescribed == []
-    views = tables.query("SELECT viewname FROM pg_views WHERE schemaname = 'gold' AND viewname NOT LIKE '%_now'")
-    assert all(f"gold.{view}" in DOCUMENT for (view,) in views)
+    names = {name.removeprefix("public.") for (name,) in seen}
+
+    assert names == set(DOCUMENTED)
+    assert all(f"`{name}`" in DOCUMENT for name in names)
+
+
+def test_all_that_is_in_the_catalogue_is_described(tables: SilverInPostgres) -> None:
+    relations = f"({RELATIONS} AND c.relname <> 'alembic_version') AS relation"
+    assert tables.query(f"SELECT name FROM {relations} WHERE obj_description(oid, 'pg_class') IS NULL") == []  # noqa: S608
+    columns = tables.query(
+        f"SELECT name || '.' || attname FROM {relations} JOIN pg_attribute ON attrelid = oid"  # noqa: S608 - our own words
+        " WHERE attnum > 0 AND NOT attisdropped AND col_description(oid, attnum) IS NULL"
+    )
+    assert columns == []
+    undescribed = "obj_description(to_regnamespace(name), 'pg_namespace') IS NULL"
+    assert tables.query(f"SELECT name FROM unnest(ARRAY['public', 'gold']) AS name WHERE {undescribed}") == []  # noqa: S608
+
+
+def test_figures_say_their_unit(tables: SilverInPostgres) -> None:
+    columns = dict(
+        tables.query(
+            f"SELECT attname, col_description(oid, attnum) FROM ({RELATIONS}) AS relation"  # noqa: S608 - our own words
+            " JOIN pg_attribute ON attrelid = oid"
+            " WHERE attnum > 0 AND atttypid IN ('float8'::regtype, 'timestamptz'::regtype)"
+        )
+    )
+    assert all(
+        re.search("unit of the measurement|seconds|milliseconds|from 0 to 1|UTC", said) for said in columns.values()
+    )
+    assert "population" in columns["std_dev"]
+
+
+def test_tools_find_how_the_tables_join(tables: SilverInPostgres) -> None:
+    joins = tables.query(
+        "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint"
+        " WHERE contype = 'f' ORDER BY 1, 2"
+    )
+    assert joins == [["measurements", "outcomes"], ["outcomes", "receipts"]]

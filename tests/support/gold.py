@@ -50,19 +50,34 @@ def root(square: Fraction) -> float:
     return float(min(value, Fraction(sys.float_info.max)))
 
 
-def assert_pooled(
-    mean: float, std_dev: float, exact: Exact, means: Sequence[float], *, groups: int, inherent: Fraction = Fraction(0)
-) -> None:
-    """Hold figures to the bound that docs/adr/0012 states.
+LARGEST, SMALLEST = 1e154, 1e-146
+"""Between them lie the means and deviations whose squares are normal binary64s; beyond them, gold has none."""
 
-    `inherent` is how far off the means that went in are, in units of the largest.
+
+def assert_pooled(
+    mean: float,
+    std_dev: float | None,
+    exact: Exact,
+    means: Sequence[float],
+    *,
+    groups: int,
+    inherent: Fraction = Fraction(0),
+    parts: Iterable[Exact] = (),
+) -> None:
+    """Hold figures to the bound that docs/adr/0017 states.
+
+    `inherent` is how far off the means that went in are, in units of the largest; `parts` are what was pooled first.
     """
     largest = max(abs(Fraction(m)) for m in means)
     spread = max(map(Fraction, means)) - min(map(Fraction, means))
-    deviation = Fraction(root(exact.variance))
-    tiny = Fraction(1, 10**290) if largest > Fraction(1, 10**140) else Fraction(sys.float_info.min)
+    tiny = Fraction(1, 10**289)
     rounding = 8 * (groups + 2) * UNIT
     assert abs(Fraction(mean) - exact.mean) <= (2 * UNIT + inherent) * largest + rounding * spread + tiny
+    if std_dev is None:
+        deviations = [root(part.variance) for part in (exact, *parts) if part.variance > 0]
+        assert largest > LARGEST or any(deviation < SMALLEST * 1.01 for deviation in deviations)
+        return
+    deviation = Fraction(root(exact.variance))
     assert (
         abs(Fraction(std_dev) - deviation) <= (2 * UNIT + inherent) * largest + rounding * (deviation + spread) + tiny
     )
@@ -71,6 +86,15 @@ def assert_pooled(
 def figures(aggregates: Aggregates) -> tuple[int, float, float]:
     """Number, mean and deviation."""
     return aggregates.sample_count, aggregates.mean, aggregates.std_dev
+
+
+def by_quarter_hour(groups: Iterable[tuple[datetime, tuple[int, float, float]]]) -> list[Exact]:
+    """What is pooled first: the groups of each quarter of an hour."""
+    parts: dict[datetime, list[tuple[int, float, float]]] = {}
+    for instant, group in groups:
+        start = instant.replace(minute=instant.minute // 15 * 15, second=0, microsecond=0)
+        parts.setdefault(start, []).append(group)
+    return [Exact.of(part) for part in parts.values()]
 
 
 def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence[datetime]) -> None:
@@ -93,6 +117,7 @@ def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence
                 Exact.of(figures(aggregates) for _, aggregates, _ in events),
                 [aggregates.mean for _, aggregates, _ in events],
                 groups=len(events),
+                parts=by_quarter_hour((instant, figures(aggregates)) for instant, aggregates, _ in events),
             )
         pauses = [pause for _, _, pause in events if pause is not None]
         assert kpi.gaps.longest_seconds == (max(pauses).total_seconds() if pauses else None)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 _SQL = Path(__file__).parent / "sql"
 
-REPLACEABLE = ("gold_pool", "gold_compute", "gold_stale", "gold_views", "gold_buckets", "gold_reads")
+REPLACEABLE = ("gold_pool", "gold_compute", "gold_refresh", "gold_reads", "gold_views", "catalogue")
 """The subjects of what can be replaced, in an order in which each finds what it uses."""
 
 

@@ -97,7 +97,7 @@ class QualityRequest(Struct, frozen=True, kw_only=True):
         Parameter(
             INSTANT_OR_DATE,
             "From the bucket on that holds this instant, or the begin of this day. Without it 1 hour back (minute), "
-            "1 day (quarter_hour), 7 days (hour), 30 days (day).",
+            "1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month).",
         ),
     ] = field(default=None, name="from")
     until: Annotated[
@@ -112,7 +112,7 @@ class QualityRequest(Struct, frozen=True, kw_only=True):
         Parameter(SOURCE, "Of this source; empty: of events that name none; without it, every source by itself."),
     ] = None
     tz: Annotated[
-        str, Parameter(_ZONE_NAME, "The time zone whose days are meant, those of from and to as well; its IANA name.")
+        str, Parameter(_ZONE_NAME, "The time zone whose clock buckets go by, and days of from and to; its IANA name.")
     ] = "UTC"
     limit: Annotated[int, Parameter(core.int_schema(ge=1, le=MOST_ROWS), "The most buckets.")] = MOST_ROWS
     cursor: Annotated[str | None, _CURSOR] = None

@@ -258,7 +258,10 @@ class GoldKeeper(Protocol):
     """What keeps gold near silver. May raise SilverUnavailableError and SilverConflictError."""
 
     def stale_seconds(self) -> float:
-        """For how long the oldest stale part has been stale: 0 where there is none, a day at most."""
+        """For how long the oldest stale bucket has been stale: 0 where there is none, a day at most."""
 
-    def refresh(self, most: int) -> int:
-        """Compute so many stale parts anew, at most, in one transaction; how many were. It waits for nobody."""
+    def refresh(self, most_events: int) -> int:
+        """Compute stale buckets again, in one transaction, without waiting for anybody; how many were.
+
+        One at least; beyond that, buckets of about so many events.
+        """

@@ -13,7 +13,7 @@ from dropzone.use_cases.gold import keep_gold
 
 @dataclass(slots=True)
 class Keeper:
-    """Stale parts, each of which takes so many seconds."""
+    """Stale buckets of one event, each of which takes so many seconds."""
 
     stale: int
     seconds: float = 0.0
@@ -24,13 +24,13 @@ class Keeper:
     def stale_seconds(self) -> float:
         return 0.0
 
-    def refresh(self, most: int) -> int:
+    def refresh(self, most_events: int) -> int:
         if self.fails_after == len(self.chunks):
             raise SilverUnavailableError
-        done = min(most, self.stale)
+        done = min(most_events, self.stale)
         self.stale -= done
         self.now += done * self.seconds
-        self.chunks.append(most)
+        self.chunks.append(most_events)
         return done
 
     def remaining(self, seconds: float) -> Callable[[], float]:
@@ -54,16 +54,16 @@ def test_nothing_is_stale() -> None:
 
 
 def test_chunks_grow_while_they_are_quick_and_shrink_while_they_are_not() -> None:
-    quick = Keeper(stale=10**5, seconds=1e-4)
+    quick = Keeper(stale=10**6, seconds=1e-6)
     keep(quick)
-    assert quick.chunks[:8] == [8, 16, 32, 64, 128, 256, 512, 512]
-    slow = Keeper(stale=10**6, seconds=3.0)
+    assert quick.chunks[:6] == [10_000, 20_000, 40_000, 80_000, 160_000, 160_000]
+    slow = Keeper(stale=10**6, seconds=3e-4)
     keep(slow)
-    assert slow.chunks[:5] == [8, 4, 2, 1, 1]
+    assert slow.chunks[:3] == [10_000, 5_000, 10_000]
 
 
 def test_no_chunk_is_begun_without_time() -> None:
-    keeper = Keeper(stale=10**6, seconds=0.1)
+    keeper = Keeper(stale=10**6, seconds=1e-4)
     done = keep(keeper, 20.0)
     assert 0 < done < 10**6
     assert keeper.now < 20.0 + 2.0
@@ -71,10 +71,10 @@ def test_no_chunk_is_begun_without_time() -> None:
 
 
 def test_a_failure_is_the_caller_s() -> None:
-    keeper = Keeper(stale=100, fails_after=1)
+    keeper = Keeper(stale=12_000, fails_after=1)
     with pytest.raises(SilverUnavailableError):
         keep(keeper)
-    assert keeper.stale == 92
+    assert keeper.stale == 2_000
 
 
 @pytest.mark.parametrize("granularity", list(Granularity))

@@ -1,70 +1,36 @@
-CREATE OR REPLACE FUNCTION gold.squared(x double precision) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN abs(x) < 1e-150 THEN 0 ELSE x * x END;
-
-CREATE OR REPLACE FUNCTION gold.shrunk(x double precision) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN abs(x) < 2.0::float8 ^ -400 THEN 0 ELSE x * 2.0::float8 ^ -600 END;
-
-CREATE OR REPLACE FUNCTION gold.pool_step(
-    state double precision[], samples bigint, mean double precision, std_dev double precision
-) RETURNS double precision[] LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-    unit  double precision;
-    size  double precision := greatest(abs(mean), std_dev);
-    m     double precision := mean;
-    s     double precision := std_dev;
-    delta double precision;
-    total double precision;
-BEGIN
-    IF mean IS NULL THEN
-        RETURN state;
-    END IF;
-    IF state IS NULL THEN
-        unit := CASE WHEN size > 1e140 THEN 2.0::float8 ^ 600 WHEN size < 1e-140 THEN 2.0::float8 ^ -600 ELSE 1 END;
-        state := ARRAY[unit, 0, CASE WHEN unit > 1 THEN gold.shrunk(mean) ELSE mean / unit END, 0, 0];
-    END IF;
-    unit := state[1];
-    IF unit <> 1 OR size > 1e140 THEN
-        WHILE size > 1e140 AND unit <= 1 OR size >= 1e-140 AND unit < 1 LOOP
-            unit := unit * 2.0::float8 ^ 600;
-            state := ARRAY[
-                unit, state[2], gold.shrunk(state[3]), gold.shrunk(state[4]), gold.shrunk(gold.shrunk(state[5]))
-            ];
-        END LOOP;
-        m := CASE WHEN unit > 1 THEN gold.shrunk(mean) ELSE mean / unit END;
-        s := CASE WHEN unit > 1 THEN gold.shrunk(std_dev) ELSE std_dev / unit END;
-    END IF;
-    total := state[2] + samples;
-    delta := (m - state[3]) - state[4];
-    delta := CASE WHEN abs(delta) < 1e-200 THEN 0 ELSE delta END;
-    RETURN ARRAY[
-        unit, total, state[3], state[4] + delta * (samples / total),
-        state[5] + samples * (gold.squared(s) + gold.squared(delta) * (state[2] / total))
-    ];
-END $$;
-
-CREATE OR REPLACE FUNCTION gold.pool_end(state double precision[]) RETURNS gold.pooled
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
-DECLARE
-    unit    double precision := state[1];
-    mean    double precision := state[3] + state[4];
-    std_dev double precision := CASE WHEN state[5] < 1e-290 THEN 0 ELSE sqrt(state[5] / state[2]) END;
-    largest double precision;
-BEGIN
-    IF unit > 1 THEN
-        largest := 1.7976931348623157e308::float8 / unit;
-        mean := least(greatest(mean, -largest), largest);
-        std_dev := least(std_dev, largest);
-    ELSIF unit < 1 THEN
-        mean := CASE WHEN abs(mean) < 2.1e-143 THEN 0 ELSE mean END;
-        std_dev := CASE WHEN std_dev < 2.1e-143 THEN 0 ELSE std_dev END;
-    END IF;
-    RETURN ROW(CAST(state[2] AS bigint), mean * unit, std_dev * unit);
-END $$;
-
-CREATE OR REPLACE AGGREGATE gold.pool(samples bigint, mean double precision, std_dev double precision) (
-    SFUNC = gold.pool_step, STYPE = double precision[], FINALFUNC = gold.pool_end, PARALLEL = SAFE
+-- Figures of groups of samples are pooled by Postgres's own float8_combine: count, sum and sum of squares of deviations.
+-- The sums are of differences from a mean near the true one, so that what all means have in common doesn't cancel, and
+-- weights add up to one, so that neither counts nor squares overflow.
+CREATE OR REPLACE AGGREGATE gold.combine(state double precision[]) (
+    SFUNC = float8_combine, STYPE = double precision[], COMBINEFUNC = float8_combine, INITCOND = '{0,0,0}',
+    PARALLEL = SAFE
 );
 
-COMMENT ON AGGREGATE gold.pool(bigint, double precision, double precision) IS 'Samples, mean and population deviation of all samples together, from the number, the mean and the deviation of each group of them.';
+-- From the smallest to the largest mean. No difference from it overflows.
+CREATE OR REPLACE FUNCTION gold.near(smallest double precision, largest double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN smallest < 0 AND largest > 0 AND greatest(-smallest, largest) > 8e307 THEN 0 ELSE smallest END;
+
+-- NaN stands for squares that binary64 can't hold. Postgres refuses products that underflow.
+CREATE OR REPLACE FUNCTION gold.part(
+    weight double precision, mean double precision, std_dev double precision, near double precision
+) RETURNS double precision[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY[
+    weight,
+    CASE WHEN abs(mean - near) < 1e-290 THEN 0 ELSE weight * (mean - near) END,
+    CASE WHEN std_dev IS NULL OR greatest(abs(mean), abs(near), std_dev) > 1e154 THEN 'NaN'
+         WHEN std_dev < 1e-154 THEN 0 ELSE weight * std_dev * std_dev END
+];
+
+CREATE OR REPLACE FUNCTION gold.pooled_mean(state double precision[], near double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN near + state[2] / state[1];
+
+-- Null where it is not zero, and its square is not a normal binary64.
+CREATE OR REPLACE FUNCTION gold.pooled_std_dev(state double precision[], is_constant boolean) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN is_constant THEN 0 WHEN state[3] BETWEEN 1e-292 AND 1.7e308 THEN sqrt(state[3] / state[1]) END;
+
+-- Bin b of a histogram holds what is more than 2^((b - 1) / 4) and up to 2^(b / 4).
+CREATE OR REPLACE FUNCTION gold.bin(value double precision) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CAST(ceil(4 / log(2::double precision) * log(value) - 1e-9) AS integer);

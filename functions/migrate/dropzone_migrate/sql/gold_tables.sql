@@ -1,74 +1,53 @@
 CREATE SCHEMA gold;
 
+CREATE TYPE gold.granularity AS ENUM ('minute', 'quarter_hour', 'hour', 'day', 'week', 'month');
+
+-- A bucket is a quarter of an hour of UTC: every time zone's hours and days are made of whole ones.
 CREATE TABLE gold.measured (
-    quarter        timestamptz NOT NULL,
-    source         text NOT NULL,
-    events         bigint NOT NULL,
-    samples        bigint NOT NULL,
-    mean           double precision NOT NULL,
-    std_dev        double precision NOT NULL,
-    min            double precision NOT NULL,
-    max            double precision NOT NULL,
-    first          timestamptz NOT NULL,
-    last           timestamptz NOT NULL,
-    pause_usual    double precision,
-    pause_longest  double precision,
-    pause_bins     integer[] NOT NULL,
-    pause_counts   bigint[] NOT NULL,
-    PRIMARY KEY (quarter, source)
+    bucket_start           timestamptz NOT NULL,
+    source                 text NOT NULL,
+    events                 bigint NOT NULL,
+    sample_count           bigint NOT NULL,
+    mean                   double precision NOT NULL,
+    std_dev                double precision,
+    min                    double precision NOT NULL,
+    max                    double precision NOT NULL,
+    first_measured_at      timestamptz NOT NULL,
+    last_measured_at       timestamptz NOT NULL,
+    usual_pause_seconds    double precision,
+    longest_pause_seconds  double precision,
+    pause_bins             integer[] NOT NULL,
+    pause_counts           bigint[] NOT NULL,
+    PRIMARY KEY (bucket_start, source)
 );
-
-CREATE INDEX measured_source ON gold.measured (source, quarter);
-
-CREATE INDEX measured_hour ON gold.measured (date_bin('1 hour', quarter, '2000-01-01T00:00:00Z'));
-
-CREATE INDEX measured_day ON gold.measured (date_bin('1 day', quarter, '2000-01-01T00:00:00Z'));
+CREATE INDEX measured_by_source ON gold.measured (source, bucket_start);
 
 CREATE TABLE gold.arrived (
-    quarter          timestamptz NOT NULL,
-    source           text NOT NULL,
-    processed        bigint NOT NULL,
-    rejected         bigint NOT NULL,
-    settled          bigint NOT NULL,
-    latency_total    double precision NOT NULL,
-    latency_longest  double precision,
-    latency_bins     integer[] NOT NULL,
-    latency_counts   bigint[] NOT NULL,
-    PRIMARY KEY (quarter, source)
+    bucket_start        timestamptz NOT NULL,
+    source              text NOT NULL,
+    processed           bigint NOT NULL,
+    rejected            bigint NOT NULL,
+    rejected_by_rule    jsonb NOT NULL,
+    settled             bigint NOT NULL,
+    latency_total_ms    double precision NOT NULL,
+    latency_max_ms      double precision,
+    latency_bins        integer[] NOT NULL,
+    latency_counts      bigint[] NOT NULL,
+    PRIMARY KEY (bucket_start, source)
 );
 
-CREATE INDEX arrived_hour ON gold.arrived (date_bin('1 hour', quarter, '2000-01-01T00:00:00Z'));
+-- The views by hour and by day compare their own column.
+CREATE INDEX measured_by_hour ON gold.measured (date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z'));
+CREATE INDEX measured_by_day ON gold.measured (date_bin('1 day', bucket_start, '2000-01-01T00:00:00Z'));
+CREATE INDEX arrived_by_hour ON gold.arrived (date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z'));
+CREATE INDEX arrived_by_day ON gold.arrived (date_bin('1 day', bucket_start, '2000-01-01T00:00:00Z'));
 
-CREATE INDEX arrived_day ON gold.arrived (date_bin('1 day', quarter, '2000-01-01T00:00:00Z'));
-
-CREATE TABLE gold.rejected (
-    quarter  timestamptz NOT NULL,
-    source   text NOT NULL,
-    code     text NOT NULL,
-    events   bigint NOT NULL,
-    PRIMARY KEY (quarter, source, code)
+-- Marks of buckets that have changed. Each statement adds its own, so that writers never wait for each other.
+CREATE TABLE gold.measured_stale (
+    bucket_start  timestamptz NOT NULL,
+    events        bigint NOT NULL,
+    marked_at     timestamptz NOT NULL DEFAULT now()
 );
-
-CREATE INDEX rejected_hour ON gold.rejected (date_bin('1 hour', quarter, '2000-01-01T00:00:00Z'));
-
-CREATE INDEX rejected_day ON gold.rejected (date_bin('1 day', quarter, '2000-01-01T00:00:00Z'));
-
-CREATE TABLE gold.measured_stale (quarter timestamptz NOT NULL, marked_at timestamptz NOT NULL DEFAULT now());
-
-CREATE INDEX measured_stale_quarter ON gold.measured_stale (quarter);
-
-CREATE TABLE gold.arrived_stale (quarter timestamptz NOT NULL, marked_at timestamptz NOT NULL DEFAULT now());
-
-CREATE INDEX arrived_stale_quarter ON gold.arrived_stale (quarter);
-
-COMMENT ON TABLE gold.measured IS 'Measurements by quarter of an hour and source, where gold.measured_stale does not name the quarter. Pauses lie between two events of the quarter, in seconds: how many there are in which bin; bin b is up to 2^(b/4) seconds.';
-
-COMMENT ON TABLE gold.arrived IS 'Outcomes by quarter of an hour of their arrival and source, where gold.arrived_stale does not name the quarter. Latency is from arrival to silver, of settled objects'' events, in milliseconds; bin b is up to 2^(b/4) milliseconds.';
-
-COMMENT ON TABLE gold.rejected IS 'Rejected events by quarter of an hour of their arrival, source and rule, where gold.arrived_stale does not name the quarter. An event that breaks two rules counts for both.';
-
-COMMENT ON TABLE gold.measured_stale IS 'Quarters whose measurements have changed since they were computed.';
-
-COMMENT ON TABLE gold.arrived_stale IS 'Quarters of whose arrivals outcomes have changed since.';
-
-CREATE TYPE gold.pooled AS (samples bigint, mean double precision, std_dev double precision);
+CREATE TABLE gold.arrived_stale (LIKE gold.measured_stale INCLUDING ALL);
+CREATE INDEX measured_stale_bucket ON gold.measured_stale (bucket_start);
+CREATE INDEX arrived_stale_bucket ON gold.arrived_stale (bucket_start);

@@ -27,6 +27,7 @@ _LEAST_SECONDS = 0.1
 _STATEMENT_SHARE, _STATEMENT_BAND = 0.4, (0.3, 0.45)
 _SILENCE_SHARE = 0.75
 
+_TIMED_OUT = "57014"
 _CONFLICTS = frozenset({"40P01", "40001"})
 _ROW_CLASSES = ("22", "23")
 # The server ended the connection (shut down, crashed, is starting), or has become a replica in a failover: its name
@@ -155,6 +156,8 @@ class Database:
         if self._connection is None or state.startswith(broken):
             self.close()
             return ConnectionBrokenError(message)
+        if state == _TIMED_OUT:
+            return StatementTimeoutError(message)
         return SilverUnavailableError(message)
 
     def close(self) -> None:
@@ -167,6 +170,10 @@ class Database:
             except (InterfaceError, OSError):
                 # It was broken already, which is why it is being closed.
                 return
+
+
+class StatementTimeoutError(SilverUnavailableError):
+    """The statement took longer than it may (57014)."""
 
 
 class ConnectionBrokenError(SilverUnavailableError):

@@ -4,7 +4,7 @@ from typing import Final
 
 from dropzone.adapters.database import Database
 
-_REFRESH: Final = "SELECT gold.refresh(CAST(:most AS integer))"
+_REFRESH: Final = "SELECT gold.refresh(CAST(:most_events AS bigint))"
 
 # A part that was never computed is stale since the beginning of time.
 _STALE_SECONDS: Final = """
@@ -14,7 +14,7 @@ FROM (SELECT marked_at FROM gold.measured_stale UNION ALL SELECT marked_at FROM 
 
 
 class PostgresGoldKeeper:
-    """Stale quarters, computed anew by the schema's own function."""
+    """Stale buckets, computed again by the schema's own function."""
 
     def __init__(self, database: Database) -> None:
         """Take the database."""
@@ -25,7 +25,7 @@ class PostgresGoldKeeper:
         ((seconds,),) = self._database.run(_STALE_SECONDS)
         return float(seconds)
 
-    def refresh(self, most: int) -> int:
+    def refresh(self, most_events: int) -> int:
         """See `GoldKeeper.refresh`."""
-        ((parts,),) = self._database.run(_REFRESH, most=most)
+        ((parts,),) = self._database.run(_REFRESH, most_events=most_events)
         return int(parts)

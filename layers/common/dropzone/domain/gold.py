@@ -14,12 +14,14 @@ Place = tuple[datetime, str]
 
 
 class Granularity(StrEnum):
-    """How long a bucket is. A day is one of a time zone, and has 23 to 25 hours; every other is one of UTC."""
+    """How long a bucket is. Hours, days, weeks (from Monday) and months are those of a time zone's clock."""
 
     MINUTE = "minute"
     QUARTER_HOUR = "quarter_hour"
     HOUR = "hour"
     DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
 
     @property
     def width(self) -> timedelta:
@@ -42,18 +44,24 @@ _WIDTHS = {
     Granularity.QUARTER_HOUR: timedelta(minutes=15),
     Granularity.HOUR: timedelta(hours=1),
     Granularity.DAY: timedelta(days=1),
+    Granularity.WEEK: timedelta(days=7),
+    Granularity.MONTH: timedelta(days=30),
 }
 _MOST = {
     Granularity.MINUTE: 1_500,
     Granularity.QUARTER_HOUR: 3_000,
     Granularity.HOUR: 2_300,
     Granularity.DAY: 1_200,
+    Granularity.WEEK: 600,
+    Granularity.MONTH: 300,
 }
 _RANGES = {
     Granularity.MINUTE: timedelta(hours=1),
     Granularity.QUARTER_HOUR: timedelta(days=1),
     Granularity.HOUR: timedelta(days=7),
     Granularity.DAY: timedelta(days=30),
+    Granularity.WEEK: timedelta(days=182),
+    Granularity.MONTH: timedelta(days=365),
 }
 
 
@@ -67,7 +75,7 @@ class Window:
     source: str | None = None
     """One source alone; '' is that of events that name none. Every source by itself, where it is None."""
     tz: str = "UTC"
-    """By its IANA name, where days begin."""
+    """By its IANA name: whose clock hours, days, weeks and months go by."""
 
     @property
     def buckets(self) -> int:
@@ -121,7 +129,8 @@ class Pooled(NamedTuple):
     """The figures of a bucket's measurements, as if all their samples were one event's."""
 
     mean: float
-    std_dev: float
+    std_dev: float | None
+    """The population's; None where binary64 can't hold its square (docs/analysts.md)."""
     minimum: float
     maximum: float
     first: datetime

@@ -1,4 +1,4 @@
-"""Keep gold near silver: compute anew what has changed, so that reading it costs little. It is right either way."""
+"""Keep gold near silver: compute again what has changed, so that reading it costs little. It is right either way."""
 
 import time
 from collections.abc import Callable
@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dropzone.ports import GoldKeeper, Remaining
 from dropzone.use_cases.retries import RESERVE_SECONDS
 
-_FIRST_CHUNK = 8
-_LARGEST_CHUNK = 512
+# Of events.
+_FIRST_CHUNK = 10_000
+_LARGEST_CHUNK = 160_000
 _LONG_SECONDS = 2.0
 
 
 def keep_gold(keeper: GoldKeeper, *, remaining: Remaining, clock: Callable[[], float] = time.monotonic) -> int:
-    """Compute stale parts of gold anew, chunk by chunk, until none is left or time is short; how many were.
+    """Compute stale buckets of gold again, chunk by chunk, until none is left or time is short; how many were.
 
-    A chunk is a transaction. Chunks grow while they take little time, since a part may hold one event or a million.
+    A chunk is a transaction, of so many events: a bucket may hold one or a million. Chunks grow while they are quick.
 
     Raises:
         SilverUnavailableError, SilverConflictError: what was computed until then stays.
@@ -22,10 +23,10 @@ def keep_gold(keeper: GoldKeeper, *, remaining: Remaining, clock: Callable[[], f
     done, chunk = 0, _FIRST_CHUNK
     while remaining() >= RESERVE_SECONDS:
         began = clock()
-        parts = keeper.refresh(chunk)
-        if parts == 0:
+        buckets = keeper.refresh(chunk)
+        if buckets == 0:
             break
-        done += parts
+        done += buckets
         took = clock() - began
         chunk = max(chunk // 2, 1) if took > _LONG_SECONDS else min(chunk * 2, _LARGEST_CHUNK)
     return done

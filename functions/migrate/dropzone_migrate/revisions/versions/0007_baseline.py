@@ -7,7 +7,7 @@ from alembic import op
 
 from dropzone_migrate.statements import apply
 
-revision = "0006"
+revision = "0007"
 down_revision = None
 
 

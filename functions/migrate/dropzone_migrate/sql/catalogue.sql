@@ -1,0 +1,91 @@
+-- What analysts find in their tools. A column of one name means the same wherever it is.
+COMMENT ON SCHEMA public IS 'Silver: what was received and what it was found to be, event by event.';
+COMMENT ON SCHEMA gold IS 'Figures of silver by buckets of time and source, right for silver as it stands.';
+COMMENT ON TYPE gold.granularity IS 'How long a bucket is, on the clock of its time zone. Weeks begin on Monday.';
+COMMENT ON TABLE receipts IS 'One row per object of bronze that was tried; settled_at says that it has its outcomes.';
+COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
+COMMENT ON TABLE measurements IS 'One row per instant and source: the event that arrived last.';
+COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a receipt.';
+COMMENT ON TABLE gold.measured IS 'Measurements by quarter of an hour and source, but for what gold.measured_stale names.';
+COMMENT ON TABLE gold.arrived IS 'Outcomes by quarter of an hour of arrival and source, but for what gold.arrived_stale names.';
+COMMENT ON TABLE gold.measured_stale IS 'Buckets whose measurements have changed since they were computed.';
+COMMENT ON TABLE gold.arrived_stale IS 'Buckets of arrival whose outcomes have changed since they were computed.';
+COMMENT ON VIEW gold.measured_now IS 'Measurements by quarter of an hour and source, right for silver as it stands.';
+COMMENT ON VIEW gold.arrived_now IS 'Outcomes by quarter of an hour of arrival and source, right for silver as it stands.';
+COMMENT ON VIEW gold.kpis_hourly IS 'Measurements by hour of UTC and source. Bound bucket_start.';
+COMMENT ON VIEW gold.kpis_daily IS 'Measurements by day of UTC and source. Bound bucket_start.';
+COMMENT ON VIEW gold.quality_hourly IS 'Outcomes by hour of UTC of arrival and source. Bound bucket_start.';
+COMMENT ON VIEW gold.quality_daily IS 'Outcomes by day of UTC of arrival and source. Bound bucket_start.';
+COMMENT ON VIEW gold.rejections_hourly IS 'Rejected events by hour of UTC of arrival, source and rule. Bound bucket_start.';
+COMMENT ON VIEW gold.rejections_daily IS 'Rejected events by day of UTC of arrival, source and rule. Bound bucket_start.';
+COMMENT ON FUNCTION gold.kpis IS
+    'By bucket and source: measurements by their own instant, and arrivals by theirs. A gap is a pause of more than '
+    'gap_limit_seconds before an event of the bucket: one and a half times what is expected, up to the next quarter '
+    'power of two.';
+COMMENT ON FUNCTION gold.quality IS 'By bucket of arrival and source. Percentiles are within 10 % of the true ones.';
+COMMENT ON FUNCTION gold.earliest_raw_id IS 'The smallest raw_id that can be made at an instant: they ascend by arrival.';
+COMMENT ON FUNCTION gold.refresh IS
+    'Computes stale buckets again: of about so many events, the stalest first, and those that are written to at this '
+    'moment not before ten times the quiet interval. Answers how many; 0 also where another call is at it.';
+
+DO $do$
+DECLARE
+    name text;
+    said text;
+    kind text;
+BEGIN
+    FOR name, said IN VALUES
+        ('raw_id', 'The object of bronze that it came with (raw/<raw_id>.json): a UUIDv7, which holds the instant of arrival.'),
+        ('item', 'Its place in its object, counted from 0.'),
+        ('items', 'How many events the object has; null until it has its outcomes.'),
+        ('settled_at', 'When all of its outcomes were first there; null until then. UTC.'),
+        ('attempts', 'How often it was tried without success.'),
+        ('last_error', 'What kept the last attempt from success.'),
+        ('retry_at', 'When it is tried again at the earliest. UTC.'),
+        ('tried_at', 'When the attempt began that has not reported its end; null where there is none. UTC.'),
+        ('outcome', 'processed or rejected.'),
+        ('violations', 'The rules that it broke: code, field and message of each.'),
+        ('measured_at', 'When it was measured, as its sender says. UTC.'),
+        ('source', 'What measured it; '''' where the event names none.'),
+        ('mean', 'The mean of the samples, in the unit of the measurement.'),
+        ('std_dev', 'The population''s standard deviation of the samples, in the unit of the measurement. In gold null where binary64 can''t hold its square.'),
+        ('sample_count', 'How many samples.'),
+        ('min', 'The smallest sample (of silver: of the event), in the unit of the measurement.'),
+        ('max', 'The largest sample (of silver: of the event), in the unit of the measurement.'),
+        ('unit', 'The unit of the samples; '''' where the event names none.'),
+        ('tags', 'What else the event says of itself, as text by name.'),
+        ('processed_at', 'When it was last validated. UTC.'),
+        ('updated_at', 'When this event took the place. UTC.'),
+        ('ruleset', 'The version of the rules that it was validated by.'),
+        ('one_row', 'There is one.'),
+        ('watermark', 'The last object before which none is without a receipt.'),
+        ('bucket_start', 'When the bucket begins; it ends where the next one begins. UTC.'),
+        ('events', 'How many events.'),
+        ('first_measured_at', 'When the first event was measured. UTC.'),
+        ('last_measured_at', 'When the last event was measured. UTC.'),
+        ('usual_pause_seconds', 'From one event to the next, as it is most often, in seconds.'),
+        ('longest_pause_seconds', 'The longest from one event to the next, in seconds.'),
+        ('pause_bins', 'Bins of pauses between events: bin b holds those up to 2^(b/4) seconds.'),
+        ('pause_counts', 'How many pauses are in each of the bins.'),
+        ('received', 'How many events arrived that have an outcome.'),
+        ('processed', 'How many events were processed.'),
+        ('rejected', 'How many events were rejected.'),
+        ('rejected_share', 'Rejected events as a part of those received, from 0 to 1.'),
+        ('rejected_by_rule', 'Rejected events by the rules that they broke; one that broke two counts for both.'),
+        ('code', 'The rule (docs/errors.md).'),
+        ('settled', 'How many events have a latency: those of objects with all of their outcomes.'),
+        ('latency_total_ms', 'From arrival to silver, all events together, in milliseconds.'),
+        ('latency_mean_ms', 'From arrival to silver, the mean, in milliseconds.'),
+        ('latency_max_ms', 'From arrival to silver, the longest, in milliseconds.'),
+        ('latency_bins', 'Bins of latencies: bin b holds those up to 2^(b/4) milliseconds.'),
+        ('latency_counts', 'How many events are in each of the bins.'),
+        ('marked_at', 'When a statement marked it. UTC.')
+    LOOP
+        FOR kind IN
+            SELECT format('%I.%I', table_schema, table_name) FROM information_schema.columns
+            WHERE column_name = name AND table_schema IN ('public', 'gold')
+        LOOP
+            EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', kind, name, said);
+        END LOOP;
+    END LOOP;
+END $do$;
