@@ -21,6 +21,13 @@ class Event:
     """Why it is rejected; empty for a good event."""
     refused_with: int | None = None
     """The status that ingest refuses it with, where it is no event at all."""
+    batch: tuple["Event", ...] = ()
+    """The events of a body of several."""
+
+    @property
+    def items(self) -> tuple["Event", ...]:
+        """Each event that has an outcome of its own."""
+        return self.batch or (self,)
 
     @property
     def good(self) -> bool:
@@ -47,6 +54,10 @@ _HARD: tuple[tuple[str, ...], ...] = (
     ("0.1", "0.1", "0.1"),
     ("100000000000000000000000", "1e23"),
 )
+
+
+SLOWEST = ("1e308", "9e307", "1e-99", "7e-311")
+"""Numbers whose sum is beyond binary64, and as far apart as can be."""
 
 
 def _write_instant(instant: datetime, random: Random) -> str:
@@ -121,6 +132,17 @@ def bad_event(name: str, kind: int = 0) -> Event:
     time_stamp, data, more, codes = _BAD[kind % len(_BAD)]
     body = f'{{"event": "{name}", "time_stamp": "{time_stamp}", "data": {data}{more}}}'.encode()
     return Event(body, codes=codes)
+
+
+def long_event(name: str, instant: datetime, count: int) -> Event:
+    """Make a body of so many events, a second apart, most of them of the slowest values, each tenth of them bad."""
+    batch = tuple(
+        bad_event(f"{name}-{number}", number)
+        if number % 10 == 9
+        else good_event(f"{name}-{number}", instant + timedelta(seconds=number), SLOWEST)
+        for number in range(count)
+    )
+    return Event(b"[" + b",\n".join(event.body for event in batch) + b"]", batch=batch)
 
 
 def refused_event(name: str, kind: int = 0) -> Event:

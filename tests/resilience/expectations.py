@@ -34,19 +34,24 @@ def _problems(
     settled = {raw_id for raw_id, receipt in receipts.items() if receipt.settled}
     yield from (f"{raw_id} is not settled" for raw_id in sorted(events.keys() - settled))
     yield from (f"{raw_id} is settled, and is not to be" for raw_id in sorted(settled - events.keys()))
-    yield from (f"{raw_id} has {receipts[raw_id].items} items" for raw_id in settled if receipts[raw_id].items != 1)
+    yield from (
+        f"{raw_id} has {receipts[raw_id].items} items"
+        for raw_id in settled & events.keys()
+        if receipts[raw_id].items != len(events[raw_id].items)
+    )
 
     outcomes = tables.outcome_rows()
-    yield from (f"{key} is an outcome too many" for key in outcomes if key[1] != 0 or key[0] not in settled)
-    for raw_id, event in events.items():
-        row = outcomes.get((raw_id, 0))
+    due = {(raw_id, item): single for raw_id, event in events.items() for item, single in enumerate(event.items)}
+    yield from (f"{key} is an outcome too many" for key in outcomes.keys() - due.keys())
+    for key, event in due.items():
+        row = outcomes.get(key)
         if row is None:
-            yield f"{raw_id} has no outcome"
+            yield f"{key} has no outcome"
         elif wrong := wrong_outcome(event, row):
-            yield f"{raw_id}: {wrong} ({event.body[:200]!r} became {row})"
+            yield f"{key}: {wrong} ({event.body[:200]!r} became {row})"
 
     standing = {key: (row.raw_id, row.item) for key, row in tables.measurement_rows().items()}
-    expected = {(instant, ""): (raw_id, 0) for instant, raw_id in last_arrivals(events).items()}
+    expected = {(instant, ""): key for instant, key in last_arrivals(events).items()}
     yield from (
         f"at {key[0]} stands {standing.get(key)}, and not {expected.get(key)}"
         for key in sorted(standing.keys() | expected.keys())
@@ -59,9 +64,14 @@ def _problems(
     )
 
 
-def last_arrivals(events: Mapping[UUID, Event]) -> dict[datetime, UUID]:
-    """Of each instant the good event that arrived last."""
-    return {event.instant: raw_id for raw_id, event in sorted(events.items()) if event.good and event.instant}
+def last_arrivals(events: Mapping[UUID, Event]) -> dict[datetime, tuple[UUID, int]]:
+    """Of each instant the good event that arrived last: its object, and its item."""
+    return {
+        single.instant: (raw_id, item)
+        for raw_id, event in sorted(events.items())
+        for item, single in enumerate(event.items)
+        if single.good and single.instant
+    }
 
 
 def wrong_outcome(event: Event, row: OutcomeRow) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 _TOLERANCE = Fraction(1, 10**15)
 """Of the exact value: well within 15 significant digits."""
@@ -14,9 +15,7 @@ def wrong_figures(
     values: Sequence[float], *, mean: float, std_dev: float, count: int, minimum: float, maximum: float
 ) -> list[str]:
     """Say which figures are not those of the values; nothing where all are right."""
-    exact = [Fraction(value) for value in values]
-    exact_mean = sum(exact, Fraction(0)) / len(exact)
-    variance = sum(((value - exact_mean) ** 2 for value in exact), Fraction(0)) / len(exact)
+    exact_mean, variance = _exact(tuple(values))
     checks = {
         "mean": abs(Fraction(mean) - exact_mean) <= abs(exact_mean) * _TOLERANCE + _LAST_BIT,
         "std_dev": _is_root(Fraction(std_dev), variance),
@@ -25,6 +24,14 @@ def wrong_figures(
         "max": maximum == max(values),
     }
     return [name for name, right in checks.items() if not right]
+
+
+@cache
+def _exact(values: tuple[float, ...]) -> tuple[Fraction, Fraction]:
+    """Mean and variance."""
+    exact = [Fraction(value) for value in values]
+    mean = sum(exact, Fraction(0)) / len(exact)
+    return mean, sum(((value - mean) ** 2 for value in exact), Fraction(0)) / len(exact)
 
 
 def _is_root(root: Fraction, square: Fraction) -> bool:

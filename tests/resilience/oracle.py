@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from pathlib import Path
 from random import Random
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import httpx
@@ -32,7 +32,7 @@ from dropzone_local.ports import LOOPBACK, find_free
 from dropzone_local.postgres import SUPERUSER
 from dropzone_local.stack import LocalStack, Options
 from dropzone_migrate.migrations import migrate
-from resilience.events import Event, generate, good_event
+from resilience.events import Event, generate, good_event, long_event
 from resilience.expectations import check_silver, last_arrivals
 from resilience.faulty_s3 import FaultyS3
 from resilience.live_faults import Faults
@@ -52,6 +52,8 @@ VISIBILITY_SECONDS = 8
 
 POISONS = 1
 DOOMED = 2
+LONG_EVENTS = 12_000
+"""Of the slowest values, in one object: it takes more statements than one, and may die between them."""
 
 _ENOUGH_ROWS = 3
 
@@ -153,10 +155,11 @@ class Oracle:
     @staticmethod
     def _with_special_ones(events: Iterator[Event]) -> Iterator[Event]:
         """Mix in objects that kill their reader, and such that will be deleted before anybody could read them."""
-        special = [good_event(f"poison {n}", _INSTANT, ["1"]) for n in range(POISONS)]
+        special = [long_event("long", _INSTANT + timedelta(days=2), LONG_EVENTS)]
+        special += [good_event(f"poison {n}", _INSTANT, ["1"]) for n in range(POISONS)]
         special += [good_event(f"doomed {n}", _INSTANT, ["2"]) for n in range(DOOMED)]
         for number, event in enumerate(events):
-            if special and number % 20 == 10:
+            if special and number % 15 == 5:
                 yield special.pop()
             yield event
 
@@ -251,6 +254,7 @@ class Oracle:
                 self._count(tables, bronze)
             self._check_statuses(bronze)
             self._check_replay(bronze)
+            self._check_replay_of_long_objects(bronze)
             self._check_a_fresh_event()
             assert self._dead_objects() == self.unsettled
 
@@ -275,9 +279,11 @@ class Oracle:
             if raw_id in self.unsettled:
                 return {"status": "stuck"}
             event = events[raw_id]
+            if event.batch:
+                return {"status": "processed", "items": LONG_EVENTS}
             if not event.good or event.instant is None:
                 return {"status": "rejected"}
-            last = standing[event.instant]
+            last, _ = standing[event.instant]
             return {"status": "processed"} if last == raw_id else {"status": "superseded", "superseded_by": str(last)}
 
         def told(raw_id: UUID) -> dict[str, object]:
@@ -333,6 +339,24 @@ class Oracle:
             assert again.measurement_rows() == once.measurement_rows()
             settled = {raw_id: row.items for raw_id, row in once.receipt_rows().items() if row.settled}
             assert {raw_id: row.items for raw_id, row in again.receipt_rows().items()} == settled
+
+    def _check_replay_of_long_objects(self, bronze: Mapping[UUID, bytes]) -> None:
+        """By the API, from cursor to cursor: each call answers, and nothing changes."""
+        for raw_id in [raw_id for raw_id, body in bronze.items() if self.obligations.sent[body].batch]:
+            changes: Counter[str] = Counter()
+            answer: dict[str, Any] = {"cursor": None}
+            while "cursor" in answer:
+                given = {"reprocess": True, "raw_ids": [str(raw_id)], "cursor": answer["cursor"]}
+                response = self.http.post(
+                    f"{self.live.endpoints.url}/process",
+                    json=given,
+                    headers={"x-api-key": self.live.endpoints.api_key},
+                )
+                assert response.status_code == 200, response.text
+                answer = response.json()
+                changes.update(answer["changes"])
+            assert +changes == {"same": LONG_EVENTS}
+            self.report.events["long objects replayed"] += 1
 
     def _check_a_fresh_event(self) -> None:
         event = good_event("fresh", _INSTANT + timedelta(days=1), ["0", "2"])

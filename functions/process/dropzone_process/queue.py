@@ -8,7 +8,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.observability import NAMESPACE, report_tally
+from dropzone.observability import LISTED, NAMESPACE, report_tally
 from dropzone.ports import Bronze, Remaining, Silver
 from dropzone.settings import ProcessSettings
 from dropzone.use_cases.process import Message, Report, process
@@ -104,7 +104,7 @@ def _process(messages: list[Message], remaining: Remaining) -> Report:
         # Also when the database went away: what was settled before stays settled, and isn't counted again.
         report_tally(tally, logger, metrics)
     if report.deferred:
-        logger.warning("no time left", objects=len(report.deferred))
+        logger.warning("no time left", objects=len(report.deferred), raw_ids=[*map(str, report.deferred[:LISTED])])
     if report.set_aside:
         logger.warning("objects that may have killed their reader wait", raw_ids=[*map(str, report.set_aside)])
     metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(report.deferred))

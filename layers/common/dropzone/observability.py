@@ -13,7 +13,7 @@ from dropzone.use_cases.tally import Failure, Settled, Tally
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Dropzone")
 """The stack's name, so that two stacks of one account don't count for each other; Powertools' own variable."""
 
-_LISTED = 1_000
+LISTED = 1_000
 """The most objects that one log line names."""
 
 
@@ -69,13 +69,13 @@ def report_tally(tally: Tally, logger: Logger, metrics: Metrics) -> None:
     for batch in _slices(tally.settled):
         logger.info("settled", objects=[_settled(entry) for entry in batch])
     if terminal := [failure for failure in tally.failures if failure.terminal]:
-        logger.error("objects can't be settled", objects=[_failure(failure) for failure in terminal[:_LISTED]])
+        logger.error("objects can't be settled", objects=[_failure(failure) for failure in terminal[:LISTED]])
     if transient := [failure for failure in tally.failures if not failure.terminal]:
-        logger.warning("objects go back", objects=[_failure(failure) for failure in transient[:_LISTED]])
+        logger.warning("objects go back", objects=[_failure(failure) for failure in transient[:LISTED]])
 
 
 def _slices(settled: list[Settled]) -> Iterable[list[Settled]]:
-    return (settled[start : start + _LISTED] for start in range(0, len(settled), _LISTED))
+    return (settled[start : start + LISTED] for start in range(0, len(settled), LISTED))
 
 
 def _settled(entry: Settled) -> dict[str, object]:

@@ -13,7 +13,7 @@ import dropzone.use_cases.replay
 import dropzone.use_cases.settle
 import dropzone.use_cases.writing
 from dropzone.domain.changes import Change
-from dropzone.domain.judge import judge
+from dropzone.domain.judge import Contents, judge
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome
 from dropzone.domain.positions import Cursor, Position
 from dropzone.ports import (
@@ -317,6 +317,23 @@ def test_a_chunk_of_large_batches_ends_with_the_time_at_an_object(call: Calls, m
     call.clock.left = 1_000.0
     assert call(after=report.cursor).cursor is None
     assert set(call.ledger.of) == set(ids)
+
+
+def test_objects_that_take_long_to_judge_end_with_the_time(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN six objects in one chunk, each of which takes two seconds to judge
+    ids = call.arrive(*[EXAMPLE] * 6)
+
+    class Slow(Contents):
+        def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
+            call.clock.spend(2.0)
+            return super().outcomes(first, end)
+
+    monkeypatch.setattr(dropzone.use_cases.replay, "Contents", Slow)
+    call.clock.left = 6.5
+
+    # THEN those are written that were judged by then
+    report = call()
+    assert (report.checked, report.cursor) == (3, ids[2])
 
 
 # ---- long objects ----------------------------------------------------------------------------------------------------

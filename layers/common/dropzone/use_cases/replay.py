@@ -24,7 +24,7 @@ from dropzone.ports import (
     SilverUnavailableError,
 )
 from dropzone.use_cases import writing
-from dropzone.use_cases.retries import RESERVE_SECONDS, is_time_for_another, with_retries
+from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, is_time_for_another, with_retries
 from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
 from dropzone.use_cases.tally import Failure
 from dropzone.use_cases.writing import is_long, part
@@ -225,7 +225,8 @@ class _Replay:
             if isinstance(result, RawObject):
                 contents = Contents(result.body, result.content_type)
                 in_parts = start is not None or is_long(contents)
-                if waiting and (in_parts or _events(waiting) + len(contents) > writing.MAX_CHUNK_EVENTS):
+                is_enough = in_parts or _events(waiting) + len(contents) > writing.MAX_CHUNK_EVENTS
+                if waiting and (is_enough or self._remaining() < LAST_SECONDS):
                     self._write(waiting)
                     waiting = []
                     yield last

@@ -16,7 +16,6 @@ from dropzone.use_cases.tally import Failure, Settled, Tally
 MAX_CHUNK_EVENTS = 5_000
 """The most events of one statement, which is one transaction: it gains nothing from more, and memory is bounded."""
 
-
 LONG_BYTES = 1024 * 1024
 """An object with more is long as well: its events may be few, and take as much time."""
 
