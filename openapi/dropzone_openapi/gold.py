@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct
-
 from dropzone import problems
 from dropzone.domain.gold import Granularity
+from dropzone.parameters import Request
 from dropzone_openapi.operations import API_KEY, Operation, _gateway, _problems, _query
 from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema, request_schema
 from dropzone_query.formats import Format
@@ -395,7 +394,7 @@ def _csv(name: str, example: Schema, columns: Sequence[str], form: Format, descr
     }
 
 
-def _schema(request: type[Struct]) -> Schema:
+def _schema(request: type[Request]) -> Schema:
     """A request's own, with what it refers to in its place."""
     schema = request_schema(request)
     named = schema.pop("$defs", {})

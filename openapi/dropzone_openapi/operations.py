@@ -60,7 +60,7 @@ _VIOLATIONS = {
     problems.INVALID_REQUEST: [
         {
             "field": "limit",
-            "code": "request.less_than_equal",
+            "code": "request.out_of_range",
             "message": "Input should be less than or equal to 1000",
         }
     ],
@@ -232,9 +232,12 @@ def _query(model: Schema, *, without: AbstractSet[str] = frozenset()) -> list[Op
         if name not in without:
             plain = dict(schema)
             description = plain.pop("description")
-            kinds = [kind for kind in plain.pop("anyOf", []) if kind != {"type": "null"}]
-            if kinds:
-                plain = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+            if isinstance(kinds := plain.get("type"), list):
+                [plain["type"]] = [kind for kind in kinds if kind != "null"]
+            if alternatives := [kind for kind in plain.pop("anyOf", []) if kind != {"type": "null"}]:
+                plain = alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
+            if plain.get("default", "") is None:
+                del plain["default"]
             parameters.append(
                 {"name": name, "in": "query", "required": False, "description": description, "schema": plain}
             )

@@ -1,10 +1,8 @@
 """The shapes that requests and answers have."""
 
-import inspect
 import json
 from typing import Any
 
-from msgspec import Struct
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
@@ -15,7 +13,7 @@ from dropzone.domain.outcomes import Code
 from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.positions import POSITION_PATTERN
 from dropzone.domain.status import State
-from dropzone.parameters import schema_of
+from dropzone.parameters import Request
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_process.request import ProcessBatch, ReplayArrived, ReplayNamed
 from dropzone_query.requests import RejectionsRequest, StatusRequest
@@ -355,15 +353,9 @@ def status_request() -> Schema:
     return request_schema(StatusRequest)
 
 
-def request_schema(request: type[Struct]) -> Schema:
+def request_schema(request: type[Request]) -> Schema:
     """A request, by what reads it."""
-    schema = GenerateJsonSchema(ref_template="#/components/schemas/{model}").generate(schema_of(request))
-    schema |= {
-        "title": request.__name__,
-        "description": inspect.cleandoc(request.__doc__ or ""),
-        "additionalProperties": False,
-    }
-    return dict(sorted(schema.items()))
+    return dict(sorted(model_schema(request).items()))
 
 
 def components() -> Schema:

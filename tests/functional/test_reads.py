@@ -238,25 +238,25 @@ def test_parameters_in_any_form_that_ingest_takes(get: Get, data: Data) -> None:
 @pytest.mark.parametrize(
     ("parameters", "broken"),
     [
-        ({"from": "yesterday"}, ("from", "request.instant")),
-        ({"to": "2026-02-30"}, ("to", "request.instant")),
-        ({"from": "2026-03-04T12:00"}, ("from", "request.instant")),
-        ({"from": "2026-03-04 12:00"}, ("from", "request.instant")),
-        ({"from": "2026-W10-3"}, ("from", "request.instant")),
-        ({"from": "20260304"}, ("from", "request.instant")),
+        ({"from": "yesterday"}, ("from", "request.invalid")),
+        ({"to": "2026-02-30"}, ("to", "request.invalid")),
+        ({"from": "2026-03-04T12:00"}, ("from", "request.invalid")),
+        ({"from": "2026-03-04 12:00"}, ("from", "request.invalid")),
+        ({"from": "2026-W10-3"}, ("from", "request.invalid")),
+        ({"from": "20260304"}, ("from", "request.invalid")),
         ({"tz": "Mars/Olympus"}, ("tz", "request.time_zone")),
-        ({"limit": "0"}, ("limit", "request.greater_than_equal")),
-        ({"limit": "1001"}, ("limit", "request.less_than_equal")),
-        ({"limit": "ten"}, ("limit", "request.int_parsing")),
-        ({"order": "down"}, ("order", "request.literal_error")),
-        ({"source": "x" * 201}, ("source", "request.string_too_long")),
-        ({"source": "a\0b"}, ("source", "request.string_pattern_mismatch")),
-        ({"cursor": "1"}, ("cursor", "request.string_pattern_mismatch")),
-        ({"cursor": "."}, ("cursor", "request.string_pattern_mismatch")),
-        ({"cursor": "1.a\0"}, ("cursor", "request.string_pattern_mismatch")),
-        ({"cursor": f"1.{'x' * 201}"}, ("cursor", "request.string_pattern_mismatch")),
-        ({"cursor": "1234567890123456789.a"}, ("cursor", "request.string_pattern_mismatch")),
-        ({"page": "2"}, ("page", "request.extra_forbidden")),
+        ({"limit": "0"}, ("limit", "request.out_of_range")),
+        ({"limit": "1001"}, ("limit", "request.out_of_range")),
+        ({"limit": "ten"}, ("limit", "request.invalid")),
+        ({"order": "down"}, ("order", "request.invalid")),
+        ({"source": "x" * 201}, ("source", "request.out_of_range")),
+        ({"source": "a\0b"}, ("source", "request.invalid")),
+        ({"cursor": "1"}, ("cursor", "request.invalid")),
+        ({"cursor": "."}, ("cursor", "request.invalid")),
+        ({"cursor": "1.a\0"}, ("cursor", "request.invalid")),
+        ({"cursor": f"1.{'x' * 201}"}, ("cursor", "request.invalid")),
+        ({"cursor": "1234567890123456789.a"}, ("cursor", "request.invalid")),
+        ({"page": "2"}, ("page", "request.unknown")),
     ],
 )
 def test_bad_parameters_of_measurements(get: Get, parameters: dict[str, str], broken: tuple[str, str]) -> None:
@@ -457,7 +457,7 @@ def test_a_batch_s_events_that_would_not_fit_through_lambda_go_on_at_the_cursor(
 
 def test_a_source_that_postgres_can_not_hold_is_refused_and_never_asked_for(get: Get, data: Data) -> None:
     for path in ("/rejections", "/measurements", "/kpis", "/quality"):
-        assert refused(get(path, {"source": "a\0"})) == [("source", "request.string_pattern_mismatch")]
+        assert refused(get(path, {"source": "a\0"})) == [("source", "request.invalid")]
     assert data.asked == []
 
 
@@ -620,7 +620,7 @@ def test_an_instant_of_which_nothing_is_known(get: Get) -> None:
 
 @pytest.mark.parametrize("path", ["now", "2026-03-04", "2026-03-04T12:00:00", "%00"])
 def test_what_is_no_instant(get: Get, path: str) -> None:
-    assert refused(get(f"/measurements/{path}")) == [("measured_at", "request.instant")]
+    assert refused(get(f"/measurements/{path}")) == [("measured_at", "request.invalid")]
 
 
 # ---- kpis and quality ------------------------------------------------------------------------------------------------
@@ -711,7 +711,7 @@ def test_before_the_first_year_there_is_nothing_to_look_back_to(get: Get, data: 
 @pytest.mark.parametrize(
     ("parameters", "broken"),
     [
-        ({"granularity": "year"}, ("granularity", "request.enum")),
+        ({"granularity": "year"}, ("granularity", "request.invalid")),
         ({"tz": "Mars/Olympus"}, ("tz", "request.time_zone")),
         ({"tz": "CEST"}, ("tz", "request.time_zone")),
         ({"tz": "UTC'; --"}, ("tz", "request.time_zone")),
@@ -723,8 +723,8 @@ def test_before_the_first_year_there_is_nothing_to_look_back_to(get: Get, data: 
             ("from", "request.range_too_long"),
         ),
         ({"from": "0001-01-01T00:00Z", "to": "9999-12-31T23:59Z"}, ("from", "request.range_too_long")),
-        ({"limit": "5001"}, ("limit", "request.less_than_equal")),
-        ({"cursor": "%"}, ("cursor", "request.string_pattern_mismatch")),
+        ({"limit": "5001"}, ("limit", "request.out_of_range")),
+        ({"cursor": "%"}, ("cursor", "request.invalid")),
     ],
 )
 def test_bad_parameters_of_buckets(get: Get, path: str, parameters: dict[str, str], broken: tuple[str, str]) -> None:
@@ -735,7 +735,7 @@ def test_bad_parameters_of_buckets(get: Get, path: str, parameters: dict[str, st
 def test_bad_expectations(get: Get, value: str) -> None:
     [(name, _)] = refused(get("/kpis", {"expected_seconds": value}))
     assert name == "expected_seconds"
-    assert refused(get("/quality", {"expected_seconds": "1"})) == [("expected_seconds", "request.extra_forbidden")]
+    assert refused(get("/quality", {"expected_seconds": "1"})) == [("expected_seconds", "request.unknown")]
 
 
 def test_the_longest_ranges(get: Get) -> None:
@@ -862,4 +862,4 @@ def test_objects_that_are_not_there_and_a_bronze_that_is_not(get: Get, data: Dat
     assert refused(get(f"/ingest/{gone}/raw"), 404) == []
     assert refused(get(f"/ingest/{gone}/raw", If_None_Match=f'"{gone}"'), 404) == []
     assert refused(get(f"/ingest/{unread}/raw"), 503) == []
-    assert refused(get("/ingest/1/raw")) == [("raw_id", "request.uuid_parsing")]
+    assert refused(get("/ingest/1/raw")) == [("raw_id", "request.invalid")]

@@ -374,8 +374,8 @@ def test_a_function_with_little_time_left_leaves_the_rest(function: Sweep) -> No
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 ID = "01970000-0000-7000-8000-000000000000"
-EXTRA = "request.extra_forbidden"
-MISMATCH = "request.string_pattern_mismatch"
+EXTRA = "request.unknown"
+MISMATCH = "request.invalid"
 
 REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
     # Without reprocess there is nothing else than limit and cursor.
@@ -384,51 +384,51 @@ REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
     ({"reprocess": False, "code": "data.empty"}, [("code", EXTRA)]),
     ({"reprocess": False, "raw_ids": [ID]}, [("raw_ids", EXTRA)]),
     ({"reprocess": False, "dry_run": True}, [("dry_run", EXTRA)]),
-    ({"reprocess": "true"}, [("reprocess", "request.bool_type")]),
-    ({"reprocess": 1}, [("reprocess", "request.bool_type")]),
-    ({"reprocess": 0}, [("reprocess", "request.bool_type")]),
-    ({"reprocess": None}, [("reprocess", "request.bool_type")]),
+    ({"reprocess": "true"}, [("reprocess", "request.invalid")]),
+    ({"reprocess": 1}, [("reprocess", "request.invalid")]),
+    ({"reprocess": 0}, [("reprocess", "request.invalid")]),
+    ({"reprocess": None}, [("reprocess", "request.invalid")]),
     # By name, or otherwise.
     ({"raw_ids": [ID], "from": "2026-03-01T00:00Z"}, [("from", EXTRA)]),
     ({"raw_ids": [ID], "to": "2026-03-01T00:00Z"}, [("to", EXTRA)]),
     ({"raw_ids": [ID], "code": "data.empty"}, [("code", EXTRA)]),
-    ({"raw_ids": []}, [("raw_ids", "request.too_short")]),
-    ({"raw_ids": [ID] * 1_001}, [("raw_ids", "request.too_long")]),
-    ({"raw_ids": None}, [("raw_ids", "request.tuple_type")]),
-    ({"raw_ids": ID}, [("raw_ids", "request.tuple_type")]),
-    ({"raw_ids": [ID, 5, "MARKER"]}, [("raw_ids.1", "request.uuid_type"), ("raw_ids.2", "request.uuid_parsing")]),
+    ({"raw_ids": []}, [("raw_ids", "request.out_of_range")]),
+    ({"raw_ids": [ID] * 1_001}, [("raw_ids", "request.out_of_range")]),
+    ({"raw_ids": None}, [("raw_ids", "request.invalid")]),
+    ({"raw_ids": ID}, [("raw_ids", "request.invalid")]),
+    ({"raw_ids": [ID, 5, "MARKER"]}, [("raw_ids.1", "request.invalid"), ("raw_ids.2", "request.invalid")]),
     # Instants as events have them: with an offset, at a time of day.
-    ({"from": "MARKER"}, [("from", "request.instant")]),
-    ({"from": ""}, [("from", "request.instant")]),
-    ({"from": "2026-03-01"}, [("from", "request.instant")]),
-    ({"to": "2026-03-01T00:00:00"}, [("to", "request.instant")]),
-    ({"to": "2026-02-30T00:00:00Z"}, [("to", "request.instant")]),
-    ({"to": "0001-01-01T00:00:00+14:00"}, [("to", "request.instant")]),
-    ({"from": "yesterday", "to": "today"}, [("from", "request.instant"), ("to", "request.instant")]),
-    ({"from": 1_772_323_200}, [("from", "request.string_type")]),
-    ({"code": "data.MARKER"}, [("code", "request.enum")]),
-    ({"code": ""}, [("code", "request.enum")]),
-    ({"dry_run": "true"}, [("dry_run", "request.bool_type")]),
-    ({"dry_run": 1}, [("dry_run", "request.bool_type")]),
-    ({"dry_run": None}, [("dry_run", "request.bool_type")]),
+    ({"from": "MARKER"}, [("from", "request.invalid")]),
+    ({"from": ""}, [("from", "request.invalid")]),
+    ({"from": "2026-03-01"}, [("from", "request.invalid")]),
+    ({"to": "2026-03-01T00:00:00"}, [("to", "request.invalid")]),
+    ({"to": "2026-02-30T00:00:00Z"}, [("to", "request.invalid")]),
+    ({"to": "0001-01-01T00:00:00+14:00"}, [("to", "request.invalid")]),
+    ({"from": "yesterday", "to": "today"}, [("from", "request.invalid"), ("to", "request.invalid")]),
+    ({"from": 1_772_323_200}, [("from", "request.invalid")]),
+    ({"code": "data.MARKER"}, [("code", "request.invalid")]),
+    ({"code": ""}, [("code", "request.invalid")]),
+    ({"dry_run": "true"}, [("dry_run", "request.invalid")]),
+    ({"dry_run": 1}, [("dry_run", "request.invalid")]),
+    ({"dry_run": None}, [("dry_run", "request.invalid")]),
     # Names that it doesn't know: taken for none, they would choose everything.
     ({"since": "2026-03-01T00:00Z"}, [("since", EXTRA)]),
     ({"until": "2026-03-01T00:00Z", "since": "2026-03-01T00:00Z"}, [("since", EXTRA), ("until", EXTRA)]),
     ({"From": "2026-03-01T00:00Z"}, [("From", EXTRA)]),
     ({"codes": ["data.empty"]}, [("codes", EXTRA)]),
     ({"raw_id": ID}, [("raw_id", EXTRA)]),
-    ({"limit": 0}, [("limit", "request.greater_than_equal")]),
-    ({"limit": 1_001}, [("limit", "request.less_than_equal")]),
-    ({"limit": "5"}, [("limit", "request.int_type")]),
+    ({"limit": 0}, [("limit", "request.out_of_range")]),
+    ({"limit": 1_001}, [("limit", "request.out_of_range")]),
+    ({"limit": "5"}, [("limit", "request.invalid")]),
     ({"cursor": "MARKER"}, [("cursor", MISMATCH)]),
-    ({"cursor": 5}, [("cursor", "request.string_type")]),
+    ({"cursor": 5}, [("cursor", "request.invalid")]),
     ({"cursor": f"{ID}."}, [("cursor", MISMATCH)]),
     ({"cursor": f"{ID}.x"}, [("cursor", MISMATCH)]),
     ({"cursor": f"{ID}.-1"}, [("cursor", MISMATCH)]),
     ({"cursor": f"{ID}.1234567890"}, [("cursor", MISMATCH)]),
     ({"cursor": f"{ID}.1.MARKER"}, [("cursor", MISMATCH)]),
     ({"cursor": f"{ID}.1.rejected\n"}, [("cursor", MISMATCH)]),
-    ({"reprocess": False, "cursor": f"{ID}.1"}, [("cursor", "request.uuid_parsing")]),
+    ({"reprocess": False, "cursor": f"{ID}.1"}, [("cursor", "request.invalid")]),
 ]
 
 
@@ -447,8 +447,7 @@ def test_other_parameters_are_refused_and_nothing_is_done(
     assert problem["request_id"] == sample("api-process")["requestContext"]["requestId"]
     assert all(entry.keys() == {"field", "code", "message"} for entry in problem["violations"])
     found = [(entry["field"], entry["code"]) for entry in problem["violations"]]
-    # What is left of a tuple whose entries are refused may be told as well.
-    assert [entry for entry in found if len(found) == len(violations) or "." in entry[0]] == violations
+    assert sorted(found) == sorted(violations)
     assert "MARKER" not in answer["body"]
     assert (function.bronze.listed_after, function.bronze.reads, function.ledger.of) == ([], [], {})
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dropzone.domain.outcomes import Code, Rejection
 from dropzone.problems import InvalidRequestError, Kind
 from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
 from dropzone_process.request import read_request
+from dropzone_query.gold_requests import KpisRequest, MeasurementsRequest
 from unit.template.intrinsics import ABSENT, Evaluator
 from unit.template.loading import Template, defaults, load_template, resources, transformed
 
@@ -176,31 +178,45 @@ def test_what_is_told_at_once_is_the_envelope(code: Code) -> None:
 
 
 LONG = "9" * 5_000
-UNREADABLE = {
-    "request.json_invalid": f'{{"limit": {LONG}}}',
-    "request.int_parsing_size": f"?limit={LONG}",
-    "request.too_long": json.dumps({"reprocess": True, "raw_ids": [str(UUID(int=0))] * 1_001}),
-}
-"""Examples that are too long for a table."""
+TOO_LONG_FOR_A_TABLE = [
+    ("request.invalid", f'POST /process {{"limit": {LONG}}}'),
+    ("request.out_of_range", f"POST /process?limit={LONG}"),
+    (
+        "request.out_of_range",
+        f"POST /process {json.dumps({'reprocess': True, 'raw_ids': [str(UUID(int=0))] * 1_001})}",
+    ),
+]
+EXAMPLES = [(code, example) for code, row in rows(PARAMETERS).items() for example in quoted(row["Examples"])]
+READS: dict[str, type[MeasurementsRequest | KpisRequest]] = {"/measurements": MeasurementsRequest, "/kpis": KpisRequest}
+WITHOUT_EXAMPLE = {"request.too_much", "request.idempotency_key"}
+"""Of what a request meets later; tests/functional and tests/integration have them."""
 
 
-ELSEWHERE = {"request.idempotency_key", "request.string_pattern_mismatch", "request.string_too_long"}
-"""Codes of other routes than POST /process; tests/functional see to it that no undocumented one is ever answered."""
+def read(example: str) -> None:
+    """Read the parameters of a request as its function does."""
+    asked, _, body = example.partition(" ")[2].partition(" ")
+    path, _, query = asked.partition("?")
+    parameters = dict(parse_qsl(query)) or None
+    if path == "/process":
+        read_request({"body": body or None, "queryStringParameters": parameters})
+        return
+    request = READS[path].from_query(parameters or {})
+    if isinstance(request, KpisRequest):
+        assert isinstance(request.since, datetime)
+        assert isinstance(request.until, datetime)
+        request.window(request.since, request.until)
 
 
-@pytest.mark.parametrize("code", sorted(rows(PARAMETERS).keys() - ELSEWHERE))
-def test_a_parameter_s_example_is_refused_with_its_code(code: str) -> None:
-    row = rows(PARAMETERS)[code]
-    example = UNREADABLE[code] if code in UNREADABLE else quoted(row["Example"])[0]
-    query = dict(parse_qsl(example[1:])) if example.startswith("?") else None
-
+@pytest.mark.parametrize(("code", "example"), [*EXAMPLES, *TOO_LONG_FOR_A_TABLE])
+def test_a_parameter_s_example_is_refused_with_its_code(code: str, example: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        read_request({"body": None if query else example, "queryStringParameters": query})
+        read(example)
 
-    [violation] = caught.value.broken
-    assert violation.code == code
-    assert violation.field in quoted(row["Field"]) or row["Field"] == "its name"
-    assert row["When"]
+    assert [violation.code for violation in caught.value.broken] == [code]
+
+
+def test_every_code_of_parameters_has_an_example() -> None:
+    assert {code for code, _ in EXAMPLES} == rows(PARAMETERS).keys() - WITHOUT_EXAMPLE
 
 
 # ---- API Gateway's own answers -----------------------------------------------------------------------------------

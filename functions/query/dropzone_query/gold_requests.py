@@ -1,29 +1,31 @@
 """The parameters of the routes that read gold and the measurements that stand."""
 
-import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct, field
-from pydantic_core import PydanticCustomError
-from pydantic_core import core_schema as core
+from pydantic import Field
 
 from dropzone.domain.gold import Granularity, Place, Window
 from dropzone.domain.payloads.v2 import MAX_SOURCE
-from dropzone.parameters import INSTANT_OR_DATE, SOURCE, Parameter, one_of
+from dropzone.parameters import ZONE_EXPECTED, InstantOrDate, Request, SourceFilter, ZoneName
 from dropzone.problems import Broken, InvalidRequestError
 
 MOST_ROWS = 5_000
 """Of an answer of buckets."""
 
-_CURSOR = Parameter(
-    core.str_schema(pattern=f"^-?[0-9]{{1,18}}\\.[^\\x00]{{0,{MAX_SOURCE}}}$"),
-    "Where to go on, as an earlier answer's cursor says.",
-)
+_Cursor = Annotated[
+    str,
+    Field(
+        pattern=f"^-?[0-9]{{1,18}}\\.[^\\x00]{{0,{MAX_SOURCE}}}$",
+        description="Where to go on, as an earlier answer's cursor says.",
+    ),
+]
+ZoneOfDates = Annotated[
+    ZoneName, Field(description="The time zone whose days are meant in from and to, by its IANA name.")
+]
+"""Where nothing else depends on it."""
+
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-_NO_ZONE: Final = "time_zone"
-_ZONE_EXPECTED: Final = "Input should be the IANA name of a time zone, such as Europe/Berlin"
-_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,30}(?:/[A-Za-z0-9_+-]{1,30}){0,2}", re.ASCII)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -44,27 +46,15 @@ def _place(cursor: str | None) -> Place | None:
 
 def no_such_zone() -> InvalidRequestError:
     """What is wrong with a time zone that the database doesn't know."""
-    return InvalidRequestError([Broken("tz", f"request.{_NO_ZONE}", _ZONE_EXPECTED)])
+    return InvalidRequestError([Broken("tz", "request.time_zone", ZONE_EXPECTED)])
 
 
-def _may_be_zone(name: str) -> str:
-    if not _ZONE.fullmatch(name):
-        raise PydanticCustomError(_NO_ZONE, _ZONE_EXPECTED)
-    return name
-
-
-_ZONE_NAME = core.no_info_after_validator_function(_may_be_zone, core.str_schema())
-
-ZONE_OF_DATES = Parameter(_ZONE_NAME, "The time zone whose days are meant in from and to, by its IANA name.")
-"""Where nothing else depends on it."""
-
-
-class MeasurementsOfInstantRequest(Struct, frozen=True, kw_only=True):
+class MeasurementsOfInstantRequest(Request):
     """What `GET /measurements/{measured_at}` takes in its query."""
 
-    source: Annotated[str | None, Parameter(SOURCE, "Of this source; empty: of none.")] = None
-    limit: Annotated[int, Parameter(core.int_schema(ge=1, le=1_000), "The most measurements.")] = 100
-    cursor: Annotated[str | None, _CURSOR] = None
+    source: SourceFilter | None = Field(default=None, description="Of this source; empty: of none.")
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most measurements.")
+    cursor: _Cursor | None = None
 
     @property
     def after(self) -> Place | None:
@@ -72,50 +62,47 @@ class MeasurementsOfInstantRequest(Struct, frozen=True, kw_only=True):
         return _place(self.cursor)
 
 
-class MeasurementsRequest(MeasurementsOfInstantRequest, frozen=True, kw_only=True):
+class MeasurementsRequest(MeasurementsOfInstantRequest):
     """What `GET /measurements` takes in its query."""
 
-    since: Annotated[
-        str | None, Parameter(INSTANT_OR_DATE, "Measured at this instant or later, or from this day on.")
-    ] = field(default=None, name="from")
-    until: Annotated[
-        str | None, Parameter(INSTANT_OR_DATE, "Measured before this instant, or up to this day, with all of it.")
-    ] = field(default=None, name="to")
-    tz: Annotated[str, ZONE_OF_DATES] = "UTC"
-    order: Annotated[
-        Literal["asc", "desc"],
-        Parameter(core.literal_schema(["asc", "desc"]), "By instant, then source: the newest first."),
-    ] = "desc"
+    since: InstantOrDate | None = Field(
+        default=None, alias="from", description="Measured at this instant or later, or from this day on."
+    )
+    until: InstantOrDate | None = Field(
+        default=None, alias="to", description="Measured before this instant, or up to this day, with all of it."
+    )
+    tz: ZoneOfDates = "UTC"
+    order: Literal["asc", "desc"] = Field(default="desc", description="By instant, then source: the newest first.")
 
 
-class QualityRequest(Struct, frozen=True, kw_only=True):
+class QualityRequest(Request):
     """What `GET /quality` takes in its query."""
 
-    granularity: Annotated[Granularity, Parameter(one_of(Granularity), "How long a bucket is.")] = Granularity.HOUR
-    since: Annotated[
-        str | None,
-        Parameter(
-            INSTANT_OR_DATE,
+    granularity: Granularity = Field(default=Granularity.HOUR, description="How long a bucket is.")
+    since: InstantOrDate | None = Field(
+        default=None,
+        alias="from",
+        description=(
             "From the bucket on that holds this instant, or the begin of this day. Without it 1 hour back (minute), "
-            "1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month).",
+            "1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month)."
         ),
-    ] = field(default=None, name="from")
-    until: Annotated[
-        str | None,
-        Parameter(
-            INSTANT_OR_DATE,
-            "To the bucket that holds the last moment before this instant, or of this day, whole; without it, to now.",
+    )
+    until: InstantOrDate | None = Field(
+        default=None,
+        alias="to",
+        description=(
+            "To the bucket that holds the last moment before this instant, or of this day, whole; without it, to now."
         ),
-    ] = field(default=None, name="to")
-    source: Annotated[
-        str | None,
-        Parameter(SOURCE, "Of this source; empty: of events that name none; without it, every source by itself."),
-    ] = None
-    tz: Annotated[
-        str, Parameter(_ZONE_NAME, "The time zone whose clock buckets go by, and days of from and to; its IANA name.")
-    ] = "UTC"
-    limit: Annotated[int, Parameter(core.int_schema(ge=1, le=MOST_ROWS), "The most buckets.")] = MOST_ROWS
-    cursor: Annotated[str | None, _CURSOR] = None
+    )
+    source: SourceFilter | None = Field(
+        default=None,
+        description="Of this source; empty: of events that name none; without it, every source by itself.",
+    )
+    tz: ZoneName = Field(
+        default="UTC", description="The time zone whose clock buckets go by, and days of from and to; its IANA name."
+    )
+    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.")
+    cursor: _Cursor | None = None
 
     @property
     def after(self) -> Place | None:
@@ -139,13 +126,13 @@ class QualityRequest(Struct, frozen=True, kw_only=True):
         return window
 
 
-class KpisRequest(QualityRequest, frozen=True, kw_only=True):
+class KpisRequest(QualityRequest):
     """What `GET /kpis` takes in its query."""
 
-    expected_seconds: Annotated[
-        float | None,
-        Parameter(
-            core.float_schema(ge=1e-6, le=timedelta(days=366).total_seconds(), allow_inf_nan=False),
-            "How long it should be from one event of a source to the next; inferred without it.",
-        ),
-    ] = None
+    expected_seconds: float | None = Field(
+        default=None,
+        ge=1e-6,
+        le=timedelta(days=366).total_seconds(),
+        allow_inf_nan=False,
+        description="How long it should be from one event of a source to the next; inferred without it.",
+    )

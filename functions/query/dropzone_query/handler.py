@@ -18,7 +18,6 @@ from uuid import UUID
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from msgspec import Struct
 
 from dropzone import problems
 from dropzone.adapters.database import Database, open_database
@@ -33,7 +32,7 @@ from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
 from dropzone.http import header
-from dropzone.parameters import instant_or_date, read_query, with_plus
+from dropzone.parameters import Request, with_plus
 from dropzone.ports import RowRefusedError
 from dropzone.problems import Broken, InvalidRequestError
 from dropzone.query_ports import Gold, Measurements, Statuses, TooMuchAskedError
@@ -241,7 +240,7 @@ def _range(
     """From when on, and to before when; a date alone is the whole day."""
     if not gold().knows_zone(request.tz):
         raise no_such_zone()
-    since, until = instant_or_date(request.since), instant_or_date(request.until)
+    since, until = request.since, request.until
     return (
         since if since is None or isinstance(since, datetime) else gold().day(since, request.tz)[0],
         until if until is None or isinstance(until, datetime) else gold().day(until, request.tz)[1],
@@ -251,7 +250,7 @@ def _range(
 def _uuid(text: str) -> UUID:
     """The identifier in a path."""
     if not _UUID.fullmatch(text):
-        raise InvalidRequestError([Broken("raw_id", "request.uuid_parsing", "is not a UUID")])
+        raise InvalidRequestError([Broken("raw_id", "request.invalid", "is not a UUID")])
     return UUID(text)
 
 
@@ -259,7 +258,7 @@ def _instant_in_path(text: str) -> datetime:
     """The instant in a path, which may come as it was sent, with its colons and signs escaped."""
     parsed = parse_instant(with_plus(unquote(text)))
     if isinstance(parsed, Violation):
-        raise InvalidRequestError([Broken("measured_at", "request.instant", parsed.message)])
+        raise InvalidRequestError([Broken("measured_at", "request.invalid", parsed.message)])
     return parsed
 
 
@@ -277,9 +276,9 @@ def _query() -> dict[str, str]:
     return dict(app.current_event.query_string_parameters or {})
 
 
-def _parameters[T: Struct](request: type[T]) -> T:
+def _parameters[T: Request](request: type[T]) -> T:
     """The query's parameters."""
-    return read_query(request, _query())
+    return request.from_query(_query())
 
 
 @app.exception_handler(NotAcceptableError)

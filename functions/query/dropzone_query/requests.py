@@ -1,45 +1,44 @@
 """The parameters that the routes take in their queries."""
 
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import Struct, field
-from pydantic_core import core_schema as core
+from pydantic import Field
 
 from dropzone.domain.outcomes import Code
-from dropzone.parameters import INSTANT_OR_DATE, SOURCE, Parameter, one_of
-from dropzone_query.gold_requests import ZONE_OF_DATES
-
-_ITEM = core.str_schema(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[0-9]{1,9}$")
-"""An object and an item of it."""
+from dropzone.parameters import InstantOrDate, Request, SourceFilter
+from dropzone_query.gold_requests import ZoneOfDates
 
 
-class StatusRequest(Struct, frozen=True, kw_only=True):
+class StatusRequest(Request):
     """What `GET /ingest/{raw_id}` takes in its query."""
 
-    limit: Annotated[int, Parameter(core.int_schema(ge=1, le=1_000), "The most events of a batch.")] = 100
-    cursor: Annotated[
-        int,
-        Parameter(
-            core.int_schema(ge=-1, le=2**31 - 1), "The item after which to go on, as an earlier answer's cursor says."
-        ),
-    ] = -1
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most events of a batch.")
+    cursor: int = Field(
+        default=-1,
+        ge=-1,
+        le=2**31 - 1,
+        description="The item after which to go on, as an earlier answer's cursor says.",
+    )
 
 
-class RejectionsRequest(Struct, frozen=True, kw_only=True):
+class RejectionsRequest(Request):
     """What `GET /rejections` takes in its query."""
 
-    code: Annotated[Code | None, Parameter(one_of(Code), "Rejected by this rule.")] = None
-    source: Annotated[str | None, Parameter(SOURCE, "Of this source; empty: of none.")] = None
-    since: Annotated[
-        str | None, Parameter(INSTANT_OR_DATE, "Arrived at this instant or later, or from this day on.")
-    ] = field(default=None, name="from")
-    until: Annotated[
-        str | None, Parameter(INSTANT_OR_DATE, "Arrived before this instant, or up to this day, with all of it.")
-    ] = field(default=None, name="to")
-    tz: Annotated[str, ZONE_OF_DATES] = "UTC"
-    limit: Annotated[int, Parameter(core.int_schema(ge=1, le=1_000), "The most events.")] = 100
-    cursor: Annotated[str | None, Parameter(_ITEM, "Where to go on, as an earlier answer's cursor says.")] = None
+    code: Code | None = Field(default=None, description="Rejected by this rule.")
+    source: SourceFilter | None = Field(default=None, description="Of this source; empty: of none.")
+    since: InstantOrDate | None = Field(
+        default=None, alias="from", description="Arrived at this instant or later, or from this day on."
+    )
+    until: InstantOrDate | None = Field(
+        default=None, alias="to", description="Arrived before this instant, or up to this day, with all of it."
+    )
+    tz: ZoneOfDates = "UTC"
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most events.")
+    cursor: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}$",
+        description="Where to go on, as an earlier answer's cursor says.",
+    )
 
     @property
     def after(self) -> tuple[UUID, int] | None:
