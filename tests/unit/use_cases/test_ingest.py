@@ -1,11 +1,12 @@
 """Taking events in: what is stored, under which identifier, and what isn't."""
 
+import gzip
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from dropzone.domain.batches import JSON
+from dropzone.domain.batches import JSON, NDJSON
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.outcomes import Code
@@ -48,6 +49,38 @@ def test_a_body_may_be_as_long_as_the_limit(world: World) -> None:
     with pytest.raises(TooLargeError, match=f"has {len(EXAMPLE)} bytes; at most {len(EXAMPLE) - 1}"):
         take_in(world, EXAMPLE, limit=len(EXAMPLE) - 1)
     assert len(world.objects.objects) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "events"),
+    [
+        (EXAMPLE, JSON, 1),
+        (b"[" + EXAMPLE + b"]", JSON, 1),
+        (b"[1, 2, 3]", JSON, 3),
+        (EXAMPLE + b"\n\n" + EXAMPLE, NDJSON, 2),
+        (b"no JSON\n[1, 2, 3]", NDJSON, 2),
+        (gzip.compress(EXAMPLE + b"\n" + EXAMPLE), NDJSON, 2),
+        (b"[" + b",".join([b"0"] * 100_000) + b"]", JSON, 100_000),
+    ],
+)
+def test_events_are_counted(world: World, body: bytes, content_type: str, events: int) -> None:
+    accepted = ingest(Submission(body, content_type), limit=1_000_000, bronze=world.bronze)
+
+    assert accepted.events == events
+    assert world.objects.objects[accepted.raw_id].content_type == content_type
+
+
+@pytest.mark.parametrize(
+    ("body", "limit", "reason"),
+    [
+        (b"[" + b",".join([b"0"] * 100_001) + b"]", 1_000_000, "100001 events"),
+        (gzip.compress(EXAMPLE.ljust(1_001)), 1_000, "1000 bytes"),
+    ],
+)
+def test_too_much_at_once_is_refused(world: World, body: bytes, limit: int, reason: str) -> None:
+    with pytest.raises(TooLargeError, match=reason):
+        ingest(Submission(body, JSON), limit=limit, bronze=world.bronze)
+    assert world.objects.objects == {}
 
 
 @pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf{}", b"\xff", b"{", b'{"a": NaN}'])

@@ -56,6 +56,25 @@ def told(state: State, attempts: int = 0) -> Status:
     return Status(RAW_ID, state, received_at(RAW_ID), attempts=attempts, settled_at=settled_at)
 
 
+def test_silver_is_asked_for_the_events_that_are_wanted() -> None:
+    asked = []
+
+    class Asked(Told):
+        def status(self, raw_id: UUID, *, after: int = -1, limit: int = 1) -> Status | None:
+            asked.append((raw_id, after, limit))
+            return told(State.PROCESSED)
+
+    status(RAW_ID, bronze=Objects(), statuses=Asked(), after=7, limit=30)
+
+    assert asked == [(RAW_ID, 7, 30)]
+
+
+def test_what_silver_has_not_heard_of_is_accepted_under_its_name() -> None:
+    assert status(RAW_ID, bronze=Objects({RAW_ID}), statuses=Told()) == Status(
+        RAW_ID, State.ACCEPTED, received_at(RAW_ID)
+    )
+
+
 @pytest.mark.parametrize("state", [State.PROCESSED, State.SUPERSEDED, State.REJECTED])
 def test_what_is_settled_is_told_whatever_became_of_the_object(state: State) -> None:
     bronze = Objects()

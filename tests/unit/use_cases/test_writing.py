@@ -70,6 +70,7 @@ def test_a_batch_is_written_part_by_part_and_settled_by_its_last(world: World, s
     assert items(world, big) == list(range(25))
     (settled,) = tally.settled
     assert (settled.events, settled.rejected, settled.codes) == (25, 2, {Code.DATA_NOT_NUMERIC: 2})
+    assert settled.correlation_id == "request-1"
     assert (tally.checked, tally.processed, tally.failed) == (1, 0, 1)
     assert world.rows.receipt_rows()[big].items == 25
 
