@@ -119,7 +119,16 @@ class Builder:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def deploy(build: Build, *, project: Path, endpoint: str, stack: str, parameters: Path, log: Path) -> None:
+def deploy(
+    build: Build,
+    *,
+    project: Path,
+    endpoint: str,
+    stack: str,
+    parameters: Path,
+    log: Path,
+    options: Sequence[str] = (),
+) -> None:
     """Deploy the build to the emulator; return when the stack stands.
 
     The parameters come in a file: a command line would split values at spaces.
@@ -134,6 +143,7 @@ def deploy(build: Build, *, project: Path, endpoint: str, stack: str, parameters
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
             *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
             *("--parameter-overrides", f"file://{parameters}"),
+            *options,
         ],
         cwd=build.folder,
         environment=tool_environment(endpoint) | {"SAM_CLI_POLL_DELAY": _POLL_SECONDS},

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,19 +71,24 @@ class SecondStack:
         self._deployment = Deployment(beside.stack.emulator, project=PROJECT, root=folder, stack=name)
 
     def deploy(self, database: str, **parameters: str) -> None:
-        """Deploy it as SAM does, or say why that failed."""
-        wanted = {**self._beside.stack.parameters, "DatabaseName": database, **parameters}
+        """Deploy it on this machine's database server, or say why that failed."""
+        build = self._beside.stack.builder.build()
+        self.deploy_build(build, {**self._beside.stack.parameters, "DatabaseName": database, **parameters})
+        correct_event_sources(self._beside.clients, enabled=False)
+
+    def deploy_build(self, build: sam.Build, parameters: Mapping[str, str]) -> None:
+        """Deploy what was built as SAM does, with a tag."""
         file = self._folder / "parameters.yaml"
-        write_json(file, wanted)
+        write_json(file, dict(parameters))
         sam.deploy(
-            self._beside.stack.builder.build(),
+            build,
             project=PROJECT,
             endpoint=self._beside.endpoints.emulator_url,
             stack=self.name,
             parameters=file,
             log=self._folder / "sam-deploy.log",
+            options=["--tags", "team=data"],
         )
-        correct_event_sources(self._beside.clients, enabled=False)
 
     def client(self) -> Client:
         """Return a client of it."""
@@ -180,8 +185,8 @@ def rows(client: Client, database: str) -> list[list[Any]]:
         return list(connection.run("SELECT measured_at::text, mean, std_dev FROM measurements"))
 
 
-def known_to_the_emulator(client: Client, folder: Path) -> Path:
-    """Write the built template without the types for which the emulator refuses all of it, and return its path."""
+def known_to_the_emulator(client: Client, folder: Path) -> sam.Build:
+    """Return the build without the types for which the emulator refuses all of it."""
     build = client.stack.builder.build()
     template = yaml_parse(build.template.read_text(encoding="utf-8"))
     for resource in template["Resources"].values():
@@ -190,9 +195,8 @@ def known_to_the_emulator(client: Client, folder: Path) -> Path:
             del resource["Properties"]
         for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
             resource["Properties"][name] = str(build.folder / resource["Properties"][name])
-    path = folder / "template.yaml"
-    write_json(path, template)  # JSON is YAML
-    return path
+    write_json(folder / "template.yaml", template)  # JSON is YAML
+    return replace(build, folder=folder)
 
 
 def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion(
@@ -218,6 +222,8 @@ def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion
 
     # THEN there are two stacks, each with all that it needs, and neither sees the other's events
     made = branch.resources()
+    tags = moving_client.clients.sqs().list_queue_tags(QueueUrl=made["Queue"])["Tags"]
+    assert tags["team"] == "data"  # of the deploy, as everything has that the emulator tags
     with branch.client() as client:
         assert client.endpoints.url != moving_client.endpoints.url
         raw_id = client.ingest(EXAMPLE)
@@ -270,6 +276,26 @@ def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion
     assert moving_client.request("GET", "/health", key=None).status_code == 200
 
 
+def test_a_first_deploy_with_a_database_of_its_own_that_fails_leaves_nothing(
+    moving_client: Client, tmp_path: Path
+) -> None:
+    # GIVEN the template as it goes to AWS, but for what the emulator does not know
+    stack = SecondStack(moving_client, "dropzone-own", tmp_path)
+    build = known_to_the_emulator(moving_client, tmp_path)
+    before = inventory(moving_client)
+
+    # WHEN its migration fails, since nothing answers at the database's address
+    with pytest.raises(LocalStackError):
+        stack.deploy_build(build, {"Architecture": moving_client.stack.builder.architecture, "Monitoring": "false"})
+    assert stack.failures()[-1] == "Migration"
+
+    # THEN nothing is left, neither of the database nor of what else outlives a stack
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert inventory(moving_client) == before
+    assert moving_client.clients.of("rds").describe_db_snapshots()["DBSnapshots"] == []  # type: ignore[attr-defined] # RDS's
+    stack.delete()
+
+
 def test_a_stack_moves_to_an_empty_database(moving_client: Client) -> None:
     # GIVEN a stack with an event in its database
     first = moving_client.stack.postgres.database
@@ -296,7 +322,7 @@ def test_a_guided_deploy_reaches_the_change_set_by_enter_alone(moving_client: Cl
         str(Path(sys.executable).with_name("sam")),
         [
             *("deploy", "--guided", "--confirm-changeset", "--config-file", str(config)),
-            *("--template-file", str(known_to_the_emulator(moving_client, tmp_path))),
+            *("--template-file", str(known_to_the_emulator(moving_client, tmp_path).template)),
         ],
         env=tool_environment(moving_client.endpoints.emulator_url) | {"TERM": "dumb"},
         cwd=str(tmp_path),
