@@ -1,4 +1,4 @@
-"""`python -m benchmarks [subject …]` measures; without subjects, all but `large` and `gold`, which take long."""
+"""`python -m benchmarks [subject …]` measures; without subjects, all but those that take long: large, gold, sources."""
 
 import argparse
 import sys
@@ -18,6 +18,7 @@ from benchmarks import (
     read,
     report,
     seeds_way,
+    sources,
     store,
 )
 from benchmarks.measuring import Entry
@@ -36,8 +37,9 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "growth": growth.run,
     "large": large.run,
     "gold": gold.run,
+    "sources": sources.run,
 }
-_TAKE_LONG = {"large", "gold"}
+_TAKE_LONG = {"large", "gold", "sources"}
 
 
 def main() -> int:

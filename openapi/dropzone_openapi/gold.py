@@ -1,12 +1,12 @@
 """What the document says of gold, of the measurements that stand, and of objects as they were received."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from dropzone import problems
 from dropzone.domain.gold import Granularity
 from dropzone.parameters import Request
+from dropzone.queries.sources import SourcesRequest, SourceState
 from dropzone_openapi.operations import API_KEY, Operation, _gateway, _problems, _query
 from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema, request_schema
 from dropzone_query.formats import Format
@@ -17,7 +17,7 @@ from dropzone_query.gold_requests import (
     QualityRequest,
 )
 from dropzone_query.pages import Listing, page
-from dropzone_query.shown import KPI_COLUMNS, QUALITY_COLUMNS, STANDING_COLUMNS
+from dropzone_query.shown import KPI_COLUMNS, QUALITY_COLUMNS, SOURCE_COLUMNS, STANDING_COLUMNS
 
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -91,6 +91,21 @@ EXAMPLE_QUALITY: Schema = {
     ],
     "granularity": "hour",
     "tz": "UTC",
+}
+
+EXAMPLE_SOURCES: Schema = {
+    "sources": [
+        {
+            "source": "boiler-7",
+            "state": "ok",
+            "first_measured_at": "2019-05-01T10:00:00Z",
+            "last_measured_at": "2026-11-24T16:44:00Z",
+            "last_received_at": RECEIVED_AT,
+            "usual_interval_seconds": 60.0,
+            "last_day": {"received": 1440, "rejected": 36, "rejected_share": 0.025},
+        }
+    ],
+    "cursor": ".boiler-7",
 }
 
 _ARRIVALS: Schema = {
@@ -223,6 +238,33 @@ QUALITY: Schema = _list(
     _ASKED,
 )
 
+SOURCES: Schema = _list(
+    "sources",
+    _object(
+        {
+            "source": _BUCKET["source"],
+            "state": {"enum": list(SourceState)},
+            "first_measured_at": _INSTANT_OR_NULL,
+            "last_measured_at": {**_INSTANT_OR_NULL, "description": "Null where nothing was measured up to now."},
+            "last_received_at": {**_INSTANT_OR_NULL, "description": "Also of events that were rejected."},
+            "usual_interval_seconds": {
+                **_NUMBER_OR_NULL,
+                "description": "The median of its last twenty pauses; null where it measured once at most.",
+            },
+            "last_day": _object(
+                {
+                    "received": {**_COUNT, "description": "Events that arrived and have an outcome."},
+                    "rejected": _COUNT,
+                    "rejected_share": {**_NUMBER_OR_NULL, "description": "Of those received; null where none was."},
+                },
+                description="The last 24 hours of arrival, by whole quarters of an hour.",
+            ),
+        }
+    ),
+    EXAMPLE_SOURCES,
+    {},
+)
+
 _DETAILS = {
     "original": "There is no object of this raw_id, or not any more.",
     "measurementsOfInstant": "No measurement stands for this instant, or not of this source.",
@@ -291,6 +333,20 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
             problems.NOT_FOUND,
             problems.NOT_ACCEPTABLE,
         ),
+        ("get", "/sources"): _operation(
+            "sources",
+            "List sources",
+            (
+                "Who measures, by name: since when, until when, how often, and whether it is `late` (one event is "
+                "missing: quiet for one and a half times its usual interval) or `silent` (two are: two and a half "
+                "times; or nothing was measured up to now). The usual interval is the median of its last twenty "
+                "pauses; less than a minute counts as one, and a source that measured once is expected daily. All of "
+                "it is as of now: what a clock that is ahead says of the future doesn't count until then."
+            ),
+            _query(_schema(SourcesRequest)),
+            _listed("sources", EXAMPLE_SOURCES, SOURCE_COLUMNS),
+            problems.NOT_ACCEPTABLE,
+        ),
         ("get", "/kpis"): _operation(
             "kpis",
             "Get figures by minute, quarter of an hour, hour, day, week or month",
@@ -317,7 +373,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
 
 def gold_components() -> Schema:
     """The schemas, by name."""
-    return {"Measurements": MEASUREMENTS, "Kpis": KPIS, "Quality": QUALITY}
+    return {"Measurements": MEASUREMENTS, "Kpis": KPIS, "Quality": QUALITY, "Sources": SOURCES}
 
 
 def _limits() -> str:
@@ -386,7 +442,7 @@ def _listed(name: str, example: Schema, columns: Sequence[str]) -> Operation:
 
 
 def _csv(name: str, example: Schema, columns: Sequence[str], form: Format, description: str) -> Operation:
-    listing = Listing[dict[str, Any]](name, dict, lambda _: (datetime.now(UTC), ""), columns)
+    listing = Listing[dict[str, Any]](name, dict, lambda _: "", columns)
     text, _ = page(example[name], len(example[name]), listing, query={}, form=form)
     return {
         "schema": {"type": "string", "description": description},
@@ -399,6 +455,7 @@ def _schema(request: type[Request]) -> Schema:
     schema = request_schema(request)
     named = schema.pop("$defs", {})
     for field in schema["properties"].values():
-        if reference := field.pop("$ref", None):
-            field |= {key: value for key, value in named[reference.rpartition("/")[2]].items() if key == "enum"}
+        for kind in (field, *field.get("anyOf", [])):
+            if reference := kind.pop("$ref", None):
+                kind |= {key: value for key, value in named[reference.rpartition("/")[2]].items() if key == "enum"}
     return schema

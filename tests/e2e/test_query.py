@@ -64,14 +64,20 @@ def test_what_is_sent_comes_back_as_a_row_as_figures_and_as_it_was(client: Clien
     assert [json.loads(line) for line in lines] == [kpi]
     for days in ("from=2024-03-01&to=2024-03-01", "from=2024-02-29T23:00:00-01:00&to=2024-03-02T01:00:00+01:00"):
         assert client.request("GET", f"/kpis?granularity=day&{days}&source={source}").json()["kpis"] == [kpi], days
-    sheet = client.request("GET", asked, accept="text/csv; profile=spreadsheet")
-    assert sheet.content.startswith(b"\xef\xbb\xbfstart,end,source,")
+    assert client.request("GET", asked, accept="text/csv; profile=spreadsheet").content.startswith(
+        b"\xef\xbb\xbfstart,end,source,"
+    )
     again = client.request("GET", asked, if_none_match=kpis.headers["etag"])
     assert (again.status_code, again.content) == (304, b"")
     since = (datetime.now(UTC) - timedelta(minutes=30)).isoformat().replace("+", "%2B")
     quality = client.request("GET", f"/quality?granularity=minute&from={since}&source={source}").json()["quality"]
     assert sum(bucket["processed"] for bucket in quality) == 2
     assert [bucket["rejected_by_rule"] for bucket in quality if bucket["rejected"]] == [{"data.empty": 1}]
+
+    # AND its source is listed, and is silent since 2024
+    (listed,) = client.request("GET", f"/sources?prefix={source}").json()["sources"]
+    assert (listed["source"], listed["state"], listed["last_measured_at"]) == (source, "silent", IN_UTC)
+    assert listed["last_day"] == {"received": 3, "rejected": 1, "rejected_share": 1 / 3}
 
     # AND each is there as it was received
     for raw_id, body in sent.items():
@@ -100,14 +106,27 @@ def test_answers_are_compressed_for_clients_that_accept_it(client: Client) -> No
 
 
 def test_bad_parameters_are_problems(client: Client) -> None:
-    for path in ("/kpis?tz=Nowhere", "/quality?granularity=week", "/measurements?limit=0", "/measurements/now"):
+    for path in (
+        "/kpis?tz=Nowhere",
+        "/quality?granularity=week",
+        "/sources?state=dead",
+        "/measurements?limit=0",
+        "/measurements/now",
+    ):
         response = client.request("GET", path)
         assert response.status_code == 422, path
         assert response.json()["violations"]
-    for path in ("/measurements", "/kpis", "/quality"):
+    for path in ("/measurements", "/kpis", "/quality", "/sources"):
         assert client.request("GET", path, accept="text/html").status_code == 406
 
 
 def test_reads_need_a_key(client: Client) -> None:
-    for path in ("/kpis", "/quality", "/measurements", "/measurements/2024-03-01T00:00Z", f"/ingest/{uuid4()}/raw"):
+    for path in (
+        "/kpis",
+        "/quality",
+        "/sources",
+        "/measurements",
+        "/measurements/2024-03-01T00:00Z",
+        f"/ingest/{uuid4()}/raw",
+    ):
         assert client.request("GET", path, key=None).status_code == 403, path

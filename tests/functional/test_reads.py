@@ -40,6 +40,7 @@ from dropzone.ports import (
     RowRefusedError,
     SilverError,
 )
+from dropzone.queries.sources import LastDay, Source, SourcesRequest, SourceState
 from dropzone.query_ports import TooMuchAskedError
 from dropzone_query import handler as query
 from functional.lambda_calls import Context, api_event, header, json_body
@@ -89,6 +90,12 @@ BARE = Kpi(
 )
 
 
+BOILER = Source(
+    "boiler-7", SourceState.LATE, NOON - timedelta(days=3), NOON, NOON + timedelta(seconds=1), 60.0, LastDay(4, 1, 0.25)
+)
+NEVER = Source("boiler-8", SourceState.SILENT, None, None, None, None, LastDay(0, 0, None))
+
+
 @dataclass(slots=True)
 class Data:
     """Silver, gold and bronze that answer what they are told, and remember what they were asked."""
@@ -96,6 +103,7 @@ class Data:
     standing: list[Standing] = field(default_factory=list)
     kpi: list[Kpi] = field(default_factory=list)
     qualities: list[Quality] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     objects: dict[UUID, RawObject | BronzeError] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
     events: list[EventStatus] = field(default_factory=list)
@@ -122,6 +130,10 @@ class Data:
     def at(self, instant: datetime, *, limit: int, **asked: Any) -> list[Standing]:  # noqa: ANN401
         self.asked.append({"at": instant, **asked, "limit": limit})
         return self.standing[:limit]
+
+    def read_sources(self, request: SourcesRequest) -> list[Source]:
+        self.asked.append({"request": request})
+        return self.sources[: request.limit + 1]
 
     def knows_zone(self, name: str) -> bool:
         return name in {"UTC", "Europe/Berlin"}
@@ -161,6 +173,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> Data:
     data = Data()
     for made in ("measurements", "gold", "bronze", "statuses"):
         monkeypatch.setattr(query, made, lambda: data)
+    monkeypatch.setattr(query, "read_sources", lambda _, request: data.read_sources(request))
     return data
 
 
@@ -512,7 +525,7 @@ def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
 def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept: str, form: str | None) -> None:
     data.standing = [standing(0)]
 
-    for path in ("/measurements", "/measurements/2026-03-04T12:00Z", "/kpis", "/quality"):
+    for path in ("/measurements", "/measurements/2026-03-04T12:00Z", "/kpis", "/quality", "/sources"):
         answer = get(path, Accept=accept)
         if form is None:
             assert refused(answer, 406) == []
@@ -523,7 +536,7 @@ def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept
             assert header(answer, "Vary") == "Accept, Accept-Encoding"
 
 
-LISTS = ["measurements", "kpis", "quality"]
+LISTS = ["measurements", "kpis", "quality", "sources"]
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -532,6 +545,7 @@ def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data, name: str) ->
     data.kpi = [KPI._replace(source='a "b", c'), BARE]
     latency = Latency(2.0, 9.0, 1.5, 8.0)
     data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "ü\n", arrivals(latency=latency))]
+    data.sources = [BOILER, NEVER]
     listed = json_body(get(f"/{name}"))[name]
 
     lines = get(f"/{name}", Accept="application/x-ndjson")["body"].splitlines()
@@ -551,7 +565,7 @@ def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data, name: str) ->
 def flattened(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """An entry's values by their columns: objects of fixed fields have a column for each of them."""
     for name, value in entry.items():
-        if name in {"gaps", "latency_ms"}:
+        if name in {"gaps", "latency_ms", "last_day"}:
             yield from ((f"{name}_{part}", each) for part, each in value.items())
         else:
             yield name, value
@@ -563,6 +577,7 @@ def test_csv_for_a_spreadsheet_is_marked_as_utf_8_and_runs_nothing(get: Get, dat
     data.standing = [standing(-1, source, "-°C") for source in sources]
     data.kpi = [KPI._replace(source=source, pooled=POOLED._replace(mean=-1.0)) for source in sources]
     data.qualities = [Quality(NOON, NOON, source, arrivals()) for source in sources]
+    data.sources = [BOILER._replace(source=source) for source in sources]
 
     plain, shown = (get(f"/{name}", Accept=accept) for accept in ("text/csv", "text/csv; profile=spreadsheet"))
 
@@ -575,7 +590,7 @@ def test_csv_for_a_spreadsheet_is_marked_as_utf_8_and_runs_nothing(get: Get, dat
     assert [row["source"] for row in of_plain] == sources
     assert [row["source"] for row in rows] == [*(f"'{source}" for source in sources[:-2]), *sources[-2:]]
     # Numbers stay numbers, negative ones too, and everything else is the same.
-    assert [row.get("mean") for row in rows] == ([None] if name == "quality" else ["-1.0"]) * len(rows)
+    assert [row.get("mean", "-1.0") for row in rows] == ["-1.0"] * len(rows)
     for marked, bare in zip(rows, of_plain, strict=True):
         assert marked | {"source": "", "unit": ""} == bare | {"source": "", "unit": ""}
 
@@ -778,6 +793,62 @@ def test_quality(get: Get, data: Data) -> None:
         "tz": "UTC",
     }
     assert data.asked[0]["window"].source == "a"
+
+
+# ---- sources ---------------------------------------------------------------------------------------------------------
+
+
+def test_sources(get: Get, data: Data) -> None:
+    data.sources = [BOILER, NEVER]
+
+    assert json_body(get("/sources")) == {
+        "sources": [
+            {
+                "source": "boiler-7",
+                "state": "late",
+                "first_measured_at": "2026-03-01T12:00:00Z",
+                "last_measured_at": "2026-03-04T12:00:00Z",
+                "last_received_at": "2026-03-04T12:00:01.000Z",
+                "usual_interval_seconds": 60.0,
+                "last_day": {"received": 4, "rejected": 1, "rejected_share": 0.25},
+            },
+            {
+                "source": "boiler-8",
+                "state": "silent",
+                **dict.fromkeys(("first_measured_at", "last_measured_at", "last_received_at")),
+                "usual_interval_seconds": None,
+                "last_day": {"received": 0, "rejected": 0, "rejected_share": None},
+            },
+        ]
+    }
+    assert data.asked == [{"request": SourcesRequest()}]
+
+
+@pytest.mark.parametrize("name", ["", "ü/1", "a.b"])
+def test_a_page_of_sources_leads_to_the_next(get: Get, data: Data, name: str) -> None:
+    data.sources = [BOILER._replace(source=name), NEVER]
+    parameters = {"limit": "1", "state": "silent", "prefix": "b"}
+
+    body = json_body(get("/sources", parameters))
+
+    assert len(body["sources"]) == 1
+    get("/sources", parameters | {"cursor": body["cursor"]})
+    asked = data.asked[1]["request"]
+    assert (asked.prefix, asked.state, asked.limit, asked.cursor) == ("b", SourceState.SILENT, 1, f".{name}")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "broken"),
+    [
+        ({"state": "dead"}, ("state", "request.invalid")),
+        ({"prefix": "x" * 201}, ("prefix", "request.out_of_range")),
+        ({"prefix": "\0"}, ("prefix", "request.invalid")),
+        ({"cursor": "a"}, ("cursor", "request.invalid")),
+        ({"limit": "1001"}, ("limit", "request.out_of_range")),
+    ],
+)
+def test_bad_parameters_of_sources(get: Get, parameters: dict[str, str], broken: tuple[str, str]) -> None:
+    assert refused(get("/sources", parameters)) == [broken]
 
 
 # ---- caches ----------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ TOOLS = {"grafana", "quicksight"}
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+FAR = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
 SOURCE = "boiler-7"
 
 Ask = Callable[[str], list[dict[str, Any]]]
@@ -77,7 +78,7 @@ def test_there_are_ten_questions() -> None:
 def test_latest(tables: SilverInPostgres, ask: Ask) -> None:
     now = datetime.now(UTC)
     settle(tables, measured(now - MINUTE, 1), measured(now - 2 * MINUTE, 2), measured(now - MINUTE, 3, source="b"))
-    settle(tables, measured(now - timedelta(days=8), 4, source="old"))
+    settle(tables, measured(now - timedelta(days=8), 4, source="old"), measured(FAR, 9))
 
     assert [(row["source"], row["mean"], row["unit"]) for row in ask("latest")] == [
         ("b", 3.0, "°C"),
@@ -119,9 +120,14 @@ def test_a_site(tables: SilverInPostgres, ask: Ask) -> None:
 
 def test_silent(tables: SilverInPostgres, ask: Ask) -> None:
     now = datetime.now(UTC)
-    settle(tables, measured(now - MINUTE, 1), measured(now - timedelta(hours=3), 1, source="silent"))
+    hours = [now - number * timedelta(hours=1) for number in range(3, 6)]
+    settle(tables, *(measured(now - number * MINUTE, 1) for number in (1, 2, 3)))
+    settle(tables, *(measured(at, 1, source="silent") for at in hours))
+    # A clock that is ahead is no sign of life.
+    settle(tables, *(measured(at, 1, source="silent in 2106") for at in [*hours, FAR]))
 
-    [row] = ask("silent")
+    row, ahead = sorted(ask("silent"), key=lambda row: str(row["source"]))
+    assert (ahead["source"], ahead["last_seen"]) == ("silent in 2106", hours[0])
 
     assert row["source"] == "silent"
     assert row["silent_for"] >= timedelta(hours=3)

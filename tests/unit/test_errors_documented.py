@@ -18,6 +18,7 @@ from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.judge import MAX_UNPACKED_BYTES, judge
 from dropzone.domain.outcomes import Code, Rejection
 from dropzone.problems import InvalidRequestError, Kind
+from dropzone.queries.sources import SourcesRequest
 from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
 from dropzone_process.request import read_request
 from dropzone_query.gold_requests import KpisRequest, MeasurementsRequest
@@ -187,7 +188,11 @@ TOO_LONG_FOR_A_TABLE = [
     ),
 ]
 EXAMPLES = [(code, example) for code, row in rows(PARAMETERS).items() for example in quoted(row["Examples"])]
-READS: dict[str, type[MeasurementsRequest | KpisRequest]] = {"/measurements": MeasurementsRequest, "/kpis": KpisRequest}
+READS: dict[str, type[MeasurementsRequest | KpisRequest | SourcesRequest]] = {
+    "/measurements": MeasurementsRequest,
+    "/kpis": KpisRequest,
+    "/sources": SourcesRequest,
+}
 WITHOUT_EXAMPLE = {"request.too_much", "request.idempotency_key"}
 """Of what a request meets later; tests/functional and tests/integration have them."""
 

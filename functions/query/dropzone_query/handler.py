@@ -2,7 +2,7 @@
 
 `GET /ingest/{raw_id}` tells what has become of an object, `GET /ingest/{raw_id}/raw` gives it as it was received,
 `GET /rejections` tells which events broke rules, and why; `GET /measurements` what stands in silver, `GET /kpis` and
-`GET /quality` its figures by buckets of time.
+`GET /quality` its figures by buckets of time, `GET /sources` who measures and who is silent.
 """
 
 import re
@@ -35,6 +35,7 @@ from dropzone.http import header
 from dropzone.parameters import Request, with_plus
 from dropzone.ports import RowRefusedError
 from dropzone.problems import Broken, InvalidRequestError
+from dropzone.queries.sources import SourcesRequest, cursor_after, read_sources
 from dropzone.query_ports import Gold, Measurements, Statuses, TooMuchAskedError
 from dropzone.resolver import answer, make_app, problem, request_id, resolve
 from dropzone.settings import QuerySettings
@@ -46,6 +47,7 @@ from dropzone_query.gold_requests import (
     MeasurementsOfInstantRequest,
     MeasurementsRequest,
     QualityRequest,
+    cursor_of,
     no_such_zone,
 )
 from dropzone_query.pages import KEEP, Listing, binary, cached, is_given, page
@@ -53,10 +55,12 @@ from dropzone_query.requests import RejectionsRequest, StatusRequest
 from dropzone_query.shown import (
     KPI_COLUMNS,
     QUALITY_COLUMNS,
+    SOURCE_COLUMNS,
     STANDING_COLUMNS,
     shown,
     shown_kpi,
     shown_quality,
+    shown_source,
     shown_standing,
 )
 
@@ -194,6 +198,14 @@ def get_measurements_of_instant(measured_at: str) -> Response[Any]:
     return _listed(found, request.limit, _STANDING, form)
 
 
+@app.get("/sources")
+def get_sources() -> Response[Any]:
+    """List who measures, and who is late or silent."""
+    form = best_format(_header("Accept"))
+    request = _parameters(SourcesRequest)
+    return _listed(read_sources(database(), request), request.limit, _SOURCES, form)
+
+
 @app.get("/kpis")
 def get_kpis() -> Response[Any]:
     """Give the figures of silver, by buckets of time and source."""
@@ -201,7 +213,7 @@ def get_kpis() -> Response[Any]:
     request = _parameters(KpisRequest)
     window = _window(request)
     found = gold().kpis(window, expected_seconds=request.expected_seconds, after=request.after, limit=request.limit + 1)
-    listing = Listing("kpis", shown_kpi, lambda kpi: (kpi.start, kpi.source), KPI_COLUMNS, _others(window))
+    listing = Listing("kpis", shown_kpi, lambda kpi: cursor_of((kpi.start, kpi.source)), KPI_COLUMNS, _others(window))
     return _listed(found, request.limit, listing, form)
 
 
@@ -212,11 +224,14 @@ def get_quality() -> Response[Any]:
     request = _parameters(QualityRequest)
     window = _window(request)
     found = gold().quality(window, after=request.after, limit=request.limit + 1)
-    listing = Listing("quality", shown_quality, lambda kpi: (kpi.start, kpi.source), QUALITY_COLUMNS, _others(window))
+    listing = Listing(
+        "quality", shown_quality, lambda kpi: cursor_of((kpi.start, kpi.source)), QUALITY_COLUMNS, _others(window)
+    )
     return _listed(found, request.limit, listing, form)
 
 
-_STANDING = Listing("measurements", shown_standing, lambda standing: standing.place, STANDING_COLUMNS)
+_STANDING = Listing("measurements", shown_standing, lambda standing: cursor_of(standing.place), STANDING_COLUMNS)
+_SOURCES = Listing("sources", shown_source, cursor_after, SOURCE_COLUMNS)
 
 
 def _listed[T](found: Sequence[T], limit: int, listing: Listing[T], form: Format) -> Response[Any]:

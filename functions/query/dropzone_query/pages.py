@@ -18,9 +18,7 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic_core import to_json
 
 from dropzone.compression import Compressor
-from dropzone.domain.gold import Place
 from dropzone_query.formats import Format
-from dropzone_query.gold_requests import cursor_of
 
 MOST_BYTES = 5_500_000
 """Lambda's answer has at most 6,291,556 bytes, with the body escaped in it, or in base64."""
@@ -42,11 +40,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Listing[T]:
-    """A list: its name, how an entry is told, and where it stands in the list's order."""
+    """A list: its name, how an entry is told, and the cursor that leads behind it."""
 
     name: str
     show: Callable[[T], Row]
-    place: Callable[[T], Place]
+    cursor: Callable[[T], str]
     columns: Sequence[str]
     """Of CSV: what an entry tells, by the names on the way to it, with a point between them."""
     others: Mapping[str, Any] = field(default_factory=dict)
@@ -70,7 +68,7 @@ def page[T](
     headers: dict[str, str] = {}
     cursor = None
     if len(rows) < len(found):
-        cursor = cursor_of(listing.place(found[len(rows) - 1]))
+        cursor = listing.cursor(found[len(rows) - 1])
         headers["Link"] = f'<?{urlencode({**query, "cursor": cursor})}>; rel="next"'
     if form is Format.JSON:
         others = {**listing.others, **({} if cursor is None else {"cursor": cursor})}

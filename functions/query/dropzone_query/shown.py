@@ -9,6 +9,7 @@ from dropzone.domain.gold import Arrivals, Kpi, Quality, Standing
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Measurement
 from dropzone.domain.status import EventStatus, Status
+from dropzone.queries.sources import Source
 from dropzone_query.pages import fitting
 
 STANDING_COLUMNS = (
@@ -44,6 +45,12 @@ QUALITY_COLUMNS = (
     *("latency_ms.mean", "latency_ms.p50", "latency_ms.p95", "latency_ms.max"),
 )
 """What `shown_quality` tells, in its order, as CSV has it."""
+
+SOURCE_COLUMNS = (
+    *("source", "state", "first_measured_at", "last_measured_at", "last_received_at", "usual_interval_seconds"),
+    *("last_day.received", "last_day.rejected", "last_day.rejected_share"),
+)
+"""What `shown_source` tells, in its order, as CSV has it."""
 
 
 def shown(found: Status, *, gzip: bool) -> dict[str, object]:
@@ -157,4 +164,13 @@ def _arrivals(arrivals: Arrivals) -> dict[str, Any]:
         "rejected": arrivals.rejected,
         "rejected_share": arrivals.rejected_share,
         "rejected_by_rule": arrivals.by_rule,
+    }
+
+
+def shown_source(source: Source) -> dict[str, Any]:
+    """A source, and what arrived of it in the last day."""
+    return {
+        **source._asdict(),
+        "last_received_at": source.last_received_at and milliseconds(source.last_received_at),
+        "last_day": source.last_day._asdict(),
     }

@@ -133,6 +133,7 @@ def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 
 
 @app.route("/rejections", method="OPTIONS", include_in_schema=False)
 @app.route("/measurements", method="OPTIONS", include_in_schema=False)
+@app.route("/sources", method="OPTIONS", include_in_schema=False)
 @app.route("/kpis", method="OPTIONS", include_in_schema=False)
 @app.route("/quality", method="OPTIONS", include_in_schema=False)
 def preflight_of_a_list() -> Response[Any]:

@@ -8,6 +8,7 @@ COMMENT ON TABLE measurements IS 'One row per instant and source: the event that
 COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a receipt.';
 COMMENT ON TABLE gold.measured IS 'Measurements by quarter of an hour and source, but for what gold.measured_stale names.';
 COMMENT ON TABLE gold.arrived IS 'Outcomes by quarter of an hour of arrival and source, but for what gold.arrived_stale names.';
+COMMENT ON TABLE gold.source IS 'What gold.sources knows of a source as of the last refresh of a bucket with an event of it.';
 COMMENT ON TABLE gold.measured_stale IS 'Buckets whose measurements have changed since they were computed.';
 COMMENT ON TABLE gold.arrived_stale IS 'Buckets of arrival whose outcomes have changed since they were computed.';
 COMMENT ON VIEW gold.measured_now IS 'Measurements by quarter of an hour and source, right for silver as it stands.';
@@ -23,6 +24,8 @@ COMMENT ON FUNCTION gold.kpis IS
     'gap_limit_seconds before an event of the bucket: one and a half times what is expected, up to the next quarter '
     'power of two.';
 COMMENT ON FUNCTION gold.quality IS 'By bucket of arrival and source. Percentiles are within 10 % of the true ones.';
+COMMENT ON FUNCTION gold.sources IS
+'Sources by name, as of now: those whose names begin so, in one state, after a name, so many at most. By its usual interval (the median of its last twenty pauses, a minute at least; a day where it measured once) a source is ok, late (quiet for one and a half of them) or silent (two and a half). What was measured after now does not count; the last day is that of arrival.';
 COMMENT ON FUNCTION gold.earliest_raw_id IS 'The smallest raw_id that can be made at an instant: they ascend by arrival.';
 COMMENT ON FUNCTION gold.refresh IS
     'Computes stale buckets again: of about so many events, the stalest first, and those that are written to at this '
@@ -79,6 +82,10 @@ BEGIN
         ('latency_max_ms', 'From arrival to silver, the longest, in milliseconds.'),
         ('latency_bins', 'Bins of latencies: bin b holds those up to 2^(b/4) milliseconds.'),
         ('latency_counts', 'How many events are in each of the bins.'),
+        ('next_measured_at', 'When the first event after the last refresh is measured, of a clock that is ahead. UTC.'),
+        ('last_processed_at', 'When the last of its latest measurements arrived. UTC.'),
+        ('usual_interval_seconds', 'The median of the last twenty pauses between its events, in seconds.'),
+        ('last_arrived_at', 'When the last event arrived, also one that was rejected. UTC.'),
         ('marked_at', 'When a statement marked it. UTC.')
     LOOP
         FOR kind IN

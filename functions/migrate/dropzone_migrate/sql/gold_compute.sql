@@ -50,10 +50,11 @@ CREATE OR REPLACE FUNCTION gold.arrive(starts timestamptz[], width interval, onl
 RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
     WITH piece AS (
         SELECT start, coalesce(o.source, '') AS source, gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin, count(*) AS events,
-               count(*) FILTER (WHERE outcome = 'rejected') AS rejected, sum(latency) AS total, max(latency) AS longest
+               count(*) FILTER (WHERE outcome = 'rejected') AS rejected, sum(latency) AS total, max(latency) AS longest,
+               max(arrived_at) AS last
         FROM unnest(starts) AS start
         CROSS JOIN LATERAL (
-            SELECT source, outcome,
+            SELECT source, outcome, uuid_extract_timestamp(raw_id) AS arrived_at,
                    1000 * date_part('epoch', settled_at - least(uuid_extract_timestamp(raw_id), settled_at)) AS latency
             FROM (
                 SELECT * FROM public.outcomes
@@ -84,6 +85,6 @@ RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
            coalesce(by_rule, '{}'), CAST(coalesce(sum(events) FILTER (WHERE bin IS NOT NULL), 0) AS bigint),
            coalesce(sum(total), 0), max(longest),
            coalesce(array_agg(bin ORDER BY bin) FILTER (WHERE bin IS NOT NULL), '{}'),
-           coalesce(array_agg(events ORDER BY bin) FILTER (WHERE bin IS NOT NULL), '{}')
+           coalesce(array_agg(events ORDER BY bin) FILTER (WHERE bin IS NOT NULL), '{}'), max(last)
     FROM piece LEFT JOIN rules USING (start, source) GROUP BY start, source, by_rule
 $$;

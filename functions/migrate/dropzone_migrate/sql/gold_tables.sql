@@ -33,14 +33,27 @@ CREATE TABLE gold.arrived (
     latency_max_ms      double precision,
     latency_bins        integer[] NOT NULL,
     latency_counts      bigint[] NOT NULL,
+    last_arrived_at     timestamptz NOT NULL,
     PRIMARY KEY (bucket_start, source)
 );
+
+CREATE INDEX arrived_by_source ON gold.arrived (source, bucket_start);
 
 -- The views by hour and by day compare their own column.
 CREATE INDEX measured_by_hour ON gold.measured (date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z'));
 CREATE INDEX measured_by_day ON gold.measured (date_bin('1 day', bucket_start, '2000-01-01T00:00:00Z'));
 CREATE INDEX arrived_by_hour ON gold.arrived (date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z'));
 CREATE INDEX arrived_by_day ON gold.arrived (date_bin('1 day', bucket_start, '2000-01-01T00:00:00Z'));
+
+-- What is known of a source as of the last refresh of a bucket with an event of it.
+CREATE TABLE gold.source (
+    source                  text PRIMARY KEY,
+    last_measured_at        timestamptz,
+    next_measured_at        timestamptz,
+    last_processed_at       timestamptz,
+    usual_interval_seconds  double precision,
+    last_arrived_at         timestamptz
+);
 
 -- Marks of buckets that have changed. Each statement adds its own, so that writers never wait for each other.
 CREATE TABLE gold.measured_stale (

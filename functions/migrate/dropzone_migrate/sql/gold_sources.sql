@@ -1,0 +1,157 @@
+-- The last measurement up to now, so that a clock that is ahead is not taken for a sign of life; the first after it; the
+-- last arrival among the last ones; and the median of the last twenty pauses.
+CREATE OR REPLACE FUNCTION gold.measured_by(of_source text) RETURNS TABLE (
+    last_measured_at timestamptz, next_measured_at timestamptz, last_processed_at timestamptz,
+    usual_interval_seconds double precision
+) LANGUAGE sql STABLE ROWS 1 AS $$
+    SELECT max(measured_at) FILTER (WHERE measured_at <= now()), (
+               SELECT min(measured_at) FROM public.measurements WHERE source = of_source AND measured_at > now()
+           ), max(uuid_extract_timestamp(raw_id)), percentile_disc(0.5) WITHIN GROUP (ORDER BY pause)
+    FROM (
+        SELECT measured_at, raw_id,
+               date_part('epoch', measured_at - lead(measured_at) OVER (ORDER BY measured_at DESC)) AS pause
+        FROM (
+            SELECT measured_at, raw_id FROM public.measurements WHERE source = of_source AND measured_at <= now()
+            ORDER BY measured_at DESC LIMIT 21
+        ) AS event
+        UNION ALL
+        SELECT measured_at, raw_id, NULL
+        FROM (
+            SELECT measured_at, raw_id FROM public.measurements WHERE source = of_source AND measured_at > now()
+            ORDER BY measured_at DESC LIMIT 21
+        ) AS ahead
+    ) AS recent
+$$;
+
+-- gold.refresh deletes a bucket's rows, and inserts them again: what it touches is kept by source as well. Of a deleted
+-- row that is of interest where its source has lost the measurement that was its last.
+CREATE OR REPLACE FUNCTION gold.keep_measured() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO gold.source (source, last_measured_at, next_measured_at, last_processed_at, usual_interval_seconds)
+    SELECT source, found.*
+    FROM (SELECT DISTINCT source FROM touched) AS touched
+    LEFT JOIN gold.source AS kept USING (source) CROSS JOIN LATERAL gold.measured_by(source) AS found
+    WHERE TG_OP = 'INSERT' OR NOT EXISTS (
+        SELECT FROM public.measurements AS m
+        WHERE m.source = touched.source AND m.measured_at = kept.last_measured_at
+    )
+    ON CONFLICT (source) DO UPDATE SET (last_measured_at, next_measured_at, last_processed_at, usual_interval_seconds) = (
+        excluded.last_measured_at, excluded.next_measured_at, excluded.last_processed_at, excluded.usual_interval_seconds
+    );
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION gold.keep_arrived() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO gold.source (source, last_arrived_at)
+    SELECT source, (
+        SELECT last_arrived_at FROM gold.arrived AS kept WHERE kept.source = touched.source
+        ORDER BY bucket_start DESC LIMIT 1
+    )
+    FROM (SELECT DISTINCT source FROM touched) AS touched
+    ON CONFLICT (source) DO UPDATE SET last_arrived_at = excluded.last_arrived_at;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER source_insert AFTER INSERT ON gold.measured REFERENCING NEW TABLE AS touched
+FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_measured();
+CREATE OR REPLACE TRIGGER source_delete AFTER DELETE ON gold.measured REFERENCING OLD TABLE AS touched
+FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_measured();
+CREATE OR REPLACE TRIGGER source_insert AFTER INSERT ON gold.arrived REFERENCING NEW TABLE AS touched
+FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_arrived();
+CREATE OR REPLACE TRIGGER source_delete AFTER DELETE ON gold.arrived REFERENCING OLD TABLE AS touched
+FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_arrived();
+
+-- What is kept, with what has changed since: what stale buckets hold now. Where a source's last measurement was in one
+-- of them and is gone, or one that was ahead has come, silver is asked.
+--
+-- Late: one event is missing. Silent: two are, or none was measured up to now. Less than a minute is no time between events
+-- that travel; what has measured once is expected daily.
+CREATE OR REPLACE FUNCTION gold.sources(
+    prefix text DEFAULT '', in_state text DEFAULT NULL, after text DEFAULT NULL, most bigint DEFAULT NULL
+) RETURNS TABLE (
+    source text, state text, first_measured_at timestamptz, last_measured_at timestamptz, last_arrived_at timestamptz,
+    usual_interval_seconds double precision, events_of_last_day bigint, rejected_of_last_day bigint
+) LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+    WITH stale AS MATERIALIZED (
+        SELECT DISTINCT bucket_start FROM gold.measured_stale
+    ), measured AS MATERIALIZED (
+        SELECT m.source, max(m.measured_at) FILTER (WHERE m.measured_at <= now()) AS last,
+               max(uuid_extract_timestamp(m.raw_id)) AS arrived
+        FROM stale CROSS JOIN LATERAL (
+            SELECT * FROM public.measurements
+            WHERE measured_at >= bucket_start AND measured_at < bucket_start + interval '15 minutes' OFFSET 0
+        ) AS m
+        GROUP BY 1
+    ), arriving AS MATERIALIZED (
+        SELECT gold.earliest_raw_id(bucket_start) AS since,
+               gold.earliest_raw_id(bucket_start + interval '15 minutes') AS until,
+               bucket_start > now() - interval '1 day' AS is_today
+        FROM (SELECT DISTINCT bucket_start FROM gold.arrived_stale) AS stale
+    ), rejected AS MATERIALIZED (
+        SELECT coalesce(source, '') AS source, max(uuid_extract_timestamp(raw_id)) AS arrived_at
+        FROM arriving CROSS JOIN LATERAL (
+            SELECT source, raw_id FROM public.outcomes
+            WHERE raw_id >= since AND raw_id < until AND outcome = 'rejected' OFFSET 0
+        ) AS o
+        GROUP BY 1
+    ), known AS (
+        SELECT source, kept.usual_interval_seconds AS usual, measured.last, rejected.arrived_at, kept.last_arrived_at,
+               CASE WHEN stale.bucket_start IS NULL THEN kept.last_measured_at END AS kept_last,
+               kept.next_measured_at <= now() OR measured.last IS NULL AND stale.bucket_start IS NOT NULL
+               OR measured.last < stale.bucket_start AS is_doubtful,
+               greatest(kept.last_processed_at, measured.arrived) AS processed_at
+        FROM gold.source AS kept FULL JOIN measured USING (source) FULL JOIN rejected USING (source)
+        LEFT JOIN stale ON stale.bucket_start = gold.bucket_of(kept.last_measured_at)
+        WHERE starts_with(source, prefix) AND (after IS NULL OR source > after)
+    ), dated AS MATERIALIZED (
+        SELECT source, processed_at, greatest(arrived_at, last_arrived_at) AS arrived_at,
+               CASE WHEN is_doubtful THEN (
+                   SELECT max(m.measured_at) FROM public.measurements AS m
+                   WHERE m.source = known.source AND m.measured_at <= now()
+               ) ELSE greatest(kept_last, last) END AS last_measured_at,
+               coalesce(usual, CASE WHEN last IS NOT NULL THEN (
+                   SELECT usual_interval_seconds FROM gold.measured_by(known.source)
+               ) END) AS usual
+        FROM known
+    ), page AS MATERIALIZED (
+        SELECT * FROM (
+            SELECT *, CASE
+                       WHEN last_seen >= now() - 1.5 * expected THEN 'ok'
+                       WHEN last_seen >= now() - 2.5 * expected THEN 'late' ELSE 'silent' END AS state
+            FROM (
+                SELECT *, CASE WHEN last_measured_at IS NOT NULL THEN least(last_measured_at, processed_at) END AS last_seen,
+                       greatest(coalesce(usual, 86400), 60) * interval '1 second' AS expected
+                FROM dated WHERE last_measured_at IS NOT NULL OR processed_at IS NOT NULL OR arrived_at IS NOT NULL
+            ) AS source
+        ) AS source
+        WHERE in_state IS NULL OR state = in_state
+        ORDER BY source LIMIT most
+    ), arrived AS MATERIALIZED (
+        SELECT coalesce(o.source, '') AS source, max(uuid_extract_timestamp(raw_id)) AS last,
+               count(*) FILTER (WHERE is_today) AS events,
+               count(*) FILTER (WHERE is_today AND outcome = 'rejected') AS rejected
+        FROM arriving CROSS JOIN LATERAL (
+            SELECT * FROM public.outcomes WHERE raw_id >= since AND raw_id < until OFFSET 0
+        ) AS o
+        -- IS TRUE: a join instead would be planned for the few rows that Postgres takes a page to have.
+        WHERE (coalesce(o.source, '') IN (SELECT page.source FROM page)) IS TRUE
+        GROUP BY 1
+    )
+    SELECT source, state, (
+               SELECT min(m.measured_at) FROM public.measurements AS m
+               WHERE m.source = page.source AND m.measured_at <= now()
+           ), last_measured_at, greatest(page.arrived_at, arrived.last), usual,
+           CAST(coalesce(day.events, 0) + coalesce(arrived.events, 0) AS bigint),
+           CAST(coalesce(day.rejected, 0) + coalesce(arrived.rejected, 0) AS bigint)
+    FROM page LEFT JOIN arrived USING (source) CROSS JOIN LATERAL (
+        SELECT sum(kept.processed + kept.rejected) AS events, sum(kept.rejected) AS rejected
+        FROM gold.arrived AS kept
+        WHERE kept.source = page.source AND kept.bucket_start > now() - interval '1 day'
+          AND NOT EXISTS (SELECT FROM gold.arrived_stale AS stale WHERE stale.bucket_start = kept.bucket_start)
+    ) AS day
+    ORDER BY source
+$$;

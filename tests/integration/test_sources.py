@@ -1,0 +1,239 @@
+"""`GET /sources` is right for silver as it stands at this moment, whatever gold has kept, and whatever clocks say."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from random import Random
+from statistics import median_low
+from uuid import UUID
+
+import pytest
+
+from dropzone.domain.identifiers import new_raw_id, received_at
+from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, Rejection, Violation
+from dropzone.queries.sources import LastDay, Source, SourcesRequest, SourceState, cursor_after, read_sources
+from dropzone_local.polling import wait_until
+from support.factories import measurement
+from support.postgres import SilverInPostgres
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+REJECTED = Rejection((Violation(Code.DATA_EMPTY, "data", "is empty"),), "a")
+
+Read = Callable[..., list[Source]]
+Refresh = Callable[[], None]
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def read(tables: SilverInPostgres) -> Read:
+    for table in ("measured", "arrived", "measured_stale", "arrived_stale", "source"):
+        tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
+    tables.silver()  # the first connection, which `store` reuses
+    database = tables.open(database_user="dropzone_reader")
+    return lambda **asked: read_sources(database, SourcesRequest(**asked))
+
+
+@pytest.fixture(params=[False, True], ids=["stale", "kept"])
+def settled(tables: SilverInPostgres, request: pytest.FixtureRequest) -> Refresh:
+    """What happens after events were stored: nothing yet, or a refresh."""
+    return (lambda: refresh(tables)) if request.param else lambda: None
+
+
+def refresh(tables: SilverInPostgres) -> None:
+    tables.query("SELECT gold.refresh(1000000, interval '0')")
+
+
+def store(tables: SilverInPostgres, *outcomes: Outcome, at: datetime | None = None) -> UUID:
+    """Settle an object that arrived at an instant: now, where none is given."""
+    arrived = at or datetime.now(UTC)
+    raw_id = new_raw_id(int(arrived.timestamp() * 1000) * 1_000_000)
+    tables.silver(reuse=True).settle([JudgedObject(raw_id, outcomes)])
+    return raw_id
+
+
+def every(interval: timedelta, last: datetime, source: str, count: int = 5) -> list[Measurement]:
+    return [measurement(last - number * interval, 1.0, source=source) for number in range(count)]
+
+
+def states(found: list[Source]) -> dict[str, str]:
+    return {each.source: each.state.value for each in found}
+
+
+def test_a_source_with_all_that_is_known_of_it(
+    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+) -> None:
+    store(tables, *every(MINUTE, now - HOUR, "a", 3), REJECTED, at=now - HOUR)
+    store(tables, *every(MINUTE, now - MINUTE, "a", 5))
+    last = store(tables, REJECTED)
+    store(tables, REJECTED._replace(source=""), at=now - 3 * DAY)
+    settled()
+
+    nameless, source = read()
+
+    assert source == Source(
+        "a",
+        SourceState.OK,
+        now - HOUR - 2 * MINUTE,
+        now - MINUTE,
+        received_at(last),
+        60.0,
+        LastDay(10, 2, 0.2),
+    )
+    assert (nameless.source, nameless.state, nameless.first_measured_at, nameless.last_measured_at) == (
+        "",
+        SourceState.SILENT,
+        None,
+        None,
+    )
+    assert nameless.last_day == (0, 0, None)
+
+
+def test_late_is_one_event_silent_are_two(
+    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+) -> None:
+    for interval, name in ((MINUTE, "minutely"), (HOUR, "hourly"), (DAY, "daily"), (MINUTE / 60, "each second")):
+        usual = max(interval, MINUTE)
+        for quiet, state in ((1.4, "ok"), (1.6, "late"), (2.4, "late"), (2.6, "silent")):
+            store(tables, *every(interval, now - quiet * usual, f"{name} {quiet} {state}"))
+    store(tables, measurement(now - DAY, 1.0, source="once ok"), measurement(now - 3 * DAY, 1.0, source="once silent"))
+    settled()
+
+    found = states(read())
+
+    assert found == {name: name.rpartition(" ")[2] for name in found}
+    assert len(found) == 18
+    for state in SourceState:
+        assert states(read(state=state)) == {name: each for name, each in found.items() if each == state}
+
+
+def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
+    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+) -> None:
+    # GIVEN a device whose clock was once in 2106; and two an hour ahead, one of which has stopped
+    far = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
+    store(tables, *every(HOUR, now - 3 * HOUR, "once"), measurement(far, 1.0, source="once"))
+    for minute in range(-90, 0):
+        sources = ["alive", "stopped"] if minute < -30 else ["alive"]
+        at = now + minute * MINUTE
+        store(tables, *(measurement(at + HOUR, 1.0, source=source) for source in sources), at=at)
+    store(tables, measurement(far, 1.0, source="only"))
+    settled()
+
+    found = {each.source: each for each in read()}
+
+    assert {name: each.state.value for name, each in found.items()} == {
+        "once": "silent",
+        "alive": "ok",
+        "stopped": "silent",
+        "only": "silent",
+    }
+    assert found["once"].last_measured_at == now - 3 * HOUR
+    assert found["once"].usual_interval_seconds == 3600
+    assert found["only"].first_measured_at is found["only"].last_measured_at is None
+    assert found["alive"].last_measured_at is not None
+    assert found["alive"].last_measured_at <= datetime.now(UTC)
+
+
+def test_what_was_ahead_counts_once_it_is_now(
+    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+) -> None:
+    store(tables, measurement(now - MINUTE, 1.0, source="a"), measurement(now + timedelta(seconds=1), 1.0, source="a"))
+    settled()
+
+    assert wait_until(lambda: read()[0].last_measured_at == now + timedelta(seconds=1) or None, seconds=10)
+
+
+@pytest.mark.parametrize("removed", ["last", "only in its quarter", "all"])
+def test_what_a_replay_removes_is_gone(
+    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime, removed: str
+) -> None:
+    # GIVEN events of two hours, which gold has kept
+    times = [now - 2 * HOUR, now - 2 * HOUR + 5 * MINUTE, now - HOUR, now - HOUR + MINUTE]
+    store(tables, *(measurement(at, 1.0, source="a") for at in times), REJECTED)
+    refresh(tables)
+    assert read()[0].last_measured_at == times[-1]
+
+    # WHEN some are removed
+    left = {"last": times[:3], "only in its quarter": times[:2], "all": []}[removed]
+    tables.query("DELETE FROM measurements WHERE measured_at > :last", last=left[-1] if left else times[0] - DAY)
+    settled()
+
+    # THEN what is left is told, before the next refresh and after it
+    (source,) = read()
+    assert source.last_measured_at == (left[-1] if left else None)
+    assert source.first_measured_at == (left[0] if left else None)
+    assert (source.state is SourceState.SILENT) == (removed == "all" or source.usual_interval_seconds == 300)
+
+
+def test_late_and_overwritten_events(tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime) -> None:
+    store(tables, *every(MINUTE, now - HOUR, "a"))
+    refresh(tables)
+    store(tables, measurement(now - 3 * DAY, 2.0, source="a"), measurement(now - HOUR, 3.0, source="a"))
+    settled()
+
+    (source,) = read()
+
+    assert (source.first_measured_at, source.last_measured_at) == (now - 3 * DAY, now - HOUR)
+    assert source.last_day.received == 7
+
+
+def test_pages_hold_every_source_once_in_order(tables: SilverInPostgres, read: Read, now: datetime) -> None:
+    random = Random(4)  # noqa: S311 - no secret
+    names = [f"{random.choice(['hall', 'HALL', 'ü', '%', ''])}{number}" for number in range(40)] + [""]
+    for number, name in enumerate(names):
+        store(tables, *every(MINUTE, now - number * MINUTE, name, 2))
+        if number == 20:
+            refresh(tables)
+    whole = [each.source for each in read(limit=1000)]
+    assert sorted(whole) == sorted(names)
+
+    for asked in ({}, {"prefix": "hall"}, {"state": SourceState.SILENT}, {"prefix": "%", "state": SourceState.SILENT}):
+        expected = [each.source for each in read(limit=1000, **asked)]
+        assert [name for name in whole if name in expected] == expected
+        if prefix := asked.get("prefix"):
+            assert set(expected) <= {name for name in names if name.startswith(str(prefix))}
+        paged, cursor = [], None
+        while True:
+            page = read(limit=3, cursor=cursor, **asked)
+            paged += [each.source for each in page[:3]]
+            if len(page) <= 3:
+                break
+            cursor = cursor_after(page[2])
+        assert paged == expected
+
+
+def test_any_history_is_told_as_silver_stands(tables: SilverInPostgres, read: Read, now: datetime) -> None:
+    random = Random(5)  # noqa: S311 - no secret
+    for _ in range(60):
+        act = random.random()
+        if act < 0.2:
+            refresh(tables)
+        elif act < 0.35:
+            tables.query(
+                "DELETE FROM measurements WHERE source = :source AND measured_at > :since",
+                source=random.choice("abc"),
+                since=now - random.random() * 5 * HOUR,
+            )
+        else:
+            places = {(now - random.randint(-60, 300) * MINUTE, random.choice("abc")) for _ in range(3)}
+            store(tables, *(measurement(at, 1.0, source=source) for at, source in places), REJECTED)
+        for source in read():
+            stored = [at for at, name in tables.measurement_rows() if name == source.source and at <= now]
+            assert source.last_measured_at == max(stored, default=None)
+            assert source.first_measured_at == min(stored, default=None)
+    refresh(tables)
+    for source in read():
+        stored = sorted(at for at, name in tables.measurement_rows() if name == source.source and at <= now)
+        pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(stored[-21:])]
+        assert source.usual_interval_seconds == (median_low(pauses) if pauses else None)
+    rows = tables.query(
+        "SELECT coalesce(source, ''), count(*), count(*) FILTER (WHERE outcome = 'rejected'),"
+        " max(uuid_extract_timestamp(raw_id)) FROM outcomes GROUP BY 1 ORDER BY 1"
+    )
+    assert [
+        [each.source, each.last_day.received, each.last_day.rejected, each.last_received_at] for each in read()
+    ] == rows
