@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dropzone import problems
+from dropzone.api import problems
+from dropzone.api.parameters import Request
 from dropzone.domain.gold import Granularity
-from dropzone.parameters import Request
 from dropzone.queries.sources import SourcesRequest, SourceState
 from dropzone_openapi.operations import API_KEY, Operation, _gateway, _problems, _query
 from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema, request_schema
@@ -265,11 +265,6 @@ SOURCES: Schema = _list(
     {},
 )
 
-_DETAILS = {
-    "original": "There is no object of this raw_id, or not any more.",
-    "measurementsOfInstant": "No measurement stands for this instant, or not of this source.",
-}
-
 _KEPT: Operation = {
     "ETag": {"description": "Of this content, compressed or not; for If-None-Match.", "schema": {"type": "string"}},
     "Cache-Control": {"schema": {"type": "string"}},
@@ -307,7 +302,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 },
                 "content": {"*/*": {"schema": {}}},
             },
-            problems.NOT_FOUND,
+            problems.NO_RAW_OBJECT,
             tag="Events",
         ),
         ("get", "/measurements"): _operation(
@@ -330,7 +325,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 *_query(_schema(MeasurementsOfInstantRequest)),
             ],
             _listed("measurements", EXAMPLE_MEASUREMENTS, STANDING_COLUMNS),
-            problems.NOT_FOUND,
+            problems.NO_MEASUREMENT,
             problems.NOT_ACCEPTABLE,
         ),
         ("get", "/sources"): _operation(
@@ -387,13 +382,10 @@ def _operation(
     description: str,
     parameters: list[Operation],
     answer: Operation,
-    *kinds: problems.Kind,
+    *kinds: problems.ProblemType,
     tag: str = "Data",
 ) -> Operation:
     refusals = _problems(*kinds, problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE)
-    if name in _DETAILS:
-        example = refusals["404"]["content"][problems.CONTENT_TYPE]["examples"][problems.NOT_FOUND.name]["value"]
-        example["detail"] = _DETAILS[name]
     return {
         "operationId": name,
         "summary": summary,

@@ -3,9 +3,9 @@
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from dropzone import problems
+from dropzone.api import problems
+from dropzone.api.problems import FieldError, ProblemType
 from dropzone.domain.batches import NDJSON
-from dropzone.problems import Kind
 from dropzone_openapi.schemas import (
     EXAMPLE_ACCEPTED,
     EXAMPLE_EVENT,
@@ -28,41 +28,13 @@ API_KEY = "apiKey"
 
 _REQUEST_ID = "0b9ca6bf-0d4a-4a8e-a8d2-6d4c0f4e7b11"
 
-DETAILS = {
-    problems.NOT_FOUND: "No event of this raw_id was ever taken in.",
-    problems.NOT_ACCEPTABLE: (
-        "Accept names none of the formats that this can be answered in: application/json, application/x-ndjson, "
-        "text/csv, text/csv; profile=spreadsheet."
-    ),
-    problems.NOT_JSON: "The body is not JSON: EOF while parsing a value at line 1 column 15.",
-    problems.TOO_LARGE: "The body has 4194305 bytes; at most 4194304 are taken. Send it in parts.",
-    problems.UNSUPPORTED_MEDIA_TYPE: (
-        "Send JSON with the header Content-Type: application/json, or a line for each event with application/x-ndjson."
-    ),
-    problems.NOT_GZIP: "The body is gzip that is cut off.",
-    problems.KEY_REUSED: "The Idempotency-Key stands for another request, of the last 24 hours. Take a new key.",
-    problems.INVALID_EVENT: (
-        "The body is no event, an object with time_stamp, a string, and data, an array; nor several of them."
-    ),
-    problems.INVALID_REQUEST: ("The parameters are not what this call takes: see what is wrong with each."),
-    problems.INTERNAL_ERROR: (
-        "Something went wrong here. It is safe to send the request again; if it stays, report the request_id."
-    ),
-    problems.UNAVAILABLE: (
-        "A part of the service is out of reach for the moment. It is safe to send the request again."
-    ),
-}
 _BATCH_OR_REPLAY = [
     {"$ref": f"#/components/schemas/{name}"} for name in ("ProcessBatch", "ReplayArrived", "ReplayNamed")
 ]
 _VIOLATIONS = {
-    problems.INVALID_EVENT: [{"field": "data", "code": "payload.missing_field", "message": "is missing"}],
+    problems.INVALID_EVENT: [FieldError("data", "payload.missing_field", "is missing")],
     problems.INVALID_REQUEST: [
-        {
-            "field": "limit",
-            "code": "request.out_of_range",
-            "message": "Input should be less than or equal to 1000",
-        }
+        FieldError("limit", "request.out_of_range", "Input should be less than or equal to 1000")
     ],
 }
 
@@ -167,7 +139,7 @@ def operations() -> dict[tuple[str, str], Operation]:
                     "content": _json("Status", EXAMPLE_STATUS, of_several=EXAMPLE_STATUS_OF_BATCH),
                 },
                 **_problems(
-                    problems.NOT_FOUND, problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE
+                    problems.NO_SUCH_OBJECT, problems.INVALID_REQUEST, problems.INTERNAL_ERROR, problems.UNAVAILABLE
                 ),
                 **_gateway("403", "429", "504"),
             },
@@ -253,7 +225,7 @@ def _json(name: str, example: object, **others: object) -> Operation:
     }
 
 
-def _problems(*kinds: Kind) -> Operation:
+def _problems(*kinds: ProblemType) -> Operation:
     """The answers that the function itself gives; those of one status are told together."""
     answers: Operation = {}
     for kind in kinds:
@@ -263,16 +235,9 @@ def _problems(*kinds: Kind) -> Operation:
     return answers
 
 
-def _problem(kind: Kind) -> Operation:
-    example: Operation = {
-        "type": kind.type,
-        "title": kind.status.phrase,
-        "status": kind.status.value,
-        "detail": DETAILS[kind],
-        "request_id": _REQUEST_ID,
-    }
-    if kind in _VIOLATIONS:
-        example["violations"] = _VIOLATIONS[kind]
+def _problem(kind: ProblemType) -> Operation:
+    violations = _VIOLATIONS.get(kind, ())
+    example = problems.document(kind, kind.example, request_id=_REQUEST_ID, violations=violations)
     response: Operation = {
         "description": kind.status.phrase,
         "content": {

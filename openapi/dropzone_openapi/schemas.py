@@ -7,13 +7,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from dropzone.api.parameters import Request
 from dropzone.domain.changes import Change
 from dropzone.domain.envelope import Envelope
 from dropzone.domain.outcomes import Code
 from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.positions import POSITION_PATTERN
 from dropzone.domain.status import State
-from dropzone.parameters import Request
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_process.request import ProcessBatch, ReplayArrived, ReplayNamed
 from dropzone_query.requests import RejectionsRequest, StatusRequest

@@ -68,4 +68,4 @@ def test_an_event_that_never_arrived_is_not_found(monkeypatch: pytest.MonkeyPatc
     problem = ask(monkeypatch, raw_id(), None)
 
     assert problem["type"] == "urn:dropzone:problem:not-found"
-    assert "ever taken in" in problem["detail"]
+    assert "ever accepted" in problem["detail"]

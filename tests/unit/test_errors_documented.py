@@ -12,12 +12,12 @@ from uuid import UUID
 
 import pytest
 
-from dropzone import problems
+from dropzone.api import problems
+from dropzone.api.problems import InvalidRequestError, ProblemType
 from dropzone.domain.batches import JSON
 from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.judge import MAX_UNPACKED_BYTES, judge
 from dropzone.domain.outcomes import Code, Rejection
-from dropzone.problems import InvalidRequestError, Kind
 from dropzone.queries.sources import SourcesRequest
 from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
 from dropzone_process.request import read_request
@@ -53,8 +53,8 @@ def quoted(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def kinds() -> list[Kind]:
-    return [kind for kind in vars(problems).values() if isinstance(kind, Kind)]
+def kinds() -> list[ProblemType]:
+    return [kind for kind in vars(problems).values() if isinstance(kind, ProblemType)]
 
 
 @cache
@@ -102,7 +102,7 @@ def test_the_table_names_every_type_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.name)
-def test_the_table_says_what_a_function_answers(kind: Kind) -> None:
+def test_the_table_says_what_a_function_answers(kind: ProblemType) -> None:
     row = rows(TYPES)[kind.type]
 
     assert (row["Status"], row["Title"]) == (str(kind.status.value), kind.status.phrase)
@@ -217,7 +217,7 @@ def test_a_parameter_s_example_is_refused_with_its_code(code: str, example: str)
     with pytest.raises(InvalidRequestError) as caught:
         read(example)
 
-    assert [violation.code for violation in caught.value.broken] == [code]
+    assert [violation.code for violation in caught.value.errors] == [code]
 
 
 def test_every_code_of_parameters_has_an_example() -> None:

@@ -14,7 +14,7 @@ OURS = ("dropzone", "dropzone_ingest", "dropzone_process", "dropzone_query", "dr
 MEBIBYTE = 1024 * 1024
 
 PROMISED: dict[str, dict[str, object]] = {
-    "dropzone.compression": {"MIN_BYTES": 1024},
+    "dropzone.api.compression": {"MIN_BYTES": 1024},
     "dropzone.domain.judge": {"MAX_UNPACKED_BYTES": 16 * MEBIBYTE},
     "dropzone.domain.outcomes": {"MAX_VIOLATIONS": 10, "RULESET": 2},
     "dropzone.ports": {"MAX_ATTEMPTS": 5, "HOURLY_ATTEMPTS": 24},

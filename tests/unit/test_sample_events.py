@@ -10,13 +10,13 @@ from uuid import UUID
 
 import pytest
 
+from dropzone.api.request import body_bytes
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.batches import JSON, NDJSON
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Code, Measurement, Rejection
-from dropzone.http import body_bytes
 from dropzone.ports import ListedObject
 from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
 from dropzone_migrate import cloudformation

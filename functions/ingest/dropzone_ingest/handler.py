@@ -12,15 +12,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.adapters.s3_claims import S3Claims
-from dropzone.answers import Answer, answer, milliseconds
+from dropzone.api import problems
+from dropzone.api.problems import FieldError, InvalidRequestError, problem, problem_of
+from dropzone.api.request import Event, body_bytes, request_id
+from dropzone.api.response import Response, json_response, milliseconds, proxy_result
 from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson
-from dropzone.http import Event, body_bytes, failed, not_found, proxy_result, request_id
 from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze, Claims
-from dropzone.problems import Broken, InvalidRequestError, problem
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import Accepted, Submission, ingest, ingest_once
-from dropzone_ingest.refusals import Refusal, UnsupportedMediaTypeError, refusal_of
+from dropzone_ingest.refusals import Problem, UnsupportedMediaTypeError, client_problem
 
 _FORM = "application/x-www-form-urlencoded"
 # Those that API Gateway decompresses, and what it lets through; the header then says nothing about the body.
@@ -55,11 +56,11 @@ def claims() -> Claims:
     return S3Claims(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
 
 
-def post_ingest(event: Event) -> Answer:
+def post_ingest(event: Event) -> Response:
     """Take events in.
 
     Raises:
-        Exception: what `refusal_of` knows, and what `ingest` and `ingest_once` raise otherwise.
+        Exception: what `client_problem` knows, and what `ingest` and `ingest_once` raise otherwise.
     """
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     client = _api_key_id(event)
@@ -74,7 +75,7 @@ def post_ingest(event: Event) -> Answer:
     return _accepted(accepted, client)
 
 
-def _accepted(accepted: Accepted, client: str) -> Answer:
+def _accepted(accepted: Accepted, client: str) -> Response:
     # What is stored: a request that came again has its object already, which is processed once.
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=not accepted.is_replayed)
     metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
@@ -88,7 +89,7 @@ def _accepted(accepted: Accepted, client: str) -> Answer:
     headers = {"Location": f"ingest/{accepted.raw_id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
-    return answer(
+    return json_response(
         HTTPStatus.ACCEPTED,
         {
             "raw_id": accepted.raw_id,
@@ -110,7 +111,7 @@ def _client_s_key(client: str, key: str) -> str:
     """An idempotency key, made a client's own; of a fixed length, and of characters that any name may have."""
     if not key.isprintable() or not 1 <= len(key) <= _LONGEST_KEY:
         message = f"is not 1 to {_LONGEST_KEY} printable characters"
-        raise InvalidRequestError([Broken("Idempotency-Key", "request.idempotency_key", message)])
+        raise InvalidRequestError([FieldError("Idempotency-Key", "request.idempotency_key", message)])
     return sha256(f"{client}\n{key}".encode()).hexdigest()
 
 
@@ -135,21 +136,21 @@ def _media_type(headers: Mapping[str, str]) -> str:
     raise UnsupportedMediaTypeError(message)
 
 
-def _refused(refusal: Refusal, event: Event) -> Answer:
-    kind, detail, violations = refusal
-    count_refused(SERVICE, kind.name)
-    logger.info("refused", reason=kind.name, codes=[violation.code for violation in violations])
-    return problem(kind, detail, request_id=request_id(event), violations=violations)
+def _refused(refusal: Problem, event: Event) -> Response:
+    count_refused(SERVICE, refusal.type.name)
+    codes = [violation.code for violation in refusal.violations]
+    logger.info("refused", reason=refusal.type.name, codes=codes)
+    return problem(refusal.type, event, reason=refusal.reason, violations=refusal.violations)
 
 
-def _answer(event: Event) -> Answer:
+def _respond(event: Event) -> Response:
     if (event.get("httpMethod"), str(event.get("path")).rstrip("/")) != ROUTE:
-        return not_found(event)
+        return problem(problems.NO_SUCH_PATH, event)
     try:
         return post_ingest(event)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem, and the log the reason
-        refusal = refusal_of(error)
-        return failed(error, event, logger) if refusal is None else _refused(refusal, event)
+    except Exception as error:  # noqa: BLE001 - any error becomes a problem for the client, and its reason is logged
+        refusal = client_problem(error)
+        return problem_of(error, event, logger) if refusal is None else _refused(refusal, event)
 
 
 @metrics.log_metrics
@@ -158,4 +159,4 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry."""
     metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
     logger.set_correlation_id(request_id(event) or None)
-    return proxy_result(_answer(event), event, settings().cors_origin)
+    return proxy_result(_respond(event), event, settings().cors_origin)

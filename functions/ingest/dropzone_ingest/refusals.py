@@ -1,48 +1,41 @@
-"""What clients are told of what they sent, and is not taken in."""
+"""What clients learn of a request that is not accepted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from dropzone import problems
+from dropzone.api import problems
+from dropzone.api.problems import FieldError, ProblemType
 from dropzone.domain.encodings import NotGzipError
 from dropzone.domain.json_text import NotJsonError
-from dropzone.problems import Broken, Kind
 from dropzone.use_cases.ingest import EnvelopeError, KeyReusedError, TooLargeError
 
 
 class UnsupportedMediaTypeError(ValueError):
-    """The body is of a kind that is not taken in; the message says what to send instead."""
+    """The body has a media type that is not accepted; the message says what to send instead."""
 
 
-class Refusal(NamedTuple):
-    """What a client is told."""
+class Problem(NamedTuple):
+    """A problem's type, and what it leaves open."""
 
-    kind: Kind
-    detail: str
-    violations: Sequence[Broken] = ()
+    type: ProblemType
+    reason: str = ""
+    violations: Sequence[FieldError] = ()
 
 
-def refusal_of(error: Exception) -> Refusal | None:
-    """What the client is told of what it sent; None where the error is none of the client's, or of any route's."""
-    refusal = None
-    match error:
-        case NotJsonError():
-            refusal = Refusal(problems.NOT_JSON, f"The body is not JSON: {error}.")
-        case NotGzipError():
-            refusal = Refusal(problems.NOT_GZIP, f"The body is gzip that {error}.")
-        case TooLargeError():
-            refusal = Refusal(problems.TOO_LARGE, f"{error} Send it in parts.")
-        case UnsupportedMediaTypeError():
-            refusal = Refusal(problems.UNSUPPORTED_MEDIA_TYPE, str(error))
-        case KeyReusedError():
-            refusal = Refusal(
-                problems.KEY_REUSED,
-                "The Idempotency-Key stands for another request, of the last 24 hours. Take a new key.",
-            )
-        case EnvelopeError():
-            refusal = Refusal(
-                problems.INVALID_EVENT,
-                "The body is no event, an object with time_stamp, a string, and data, an array; nor several of them.",
-                [Broken(violation.field, violation.code, violation.message) for violation in error.violations],
-            )
-    return refusal
+_TYPES: Mapping[type[Exception], ProblemType] = {
+    NotJsonError: problems.NOT_JSON,
+    NotGzipError: problems.NOT_GZIP,
+    TooLargeError: problems.TOO_LARGE,
+    UnsupportedMediaTypeError: problems.UNSUPPORTED_MEDIA_TYPE,
+    KeyReusedError: problems.KEY_REUSED,
+    EnvelopeError: problems.INVALID_EVENT,
+}
+
+
+def client_problem(error: Exception) -> Problem | None:
+    """The problem of a request that its client has to change; None for an error that is not the client's."""
+    problem_type = _TYPES.get(type(error))
+    if problem_type is None:
+        return None
+    violations = error.violations if isinstance(error, EnvelopeError) else ()
+    return Problem(problem_type, str(error), [FieldError(each.field, each.code, each.message) for each in violations])

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
+from dropzone.api.parameters import Instant, Request
+from dropzone.api.problems import FieldError, InvalidRequestError
+from dropzone.api.request import body_bytes
 from dropzone.domain.json_text import parse_json
 from dropzone.domain.outcomes import Code
 from dropzone.domain.positions import POSITION_PATTERN, Cursor, parse_cursor
-from dropzone.http import body_bytes
-from dropzone.parameters import Instant, Request
-from dropzone.problems import Broken, InvalidRequestError
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
@@ -104,7 +104,7 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
     body = body_bytes(event)
     given = parse_json(body) if body.strip() else {}
     if not isinstance(given, dict):
-        raise InvalidRequestError([Broken("$", "request.invalid", "is not a JSON object")])
+        raise InvalidRequestError([FieldError("$", "request.invalid", "is not a JSON object")])
     kind: type[ProcessRequest] = ProcessBatch
     if given.get("reprocess") is True:
         kind = ReplayNamed if "raw_ids" in given else ReplayArrived

@@ -15,11 +15,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
 from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.api.resolver import json_response, make_app, resolve
 from dropzone.domain.changes import Change
 from dropzone.domain.positions import Cursor
 from dropzone.observability import NAMESPACE, report_tally
 from dropzone.ports import Bronze, GoldKeeper, Ledger, Remaining, Silver, SilverError
-from dropzone.resolver import answer, make_app, resolve
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.gold import keep_gold
 from dropzone.use_cases.replay import ReplayReport, replay
@@ -86,9 +86,9 @@ def post_process() -> Response[Any]:
 
     database().within(remaining)
     if not isinstance(request, ProcessBatch):
-        return answer(HTTPStatus.OK, _replay(request, remaining))
+        return json_response(HTTPStatus.OK, _replay(request, remaining))
     report = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, remaining=remaining)
-    return answer(HTTPStatus.OK, _counts(report.tally, report.cursor))
+    return json_response(HTTPStatus.OK, _counts(report.tally, report.cursor))
 
 
 def _replay(request: Replay, remaining: Remaining) -> dict[str, object]:

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from dropzone.api.parameters import ZONE_EXPECTED, InstantOrDate, Request, SourceFilter, ZoneName
+from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.domain.gold import Granularity, Place, Window
 from dropzone.domain.payloads.v2 import MAX_SOURCE
-from dropzone.parameters import ZONE_EXPECTED, InstantOrDate, Request, SourceFilter, ZoneName
-from dropzone.problems import Broken, InvalidRequestError
 
 MOST_ROWS = 5_000
 """Of an answer of buckets."""
@@ -46,7 +46,7 @@ def _place(cursor: str | None) -> Place | None:
 
 def no_such_zone() -> InvalidRequestError:
     """What is wrong with a time zone that the database doesn't know."""
-    return InvalidRequestError([Broken("tz", "request.time_zone", ZONE_EXPECTED)])
+    return InvalidRequestError([FieldError("tz", "request.time_zone", ZONE_EXPECTED)])
 
 
 class MeasurementsOfInstantRequest(Request):
@@ -118,11 +118,11 @@ class QualityRequest(Request):
         if since is None:
             since = max(until, _FIRST + self.granularity.usual_range) - self.granularity.usual_range
         if since >= until:
-            raise InvalidRequestError([Broken("from", "request.range_empty", "is not before to")])
+            raise InvalidRequestError([FieldError("from", "request.range_empty", "is not before to")])
         window = Window(self.granularity, since, until, self.source, self.tz)
         if window.buckets > self.granularity.most_buckets:
             message = f"is more than {self.granularity.most_buckets} buckets of a {self.granularity} before to"
-            raise InvalidRequestError([Broken("from", "request.range_too_long", message)])
+            raise InvalidRequestError([FieldError("from", "request.range_too_long", message)])
         return window
 
 

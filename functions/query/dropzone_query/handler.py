@@ -19,25 +19,25 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone import problems
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold import PostgresGold
 from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.adapters.s3_bronze import S3Bronze
-from dropzone.answers import milliseconds
-from dropzone.compression import accepts_gzip
+from dropzone.api import problems
+from dropzone.api.compression import accepts_gzip
+from dropzone.api.parameters import Request, with_plus
+from dropzone.api.problems import FieldError, InvalidRequestError
+from dropzone.api.request import header
+from dropzone.api.resolver import json_response, make_app, problem, resolve
+from dropzone.api.response import milliseconds
 from dropzone.domain.gold import Window
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import Violation
-from dropzone.http import header
-from dropzone.parameters import Request, with_plus
 from dropzone.ports import RowRefusedError
-from dropzone.problems import Broken, InvalidRequestError
 from dropzone.queries.sources import SourcesRequest, cursor_after, read_sources
 from dropzone.query_ports import Gold, Measurements, Statuses, TooMuchAskedError
-from dropzone.resolver import answer, make_app, problem, request_id, resolve
 from dropzone.settings import QuerySettings
 from dropzone.use_cases.originals import NoOriginalError, original
 from dropzone.use_cases.status import ObjectGoneError, UnknownObjectError, status
@@ -119,7 +119,7 @@ def get_status(raw_id: str) -> Response[Any]:
     """Tell what has become of an object, and of its events."""
     request = _parameters(StatusRequest)
     found = status(_uuid(raw_id), bronze=bronze(), statuses=statuses(), after=request.cursor, limit=request.limit)
-    return answer(HTTPStatus.OK, shown(found, gzip=_accepts_gzip()))
+    return json_response(HTTPStatus.OK, shown(found, gzip=_accepts_gzip()))
 
 
 @app.get("/ingest/<raw_id>/raw")
@@ -165,7 +165,7 @@ def get_rejections() -> Response[Any]:
     }
     if len(found) > len(page):
         listed["cursor"] = f"{page[-1].raw_id}.{page[-1].item}"
-    return answer(HTTPStatus.OK, listed)
+    return json_response(HTTPStatus.OK, listed)
 
 
 @app.get("/measurements")
@@ -193,8 +193,7 @@ def get_measurements_of_instant(measured_at: str) -> Response[Any]:
     request = _parameters(MeasurementsOfInstantRequest)
     found = measurements().at(at, source=request.source, after=request.after, limit=request.limit + 1)
     if not found and request.after is None:
-        detail = "No measurement stands for this instant, or not of this source."
-        return problem(problems.NOT_FOUND, detail, request_id=request_id(app))
+        return problem(app, problems.NO_MEASUREMENT)
     return _listed(found, request.limit, _STANDING, form)
 
 
@@ -265,7 +264,7 @@ def _range(
 def _uuid(text: str) -> UUID:
     """The identifier in a path."""
     if not _UUID.fullmatch(text):
-        raise InvalidRequestError([Broken("raw_id", "request.invalid", "is not a UUID")])
+        raise InvalidRequestError([FieldError("raw_id", "request.invalid", "is not a UUID")])
     return UUID(text)
 
 
@@ -273,7 +272,7 @@ def _instant_in_path(text: str) -> datetime:
     """The instant in a path, which may come as it was sent, with its colons and signs escaped."""
     parsed = parse_instant(with_plus(unquote(text)))
     if isinstance(parsed, Violation):
-        raise InvalidRequestError([Broken("measured_at", "request.invalid", parsed.message)])
+        raise InvalidRequestError([FieldError("measured_at", "request.invalid", parsed.message)])
     return parsed
 
 
@@ -298,46 +297,31 @@ def _parameters[T: Request](request: type[T]) -> T:
 
 @app.exception_handler(NotAcceptableError)
 def _not_acceptable(_: NotAcceptableError) -> Response[Any]:
-    detail = f"Accept names none of the formats that this can be answered in: {', '.join(Format)}."
-    return problem(problems.NOT_ACCEPTABLE, detail, request_id=request_id(app))
+    return problem(app, problems.NOT_ACCEPTABLE, reason=", ".join(Format))
 
 
 @app.exception_handler(TooMuchAskedError)
 def _too_much(_: TooMuchAskedError) -> Response[Any]:
-    return problem(
-        problems.INVALID_REQUEST,
-        "The range holds more than is computed at once: ask for a shorter one, for one source, or for longer buckets.",
-        request_id=request_id(app),
-        violations=[Broken("from", "request.too_much", "is too far before to, for what lies between them")],
-    )
+    too_much = FieldError("from", "request.too_much", "is too far before to, for what lies between them")
+    return problem(app, problems.TOO_MUCH_ASKED, violations=[too_much])
 
 
 @app.exception_handler(RowRefusedError)
-def _not_a_value(error: RowRefusedError) -> Response[Any]:
-    # Nothing is written here: what the database refuses came with the request.
-    logger.error("the database refuses what a parameter holds", reason=str(error))
-    return problem(
-        problems.INVALID_REQUEST,
-        "A parameter holds what nothing stored can be compared with.",
-        request_id=request_id(app),
-    )
+def _not_comparable(error: RowRefusedError) -> Response[Any]:
+    # Nothing is written here: what the database refuses is a parameter's value.
+    logger.error("the database refuses a parameter's value", reason=str(error))
+    return problem(app, problems.NOT_COMPARABLE)
 
 
 @app.exception_handler(NoOriginalError)
 def _no_original(_: NoOriginalError) -> Response[Any]:
-    return problem(
-        problems.NOT_FOUND, "There is no object of this raw_id, or not any more.", request_id=request_id(app)
-    )
+    return problem(app, problems.NO_RAW_OBJECT)
 
 
 @app.exception_handler(UnknownObjectError)
 def _unknown(error: UnknownObjectError) -> Response[Any]:
-    detail = (
-        "An event of this raw_id was taken in, and its object is gone: it was tried, and never settled."
-        if isinstance(error, ObjectGoneError)
-        else "No event of this raw_id was ever taken in."
-    )
-    return problem(problems.NOT_FOUND, detail, request_id=request_id(app))
+    is_gone = isinstance(error, ObjectGoneError)
+    return problem(app, problems.OBJECT_GONE if is_gone else problems.NO_SUCH_OBJECT)
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from aws_lambda_powertools.event_handler import Response
 from pydantic_core import to_json
 
-from dropzone.compression import Compressor
+from dropzone.api.compression import Compressor
 from dropzone_query.formats import Format
 
 MOST_BYTES = 5_500_000

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
 from dropzone.domain.outcomes import Code
-from dropzone.parameters import InstantOrDate, Request, SourceFilter
 from dropzone_query.gold_requests import ZoneOfDates
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from dropzone.answers import milliseconds
+from dropzone.api.response import milliseconds
 from dropzone.domain.gold import Arrivals, Kpi, Quality, Standing
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Measurement

@@ -10,9 +10,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone import problems
-from dropzone.http import header
-from dropzone.resolver import answer, make_app, problem, request_id, resolve
+from dropzone.api import problems
+from dropzone.api.request import header
+from dropzone.api.resolver import json_response, make_app, problem, resolve
 from dropzone.settings import WebSettings
 
 # Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else. Their package is not
@@ -72,7 +72,7 @@ def settings() -> WebSettings:
 @app.get("/health")
 def get_health() -> Response[Any]:
     """Say that requests are answered. Touches nothing else, so that a monitor costs nothing."""
-    return answer(HTTPStatus.OK, {"status": "ok"})
+    return json_response(HTTPStatus.OK, {"status": "ok"})
 
 
 @app.get("/openapi.json", include_in_schema=False)
@@ -93,7 +93,7 @@ def get_page() -> Response[Any]:
 def get_page_asset(asset: str) -> Response[Any]:
     """What the page loads."""
     if asset not in _PAGE_ASSETS:
-        return problem(problems.NOT_FOUND, "There is no such file here.", request_id=request_id(app))
+        return problem(app, problems.NO_SUCH_FILE)
     return _checked(*_PAGE_ASSETS[asset], _CHECKED)
 
 
@@ -107,7 +107,7 @@ def get_docs() -> Response[Any]:
 def get_docs_asset(asset: str) -> Response[Any]:
     """What the page loads."""
     if asset not in _ASSETS:
-        return problem(problems.NOT_FOUND, "There is no such file here.", request_id=request_id(app))
+        return problem(app, problems.NO_SUCH_FILE)
     return _file(*_ASSETS[asset], _CACHED)
 
 

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from dropzone.adapters.columns import ask
 from dropzone.adapters.database import Database
+from dropzone.api.parameters import Request, SourceFilter
 from dropzone.domain.payloads.v2 import MAX_SOURCE
-from dropzone.parameters import Request, SourceFilter
 
 
 class SourceState(StrEnum):

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import MAX_VIOLATIONS
 from dropzone.domain.payloads.v2 import MAX_SOURCE
-from dropzone.problems import Broken, InvalidRequestError
 
 _LONGEST_NAME = 40
 
@@ -120,10 +120,10 @@ ZoneName = Annotated[str, AfterValidator(_zone)]
 """What may be the name of a time zone: which there are, the database knows."""
 
 
-def violation_of(entry: Mapping[str, Any]) -> Broken:
+def violation_of(entry: Mapping[str, Any]) -> FieldError:
     """What pydantic reports of a parameter, without its value."""
     code = _CODES.get(entry["type"], "invalid")
-    return Broken(_name(entry["loc"]), f"request.{code}", entry["msg"])
+    return FieldError(_name(entry["loc"]), f"request.{code}", entry["msg"])
 
 
 def _invalid_request(error: ValidationError) -> InvalidRequestError:

@@ -1,0 +1,1 @@
+"""Everything between API Gateway and a use case: requests, parameters, responses and problems."""

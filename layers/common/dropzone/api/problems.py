@@ -1,0 +1,174 @@
+"""Problems (RFC 9457, `application/problem+json`): every type that a function answers, a line each, with its text."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from aws_lambda_powertools import Logger
+from pydantic_core import to_json
+
+from dropzone.api.request import Event, request_id
+from dropzone.api.response import Response
+from dropzone.domain.json_text import NotJsonError
+from dropzone.observability import log_unexpected
+from dropzone.ports import BronzeUnavailableError, SilverConflictError, SilverUnavailableError
+
+CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 5
+
+
+class ProblemType(NamedTuple):
+    """A kind of problem. docs/errors.md says when it comes, and what to do about it."""
+
+    name: str
+    status: HTTPStatus
+    detail: str
+    """What is wrong and what to do about it, without the request's values; `{reason}` is filled in for each."""
+    example: str = ""
+    """A reason, for the API's document."""
+
+    @property
+    def type(self) -> str:
+        """The problem's `type`."""
+        return f"urn:dropzone:problem:{self.name}"
+
+
+_SAFE = "It is safe to send the request again"
+NOT_JSON = ProblemType(
+    "not-json",
+    HTTPStatus.BAD_REQUEST,
+    "The body is not JSON: {reason}.",
+    "EOF while parsing a value at line 1 column 15",
+)
+NOT_GZIP = ProblemType("not-gzip", HTTPStatus.BAD_REQUEST, "The body is gzip that {reason}.", "is cut off")
+NO_SUCH_PATH = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such path or method here.")
+NO_SUCH_FILE = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such file here.")
+NO_SUCH_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "No event of this raw_id was ever accepted.")
+OBJECT_GONE = ProblemType(
+    "not-found",
+    HTTPStatus.NOT_FOUND,
+    "An event of this raw_id was accepted, and its object is gone: it was tried, and never processed.",
+)
+NO_RAW_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no object of this raw_id, or not any more.")
+NO_MEASUREMENT = ProblemType(
+    "not-found", HTTPStatus.NOT_FOUND, "There is no measurement of this instant, or not of this source."
+)
+NOT_ACCEPTABLE = ProblemType(
+    "not-acceptable",
+    HTTPStatus.NOT_ACCEPTABLE,
+    "Accept names none of the formats that this can be answered in: {reason}.",
+    "application/json, application/x-ndjson, text/csv, text/csv; profile=spreadsheet",
+)
+TOO_LARGE = ProblemType(
+    "too-large",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "{reason} Send it in parts.",
+    "The body has 4194305 bytes; at most 4194304 are accepted.",
+)
+UNSUPPORTED_MEDIA_TYPE = ProblemType(
+    "unsupported-media-type",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "{reason}",
+    "Send JSON with the header Content-Type: application/json, or a line for each event with application/x-ndjson.",
+)
+INVALID_EVENT = ProblemType(
+    "invalid-event",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The body must be an event (an object with a string `time_stamp` and an array `data`) or a list of events.",
+)
+KEY_REUSED = ProblemType(
+    "idempotency-key-reused",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "Another request used this Idempotency-Key within the last 24 hours. Use a new key.",
+)
+INVALID_REQUEST = ProblemType(
+    "invalid-request",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "A parameter is not what this call expects: see `violations`.",
+)
+TOO_MUCH_ASKED = ProblemType(
+    "invalid-request",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The range holds more than is computed at once. Ask for a shorter range, for one source, or for longer buckets.",
+)
+NOT_COMPARABLE = ProblemType(
+    "invalid-request",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "A parameter holds a value that nothing stored can be compared with.",
+)
+INTERNAL_ERROR = ProblemType(
+    "internal-error",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    f"An unexpected error occurred. {_SAFE}; if it fails again, report the request_id.",
+)
+UNAVAILABLE = ProblemType(
+    "unavailable", HTTPStatus.SERVICE_UNAVAILABLE, f"The service is temporarily unavailable. {_SAFE}."
+)
+
+
+class FieldError(NamedTuple):
+    """One entry of a problem's `violations`."""
+
+    field: str
+    code: str
+    message: str
+
+
+class InvalidRequestError(ValueError):
+    """Parameters are not what the call takes."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        """Carry what is wrong with each."""
+        super().__init__("invalid request")
+        self.errors = errors
+
+
+def document(
+    problem_type: ProblemType, reason: str, *, request_id: str, violations: Iterable[FieldError] = ()
+) -> dict[str, Any]:
+    """A problem's members."""
+    body: dict[str, Any] = {
+        "type": problem_type.type,
+        "title": problem_type.status.phrase,
+        "status": problem_type.status.value,
+        "detail": problem_type.detail.format(reason=reason),
+        "request_id": request_id,
+    }
+    if listed := [violation._asdict() for violation in violations]:
+        body["violations"] = listed
+    return body
+
+
+def problem(
+    problem_type: ProblemType,
+    event: Event,
+    *,
+    reason: str = "",
+    violations: Iterable[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem's response.
+
+    Args:
+        problem_type: type, status, title and text.
+        event: the request.
+        reason: what its text leaves open.
+        violations: field, code and message of each rule that the payload or the parameters break.
+        headers: further ones, such as Retry-After.
+    """
+    body = document(problem_type, reason, request_id=request_id(event), violations=violations)
+    return Response(problem_type.status, CONTENT_TYPE, to_json(body).decode(), headers or {})
+
+
+def problem_of(error: Exception, event: Event, logger: Logger) -> Response:
+    """The response to an error that any request may meet, or to an unexpected one; our own faults are logged."""
+    match error:
+        case NotJsonError():
+            return problem(NOT_JSON, event, reason=str(error))
+        case InvalidRequestError():
+            return problem(INVALID_REQUEST, event, violations=error.errors)
+        case BronzeUnavailableError() | SilverUnavailableError() | SilverConflictError():
+            logger.error("storage or database unavailable", error=type(error).__name__, reason=str(error))
+            return problem(UNAVAILABLE, event, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+    log_unexpected(logger, error)
+    return problem(INTERNAL_ERROR, event)

@@ -1,0 +1,58 @@
+"""Responses, whatever routed the request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from pydantic_core import to_json
+
+from dropzone.api.compression import compressed, vary
+from dropzone.api.request import Event, header
+
+_EXPOSED = "Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Retry-After"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Status, body and headers."""
+
+    status: HTTPStatus
+    content_type: str
+    body: str
+    headers: Mapping[str, str]
+
+
+def json_response(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Response:
+    """A response in JSON."""
+    return Response(status, "application/json", to_json(body).decode(), headers or {})
+
+
+def milliseconds(instant: datetime) -> str:
+    """An instant in UTC, RFC 3339, to the millisecond: an identifier knows its arrival no better."""
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def proxy_result(response: Response, event: Event, cors_origin: str | None) -> dict[str, Any]:
+    """A response, as API Gateway takes it."""
+    headers = {"Content-Type": [response.content_type], **{name: [value] for name, value in response.headers.items()}}
+    result = {
+        "statusCode": response.status.value,
+        "body": response.body,
+        "isBase64Encoded": False,
+        "multiValueHeaders": headers,
+    }
+    return finished(result, event, cors_origin)
+
+
+def finished(result: dict[str, Any], event: Event, cors_origin: str | None) -> dict[str, Any]:
+    """A result with what all have: compressed where the client accepts it, and readable by pages of the one origin."""
+    result = compressed(result, header(event, "Accept-Encoding"))
+    if cors_origin is None:
+        return result
+    headers = vary(result["multiValueHeaders"], "Origin") | {
+        "Access-Control-Allow-Origin": [cors_origin],
+        "Access-Control-Expose-Headers": [_EXPOSED],
+    }
+    return result | {"multiValueHeaders": headers}
