@@ -4,8 +4,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN date_bin('15 minutes', instant, '200
 CREATE OR REPLACE FUNCTION gold.earliest_raw_id(instant timestamptz) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CAST(
-    lpad(to_hex(CAST(greatest(trunc(extract(epoch FROM instant) * 1000), 0) AS bigint)), 12, '0')
-    || '70008000000000000000' AS uuid
+    lpad(to_hex(CAST(
+        greatest(round(date_part('epoch', date_trunc('milliseconds', instant AT TIME ZONE 'UTC')) * 1000), 0) AS bigint
+    )), 12, '0') || '70008000000000000000' AS uuid
 );
 
 -- The buckets that begin so, as silver has them. OFFSET 0 has each looked up along an index, whatever Postgres expects of
@@ -39,41 +40,35 @@ RETURNS SETOF gold.measured LANGUAGE sql STABLE ROWS 1000 AS $$
            gold.pooled_mean(gold.combine(pooled), min(near)),
            gold.pooled_std_dev(gold.combine(pooled), bool_and(is_constant)),
            min(min), max(max), min(first), max(last),
-           (array_agg(paused_around / events_around ORDER BY events_around DESC, bin) FILTER (WHERE bin IS NOT NULL))[1],
+           (max(ARRAY[events_around, -bin, paused_around / events_around]) FILTER (WHERE bin IS NOT NULL))[3],
            max(longest),
-           coalesce(array_agg(bin ORDER BY bin) FILTER (WHERE bin IS NOT NULL), '{}'),
-           coalesce(array_agg(events ORDER BY bin) FILTER (WHERE bin IS NOT NULL), '{}')
+           coalesce(array_agg(bin) FILTER (WHERE bin IS NOT NULL), '{}'),
+           coalesce(array_agg(events) FILTER (WHERE bin IS NOT NULL), '{}')
     FROM around GROUP BY 1, 2
 $$;
 
 CREATE OR REPLACE FUNCTION gold.arrive(starts timestamptz[], width interval, only_source text DEFAULT NULL)
 RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
-    WITH piece AS (
-        SELECT start, coalesce(o.source, '') AS source, gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin, count(*) AS events,
-               count(*) FILTER (WHERE outcome = 'rejected') AS rejected, sum(latency) AS total, max(latency) AS longest,
-               max(arrived_at) AS last
+    WITH bounds AS MATERIALIZED (
+        SELECT start, gold.earliest_raw_id(start) AS since, gold.earliest_raw_id(start + width) AS until
         FROM unnest(starts) AS start
-        CROSS JOIN LATERAL (
+    ), piece AS (
+        SELECT start, coalesce(source, '') AS source, gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin,
+               count(*) AS events, count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
+               sum(latency) AS total, max(latency) AS longest, max(arrived_at) AS last
+        FROM bounds CROSS JOIN LATERAL (
             SELECT source, outcome, uuid_extract_timestamp(raw_id) AS arrived_at,
                    1000 * date_part('epoch', settled_at - least(uuid_extract_timestamp(raw_id), settled_at)) AS latency
-            FROM (
-                SELECT * FROM public.outcomes
-                WHERE raw_id >= gold.earliest_raw_id(start) AND raw_id < gold.earliest_raw_id(start + width)
-            ) AS o
-            LEFT JOIN (
-                SELECT raw_id, settled_at FROM public.receipts
-                WHERE raw_id >= gold.earliest_raw_id(start) AND raw_id < gold.earliest_raw_id(start + width)
-            ) AS r USING (raw_id)
+            FROM (SELECT * FROM public.outcomes WHERE raw_id >= since AND raw_id < until) AS o
+            LEFT JOIN (SELECT * FROM public.receipts WHERE raw_id >= since AND raw_id < until) AS r USING (raw_id)
             OFFSET 0
         ) AS o
-        WHERE only_source IS NULL OR coalesce(o.source, '') = only_source
+        WHERE only_source IS NULL OR coalesce(source, '') = only_source
         GROUP BY 1, 2, 3
     ), rule AS (
         SELECT start, coalesce(source, '') AS source, code, count(*) AS events
-        FROM unnest(starts) AS start
-        CROSS JOIN LATERAL (
-            SELECT source, violations FROM public.outcomes WHERE outcome = 'rejected'
-            AND raw_id >= gold.earliest_raw_id(start) AND raw_id < gold.earliest_raw_id(start + width) OFFSET 0
+        FROM bounds CROSS JOIN LATERAL (
+            SELECT * FROM public.outcomes WHERE raw_id >= since AND raw_id < until AND outcome = 'rejected' OFFSET 0
         ) AS o
         CROSS JOIN LATERAL (SELECT DISTINCT v ->> 'code' AS code FROM jsonb_array_elements(violations) AS v) AS broken
         WHERE only_source IS NULL OR coalesce(source, '') = only_source
@@ -82,9 +77,9 @@ RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
         SELECT start, source, jsonb_object_agg(code, events) AS by_rule FROM rule GROUP BY 1, 2
     )
     SELECT start, source, CAST(sum(events) - sum(rejected) AS bigint), CAST(sum(rejected) AS bigint),
-           coalesce(by_rule, '{}'), CAST(coalesce(sum(events) FILTER (WHERE bin IS NOT NULL), 0) AS bigint),
+           coalesce(any_value(by_rule), '{}'), CAST(coalesce(sum(events) FILTER (WHERE bin IS NOT NULL), 0) AS bigint),
            coalesce(sum(total), 0), max(longest),
-           coalesce(array_agg(bin ORDER BY bin) FILTER (WHERE bin IS NOT NULL), '{}'),
-           coalesce(array_agg(events ORDER BY bin) FILTER (WHERE bin IS NOT NULL), '{}'), max(last)
-    FROM piece LEFT JOIN rules USING (start, source) GROUP BY start, source, by_rule
+           coalesce(array_agg(bin) FILTER (WHERE bin IS NOT NULL), '{}'),
+           coalesce(array_agg(events) FILTER (WHERE bin IS NOT NULL), '{}'), max(last)
+    FROM piece LEFT JOIN rules USING (start, source) GROUP BY 1, 2
 $$;

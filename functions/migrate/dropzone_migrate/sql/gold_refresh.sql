@@ -60,7 +60,7 @@ BEGIN
             WITH bucket AS (
                 SELECT bucket_start, min(marked_at) AS oldest, sum(events) AS events FROM gold.%1$I_stale GROUP BY 1
                 HAVING max(marked_at) <= now() - $2 OR min(marked_at) <= now() - 10 * $2
-                ORDER BY 2, 1 LIMIT 10000
+                ORDER BY 2, 1 LIMIT 50000
             ), weighed AS (
                 SELECT bucket_start, sum(1 + events + (
                     SELECT coalesce(sum(%2$s), 0) FROM gold.%1$I AS kept WHERE kept.bucket_start = bucket.bucket_start

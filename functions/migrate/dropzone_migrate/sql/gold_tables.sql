@@ -40,10 +40,12 @@ CREATE TABLE gold.arrived (
 CREATE INDEX arrived_by_source ON gold.arrived (source, bucket_start);
 
 -- The views by hour and by day compare their own column.
-CREATE INDEX measured_by_hour ON gold.measured (date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z'));
-CREATE INDEX measured_by_day ON gold.measured (date_bin('1 day', bucket_start, '2000-01-01T00:00:00Z'));
-CREATE INDEX arrived_by_hour ON gold.arrived (date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z'));
-CREATE INDEX arrived_by_day ON gold.arrived (date_bin('1 day', bucket_start, '2000-01-01T00:00:00Z'));
+CREATE INDEX measured_by_hour_and_day ON gold.measured USING brin (
+    date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z'), date_bin('1 day', bucket_start, '2000-01-01T00:00:00Z')
+) WITH (pages_per_range = 16, autosummarize);
+CREATE INDEX arrived_by_hour_and_day ON gold.arrived USING brin (
+    date_bin('1 hour', bucket_start, '2000-01-01T00:00:00Z'), date_bin('1 day', bucket_start, '2000-01-01T00:00:00Z')
+) WITH (pages_per_range = 16, autosummarize);
 
 -- What is known of a source as of the last refresh of a bucket with an event of it.
 CREATE TABLE gold.source (

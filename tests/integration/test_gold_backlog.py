@@ -1,0 +1,111 @@
+"""Reads of gold hold under any backlog, and the schedule works through one."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dropzone.adapters.database import Database
+from dropzone.adapters.postgres_gold import PostgresGold
+from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
+from dropzone.domain.gold import Granularity, Window
+from dropzone.domain.outcomes import JudgedObject
+from dropzone.query_ports import TooMuchAskedError
+from dropzone.use_cases.gold import keep_gold
+from support.factories import measurement, raw_ids
+from support.postgres import SilverInPostgres
+
+QUARTER_HOUR, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+BY = [Granularity.MINUTE, Granularity.HOUR, Granularity.DAY]
+
+
+def forget(tables: SilverInPostgres) -> None:
+    tables.clear()
+    for table in ("measured", "arrived", "measured_stale", "arrived_stale"):
+        tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
+
+
+@pytest.fixture(params=["a file of history", "one request"])
+def backlog(tables: SilverInPostgres, request: pytest.FixtureRequest) -> Iterator[int]:
+    """What is stale after 20,000 rows of seven months in batches, or 45,000 events of as many quarter-hours at once."""
+    forget(tables)
+    # Some devices report for the first time: nothing of theirs is before the range.
+    devices = tuple(measurement(NOW - timedelta(minutes=i), source=f"new/{i}") for i in range(6))
+    tables.silver().settle([JudgedObject(raw_ids(1)[0], devices)])
+    events, batch = (20_000, 1_000) if request.param == "a file of history" else (45_000, 45_000)
+    starts = [NOW - (number + 20) * QUARTER_HOUR for number in range(events)]
+    for first in range(0, events, batch):
+        outcomes = tuple(measurement(start, source="history") for start in starts[first : first + batch])
+        tables.silver().settle([JudgedObject(raw_ids(1)[0], outcomes)])
+    yield events
+    forget(tables)
+
+
+def scanned(tables: SilverInPostgres) -> int:
+    """The rows of what was measured that have been fetched by way of indexes, or read one after the other.
+
+    Not of what arrived: all of the backlog did so just now.
+    """
+    tables.query("SELECT pg_stat_force_next_flush()")
+    ((rows,),) = tables.query(
+        "SELECT sum(coalesce(idx_tup_fetch, 0) + coalesce(seq_tup_read, 0)) FROM pg_stat_user_tables"
+        " WHERE relname IN ('measurements', 'measured', 'measured_stale')"
+    )
+    return int(rows)
+
+
+def test_the_last_hours_don_t_read_what_is_stale_before_them(tables: SilverInPostgres, backlog: int) -> None:
+    reader = tables.open(database_user="dropzone_reader")
+    gold = PostgresGold(reader)
+
+    for granularity in BY:
+        window = Window(granularity, NOW - 2 * HOUR, NOW + HOUR)
+        before = scanned(tables)
+        kpis = gold.kpis(window, limit=5_000)
+        flush(reader)
+
+        assert {kpi.source for kpi in kpis} >= {f"new/{i}" for i in range(6)}
+        # Of a day, what is stale in it counts.
+        assert scanned(tables) - before < backlog / 10
+
+
+def flush(database: Database) -> None:
+    """Let the session's statistics be seen."""
+    database.run("SELECT pg_stat_force_next_flush()")
+    database.run("SELECT 1")
+
+
+@pytest.mark.parametrize("is_stale", [True, False])
+def test_all_that_is_stale_can_be_read_and_the_schedule_works_through_it(
+    tables: SilverInPostgres, backlog: int, *, is_stale: bool
+) -> None:
+    gold = PostgresGold(tables.open(database_user="dropzone_reader"))
+    if not is_stale:
+        tables.query("UPDATE gold.measured_stale SET marked_at = now() - interval '1 hour'")
+        tables.query("UPDATE gold.arrived_stale SET marked_at = now() - interval '1 hour'")
+        keeper = PostgresGoldKeeper(tables.open())
+        # WHEN the schedule has run twice, for as long as it has
+        for _ in range(2):
+            ends = time.monotonic() + 20
+            keep_gold(keeper, remaining=lambda ends=ends: ends - time.monotonic())
+        assert tables.query("SELECT FROM gold.measured_stale UNION ALL SELECT FROM gold.arrived_stale") == []
+
+    window = Window(Granularity.DAY, NOW - backlog * QUARTER_HOUR - DAY, NOW, "history")
+    kpis = gold.kpis(window, limit=5_000)
+
+    assert sum(kpi.events for kpi in kpis) == backlog
+    arrived = gold.quality(Window(Granularity.DAY, NOW - DAY, NOW + DAY), limit=99)
+    assert sum(quality.arrivals.processed for quality in arrived) == backlog + 6
+
+
+def test_marks_of_more_than_can_be_read_in_time_are_refused(tables: SilverInPostgres) -> None:
+    forget(tables)
+    tables.query("INSERT INTO gold.measured_stale VALUES (:now, 3000000)", now=NOW)
+    gold = PostgresGold(tables.open(database_user="dropzone_reader"))
+
+    with pytest.raises(TooMuchAskedError):
+        gold.kpis(Window(Granularity.HOUR, NOW, NOW + HOUR), limit=9)
+    assert gold.kpis(Window(Granularity.HOUR, NOW - 2 * HOUR, NOW), limit=9) == []
+    forget(tables)
