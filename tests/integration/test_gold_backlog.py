@@ -1,7 +1,7 @@
 """Reads of gold hold under any backlog, and the schedule works through one."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -33,12 +33,14 @@ def backlog(tables: SilverInPostgres, request: pytest.FixtureRequest) -> Iterato
     forget(tables)
     # Some devices report for the first time: nothing of theirs is before the range.
     devices = tuple(measurement(NOW - timedelta(minutes=i), source=f"new/{i}") for i in range(6))
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], devices)])
+    tables.silver(reuse=True).settle([JudgedObject(raw_ids(1)[0], devices)])
     events, batch = (20_000, 1_000) if request.param == "a file of history" else (45_000, 45_000)
     starts = [NOW - (number + 20) * QUARTER_HOUR for number in range(events)]
     for first in range(0, events, batch):
         outcomes = tuple(measurement(start, source="history") for start in starts[first : first + batch])
-        tables.silver().settle([JudgedObject(raw_ids(1)[0], outcomes)])
+        tables.silver(reuse=True).settle([JudgedObject(raw_ids(1)[0], outcomes)])
+    for database in tables.opened:
+        flush(database)
     yield events
     forget(tables)
 
@@ -71,6 +73,11 @@ def test_the_last_hours_don_t_read_what_is_stale_before_them(tables: SilverInPos
         assert scanned(tables) - before < backlog / 10
 
 
+def within(seconds: float) -> Callable[[], float]:
+    ends = time.monotonic() + seconds
+    return lambda: ends - time.monotonic()
+
+
 def flush(database: Database) -> None:
     """Let the session's statistics be seen."""
     database.run("SELECT pg_stat_force_next_flush()")
@@ -88,8 +95,7 @@ def test_all_that_is_stale_can_be_read_and_the_schedule_works_through_it(
         keeper = PostgresGoldKeeper(tables.open())
         # WHEN the schedule has run twice, for as long as it has
         for _ in range(2):
-            ends = time.monotonic() + 20
-            keep_gold(keeper, remaining=lambda ends=ends: ends - time.monotonic())
+            keep_gold(keeper, remaining=within(20))
         assert tables.query("SELECT FROM gold.measured_stale UNION ALL SELECT FROM gold.arrived_stale") == []
 
     window = Window(Granularity.DAY, NOW - backlog * QUARTER_HOUR - DAY, NOW, "history")

@@ -44,7 +44,10 @@ RETURNS SETOF gold.measured LANGUAGE sql STABLE AS $$
     SELECT * FROM gold.measured AS kept
     WHERE width = interval '15 minutes' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
       AND (only_source IS NULL OR source = only_source)
-      AND NOT EXISTS (SELECT FROM gold.measured_stale AS stale WHERE stale.bucket_start = kept.bucket_start)
+      AND NOT EXISTS (
+          SELECT FROM gold.measured_stale AS stale WHERE stale.bucket_start = kept.bucket_start
+          AND stale.bucket_start >= starts[1] AND stale.bucket_start < starts[cardinality(starts)]
+      )
     UNION ALL
     SELECT * FROM gold.measure(
         CASE WHEN width < interval '15 minutes' THEN trim_array(starts, 1) ELSE ARRAY(
@@ -58,7 +61,10 @@ RETURNS SETOF gold.arrived LANGUAGE sql STABLE AS $$
     SELECT * FROM gold.arrived AS kept
     WHERE width = interval '15 minutes' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
       AND (only_source IS NULL OR source = only_source)
-      AND NOT EXISTS (SELECT FROM gold.arrived_stale AS stale WHERE stale.bucket_start = kept.bucket_start)
+      AND NOT EXISTS (
+          SELECT FROM gold.arrived_stale AS stale WHERE stale.bucket_start = kept.bucket_start
+          AND stale.bucket_start >= starts[1] AND stale.bucket_start < starts[cardinality(starts)]
+      )
     UNION ALL
     SELECT * FROM gold.arrive(
         CASE WHEN width < interval '15 minutes' THEN trim_array(starts, 1) ELSE ARRAY(
