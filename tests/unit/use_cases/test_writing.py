@@ -7,7 +7,7 @@ import pytest
 
 from dropzone.domain import judge as judge_module
 from dropzone.domain.batches import NDJSON
-from dropzone.domain.judge import judge
+from dropzone.domain.judge import Contents, judge
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome
 from dropzone.ports import RowRefusedError, SilverUnavailableError
 from dropzone.use_cases import writing
@@ -15,7 +15,7 @@ from dropzone.use_cases.settle import settle
 from dropzone.use_cases.tally import Tally
 from support.factories import EXAMPLE, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import InMemorySilver
-from support.world import Failing, World
+from support.world import Clock, Failing, World
 
 MOST = 10
 
@@ -311,3 +311,40 @@ def test_a_last_part_behind_a_gap_settles_nothing(world: World) -> None:
     outcomes = judge(world.objects.objects[big].body, NDJSON)
     assert world.rows.settle([JudgedObject(big, outcomes[20:], 20)]) == set()
     assert world.settled == set()
+
+
+# ---- how large parts are ---------------------------------------------------------------------------------------------
+
+
+def test_parts_begin_small_and_grow_while_they_take_little_time() -> None:
+    clock = Clock()
+    parts = writing.Parts(clock.remaining)
+    contents = Contents(b"[" + b",".join([b"0"] * 100) + b"]")
+    sizes = []
+    for seconds in (0.1, 0.4, 1.0, 2.5, 2.5, 0.1):
+        sizes.append(parts.size)
+        with parts.next(contents, 0, 100) as outcomes:
+            assert len(outcomes) == min(parts.size, 100)
+            clock.spend(seconds)
+    assert sizes == [MOST, MOST, MOST, MOST, MOST // 2, MOST // 4]
+    assert parts.size == 2 * (MOST // 4)
+
+
+def test_the_first_part_is_a_tenth_of_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "MAX_CHUNK_EVENTS", 5_000)
+    parts = writing.Parts(lambda: 60.0)
+    sizes = []
+    for _ in range(6):
+        sizes.append(parts.size)
+        parts.learn(parts.size, 0.1)
+    assert sizes == [500, 1_000, 2_000, 4_000, 5_000, 5_000]
+
+
+@pytest.mark.parametrize(("left", "may"), [(3.9, False), (4.0, True)])
+def test_a_part_is_begun_only_if_there_is_time_for_one_like_the_last(left: float, may: bool) -> None:  # noqa: FBT001
+    clock = Clock(1.0)
+    parts = writing.Parts(clock.remaining)
+    assert parts.may_begin()
+    clock.left = left
+    parts.learn(MOST, 1.0)
+    assert parts.may_begin() == may

@@ -23,11 +23,10 @@ from dropzone.ports import (
     RowRefusedError,
     SilverUnavailableError,
 )
-from dropzone.use_cases import writing
-from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, is_time_for_another, with_retries
+from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, with_retries
 from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
 from dropzone.use_cases.tally import Failure
-from dropzone.use_cases.writing import is_long, part
+from dropzone.use_cases.writing import Parts, is_long
 
 _NIL = UUID(int=0)
 """Where identifiers begin: nothing arrived before."""
@@ -190,6 +189,7 @@ class _Replay:
     ) -> None:
         self._report, self._bronze, self._ledger = report, bronze, ledger
         self._remaining, self._is_dry = remaining, dry_run
+        self._parts = Parts(remaining)
 
     def positions(self, selection: Selection, limit: int, after: Cursor | None) -> Iterator[Cursor | None]:
         """Judge again; yields nothing once all of them are."""
@@ -224,16 +224,18 @@ class _Replay:
         for raw_id, result in zip(raw_ids, self._bronze.read(raw_ids, within=self._remaining() / 2), strict=True):
             if isinstance(result, RawObject):
                 contents = Contents(result.body, result.content_type)
-                in_parts = start is not None or is_long(contents)
-                is_enough = in_parts or _events(waiting) + len(contents) > writing.MAX_CHUNK_EVENTS
+                in_parts = start is not None or is_long(contents) or len(contents) > self._parts.size
+                is_enough = in_parts or _events(waiting) + len(contents) > self._parts.size
                 if waiting and (is_enough or self._remaining() < LAST_SECONDS):
+                    begun = self._remaining()
                     self._write(waiting)
+                    self._parts.learn(_events(waiting), begun - self._remaining())
                     waiting = []
                     yield last
                     if not self._has_time():
                         return False
                 if in_parts:
-                    is_done = yield from self._parts(contents, start or Position(raw_id, 0))
+                    is_done = yield from self._in_parts(contents, start or Position(raw_id, 0))
                     if not is_done or not self._has_time():
                         return is_done and raw_id == raw_ids[-1]
                 else:
@@ -245,20 +247,19 @@ class _Replay:
         yield last
         return True
 
-    def _parts(self, contents: Contents, start: Position) -> Generator[Cursor, None, bool]:
+    def _in_parts(self, contents: Contents, start: Position) -> Generator[Cursor, None, bool]:
         """Judge an object again from an item on, part by part. Whether all of it is."""
         raw_id, first, has_rejected = start
         # There may be fewer events than there were for the call before, under other rules.
         first = min(first, len(contents))
         while True:
-            before = self._remaining()
-            outcomes = part(contents, first, len(contents), self._remaining)
-            end = first + len(outcomes)
-            is_last = end == len(contents)
-            self._write([JudgedObject(raw_id, outcomes, first, is_last)], has_rejected=has_rejected)
+            with self._parts.next(contents, first, len(contents)) as outcomes:
+                end = first + len(outcomes)
+                is_last = end == len(contents)
+                self._write([JudgedObject(raw_id, outcomes, first, is_last)], has_rejected=has_rejected)
             has_rejected = has_rejected or _has_rejected(outcomes)
             yield raw_id if is_last else Position(raw_id, end, has_rejected)
-            if is_last or not is_time_for_another(self._remaining, before - self._remaining()):
+            if is_last or not self._parts.may_begin():
                 return is_last
             first = end
 

@@ -12,16 +12,8 @@ RESERVE_SECONDS = 2.0
 LAST_SECONDS = RESERVE_SECONDS / 2
 """Nor is another object of a chunk judged: what was judged before still has to be written."""
 
-# A statement may take two fifths of the time that is left, and the next one may take longer than the last.
-_TIMES_AS_LONG = 2.0
-
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
-
-
-def is_time_for_another(remaining: Remaining, took: float) -> bool:
-    """Whether a part may be begun that takes about as many seconds as the last one did."""
-    return remaining() >= RESERVE_SECONDS + _TIMES_AS_LONG * took
 
 
 def with_retries[T](call: Callable[[], T], remaining: Remaining, pause: Callable[[float], None] = time.sleep) -> T:

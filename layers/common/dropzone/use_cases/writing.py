@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -10,7 +11,7 @@ from dropzone.domain.identifiers import received_at
 from dropzone.domain.judge import Contents
 from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
 from dropzone.ports import RawObject, Remaining, RowRefusedError, Silver, Written
-from dropzone.use_cases.retries import RESERVE_SECONDS, is_time_for_another, with_retries
+from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
 from dropzone.use_cases.tally import Failure, Settled, Tally
 
 MAX_CHUNK_EVENTS = 5_000
@@ -20,19 +21,60 @@ LONG_BYTES = 1024 * 1024
 """An object with more is long as well: its events may be few, and take as much time."""
 
 
+_FIRST_PART_EVENTS = 500
+_SHORT_SECONDS, _LONG_SECONDS = 0.5, 2.0
+
+# A statement may take two fifths of the time that is left, and the next part may take longer than the last.
+_TIMES_AS_LONG = 2.0
+
+
 def is_long(contents: Contents) -> bool:
     """Whether an object is to be written part by part."""
     return len(contents) > MAX_CHUNK_EVENTS or contents.size > LONG_BYTES
 
 
-def part(contents: Contents, first: int, end: int, remaining: Remaining) -> tuple[Outcome, ...]:
-    """The outcome of an item, and those behind it that a statement takes and that leave time to write them."""
-    outcomes: list[Outcome] = []
-    for outcome in contents.outcomes(first, min(first + MAX_CHUNK_EVENTS, end)):
-        outcomes.append(outcome)
-        if remaining() < RESERVE_SECONDS:
-            break
-    return tuple(outcomes)
+class Parts:
+    """How many events of a long object its next part takes, and whether there is time for it.
+
+    The first part is small, so that a call gets on however slow the database is, and the next ones are larger while
+    they take little time.
+    """
+
+    def __init__(self, remaining: Remaining) -> None:
+        """Take the seconds left in the call."""
+        self._remaining = remaining
+        self.size = min(_FIRST_PART_EVENTS, MAX_CHUNK_EVENTS)
+        """The most events of the next part."""
+        self._seconds_each: float | None = None
+
+    def may_begin(self) -> bool:
+        """Whether another part may be begun; the first one always."""
+        if self._seconds_each is None:
+            return True
+        return self._remaining() >= RESERVE_SECONDS + _TIMES_AS_LONG * self._seconds_each * self.size
+
+    @contextmanager
+    def next(self, contents: Contents, first: int, end: int) -> Iterator[tuple[Outcome, ...]]:
+        """The outcome of an item, and those behind it, up to another, that the part takes and that leave time to write.
+
+        To be written within the with block.
+        """
+        begun = self._remaining()
+        outcomes: list[Outcome] = []
+        for outcome in contents.outcomes(first, min(first + self.size, end)):
+            outcomes.append(outcome)
+            if self._remaining() < RESERVE_SECONDS:
+                break
+        yield tuple(outcomes)
+        self.learn(len(outcomes), begun - self._remaining())
+
+    def learn(self, events: int, took: float) -> None:
+        """Go by how many seconds a part of so many events took."""
+        self._seconds_each = took / max(events, 1)
+        if took < _SHORT_SECONDS:
+            self.size = min(2 * self.size, MAX_CHUNK_EVENTS)
+        elif took > _LONG_SECONDS:
+            self.size = max(self.size // 2, 1)
 
 
 @dataclass(slots=True)
@@ -93,17 +135,16 @@ class Writer:
         self._progress[raw.raw_id] = _Progress(
             raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes)
         )
-        end, took = 0, None
+        parts, end = Parts(self._remaining), 0
         for run in _lacking(len(contents), written.items):
             first, end = run.start, run.start
             while first < run.stop:
-                if took is not None and not is_time_for_another(self._remaining, took):
+                if not parts.may_begin():
                     return False
-                before = self._remaining()
-                outcomes = part(contents, first, run.stop, self._remaining)
-                end = first + len(outcomes)
-                self._write([JudgedObject(raw.raw_id, outcomes, first, is_whole=end == len(contents))])
-                first, took = end, before - self._remaining()
+                with parts.next(contents, first, run.stop) as outcomes:
+                    end = first + len(outcomes)
+                    self._write([JudgedObject(raw.raw_id, outcomes, first, is_whole=end == len(contents))])
+                first = end
         if end != len(contents):
             # The last event was written by a call before.
             self._write([JudgedObject(raw.raw_id, (), len(contents))])
