@@ -29,6 +29,8 @@ RECOVERY = (PROJECT / "docs" / "disaster-recovery.md").read_text(encoding="utf-8
 
 ROW = ["2019-05-01 10:00:00+00", 1.0, 1.0]
 BRANCH = "dropzone-branch"
+DOMAIN = "events.example.com"
+CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/of-tests"
 
 # What an account can be asked for: the service, the operation, and where the names are in its answer.
 INVENTORY: dict[str, tuple[str, str, str, str]] = {
@@ -39,6 +41,7 @@ INVENTORY: dict[str, tuple[str, str, str, str]] = {
     "event sources": ("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),
     "roles": ("iam", "list_roles", "Roles", "RoleName"),
     "APIs": ("apigateway", "get_rest_apis", "items", "name"),
+    "domains": ("apigateway", "get_domain_names", "items", "domainName"),
     "keys": ("apigateway", "get_api_keys", "items", "id"),
     "plans": ("apigateway", "get_usage_plans", "items", "id"),
     "log groups": ("logs", "describe_log_groups", "logGroups", "logGroupName"),
@@ -51,7 +54,7 @@ INVENTORY: dict[str, tuple[str, str, str, str]] = {
 
 UNKNOWN_TO_THE_EMULATOR = {"AWS::EC2::SecurityGroupEgress", "AWS::RDS::EventSubscription"}
 
-NOT_MADE_HERE = {"alarms", "databases", "network interfaces", "secrets"}
+NOT_MADE_HERE = {"alarms", "databases", "domains", "network interfaces", "secrets"}
 """What the stack doesn't make on this machine. It is looked for all the same."""
 
 
@@ -241,10 +244,13 @@ def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion
         assert client.request("GET", f"/ingest/{raw_id}").json()["status"] == "processed"
 
         # WHEN one succeeds
-        branch.deploy("branch", MaxBodyBytes="10")
+        branch.deploy("branch", MaxBodyBytes="10", DomainName=DOMAIN, CertificateArn=CERTIFICATE)
 
-        # THEN it is in force
+        # THEN it is in force, and the API is found by its own name, without a stage in its paths
         assert client.request("POST", "/ingest", EXAMPLE, content_type="application/json").status_code == 413
+        by_name = {"Host": DOMAIN, "x-api-key": client.endpoints.api_key}
+        answer = client.http.get(f"{client.endpoints.emulator_url}/ingest/{raw_id}", headers=by_name)
+        assert answer.json()["status"] == "processed"
 
         # WHEN the stack is deleted
         branch.delete()
