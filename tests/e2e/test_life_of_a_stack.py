@@ -188,12 +188,12 @@ def rows(client: Client, database: str) -> list[list[Any]]:
         return list(connection.run("SELECT measured_at::text, mean, std_dev FROM measurements"))
 
 
-def known_to_the_emulator(client: Client, folder: Path) -> sam.Build:
-    """Return the build without the types for which the emulator refuses all of it."""
+def known_to_the_emulator(client: Client, folder: Path, *others: str) -> sam.Build:
+    """Return the build without the types for which the emulator refuses all of it, and without others."""
     build = client.stack.builder.build()
     template = yaml_parse(build.template.read_text(encoding="utf-8"))
     for resource in template["Resources"].values():
-        if resource["Type"] in UNKNOWN_TO_THE_EMULATOR:
+        if resource["Type"] in {*UNKNOWN_TO_THE_EMULATOR, *others}:
             resource["Type"] = "AWS::CloudFormation::WaitConditionHandle"  # which is nothing
             del resource["Properties"]
         for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
@@ -299,6 +299,56 @@ def test_a_first_deploy_with_a_database_of_its_own_that_fails_leaves_nothing(
     assert stack.status == "ROLLBACK_COMPLETE"
     assert inventory(moving_client) == before
     assert moving_client.clients.of("rds").describe_db_snapshots()["DBSnapshots"] == []  # type: ignore[attr-defined] # RDS's
+    stack.delete()
+
+
+def test_a_new_generation_of_a_stack_s_own_database_takes_the_old_one_s_place(
+    moving_client: Client, tmp_path: Path
+) -> None:
+    # GIVEN a stack with a database of its own, behind which the emulator has no Postgres: nothing can be migrated
+    build = known_to_the_emulator(moving_client, tmp_path, "Custom::Migration")
+    stack = SecondStack(moving_client, "dropzone-grown", tmp_path)
+    rds: Any = moving_client.clients.of("rds")
+    ec2: Any = moving_client.clients.of("ec2")
+
+    def deploy(**parameters: str) -> dict[str, str]:
+        """Deploy it, and return its outputs."""
+        # Alarms with metric math are beyond the emulator.
+        fixed = {"Architecture": moving_client.stack.builder.architecture, "Monitoring": "false"}
+        others = {"ManageApiGatewayAccount": "false", "NetworkCidr": "10.9.0.0/20"}
+        stack.deploy_build(build, {**fixed, **others, **parameters})
+        [answer] = moving_client.clients.cloudformation().describe_stacks(StackName=stack.name)["Stacks"]
+        return {output["OutputKey"]: output["OutputValue"] for output in answer["Outputs"]}
+
+    def databases() -> dict[str, str]:
+        """The instances that are there, with their addresses."""
+        instances = rds.describe_db_instances()["DBInstances"]
+        return {instance["DBInstanceIdentifier"]: instance["Endpoint"]["Address"] for instance in instances}
+
+    def hosts() -> set[str]:
+        """Where the functions look for the database."""
+        functions = moving_client.clients.of("lambda")
+        variables = [
+            function.get("Environment", {}).get("Variables", {})
+            for function in every(functions, "list_functions", "Functions")
+            if function["FunctionName"].startswith(stack.name)
+        ]
+        return {entry["DATABASE_HOST"] for entry in variables if "DATABASE_HOST" in entry}
+
+    outputs = deploy(DatabaseDeletionProtection="false")
+    assert databases() == {"dropzone-grown-silver-1": outputs["DatabaseEndpoint"]}
+    assert hosts() == {outputs["DatabaseEndpoint"]}
+    subnets = ec2.describe_subnets(SubnetIds=outputs["PrivateSubnetIds"].split(","))["Subnets"]
+    assert {subnet["VpcId"] for subnet in subnets} == {outputs["NetworkId"]}
+    assert sorted(subnet["CidrBlock"] for subnet in subnets) == ["10.9.0.0/25", "10.9.0.128/25"]
+
+    # WHEN the next generation is made from a snapshot
+    again = deploy(DatabaseDeletionProtection="false", DatabaseSnapshot="before", DatabaseGeneration="2")
+
+    # THEN it takes the old one's place: in the network as it was, and for every function
+    assert databases() == {"dropzone-grown-silver-2": again["DatabaseEndpoint"]}
+    assert hosts() == {again["DatabaseEndpoint"]}
+    assert {key for key in outputs if outputs[key] != again[key]} == {"DatabaseEndpoint", "DatabaseResource"}
     stack.delete()
 
 
