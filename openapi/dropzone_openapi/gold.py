@@ -1,14 +1,14 @@
 """What the document says of gold, of the measurements that stand, and of objects as they were received."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from dropzone.api import problems
 from dropzone.api.parameters import Request
 from dropzone.domain.gold import Granularity
-from dropzone.queries.sources import SourcesRequest, SourceState
+from dropzone.queries.sources import SourcesRequest
 from dropzone_openapi.operations import API_KEY, Operation, _gateway, _problems, _query
-from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema, request_schema
+from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema, answer_components, request_schema
+from dropzone_query.answers import Kpi, Kpis, Measurement, Measurements, Quality, QualityBucket, SourceRow, Sources
 from dropzone_query.formats import Format
 from dropzone_query.gold_requests import (
     KpisRequest,
@@ -17,13 +17,8 @@ from dropzone_query.gold_requests import (
     QualityRequest,
 )
 from dropzone_query.pages import Listing, page
-from dropzone_query.shown import KPI_COLUMNS, QUALITY_COLUMNS, SOURCE_COLUMNS, STANDING_COLUMNS
 
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
-_INSTANT_OR_NULL: Schema = {"type": ["string", "null"], "format": "date-time"}
-_CURSOR: Schema = {"type": "string", "description": "Where to go on: there where there is more."}
 
 EXAMPLE_MEASUREMENTS: Schema = {
     "measurements": [
@@ -108,163 +103,6 @@ EXAMPLE_SOURCES: Schema = {
     "cursor": ".boiler-7",
 }
 
-_ARRIVALS: Schema = {
-    "received": {**_COUNT, "description": "Events that arrived in the bucket and have an outcome."},
-    "processed": _COUNT,
-    "rejected": _COUNT,
-    "rejected_share": {**_NUMBER_OR_NULL, "description": "Of those received; null where none was."},
-    "rejected_by_rule": {
-        "type": "object",
-        "description": "Rejected events by the code of each rule that they break; one that breaks two counts for both.",
-        "additionalProperties": {"type": "integer", "minimum": 1},
-    },
-}
-_BUCKET: Schema = {
-    "start": {**_INSTANT, "description": "With the offset of `tz`."},
-    "end": {**_INSTANT, "description": "Not part of it. With the offset of `tz`."},
-    "source": {"type": "string", "description": "Empty where events name none, or none that could be read."},
-}
-
-
-def _object(properties: Schema, **others: object) -> Schema:
-    """An object that has all of these, and nothing else."""
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": properties,
-        "additionalProperties": False,
-        **others,
-    }
-
-
-def _list(name: str, entry: Schema, example: Schema, others: Schema) -> Schema:
-    """A list, with where to go on."""
-    listed = _object({name: {"type": "array", "items": entry}, **others}, examples=[example])
-    listed["properties"] = {**listed["properties"], "cursor": _CURSOR}
-    return listed
-
-
-_ASKED: Schema = {"granularity": {"enum": list(Granularity)}, "tz": {"type": "string"}}
-
-MEASUREMENTS: Schema = _list(
-    "measurements",
-    _object(
-        {
-            "measured_at": _INSTANT,
-            "source": {"type": "string", "description": "Empty where the event names none."},
-            "mean": {"type": "number"},
-            "std_dev": {"type": "number", "minimum": 0, "description": "The population's."},
-            "sample_count": {"type": "integer", "minimum": 1},
-            "min": {"type": "number"},
-            "max": {"type": "number"},
-            "unit": {"type": "string", "description": "Empty where the event names none."},
-            "tags": {"type": "object", "additionalProperties": {"type": "string"}},
-            "raw_id": {"type": "string", "format": "uuid", "description": "The object that the event came in."},
-            "item": {**_COUNT, "description": "Which event of its object, from 0."},
-            "received_at": _INSTANT,
-            "updated_at": {**_INSTANT, "description": "When it was written to silver."},
-        }
-    ),
-    EXAMPLE_MEASUREMENTS,
-    {},
-)
-
-KPIS: Schema = _list(
-    "kpis",
-    _object(
-        {
-            **_BUCKET,
-            "events": {
-                **_COUNT,
-                "description": "Measurements of the bucket that stand; without, the figures are null.",
-            },
-            "samples": _COUNT,
-            "mean": {**_NUMBER_OR_NULL, "description": "Of all samples together."},
-            "std_dev": {
-                **_NUMBER_OR_NULL,
-                "description": (
-                    "The population's, of all samples together; null where its square is no normal binary64: a mean or "
-                    "deviation above 1e154, or a deviation below 1e-146 that is not zero."
-                ),
-            },
-            "min": _NUMBER_OR_NULL,
-            "max": _NUMBER_OR_NULL,
-            "first": _INSTANT_OR_NULL,
-            "last": _INSTANT_OR_NULL,
-            "gaps": _object(
-                {
-                    "count": {**_COUNT, "description": "Pauses that ended in the bucket, and were too long."},
-                    "longest_seconds": {
-                        **_NUMBER_OR_NULL,
-                        "description": "The longest pause that ended in the bucket; null where no event was before.",
-                    },
-                    "expected_seconds": {
-                        **_NUMBER_OR_NULL,
-                        "description": "As asked for, or the source's usual pause in the range; null without pauses.",
-                    },
-                    "longer_than_seconds": {
-                        **_NUMBER_OR_NULL,
-                        "description": (
-                            "What is too long: one and a half times what is expected, up to the next quarter power of "
-                            "two, so that a single missing event is a gap."
-                        ),
-                    },
-                }
-            ),
-            **_ARRIVALS,
-            "latency_ms": _object(
-                {"mean": _NUMBER_OR_NULL, "max": _NUMBER_OR_NULL},
-                description="From arrival to silver, of what arrived in the bucket; null where nothing did.",
-            ),
-        }
-    ),
-    EXAMPLE_KPIS,
-    _ASKED,
-)
-
-QUALITY: Schema = _list(
-    "quality",
-    _object(
-        {
-            **_BUCKET,
-            **_ARRIVALS,
-            "latency_ms": _object(
-                {"mean": _NUMBER_OR_NULL, "p50": _NUMBER_OR_NULL, "p95": _NUMBER_OR_NULL, "max": _NUMBER_OR_NULL},
-                description="From arrival to silver; percentiles are within 10 %, or a millisecond.",
-            ),
-        }
-    ),
-    EXAMPLE_QUALITY,
-    _ASKED,
-)
-
-SOURCES: Schema = _list(
-    "sources",
-    _object(
-        {
-            "source": _BUCKET["source"],
-            "state": {"enum": list(SourceState)},
-            "first_measured_at": _INSTANT_OR_NULL,
-            "last_measured_at": {**_INSTANT_OR_NULL, "description": "Null where nothing was measured up to now."},
-            "last_received_at": {**_INSTANT_OR_NULL, "description": "Also of events that were rejected."},
-            "usual_interval_seconds": {
-                **_NUMBER_OR_NULL,
-                "description": "The median of its last twenty pauses; null where it measured once at most.",
-            },
-            "last_day": _object(
-                {
-                    "received": {**_COUNT, "description": "Events that arrived and have an outcome."},
-                    "rejected": _COUNT,
-                    "rejected_share": {**_NUMBER_OR_NULL, "description": "Of those received; null where none was."},
-                },
-                description="The last 24 hours of arrival, by whole quarters of an hour.",
-            ),
-        }
-    ),
-    EXAMPLE_SOURCES,
-    {},
-)
-
 _KEPT: Operation = {
     "ETag": {"description": "Of this content, compressed or not; for If-None-Match.", "schema": {"type": "string"}},
     "Cache-Control": {"schema": {"type": "string"}},
@@ -313,7 +151,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 "entry, so that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`."
             ),
             _query(_schema(MeasurementsRequest)),
-            _listed("measurements", EXAMPLE_MEASUREMENTS, STANDING_COLUMNS),
+            _listed("measurements", EXAMPLE_MEASUREMENTS, Measurement),
             problems.NOT_ACCEPTABLE,
         ),
         ("get", "/measurements/{measured_at}"): _operation(
@@ -324,7 +162,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 _path("measured_at", "The instant, as ingest takes it; escape a `+` as `%2B`.", _INSTANT),
                 *_query(_schema(MeasurementsOfInstantRequest)),
             ],
-            _listed("measurements", EXAMPLE_MEASUREMENTS, STANDING_COLUMNS),
+            _listed("measurements", EXAMPLE_MEASUREMENTS, Measurement),
             problems.NO_MEASUREMENT,
             problems.NOT_ACCEPTABLE,
         ),
@@ -339,7 +177,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 "it is as of now: what a clock that is ahead says of the future doesn't count until then."
             ),
             _query(_schema(SourcesRequest)),
-            _listed("sources", EXAMPLE_SOURCES, SOURCE_COLUMNS),
+            _listed("sources", EXAMPLE_SOURCES, SourceRow),
             problems.NOT_ACCEPTABLE,
         ),
         ("get", "/kpis"): _operation(
@@ -352,7 +190,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 f"most {_limits()}."
             ),
             _query(_schema(KpisRequest)),
-            _listed("kpis", EXAMPLE_KPIS, KPI_COLUMNS),
+            _listed("kpis", EXAMPLE_KPIS, Kpi),
             problems.NOT_ACCEPTABLE,
         ),
         ("get", "/quality"): _operation(
@@ -360,7 +198,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
             "Get outcomes by rule over time",
             f"By time of arrival and source, of whole buckets; at most {_limits()}.",
             _query(_schema(QualityRequest)),
-            _listed("quality", EXAMPLE_QUALITY, QUALITY_COLUMNS),
+            _listed("quality", EXAMPLE_QUALITY, QualityBucket),
             problems.NOT_ACCEPTABLE,
         ),
     }
@@ -368,7 +206,14 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
 
 def gold_components() -> Schema:
     """The schemas, by name."""
-    return {"Measurements": MEASUREMENTS, "Kpis": KPIS, "Quality": QUALITY, "Sources": SOURCES}
+    return answer_components(
+        {
+            Measurements: [EXAMPLE_MEASUREMENTS],
+            Kpis: [EXAMPLE_KPIS],
+            Quality: [EXAMPLE_QUALITY],
+            Sources: [EXAMPLE_SOURCES],
+        }
+    )
 
 
 def _limits() -> str:
@@ -401,7 +246,7 @@ def _path(name: str, description: str, schema: Schema) -> Operation:
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
-def _listed(name: str, example: Schema, columns: Sequence[str]) -> Operation:
+def _listed(name: str, example: Schema, row: type) -> Operation:
     """A list, in each format."""
     json_example = {
         "schema": {"$ref": f"#/components/schemas/{name.capitalize()}"},
@@ -421,11 +266,11 @@ def _listed(name: str, example: Schema, columns: Sequence[str]) -> Operation:
         "content": {
             Format.JSON.value: json_example,
             Format.NDJSON.value: lines,
-            Format.CSV.value: _csv(name, example, columns, Format.CSV, "As RFC 4180 has it."),
+            Format.CSV.value: _csv(name, example, row, Format.CSV, "As RFC 4180 has it."),
             Format.SPREADSHEET.value: _csv(
                 name,
                 example,
-                columns,
+                row,
                 Format.SPREADSHEET,
                 "With a byte order mark, and an apostrophe before texts that a spreadsheet would take for formulas.",
             ),
@@ -433,8 +278,8 @@ def _listed(name: str, example: Schema, columns: Sequence[str]) -> Operation:
     }
 
 
-def _csv(name: str, example: Schema, columns: Sequence[str], form: Format, description: str) -> Operation:
-    listing = Listing[dict[str, Any]](name, dict, lambda _: "", columns)
+def _csv(name: str, example: Schema, row: type, form: Format, description: str) -> Operation:
+    listing = Listing[dict[str, Any]](name, dict, lambda _: "", row)
     text, _ = page(example[name], len(example[name]), listing, query={}, form=form)
     return {
         "schema": {"type": "string", "description": description},

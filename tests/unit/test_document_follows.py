@@ -1,6 +1,7 @@
 """The API's document is made of what the functions run: a text, a limit or a field that changes there changes in it."""
 
 import json
+from typing import Annotated, Literal, TypedDict
 
 import pytest
 from pydantic import Field, create_model
@@ -39,6 +40,19 @@ def test_a_payload_s_field(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert event["properties"]["firmware"] == {"type": "string", "maxLength": 9}
     assert "firmware" in event["required"]
+
+
+def test_an_answer_s_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Health(TypedDict):
+        status: Literal["ok"]
+        version: Annotated[str, Field(description="Of what runs.")]
+
+    monkeypatch.setattr(schemas, "Health", Health)
+
+    health = build()["components"]["schemas"]["Health"]
+
+    assert health["properties"]["version"] == {"type": "string", "description": "Of what runs."}
+    assert health["required"] == ["status", "version"]
 
 
 def _values(document: object) -> list[dict[str, object]]:

@@ -196,7 +196,7 @@ BREAKING: dict[str, tuple[Change, str]] = {
         "POST /process 200 application/json.checked: may be null",
     ),
     "an answer has a further value": (
-        lambda d: schema(d, "Status")["properties"]["status"]["enum"].append("lost"),
+        lambda d: schema(d, "State")["enum"].append("lost"),
         "GET /ingest/{raw_id} 200 application/json.status: has further values",
     ),
     "an answer has another format": (

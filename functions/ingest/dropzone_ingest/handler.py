@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -22,6 +22,9 @@ from dropzone.ports import Bronze, Claims
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import Accepted, Submission, ingest, ingest_once
 from dropzone_ingest.refusals import Problem, UnsupportedMediaTypeError, client_problem
+
+if TYPE_CHECKING:
+    from dropzone_ingest import answers
 
 _FORM = "application/x-www-form-urlencoded"
 # Those that API Gateway decompresses, and what it lets through; the header then says nothing about the body.
@@ -89,16 +92,13 @@ def _accepted(accepted: Accepted, client: str) -> Response:
     headers = {"Location": f"ingest/{accepted.raw_id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
-    return json_response(
-        HTTPStatus.ACCEPTED,
-        {
-            "raw_id": accepted.raw_id,
-            "status": "accepted",
-            "received_at": milliseconds(accepted.received_at),
-            "items": accepted.events,
-        },
-        headers,
-    )
+    answer: answers.Accepted = {
+        "raw_id": accepted.raw_id,
+        "status": "accepted",
+        "received_at": milliseconds(accepted.received_at),
+        "items": accepted.events,
+    }
+    return json_response(HTTPStatus.ACCEPTED, answer, headers)
 
 
 def _api_key_id(event: Event) -> str:

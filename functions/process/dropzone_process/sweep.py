@@ -25,6 +25,7 @@ from dropzone.use_cases.gold import keep_gold
 from dropzone.use_cases.replay import ReplayReport, replay
 from dropzone.use_cases.sweep import SweepReport, sweep
 from dropzone.use_cases.tally import Tally
+from dropzone_process.answers import Changes, Counts
 from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.request import ProcessBatch, Replay, read_request
 
@@ -91,7 +92,7 @@ def post_process() -> Response[Any]:
     return json_response(HTTPStatus.OK, _counts(report.tally, report.cursor))
 
 
-def _replay(request: Replay, remaining: Remaining) -> dict[str, object]:
+def _replay(request: Replay, remaining: Remaining) -> Counts:
     report = ReplayReport()
     try:
         replay(
@@ -106,29 +107,35 @@ def _replay(request: Replay, remaining: Remaining) -> dict[str, object]:
         )
     finally:
         _log_replay(report, dry_run=request.dry_run)
-    return _counts(report, report.cursor) | {"changes": _changes(report), "unread": len(report.failures)}
+    return {**_counts(report, report.cursor), "changes": _changes(report), "unread": len(report.failures)}
 
 
 def _log_replay(report: ReplayReport, *, dry_run: bool) -> None:
-    logger.info("judged again", objects=report.checked, changes=_changes(report), dry_run=dry_run)
+    logger.info("replayed", objects=report.checked, changes=_changes(report), dry_run=dry_run)
     if report.failures:
         logger.warning(
-            "objects can't be judged again",
+            "objects can't be replayed",
             objects=[{"raw_id": str(failure.raw_id), "reason": failure.reason} for failure in report.failures],
         )
 
 
-def _changes(report: ReplayReport) -> dict[str, int]:
-    return {change.value: report.changes[change] for change in Change}
-
-
-def _counts(report: Tally | ReplayReport, cursor: Cursor | None) -> dict[str, object]:
-    counts: dict[str, object] = {
-        "checked": report.checked,
-        "processed": report.processed,
-        "failed": report.failed,
+def _changes(report: ReplayReport) -> Changes:
+    return {
+        "same": report.changes[Change.SAME],
+        "new": report.changes[Change.NEW],
+        "now_processed": report.changes[Change.NOW_PROCESSED],
+        "now_rejected": report.changes[Change.NOW_REJECTED],
+        "other_figures": report.changes[Change.OTHER_FIGURES],
+        "other_reasons": report.changes[Change.OTHER_REASONS],
+        "gone": report.changes[Change.GONE],
     }
-    return counts if cursor is None else counts | {"cursor": str(cursor)}
+
+
+def _counts(report: Tally | ReplayReport, cursor: Cursor | None) -> Counts:
+    counts: Counts = {"checked": report.checked, "processed": report.processed, "failed": report.failed}
+    if cursor is not None:
+        counts["cursor"] = str(cursor)
+    return counts
 
 
 def _remaining(context: LambdaContext) -> Remaining:
@@ -180,7 +187,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # Of runs that ended well alone: an alarm waits for the next of them.
     metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=report.cursor is not None)
-    return _counts(report.tally, None)
+    return dict(_counts(report.tally, None))
 
 
 def _keep_gold(remaining: Remaining) -> None:

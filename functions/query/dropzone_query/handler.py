@@ -7,7 +7,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
@@ -30,7 +29,6 @@ from dropzone.api.parameters import Request, with_plus
 from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.api.request import header
 from dropzone.api.resolver import json_response, make_app, problem, resolve
-from dropzone.api.response import milliseconds
 from dropzone.domain.gold import Window
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.instants import parse_instant
@@ -41,6 +39,7 @@ from dropzone.query_ports import Gold, Measurements, Statuses, TooMuchAskedError
 from dropzone.settings import QuerySettings
 from dropzone.use_cases.originals import NoOriginalError, original
 from dropzone.use_cases.status import ObjectGoneError, UnknownObjectError, status
+from dropzone_query import answers
 from dropzone_query.formats import Format, NotAcceptableError, best_format
 from dropzone_query.gold_requests import (
     KpisRequest,
@@ -53,15 +52,12 @@ from dropzone_query.gold_requests import (
 from dropzone_query.pages import KEEP, Listing, binary, cached, is_given, page
 from dropzone_query.requests import RejectionsRequest, StatusRequest
 from dropzone_query.shown import (
-    KPI_COLUMNS,
-    QUALITY_COLUMNS,
-    SOURCE_COLUMNS,
-    STANDING_COLUMNS,
-    shown,
     shown_kpi,
+    shown_measurement,
     shown_quality,
+    shown_rejection,
     shown_source,
-    shown_standing,
+    shown_status,
 )
 
 # So that the answer comes before API Gateway gives up, also when the database was slow.
@@ -119,7 +115,7 @@ def get_status(raw_id: str) -> Response[Any]:
     """Tell what has become of an object, and of its events."""
     request = _parameters(StatusRequest)
     found = status(_uuid(raw_id), bronze=bronze(), statuses=statuses(), after=request.cursor, limit=request.limit)
-    return json_response(HTTPStatus.OK, shown(found, gzip=_accepts_gzip()))
+    return json_response(HTTPStatus.OK, shown_status(found, gzip=_accepts_gzip()))
 
 
 @app.get("/ingest/<raw_id>/raw")
@@ -159,12 +155,10 @@ def get_rejections() -> Response[Any]:
         after=request.after,
         limit=request.limit + 1,
     )
-    page = found[: request.limit]
-    listed: dict[str, object] = {
-        "rejections": [asdict(event) | {"received_at": milliseconds(event.received_at)} for event in page]
-    }
-    if len(found) > len(page):
-        listed["cursor"] = f"{page[-1].raw_id}.{page[-1].item}"
+    rows = found[: request.limit]
+    listed: answers.Rejections = {"rejections": [shown_rejection(event) for event in rows]}
+    if len(found) > len(rows):
+        listed["cursor"] = f"{rows[-1].raw_id}.{rows[-1].item}"
     return json_response(HTTPStatus.OK, listed)
 
 
@@ -212,7 +206,7 @@ def get_kpis() -> Response[Any]:
     request = _parameters(KpisRequest)
     window = _window(request)
     found = gold().kpis(window, expected_seconds=request.expected_seconds, after=request.after, limit=request.limit + 1)
-    listing = Listing("kpis", shown_kpi, lambda kpi: cursor_of((kpi.start, kpi.source)), KPI_COLUMNS, _others(window))
+    listing = Listing("kpis", shown_kpi, lambda kpi: cursor_of((kpi.start, kpi.source)), answers.Kpi, _others(window))
     return _listed(found, request.limit, listing, form)
 
 
@@ -224,13 +218,13 @@ def get_quality() -> Response[Any]:
     window = _window(request)
     found = gold().quality(window, after=request.after, limit=request.limit + 1)
     listing = Listing(
-        "quality", shown_quality, lambda kpi: cursor_of((kpi.start, kpi.source)), QUALITY_COLUMNS, _others(window)
+        "quality", shown_quality, lambda kpi: cursor_of((kpi.start, kpi.source)), answers.QualityBucket, _others(window)
     )
     return _listed(found, request.limit, listing, form)
 
 
-_STANDING = Listing("measurements", shown_standing, lambda standing: cursor_of(standing.place), STANDING_COLUMNS)
-_SOURCES = Listing("sources", shown_source, cursor_after, SOURCE_COLUMNS)
+_STANDING = Listing("measurements", shown_measurement, lambda standing: cursor_of(standing.place), answers.Measurement)
+_SOURCES = Listing("sources", shown_source, cursor_after, answers.SourceRow)
 
 
 def _listed[T](found: Sequence[T], limit: int, listing: Listing[T], form: Format) -> Response[Any]:

@@ -18,6 +18,7 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic_core import to_json
 
 from dropzone.api.compression import Compressor
+from dropzone_query.answers import columns_of
 from dropzone_query.formats import Format
 
 MOST_BYTES = 5_500_000
@@ -45,8 +46,8 @@ class Listing[T]:
     name: str
     show: Callable[[T], Row]
     cursor: Callable[[T], str]
-    columns: Sequence[str]
-    """Of CSV: what an entry tells, by the names on the way to it, with a point between them."""
+    row: type
+    """The typed dictionary of an entry, whose fields are the columns of CSV."""
     others: Mapping[str, Any] = field(default_factory=dict)
     """What stands beside the list, where it is JSON."""
 
@@ -64,7 +65,8 @@ def page[T](
         form: the body's format.
         gzip: whether it will be compressed: more fits then.
     """
-    rows = fitting((_row(listing.show(entry), listing.columns, form) for entry in found[:limit]), gzip=gzip)
+    columns = columns_of(listing.row)
+    rows = fitting((_row(listing.show(entry), columns, form) for entry in found[:limit]), gzip=gzip)
     headers: dict[str, str] = {}
     cursor = None
     if len(rows) < len(found):
@@ -77,7 +79,7 @@ def page[T](
         return "".join(rows), headers
     if form is Format.SPREADSHEET:
         headers["Content-Disposition"] = f'attachment; filename="{listing.name}.csv"'
-    head = _line(column.replace(".", "_") for column in listing.columns)
+    head = _line(column.replace(".", "_") for column in columns)
     return (_MARK if form is Format.SPREADSHEET else "") + head + "".join(rows), headers
 
 

@@ -1,117 +1,100 @@
-"""How the state of an object and of its events is told, and what stands in silver and gold."""
+"""From what was read to what is answered."""
 
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from pydantic_core import to_json
 
 from dropzone.api.response import milliseconds
-from dropzone.domain.gold import Arrivals, Kpi, Quality, Standing
+from dropzone.domain.gold import Kpi, Quality, Standing
 from dropzone.domain.identifiers import received_at
-from dropzone.domain.outcomes import Measurement
-from dropzone.domain.status import EventStatus, Status
+from dropzone.domain.status import EventStatus, RejectedEvent, State, Status
 from dropzone.queries.sources import Source
+from dropzone_query import answers
 from dropzone_query.pages import fitting
 
-STANDING_COLUMNS = (
-    "measured_at",
-    "source",
-    "mean",
-    "std_dev",
-    "sample_count",
-    "min",
-    "max",
-    "unit",
-    "tags",
-    "raw_id",
-    "item",
-    "received_at",
-    "updated_at",
-)
-"""What `shown_standing` tells, in its order, as CSV has it."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_ARRIVAL_COLUMNS = ("received", "processed", "rejected", "rejected_share", "rejected_by_rule")
-
-KPI_COLUMNS = (
-    *("start", "end", "source", "events", "samples", "mean", "std_dev", "min", "max", "first", "last"),
-    *("gaps.count", "gaps.longest_seconds", "gaps.expected_seconds", "gaps.longer_than_seconds"),
-    *_ARRIVAL_COLUMNS,
-    *("latency_ms.mean", "latency_ms.max"),
-)
-"""What `shown_kpi` tells, in its order, as CSV has it."""
-
-QUALITY_COLUMNS = (
-    *("start", "end", "source"),
-    *_ARRIVAL_COLUMNS,
-    *("latency_ms.mean", "latency_ms.p50", "latency_ms.p95", "latency_ms.max"),
-)
-"""What `shown_quality` tells, in its order, as CSV has it."""
-
-SOURCE_COLUMNS = (
-    *("source", "state", "first_measured_at", "last_measured_at", "last_received_at", "usual_interval_seconds"),
-    *("last_day.received", "last_day.rejected", "last_day.rejected_share"),
-)
-"""What `shown_source` tells, in its order, as CSV has it."""
+    from dropzone.api.answers import Violation
 
 
-def shown(found: Status, *, gzip: bool) -> dict[str, object]:
-    """What there is to tell of an object: of a single event all of it, of several their counts and a page of them."""
-    told: dict[str, object] = {
+def shown_status(found: Status, *, gzip: bool) -> answers.Status:
+    """An object's status; of several events the page that fits."""
+    status: answers.Status = {
         "raw_id": found.raw_id,
         "status": found.state,
         "received_at": milliseconds(found.received_at),
     }
-    if found.settled_at is None:
-        told["attempts"] = found.attempts
+    if found.settled_at is None or found.items is None:
+        status["attempts"] = found.attempts
         if found.last_error is not None:
-            told["last_error"] = found.last_error
-        return told
-    told |= {"settled_at": found.settled_at, "items": found.items}
+            status["last_error"] = found.last_error
+        return status
+    status["settled_at"] = found.settled_at
+    status["items"] = found.items
     if found.items == 1:
-        return told | (_event(found.events[0]) if found.events else {})
-    events = [_item(event) for event in found.events]
+        if found.events:
+            _add_outcome(status, found.events[0])
+        return status
+    events = [_event(event) for event in found.events]
     events = events[: len(fitting((to_json(event).decode() for event in events), gzip=gzip))]
-    told |= {"counts": found.counts, "events": events}
-    if events and found.items is not None and (last := found.events[len(events) - 1].item) < found.items - 1:
-        told["cursor"] = last
-    return told
+    status["counts"] = {
+        "processed": found.counts.get(State.PROCESSED, 0),
+        "superseded": found.counts.get(State.SUPERSEDED, 0),
+        "rejected": found.counts.get(State.REJECTED, 0),
+    }
+    status["events"] = events
+    if events and (last := events[-1]["item"]) < found.items - 1:
+        status["cursor"] = last
+    return status
 
 
-def _item(event: EventStatus) -> dict[str, object]:
-    return {"item": event.item, "status": event.state, **_event(event)}
+def _event(event: EventStatus) -> answers.EventStatus:
+    shown: answers.EventStatus = {"item": event.item, "status": event.state}  # type: ignore[typeddict-item]  # one that an event with an outcome has
+    _add_outcome(shown, event)
+    return shown
 
 
-def _event(event: EventStatus) -> dict[str, object]:
-    """What there is to tell of an event in its state."""
-    told: dict[str, object] = {}
+def _add_outcome(shown: answers.Status | answers.EventStatus, event: EventStatus) -> None:
+    """What is known of an event in its state."""
     if event.measurement is not None:
-        told |= _figures(event.measurement)
+        shown["measured_at"], shown["source"] = event.measurement.measured_at, event.measurement.source
+        shown["mean"], shown["std_dev"], shown["sample_count"], shown["min"], shown["max"] = (
+            event.measurement.aggregates
+        )
+        shown["unit"], shown["tags"] = event.measurement.unit, event.measurement.tags
     if event.superseded_by is not None:
-        told["superseded_by"] = event.superseded_by
+        shown["superseded_by"] = event.superseded_by
     if event.violations:
-        told["violations"] = event.violations
-    return told
+        shown["violations"] = cast("Sequence[Violation]", event.violations)
 
 
-def _figures(measurement: Measurement) -> dict[str, object]:
-    """A measurement, by the names that silver's columns have."""
-    mean, std_dev, sample_count, minimum, maximum = measurement.aggregates
+def shown_rejection(event: RejectedEvent) -> answers.Rejection:
+    """A rejected event, with its reasons."""
     return {
-        "measured_at": measurement.measured_at,
-        "source": measurement.source,
+        "raw_id": event.raw_id,
+        "item": event.item,
+        "received_at": milliseconds(event.received_at),
+        "processed_at": event.processed_at,
+        "ruleset": event.ruleset,
+        "source": event.source,
+        "violations": cast("Sequence[Violation]", event.violations),
+    }
+
+
+def shown_measurement(standing: Standing) -> answers.Measurement:
+    """A measurement, and the event that it came from."""
+    mean, std_dev, sample_count, minimum, maximum = standing.measurement.aggregates
+    return {
+        "measured_at": standing.measurement.measured_at,
+        "source": standing.measurement.source,
         "mean": mean,
         "std_dev": std_dev,
         "sample_count": sample_count,
         "min": minimum,
         "max": maximum,
-        "unit": measurement.unit,
-        "tags": measurement.tags,
-    }
-
-
-def shown_standing(standing: Standing) -> dict[str, Any]:
-    """A measurement that stands, and the event that it came from."""
-    return {
-        **_figures(standing.measurement),
+        "unit": standing.measurement.unit,
+        "tags": standing.measurement.tags,
         "raw_id": standing.raw_id,
         "item": standing.item,
         "received_at": milliseconds(received_at(standing.raw_id)),
@@ -119,9 +102,9 @@ def shown_standing(standing: Standing) -> dict[str, Any]:
     }
 
 
-def shown_kpi(kpi: Kpi) -> dict[str, Any]:
+def shown_kpi(kpi: Kpi) -> answers.Kpi:
     """A bucket's figures; those of no event are null."""
-    pooled, gaps, latency = kpi.pooled, kpi.gaps, kpi.arrivals.latency
+    pooled, gaps, arrivals = kpi.pooled, kpi.gaps, kpi.arrivals
     return {
         "start": kpi.start,
         "end": kpi.end,
@@ -140,37 +123,40 @@ def shown_kpi(kpi: Kpi) -> dict[str, Any]:
             "expected_seconds": gaps.expected_seconds,
             "longer_than_seconds": gaps.longer_than_seconds,
         },
-        **_arrivals(kpi.arrivals),
-        "latency_ms": {"mean": latency.mean, "max": latency.longest},
-    }
-
-
-def shown_quality(quality: Quality) -> dict[str, Any]:
-    """What became of a bucket's arrivals."""
-    latency = quality.arrivals.latency
-    return {
-        "start": quality.start,
-        "end": quality.end,
-        "source": quality.source,
-        **_arrivals(quality.arrivals),
-        "latency_ms": {"mean": latency.mean, "p50": latency.p50, "p95": latency.p95, "max": latency.longest},
-    }
-
-
-def _arrivals(arrivals: Arrivals) -> dict[str, Any]:
-    return {
         "received": arrivals.received,
         "processed": arrivals.processed,
         "rejected": arrivals.rejected,
         "rejected_share": arrivals.rejected_share,
         "rejected_by_rule": arrivals.by_rule,
+        "latency_ms": {"mean": arrivals.latency.mean, "max": arrivals.latency.longest},
     }
 
 
-def shown_source(source: Source) -> dict[str, Any]:
-    """A source, and what arrived of it in the last day."""
+def shown_quality(quality: Quality) -> answers.QualityBucket:
+    """The outcomes of a bucket's arrivals."""
+    arrivals, latency = quality.arrivals, quality.arrivals.latency
     return {
-        **source._asdict(),
-        "last_received_at": source.last_received_at and milliseconds(source.last_received_at),
-        "last_day": source.last_day._asdict(),
+        "start": quality.start,
+        "end": quality.end,
+        "source": quality.source,
+        "received": arrivals.received,
+        "processed": arrivals.processed,
+        "rejected": arrivals.rejected,
+        "rejected_share": arrivals.rejected_share,
+        "rejected_by_rule": arrivals.by_rule,
+        "latency_ms": {"mean": latency.mean, "p50": latency.p50, "p95": latency.p95, "max": latency.longest},
+    }
+
+
+def shown_source(source: Source) -> answers.SourceRow:
+    """A source, and what arrived of it in the last day."""
+    received, rejected, share = source.last_day
+    return {
+        "source": source.source,
+        "state": source.state,
+        "first_measured_at": source.first_measured_at,
+        "last_measured_at": source.last_measured_at,
+        "last_received_at": None if source.last_received_at is None else milliseconds(source.last_received_at),
+        "usual_interval_seconds": source.usual_interval_seconds,
+        "last_day": {"received": received, "rejected": rejected, "rejected_share": share},
     }

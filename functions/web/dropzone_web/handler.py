@@ -4,19 +4,19 @@ from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.api import problems
+from dropzone.api.answers import closed
 from dropzone.api.request import header
 from dropzone.api.resolver import json_response, make_app, problem, resolve
 from dropzone.settings import WebSettings
 
-# Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else. Their package is not
-# imported: it would ask for pydantic.
+# Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else.
 _POWERTOOLS, _SWAGGER_UI = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
 _OWN = "dropzone_web.static"
 _ASSETS = {
@@ -59,6 +59,14 @@ _STRICT_HEADERS = _PAGE_HEADERS | {
 _CHECKED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 _WITH_SLASH = "slash"
 
+
+@closed
+class Health(TypedDict):
+    """Requests are answered."""
+
+    status: Literal["ok"]
+
+
 logger = Logger(service="web")
 app = make_app(logger)
 
@@ -72,7 +80,8 @@ def settings() -> WebSettings:
 @app.get("/health")
 def get_health() -> Response[Any]:
     """Say that requests are answered. Touches nothing else, so that a monitor costs nothing."""
-    return json_response(HTTPStatus.OK, {"status": "ok"})
+    health: Health = {"status": "ok"}
+    return json_response(HTTPStatus.OK, health)
 
 
 @app.get("/openapi.json", include_in_schema=False)

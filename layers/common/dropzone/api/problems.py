@@ -1,12 +1,14 @@
 """Problems (RFC 9457, `application/problem+json`): every type that a function answers, a line each, with its text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Annotated, NamedTuple, NotRequired, TypedDict
 
 from aws_lambda_powertools import Logger
+from pydantic import Field
 from pydantic_core import to_json
 
+from dropzone.api.answers import Violation, closed
 from dropzone.api.request import Event, request_id
 from dropzone.api.response import Response
 from dropzone.domain.json_text import NotJsonError
@@ -106,6 +108,18 @@ UNAVAILABLE = ProblemType(
 )
 
 
+@closed
+class Problem(TypedDict):
+    """A refusal, by RFC 9457. 4xx other than 429: don't retry. 5xx and 429: retry, it is safe."""
+
+    type: Annotated[str, Field(description="Stable; docs/errors.md lists them.", json_schema_extra={"format": "uri"})]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    request_id: Annotated[str, Field(description="The id of the request in the logs: report it with a question.")]
+    violations: NotRequired[Annotated[Sequence[Violation], Field(min_length=1)]]
+
+
 class FieldError(NamedTuple):
     """One entry of a problem's `violations`."""
 
@@ -125,16 +139,19 @@ class InvalidRequestError(ValueError):
 
 def document(
     problem_type: ProblemType, reason: str, *, request_id: str, violations: Iterable[FieldError] = ()
-) -> dict[str, Any]:
+) -> Problem:
     """A problem's members."""
-    body: dict[str, Any] = {
+    body: Problem = {
         "type": problem_type.type,
         "title": problem_type.status.phrase,
         "status": problem_type.status.value,
         "detail": problem_type.detail.format(reason=reason),
         "request_id": request_id,
     }
-    if listed := [violation._asdict() for violation in violations]:
+    listed: list[Violation] = [
+        {"field": violation.field, "code": violation.code, "message": violation.message} for violation in violations
+    ]
+    if listed:
         body["violations"] = listed
     return body
 
