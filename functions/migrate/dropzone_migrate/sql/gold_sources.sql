@@ -82,7 +82,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS 
         SELECT m.source, max(m.measured_at) FILTER (WHERE m.measured_at <= now()) AS last,
                max(uuid_extract_timestamp(m.raw_id)) AS arrived
         FROM stale CROSS JOIN LATERAL (
-            SELECT * FROM public.measurements
+            SELECT source, measured_at, raw_id FROM public.measurements
             WHERE measured_at >= bucket_start AND measured_at < bucket_start + interval '15 minutes' OFFSET 0
         ) AS m
         GROUP BY 1
@@ -135,7 +135,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS 
                count(*) FILTER (WHERE is_today) AS events,
                count(*) FILTER (WHERE is_today AND outcome = 'rejected') AS rejected
         FROM arriving CROSS JOIN LATERAL (
-            SELECT * FROM public.outcomes WHERE raw_id >= since AND raw_id < until OFFSET 0
+            SELECT source, raw_id, outcome FROM public.outcomes WHERE raw_id >= since AND raw_id < until OFFSET 0
         ) AS o
         -- IS TRUE: a join instead would be planned for the few rows that Postgres takes a page to have.
         WHERE (coalesce(o.source, '') IN (SELECT page.source FROM page)) IS TRUE
