@@ -108,7 +108,7 @@ def test_answers_are_compressed_for_clients_that_accept_it(client: Client) -> No
 def test_bad_parameters_are_problems(client: Client) -> None:
     for path in (
         "/kpis?tz=Nowhere",
-        "/quality?granularity=week",
+        "/quality?granularity=year",
         "/sources?state=dead",
         "/measurements?limit=0",
         "/measurements/now",
