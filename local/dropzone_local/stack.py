@@ -121,6 +121,9 @@ class LocalStack:
 
     def up(self) -> Endpoints:
         """Start what doesn't run, deploy what has changed, and return where everything is."""
+        # What is below is its owner's alone: the emulator writes the API's keys into files that anybody may read.
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
         with self._locked():
             self._choose_ports()
             build = self._start_servers_and_build()

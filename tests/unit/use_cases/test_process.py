@@ -524,3 +524,13 @@ def test_poisons_among_what_an_outage_left_end_as_dead_letters_alone(world: Worl
     # THEN the others are settled
     assert {entry.objects[0].raw_id for entry in queue.dead} == poisons
     assert world.settled == {*identifiers} - poisons
+
+
+def test_every_duplicate_of_a_batch_is_counted(world: World) -> None:
+    first, second, third = world.arrive(), world.arrive(), world.arrive()
+    world.process(message(first), message(second))
+    tally = Tally()
+
+    world.process(message(first), message(second), message(third), tally=tally)
+
+    assert (tally.duplicates, tally.checked) == (2, 1)

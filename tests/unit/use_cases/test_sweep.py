@@ -8,7 +8,14 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain.identifiers import received_at
-from dropzone.ports import MAX_ATTEMPTS, OPEN_ATTEMPT, BronzeUnavailableError, RowRefusedError, SilverUnavailableError
+from dropzone.ports import (
+    MAX_ATTEMPTS,
+    OPEN_ATTEMPT,
+    BronzeUnavailableError,
+    RowRefusedError,
+    SilverConflictError,
+    SilverUnavailableError,
+)
 from dropzone.use_cases.sweep import WATERMARK_LAG
 from dropzone.use_cases.tally import Tally
 from support.factories import NOT_NUMERIC, message, raw_id
@@ -589,3 +596,15 @@ def test_unknown_identifiers_never_matter(world: World) -> None:
     world.rows.record_attempts([raw_id()], only_due=False)
     world.rows.pass_time(HOUR)
     assert len(world.sweep().tally.failures) == 1
+
+
+@pytest.mark.parametrize("method", ["watermark", "due_for_retry", "receipts", "advance_watermark"])
+def test_conflict_of_any_question_is_tried_again(world: World, method: str) -> None:
+    old = world.arrive(age=timedelta(hours=1))
+    failing = Failing(method, SilverConflictError("40001"))
+    world.silver.before = failing
+
+    assert world.sweep().tally.processed == 1
+
+    assert failing.times == 0
+    assert world.rows.watermark() == old
