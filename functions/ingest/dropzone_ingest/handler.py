@@ -43,19 +43,16 @@ ROUTE = ("POST", "/ingest")
 
 @cache
 def settings() -> IngestSettings:
-    """Of this container."""
     return IngestSettings.from_environment()
 
 
 @cache
 def bronze() -> Bronze:
-    """Of this container."""
     return S3Bronze(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
 
 
 @cache
 def claims() -> Claims:
-    """Of this container."""
     return S3Claims(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
 
 

@@ -21,7 +21,6 @@ _LONGEST_REASON = 1_000
 
 @cache
 def settings() -> MigrateSettings:
-    """Of this container."""
     return MigrateSettings.from_environment()
 
 

@@ -26,25 +26,22 @@ class UnsettledError(Exception):
 
 @cache
 def settings() -> ProcessSettings:
-    """Of this container."""
     return ProcessSettings.from_environment()
 
 
 @cache
 def bronze() -> Bronze:
-    """Of this container."""
     return make_bronze(settings())
 
 
 @cache
 def database() -> Database:
-    """Of this container: one connection."""
+    """One connection for each container."""
     return open_database(settings())
 
 
 @cache
 def silver() -> Silver:
-    """Of this container."""
     return make_silver(settings(), database())
 
 

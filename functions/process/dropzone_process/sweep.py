@@ -42,36 +42,31 @@ app = make_app(logger)
 
 @cache
 def settings() -> SweepSettings:
-    """Of this container."""
     return SweepSettings.from_environment()
 
 
 @cache
 def bronze() -> Bronze:
-    """Of this container."""
     return make_bronze(settings())
 
 
 @cache
 def database() -> Database:
-    """Of this container: one connection."""
+    """One connection for each container."""
     return open_database(settings())
 
 
 @cache
 def silver() -> Silver:
-    """Of this container."""
     return make_silver(settings(), database())
 
 
 @cache
 def ledger() -> Ledger:
-    """Of this container."""
     return PostgresLedger(database())
 
 
 def gold_keeper() -> GoldKeeper:
-    """Of this container."""
     return PostgresGoldKeeper(database())
 
 

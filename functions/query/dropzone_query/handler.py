@@ -71,13 +71,11 @@ app = make_app(logger)
 
 @cache
 def settings() -> QuerySettings:
-    """Of this container."""
     return QuerySettings.from_environment()
 
 
 @cache
 def bronze() -> S3Bronze:
-    """Of this container."""
     return S3Bronze(
         settings().bronze_bucket,
         region=settings().aws_region,
@@ -88,25 +86,22 @@ def bronze() -> S3Bronze:
 
 @cache
 def database() -> Database:
-    """Of this container: one connection."""
+    """One connection for each container."""
     return open_database(settings())
 
 
 @cache
 def statuses() -> Statuses:
-    """Of this container."""
     return PostgresStatuses(database())
 
 
 @cache
 def measurements() -> Measurements:
-    """Of this container."""
     return PostgresMeasurements(database())
 
 
 @cache
 def gold() -> Gold:
-    """Of this container."""
     return PostgresGold(database())
 
 

@@ -73,7 +73,6 @@ app = make_app(logger)
 
 @cache
 def settings() -> WebSettings:
-    """Of this container."""
     return WebSettings.from_environment()
 
 
