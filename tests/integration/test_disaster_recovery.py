@@ -37,10 +37,10 @@ STATES = {
     "receipts": "SELECT raw_id, items, settled_at IS NOT NULL FROM receipts ORDER BY 1",
     # Sums in another order may differ in their last bits (docs/adr/0012).
     "kpis": (
-        "SELECT starts_at, source, events, samples, round(mean::numeric, 9), round(std_dev::numeric, 9), min, max,"
-        " first, last FROM gold.kpis_hourly ORDER BY 1, 2"
+        "SELECT bucket_start, source, events, sample_count, round(mean::numeric, 9), round(std_dev::numeric, 9), min,"
+        " max, first_measured_at, last_measured_at FROM gold.kpis_hourly ORDER BY 1, 2"
     ),
-    "rejections": "SELECT * FROM gold.rejections_daily ORDER BY starts_at, source, code",
+    "rejections": "SELECT * FROM gold.rejections_daily ORDER BY bucket_start, source, code",
 }
 
 
