@@ -185,8 +185,8 @@ def test_the_messages_that_are_not_done_go_back_alone(function: Function, tables
     assert emitted(metrics, "NotUnderstood") == [4.0]
     assert emitted(metrics, "Unsettled") == [2.0]
     levels = {(line["level"], line["message"]) for line in function.log_lines()}
-    assert {("ERROR", "message not understood"), ("ERROR", "objects can't be settled")} <= levels
-    assert ("WARNING", "objects go back") in levels
+    assert {("ERROR", "message not understood"), ("ERROR", "objects can't be processed")} <= levels
+    assert ("WARNING", "objects will be retried") in levels
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_what_was_settled_before_the_database_went_away_is_logged_and_counted(
 
     # THEN the first is settled, and stands in the log and in the metrics
     assert settled(tables) == {first}
-    (line,) = [line for line in function.log_lines() if line["message"] == "settled"]
+    (line,) = [line for line in function.log_lines() if line["message"] == "processed"]
     assert [entry["raw_id"] for entry in line["objects"]] == [str(first)]
     metrics = function.metrics()
     assert emitted(metrics, "Checked") == [1.0]
@@ -360,7 +360,7 @@ def test_log_lines_carry_the_correlation_id_of_each_object(function: Function) -
     bad = function.arrive(NOT_NUMERIC, correlation_id="request-of-bad")
     function(sqs_event([s3_event(good), s3_event(bad)]))
     (line,) = function.log_lines()
-    assert line["message"] == "settled"
+    assert line["message"] == "processed"
     assert line["service"] == "process"
     assert line["function_request_id"] == function.context.aws_request_id
     assert line["objects"] == [

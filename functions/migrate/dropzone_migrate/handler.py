@@ -48,6 +48,6 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     if revision == head():
         logger.info("migrated", revision=revision)
     else:
-        logger.warning("the schema is of a later version, and stays", revision=revision, newest_here=head())
+        logger.warning("the schema is of a later version, and is kept", revision=revision, newest_here=head())
     cloudformation.succeed(request, {"Revision": revision})
     return {"revision": revision}

@@ -87,7 +87,7 @@ def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
             strange.append(record.message_id)
             continue
         if not objects:
-            logger.info("test event of S3 acknowledged", message_id=record.message_id)
+            logger.info("S3 test event acknowledged", message_id=record.message_id)
         messages.append(Message(record.message_id, record.attributes.receive_count, objects))
     metrics.add_metric(name="NotUnderstood", unit=MetricUnit.Count, value=len(strange))
     return messages, strange
@@ -103,6 +103,6 @@ def _process(messages: list[Message], remaining: Remaining) -> Report:
     if report.deferred:
         logger.warning("no time left", objects=len(report.deferred), raw_ids=[*map(str, report.deferred[:LISTED])])
     if report.set_aside:
-        logger.warning("objects that may have killed their reader wait", raw_ids=[*map(str, report.set_aside)])
+        logger.warning("objects that may have ended an earlier call wait", raw_ids=[*map(str, report.set_aside)])
     metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(report.deferred))
     return report

@@ -192,6 +192,6 @@ def _keep_gold(remaining: Remaining) -> None:
         metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=gold_keeper().stale_seconds())
         parts = keep_gold(gold_keeper(), remaining=lambda: remaining() - until)
     except SilverError as error:
-        logger.warning("gold is not near silver", error=type(error).__name__, reason=str(error))
+        logger.warning("gold could not be refreshed; the next run will", error=type(error).__name__, reason=str(error))
     else:
         metrics.add_metric(name="GoldParts", unit=MetricUnit.Count, value=parts)

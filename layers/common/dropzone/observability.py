@@ -67,11 +67,11 @@ def report_tally(tally: Tally, logger: Logger, metrics: Metrics) -> None:
         by_rule.update(entry.codes)
     _count_by(metrics.service, "FailedByRule", "rule", by_rule)
     for batch in _slices(tally.settled):
-        logger.info("settled", objects=[_settled(entry) for entry in batch])
+        logger.info("processed", objects=[_settled(entry) for entry in batch])
     if terminal := [failure for failure in tally.failures if failure.terminal]:
-        logger.error("objects can't be settled", objects=[_failure(failure) for failure in terminal[:LISTED]])
+        logger.error("objects can't be processed", objects=[_failure(failure) for failure in terminal[:LISTED]])
     if transient := [failure for failure in tally.failures if not failure.terminal]:
-        logger.warning("objects go back", objects=[_failure(failure) for failure in transient[:LISTED]])
+        logger.warning("objects will be retried", objects=[_failure(failure) for failure in transient[:LISTED]])
 
 
 def _slices(settled: list[Settled]) -> Iterable[list[Settled]]:
