@@ -137,7 +137,7 @@ bench: install ## measure everything beside its reference, in some minutes (ARGS
 
 .PHONY: bench-full
 bench-full: bench ## the same, and five million rows: about ten minutes
-	@$(BENCH) large gold sources
+	@$(BENCH) large gold backlog sources
 
 .PHONY: bench-plots
 bench-plots: install ## draw the plots of docs/performance.md from benchmarks/results.json

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import (
+    backlog,
     cold_start,
     gold,
     growth,
@@ -37,6 +38,7 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "growth": growth.run,
     "large": large.run,
     "gold": gold.run,
+    "backlog": backlog.run,
     "sources": sources.run,
 }
 _TAKE_LONG = {"large", "gold", "sources"}
