@@ -132,7 +132,7 @@ explore: install ## search at random for what breaks a property, ten times as lo
 BENCH := PYTHONPATH=tests $(RUN) python -m benchmarks
 
 .PHONY: bench
-bench: install ## measure everything beside its reference, in some minutes (ARGS=judge for one of them); no gate
+bench: install ## measure everything beside its reference, in some minutes (ARGS=validate for one of them); no gate
 	@$(BENCH) $(ARGS)
 
 .PHONY: bench-full

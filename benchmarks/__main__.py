@@ -11,7 +11,6 @@ from benchmarks import (
     gold,
     growth,
     ingest,
-    judge,
     large,
     many_events,
     memory,
@@ -21,12 +20,13 @@ from benchmarks import (
     seeds_way,
     sources,
     store,
+    validate,
 )
 from benchmarks.measuring import Entry
 from benchmarks.surroundings import Surroundings
 
 SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
-    "judge": judge.run,
+    "validate": validate.run,
     "store": store.run,
     "read": read.run,
     "process": process.run,

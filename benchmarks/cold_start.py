@@ -109,7 +109,7 @@ def _starts(surroundings: Surroundings) -> Mapping[str, Start]:
     surroundings.stand_in.answer(body)
     batch = fresh(fresh_instants(1))
     with surroundings.silver() as silver:
-        silver.settle(batch)
+        silver.write_outcomes(batch)
     get = {"httpMethod": "GET", "body": None}
     return {
         "IngestFunction": Start(

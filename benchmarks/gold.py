@@ -30,12 +30,12 @@ from benchmarks.measuring import (
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold import PostgresGold
-from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
+from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.gold import Granularity, Window
-from dropzone.domain.outcomes import JudgedObject, Measurement
+from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone_local.postgres import Postgres
 from support.factories import raw_ids
 from support.postgres import database_settings, running_postgres
@@ -139,7 +139,7 @@ def _fill(bench: Bench, span: timedelta) -> None:
 
 
 def _compute(bench: Bench) -> None:
-    keeper = PostgresGoldKeeper(bench.open("dropzone_writer"))
+    keeper = PostgresGoldStore(bench.open("dropzone_writer"))
     while keeper.refresh(500_000):
         pass
     bench.statements("ANALYZE gold.measured; ANALYZE gold.arrived; ANALYZE gold.rejected")
@@ -180,21 +180,21 @@ def _asking(bench: Bench) -> Iterator[Entry]:
 def _keeping(bench: Bench) -> Iterator[Entry]:
     """What marks add to a statement, and what it takes to compute what they name."""
     database = bench.open("dropzone_writer")
-    silver, keeper = PostgresSilver(database, retry_after=timedelta(seconds=100)), PostgresGoldKeeper(database)
+    silver, keeper = PostgresSilver(database, retry_after=timedelta(seconds=100)), PostgresGoldStore(database)
     bench.statements("DELETE FROM gold.measured_stale; DELETE FROM gold.arrived_stale")
     beats = count(1)
 
-    def settle(objects: int, events: int, *, marked: bool) -> Spent:
+    def written(objects: int, events: int, *, marked: bool) -> Spent:
         for table in ("measurements", "receipts"):
             bench.owner.run(f"ALTER TABLE {table} {'ENABLE' if marked else 'DISABLE'} TRIGGER USER")
-        judged = [
-            JudgedObject(raw_id, tuple(_measured(ENDS + WEEK + next(beats) * _BEAT) for _ in range(events)))
+        validated = [
+            ValidatedObject(raw_id, tuple(_measured(ENDS + WEEK + next(beats) * _BEAT) for _ in range(events)))
             for raw_id in raw_ids(objects)
         ]
-        return timed(lambda: silver.settle(judged))
+        return timed(lambda: silver.write_outcomes(validated))
 
     for objects, events in ((1_000, 1), (1, 5_000)):
-        works = {name: partial(settle, objects, events, marked=name == "marked") for name in ("marked", "bare")}
+        works = {name: partial(written, objects, events, marked=name == "marked") for name in ("marked", "bare")}
         taken = alternate(works, 2 * TRIES)
         scale, upsert = microseconds(objects * events), taken["bare"].wall
         label = f"{objects:,} objects of {events:,}"

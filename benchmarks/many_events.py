@@ -1,4 +1,4 @@
-"""Objects of a thousand events, from notification to commit, beside judging and storing them alone."""
+"""Objects of a thousand events, from notification to commit, beside validating and storing them alone."""
 
 from collections.abc import Iterator, Sequence
 from uuid import UUID
@@ -8,8 +8,8 @@ from benchmarks.process import succeed
 from benchmarks.surroundings import Surroundings, environment, silence
 from benchmarks.workloads import batches, fresh_bodies, raw_ids, sqs_event
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.domain.judge import judge
-from dropzone.domain.outcomes import JudgedObject
+from dropzone.domain.outcomes import ValidatedObject
+from dropzone.domain.validate import validate
 from dropzone.use_cases.writing import MAX_CHUNK_EVENTS
 from support.lambda_context import Context
 
@@ -49,9 +49,9 @@ def _from_the_queue(surroundings: Surroundings) -> Work:
 
 def _alone(silver: PostgresSilver) -> Work:
     def judge_then_store(objects: Objects) -> None:
-        judged = [JudgedObject(raw_id, judge(body)) for raw_id, body in objects]
-        for batch in batches(judged, MAX_CHUNK_EVENTS // _EVENTS):
-            assert len(silver.settle(batch)) == len(batch)  # noqa: S101
+        validated = [ValidatedObject(raw_id, validate(body)) for raw_id, body in objects]
+        for batch in batches(validated, MAX_CHUNK_EVENTS // _EVENTS):
+            assert len(silver.write_outcomes(batch)) == len(batch)  # noqa: S101
 
     def work() -> Spent:
         objects = _fresh_objects()

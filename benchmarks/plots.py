@@ -24,10 +24,10 @@ def main() -> None:
     mpl.rcParams.update({"svg.hashsalt": "dropzone", "svg.fonttype": "none", "font.size": 9, "axes.grid": True})
     figure, (payload, tables, batch) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
 
-    judged = _plotted(subjects["judge"])
-    _panel(payload, "Judging, by values in an event", "values", judged, [1e6 / found["ours"] for found in judged])
+    validated = _plotted(subjects["validate"])
+    _panel(payload, "Judging, by values in an event", "values", validated, [1e6 / found["ours"] for found in validated])
     payload.plot(
-        _at(judged), [1e6 / found["reference"] for found in judged], **_LIMIT, label="the least that can do it"
+        _at(validated), [1e6 / found["reference"] for found in validated], **_LIMIT, label="the least that can do it"
     )
     payload.set(xscale="log", yscale="log")
 
@@ -38,7 +38,7 @@ def main() -> None:
 
     grown = _plotted(subjects["growth"])
     _panel(batch, "Process, by events in a batch", "events", grown, _ours(grown))
-    batch.axhline(_least(subjects), **_LIMIT, label="read by bare sockets, least judged,\none table written")
+    batch.axhline(_least(subjects), **_LIMIT, label="read by bare sockets, least validated,\none table written")
     batch.set(xscale="log", yscale="log")
 
     for axes in (payload, tables, batch):
@@ -67,7 +67,7 @@ def _least(subjects: dict[str, list[Found]]) -> float:
     """Microseconds of the references, added up, for an event of a batch of 1,000."""
     rates = [
         _named(subjects["read"], "read, beside bare sockets"),
-        _named(subjects["judge"], "judge, 100 floats"),
+        _named(subjects["validate"], "validate, 100 floats"),
         _named(subjects["store"], "store, ascending keys"),
     ]
     return sum(1e6 / float(found["reference"]) for found in rates)

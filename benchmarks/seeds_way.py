@@ -13,9 +13,9 @@ from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, per
 from benchmarks.surroundings import Surroundings
 from benchmarks.workloads import batches, fresh_bodies, raw_ids
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.domain.judge import judge
-from dropzone.domain.outcomes import JudgedObject
-from dropzone.use_cases.settle import MAX_CHUNK_OBJECTS
+from dropzone.domain.outcomes import ValidatedObject
+from dropzone.domain.validate import validate
+from dropzone.use_cases.objects import MAX_CHUNK_OBJECTS
 
 _EVENTS = 5_000
 _VALUES = 100
@@ -58,7 +58,9 @@ def _ours(folder: Path, silver: PostgresSilver) -> Work:
     def judge_and_store(files: Files) -> None:
         settled = 0
         for batch in batches(files, MAX_CHUNK_OBJECTS):
-            settled += len(silver.settle([JudgedObject(raw_id, judge(_read(path))) for raw_id, path in batch]))
+            settled += len(
+                silver.write_outcomes([ValidatedObject(raw_id, validate(_read(path))) for raw_id, path in batch])
+            )
         assert settled == _EVENTS  # noqa: S101
 
     def work() -> Spent:

@@ -14,8 +14,8 @@ from benchmarks.measuring import Clock, Entry, Goal, Spent, Work, alternate, ent
 from benchmarks.surroundings import Surroundings
 from benchmarks.workloads import fresh_bodies, fresh_instants, raw_ids
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.domain.judge import judge
-from dropzone.domain.outcomes import JudgedObject, Measurement
+from dropzone.domain.outcomes import Measurement, ValidatedObject
+from dropzone.domain.validate import validate
 
 EVENTS = 1_000
 _RUNS = 30
@@ -40,7 +40,7 @@ ON CONFLICT (measured_at, source) DO UPDATE
         item = excluded.item, updated_at = now()
 """
 
-Batch = Sequence[JudgedObject]
+Batch = Sequence[ValidatedObject]
 Instants = Callable[[], Sequence[datetime]]
 
 
@@ -62,7 +62,7 @@ def _beside_one_table(surroundings: Surroundings, silver: PostgresSilver, connec
     for name, instants in cases.items():
         surroundings.empty_tables()
         theirs = storing(partial(upsert, connection), instants, clock)
-        taken = alternate({"ours": storing(silver.settle, instants, clock), "theirs": theirs}, _RUNS)
+        taken = alternate({"ours": storing(silver.write_outcomes, instants, clock), "theirs": theirs}, _RUNS)
         ours, reference, rate = taken["ours"], taken["theirs"], per_second(EVENTS)
         yield entry(f"store, {name}", rate, ours.wall, reference.wall, _GOAL)
         yield entry(f"store, {name}, by CPU of both ends", rate, ours.cpu, reference.cpu, _GOAL)
@@ -75,7 +75,9 @@ def _growing(surroundings: Surroundings, silver: PostgresSilver, small: Postgres
     for filled, rows in pairwise((0, *_STEPS)):
         fill(surroundings, filled, rows)
         surroundings.empty_tables(surroundings.second_database)
-        taken = alternate({"ours": storing(silver.settle), "small": storing(small.settle)}, _AT_EACH_STEP)
+        taken = alternate(
+            {"ours": storing(silver.write_outcomes), "small": storing(small.write_outcomes)}, _AT_EACH_STEP
+        )
         ours, reference = taken["ours"].wall, taken["small"].wall
         yield entry(f"store, {rows:,} rows there", microseconds(EVENTS), ours, reference, _FLAT, at=rows)
 
@@ -99,10 +101,10 @@ def storing(
 
 def fresh(instants: Sequence[datetime]) -> Batch:
     """Judged objects that have just arrived, one for each instant."""
-    (like,) = judge(fresh_bodies(1, 100)[0])
+    (like,) = validate(fresh_bodies(1, 100)[0])
     assert isinstance(like, Measurement)  # noqa: S101
     return [
-        JudgedObject(raw_id, (like._replace(measured_at=instant),))
+        ValidatedObject(raw_id, (like._replace(measured_at=instant),))
         for raw_id, instant in zip(raw_ids(len(instants)), instants, strict=True)
     ]
 

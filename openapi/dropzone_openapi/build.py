@@ -23,8 +23,8 @@ RELEASED = Path(__file__).parent / "released.json"
 """The document that clients were promised: `--release` writes it, and today's must keep it."""
 
 _DESCRIPTION = """\
-Measurement events in over HTTPS, stored exactly as received, judged by rules of data quality, and turned into clean \
-rows of Postgres.
+Measurement events in over HTTPS, stored exactly as received, validated by rules of data quality, and turned into \
+clean rows of Postgres.
 
 Refusals are problems (RFC 9457). 4xx other than 429: don't retry. 5xx and 429: retry, it is safe.
 """

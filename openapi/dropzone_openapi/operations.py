@@ -47,10 +47,10 @@ def operations() -> dict[tuple[str, str], Operation]:
             "summary": "Send events",
             "description": (
                 "Stores the body exactly as it was sent, and answers with its reference. Once it has, no event of it "
-                "is ever lost: each becomes a measurement, or is rejected with reasons. The values are judged later, "
-                "and not by this call.\n\nThe body is one event, or an array of events, or (as `application/x-ndjson`) "
-                "an event a line; and may be packed, with `Content-Encoding: gzip`. What it holds unpacked counts for "
-                "its limit, and is what is stored: API Gateway unpacks it."
+                "is ever lost: each becomes a measurement, or is rejected with reasons. The values are validated "
+                "later, and not by this call.\n\nThe body is one event, or an array of events, or (as "
+                "`application/x-ndjson`) an event a line; and may be packed, with `Content-Encoding: gzip`. What it "
+                "holds unpacked counts for its limit, and is what is stored: API Gateway unpacks it."
             ),
             "tags": ["Events"],
             "security": [{API_KEY: []}],

@@ -65,7 +65,7 @@ EVENT: Schema = {
     "description": (
         "A measurement event, of the version of the payload that its `schema_version` names. Ingest checks the "
         "envelope of a single event alone; what the values must be to become a measurement is said by each version, "
-        "and judged when the event is processed."
+        "and validated when the event is processed."
     ),
     "anyOf": [
         *({"$ref": f"#/components/schemas/{version.__name__}"} for version in VERSIONS.values()),
@@ -75,7 +75,7 @@ EVENT: Schema = {
 
 EVENTS: Schema = {
     "type": "array",
-    "description": "Several events. Each is judged alone: a bad one never holds up the others.",
+    "description": "Several events. Each is validated alone: a bad one never holds up the others.",
     "minItems": 1,
     "maxItems": MAX_EVENTS,
     "items": {},

@@ -1,6 +1,5 @@
 """Many events at once, packed or not, and requests that are sent again."""
 
-import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from dropzone.domain.identifiers import object_key
 from e2e.client import EXAMPLE, Client
+from support.packing import gzipped
 
 NDJSON = "application/x-ndjson"
 PAYLOADS = Path(__file__).parents[2] / "events" / "payloads"
@@ -54,7 +54,7 @@ def test_a_packed_body_is_stored_as_it_reached_the_function_and_read(
     client: Client, content_type: str, encoding: str | None
 ) -> None:
     body = (PAYLOADS / ("batch.lines.ndjson" if content_type == NDJSON else "batch.array.json")).read_bytes()
-    packed = gzip.compress(body)
+    packed = gzipped(body)
     headers = {"content_encoding": encoding} if encoding else {}
 
     response = send(client, packed, content_type=content_type, **headers)
@@ -73,14 +73,14 @@ def test_a_packed_body_is_stored_as_it_reached_the_function_and_read(
 
 
 def test_what_cannot_be_taken_is_refused(client: Client) -> None:
-    bomb = gzip.compress(bytes(9_000_000), 9)
+    bomb = gzipped(bytes(9_000_000), 9)
     for body, headers, status in (
         (b"\n \n", {}, 422),
-        (gzip.compress(LINES)[:-1], {}, 400),
+        (gzipped(LINES)[:-1], {}, 400),
         (bomb, {}, 413),
         # By API Gateway: not gzip, another coding; more than it takes, than Lambda takes, and than it decompresses to.
         (b"plain", {"content_encoding": "gzip"}, 415),
-        (gzip.compress(LINES)[:-1], {"content_encoding": "gzip"}, 415),
+        (gzipped(LINES)[:-1], {"content_encoding": "gzip"}, 415),
         (LINES, {"content_encoding": "br"}, 415),
         (bytes(10_500_000), {}, 413),
         (bytes(5_000_000), {}, 413),
@@ -104,7 +104,7 @@ def test_an_original_comes_as_bytes_whatever_the_client_accepts(client: Client) 
 
 
 def test_bytes_without_a_content_type_arrive_as_they_are(client: Client) -> None:
-    response = client.request("POST", "/ingest", gzip.compress(EXAMPLE))
+    response = client.request("POST", "/ingest", gzipped(EXAMPLE))
     assert response.status_code == 202, response.text
     assert client.request("POST", "/ingest", b'{"time_stamp": "\xff", "data": [1]}').status_code == 400
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dropzone.domain.batches import NDJSON
-from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Measurement
+from dropzone.domain.validate import validate
 from dropzone_local.demo import DAY, HOUR, SENSORS, body
 from dropzone_local.polling import wait_until
 from e2e.client import Client
@@ -47,7 +47,7 @@ def test_a_day_of_four_sensors_is_there_and_live_events_follow(client: Client, t
     # The hours that the demo sends, whether or not the next one begins meanwhile.
     until = started.replace(minute=0, second=0, microsecond=0)
     since = until - DAY + HOUR
-    outcomes = judge(body(since, until), NDJSON)
+    outcomes = validate(body(since, until), NDJSON)
     expected = Counter(outcome.source for outcome in outcomes if isinstance(outcome, Measurement))
 
     with demo(client.stack.root, output) as process:

@@ -1,6 +1,5 @@
 """The page of figures in a real browser, on the live stack."""
 
-import gzip
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request,
 from dropzone_local.demo import Sender, send_a_day
 from dropzone_local.polling import wait_until
 from e2e.client import Client
+from support.packing import gzipped
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -91,7 +91,7 @@ def event(source: str, at: datetime, data: list[object]) -> bytes:
     ).encode()
 
 
-def settle(client: Client, *bodies: bytes) -> list[UUID]:
+def process_objects(client: Client, *bodies: bytes) -> list[UUID]:
     raw_ids = [client.ingest(body) for body in bodies]
     for raw_id in raw_ids:
         client.outcome(raw_id)
@@ -118,7 +118,7 @@ def test_data_that_arrives_while_it_is_open_appears(
     assert page.locator("#source option", has_text=source).count() == 0
 
     # WHEN an event arrives, and the page asks again
-    settle(client, event(source, now, [21, 23]))
+    process_objects(client, event(source, now, [21, 23]))
     page.clock.fast_forward(REFRESH)
 
     # THEN its source can be chosen, and has a chart of its own, with mean, deviation and unit, as text and in a table
@@ -133,7 +133,7 @@ def test_data_that_arrives_while_it_is_open_appears(
     expect(panel.get_by_role("cell")).to_have_text("22 ± 1")
 
     # AND another one of the same source
-    settle(client, event(source, now + timedelta(microseconds=1), [31, 33]))
+    process_objects(client, event(source, now + timedelta(microseconds=1), [31, 33]))
     page.clock.fast_forward(REFRESH)
     expect(tile(page, "Accepted")).to_have_text("2")
 
@@ -149,7 +149,7 @@ def test_a_rejected_event_appears_with_its_reasons_and_its_bytes(
     open_shown(page, client)
     bad = event(source, datetime.now(UTC), [1, "<img src=x onerror=alert(1)>"])
 
-    settle(client, bad)
+    process_objects(client, bad)
     page.clock.fast_forward(REFRESH)
 
     listed = page.locator("#rejected-list > li", has_text=source)
@@ -176,7 +176,7 @@ def test_of_a_batch_the_rejected_event_is_marked(client: Client, page: Page, sou
     bad = event(source, datetime.now(UTC), [])
     lines = b"\n".join([event("page/good", datetime.now(UTC), [1]), b" ", bad, b"{"])
     response = client.request(
-        "POST", "/ingest", gzip.compress(lines), content_type="application/x-ndjson", content_encoding="gzip"
+        "POST", "/ingest", gzipped(lines), content_type="application/x-ndjson", content_encoding="gzip"
     )
     assert response.status_code == 202, response.text
     client.outcome(UUID(response.json()["raw_id"]))
@@ -287,7 +287,7 @@ def test_a_503_at_the_first_look_keeps_the_key_and_is_tried_again(client: Client
 
 def test_zoom_by_keyboard_and_by_mouse(client: Client, page: Page, source: str, complaints: list[str]) -> None:
     now = datetime.now(UTC)
-    settle(client, event(source, now, [21, 23]))
+    process_objects(client, event(source, now, [21, 23]))
     open_shown(page, client)
     choose_source(page, source)
     expect(page.locator("#span")).to_contain_text("by quarter of an hour")
@@ -325,7 +325,7 @@ def test_zoom_by_keyboard_and_by_mouse(client: Client, page: Page, source: str, 
 
 
 def test_everything_is_reached_by_keyboard_and_named(client: Client, page: Page, source: str) -> None:
-    settle(client, event(source, datetime.now(UTC), [21, 23]))
+    process_objects(client, event(source, datetime.now(UTC), [21, 23]))
     open_shown(page, client)
     choose_source(page, source)
     expect(page.locator("#means .panel")).to_have_count(1)
@@ -351,7 +351,9 @@ def test_everything_is_reached_by_keyboard_and_named(client: Client, page: Page,
 
 @pytest.mark.parametrize("width", [360, 768])
 def test_nothing_scrolls_sideways(client: Client, page: Page, source: str, width: int) -> None:
-    settle(client, event(f"{source}/{'long' * 30}", datetime.now(UTC), [21, 23]), event(source, datetime.now(UTC), []))
+    process_objects(
+        client, event(f"{source}/{'long' * 30}", datetime.now(UTC), [21, 23]), event(source, datetime.now(UTC), [])
+    )
     page.set_viewport_size({"width": width, "height": 740})
 
     page.goto(f"{client.endpoints.url}/")

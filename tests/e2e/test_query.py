@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from e2e.client import Client
+from support.packing import gzipped
 
 MEASURED = "2024-02-29T23:59:59.5-01:00"
 IN_UTC = "2024-03-01T00:59:59.500000Z"
@@ -19,7 +20,7 @@ def test_what_is_sent_comes_back_as_a_row_as_figures_and_as_it_was(client: Clien
     first = json.dumps(
         {"schema_version": 2, "time_stamp": MEASURED, "data": [1, 3], "source": source, "unit": "°C"}
     ).encode()
-    second = gzip.compress(
+    second = gzipped(
         json.dumps(
             {"schema_version": 2, "time_stamp": "2024-03-01T00:30:00Z", "data": [5, 7], "source": source}
         ).encode()

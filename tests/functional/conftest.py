@@ -124,4 +124,4 @@ def ingest_function(
 def _forget_container() -> None:
     handler.settings.cache_clear()
     handler.bronze.cache_clear()
-    handler.claims.cache_clear()
+    handler.idempotency_store.cache_clear()

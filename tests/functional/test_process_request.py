@@ -223,7 +223,7 @@ def test_what_was_settled_before_silver_went_away_is_counted(
     second = function.arrive()
 
     def go_away(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "settle" and second in raw_ids:
+        if method == "write_outcomes" and second in raw_ids:
             raise SilverUnavailableError("down")
 
     function.silver.before = go_away
@@ -318,13 +318,13 @@ def test_gold_leaves_the_sweep_two_thirds_of_the_time(function: Sweep, monkeypat
     clock, function_context = Clock(), Context()
     monkeypatch.setattr(function_context, "get_remaining_time_in_millis", lambda: (60 - clock.now) * 1000)
 
-    def keep_gold(_keeper: object, *, remaining: Remaining) -> int:
+    def refresh_gold(_keeper: object, *, remaining: Remaining) -> int:
         while remaining() > 0:
             clock.now += 1
         return 7
 
-    monkeypatch.setattr(sweep, "keep_gold", keep_gold)
-    monkeypatch.setattr(sweep, "gold_keeper", StaleGold)
+    monkeypatch.setattr(sweep, "refresh_gold", refresh_gold)
+    monkeypatch.setattr(sweep, "gold_store", StaleGold)
     function.arrive()
 
     # WHEN the schedule calls

@@ -12,8 +12,8 @@ import pytest
 
 import dropzone.use_cases.writing
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.judge import judge
-from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
+from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
+from dropzone.domain.validate import validate
 from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
 from dropzone_process import sweep
 from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
@@ -37,21 +37,21 @@ ENVIRONMENT = {
 
 
 @dataclass
-class InMemoryLedger:
+class InMemoryOutcomeStore:
     """Outcomes in a dictionary."""
 
     of: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
     asked: list[tuple[Code, UUID, UUID | None]] = field(default_factory=list)
 
-    def outcomes(self, judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+    def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         return {
             part.raw_id: self.of[part.raw_id][part.first_item : None if part.is_whole else part.items]
-            for part in judged
+            for part in validated
             if part.raw_id in self.of
         }
 
-    def replace(self, judged: Sequence[JudgedObject]) -> None:
-        for part in judged:
+    def replace(self, validated: Sequence[ValidatedObject]) -> None:
+        for part in validated:
             old = self.of.get(part.raw_id, ())
             rest = () if part.is_whole else old[part.items :]
             self.of[part.raw_id] = (*old[: part.first_item], *part.outcomes, *rest)
@@ -73,7 +73,7 @@ class Sweep:
     def __init__(self) -> None:
         self.bronze = HookedBronze(InMemoryBronze(page_size=4))
         self.silver = HookedSilver(InMemorySilver())
-        self.ledger = InMemoryLedger()
+        self.outcome_store = InMemoryOutcomeStore()
         self.arrived: list[UUID] = []
         self.context = Context()
 
@@ -112,7 +112,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
     monkeypatch.setattr(sweep, "database", cache(sweep.database.__wrapped__))
     monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
     monkeypatch.setattr(sweep, "silver", lambda: function.silver)
-    monkeypatch.setattr(sweep, "ledger", lambda: function.ledger)
+    monkeypatch.setattr(sweep, "outcome_store", lambda: function.outcome_store)
     return function
 
 
@@ -133,17 +133,17 @@ def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
     same, fixed, worse, figures, reasons, gone, _new = function.arrive(
         EXAMPLE, EXAMPLE, BAD, EXAMPLE, BAD, EXAMPLE, BAD
     )
-    other = judge(b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 3]}')
-    function.ledger.of = {
-        same: judge(EXAMPLE),
-        fixed: judge(BAD),
-        worse: judge(EXAMPLE),
+    other = validate(b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 3]}')
+    function.outcome_store.of = {
+        same: validate(EXAMPLE),
+        fixed: validate(BAD),
+        worse: validate(EXAMPLE),
         figures: other,
-        reasons: (*judge(WORSE), *judge(EXAMPLE)),
-        gone: judge(EXAMPLE),
+        reasons: (*validate(WORSE), *validate(EXAMPLE)),
+        gone: validate(EXAMPLE),
     }
     function.bronze.unreadable[gone] = BronzeUnavailableError("SlowDown")
-    before = dict(function.ledger.of)
+    before = dict(function.outcome_store.of)
     expected = {
         "checked": 6,
         "processed": 3,
@@ -154,12 +154,12 @@ def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
 
     # THEN a dry run answers so, and changes nothing
     assert function.answers(dry_run=True) == expected
-    assert function.ledger.of == before
+    assert function.outcome_store.of == before
 
     # AND the replay answers the same, after which all is the same
     assert function.answers(dry_run=False) == expected
     assert function.answers() == expected | {"changes": NO_CHANGES | {"same": 6}}
-    assert function.ledger.of[gone] == judge(EXAMPLE)
+    assert function.outcome_store.of[gone] == validate(EXAMPLE)
 
 
 def test_objects_are_judged_again_whether_settled_or_not(function: Sweep) -> None:
@@ -178,7 +178,7 @@ def test_without_reprocess_or_with_false_the_sweep_goes_on(function: Sweep) -> N
         answer = sweep.handler(api_event(body, like="api-process"), Context())
         assert answer["statusCode"] == 200
         assert "changes" not in json_body(answer)
-    assert function.ledger.of == {}
+    assert function.outcome_store.of == {}
     assert list(function.silver.receipts(function.arrived)) == function.arrived
 
 
@@ -217,9 +217,9 @@ def test_what_a_rule_rejected_is_chosen_also_within_a_time(function: Sweep) -> N
     assert function.reads(code="time_stamp.no_timezone") == [0, 2, 3, 5]
     assert function.reads(code="payload.not_json") == []
     bounds = {"from": "2026-03-01T00:00:02Z", "to": "2026-03-01T00:00:05Z"}
-    function.ledger.asked.clear()
+    function.outcome_store.asked.clear()
     assert function.reads(code="time_stamp.no_timezone", **bounds) == [2, 3]
-    assert function.ledger.asked[0] == (
+    assert function.outcome_store.asked[0] == (
         Code.TIME_STAMP_NO_TIMEZONE,
         UUID(int=function.arrived[2].int - 1),
         function.arrived[5],
@@ -229,7 +229,7 @@ def test_what_a_rule_rejected_is_chosen_also_within_a_time(function: Sweep) -> N
 @pytest.mark.parametrize("code", Code)
 def test_every_rule_may_be_named(function: Sweep, code: Code) -> None:
     function.answers(code=code.value)
-    assert {asked for asked, _, _ in function.ledger.asked} == {code}
+    assert {asked for asked, _, _ in function.outcome_store.asked} == {code}
 
 
 def test_objects_are_chosen_by_name(function: Sweep) -> None:
@@ -311,14 +311,14 @@ def test_a_cursor_may_lie_within_an_object(
     batch = b"[" + b",".join([EXAMPLE, EXAMPLE, EXAMPLE, BAD, EXAMPLE]) + b"]"
     first, middle, last = function.arrive(BAD, batch, BAD)
     function.answers()
-    of_before = dict(function.ledger.of)
-    outcomes_of = function.ledger.outcomes
+    of_before = dict(function.outcome_store.of)
+    outcomes_of = function.outcome_store.outcomes
 
-    def slowly(judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+    def slowly(validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         function.context._seconds = 1.0
-        return outcomes_of(judged)
+        return outcomes_of(validated)
 
-    monkeypatch.setattr(function.ledger, "outcomes", slowly)
+    monkeypatch.setattr(function.outcome_store, "outcomes", slowly)
     chosen: dict[str, dict[str, object]] = {
         "arrived": {"from": "2026-03-01T00:00Z"},
         "rejected": {"code": "time_stamp.no_timezone"},
@@ -343,7 +343,7 @@ def test_a_cursor_may_lie_within_an_object(
     counts = [(answer["checked"], answer["processed"], answer["failed"]) for answer in answers]
     assert counts == [(1, 0, 1), (0, 0, 0), (0, 0, 0), (1, 0, 1), (1, 0, 1), (0, 0, 0)]
     assert sum(answer["changes"]["same"] for answer in answers) == 7
-    assert function.ledger.of == of_before
+    assert function.outcome_store.of == of_before
 
 
 def test_the_bodys_cursor_counts_over_the_querys(function: Sweep) -> None:
@@ -449,7 +449,7 @@ def test_other_parameters_are_refused_and_nothing_is_done(
     found = [(entry["field"], entry["code"]) for entry in problem["violations"]]
     assert sorted(found) == sorted(violations)
     assert "MARKER" not in answer["body"]
-    assert (function.bronze.listed_after, function.bronze.reads, function.ledger.of) == ([], [], {})
+    assert (function.bronze.listed_after, function.bronze.reads, function.outcome_store.of) == ([], [], {})
 
 
 @pytest.mark.parametrize("name", ["reprocess", "from", "to", "code", "raw_ids", "dry_run"])
@@ -471,18 +471,18 @@ def test_of_a_name_that_is_given_twice_the_last_counts(function: Sweep) -> None:
     body = b'{"reprocess": false, "limit": 5, "reprocess": true, "limit": 1}'
     answer = sweep.handler(api_event(body, like="api-process"), Context())
     assert json_body(answer)["checked"] == 1
-    assert len(function.ledger.of) == 1
+    assert len(function.outcome_store.of) == 1
 
 
 # ---- what is out of reach --------------------------------------------------------------------------------------------
 
 
 def test_while_silver_is_out_of_reach_the_answer_is_503(function: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_judged: Sequence[JudgedObject]) -> None:
+    def refuse(_judged: Sequence[ValidatedObject]) -> None:
         raise SilverUnavailableError("the database starts up")
 
     function.arrive(EXAMPLE)
-    monkeypatch.setattr(function.ledger, "replace", refuse)
+    monkeypatch.setattr(function.outcome_store, "replace", refuse)
 
     answer = function()
 

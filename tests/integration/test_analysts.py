@@ -12,7 +12,7 @@ from pg8000.native import Connection
 
 from dropzone.adapters.database import connector
 from dropzone.domain.aggregates import aggregate
-from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Rejection, Violation
+from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
 from dropzone_migrate.roles import DOCUMENTED
 from support.factories import raw_ids
 from support.postgres import SilverInPostgres, database_settings
@@ -64,9 +64,9 @@ def measured(at: datetime, *values: float, source: str = SOURCE, site: str = "no
     return Measurement(at, source, aggregate(values), "°C", {"site": site})
 
 
-def settle(tables: SilverInPostgres, *outcomes: Measurement | Rejection) -> JudgedObject:
-    entry = JudgedObject(raw_ids(1)[0], outcomes)
-    tables.silver().settle([entry])
+def process_objects(tables: SilverInPostgres, *outcomes: Measurement | Rejection) -> ValidatedObject:
+    entry = ValidatedObject(raw_ids(1)[0], outcomes)
+    tables.silver().write_outcomes([entry])
     return entry
 
 
@@ -77,8 +77,10 @@ def test_there_are_ten_questions() -> None:
 
 def test_latest(tables: SilverInPostgres, ask: Ask) -> None:
     now = datetime.now(UTC)
-    settle(tables, measured(now - MINUTE, 1), measured(now - 2 * MINUTE, 2), measured(now - MINUTE, 3, source="b"))
-    settle(tables, measured(now - timedelta(days=8), 4, source="old"), measured(FAR, 9))
+    process_objects(
+        tables, measured(now - MINUTE, 1), measured(now - 2 * MINUTE, 2), measured(now - MINUTE, 3, source="b")
+    )
+    process_objects(tables, measured(now - timedelta(days=8), 4, source="old"), measured(FAR, 9))
 
     assert [(row["source"], row["mean"], row["unit"]) for row in ask("latest")] == [
         ("b", 3.0, "°C"),
@@ -87,8 +89,8 @@ def test_latest(tables: SilverInPostgres, ask: Ask) -> None:
 
 
 def test_hour_by_hour(tables: SilverInPostgres, ask: Ask) -> None:
-    settle(tables, measured(NOON, 1, 3), measured(NOON + MINUTE, 5, 7), measured(NOON + 60 * MINUTE, 9))
-    settle(tables, measured(NOON, 100, source="other"))
+    process_objects(tables, measured(NOON, 1, 3), measured(NOON + MINUTE, 5, 7), measured(NOON + 60 * MINUTE, 9))
+    process_objects(tables, measured(NOON, 100, source="other"))
 
     found = ask("hour by hour")
 
@@ -102,7 +104,7 @@ def test_hour_by_hour(tables: SilverInPostgres, ask: Ask) -> None:
 
 def test_day_by_day(tables: SilverInPostgres, ask: Ask) -> None:
     midnight = datetime(2026, 3, 4, 23, tzinfo=UTC)
-    settle(tables, measured(midnight, 1), measured(midnight - MINUTE, 3), measured(midnight + MINUTE, 3))
+    process_objects(tables, measured(midnight, 1), measured(midnight - MINUTE, 3), measured(midnight + MINUTE, 3))
 
     days = [(row["day"], row["events"], row["mean"]) for row in ask("day by day")]
 
@@ -113,7 +115,9 @@ def test_day_by_day(tables: SilverInPostgres, ask: Ask) -> None:
 
 
 def test_a_site(tables: SilverInPostgres, ask: Ask) -> None:
-    settle(tables, measured(NOON, 1, 3), measured(NOON, 5, 7, source="b"), measured(NOON + MINUTE, 100, site="south"))
+    process_objects(
+        tables, measured(NOON, 1, 3), measured(NOON, 5, 7, source="b"), measured(NOON + MINUTE, 100, site="south")
+    )
 
     assert ask("a site") == [{"samples": 4, "mean": 4.0, "std_dev": 5**0.5}]
 
@@ -121,10 +125,10 @@ def test_a_site(tables: SilverInPostgres, ask: Ask) -> None:
 def test_silent(tables: SilverInPostgres, ask: Ask) -> None:
     now = datetime.now(UTC)
     hours = [now - number * timedelta(hours=1) for number in range(3, 6)]
-    settle(tables, *(measured(now - number * MINUTE, 1) for number in (1, 2, 3)))
-    settle(tables, *(measured(at, 1, source="silent") for at in hours))
+    process_objects(tables, *(measured(now - number * MINUTE, 1) for number in (1, 2, 3)))
+    process_objects(tables, *(measured(at, 1, source="silent") for at in hours))
     # A clock that is ahead is no sign of life.
-    settle(tables, *(measured(at, 1, source="silent in 2106") for at in [*hours, FAR]))
+    process_objects(tables, *(measured(at, 1, source="silent in 2106") for at in [*hours, FAR]))
 
     row, ahead = sorted(ask("silent"), key=lambda row: str(row["source"]))
     assert (ahead["source"], ahead["last_seen"]) == ("silent in 2106", hours[0])
@@ -134,14 +138,14 @@ def test_silent(tables: SilverInPostgres, ask: Ask) -> None:
 
 
 def test_gaps(tables: SilverInPostgres, ask: Ask) -> None:
-    settle(tables, *(measured(NOON + minute * MINUTE, 1) for minute in (0, 1, 2, 4, 5, 15)))
+    process_objects(tables, *(measured(NOON + minute * MINUTE, 1) for minute in (0, 1, 2, 4, 5, 15)))
 
     assert ask("gaps") == [{"bucket_start": NOON, "source": SOURCE, "gaps": 2, "longest_seconds": 600.0}]
 
 
 def test_outliers(tables: SilverInPostgres, ask: Ask) -> None:
-    settle(tables, *(measured(NOON + minute * MINUTE, 20 + minute % 3) for minute in range(59)))
-    settle(tables, measured(NOON + 59 * MINUTE, 90))
+    process_objects(tables, *(measured(NOON + minute * MINUTE, 20 + minute % 3) for minute in range(59)))
+    process_objects(tables, measured(NOON + 59 * MINUTE, 90))
 
     assert [(row["measured_at"], row["mean"]) for row in ask("outliers")] == [(NOON + 59 * MINUTE, 90.0)]
 
@@ -150,7 +154,7 @@ def test_rejected(tables: SilverInPostgres, ask: Ask) -> None:
     def bad(*codes: Code) -> Rejection:
         return Rejection(tuple(Violation(code, "data", "is bad") for code in codes), SOURCE)
 
-    settle(tables, measured(NOON, 1), bad(Code.DATA_EMPTY), bad(Code.DATA_EMPTY), bad(Code.UNIT_INVALID))
+    process_objects(tables, measured(NOON, 1), bad(Code.DATA_EMPTY), bad(Code.DATA_EMPTY), bad(Code.UNIT_INVALID))
 
     [row] = ask("rejected")
 
@@ -159,7 +163,7 @@ def test_rejected(tables: SilverInPostgres, ask: Ask) -> None:
 
 
 def test_latency(tables: SilverInPostgres, ask: Ask) -> None:
-    settle(tables, measured(NOON, 1), measured(NOON + MINUTE, 1))
+    process_objects(tables, measured(NOON, 1), measured(NOON + MINUTE, 1))
     tables.query("UPDATE receipts SET settled_at = uuid_extract_timestamp(raw_id) + interval '2 seconds'")
 
     [row] = ask("latency")
@@ -169,8 +173,8 @@ def test_latency(tables: SilverInPostgres, ask: Ask) -> None:
 
 
 def test_lineage(tables: SilverInPostgres, ask: Ask) -> None:
-    first = settle(tables, measured(NOON, 1))
-    second = settle(tables, measured(NOON + MINUTE, 2), measured(NOON, 3))
+    first = process_objects(tables, measured(NOON, 1))
+    second = process_objects(tables, measured(NOON + MINUTE, 2), measured(NOON, 3))
 
     found = [(row["raw_id"], row["item"], row["mean"], row["stands"]) for row in ask("lineage")]
 
@@ -178,7 +182,7 @@ def test_lineage(tables: SilverInPostgres, ask: Ask) -> None:
 
 
 def test_grafana(tables: SilverInPostgres, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle(tables, measured(NOON, 1, 3), measured(NOON, 5, source="b"))
+    process_objects(tables, measured(NOON, 1, 3), measured(NOON, 5, source="b"))
     sql = QUESTIONS["grafana"]
     for macro, instant in (("$__timeFrom()", NOON - 5 * MINUTE), ("$__timeTo()", NOON + 5 * MINUTE)):
         assert macro in sql
@@ -193,7 +197,7 @@ def test_grafana(tables: SilverInPostgres, ask: Ask, monkeypatch: pytest.MonkeyP
 
 def test_quicksight(tables: SilverInPostgres, ask: Ask) -> None:
     now = datetime.now(UTC)
-    settle(tables, measured(now, 1, 3), measured(now - timedelta(days=200), 9))
+    process_objects(tables, measured(now, 1, 3), measured(now - timedelta(days=200), 9))
 
     assert [(row["source"], row["sample_count"], row["mean"]) for row in ask("quicksight")] == [(SOURCE, 2, 2.0)]
 

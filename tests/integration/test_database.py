@@ -13,7 +13,7 @@ from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.ports import Remaining, RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
 from dropzone_local.ports import find_free
 from support.background import in_background
-from support.factories import EXAMPLE_INSTANT, judged, raw_id
+from support.factories import EXAMPLE_INSTANT, raw_id, validated
 from support.postgres import PASSWORD, RETRY_AFTER, SilverInPostgres, database_settings
 
 
@@ -315,11 +315,11 @@ def test_a_connection_cut_between_calls_is_rebuilt_within_the_next(tables: Silve
     database, made = counted(tables)
     silver = PostgresSilver(database, retry_after=RETRY_AFTER)
     first, second = raw_id(), raw_id()
-    silver.settle([judged(first)])
+    silver.write_outcomes([validated(first)])
     tables.query("SELECT pg_terminate_backend(:pid, 5000)", pid=backend(database))
 
     # WHEN the next call comes
-    assert silver.settle([judged(second)]) == {second}
+    assert silver.write_outcomes([validated(second)]) == {second}
 
     # THEN it was made again once, and both objects are settled
     assert len(made) == 2
@@ -332,7 +332,7 @@ def test_a_connection_cut_during_a_call_is_rebuilt_within_it(tables: SilverInPos
     silver = PostgresSilver(database, retry_after=RETRY_AFTER)
     pid, identifier = backend(database), raw_id()
     tables.hold(EXAMPLE_INSTANT)
-    settled = in_background(lambda: silver.settle([judged(identifier)]))
+    settled = in_background(lambda: silver.write_outcomes([validated(identifier)]))
     tables.await_waiting(1)
 
     # WHEN its connection is cut, and the lock goes
@@ -395,7 +395,7 @@ def test_a_primary_that_was_demoted_is_left_for_the_new_one(tables: SilverInPost
     identifier = raw_id()
 
     # WHEN something is written
-    settled = PostgresSilver(database, retry_after=RETRY_AFTER).settle([judged(identifier)])
+    settled = PostgresSilver(database, retry_after=RETRY_AFTER).write_outcomes([validated(identifier)])
 
     # THEN it was on a new connection, which the name now leads elsewhere
     assert settled == {identifier}
@@ -414,12 +414,12 @@ def test_a_server_that_forgot_a_prepared_statement_is_met_anew(tables: SilverInP
     # GIVEN a prepared statement that is gone, as behind a pool that resets its connections
     database, made = connected(tables)
     silver = PostgresSilver(database, retry_after=RETRY_AFTER)
-    silver.settle([judged(raw_id())])
+    silver.write_outcomes([validated(raw_id())])
     database.run("DEALLOCATE ALL")
 
     # WHEN it is run again
     identifier = raw_id()
-    assert silver.settle([judged(identifier)]) == {identifier}
+    assert silver.write_outcomes([validated(identifier)]) == {identifier}
 
     # THEN it was on a new connection
     assert len(made) == 2

@@ -19,13 +19,13 @@ from pg8000.exceptions import DatabaseError
 
 from dropzone.adapters import postgres_gold
 from dropzone.adapters.postgres_gold import PostgresGold
-from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
-from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.adapters.postgres_gold_store import PostgresGoldStore
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.gold import Granularity, Kpi, Window
 from dropzone.domain.identifiers import new_raw_id
-from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, Rejection, Violation
+from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.query_ports import TooMuchAskedError
 from support.background import in_background
 from support.factories import measurement, raw_ids
@@ -68,9 +68,9 @@ def hourly(gold: PostgresGold, since: datetime, until: datetime, source: str | N
     return gold.kpis(Window(Granularity.HOUR, since, until, source), limit=ANY_LIMIT)
 
 
-def arrived(at: datetime, *outcomes: Outcome) -> JudgedObject:
+def arrived(at: datetime, *outcomes: Outcome) -> ValidatedObject:
     """Judge an object that arrived at an instant."""
-    return JudgedObject(new_raw_id(int(at.timestamp() * 1000) * 1_000_000), outcomes)
+    return ValidatedObject(new_raw_id(int(at.timestamp() * 1000) * 1_000_000), outcomes)
 
 
 def rejected(*codes: Code, source: str = "") -> Rejection:
@@ -93,7 +93,7 @@ def test_whole_numbers_of_floats_are_floats(
 ) -> None:
     # GIVEN figures, pauses and latencies that are whole numbers, and an event that was rejected
     events = [Measurement(NOON + timedelta(seconds=second), "", aggregate([1.0, 3.0])) for second in (0, 60, 180)]
-    tables.silver().settle([arrived(NOON, *events, rejected(Code.DATA_EMPTY))])
+    tables.silver().write_outcomes([arrived(NOON, *events, rejected(Code.DATA_EMPTY))])
     tables.query("UPDATE receipts SET settled_at = uuid_extract_timestamp(raw_id) + interval '2 seconds'")
     if is_fresh:
         refresh(tables)
@@ -176,7 +176,7 @@ def test_an_hour_s_figures_are_those_of_its_samples(
     events = [
         Measurement(NOON + timedelta(seconds=second), source, aggregate(values)) for second, source, values in raw
     ]
-    silver.settle([JudgedObject(raw_ids(1)[0], tuple(events))])
+    silver.write_outcomes([ValidatedObject(raw_ids(1)[0], tuple(events))])
     if is_fresh:
         refresh(tables)
 
@@ -214,7 +214,7 @@ def test_a_large_offset_leaves_the_deviation_its_digits(
     random = Random(8)  # noqa: S311 - no secret
     means = [1e9 + random.uniform(-1e-3, 1e-3) for _ in range(10_000)]
     outcomes = [measurement(NOON + number * pause, mean, 0.0) for number, mean in enumerate(means)]
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], tuple(outcomes))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], tuple(outcomes))])
 
     (kpi,) = hourly(gold, NOON, NOON + HOUR)
 
@@ -237,7 +237,7 @@ def test_what_squares_can_not_hold_has_a_mean_and_no_deviation(
         Measurement(NOON + timedelta(minutes=minutes * number), "", aggregate([value]))
         for number, value in enumerate(values)
     ]
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], tuple(outcomes))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], tuple(outcomes))])
 
     live = hourly(gold, NOON, NOON + HOUR)
     refresh(tables)
@@ -252,7 +252,7 @@ def test_what_squares_can_not_hold_has_a_mean_and_no_deviation(
 
 def test_what_never_changes_does_not_deviate(tables: SilverInPostgres, gold: PostgresGold) -> None:
     outcomes = [measurement(NOON + timedelta(minutes=16 * number), 0.1, 0.0) for number in range(3)]
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], tuple(outcomes))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], tuple(outcomes))])
 
     (kpi,) = hourly(gold, NOON, NOON + HOUR)
 
@@ -261,7 +261,7 @@ def test_what_never_changes_does_not_deviate(tables: SilverInPostgres, gold: Pos
 
 
 def test_where_nothing_was_measured_there_are_no_figures(tables: SilverInPostgres) -> None:
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (rejected(Code.DATA_EMPTY),))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (rejected(Code.DATA_EMPTY),))])
 
     for _ in range(2):
         rows = tables.query(
@@ -277,7 +277,7 @@ def test_where_nothing_was_measured_there_are_no_figures(tables: SilverInPostgre
 
 def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgres, gold: PostgresGold) -> None:
     """Also before anything is computed anew, and after."""
-    silver, ledger = tables.silver(), PostgresLedger(tables.open())
+    silver, outcome_store = tables.silver(), PostgresOutcomeStore(tables.open())
     now = datetime.now(UTC)
     starts = sorted({*hours_around(NOON, 3), *hours_around(now, 2)})
 
@@ -291,22 +291,28 @@ def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgr
             refresh(tables)
 
     first, second, third, fourth = raw_ids(4, age=timedelta(minutes=1))
-    silver.settle([JudgedObject(first, (measurement(NOON, 1.0), measurement(NOON + HOUR, 5.0, source="x")))])
+    silver.write_outcomes([ValidatedObject(first, (measurement(NOON, 1.0), measurement(NOON + HOUR, 5.0, source="x")))])
     check()
     # an event that is late by two hours, and one that is rejected
-    silver.settle([JudgedObject(third, (measurement(NOON - 2 * HOUR, 3.0), rejected(Code.DATA_EMPTY, source="x")))])
+    silver.write_outcomes(
+        [ValidatedObject(third, (measurement(NOON - 2 * HOUR, 3.0), rejected(Code.DATA_EMPTY, source="x")))]
+    )
     check()
     # an overwrite, of the lowest and the highest that there was
-    silver.settle([JudgedObject(fourth, (measurement(NOON, 2.0), measurement(NOON + HOUR, 2.0, source="x")))])
+    silver.write_outcomes(
+        [ValidatedObject(fourth, (measurement(NOON, 2.0), measurement(NOON + HOUR, 2.0, source="x")))]
+    )
     check()
     # an event that arrived before, and changes nothing that stands
-    silver.settle([JudgedObject(second, (measurement(NOON, 9.0),))])
+    silver.write_outcomes([ValidatedObject(second, (measurement(NOON, 9.0),))])
     check()
-    # judged again: the overwrite is rejected now, and what it had replaced returns
-    ledger.replace([JudgedObject(fourth, (rejected(Code.DATA_EMPTY, Code.UNIT_INVALID), measurement(NOON, 4.0)))])
+    # validated again: the overwrite is rejected now, and what it had replaced returns
+    outcome_store.replace(
+        [ValidatedObject(fourth, (rejected(Code.DATA_EMPTY, Code.UNIT_INVALID), measurement(NOON, 4.0)))]
+    )
     check()
-    # judged again: nothing is left of the object
-    ledger.replace([JudgedObject(first, (rejected(Code.DATA_EMPTY), rejected(Code.DATA_EMPTY)))])
+    # validated again: nothing is left of the object
+    outcome_store.replace([ValidatedObject(first, (rejected(Code.DATA_EMPTY), rejected(Code.DATA_EMPTY)))])
     check()
     # erased by hand
     tables.query("DELETE FROM measurements WHERE source = ''")
@@ -314,7 +320,7 @@ def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgr
     tables.query("DELETE FROM receipts WHERE raw_id = :raw_id", raw_id=third)
     check()
     # moved by hand
-    silver.settle([JudgedObject(raw_ids(1)[0], (measurement(NOON), measurement(NOON + HOUR, source="x")))])
+    silver.write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(NOON), measurement(NOON + HOUR, source="x")))])
     check()
     tables.query("UPDATE measurements SET mean = mean + 1, min = -100")
     check()
@@ -327,11 +333,11 @@ def test_latency_is_that_of_the_first_time(tables: SilverInPostgres, gold: Postg
     # GIVEN an object that was settled a second after it arrived, yesterday
     yesterday = datetime.now(UTC) - DAY
     entry = arrived(yesterday, measurement(NOON))
-    tables.silver().settle([entry])
+    tables.silver().write_outcomes([entry])
     tables.query("UPDATE receipts SET settled_at = :at", at=yesterday + timedelta(seconds=1))
 
-    # WHEN it is judged again today
-    PostgresLedger(tables.open()).replace([entry])
+    # WHEN it is validated again today
+    PostgresOutcomeStore(tables.open()).replace([entry])
 
     # THEN it still took a second
     (kpi,) = hourly(gold, yesterday, yesterday + timedelta(milliseconds=1))
@@ -343,12 +349,12 @@ def test_an_object_of_many_parts_has_its_latency_with_the_last(tables: SilverInP
     (raw_id,) = raw_ids(1)
     silver = tables.silver()
     now = datetime.now(UTC)
-    silver.settle([JudgedObject(raw_id, (measurement(NOON),), is_whole=False)])
+    silver.write_outcomes([ValidatedObject(raw_id, (measurement(NOON),), is_whole=False)])
     refresh(tables)
     (kpi,) = hourly(gold, now - timedelta(seconds=30), now)
     assert (kpi.arrivals.processed, kpi.arrivals.latency.mean) == (1, None)
 
-    silver.settle([JudgedObject(raw_id, (measurement(NOON + HOUR),), first_item=1)])
+    silver.write_outcomes([ValidatedObject(raw_id, (measurement(NOON + HOUR),), first_item=1)])
 
     (kpi,) = hourly(gold, now - timedelta(seconds=30), now)
     assert kpi.arrivals.processed == 2
@@ -356,8 +362,8 @@ def test_an_object_of_many_parts_has_its_latency_with_the_last(tables: SilverInP
 
 
 def test_what_is_written_to_is_computed_later_and_every_mark_goes(tables: SilverInPostgres, gold: PostgresGold) -> None:
-    keeper = PostgresGoldKeeper(tables.open())
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON),))])
+    keeper = PostgresGoldStore(tables.open())
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(NOON),))])
     assert keeper.refresh(100) == 0
 
     tables.query("UPDATE gold.measured_stale SET marked_at = now() - interval '3 minutes'")
@@ -371,12 +377,12 @@ def test_what_is_written_to_is_computed_later_and_every_mark_goes(tables: Silver
 
 def test_what_is_written_to_without_an_end_is_computed_in_between(tables: SilverInPostgres, gold: PostgresGold) -> None:
     del gold
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON),))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(NOON),))])
     tables.query(
         "INSERT INTO gold.measured_stale SELECT bucket_start, 1, now() - interval '21 minutes' FROM gold.measured_stale"
     )
 
-    assert PostgresGoldKeeper(tables.open()).refresh(100) == 1
+    assert PostgresGoldStore(tables.open()).refresh(100) == 1
 
 
 # ---- at once ---------------------------------------------------------------------------------------------------------
@@ -393,7 +399,7 @@ def test_two_writers_of_one_hour_wait_for_nobody(tables: SilverInPostgres, gold:
         raw_id=first,
     )
     # WHEN another writes the same quarter
-    tables.silver().settle([JudgedObject(second, (measurement(NOON + timedelta(seconds=1), 3.0),))])
+    tables.silver().write_outcomes([ValidatedObject(second, (measurement(NOON + timedelta(seconds=1), 3.0),))])
 
     # THEN it was not held up, and each counts from its commit on
     assert [kpi.events for kpi in hourly(gold, NOON, NOON + HOUR)] == [1]
@@ -405,7 +411,7 @@ def test_a_writer_that_commits_after_the_quarter_was_computed_counts(
     tables: SilverInPostgres, gold: PostgresGold
 ) -> None:
     first, second = raw_ids(2)
-    tables.silver().settle([JudgedObject(first, (measurement(NOON),))])
+    tables.silver().write_outcomes([ValidatedObject(first, (measurement(NOON),))])
     tables.query("BEGIN")
     tables.query(
         "INSERT INTO measurements (measured_at, mean, std_dev, sample_count, min, max, raw_id, item)"
@@ -431,7 +437,7 @@ def test_a_writer_that_commits_while_the_quarter_is_computed_counts(
     """Between the statement that takes the marks and the one that reads silver."""
     first, second = raw_ids(2)
     silver = tables.silver()
-    silver.settle([JudgedObject(first, (measurement(NOON),))])
+    silver.write_outcomes([ValidatedObject(first, (measurement(NOON),))])
     # GIVEN a computation that is held up behind taking the marks
     tables.query("BEGIN")
     tables.query("LOCK TABLE gold.measured IN ACCESS EXCLUSIVE MODE")
@@ -439,7 +445,7 @@ def test_a_writer_that_commits_while_the_quarter_is_computed_counts(
         computing = in_background(lambda: other.run("SELECT gold.refresh(1000, interval '0')"))
         tables.await_waiting(1)
         # WHEN a writer commits
-        silver.settle([JudgedObject(second, (measurement(NOON + timedelta(minutes=1)),))])
+        silver.write_outcomes([ValidatedObject(second, (measurement(NOON + timedelta(minutes=1)),))])
         tables.query("COMMIT")
         computing.result(10)
 
@@ -453,7 +459,7 @@ def test_a_writer_that_commits_after_silver_was_read_counts(tables: SilverInPost
     """Between the statement that reads silver and the end of the computation."""
     first, second = raw_ids(2)
     silver = tables.silver()
-    silver.settle([JudgedObject(first, (measurement(NOON),))])
+    silver.write_outcomes([ValidatedObject(first, (measurement(NOON),))])
     # GIVEN a computation that has read silver, and waits to write what it found
     tables.query("BEGIN")
     tables.query(
@@ -463,7 +469,7 @@ def test_a_writer_that_commits_after_silver_was_read_counts(tables: SilverInPost
         computing = in_background(lambda: other.run("SELECT gold.refresh(1000, interval '0')"))
         tables.await_waiting(1)
         # WHEN a writer commits
-        silver.settle([JudgedObject(second, (measurement(NOON + timedelta(minutes=1)),))])
+        silver.write_outcomes([ValidatedObject(second, (measurement(NOON + timedelta(minutes=1)),))])
         tables.query("ROLLBACK")
         computing.result(10)
 
@@ -474,7 +480,7 @@ def test_a_writer_that_commits_after_silver_was_read_counts(tables: SilverInPost
 
 
 def test_of_two_computations_at_once_one_does_nothing(tables: SilverInPostgres, gold: PostgresGold) -> None:
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON),))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(NOON),))])
     tables.query("BEGIN")
     assert refresh(tables) == 2
     with tables.server.connect() as other:
@@ -490,7 +496,7 @@ def test_writers_replays_and_computations_at_once_end_in_what_silver_says(
 ) -> None:
     ends = time.monotonic() + 4
 
-    def written(silver_of: Callable[[Sequence[JudgedObject]], object], seed: int) -> int:
+    def written(silver_of: Callable[[Sequence[ValidatedObject]], object], seed: int) -> int:
         mine = Random(seed)  # noqa: S311
         count = 0
         while time.monotonic() < ends:
@@ -498,7 +504,7 @@ def test_writers_replays_and_computations_at_once_end_in_what_silver_says(
                 measurement(NOON + timedelta(minutes=mine.randrange(90)), mine.uniform(-5, 5), source=mine.choice("ab"))
                 for _ in range(5)
             )
-            silver_of([JudgedObject(raw_ids(1)[0], (*outcomes, rejected(Code.DATA_EMPTY, source="a")))])
+            silver_of([ValidatedObject(raw_ids(1)[0], (*outcomes, rejected(Code.DATA_EMPTY, source="a")))])
             count += 1
         return count
 
@@ -510,9 +516,9 @@ def test_writers_replays_and_computations_at_once_end_in_what_silver_says(
                 count += parts
         return count
 
-    writers = [in_background(partial(written, tables.silver().settle, seed)) for seed in (1, 2)]
-    ledger = PostgresLedger(tables.open())
-    replayer = in_background(lambda: written(ledger.replace, 5))
+    writers = [in_background(partial(written, tables.silver().write_outcomes, seed)) for seed in (1, 2)]
+    outcome_store = PostgresOutcomeStore(tables.open())
+    replayer = in_background(lambda: written(outcome_store.replace, 5))
     computer = in_background(computed)
 
     assert all(future.result(20) > 5 for future in (*writers, replayer, computer))
@@ -558,7 +564,7 @@ def test_a_day_is_one_of_its_time_zone(
     midnights = [(a + b) for a in instants for b in (timedelta(0),) if a.astimezone(zone).hour in (0, 23)]
     instants += [instant + timedelta(seconds=second) for instant in midnights for second in (29, 30, 31)]
     outcomes = tuple(measurement(instant, mean=1.0) for instant in sorted(set(instants)))
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], outcomes)])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], outcomes)])
     if is_fresh:
         refresh(tables)
 
@@ -616,7 +622,7 @@ def test_an_hour_is_one_of_the_local_clock(
     # GIVEN an event each minute of three hours around
     at = datetime.fromisoformat(since)
     events = tuple(measurement(at + minute * timedelta(minutes=1)) for minute in range(-120, 180))
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], events)])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], events)])
     if is_fresh:
         refresh(tables)
 
@@ -648,7 +654,7 @@ def test_weeks_begin_on_monday_and_months_on_their_first(
     start, end = map(datetime.fromisoformat, expected)
     just = timedelta(microseconds=1)
     events = tuple(measurement(instant, mean=1.0) for instant in (start - just, start, NOON, end - just, end))
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], events)])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], events)])
 
     (kpi,) = gold.kpis(Window(granularity, NOON, NOON + HOUR, tz=tz), limit=9)
 
@@ -659,7 +665,7 @@ def test_weeks_begin_on_monday_and_months_on_their_first(
 
 def test_a_query_that_is_not_over_in_time_is_too_much(tables: SilverInPostgres) -> None:
     # GIVEN a backlog that gold doesn't know the size of, and little time
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(NOON),))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(NOON),))])
     database = tables.open(database_user="dropzone_reader")
     gold = PostgresGold(database)
     tables.query("BEGIN")
@@ -676,7 +682,7 @@ def test_a_query_that_is_not_over_in_time_is_too_much(tables: SilverInPostgres) 
 
 def test_a_range_is_of_whole_buckets(tables: SilverInPostgres, gold: PostgresGold) -> None:
     outcomes = tuple(measurement(NOON + timedelta(minutes=minute), mean=1.0) for minute in range(180))
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], outcomes)])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], outcomes)])
 
     def found(granularity: Granularity, since: datetime, until: datetime) -> list[tuple[datetime, int]]:
         return [(kpi.start, kpi.events) for kpi in gold.kpis(Window(granularity, since, until), limit=ANY_LIMIT)]
@@ -698,7 +704,7 @@ def test_a_range_is_of_whole_buckets(tables: SilverInPostgres, gold: PostgresGol
 def test_the_ends_of_time(
     tables: SilverInPostgres, gold: PostgresGold, instant: datetime, tz: str, granularity: Granularity
 ) -> None:
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(instant),))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(instant),))])
     width = timedelta(microseconds=1)
     since, until = (instant, instant + width) if instant.year == 1 else (instant - width, instant)
     if instant.year != 1:
@@ -713,7 +719,7 @@ def test_the_ends_of_time(
 def test_sources_are_apart_and_one_can_be_chosen(tables: SilverInPostgres, gold: PostgresGold) -> None:
     names = ["", "a", "b", "ü", "a'b", "é" * 200]
     outcomes = tuple(measurement(NOON, mean=float(number), source=name) for number, name in enumerate(names))
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (*outcomes, rejected(Code.DATA_EMPTY, source="ü")))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (*outcomes, rejected(Code.DATA_EMPTY, source="ü")))])
 
     assert {kpi.source for kpi in hourly(gold, NOON, NOON + HOUR)} == set(names)
     for number, name in enumerate(names):
@@ -728,7 +734,7 @@ def test_sources_are_apart_and_one_can_be_chosen(tables: SilverInPostgres, gold:
 
 def test_pages_of_buckets_meet(tables: SilverInPostgres, gold: PostgresGold) -> None:
     outcomes = tuple(measurement(NOON + hour * HOUR, source=source) for hour in range(5) for source in ("a", "b", "c"))
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], outcomes)])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], outcomes)])
     window = Window(Granularity.HOUR, NOON, NOON + 5 * HOUR)
     everything = gold.kpis(window, limit=ANY_LIMIT)
 
@@ -775,7 +781,7 @@ def test_too_much_is_refused_before_it_is_computed(
     monkeypatch.setattr(postgres_gold, bound, 3)
     later = NOON + timedelta(days=40)
     outcomes = [measurement(NOON, source=f"source {number}") for number in range(4)]
-    tables.silver().settle([arrived(later, *outcomes)])
+    tables.silver().write_outcomes([arrived(later, *outcomes)])
     refresh(tables)
     start = later if is_of_arrivals else NOON
 
@@ -814,7 +820,9 @@ def test_missing_events_are_gaps_by_what_is_usual(
     missed = {5, *range(40, 50), *range(70, 131)}
     minutes = [minute for minute in range(240) if minute not in missed]
     hourly_source = beating([hour * 3600 for hour in (0, 1, 2, 5)], "slow")
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (*beating([60 * m for m in minutes], "fast"), *hourly_source))])
+    tables.silver().write_outcomes(
+        [ValidatedObject(raw_ids(1)[0], (*beating([60 * m for m in minutes], "fast"), *hourly_source))]
+    )
     if is_fresh:
         refresh(tables)
 
@@ -834,7 +842,7 @@ def test_one_event_that_is_missing_is_a_gap_whatever_the_interval(
     tables: SilverInPostgres, gold: PostgresGold, interval: float
 ) -> None:
     beats = [number * interval for number in range(40) if number != 20]
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], beating(beats))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], beating(beats))])
     window = Window(Granularity.DAY, NOON, NOON + timedelta(seconds=41 * interval))
 
     for expected in (None, interval):
@@ -845,7 +853,7 @@ def test_one_event_that_is_missing_is_a_gap_whatever_the_interval(
 
 
 def test_the_pause_before_the_range_counts(tables: SilverInPostgres, gold: PostgresGold) -> None:
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], beating([0, 86_400 * 3, 86_400 * 3 + 60]))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], beating([0, 86_400 * 3, 86_400 * 3 + 60]))])
     later = NOON + 3 * DAY
 
     for _ in range(2):
@@ -866,15 +874,15 @@ def test_the_event_before_is_found_behind_those_of_others(
     own = [at - timedelta(minutes=minutes), at, at + timedelta(minutes=1)]
     others = [at - timedelta(minutes=back) for back in range(1, minutes, 11)]
     gone = raw_ids(1)[0]
-    tables.silver().settle(
+    tables.silver().write_outcomes(
         [
-            JudgedObject(raw_ids(1)[0], tuple(measurement(instant, source="own") for instant in own)),
-            JudgedObject(raw_ids(1)[0], tuple(measurement(instant, source="another") for instant in others)),
-            JudgedObject(gone, (measurement(at - timedelta(minutes=1), source="own"),)),
+            ValidatedObject(raw_ids(1)[0], tuple(measurement(instant, source="own") for instant in own)),
+            ValidatedObject(raw_ids(1)[0], tuple(measurement(instant, source="another") for instant in others)),
+            ValidatedObject(gone, (measurement(at - timedelta(minutes=1), source="own"),)),
         ]
     )
     refresh(tables)
-    PostgresLedger(tables.open()).replace([JudgedObject(gone, (rejected(Code.DATA_EMPTY),))])
+    PostgresOutcomeStore(tables.open()).replace([ValidatedObject(gone, (rejected(Code.DATA_EMPTY),))])
 
     # WHEN it is asked what was measured from then on THEN the pause is that of the source
     for _ in range(2):
@@ -899,7 +907,7 @@ def test_quality_is_by_arrival(
         arrived(at - timedelta(seconds=second), rejected(Code.DATA_EMPTY, Code.DATA_EMPTY, Code.UNIT_INVALID))
         for second in range(1, 51)
     ]
-    tables.silver().settle([*good, *bad])
+    tables.silver().write_outcomes([*good, *bad])
     for number, entry in enumerate([*good, *bad], 1):
         tables.query(
             "UPDATE receipts SET settled_at = uuid_extract_timestamp(raw_id) + :latency WHERE raw_id = :raw_id",

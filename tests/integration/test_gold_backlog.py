@@ -8,11 +8,11 @@ import pytest
 
 from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_gold import PostgresGold
-from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
+from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.domain.gold import Granularity, Window
-from dropzone.domain.outcomes import JudgedObject
+from dropzone.domain.outcomes import ValidatedObject
 from dropzone.query_ports import TooMuchAskedError
-from dropzone.use_cases.gold import keep_gold
+from dropzone.use_cases.gold import refresh_gold
 from support.factories import measurement, raw_ids
 from support.postgres import SilverInPostgres
 
@@ -33,12 +33,12 @@ def backlog(tables: SilverInPostgres, request: pytest.FixtureRequest) -> Iterato
     forget(tables)
     # Some devices report for the first time: nothing of theirs is before the range.
     devices = tuple(measurement(NOW - timedelta(minutes=i), source=f"new/{i}") for i in range(6))
-    tables.silver(reuse=True).settle([JudgedObject(raw_ids(1)[0], devices)])
+    tables.silver(reuse=True).write_outcomes([ValidatedObject(raw_ids(1)[0], devices)])
     events, batch = (20_000, 1_000) if request.param == "a file of history" else (45_000, 45_000)
     starts = [NOW - (number + 20) * QUARTER_HOUR for number in range(events)]
     for first in range(0, events, batch):
         outcomes = tuple(measurement(start, source="history") for start in starts[first : first + batch])
-        tables.silver(reuse=True).settle([JudgedObject(raw_ids(1)[0], outcomes)])
+        tables.silver(reuse=True).write_outcomes([ValidatedObject(raw_ids(1)[0], outcomes)])
     for database in tables.opened:
         flush(database)
     yield events
@@ -92,10 +92,10 @@ def test_all_that_is_stale_can_be_read_and_the_schedule_works_through_it(
     if not is_stale:
         tables.query("UPDATE gold.measured_stale SET marked_at = now() - interval '1 hour'")
         tables.query("UPDATE gold.arrived_stale SET marked_at = now() - interval '1 hour'")
-        keeper = PostgresGoldKeeper(tables.open())
+        keeper = PostgresGoldStore(tables.open())
         # WHEN the schedule has run twice, for as long as it has
         for _ in range(2):
-            keep_gold(keeper, remaining=within(20))
+            refresh_gold(keeper, remaining=within(20))
         assert tables.query("SELECT FROM gold.measured_stale UNION ALL SELECT FROM gold.arrived_stale") == []
 
     window = Window(Granularity.DAY, NOW - backlog * QUARTER_HOUR - DAY, NOW, "history")

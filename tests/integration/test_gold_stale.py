@@ -2,8 +2,8 @@
 
 import pytest
 
-from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
-from dropzone.domain.outcomes import JudgedObject
+from dropzone.adapters.postgres_gold_store import PostgresGoldStore
+from dropzone.domain.outcomes import ValidatedObject
 from support.factories import measurement, raw_ids
 from support.postgres import SilverInPostgres
 
@@ -24,9 +24,9 @@ def forget(tables: SilverInPostgres) -> None:
 def test_the_oldest_stale_part_of_either_kind_counts(
     tables: SilverInPostgres, table: str, marked: str, seconds: int
 ) -> None:
-    keeper = PostgresGoldKeeper(tables.open())
+    keeper = PostgresGoldStore(tables.open())
     forget(tables)
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(),))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(),))])
     assert keeper.stale_seconds() == pytest.approx(0, abs=60)
 
     tables.query(f"UPDATE gold.{table} SET marked_at = {marked}")  # noqa: S608 - the test's own
@@ -37,13 +37,13 @@ def test_the_oldest_stale_part_of_either_kind_counts(
 def test_where_nothing_is_stale_it_is_nothing(tables: SilverInPostgres) -> None:
     forget(tables)
 
-    assert PostgresGoldKeeper(tables.open()).stale_seconds() == 0
+    assert PostgresGoldStore(tables.open()).stale_seconds() == 0
 
 
 def test_what_arrived_and_was_measured_is_stale_at_once(tables: SilverInPostgres) -> None:
     forget(tables)
 
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(),))])
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(),))])
 
     for table in ("measured_stale", "arrived_stale"):
         assert len(tables.query(f"SELECT FROM gold.{table}")) == 1

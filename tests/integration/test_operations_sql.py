@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from dropzone.domain.outcomes import Code, JudgedObject
+from dropzone.domain.outcomes import Code, ValidatedObject
 from support.factories import EXAMPLE_INSTANT, measurement, raw_ids, rejection
 from support.postgres import SilverInPostgres
 
@@ -21,14 +21,14 @@ def test_erasing_events_brings_back_what_stood_before_them(tables: SilverInPostg
     # GIVEN instants at which an erased event stands alone, above, and below another client's
     alone, above, below = (EXAMPLE_INSTANT + timedelta(hours=hour) for hour in range(3))
     first, second, third, fourth, fifth, sixth = raw_ids(6)
-    tables.silver().settle(
+    tables.silver().write_outcomes(
         [
-            JudgedObject(first, (measurement(alone, mean=1.0),)),
-            JudgedObject(second, (measurement(above, mean=2.0),)),
-            JudgedObject(third, (measurement(above, mean=3.0),)),
-            JudgedObject(fourth, (measurement(below, mean=4.0),)),
-            JudgedObject(fifth, (measurement(below, mean=5.0),)),
-            JudgedObject(sixth, (rejection(Code.DATA_EMPTY, None),)),
+            ValidatedObject(first, (measurement(alone, mean=1.0),)),
+            ValidatedObject(second, (measurement(above, mean=2.0),)),
+            ValidatedObject(third, (measurement(above, mean=3.0),)),
+            ValidatedObject(fourth, (measurement(below, mean=4.0),)),
+            ValidatedObject(fifth, (measurement(below, mean=5.0),)),
+            ValidatedObject(sixth, (rejection(Code.DATA_EMPTY, None),)),
         ]
     )
     tables.query("CREATE TEMPORARY TABLE erased (raw_id uuid)")
@@ -48,12 +48,12 @@ def test_erasing_events_brings_back_what_stood_before_them(tables: SilverInPostg
 
 def test_rates_per_rule(tables: SilverInPostgres) -> None:
     first, second, third, fourth = raw_ids(4)
-    tables.silver().settle(
+    tables.silver().write_outcomes(
         [
-            JudgedObject(first, (rejection(Code.DATA_EMPTY, None),)),
-            JudgedObject(second, (rejection(Code.DATA_EMPTY, None),)),
-            JudgedObject(third, (rejection(Code.DATA_EMPTY, None),)),
-            JudgedObject(fourth, (rejection(Code.DATA_NOT_NUMERIC),)),
+            ValidatedObject(first, (rejection(Code.DATA_EMPTY, None),)),
+            ValidatedObject(second, (rejection(Code.DATA_EMPTY, None),)),
+            ValidatedObject(third, (rejection(Code.DATA_EMPTY, None),)),
+            ValidatedObject(fourth, (rejection(Code.DATA_NOT_NUMERIC),)),
         ]
     )
 
@@ -65,7 +65,7 @@ def test_rates_per_rule(tables: SilverInPostgres) -> None:
 def test_how_all_is(tables: SilverInPostgres) -> None:
     settled, waiting, stuck = raw_ids(3)
     silver = tables.silver()
-    silver.settle([JudgedObject(settled, (measurement(),))])
+    silver.write_outcomes([ValidatedObject(settled, (measurement(),))])
     for _ in range(5):
         silver.record_attempts([stuck], only_due=False)
     silver.record_attempts([waiting], only_due=False)
@@ -78,7 +78,9 @@ def test_how_all_is(tables: SilverInPostgres) -> None:
 def test_what_of_gold_is_stale_and_how_to_compute_it(tables: SilverInPostgres) -> None:
     for table in ("measured_stale", "arrived_stale"):
         tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
-    tables.silver().settle([JudgedObject(raw_ids(1)[0], (measurement(), measurement(EXAMPLE_INSTANT + timedelta(1))))])
+    tables.silver().write_outcomes(
+        [ValidatedObject(raw_ids(1)[0], (measurement(), measurement(EXAMPLE_INSTANT + timedelta(1))))]
+    )
     (stale,) = statements("FROM gold.measured_stale")
     (refresh,) = statements("gold.refresh(")
 

@@ -12,7 +12,7 @@ from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.gold import Place, Standing
-from dropzone.domain.outcomes import JudgedObject, Measurement
+from dropzone.domain.outcomes import Measurement, ValidatedObject
 from support.examples import examples
 from support.factories import measurement, raw_ids
 from support.postgres import SilverInPostgres
@@ -34,9 +34,11 @@ def silver(tables: SilverInPostgres) -> PostgresSilver:
     return tables.silver()
 
 
-def settle(silver: PostgresSilver, *places: Place) -> None:
+def process_objects(silver: PostgresSilver, *places: Place) -> None:
     (raw_id,) = raw_ids(1)
-    silver.settle([JudgedObject(raw_id, tuple(measurement(at, 1.0, source=source) for at, source in places))])
+    silver.write_outcomes(
+        [ValidatedObject(raw_id, tuple(measurement(at, 1.0, source=source) for at, source in places))]
+    )
 
 
 def refresh(tables: SilverInPostgres) -> None:
@@ -80,9 +82,9 @@ def test_pages_hold_every_measurement_once_and_in_order(  # noqa: PLR0913, PLR09
     bounds: tuple[int, int],
 ) -> None:
     tables.clear()
-    settle(silver, *computed)
+    process_objects(silver, *computed)
     refresh(tables)
-    settle(silver, *fresh)
+    process_objects(silver, *fresh)
     since, until = (NOON + bound * MINUTE for bound in bounds)
     found: list[Place] = []
     while page := measurements.page(
@@ -112,13 +114,15 @@ def test_pages_are_stable_while_rows_arrive(
     # GIVEN fifty measurements
     random = Random(3)  # noqa: S311 - no secret
     first = [(NOON + random.randrange(5000) * MINUTE, source or random.choice("abc")) for _ in range(50)]
-    settle(silver, *first)
+    process_objects(silver, *first)
 
     # WHEN others arrive on both sides of each page, and one that was there is overwritten
     found: list[Place] = []
     for page in pages(measurements, 7, source=source, newest_first=newest_first):
         found += [standing.place for standing in page]
-        settle(silver, (NOON + random.randrange(5000) * MINUTE + timedelta(seconds=1), source or "b"), first[0])
+        process_objects(
+            silver, (NOON + random.randrange(5000) * MINUTE + timedelta(seconds=1), source or "b"), first[0]
+        )
         refresh(tables)
 
     # THEN none of the first is skipped, and none at all is seen twice
@@ -131,7 +135,7 @@ def test_a_measurement_with_all_that_is_known_of_it(silver: PostgresSilver, meas
     (raw_id,) = raw_ids(1)
     told = measurement(NOON, mean=0.1 + 0.2, std_dev=5e-324, source="a")._replace(unit="°C", tags={"k": "v"})
     before = datetime.now(UTC) - timedelta(seconds=60)
-    silver.settle([JudgedObject(raw_id, (measurement(NOON - MINUTE), told))])
+    silver.write_outcomes([ValidatedObject(raw_id, (measurement(NOON - MINUTE), told))])
 
     for found in (measurements.page(source="a", limit=9), measurements.at(NOON, limit=9)):
         [standing] = found
@@ -144,7 +148,7 @@ def test_figures_come_back_as_they_went(
     silver: PostgresSilver, measurements: PostgresMeasurements, value: float
 ) -> None:
     outcome = Measurement(NOON, "a", aggregate([value]))
-    silver.settle([JudgedObject(raw_ids(1)[0], (outcome,))])
+    silver.write_outcomes([ValidatedObject(raw_ids(1)[0], (outcome,))])
 
     (standing,) = measurements.page(limit=2)
 
@@ -153,7 +157,7 @@ def test_figures_come_back_as_they_went(
 
 
 def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: PostgresMeasurements) -> None:
-    settle(silver, *((NOON, source) for source in SOURCES), (NOON + timedelta(microseconds=1), "a"))
+    process_objects(silver, *((NOON, source) for source in SOURCES), (NOON + timedelta(microseconds=1), "a"))
 
     def at(source: str | None = None, after: Place | None = None, limit: int = 99) -> list[str]:
         found = measurements.at(NOON, source=source, after=after, limit=limit)
@@ -169,7 +173,7 @@ def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: Po
 
 @pytest.mark.parametrize("instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
 def test_the_ends_of_time(silver: PostgresSilver, measurements: PostgresMeasurements, instant: datetime) -> None:
-    settle(silver, (instant, "a"))
+    process_objects(silver, (instant, "a"))
 
     assert [standing.place for standing in measurements.at(instant, limit=1)] == [(instant, "a")]
     assert [standing.place for standing in measurements.page(limit=1)] == [(instant, "a")]

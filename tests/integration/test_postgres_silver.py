@@ -16,13 +16,13 @@ from pg8000.native import Connection
 from dropzone.adapters.database import Database, connector
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.judge import judge
-from dropzone.domain.outcomes import RULESET, JudgedObject, Measurement, Rejection
+from dropzone.domain.outcomes import RULESET, Measurement, Rejection, ValidatedObject
+from dropzone.domain.validate import validate
 from dropzone.ports import Receipt, RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases.retries import with_retries
 from support.background import in_background
 from support.examples import examples
-from support.factories import EXAMPLE, EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection, shuffled
+from support.factories import EXAMPLE, EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, shuffled, validated
 from support.postgres import RETRY_AFTER, SilverInPostgres, database_settings
 
 MOST = sys.float_info.max
@@ -41,7 +41,7 @@ def stored_bits(measurement: Measurement) -> list[bytes]:
 
 
 def test_the_example_reads_as_in_the_seed(tables: SilverInPostgres) -> None:
-    tables.silver().settle([JudgedObject(raw_id(), judge(EXAMPLE))])
+    tables.silver().write_outcomes([ValidatedObject(raw_id(), validate(EXAMPLE))])
     row = tables.query(
         "SELECT concat_ws(' | ', measured_at, to_char(mean, 'FM990.0'), to_char(std_dev, 'FM990.0')) FROM measurements"
     )
@@ -68,7 +68,7 @@ def test_figures_come_back_bit_for_bit(tables: SilverInPostgres, values: tuple[f
     figures = Aggregates(mean, abs(mean), 2**31 - 1, minimum, maximum)
 
     # WHEN they are stored
-    tables.silver().settle([judged(raw_id(), Measurement(EXAMPLE_INSTANT, "", figures))])
+    tables.silver().write_outcomes([validated(raw_id(), Measurement(EXAMPLE_INSTANT, "", figures))])
 
     # THEN both tables hold them to the bit
     (row,) = tables.measurement_rows().values()
@@ -87,7 +87,7 @@ def test_any_figure_comes_back_bit_for_bit(tables: SilverInPostgres, figures: li
         Measurement(EXAMPLE_INSTANT + timedelta(microseconds=n), "", Aggregates(value, 0.0, 1, value, value))
         for n, value in enumerate(figures)
     ]
-    tables.silver().settle([JudgedObject(identifier, tuple(outcomes))])
+    tables.silver().write_outcomes([ValidatedObject(identifier, tuple(outcomes))])
     rows = tables.outcome_rows()
     stored = [rows[identifier, item].measurement for item in range(len(figures))]
     assert [stored_bits(entry) for entry in stored if entry] == [stored_bits(entry) for entry in outcomes]
@@ -105,7 +105,7 @@ def test_any_figure_comes_back_bit_for_bit(tables: SilverInPostgres, figures: li
     ],
 )
 def test_instants_come_back_to_the_microsecond(tables: SilverInPostgres, instant: datetime) -> None:
-    tables.silver().settle([judged(raw_id(), measurement(instant))])
+    tables.silver().write_outcomes([validated(raw_id(), measurement(instant))])
     assert list(tables.measurement_rows()) == [(instant, "")]
     ((text,),) = tables.query("SELECT to_char(measured_at, 'YYYY-MM-DD HH24:MI:SS.US') FROM measurements")
     assert text == f"{instant:%Y-%m-%d %H:%M:%S.%f}".rjust(26, "0")
@@ -114,8 +114,8 @@ def test_instants_come_back_to_the_microsecond(tables: SilverInPostgres, instant
 def test_violations_are_stored_as_they_were_found(tables: SilverInPostgres) -> None:
     # GIVEN an object whose excerpt holds what JSON, SQL and the driver could trip over
     body = rb"""{"time_stamp": "'; DROP \u0000 :x $1 \ud83d\ude00 \\", "data": [1, null]}"""
-    outcomes = judge(body)
-    tables.silver().settle([JudgedObject(raw_id(), outcomes)])
+    outcomes = validate(body)
+    tables.silver().write_outcomes([ValidatedObject(raw_id(), outcomes)])
     (row,) = tables.outcome_rows().values()
     (verdict,) = outcomes
     assert isinstance(verdict, Rejection)
@@ -125,7 +125,7 @@ def test_violations_are_stored_as_they_were_found(tables: SilverInPostgres) -> N
 
 def test_outcomes_name_the_ruleset_and_the_moment(tables: SilverInPostgres) -> None:
     before = datetime.now(UTC) - timedelta(seconds=1)
-    tables.silver().settle([judged(raw_id(), rejection())])
+    tables.silver().write_outcomes([validated(raw_id(), rejection())])
     ((ruleset, processed_at, settled_at),) = tables.query(
         "SELECT ruleset, processed_at, settled_at FROM outcomes JOIN receipts USING (raw_id)"
     )
@@ -160,7 +160,7 @@ def test_a_refused_row_leaves_nothing_of_its_call(
 
     # WHEN it is settled
     with pytest.raises(RowRefusedError) as raised:
-        silver.settle([judged(good), judged(bad, measurement(EXAMPLE_INSTANT + timedelta(1)), *outcomes)])
+        silver.write_outcomes([validated(good), validated(bad, measurement(EXAMPLE_INSTANT + timedelta(1)), *outcomes)])
 
     # THEN nothing was written, and the error names the state and quotes nothing of the row
     assert tables.receipt_rows() == {}
@@ -173,12 +173,12 @@ def test_a_refused_row_leaves_nothing_of_its_call(
     assert raised.value.__cause__ is None
 
     # AND the connection goes on
-    assert silver.settle([judged(good)]) == {good}
+    assert silver.write_outcomes([validated(good)]) == {good}
 
 
 def test_a_refusal_says_where(tables: SilverInPostgres) -> None:
     with pytest.raises(RowRefusedError, match="SQLSTATE 23514 outcomes outcomes_figures"):
-        tables.silver().settle([judged(raw_id(), _figures(std_dev=None), _figures())])
+        tables.silver().write_outcomes([validated(raw_id(), _figures(std_dev=None), _figures())])
 
 
 # ---- at the same time ------------------------------------------------------------------------------------------------
@@ -189,9 +189,9 @@ def test_of_two_that_settle_an_object_at_once_one_wins(tables: SilverInPostgres)
     (identifier,) = raw_ids(1)
     first, second = tables.silver(), tables.silver()
     tables.hold(EXAMPLE_INSTANT)
-    one = in_background(lambda: first.settle([judged(identifier, measurement(mean=1.0))]))
+    one = in_background(lambda: first.write_outcomes([validated(identifier, measurement(mean=1.0))]))
     tables.await_waiting(1)
-    two = in_background(lambda: second.settle([judged(identifier, measurement(mean=2.0))]))
+    two = in_background(lambda: second.write_outcomes([validated(identifier, measurement(mean=2.0))]))
     tables.await_waiting(2)
 
     # WHEN the lock goes
@@ -209,7 +209,7 @@ def test_an_earlier_arrival_that_waited_does_not_win(tables: SilverInPostgres) -
     early, late = raw_ids(2)
     tables.hold(EXAMPLE_INSTANT)
     tables.query("UPDATE measurements SET raw_id = :late", late=late)
-    waiting = in_background(lambda: tables.silver().settle([judged(early, measurement(mean=1.0))]))
+    waiting = in_background(lambda: tables.silver().write_outcomes([validated(early, measurement(mean=1.0))]))
     tables.await_waiting(1)
 
     # WHEN the later one commits
@@ -228,7 +228,7 @@ def test_a_deadlock_is_a_conflict_and_leaves_nothing(tables: SilverInPostgres) -
     tables.query("SET deadlock_timeout = '30s'")
     tables.query("BEGIN")
     tables.query("SELECT FROM receipts WHERE raw_id = :second FOR UPDATE", second=second)
-    waiting = in_background(lambda: silver.settle([judged(first), judged(second)]))
+    waiting = in_background(lambda: silver.write_outcomes([validated(first), validated(second)]))
     tables.await_waiting(1)
 
     # WHEN the session asks for the first
@@ -239,7 +239,7 @@ def test_a_deadlock_is_a_conflict_and_leaves_nothing(tables: SilverInPostgres) -
         waiting.result(10)
     assert tables.outcome_rows() == {}
     tables.query("COMMIT")
-    assert silver.settle([judged(first), judged(second)]) == {first, second}
+    assert silver.write_outcomes([validated(first), validated(second)]) == {first, second}
 
 
 def test_receipts_are_taken_in_order_so_that_settles_never_deadlock(tables: SilverInPostgres) -> None:
@@ -251,7 +251,7 @@ def test_receipts_are_taken_in_order_so_that_settles_never_deadlock(tables: Silv
     tables.query("SELECT FROM receipts WHERE raw_id = :first FOR UPDATE", first=first)
 
     # WHEN both are settled, the second named first
-    waiting = in_background(lambda: silver.settle([judged(second), judged(first)]))
+    waiting = in_background(lambda: silver.write_outcomes([validated(second), validated(first)]))
     tables.await_waiting(1)
 
     # THEN the call waits without holding the second
@@ -264,7 +264,7 @@ def test_settles_in_opposite_orders_lose_nothing(tables: SilverInPostgres) -> No
     # GIVEN a thousand objects at 40 instants, and four workers that each get all of them in another order
     workers = 4
     arrived = [
-        judged(identifier, measurement(EXAMPLE_INSTANT + timedelta(hours=n % 40), mean=float(n)))
+        validated(identifier, measurement(EXAMPLE_INSTANT + timedelta(hours=n % 40), mean=float(n)))
         for n, identifier in enumerate(raw_ids(1_000))
     ]
     barrier = threading.Barrier(workers)
@@ -273,7 +273,7 @@ def test_settles_in_opposite_orders_lose_nothing(tables: SilverInPostgres) -> No
         silver, mine = tables.silver(), shuffled(arrived, number)
         barrier.wait()
         return sum(
-            len(with_retries(lambda chunk=mine[start : start + 50]: silver.settle(chunk), lambda: 60.0))  # type: ignore[misc]
+            len(with_retries(lambda chunk=mine[start : start + 50]: silver.write_outcomes(chunk), lambda: 60.0))  # type: ignore[misc]
             for start in range(0, len(mine), 50)
         )
 
@@ -375,7 +375,7 @@ def test_an_attempt_that_reported_its_end_is_closed(tables: SilverInPostgres, en
     silver.record_attempts([identifier], only_due=False)
     assert tables.query("SELECT tried_at IS NULL FROM receipts") == [[False]]
     if end == "settled":
-        silver.settle([judged(identifier)])
+        silver.write_outcomes([validated(identifier)])
     elif end == "failed":
         silver.record_errors({identifier: "it can't be settled"})
     else:

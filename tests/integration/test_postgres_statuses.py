@@ -7,7 +7,7 @@ import pytest
 
 from dropzone.adapters.postgres_statuses import PostgresStatuses
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Rejection, Violation
+from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
 from dropzone.domain.status import EventStatus, State
 from dropzone.ports import MAX_ATTEMPTS
 from support.factories import EXAMPLE_INSTANT, measurement, raw_ids
@@ -19,8 +19,8 @@ def statuses(tables: SilverInPostgres) -> PostgresStatuses:
     return PostgresStatuses(tables.open(database_user="dropzone_reader"))
 
 
-def rejected(raw_id: UUID, *codes: Code) -> JudgedObject:
-    return JudgedObject(raw_id, (Rejection(tuple(Violation(code, "data", "is bad") for code in codes)),))
+def rejected(raw_id: UUID, *codes: Code) -> ValidatedObject:
+    return ValidatedObject(raw_id, (Rejection(tuple(Violation(code, "data", "is bad") for code in codes)),))
 
 
 def test_an_object_that_silver_has_not_heard_of(statuses: PostgresStatuses) -> None:
@@ -33,7 +33,7 @@ def test_an_object_that_silver_has_not_heard_of(statuses: PostgresStatuses) -> N
 def test_processed_and_superseded(tables: SilverInPostgres, statuses: PostgresStatuses, instant: datetime) -> None:
     first, second = raw_ids(2)
     old, new = measurement(instant, mean=1.5), measurement(instant, mean=5e-324)
-    tables.silver().settle([JudgedObject(first, (old,)), JudgedObject(second, (new,))])
+    tables.silver().write_outcomes([ValidatedObject(first, (old,)), ValidatedObject(second, (new,))])
 
     before, after = statuses.status(first), statuses.status(second)
 
@@ -49,7 +49,7 @@ def test_processed_and_superseded(tables: SilverInPostgres, statuses: PostgresSt
 
 def test_rejected(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
     (raw_id,) = raw_ids(1)
-    tables.silver().settle([rejected(raw_id, Code.DATA_EMPTY)])
+    tables.silver().write_outcomes([rejected(raw_id, Code.DATA_EMPTY)])
 
     told = statuses.status(raw_id)
 
@@ -84,10 +84,10 @@ def test_rejections_by_rule_and_time_the_last_arrival_first(
     # GIVEN events of an hour ago and of now
     old = raw_ids(3, timedelta(hours=1))
     new = raw_ids(3)
-    judged = [rejected(raw_id, Code.DATA_EMPTY) for raw_id in (*old[:2], *new[:2])]
-    judged += [rejected(old[2], Code.TIME_STAMP_NO_TIMEZONE, Code.DATA_NOT_NUMERIC)]
-    judged += [JudgedObject(new[2], (measurement(),))]
-    tables.silver().settle(judged)
+    validated = [rejected(raw_id, Code.DATA_EMPTY) for raw_id in (*old[:2], *new[:2])]
+    validated += [rejected(old[2], Code.TIME_STAMP_NO_TIMEZONE, Code.DATA_NOT_NUMERIC)]
+    validated += [ValidatedObject(new[2], (measurement(),))]
+    tables.silver().write_outcomes(validated)
 
     def listed(code: Code | None = None, since: UUID | None = None, before: UUID | None = None) -> list[UUID]:
         found = statuses.rejections(code=code, since=since, before=before, limit=100)
@@ -105,7 +105,7 @@ def test_rejections_by_rule_and_time_the_last_arrival_first(
 def test_pages_of_rejections_go_on_within_an_object(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
     first, second = raw_ids(2)
     three = rejected(second, Code.DATA_EMPTY).outcomes * 3
-    tables.silver().settle([rejected(first, Code.DATA_EMPTY), JudgedObject(second, three)])
+    tables.silver().write_outcomes([rejected(first, Code.DATA_EMPTY), ValidatedObject(second, three)])
     everything = [(second, 0), (second, 1), (second, 2), (first, 0)]
 
     for size in range(1, 5):
@@ -119,7 +119,9 @@ def test_rejections_of_a_source(tables: SilverInPostgres, statuses: PostgresStat
     first, second = raw_ids(2)
     (reason,) = rejected(first, Code.DATA_EMPTY).outcomes
     assert isinstance(reason, Rejection)
-    tables.silver().settle([JudgedObject(first, (reason,)), JudgedObject(second, (reason._replace(source="hall 3"),))])
+    tables.silver().write_outcomes(
+        [ValidatedObject(first, (reason,)), ValidatedObject(second, (reason._replace(source="hall 3"),))]
+    )
 
     assert [event.raw_id for event in statuses.rejections(source="hall 3", limit=9)] == [second]
     assert [event.raw_id for event in statuses.rejections(source="", limit=9)] == [first]
@@ -132,7 +134,9 @@ def test_a_batch_is_told_by_counts_and_pages(tables: SilverInPostgres, statuses:
     hours = [EXAMPLE_INSTANT + timedelta(hours=n) for n in range(2)]
     bad = rejected(batch, Code.DATA_EMPTY).outcomes[0]
     events = (measurement(hours[0], 1.0), bad, measurement(hours[0], 2.0), measurement(hours[1], 3.0), bad)
-    tables.silver().settle([JudgedObject(batch, events), JudgedObject(later, (measurement(hours[1], 4.0),))])
+    tables.silver().write_outcomes(
+        [ValidatedObject(batch, events), ValidatedObject(later, (measurement(hours[1], 4.0),))]
+    )
 
     # WHEN it is asked for, in pages
     pages = [statuses.status(batch, after=after, limit=2) for after in (-1, 1, 3, 4)]
@@ -157,9 +161,9 @@ def test_the_state_of_a_batch_is_that_of_its_best_event(
 ) -> None:
     batch, later = raw_ids(2)
     bad = rejected(batch, Code.DATA_EMPTY).outcomes[0]
-    tables.silver().settle([JudgedObject(batch, (bad, bad) if standing is None else (bad, measurement()))])
+    tables.silver().write_outcomes([ValidatedObject(batch, (bad, bad) if standing is None else (bad, measurement()))])
     if standing is False:
-        tables.silver().settle([JudgedObject(later, (measurement(),))])
+        tables.silver().write_outcomes([ValidatedObject(later, (measurement(),))])
 
     told = statuses.status(batch, limit=1)
 
@@ -169,7 +173,7 @@ def test_the_state_of_a_batch_is_that_of_its_best_event(
 
 def test_a_part_of_a_batch_is_not_settled(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
     (batch,) = raw_ids(1)
-    tables.silver().settle([JudgedObject(batch, (measurement(),), is_whole=False)])
+    tables.silver().write_outcomes([ValidatedObject(batch, (measurement(),), is_whole=False)])
 
     told = statuses.status(batch)
 
@@ -180,7 +184,7 @@ def test_a_part_of_a_batch_is_not_settled(tables: SilverInPostgres, statuses: Po
 def test_the_reader_sees_the_figures_as_they_were_written(tables: SilverInPostgres, statuses: PostgresStatuses) -> None:
     (raw_id,) = raw_ids(1)
     exact: Measurement = measurement(mean=0.1 + 0.2, std_dev=1.7976931348623157e308)
-    tables.silver().settle([JudgedObject(raw_id, (exact,))])
+    tables.silver().write_outcomes([ValidatedObject(raw_id, (exact,))])
 
     told = statuses.status(raw_id)
 

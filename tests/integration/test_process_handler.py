@@ -302,7 +302,7 @@ def test_what_was_settled_before_the_database_went_away_is_logged_and_counted(
     first, second = function.arrive(correlation_id="first"), function.arrive()
 
     def go_away(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "settle" and second in raw_ids:
+        if method == "write_outcomes" and second in raw_ids:
             reason = "SQLSTATE 57P01"
             raise SilverUnavailableError(reason)
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 import dropzone.use_cases.replay
 import dropzone.use_cases.writing
-from dropzone.adapters import postgres_ledger
-from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.adapters import postgres_outcome_store
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.changes import Change
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.judge import Contents, judge
-from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Measurement, Outcome, Rejection
+from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection, ValidatedObject
 from dropzone.domain.positions import Cursor
+from dropzone.domain.validate import Contents, validate
 from dropzone.ports import BronzeUnavailableError
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayReport, Selection, replay
@@ -55,38 +55,38 @@ class Scene:
     tables: SilverInPostgres
     objects: InMemoryBronze = field(default_factory=lambda: InMemoryBronze(page_size=3))
     rules: dict[bytes, tuple[Outcome, ...]] = field(default_factory=dict)
-    """What these bytes are judged to be; the real rules judge all others."""
+    """What these bytes are validated to be; the real rules judge all others."""
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
         self.bronze = HookedBronze(self.objects)
         self.silver = self.tables.silver(reuse=True)
-        self.ledger = PostgresLedger(self.tables.opened[0])
+        self.outcome_store = PostgresOutcomeStore(self.tables.opened[0])
         self._numbers = count()
 
-    def judge(self, body: bytes) -> tuple[Outcome, ...]:
-        return self.rules[body] if body in self.rules else judge(body)
+    def validate(self, body: bytes) -> tuple[Outcome, ...]:
+        return self.rules[body] if body in self.rules else validate(body)
 
     def put(self, raw_id: UUID, body: bytes) -> UUID:
         self.objects.put(raw_id, body, content_type="application/json", correlation_id="")
         return raw_id
 
     def arrive(self, *outcomes: Outcome, at: UUID | None = None, settled: bool = True) -> UUID:
-        """Let an object arrive that is judged so, after the others, and be settled."""
+        """Let an object arrive that is validated so, after the others, and be settled."""
         number = next(self._numbers)
         raw_id = at or UUID(int=earliest_raw_id(EXAMPLE_INSTANT + number * timedelta(seconds=1)).int + number)
         body = f"object {number}".encode()
         self.rules[body] = outcomes
         self.put(raw_id, body)
         if settled:
-            self.settle(raw_id)
+            self.write_outcomes(raw_id)
         return raw_id
 
     def change(self, raw_id: UUID, *outcomes: Outcome) -> None:
         """Let the rules judge an object so from now on."""
         self.rules[self.objects.objects[raw_id].body] = outcomes
 
-    def settle(self, *identifiers: UUID) -> None:
+    def write_outcomes(self, *identifiers: UUID) -> None:
         messages = [message(raw_id) for raw_id in identifiers]
         assert not process(messages, bronze=self.bronze, silver=self.silver, remaining=lambda: 60.0).returned
 
@@ -101,7 +101,7 @@ class Scene:
         return replay(
             selection or Arrived(),
             bronze=self.bronze,
-            ledger=self.ledger,
+            outcome_store=self.outcome_store,
             limit=limit,
             after=after,
             dry_run=dry_run,
@@ -131,14 +131,14 @@ class Scene:
 @pytest.fixture
 def scene(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Scene:
     scene = Scene(tables)
-    judge_by(scene.judge, monkeypatch)
+    validate_by(scene.validate, monkeypatch)
     return scene
 
 
-def judge_by(judge: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
-    class Judged(Contents):
+def validate_by(validate: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Validated(Contents):
         def __init__(self, body: bytes, *_kind: str) -> None:
-            self.size, self._outcomes = len(body), judge(body)
+            self.size, self._outcomes = len(body), validate(body)
 
         def __len__(self) -> int:
             return len(self._outcomes)
@@ -146,8 +146,8 @@ def judge_by(judge: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.
         def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
             return iter(self._outcomes[first:end])
 
-    monkeypatch.setattr(dropzone.use_cases.replay, "Contents", Judged)
-    monkeypatch.setattr(dropzone.use_cases.writing, "Contents", Judged)
+    monkeypatch.setattr(dropzone.use_cases.replay, "Contents", Validated)
+    monkeypatch.setattr(dropzone.use_cases.writing, "Contents", Validated)
 
 
 def rows(tables: SilverInPostgres, *, times: bool = False) -> dict[str, list[Any]]:
@@ -168,14 +168,14 @@ def test_replay_under_the_same_rules_changes_nothing(scene: Scene) -> None:
     # GIVEN events of every kind, settled by the real rules
     bodies = [EXAMPLE, NOT_NUMERIC, payload("2019-05-01T10:00:00Z", [7]), b"no json", WITHOUT_OFFSET, payload(data=[])]
     arrived = [scene.put(raw_id, body) for raw_id, body in zip(raw_ids(len(bodies)), bodies, strict=True)]
-    scene.settle(*arrived)
+    scene.write_outcomes(*arrived)
     before, written = rows(scene.tables), rows(scene.tables, times=True)
 
-    # WHEN they are judged again, twice
+    # WHEN they are validated again, twice
     for _ in range(2):
         report = scene.replay()
         assert report.changes == Counter({Change.SAME: 6})
-        assert (report.checked, report.processed, report.failed, report.cursor) == (6, 2, 4, None)
+        assert (report.checked, report.processed, report.rejected, report.cursor) == (6, 2, 4, None)
 
     # THEN the rows are the same but for the times of writing
     assert rows(scene.tables) == before
@@ -194,7 +194,7 @@ def test_what_was_never_settled_is_settled(scene: Scene) -> None:
     assert list(scene.tables.measurement_rows()) == [KEY]
     # And neither the queue nor the sweep does it again.
     before = rows(scene.tables, times=True)
-    scene.settle(good, bad)
+    scene.write_outcomes(good, bad)
     assert rows(scene.tables, times=True) == before
 
 
@@ -211,12 +211,12 @@ def test_what_is_stuck_is_settled_and_keeps_its_attempts(scene: Scene) -> None:
 
 
 def test_outcomes_name_the_ruleset_that_judged_them(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    judged, left = scene.arrive(measurement()), scene.arrive(measurement(LATER))
-    monkeypatch.setattr(postgres_ledger, "RULESET", RULESET + 41)
+    validated, left = scene.arrive(measurement()), scene.arrive(measurement(LATER))
+    monkeypatch.setattr(postgres_outcome_store, "RULESET", RULESET + 41)
 
-    scene.replay(Named((judged,)))
+    scene.replay(Named((validated,)))
 
-    assert dict(scene.tables.query("SELECT raw_id, ruleset FROM outcomes")) == {judged: RULESET + 41, left: RULESET}
+    assert dict(scene.tables.query("SELECT raw_id, ruleset FROM outcomes")) == {validated: RULESET + 41, left: RULESET}
 
 
 # ---- under rules that judge differently ------------------------------------------------------------------------------
@@ -419,7 +419,7 @@ def test_an_object_may_have_more_events(scene: Scene) -> None:
 # ---- any sets of rules -----------------------------------------------------------------------------------------------
 
 Rules = Sequence[tuple[Outcome, ...]]
-"""What the objects are judged to be, by their numbers."""
+"""What the objects are validated to be, by their numbers."""
 
 _OUTCOME = st.builds(
     measurement,
@@ -459,10 +459,10 @@ def test_replay_gives_what_the_new_rules_give_from_the_start(
         # GIVEN objects, some of them settled under the old rules, in some order and in some batches
         tables.clear()
         scene = Scene(tables)
-        judge_by(scene.judge, monkeypatch)
+        validate_by(scene.validate, monkeypatch)
         arrived = [scene.arrive(*outcomes, settled=False) for outcomes in old]
         for batch in batched(settled, size, strict=False):
-            scene.settle(*(arrived[number] for number in batch))
+            scene.write_outcomes(*(arrived[number] for number in batch))
 
         # WHEN all are replayed under the new ones: by name in some order, or by pages
         for raw_id, outcomes in zip(arrived, new, strict=True):
@@ -476,7 +476,7 @@ def test_replay_gives_what_the_new_rules_give_from_the_start(
         assert found == expected
         after = rows(tables)
         tables.clear()
-        scene.settle(*arrived)
+        scene.write_outcomes(*arrived)
         assert after == rows(tables)
 
 
@@ -491,18 +491,18 @@ def test_a_replay_that_stops_anywhere_leaves_measurements_right_and_may_go_on(
         monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 1)
         tables.clear()
         scene = Scene(tables)
-        judge_by(scene.judge, monkeypatch)
+        validate_by(scene.validate, monkeypatch)
         arrived = [scene.arrive(*outcomes, settled=False) for outcomes in old]
-        scene.settle(*(arrived[number] for number in settled))
+        scene.write_outcomes(*(arrived[number] for number in settled))
         for raw_id, outcomes in zip(arrived, new, strict=True):
             scene.change(raw_id, *outcomes)
-        replace = scene.ledger.replace
+        replace = scene.outcome_store.replace
 
-        def slowly(judged: Sequence[JudgedObject]) -> None:
-            replace(judged)
+        def slowly(validated: Sequence[ValidatedObject]) -> None:
+            replace(validated)
             scene.clock.spend(10.0)
 
-        monkeypatch.setattr(scene.ledger, "replace", slowly)
+        monkeypatch.setattr(scene.outcome_store, "replace", slowly)
 
         # WHEN calls follow the cursor
         reports: list[ReplayReport] = []
@@ -517,10 +517,10 @@ def test_a_replay_that_stops_anywhere_leaves_measurements_right_and_may_go_on(
 
         # AND in the end each object is counted once, and the rows are those of the new rules alone
         assert sum(report.checked for report in reports) == len(new)
-        assert sum(report.failed for report in reports) == sum(any(map(is_rejection, outcomes)) for outcomes in new)
+        assert sum(report.rejected for report in reports) == sum(any(map(is_rejection, outcomes)) for outcomes in new)
         replayed = rows(tables)
         tables.clear()
-        scene.settle(*arrived)
+        scene.write_outcomes(*arrived)
         assert replayed == rows(tables)
 
 
@@ -658,7 +658,7 @@ def test_by_rule_only_those_are_judged_again_that_it_rejected(scene: Scene) -> N
         scene.change(raw_id, measurement(LATER))
     scene.reads()
 
-    # WHEN what the rule rejected is judged again
+    # WHEN what the rule rejected is validated again
     report = scene.replay(RejectedBy(Code.DATA_EMPTY))
 
     # THEN it is those two, each once, and what was never settled isn't among them
@@ -673,7 +673,7 @@ def test_by_rule_only_those_are_judged_again_that_it_rejected(scene: Scene) -> N
 
 
 def test_by_rule_those_that_stay_rejected_are_judged_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_ledger, "_PAGE", 2)
+    monkeypatch.setattr(postgres_outcome_store, "_PAGE", 2)
     arrived = [scene.arrive(rejection()) for _ in range(7)]
     scene.reads()
     assert scene.replay(RejectedBy(Code.DATA_NOT_NUMERIC)).changes == Counter({Change.SAME: 7})
@@ -690,8 +690,8 @@ def test_by_name_each_is_judged_once_whatever_their_order(scene: Scene) -> None:
     assert scene.reads() == sorted([*arrived, *unknown])
     assert report.changes == Counter({Change.SAME: 20})
     assert (report.checked, report.cursor) == (20, None)
-    assert [failure.raw_id for failure in report.failures] == sorted(unknown)
-    assert all(failure.terminal and failure.reason.startswith("ObjectMissing") for failure in report.failures)
+    assert [failure.raw_id for failure in report.errors] == sorted(unknown)
+    assert all(failure.terminal and failure.reason.startswith("ObjectMissing") for failure in report.errors)
     assert set(scene.tables.receipt_rows()) == set(arrived)
 
 
@@ -701,9 +701,9 @@ def test_limit_and_cursor_go_through_all_exactly_once(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, kind: type[Selection], limit: int
 ) -> None:
     # GIVEN twenty objects in pages of three
-    monkeypatch.setattr(postgres_ledger, "_PAGE", 3)
+    monkeypatch.setattr(postgres_outcome_store, "_PAGE", 3)
     arrived = [scene.arrive(rejection(), settled=False) for _ in range(20)]
-    scene.settle(*arrived)
+    scene.write_outcomes(*arrived)
     scene.reads()
     selections: dict[type[Selection], Selection] = {
         Arrived: Arrived(EXAMPLE_INSTANT, LATER),
@@ -784,11 +784,11 @@ def test_without_time_nothing_is_done_and_nothing_is_left_out_later(scene: Scene
     assert scene.reads() == arrived
 
 
-# ---- what can't be judged again --------------------------------------------------------------------------------------
+# ---- what can't be validated again ------------------------------------------------------------------------------
 
 
 def test_outcomes_of_what_cannot_be_read_stay_and_the_others_are_replaced(scene: Scene) -> None:
-    # GIVEN events now judged differently, of which one is gone and one can't be read for the moment
+    # GIVEN events now validated differently, of which one is gone and one can't be read for the moment
     arrived = [scene.arrive(measurement(EXAMPLE_INSTANT + n * MILLISECOND)) for n in range(4)]
     for raw_id in arrived:
         scene.change(raw_id, rejection())
@@ -800,9 +800,9 @@ def test_outcomes_of_what_cannot_be_read_stay_and_the_others_are_replaced(scene:
     report = scene.replay(Named(tuple(arrived)))
 
     # THEN those two are as they were
-    assert [(failure.raw_id, failure.terminal) for failure in report.failures] == [(gone, True), (throttled, False)]
+    assert [(failure.raw_id, failure.terminal) for failure in report.errors] == [(gone, True), (throttled, False)]
     assert report.changes == Counter({Change.NOW_REJECTED: 2})
-    assert (report.checked, report.failed, report.processed) == (2, 2, 0)
+    assert (report.checked, report.rejected, report.processed) == (2, 2, 0)
     assert {row.raw_id for row in scene.tables.measurement_rows().values()} == {gone, throttled}
     assert {raw_id for (raw_id, _), row in scene.tables.outcome_rows().items() if row.measurement} == {gone, throttled}
 
@@ -814,7 +814,7 @@ def test_where_nothing_can_be_read_nothing_is_replaced(scene: Scene) -> None:
 
     report = scene.replay()
 
-    assert (report.checked, len(report.failures), report.cursor) == (0, 1, None)
+    assert (report.checked, len(report.errors), report.cursor) == (0, 1, None)
     assert rows(scene.tables, times=True) == before
 
 
@@ -822,7 +822,7 @@ def test_where_nothing_can_be_read_nothing_is_replaced(scene: Scene) -> None:
 def test_an_object_with_a_refused_row_stays_as_it_was_and_the_others_are_replaced(
     scene: Scene, refused: list[int]
 ) -> None:
-    # GIVEN nine objects that are judged to have two events now, of which some hold what no row can
+    # GIVEN nine objects that are validated to have two events now, of which some hold what no row can
     arrived = [scene.arrive(measurement(mean=float(n), source=str(n))) for n in range(9)]
     too_many = Measurement(LATER, "refused", Aggregates(0.0, 0.0, 2**31, 0.0, 0.0))
     for number, raw_id in enumerate(arrived):
@@ -834,9 +834,9 @@ def test_an_object_with_a_refused_row_stays_as_it_was_and_the_others_are_replace
 
     # THEN of these everything is as it was, and they are counted as such
     good = [raw_id for number, raw_id in enumerate(arrived) if number not in refused]
-    assert [failure.raw_id for failure in report.failures] == [arrived[number] for number in refused]
-    assert all(f.terminal and f.reason.startswith("RowRefusedError: SQLSTATE 22003") for f in report.failures)
-    assert (report.checked, report.failed, report.cursor) == (len(good), len(good), None)
+    assert [failure.raw_id for failure in report.errors] == [arrived[number] for number in refused]
+    assert all(f.terminal and f.reason.startswith("RowRefusedError: SQLSTATE 22003") for f in report.errors)
+    assert (report.checked, report.rejected, report.cursor) == (len(good), len(good), None)
     assert report.changes == Counter({Change.NOW_REJECTED: len(good), Change.NEW: len(good)})
     receipts, outcomes = scene.tables.receipt_rows(), scene.tables.outcome_rows()
     expected = {}

@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
+from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
 from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Silver, Written
-from support.factories import EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection
+from support.factories import EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, validated
 from support.fakes import InMemorySilver
 from support.postgres import RETRY_AFTER, SilverInPostgres
 from support.rows import MeasurementRow, OutcomeRow, ReceiptRow, Tables
@@ -62,8 +62,8 @@ def test_settle_writes_receipts_outcomes_and_measurements(silver: Silver, subjec
     second, third = measurement(EXAMPLE_INSTANT + timedelta(hours=1)), rejection(Code.DATA_EMPTY, None)
 
     # WHEN they are settled
-    settled = silver.settle(
-        [judged(good), judged(bad, rejection()), judged(mixed, rejection(), second, third)],
+    settled = silver.write_outcomes(
+        [validated(good), validated(bad, rejection()), validated(mixed, rejection(), second, third)],
     )
 
     # THEN each has its receipt, each event its outcome, each good event its measurement
@@ -87,18 +87,18 @@ def test_settle_writes_receipts_outcomes_and_measurements(silver: Silver, subjec
 
 
 def test_settle_of_nothing_does_nothing(silver: Silver, subject: Subject) -> None:
-    assert silver.settle([]) == set()
+    assert silver.write_outcomes([]) == set()
     assert subject.receipt_rows() == {}
 
 
 def test_settle_leaves_settled_objects_as_they_are_and_returns_the_others(silver: Silver, subject: Subject) -> None:
     # GIVEN a settled object
     old, new = raw_ids(2)
-    silver.settle([judged(old, measurement(mean=1.0))])
+    silver.write_outcomes([validated(old, measurement(mean=1.0))])
 
     # WHEN it comes again, with another verdict, beside a new one at another instant
     later = measurement(EXAMPLE_INSTANT + timedelta(hours=1))
-    settled = silver.settle([judged(old, measurement(mean=7.0), rejection()), judged(new, later)])
+    settled = silver.write_outcomes([validated(old, measurement(mean=7.0), rejection()), validated(new, later)])
 
     # THEN only the new one was settled
     assert settled == {new}
@@ -117,7 +117,7 @@ def test_settle_ends_the_attempts_on_an_object(silver: Silver, subject: Subject)
     silver.record_errors({identifier: "it failed"})
 
     # WHEN it is settled
-    assert silver.settle([judged(identifier)]) == {identifier}
+    assert silver.write_outcomes([validated(identifier)]) == {identifier}
 
     # THEN no error is left, the attempt is remembered, and it is never due again
     assert subject.receipt_rows() == {identifier: ReceiptRow(settled=True, items=1, attempts=1, last_error=None)}
@@ -132,15 +132,15 @@ def test_last_arrival_wins_whatever_the_delivery_order(
     silver: Silver, subject: Subject, order: tuple[int, ...], calls: str
 ) -> None:
     # GIVEN three events of one instant, in the order of their arrival
-    arrived = [judged(identifier, measurement(mean=float(n))) for n, identifier in enumerate(raw_ids(3))]
+    arrived = [validated(identifier, measurement(mean=float(n))) for n, identifier in enumerate(raw_ids(3))]
 
     # WHEN they are delivered in any order
     delivered = [arrived[index] for index in order]
     if calls == "one call":
-        silver.settle(delivered)
+        silver.write_outcomes(delivered)
     else:
         for entry in delivered:
-            silver.settle([entry])
+            silver.write_outcomes([entry])
 
     # THEN the last that arrived stands there
     assert measured(subject) == MeasurementRow(measurement(mean=2.0), arrived[-1].raw_id, 0)
@@ -148,22 +148,22 @@ def test_last_arrival_wins_whatever_the_delivery_order(
 
 
 def test_of_one_object_the_last_item_wins(silver: Silver, subject: Subject) -> None:
-    entry = judged(raw_id(), measurement(mean=1.0), measurement(mean=3.0), measurement(mean=2.0), rejection())
-    silver.settle([entry])
+    entry = validated(raw_id(), measurement(mean=1.0), measurement(mean=3.0), measurement(mean=2.0), rejection())
+    silver.write_outcomes([entry])
     assert measured(subject) == MeasurementRow(measurement(mean=2.0), entry.raw_id, 2)
 
 
 def test_arrival_counts_before_item(silver: Silver, subject: Subject) -> None:
     first, last = raw_ids(2)
-    silver.settle([judged(last, measurement(mean=5.0))])
-    silver.settle([judged(first, measurement(mean=1.0), measurement(mean=2.0))])
+    silver.write_outcomes([validated(last, measurement(mean=5.0))])
+    silver.write_outcomes([validated(first, measurement(mean=1.0), measurement(mean=2.0))])
     assert measured(subject) == MeasurementRow(measurement(mean=5.0), last, 0)
 
 
 def test_upsert_replaces_existing_figures_all_together(silver: Silver, subject: Subject) -> None:
     first, last = raw_ids(2)
-    silver.settle([judged(first, measurement(mean=1.0, std_dev=1.0))])
-    silver.settle([judged(last, measurement(mean=-8.0, std_dev=0.5))])
+    silver.write_outcomes([validated(first, measurement(mean=1.0, std_dev=1.0))])
+    silver.write_outcomes([validated(last, measurement(mean=-8.0, std_dev=0.5))])
     assert measured(subject) == MeasurementRow(measurement(mean=-8.0, std_dev=0.5), last, 0)
 
 
@@ -175,25 +175,25 @@ def test_instants_are_equal_whatever_their_offset(silver: Silver, subject: Subje
     ]
 
     # WHEN two come in one call and one in another
-    entries: list[JudgedObject] = [
-        judged(identifier, measurement(instant, mean=float(n)))
+    entries: list[ValidatedObject] = [
+        validated(identifier, measurement(instant, mean=float(n)))
         for n, (identifier, instant) in enumerate(zip(raw_ids(3), instants, strict=True))
     ]
-    silver.settle(entries[:2])
-    silver.settle(entries[2:])
+    silver.write_outcomes(entries[:2])
+    silver.write_outcomes(entries[2:])
 
     # THEN they share one row
     assert measured(subject).measurement == measurement(mean=2.0)
 
 
 def test_sources_have_rows_of_their_own(silver: Silver, subject: Subject) -> None:
-    silver.settle([judged(raw_id(), measurement(source="a")), judged(raw_id(), measurement(source="b"))])
+    silver.write_outcomes([validated(raw_id(), measurement(source="a")), validated(raw_id(), measurement(source="b"))])
     assert set(subject.measurement_rows()) == {(EXAMPLE_INSTANT, "a"), (EXAMPLE_INSTANT, "b")}
 
 
 def test_instants_a_microsecond_apart_are_two(silver: Silver, subject: Subject) -> None:
     instant = datetime(2026, 1, 1, 0, 0, 0, 999_999, tzinfo=UTC)
-    silver.settle([judged(raw_id(), measurement(instant), measurement(instant + timedelta(microseconds=1)))])
+    silver.write_outcomes([validated(raw_id(), measurement(instant), measurement(instant + timedelta(microseconds=1)))])
     assert len(subject.measurement_rows()) == 2
 
 
@@ -205,15 +205,15 @@ def later(number: int) -> datetime:
     return EXAMPLE_INSTANT + timedelta(minutes=number)
 
 
-def part(identifier: UUID, first: int, *outcomes: Outcome, is_whole: bool = False) -> JudgedObject:
-    return JudgedObject(identifier, outcomes, first, is_whole=is_whole)
+def part(identifier: UUID, first: int, *outcomes: Outcome, is_whole: bool = False) -> ValidatedObject:
+    return ValidatedObject(identifier, outcomes, first, is_whole=is_whole)
 
 
 def test_a_part_settles_nothing_and_the_last_one_does(silver: Silver, subject: Subject) -> None:
     identifier = raw_id()
-    assert silver.settle([part(identifier, 0, measurement(later(0)), rejection())]) == set()
+    assert silver.write_outcomes([part(identifier, 0, measurement(later(0)), rejection())]) == set()
     assert silver.receipts([identifier]) == {identifier: Receipt(settled=False, attempts=0)}
-    assert silver.settle([part(identifier, 2, measurement(later(2)), is_whole=True)]) == {identifier}
+    assert silver.write_outcomes([part(identifier, 2, measurement(later(2)), is_whole=True)]) == {identifier}
     assert subject.receipt_rows()[identifier].items == 3
     assert sorted(subject.outcome_rows()) == [(identifier, item) for item in range(3)]
 
@@ -221,27 +221,27 @@ def test_a_part_settles_nothing_and_the_last_one_does(silver: Silver, subject: S
 def test_a_last_part_settles_nothing_before_all_others_are_written(silver: Silver, subject: Subject) -> None:
     # GIVEN the first and the third of four events
     identifier = raw_id()
-    silver.settle([part(identifier, 0, measurement(later(0)))])
-    silver.settle([part(identifier, 2, measurement(later(2)))])
+    silver.write_outcomes([part(identifier, 0, measurement(later(0)))])
+    silver.write_outcomes([part(identifier, 2, measurement(later(2)))])
 
     # WHEN the last one comes
-    assert silver.settle([part(identifier, 3, measurement(later(3)), is_whole=True)]) == set()
+    assert silver.write_outcomes([part(identifier, 3, measurement(later(3)), is_whole=True)]) == set()
 
     # THEN the object is not settled, also not by an end without events, until the second has come
-    assert silver.settle([part(identifier, 4, is_whole=True)]) == set()
+    assert silver.write_outcomes([part(identifier, 4, is_whole=True)]) == set()
     assert not subject.receipt_rows()[identifier].settled
-    silver.settle([part(identifier, 1, rejection())])
-    assert silver.settle([part(identifier, 4, is_whole=True)]) == {identifier}
+    silver.write_outcomes([part(identifier, 1, rejection())])
+    assert silver.write_outcomes([part(identifier, 4, is_whole=True)]) == {identifier}
     assert subject.receipt_rows()[identifier].items == 4
 
 
 def test_what_is_written_of_unsettled_objects_is_told(silver: Silver) -> None:
     settled, begun, gaps, claimed, unknown = raw_ids(5)
-    silver.settle([judged(settled), part(begun, 0, measurement(later(1)), measurement(later(2)))])
-    silver.settle([part(gaps, 0, measurement(later(3)), rejection(), rejection(Code.DATA_EMPTY, None))])
+    silver.write_outcomes([validated(settled), part(begun, 0, measurement(later(1)), measurement(later(2)))])
+    silver.write_outcomes([part(gaps, 0, measurement(later(3)), rejection(), rejection(Code.DATA_EMPTY, None))])
     two = Rejection((*rejection().violations, *rejection(Code.TIME_STAMP_NO_TIMEZONE).violations))
-    silver.settle([part(gaps, 4, two)])
-    silver.settle([part(gaps, 5, measurement(later(5)))])
+    silver.write_outcomes([part(gaps, 4, two)])
+    silver.write_outcomes([part(gaps, 5, measurement(later(5)))])
     silver.record_attempts([claimed], only_due=False)
     assert silver.written([settled, begun, gaps, claimed, unknown]) == {
         begun: Written((range(2),)),
@@ -260,9 +260,9 @@ def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_
     # GIVEN an object of which five events are written, three of them under the rules of before, and an earlier one of
     # the same instants
     earlier, identifier, settled = raw_ids(3)
-    silver.settle([judged(earlier, *(measurement(later(n), mean=1.0) for n in range(3)))])
-    silver.settle([part(identifier, 0, *(measurement(later(n), mean=2.0) for n in range(5)))])
-    silver.settle([judged(settled, *(measurement(later(n)) for n in range(7, 9)))])
+    silver.write_outcomes([validated(earlier, *(measurement(later(n), mean=1.0) for n in range(3)))])
+    silver.write_outcomes([part(identifier, 0, *(measurement(later(n), mean=2.0) for n in range(5)))])
+    silver.write_outcomes([validated(settled, *(measurement(later(n)) for n in range(7, 9)))])
     subject.outdate(identifier, range(3))
     subject.outdate(settled, range(2))
     assert silver.written([identifier]) == {identifier: Written((range(3, 5),), outdated=3)}
@@ -287,7 +287,7 @@ def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_
 
 def test_receipts_are_those_of_the_objects_asked_for(silver: Silver) -> None:
     settled, claimed, unknown, other = raw_ids(4)
-    silver.settle([judged(settled), judged(other)])
+    silver.write_outcomes([validated(settled), validated(other)])
     silver.record_attempts([claimed], only_due=False)
     assert silver.receipts([settled, claimed, unknown]) == {
         settled: Receipt(settled=True, attempts=0),
@@ -308,7 +308,7 @@ def test_a_first_attempt_is_recorded(silver: Silver, subject: Subject, *, only_d
 @pytest.mark.parametrize("only_due", [True, False])
 def test_attempts_on_settled_objects_are_not_recorded(silver: Silver, subject: Subject, *, only_due: bool) -> None:
     settled, fresh = raw_ids(2)
-    silver.settle([judged(settled)])
+    silver.write_outcomes([validated(settled)])
     assert silver.record_attempts([settled, fresh], only_due=only_due) == {fresh}
     assert subject.receipt_rows()[settled].attempts == 0
 
@@ -374,7 +374,7 @@ def test_exhausted_objects_are_retried_hourly_and_after_a_day_daily(silver: Silv
     # THEN they are an hour apart for a day, and then a day, and only who asks for exhausted objects is told of them
     assert pauses == [1] * HOURLY_ATTEMPTS + [24, 24]
     assert silver.due_for_retry(10, exhausted=False) == []
-    assert silver.settle([judged(identifier)]) == {identifier}
+    assert silver.write_outcomes([validated(identifier)]) == {identifier}
     assert silver.due_for_retry(10, exhausted=True) == []
 
 
@@ -384,7 +384,7 @@ def test_exhausted_objects_are_retried_hourly_and_after_a_day_daily(silver: Silv
 def test_a_released_attempt_does_not_count_and_pauses_once(silver: Silver, subject: Subject) -> None:
     # GIVEN an object tried for the second time
     identifier, settled, unknown = raw_ids(3)
-    silver.settle([judged(settled)])
+    silver.write_outcomes([validated(settled)])
     silver.record_attempts([identifier], only_due=False)
     silver.record_attempts([identifier], only_due=False)
 
@@ -424,7 +424,7 @@ def test_an_attempt_may_be_released_to_be_made_now(silver: Silver, subject: Subj
 def test_record_errors_notes_why_on_unsettled_objects_alone(silver: Silver, subject: Subject) -> None:
     claimed, other, settled, unknown = raw_ids(4)
     silver.record_attempts([claimed, other], only_due=False)
-    silver.settle([judged(settled)])
+    silver.write_outcomes([validated(settled)])
     reason = 'ObjectMissingError: it\'s "gone" \\ {é}'
     silver.record_errors({claimed: reason, settled: "no", unknown: "no"})
     assert subject.receipt_rows() == {
@@ -441,7 +441,7 @@ def test_due_objects_come_fewest_attempts_first_then_in_order_of_arrival(silver:
     first, second, third, fourth, settled, waiting = raw_ids(6)
     for claimed in ([first, second, third, fourth, settled], [first, third], [first, third], [third]):
         silver.record_attempts(claimed, only_due=False)
-    silver.settle([judged(settled)])
+    silver.write_outcomes([validated(settled)])
     subject.pass_time(RETRY_AFTER * 2**MAX_ATTEMPTS)
     silver.record_attempts([waiting], only_due=False)
 
@@ -470,6 +470,6 @@ def test_exhausted_counts_what_was_tried_too_often(silver: Silver) -> None:
     silver.record_attempts([waiting], only_due=False)
     assert silver.exhausted() == 2
 
-    silver.settle([judged(settled, measurement())])
+    silver.write_outcomes([validated(settled, measurement())])
 
     assert silver.exhausted() == 1

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain.identifiers import new_raw_id, received_at
-from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, Rejection, Violation
+from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.queries.sources import LastDay, Source, SourcesRequest, SourceState, cursor_after, read_sources
 from dropzone_local.polling import wait_until
 from support.factories import measurement
@@ -51,7 +51,7 @@ def store(tables: SilverInPostgres, *outcomes: Outcome, at: datetime | None = No
     """Settle an object that arrived at an instant: now, where none is given."""
     arrived = at or datetime.now(UTC)
     raw_id = new_raw_id(int(arrived.timestamp() * 1000) * 1_000_000)
-    tables.silver(reuse=True).settle([JudgedObject(raw_id, outcomes)])
+    tables.silver(reuse=True).write_outcomes([ValidatedObject(raw_id, outcomes)])
     return raw_id
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone_process import sweep
 from dropzone_process.container import make_silver
 from functional.lambda_calls import Context, api_event
@@ -63,7 +63,7 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setattr(sweep, "database", lambda: database)
     monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
     monkeypatch.setattr(sweep, "silver", lambda: make_silver(sweep.settings(), database))
-    monkeypatch.setattr(sweep, "ledger", lambda: PostgresLedger(database))
+    monkeypatch.setattr(sweep, "outcome_store", lambda: PostgresOutcomeStore(database))
     monkeypatch.setattr(sweep, "API_SECONDS", BUDGET_SECONDS)
     yield function
     sweep.settings.cache_clear()

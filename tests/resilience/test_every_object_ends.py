@@ -1,6 +1,5 @@
 """Objects at the limits of what ingest takes, and a database that dies: every object ends all the same."""
 
-import gzip
 import statistics
 import time
 from collections import Counter
@@ -14,18 +13,19 @@ from uuid import UUID
 import pytest
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.batches import NDJSON
 from dropzone.domain.changes import Change
 from dropzone.ports import MAX_ATTEMPTS, Bronze, Remaining, Silver, SilverUnavailableError
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, process
 from dropzone.use_cases.replay import Arrived, ReplayReport, replay
+from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.sweep import sweep
-from dropzone.use_cases.tally import Tally
 from dropzone_local.postgres import Postgres
 from support.factories import arrive, message, raw_id
 from support.fakes import Hook, HookedBronze, HookedSilver, InMemoryBronze, ReaderDiedError
+from support.packing import gzipped
 from support.postgres import RETRY_AFTER, SilverInPostgres, database_settings, running_postgres
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class LargestObject:
     def arrive(self, bronze: Bronze) -> UUID:
         """Put it into bronze, packed as a client would."""
         identifier = raw_id(timedelta(minutes=30))
-        packed = gzip.compress(self.body, 1)
+        packed = gzipped(self.body, 1)
         bronze.put(identifier, packed, content_type=NDJSON, correlation_id="request", content_encoding="gzip")
         return identifier
 
@@ -124,30 +124,30 @@ def test_the_largest_object_ends_in_calls_of_the_shortest_time(tables: SilverInP
     silver = HookedSilver(tables.silver())
 
     # WHEN the queue and the sweep take it in turns
-    reached, tally = [0], Tally()
+    reached, result = [0], ProcessingResult()
     for number in range(60):
         remaining = call_of(SHORTEST_CALL_SECONDS)
         silver.after = dying_when_late(remaining)
         if number % 2:
             tables.pass_time(timedelta(hours=1))
-            tally = sweep(
+            result = sweep(
                 bronze=bronze, silver=silver, limit=10_000, min_age=timedelta(0), after=None, remaining=remaining
-            ).tally
+            ).result
         else:
             again = message(identifier, receive_count=number + 1)
-            tally = process([again], bronze=bronze, silver=silver, remaining=remaining).tally
+            result = process([again], bronze=bronze, silver=silver, remaining=remaining).result
 
         # THEN each call gets on, and none counts as an attempt
         reached.append(written(tables, identifier))
-        assert tally.failures == []
+        assert result.errors == []
         assert reached[-1] > reached[-2]
-        if tally.checked:
+        if result.checked:
             break
         assert tables.receipt_rows()[identifier].attempts == 0
 
     # AND in the end all of it is there
     check_largest(tables, identifier, largest)
-    (settled,) = tally.settled
+    (settled,) = result.settled
     assert (settled.events, settled.rejected) == (EVENTS, EVENTS - largest.slow)
 
 
@@ -168,7 +168,7 @@ def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverI
             replay(
                 Arrived(),
                 bronze=bronze,
-                ledger=PostgresLedger(database),
+                outcome_store=PostgresOutcomeStore(database),
                 limit=100,
                 after=after,
                 dry_run=False,
@@ -183,8 +183,8 @@ def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverI
         assert len(reports) < 60
 
     # AND in the end both are replayed, each counted once
-    assert [len([report for report in reports if report.failures]), sum(report.checked for report in reports)] == [0, 2]
-    assert sum(report.failed for report in reports) == 1
+    assert [len([report for report in reports if report.errors]), sum(report.checked for report in reports)] == [0, 2]
+    assert sum(report.rejected for report in reports) == 1
     assert sum((report.changes for report in reports), Counter()) == {Change.NEW: EVENTS + 1}
     check_largest(tables, identifier, largest)
     assert tables.receipt_rows()[other].settled

@@ -1,4 +1,4 @@
-"""Realistic values for tests: identifiers, payloads, judged objects, the events of AWS."""
+"""Realistic values for tests: identifiers, payloads, validated objects, the events of AWS."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.identifiers import new_raw_id, object_key
-from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, Rejection, Violation
+from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.ports import Bronze, ListedObject
 from dropzone.use_cases.process import Message
 
@@ -66,9 +66,9 @@ def rejection(code: Code = Code.DATA_NOT_NUMERIC, index: int | None = 1) -> Reje
     return Rejection((Violation(code, "data", "holds a string at index 1: only numbers count", index),))
 
 
-def judged(identifier: UUID | None = None, *outcomes: Outcome) -> JudgedObject:
-    """Make a judged object; of one good event, where no outcome is given."""
-    return JudgedObject(identifier or raw_id(), outcomes or (measurement(),))
+def validated(identifier: UUID | None = None, *outcomes: Outcome) -> ValidatedObject:
+    """Make a validated object; of one good event, where no outcome is given."""
+    return ValidatedObject(identifier or raw_id(), outcomes or (measurement(),))
 
 
 def message(*identifiers: UUID, receive_count: int = 1, size: int = 100) -> Message:

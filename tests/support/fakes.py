@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from uuid import UUID
 
-from dropzone.domain.outcomes import JudgedObject, Measurement, Outcome
+from dropzone.domain.outcomes import Measurement, Outcome, ValidatedObject
 from dropzone.ports import (
     HOURLY_ATTEMPTS,
     MAX_ATTEMPTS,
@@ -20,7 +20,7 @@ from dropzone.ports import (
     Bronze,
     BronzeError,
     BronzeUnavailableError,
-    Claim,
+    IdempotencyRecord,
     ListedObject,
     ObjectMissingError,
     RawIdTakenError,
@@ -28,7 +28,7 @@ from dropzone.ports import (
     Receipt,
     Remaining,
     Silver,
-    StandingClaim,
+    StoredRecord,
     Written,
 )
 from support.rows import Key, MeasurementRow, OutcomeRow, ReceiptRow
@@ -132,24 +132,24 @@ class HookedBronze:
 
 
 @dataclass(slots=True)
-class InMemoryClaims:
+class InMemoryIdempotencyStore:
     """What idempotency keys stand for, in a dictionary; a claim's version is how often the key was written."""
 
-    standing: dict[str, StandingClaim] = field(default_factory=dict)
+    standing: dict[str, StoredRecord] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self, key: str, claim: Claim) -> StandingClaim | None:
+    def put_if_absent(self, key: str, claim: IdempotencyRecord) -> StoredRecord | None:
         with self.lock:
             found = self.standing.get(key)
             if found is None:
-                self.standing[key] = StandingClaim(claim, "1")
+                self.standing[key] = StoredRecord(claim, "1")
             return found
 
-    def replace(self, key: str, standing: StandingClaim, claim: Claim) -> bool:
+    def replace(self, key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
         with self.lock:
             if self.standing.get(key) != standing:
                 return False
-            self.standing[key] = StandingClaim(claim, str(int(standing.version) + 1))
+            self.standing[key] = StoredRecord(claim, str(int(standing.version) + 1))
             return True
 
 
@@ -194,9 +194,9 @@ class InMemorySilver:
             known = {raw_id: self._receipts[raw_id] for raw_id in raw_ids if raw_id in self._receipts}
         return {raw_id: Receipt(receipt.settled, receipt.attempts) for raw_id, receipt in known.items()}
 
-    def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
+    def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
         with self._lock:
-            taken = [entry for entry in judged if not self._receipt(entry.raw_id).settled]
+            taken = [entry for entry in validated if not self._receipt(entry.raw_id).settled]
             for entry in taken:
                 self._receipts[entry.raw_id] = self._with_outcomes(self._receipt(entry.raw_id), entry)
                 for item, outcome in enumerate(entry.outcomes, entry.first_item):
@@ -237,7 +237,7 @@ class InMemorySilver:
                     self._measure(MeasurementRow(row.measurement, owner, item))
         return len(discarded)
 
-    def _with_outcomes(self, receipt: _Receipt, entry: JudgedObject) -> _Receipt:
+    def _with_outcomes(self, receipt: _Receipt, entry: ValidatedObject) -> _Receipt:
         if entry.is_whole and all((entry.raw_id, item) in self._outcomes for item in range(entry.first_item)):
             return replace(receipt, items=entry.items, last_error=None, retry_at=None)
         later = self._now() + self._pause
@@ -355,8 +355,10 @@ class HookedSilver:
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
         return self._around("receipts", raw_ids, lambda: self.inner.receipts(raw_ids))
 
-    def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
-        return self._around("settle", [entry.raw_id for entry in judged], lambda: self.inner.settle(judged))
+    def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
+        return self._around(
+            "write_outcomes", [entry.raw_id for entry in validated], lambda: self.inner.write_outcomes(validated)
+        )
 
     def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
         return self._around("written", raw_ids, lambda: self.inner.written(raw_ids))

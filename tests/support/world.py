@@ -7,8 +7,8 @@ from uuid import UUID
 
 from dropzone.ports import Bronze, ListedObject, Remaining, Silver, SilverUnavailableError
 from dropzone.use_cases.process import Message, Report, process
+from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.sweep import SweepReport, sweep
-from dropzone.use_cases.tally import Tally
 from support.factories import EXAMPLE, arrive
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver, ReaderDiedError
 
@@ -42,8 +42,8 @@ class World:
     def arrive(self, body: bytes = EXAMPLE, age: timedelta = timedelta(0)) -> UUID:
         return arrive(self.objects, body, age)
 
-    def process(self, *messages: Message, tally: Tally | None = None) -> Report:
-        return process(messages, bronze=self.bronze, silver=self.silver, remaining=self.clock.remaining, tally=tally)
+    def process(self, *messages: Message, result: ProcessingResult | None = None) -> Report:
+        return process(messages, bronze=self.bronze, silver=self.silver, remaining=self.clock.remaining, result=result)
 
     def sweep(
         self,
@@ -52,7 +52,7 @@ class World:
         after: UUID | None = None,
         *,
         retry_exhausted: bool = False,
-        tally: Tally | None = None,
+        result: ProcessingResult | None = None,
     ) -> SweepReport:
         return sweep(
             bronze=self.bronze,
@@ -62,7 +62,7 @@ class World:
             after=after,
             remaining=self.clock.remaining,
             retry_exhausted=retry_exhausted,
-            tally=tally,
+            result=result,
         )
 
     @property

@@ -1,6 +1,5 @@
 """docs/errors.md names every problem type and every code, and nothing else; API Gateway's own answers are problems."""
 
-import gzip
 import json
 import re
 from datetime import datetime
@@ -16,12 +15,13 @@ from dropzone.api import problems
 from dropzone.api.problems import InvalidRequestError, ProblemType
 from dropzone.domain.batches import JSON
 from dropzone.domain.json_text import NotJsonError
-from dropzone.domain.judge import MAX_UNPACKED_BYTES, judge
 from dropzone.domain.outcomes import Code, Rejection
+from dropzone.domain.validate import MAX_UNPACKED_BYTES, validate
 from dropzone.queries.sources import SourcesRequest
 from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
 from dropzone_process.request import read_request
 from dropzone_query.gold_requests import KpisRequest, MeasurementsRequest
+from support.packing import gzipped
 from unit.template.intrinsics import ABSENT, Evaluator
 from unit.template.loading import Template, defaults, load_template, resources, transformed
 
@@ -145,7 +145,7 @@ def test_the_table_names_every_code_and_no_other() -> None:
     assert list(rows(EVENTS)) == list(Code)
 
 
-PACKED = {Code.NOT_GZIP: gzip.compress(b"[]")[:-1], Code.TOO_LARGE: gzip.compress(bytes(MAX_UNPACKED_BYTES + 1))}
+PACKED = {Code.NOT_GZIP: gzipped(b"[]")[:-1], Code.TOO_LARGE: gzipped(bytes(MAX_UNPACKED_BYTES + 1))}
 """Examples that no table can show."""
 
 
@@ -153,10 +153,10 @@ PACKED = {Code.NOT_GZIP: gzip.compress(b"[]")[:-1], Code.TOO_LARGE: gzip.compres
 def test_a_code_s_example_is_judged_with_it_alone(code: Code) -> None:
     row = rows(EVENTS)[code]
     if code in PACKED:
-        [outcome] = judge(PACKED[code])
+        [outcome] = validate(PACKED[code])
     else:
         [example] = quoted(row["Example"])
-        [outcome] = judge(example.encode())
+        [outcome] = validate(example.encode())
 
     assert isinstance(outcome, Rejection)
     assert [violation.code for violation in outcome.violations] == [code]

@@ -15,14 +15,14 @@ MEBIBYTE = 1024 * 1024
 
 PROMISED: dict[str, dict[str, object]] = {
     "dropzone.api.compression": {"MIN_BYTES": 1024},
-    "dropzone.domain.judge": {"MAX_UNPACKED_BYTES": 16 * MEBIBYTE},
+    "dropzone.domain.validate": {"MAX_UNPACKED_BYTES": 16 * MEBIBYTE},
     "dropzone.domain.outcomes": {"MAX_VIOLATIONS": 10, "RULESET": 2},
     "dropzone.ports": {"MAX_ATTEMPTS": 5, "HOURLY_ATTEMPTS": 24},
     "dropzone.settings": {"MAX_BODY_BYTES": 4_500_000},
     "dropzone.use_cases.ingest": {"MAX_EVENTS": 100_000, "KEYS_ARE_KEPT": timedelta(hours=24)},
     "dropzone.use_cases.process": {"CAUTIOUS_FROM_RECEIVE": 2},
     "dropzone.use_cases.retries": {"RESERVE_SECONDS": 2.0},
-    "dropzone.use_cases.settle": {"MAX_CHUNK_BYTES": 32 * MEBIBYTE, "MAX_CHUNK_OBJECTS": 1000},
+    "dropzone.use_cases.objects": {"MAX_CHUNK_BYTES": 32 * MEBIBYTE, "MAX_CHUNK_OBJECTS": 1000},
     "dropzone.use_cases.sweep": {"WATERMARK_LAG": timedelta(minutes=15)},
 }
 

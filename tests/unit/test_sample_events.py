@@ -15,8 +15,8 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.batches import JSON, NDJSON
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.json_text import NotJsonError
-from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Code, Measurement, Rejection
+from dropzone.domain.validate import validate
 from dropzone.ports import ListedObject
 from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
 from dropzone_migrate import cloudformation
@@ -119,7 +119,7 @@ def test_the_readings_are_events_of_the_readme() -> None:
         rows = list(csv.DictReader(file))
     for row in rows:
         body = json.dumps({"time_stamp": row["time"], "data": [float(row["temperature"])]}).encode()
-        assert isinstance(judge(body)[0], Measurement)
+        assert isinstance(validate(body)[0], Measurement)
     assert len({row["time"] for row in rows}) == 20
     assert "send events/readings.csv --value-column temperature" in (EVENTS.parent / "README.md").read_text("utf-8")
 
@@ -133,7 +133,7 @@ def test_the_custom_resource_asks_for_the_newest_revision() -> None:
 
 @pytest.mark.parametrize("path", GOOD_PAYLOADS, ids=lambda path: path.name)
 def test_a_good_payload_becomes_a_measurement(path: Path) -> None:
-    [outcome] = judge(path.read_bytes())
+    [outcome] = validate(path.read_bytes())
 
     assert isinstance(outcome, Measurement)
 
@@ -143,7 +143,7 @@ def test_a_bad_payload_breaks_the_rule_that_it_is_named_for(path: Path) -> None:
     body = path.read_bytes()
     code = Code(path.name.removeprefix("bad.").removesuffix(".json"))
 
-    [outcome] = judge(body)
+    [outcome] = validate(body)
 
     assert isinstance(outcome, Rejection)
     assert [violation.code for violation in outcome.violations] == [code]
@@ -177,12 +177,12 @@ FOR_EVER: dict[str, list[Measurement | Code]] = {
         Measurement(INSTANT, "hall-3", Aggregates(4.0, 0.0, 1, 4.0, 4.0)),
     ],
 }
-"""What the samples are judged to be, whatever versions come: a change here breaks what clients rely on."""
+"""What the samples are validated to be, whatever versions come: a change here breaks what clients rely on."""
 
 
 @pytest.mark.parametrize("name", FOR_EVER)
 def test_samples_are_judged_the_same_for_ever(name: str) -> None:
-    outcomes = judge((EVENTS / "payloads" / name).read_bytes(), NDJSON if name.endswith(".ndjson") else JSON)
+    outcomes = validate((EVENTS / "payloads" / name).read_bytes(), NDJSON if name.endswith(".ndjson") else JSON)
 
     told = [outcome if isinstance(outcome, Measurement) else outcome.violations[0].code for outcome in outcomes]
     assert told == FOR_EVER[name]

@@ -1,13 +1,13 @@
 """The tests' own search for secrets finds them in every form."""
 
 import base64
-import gzip
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.packing import gzipped
 from support.traces import assert_no_trace
 
 MARKER = "MARKER-OF-THE-PAYLOAD"
@@ -28,4 +28,4 @@ def test_marker_is_found_as_it_is(text: str) -> None:
 
 
 def test_nothing_is_found_where_nothing_is() -> None:
-    assert_no_trace(base64.b64encode(gzip.compress(b"payload" * 9)).decode(), MARKER)
+    assert_no_trace(base64.b64encode(gzipped(b"payload" * 9)).decode(), MARKER)

@@ -11,14 +11,14 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.s3_bronze import S3Bronze
-from dropzone.adapters.s3_claims import S3Claims
+from dropzone.adapters.s3_idempotency_store import S3IdempotencyStore
 from dropzone.api import problems
 from dropzone.api.problems import FieldError, InvalidRequestError, problem, problem_of
 from dropzone.api.request import Event, body_bytes, request_id
 from dropzone.api.response import Response, json_response, milliseconds, proxy_result
 from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson
 from dropzone.observability import NAMESPACE, count_refused
-from dropzone.ports import Bronze, Claims
+from dropzone.ports import Bronze, IdempotencyStore
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import Accepted, Submission, ingest, ingest_once
 from dropzone_ingest.refusals import Problem, UnsupportedMediaTypeError, client_problem
@@ -52,8 +52,10 @@ def bronze() -> Bronze:
 
 
 @cache
-def claims() -> Claims:
-    return S3Claims(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
+def idempotency_store() -> IdempotencyStore:
+    return S3IdempotencyStore(
+        settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint
+    )
 
 
 def post_ingest(event: Event) -> Response:
@@ -69,7 +71,7 @@ def post_ingest(event: Event) -> Response:
     limit = settings().max_body_bytes
     if _KEY_HEADER in headers:
         key = _client_s_key(client, headers[_KEY_HEADER])
-        accepted = ingest_once(submission, key=key, limit=limit, bronze=bronze(), claims=claims())
+        accepted = ingest_once(submission, key=key, limit=limit, bronze=bronze(), idempotency_store=idempotency_store())
     else:
         accepted = ingest(submission, limit=limit, bronze=bronze())
     return _accepted(accepted, client)

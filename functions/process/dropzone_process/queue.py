@@ -8,11 +8,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.observability import LISTED, NAMESPACE, report_tally
+from dropzone.observability import LISTED, NAMESPACE, report_result
 from dropzone.ports import Bronze, Remaining, Silver
 from dropzone.settings import ProcessSettings
 from dropzone.use_cases.process import Message, Report, process
-from dropzone.use_cases.tally import Tally
+from dropzone.use_cases.result import ProcessingResult
 from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.events import NotUnderstoodError, SqsRecord, objects_in, sqs_records
 
@@ -94,15 +94,15 @@ def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
 
 
 def _process(messages: list[Message], remaining: Remaining) -> Report:
-    tally = Tally()
+    result = ProcessingResult()
     try:
-        report = process(messages, bronze=bronze(), silver=silver(), remaining=remaining, tally=tally)
+        report = process(messages, bronze=bronze(), silver=silver(), remaining=remaining, result=result)
     finally:
         # Also when the database went away: what was settled before stays settled, and isn't counted again.
-        report_tally(tally, logger, metrics)
+        report_result(result, logger, metrics)
     if report.deferred:
         logger.warning("no time left", objects=len(report.deferred), raw_ids=[*map(str, report.deferred[:LISTED])])
-    if report.set_aside:
-        logger.warning("objects that may have ended an earlier call wait", raw_ids=[*map(str, report.set_aside)])
+    if report.poison:
+        logger.warning("objects that may have ended an earlier call wait", raw_ids=[*map(str, report.poison)])
     metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(report.deferred))
     return report

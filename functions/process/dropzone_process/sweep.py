@@ -13,18 +13,18 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.postgres_gold_keeper import PostgresGoldKeeper
-from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.adapters.postgres_gold_store import PostgresGoldStore
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.api.resolver import json_response, make_app, resolve
 from dropzone.domain.changes import Change
 from dropzone.domain.positions import Cursor
-from dropzone.observability import NAMESPACE, report_tally
-from dropzone.ports import Bronze, GoldKeeper, Ledger, Remaining, Silver, SilverError
+from dropzone.observability import NAMESPACE, report_result
+from dropzone.ports import Bronze, GoldStore, OutcomeStore, Remaining, Silver, SilverError
 from dropzone.settings import SweepSettings
-from dropzone.use_cases.gold import keep_gold
+from dropzone.use_cases.gold import refresh_gold
 from dropzone.use_cases.replay import ReplayReport, replay
+from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.sweep import SweepReport, sweep
-from dropzone.use_cases.tally import Tally
 from dropzone_process.answers import Changes, Counts
 from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.request import ProcessBatch, Replay, read_request
@@ -62,12 +62,12 @@ def silver() -> Silver:
 
 
 @cache
-def ledger() -> Ledger:
-    return PostgresLedger(database())
+def outcome_store() -> OutcomeStore:
+    return PostgresOutcomeStore(database())
 
 
-def gold_keeper() -> GoldKeeper:
-    return PostgresGoldKeeper(database())
+def gold_store() -> GoldStore:
+    return PostgresGoldStore(database())
 
 
 @app.post("/process")
@@ -84,7 +84,7 @@ def post_process() -> Response[Any]:
     if not isinstance(request, ProcessBatch):
         return json_response(HTTPStatus.OK, _replay(request, remaining))
     report = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, remaining=remaining)
-    return json_response(HTTPStatus.OK, _counts(report.tally, report.cursor))
+    return json_response(HTTPStatus.OK, _counts(report.result, report.cursor))
 
 
 def _replay(request: Replay, remaining: Remaining) -> Counts:
@@ -93,7 +93,7 @@ def _replay(request: Replay, remaining: Remaining) -> Counts:
         replay(
             request.selection(),
             bronze=bronze(),
-            ledger=ledger(),
+            outcome_store=outcome_store(),
             limit=request.limit,
             after=request.after,
             dry_run=request.dry_run,
@@ -102,15 +102,15 @@ def _replay(request: Replay, remaining: Remaining) -> Counts:
         )
     finally:
         _log_replay(report, dry_run=request.dry_run)
-    return {**_counts(report, report.cursor), "changes": _changes(report), "unread": len(report.failures)}
+    return {**_counts(report, report.cursor), "changes": _changes(report), "unread": len(report.errors)}
 
 
 def _log_replay(report: ReplayReport, *, dry_run: bool) -> None:
     logger.info("replayed", objects=report.checked, changes=_changes(report), dry_run=dry_run)
-    if report.failures:
+    if report.errors:
         logger.warning(
             "objects can't be replayed",
-            objects=[{"raw_id": str(failure.raw_id), "reason": failure.reason} for failure in report.failures],
+            objects=[{"raw_id": str(failure.raw_id), "reason": failure.reason} for failure in report.errors],
         )
 
 
@@ -126,8 +126,8 @@ def _changes(report: ReplayReport) -> Changes:
     }
 
 
-def _counts(report: Tally | ReplayReport, cursor: Cursor | None) -> Counts:
-    counts: Counts = {"checked": report.checked, "processed": report.processed, "failed": report.failed}
+def _counts(report: ProcessingResult | ReplayReport, cursor: Cursor | None) -> Counts:
+    counts: Counts = {"checked": report.checked, "processed": report.processed, "failed": report.rejected}
     if cursor is not None:
         counts["cursor"] = str(cursor)
     return counts
@@ -140,7 +140,7 @@ def _remaining(context: LambdaContext) -> Remaining:
 def _sweep(
     *, limit: int, min_age: timedelta, after: UUID | None, remaining: Remaining, retry_exhausted: bool = False
 ) -> SweepReport:
-    tally = Tally()
+    result = ProcessingResult()
     try:
         report = sweep(
             bronze=bronze(),
@@ -150,11 +150,11 @@ def _sweep(
             after=after,
             remaining=remaining,
             retry_exhausted=retry_exhausted,
-            tally=tally,
+            result=result,
         )
     finally:
         # Also when S3 or the database went away: what was settled before stays settled, and isn't counted again.
-        report_tally(tally, logger, metrics)
+        report_result(result, logger, metrics)
     return report
 
 
@@ -171,7 +171,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return resolve(app, event, context, settings().cors_origin)
     database().within(_remaining(context))
     metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().exhausted())
-    _keep_gold(_remaining(context))
+    _refresh_gold(_remaining(context))
     report = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),
@@ -182,15 +182,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     # Of runs that ended well alone: an alarm waits for the next of them.
     metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=report.cursor is not None)
-    return dict(_counts(report.tally, None))
+    return dict(_counts(report.result, None))
 
 
-def _keep_gold(remaining: Remaining) -> None:
+def _refresh_gold(remaining: Remaining) -> None:
     """Keep gold near silver, in a third of the time at most. Gold is right without it, and slower to read."""
     until = remaining() * 2 / 3
     try:
-        metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=gold_keeper().stale_seconds())
-        parts = keep_gold(gold_keeper(), remaining=lambda: remaining() - until)
+        metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=gold_store().stale_seconds())
+        parts = refresh_gold(gold_store(), remaining=lambda: remaining() - until)
     except SilverError as error:
         logger.warning("gold could not be refreshed; the next run will", error=type(error).__name__, reason=str(error))
     else:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from dropzone.use_cases.tally import Failure, Settled, Tally
+from dropzone.use_cases.result import ObjectError, ProcessingResult, Settled
 
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Dropzone")
 """The stack's name, so that two stacks of one account don't count for each other; Powertools' own variable."""
@@ -45,32 +45,32 @@ def log_unexpected(logger: Logger, error: Exception) -> None:
     )
 
 
-def report_tally(tally: Tally, logger: Logger, metrics: Metrics) -> None:
+def report_result(result: ProcessingResult, logger: Logger, metrics: Metrics) -> None:
     """Log and count what a call did to objects: a line for what it settled, and one for what it could not."""
     # First: at a hundred values Powertools writes what there is, and warns of a call that then has nothing left.
-    for entry in tally.settled:
+    for entry in result.settled:
         metrics.add_metric(
             name="ArrivalToSilver", unit=MetricUnit.Milliseconds, value=max(entry.latency.total_seconds() * 1000, 0.0)
         )
     for name, value in (
-        ("Checked", tally.checked),
-        ("Processed", tally.processed),
-        ("Failed", tally.failed),
-        ("Duplicates", tally.duplicates),
-        ("Unsettled", len(tally.failures)),
-        ("Events", sum(entry.events for entry in tally.settled)),
-        ("EventsRejected", sum(entry.rejected for entry in tally.settled)),
+        ("Checked", result.checked),
+        ("Processed", result.processed),
+        ("Failed", result.rejected),
+        ("Duplicates", result.duplicates),
+        ("Unsettled", len(result.errors)),
+        ("Events", sum(entry.events for entry in result.settled)),
+        ("EventsRejected", sum(entry.rejected for entry in result.settled)),
     ):
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     by_rule: Counter[str] = Counter()
-    for entry in tally.settled:
+    for entry in result.settled:
         by_rule.update(entry.codes)
     _count_by(metrics.service, "FailedByRule", "rule", by_rule)
-    for batch in _slices(tally.settled):
+    for batch in _slices(result.settled):
         logger.info("processed", objects=[_settled(entry) for entry in batch])
-    if terminal := [failure for failure in tally.failures if failure.terminal]:
+    if terminal := [failure for failure in result.errors if failure.terminal]:
         logger.error("objects can't be processed", objects=[_failure(failure) for failure in terminal[:LISTED]])
-    if transient := [failure for failure in tally.failures if not failure.terminal]:
+    if transient := [failure for failure in result.errors if not failure.terminal]:
         logger.warning("objects will be retried", objects=[_failure(failure) for failure in transient[:LISTED]])
 
 
@@ -88,5 +88,5 @@ def _settled(entry: Settled) -> dict[str, object]:
     }
 
 
-def _failure(failure: Failure) -> dict[str, object]:
+def _failure(failure: ObjectError) -> dict[str, object]:
     return {"raw_id": str(failure.raw_id), "reason": failure.reason}

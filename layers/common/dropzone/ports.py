@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from dropzone.domain.outcomes import Code, JudgedObject, Outcome
+from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 
 Remaining = Callable[[], float]
 """The seconds that are left in this call."""
@@ -95,27 +95,27 @@ class Bronze(Protocol):
         """
 
 
-class Claim(NamedTuple):
+class IdempotencyRecord(NamedTuple):
     """What an idempotency key stands for: the identifier of the object, and the digest of what was sent."""
 
     raw_id: UUID
     digest: str
 
 
-class StandingClaim(NamedTuple):
+class StoredRecord(NamedTuple):
     """A claim as it was found, and the version of it, for who wants to replace no other."""
 
-    claim: Claim
+    claim: IdempotencyRecord
     version: str
 
 
-class Claims(Protocol):
+class IdempotencyStore(Protocol):
     """What idempotency keys stand for. Each call may raise BronzeUnavailableError."""
 
-    def take(self, key: str, claim: Claim) -> StandingClaim | None:
+    def put_if_absent(self, key: str, claim: IdempotencyRecord) -> StoredRecord | None:
         """Let a key stand for a claim, unless it stands for one: then that one is answered, and nothing changes."""
 
-    def replace(self, key: str, standing: StandingClaim, claim: Claim) -> bool:
+    def replace(self, key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
         """Put a claim in the place of the one that was found; False where that one doesn't stand any more."""
 
 
@@ -158,7 +158,7 @@ class Silver(Protocol):
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
         """The receipts of those of these objects that have one."""
 
-    def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
+    def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
         """Write the outcomes and receipts of objects and upsert their measurements, where the last arrival wins.
 
         Objects that are settled already are left as they are. A part of an object settles it if it is the last, and
@@ -214,19 +214,19 @@ class Silver(Protocol):
         """Raise the watermark; it never sinks."""
 
 
-class Ledger(Protocol):
-    """The outcomes of events, for judging again. Each call is one transaction.
+class OutcomeStore(Protocol):
+    """The outcomes of events, for validating again. Each call is one transaction.
 
     Each may raise SilverUnavailableError and SilverConflictError.
     """
 
-    def outcomes(self, judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+    def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         """The outcomes that objects, or these parts of them, have now, in the order of their items.
 
         None for an item that has no outcome; objects without any are left out.
         """
 
-    def replace(self, judged: Sequence[JudgedObject]) -> None:
+    def replace(self, validated: Sequence[ValidatedObject]) -> None:
         """Put these outcomes in the place of those that objects, or these parts of them, had.
 
         A part that is an object's last one also removes the outcomes behind it, and settles the object, if all events
@@ -254,7 +254,7 @@ class Presence(Protocol):
         """
 
 
-class GoldKeeper(Protocol):
+class GoldStore(Protocol):
     """What keeps gold near silver. May raise SilverUnavailableError and SilverConflictError."""
 
     def stale_seconds(self) -> float:

@@ -12,6 +12,7 @@ import pytest
 from dropzone.domain.identifiers import object_key
 from dropzone_cli import output
 from support.factories import raw_id
+from support.packing import gzipped
 from unit.cli.harness import Cli, FakeApi, FakeIngest, Stack, document
 
 REASON = [{"code": "data.empty", "field": "data", "message": "is empty"}]
@@ -190,7 +191,7 @@ def put(stack: Stack, body: bytes, content_type: str = "application/x-ndjson", *
     stack.s3.put_object(
         Bucket=stack.bucket,
         Key=object_key(identifier),
-        Body=gzip.compress(body) if packed else body,
+        Body=gzipped(body) if packed else body,
         ContentType=content_type,
         **({"ContentEncoding": "gzip"} if packed else {}),  # type: ignore[arg-type]
     )
@@ -264,7 +265,7 @@ def test_what_is_said_to_be_packed_and_is_damaged_is_shown_as_it_is(
     cli: Cli, api: FakeApi, stack: Stack, damage: str
 ) -> None:
     identifier = raw_id()
-    body = b"no gzip at all" if damage == "no gzip" else gzip.compress(json.dumps([*range(999)]).encode())[:100]
+    body = b"no gzip at all" if damage == "no gzip" else gzipped(json.dumps([*range(999)]).encode())[:100]
     stack.s3.put_object(
         Bucket=stack.bucket, Key=object_key(identifier), Body=body, ContentEncoding="gzip", ContentType="x"
     )

@@ -1,7 +1,6 @@
 """`dropzone send`: what arrives, how often, and what is told; stopped anywhere, everything arrives once."""
 
 import fcntl
-import gzip
 import json
 import os
 import tempfile
@@ -24,6 +23,7 @@ from dropzone_cli.errors import CliError
 from dropzone_cli.sending import batches, journal, uploader
 from support.examples import examples
 from support.factories import raw_id
+from support.packing import gzipped
 from unit.cli.harness import KEY, LOCAL, Cli, FakeIngest, document
 
 pytestmark = pytest.mark.usefixtures("local")
@@ -98,7 +98,7 @@ def test_unpacked(cli: Cli, bronze: FakeIngest) -> None:
 def test_stdin_arrives(cli: Cli, bronze: FakeIngest, packed: bool) -> None:  # noqa: FBT001 - a parameter of a test
     text = b'[{"time_stamp": "2026-01-01T00:00:00Z",\n "data": [1.50]}, {"x": 2}]'
 
-    result = cli("send", "-", given=gzip.compress(text) if packed else text)
+    result = cli("send", "-", given=gzipped(text) if packed else text)
 
     assert result.exit_code == 0
     assert [*bronze.objects.values()] == [b'{"time_stamp": "2026-01-01T00:00:00Z",  "data": [1.50]}\n{"x": 2}\n']
@@ -108,7 +108,7 @@ def test_stdin_arrives(cli: Cli, bronze: FakeIngest, packed: bool) -> None:  # n
 def test_several_files_arrive_and_none_shares_a_batch(cli: Cli, bronze: FakeIngest) -> None:
     write(3, "1.csv")
     Path("2.json").write_text('{"data": [3]}')
-    Path("3.ndjson.gz").write_bytes(gzip.compress(b'{"data": [4]}\n{"data": [5]}'))
+    Path("3.ndjson.gz").write_bytes(gzipped(b'{"data": [4]}\n{"data": [5]}'))
 
     result = cli("send", "*.csv", "2.json", "3.*", "--json")
 

@@ -1,6 +1,5 @@
 """How inputs are read: which text becomes which event, and what is told of what is none."""
 
-import gzip
 import io
 import json
 import tracemalloc
@@ -24,6 +23,7 @@ from dropzone_cli.sending.events import BrokenInputError, Event, Read, Unreadabl
 from dropzone_cli.sending.inputs import Format, expand, opened
 from dropzone_cli.sending.json_reader import items, read_json, read_ndjson
 from dropzone_cli.sending.zones import ClockError, parse_zone, zoned
+from support.packing import gzipped
 
 EVENT = b'{"time_stamp":"2026-01-01T00:00:00Z","data":[1]}'
 
@@ -515,7 +515,7 @@ def test_the_format_is_found(
     tmp_path: Path, name: str, body: bytes, expected: Format, mark: bytes, suffix: str
 ) -> None:
     file = tmp_path / (name + suffix)
-    file.write_bytes(gzip.compress(mark + body) if suffix else mark + body)
+    file.write_bytes(gzipped(mark + body) if suffix else mark + body)
 
     found, read_ = read(file)
 
@@ -524,14 +524,14 @@ def test_the_format_is_found(
 
 
 def test_packed_by_its_bytes_and_not_its_name(tmp_path: Path) -> None:
-    (tmp_path / "a.ndjson").write_bytes(gzip.compress(EVENT))
+    (tmp_path / "a.ndjson").write_bytes(gzipped(EVENT))
 
     assert read(tmp_path / "a.ndjson")[1] == [Event(EVENT, 1, 1)]
 
 
 def test_a_packing_that_breaks_is_told_with_the_line(tmp_path: Path) -> None:
     body = b"".join(b'{"n":%d,"x":"%b"}\n' % (number, number.to_bytes(8).hex().encode()) for number in range(50_000))
-    packed = gzip.compress(body)
+    packed = gzipped(body)
     (tmp_path / "a.ndjson").write_bytes(packed[: len(packed) // 2])
 
     with pytest.raises(BrokenInputError) as caught:

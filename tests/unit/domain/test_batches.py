@@ -1,4 +1,4 @@
-"""Many events in one body: each is judged alone."""
+"""Many events in one body: each is validated alone."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson, lines
-from dropzone.domain.judge import Contents, judge
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
+from dropzone.domain.validate import Contents, validate
 from support.factories import EXAMPLE, NOT_NUMERIC, WITHOUT_OFFSET
 
 BROKEN = b'{"time_stamp": '
@@ -30,7 +30,7 @@ def codes(outcome: Outcome) -> list[Code]:
 
 @pytest.mark.parametrize(("join", "media_type"), [(as_lines, NDJSON), (as_array, JSON)])
 def test_each_event_has_the_outcome_that_it_has_alone(join: Callable[..., bytes], media_type: str) -> None:
-    assert judge(join(*EVENTS), media_type) == tuple(outcome for event in EVENTS for outcome in judge(event))
+    assert validate(join(*EVENTS), media_type) == tuple(outcome for event in EVENTS for outcome in validate(event))
 
 
 def test_a_line_that_is_not_json_leaves_the_others_as_they_are() -> None:
@@ -39,34 +39,34 @@ def test_a_line_that_is_not_json_leaves_the_others_as_they_are() -> None:
     body = as_lines(*(line for strange in bad for line in (EXAMPLE, strange)))
 
     # THEN they alone are rejected
-    outcomes = judge(body, NDJSON)
+    outcomes = validate(body, NDJSON)
     assert all(isinstance(outcome, Measurement) for outcome in outcomes[::2])
     assert [codes(outcome) for outcome in outcomes[1::2]] == [[Code.NOT_JSON]] * len(bad)
 
 
 def test_a_line_may_be_an_array_and_is_then_no_event() -> None:
-    assert [codes(outcome) for outcome in judge(as_array(EXAMPLE), NDJSON)] == [[Code.NOT_OBJECT]]
+    assert [codes(outcome) for outcome in validate(as_array(EXAMPLE), NDJSON)] == [[Code.NOT_OBJECT]]
 
 
 def test_an_array_that_is_not_json_is_one_event_that_is_not() -> None:
-    assert [codes(outcome) for outcome in judge(as_array(EXAMPLE, BROKEN))] == [[Code.NOT_JSON]]
+    assert [codes(outcome) for outcome in validate(as_array(EXAMPLE, BROKEN))] == [[Code.NOT_JSON]]
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\n\n", b"\n \t\r\n"])
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n\r\n"])
 def test_blank_lines_are_no_events(newline: bytes, end: bytes) -> None:
-    assert judge(as_lines(EXAMPLE, EXAMPLE, newline=newline) + end, NDJSON) == judge(EXAMPLE) * 2
+    assert validate(as_lines(EXAMPLE, EXAMPLE, newline=newline) + end, NDJSON) == validate(EXAMPLE) * 2
 
 
 def test_a_carriage_return_alone_ends_no_line() -> None:
-    assert [codes(outcome) for outcome in judge(EXAMPLE + b"\r" + EXAMPLE, NDJSON)] == [[Code.NOT_JSON]]
+    assert [codes(outcome) for outcome in validate(EXAMPLE + b"\r" + EXAMPLE, NDJSON)] == [[Code.NOT_JSON]]
 
 
 @pytest.mark.parametrize("media_type", [JSON, NDJSON])
 @pytest.mark.parametrize("body", [b"", b"\n", b" \r\n\t\n"])
 def test_nothing_is_rejected_as_nothing(body: bytes, media_type: str) -> None:
     expected = Code.EMPTY_BATCH if media_type == NDJSON else Code.NOT_JSON
-    assert [codes(outcome) for outcome in judge(body, media_type)] == [[expected]]
+    assert [codes(outcome) for outcome in validate(body, media_type)] == [[expected]]
 
 
 def test_events_are_judged_one_at_a_time() -> None:
@@ -85,7 +85,7 @@ def test_a_part_of_the_events_has_their_outcomes(media_type: str, first: int, en
     contents = Contents(body, media_type)
     assert len(contents) == 4
     assert contents.size == len(body)
-    assert tuple(contents.outcomes(first, end)) == judge(body, media_type)[first:end]
+    assert tuple(contents.outcomes(first, end)) == validate(body, media_type)[first:end]
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"", b"{}"])
@@ -96,7 +96,7 @@ def test_what_holds_no_event_has_one_outcome(body: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=30), max_size=10), st.sampled_from([JSON, NDJSON, "text/plain", ""]))
 def test_any_bytes_of_any_kind_have_outcomes(parts: list[bytes], media_type: str) -> None:
-    outcomes = judge(b"\n".join(parts), media_type)
+    outcomes = validate(b"\n".join(parts), media_type)
     assert 1 <= len(outcomes) <= len(parts) + sum(part.count(b"\n") for part in parts) + 1
 
 
@@ -110,7 +110,7 @@ json_values = st.recursive(
 @given(st.lists(json_values, min_size=1, max_size=10))
 def test_lines_and_an_array_of_the_same_values_have_the_same_outcomes(values: list[object]) -> None:
     texts = [json.dumps(value).encode() for value in values]
-    assert judge(as_lines(*texts), NDJSON) == judge(as_array(*texts), JSON)
+    assert validate(as_lines(*texts), NDJSON) == validate(as_array(*texts), JSON)
 
 
 def test_media_types() -> None:

@@ -1,4 +1,4 @@
-"""What judging an object again changes, event by event."""
+"""What validating an object again changes, event by event."""
 
 from datetime import timedelta
 

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropzone.domain.encodings import NotGzipError, UnpackedTooLargeError, gunzip, is_gzip, unpacked
-from dropzone.domain.judge import MAX_UNPACKED_BYTES, judge
 from dropzone.domain.outcomes import Code, Measurement, Rejection
+from dropzone.domain.validate import MAX_UNPACKED_BYTES, validate
 from dropzone.settings import MAX_BODY_BYTES
 from support.factories import EXAMPLE
+from support.packing import gzipped
 
 LIMIT = 1_000
 MEBIBYTE = 1024 * 1024
@@ -20,7 +21,7 @@ MEBIBYTE = 1024 * 1024
 
 @given(st.binary(max_size=LIMIT), st.integers(0, 9))
 def test_what_was_packed_is_unpacked(body: bytes, level: int) -> None:
-    assert gunzip(gzip.compress(body, level), LIMIT) == body
+    assert gunzip(gzipped(body, level), LIMIT) == body
 
 
 @given(st.lists(st.binary(max_size=100), min_size=1, max_size=5))
@@ -30,13 +31,13 @@ def test_members_are_joined(parts: list[bytes]) -> None:
 
 @given(st.binary(min_size=600, max_size=5_000), st.integers(0, 3), st.binary(max_size=5_000))
 def test_members_end_anywhere_in_what_is_unpacked_at_once(first: bytes, empty: int, last: bytes) -> None:
-    packed = gzip.compress(first, 0) + gzip.compress(b"") * empty + gzip.compress(last)
+    packed = gzipped(first, 0) + gzipped(b"") * empty + gzipped(last)
     assert gunzip(packed, 10_000) == first + last
 
 
 def test_many_empty_members_are_copied_no_more_often_than_they_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN two thousand empty members, and a count of the bytes that are handed to zlib
-    packed = gzip.compress(b"") * 2_000 + PACKED
+    packed = gzipped(b"") * 2_000 + PACKED
     handed = 0
     real = zlib.decompressobj
 
@@ -60,12 +61,12 @@ def test_many_empty_members_are_copied_no_more_often_than_they_are_long(monkeypa
 
 
 def test_the_bound_is_exact() -> None:
-    packed = gzip.compress(b"x" * LIMIT)
+    packed = gzipped(b"x" * LIMIT)
     assert len(gunzip(packed, LIMIT)) == LIMIT
     with pytest.raises(UnpackedTooLargeError):
         gunzip(packed, LIMIT - 1)
     with pytest.raises(UnpackedTooLargeError):
-        gunzip(packed + gzip.compress(b"y"), LIMIT)
+        gunzip(packed + gzipped(b"y"), LIMIT)
 
 
 PACKED = gzip.compress(EXAMPLE, mtime=0)
@@ -87,7 +88,7 @@ NO_GZIP = {
         (PACKED[:-1], "is cut off"),
         (b"plain", "is damaged"),
         (PACKED + b"trailing", "is damaged"),
-        (gzip.compress(bytes(LIMIT + 1)), "holds more than 1000 bytes"),
+        (gzipped(bytes(LIMIT + 1)), "holds more than 1000 bytes"),
     ],
 )
 def test_its_sender_is_told_what_is_wrong_with_it(packed: bytes, reason: str) -> None:
@@ -101,7 +102,7 @@ def test_its_sender_is_told_what_is_wrong_with_it(packed: bytes, reason: str) ->
 def test_what_is_no_whole_gzip_is_refused(packed: bytes) -> None:
     with pytest.raises(NotGzipError):
         gunzip(packed, LIMIT)
-    (outcome,) = judge(packed)
+    (outcome,) = validate(packed)
     assert isinstance(outcome, Rejection)
     assert [violation.code for violation in outcome.violations] == [Code.NOT_GZIP if is_gzip(packed) else Code.NOT_JSON]
 
@@ -114,7 +115,7 @@ def test_gzip_is_known_by_its_first_bytes() -> None:
 
 def test_gzip_within_gzip_is_refused() -> None:
     with pytest.raises(NotGzipError, match="again"):
-        unpacked(gzip.compress(PACKED), LIMIT)
+        unpacked(gzipped(PACKED), LIMIT)
 
 
 @given(st.binary())
@@ -127,7 +128,7 @@ def test_any_bytes_are_unpacked_or_refused(packed: bytes) -> None:
 
 def test_a_bomb_is_never_unpacked_whole() -> None:
     # GIVEN a few kilobytes that hold two hundred megabytes
-    bomb = gzip.compress(gzip.compress(b"", 9) + bytes(200 * MEBIBYTE), 9)
+    bomb = gzipped(gzipped(b"", 9) + bytes(200 * MEBIBYTE), 9)
     assert len(bomb) < MEBIBYTE
 
     # WHEN they are unpacked with a bound
@@ -142,13 +143,13 @@ def test_a_bomb_is_never_unpacked_whole() -> None:
 
 
 def test_a_packed_event_is_judged_like_a_plain_one() -> None:
-    (outcome,) = judge(gzip.compress(EXAMPLE))
+    (outcome,) = validate(gzipped(EXAMPLE))
     assert isinstance(outcome, Measurement)
-    assert (outcome,) == judge(EXAMPLE)
+    assert (outcome,) == validate(EXAMPLE)
 
 
 def test_an_object_that_holds_too_much_is_rejected() -> None:
-    (outcome,) = judge(gzip.compress(bytes(MAX_UNPACKED_BYTES + 1)))
+    (outcome,) = validate(gzipped(bytes(MAX_UNPACKED_BYTES + 1)))
     assert isinstance(outcome, Rejection)
     assert [violation.code for violation in outcome.violations] == [Code.TOO_LARGE]
 
@@ -158,4 +159,4 @@ def test_whatever_ingest_takes_is_read() -> None:
     largest = EXAMPLE.ljust(MAX_BODY_BYTES)
 
     # THEN it is read, though the bound here is another constant than the one there
-    assert judge(gzip.compress(largest)) == judge(EXAMPLE)
+    assert validate(gzipped(largest)) == validate(EXAMPLE)

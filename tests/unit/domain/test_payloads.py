@@ -6,12 +6,12 @@ from types import MappingProxyType
 
 import pytest
 
-import dropzone.domain.judge as judge_module
+import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
 from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.payloads.event import Event
+from dropzone.domain.validate import validate
 
 INSTANT = datetime(2019, 5, 1, 10, tzinfo=UTC)
 FIGURES = Aggregates(1.0, 1.0, 2, 0.0, 2.0)
@@ -23,29 +23,29 @@ def event(**fields: object) -> bytes:
 
 def test_version_2_reads_source_unit_and_tags() -> None:
     tags = {"line": "B", "shift": ""}
-    (outcome,) = judge(event(schema_version=2, source="hall-3/°7", unit="°C", tags=tags, other=[1]))
+    (outcome,) = validate(event(schema_version=2, source="hall-3/°7", unit="°C", tags=tags, other=[1]))
     assert outcome == Measurement(INSTANT, "hall-3/°7", FIGURES, "°C", tags)
 
 
 @pytest.mark.parametrize("absent", [{}, {"source": None, "unit": None, "tags": None}, {"source": "", "tags": {}}])
 def test_absent_and_null_are_the_same(absent: dict[str, object]) -> None:
-    assert judge(event(schema_version=2, **absent)) == (Measurement(INSTANT, "", FIGURES, "", {}),)
+    assert validate(event(schema_version=2, **absent)) == (Measurement(INSTANT, "", FIGURES, "", {}),)
 
 
 def test_version_1_reads_none_of_them() -> None:
-    assert judge(event(source=5, unit=[], tags="x")) == (Measurement(INSTANT, "", FIGURES),)
+    assert validate(event(source=5, unit=[], tags="x")) == (Measurement(INSTANT, "", FIGURES),)
 
 
 def test_labels_may_be_as_long_as_their_limits() -> None:
     tags = {f"{number:064}": "x" * 256 for number in range(16)}
-    (outcome,) = judge(event(schema_version=2, source="s" * 200, unit="u" * 50, tags=tags))
+    (outcome,) = validate(event(schema_version=2, source="s" * 200, unit="u" * 50, tags=tags))
     assert outcome == Measurement(INSTANT, "s" * 200, FIGURES, "u" * 50, tags)
 
 
 def test_every_violation_is_found_and_the_source_is_kept() -> None:
     # GIVEN an event with all that can be wrong, and one whose source alone can be read
-    everything = judge(event(schema_version=2, time_stamp="now", data=[], source=5, unit=5, tags=5))
-    the_rest = judge(event(schema_version=2, data=[], source="sensor-1"))
+    everything = validate(event(schema_version=2, time_stamp="now", data=[], source=5, unit=5, tags=5))
+    the_rest = validate(event(schema_version=2, data=[], source="sensor-1"))
 
     # THEN all is said, and who measured is known where that can be read
     (outcome,) = everything
@@ -65,7 +65,7 @@ def test_every_violation_is_found_and_the_source_is_kept() -> None:
 
 def test_messages_quote_no_label() -> None:
     marker = "MARKER" * 100
-    (outcome,) = judge(event(schema_version=2, source=marker, unit=marker, tags={marker: marker}))
+    (outcome,) = validate(event(schema_version=2, source=marker, unit=marker, tags={marker: marker}))
     assert isinstance(outcome, Rejection)
     assert "MARKER" not in str(outcome)
 
@@ -80,20 +80,20 @@ def test_another_version_touches_nothing_else(monkeypatch: pytest.MonkeyPatch) -
             mean, std_dev = self.samples
             return Measurement(INSTANT, self.device, Aggregates(mean, std_dev, 1, mean, mean))
 
-    before = [judge(event()), judge(event(schema_version=2, source="a"))]
+    before = [validate(event()), validate(event(schema_version=2, source="a"))]
 
     # WHEN it is registered
-    monkeypatch.setattr(judge_module, "VERSIONS", MappingProxyType({**VERSIONS, 3: EventV3}))
+    monkeypatch.setattr(validate_module, "VERSIONS", MappingProxyType({**VERSIONS, 3: EventV3}))
 
     # THEN its events are read, and those of the others as before
-    assert judge(event(schema_version=3, samples=[5.0, 0.0], device="x")) == (
+    assert validate(event(schema_version=3, samples=[5.0, 0.0], device="x")) == (
         Measurement(INSTANT, "x", Aggregates(5.0, 0.0, 1, 5.0, 5.0)),
     )
-    assert [judge(event()), judge(event(schema_version=2, source="a"))] == before
+    assert [validate(event()), validate(event(schema_version=2, source="a"))] == before
 
 
 def test_an_unknown_version_says_which_are_known() -> None:
-    (outcome,) = judge(event(schema_version=3))
+    (outcome,) = validate(event(schema_version=3))
     assert isinstance(outcome, Rejection)
     assert outcome.violations == (
         Violation(
@@ -103,6 +103,6 @@ def test_an_unknown_version_says_which_are_known() -> None:
 
 
 def test_an_outcome_carries_at_most_so_many_violations() -> None:
-    (outcome,) = judge(event(schema_version=2, data=[], source=5, unit=5, tags=5))
+    (outcome,) = validate(event(schema_version=2, data=[], source=5, unit=5, tags=5))
     assert isinstance(outcome, Rejection)
     assert len(outcome.violations) <= MAX_VIOLATIONS

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from dropzone.domain.batches import NDJSON
-from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Rejection
+from dropzone.domain.validate import validate
 from dropzone_local.demo import DAY, HOUR, SENSORS, Sender, batches, body, instants, send_a_day, send_live
 from dropzone_local.deployment import Endpoints
 from dropzone_local.errors import LocalStackError
@@ -32,7 +32,7 @@ def taken(request: httpx.Request) -> httpx.Response:
 
 
 def test_a_day_is_mostly_right_and_slightly_faulty() -> None:
-    outcomes = judge(body(NOON - DAY, NOON), NDJSON)
+    outcomes = validate(body(NOON - DAY, NOON), NDJSON)
 
     rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
     assert 10_000 < len(outcomes) < 20_000

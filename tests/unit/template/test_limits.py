@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dropzone.adapters import s3_bronze, s3_claims
+from dropzone.adapters import s3_bronze, s3_idempotency_store
 from dropzone_process import sweep
 from unit.template.functions import functions
 from unit.template.loading import PROJECT
@@ -45,7 +45,7 @@ def test_ingest_outlasts_s3(stack: Stack) -> None:
     # A put is sent again for its timeout, and the last one may take as long again; the claim comes before it.
     put = 2 * s3_bronze.LONGEST_TIMEOUT_SECONDS
     assert put < timeout(stack, "IngestFunction")
-    assert put + s3_claims._TIMEOUT_SECONDS < API_GATEWAY_SECONDS
+    assert put + s3_idempotency_store._TIMEOUT_SECONDS < API_GATEWAY_SECONDS
 
 
 def test_cloudformation_waits_for_the_migration(stack: Stack) -> None:

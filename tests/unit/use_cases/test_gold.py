@@ -8,7 +8,7 @@ import pytest
 
 from dropzone.domain.gold import Arrivals, Granularity, Latency, Window
 from dropzone.ports import SilverUnavailableError
-from dropzone.use_cases.gold import keep_gold
+from dropzone.use_cases.gold import refresh_gold
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Keeper:
 
 
 def keep(keeper: Keeper, seconds: float = 60.0) -> int:
-    return keep_gold(keeper, remaining=keeper.remaining(seconds), clock=lambda: keeper.now)
+    return refresh_gold(keeper, remaining=keeper.remaining(seconds), clock=lambda: keeper.now)
 
 
 def test_all_that_is_stale_is_computed() -> None:

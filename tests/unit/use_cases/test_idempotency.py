@@ -9,27 +9,27 @@ import pytest
 
 from dropzone.domain.batches import JSON, NDJSON
 from dropzone.domain.json_text import NotJsonError
-from dropzone.ports import BronzeUnavailableError, Claim, RawIdTakenError, StandingClaim
+from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, RawIdTakenError, StoredRecord
 from dropzone.use_cases.ingest import Accepted, EnvelopeError, KeyReusedError, Submission, ingest_once
 from support.factories import EXAMPLE, WITHOUT_OFFSET, raw_id
-from support.fakes import InMemoryClaims
+from support.fakes import InMemoryIdempotencyStore
 from support.world import Failing, World
 
 Send = Callable[..., Accepted]
 
 
 @pytest.fixture
-def claims() -> InMemoryClaims:
-    return InMemoryClaims()
+def idempotency_store() -> InMemoryIdempotencyStore:
+    return InMemoryIdempotencyStore()
 
 
 @pytest.fixture
-def send(world: World, claims: InMemoryClaims) -> Send:
+def send(world: World, idempotency_store: InMemoryIdempotencyStore) -> Send:
     """Send a body with a key."""
 
     def sent(body: bytes = EXAMPLE, key: str = "key", content_type: str = JSON) -> Accepted:
         submission = Submission(body, content_type)
-        return ingest_once(submission, key=key, limit=1_000, bronze=world.bronze, claims=claims)
+        return ingest_once(submission, key=key, limit=1_000, bronze=world.bronze, idempotency_store=idempotency_store)
 
     return sent
 
@@ -63,18 +63,18 @@ def test_another_request_with_the_same_key_is_refused(world: World, send: Send, 
 
 @pytest.mark.parametrize(("body", "error"), [(b"{", NotJsonError), (b"{}", EnvelopeError)])
 def test_what_is_refused_leaves_its_key_free(
-    world: World, send: Send, claims: InMemoryClaims, body: bytes, error: type[Exception]
+    world: World, send: Send, idempotency_store: InMemoryIdempotencyStore, body: bytes, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         send(body)
-    assert claims.standing == {}
+    assert idempotency_store.standing == {}
     accepted = send()
     assert stored(world) == {accepted.raw_id: EXAMPLE}
 
 
 @pytest.mark.parametrize("stage", ["before", "after"])
 def test_a_request_that_died_at_its_put_is_ended_by_the_next(
-    world: World, send: Send, claims: InMemoryClaims, stage: str
+    world: World, send: Send, idempotency_store: InMemoryIdempotencyStore, stage: str
 ) -> None:
     # GIVEN a request whose put fails, or whose answer gets lost
     setattr(world.bronze, stage, Failing("put", BronzeUnavailableError("gone")))
@@ -86,7 +86,7 @@ def test_a_request_that_died_at_its_put_is_ended_by_the_next(
 
     # THEN there is one object, under the identifier of the first claim
     assert again.is_replayed
-    assert stored(world) == {claims.standing["key"].claim.raw_id: EXAMPLE} == {again.raw_id: EXAMPLE}
+    assert stored(world) == {idempotency_store.standing["key"].claim.raw_id: EXAMPLE} == {again.raw_id: EXAMPLE}
 
 
 def test_many_at_once_are_one_object(world: World, send: Send) -> None:
@@ -97,33 +97,37 @@ def test_many_at_once_are_one_object(world: World, send: Send) -> None:
     assert sum(not answer.is_replayed for answer in answers) == 1
 
 
-def grow_old(world: World, claims: InMemoryClaims, age: timedelta, *, is_stored: bool) -> UUID:
+def grow_old(world: World, idempotency_store: InMemoryIdempotencyStore, age: timedelta, *, is_stored: bool) -> UUID:
     """Let the key stand for a request of long ago, whose put went through, or did not."""
     old = raw_id(age)
-    claims.standing["key"] = StandingClaim(Claim(old, Submission(EXAMPLE, JSON).digest), "1")
+    idempotency_store.standing["key"] = StoredRecord(IdempotencyRecord(old, Submission(EXAMPLE, JSON).digest), "1")
     if is_stored:
         world.objects.put(old, EXAMPLE, content_type=JSON, correlation_id="")
     return old
 
 
 @pytest.mark.parametrize("age", [timedelta(minutes=1), timedelta(hours=1), timedelta(hours=23, minutes=59)])
-def test_a_key_stands_for_a_day(world: World, send: Send, claims: InMemoryClaims, age: timedelta) -> None:
-    old = grow_old(world, claims, age, is_stored=True)
+def test_a_key_stands_for_a_day(
+    world: World, send: Send, idempotency_store: InMemoryIdempotencyStore, age: timedelta
+) -> None:
+    old = grow_old(world, idempotency_store, age, is_stored=True)
     assert send().raw_id == old
     assert stored(world) == {old: EXAMPLE}
 
 
-def test_a_key_is_free_after_a_day(world: World, send: Send, claims: InMemoryClaims) -> None:
-    old = grow_old(world, claims, timedelta(hours=24, seconds=1), is_stored=True)
+def test_a_key_is_free_after_a_day(world: World, send: Send, idempotency_store: InMemoryIdempotencyStore) -> None:
+    old = grow_old(world, idempotency_store, timedelta(hours=24, seconds=1), is_stored=True)
     new = send(WITHOUT_OFFSET)
     assert not new.is_replayed
     assert stored(world) == {old: EXAMPLE, new.raw_id: WITHOUT_OFFSET}
     assert send(WITHOUT_OFFSET).raw_id == new.raw_id
 
 
-def test_nothing_is_put_below_the_watermark(world: World, send: Send, claims: InMemoryClaims) -> None:
+def test_nothing_is_put_below_the_watermark(
+    world: World, send: Send, idempotency_store: InMemoryIdempotencyStore
+) -> None:
     # GIVEN a claim of a quarter of an hour ago, whose put never came
-    old = grow_old(world, claims, timedelta(minutes=15), is_stored=False)
+    old = grow_old(world, idempotency_store, timedelta(minutes=15), is_stored=False)
     # other objects stand around it
     for age in (timedelta(minutes=14), timedelta(minutes=16)):
         world.arrive(age=age)
@@ -138,18 +142,20 @@ def test_nothing_is_put_below_the_watermark(world: World, send: Send, claims: In
     assert len(stored(world)) == 3
 
 
-def test_of_two_that_replace_an_old_claim_one_wins(world: World, send: Send, claims: InMemoryClaims) -> None:
+def test_of_two_that_replace_an_old_claim_one_wins(
+    world: World, send: Send, idempotency_store: InMemoryIdempotencyStore
+) -> None:
     # GIVEN an old claim, which another request replaces at the same time
-    grow_old(world, claims, timedelta(minutes=15), is_stored=False)
-    replace, other = claims.replace, raw_id()
+    grow_old(world, idempotency_store, timedelta(minutes=15), is_stored=False)
+    replace, other = idempotency_store.replace, raw_id()
 
-    def overtaken(key: str, standing: StandingClaim, claim: Claim) -> bool:
-        if claims.standing[key].claim.raw_id != other:
-            assert replace(key, standing, Claim(other, claim.digest))
+    def overtaken(key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
+        if idempotency_store.standing[key].claim.raw_id != other:
+            assert replace(key, standing, IdempotencyRecord(other, claim.digest))
         return replace(key, standing, claim)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(InMemoryClaims, "replace", lambda _self, *args: overtaken(*args))
+        patch.setattr(InMemoryIdempotencyStore, "replace", lambda _self, *args: overtaken(*args))
         answer = send()
 
     # THEN both have the same answer

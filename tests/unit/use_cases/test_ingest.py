@@ -1,6 +1,5 @@
 """Taking events in: what is stored, under which identifier, and what isn't."""
 
-import gzip
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from dropzone.domain.outcomes import Code
 from dropzone.ports import BronzeUnavailableError, RawIdTakenError, RawObject
 from dropzone.use_cases.ingest import Accepted, EnvelopeError, Submission, TooLargeError, ingest
 from support.factories import EXAMPLE, NOT_NUMERIC, WITHOUT_OFFSET
+from support.packing import gzipped
 from support.world import Failing, World
 
 
@@ -59,7 +59,7 @@ def test_a_body_may_be_as_long_as_the_limit(world: World) -> None:
         (b"[1, 2, 3]", JSON, 3),
         (EXAMPLE + b"\n\n" + EXAMPLE, NDJSON, 2),
         (b"no JSON\n[1, 2, 3]", NDJSON, 2),
-        (gzip.compress(EXAMPLE + b"\n" + EXAMPLE), NDJSON, 2),
+        (gzipped(EXAMPLE + b"\n" + EXAMPLE), NDJSON, 2),
         (b"[" + b",".join([b"0"] * 100_000) + b"]", JSON, 100_000),
     ],
 )
@@ -74,7 +74,7 @@ def test_events_are_counted(world: World, body: bytes, content_type: str, events
     ("body", "limit", "reason"),
     [
         (b"[" + b",".join([b"0"] * 100_001) + b"]", 1_000_000, "100001 events"),
-        (gzip.compress(EXAMPLE.ljust(1_001)), 1_000, "1000 bytes"),
+        (gzipped(EXAMPLE.ljust(1_001)), 1_000, "1000 bytes"),
     ],
 )
 def test_too_much_at_once_is_refused(world: World, body: bytes, limit: int, reason: str) -> None:

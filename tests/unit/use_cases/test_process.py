@@ -14,9 +14,9 @@ from dropzone.ports import (
     SilverConflictError,
     SilverUnavailableError,
 )
+from dropzone.use_cases.objects import MAX_CHUNK_OBJECTS
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, Message
-from dropzone.use_cases.settle import MAX_CHUNK_OBJECTS
-from dropzone.use_cases.tally import Tally
+from dropzone.use_cases.result import ProcessingResult
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import ReaderDiedError
 from support.world import Failing, Queue, World
@@ -43,7 +43,7 @@ def count_calls(world: World, method: str) -> list[list[UUID]]:
 def test_process_counts_failed(world: World) -> None:
     good, bad = world.arrive(), world.arrive(NOT_NUMERIC)
     report = world.process(message(good), message(bad))
-    assert (report.tally.checked, report.tally.processed, report.tally.failed) == (2, 1, 1)
+    assert (report.result.checked, report.result.processed, report.result.rejected) == (2, 1, 1)
     assert report.returned == []
 
 
@@ -64,11 +64,11 @@ def test_the_right_messages_go_back(world: World) -> None:
 
     # THEN what a later try may change goes back, and nothing else
     assert report.returned == [missing.message_id, throttled.message_id]
-    assert {failure.raw_id: failure.terminal for failure in report.tally.failures} == {
+    assert {failure.raw_id: failure.terminal for failure in report.result.errors} == {
         missing.objects[0].raw_id: True,
         throttled.objects[0].raw_id: False,
     }
-    assert report.tally.duplicates == 1
+    assert report.result.duplicates == 1
     assert world.settled == {entry.objects[0].raw_id for entry in (good, bad, old)}
 
 
@@ -82,7 +82,7 @@ def test_an_empty_batch_asks_nobody(world: World) -> None:
 def test_an_object_that_is_told_of_twice_is_settled_once(world: World) -> None:
     identifier = world.arrive()
     report = world.process(message(identifier), message(identifier, identifier))
-    assert report.tally.checked == 1
+    assert report.result.checked == 1
     assert report.returned == []
     assert world.bronze.reads == [[identifier]]
 
@@ -99,7 +99,7 @@ def test_settled_objects_are_not_read_again(world: World) -> None:
     world.process(message(identifier))
     report = world.process(message(identifier, receive_count=LAST_RECEIVE))
     assert world.bronze.reads == [[identifier]]
-    assert (report.tally.checked, report.tally.duplicates, report.returned) == (0, 1, [])
+    assert (report.result.checked, report.result.duplicates, report.returned) == (0, 1, [])
 
 
 def test_a_refused_row_sends_its_message_back_alone(world: World) -> None:
@@ -108,7 +108,7 @@ def test_a_refused_row_sends_its_message_back_alone(world: World) -> None:
     refused = messages[13].objects[0].raw_id
 
     def refuse(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "settle" and refused in raw_ids:
+        if method == "write_outcomes" and refused in raw_ids:
             state = "SQLSTATE 22003"
             raise RowRefusedError(state)
 
@@ -133,7 +133,7 @@ def test_memory_is_bounded_by_the_notified_sizes(world: World) -> None:
 
 def test_a_transaction_holds_a_thousand_objects_at_most(world: World) -> None:
     identifiers = [world.arrive() for _ in range(MAX_CHUNK_OBJECTS + 1)]
-    calls = count_calls(world, "settle")
+    calls = count_calls(world, "write_outcomes")
     world.process(*map(message, identifiers))
     assert calls == [identifiers[:-1], identifiers[-1:]]
 
@@ -151,7 +151,7 @@ def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: i
     # THEN what is settled is settled, and the last goes back untouched
     assert report.deferred == [messages[2].objects[0].raw_id]
     assert report.returned == [messages[2].message_id]
-    assert report.tally.failures == []
+    assert report.result.errors == []
     assert world.settled == {entry.objects[0].raw_id for entry in messages[:2]}
     assert messages[2].objects[0].raw_id not in world.rows.receipt_rows()
 
@@ -165,7 +165,7 @@ def test_a_chunk_that_outlasts_the_time_is_settled_as_far_as_it_got(
     batch = b"[" + b",".join([EXAMPLE] * 2) + b"]"
     messages = [message(world.arrive(batch), receive_count=receive_count) for _ in range(3)]
     world.clock.left = 4.5
-    world.silver.after = lambda method, _raw_ids: world.clock.spend(4.0 if method == "settle" else 0.0)
+    world.silver.after = lambda method, _raw_ids: world.clock.spend(4.0 if method == "write_outcomes" else 0.0)
 
     report = world.process(*messages)
 
@@ -183,23 +183,23 @@ def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -
     first, second = (message(world.arrive(), size=20 * MEBIBYTE) for _ in range(2))
 
     def go_away(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "settle" and second.objects[0].raw_id in raw_ids:
+        if method == "write_outcomes" and second.objects[0].raw_id in raw_ids:
             reason = "SQLSTATE 57P01"
             raise SilverUnavailableError(reason)
 
     world.silver.before = go_away
 
     # WHEN they come
-    tally = Tally()
+    result = ProcessingResult()
     with pytest.raises(SilverUnavailableError):
-        world.process(first, second, tally=tally)
+        world.process(first, second, result=result)
 
     # THEN the first is settled and counted, and recognised when the batch comes again
     assert world.settled == {first.objects[0].raw_id}
-    assert [entry.raw_id for entry in tally.settled] == [first.objects[0].raw_id]
+    assert [entry.raw_id for entry in result.settled] == [first.objects[0].raw_id]
     world.silver.before = lambda _method, _raw_ids: None
     report = world.process(first, second)
-    assert (report.tally.checked, report.tally.duplicates, report.returned) == (1, 1, [])
+    assert (report.result.checked, report.result.duplicates, report.returned) == (1, 1, [])
 
 
 # ---- the database is away --------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -
 
 @pytest.mark.parametrize(
     ("method", "receive_count"),
-    [("receipts", 1), ("settle", 1), ("receipts", 3), ("record_attempts", 3), ("settle", 3)],
+    [("receipts", 1), ("write_outcomes", 1), ("receipts", 3), ("record_attempts", 3), ("write_outcomes", 3)],
 )
 def test_an_unavailable_database_raises_the_batch_and_leaves_nothing_half_written(
     world: World, method: str, receive_count: int
@@ -223,7 +223,7 @@ def test_an_unavailable_database_raises_the_batch_and_leaves_nothing_half_writte
 
 def test_conflicts_are_tried_again_within_the_call(world: World) -> None:
     identifier = world.arrive()
-    for method in ("receipts", "record_attempts", "settle"):
+    for method in ("receipts", "record_attempts", "write_outcomes"):
         world.silver.before = Failing(method, SilverConflictError("40P01"), times=2)
         world.process(message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE))
     assert world.settled == {identifier}
@@ -232,7 +232,7 @@ def test_conflicts_are_tried_again_within_the_call(world: World) -> None:
 def test_conflicts_without_end_raise_the_batch(world: World) -> None:
     identifier = world.arrive()
     world.clock.left = 10.0
-    world.silver.before = Failing("settle", SilverConflictError("40P01"), times=10_000)
+    world.silver.before = Failing("write_outcomes", SilverConflictError("40P01"), times=10_000)
     world.silver.before = _costing(world, world.silver.before, 3.0)
     with pytest.raises(SilverUnavailableError, match="40P01"):
         world.process(message(identifier))
@@ -253,9 +253,9 @@ def _costing(world: World, hook: Failing, seconds: float) -> Failing:
 
 def test_at_the_first_receive_objects_are_taken_together_and_unclaimed(world: World) -> None:
     identifiers = [world.arrive() for _ in range(5)]
-    claims = count_calls(world, "record_attempts")
+    idempotency_store = count_calls(world, "record_attempts")
     world.process(*map(message, identifiers))
-    assert claims == []
+    assert idempotency_store == []
     assert world.bronze.reads == [identifiers]
 
 
@@ -276,7 +276,7 @@ def test_later_they_are_claimed_first_and_taken_together_while_none_was_tried(wo
     identifiers = [world.arrive() for _ in range(5)]
     calls = calls_of(world)
     world.process(*(message(identifier, receive_count=receive_count) for identifier in identifiers))
-    assert calls == [(method, *identifiers) for method in ("receipts", "record_attempts", "read", "settle")]
+    assert calls == [(method, *identifiers) for method in ("receipts", "record_attempts", "read", "write_outcomes")]
     assert world.settled == {*identifiers}
 
 
@@ -285,7 +285,7 @@ def test_those_that_were_tried_are_taken_one_at_a_time(world: World) -> None:
     world.rows.record_attempts(identifiers, only_due=False)
     calls = calls_of(world)
     world.process(*(message(identifier, receive_count=3) for identifier in identifiers))
-    methods = ("record_attempts", "written", "read", "settle")
+    methods = ("record_attempts", "written", "read", "write_outcomes")
     assert calls == [
         ("receipts", *identifiers),
         *((method, identifier) for identifier in identifiers for method in methods),
@@ -312,8 +312,8 @@ def test_those_that_were_tried_alone_wait_until_the_batch_holds_nothing_else(wor
     # THEN those that were tried more than once go back untouched
     assert world.settled == {once, never}
     assert report.returned == [first.message_id, second.message_id]
-    assert report.set_aside == [twice, thrice]
-    assert report.tally.failures == []
+    assert report.poison == [twice, thrice]
+    assert report.result.errors == []
 
     # AND on their own they are taken one a call, fewest attempts first
     report = world.process(first, second)
@@ -354,13 +354,13 @@ def test_at_the_first_receive_attempts_do_not_matter(world: World) -> None:
 
 def test_the_highest_receive_count_of_an_object_counts(world: World) -> None:
     identifier = world.arrive()
-    claims = count_calls(world, "record_attempts")
+    idempotency_store = count_calls(world, "record_attempts")
     world.process(message(identifier, receive_count=3), message(identifier, receive_count=1))
-    assert claims == [[identifier]]
+    assert idempotency_store == [[identifier]]
 
 
 @pytest.mark.parametrize("position", [0, 25, 50])
-@pytest.mark.parametrize("moment", ["read", "settle"])
+@pytest.mark.parametrize("moment", ["read", "write_outcomes"])
 def test_a_poison_ends_as_a_dead_letter_alone(world: World, position: int, moment: str) -> None:
     # GIVEN fifty good objects and one that kills whoever reads, or writes, it
     identifiers = [world.arrive(payload(f"2019-05-01T06:{n:02}:00Z")) for n in range(51)]
@@ -425,7 +425,7 @@ def test_a_suspects_try_that_failed_elsewhere_does_not_count(world: World, error
     if isinstance(error, BronzeUnavailableError):
         world.bronze.unreadable[identifier] = error
     else:
-        world.silver.before = Failing("settle", error, times=10_000)
+        world.silver.before = Failing("write_outcomes", error, times=10_000)
     world.clock.left = 2.5
 
     # WHEN it is tried
@@ -482,7 +482,7 @@ def test_upsert_replaces_existing(world: World) -> None:
 def test_sizes_are_those_of_the_last_message(world: World) -> None:
     identifier = world.arrive()
     twice = Message("a", 1, (ListedObject(identifier, 1), ListedObject(identifier, 2)))
-    assert world.process(twice).tally.checked == 1
+    assert world.process(twice).result.checked == 1
 
 
 # ---- after an outage -------------------------------------------------------------------------------------------------
@@ -493,13 +493,13 @@ def test_after_an_outage_objects_are_settled_together(world: World) -> None:
     identifiers = [world.arrive() for _ in range(100)]
     queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=60)
     queue.send(*identifiers)
-    for method in ("receipts", "record_attempts", "settle", "receipts", "settle"):
+    for method in ("receipts", "record_attempts", "write_outcomes", "receipts", "write_outcomes"):
         world.silver.before = Failing(method, SilverUnavailableError("down"), times=10_000)
         queue.deliver()
     assert world.settled == set()
 
     # WHEN it is back
-    calls = count_calls(world, "settle")
+    calls = count_calls(world, "write_outcomes")
     queue.deliver()
 
     # THEN they are settled in one transaction
@@ -529,8 +529,8 @@ def test_poisons_among_what_an_outage_left_end_as_dead_letters_alone(world: Worl
 def test_every_duplicate_of_a_batch_is_counted(world: World) -> None:
     first, second, third = world.arrive(), world.arrive(), world.arrive()
     world.process(message(first), message(second))
-    tally = Tally()
+    result = ProcessingResult()
 
-    world.process(message(first), message(second), message(third), tally=tally)
+    world.process(message(first), message(second), message(third), result=result)
 
-    assert (tally.duplicates, tally.checked) == (2, 1)
+    assert (result.duplicates, result.checked) == (2, 1)

@@ -9,13 +9,13 @@ from uuid import UUID
 
 import pytest
 
+import dropzone.use_cases.objects
 import dropzone.use_cases.replay
-import dropzone.use_cases.settle
 import dropzone.use_cases.writing
 from dropzone.domain.changes import Change
-from dropzone.domain.judge import Contents, judge
-from dropzone.domain.outcomes import Code, JudgedObject, Outcome
+from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 from dropzone.domain.positions import Cursor, Position
+from dropzone.domain.validate import Contents, validate
 from dropzone.ports import (
     BronzeUnavailableError,
     ListedObject,
@@ -35,13 +35,13 @@ EXAMPLE_OF_OLD_RULES = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0,
 
 @dataclass
 class NotedLedger:
-    """A ledger that takes notes of its calls, in a dictionary, and can be made to fail."""
+    """A outcome_store that takes notes of its calls, in a dictionary, and can be made to fail."""
 
     of: dict[UUID, tuple[Outcome | None, ...]] = field(default_factory=dict)
     parts: list[tuple[UUID, int, int, bool]] = field(default_factory=list)
     """What was replaced: of each object the items from one up to another, and whether the last one is among them."""
     refused: set[UUID] = field(default_factory=set)
-    failures: list[SilverError | None] = field(default_factory=list)
+    errors: list[SilverError | None] = field(default_factory=list)
     """What the next calls raise, None for one that goes well."""
     calls: list[tuple[str, list[UUID]]] = field(default_factory=list)
     pages: list[list[UUID]] = field(default_factory=list)
@@ -50,23 +50,23 @@ class NotedLedger:
 
     def _called(self, method: str, identifiers: Collection[UUID]) -> None:
         self.calls.append((method, list(identifiers)))
-        failure = self.failures.pop(0) if self.failures else None
+        failure = self.errors.pop(0) if self.errors else None
         if failure is not None:
             raise failure
 
-    def outcomes(self, judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
-        self._called("outcomes", [entry.raw_id for entry in judged])
+    def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+        self._called("outcomes", [entry.raw_id for entry in validated])
         return {
             part.raw_id: self.of[part.raw_id][part.first_item : None if part.is_whole else part.items]
-            for part in judged
+            for part in validated
             if part.raw_id in self.of
         }
 
-    def replace(self, judged: Sequence[JudgedObject]) -> None:
-        self._called("replace", [entry.raw_id for entry in judged])
-        if not self.refused.isdisjoint(entry.raw_id for entry in judged):
+    def replace(self, validated: Sequence[ValidatedObject]) -> None:
+        self._called("replace", [entry.raw_id for entry in validated])
+        if not self.refused.isdisjoint(entry.raw_id for entry in validated):
             raise RowRefusedError("SQLSTATE 22003")
-        for part in judged:
+        for part in validated:
             self.parts.append((part.raw_id, part.first_item, part.items, part.is_whole))
             old = self.of.get(part.raw_id, ())
             rest = () if part.is_whole else old[part.items :]
@@ -86,7 +86,7 @@ class Calls:
     """The use case between the two, with a clock that the test sets."""
 
     bronze: HookedBronze = field(default_factory=lambda: HookedBronze(InMemoryBronze()))
-    ledger: NotedLedger = field(default_factory=NotedLedger)
+    outcome_store: NotedLedger = field(default_factory=NotedLedger)
     clock: Clock = field(default_factory=Clock)
 
     def __call__(
@@ -101,7 +101,7 @@ class Calls:
         return replay(
             selection or Arrived(),
             bronze=self.bronze,
-            ledger=self.ledger,
+            outcome_store=self.outcome_store,
             limit=limit,
             after=after,
             dry_run=dry_run,
@@ -138,30 +138,30 @@ def sized(identifiers: Sequence[UUID], size: int) -> list[ListedObject]:
 def test_objects_are_counted_and_their_events_by_change(call: Calls) -> None:
     good, bad, new, fixed = call.arrive(EXAMPLE, NOT_NUMERIC, payload(), NOT_NUMERIC)
     call(Named((good, bad)))
-    call.ledger.of[fixed] = judge(EXAMPLE_OF_OLD_RULES)
+    call.outcome_store.of[fixed] = validate(EXAMPLE_OF_OLD_RULES)
 
     report = call()
 
     # The third is new, and the fourth was processed under the rules of old.
     assert report.changes == Counter({Change.SAME: 2, Change.NEW: 1, Change.NOW_REJECTED: 1})
-    assert (report.checked, report.processed, report.failed) == (4, 2, 2)
-    assert set(call.ledger.of) == {good, bad, new, fixed}
+    assert (report.checked, report.processed, report.rejected) == (4, 2, 2)
+    assert set(call.outcome_store.of) == {good, bad, new, fixed}
 
 
 def test_a_dry_run_counts_the_same_and_replaces_nothing(call: Calls) -> None:
     call.arrive(EXAMPLE, NOT_NUMERIC)
     foretold = call(dry_run=True)
-    assert call.ledger.replaced() == []
-    assert call.ledger.of == {}
+    assert call.outcome_store.replaced() == []
+    assert call.outcome_store.of == {}
     assert call() == foretold
-    assert len(call.ledger.replaced()) == 1
+    assert len(call.outcome_store.replaced()) == 1
 
 
 def test_nothing_chosen_touches_nothing(call: Calls) -> None:
     assert call() == ReplayReport()
     assert call(Named(())) == ReplayReport()
     assert call(RejectedBy(Code.DATA_EMPTY)) == ReplayReport()
-    assert (call.bronze.reads, call.ledger.calls) == ([], [])
+    assert (call.bronze.reads, call.outcome_store.calls) == ([], [])
 
 
 # ---- chunks ----------------------------------------------------------------------------------------------------------
@@ -169,30 +169,30 @@ def test_nothing_chosen_touches_nothing(call: Calls) -> None:
 
 def test_chunks_are_bounded_by_size_and_number(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dropzone.use_cases.replay, "ON_REQUEST_CHUNK_OBJECTS", 3)
-    monkeypatch.setattr(dropzone.use_cases.settle, "MAX_CHUNK_BYTES", 10)
+    monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_BYTES", 10)
     ids = call.arrive(*[EXAMPLE] * 8)
     page = [*sized(ids[:4], 1), *sized(ids[4:6], 6), *sized(ids[6:], 20)]
     call(Pages([page]))
     assert call.bronze.reads == [ids[:3], [ids[3], ids[4]], [ids[5]], [ids[6]], [ids[7]]]
-    assert call.ledger.replaced() == call.bronze.reads
+    assert call.outcome_store.replaced() == call.bronze.reads
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_of_objects_whose_size_is_not_known_eight_are_held_at_once(call: Calls, named: bool) -> None:  # noqa: FBT001
     """Eight of the largest that ingest takes in are 32 MiB."""
     ids = call.arrive(*[EXAMPLE] * 19)
-    call.ledger.pages = [ids[:17], ids[17:]]
+    call.outcome_store.pages = [ids[:17], ids[17:]]
     call(Named(tuple(ids)) if named else RejectedBy(Code.DATA_EMPTY))
     bounds = [0, 8, 16, 19] if named else [0, 8, 16, 17, 19]
     assert call.bronze.reads == [ids[start:end] for start, end in pairwise(bounds)]
-    assert dropzone.use_cases.settle.MAX_CHUNK_BYTES == 8 * 4 * MIB
+    assert dropzone.use_cases.objects.MAX_CHUNK_BYTES == 8 * 4 * MIB
 
 
 def test_the_largest_identifier_of_a_page_begins_the_next(call: Calls) -> None:
     ids = call.arrive(*[EXAMPLE] * 5)
-    call.ledger.pages = [ids[:2], ids[2:4], ids[4:]]
+    call.outcome_store.pages = [ids[:2], ids[2:4], ids[4:]]
     call(RejectedBy(Code.DATA_EMPTY))
-    assert call.ledger.asked == [
+    assert call.outcome_store.asked == [
         (Code.DATA_EMPTY, after, None) for after in (UUID(int=0), ids[1], ids[3], ids[4])
     ]  # fmt: skip
 
@@ -202,7 +202,7 @@ def test_a_rule_is_asked_for_between_bounds(call: Calls) -> None:
     call(RejectedBy(Code.DATA_EMPTY, since, until))
     first = UUID("016a72d6-2d00-7000-8000-000000000000")
     end = UUID("016a72d6-2d01-7000-8000-000000000000")
-    assert call.ledger.asked == [(Code.DATA_EMPTY, UUID(int=first.int - 1), end)]
+    assert call.outcome_store.asked == [(Code.DATA_EMPTY, UUID(int=first.int - 1), end)]
 
 
 # ---- where a call ends -----------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_the_limit_counts_what_cannot_be_read_and_the_cursor_goes_past_it(call: 
     ids = call.arrive(*[EXAMPLE] * 3)
     call.bronze.unreadable[ids[1]] = BronzeUnavailableError("SlowDown")
     report = call(limit=2)
-    assert (report.checked, [failure.raw_id for failure in report.failures], report.cursor) == (1, [ids[1]], ids[1])
+    assert (report.checked, [failure.raw_id for failure in report.errors], report.cursor) == (1, [ids[1]], ids[1])
 
 
 @pytest.mark.parametrize("chunks_in_time", range(5))
@@ -265,15 +265,15 @@ def test_reads_and_pages_get_half_of_the_time_that_is_left(call: Calls) -> None:
 def test_a_conflict_is_tried_again(call: Calls) -> None:
     ids = call.arrive(EXAMPLE)
     conflict = SilverConflictError("40P01")
-    call.ledger.failures = [conflict, None, conflict, conflict]
+    call.outcome_store.errors = [conflict, None, conflict, conflict]
     assert call().checked == 1
-    assert [method for method, _ in call.ledger.calls] == ["outcomes"] * 2 + ["replace"] * 3
-    assert set(call.ledger.of) == set(ids)
+    assert [method for method, _ in call.outcome_store.calls] == ["outcomes"] * 2 + ["replace"] * 3
+    assert set(call.outcome_store.of) == set(ids)
 
 
 def test_a_conflict_that_outlives_the_call_is_the_infrastructures(call: Calls) -> None:
     call.arrive(EXAMPLE)
-    call.ledger.failures = [SilverConflictError("40P01")]
+    call.outcome_store.errors = [SilverConflictError("40P01")]
     call.clock.left = 2.0
     with pytest.raises(SilverUnavailableError, match="40P01"):
         call()
@@ -287,13 +287,13 @@ def test_where_silver_goes_away_what_was_replaced_until_then_stays_so(
 
     def go_away(method: str, identifiers: Collection[UUID]) -> None:
         if method == "read" and ids[2] in identifiers:
-            call.ledger.failures.append(SilverUnavailableError("57P01"))
+            call.outcome_store.errors.append(SilverUnavailableError("57P01"))
 
     call.bronze.before = go_away
     report = call()
 
     # THEN the answer tells what was done, and where to go on
-    assert set(call.ledger.of) == set(ids[:2])
+    assert set(call.outcome_store.of) == set(ids[:2])
     assert (report.checked, report.cursor) == (2, ids[1])
 
     # AND who goes on from there meets the error
@@ -306,17 +306,17 @@ def test_a_chunk_of_large_batches_ends_with_the_time_at_an_object(call: Calls, m
     monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 6)
     ids = call.arrive(*[b"[" + b",".join([EXAMPLE] * 3) + b"]"] * 6)
     call.clock.left = 11.0
-    call.ledger.after_replacing = lambda: call.clock.spend(10.0)
+    call.outcome_store.after_replacing = lambda: call.clock.spend(10.0)
 
     report = call()
 
-    assert [len(replaced) for replaced in call.ledger.replaced()] == [2]
+    assert [len(replaced) for replaced in call.outcome_store.replaced()] == [2]
     assert (report.checked, report.cursor) == (2, ids[1])
 
     # AND the next call goes on from there
     call.clock.left = 1_000.0
     assert call(after=report.cursor).cursor is None
-    assert set(call.ledger.of) == set(ids)
+    assert set(call.outcome_store.of) == set(ids)
 
 
 def test_objects_that_take_long_to_judge_end_with_the_time(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +331,7 @@ def test_objects_that_take_long_to_judge_end_with_the_time(call: Calls, monkeypa
     monkeypatch.setattr(dropzone.use_cases.replay, "Contents", Slow)
     call.clock.left = 6.5
 
-    # THEN those are written that were judged by then
+    # THEN those are written that were validated by then
     report = call()
     assert (report.checked, report.cursor) == (3, ids[2])
 
@@ -350,21 +350,21 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_parts")
 def test_a_long_object_is_replaced_part_by_part_and_counted_once(call: Calls) -> None:
-    # GIVEN a batch of ten events between two single ones, which had eleven, and one that was never judged
+    # GIVEN a batch of ten events between two single ones, which had eleven, and one that was never validated
     first, long, last = call.arrive(EXAMPLE, batch(*[EXAMPLE] * 5, NOT_NUMERIC, *[EXAMPLE] * 4), EXAMPLE)
-    (good,) = judge(EXAMPLE)
-    call.ledger.of[long] = (good, None, *[good] * 9)
+    (good,) = validate(EXAMPLE)
+    call.outcome_store.of[long] = (good, None, *[good] * 9)
 
     report = call()
 
-    assert call.ledger.parts == [
+    assert call.outcome_store.parts == [
         (first, 0, 1, True),
         (long, 0, 4, False),
         (long, 4, 8, False),
         (long, 8, 10, True),
         (last, 0, 1, True),
     ]
-    assert (report.checked, report.failed, report.cursor) == (3, 1, None)
+    assert (report.checked, report.rejected, report.cursor) == (3, 1, None)
     assert report.changes == Counter({Change.SAME: 8, Change.NEW: 3, Change.NOW_REJECTED: 1, Change.GONE: 1})
 
 
@@ -374,13 +374,13 @@ def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None: 
     # GIVEN a batch of ten events, the second of them bad, and calls that have time for a part
     first, long, last = call.arrive(EXAMPLE, batch(EXAMPLE, NOT_NUMERIC, *[EXAMPLE] * 8), EXAMPLE)
 
-    outcomes_of = call.ledger.outcomes
+    outcomes_of = call.outcome_store.outcomes
 
-    def slowly(judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+    def slowly(validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         call.clock.spend(10.0)
-        return outcomes_of(judged)
+        return outcomes_of(validated)
 
-    call.ledger.outcomes = slowly  # type: ignore[method-assign]
+    call.outcome_store.outcomes = slowly  # type: ignore[method-assign]
 
     # WHEN calls follow the cursor
     reports: list[ReplayReport] = []
@@ -394,9 +394,9 @@ def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None: 
     assert [report.cursor for report in reports] == [
         first, Position(long, 4, has_rejected=True), Position(long, 8, has_rejected=True), long, last, None
     ]  # fmt: skip
-    assert [(report.checked, report.failed) for report in reports] == [(1, 0), (0, 0), (0, 0), (1, 1), (1, 0), (0, 0)]
+    assert [(report.checked, report.rejected) for report in reports] == [(1, 0), (0, 0), (0, 0), (1, 1), (1, 0), (0, 0)]
     assert sum((report.changes for report in reports), Counter()) == Counter({Change.NEW: 12})
-    assert call.ledger.parts == ([] if dry_run else [
+    assert call.outcome_store.parts == ([] if dry_run else [
         (first, 0, 1, True), (long, 0, 4, False), (long, 4, 8, False), (long, 8, 10, True), (last, 0, 1, True)
     ])  # fmt: skip
 
@@ -404,11 +404,11 @@ def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None: 
 @pytest.mark.usefixtures("small_parts")
 def test_a_cursor_within_an_object_goes_on_also_where_the_selection_has_it_no_more(call: Calls) -> None:
     long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
-    call.ledger.pages = [[other]]
+    call.outcome_store.pages = [[other]]
     report = call(RejectedBy(Code.DATA_EMPTY), after=Position(long, 4))
-    assert call.ledger.parts == [(long, 4, 6, True), (other, 0, 1, True)]
-    assert call.ledger.asked[0] == (Code.DATA_EMPTY, long, None)
-    assert (report.checked, report.failed) == (2, 0)
+    assert call.outcome_store.parts == [(long, 4, 6, True), (other, 0, 1, True)]
+    assert call.outcome_store.asked[0] == (Code.DATA_EMPTY, long, None)
+    assert (report.checked, report.rejected) == (2, 0)
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -416,16 +416,16 @@ def test_the_limit_counts_an_object_that_an_earlier_call_began(call: Calls) -> N
     long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
     report = call(after=Position(long, 4), limit=1)
     assert (report.checked, report.cursor) == (1, long)
-    assert call.ledger.parts == [(long, 4, 6, True)]
+    assert call.outcome_store.parts == [(long, 4, 6, True)]
     assert call(after=report.cursor, limit=1).checked == 1
-    assert call.ledger.parts[-1] == (other, 0, 1, True)
+    assert call.outcome_store.parts[-1] == (other, 0, 1, True)
 
 
 @pytest.mark.usefixtures("small_parts")
 def test_a_cursor_behind_an_objects_last_event_judges_none(call: Calls) -> None:
     (long,) = call.arrive(batch(*[EXAMPLE] * 6))
     assert call(after=Position(long, 99)).checked == 1
-    assert call.ledger.parts == [(long, 6, 6, True)]
+    assert call.outcome_store.parts == [(long, 6, 6, True)]
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -433,33 +433,33 @@ def test_what_cannot_be_read_within_a_call_is_passed(call: Calls) -> None:
     long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
     call.bronze.unreadable[long] = BronzeUnavailableError("SlowDown")
     report = call(after=Position(long, 4))
-    assert (report.checked, [failure.raw_id for failure in report.failures]) == (1, [long])
-    assert call.ledger.parts == [(other, 0, 1, True)]
+    assert (report.checked, [failure.raw_id for failure in report.errors]) == (1, [long])
+    assert call.outcome_store.parts == [(other, 0, 1, True)]
 
 
 @pytest.mark.parametrize("refused", [[0], [7], [3, 4], [0, 7], range(8)])
 def test_a_refused_row_costs_its_object_alone(call: Calls, refused: Sequence[int]) -> None:
     ids = call.arrive(*[EXAMPLE] * 8)
-    call.ledger.refused = {ids[number] for number in refused}
+    call.outcome_store.refused = {ids[number] for number in refused}
 
     report = call()
 
-    assert [failure.raw_id for failure in report.failures] == [ids[number] for number in refused]
-    assert all(failure.terminal and "22003" in failure.reason for failure in report.failures)
-    assert set(call.ledger.of) == set(ids) - call.ledger.refused
+    assert [failure.raw_id for failure in report.errors] == [ids[number] for number in refused]
+    assert all(failure.terminal and "22003" in failure.reason for failure in report.errors)
+    assert set(call.outcome_store.of) == set(ids) - call.outcome_store.refused
     assert report.checked == 8 - len(refused)
     assert report.changes == Counter({Change.NEW: 8 - len(refused)})
     # By halves: one refused row of eight takes at most seven calls.
-    assert len(call.ledger.replaced()) <= 15
-    assert len(refused) != 1 or len(call.ledger.replaced()) == 7
+    assert len(call.outcome_store.replaced()) <= 15
+    assert len(refused) != 1 or len(call.outcome_store.replaced()) == 7
 
 
 def test_what_is_missing_fails_for_good_and_what_is_throttled_does_not(call: Calls) -> None:
     missing, throttled = raw_id(), call.arrive(EXAMPLE)[0]
     call.bronze.unreadable[throttled] = BronzeUnavailableError("SlowDown")
     report = call(Named((missing, throttled)))
-    assert [(f.raw_id, f.terminal) for f in report.failures] == sorted([(missing, True), (throttled, False)])
-    assert call.ledger.calls == []
+    assert [(f.raw_id, f.terminal) for f in report.errors] == sorted([(missing, True), (throttled, False)])
+    assert call.outcome_store.calls == []
 
 
 def test_a_listing_that_fails_is_told(call: Calls) -> None:
@@ -492,8 +492,8 @@ def test_the_listing_ends_with_the_first_that_is_too_young(call: Calls) -> None:
 def test_named_objects_come_in_order_of_arrival_each_once_after_the_cursor(call: Calls) -> None:
     ids = raw_ids(4)
     selection = Named((ids[2], ids[0], ids[2], ids[3], ids[1], ids[0]))
-    pages = list(selection.pages(None, call.bronze, call.ledger, call.clock.remaining))
+    pages = list(selection.pages(None, call.bronze, call.outcome_store, call.clock.remaining))
     assert [listed.raw_id for page in pages for listed in page] == ids
-    pages = list(selection.pages(ids[1], call.bronze, call.ledger, call.clock.remaining))
+    pages = list(selection.pages(ids[1], call.bronze, call.outcome_store, call.clock.remaining))
     assert [listed.raw_id for page in pages for listed in page] == ids[2:]
-    assert list(selection.pages(ids[3], call.bronze, call.ledger, call.clock.remaining)) == []
+    assert list(selection.pages(ids[3], call.bronze, call.outcome_store, call.clock.remaining)) == []

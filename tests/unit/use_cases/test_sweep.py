@@ -16,8 +16,8 @@ from dropzone.ports import (
     SilverConflictError,
     SilverUnavailableError,
 )
+from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.sweep import WATERMARK_LAG
-from dropzone.use_cases.tally import Tally
 from support.factories import NOT_NUMERIC, message, raw_id
 from support.fakes import ReaderDiedError
 from support.world import Failing, World
@@ -55,29 +55,29 @@ def test_a_sweep_settles_what_has_no_receipt_in_order_of_arrival(world: World) -
 
     # THEN it settles the others, and counts them
     assert world.bronze.reads == [[first, bad, last]]
-    assert (report.tally.checked, report.tally.processed, report.tally.failed) == (3, 2, 1)
+    assert (report.result.checked, report.result.processed, report.result.rejected) == (3, 2, 1)
     assert report.cursor is None
     assert world.settled == {first, by_queue, bad, last}
 
 
 def test_a_sweep_of_nothing_finds_nothing(world: World) -> None:
     report = world.sweep()
-    assert (report.tally.checked, report.cursor) == (0, None)
+    assert (report.result.checked, report.cursor) == (0, None)
     assert world.rows.watermark() == UUID(int=0)
 
 
 def test_young_objects_are_left_to_the_queue(world: World) -> None:
     old, young = world.arrive(age=10 * SECOND), world.arrive(age=5 * SECOND)
-    assert world.sweep(min_age=8 * SECOND).tally.checked == 1
+    assert world.sweep(min_age=8 * SECOND).result.checked == 1
     assert world.settled == {old}
-    assert world.sweep(min_age=timedelta(0)).tally.checked == 1
+    assert world.sweep(min_age=timedelta(0)).result.checked == 1
     assert world.settled == {old, young}
 
 
 def test_an_object_of_a_clock_that_runs_ahead_is_taken_by_request(world: World) -> None:
     ahead = world.arrive(age=-HOUR)
-    assert world.sweep(min_age=SECOND).tally.checked == 0
-    assert world.sweep().tally.checked == 1
+    assert world.sweep(min_age=SECOND).result.checked == 0
+    assert world.sweep().result.checked == 1
     assert world.settled == {ahead}
 
 
@@ -98,11 +98,11 @@ def test_the_cursor_leads_to_the_end_and_each_object_is_taken_once(world: World,
     cursor, calls, counted = None, 0, 0
     while True:
         report = world.sweep(limit=limit, after=cursor)
-        calls, counted = calls + 1, counted + report.tally.checked
-        assert report.tally.checked <= limit
+        calls, counted = calls + 1, counted + report.result.checked
+        assert report.result.checked <= limit
         if report.cursor is None:
             break
-        assert report.tally.checked == limit
+        assert report.result.checked == limit
         assert cursor is None or report.cursor > cursor
         cursor = report.cursor
 
@@ -115,16 +115,16 @@ def test_the_cursor_leads_to_the_end_and_each_object_is_taken_once(world: World,
 
 def test_without_a_cursor_calls_go_on_where_the_last_ended(world: World) -> None:
     identifiers = arrive_many(world, 10)
-    counts = [world.sweep(limit=4).tally.checked for _ in range(4)]
+    counts = [world.sweep(limit=4).result.checked for _ in range(4)]
     assert counts == [4, 4, 2, 0]
     assert reads(world) == identifiers
 
 
 def test_a_cursor_begins_behind_its_object(world: World) -> None:
     first, second, third = arrive_many(world, 3)
-    assert world.sweep(after=second).tally.checked == 1
+    assert world.sweep(after=second).result.checked == 1
     assert world.settled == {third}
-    assert world.sweep(after=third).tally.checked == 0
+    assert world.sweep(after=third).result.checked == 0
     assert first not in world.settled
 
 
@@ -133,7 +133,7 @@ def test_a_limit_larger_than_a_chunk_is_reached_in_chunks(world: World) -> None:
     report = world.sweep(limit=1_050)
     assert [len(read) for read in world.bronze.reads] == [100] * 10 + [50]
     assert report.cursor == identifiers[1_049]
-    assert report.tally.checked == 1_050
+    assert report.result.checked == 1_050
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ def test_retries_end_with_the_time(world: World) -> None:
     world.rows.pass_time(HOUR)
     world.bronze.after = lambda _method, _raw_ids: world.clock.spend(10.0)
     world.clock.left = 21.0
-    assert world.sweep().tally.checked == 2
+    assert world.sweep().result.checked == 2
     assert world.settled == set(identifiers[:2])
     assert world.attempts(identifiers[2]) == 1
 
@@ -226,7 +226,7 @@ def test_the_watermark_stops_below_what_min_age_left(world: World) -> None:
 def test_the_watermark_passes_what_the_queue_settled(world: World) -> None:
     identifiers = arrive_many(world, 5, youngest=HOUR)
     world.process(*map(message, identifiers))
-    assert world.sweep().tally.checked == 0
+    assert world.sweep().result.checked == 0
     assert world.rows.watermark() == identifiers[-1]
 
 
@@ -255,7 +255,7 @@ def test_a_put_that_is_late_by_less_than_the_lag_is_found(world: World) -> None:
     late = world.arrive(age=WATERMARK_LAG - 60 * SECOND)
 
     # THEN the next sweep finds it
-    assert world.sweep().tally.checked == 1
+    assert world.sweep().result.checked == 1
     assert late in world.settled
 
 
@@ -276,7 +276,7 @@ def test_the_watermark_passes_over_objects_with_receipts_only(world: World) -> N
 
 def test_a_database_that_goes_away_keeps_the_watermark(world: World) -> None:
     arrive_many(world, 3, youngest=HOUR)
-    world.silver.before = Failing("settle", SilverUnavailableError("down"))
+    world.silver.before = Failing("write_outcomes", SilverUnavailableError("down"))
     with pytest.raises(SilverUnavailableError):
         world.sweep()
     assert world.rows.watermark() == UUID(int=0)
@@ -288,19 +288,19 @@ def test_what_was_settled_before_the_database_went_away_is_counted(world: World)
     identifiers = arrive_many(world, 4)
 
     def go_away(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "settle" and identifiers[2] in raw_ids:
+        if method == "write_outcomes" and identifiers[2] in raw_ids:
             reason = "down"
             raise SilverUnavailableError(reason)
 
     world.silver.before = go_away
 
-    # WHEN a sweep is handed a tally
-    tally = Tally()
+    # WHEN a sweep is handed a result
+    result = ProcessingResult()
     with pytest.raises(SilverUnavailableError):
-        world.sweep(tally=tally)
+        world.sweep(result=result)
 
     # THEN it has the first page
-    assert [entry.raw_id for entry in tally.settled] == identifiers[:2]
+    assert [entry.raw_id for entry in result.settled] == identifiers[:2]
 
 
 def test_a_bucket_that_cannot_be_listed_is_raised_and_keeps_the_watermark(world: World) -> None:
@@ -341,9 +341,9 @@ def test_those_that_were_tried_before_come_last_and_alone(world: World) -> None:
 def test_those_that_are_not_due_are_left(world: World) -> None:
     (identifier,) = arrive_many(world, 1)
     world.rows.record_attempts([identifier], only_due=False)
-    assert world.sweep().tally.checked == 0
+    assert world.sweep().result.checked == 0
     world.rows.pass_time(timedelta(minutes=1))
-    assert world.sweep().tally.checked == 1
+    assert world.sweep().result.checked == 1
 
 
 def test_a_backlog_leaves_other_tries_a_share_of_the_limit(world: World) -> None:
@@ -398,10 +398,10 @@ def test_other_tries_count_for_the_limit(world: World) -> None:
     world.rows.pass_time(HOUR)
     arrive_many(world, 2)
     report = world.sweep(limit=4)
-    assert report.tally.checked == 4
+    assert report.result.checked == 4
     assert report.cursor is None
-    assert world.sweep(limit=2).tally.checked == 2
-    assert world.sweep(limit=2).tally.checked == 1
+    assert world.sweep(limit=2).result.checked == 2
+    assert world.sweep(limit=2).result.checked == 1
 
 
 def test_a_poison_is_exhausted_after_five_attempts_and_keeps_nothing_from_the_others(world: World) -> None:
@@ -465,14 +465,14 @@ def test_a_refused_row_ends_as_stuck_with_its_reason(world: World) -> None:
     good, refused = arrive_many(world, 2)
 
     def refuse(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "settle" and refused in raw_ids:
+        if method == "write_outcomes" and refused in raw_ids:
             reason = "SQLSTATE 23514 outcomes"
             raise RowRefusedError(reason)
 
     world.silver.before = refuse
     failures = 0
     for _ in range(MAX_ATTEMPTS + 3):
-        failures += len(world.sweep().tally.failures)
+        failures += len(world.sweep().result.errors)
         world.rows.pass_time(24 * HOUR)
     assert failures == MAX_ATTEMPTS
     row = world.rows.receipt_rows()[refused]
@@ -486,11 +486,11 @@ def test_failures_of_the_infrastructure_never_make_an_object_stuck(world: World)
     (identifier,) = arrive_many(world, 1)
     world.bronze.unreadable[identifier] = BronzeUnavailableError("SlowDown")
     for _ in range(3 * MAX_ATTEMPTS):
-        assert len(world.sweep().tally.failures) == 1
+        assert len(world.sweep().result.errors) == 1
         assert world.attempts(identifier) == 0
         world.rows.pass_time(HOUR)
     world.bronze.unreadable.clear()
-    world.silver.before = Failing("settle", SilverUnavailableError("down"), times=3 * MAX_ATTEMPTS)
+    world.silver.before = Failing("write_outcomes", SilverUnavailableError("down"), times=3 * MAX_ATTEMPTS)
     for _ in range(3 * MAX_ATTEMPTS):
         with pytest.raises(SilverUnavailableError):
             world.sweep()
@@ -498,7 +498,7 @@ def test_failures_of_the_infrastructure_never_make_an_object_stuck(world: World)
         world.rows.pass_time(HOUR)
 
     # WHEN both are back
-    assert world.sweep().tally.checked == 1
+    assert world.sweep().result.checked == 1
 
     # THEN it is settled
     assert world.settled == {identifier}
@@ -516,12 +516,12 @@ def test_two_sweeps_at_once_split_the_work(world: World) -> None:
 
     def interrupt(method: str, raw_ids: Collection[UUID]) -> None:
         if method == "record_attempts" and identifiers[10] in raw_ids and not others:
-            others.append(other.sweep(limit=12).tally.checked)
+            others.append(other.sweep(limit=12).result.checked)
 
     world.silver.before = interrupt
 
     # WHEN both are through
-    mine = world.sweep().tally.checked
+    mine = world.sweep().result.checked
 
     # THEN each object was read and settled by one of them
     assert sorted([*reads(world), *reads(other)]) == identifiers
@@ -560,12 +560,12 @@ def test_of_two_sweeps_that_saw_the_same_page_one_takes_an_object(world: World) 
 
     world.silver.before = interrupt
 
-    # WHEN it claims all of it
+    # WHEN it idempotency_store all of it
     report = world.sweep()
 
     # THEN it gets the rest
     assert reads(world) == identifiers[2:]
-    assert report.tally.checked == 2
+    assert report.result.checked == 2
     assert world.attempts(identifiers[0]) == 1
 
 
@@ -574,13 +574,13 @@ def test_an_object_that_the_queue_settles_meanwhile_is_not_counted(world: World)
     other = World(objects=world.objects, rows=world.rows)
 
     def interrupt(method: str, _raw_ids: Collection[UUID]) -> None:
-        if method == "settle":
+        if method == "write_outcomes":
             world.silver.before = lambda _method, _raw_ids: None
             other.process(message(first))
 
     world.silver.before = interrupt
     report = world.sweep()
-    assert (report.tally.checked, report.tally.duplicates) == (1, 1)
+    assert (report.result.checked, report.result.duplicates) == (1, 1)
     assert world.settled == {first, second}
 
 
@@ -588,14 +588,14 @@ def test_an_object_that_is_gone_by_the_time_it_is_read_is_explained(world: World
     (identifier,) = arrive_many(world, 1)
     world.bronze.before = lambda method, _raw_ids: world.objects.objects.clear() if method == "read" else None
     report = world.sweep()
-    assert [failure.terminal for failure in report.tally.failures] == [True]
+    assert [failure.terminal for failure in report.result.errors] == [True]
     assert (world.rows.receipt_rows()[identifier].last_error or "").startswith("ObjectMissingError")
 
 
 def test_unknown_identifiers_never_matter(world: World) -> None:
     world.rows.record_attempts([raw_id()], only_due=False)
     world.rows.pass_time(HOUR)
-    assert len(world.sweep().tally.failures) == 1
+    assert len(world.sweep().result.errors) == 1
 
 
 @pytest.mark.parametrize("method", ["watermark", "due_for_retry", "receipts", "advance_watermark"])
@@ -604,7 +604,7 @@ def test_conflict_of_any_question_is_tried_again(world: World, method: str) -> N
     failing = Failing(method, SilverConflictError("40001"))
     world.silver.before = failing
 
-    assert world.sweep().tally.processed == 1
+    assert world.sweep().result.processed == 1
 
     assert failing.times == 0
     assert world.rows.watermark() == old

@@ -5,14 +5,14 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.domain import judge as judge_module
+from dropzone.domain import validate as validate_module
 from dropzone.domain.batches import NDJSON
-from dropzone.domain.judge import Contents, judge
-from dropzone.domain.outcomes import Code, JudgedObject, Outcome
+from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
+from dropzone.domain.validate import Contents, validate
 from dropzone.ports import RowRefusedError, SilverUnavailableError
 from dropzone.use_cases import writing
-from dropzone.use_cases.settle import settle
-from dropzone.use_cases.tally import Tally
+from dropzone.use_cases.objects import process_objects
+from dropzone.use_cases.result import ProcessingResult
 from support.factories import EXAMPLE, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import InMemorySilver
 from support.world import Clock, Failing, World
@@ -29,13 +29,13 @@ def _small_statements(monkeypatch: pytest.MonkeyPatch) -> None:
 def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[UUID, int, int, bool]]]:
     """Every call of `settle`: for each object its first item, the number of its events, and whether it is whole."""
     calls: list[list[tuple[UUID, int, int, bool]]] = []
-    settle_rows = InMemorySilver.settle
+    settle_rows = InMemorySilver.write_outcomes
 
-    def noted(silver: InMemorySilver, judged: list[JudgedObject]) -> set[UUID]:
-        calls.append([(entry.raw_id, entry.first_item, len(entry.outcomes), entry.is_whole) for entry in judged])
-        return settle_rows(silver, judged)
+    def noted(silver: InMemorySilver, validated: list[ValidatedObject]) -> set[UUID]:
+        calls.append([(entry.raw_id, entry.first_item, len(entry.outcomes), entry.is_whole) for entry in validated])
+        return settle_rows(silver, validated)
 
-    monkeypatch.setattr(InMemorySilver, "settle", noted)
+    monkeypatch.setattr(InMemorySilver, "write_outcomes", noted)
     assert isinstance(world.rows, InMemorySilver)
     return calls
 
@@ -48,10 +48,10 @@ def arrive(world: World, events: int, bad: Collection[int] = ()) -> UUID:
     return identifier
 
 
-def settle_all(world: World, *identifiers: UUID) -> Tally:
-    tally = Tally()
-    settle(identifiers, tally, bronze=world.bronze, silver=world.silver, remaining=world.clock.remaining)
-    return tally
+def settle_all(world: World, *identifiers: UUID) -> ProcessingResult:
+    result = ProcessingResult()
+    process_objects(identifiers, result, bronze=world.bronze, silver=world.silver, remaining=world.clock.remaining)
+    return result
 
 
 def items(world: World, identifier: UUID) -> list[int]:
@@ -64,14 +64,14 @@ Statements = list[list[tuple[UUID, int, int, bool]]]
 def test_a_batch_is_written_part_by_part_and_settled_by_its_last(world: World, statements: Statements) -> None:
     big = arrive(world, 25, bad={3, 24})
 
-    tally = settle_all(world, big)
+    result = settle_all(world, big)
 
     assert statements == [[(big, 0, 10, False)], [(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
-    (settled,) = tally.settled
+    (settled,) = result.settled
     assert (settled.events, settled.rejected, settled.codes) == (25, 2, {Code.DATA_NOT_NUMERIC: 2})
     assert settled.correlation_id == "request-1"
-    assert (tally.checked, tally.processed, tally.failed) == (1, 0, 1)
+    assert (result.checked, result.processed, result.rejected) == (1, 0, 1)
     assert world.rows.receipt_rows()[big].items == 25
 
 
@@ -101,8 +101,8 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, stat
 
     def fail(method: str, _raw_ids: Collection[UUID]) -> None:
         nonlocal calls
-        calls += method == "settle"
-        if method == "settle" and calls == 2:
+        calls += method == "write_outcomes"
+        if method == "write_outcomes" and calls == 2:
             reason = "gone"
             raise SilverUnavailableError(reason)
 
@@ -114,19 +114,19 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, stat
 
     # WHEN it comes again
     statements.clear()
-    tally = settle_all(world, big)
+    result = settle_all(world, big)
 
     # THEN it goes on behind what is written, and is settled, once and whole
     assert statements == [[(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
     assert world.settled == {big}
-    assert [entry.events for entry in tally.settled] == [25]
+    assert [entry.events for entry in result.settled] == [25]
 
 
 def test_a_part_waits_for_another_try_that_the_sweep_finds(world: World) -> None:
     # GIVEN a batch of which a part was written, and whose message is lost
     big = arrive(world, 25)
-    world.silver.after = Failing("settle", SilverUnavailableError("gone"))
+    world.silver.after = Failing("write_outcomes", SilverUnavailableError("gone"))
     with pytest.raises(SilverUnavailableError):
         settle_all(world, big)
     assert world.rows.due_for_retry(10, exhausted=False) == []
@@ -146,22 +146,22 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_unsettle
 ) -> None:
     # GIVEN a batch with rows that the database refuses, among other objects
     before, big, after = arrive(world, 3), arrive(world, 25), arrive(world, 3)
-    settle_rows = InMemorySilver.settle
+    settle_rows = InMemorySilver.write_outcomes
 
-    def refuse(silver: InMemorySilver, judged: list[JudgedObject]) -> set[UUID]:
-        for entry in judged:
+    def refuse(silver: InMemorySilver, validated: list[ValidatedObject]) -> set[UUID]:
+        for entry in validated:
             if entry.raw_id == big and not refused.isdisjoint(range(entry.first_item, entry.items)):
                 message = "SQLSTATE 23514 outcomes"
                 raise RowRefusedError(message)
-        return settle_rows(silver, judged)
+        return settle_rows(silver, validated)
 
-    monkeypatch.setattr(InMemorySilver, "settle", refuse)
+    monkeypatch.setattr(InMemorySilver, "write_outcomes", refuse)
 
     # WHEN they are settled
-    tally = settle_all(world, before, big, after)
+    result = settle_all(world, before, big, after)
 
     # THEN it alone goes back, once, and its other events stand
-    assert [(failure.raw_id, failure.terminal) for failure in tally.failures] == [(big, True)]
+    assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(big, True)]
     assert world.settled == {before, after}
     assert items(world, big) == [n for n in range(25) if n not in refused]
 
@@ -169,8 +169,8 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_unsettle
 def test_another_call_that_settles_the_same_batch_makes_it_a_duplicate(world: World) -> None:
     big = arrive(world, 25)
     settle_all(world, big)
-    tally = settle_all(world, big)
-    assert (tally.checked, tally.duplicates) == (0, 1)
+    result = settle_all(world, big)
+    assert (result.checked, result.duplicates) == (0, 1)
 
 
 # ---- long objects ----------------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def test_another_call_that_settles_the_same_batch_makes_it_a_duplicate(world: Wo
 
 def spend_at_settle(world: World, seconds: float) -> None:
     """Let each statement take so many seconds."""
-    world.silver.after = lambda method, _raw_ids: world.clock.spend(seconds if method == "settle" else 0.0)
+    world.silver.after = lambda method, _raw_ids: world.clock.spend(seconds if method == "write_outcomes" else 0.0)
 
 
 @pytest.mark.parametrize("path", ["queue", "queue, a later receive", "sweep"])
@@ -190,39 +190,39 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
     receive_count = 1 if path == "queue" else 2
 
     # WHEN calls come
-    reached, tallies = list[int](), list[Tally]()
+    reached, tallies = list[int](), list[ProcessingResult]()
     while big not in world.settled:
         assert not reached or world.attempts(big) == 0
         world.clock.left = 5.0
         if path == "sweep":
             swept = world.sweep()
             assert (swept.cursor is None) == (big in world.settled)
-            tallies.append(swept.tally)
+            tallies.append(swept.result)
         else:
             report = world.process(message(big, receive_count=receive_count))
             assert bool(report.returned) == (big not in world.settled)
-            tallies.append(report.tally)
+            tallies.append(report.result)
             receive_count += 1
         reached.append(len(items(world, big)))
 
     # THEN each goes on where the one before stopped, none counts as an attempt, and the last one counts all events
     assert reached == [20, 40, 60, 65]
-    assert [tally.checked for tally in tallies] == [0, 0, 0, 1]
+    assert [result.checked for result in tallies] == [0, 0, 0, 1]
     (settled,) = tallies[-1].settled
     assert (settled.events, settled.rejected, settled.codes) == (65, 3, {Code.DATA_NOT_NUMERIC: 3})
-    assert [tally.failures for tally in tallies] == [[]] * 4
+    assert [result.errors for result in tallies] == [[]] * 4
 
 
 def test_a_part_ends_with_the_time(world: World, statements: Statements, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN events of which each takes a second to validate
     big = arrive(world, 25)
-    slow = judge_module._judge_event
+    slow = validate_module._validate_event
 
     def slowly(payload: object) -> Outcome:
         world.clock.spend(1.0)
         return slow(payload)
 
-    monkeypatch.setattr(judge_module, "_judge_event", slowly)
+    monkeypatch.setattr(validate_module, "_validate_event", slowly)
     world.clock.left = 5.5
 
     # WHEN a call comes
@@ -270,15 +270,15 @@ def test_few_events_in_many_bytes_are_long_as_well(world: World, monkeypatch: py
 def test_what_is_written_is_not_written_again(world: World, statements: Statements, written: list[range]) -> None:
     # GIVEN an object of which some events are written, such as all but those that the database refused
     big = arrive(world, 25)
-    outcomes = judge(world.objects.objects[big].body, NDJSON)
+    outcomes = validate(world.objects.objects[big].body, NDJSON)
     for run in written:
-        world.rows.settle([JudgedObject(big, outcomes[run.start : run.stop], run.start, is_whole=False)])
+        world.rows.write_outcomes([ValidatedObject(big, outcomes[run.start : run.stop], run.start, is_whole=False)])
     if not written:
         world.rows.record_attempts([big], only_due=False)
     statements.clear()
 
     # WHEN it comes again
-    assert world.process(message(big)).tally.checked == 1
+    assert world.process(message(big)).result.checked == 1
 
     # THEN the others are, and it is settled
     assert items(world, big) == list(range(25))
@@ -290,14 +290,14 @@ def test_what_is_written_is_not_written_again(world: World, statements: Statemen
 def test_what_was_written_under_other_rules_is_written_again(world: World, statements: Statements) -> None:
     # GIVEN an object of which 15 events were written, 12 of them under the rules of before
     big = arrive(world, 25)
-    old = judge(payload("2001-01-01T00:00:00Z"))[0]
-    outcomes = [*[old] * 12, *judge(world.objects.objects[big].body, NDJSON)[12:15]]
-    world.rows.settle([JudgedObject(big, tuple(outcomes), 0, is_whole=False)])
+    old = validate(payload("2001-01-01T00:00:00Z"))[0]
+    outcomes = [*[old] * 12, *validate(world.objects.objects[big].body, NDJSON)[12:15]]
+    world.rows.write_outcomes([ValidatedObject(big, tuple(outcomes), 0, is_whole=False)])
     world.rows.outdate(big, range(12))
     statements.clear()
 
     # WHEN it comes again
-    assert world.process(message(big)).tally.checked == 1
+    assert world.process(message(big)).result.checked == 1
 
     # THEN nothing is left of these
     assert statements == [[(big, 0, 10, False)], [(big, 10, 2, False)], [(big, 15, 10, True)]]
@@ -308,8 +308,8 @@ def test_what_was_written_under_other_rules_is_written_again(world: World, state
 
 def test_a_last_part_behind_a_gap_settles_nothing(world: World) -> None:
     big = arrive(world, 25)
-    outcomes = judge(world.objects.objects[big].body, NDJSON)
-    assert world.rows.settle([JudgedObject(big, outcomes[20:], 20)]) == set()
+    outcomes = validate(world.objects.objects[big].body, NDJSON)
+    assert world.rows.write_outcomes([ValidatedObject(big, outcomes[20:], 20)]) == set()
     assert world.settled == set()
 
 

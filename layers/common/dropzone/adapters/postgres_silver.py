@@ -18,14 +18,14 @@ from dropzone.adapters.rows import (
     object_parameters,
     uuid_array,
 )
-from dropzone.domain.outcomes import RULESET, Code, JudgedObject
+from dropzone.domain.outcomes import RULESET, Code, ValidatedObject
 from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Written
 
 # The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing. A part of a
 # batch that isn't its last takes the same lock, and settles nothing; nor does a last one, as long as an event before it
 # has no outcome. What a call before wrote of an object, and then died, stands: the same bytes have the same outcomes.
 # Outcomes under other rules were discarded before.
-_SETTLE: Final = f"""
+_WRITE_OUTCOMES: Final = f"""
 WITH object AS (
     SELECT raw_id, CASE
         WHEN first_item = 0 THEN items
@@ -165,16 +165,16 @@ class PostgresSilver:
         rows = self._run(_RECEIPTS, raw_ids=uuid_array(raw_ids))
         return {raw_id: Receipt(settled, attempts) for raw_id, settled, attempts in rows}
 
-    def settle(self, judged: Sequence[JudgedObject]) -> set[UUID]:
-        """See `Silver.settle`."""
+    def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
+        """See `Silver.write_outcomes`."""
         not_settled = self._database.run_prepared(
-            _SETTLE,
-            **object_parameters(judged),
-            **event_parameters(judged),
+            _WRITE_OUTCOMES,
+            **object_parameters(validated),
+            **event_parameters(validated),
             ruleset=RULESET,
             pause=self._pause,
         )
-        return {one.raw_id for one in judged}.difference(raw_id for (raw_id,) in not_settled)
+        return {one.raw_id for one in validated}.difference(raw_id for (raw_id,) in not_settled)
 
     def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
         """See `Silver.written`."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.outcomes import Code, JudgedObject, Measurement, Outcome, Rejection, Violation
+from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 
 MEASURED = "measured_at, source, mean, std_dev, sample_count, min, max, unit, tags"
 """What `outcomes` and `measurements` both tell of a measurement."""
@@ -38,19 +38,21 @@ REPLACED = """
 """How a later event takes the place of the measurement that stands."""
 
 
-def object_parameters(judged: Sequence[JudgedObject]) -> dict[str, str]:
+def object_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
     """Objects, with their first event here, and the number of all where the last one is among them."""
     return {
-        "raw_ids": uuid_array(one.raw_id for one in judged),
-        "first_items": f"{{{','.join([str(one.first_item) for one in judged])}}}",
-        "items": f"{{{','.join([str(one.items) if one.is_whole else 'NULL' for one in judged])}}}",
+        "raw_ids": uuid_array(one.raw_id for one in validated),
+        "first_items": f"{{{','.join([str(one.first_item) for one in validated])}}}",
+        "items": f"{{{','.join([str(one.items) if one.is_whole else 'NULL' for one in validated])}}}",
     }
 
 
-def event_parameters(judged: Sequence[JudgedObject]) -> dict[str, str]:
+def event_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
     """The events of objects, a row of `outcomes` each."""
     events = [
-        _event(one.raw_id, item, outcome) for one in judged for item, outcome in enumerate(one.outcomes, one.first_item)
+        _event(one.raw_id, item, outcome)
+        for one in validated
+        for item, outcome in enumerate(one.outcomes, one.first_item)
     ]
     return {"events": json_text(events)}
 

@@ -1,4 +1,4 @@
-"""What judging an object again changes."""
+"""What validating an object again changes."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -7,7 +7,7 @@ from dropzone.domain.outcomes import Measurement, Outcome
 
 
 class Change(StrEnum):
-    """What judging an event again does to its outcome."""
+    """What validating an event again does to its outcome."""
 
     SAME = "same"
     NEW = "new"

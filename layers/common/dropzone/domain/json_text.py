@@ -21,7 +21,7 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's t
     """Parse JSON text; of duplicate names the last counts.
 
     A number too large for binary64 becomes an infinity, and one of thousands of digits the binary64 nearest to it
-    (an infinity as well when it is too large): numbers are judged by the quality rules, not by the parser.
+    (an infinity as well when it is too large): numbers are validated by the quality rules, not by the parser.
 
     Raises:
         NotJsonError: with the parser's reason and place.

@@ -78,7 +78,7 @@ class Rejection(NamedTuple):
 Outcome = Measurement | Rejection
 
 
-class JudgedObject(NamedTuple):
+class ValidatedObject(NamedTuple):
     """A raw object with outcomes of its events, in the order of their items: all of them, or a part of a batch."""
 
     raw_id: UUID

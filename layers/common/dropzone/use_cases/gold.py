@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from dropzone.ports import GoldKeeper, Remaining
+from dropzone.ports import GoldStore, Remaining
 from dropzone.use_cases.retries import RESERVE_SECONDS
 
 # Of events.
@@ -12,7 +12,7 @@ _LARGEST_CHUNK = 160_000
 _LONG_SECONDS = 2.0
 
 
-def keep_gold(keeper: GoldKeeper, *, remaining: Remaining, clock: Callable[[], float] = time.monotonic) -> int:
+def refresh_gold(keeper: GoldStore, *, remaining: Remaining, clock: Callable[[], float] = time.monotonic) -> int:
     """Compute stale buckets of gold again, chunk by chunk, until none is left or time is short; how many were.
 
     A chunk is a transaction, of so many events: a bucket may hold one or a million. Chunks grow while they are quick.

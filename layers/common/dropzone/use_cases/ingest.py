@@ -13,7 +13,7 @@ from dropzone.domain.identifiers import new_raw_id, received_at
 from dropzone.domain.json_text import parse_json
 from dropzone.domain.outcomes import Code, Violation
 from dropzone.domain.violations import ROOT
-from dropzone.ports import Bronze, BronzeUnavailableError, Claim, Claims, RawIdTakenError
+from dropzone.ports import Bronze, BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, RawIdTakenError
 
 MAX_EVENTS = 100_000
 """The most events of one body. The smallest that is clean has 46 bytes: the limit of bytes is reached before."""
@@ -113,7 +113,9 @@ def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
     raise BronzeUnavailableError(message)
 
 
-def ingest_once(submission: Submission, *, key: str, limit: int, bronze: Bronze, claims: Claims) -> Accepted:
+def ingest_once(
+    submission: Submission, *, key: str, limit: int, bronze: Bronze, idempotency_store: IdempotencyStore
+) -> Accepted:
     """Store events once, however often and however many times at once the same request comes.
 
     First a claim binds the key to the submission and an identifier, then the body goes to that identifier. So a request
@@ -124,7 +126,7 @@ def ingest_once(submission: Submission, *, key: str, limit: int, bronze: Bronze,
         key: the idempotency key, which no two clients share.
         limit: the most bytes of a body, unpacked.
         bronze: where it goes.
-        claims: what the key stands for.
+        idempotency_store: what the key stands for.
 
     Raises:
         KeyReusedError: the key stands for another submission.
@@ -132,7 +134,7 @@ def ingest_once(submission: Submission, *, key: str, limit: int, bronze: Bronze,
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`; the key then stands for nothing.
     """
     events = count_events(submission, limit)
-    raw_id, is_replayed = _claim(key, submission.digest, bronze, claims)
+    raw_id, is_replayed = _claim(key, submission.digest, bronze, idempotency_store)
     # Taken: by another request with this key, which had the same body.
     with suppress(RawIdTakenError):
         _put(raw_id, submission, bronze)
@@ -171,11 +173,11 @@ def count_events(submission: Submission, limit: int) -> int:
     return events
 
 
-def _claim(key: str, digest: str, bronze: Bronze, claims: Claims) -> tuple[UUID, bool]:
+def _claim(key: str, digest: str, bronze: Bronze, idempotency_store: IdempotencyStore) -> tuple[UUID, bool]:
     """The identifier that the key stands for, and whether it did so before."""
     for _ in range(_MAX_TRIES):
-        fresh = Claim(new_raw_id(), digest)
-        standing = claims.take(key, fresh)
+        fresh = IdempotencyRecord(new_raw_id(), digest)
+        standing = idempotency_store.put_if_absent(key, fresh)
         if standing is None:
             return fresh.raw_id, False
         raw_id = standing.claim.raw_id
@@ -185,7 +187,7 @@ def _claim(key: str, digest: str, bronze: Bronze, claims: Claims) -> tuple[UUID,
                 raise KeyReusedError
             if age < _PUT_IS_DUE or _is_in(bronze, raw_id):
                 return raw_id, True
-        if claims.replace(key, standing, fresh):
+        if idempotency_store.replace(key, standing, fresh):
             return fresh.raw_id, False
     message = "the idempotency key was claimed by others, again and again"
     raise BronzeUnavailableError(message)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from dropzone.ports import Bronze, ListedObject, Remaining, Silver
+from dropzone.use_cases.objects import chunks, process_objects, process_with_attempts
+from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
-from dropzone.use_cases.settle import chunks, settle, settle_with_attempts
-from dropzone.use_cases.tally import Tally
 
 CAUTIOUS_FROM_RECEIVE = 2
 """From this receive on, an attempt is recorded on objects before they are touched: one of them may kill its reader."""
@@ -26,10 +26,10 @@ class Message:
 class Report:
     """What became of a batch."""
 
-    tally: Tally = field(default_factory=Tally)
+    result: ProcessingResult = field(default_factory=ProcessingResult)
     deferred: list[UUID] = field(default_factory=list)
     """Objects for which no time was left; parts of the long ones may be written."""
-    set_aside: list[UUID] = field(default_factory=list)
+    poison: list[UUID] = field(default_factory=list)
     """Objects that may have killed their reader, and wait until nothing else is in the batch."""
     returned: list[str] = field(default_factory=list)
     """The messages that go back, each because one of its objects isn't settled."""
@@ -45,14 +45,19 @@ class _Waiting:
     """Received before, and no attempt is on record: most often the database was away."""
     tried: list[UUID] = field(default_factory=list)
     """One attempt is on record: they were in one chunk with what killed their reader, or did it."""
-    suspected: list[UUID] = field(default_factory=list)
+    poison: list[UUID] = field(default_factory=list)
     """More are on record: it killed its reader when it was alone, or can't be settled. Fewest attempts first."""
     known: set[UUID] = field(default_factory=set)
     """Those of all of these that have a receipt."""
 
 
 def process(
-    messages: Sequence[Message], *, bronze: Bronze, silver: Silver, remaining: Remaining, tally: Tally | None = None
+    messages: Sequence[Message],
+    *,
+    bronze: Bronze,
+    silver: Silver,
+    remaining: Remaining,
+    result: ProcessingResult | None = None,
 ) -> Report:
     """Settle every object that the messages tell of, chunk by chunk, each chunk in a transaction of its own.
 
@@ -61,21 +66,21 @@ def process(
         bronze: the objects.
         silver: the tables.
         remaining: the seconds left in this call.
-        tally: where to count, for who wants to know what was settled before the call failed.
+        result: where to count, for who wants to know what was settled before the call failed.
 
     Raises:
         SilverUnavailableError: the database can't be used. The whole batch goes back, and what was settled before is
             recognised when it comes again.
     """
-    report = Report(Tally() if tally is None else tally)
+    report = Report(ProcessingResult() if result is None else result)
     sizes: dict[UUID, int] = {}
     receives: dict[UUID, int] = {}
     for message in messages:
         for raw_id, size in message.objects:
             sizes[raw_id] = size
             receives[raw_id] = max(receives.get(raw_id, 0), message.receive_count)
-    waiting = _sorted(receives, report.tally, silver, remaining)
-    alone, report.set_aside = _choose(waiting.suspected, messages)
+    waiting = _sorted(receives, report.result, silver, remaining)
+    alone, report.poison = _choose(waiting.poison, messages)
 
     def cut(raw_ids: Iterable[UUID]) -> Iterable[list[UUID]]:
         listed = (ListedObject(raw_id, sizes[raw_id]) for raw_id in raw_ids)
@@ -91,28 +96,30 @@ def process(
         if remaining() < RESERVE_SECONDS:
             deferred = raw_ids
         elif is_recorded:
-            deferred = settle_with_attempts(
-                raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=False, known=known
+            deferred = process_with_attempts(
+                raw_ids, report.result, bronze=bronze, silver=silver, remaining=remaining, only_due=False, known=known
             )
         else:
-            deferred = settle(raw_ids, report.tally, bronze=bronze, silver=silver, remaining=remaining, known=known)
+            deferred = process_objects(
+                raw_ids, report.result, bronze=bronze, silver=silver, remaining=remaining, known=known
+            )
         report.deferred.extend(deferred)
 
-    unsettled = {*report.deferred, *report.set_aside, *(failure.raw_id for failure in report.tally.failures)}
+    unsettled = {*report.deferred, *report.poison, *(failure.raw_id for failure in report.result.errors)}
     report.returned = [
         message.message_id for message in messages if any(raw_id in unsettled for raw_id, _ in message.objects)
     ]
     return report
 
 
-def _sorted(receives: dict[UUID, int], tally: Tally, silver: Silver, remaining: Remaining) -> _Waiting:
+def _sorted(receives: dict[UUID, int], result: ProcessingResult, silver: Silver, remaining: Remaining) -> _Waiting:
     """Tell objects apart by their receives and their receipts; those that are settled are counted, and left out."""
     receipts = with_retries(lambda: silver.receipts(receives), remaining) if receives else {}
     waiting = _Waiting()
     for raw_id, receive_count in receives.items():
         receipt = receipts.get(raw_id)
         if receipt is not None and receipt.settled:
-            tally.duplicates += 1
+            result.duplicates += 1
             continue
         if receipt is not None:
             waiting.known.add(raw_id)
@@ -123,17 +130,17 @@ def _sorted(receives: dict[UUID, int], tally: Tally, silver: Silver, remaining: 
         elif receipt.attempts == 1:
             waiting.tried.append(raw_id)
         else:
-            waiting.suspected.append(raw_id)
-    waiting.suspected.sort(key=lambda raw_id: receipts[raw_id].attempts)
+            waiting.poison.append(raw_id)
+    waiting.poison.sort(key=lambda raw_id: receipts[raw_id].attempts)
     return waiting
 
 
-def _choose(suspected: Sequence[UUID], messages: Collection[Message]) -> tuple[Sequence[UUID], list[UUID]]:
-    """The suspected objects to take now, and those to leave.
+def _choose(poison: Sequence[UUID], messages: Collection[Message]) -> tuple[Sequence[UUID], list[UUID]]:
+    """The poison objects to take now, and those to leave.
 
     Should one kill its reader again, the whole batch would come back with it, settled or not, and end in the DLQ with
     it. So they are left while the batch holds anything else, and then taken one a call; the sweep tries them as well.
     """
-    is_alone = all(any(listed.raw_id in suspected for listed in message.objects) for message in messages)
+    is_alone = all(any(listed.raw_id in poison for listed in message.objects) for message in messages)
     first = 1 if is_alone else 0
-    return suspected[:first], list(suspected[first:])
+    return poison[:first], list(poison[first:])

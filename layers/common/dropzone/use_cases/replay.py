@@ -10,22 +10,22 @@ from uuid import UUID
 
 from dropzone.domain.changes import Change, compare
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.judge import Contents
-from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
+from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
 from dropzone.domain.positions import Cursor, Position
+from dropzone.domain.validate import Contents
 from dropzone.ports import (
     Bronze,
     BronzeUnavailableError,
-    Ledger,
     ListedObject,
+    OutcomeStore,
     RawObject,
     Remaining,
     RowRefusedError,
     SilverUnavailableError,
 )
+from dropzone.use_cases.objects import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
+from dropzone.use_cases.result import ObjectError
 from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, with_retries
-from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
-from dropzone.use_cases.tally import Failure
 from dropzone.use_cases.writing import Parts, is_long
 
 _NIL = UUID(int=0)
@@ -36,7 +36,7 @@ class Selection(Protocol):
     """Which objects to judge again."""
 
     def pages(
-        self, after: UUID | None, bronze: Bronze, ledger: Ledger, remaining: Remaining
+        self, after: UUID | None, bronze: Bronze, outcome_store: OutcomeStore, remaining: Remaining
     ) -> Iterator[Sequence[ListedObject]]:
         """Those after a cursor, in order of arrival."""
 
@@ -52,7 +52,7 @@ class Arrived:
         self,
         after: UUID | None,
         bronze: Bronze,
-        ledger: Ledger,  # noqa: ARG002 - the selection's face
+        outcome_store: OutcomeStore,  # noqa: ARG002 - the selection's face
         remaining: Remaining,
     ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
@@ -77,12 +77,12 @@ class RejectedBy:
         self,
         after: UUID | None,
         bronze: Bronze,  # noqa: ARG002 - the selection's face
-        ledger: Ledger,
+        outcome_store: OutcomeStore,
         remaining: Remaining,  # noqa: ARG002
     ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
         reached, end = _bounds(self.since, self.until, after)
-        while page := ledger.rejected_by(self.code, after=reached, before=end):
+        while page := outcome_store.rejected_by(self.code, after=reached, before=end):
             yield [ListedObject(raw_id, 0) for raw_id in page]
             reached = page[-1]
 
@@ -97,7 +97,7 @@ class Named:
         self,
         after: UUID | None,
         bronze: Bronze,  # noqa: ARG002 - the selection's face
-        ledger: Ledger,  # noqa: ARG002
+        outcome_store: OutcomeStore,  # noqa: ARG002
         remaining: Remaining,  # noqa: ARG002
     ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
@@ -116,22 +116,22 @@ def _bounds(since: datetime | None, until: datetime | None, after: UUID | None) 
 
 @dataclass(slots=True)
 class ReplayReport:
-    """What judging again did, or would do."""
+    """What validating again did, or would do."""
 
     checked: int = 0
-    failed: int = 0
+    rejected: int = 0
     """Objects with a rejected event."""
     changes: Counter[Change] = field(default_factory=Counter)
     """Events, by what changes for them."""
-    failures: list[Failure] = field(default_factory=list)
-    """Objects that could not be judged again: their outcomes stay as they are; of a long one, those of a part."""
+    errors: list[ObjectError] = field(default_factory=list)
+    """Objects that could not be validated again: their outcomes stay as they are; of a long one, those of a part."""
     cursor: Cursor | None = None
     """Where to go on, when limit or time ended the call before the selection did."""
 
     @property
     def processed(self) -> int:
         """Objects without a rejected event."""
-        return self.checked - self.failed
+        return self.checked - self.rejected
 
 
 # An object whose size is not known is taken for one of the largest that ingest takes in.
@@ -142,7 +142,7 @@ def replay(
     selection: Selection,
     *,
     bronze: Bronze,
-    ledger: Ledger,
+    outcome_store: OutcomeStore,
     limit: int,
     after: Cursor | None,
     dry_run: bool,
@@ -157,7 +157,7 @@ def replay(
     Args:
         selection: which.
         bronze: the objects.
-        ledger: their outcomes.
+        outcome_store: their outcomes.
         limit: the most objects.
         after: where an earlier call's cursor stood.
         dry_run: whether to count what would change, and change nothing.
@@ -170,7 +170,7 @@ def replay(
     """
     report = ReplayReport() if report is None else report
     report.cursor = start = _NIL if after is None else after
-    run = _Replay(report, bronze, ledger, remaining, dry_run=dry_run)
+    run = _Replay(report, bronze, outcome_store, remaining, dry_run=dry_run)
     try:
         for reached in run.positions(selection, limit, after):
             report.cursor = reached
@@ -185,9 +185,9 @@ class _Replay:
     """A call of `replay`. Its generators yield how far they came, and end early when little time is left."""
 
     def __init__(
-        self, report: ReplayReport, bronze: Bronze, ledger: Ledger, remaining: Remaining, *, dry_run: bool
+        self, report: ReplayReport, bronze: Bronze, outcome_store: OutcomeStore, remaining: Remaining, *, dry_run: bool
     ) -> None:
-        self._report, self._bronze, self._ledger = report, bronze, ledger
+        self._report, self._bronze, self._outcome_store = report, bronze, outcome_store
         self._remaining, self._is_dry = remaining, dry_run
         self._parts = Parts(remaining)
 
@@ -195,11 +195,11 @@ class _Replay:
         """Judge again; yields nothing once all of them are."""
         taken = 0
         if isinstance(after, Position):
-            # Whether the selection still has it doesn't matter: parts of it are judged again already.
+            # Whether the selection still has it doesn't matter: parts of it are validated again already.
             if not self._has_time() or not (yield from self._chunk([after.raw_id], after)):
                 return
             after, taken = after.raw_id, 1
-        pages = selection.pages(after, self._bronze, self._ledger, self._remaining)
+        pages = selection.pages(after, self._bronze, self._outcome_store, self._remaining)
         while self._has_time():
             page = next(pages, None)
             if page is None:
@@ -219,11 +219,11 @@ class _Replay:
 
     def _chunk(self, raw_ids: Sequence[UUID], start: Position | None = None) -> Generator[Cursor, None, bool]:
         """Judge objects again, in order of arrival, a single one from `start` on, at least a part; whether all are."""
-        waiting: list[JudgedObject] = []
+        waiting: list[ValidatedObject] = []
         last = raw_ids[0]
-        for raw_id, result in zip(raw_ids, self._bronze.read(raw_ids, within=self._remaining() / 2), strict=True):
-            if isinstance(result, RawObject):
-                contents = Contents(result.body, result.content_type)
+        for raw_id, found in zip(raw_ids, self._bronze.read(raw_ids, within=self._remaining() / 2), strict=True):
+            if isinstance(found, RawObject):
+                contents = Contents(found.body, found.content_type)
                 in_parts = start is not None or is_long(contents) or len(contents) > self._parts.size
                 is_enough = in_parts or _events(waiting) + len(contents) > self._parts.size
                 if waiting and (is_enough or self._remaining() < LAST_SECONDS):
@@ -239,9 +239,9 @@ class _Replay:
                     if not is_done or not self._has_time():
                         return is_done and raw_id == raw_ids[-1]
                 else:
-                    waiting.append(JudgedObject(raw_id, tuple(contents.outcomes())))
+                    waiting.append(ValidatedObject(raw_id, tuple(contents.outcomes())))
             else:
-                self._report.failures.append(unread(raw_id, result))
+                self._report.errors.append(unread(raw_id, found))
             last = raw_id
         self._write(waiting)
         yield last
@@ -256,38 +256,38 @@ class _Replay:
             with self._parts.next(contents, first, len(contents)) as outcomes:
                 end = first + len(outcomes)
                 is_last = end == len(contents)
-                self._write([JudgedObject(raw_id, outcomes, first, is_last)], has_rejected=has_rejected)
+                self._write([ValidatedObject(raw_id, outcomes, first, is_last)], has_rejected=has_rejected)
             has_rejected = has_rejected or _has_rejected(outcomes)
             yield raw_id if is_last else Position(raw_id, end, has_rejected)
             if is_last or not self._parts.may_begin():
                 return is_last
             first = end
 
-    def _write(self, judged: Sequence[JudgedObject], *, has_rejected: bool = False) -> None:
+    def _write(self, validated: Sequence[ValidatedObject], *, has_rejected: bool = False) -> None:
         """Replace outcomes, and count what changes, and the objects whose last part this is.
 
         `has_rejected` says whether an event before these is rejected.
         """
-        if not judged:
+        if not validated:
             return
-        before = with_retries(lambda: self._ledger.outcomes(judged), self._remaining)
-        for entry in judged if self._is_dry else self._replaced(judged):
+        before = with_retries(lambda: self._outcome_store.outcomes(validated), self._remaining)
+        for entry in validated if self._is_dry else self._replaced(validated):
             self._report.changes.update(compare(before.get(entry.raw_id, ()), entry.outcomes))
             if entry.is_whole:
                 self._report.checked += 1
-                self._report.failed += has_rejected or _has_rejected(entry.outcomes)
+                self._report.rejected += has_rejected or _has_rejected(entry.outcomes)
 
-    def _replaced(self, judged: Sequence[JudgedObject]) -> Sequence[JudgedObject]:
+    def _replaced(self, validated: Sequence[ValidatedObject]) -> Sequence[ValidatedObject]:
         """Those whose outcomes could be replaced; where the database refuses a row, its object is left out."""
         try:
-            with_retries(lambda: self._ledger.replace(judged), self._remaining)
+            with_retries(lambda: self._outcome_store.replace(validated), self._remaining)
         except RowRefusedError as error:
-            if len(judged) == 1:
-                self._report.failures.append(Failure(judged[0].raw_id, f"RowRefusedError: {error}", terminal=True))
+            if len(validated) == 1:
+                self._report.errors.append(ObjectError(validated[0].raw_id, f"RowRefusedError: {error}", terminal=True))
                 return []
-            middle = len(judged) // 2
-            return [*self._replaced(judged[:middle]), *self._replaced(judged[middle:])]
-        return judged
+            middle = len(validated) // 2
+            return [*self._replaced(validated[:middle]), *self._replaced(validated[middle:])]
+        return validated
 
 
 def _bounded(page: Sequence[ListedObject]) -> Iterator[Sequence[ListedObject]]:
@@ -296,8 +296,8 @@ def _bounded(page: Sequence[ListedObject]) -> Iterator[Sequence[ListedObject]]:
     return chunks(page, ON_REQUEST_CHUNK_OBJECTS)
 
 
-def _events(judged: Sequence[JudgedObject]) -> int:
-    return sum(len(entry.outcomes) for entry in judged)
+def _events(validated: Sequence[ValidatedObject]) -> int:
+    return sum(len(entry.outcomes) for entry in validated)
 
 
 def _has_rejected(outcomes: Sequence[Outcome]) -> bool:

@@ -10,7 +10,7 @@ RESERVE_SECONDS = 2.0
 """No new chunk is begun with less time than this left in the call."""
 
 LAST_SECONDS = RESERVE_SECONDS / 2
-"""Nor is another object of a chunk judged: what was judged before still has to be written."""
+"""Nor is another object of a chunk validated: what was validated before still has to be written."""
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0

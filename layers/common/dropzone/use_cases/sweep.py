@@ -12,9 +12,9 @@ from uuid import UUID
 
 from dropzone.domain.identifiers import earliest_raw_id, received_at
 from dropzone.ports import Bronze, ListedObject, Remaining, Silver
+from dropzone.use_cases.objects import ON_REQUEST_CHUNK_OBJECTS, chunks, process_with_attempts
+from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
-from dropzone.use_cases.settle import ON_REQUEST_CHUNK_OBJECTS, chunks, settle_with_attempts
-from dropzone.use_cases.tally import Tally
 
 WATERMARK_LAG = timedelta(minutes=15)
 """The watermark stays this far behind the present: puts that are late, and clocks that differ, stay above it."""
@@ -27,7 +27,7 @@ RETRY_SHARE = 5
 class SweepReport:
     """What a sweep did."""
 
-    tally: Tally = field(default_factory=Tally)
+    result: ProcessingResult = field(default_factory=ProcessingResult)
     tried: int = 0
     """Objects that were handed on to be settled, whatever became of them."""
     is_unfinished: bool = False
@@ -45,7 +45,7 @@ def sweep(
     after: UUID | None,
     remaining: Remaining,
     retry_exhausted: bool = False,
-    tally: Tally | None = None,
+    result: ProcessingResult | None = None,
 ) -> SweepReport:
     """Settle up to `limit` objects that have no receipt, in order of arrival, then those that are due for another try.
 
@@ -58,13 +58,13 @@ def sweep(
         remaining: the seconds left in this call.
         retry_exhausted: whether to try exhausted objects as well whose rare attempts are due, the last of all. One that
             kills its reader ends the call: nobody should wait for its answer.
-        tally: where to count, for who wants to know what was settled before the call failed.
+        result: where to count, for who wants to know what was settled before the call failed.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed.
         SilverUnavailableError: the database can't be used. What was settled until then stays settled.
     """
-    report = SweepReport(Tally() if tally is None else tally)
+    report = SweepReport(ProcessingResult() if result is None else result)
     now = datetime.now(UTC)
     start = with_retries(silver.watermark, remaining) if after is None else after
     # Only a sweep from the watermark itself may raise it: what lies before another start was not looked at.
@@ -115,8 +115,8 @@ def _take_fresh(
         for chunk in chunks(fresh, ON_REQUEST_CHUNK_OBJECTS):
             chosen = [listed.raw_id for listed in chunk[: limit - report.tried]]
             if chosen and remaining() >= RESERVE_SECONDS:
-                deferred = settle_with_attempts(
-                    chosen, report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True
+                deferred = process_with_attempts(
+                    chosen, report.result, bronze=bronze, silver=silver, remaining=remaining, only_due=True
                 )
                 report.tried += len(chosen)
                 report.is_unfinished = report.is_unfinished or bool(deferred)
@@ -134,8 +134,8 @@ def _try_again(report: SweepReport, due: list[UUID], bronze: Bronze, silver: Sil
     for raw_id in due:
         if remaining() < RESERVE_SECONDS:
             return
-        deferred = settle_with_attempts(
-            [raw_id], report.tally, bronze=bronze, silver=silver, remaining=remaining, only_due=True, known=[raw_id]
+        deferred = process_with_attempts(
+            [raw_id], report.result, bronze=bronze, silver=silver, remaining=remaining, only_due=True, known=[raw_id]
         )
         report.tried += 1
         report.is_unfinished = report.is_unfinished or bool(deferred)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from dropzone.domain.identifiers import received_at
-from dropzone.domain.judge import Contents
-from dropzone.domain.outcomes import Code, JudgedObject, Outcome, Rejection
+from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
+from dropzone.domain.validate import Contents
 from dropzone.ports import RawObject, Remaining, RowRefusedError, Silver, Written
+from dropzone.use_cases.result import ObjectError, ProcessingResult, Settled
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
-from dropzone.use_cases.tally import Failure, Settled, Tally
 
 MAX_CHUNK_EVENTS = 5_000
 """The most events of one statement, which is one transaction: it gains nothing from more, and memory is bounded."""
@@ -104,10 +104,10 @@ class Writer:
     was not tallied is settled.
     """
 
-    def __init__(self, tally: Tally, silver: Silver, remaining: Remaining) -> None:
-        """Count in `tally`, write to `silver`, and try again after conflicts while time is left."""
-        self._tally, self._silver, self._remaining = tally, silver, remaining
-        self._waiting: list[JudgedObject] = []
+    def __init__(self, result: ProcessingResult, silver: Silver, remaining: Remaining) -> None:
+        """Count in `result`, write to `silver`, and try again after conflicts while time is left."""
+        self._tally, self._silver, self._remaining = result, silver, remaining
+        self._waiting: list[ValidatedObject] = []
         self._events = 0
         self._progress: dict[UUID, _Progress] = {}
 
@@ -119,7 +119,7 @@ class Writer:
         if self._events + len(contents) > MAX_CHUNK_EVENTS:
             self.flush()
         self._progress[raw.raw_id] = _Progress(raw.correlation_id)
-        self._waiting.append(JudgedObject(raw.raw_id, tuple(contents.outcomes())))
+        self._waiting.append(ValidatedObject(raw.raw_id, tuple(contents.outcomes())))
         self._events += len(contents)
         return True
 
@@ -143,11 +143,11 @@ class Writer:
                     return False
                 with parts.next(contents, first, run.stop) as outcomes:
                     end = first + len(outcomes)
-                    self._write([JudgedObject(raw.raw_id, outcomes, first, is_whole=end == len(contents))])
+                    self._write([ValidatedObject(raw.raw_id, outcomes, first, is_whole=end == len(contents))])
                 first = end
         if end != len(contents):
             # The last event was written by a call before.
-            self._write([JudgedObject(raw.raw_id, (), len(contents))])
+            self._write([ValidatedObject(raw.raw_id, (), len(contents))])
         return True
 
     def _written(self, raw_id: UUID) -> Written | None:
@@ -166,23 +166,24 @@ class Writer:
         waiting, self._waiting, self._events = self._waiting, [], 0
         self._write(waiting)
 
-    def _write(self, judged: Sequence[JudgedObject]) -> None:
+    def _write(self, validated: Sequence[ValidatedObject]) -> None:
         """Write a chunk; where the database refuses a row, halve the chunk until that row is alone."""
-        if not judged:
+        if not validated:
             return
-        judged = [
-            entry._replace(is_whole=entry.is_whole and not self._progress[entry.raw_id].is_refused) for entry in judged
+        validated = [
+            entry._replace(is_whole=entry.is_whole and not self._progress[entry.raw_id].is_refused)
+            for entry in validated
         ]
         try:
-            settled = self._ask(lambda: self._silver.settle(judged))
+            settled = self._ask(lambda: self._silver.write_outcomes(validated))
         except RowRefusedError as error:
-            if halves := _halves(judged):
+            if halves := _halves(validated):
                 for half in halves:
                     self._write(half)
             else:
-                self._refuse(judged[0].raw_id, error)
+                self._refuse(validated[0].raw_id, error)
             return
-        for entry in judged:
+        for entry in validated:
             self._progress[entry.raw_id].add(entry.outcomes)
             if entry.is_whole:
                 self._end(entry.raw_id, is_ours=entry.raw_id in settled)
@@ -191,10 +192,10 @@ class Writer:
         progress = self._progress[raw_id]
         if not progress.is_refused:
             progress.is_refused = True
-            self._tally.failures.append(Failure(raw_id, f"RowRefusedError: {error}", terminal=True))
+            self._tally.errors.append(ObjectError(raw_id, f"RowRefusedError: {error}", terminal=True))
 
     def _end(self, raw_id: UUID, *, is_ours: bool) -> None:
-        """Tally an object that is settled: by this call, or by another at the same time."""
+        """ProcessingResult an object that is settled: by this call, or by another at the same time."""
         progress = self._progress.pop(raw_id)
         if is_ours:
             latency = datetime.now(UTC) - received_at(raw_id)
@@ -205,12 +206,12 @@ class Writer:
             self._tally.duplicates += 1
 
 
-def _halves(judged: Sequence[JudgedObject]) -> list[Sequence[JudgedObject]]:
+def _halves(validated: Sequence[ValidatedObject]) -> list[Sequence[ValidatedObject]]:
     """A chunk in two; a single object by its events; nothing where there is one event alone."""
-    if len(judged) > 1:
-        middle = len(judged) // 2
-        return [judged[:middle], judged[middle:]]
-    (entry,) = judged
+    if len(validated) > 1:
+        middle = len(validated) // 2
+        return [validated[:middle], validated[middle:]]
+    (entry,) = validated
     middle = len(entry.outcomes) // 2
     if middle == 0:
         return []

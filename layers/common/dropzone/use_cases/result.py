@@ -23,7 +23,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ObjectError:
     """An object that could not be settled: it goes back to where it came from."""
 
     raw_id: UUID
@@ -33,11 +33,11 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Tally:
+class ProcessingResult:
     """What a call did: `checked = processed + failed` counts the objects that it settled."""
 
     settled: list[Settled] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    errors: list[ObjectError] = field(default_factory=list)
     duplicates: int = 0
     """Objects that were settled before, or by another call at the same time."""
 
@@ -47,11 +47,11 @@ class Tally:
         return len(self.settled)
 
     @property
-    def failed(self) -> int:
+    def rejected(self) -> int:
         """Of these, the ones with a rejected event."""
         return sum(1 for entry in self.settled if entry.codes)
 
     @property
     def processed(self) -> int:
         """Of these, the ones without."""
-        return self.checked - self.failed
+        return self.checked - self.rejected

@@ -1,4 +1,4 @@
-"""What every store of claims does: the fake of the use case's tests, and S3 on two servers."""
+"""What every store of idempotency_store does: the fake of the use case's tests, and S3 on two servers."""
 
 import json
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from uuid import uuid4
 import pytest
 
 from dropzone.adapters.s3_bronze import S3Bronze
-from dropzone.adapters.s3_claims import S3Claims
+from dropzone.adapters.s3_idempotency_store import S3IdempotencyStore
 from dropzone.domain.batches import JSON
 from dropzone.domain.identifiers import object_key
-from dropzone.ports import BronzeUnavailableError, Claim, Claims, StandingClaim
+from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, StoredRecord
 from dropzone.use_cases.ingest import Accepted, Submission, ingest_once
 from functional.conftest import REGION, MakeBucket
 from functional.scripted_s3 import Answer, ScriptedS3, refusal
 from support.factories import EXAMPLE, raw_id
-from support.fakes import InMemoryClaims
+from support.fakes import InMemoryIdempotencyStore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,75 +27,75 @@ SUBJECTS = ["in memory", "moto", "emulator"]
 
 
 @pytest.fixture
-def claims(request: pytest.FixtureRequest, make_bucket: MakeBucket) -> Claims:
+def idempotency_store(request: pytest.FixtureRequest, make_bucket: MakeBucket) -> IdempotencyStore:
     if request.param == "in memory":
-        return InMemoryClaims()
+        return InMemoryIdempotencyStore()
     endpoint: str = request.getfixturevalue(f"{request.param}_endpoint")
-    return S3Claims(make_bucket(endpoint), region=REGION, endpoint=endpoint)
+    return S3IdempotencyStore(make_bucket(endpoint), region=REGION, endpoint=endpoint)
 
 
-every = pytest.mark.parametrize("claims", SUBJECTS, indirect=True)
-with_if_match = pytest.mark.parametrize("claims", SUBJECTS[:2], indirect=True)
+every = pytest.mark.parametrize("idempotency_store", SUBJECTS, indirect=True)
+with_if_match = pytest.mark.parametrize("idempotency_store", SUBJECTS[:2], indirect=True)
 
 
-def claim() -> Claim:
-    return Claim(raw_id(), uuid4().hex)
+def claim() -> IdempotencyRecord:
+    return IdempotencyRecord(raw_id(), uuid4().hex)
 
 
 @every
-def test_the_first_claim_stands(claims: Claims) -> None:
+def test_the_first_claim_stands(idempotency_store: IdempotencyStore) -> None:
     first, second, other = claim(), claim(), claim()
-    assert claims.take("a", first) is None
-    assert claims.take("b", other) is None
+    assert idempotency_store.put_if_absent("a", first) is None
+    assert idempotency_store.put_if_absent("b", other) is None
     for _ in range(2):
-        found = claims.take("a", second)
+        found = idempotency_store.put_if_absent("a", second)
         assert found is not None
         assert found.claim == first
 
 
 @every
-def test_of_many_at_once_one_stands(claims: Claims) -> None:
+def test_of_many_at_once_one_stands(idempotency_store: IdempotencyStore) -> None:
     made = [claim() for _ in range(40)]
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda one: claims.take("a", one), made))
+        found = list(pool.map(lambda one: idempotency_store.put_if_absent("a", one), made))
     [winner] = [one for one, standing in zip(made, found, strict=True) if standing is None]
     assert {standing.claim for standing in found if standing is not None} == {winner}
 
 
 @every
-def test_the_claim_that_was_found_is_replaced(claims: Claims) -> None:
+def test_the_claim_that_was_found_is_replaced(idempotency_store: IdempotencyStore) -> None:
     first, second = claim(), claim()
-    claims.take("a", first)
-    standing = claims.take("a", second)
+    idempotency_store.put_if_absent("a", first)
+    standing = idempotency_store.put_if_absent("a", second)
     assert standing is not None
-    assert claims.replace("a", standing, second)
-    found = claims.take("a", claim())
+    assert idempotency_store.replace("a", standing, second)
+    found = idempotency_store.put_if_absent("a", claim())
     assert found is not None
     assert found.claim == second
 
 
 @with_if_match
-def test_another_claim_is_not_replaced(claims: Claims) -> None:
+def test_another_claim_is_not_replaced(idempotency_store: IdempotencyStore) -> None:
     first, second = claim(), claim()
-    claims.take("a", first)
-    standing = claims.take("a", second)
+    idempotency_store.put_if_absent("a", first)
+    standing = idempotency_store.put_if_absent("a", second)
     assert standing is not None
-    assert claims.replace("a", standing, second)
-    assert not claims.replace("a", standing, claim())
-    found = claims.take("a", claim())
+    assert idempotency_store.replace("a", standing, second)
+    assert not idempotency_store.replace("a", standing, claim())
+    found = idempotency_store.put_if_absent("a", claim())
     assert found is not None
     assert found.claim == second
 
 
 @with_if_match
-def test_what_is_gone_is_not_replaced(claims: Claims) -> None:
-    assert not claims.replace("a", StandingClaim(claim(), '"0123456789abcdef"'), claim())
-    assert claims.take("a", claim()) is None
+def test_what_is_gone_is_not_replaced(idempotency_store: IdempotencyStore) -> None:
+    assert not idempotency_store.replace("a", StoredRecord(claim(), '"0123456789abcdef"'), claim())
+    assert idempotency_store.put_if_absent("a", claim()) is None
 
 
 def test_where_they_lie(moto_endpoint: str, make_bucket: MakeBucket, s3_client: Callable[[str], "S3Client"]) -> None:
     bucket = make_bucket(moto_endpoint)
-    S3Claims(bucket, region=REGION, endpoint=moto_endpoint).take("a" * 64, claim())
+    S3IdempotencyStore(bucket, region=REGION, endpoint=moto_endpoint).put_if_absent("a" * 64, claim())
     [entry] = s3_client(moto_endpoint).list_objects_v2(Bucket=bucket)["Contents"]
     assert entry.get("Key") == f"idempotency/{'a' * 64}"
 
@@ -111,10 +111,12 @@ def test_two_hundred_at_once_are_one_object(
     endpoint: str = request.getfixturevalue(f"{server}_endpoint")
     bucket = make_bucket(endpoint)
     bronze = S3Bronze(bucket, region=REGION, endpoint=endpoint)
-    claims = S3Claims(bucket, region=REGION, endpoint=endpoint)
+    idempotency_store = S3IdempotencyStore(bucket, region=REGION, endpoint=endpoint)
 
     def send(_: int) -> Accepted:
-        return ingest_once(Submission(EXAMPLE, JSON), key="a" * 64, limit=1_000, bronze=bronze, claims=claims)
+        return ingest_once(
+            Submission(EXAMPLE, JSON), key="a" * 64, limit=1_000, bronze=bronze, idempotency_store=idempotency_store
+        )
 
     # WHEN they are taken in
     with ThreadPoolExecutor(32) as pool:
@@ -129,10 +131,10 @@ def test_two_hundred_at_once_are_one_object(
 
 def test_who_finds_its_own_claim_has_it(moto_endpoint: str, make_bucket: MakeBucket) -> None:
     # GIVEN a claim whose answer got lost, so that the client sends it again
-    subject, mine = S3Claims(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint), claim()
-    subject.take("a", mine)
+    subject, mine = S3IdempotencyStore(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint), claim()
+    subject.put_if_absent("a", mine)
     # THEN it is not taken for another's
-    assert subject.take("a", mine) is None
+    assert subject.put_if_absent("a", mine) is None
 
 
 @pytest.mark.parametrize("missing", [refusal(404, "NoSuchKey"), refusal(403, "AccessDenied")], ids=["404", "403"])
@@ -141,12 +143,12 @@ def test_a_claim_that_another_is_writing_is_waited_for(
     scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch, race: Answer, missing: Answer
 ) -> None:
     # GIVEN a key that another request is just claiming: S3 refuses the write before the object can be read
-    monkeypatch.setattr("dropzone.adapters.s3_claims._LONGEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("dropzone.adapters.s3_idempotency_store._LONGEST_PAUSE_SECONDS", 0)
     other = claim()
     written = Answer(body=json.dumps({"raw_id": str(other.raw_id), "digest": other.digest}).encode())
     scripted_s3.script = [race, missing, race, missing, race, written]
 
-    found = S3Claims("bucket", region=REGION, endpoint=scripted_s3.endpoint).take("a", claim())
+    found = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint).put_if_absent("a", claim())
 
     assert found is not None
     assert found.claim == other
@@ -155,18 +157,18 @@ def test_a_claim_that_another_is_writing_is_waited_for(
 def test_a_claim_that_never_comes_is_reported_with_what_s3_said(
     scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dropzone.adapters.s3_claims._LONGEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("dropzone.adapters.s3_idempotency_store._LONGEST_PAUSE_SECONDS", 0)
     scripted_s3.script = [
         refusal(412, "PreconditionFailed"),
         refusal(403, "AccessDenied", "<Quoted>secret</Quoted>"),
     ] * 20
-    subject = S3Claims("bucket", region=REGION, endpoint=scripted_s3.endpoint)
+    subject = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint)
     with pytest.raises(BronzeUnavailableError, match=r"S3 answered 403 AccessDenied$"):
-        subject.take("a", claim())
+        subject.put_if_absent("a", claim())
 
 
 def test_a_refusal_is_told_without_its_text(scripted_s3: ScriptedS3) -> None:
     scripted_s3.script = [refusal(403, "AccessDenied", "<Quoted>secret</Quoted>")]
-    subject = S3Claims("bucket", region=REGION, endpoint=scripted_s3.endpoint)
+    subject = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint)
     with pytest.raises(BronzeUnavailableError, match="S3 answered 403 AccessDenied"):
-        subject.take("a", claim())
+        subject.put_if_absent("a", claim())

@@ -16,7 +16,7 @@ from dropzone.adapters.rows import (
     outcome_of,
     uuid_array,
 )
-from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Outcome
+from dropzone.domain.outcomes import RULESET, Code, Outcome, ValidatedObject
 
 _PAGE = 1_000
 
@@ -40,7 +40,7 @@ DELETE FROM outcomes USING {_PARTS} WHERE {_IN_PART}
 RETURNING CAST(measured_at AS text), source
 """  # noqa: S608 - the columns are this project's own
 
-# When an object was settled first stays: latencies are told by it. When it was judged last is told by its outcomes.
+# When an object was settled first stays: latencies are told by it. When it was validated last is told by its outcomes.
 # Each part changes the receipt, from which gold learns that outcomes have changed. Unsettled objects that are left in
 # the middle are due for the sweep.
 _RECORD: Final = f"""
@@ -75,35 +75,35 @@ ORDER BY raw_id LIMIT CAST(:limit AS integer)
 """
 
 
-class PostgresLedger:
+class PostgresOutcomeStore:
     """The outcomes of events. Not for two threads at once."""
 
     def __init__(self, database: Database) -> None:
         """Take the database."""
         self._database = database
 
-    def outcomes(self, judged: Sequence[JudgedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
-        """See `Ledger.outcomes`."""
+    def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
+        """See `OutcomeStore.outcomes`."""
         found: dict[UUID, list[Outcome | None]] = {}
-        for raw_id, number, violations, *figures in self._database.run(_OUTCOMES, **_part_parameters(judged)):
+        for raw_id, number, violations, *figures in self._database.run(_OUTCOMES, **_part_parameters(validated)):
             outcomes = found.setdefault(raw_id, [])
             outcomes += [None] * (number - len(outcomes))
             outcomes.append(outcome_of(violations, figures))
         return {raw_id: tuple(outcomes) for raw_id, outcomes in found.items()}
 
-    def replace(self, judged: Sequence[JudgedObject]) -> None:
-        """See `Ledger.replace`."""
+    def replace(self, validated: Sequence[ValidatedObject]) -> None:
+        """See `OutcomeStore.replace`."""
 
         def work(run: Run) -> None:
             run(ALONE)
-            touched = run(_REMOVE, **_part_parameters(judged))
-            touched += run(_RECORD, **object_parameters(judged), **event_parameters(judged), ruleset=RULESET)
+            touched = run(_REMOVE, **_part_parameters(validated))
+            touched += run(_RECORD, **object_parameters(validated), **event_parameters(validated), ruleset=RULESET)
             derive(run, touched)
 
         self._database.transact(work)
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
-        """See `Ledger.rejected_by`."""
+        """See `OutcomeStore.rejected_by`."""
         rows = self._database.run(
             _REJECTED_BY,
             pattern=json_text([{"code": code}]),
@@ -114,10 +114,10 @@ class PostgresLedger:
         return [raw_id for (raw_id,) in rows]
 
 
-def _part_parameters(judged: Sequence[JudgedObject]) -> dict[str, str]:
-    ends = ["NULL" if part.is_whole else str(part.items) for part in judged]
+def _part_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
+    ends = ["NULL" if part.is_whole else str(part.items) for part in validated]
     return {
-        "raw_ids": uuid_array(part.raw_id for part in judged),
-        "first_items": f"{{{','.join([str(part.first_item) for part in judged])}}}",
+        "raw_ids": uuid_array(part.raw_id for part in validated),
+        "first_items": f"{{{','.join([str(part.first_item) for part in validated])}}}",
         "end_items": f"{{{','.join(ends)}}}",
     }

@@ -15,7 +15,7 @@ MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """The most that a packed body is unpacked to: ingest's own limit is lower, and may have been another."""
 
 
-def judge(body: bytes, content_type: str = JSON) -> tuple[Outcome, ...]:
+def validate(body: bytes, content_type: str = JSON) -> tuple[Outcome, ...]:
     """The outcome of each event of an object."""
     return tuple(Contents(body, content_type).outcomes())
 
@@ -44,7 +44,7 @@ class Contents:
         else:
             self._events, payload_of = texts_or_values(body, content_type)
             if self._events:
-                self._outcome_of = lambda event: _judge_event(payload_of(event))
+                self._outcome_of = lambda event: _validate_event(payload_of(event))
             else:
                 self._events = (_NO_EVENT,)
         self.size = len(body)
@@ -59,7 +59,7 @@ class Contents:
         return map(self._outcome_of, self._events[first:end])
 
 
-def _judge_event(payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
+def _validate_event(payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
     if type(payload) is not dict:
         if isinstance(payload, NotJsonError):
             return _rejected(Code.NOT_JSON, f"is not JSON: {payload}")

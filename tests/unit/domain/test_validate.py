@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import create_model
 
-import dropzone.domain.judge as judge_module
+import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
 from dropzone.domain.payloads.event import Event
+from dropzone.domain.validate import validate
 from support.examples import examples
 
 TIME = "2019-05-01T06:00:00-04:00"
@@ -57,7 +57,7 @@ def version_2(**fields: object) -> bytes:
 
 
 def violations_of(body: bytes) -> tuple[Violation, ...]:
-    (outcome,) = judge(body)
+    (outcome,) = validate(body)
     assert isinstance(outcome, Rejection)
     return outcome.violations
 
@@ -68,9 +68,9 @@ def codes_of(body: bytes) -> list[Code]:
 
 def test_transform_path() -> None:
     # GIVEN the seed's example, as a client sends it
-    # WHEN it is judged
+    # WHEN it is validated
     # THEN its instant is in UTC, and its figures are the mean and the population's deviation
-    assert judge(SEEDS_BYTES) == (SEEDS_MEASUREMENT,)
+    assert validate(SEEDS_BYTES) == (SEEDS_MEASUREMENT,)
 
 
 def test_rejects_missing_timezone() -> None:
@@ -175,7 +175,7 @@ def test_violations_are_cut_at_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a version of the payload in which more is wrong than an outcome may carry
     fields: dict[str, Any] = {f"field_{number}": (str, ...) for number in range(MAX_VIOLATIONS + 5)}
     wide = create_model("EventV1", __base__=Event, **fields)
-    monkeypatch.setattr(judge_module, "VERSIONS", {1: wide})
+    monkeypatch.setattr(validate_module, "VERSIONS", {1: wide})
     # THEN the first ten are kept
     found = violations_of(SEEDS_BYTES)
     assert [violation.field for violation in found] == [*fields][:MAX_VIOLATIONS]
@@ -206,20 +206,20 @@ def test_thousands_of_bad_samples_and_tags_are_not_reported_one_by_one() -> None
     ],
 )
 def test_unknown_fields_are_ignored(extra: dict[str, object]) -> None:
-    assert judge(bytes_of(**extra)) == (SEEDS_MEASUREMENT,)
+    assert validate(bytes_of(**extra)) == (SEEDS_MEASUREMENT,)
 
 
 def test_unknown_fields_may_hold_numbers_beyond_binary64() -> None:
     body = SEEDS_BYTES.replace(b"}", b', "note": [1e400, ' + b"7" * 5000 + b"]}")
-    assert judge(body) == (SEEDS_MEASUREMENT,)
+    assert validate(body) == (SEEDS_MEASUREMENT,)
 
 
 def test_of_duplicate_names_the_last_counts() -> None:
-    assert judge(b'{"data": "x", "time_stamp": 5, ' + SEEDS_BYTES[1:]) == (SEEDS_MEASUREMENT,)
+    assert validate(b'{"data": "x", "time_stamp": 5, ' + SEEDS_BYTES[1:]) == (SEEDS_MEASUREMENT,)
 
 
 def test_schema_version_1_is_what_an_absent_one_means() -> None:
-    assert judge(bytes_of(schema_version=1)) == judge(SEEDS_BYTES) == (SEEDS_MEASUREMENT,)
+    assert validate(bytes_of(schema_version=1)) == validate(SEEDS_BYTES) == (SEEDS_MEASUREMENT,)
 
 
 @pytest.mark.parametrize("version", [0, 3, -1, 10**30, True, False, "1", None, 1.0, 1.5, [1], {"version": 1}])
@@ -262,9 +262,9 @@ def test_a_long_text_is_quoted_by_its_first_characters() -> None:
     assert violation.message.endswith(f": '{'a' * 40}'...")
 
 
-def assert_judged(body: bytes) -> None:
+def assert_validated(body: bytes) -> None:
     """One outcome, well formed: what `judge` promises for any bytes."""
-    (outcome,) = judge(body)
+    (outcome,) = validate(body)
     if isinstance(outcome, Measurement):
         assert outcome.measured_at.tzinfo is UTC
         assert all(map(math.isfinite, outcome.aggregates))
@@ -277,7 +277,7 @@ def assert_judged(body: bytes) -> None:
 @settings(max_examples=examples(300))
 @given(st.binary())
 def test_any_bytes_have_an_outcome(body: bytes) -> None:
-    assert_judged(body)
+    assert_validated(body)
 
 
 any_json = st.recursive(
@@ -300,7 +300,7 @@ payloads = st.fixed_dictionaries(
 @settings(max_examples=examples(200))
 @given(payloads)
 def test_any_payload_has_an_outcome(payload: dict[str, object]) -> None:
-    assert_judged(json.dumps(payload).encode())
+    assert_validated(json.dumps(payload).encode())
 
 
 @st.composite
@@ -318,4 +318,4 @@ def mutated(draw: st.DrawFn) -> bytes:
 @settings(max_examples=examples(300))
 @given(mutated())
 def test_any_damage_to_a_valid_event_has_an_outcome(body: bytes) -> None:
-    assert_judged(body)
+    assert_validated(body)

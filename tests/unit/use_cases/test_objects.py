@@ -14,19 +14,19 @@ from dropzone.ports import (
     SilverConflictError,
     SilverUnavailableError,
 )
+from dropzone.use_cases.objects import MAX_CHUNK_BYTES, MAX_CHUNK_OBJECTS, chunks, process_objects
+from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
-from dropzone.use_cases.settle import MAX_CHUNK_BYTES, MAX_CHUNK_OBJECTS, chunks, settle
-from dropzone.use_cases.tally import Tally
 from support.factories import NOT_NUMERIC, WITHOUT_OFFSET, payload, raw_id, raw_ids
 from support.world import Clock, Failing, World
 
 MEBIBYTE = 1024 * 1024
 
 
-def settle_all(world: World, *identifiers: UUID) -> Tally:
-    tally = Tally()
-    settle(identifiers, tally, bronze=world.bronze, silver=world.silver, remaining=world.clock.remaining)
-    return tally
+def settle_all(world: World, *identifiers: UUID) -> ProcessingResult:
+    result = ProcessingResult()
+    process_objects(identifiers, result, bronze=world.bronze, silver=world.silver, remaining=world.clock.remaining)
+    return result
 
 
 # ---- chunks ----------------------------------------------------------------------------------------------------------
@@ -70,16 +70,16 @@ def test_a_tally_counts_objects_and_says_why_they_failed(world: World) -> None:
     zoneless, both = world.arrive(WITHOUT_OFFSET), world.arrive(payload("2019-05-01T06:00:00", ["2"]))
 
     # WHEN they are settled
-    tally = settle_all(world, old, good, zoneless, both)
+    result = settle_all(world, old, good, zoneless, both)
 
     # THEN the counts are the seed's
-    assert (tally.checked, tally.processed, tally.failed, tally.duplicates) == (3, 1, 2, 1)
-    assert {entry.raw_id: entry.codes for entry in tally.settled} == {
+    assert (result.checked, result.processed, result.rejected, result.duplicates) == (3, 1, 2, 1)
+    assert {entry.raw_id: entry.codes for entry in result.settled} == {
         good: {},
         zoneless: {Code.TIME_STAMP_NO_TIMEZONE: 1},
         both: {Code.TIME_STAMP_NO_TIMEZONE: 1, Code.DATA_NOT_NUMERIC: 1},
     }
-    (latency,) = (entry.latency for entry in tally.settled if entry.raw_id == good)
+    (latency,) = (entry.latency for entry in result.settled if entry.raw_id == good)
     assert timedelta(seconds=20) <= latency < timedelta(seconds=25)
 
 
@@ -94,7 +94,7 @@ def test_refused_rows_are_found_by_halving(world: World, refused: set[int]) -> N
     calls: list[int] = []
 
     def refuse(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "settle":
+        if method == "write_outcomes":
             calls.append(len(raw_ids))
             if not bad.isdisjoint(raw_ids):
                 message = "SQLSTATE 23514 outcomes"
@@ -103,13 +103,13 @@ def test_refused_rows_are_found_by_halving(world: World, refused: set[int]) -> N
     world.silver.before = refuse
 
     # WHEN they are settled
-    tally = settle_all(world, *identifiers)
+    result = settle_all(world, *identifiers)
 
     # THEN those alone fail, for good, and all others are settled
-    assert {failure.raw_id for failure in tally.failures} == bad
-    assert all(failure.terminal and "23514" in failure.reason for failure in tally.failures)
+    assert {failure.raw_id for failure in result.errors} == bad
+    assert all(failure.terminal and "23514" in failure.reason for failure in result.errors)
     assert world.settled == {*identifiers} - bad
-    assert len(tally.settled) == 100 - len(bad)
+    assert len(result.settled) == 100 - len(bad)
     assert len(calls) <= 1 + 2 * 7 * max(len(bad), 1)
 
 
@@ -155,30 +155,30 @@ def test_nothing_but_a_conflict_is_tried_again() -> None:
 
 def test_a_conflict_within_a_chunk_settles_it_once(world: World) -> None:
     identifier = world.arrive()
-    world.silver.before = Failing("settle", SilverConflictError("40001"), times=3)
-    tally = settle_all(world, identifier)
-    assert tally.checked == 1
-    assert tally.failures == []
+    world.silver.before = Failing("write_outcomes", SilverConflictError("40001"), times=3)
+    result = settle_all(world, identifier)
+    assert result.checked == 1
+    assert result.errors == []
 
 
 def test_a_lost_answer_of_the_database_loses_and_doubles_nothing(world: World) -> None:
     # GIVEN a call whose commit is answered by a broken connection
     identifier = world.arrive()
-    world.silver.after = Failing("settle", SilverUnavailableError("broken pipe"))
+    world.silver.after = Failing("write_outcomes", SilverUnavailableError("broken pipe"))
     with pytest.raises(SilverUnavailableError):
         settle_all(world, identifier)
 
     # WHEN the object comes again
-    tally = settle_all(world, identifier)
+    result = settle_all(world, identifier)
 
     # THEN it is recognised
-    assert (tally.checked, tally.duplicates) == (0, 1)
+    assert (result.checked, result.duplicates) == (0, 1)
     assert world.settled == {identifier}
 
 
 def test_objects_that_cannot_be_read_are_told_apart(world: World) -> None:
     missing = raw_id()
-    (failure,) = settle_all(world, missing).failures
+    (failure,) = settle_all(world, missing).errors
     assert failure.raw_id == missing
     assert failure.terminal
     assert failure.reason.startswith("ObjectMissingError")
@@ -194,9 +194,9 @@ def test_reading_gets_half_of_the_time_and_what_was_read_by_then_is_settled(worl
     world.bronze.unreadable[slow] = BronzeUnavailableError("S3 took longer than there is time")
 
     # WHEN they are settled
-    tally = settle_all(world, quick, slow)
+    result = settle_all(world, quick, slow)
 
     # THEN half of the time was for reading, and the one that was read is settled
     assert world.bronze.seconds == [25.0]
     assert world.settled == {quick}
-    assert [(failure.raw_id, failure.terminal) for failure in tally.failures] == [(slow, False)]
+    assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(slow, False)]

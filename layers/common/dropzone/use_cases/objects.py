@@ -1,4 +1,4 @@
-"""Settle a chunk of objects: read them, judge them, write their outcomes. What `process` and `sweep` share."""
+"""Settle a chunk of objects: read them, validate them, write their outcomes. What `process` and `sweep` share."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -15,8 +15,8 @@ from dropzone.ports import (
     SilverError,
     SilverUnavailableError,
 )
+from dropzone.use_cases.result import ObjectError, ProcessingResult
 from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, with_retries
-from dropzone.use_cases.tally import Failure, Tally
 from dropzone.use_cases.writing import Writer
 
 MAX_CHUNK_BYTES = 32 * 1024 * 1024
@@ -43,16 +43,16 @@ def chunks(objects: Iterable[ListedObject], most: int = MAX_CHUNK_OBJECTS) -> It
         yield chunk
 
 
-def settle(
+def process_objects(
     raw_ids: Sequence[UUID],
-    tally: Tally,
+    result: ProcessingResult,
     *,
     bronze: Bronze,
     silver: Silver,
     remaining: Remaining,
     known: Collection[UUID] = (),
 ) -> list[UUID]:
-    """Read, judge and write objects, each independently of the others; adds to `tally` what became of each.
+    """Read, validate and write objects, each independently of the others; adds to `result` what became of each.
 
     Reading gets half of the time that is left, so that what was read by then is settled. Long objects come last, so
     that they hold up none of the others, and are written part by part: the next call goes on behind the parts that
@@ -60,7 +60,7 @@ def settle(
 
     Args:
         raw_ids: of the objects.
-        tally: where to count.
+        result: where to count.
         bronze: the objects.
         silver: the tables.
         remaining: the seconds left in this call.
@@ -73,17 +73,17 @@ def settle(
         SilverUnavailableError: the database can't be used; nothing of what was not tallied is settled.
     """
     written = with_retries(lambda: silver.written(known), remaining) if known else {}
-    writer = Writer(tally, silver, remaining)
+    writer = Writer(result, silver, remaining)
     deferred: list[UUID] = []
     in_parts: list[RawObject] = []
-    for number, result in enumerate(bronze.read(raw_ids, within=remaining() / 2)):
+    for number, found in enumerate(bronze.read(raw_ids, within=remaining() / 2)):
         if number and remaining() < LAST_SECONDS:
             deferred += raw_ids[number:]
             break
-        if not isinstance(result, RawObject):
-            tally.failures.append(unread(raw_ids[number], result))
-        elif result.raw_id in written or not writer.add(result):
-            in_parts.append(result)
+        if not isinstance(found, RawObject):
+            result.errors.append(unread(raw_ids[number], found))
+        elif found.raw_id in written or not writer.add(found):
+            in_parts.append(found)
     writer.flush()
     for number, raw in enumerate(in_parts):
         has_time = remaining() >= (RESERVE_SECONDS if number else LAST_SECONDS)
@@ -92,9 +92,9 @@ def settle(
     return deferred
 
 
-def settle_with_attempts(
+def process_with_attempts(
     raw_ids: Sequence[UUID],
-    tally: Tally,
+    result: ProcessingResult,
     *,
     bronze: Bronze,
     silver: Silver,
@@ -117,15 +117,15 @@ def settle_with_attempts(
     chosen = [raw_id for raw_id in raw_ids if raw_id in recorded]
     if not chosen:
         return []
-    before = len(tally.failures)
+    before = len(result.errors)
     try:
-        deferred = settle(chosen, tally, bronze=bronze, silver=silver, remaining=remaining, known=known)
+        deferred = process_objects(chosen, result, bronze=bronze, silver=silver, remaining=remaining, known=known)
     except SilverUnavailableError as error:
         # The database that just failed may not take this either: the release is then made with a later call.
         with suppress(SilverError):
             silver.release_attempts(dict.fromkeys(chosen, f"SilverUnavailableError: {error}"))
         raise
-    failures = tally.failures[before:]
+    failures = result.errors[before:]
     if transient := {failure.raw_id: failure.reason for failure in failures if not failure.terminal}:
         with_retries(lambda: silver.release_attempts(transient), remaining)
     if unfinished := dict.fromkeys(deferred, "no time was left"):
@@ -135,6 +135,6 @@ def settle_with_attempts(
     return deferred
 
 
-def unread(raw_id: UUID, error: BronzeError) -> Failure:
+def unread(raw_id: UUID, error: BronzeError) -> ObjectError:
     """The failure of an object that could not be read."""
-    return Failure(raw_id, f"{type(error).__name__}: {error}", terminal=isinstance(error, ObjectMissingError))
+    return ObjectError(raw_id, f"{type(error).__name__}: {error}", terminal=isinstance(error, ObjectMissingError))

@@ -13,7 +13,7 @@ FROM (SELECT marked_at FROM gold.measured_stale UNION ALL SELECT marked_at FROM 
 """
 
 
-class PostgresGoldKeeper:
+class PostgresGoldStore:
     """Stale buckets, computed again by the schema's own function."""
 
     def __init__(self, database: Database) -> None:
@@ -21,11 +21,11 @@ class PostgresGoldKeeper:
         self._database = database
 
     def stale_seconds(self) -> float:
-        """See `GoldKeeper.stale_seconds`."""
+        """See `GoldStore.stale_seconds`."""
         ((seconds,),) = self._database.run(_STALE_SECONDS)
         return float(seconds)
 
     def refresh(self, most_events: int) -> int:
-        """See `GoldKeeper.refresh`."""
+        """See `GoldStore.refresh`."""
         ((parts,),) = self._database.run(_REFRESH, most_events=most_events)
         return int(parts)

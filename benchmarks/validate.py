@@ -9,8 +9,8 @@ from pydantic_core import from_json
 from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, per_second, timed
 from benchmarks.surroundings import Surroundings
 from benchmarks.workloads import fresh_bodies
-from dropzone.domain.judge import judge
 from dropzone.domain.outcomes import Measurement
+from dropzone.domain.validate import validate
 
 # Values of an event, and how many such events a run judges.
 _SIZES = {10: 1_000, 100: 500, 1_000: 50, 100_000: 1}
@@ -26,17 +26,17 @@ def run(_: Surroundings) -> Iterator[Entry]:
     for values, number in _SIZES.items():
         bodies = fresh_bodies(number, values)
         assert [least(body) for body in bodies] == [_figures(body) for body in bodies]  # noqa: S101
-        taken = alternate({"ours": _on_each(judge, bodies), "least": _on_each(least, bodies)}, _RUNS)
+        taken = alternate({"ours": _on_each(validate, bodies), "least": _on_each(least, bodies)}, _RUNS)
         goal = _GOAL if values == _COMMON else None
         yield entry(
-            f"judge, {values:,} floats", per_second(number), taken["ours"].cpu, taken["least"].cpu, goal, at=values
+            f"validate, {values:,} floats", per_second(number), taken["ours"].cpu, taken["least"].cpu, goal, at=values
         )
 
 
-def _on_each(judging: Callable[[bytes], object], bodies: Sequence[bytes]) -> Work:
+def _on_each(validating: Callable[[bytes], object], bodies: Sequence[bytes]) -> Work:
     def all_of_them() -> None:
         for body in bodies:
-            judging(body)
+            validating(body)
 
     def work() -> Spent:
         return timed(all_of_them)
@@ -60,6 +60,6 @@ def least(body: bytes) -> Figures:
 
 
 def _figures(body: bytes) -> Figures:
-    (outcome,) = judge(body)
+    (outcome,) = validate(body)
     assert isinstance(outcome, Measurement)  # noqa: S101 - all are good
     return outcome.measured_at, *outcome.aggregates

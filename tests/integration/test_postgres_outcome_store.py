@@ -13,18 +13,18 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.adapters import postgres_ledger
+from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.database import ConnectionBrokenError, Database
-from dropzone.adapters.postgres_ledger import PostgresLedger
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.judge import judge
-from dropzone.domain.outcomes import RULESET, Code, JudgedObject, Measurement, Outcome, Rejection
+from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection, ValidatedObject
+from dropzone.domain.validate import validate
 from dropzone.ports import RowRefusedError, SilverUnavailableError
 from dropzone.use_cases.retries import with_retries
 from dropzone_local.polling import wait_until
 from support.background import in_background
-from support.factories import EXAMPLE_INSTANT, judged, measurement, raw_id, raw_ids, rejection, shuffled
+from support.factories import EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, shuffled, validated
 from support.postgres import RETRY_AFTER, SilverInPostgres
 
 LATER = EXAMPLE_INSTANT + timedelta(hours=1)
@@ -35,12 +35,12 @@ PATIENT = 120
 """The seconds of a call that isn't about time, on a machine that may be busy."""
 
 
-def ledger(tables: SilverInPostgres, *, used: bool = True, call_seconds: int = 20) -> PostgresLedger:
-    """Another ledger, with a connection of its own, which was used before unless told otherwise."""
+def outcome_store(tables: SilverInPostgres, *, used: bool = True, call_seconds: int = 20) -> PostgresOutcomeStore:
+    """Another outcome_store, with a connection of its own, which was used before unless told otherwise."""
     database = tables.open(call_seconds=call_seconds)
     if used:
         database.run("SELECT 1")
-    return PostgresLedger(database)
+    return PostgresOutcomeStore(database)
 
 
 def everything(tables: SilverInPostgres) -> list[Any]:
@@ -59,17 +59,17 @@ def test_outcomes_come_back_as_they_were_judged(tables: SilverInPostgres) -> Non
     body = rb"""{"time_stamp": "'; DROP \u0000 :x $1 \ud83d\ude00 \\", "data": [1, null, 1e999]}"""
     figures = Aggregates(math.ulp(0.0), sys.float_info.max, 2**31 - 1, -0.0, 1 / 3)
     several: tuple[Outcome, ...] = (
-        *judge(body),
+        *validate(body),
         *(measurement(mean=float(number)) for number in range(12)),
         Measurement(LATER + timedelta(microseconds=1), "a\"'\\\nü", figures),
         Rejection((*rejection(index=0).violations, *rejection(Code.DATA_EMPTY, None).violations)),
     )
     first, second, empty, unknown = raw_ids(4)
-    of_tables = ledger(tables)
-    tables.silver().settle([JudgedObject(first, several), judged(second), JudgedObject(empty, ())])
+    of_tables = outcome_store(tables)
+    tables.silver().write_outcomes([ValidatedObject(first, several), validated(second), ValidatedObject(empty, ())])
 
     # THEN their outcomes are these, in order, to the bit
-    found = of_tables.outcomes([judged(entry) for entry in (unknown, second, first, empty)])
+    found = of_tables.outcomes([validated(entry) for entry in (unknown, second, first, empty)])
     assert found == {first: several, second: (measurement(),)}
     stored = found[first][13]
     assert isinstance(stored, Measurement)
@@ -81,25 +81,27 @@ def test_outcomes_come_back_as_they_were_judged(tables: SilverInPostgres) -> Non
 def test_replaced_figures_are_stored_bit_for_bit(tables: SilverInPostgres) -> None:
     identifier = raw_id()
     figures = Aggregates(math.ulp(0.0), sys.float_info.max, 2**31 - 1, -0.0, 1 / 3)
-    ledger(tables).replace([JudgedObject(identifier, (Measurement(EXAMPLE_INSTANT, "", figures),))])
+    outcome_store(tables).replace([ValidatedObject(identifier, (Measurement(EXAMPLE_INSTANT, "", figures),))])
     (row,) = tables.measurement_rows().values()
     assert [struct.pack(">d", n) for n in row.measurement.aggregates] == [struct.pack(">d", n) for n in figures]
 
 
 def test_nothing_to_replace_is_fine(tables: SilverInPostgres) -> None:
-    ledger(tables).replace([])
+    outcome_store(tables).replace([])
     assert everything(tables) == [[], [], []]
 
 
 def test_a_replacement_touches_no_other_object_and_no_other_key(tables: SilverInPostgres) -> None:
     # GIVEN objects in three keys
     first, second, third = raw_ids(3)
-    tables.silver().settle([judged(first, measurement(mean=1.0)), judged(second, measurement(LATER), rejection())])
-    tables.silver().settle([judged(third, measurement(source="other"))])
+    tables.silver().write_outcomes(
+        [validated(first, measurement(mean=1.0)), validated(second, measurement(LATER), rejection())]
+    )
+    tables.silver().write_outcomes([validated(third, measurement(source="other"))])
     before = everything(tables)
 
     # WHEN the first is replaced
-    ledger(tables).replace([judged(first, rejection())])
+    outcome_store(tables).replace([validated(first, rejection())])
 
     # THEN every other row is as it was, with its times
     after = everything(tables)
@@ -110,12 +112,12 @@ def test_a_replacement_touches_no_other_object_and_no_other_key(tables: SilverIn
 
 def test_a_replaced_row_tells_when(tables: SilverInPostgres) -> None:
     identifier, left = raw_ids(2)
-    tables.silver().settle([judged(identifier), judged(left, measurement(LATER))])
+    tables.silver().write_outcomes([validated(identifier), validated(left, measurement(LATER))])
     age = "SET {} = TIMESTAMPTZ '2020-01-01 00:00Z'"
     for table, column in (("receipts", "settled_at"), ("outcomes", "processed_at"), ("measurements", "updated_at")):
         tables.query(f"UPDATE {table} {age.format(column)}")
 
-    ledger(tables).replace([judged(identifier)])
+    outcome_store(tables).replace([validated(identifier)])
 
     # When it was settled first, which latencies go by, stays.
     sql = (
@@ -150,12 +152,12 @@ def figures(tables: SilverInPostgres, event: UUID) -> dict[int, float]:
 def test_a_part_replaces_its_items_alone(tables: SilverInPostgres) -> None:
     # GIVEN an object of four events, and an earlier one of the same instants
     earlier, event = raw_ids(2)
-    tables.silver().settle([judged(earlier, *(measurement(minute(n), mean=1.0) for n in range(4)))])
-    tables.silver().settle([judged(event, *(measurement(minute(n), mean=2.0) for n in range(4)))])
+    tables.silver().write_outcomes([validated(earlier, *(measurement(minute(n), mean=1.0) for n in range(4)))])
+    tables.silver().write_outcomes([validated(event, *(measurement(minute(n), mean=2.0) for n in range(4)))])
 
     # WHEN a part of it is replaced, whose second event is rejected now, and whose first has another instant
-    of_tables = ledger(tables)
-    part = JudgedObject(event, (measurement(minute(9), mean=3.0), rejection()), 1, is_whole=False)
+    of_tables = outcome_store(tables)
+    part = ValidatedObject(event, (measurement(minute(9), mean=3.0), rejection()), 1, is_whole=False)
     assert of_tables.outcomes([part]) == {event: tuple(measurement(minute(n), mean=2.0) for n in (1, 2))}
     of_tables.replace([part])
 
@@ -168,9 +170,9 @@ def test_a_part_replaces_its_items_alone(tables: SilverInPostgres) -> None:
 
 def test_a_last_part_removes_what_is_behind_it(tables: SilverInPostgres) -> None:
     event = raw_id()
-    tables.silver().settle([judged(event, *(measurement(minute(n)) for n in range(5)))])
-    of_tables = ledger(tables)
-    part = JudgedObject(event, (measurement(minute(2), mean=7.0),), 2)
+    tables.silver().write_outcomes([validated(event, *(measurement(minute(n)) for n in range(5)))])
+    of_tables = outcome_store(tables)
+    part = ValidatedObject(event, (measurement(minute(2), mean=7.0),), 2)
     assert len(of_tables.outcomes([part])[event]) == 3
     of_tables.replace([part])
     assert sorted(item for _, item in tables.outcome_rows()) == [0, 1, 2]
@@ -179,35 +181,35 @@ def test_a_last_part_removes_what_is_behind_it(tables: SilverInPostgres) -> None
 
 
 def test_a_last_part_settles_an_object_whose_other_events_have_outcomes(tables: SilverInPostgres) -> None:
-    event, silver, of_tables = raw_id(), tables.silver(), ledger(tables)
-    of_tables.replace([JudgedObject(event, (measurement(minute(2)),), 2)])
+    event, silver, of_tables = raw_id(), tables.silver(), outcome_store(tables)
+    of_tables.replace([ValidatedObject(event, (measurement(minute(2)),), 2)])
     assert not tables.receipt_rows()[event].settled
-    of_tables.replace([JudgedObject(event, (measurement(minute(0)),), 0, is_whole=False)])
-    assert of_tables.outcomes([judged(event)]) == {event: (measurement(minute(0)), None, measurement(minute(2)))}
-    of_tables.replace([JudgedObject(event, (rejection(),), 1, is_whole=False)])
+    of_tables.replace([ValidatedObject(event, (measurement(minute(0)),), 0, is_whole=False)])
+    assert of_tables.outcomes([validated(event)]) == {event: (measurement(minute(0)), None, measurement(minute(2)))}
+    of_tables.replace([ValidatedObject(event, (rejection(),), 1, is_whole=False)])
     assert not tables.receipt_rows()[event].settled
 
     # What is left in the middle the sweep goes on with.
     tables.pass_time(timedelta(minutes=1))
     assert silver.due_for_retry(10, exhausted=False) == [event]
-    of_tables.replace([JudgedObject(event, (measurement(minute(2)),), 2)])
+    of_tables.replace([ValidatedObject(event, (measurement(minute(2)),), 2)])
     assert tables.receipt_rows()[event].items == 3
     assert silver.due_for_retry(10, exhausted=False) == []
 
 
 def test_gold_learns_of_each_part(tables: SilverInPostgres) -> None:
     event = raw_id()
-    tables.silver().settle([judged(event, *(measurement(minute(n)) for n in range(3)))])
+    tables.silver().write_outcomes([validated(event, *(measurement(minute(n)) for n in range(3)))])
     tables.query("DELETE FROM gold.arrived_stale")
-    ledger(tables).replace([JudgedObject(event, (rejection(),), 1, is_whole=False)])
+    outcome_store(tables).replace([ValidatedObject(event, (rejection(),), 1, is_whole=False)])
     assert tables.query("SELECT count(*) FROM gold.arrived_stale") == [[1]]
 
 
 def test_of_one_call_the_greatest_stands_whatever_the_order(tables: SilverInPostgres) -> None:
     identifiers = raw_ids(5)
-    entries = [judged(identifier, measurement(mean=float(n))) for n, identifier in enumerate(identifiers)]
+    entries = [validated(identifier, measurement(mean=float(n))) for n, identifier in enumerate(identifiers)]
     for seed in range(5):
-        ledger(tables).replace(shuffled(entries, seed))
+        outcome_store(tables).replace(shuffled(entries, seed))
         assert tables.measurement_rows()[KEY].raw_id == identifiers[4]
 
 
@@ -217,7 +219,7 @@ def test_of_one_call_the_greatest_stands_whatever_the_order(tables: SilverInPost
 def test_what_a_rule_rejected_comes_in_pages_in_order_of_arrival(
     tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_ledger, "_PAGE", 3)
+    monkeypatch.setattr(postgres_outcome_store, "_PAGE", 3)
     identifiers = raw_ids(7)
     both = Rejection((*rejection(Code.DATA_EMPTY).violations, *rejection().violations))
     outcomes: list[tuple[Outcome, ...]] = [
@@ -229,9 +231,9 @@ def test_what_a_rule_rejected_comes_in_pages_in_order_of_arrival(
         (measurement(),),
         (rejection(),),
     ]
-    entries = [JudgedObject(*entry) for entry in zip(identifiers, outcomes, strict=True)]
-    tables.silver().settle(shuffled(entries, 1))
-    of_tables = ledger(tables)
+    entries = [ValidatedObject(*entry) for entry in zip(identifiers, outcomes, strict=True)]
+    tables.silver().write_outcomes(shuffled(entries, 1))
+    of_tables = outcome_store(tables)
 
     def rejected(code: Code, after: UUID, before: UUID | None = None) -> list[int]:
         return [identifiers.index(raw_id) for raw_id in of_tables.rejected_by(code, after=after, before=before)]
@@ -282,14 +284,14 @@ def test_an_event_that_is_settled_while_a_replacement_is_open_is_not_lost(
     identifiers = raw_ids(3)
     event, arriving = identifiers[1], identifiers[place]
     other = raw_id()
-    tables.silver().settle([judged(event, measurement(mean=1.0)), judged(other, measurement(LATER))])
+    tables.silver().write_outcomes([validated(event, measurement(mean=1.0)), validated(other, measurement(LATER))])
 
     # WHEN the first is rejected, and before that is through, another event of its key is settled
     with where(tables, event if where is receipt_held else LATER):
-        entries = [judged(event, rejection()), judged(other, measurement(LATER, mean=5.0))]
-        replaced = in_background(lambda: ledger(tables).replace(entries))
+        entries = [validated(event, rejection()), validated(other, measurement(LATER, mean=5.0))]
+        replaced = in_background(lambda: outcome_store(tables).replace(entries))
         tables.await_waiting(1)
-        settled = in_background(lambda: tables.silver().settle([judged(arriving, measurement(mean=3.0))]))
+        settled = in_background(lambda: tables.silver().write_outcomes([validated(arriving, measurement(mean=3.0))]))
         # It waits as well, or is done.
         wait_until(lambda: settled.done() or waiting(tables) == 2 or None, seconds=5, every=0.01)
 
@@ -310,15 +312,15 @@ def test_a_replacement_sees_what_a_settle_that_was_under_way_wrote(tables: Silve
     identifiers = raw_ids(3)
     arriving = identifiers.pop(place)
     early, late = identifiers
-    tables.silver().settle([judged(early, measurement(mean=1.0)), judged(late, measurement(mean=2.0))])
+    tables.silver().write_outcomes([validated(early, measurement(mean=1.0)), validated(late, measurement(mean=2.0))])
     tables.hold(LATER)
     settled = in_background(
-        lambda: tables.silver().settle([judged(arriving, measurement(mean=3.0), measurement(LATER))])
+        lambda: tables.silver().write_outcomes([validated(arriving, measurement(mean=3.0), measurement(LATER))])
     )
     tables.await_waiting(1)
 
     # WHEN the later of the two is rejected meanwhile
-    replaced = in_background(lambda: ledger(tables).replace([judged(late, rejection())]))
+    replaced = in_background(lambda: outcome_store(tables).replace([validated(late, rejection())]))
     tables.await_waiting(2)
     tables.query("ROLLBACK")
 
@@ -333,11 +335,13 @@ def test_an_object_that_is_replaced_while_it_is_settled_has_the_replacement(tabl
     # GIVEN a settle that has written the object's receipt and outcome, and waits
     identifier = raw_id()
     tables.hold(EXAMPLE_INSTANT)
-    settled = in_background(lambda: tables.silver().settle([judged(identifier, measurement(mean=1.0))]))
+    settled = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
     tables.await_waiting(1)
 
     # WHEN it is replaced meanwhile
-    replaced = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER), rejection())]))
+    replaced = in_background(
+        lambda: outcome_store(tables).replace([validated(identifier, measurement(LATER), rejection())])
+    )
     tables.await_waiting(2)
     tables.query("ROLLBACK")
 
@@ -354,11 +358,13 @@ def test_an_object_that_is_settled_while_it_is_replaced_has_the_replacement(tabl
     identifier = raw_id()
     tables.silver().record_attempts([identifier], only_due=False)
     with receipt_held(tables, identifier):
-        replaced = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER, mean=2.0))]))
+        replaced = in_background(
+            lambda: outcome_store(tables).replace([validated(identifier, measurement(LATER, mean=2.0))])
+        )
         tables.await_waiting(1)
 
         # WHEN it is settled meanwhile
-        settled = in_background(lambda: tables.silver().settle([judged(identifier, measurement(mean=1.0))]))
+        settled = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
         tables.await_waiting(2)
 
     # THEN it finds it settled
@@ -370,11 +376,17 @@ def test_an_object_that_is_settled_while_it_is_replaced_has_the_replacement(tabl
 
 def test_two_replacements_of_an_object_come_one_after_the_other(tables: SilverInPostgres) -> None:
     identifier, before = raw_id(), raw_id(timedelta(1))
-    tables.silver().settle([judged(identifier, measurement(mean=1.0)), judged(before, measurement(mean=0.5))])
+    tables.silver().write_outcomes(
+        [validated(identifier, measurement(mean=1.0)), validated(before, measurement(mean=0.5))]
+    )
     with receipt_held(tables, identifier):
-        one = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER), measurement())]))
+        one = in_background(
+            lambda: outcome_store(tables).replace([validated(identifier, measurement(LATER), measurement())])
+        )
         tables.await_waiting(1)
-        two = in_background(lambda: ledger(tables).replace([judged(identifier, measurement(LATER, mean=7.0))]))
+        two = in_background(
+            lambda: outcome_store(tables).replace([validated(identifier, measurement(LATER, mean=7.0))])
+        )
         tables.await_waiting(2)
     one.result(10)
     two.result(10)
@@ -386,15 +398,15 @@ def test_two_replacements_of_an_object_come_one_after_the_other(tables: SilverIn
 def test_two_replacements_that_share_a_key_lose_nothing(tables: SilverInPostgres) -> None:
     # GIVEN three events of an instant, and one of a later one
     first, second, third, other = raw_ids(4)
-    entries = [judged(raw_id, measurement(mean=float(n))) for n, raw_id in enumerate((first, second, third))]
-    tables.silver().settle([*entries, judged(other, measurement(LATER))])
+    entries = [validated(raw_id, measurement(mean=float(n))) for n, raw_id in enumerate((first, second, third))]
+    tables.silver().write_outcomes([*entries, validated(other, measurement(LATER))])
 
     # WHEN the third is rejected, and before that is through, the second
     with row_held(tables, LATER):
-        rejected = [judged(third, rejection()), judged(other, measurement(LATER, mean=5.0))]
-        one = in_background(lambda: ledger(tables).replace(rejected))
+        rejected = [validated(third, rejection()), validated(other, measurement(LATER, mean=5.0))]
+        one = in_background(lambda: outcome_store(tables).replace(rejected))
         tables.await_waiting(1)
-        two = in_background(lambda: ledger(tables).replace([judged(second, rejection())]))
+        two = in_background(lambda: outcome_store(tables).replace([validated(second, rejection())]))
         tables.await_waiting(2)
 
     # THEN the first stands
@@ -406,50 +418,50 @@ def test_two_replacements_that_share_a_key_lose_nothing(tables: SilverInPostgres
 def test_a_claim_and_its_return_do_not_wait_for_a_replacement(tables: SilverInPostgres) -> None:
     """They write no measurements: the sweep's records go on while one is open."""
     event, other = raw_ids(2)
-    tables.silver().settle([judged(event)])
+    tables.silver().write_outcomes([validated(event)])
     with receipt_held(tables, event):
-        replaced = in_background(lambda: ledger(tables).replace([judged(event, rejection())]))
+        replaced = in_background(lambda: outcome_store(tables).replace([validated(event, rejection())]))
         tables.await_waiting(1)
         silver = tables.silver()
         assert silver.record_attempts([other], only_due=True) == {other}
         silver.release_attempts({other: "throttled"})
         assert silver.receipts([other])[other].attempts == 0
         # And who reads sees everything as it was.
-        assert ledger(tables).outcomes([judged(event)]) == {event: (measurement(),)}
+        assert outcome_store(tables).outcomes([validated(event)]) == {event: (measurement(),)}
     replaced.result(10)
 
 
 def test_replacements_and_settles_at_once_neither_deadlock_nor_lose(tables: SilverInPostgres) -> None:
     # GIVEN objects at a few instants, half of them settled by old rules that made other keys of them
     identifiers = raw_ids(200)
-    old = {raw_id: judged(raw_id, measurement(EXAMPLE_INSTANT + n % 7 * timedelta(hours=1), mean=-1.0))
+    old = {raw_id: validated(raw_id, measurement(EXAMPLE_INSTANT + n % 7 * timedelta(hours=1), mean=-1.0))
            for n, raw_id in enumerate(identifiers)}  # fmt: skip
     new = {
-        raw_id: judged(raw_id, rejection())
+        raw_id: validated(raw_id, rejection())
         if n % 5 == 0
-        else judged(raw_id, measurement(EXAMPLE_INSTANT + n % 11 * timedelta(hours=1), mean=float(n)))
+        else validated(raw_id, measurement(EXAMPLE_INSTANT + n % 11 * timedelta(hours=1), mean=float(n)))
         for n, raw_id in enumerate(identifiers)
     }
-    tables.silver().settle([old[raw_id] for raw_id in identifiers[::2]])
+    tables.silver().write_outcomes([old[raw_id] for raw_id in identifiers[::2]])
     barrier = threading.Barrier(4)
 
     def replace(number: int) -> None:
-        of_tables, mine = ledger(tables, call_seconds=PATIENT), shuffled(identifiers[::2], number)
+        of_tables, mine = outcome_store(tables, call_seconds=PATIENT), shuffled(identifiers[::2], number)
         barrier.wait()
         for start in range(0, len(mine), 20):
             of_tables.replace([new[raw_id] for raw_id in mine[start : start + 20]])
 
-    def settle(number: int) -> None:
+    def write(number: int) -> None:
         silver = PostgresSilver(tables.open(call_seconds=PATIENT), retry_after=RETRY_AFTER)
         mine = shuffled(identifiers, number)
         barrier.wait()
         for start in range(0, len(mine), 20):
             chunk = [new[raw_id] for raw_id in mine[start : start + 20]]
-            with_retries(lambda chunk=chunk: silver.settle(chunk), lambda: 60.0)  # type: ignore[misc]
+            with_retries(lambda chunk=chunk: silver.write_outcomes(chunk), lambda: 60.0)  # type: ignore[misc]
 
-    # WHEN two replays and two settles run at once, each in another order; a conflict would be raised
+    # WHEN two replays and two writers run at once, each in another order; a conflict would be raised
     with ThreadPoolExecutor(4) as threads:
-        running = [threads.submit(work, n) for n, work in enumerate((replace, replace, settle, settle))]
+        running = [threads.submit(work, n) for n, work in enumerate((replace, replace, write, write))]
         for future in running:
             future.result(PATIENT)
 
@@ -474,20 +486,20 @@ REFUSED = {
 @pytest.mark.parametrize("state", REFUSED)
 def test_a_refused_row_leaves_everything_as_it_was(tables: SilverInPostgres, state: str) -> None:
     good, bad = raw_ids(2)
-    tables.silver().settle([judged(good), judged(bad, measurement(LATER))])
+    tables.silver().write_outcomes([validated(good), validated(bad, measurement(LATER))])
     before = everything(tables)
-    of_tables = ledger(tables)
+    of_tables = outcome_store(tables)
 
     with pytest.raises(RowRefusedError, match=state) as raised:
-        of_tables.replace([judged(good, rejection()), judged(bad, rejection(), REFUSED[state])])
+        of_tables.replace([validated(good, rejection()), validated(bad, rejection(), REFUSED[state])])
 
     assert everything(tables) == before
     assert raised.value.__cause__ is None
-    # And the lock is not held on: others go on at once, and so does the ledger.
+    # And the lock is not held on: others go on at once, and so does the outcome_store.
     tables.query("BEGIN")
     tables.query("LOCK TABLE measurements NOWAIT")
     tables.query("COMMIT")
-    of_tables.replace([judged(good, rejection())])
+    of_tables.replace([validated(good, rejection())])
     assert list(tables.measurement_rows()) == [LATER_KEY]
 
 
@@ -509,9 +521,11 @@ def refusal(call: Callable[[], object]) -> str:
 def test_a_connection_cut_in_the_middle_is_rebuilt_and_all_is_done_once_more(tables: SilverInPostgres) -> None:
     # GIVEN a replacement that has removed what was there, and waits
     event, before = raw_id(), raw_id(timedelta(1))
-    tables.silver().settle([judged(before, measurement(mean=1.0)), judged(event, measurement(mean=2.0))])
+    tables.silver().write_outcomes([validated(before, measurement(mean=1.0)), validated(event, measurement(mean=2.0))])
     with receipt_held(tables, event):
-        replaced = in_background(lambda: ledger(tables).replace([judged(event, rejection(), measurement(LATER))]))
+        replaced = in_background(
+            lambda: outcome_store(tables).replace([validated(event, rejection(), measurement(LATER))])
+        )
         tables.await_waiting(1)
 
         # WHEN its connection is cut
@@ -527,11 +541,11 @@ def test_a_connection_cut_in_the_middle_is_rebuilt_and_all_is_done_once_more(tab
 @pytest.mark.parametrize("used", [True, False])
 def test_where_the_new_connection_is_cut_as_well_nothing_is_done(tables: SilverInPostgres, used: bool) -> None:  # noqa: FBT001 - a parameter
     event = raw_id()
-    tables.silver().settle([judged(event)])
+    tables.silver().write_outcomes([validated(event)])
     before = everything(tables)
-    of_tables = ledger(tables, used=used)
+    of_tables = outcome_store(tables, used=used)
     with receipt_held(tables, event):
-        reason = in_background(lambda: refusal(lambda: of_tables.replace([judged(event, rejection())])))
+        reason = in_background(lambda: refusal(lambda: of_tables.replace([validated(event, rejection())])))
         for _ in range(2 if used else 1):
             tables.await_waiting(1)
             cut(tables)
@@ -539,7 +553,7 @@ def test_where_the_new_connection_is_cut_as_well_nothing_is_done(tables: SilverI
     assert everything(tables) == before
 
     # And the next call works.
-    of_tables.replace([judged(event, rejection())])
+    of_tables.replace([validated(event, rejection())])
     assert tables.measurement_rows() == {}
 
 
@@ -547,7 +561,7 @@ def test_a_lost_answer_to_the_commit_is_made_good_by_doing_it_again(
     tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event, database = raw_id(), tables.open()
-    tables.silver().settle([judged(event)])
+    tables.silver().write_outcomes([validated(event)])
     database.run("SELECT 1")
     attempt = Database._attempt
     lost: list[str] = []
@@ -561,7 +575,7 @@ def test_a_lost_answer_to_the_commit_is_made_good_by_doing_it_again(
         return rows
 
     monkeypatch.setattr(Database, "_attempt", lose_one)
-    PostgresLedger(database).replace([judged(event, measurement(LATER), rejection())])
+    PostgresOutcomeStore(database).replace([validated(event, measurement(LATER), rejection())])
 
     assert lost
     assert set(tables.outcome_rows()) == {(event, 0), (event, 1)}
@@ -570,24 +584,24 @@ def test_a_lost_answer_to_the_commit_is_made_good_by_doing_it_again(
 
 def test_who_waits_too_long_for_the_lock_gives_up_and_has_done_nothing(tables: SilverInPostgres) -> None:
     event, database = raw_id(), tables.open(call_seconds=1)
-    tables.silver().settle([judged(event)])
+    tables.silver().write_outcomes([validated(event)])
     before = everything(tables)
     tables.hold(LATER)
     with pytest.raises(SilverUnavailableError, match="57014"):
-        PostgresLedger(database).replace([judged(event, rejection())])
+        PostgresOutcomeStore(database).replace([validated(event, rejection())])
     tables.query("ROLLBACK")
     assert everything(tables) == before
 
 
 def test_who_may_only_read_replaces_nothing(tables: SilverInPostgres) -> None:
     event = raw_id()
-    tables.silver().settle([judged(event), judged(raw_id(), rejection())])
+    tables.silver().write_outcomes([validated(event), validated(raw_id(), rejection())])
     before = everything(tables)
-    reader = PostgresLedger(tables.open(database_user="dropzone_reader"))
+    reader = PostgresOutcomeStore(tables.open(database_user="dropzone_reader"))
 
     with pytest.raises(SilverUnavailableError, match="42501"):
-        reader.replace([judged(event, rejection())])
+        reader.replace([validated(event, rejection())])
 
     assert everything(tables) == before
-    assert reader.outcomes([judged(event)]) == {event: (measurement(),)}
+    assert reader.outcomes([validated(event)]) == {event: (measurement(),)}
     assert len(reader.rejected_by(Code.DATA_NOT_NUMERIC, after=UUID(int=0), before=None)) == 1

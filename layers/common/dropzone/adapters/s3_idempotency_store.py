@@ -15,7 +15,7 @@ from obstore.store import S3Store
 from pydantic_core import from_json, to_json
 
 from dropzone.adapters.s3 import open_store, reason_of, status_of
-from dropzone.ports import BronzeUnavailableError, Claim, StandingClaim
+from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, StoredRecord
 
 PREFIX = "idempotency/"
 
@@ -24,8 +24,8 @@ _LONGEST_PAUSE_SECONDS = 0.2
 _TIMEOUT_SECONDS = 5.0
 
 
-class S3Claims:
-    """The claims in one bucket. Safe to share between threads; connects at its first call."""
+class S3IdempotencyStore:
+    """The idempotency_store in one bucket. Safe to share between threads; connects at its first call."""
 
     def __init__(self, bucket: str, *, region: str, endpoint: str | None = None) -> None:
         """Point at a bucket; see `S3Bronze`."""
@@ -35,14 +35,14 @@ class S3Claims:
     def _store(self) -> S3Store:
         return open_store(self._bucket, self._region, self._endpoint, _TIMEOUT_SECONDS)
 
-    def take(self, key: str, claim: Claim) -> StandingClaim | None:
-        """See `Claims.take`."""
+    def put_if_absent(self, key: str, claim: IdempotencyRecord) -> StoredRecord | None:
+        """See `IdempotencyStore.take`."""
         missing = ""
         for _ in range(_TRIES):
             if self._put(key, claim, "create"):
                 return None
             found = self._find(key)
-            if isinstance(found, StandingClaim):
+            if isinstance(found, StoredRecord):
                 # The client's own retry, after an answer that got lost, finds what it wrote.
                 return None if found.claim == claim else found
             missing = found
@@ -51,11 +51,11 @@ class S3Claims:
         message = f"the idempotency key is claimed, and its claim can't be found: {missing}"
         raise BronzeUnavailableError(message)
 
-    def replace(self, key: str, standing: StandingClaim, claim: Claim) -> bool:
-        """See `Claims.replace`."""
+    def replace(self, key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
+        """See `IdempotencyStore.replace`."""
         return self._put(key, claim, {"e_tag": standing.version})
 
-    def _put(self, key: str, claim: Claim, mode: Any) -> bool:  # noqa: ANN401 - the client's own type
+    def _put(self, key: str, claim: IdempotencyRecord, mode: Any) -> bool:  # noqa: ANN401 - the client's own type
         """Whether the claim was written: not where the condition doesn't hold."""
         try:
             obstore.put(self._store, f"{PREFIX}{key}", to_json(claim._asdict()), mode=mode, use_multipart=False)
@@ -65,12 +65,12 @@ class S3Claims:
             raise BronzeUnavailableError(reason_of(error)) from None
         return True
 
-    def _find(self, key: str) -> StandingClaim | str:
+    def _find(self, key: str) -> StoredRecord | str:
         """The claim, or why it seems not to be there."""
         try:
             result = obstore.get(self._store, f"{PREFIX}{key}")
             fields = from_json(result.bytes().to_bytes())
-            return StandingClaim(Claim(UUID(fields["raw_id"]), fields["digest"]), result.meta["e_tag"] or "")
+            return StoredRecord(IdempotencyRecord(UUID(fields["raw_id"]), fields["digest"]), result.meta["e_tag"] or "")
         except FileNotFoundError as error:
             return reason_of(error)
         except (BaseError, OSError) as error:
