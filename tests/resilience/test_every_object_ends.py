@@ -177,9 +177,9 @@ def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverI
         )
         after = reports[-1].cursor
 
-        # THEN each answers before its time is over, and gets on
+        # THEN each answers before its time is over, and makes progress, or finds that nothing is left
         assert remaining() > 0
-        assert reports[-1].changes
+        assert reports[-1].changes or after is None
         assert len(reports) < 60
 
     # AND in the end both are replayed, each counted once
