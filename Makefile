@@ -147,7 +147,7 @@ bench-plots: install ## draw the plots of docs/performance.md from benchmarks/re
 # ---- development -------------------------------------------------------------------------------------------------------
 
 .PHONY: format
-format: install ## format, and mend what the linter can mend
+format: install ## format, and fix what the linter can fix
 	@$(RUN) ruff check --fix --quiet $(SOURCES) || true
 	@$(RUN) ruff format --quiet $(SOURCES)
 

@@ -25,7 +25,9 @@ def main() -> None:
     figure, (payload, tables, batch) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
 
     validated = _plotted(subjects["validate"])
-    _panel(payload, "Judging, by values in an event", "values", validated, [1e6 / found["ours"] for found in validated])
+    _panel(
+        payload, "Validating, by values in an event", "values", validated, [1e6 / found["ours"] for found in validated]
+    )
     payload.plot(
         _at(validated), [1e6 / found["reference"] for found in validated], **_LIMIT, label="the least that can do it"
     )

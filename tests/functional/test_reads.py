@@ -864,7 +864,7 @@ def test_what_the_client_has_is_not_sent_again_until_it_changes(get: Get, data: 
     assert tag is not None
     assert header(first, "Cache-Control") == "private, no-cache"
 
-    assert tag.startswith('W/"'), "stands for the body compressed and not"
+    assert tag.startswith('W/"'), "covers the body compressed and not"
     for given in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
         again = get(path, parameters, If_None_Match=given)
         assert (again["statusCode"], again["body"]) == (304, "")

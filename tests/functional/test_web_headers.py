@@ -1,4 +1,4 @@
-"""What browsers are told: by every page, and by every preflight."""
+"""What every page and every preflight tells browsers."""
 
 import re
 from typing import Any

@@ -586,7 +586,7 @@ def test_a_day_is_one_of_its_time_zone(
 
 
 def starts(gold: PostgresGold, granularity: Granularity, since: datetime, until: datetime, tz: str) -> list[str]:
-    """The buckets' starts as they are told, and the end of the last."""
+    """The buckets' starts as they are answered, and the end of the last."""
     kpis = gold.kpis(Window(granularity, since, until, tz=tz), limit=ANY_LIMIT)
     return [kpi.start.isoformat() for kpi in kpis] + [kpi.end.isoformat() for kpi in kpis[-1:]]
 
@@ -671,7 +671,7 @@ def test_a_query_that_is_not_over_in_time_is_too_much(tables: SilverInPostgres) 
     tables.query("BEGIN")
     tables.query("LOCK TABLE measurements IN ACCESS EXCLUSIVE MODE")
 
-    # WHEN it is asked THEN it is told to ask for less, rather than that the database is down
+    # WHEN it is asked THEN the problem says to ask for less, and not that the database is down
     database.within(lambda: 1.0)
     with pytest.raises(TooMuchAskedError):
         hourly(gold, NOON, NOON + HOUR)

@@ -1,4 +1,4 @@
-"""How long gold has been stale, as an alarm is told: whoever writes silver may ask."""
+"""How long gold has been stale, for an alarm: whoever writes silver may ask."""
 
 import pytest
 

@@ -55,7 +55,7 @@ class Scene:
     tables: SilverInPostgres
     objects: InMemoryBronze = field(default_factory=lambda: InMemoryBronze(page_size=3))
     rules: dict[bytes, tuple[Outcome, ...]] = field(default_factory=dict)
-    """What these bytes are validated to be; the real rules judge all others."""
+    """The outcomes of these bytes; the real rules validate all others."""
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:

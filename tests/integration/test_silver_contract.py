@@ -371,7 +371,7 @@ def test_exhausted_objects_are_retried_hourly_and_after_a_day_daily(silver: Silv
 
     pauses = [hours_to_the_next_attempt() for _ in range(HOURLY_ATTEMPTS + 2)]
 
-    # THEN they are an hour apart for a day, and then a day, and only who asks for exhausted objects is told of them
+    # THEN they are an hour apart for a day, and then a day, and only those who ask for exhausted objects get them
     assert pauses == [1] * HOURLY_ATTEMPTS + [24, 24]
     assert silver.due_for_retry(10, exhausted=False) == []
     assert silver.write_outcomes([validated(identifier)]) == {identifier}

@@ -162,7 +162,7 @@ def test_what_a_replay_removes_is_gone(
     tables.query("DELETE FROM measurements WHERE measured_at > :last", last=left[-1] if left else times[0] - DAY)
     settled()
 
-    # THEN what is left is told, before the next refresh and after it
+    # THEN what is left is reported, before the next refresh and after it
     (source,) = read()
     assert source.last_measured_at == (left[-1] if left else None)
     assert source.first_measured_at == (left[0] if left else None)

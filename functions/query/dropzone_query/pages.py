@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Listing[T]:
-    """A list: its name, how an entry is told, and the cursor that leads behind it."""
+    """A list: its name, how an entry is shown, and the cursor that leads behind it."""
 
     name: str
     show: Callable[[T], Row]
@@ -146,7 +146,7 @@ def cached(
 ) -> Response[Any]:
     """An answer with a tag, or 304 where the client has it already, by the tags that it gave (If-None-Match).
 
-    The tag is a weak one, since it stands for the body compressed and not (RFC 9110, section 8.8.1).
+    The tag is a weak one, since it covers the body compressed and not (RFC 9110, section 8.8.1).
     """
     tag = f'W/"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
     kept = {"ETag": tag, "Cache-Control": REVALIDATE, "Vary": "Accept", **(headers or {})}

@@ -185,7 +185,7 @@ def _checked(name: str, content_type: str, headers: dict[str, str]) -> Response[
 
 @cache
 def _etag(name: str) -> str:
-    # Weak, since it stands for the file compressed and not.
+    # Weak, since it covers the file compressed and not.
     return f'W/"{sha256(_text(_OWN, name).encode()).hexdigest()[:32]}"'
 
 

@@ -326,7 +326,7 @@ def test_bytes_that_are_gone(cli: Cli, api: FakeApi, stack: Stack) -> None:
 # ---- replay and sweep
 
 
-def judged(checked: int, cursor: UUID | str | None = None, unread: int = 0, **changes: int) -> httpx.Response:
+def replayed(checked: int, cursor: UUID | str | None = None, unread: int = 0, **changes: int) -> httpx.Response:
     counts: dict[str, object] = {
         "checked": checked,
         "processed": checked,
@@ -345,9 +345,9 @@ def test_every_kind_of_change_has_words() -> None:
 def test_replay_goes_from_cursor_to_cursor(cli: Cli, api: FakeApi) -> None:
     first, second = raw_ids(2)
     api.answers = [
-        judged(200, first, same=190, now_processed=10),
-        judged(200, second, same=200),
-        judged(3, same=1, new=2),
+        replayed(200, first, same=190, now_processed=10),
+        replayed(200, second, same=200),
+        replayed(3, same=1, new=2),
     ]
 
     result = cli("replay", "--from", "2026-11-24T00:00:00+01:00", "--code", Code.DATA_EMPTY)
@@ -365,7 +365,7 @@ def test_replay_goes_from_cursor_to_cursor(cli: Cli, api: FakeApi) -> None:
 
 @pytest.mark.usefixtures("local")
 def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
-    api.answers = [judged(5, same=4, now_rejected=1)]
+    api.answers = [replayed(5, same=4, now_rejected=1)]
 
     told = document(cli("replay", "--dry-run", "--json"))
 
@@ -377,7 +377,7 @@ def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
 @pytest.mark.usefixtures("local")
 def test_replay_up_to_a_limit_tells_where_to_go_on(cli: Cli, api: FakeApi) -> None:
     first, second, third = raw_ids(3)
-    api.answers = [judged(200, second, same=200), judged(49, third, unread=1, same=49)]
+    api.answers = [replayed(200, second, same=200), replayed(49, third, unread=1, same=49)]
 
     result = cli("replay", "--limit", 250, "--cursor", first)
 
@@ -394,11 +394,11 @@ def test_replay_goes_on_within_an_object(cli: Cli, api: FakeApi) -> None:
     # GIVEN an object for which a call doesn't suffice
     first, second = raw_ids(2)
     within = [f"{second}.{item}.rejected" for item in (55_000, 60_000)]
-    api.answers = [judged(0, within[0], same=5_000), judged(0, within[1], same=5_000)]
+    api.answers = [replayed(0, within[0], same=5_000), replayed(0, within[1], same=5_000)]
 
     # WHEN a replay begins within it
     names = ["--raw-id", first, "--raw-id", second]
-    api.answers += [judged(1, same=10)]
+    api.answers += [replayed(1, same=10)]
     result = cli("replay", *names, "--cursor", f"{second}.50000")
 
     # THEN the cursor goes with each call, and of the objects those are named that are left
@@ -413,7 +413,7 @@ def test_a_replay_interrupted_within_an_object_tells_where_to_go_on(
     cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cursor = f"{raw_id()}.5000"
-    api.answers = [judged(0, cursor, same=5_000)]
+    api.answers = [replayed(0, cursor, same=5_000)]
     advance = output.Display.advance
     seen: list[str] = []
 
@@ -432,7 +432,7 @@ def test_a_replay_interrupted_within_an_object_tells_where_to_go_on(
 def test_a_later_group_of_named_objects_begins_without_the_cursor(cli: Cli, api: FakeApi) -> None:
     wanted = raw_ids(1_001)
     names = [part for identifier in wanted for part in ("--raw-id", identifier)]
-    api.answers = [judged(1_000, same=1_000), judged(1, same=1)]
+    api.answers = [replayed(1_000, same=1_000), replayed(1, same=1)]
     cli("replay", *names, "--cursor", f"{wanted[0]}.5")
     assert [body.get("cursor") for body in api.bodies] == [f"{wanted[0]}.5", str(UUID(int=wanted[1_000].int - 1))]
 
@@ -440,7 +440,7 @@ def test_a_later_group_of_named_objects_begins_without_the_cursor(cli: Cli, api:
 @pytest.mark.usefixtures("local")
 def test_replay_of_named_objects_in_groups(cli: Cli, api: FakeApi) -> None:
     wanted = raw_ids(1_001)
-    api.answers = [judged(1_000, same=1_000), judged(1, same=1)]
+    api.answers = [replayed(1_000, same=1_000), replayed(1, same=1)]
 
     result = cli("replay", *(part for identifier in reversed(wanted) for part in ("--raw-id", identifier)))
 
@@ -453,10 +453,10 @@ def test_replay_of_named_objects_in_groups(cli: Cli, api: FakeApi) -> None:
 def test_replay_of_named_objects_with_a_limit_at_the_end_of_a_group(cli: Cli, api: FakeApi) -> None:
     wanted = raw_ids(1_001)
     names = [part for identifier in wanted for part in ("--raw-id", identifier)]
-    api.answers = [judged(1_000, same=1_000)]
+    api.answers = [replayed(1_000, same=1_000)]
 
     result = cli("replay", *names, "--limit", 1_000, "--json")
-    api.answers = [judged(1, same=1)]
+    api.answers = [replayed(1, same=1)]
     rest = cli("replay", *names, "--cursor", document(result)["cursor"], "--json")
 
     assert api.bodies[-1]["raw_ids"] == [str(wanted[-1])]
@@ -469,7 +469,7 @@ def test_an_interrupted_replay_tells_where_to_go_on(
     cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch, as_json: list[str]
 ) -> None:
     cursor = raw_id()
-    api.answers = [judged(200, cursor, same=200)]
+    api.answers = [replayed(200, cursor, same=200)]
     advance = output.Display.advance
 
     def interrupted(display: output.Display, number: int, at: str = "") -> None:
@@ -492,7 +492,7 @@ def test_an_interrupted_replay_tells_where_to_go_on(
 @pytest.mark.parametrize("command", ["replay", "sweep"])
 def test_a_run_that_fails_half_way_tells_where_to_go_on(cli: Cli, api: FakeApi, command: str) -> None:
     cursor = raw_id()
-    api.answers = [judged(200, cursor, same=200), httpx.Response(403, json={"message": "Forbidden"})]
+    api.answers = [replayed(200, cursor, same=200), httpx.Response(403, json={"message": "Forbidden"})]
 
     result = cli(command)
 

@@ -320,7 +320,7 @@ def test_a_chunk_of_large_batches_ends_with_the_time_at_an_object(call: Calls, m
 
 
 def test_objects_that_take_long_to_judge_end_with_the_time(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN six objects in one chunk, each of which takes two seconds to judge
+    # GIVEN six objects in one chunk, each of which takes two seconds to validate
     ids = call.arrive(*[EXAMPLE] * 6)
 
     class Slow(Contents):

@@ -428,9 +428,9 @@ def test_a_poison_is_exhausted_after_five_attempts_and_keeps_nothing_from_the_ot
 
 def test_the_schedule_retries_exhausted_objects_after_all_others(world: World) -> None:
     # GIVEN an exhausted object that kills its reader, one of which the cause has gone, and one tried once
-    mended, poison, tried = arrive_many(world, 3)
+    fixed, poison, tried = arrive_many(world, 3)
     for _ in range(MAX_ATTEMPTS):
-        world.rows.record_attempts([poison, mended], only_due=False)
+        world.rows.record_attempts([poison, fixed], only_due=False)
     world.rows.record_attempts([tried], only_due=False)
     world.bronze.deadly = {poison}
     world.rows.pass_time(HOUR)
@@ -441,8 +441,8 @@ def test_the_schedule_retries_exhausted_objects_after_all_others(world: World) -
         world.sweep(retry_exhausted=True)
 
     # THEN what is fresh comes first, then what was tried less, and the poison is tried an hour later at the earliest
-    assert [read for read in world.bronze.reads if read] == [[fresh], [tried], [mended], [poison]]
-    assert world.settled == {fresh, tried, mended}
+    assert [read for read in world.bronze.reads if read] == [[fresh], [tried], [fixed], [poison]]
+    assert world.settled == {fresh, tried, fixed}
     assert world.sweep(retry_exhausted=True).tried == 0
 
 

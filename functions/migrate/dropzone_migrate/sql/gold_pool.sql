@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION gold.near(smallest double precision, largest double p
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN smallest < 0 AND largest > 0 AND greatest(-smallest, largest) > 8e307 THEN 0 ELSE smallest END;
 
--- NaN stands for squares that binary64 can't hold. Postgres refuses products that underflow.
+-- NaN marks squares that binary64 can't hold. Postgres refuses products that underflow.
 CREATE OR REPLACE FUNCTION gold.part(
     weight double precision, mean double precision, std_dev double precision, near double precision
 ) RETURNS double precision[] LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -1,4 +1,4 @@
-"""Judging again, in Postgres."""
+"""Replays, in Postgres."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -40,7 +40,7 @@ DELETE FROM outcomes USING {_PARTS} WHERE {_IN_PART}
 RETURNING CAST(measured_at AS text), source
 """  # noqa: S608 - the columns are this project's own
 
-# When an object was settled first stays: latencies are told by it. When it was validated last is told by its outcomes.
+# When an object was settled first stays: latencies go by it. Its outcomes say when it was validated last.
 # Each part changes the receipt, from which gold learns that outcomes have changed. Unsettled objects that are left in
 # the middle are due for the sweep.
 _RECORD: Final = f"""

@@ -126,7 +126,7 @@ def ingest_once(
         key: the idempotency key, which no two clients share.
         limit: the most bytes of a body, unpacked.
         bronze: where it goes.
-        idempotency_store: what the key stands for.
+        idempotency_store: the records of keys.
 
     Raises:
         KeyReusedError: the key stands for another submission.

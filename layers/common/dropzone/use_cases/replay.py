@@ -149,10 +149,10 @@ def replay(
     remaining: Remaining,
     report: ReplayReport | None = None,
 ) -> ReplayReport:
-    """Judge up to `limit` objects again, part by part, each part in a transaction of its own.
+    """Replay up to `limit` objects, part by part, each part in a transaction of its own.
 
     A part is of objects, or of the events of a long one. After each, silver is right for the outcomes that stand by
-    then; a long object is counted by the call that judges its last part.
+    then; a long object is counted by the call that replays its last part.
 
     Args:
         selection: which.
@@ -192,7 +192,7 @@ class _Replay:
         self._parts = Parts(remaining)
 
     def positions(self, selection: Selection, limit: int, after: Cursor | None) -> Iterator[Cursor | None]:
-        """Judge again; yields nothing once all of them are."""
+        """Replay; yields None once all of them are done."""
         taken = 0
         if isinstance(after, Position):
             # Whether the selection still has it doesn't matter: parts of it are validated again already.
@@ -218,7 +218,7 @@ class _Replay:
         return self._remaining() >= RESERVE_SECONDS
 
     def _chunk(self, raw_ids: Sequence[UUID], start: Position | None = None) -> Generator[Cursor, None, bool]:
-        """Judge objects again, in order of arrival, a single one from `start` on, at least a part; whether all are."""
+        """Replay objects in order of arrival, a single one from `start` on, at least a part; whether all are done."""
         waiting: list[ValidatedObject] = []
         last = raw_ids[0]
         for raw_id, found in zip(raw_ids, self._bronze.read(raw_ids, within=self._remaining() / 2), strict=True):
@@ -248,7 +248,7 @@ class _Replay:
         return True
 
     def _in_parts(self, contents: Contents, start: Position) -> Generator[Cursor, None, bool]:
-        """Judge an object again from an item on, part by part. Whether all of it is."""
+        """Replay an object from an item on, part by part; whether all of it is done."""
         raw_id, first, has_rejected = start
         # There may be fewer events than there were for the call before, under other rules.
         first = min(first, len(contents))
