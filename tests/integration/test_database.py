@@ -276,7 +276,7 @@ def refused(tables: SilverInPostgres, state: str) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("state", ["22003", "23514", "XX000", "XX001", "ZZ999", "P0001", "38000", "40002"])
+@pytest.mark.parametrize("state", ["22003", "23514", "ZZ999", "P0001", "38000", "40002"])
 def test_a_message_that_may_quote_a_row_is_not_repeated(tables: SilverInPostgres, state: str) -> None:
     assert refused(tables, state) == f"SQLSTATE {state} outcomes mean odd"
 
@@ -284,6 +284,13 @@ def test_a_message_that_may_quote_a_row_is_not_repeated(tables: SilverInPostgres
 @pytest.mark.parametrize("state", ["08006", "25006", "28000", "3D000", "42501", "53100", "57014", "58030"])
 def test_a_message_of_the_infrastructure_is_told_without_its_details(tables: SilverInPostgres, state: str) -> None:
     assert refused(tables, state) == f"SQLSTATE {state} outcomes mean odd: message"
+
+
+@pytest.mark.parametrize("state", ["XX000", "XX001"])
+def test_an_internal_error_is_told_by_the_function_that_raised_it(tables: SilverInPostgres, state: str) -> None:
+    assert refused(tables, state) == f"SQLSTATE {state} outcomes mean odd in exec_stmt_raise"
+    with pytest.raises(SilverUnavailableError, match=r"^SQLSTATE XX000 in check_float8_array$"):
+        tables.open().run("SELECT float8_combine('{1}', '{1}')")
 
 
 # ---- a connection that breaks ----------------------------------------------------------------------------------------

@@ -186,9 +186,14 @@ def sqlstate(error: DatabaseError) -> str:
 
 
 def told(error: DatabaseError) -> str:
-    """What the server said, without what may quote a row: never its details, and its message only of some states."""
+    """What the server said, without what may quote a row: never its details, and its message only of some states.
+
+    Of an internal error (XX), whose state tells nothing, the function of Postgres's source that raised it.
+    """
     fields, state = _fields(error), sqlstate(error)
     where = "".join(f" {fields[key]}" for key in ("t", "c", "n") if key in fields)
+    if state.startswith("XX") and "R" in fields:
+        where += f" in {fields['R']}"
     message = f": {fields.get('M', '')}" if state.startswith(_TELLING) else ""
     return f"SQLSTATE {state or 'unknown'}{where}{message}"
 
