@@ -39,39 +39,33 @@ BEGIN
     );
 END $$;
 
-CREATE OR REPLACE FUNCTION gold.measured_in(starts timestamptz[], width interval, only_source text)
-RETURNS SETOF gold.measured LANGUAGE sql STABLE AS $$
-    SELECT * FROM gold.measured AS kept
-    WHERE width = interval '15 minutes' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
-      AND (only_source IS NULL OR source = only_source)
-      AND NOT EXISTS (
-          SELECT FROM gold.measured_stale AS stale WHERE stale.bucket_start = kept.bucket_start
-          AND stale.bucket_start >= starts[1] AND stale.bucket_start < starts[cardinality(starts)]
-      )
-    UNION ALL
-    SELECT * FROM gold.measure(
-        CASE WHEN width < interval '15 minutes' THEN trim_array(starts, 1) ELSE ARRAY(
-            SELECT DISTINCT bucket_start FROM gold.measured_stale
-            WHERE bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
-        ) END, width, only_source)
-$$;
-
-CREATE OR REPLACE FUNCTION gold.arrived_in(starts timestamptz[], width interval, only_source text)
-RETURNS SETOF gold.arrived LANGUAGE sql STABLE AS $$
-    SELECT * FROM gold.arrived AS kept
-    WHERE width = interval '15 minutes' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
-      AND (only_source IS NULL OR source = only_source)
-      AND NOT EXISTS (
-          SELECT FROM gold.arrived_stale AS stale WHERE stale.bucket_start = kept.bucket_start
-          AND stale.bucket_start >= starts[1] AND stale.bucket_start < starts[cardinality(starts)]
-      )
-    UNION ALL
-    SELECT * FROM gold.arrive(
-        CASE WHEN width < interval '15 minutes' THEN trim_array(starts, 1) ELSE ARRAY(
-            SELECT DISTINCT bucket_start FROM gold.arrived_stale
-            WHERE bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
-        ) END, width, only_source)
-$$;
+-- gold.measured_in and gold.arrived_in: the parts of a range, what was computed and what is stale from silver itself.
+DO $do$
+DECLARE
+    kind    text;
+    compute text;
+BEGIN
+    FOR kind, compute IN VALUES ('measured', 'gold.measure'), ('arrived', 'gold.arrive') LOOP
+        EXECUTE format($sql$
+            CREATE OR REPLACE FUNCTION gold.%1$I_in(starts timestamptz[], width interval, only_source text)
+            RETURNS SETOF gold.%1$I LANGUAGE sql STABLE AS $$
+                SELECT * FROM gold.%1$I AS kept
+                WHERE width = interval '15 minutes' AND (only_source IS NULL OR source = only_source)
+                  AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
+                  AND NOT EXISTS (
+                      SELECT FROM gold.%1$I_stale AS stale WHERE stale.bucket_start = kept.bucket_start
+                      AND stale.bucket_start >= starts[1] AND stale.bucket_start < starts[cardinality(starts)]
+                  )
+                UNION ALL
+                SELECT * FROM %2$s(
+                    CASE WHEN width < interval '15 minutes' THEN trim_array(starts, 1) ELSE ARRAY(
+                        SELECT DISTINCT bucket_start FROM gold.%1$I_stale
+                        WHERE bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
+                    ) END, width, only_source)
+            $$
+        $sql$, kind, compute);
+    END LOOP;
+END $do$;
 
 -- Planned by index, as gold.refresh is; with the rights of the schema's owner, so that readers need none to its tables.
 CREATE OR REPLACE FUNCTION gold.quality(
