@@ -16,7 +16,7 @@ from dropzone.domain.validate import validate
 _SIZES = {10: 1_000, 100: 500, 1_000: 50, 100_000: 1}
 _RUNS = 30
 _COMMON = 100
-_GOAL = Goal("≥", 0.7)
+_GOAL = Goal("≥", 0.65)
 
 _NUMBERS = frozenset({int, float})
 
