@@ -50,7 +50,7 @@ def test_the_first_claim_stands(idempotency_store: IdempotencyStore) -> None:
     for _ in range(2):
         found = idempotency_store.put_if_absent("a", second)
         assert found is not None
-        assert found.claim == first
+        assert found.record == first
 
 
 @every
@@ -59,7 +59,7 @@ def test_of_many_at_once_one_stands(idempotency_store: IdempotencyStore) -> None
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda one: idempotency_store.put_if_absent("a", one), made))
     [winner] = [one for one, standing in zip(made, found, strict=True) if standing is None]
-    assert {standing.claim for standing in found if standing is not None} == {winner}
+    assert {standing.record for standing in found if standing is not None} == {winner}
 
 
 @every
@@ -71,7 +71,7 @@ def test_the_claim_that_was_found_is_replaced(idempotency_store: IdempotencyStor
     assert idempotency_store.replace("a", standing, second)
     found = idempotency_store.put_if_absent("a", claim())
     assert found is not None
-    assert found.claim == second
+    assert found.record == second
 
 
 @with_if_match
@@ -84,7 +84,7 @@ def test_another_claim_is_not_replaced(idempotency_store: IdempotencyStore) -> N
     assert not idempotency_store.replace("a", standing, claim())
     found = idempotency_store.put_if_absent("a", claim())
     assert found is not None
-    assert found.claim == second
+    assert found.record == second
 
 
 @with_if_match
@@ -151,7 +151,7 @@ def test_a_claim_that_another_is_writing_is_waited_for(
     found = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint).put_if_absent("a", claim())
 
     assert found is not None
-    assert found.claim == other
+    assert found.record == other
 
 
 def test_a_claim_that_never_comes_is_reported_with_what_s3_said(

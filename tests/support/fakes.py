@@ -133,23 +133,23 @@ class HookedBronze:
 
 @dataclass(slots=True)
 class InMemoryIdempotencyStore:
-    """What idempotency keys stand for, in a dictionary; a claim's version is how often the key was written."""
+    """The records of idempotency keys, in a dictionary; a record's version is how often the key was written."""
 
     standing: dict[str, StoredRecord] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def put_if_absent(self, key: str, claim: IdempotencyRecord) -> StoredRecord | None:
+    def put_if_absent(self, key: str, record: IdempotencyRecord) -> StoredRecord | None:
         with self.lock:
             found = self.standing.get(key)
             if found is None:
-                self.standing[key] = StoredRecord(claim, "1")
+                self.standing[key] = StoredRecord(record, "1")
             return found
 
-    def replace(self, key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
+    def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
         with self.lock:
-            if self.standing.get(key) != standing:
+            if self.standing.get(key) != existing:
                 return False
-            self.standing[key] = StoredRecord(claim, str(int(standing.version) + 1))
+            self.standing[key] = StoredRecord(record, str(int(existing.version) + 1))
             return True
 
 

@@ -72,7 +72,7 @@ def gold_store() -> GoldStore:
 
 @app.post("/process")
 def post_process() -> Response[Any]:
-    """Process a batch of objects that have no receipt, or judge objects again, and count them."""
+    """Process a batch of objects that have no receipt, or replay objects, and count them."""
     request = read_request(app.current_event.raw_event)
     ends = time.monotonic() + API_SECONDS
     in_call = _remaining(app.lambda_context)

@@ -96,27 +96,27 @@ class Bronze(Protocol):
 
 
 class IdempotencyRecord(NamedTuple):
-    """What an idempotency key stands for: the identifier of the object, and the digest of what was sent."""
+    """What is recorded of a request under its idempotency key: the identifier of the object, the digest of the body."""
 
     raw_id: UUID
     digest: str
 
 
 class StoredRecord(NamedTuple):
-    """A claim as it was found, and the version of it, for who wants to replace no other."""
+    """A record as it was found, and its version, so that only this one is replaced."""
 
-    claim: IdempotencyRecord
+    record: IdempotencyRecord
     version: str
 
 
 class IdempotencyStore(Protocol):
-    """What idempotency keys stand for. Each call may raise BronzeUnavailableError."""
+    """The records of idempotency keys. Each call may raise BronzeUnavailableError."""
 
-    def put_if_absent(self, key: str, claim: IdempotencyRecord) -> StoredRecord | None:
-        """Let a key stand for a claim, unless it stands for one: then that one is answered, and nothing changes."""
+    def put_if_absent(self, key: str, record: IdempotencyRecord) -> StoredRecord | None:
+        """Store the record if the key is new; otherwise return the existing record."""
 
-    def replace(self, key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
-        """Put a claim in the place of the one that was found; False where that one doesn't stand any more."""
+    def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
+        """Replace the record that was found; False if it has changed meanwhile."""
 
 
 MAX_ATTEMPTS = 5

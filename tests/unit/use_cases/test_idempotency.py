@@ -86,7 +86,7 @@ def test_a_request_that_died_at_its_put_is_ended_by_the_next(
 
     # THEN there is one object, under the identifier of the first claim
     assert again.is_replayed
-    assert stored(world) == {idempotency_store.standing["key"].claim.raw_id: EXAMPLE} == {again.raw_id: EXAMPLE}
+    assert stored(world) == {idempotency_store.standing["key"].record.raw_id: EXAMPLE} == {again.raw_id: EXAMPLE}
 
 
 def test_many_at_once_are_one_object(world: World, send: Send) -> None:
@@ -150,7 +150,7 @@ def test_of_two_that_replace_an_old_claim_one_wins(
     replace, other = idempotency_store.replace, raw_id()
 
     def overtaken(key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
-        if idempotency_store.standing[key].claim.raw_id != other:
+        if idempotency_store.standing[key].record.raw_id != other:
             assert replace(key, standing, IdempotencyRecord(other, claim.digest))
         return replace(key, standing, claim)
 

@@ -62,7 +62,7 @@ def test_chunks_are_cut_by_number() -> None:
 # ---- what is tallied -------------------------------------------------------------------------------------------------
 
 
-def test_a_tally_counts_objects_and_says_why_they_failed(world: World) -> None:
+def test_a_result_counts_objects_and_says_why_they_failed(world: World) -> None:
     # GIVEN a good object, two bad ones, and one that was settled before
     old = world.arrive(age=timedelta(seconds=30))
     settle_all(world, old)

@@ -34,7 +34,7 @@ EXAMPLE_OF_OLD_RULES = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0,
 
 
 @dataclass
-class NotedLedger:
+class NotedOutcomeStore:
     """A outcome_store that takes notes of its calls, in a dictionary, and can be made to fail."""
 
     of: dict[UUID, tuple[Outcome | None, ...]] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Calls:
     """The use case between the two, with a clock that the test sets."""
 
     bronze: HookedBronze = field(default_factory=lambda: HookedBronze(InMemoryBronze()))
-    outcome_store: NotedLedger = field(default_factory=NotedLedger)
+    outcome_store: NotedOutcomeStore = field(default_factory=NotedOutcomeStore)
     clock: Clock = field(default_factory=Clock)
 
     def __call__(

@@ -35,30 +35,30 @@ class S3IdempotencyStore:
     def _store(self) -> S3Store:
         return open_store(self._bucket, self._region, self._endpoint, _TIMEOUT_SECONDS)
 
-    def put_if_absent(self, key: str, claim: IdempotencyRecord) -> StoredRecord | None:
-        """See `IdempotencyStore.take`."""
+    def put_if_absent(self, key: str, record: IdempotencyRecord) -> StoredRecord | None:
+        """See `IdempotencyStore.put_if_absent`."""
         missing = ""
         for _ in range(_TRIES):
-            if self._put(key, claim, "create"):
+            if self._put(key, record, "create"):
                 return None
             found = self._find(key)
             if isinstance(found, StoredRecord):
                 # The client's own retry, after an answer that got lost, finds what it wrote.
-                return None if found.claim == claim else found
+                return None if found.record == record else found
             missing = found
             # It is being written by another (409 says so before it is there), or its time is over.
             time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter is no secret
-        message = f"the idempotency key is claimed, and its claim can't be found: {missing}"
+        message = f"the idempotency key has a record, and it can't be found: {missing}"
         raise BronzeUnavailableError(message)
 
-    def replace(self, key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
+    def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
         """See `IdempotencyStore.replace`."""
-        return self._put(key, claim, {"e_tag": standing.version})
+        return self._put(key, record, {"e_tag": existing.version})
 
-    def _put(self, key: str, claim: IdempotencyRecord, mode: Any) -> bool:  # noqa: ANN401 - the client's own type
-        """Whether the claim was written: not where the condition doesn't hold."""
+    def _put(self, key: str, record: IdempotencyRecord, mode: Any) -> bool:  # noqa: ANN401 - the client's own type
+        """Whether the record was written: not where the condition doesn't hold."""
         try:
-            obstore.put(self._store, f"{PREFIX}{key}", to_json(claim._asdict()), mode=mode, use_multipart=False)
+            obstore.put(self._store, f"{PREFIX}{key}", to_json(record._asdict()), mode=mode, use_multipart=False)
         except (AlreadyExistsError, PreconditionError, FileNotFoundError):
             return False
         except (BaseError, OSError) as error:
@@ -66,7 +66,7 @@ class S3IdempotencyStore:
         return True
 
     def _find(self, key: str) -> StoredRecord | str:
-        """The claim, or why it seems not to be there."""
+        """The record, or why it seems not to be there."""
         try:
             result = obstore.get(self._store, f"{PREFIX}{key}")
             fields = from_json(result.bytes().to_bytes())

@@ -10,7 +10,7 @@ from uuid import UUID
 from dropzone.domain.aggregates import Aggregates
 
 RULESET = 2
-"""The version of the quality rules that outcomes are recorded with: raised when a rule judges differently."""
+"""The version of the quality rules that outcomes are recorded with: raised when a rule decides differently."""
 
 MAX_VIOLATIONS = 10
 """The most violations that an outcome carries."""

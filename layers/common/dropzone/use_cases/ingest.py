@@ -22,8 +22,8 @@ KEYS_ARE_KEPT = timedelta(hours=24)
 """How long an idempotency key stands for its request."""
 
 _PUT_IS_DUE = timedelta(minutes=10)
-"""From then on, nobody writes an object under the identifier of a claim: below the sweep's watermark, it would be found
-by its notification alone. No call that began the claim still runs."""
+"""From then on, nobody writes an object under the identifier of a record: below the sweep's watermark, only its
+notification would find it. No call that wrote the record still runs."""
 
 _MAX_TRIES = 5
 _LISTING_SECONDS = 5.0
@@ -118,8 +118,8 @@ def ingest_once(
 ) -> Accepted:
     """Store events once, however often and however many times at once the same request comes.
 
-    First a claim binds the key to the submission and an identifier, then the body goes to that identifier. So a request
-    that died between the two is ended by the next one with its key, and nobody waits for anybody.
+    First a record binds the key to the submission and an identifier, then the body goes to that identifier. So a
+    request that died between the two is completed by the next one with its key, and nobody waits for anybody.
 
     Args:
         submission: what came.
@@ -130,11 +130,11 @@ def ingest_once(
 
     Raises:
         KeyReusedError: the key stands for another submission.
-        BronzeUnavailableError: it could not be stored, or the claim couldn't.
+        BronzeUnavailableError: it could not be stored, or the record couldn't.
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`; the key then stands for nothing.
     """
     events = count_events(submission, limit)
-    raw_id, is_replayed = _claim(key, submission.digest, bronze, idempotency_store)
+    raw_id, is_replayed = _recorded(key, submission.digest, bronze, idempotency_store)
     # Taken: by another request with this key, which had the same body.
     with suppress(RawIdTakenError):
         _put(raw_id, submission, bronze)
@@ -173,23 +173,23 @@ def count_events(submission: Submission, limit: int) -> int:
     return events
 
 
-def _claim(key: str, digest: str, bronze: Bronze, idempotency_store: IdempotencyStore) -> tuple[UUID, bool]:
+def _recorded(key: str, digest: str, bronze: Bronze, idempotency_store: IdempotencyStore) -> tuple[UUID, bool]:
     """The identifier that the key stands for, and whether it did so before."""
     for _ in range(_MAX_TRIES):
         fresh = IdempotencyRecord(new_raw_id(), digest)
-        standing = idempotency_store.put_if_absent(key, fresh)
-        if standing is None:
+        existing = idempotency_store.put_if_absent(key, fresh)
+        if existing is None:
             return fresh.raw_id, False
-        raw_id = standing.claim.raw_id
+        raw_id = existing.record.raw_id
         age = datetime.now(UTC) - received_at(raw_id)
         if age < KEYS_ARE_KEPT:
-            if standing.claim.digest != digest:
+            if existing.record.digest != digest:
                 raise KeyReusedError
             if age < _PUT_IS_DUE or _is_in(bronze, raw_id):
                 return raw_id, True
-        if idempotency_store.replace(key, standing, fresh):
+        if idempotency_store.replace(key, existing, fresh):
             return fresh.raw_id, False
-    message = "the idempotency key was claimed by others, again and again"
+    message = "others replaced the record of the idempotency key, again and again"
     raise BronzeUnavailableError(message)
 
 

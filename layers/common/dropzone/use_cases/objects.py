@@ -1,4 +1,4 @@
-"""Settle a chunk of objects: read them, validate them, write their outcomes. What `process` and `sweep` share."""
+"""Process a chunk of objects: read them, validate them, write their outcomes. What `process` and `sweep` share."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -70,7 +70,7 @@ def process_objects(
         The objects for which no time was left; parts of the long ones may be written.
 
     Raises:
-        SilverUnavailableError: the database can't be used; nothing of what was not tallied is settled.
+        SilverUnavailableError: the database can't be used; nothing of what was not counted is settled.
     """
     written = with_retries(lambda: silver.written(known), remaining) if known else {}
     writer = Writer(result, silver, remaining)
@@ -102,16 +102,16 @@ def process_with_attempts(
     only_due: bool,
     known: Collection[UUID] = (),
 ) -> list[UUID]:
-    """Record an attempt on each object before it is touched, then settle those that the claim got.
+    """Record an attempt on each object before it is touched, then process those whose attempt was recorded.
 
     An attempt counts when it ended the process, or showed that the object can't be settled as it is; not when bronze
     or silver was out of reach, nor when no time was left for it.
 
     Returns:
-        As for `settle`.
+        As for `process_objects`.
 
     Raises:
-        SilverUnavailableError: as for `settle`.
+        SilverUnavailableError: as for `process_objects`.
     """
     recorded = with_retries(lambda: silver.record_attempts(raw_ids, only_due=only_due), remaining)
     chosen = [raw_id for raw_id in raw_ids if raw_id in recorded]

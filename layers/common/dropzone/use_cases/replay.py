@@ -1,4 +1,7 @@
-"""Judge objects again, under today's rules: silver then is what it would be, had these rules always been."""
+"""Replay objects: validate them again, under today's rules.
+
+Silver then is what it would be, had these rules always been.
+"""
 
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
@@ -33,7 +36,7 @@ _NIL = UUID(int=0)
 
 
 class Selection(Protocol):
-    """Which objects to judge again."""
+    """Which objects to replay."""
 
     def pages(
         self, after: UUID | None, bronze: Bronze, outcome_store: OutcomeStore, remaining: Remaining

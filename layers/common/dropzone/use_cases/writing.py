@@ -1,4 +1,4 @@
-"""Judge objects and write their outcomes, in statements of a bounded number of events."""
+"""Validate objects and write their outcomes, in statements of a bounded number of events."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +106,7 @@ class Writer:
 
     def __init__(self, result: ProcessingResult, silver: Silver, remaining: Remaining) -> None:
         """Count in `result`, write to `silver`, and try again after conflicts while time is left."""
-        self._tally, self._silver, self._remaining = result, silver, remaining
+        self._result, self._silver, self._remaining = result, silver, remaining
         self._waiting: list[ValidatedObject] = []
         self._events = 0
         self._progress: dict[UUID, _Progress] = {}
@@ -192,18 +192,18 @@ class Writer:
         progress = self._progress[raw_id]
         if not progress.is_refused:
             progress.is_refused = True
-            self._tally.errors.append(ObjectError(raw_id, f"RowRefusedError: {error}", terminal=True))
+            self._result.errors.append(ObjectError(raw_id, f"RowRefusedError: {error}", terminal=True))
 
     def _end(self, raw_id: UUID, *, is_ours: bool) -> None:
         """ProcessingResult an object that is settled: by this call, or by another at the same time."""
         progress = self._progress.pop(raw_id)
         if is_ours:
             latency = datetime.now(UTC) - received_at(raw_id)
-            self._tally.settled.append(
+            self._result.settled.append(
                 Settled(raw_id, progress.correlation_id, progress.codes, latency, progress.events, progress.rejected)
             )
         else:
-            self._tally.duplicates += 1
+            self._result.duplicates += 1
 
 
 def _halves(validated: Sequence[ValidatedObject]) -> list[Sequence[ValidatedObject]]:
