@@ -34,7 +34,7 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
     bronze = surroundings.bronze()
 
     def ours() -> None:
-        assert all(isinstance(found, RawObject) for found in bronze.read(arrived, within=60))  # noqa: S101
+        assert all(isinstance(found, RawObject) for found in bronze.read(arrived, timeout=60))  # noqa: S101
 
     with (
         environment(CREDENTIALS),

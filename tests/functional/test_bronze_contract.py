@@ -56,7 +56,7 @@ def test_an_object_comes_back_as_it_went(bronze: Bronze, body: bytes) -> None:
 
     bronze.put(raw_id, body, content_type="application/vnd.dropzone+json", correlation_id="a-b-c")
 
-    assert bronze.read([raw_id], within=LONG) == [RawObject(raw_id, body, "application/vnd.dropzone+json", "a-b-c")]
+    assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, body, "application/vnd.dropzone+json", "a-b-c")]
 
 
 def test_an_object_that_came_another_way_has_no_correlation_id(bronze: Bronze) -> None:
@@ -64,7 +64,7 @@ def test_an_object_that_came_another_way_has_no_correlation_id(bronze: Bronze) -
 
     bronze.put(raw_id, b"{}", content_type="application/json", correlation_id="")
 
-    assert bronze.read([raw_id], within=LONG) == [RawObject(raw_id, b"{}", "application/json", "")]
+    assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"{}", "application/json", "")]
 
 
 def test_what_stands_there_stays(bronze: Bronze) -> None:
@@ -73,7 +73,7 @@ def test_what_stands_there_stays(bronze: Bronze) -> None:
     with pytest.raises(RawIdTakenError, match=str(raw_id)):
         bronze.put(raw_id, b"second", content_type="text/plain", correlation_id="d")
 
-    assert bronze.read([raw_id], within=LONG) == [RawObject(raw_id, b"first", "application/json", "c")]
+    assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"first", "application/json", "c")]
 
 
 def test_of_many_puts_at_once_one_gets_the_place(bronze: Bronze) -> None:
@@ -90,7 +90,7 @@ def test_of_many_puts_at_once_one_gets_the_place(bronze: Bronze) -> None:
         won = [number for number, stored in enumerate(threads.map(attempt, range(8))) if stored]
 
     assert len(won) == 1
-    [kept] = bronze.read([raw_id], within=LONG)
+    [kept] = bronze.read([raw_id], timeout=LONG)
     assert isinstance(kept, RawObject)
     assert kept.body == b"%d" % won[0]
 
@@ -99,7 +99,7 @@ def test_a_missing_object_stands_in_its_place_among_the_others(bronze: Bronze) -
     first, second = put(bronze, b"1"), put(bronze, b"2")
     missing = new_raw_id()
 
-    results = bronze.read([second, missing, first, missing, second], within=LONG)
+    results = bronze.read([second, missing, first, missing, second], timeout=LONG)
 
     assert [result.body if isinstance(result, RawObject) else type(result) for result in results] == [
         b"2",
@@ -112,18 +112,18 @@ def test_a_missing_object_stands_in_its_place_among_the_others(bronze: Bronze) -
 
 
 def test_one_missing_object_alone_is_a_result_as_well(bronze: Bronze) -> None:
-    assert [type(result) for result in bronze.read([new_raw_id()], within=LONG)] == [ObjectMissingError]
+    assert [type(result) for result in bronze.read([new_raw_id()], timeout=LONG)] == [ObjectMissingError]
 
 
 def test_nothing_is_read_of_nothing(bronze: Bronze) -> None:
-    assert bronze.read([], within=LONG) == []
+    assert bronze.read([], timeout=LONG) == []
 
 
 def test_more_objects_than_threads_come_back_in_the_order_asked_for(bronze: Bronze) -> None:
     raw_ids = [put(bronze, b"%d" % number) for number in range(40)]
     asked = raw_ids[::-1]
 
-    results = bronze.read(asked, within=LONG)
+    results = bronze.read(asked, timeout=LONG)
 
     assert [result.raw_id for result in results if isinstance(result, RawObject)] == asked
     assert [result.body for result in results if isinstance(result, RawObject)] == [
@@ -135,24 +135,24 @@ def test_more_objects_than_threads_come_back_in_the_order_asked_for(bronze: Bron
 def test_what_is_not_read_in_time_is_unavailable_and_can_be_read_later(bronze: Bronze, count: int) -> None:
     raw_ids = [put(bronze) for _ in range(count)]
 
-    assert [type(result) for result in bronze.read(raw_ids, within=0)] == [BronzeUnavailableError] * count
+    assert [type(result) for result in bronze.read(raw_ids, timeout=0)] == [BronzeUnavailableError] * count
 
-    assert [type(result) for result in bronze.read(raw_ids, within=LONG)] == [RawObject] * count
+    assert [type(result) for result in bronze.read(raw_ids, timeout=LONG)] == [RawObject] * count
 
 
 def test_a_page_that_does_not_come_in_time_is_unavailable(bronze: Bronze) -> None:
     raw_id = put(bronze)
 
     with pytest.raises(BronzeUnavailableError):
-        list(bronze.list_after(NOTHING_BEFORE, within=lambda: 0.0))
+        list(bronze.list_after(NOTHING_BEFORE, timeout=lambda: 0.0))
 
-    assert [entry.raw_id for page in bronze.list_after(NOTHING_BEFORE, within=long_enough) for entry in page] == [
+    assert [entry.raw_id for page in bronze.list_after(NOTHING_BEFORE, timeout=long_enough) for entry in page] == [
         raw_id
     ]
 
 
 def test_an_empty_bronze_lists_nothing(bronze: Bronze) -> None:
-    assert [listed for page in bronze.list_after(NOTHING_BEFORE, within=long_enough) for listed in page] == []
+    assert [listed for page in bronze.list_after(NOTHING_BEFORE, timeout=long_enough) for listed in page] == []
 
 
 def test_the_listing_is_in_the_order_of_arrival_with_sizes(bronze: Bronze) -> None:
@@ -160,7 +160,7 @@ def test_the_listing_is_in_the_order_of_arrival_with_sizes(bronze: Bronze) -> No
     for raw_id, size in zip(reversed(raw_ids), (30, 20, 10), strict=True):
         bronze.put(raw_id, b"x" * size, content_type="application/json", correlation_id="")
 
-    listed = [entry for page in bronze.list_after(NOTHING_BEFORE, within=long_enough) for entry in page]
+    listed = [entry for page in bronze.list_after(NOTHING_BEFORE, timeout=long_enough) for entry in page]
 
     assert listed == [ListedObject(raw_id, size) for raw_id, size in zip(raw_ids, (10, 20, 30), strict=True)]
 
@@ -168,8 +168,8 @@ def test_the_listing_is_in_the_order_of_arrival_with_sizes(bronze: Bronze) -> No
 def test_the_listing_leaves_out_its_start_and_what_lies_before(bronze: Bronze) -> None:
     first, second, third = put(bronze), put(bronze), put(bronze)
 
-    assert [entry.raw_id for page in bronze.list_after(first, within=long_enough) for entry in page] == [second, third]
-    assert [entry.raw_id for page in bronze.list_after(third, within=long_enough) for entry in page] == []
+    assert [entry.raw_id for page in bronze.list_after(first, timeout=long_enough) for entry in page] == [second, third]
+    assert [entry.raw_id for page in bronze.list_after(third, timeout=long_enough) for entry in page] == []
 
 
 def test_the_listing_may_start_where_no_object_is(bronze: Bronze) -> None:
@@ -177,7 +177,7 @@ def test_the_listing_may_start_where_no_object_is(bronze: Bronze) -> None:
     between = new_raw_id()
     later = put(bronze)
 
-    assert [entry.raw_id for page in bronze.list_after(between, within=long_enough) for entry in page] == [later]
+    assert [entry.raw_id for page in bronze.list_after(between, timeout=long_enough) for entry in page] == [later]
 
 
 def test_a_long_listing_comes_in_pages(bronze: Bronze) -> None:
@@ -189,7 +189,7 @@ def test_a_long_listing_comes_in_pages(bronze: Bronze) -> None:
         ]:
             done.result()
 
-    pages = list(bronze.list_after(raw_ids[1], within=long_enough))
+    pages = list(bronze.list_after(raw_ids[1], timeout=long_enough))
 
     assert [len(page) for page in pages] == [1_000, 3]
     assert [entry.raw_id for page in pages for entry in page] == raw_ids[2:]

@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from dropzone.domain.identifiers import new_raw_id
-from dropzone.ports import BronzeUnavailableError, Remaining, SilverUnavailableError
+from dropzone.ports import BronzeUnavailableError, SilverUnavailableError, TimeLeft
 from dropzone_process import sweep
 from dropzone_process.container import make_silver
 from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
@@ -318,8 +318,8 @@ def test_gold_leaves_the_sweep_two_thirds_of_the_time(function: Sweep, monkeypat
     clock, function_context = Clock(), Context()
     monkeypatch.setattr(function_context, "get_remaining_time_in_millis", lambda: (60 - clock.now) * 1000)
 
-    def refresh_gold(_keeper: object, *, remaining: Remaining) -> int:
-        while remaining() > 0:
+    def refresh_gold(_keeper: object, *, time_left: TimeLeft) -> int:
+        while time_left() > 0:
             clock.now += 1
         return 7
 

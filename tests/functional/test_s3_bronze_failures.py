@@ -39,7 +39,7 @@ def long_enough() -> float:
 
 
 def read_one(bronze: S3Bronze) -> object:
-    [result] = bronze.read([new_raw_id()], within=60.0)
+    [result] = bronze.read([new_raw_id()], timeout=60.0)
     return result
 
 
@@ -215,12 +215,12 @@ def test_a_listing_that_fails_says_so(bronze: S3Bronze, scripted_s3: ScriptedS3,
     scripted_s3.script = [answer]
 
     with pytest.raises(BronzeUnavailableError):
-        list(bronze.list_after(NOTHING_BEFORE, within=long_enough))
+        list(bronze.list_after(NOTHING_BEFORE, timeout=long_enough))
 
 
 @pytest.mark.parametrize(
     "call",
-    [put, lambda bronze: list(bronze.list_after(NOTHING_BEFORE, within=long_enough)), read_one],
+    [put, lambda bronze: list(bronze.list_after(NOTHING_BEFORE, timeout=long_enough)), read_one],
     ids=["put", "list", "read"],
 )
 def test_errors_never_show_credentials(
@@ -283,7 +283,7 @@ def test_foreign_keys_are_passed_over(
     put(bronze, raw_id)
 
     with caplog.at_level(logging.WARNING):
-        listed = [entry for page in bronze.list_after(NOTHING_BEFORE, within=long_enough) for entry in page]
+        listed = [entry for page in bronze.list_after(NOTHING_BEFORE, timeout=long_enough) for entry in page]
 
     assert listed == [ListedObject(raw_id, len(BODY))]
     assert "ingest did not write" in caplog.text
@@ -296,7 +296,7 @@ def test_a_key_that_the_client_cannot_name_does_not_end_the_listing(
     raw_id = new_raw_id()
     scripted_s3.script = [listing(key, object_key(raw_id))]
 
-    assert [entry for page in bronze.list_after(NOTHING_BEFORE, within=long_enough) for entry in page] == [
+    assert [entry for page in bronze.list_after(NOTHING_BEFORE, timeout=long_enough) for entry in page] == [
         ListedObject(raw_id, 1)
     ]
 
@@ -309,7 +309,7 @@ def test_pages_before_such_a_key_are_not_listed_again(bronze: S3Bronze, scripted
         listing("raw/f//x", object_key(last)),
     ]
 
-    listed = [entry.raw_id for page in bronze.list_after(NOTHING_BEFORE, within=long_enough) for entry in page]
+    listed = [entry.raw_id for page in bronze.list_after(NOTHING_BEFORE, timeout=long_enough) for entry in page]
 
     assert listed == [*before, last]
     assert str(before[-1]) in scripted_s3.asked[-1].path
@@ -325,7 +325,7 @@ def test_behind_such_a_key_nothing_is_left_out_nor_listed_twice(
         put(bronze, raw_id)
     s3_client(emulator_endpoint).put_object(Bucket=bucket, Key=f"raw/{raw_ids[2]}//x", Body=b"?")
 
-    listed = [entry.raw_id for page in bronze.list_after(raw_ids[0], within=long_enough) for entry in page]
+    listed = [entry.raw_id for page in bronze.list_after(raw_ids[0], timeout=long_enough) for entry in page]
 
     assert listed == raw_ids[1:]
 
@@ -349,7 +349,7 @@ def test_what_is_read_in_time_is_there_and_the_rest_is_unavailable(
 
     # WHEN more objects are read than there are threads
     began = time.monotonic()
-    results = patient_bronze.read([new_raw_id() for _ in range(100)], within=1.0)
+    results = patient_bronze.read([new_raw_id() for _ in range(100)], timeout=1.0)
 
     # THEN those come that can
     assert 1.0 <= time.monotonic() - began < 3.0
@@ -361,12 +361,12 @@ def test_threads_that_hang_hold_up_nobody_who_comes_next(patient_bronze: S3Bronz
     # GIVEN an S3 that says nothing at all for a while
     scripted_s3.script = [HANGING]
     for count in (1, 100):
-        results = patient_bronze.read([new_raw_id() for _ in range(count)], within=0.3)
+        results = patient_bronze.read([new_raw_id() for _ in range(count)], timeout=0.3)
         assert [type(result) for result in results] == [BronzeUnavailableError] * count
 
     # WHEN it comes back
     scripted_s3.script = [Answer(body=BODY)]
-    results = patient_bronze.read([new_raw_id() for _ in range(100)], within=5.0)
+    results = patient_bronze.read([new_raw_id() for _ in range(100)], timeout=5.0)
 
     # THEN all is as before, and what was given up is not asked for any more: but for the threads' own, they never were
     assert [type(result) for result in results] == [RawObject] * 100
@@ -381,6 +381,6 @@ def test_a_listing_that_falls_silent_ends_in_time(
     began = time.monotonic()
 
     with pytest.raises(BronzeUnavailableError, match="longer than there is time"):
-        list(patient_bronze.list_after(NOTHING_BEFORE, within=lambda: 0.5))
+        list(patient_bronze.list_after(NOTHING_BEFORE, timeout=lambda: 0.5))
 
     assert time.monotonic() - began < 5

@@ -10,7 +10,7 @@ from pg8000.native import Connection
 
 from dropzone.adapters.database import Database, Run, connector
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.ports import Remaining, RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
+from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError, TimeLeft
 from dropzone_local.ports import find_free
 from support.background import in_background
 from support.factories import EXAMPLE_INSTANT, raw_id, validated
@@ -143,7 +143,7 @@ def test_a_server_that_accepts_and_keeps_silent_is_given_up(tables: SilverInPost
 # ---- time ------------------------------------------------------------------------------------------------------------
 
 
-def left(seconds: float) -> Remaining:
+def left(seconds: float) -> TimeLeft:
     """What is left of a call that begins now."""
     ends = time.monotonic() + seconds
     return lambda: ends - time.monotonic()
@@ -169,7 +169,7 @@ def test_a_statement_gets_two_fifths_of_the_time_that_is_left(tables: SilverInPo
     database = tables.open(call_seconds=60)
     if is_connected:
         database.run("SELECT 1")
-    database.within(left(1.0))
+    database.use_time_left(left(1.0))
 
     # WHEN a statement takes longer
     began = time.monotonic()
@@ -197,7 +197,7 @@ def test_the_servers_limit_follows_the_calls_and_is_not_set_at_each_statement(
 
     monkeypatch.setattr(Connection, "run", note)
     seconds = [60.0]
-    database.within(lambda: seconds[0])
+    database.use_time_left(lambda: seconds[0])
 
     # WHEN statements run all the while
     limits = []
@@ -206,7 +206,7 @@ def test_the_servers_limit_follows_the_calls_and_is_not_set_at_each_statement(
         limits.append((limit_of(database), seconds[0]))
 
     # THEN each could wait twice within the time, and few were there to set the limit
-    assert all(0.299 < limit / remaining < 0.451 for limit, remaining in limits)
+    assert all(0.299 < limit / time_left < 0.451 for limit, time_left in limits)
     assert sum(sql.startswith("SET") for sql in ran) < 50
 
     # AND a new call has all of its time
@@ -217,10 +217,10 @@ def test_the_servers_limit_follows_the_calls_and_is_not_set_at_each_statement(
 def test_a_network_that_falls_silent_ends_the_statement_in_time(tables: SilverInPostgres) -> None:
     # GIVEN a server that doesn't end statements by itself
     database, made = connected(tables)
-    database.within(lambda: 1.0)
+    database.use_time_left(lambda: 1.0)
     limit_of(database)
     database.run("SET statement_timeout = 0")
-    database.within(left(1.0))
+    database.use_time_left(left(1.0))
 
     # WHEN nothing comes from it
     began = time.monotonic()
@@ -234,7 +234,7 @@ def test_a_network_that_falls_silent_ends_the_statement_in_time(tables: SilverIn
 
 def test_without_time_nothing_is_sent(tables: SilverInPostgres) -> None:
     database, made = connected(tables)
-    database.within(lambda: 0.05)
+    database.use_time_left(lambda: 0.05)
     with pytest.raises(SilverUnavailableError, match="no time"):
         database.run("INSERT INTO receipts (raw_id) VALUES (gen_random_uuid())")
     assert tables.receipt_rows() == {}
@@ -246,7 +246,7 @@ def test_without_time_nothing_is_sent(tables: SilverInPostgres) -> None:
 
 def test_a_transaction_ends_in_time_as_a_whole(tables: SilverInPostgres) -> None:
     database = tables.open()
-    database.within(left(1.0))
+    database.use_time_left(left(1.0))
     began = time.monotonic()
 
     def work(run: Run) -> None:

@@ -77,13 +77,13 @@ def sweep_all(server: Postgres, bronze: InMemoryBronze) -> None:
         silver, after = tables.silver(), None
         while True:
             report = sweep(
-                bronze=bronze, silver=silver, limit=20, min_age=timedelta(0), after=after, remaining=lambda: 60.0
+                bronze=bronze, silver=silver, limit=20, min_age=timedelta(0), after=after, time_left=lambda: 60.0
             )
             if report.cursor is None:
                 break
             after = report.cursor
         # From the watermark once more, as the next run of the schedule would, which raises it.
-        sweep(bronze=bronze, silver=silver, limit=1_000, min_age=timedelta(0), after=None, remaining=lambda: 60.0)
+        sweep(bronze=bronze, silver=silver, limit=1_000, min_age=timedelta(0), after=None, time_left=lambda: 60.0)
         tables.query("SELECT gold.refresh(1000000, interval '0')")
 
 
@@ -112,7 +112,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lost"]:
         # GIVEN events of before the snapshot: most processed by the queue, some swept, one left
         before = [arrive(bronze, body, 3 * HOUR) for body in events(1)]
         with opened(server) as tables:
-            process([message(*before[:30])], bronze=bronze, silver=tables.silver(), remaining=lambda: 60.0)
+            process([message(*before[:30])], bronze=bronze, silver=tables.silver(), time_left=lambda: 60.0)
         sweep_all(server, bronze)
         arrive(bronze, payload("2019-05-02T00:00:00Z"), 2 * HOUR)
         snapshot(server, folder / "copy")
@@ -121,7 +121,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Lost"]:
         # AND events of after it, which overwrite some of them
         after = [arrive(bronze, body, HOUR) for body in events(2)]
         with opened(server) as tables:
-            process([message(*after[10:20])], bronze=bronze, silver=tables.silver(), remaining=lambda: 60.0)
+            process([message(*after[10:20])], bronze=bronze, silver=tables.silver(), time_left=lambda: 60.0)
         sweep_all(server, bronze)
         yield Lost(folder, bronze, state(server), at_snapshot)
 

@@ -672,11 +672,11 @@ def test_a_query_that_is_not_over_in_time_is_too_much(tables: SilverInPostgres) 
     tables.query("LOCK TABLE measurements IN ACCESS EXCLUSIVE MODE")
 
     # WHEN it is asked THEN the problem says to ask for less, and not that the database is down
-    database.within(lambda: 1.0)
+    database.use_time_left(lambda: 1.0)
     with pytest.raises(TooMuchAskedError):
         hourly(gold, NOON, NOON + HOUR)
     tables.query("ROLLBACK")
-    database.within(lambda: 20.0)
+    database.use_time_left(lambda: 20.0)
     assert len(hourly(gold, NOON, NOON + HOUR)) == 1
 
 

@@ -80,7 +80,7 @@ def test_an_event_takes_what_the_document_says(
         for part in (objects[: BEFORE // an_object], objects[BEFORE // an_object :]):
             for identifiers in batched(part, 100, strict=False):
                 messages = [message(identifier) for identifier in identifiers]
-                process(messages, bronze=bronze, silver=silver, remaining=lambda: 60.0)
+                process(messages, bronze=bronze, silver=silver, time_left=lambda: 60.0)
             sizes.append(size(postgres, database))
         connection.close()
 

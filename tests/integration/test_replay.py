@@ -88,7 +88,7 @@ class Scene:
 
     def write_outcomes(self, *identifiers: UUID) -> None:
         messages = [message(raw_id) for raw_id in identifiers]
-        assert not process(messages, bronze=self.bronze, silver=self.silver, remaining=lambda: 60.0).returned
+        assert not process(messages, bronze=self.bronze, silver=self.silver, time_left=lambda: 60.0).returned
 
     def replay(
         self,
@@ -105,7 +105,7 @@ class Scene:
             limit=limit,
             after=after,
             dry_run=dry_run,
-            remaining=self.clock.remaining,
+            time_left=self.clock.time_left,
         )
 
     def changes(self, selection: Selection | None = None) -> dict[Change, int]:

@@ -151,14 +151,14 @@ def live_through(
         with suppress(SilverUnavailableError, ReaderDiedError):
             _take(step, order, shaken, HookedSilver(silver, trouble.before, trouble.after))
         pass_time(timedelta(hours=1))
-    process([message(raw_id) for raw_id in reversed(order)], bronze=bronze, silver=silver, remaining=lambda: 60.0)
+    process([message(raw_id) for raw_id in reversed(order)], bronze=bronze, silver=silver, time_left=lambda: 60.0)
     return arrived
 
 
 def _take(step: Step, order: list[UUID], bronze: Bronze, silver: Silver) -> None:
     if step.deliveries:
         batch = [message(order[number], receive_count=receives) for number, receives in step.deliveries]
-        process(batch, bronze=bronze, silver=silver, remaining=lambda: 60.0)
+        process(batch, bronze=bronze, silver=silver, time_left=lambda: 60.0)
     else:
         sweep(
             bronze=bronze,
@@ -166,7 +166,7 @@ def _take(step: Step, order: list[UUID], bronze: Bronze, silver: Silver) -> None
             limit=step.limit,
             min_age=timedelta(0),
             after=None,
-            remaining=lambda: 60.0,
+            time_left=lambda: 60.0,
         )
 
 

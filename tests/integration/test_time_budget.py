@@ -88,7 +88,7 @@ def test_while_tables_are_locked_the_answer_is_503_in_time(
     # GIVEN an object, and perhaps a connection from an earlier call, that of the schedule
     arrive(function.objects)
     if is_connected:
-        sweep.database().within(lambda: 60.0)
+        sweep.database().use_time_left(lambda: 60.0)
         sweep.database().run("SELECT 1")
 
     # WHEN a request comes while the tables are locked

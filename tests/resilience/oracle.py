@@ -329,7 +329,7 @@ class Oracle:
                     [Message(str(listed.raw_id), 1, (listed,)) for listed in batch],
                     bronze=S3Bronze(endpoints.bucket, region=REGION, endpoint=endpoints.emulator_url),
                     silver=PostgresSilver(database, retry_after=timedelta(minutes=1)),
-                    remaining=lambda: 60.0,
+                    time_left=lambda: 60.0,
                 )
                 assert report.returned == []
         finally:

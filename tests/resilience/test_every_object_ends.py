@@ -17,7 +17,7 @@ from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.batches import NDJSON
 from dropzone.domain.changes import Change
-from dropzone.ports import MAX_ATTEMPTS, Bronze, Remaining, Silver, SilverUnavailableError
+from dropzone.ports import MAX_ATTEMPTS, Bronze, Silver, SilverUnavailableError, TimeLeft
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, process
 from dropzone.use_cases.replay import Arrived, ReplayReport, replay
 from dropzone.use_cases.result import ProcessingResult
@@ -75,17 +75,17 @@ class LargestObject:
         return identifier
 
 
-def call_of(seconds: float) -> Remaining:
+def call_of(seconds: float) -> TimeLeft:
     """The time that is left in a call that begins now."""
     ends = time.monotonic() + seconds
     return lambda: ends - time.monotonic()
 
 
-def dying_when_late(remaining: Remaining) -> Hook:
+def dying_when_late(time_left: TimeLeft) -> Hook:
     """End the process when the time of its call is over, as Lambda does."""
 
     def hook(_method: str, _raw_ids: Collection[UUID]) -> None:
-        if remaining() < 0:
+        if time_left() < 0:
             raise ReaderDiedError
 
     return hook
@@ -126,16 +126,16 @@ def test_the_largest_object_ends_in_calls_of_the_shortest_time(tables: SilverInP
     # WHEN the queue and the sweep take it in turns
     reached, result = [0], ProcessingResult()
     for number in range(60):
-        remaining = call_of(SHORTEST_CALL_SECONDS)
-        silver.after = dying_when_late(remaining)
+        time_left = call_of(SHORTEST_CALL_SECONDS)
+        silver.after = dying_when_late(time_left)
         if number % 2:
             tables.pass_time(timedelta(hours=1))
             result = sweep(
-                bronze=bronze, silver=silver, limit=10_000, min_age=timedelta(0), after=None, remaining=remaining
+                bronze=bronze, silver=silver, limit=10_000, min_age=timedelta(0), after=None, time_left=time_left
             ).result
         else:
             again = message(identifier, receive_count=number + 1)
-            result = process([again], bronze=bronze, silver=silver, remaining=remaining).result
+            result = process([again], bronze=bronze, silver=silver, time_left=time_left).result
 
         # THEN each call gets on, and none counts as an attempt
         reached.append(written(tables, identifier))
@@ -162,8 +162,8 @@ def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverI
     reports: list[ReplayReport] = []
     after: Cursor | None = None
     while not reports or after is not None:
-        remaining = call_of(SHORTEST_CALL_SECONDS)
-        database.within(remaining)
+        time_left = call_of(SHORTEST_CALL_SECONDS)
+        database.use_time_left(time_left)
         reports.append(
             replay(
                 Arrived(),
@@ -172,13 +172,13 @@ def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverI
                 limit=100,
                 after=after,
                 dry_run=False,
-                remaining=remaining,
+                time_left=time_left,
             )
         )
         after = reports[-1].cursor
 
         # THEN each answers before its time is over, and makes progress, or finds that nothing is left
-        assert remaining() > 0
+        assert time_left() > 0
         assert reports[-1].changes or after is None
         assert len(reports) < 60
 
@@ -234,7 +234,7 @@ def test_an_object_is_not_to_blame_for_a_database_that_dies(mortal_postgres: Pos
 
     def attempt(silver: Silver) -> list[str]:
         again = message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE)
-        return process([again], bronze=bronze, silver=silver, remaining=lambda: 20.0).returned
+        return process([again], bronze=bronze, silver=silver, time_left=lambda: 20.0).returned
 
     # WHEN it is tried more often than it may be
     for number in range(MAX_ATTEMPTS + 1):

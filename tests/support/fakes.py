@@ -26,9 +26,9 @@ from dropzone.ports import (
     RawIdTakenError,
     RawObject,
     Receipt,
-    Remaining,
     Silver,
     StoredRecord,
+    TimeLeft,
     Written,
 )
 from support.rows import Key, MeasurementRow, OutcomeRow, ReceiptRow
@@ -59,16 +59,16 @@ class InMemoryBronze:
             raise RawIdTakenError(str(raw_id))
         self.objects[raw_id] = RawObject(raw_id, bytes(body), content_type, correlation_id, content_encoding)
 
-    def read(self, raw_ids: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
-        if within <= 0:
+    def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
+        if timeout <= 0:
             return [BronzeUnavailableError("late") for _ in raw_ids]
         return [self.objects.get(raw_id) or ObjectMissingError(f"{raw_id} is not in bronze") for raw_id in raw_ids]
 
-    def list_after(self, raw_id: UUID, *, within: Remaining) -> Iterator[list[ListedObject]]:
+    def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
         listed = [ListedObject(key, len(self.objects[key].body)) for key in sorted(self.objects) if key > raw_id]
         pages = batched(listed, self.page_size, strict=False)
         while True:
-            if within() <= 0:
+            if timeout() <= 0:
                 raise BronzeUnavailableError("late")
             page = next(pages, None)
             if page is None:
@@ -106,27 +106,27 @@ class HookedBronze:
         )
         self.after("put", [raw_id])
 
-    def read(self, raw_ids: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
+    def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
         self.reads.append(list(raw_ids))
-        self.seconds.append(within)
+        self.seconds.append(timeout)
         self.before("read", raw_ids)
         if not self.deadly.isdisjoint(raw_ids):
             raise ReaderDiedError
         found = [
             self.unreadable.get(raw_id, result)
-            for raw_id, result in zip(raw_ids, self.inner.read(raw_ids, within=within), strict=True)
+            for raw_id, result in zip(raw_ids, self.inner.read(raw_ids, timeout=timeout), strict=True)
         ]
         self.after("read", raw_ids)
         return found
 
-    def list_after(self, raw_id: UUID, *, within: Remaining) -> Iterator[list[ListedObject]]:
+    def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
         self.listed_after.append(raw_id)
 
         def noted() -> float:
-            self.seconds.append(within())
+            self.seconds.append(timeout())
             return self.seconds[-1]
 
-        for page in self.inner.list_after(raw_id, within=noted):
+        for page in self.inner.list_after(raw_id, timeout=noted):
             self.before("list_after", [listed.raw_id for listed in page])
             yield page
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from dropzone.ports import Bronze, ListedObject, Remaining, Silver, SilverUnavailableError
+from dropzone.ports import Bronze, ListedObject, Silver, SilverUnavailableError, TimeLeft
 from dropzone.use_cases.process import Message, Report, process
 from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.sweep import SweepReport, sweep
@@ -19,7 +19,7 @@ class Clock:
 
     left: float = 60.0
 
-    def remaining(self) -> float:
+    def time_left(self) -> float:
         return self.left
 
     def spend(self, seconds: float) -> None:
@@ -43,7 +43,7 @@ class World:
         return arrive(self.objects, body, age)
 
     def process(self, *messages: Message, result: ProcessingResult | None = None) -> Report:
-        return process(messages, bronze=self.bronze, silver=self.silver, remaining=self.clock.remaining, result=result)
+        return process(messages, bronze=self.bronze, silver=self.silver, time_left=self.clock.time_left, result=result)
 
     def sweep(
         self,
@@ -60,7 +60,7 @@ class World:
             limit=limit,
             min_age=min_age,
             after=after,
-            remaining=self.clock.remaining,
+            time_left=self.clock.time_left,
             retry_exhausted=retry_exhausted,
             result=result,
         )
@@ -93,7 +93,7 @@ class Queue:
 
     bronze: Bronze
     silver: Silver
-    remaining: Remaining
+    time_left: TimeLeft
     max_receive_count: int = 5
     waiting: list[Message] = field(default_factory=list)
     dead: list[Message] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Queue:
             if message.receive_count < self.max_receive_count
         ]
         try:
-            returned = process(batch, bronze=self.bronze, silver=self.silver, remaining=self.remaining).returned
+            returned = process(batch, bronze=self.bronze, silver=self.silver, time_left=self.time_left).returned
         except (ReaderDiedError, SilverUnavailableError):
             returned = [message.message_id for message in batch]
         self.waiting = [message for message in batch if message.message_id in returned]

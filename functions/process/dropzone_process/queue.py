@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.database import Database, open_database
 from dropzone.observability import LISTED, NAMESPACE, report_result
-from dropzone.ports import Bronze, Remaining, Silver
+from dropzone.ports import Bronze, Silver, TimeLeft
 from dropzone.settings import ProcessSettings
 from dropzone.use_cases.process import Message, Report, process
 from dropzone.use_cases.result import ProcessingResult
@@ -57,19 +57,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
 
-    def remaining() -> float:
+    def time_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    database().within(remaining)
+    database().use_time_left(time_left)
     records = sqs_records(event)
     if records is None:
-        report = _process([Message("", 1, objects_in(event, settings().bronze_bucket))], remaining)
+        report = _process([Message("", 1, objects_in(event, settings().bronze_bucket))], time_left)
         if report.returned:
             message = "objects of the event are not settled"
             raise UnsettledError(message)
         return {}
     messages, returned = _decode(records)
-    returned += _process(messages, remaining).returned
+    returned += _process(messages, time_left).returned
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
 
 
@@ -93,10 +93,10 @@ def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
     return messages, strange
 
 
-def _process(messages: list[Message], remaining: Remaining) -> Report:
+def _process(messages: list[Message], time_left: TimeLeft) -> Report:
     result = ProcessingResult()
     try:
-        report = process(messages, bronze=bronze(), silver=silver(), remaining=remaining, result=result)
+        report = process(messages, bronze=bronze(), silver=silver(), time_left=time_left, result=result)
     finally:
         # Also when the database went away: what was settled before stays settled, and isn't counted again.
         report_result(result, logger, metrics)

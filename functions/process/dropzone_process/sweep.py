@@ -19,7 +19,7 @@ from dropzone.api.resolver import json_response, make_app, resolve
 from dropzone.domain.changes import Change
 from dropzone.domain.positions import Cursor
 from dropzone.observability import NAMESPACE, report_result
-from dropzone.ports import Bronze, GoldStore, OutcomeStore, Remaining, Silver, SilverError
+from dropzone.ports import Bronze, GoldStore, OutcomeStore, Silver, SilverError, TimeLeft
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.gold import refresh_gold
 from dropzone.use_cases.replay import ReplayReport, replay
@@ -75,19 +75,19 @@ def post_process() -> Response[Any]:
     """Process a batch of objects that have no receipt, or replay objects, and count them."""
     request = read_request(app.current_event.raw_event)
     ends = time.monotonic() + API_SECONDS
-    in_call = _remaining(app.lambda_context)
+    in_call = _time_left(app.lambda_context)
 
-    def remaining() -> float:
+    def time_left() -> float:
         return min(ends - time.monotonic(), in_call())
 
-    database().within(remaining)
+    database().use_time_left(time_left)
     if not isinstance(request, ProcessBatch):
-        return json_response(HTTPStatus.OK, _replay(request, remaining))
-    report = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, remaining=remaining)
+        return json_response(HTTPStatus.OK, _replay(request, time_left))
+    report = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, time_left=time_left)
     return json_response(HTTPStatus.OK, _counts(report.result, report.cursor))
 
 
-def _replay(request: Replay, remaining: Remaining) -> Counts:
+def _replay(request: Replay, time_left: TimeLeft) -> Counts:
     report = ReplayReport()
     try:
         replay(
@@ -97,7 +97,7 @@ def _replay(request: Replay, remaining: Remaining) -> Counts:
             limit=request.limit,
             after=request.after,
             dry_run=request.dry_run,
-            remaining=remaining,
+            time_left=time_left,
             report=report,
         )
     finally:
@@ -133,12 +133,12 @@ def _counts(report: ProcessingResult | ReplayReport, cursor: Cursor | None) -> C
     return counts
 
 
-def _remaining(context: LambdaContext) -> Remaining:
+def _time_left(context: LambdaContext) -> TimeLeft:
     return lambda: context.get_remaining_time_in_millis() / 1000
 
 
 def _sweep(
-    *, limit: int, min_age: timedelta, after: UUID | None, remaining: Remaining, retry_exhausted: bool = False
+    *, limit: int, min_age: timedelta, after: UUID | None, time_left: TimeLeft, retry_exhausted: bool = False
 ) -> SweepReport:
     result = ProcessingResult()
     try:
@@ -148,7 +148,7 @@ def _sweep(
             limit=limit,
             min_age=min_age,
             after=after,
-            remaining=remaining,
+            time_left=time_left,
             retry_exhausted=retry_exhausted,
             result=result,
         )
@@ -169,14 +169,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     if "httpMethod" in event:
         return resolve(app, event, context, settings().cors_origin)
-    database().within(_remaining(context))
+    database().use_time_left(_time_left(context))
     metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().exhausted())
-    _refresh_gold(_remaining(context))
+    _refresh_gold(_time_left(context))
     report = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),
         after=None,
-        remaining=_remaining(context),
+        time_left=_time_left(context),
         retry_exhausted=True,
     )
     # Of runs that ended well alone: an alarm waits for the next of them.
@@ -185,12 +185,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return dict(_counts(report.result, None))
 
 
-def _refresh_gold(remaining: Remaining) -> None:
+def _refresh_gold(time_left: TimeLeft) -> None:
     """Keep gold near silver, in a third of the time at most. Gold is right without it, and slower to read."""
-    until = remaining() * 2 / 3
+    until = time_left() * 2 / 3
     try:
         metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=gold_store().stale_seconds())
-        parts = refresh_gold(gold_store(), remaining=lambda: remaining() - until)
+        parts = refresh_gold(gold_store(), time_left=lambda: time_left() - until)
     except SilverError as error:
         logger.warning("gold could not be refreshed; the next run will", error=type(error).__name__, reason=str(error))
     else:

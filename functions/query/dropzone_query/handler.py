@@ -118,7 +118,7 @@ def get_original(raw_id: str) -> Response[Any]:
     """Give an object as it was received."""
     identifier = _uuid(raw_id)
     context: LambdaContext = app.lambda_context
-    raw = original(identifier, bronze=bronze(), remaining=lambda: context.get_remaining_time_in_millis() / 1000)
+    raw = original(identifier, bronze=bronze(), time_left=lambda: context.get_remaining_time_in_millis() / 1000)
     tag = f'"{identifier}"'
     kept = {"ETag": tag, "Cache-Control": KEEP}
     if is_given(tag, _header("If-None-Match")):
@@ -316,5 +316,5 @@ def _unknown(error: UnknownObjectError) -> Response[Any]:
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry."""
-    database().within(lambda: context.get_remaining_time_in_millis() / 1000)
+    database().use_time_left(lambda: context.get_remaining_time_in_millis() / 1000)
     return resolve(app, event, context, settings().cors_origin)

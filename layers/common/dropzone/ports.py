@@ -10,8 +10,8 @@ from uuid import UUID
 
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 
-Remaining = Callable[[], float]
-"""The seconds that are left in this call."""
+TimeLeft = Callable[[], float]
+"""Returns the seconds left in this call."""
 
 
 class BronzeError(Exception):
@@ -79,16 +79,16 @@ class Bronze(Protocol):
             BronzeUnavailableError: it could not be stored, or nobody can tell whether it was.
         """
 
-    def read(self, raw_ids: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
+    def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
         """Read objects, at once where that is faster: for each identifier its object or what kept it, in order.
 
-        What is not read within so many seconds is unavailable.
+        What is not read after `timeout` seconds is unavailable.
         """
 
-    def list_after(self, raw_id: UUID, *, within: Remaining) -> Iterator[list[ListedObject]]:
+    def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
         """List the objects that arrived after `raw_id`, in order of arrival, in pages read as they are asked for.
 
-        A page gets as many seconds as `within` says by then.
+        `timeout` returns how many seconds the next page may take.
 
         Raises:
             BronzeUnavailableError: while iterating.
@@ -260,7 +260,7 @@ class GoldStore(Protocol):
     def stale_seconds(self) -> float:
         """For how long the oldest stale bucket has been stale: 0 where there is none, a day at most."""
 
-    def refresh(self, most_events: int) -> int:
+    def refresh(self, max_events: int) -> int:
         """Compute stale buckets again, in one transaction, without waiting for anybody; how many were.
 
         One at least; beyond that, buckets of about so many events.

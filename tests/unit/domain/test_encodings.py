@@ -45,10 +45,10 @@ def test_many_empty_members_are_copied_no_more_often_than_they_are_long(monkeypa
         def __init__(self, bits: int) -> None:
             self._member = real(bits)
 
-        def decompress(self, piece: bytes, most: int) -> bytes:
+        def decompress(self, piece: bytes, limit: int) -> bytes:
             nonlocal handed
             handed += len(piece)
-            return self._member.decompress(piece, most)
+            return self._member.decompress(piece, limit)
 
         def __getattr__(self, name: str) -> object:
             return getattr(self._member, name)

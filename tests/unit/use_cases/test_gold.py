@@ -24,21 +24,21 @@ class Keeper:
     def stale_seconds(self) -> float:
         return 0.0
 
-    def refresh(self, most_events: int) -> int:
+    def refresh(self, max_events: int) -> int:
         if self.fails_after == len(self.chunks):
             raise SilverUnavailableError
-        done = min(most_events, self.stale)
+        done = min(max_events, self.stale)
         self.stale -= done
         self.now += done * self.seconds
-        self.chunks.append(most_events)
+        self.chunks.append(max_events)
         return done
 
-    def remaining(self, seconds: float) -> Callable[[], float]:
+    def time_left(self, seconds: float) -> Callable[[], float]:
         return lambda: seconds - self.now
 
 
 def keep(keeper: Keeper, seconds: float = 60.0) -> int:
-    return refresh_gold(keeper, remaining=keeper.remaining(seconds), clock=lambda: keeper.now)
+    return refresh_gold(keeper, time_left=keeper.time_left(seconds), clock=lambda: keeper.now)
 
 
 def test_all_that_is_stale_is_computed() -> None:
@@ -64,9 +64,9 @@ def test_chunks_grow_while_they_are_quick_and_shrink_while_they_are_not() -> Non
 
 def test_one_bucket_at_a_time_is_all_in_the_end() -> None:
     class OneByOne(Keeper):
-        def refresh(self, most_events: int) -> int:
-            assert type(most_events) is int
-            return Keeper.refresh(self, min(most_events, 1))
+        def refresh(self, max_events: int) -> int:
+            assert type(max_events) is int
+            return Keeper.refresh(self, min(max_events, 1))
 
     keeper = OneByOne(stale=17, seconds=3.0)
     assert keep(keeper) == 17

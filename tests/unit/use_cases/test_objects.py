@@ -25,7 +25,7 @@ MEBIBYTE = 1024 * 1024
 
 def settle_all(world: World, *identifiers: UUID) -> ProcessingResult:
     result = ProcessingResult()
-    process_objects(identifiers, result, bronze=world.bronze, silver=world.silver, remaining=world.clock.remaining)
+    process_objects(identifiers, result, bronze=world.bronze, silver=world.silver, time_left=world.clock.time_left)
     return result
 
 
@@ -138,7 +138,7 @@ def test_conflicts_last_until_little_time_is_left() -> None:
 
     # WHEN it is made
     with pytest.raises(SilverUnavailableError, match="40P01") as raised:
-        with_retries(lambda: failing("call", []), clock.remaining, clock.spend)
+        with_retries(lambda: failing("call", []), clock.time_left, clock.spend)
 
     # THEN it was tried until little was left, and not beyond
     assert RESERVE_SECONDS <= clock.left < RESERVE_SECONDS + 1.0

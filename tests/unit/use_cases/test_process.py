@@ -373,7 +373,7 @@ def test_a_poison_ends_as_a_dead_letter_alone(world: World, position: int, momen
     world.bronze.before = world.silver.before = kill
 
     # WHEN the batch comes as often as the queue allows
-    queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=LAST_RECEIVE)
+    queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=LAST_RECEIVE)
     queue.send(*identifiers)
     for _ in range(LAST_RECEIVE):
         queue.deliver()
@@ -390,7 +390,7 @@ def test_two_poisons_end_as_dead_letters_alone(world: World) -> None:
     identifiers = [world.arrive() for _ in range(50)]
     poisons = {identifiers[3], identifiers[30]}
     world.bronze.deadly = poisons
-    queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=LAST_RECEIVE)
+    queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=LAST_RECEIVE)
     queue.send(*identifiers)
     queue.drain()
     assert {entry.objects[0].raw_id for entry in queue.dead} == poisons
@@ -491,7 +491,7 @@ def test_sizes_are_those_of_the_last_message(world: World) -> None:
 def test_after_an_outage_objects_are_settled_together(world: World) -> None:
     # GIVEN a hundred messages that came again and again while the database was away
     identifiers = [world.arrive() for _ in range(100)]
-    queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=60)
+    queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=60)
     queue.send(*identifiers)
     for method in ("receipts", "record_attempts", "write_outcomes", "receipts", "write_outcomes"):
         world.silver.before = Failing(method, SilverUnavailableError("down"), times=10_000)
@@ -511,7 +511,7 @@ def test_poisons_among_what_an_outage_left_end_as_dead_letters_alone(world: Worl
     # GIVEN messages that have been received ten times, two of which kill their reader
     identifiers = [world.arrive() for _ in range(100)]
     poisons = {identifiers[7], identifiers[70]}
-    queue = Queue(world.bronze, world.silver, world.clock.remaining, max_receive_count=16)
+    queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=16)
     queue.send(*identifiers)
     world.silver.before = Failing("receipts", SilverUnavailableError("down"), times=10)
     for _ in range(10):

@@ -105,7 +105,7 @@ class Calls:
             limit=limit,
             after=after,
             dry_run=dry_run,
-            remaining=self.clock.remaining,
+            time_left=self.clock.time_left,
             report=report,
         )
 
@@ -492,8 +492,8 @@ def test_the_listing_ends_with_the_first_that_is_too_young(call: Calls) -> None:
 def test_named_objects_come_in_order_of_arrival_each_once_after_the_cursor(call: Calls) -> None:
     ids = raw_ids(4)
     selection = Named((ids[2], ids[0], ids[2], ids[3], ids[1], ids[0]))
-    pages = list(selection.pages(None, call.bronze, call.outcome_store, call.clock.remaining))
+    pages = list(selection.pages(None, call.bronze, call.outcome_store, call.clock.time_left))
     assert [listed.raw_id for page in pages for listed in page] == ids
-    pages = list(selection.pages(ids[1], call.bronze, call.outcome_store, call.clock.remaining))
+    pages = list(selection.pages(ids[1], call.bronze, call.outcome_store, call.clock.time_left))
     assert [listed.raw_id for page in pages for listed in page] == ids[2:]
-    assert list(selection.pages(ids[3], call.bronze, call.outcome_store, call.clock.remaining)) == []
+    assert list(selection.pages(ids[3], call.bronze, call.outcome_store, call.clock.time_left)) == []

@@ -50,7 +50,7 @@ def arrive(world: World, events: int, bad: Collection[int] = ()) -> UUID:
 
 def settle_all(world: World, *identifiers: UUID) -> ProcessingResult:
     result = ProcessingResult()
-    process_objects(identifiers, result, bronze=world.bronze, silver=world.silver, remaining=world.clock.remaining)
+    process_objects(identifiers, result, bronze=world.bronze, silver=world.silver, time_left=world.clock.time_left)
     return result
 
 
@@ -318,7 +318,7 @@ def test_a_last_part_behind_a_gap_settles_nothing(world: World) -> None:
 
 def test_parts_begin_small_and_grow_while_they_take_little_time() -> None:
     clock = Clock()
-    parts = writing.Parts(clock.remaining)
+    parts = writing.Parts(clock.time_left)
     contents = Contents(b"[" + b",".join([b"0"] * 100) + b"]")
     sizes = []
     for seconds in (0.1, 0.4, 1.0, 2.5, 2.5, 0.1):
@@ -343,7 +343,7 @@ def test_the_first_part_is_a_tenth_of_the_largest(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(("left", "may"), [(3.9, False), (4.0, True)])
 def test_a_part_is_begun_only_if_there_is_time_for_one_like_the_last(left: float, may: bool) -> None:  # noqa: FBT001
     clock = Clock(1.0)
-    parts = writing.Parts(clock.remaining)
+    parts = writing.Parts(clock.time_left)
     assert parts.may_begin()
     clock.left = left
     parts.learn(MOST, 1.0)

@@ -13,7 +13,7 @@ from pg8000.core import CoreConnection
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection, PreparedStatement
 
-from dropzone.ports import Remaining, RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError
+from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError, TimeLeft
 from dropzone.settings import DatabaseSettings
 
 RDS_CA = Path(__file__).parents[1] / "rds-ca.pem"
@@ -51,19 +51,19 @@ class Run(Protocol):
 class Database:
     """Runs single statements, each a transaction of its own, and says in this project's errors how one failed.
 
-    Whatever the server and the network do, a call to it ends within the time that is left.
+    Each call ends within the time that is left, whatever the server and the network do.
     """
 
-    def __init__(self, connect: Callable[[float], Connection], remaining: Remaining) -> None:
-        """Take the way to connect within so many seconds; nothing is connected yet."""
-        self._connect, self._remaining = connect, remaining
+    def __init__(self, connect: Callable[[float], Connection], time_left: TimeLeft) -> None:
+        """Connect lazily with `connect`, which gets a timeout in seconds."""
+        self._connect, self._time_left = connect, time_left
         self._connection: Connection | None = None
         self._prepared: dict[str, PreparedStatement] = {}
         self._statement_seconds = 0.0
 
-    def within(self, remaining: Remaining) -> None:
-        """Hold what follows to the time that is left in another call."""
-        self._remaining = remaining
+    def use_time_left(self, time_left: TimeLeft) -> None:
+        """Limit the following statements to the time left in another call."""
+        self._time_left = time_left
 
     def run(self, sql: str, **parameters: object) -> list[Row]:
         """Run a statement and return its rows; on a connection that turns out broken, once more on a new one.
@@ -131,17 +131,17 @@ class Database:
 
     def _in_time(self) -> Connection:
         """The connection, made where there is none, with limits that end a statement in time."""
-        left = self._remaining()
+        left = self._time_left()
         if left < _LEAST_SECONDS:
             message = "no time is left in this call"
             raise SilverUnavailableError(message)
         if self._connection is None:
             self._connection, self._statement_seconds = self._connect(left), left * _STATEMENT_SHARE
-            left = max(self._remaining(), _LEAST_SECONDS)
+            left = max(self._time_left(), _LEAST_SECONDS)
         # pg8000 offers no other way to the socket that it may have wrapped in TLS.
         self._connection._usock.settimeout(left * _SILENCE_SHARE)  # noqa: SLF001
-        least, most = (left * share for share in _STATEMENT_BAND)
-        if not least <= self._statement_seconds <= most:
+        lowest, highest = (left * share for share in _STATEMENT_BAND)
+        if not lowest <= self._statement_seconds <= highest:
             seconds = left * _STATEMENT_SHARE
             self._connection.run(f"SET statement_timeout = {int(seconds * 1000)}")
             self._statement_seconds = seconds

@@ -4,7 +4,7 @@ from typing import Final
 
 from dropzone.adapters.database import Database
 
-_REFRESH: Final = "SELECT gold.refresh(CAST(:most_events AS bigint))"
+_REFRESH: Final = "SELECT gold.refresh(CAST(:max_events AS bigint))"
 
 # A part that was never computed is stale since the beginning of time.
 _STALE_SECONDS: Final = """
@@ -25,7 +25,7 @@ class PostgresGoldStore:
         ((seconds,),) = self._database.run(_STALE_SECONDS)
         return float(seconds)
 
-    def refresh(self, most_events: int) -> int:
+    def refresh(self, max_events: int) -> int:
         """See `GoldStore.refresh`."""
-        ((parts,),) = self._database.run(_REFRESH, most_events=most_events)
+        ((parts,),) = self._database.run(_REFRESH, max_events=max_events)
         return int(parts)

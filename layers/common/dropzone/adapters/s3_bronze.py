@@ -21,7 +21,7 @@ from dropzone.ports import (
     ObjectMissingError,
     RawIdTakenError,
     RawObject,
-    Remaining,
+    TimeLeft,
 )
 
 CORRELATION_ID = "correlation-id"
@@ -95,12 +95,12 @@ class S3Bronze:
             raise BronzeUnavailableError(reason_of(error)) from None
         return True
 
-    def read(self, raw_ids: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
+    def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
         """See `Bronze.read`."""
-        if within <= 0:
+        if timeout <= 0:
             return [BronzeUnavailableError(_LATE) for _ in raw_ids]
         reads = [self._threads.submit(self._read_one, raw_id) for raw_id in raw_ids]
-        late = self._wait(reads, within)
+        late = self._wait(reads, timeout)
         return [BronzeUnavailableError(_LATE) if read in late else read.result() for read in reads]
 
     def _wait[T](self, calls: Sequence[Future[T]], seconds: float) -> set[Future[T]]:
@@ -141,17 +141,17 @@ class S3Bronze:
             raise BronzeUnavailableError(reason_of(error)) from None
         return True
 
-    def list_after(self, raw_id: UUID, *, within: Remaining) -> Iterator[list[ListedObject]]:
+    def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
         """See `Bronze.list_after`. Keys that ingest never writes are passed over, with a warning."""
         reached = object_key(raw_id)
         try:
             pages = iter(obstore.list(self._store, PREFIX.rstrip("/"), offset=reached, chunk_size=_PAGE))
-            while page := self._in_time(lambda: next(pages, None), within()):
+            while page := self._in_time(lambda: next(pages, None), timeout()):
                 yield list(_listed((meta["path"], meta["size"]) for meta in page))
                 reached = page[-1]["path"]
         except InvalidPathError:
             # The client can't name every key that S3 can hold, such as raw/a//b, and can't go on behind one.
-            yield from self._list_every_key_after(reached, within)
+            yield from self._list_every_key_after(reached, timeout)
         except (BaseError, OSError) as error:
             raise BronzeUnavailableError(reason_of(error)) from None
 
@@ -163,7 +163,7 @@ class S3Bronze:
                 return made.result()
         raise BronzeUnavailableError(_LATE)
 
-    def _list_every_key_after(self, key: str, within: Remaining) -> Iterator[list[ListedObject]]:
+    def _list_every_key_after(self, key: str, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
         # Not at the top: it is next to never needed, and costs a start a good part of a second.
         import boto3  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -174,7 +174,7 @@ class S3Bronze:
                 Bucket=self._bucket, Prefix=PREFIX, StartAfter=key, PaginationConfig={"PageSize": _PAGE}
             )
             pages = iter(paginator)
-            while page := self._in_time(lambda: next(pages, None), within()):
+            while page := self._in_time(lambda: next(pages, None), timeout()):
                 yield list(_listed((entry["Key"], entry["Size"]) for entry in page.get("Contents", [])))
         except ClientError as error:
             message = f"S3 answered {error.response.get('Error', {}).get('Code', '')}"

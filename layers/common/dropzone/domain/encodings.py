@@ -46,19 +46,19 @@ def unpacked(body: bytes, limit: int) -> bytes:
     return content
 
 
-def gunzip(packed: bytes, most: int) -> bytes:
+def gunzip(packed: bytes, limit: int) -> bytes:
     """Unpack gzip, of one member or several.
 
     Args:
         packed: all of it, from the first member's header to the last one's checksum.
-        most: the most bytes to unpack; not many more than these are ever held.
+        limit: the most bytes to unpack; not many more than these are ever held.
 
     Raises:
         NotGzipError: no gzip, cut off, damaged, or with something behind it.
-        UnpackedTooLargeError: it holds more than `most` bytes.
+        UnpackedTooLargeError: it holds more than `limit` bytes.
     """
     parts: list[bytes] = []
-    room = most
+    room = limit
     waiting = memoryview(packed)
     while waiting or not parts:
         member = zlib.decompressobj(_GZIP_ALONE)
@@ -75,7 +75,7 @@ def gunzip(packed: bytes, most: int) -> bytes:
                 raise NotGzipError(message) from error
             room -= len(part)
             if room < 0:
-                message = f"holds more than {most} bytes"
+                message = f"holds more than {limit} bytes"
                 raise UnpackedTooLargeError(message)
             parts.append(part)
             size *= 2

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from dropzone.ports import GoldStore, Remaining
+from dropzone.ports import GoldStore, TimeLeft
 from dropzone.use_cases.retries import RESERVE_SECONDS
 
 # Of events.
@@ -12,7 +12,7 @@ _LARGEST_CHUNK = 160_000
 _LONG_SECONDS = 2.0
 
 
-def refresh_gold(keeper: GoldStore, *, remaining: Remaining, clock: Callable[[], float] = time.monotonic) -> int:
+def refresh_gold(keeper: GoldStore, *, time_left: TimeLeft, clock: Callable[[], float] = time.monotonic) -> int:
     """Compute stale buckets of gold again, chunk by chunk, until none is left or time is short; how many were.
 
     A chunk is a transaction, of so many events: a bucket may hold one or a million. Chunks grow while they are quick.
@@ -21,7 +21,7 @@ def refresh_gold(keeper: GoldStore, *, remaining: Remaining, clock: Callable[[],
         SilverUnavailableError, SilverConflictError: what was computed until then stays.
     """
     done, chunk = 0, _FIRST_CHUNK
-    while remaining() >= RESERVE_SECONDS:
+    while time_left() >= RESERVE_SECONDS:
         began = clock()
         buckets = keeper.refresh(chunk)
         if buckets == 0:

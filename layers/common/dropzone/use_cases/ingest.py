@@ -195,7 +195,7 @@ def _recorded(key: str, digest: str, bronze: Bronze, idempotency_store: Idempote
 
 def _is_in(bronze: Bronze, raw_id: UUID) -> bool:
     """Whether the object is there, told by listing, for which nobody needs to read objects."""
-    page = next(bronze.list_after(UUID(int=raw_id.int - 1), within=lambda: _LISTING_SECONDS), [])
+    page = next(bronze.list_after(UUID(int=raw_id.int - 1), timeout=lambda: _LISTING_SECONDS), [])
     return any(listed.raw_id == raw_id for listed in page[:1])
 
 

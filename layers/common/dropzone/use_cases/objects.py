@@ -10,10 +10,10 @@ from dropzone.ports import (
     ListedObject,
     ObjectMissingError,
     RawObject,
-    Remaining,
     Silver,
     SilverError,
     SilverUnavailableError,
+    TimeLeft,
 )
 from dropzone.use_cases.result import ObjectError, ProcessingResult
 from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, with_retries
@@ -29,12 +29,12 @@ ON_REQUEST_CHUNK_OBJECTS = 100
 """The same where somebody waits: of single events, as many as the time that is kept back is enough for."""
 
 
-def chunks(objects: Iterable[ListedObject], most: int = MAX_CHUNK_OBJECTS) -> Iterator[list[ListedObject]]:
+def chunks(objects: Iterable[ListedObject], limit: int = MAX_CHUNK_OBJECTS) -> Iterator[list[ListedObject]]:
     """Cut objects into chunks of bounded size and number; one that is larger than the bound is alone in its chunk."""
     chunk: list[ListedObject] = []
     size = 0
     for listed in objects:
-        if chunk and (size + listed.size > MAX_CHUNK_BYTES or len(chunk) == most):
+        if chunk and (size + listed.size > MAX_CHUNK_BYTES or len(chunk) == limit):
             yield chunk
             chunk, size = [], 0
         chunk.append(listed)
@@ -49,7 +49,7 @@ def process_objects(
     *,
     bronze: Bronze,
     silver: Silver,
-    remaining: Remaining,
+    time_left: TimeLeft,
     known: Collection[UUID] = (),
 ) -> list[UUID]:
     """Read, validate and write objects, each independently of the others; adds to `result` what became of each.
@@ -63,7 +63,7 @@ def process_objects(
         result: where to count.
         bronze: the objects.
         silver: the tables.
-        remaining: the seconds left in this call.
+        time_left: the seconds left in this call.
         known: those that have a receipt, and of which parts may be written.
 
     Returns:
@@ -72,12 +72,12 @@ def process_objects(
     Raises:
         SilverUnavailableError: the database can't be used; nothing of what was not counted is settled.
     """
-    written = with_retries(lambda: silver.written(known), remaining) if known else {}
-    writer = Writer(result, silver, remaining)
+    written = with_retries(lambda: silver.written(known), time_left) if known else {}
+    writer = Writer(result, silver, time_left)
     deferred: list[UUID] = []
     in_parts: list[RawObject] = []
-    for number, found in enumerate(bronze.read(raw_ids, within=remaining() / 2)):
-        if number and remaining() < LAST_SECONDS:
+    for number, found in enumerate(bronze.read(raw_ids, timeout=time_left() / 2)):
+        if number and time_left() < LAST_SECONDS:
             deferred += raw_ids[number:]
             break
         if not isinstance(found, RawObject):
@@ -86,7 +86,7 @@ def process_objects(
             in_parts.append(found)
     writer.flush()
     for number, raw in enumerate(in_parts):
-        has_time = remaining() >= (RESERVE_SECONDS if number else LAST_SECONDS)
+        has_time = time_left() >= (RESERVE_SECONDS if number else LAST_SECONDS)
         if not has_time or not writer.add_in_parts(raw):
             deferred.append(raw.raw_id)
     return deferred
@@ -98,7 +98,7 @@ def process_with_attempts(
     *,
     bronze: Bronze,
     silver: Silver,
-    remaining: Remaining,
+    time_left: TimeLeft,
     only_due: bool,
     known: Collection[UUID] = (),
 ) -> list[UUID]:
@@ -113,13 +113,13 @@ def process_with_attempts(
     Raises:
         SilverUnavailableError: as for `process_objects`.
     """
-    recorded = with_retries(lambda: silver.record_attempts(raw_ids, only_due=only_due), remaining)
+    recorded = with_retries(lambda: silver.record_attempts(raw_ids, only_due=only_due), time_left)
     chosen = [raw_id for raw_id in raw_ids if raw_id in recorded]
     if not chosen:
         return []
     before = len(result.errors)
     try:
-        deferred = process_objects(chosen, result, bronze=bronze, silver=silver, remaining=remaining, known=known)
+        deferred = process_objects(chosen, result, bronze=bronze, silver=silver, time_left=time_left, known=known)
     except SilverUnavailableError as error:
         # The database that just failed may not take this either: the release is then made with a later call.
         with suppress(SilverError):
@@ -127,11 +127,11 @@ def process_with_attempts(
         raise
     failures = result.errors[before:]
     if transient := {failure.raw_id: failure.reason for failure in failures if not failure.terminal}:
-        with_retries(lambda: silver.release_attempts(transient), remaining)
+        with_retries(lambda: silver.release_attempts(transient), time_left)
     if unfinished := dict.fromkeys(deferred, "no time was left"):
-        with_retries(lambda: silver.release_attempts(unfinished, retry_now=True), remaining)
+        with_retries(lambda: silver.release_attempts(unfinished, retry_now=True), time_left)
     if terminal := {failure.raw_id: failure.reason for failure in failures if failure.terminal}:
-        with_retries(lambda: silver.record_errors(terminal), remaining)
+        with_retries(lambda: silver.record_errors(terminal), time_left)
     return deferred
 
 

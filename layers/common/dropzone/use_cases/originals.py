@@ -2,21 +2,21 @@
 
 from uuid import UUID
 
-from dropzone.ports import Bronze, BronzeError, ObjectMissingError, RawObject, Remaining
+from dropzone.ports import Bronze, BronzeError, ObjectMissingError, RawObject, TimeLeft
 
 
 class NoOriginalError(LookupError):
     """Bronze has no such object, or not any more."""
 
 
-def original(raw_id: UUID, *, bronze: Bronze, remaining: Remaining) -> RawObject:
+def original(raw_id: UUID, *, bronze: Bronze, time_left: TimeLeft) -> RawObject:
     """An object, byte for byte.
 
     Raises:
         NoOriginalError: there is none.
         BronzeUnavailableError: nobody can tell for the moment.
     """
-    (found,) = bronze.read([raw_id], within=remaining() / 2)
+    (found,) = bronze.read([raw_id], timeout=time_left() / 2)
     if isinstance(found, ObjectMissingError):
         raise NoOriginalError(str(raw_id))
     if isinstance(found, BronzeError):

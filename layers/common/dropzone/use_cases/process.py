@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from dropzone.ports import Bronze, ListedObject, Remaining, Silver
+from dropzone.ports import Bronze, ListedObject, Silver, TimeLeft
 from dropzone.use_cases.objects import chunks, process_objects, process_with_attempts
 from dropzone.use_cases.result import ProcessingResult
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
@@ -56,7 +56,7 @@ def process(
     *,
     bronze: Bronze,
     silver: Silver,
-    remaining: Remaining,
+    time_left: TimeLeft,
     result: ProcessingResult | None = None,
 ) -> Report:
     """Settle every object that the messages tell of, chunk by chunk, each chunk in a transaction of its own.
@@ -65,7 +65,7 @@ def process(
         messages: the batch.
         bronze: the objects.
         silver: the tables.
-        remaining: the seconds left in this call.
+        time_left: the seconds left in this call.
         result: where to count, for who wants to know what was settled before the call failed.
 
     Raises:
@@ -79,7 +79,7 @@ def process(
         for raw_id, size in message.objects:
             sizes[raw_id] = size
             receives[raw_id] = max(receives.get(raw_id, 0), message.receive_count)
-    waiting = _sorted(receives, report.result, silver, remaining)
+    waiting = _sorted(receives, report.result, silver, time_left)
     alone, report.poison = _choose(waiting.poison, messages)
 
     def cut(raw_ids: Iterable[UUID]) -> Iterable[list[UUID]]:
@@ -93,15 +93,15 @@ def process(
     ]
     for raw_ids, is_recorded in work:
         known = waiting.known.intersection(raw_ids)
-        if remaining() < RESERVE_SECONDS:
+        if time_left() < RESERVE_SECONDS:
             deferred = raw_ids
         elif is_recorded:
             deferred = process_with_attempts(
-                raw_ids, report.result, bronze=bronze, silver=silver, remaining=remaining, only_due=False, known=known
+                raw_ids, report.result, bronze=bronze, silver=silver, time_left=time_left, only_due=False, known=known
             )
         else:
             deferred = process_objects(
-                raw_ids, report.result, bronze=bronze, silver=silver, remaining=remaining, known=known
+                raw_ids, report.result, bronze=bronze, silver=silver, time_left=time_left, known=known
             )
         report.deferred.extend(deferred)
 
@@ -112,9 +112,9 @@ def process(
     return report
 
 
-def _sorted(receives: dict[UUID, int], result: ProcessingResult, silver: Silver, remaining: Remaining) -> _Waiting:
+def _sorted(receives: dict[UUID, int], result: ProcessingResult, silver: Silver, time_left: TimeLeft) -> _Waiting:
     """Tell objects apart by their receives and their receipts; those that are settled are counted, and left out."""
-    receipts = with_retries(lambda: silver.receipts(receives), remaining) if receives else {}
+    receipts = with_retries(lambda: silver.receipts(receives), time_left) if receives else {}
     waiting = _Waiting()
     for raw_id, receive_count in receives.items():
         receipt = receipts.get(raw_id)

@@ -22,9 +22,9 @@ from dropzone.ports import (
     ListedObject,
     OutcomeStore,
     RawObject,
-    Remaining,
     RowRefusedError,
     SilverUnavailableError,
+    TimeLeft,
 )
 from dropzone.use_cases.objects import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
 from dropzone.use_cases.result import ObjectError
@@ -39,7 +39,7 @@ class Selection(Protocol):
     """Which objects to replay."""
 
     def pages(
-        self, after: UUID | None, bronze: Bronze, outcome_store: OutcomeStore, remaining: Remaining
+        self, after: UUID | None, bronze: Bronze, outcome_store: OutcomeStore, time_left: TimeLeft
     ) -> Iterator[Sequence[ListedObject]]:
         """Those after a cursor, in order of arrival."""
 
@@ -56,11 +56,11 @@ class Arrived:
         after: UUID | None,
         bronze: Bronze,
         outcome_store: OutcomeStore,  # noqa: ARG002 - the selection's face
-        remaining: Remaining,
+        time_left: TimeLeft,
     ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
         start, end = _bounds(self.since, self.until, after)
-        for page in bronze.list_after(start, within=lambda: remaining() / 2):
+        for page in bronze.list_after(start, timeout=lambda: time_left() / 2):
             wanted = [listed for listed in page if end is None or listed.raw_id < end]
             if wanted:
                 yield wanted
@@ -81,7 +81,7 @@ class RejectedBy:
         after: UUID | None,
         bronze: Bronze,  # noqa: ARG002 - the selection's face
         outcome_store: OutcomeStore,
-        remaining: Remaining,  # noqa: ARG002
+        time_left: TimeLeft,  # noqa: ARG002
     ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
         reached, end = _bounds(self.since, self.until, after)
@@ -101,7 +101,7 @@ class Named:
         after: UUID | None,
         bronze: Bronze,  # noqa: ARG002 - the selection's face
         outcome_store: OutcomeStore,  # noqa: ARG002
-        remaining: Remaining,  # noqa: ARG002
+        time_left: TimeLeft,  # noqa: ARG002
     ) -> Iterator[Sequence[ListedObject]]:
         """See `Selection.pages`."""
         wanted = sorted(raw_id for raw_id in set(self.raw_ids) if after is None or raw_id > after)
@@ -149,7 +149,7 @@ def replay(
     limit: int,
     after: Cursor | None,
     dry_run: bool,
-    remaining: Remaining,
+    time_left: TimeLeft,
     report: ReplayReport | None = None,
 ) -> ReplayReport:
     """Replay up to `limit` objects, part by part, each part in a transaction of its own.
@@ -164,7 +164,7 @@ def replay(
         limit: the most objects.
         after: where an earlier call's cursor stood.
         dry_run: whether to count what would change, and change nothing.
-        remaining: the seconds left in this call.
+        time_left: the seconds left in this call.
         report: where to count, for who wants to know what was done before the call failed.
 
     Raises:
@@ -173,7 +173,7 @@ def replay(
     """
     report = ReplayReport() if report is None else report
     report.cursor = start = _NIL if after is None else after
-    run = _Replay(report, bronze, outcome_store, remaining, dry_run=dry_run)
+    run = _Replay(report, bronze, outcome_store, time_left, dry_run=dry_run)
     try:
         for reached in run.positions(selection, limit, after):
             report.cursor = reached
@@ -188,11 +188,11 @@ class _Replay:
     """A call of `replay`. Its generators yield how far they came, and end early when little time is left."""
 
     def __init__(
-        self, report: ReplayReport, bronze: Bronze, outcome_store: OutcomeStore, remaining: Remaining, *, dry_run: bool
+        self, report: ReplayReport, bronze: Bronze, outcome_store: OutcomeStore, time_left: TimeLeft, *, dry_run: bool
     ) -> None:
         self._report, self._bronze, self._outcome_store = report, bronze, outcome_store
-        self._remaining, self._is_dry = remaining, dry_run
-        self._parts = Parts(remaining)
+        self._time_left, self._is_dry = time_left, dry_run
+        self._parts = Parts(time_left)
 
     def positions(self, selection: Selection, limit: int, after: Cursor | None) -> Iterator[Cursor | None]:
         """Replay; yields None once all of them are done."""
@@ -202,7 +202,7 @@ class _Replay:
             if not self._has_time() or not (yield from self._chunk([after.raw_id], after)):
                 return
             after, taken = after.raw_id, 1
-        pages = selection.pages(after, self._bronze, self._outcome_store, self._remaining)
+        pages = selection.pages(after, self._bronze, self._outcome_store, self._time_left)
         while self._has_time():
             page = next(pages, None)
             if page is None:
@@ -218,21 +218,21 @@ class _Replay:
                 taken += len(raw_ids)
 
     def _has_time(self) -> bool:
-        return self._remaining() >= RESERVE_SECONDS
+        return self._time_left() >= RESERVE_SECONDS
 
     def _chunk(self, raw_ids: Sequence[UUID], start: Position | None = None) -> Generator[Cursor, None, bool]:
         """Replay objects in order of arrival, a single one from `start` on, at least a part; whether all are done."""
         waiting: list[ValidatedObject] = []
         last = raw_ids[0]
-        for raw_id, found in zip(raw_ids, self._bronze.read(raw_ids, within=self._remaining() / 2), strict=True):
+        for raw_id, found in zip(raw_ids, self._bronze.read(raw_ids, timeout=self._time_left() / 2), strict=True):
             if isinstance(found, RawObject):
                 contents = Contents(found.body, found.content_type)
                 in_parts = start is not None or is_long(contents) or len(contents) > self._parts.size
                 is_enough = in_parts or _events(waiting) + len(contents) > self._parts.size
-                if waiting and (is_enough or self._remaining() < LAST_SECONDS):
-                    begun = self._remaining()
+                if waiting and (is_enough or self._time_left() < LAST_SECONDS):
+                    begun = self._time_left()
                     self._write(waiting)
-                    self._parts.learn(_events(waiting), begun - self._remaining())
+                    self._parts.learn(_events(waiting), begun - self._time_left())
                     waiting = []
                     yield last
                     if not self._has_time():
@@ -273,7 +273,7 @@ class _Replay:
         """
         if not validated:
             return
-        before = with_retries(lambda: self._outcome_store.outcomes(validated), self._remaining)
+        before = with_retries(lambda: self._outcome_store.outcomes(validated), self._time_left)
         for entry in validated if self._is_dry else self._replaced(validated):
             self._report.changes.update(compare(before.get(entry.raw_id, ()), entry.outcomes))
             if entry.is_whole:
@@ -283,7 +283,7 @@ class _Replay:
     def _replaced(self, validated: Sequence[ValidatedObject]) -> Sequence[ValidatedObject]:
         """Those whose outcomes could be replaced; where the database refuses a row, its object is left out."""
         try:
-            with_retries(lambda: self._outcome_store.replace(validated), self._remaining)
+            with_retries(lambda: self._outcome_store.replace(validated), self._time_left)
         except RowRefusedError as error:
             if len(validated) == 1:
                 self._report.errors.append(ObjectError(validated[0].raw_id, f"RowRefusedError: {error}", terminal=True))

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-from dropzone.ports import Remaining, SilverConflictError, SilverUnavailableError
+from dropzone.ports import SilverConflictError, SilverUnavailableError, TimeLeft
 
 RESERVE_SECONDS = 2.0
 """No new chunk is begun with less time than this left in the call."""
@@ -16,7 +16,7 @@ _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 
 
-def with_retries[T](call: Callable[[], T], remaining: Remaining, pause: Callable[[float], None] = time.sleep) -> T:
+def with_retries[T](call: Callable[[], T], time_left: TimeLeft, pause: Callable[[float], None] = time.sleep) -> T:
     """Make a call again after a deadlock or a serialization failure, with jitter, until little time is left.
 
     Raises:
@@ -28,7 +28,7 @@ def with_retries[T](call: Callable[[], T], remaining: Remaining, pause: Callable
             return call()
         except SilverConflictError as error:
             wait = random.uniform(0, longest)  # noqa: S311 - jitter is no secret
-            if remaining() - wait < RESERVE_SECONDS:
+            if time_left() - wait < RESERVE_SECONDS:
                 message = f"conflicts until little time was left: {error}"
                 raise SilverUnavailableError(message) from error
             pause(wait)

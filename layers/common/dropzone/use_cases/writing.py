@@ -10,7 +10,7 @@ from uuid import UUID
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import Contents
-from dropzone.ports import RawObject, Remaining, RowRefusedError, Silver, Written
+from dropzone.ports import RawObject, RowRefusedError, Silver, TimeLeft, Written
 from dropzone.use_cases.result import ObjectError, ProcessingResult, Settled
 from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
 
@@ -40,9 +40,9 @@ class Parts:
     they take little time.
     """
 
-    def __init__(self, remaining: Remaining) -> None:
+    def __init__(self, time_left: TimeLeft) -> None:
         """Take the seconds left in the call."""
-        self._remaining = remaining
+        self._time_left = time_left
         self.size = min(_FIRST_PART_EVENTS, MAX_CHUNK_EVENTS)
         """The most events of the next part."""
         self._seconds_each: float | None = None
@@ -51,7 +51,7 @@ class Parts:
         """Whether another part may be begun; the first one always."""
         if self._seconds_each is None:
             return True
-        return self._remaining() >= RESERVE_SECONDS + _TIMES_AS_LONG * self._seconds_each * self.size
+        return self._time_left() >= RESERVE_SECONDS + _TIMES_AS_LONG * self._seconds_each * self.size
 
     @contextmanager
     def next(self, contents: Contents, first: int, end: int) -> Iterator[tuple[Outcome, ...]]:
@@ -59,14 +59,14 @@ class Parts:
 
         To be written within the with block.
         """
-        begun = self._remaining()
+        begun = self._time_left()
         outcomes: list[Outcome] = []
         for outcome in contents.outcomes(first, min(first + self.size, end)):
             outcomes.append(outcome)
-            if self._remaining() < RESERVE_SECONDS:
+            if self._time_left() < RESERVE_SECONDS:
                 break
         yield tuple(outcomes)
-        self.learn(len(outcomes), begun - self._remaining())
+        self.learn(len(outcomes), begun - self._time_left())
 
     def learn(self, events: int, took: float) -> None:
         """Go by how many seconds a part of so many events took."""
@@ -104,9 +104,9 @@ class Writer:
     was not tallied is settled.
     """
 
-    def __init__(self, result: ProcessingResult, silver: Silver, remaining: Remaining) -> None:
+    def __init__(self, result: ProcessingResult, silver: Silver, time_left: TimeLeft) -> None:
         """Count in `result`, write to `silver`, and try again after conflicts while time is left."""
-        self._result, self._silver, self._remaining = result, silver, remaining
+        self._result, self._silver, self._time_left = result, silver, time_left
         self._waiting: list[ValidatedObject] = []
         self._events = 0
         self._progress: dict[UUID, _Progress] = {}
@@ -135,7 +135,7 @@ class Writer:
         self._progress[raw.raw_id] = _Progress(
             raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes)
         )
-        parts, end = Parts(self._remaining), 0
+        parts, end = Parts(self._time_left), 0
         for run in _lacking(len(contents), written.items):
             first, end = run.start, run.start
             while first < run.stop:
@@ -153,13 +153,13 @@ class Writer:
     def _written(self, raw_id: UUID) -> Written | None:
         """What is written of an object under today's rules; nothing where time ended before the rest was discarded."""
         while (written := self._ask(lambda: self._silver.written([raw_id])).get(raw_id, Written())).outdated:
-            if self._remaining() < RESERVE_SECONDS:
+            if self._time_left() < RESERVE_SECONDS:
                 return None
             self._ask(lambda: self._silver.discard_outdated(raw_id, MAX_CHUNK_EVENTS))
         return written
 
     def _ask[T](self, call: Callable[[], T]) -> T:
-        return with_retries(call, self._remaining)
+        return with_retries(call, self._time_left)
 
     def flush(self) -> None:
         """Write what waits."""
