@@ -10,7 +10,7 @@ from benchmarks.workloads import batches, fresh_bodies, raw_ids, sqs_event
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.outcomes import ValidatedObject
 from dropzone.domain.validate import validate
-from dropzone.use_cases.writing import MAX_CHUNK_EVENTS
+from dropzone.use_cases.objects import MAX_CHUNK_EVENTS
 from support.lambda_context import Context
 
 _OBJECTS, _EVENTS, _VALUES = 10, 1_000, 100

@@ -115,7 +115,7 @@ def test_process_says_so_when_a_bare_event_can_not_be_settled(
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
     process = start("ProcessFunction", BronzeEndpointUrl=s3_endpoint, **database_parameters(tables.server))
 
-    assert process.invoke(sample("s3-object-created"))["errorType"] == "UnsettledError"
+    assert process.invoke(sample("s3-object-created"))["errorType"] == "UnprocessedError"
 
     assert not tables.measurement_rows()
 

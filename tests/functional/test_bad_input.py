@@ -172,7 +172,7 @@ class _NotYet:
 class _NoDatabase:
     """A database that nobody asks."""
 
-    def within(self, _: object) -> None:
+    def use_time_left(self, _: object) -> None:
         return
 
 

@@ -156,8 +156,8 @@ class Data:
             raise TooMuchAskedError
         self.asked.append({"window": window, **others})
 
-    def read(self, identifiers: Sequence[UUID], *, within: float) -> list[RawObject | BronzeError]:
-        assert within > 0
+    def read(self, identifiers: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
+        assert timeout > 0
         return [self.objects.get(identifier, ObjectMissingError("gone")) for identifier in identifiers]
 
 

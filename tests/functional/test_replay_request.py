@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-import dropzone.use_cases.writing
+import dropzone.use_cases.objects
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import validate
@@ -307,7 +307,7 @@ def test_a_cursor_may_lie_within_an_object(
     dry_run: bool,  # noqa: FBT001
 ) -> None:
     # GIVEN a batch between two single events, with a bad event in its second part, and calls that have time for a part
-    monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 2)
+    monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_EVENTS", 2)
     batch = b"[" + b",".join([EXAMPLE, EXAMPLE, EXAMPLE, BAD, EXAMPLE]) + b"]"
     first, middle, last = function.arrive(BAD, batch, BAD)
     function.answers()

@@ -76,12 +76,12 @@ def sweep_all(server: Postgres, bronze: InMemoryBronze) -> None:
     with opened(server) as tables:
         silver, after = tables.silver(), None
         while True:
-            report = sweep(
+            result = sweep(
                 bronze=bronze, silver=silver, limit=20, min_age=timedelta(0), after=after, time_left=lambda: 60.0
             )
-            if report.cursor is None:
+            if result.cursor is None:
                 break
-            after = report.cursor
+            after = result.cursor
         # From the watermark once more, as the next run of the schedule would, which raises it.
         sweep(bronze=bronze, silver=silver, limit=1_000, min_age=timedelta(0), after=None, time_left=lambda: 60.0)
         tables.query("SELECT gold.refresh(1000000, interval '0')")

@@ -12,7 +12,7 @@ from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.domain.gold import Granularity, Window
 from dropzone.domain.outcomes import ValidatedObject
 from dropzone.query_ports import TooMuchAskedError
-from dropzone.use_cases.gold import refresh_gold
+from dropzone.use_cases.refresh_gold import refresh_gold
 from support.factories import measurement, raw_ids
 from support.postgres import SilverInPostgres
 

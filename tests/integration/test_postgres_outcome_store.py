@@ -21,7 +21,7 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import validate
 from dropzone.ports import RowRefusedError, SilverUnavailableError
-from dropzone.use_cases.retries import with_retries
+from dropzone.use_cases.objects import with_retries
 from dropzone_local.polling import wait_until
 from support.background import in_background
 from support.factories import EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, shuffled, validated

@@ -19,7 +19,7 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import RULESET, Measurement, Rejection, ValidatedObject
 from dropzone.domain.validate import validate
 from dropzone.ports import Receipt, RowRefusedError, SilverConflictError, SilverUnavailableError
-from dropzone.use_cases.retries import with_retries
+from dropzone.use_cases.objects import with_retries
 from support.background import in_background
 from support.examples import examples
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, shuffled, validated

@@ -13,7 +13,7 @@ from dropzone.domain.identifiers import object_key
 from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
 from dropzone_process import queue
 from dropzone_process.events import NotUnderstoodError
-from dropzone_process.queue import UnsettledError
+from dropzone_process.queue import UnprocessedError
 from support.factories import (
     BUCKET,
     EXAMPLE,
@@ -333,7 +333,7 @@ def test_a_bare_event_of_s3_is_processed(function: Function, tables: SilverInPos
 
 def test_a_bare_event_with_an_object_that_is_not_settled_fails(function: Function, tables: SilverInPostgres) -> None:
     good = function.arrive()
-    with pytest.raises(UnsettledError):
+    with pytest.raises(UnprocessedError):
         function(s3_event(good, raw_id()))
     assert settled(tables) == {good}
 

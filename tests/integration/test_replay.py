@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import dropzone.use_cases.objects
 import dropzone.use_cases.replay
-import dropzone.use_cases.writing
 from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.aggregates import Aggregates
@@ -24,7 +24,7 @@ from dropzone.domain.positions import Cursor
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import BronzeUnavailableError
 from dropzone.use_cases.process import process
-from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayReport, Selection, replay
+from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayResult, Selection, replay
 from support.examples import examples
 from support.factories import (
     EXAMPLE,
@@ -97,7 +97,7 @@ class Scene:
         limit: int = 1_000,
         after: Cursor | None = None,
         dry_run: bool = False,
-    ) -> ReplayReport:
+    ) -> ReplayResult:
         return replay(
             selection or Arrived(),
             bronze=self.bronze,
@@ -113,10 +113,10 @@ class Scene:
         before = rows(self.tables, times=True)
         foretold = self.replay(selection, dry_run=True)
         assert rows(self.tables, times=True) == before
-        report = self.replay(selection)
-        assert foretold == report
-        assert report.cursor is None
-        return {change: number for change, number in report.changes.items() if number}
+        result = self.replay(selection)
+        assert foretold == result
+        assert result.cursor is None
+        return {change: number for change, number in result.changes.items() if number}
 
     def mean(self, key: tuple[datetime, str] = KEY) -> float:
         return self.tables.measurement_rows()[key].measurement.aggregates.mean
@@ -147,7 +147,7 @@ def validate_by(validate: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: p
             return iter(self._outcomes[first:end])
 
     monkeypatch.setattr(dropzone.use_cases.replay, "Contents", Validated)
-    monkeypatch.setattr(dropzone.use_cases.writing, "Contents", Validated)
+    monkeypatch.setattr(dropzone.use_cases.objects, "Contents", Validated)
 
 
 def rows(tables: SilverInPostgres, *, times: bool = False) -> dict[str, list[Any]]:
@@ -173,9 +173,9 @@ def test_replay_under_the_same_rules_changes_nothing(scene: Scene) -> None:
 
     # WHEN they are validated again, twice
     for _ in range(2):
-        report = scene.replay()
-        assert report.changes == Counter({Change.SAME: 6})
-        assert (report.checked, report.processed, report.rejected, report.cursor) == (6, 2, 4, None)
+        result = scene.replay()
+        assert result.changes == Counter({Change.SAME: 6})
+        assert (result.checked, result.processed, result.rejected, result.cursor) == (6, 2, 4, None)
 
     # THEN the rows are the same but for the times of writing
     assert rows(scene.tables) == before
@@ -488,7 +488,7 @@ def test_a_replay_that_stops_anywhere_leaves_measurements_right_and_may_go_on(
     old, new, settled, *_ = history
     with pytest.MonkeyPatch.context() as monkeypatch:
         # GIVEN objects whose events are written one by one, and calls that have time for one
-        monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 1)
+        monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_EVENTS", 1)
         tables.clear()
         scene = Scene(tables)
         validate_by(scene.validate, monkeypatch)
@@ -505,19 +505,19 @@ def test_a_replay_that_stops_anywhere_leaves_measurements_right_and_may_go_on(
         monkeypatch.setattr(scene.outcome_store, "replace", slowly)
 
         # WHEN calls follow the cursor
-        reports: list[ReplayReport] = []
+        results: list[ReplayResult] = []
         after: Cursor | None = None
-        while not reports or after is not None:
+        while not results or after is not None:
             scene.clock.left = 11.0
-            reports.append(scene.replay(after=after))
-            after = reports[-1].cursor
+            results.append(scene.replay(after=after))
+            after = results[-1].cursor
 
             # THEN after each of them every measurement is that of the greatest outcome
             assert standing(tables) == greatest(tables)
 
         # AND in the end each object is counted once, and the rows are those of the new rules alone
-        assert sum(report.checked for report in reports) == len(new)
-        assert sum(report.rejected for report in reports) == sum(any(map(is_rejection, outcomes)) for outcomes in new)
+        assert sum(result.checked for result in results) == len(new)
+        assert sum(result.rejected for result in results) == sum(any(map(is_rejection, outcomes)) for outcomes in new)
         replayed = rows(tables)
         tables.clear()
         scene.write_outcomes(*arrived)
@@ -546,15 +546,15 @@ def go_through(scene: Scene, arrived: list[UUID], replayed: list[list[int]] | in
     if isinstance(replayed, int):
         cursor = None
         for _ in range(len(arrived) + 1):
-            report = scene.replay(limit=replayed, after=cursor)
-            found.update({change.value: number for change, number in report.changes.items()})
-            cursor = report.cursor
+            result = scene.replay(limit=replayed, after=cursor)
+            found.update({change.value: number for change, number in result.changes.items()})
+            cursor = result.cursor
             if cursor is None:
                 return found
         pytest.fail("the cursor leads nowhere")
     for part in replayed:
-        report = scene.replay(Named(tuple(arrived[number] for number in part)))
-        found.update({change.value: number for change, number in report.changes.items()})
+        result = scene.replay(Named(tuple(arrived[number] for number in part)))
+        found.update({change.value: number for change, number in result.changes.items()})
     return found
 
 
@@ -635,9 +635,9 @@ def test_objects_are_chosen_by_arrival_from_inclusive_to_exclusive(
     days = Days(scene)
     chosen = [days.identifiers[number] for number in expected]
 
-    report = scene.replay(Arrived(since, until))
+    result = scene.replay(Arrived(since, until))
     assert scene.reads() == chosen
-    assert report.checked == len(chosen)
+    assert result.checked == len(chosen)
 
     # And of these the ones that a rule rejected.
     scene.replay(RejectedBy(Code.DATA_NOT_NUMERIC, since, until))
@@ -659,11 +659,11 @@ def test_by_rule_only_those_are_judged_again_that_it_rejected(scene: Scene) -> N
     scene.reads()
 
     # WHEN what the rule rejected is validated again
-    report = scene.replay(RejectedBy(Code.DATA_EMPTY))
+    result = scene.replay(RejectedBy(Code.DATA_EMPTY))
 
     # THEN it is those two, each once, and what was never settled isn't among them
     assert scene.reads() == [one, second]
-    assert report.changes == Counter({Change.NOW_PROCESSED: 1, Change.OTHER_FIGURES: 1, Change.GONE: 2})
+    assert result.changes == Counter({Change.NOW_PROCESSED: 1, Change.OTHER_FIGURES: 1, Change.GONE: 2})
     assert unsettled not in scene.tables.receipt_rows()
     assert scene.tables.measurement_rows()[LATER_KEY].raw_id == second
 
@@ -685,13 +685,13 @@ def test_by_name_each_is_judged_once_whatever_their_order(scene: Scene) -> None:
     unknown = [*raw_ids(2), UUID(int=0), UUID(int=2**128 - 1), UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")]
     scene.reads()
 
-    report = scene.replay(Named(tuple(shuffled([*arrived, *arrived, *unknown], seed=1))))
+    result = scene.replay(Named(tuple(shuffled([*arrived, *arrived, *unknown], seed=1))))
 
     assert scene.reads() == sorted([*arrived, *unknown])
-    assert report.changes == Counter({Change.SAME: 20})
-    assert (report.checked, report.cursor) == (20, None)
-    assert [failure.raw_id for failure in report.errors] == sorted(unknown)
-    assert all(failure.terminal and failure.reason.startswith("ObjectMissing") for failure in report.errors)
+    assert result.changes == Counter({Change.SAME: 20})
+    assert (result.checked, result.cursor) == (20, None)
+    assert [failure.raw_id for failure in result.errors] == sorted(unknown)
+    assert all(failure.terminal and failure.reason.startswith("ObjectMissing") for failure in result.errors)
     assert set(scene.tables.receipt_rows()) == set(arrived)
 
 
@@ -715,9 +715,9 @@ def test_limit_and_cursor_go_through_all_exactly_once(
     calls: list[int] = []
     cursor: Cursor | None = None
     while not calls or cursor is not None:
-        report = scene.replay(selections[kind], limit=limit, after=cursor)
-        calls.append(report.checked)
-        cursor = report.cursor
+        result = scene.replay(selections[kind], limit=limit, after=cursor)
+        calls.append(result.checked)
+        cursor = result.cursor
         assert cursor is None or cursor == arrived[sum(calls) - 1]
 
     # THEN each call but the last did its limit, and each object came once
@@ -750,13 +750,13 @@ def test_when_time_ends_the_cursor_says_where_to_go_on(scene: Scene) -> None:
     scene.bronze.after = lambda _method, _raw_ids: scene.clock.spend(0.1)
 
     # WHEN they are replayed
-    report = scene.replay()
+    result = scene.replay()
 
     # THEN a page is, and the cursor leads to the rest
-    assert (report.checked, report.cursor) == (3, arrived[2])
+    assert (result.checked, result.cursor) == (3, arrived[2])
     assert scene.reads() == arrived[:3]
     scene.clock.left = 60.0
-    assert scene.replay(after=report.cursor).checked == 4
+    assert scene.replay(after=result.cursor).checked == 4
     assert scene.reads() == arrived[3:]
     assert scene.replay().changes == Counter({Change.SAME: 7})
 
@@ -772,13 +772,13 @@ def test_without_time_nothing_is_done_and_nothing_is_left_out_later(scene: Scene
     scene.reads()
 
     scene.clock.left = 1.0
-    report = scene.replay(selections[kind])
-    assert (report.checked, scene.reads()) == (0, [])
-    assert report.cursor is not None
+    result = scene.replay(selections[kind])
+    assert (result.checked, scene.reads()) == (0, [])
+    assert result.cursor is not None
 
     # Also where the call that has no time has a cursor already.
-    again = scene.replay(selections[kind], after=report.cursor)
-    assert again.cursor == report.cursor
+    again = scene.replay(selections[kind], after=result.cursor)
+    assert again.cursor == result.cursor
     scene.clock.left = 60.0
     assert scene.replay(selections[kind], after=again.cursor).checked == 2
     assert scene.reads() == arrived
@@ -797,12 +797,12 @@ def test_outcomes_of_what_cannot_be_read_stay_and_the_others_are_replaced(scene:
     scene.bronze.unreadable[throttled] = BronzeUnavailableError("SlowDown")
 
     # WHEN all are replayed (the listing doesn't have what is gone)
-    report = scene.replay(Named(tuple(arrived)))
+    result = scene.replay(Named(tuple(arrived)))
 
     # THEN those two are as they were
-    assert [(failure.raw_id, failure.terminal) for failure in report.errors] == [(gone, True), (throttled, False)]
-    assert report.changes == Counter({Change.NOW_REJECTED: 2})
-    assert (report.checked, report.rejected, report.processed) == (2, 2, 0)
+    assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(gone, True), (throttled, False)]
+    assert result.changes == Counter({Change.NOW_REJECTED: 2})
+    assert (result.checked, result.rejected, result.processed) == (2, 2, 0)
     assert {row.raw_id for row in scene.tables.measurement_rows().values()} == {gone, throttled}
     assert {raw_id for (raw_id, _), row in scene.tables.outcome_rows().items() if row.measurement} == {gone, throttled}
 
@@ -812,9 +812,9 @@ def test_where_nothing_can_be_read_nothing_is_replaced(scene: Scene) -> None:
     scene.bronze.unreadable[event] = BronzeUnavailableError("SlowDown")
     before = rows(scene.tables, times=True)
 
-    report = scene.replay()
+    result = scene.replay()
 
-    assert (report.checked, len(report.errors), report.cursor) == (0, 1, None)
+    assert (result.checked, len(result.errors), result.cursor) == (0, 1, None)
     assert rows(scene.tables, times=True) == before
 
 
@@ -830,14 +830,14 @@ def test_an_object_with_a_refused_row_stays_as_it_was_and_the_others_are_replace
     before = scene.tables.receipt_rows()
 
     # WHEN they are replayed
-    report = scene.replay()
+    result = scene.replay()
 
     # THEN of these everything is as it was, and they are counted as such
     good = [raw_id for number, raw_id in enumerate(arrived) if number not in refused]
-    assert [failure.raw_id for failure in report.errors] == [arrived[number] for number in refused]
-    assert all(f.terminal and f.reason.startswith("RowRefusedError: SQLSTATE 22003") for f in report.errors)
-    assert (report.checked, report.rejected, report.cursor) == (len(good), len(good), None)
-    assert report.changes == Counter({Change.NOW_REJECTED: len(good), Change.NEW: len(good)})
+    assert [failure.raw_id for failure in result.errors] == [arrived[number] for number in refused]
+    assert all(f.terminal and f.reason.startswith("RowRefusedError: SQLSTATE 22003") for f in result.errors)
+    assert (result.checked, result.rejected, result.cursor) == (len(good), len(good), None)
+    assert result.changes == Counter({Change.NOW_REJECTED: len(good), Change.NEW: len(good)})
     receipts, outcomes = scene.tables.receipt_rows(), scene.tables.outcome_rows()
     expected = {}
     for number, raw_id in enumerate(arrived):

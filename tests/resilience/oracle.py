@@ -325,13 +325,13 @@ class Oracle:
         Random(self._seed).shuffle(objects)  # noqa: S311 - no secret
         try:
             for batch in batched(objects, 50, strict=False):
-                report = process(
+                result = process(
                     [Message(str(listed.raw_id), 1, (listed,)) for listed in batch],
                     bronze=S3Bronze(endpoints.bucket, region=REGION, endpoint=endpoints.emulator_url),
                     silver=PostgresSilver(database, retry_after=timedelta(minutes=1)),
                     time_left=lambda: 60.0,
                 )
-                assert report.returned == []
+                assert result.returned == []
         finally:
             database.close()
         with self._tables() as once, self._tables(name) as again:

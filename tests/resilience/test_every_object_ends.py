@@ -18,9 +18,9 @@ from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.batches import NDJSON
 from dropzone.domain.changes import Change
 from dropzone.ports import MAX_ATTEMPTS, Bronze, Silver, SilverUnavailableError, TimeLeft
+from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, process
-from dropzone.use_cases.replay import Arrived, ReplayReport, replay
-from dropzone.use_cases.result import ProcessingResult
+from dropzone.use_cases.replay import Arrived, ReplayResult, replay
 from dropzone.use_cases.sweep import sweep
 from dropzone_local.postgres import Postgres
 from support.factories import arrive, message, raw_id
@@ -132,10 +132,10 @@ def test_the_largest_object_ends_in_calls_of_the_shortest_time(tables: SilverInP
             tables.pass_time(timedelta(hours=1))
             result = sweep(
                 bronze=bronze, silver=silver, limit=10_000, min_age=timedelta(0), after=None, time_left=time_left
-            ).result
+            )
         else:
             again = message(identifier, receive_count=number + 1)
-            result = process([again], bronze=bronze, silver=silver, time_left=time_left).result
+            result = process([again], bronze=bronze, silver=silver, time_left=time_left)
 
         # THEN each call gets on, and none counts as an attempt
         reached.append(written(tables, identifier))
@@ -147,7 +147,7 @@ def test_the_largest_object_ends_in_calls_of_the_shortest_time(tables: SilverInP
 
     # AND in the end all of it is there
     check_largest(tables, identifier, largest)
-    (settled,) = result.settled
+    (settled,) = result.objects
     assert (settled.events, settled.rejected) == (EVENTS, EVENTS - largest.slow)
 
 
@@ -159,12 +159,12 @@ def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverI
     database = tables.open()
 
     # WHEN calls follow the cursor
-    reports: list[ReplayReport] = []
+    results: list[ReplayResult] = []
     after: Cursor | None = None
-    while not reports or after is not None:
+    while not results or after is not None:
         time_left = call_of(SHORTEST_CALL_SECONDS)
         database.use_time_left(time_left)
-        reports.append(
+        results.append(
             replay(
                 Arrived(),
                 bronze=bronze,
@@ -175,17 +175,17 @@ def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverI
                 time_left=time_left,
             )
         )
-        after = reports[-1].cursor
+        after = results[-1].cursor
 
         # THEN each answers before its time is over, and makes progress, or finds that nothing is left
         assert time_left() > 0
-        assert reports[-1].changes or after is None
-        assert len(reports) < 60
+        assert results[-1].changes or after is None
+        assert len(results) < 60
 
     # AND in the end both are replayed, each counted once
-    assert [len([report for report in reports if report.errors]), sum(report.checked for report in reports)] == [0, 2]
-    assert sum(report.rejected for report in reports) == 1
-    assert sum((report.changes for report in reports), Counter()) == {Change.NEW: EVENTS + 1}
+    assert [len([result for result in results if result.errors]), sum(result.checked for result in results)] == [0, 2]
+    assert sum(result.rejected for result in results) == 1
+    assert sum((result.changes for result in results), Counter()) == {Change.NEW: EVENTS + 1}
     check_largest(tables, identifier, largest)
     assert tables.receipt_rows()[other].settled
 

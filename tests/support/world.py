@@ -6,9 +6,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from dropzone.ports import Bronze, ListedObject, Silver, SilverUnavailableError, TimeLeft
-from dropzone.use_cases.process import Message, Report, process
-from dropzone.use_cases.result import ProcessingResult
-from dropzone.use_cases.sweep import SweepReport, sweep
+from dropzone.use_cases.objects import ProcessingResult
+from dropzone.use_cases.process import Message, process
+from dropzone.use_cases.sweep import sweep
 from support.factories import EXAMPLE, arrive
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver, ReaderDiedError
 
@@ -42,7 +42,7 @@ class World:
     def arrive(self, body: bytes = EXAMPLE, age: timedelta = timedelta(0)) -> UUID:
         return arrive(self.objects, body, age)
 
-    def process(self, *messages: Message, result: ProcessingResult | None = None) -> Report:
+    def process(self, *messages: Message, result: ProcessingResult | None = None) -> ProcessingResult:
         return process(messages, bronze=self.bronze, silver=self.silver, time_left=self.clock.time_left, result=result)
 
     def sweep(
@@ -53,7 +53,7 @@ class World:
         *,
         retry_exhausted: bool = False,
         result: ProcessingResult | None = None,
-    ) -> SweepReport:
+    ) -> ProcessingResult:
         return sweep(
             bronze=self.bronze,
             silver=self.silver,

@@ -21,8 +21,11 @@ PROMISED: dict[str, dict[str, object]] = {
     "dropzone.settings": {"MAX_BODY_BYTES": 4_500_000},
     "dropzone.use_cases.ingest": {"MAX_EVENTS": 100_000, "KEYS_ARE_KEPT": timedelta(hours=24)},
     "dropzone.use_cases.process": {"CAUTIOUS_FROM_RECEIVE": 2},
-    "dropzone.use_cases.retries": {"RESERVE_SECONDS": 2.0},
-    "dropzone.use_cases.objects": {"MAX_CHUNK_BYTES": 32 * MEBIBYTE, "MAX_CHUNK_OBJECTS": 1000},
+    "dropzone.use_cases.objects": {
+        "RESERVE_SECONDS": 2.0,
+        "MAX_CHUNK_BYTES": 32 * MEBIBYTE,
+        "MAX_CHUNK_OBJECTS": 1000,
+    },
     "dropzone.use_cases.sweep": {"WATERMARK_LAG": timedelta(minutes=15)},
 }
 

@@ -11,8 +11,8 @@ from dropzone.adapters.database import Database, open_database
 from dropzone.observability import LISTED, NAMESPACE, report_result
 from dropzone.ports import Bronze, Silver, TimeLeft
 from dropzone.settings import ProcessSettings
-from dropzone.use_cases.process import Message, Report, process
-from dropzone.use_cases.result import ProcessingResult
+from dropzone.use_cases.objects import ProcessingResult
+from dropzone.use_cases.process import Message, process
 from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.events import NotUnderstoodError, SqsRecord, objects_in, sqs_records
 
@@ -20,8 +20,8 @@ logger = Logger(service="process")
 metrics = Metrics(service="process", namespace=NAMESPACE)
 
 
-class UnsettledError(Exception):
-    """Objects of a bare S3 event could not be settled: whoever sent it has to try again."""
+class UnprocessedError(Exception):
+    """Objects of a bare S3 event could not be processed: its sender has to send it again."""
 
 
 @cache
@@ -52,7 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     Raises:
         SilverUnavailableError: the database can't be used; Lambda backs off, and the batch comes again.
-        UnsettledError: of a bare S3 event.
+        UnprocessedError: of a bare S3 event.
         NotUnderstoodError: neither event.
     """
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
@@ -63,10 +63,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     database().use_time_left(time_left)
     records = sqs_records(event)
     if records is None:
-        report = _process([Message("", 1, objects_in(event, settings().bronze_bucket))], time_left)
-        if report.returned:
-            message = "objects of the event are not settled"
-            raise UnsettledError(message)
+        result = _process([Message("", 1, objects_in(event, settings().bronze_bucket))], time_left)
+        if result.returned:
+            message = "objects of the event could not be processed: send it again"
+            raise UnprocessedError(message)
         return {}
     messages, returned = _decode(records)
     returned += _process(messages, time_left).returned
@@ -93,16 +93,16 @@ def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
     return messages, strange
 
 
-def _process(messages: list[Message], time_left: TimeLeft) -> Report:
+def _process(messages: list[Message], time_left: TimeLeft) -> ProcessingResult:
     result = ProcessingResult()
     try:
-        report = process(messages, bronze=bronze(), silver=silver(), time_left=time_left, result=result)
+        process(messages, bronze=bronze(), silver=silver(), time_left=time_left, result=result)
     finally:
         # Also when the database went away: what was settled before stays settled, and isn't counted again.
         report_result(result, logger, metrics)
-    if report.deferred:
-        logger.warning("no time left", objects=len(report.deferred), raw_ids=[*map(str, report.deferred[:LISTED])])
-    if report.poison:
-        logger.warning("objects that may have ended an earlier call wait", raw_ids=[*map(str, report.poison)])
-    metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(report.deferred))
-    return report
+    if result.deferred:
+        logger.warning("no time left", objects=len(result.deferred), raw_ids=[*map(str, result.deferred[:LISTED])])
+    if result.poison:
+        logger.warning("objects that may have ended an earlier call wait", raw_ids=[*map(str, result.poison)])
+    metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(result.deferred))
+    return result

@@ -18,13 +18,13 @@ from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.api.resolver import json_response, make_app, resolve
 from dropzone.domain.changes import Change
 from dropzone.domain.positions import Cursor
-from dropzone.observability import NAMESPACE, report_result
+from dropzone.observability import NAMESPACE, logged_errors, report_result
 from dropzone.ports import Bronze, GoldStore, OutcomeStore, Silver, SilverError, TimeLeft
 from dropzone.settings import SweepSettings
-from dropzone.use_cases.gold import refresh_gold
-from dropzone.use_cases.replay import ReplayReport, replay
-from dropzone.use_cases.result import ProcessingResult
-from dropzone.use_cases.sweep import SweepReport, sweep
+from dropzone.use_cases.objects import ProcessingResult
+from dropzone.use_cases.refresh_gold import refresh_gold
+from dropzone.use_cases.replay import ReplayResult, replay
+from dropzone.use_cases.sweep import sweep
 from dropzone_process.answers import Changes, Counts
 from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.request import ProcessBatch, Replay, read_request
@@ -83,12 +83,12 @@ def post_process() -> Response[Any]:
     database().use_time_left(time_left)
     if not isinstance(request, ProcessBatch):
         return json_response(HTTPStatus.OK, _replay(request, time_left))
-    report = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, time_left=time_left)
-    return json_response(HTTPStatus.OK, _counts(report.result, report.cursor))
+    result = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, time_left=time_left)
+    return json_response(HTTPStatus.OK, _counts(result, result.cursor))
 
 
 def _replay(request: Replay, time_left: TimeLeft) -> Counts:
-    report = ReplayReport()
+    result = ReplayResult()
     try:
         replay(
             request.selection(),
@@ -98,36 +98,36 @@ def _replay(request: Replay, time_left: TimeLeft) -> Counts:
             after=request.after,
             dry_run=request.dry_run,
             time_left=time_left,
-            report=report,
+            result=result,
         )
     finally:
-        _log_replay(report, dry_run=request.dry_run)
-    return {**_counts(report, report.cursor), "changes": _changes(report), "unread": len(report.errors)}
+        _log_replay(result, dry_run=request.dry_run)
+    return {**_counts(result, result.cursor), "changes": _changes(result), "unread": len(result.errors)}
 
 
-def _log_replay(report: ReplayReport, *, dry_run: bool) -> None:
-    logger.info("replayed", objects=report.checked, changes=_changes(report), dry_run=dry_run)
-    if report.errors:
+def _log_replay(result: ReplayResult, *, dry_run: bool) -> None:
+    logger.info("replayed", objects=result.checked, changes=_changes(result), dry_run=dry_run)
+    if result.errors:
         logger.warning(
             "objects can't be replayed",
-            objects=[{"raw_id": str(failure.raw_id), "reason": failure.reason} for failure in report.errors],
+            objects=logged_errors(result.errors),
         )
 
 
-def _changes(report: ReplayReport) -> Changes:
+def _changes(result: ReplayResult) -> Changes:
     return {
-        "same": report.changes[Change.SAME],
-        "new": report.changes[Change.NEW],
-        "now_processed": report.changes[Change.NOW_PROCESSED],
-        "now_rejected": report.changes[Change.NOW_REJECTED],
-        "other_figures": report.changes[Change.OTHER_FIGURES],
-        "other_reasons": report.changes[Change.OTHER_REASONS],
-        "gone": report.changes[Change.GONE],
+        "same": result.changes[Change.SAME],
+        "new": result.changes[Change.NEW],
+        "now_processed": result.changes[Change.NOW_PROCESSED],
+        "now_rejected": result.changes[Change.NOW_REJECTED],
+        "other_figures": result.changes[Change.OTHER_FIGURES],
+        "other_reasons": result.changes[Change.OTHER_REASONS],
+        "gone": result.changes[Change.GONE],
     }
 
 
-def _counts(report: ProcessingResult | ReplayReport, cursor: Cursor | None) -> Counts:
-    counts: Counts = {"checked": report.checked, "processed": report.processed, "failed": report.rejected}
+def _counts(result: ProcessingResult | ReplayResult, cursor: Cursor | None) -> Counts:
+    counts: Counts = {"checked": result.checked, "processed": result.processed, "failed": result.rejected}
     if cursor is not None:
         counts["cursor"] = str(cursor)
     return counts
@@ -139,10 +139,10 @@ def _time_left(context: LambdaContext) -> TimeLeft:
 
 def _sweep(
     *, limit: int, min_age: timedelta, after: UUID | None, time_left: TimeLeft, retry_exhausted: bool = False
-) -> SweepReport:
+) -> ProcessingResult:
     result = ProcessingResult()
     try:
-        report = sweep(
+        sweep(
             bronze=bronze(),
             silver=silver(),
             limit=limit,
@@ -155,7 +155,7 @@ def _sweep(
     finally:
         # Also when S3 or the database went away: what was settled before stays settled, and isn't counted again.
         report_result(result, logger, metrics)
-    return report
+    return result
 
 
 @metrics.log_metrics
@@ -172,7 +172,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     database().use_time_left(_time_left(context))
     metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().exhausted())
     _refresh_gold(_time_left(context))
-    report = _sweep(
+    result = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),
         after=None,
@@ -181,8 +181,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     # Of runs that ended well alone: an alarm waits for the next of them.
     metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)
-    metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=report.cursor is not None)
-    return dict(_counts(report.result, None))
+    metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=result.cursor is not None)
+    return dict(_counts(result, None))
 
 
 def _refresh_gold(time_left: TimeLeft) -> None:

@@ -3,18 +3,21 @@
 import os
 import traceback
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import batched
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from dropzone.use_cases.result import ObjectError, ProcessingResult, Settled
+if TYPE_CHECKING:
+    from dropzone.use_cases.objects import ObjectError, ProcessedObject, ProcessingResult
 
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Dropzone")
 """The stack's name, so that two stacks of one account don't count for each other; Powertools' own variable."""
 
 LISTED = 1_000
-"""The most objects that one log line names."""
+"""The limit of objects named in one log line."""
 
 
 def count_refused(service: str, reason: str) -> None:
@@ -36,7 +39,7 @@ def _count_by(service: str, name: str, dimension: str, counts: Counter[str]) -> 
 
 
 def log_unexpected(logger: Logger, error: Exception) -> None:
-    """Log an error that nobody foresaw: its kind and where it happened, not its message, which may quote a payload."""
+    """Log an unexpected error: its type and where it was raised, not its message, which may quote a payload."""
     frames = traceback.extract_tb(error.__traceback__)
     logger.error(
         "unexpected error",
@@ -45,10 +48,10 @@ def log_unexpected(logger: Logger, error: Exception) -> None:
     )
 
 
-def report_result(result: ProcessingResult, logger: Logger, metrics: Metrics) -> None:
-    """Log and count what a call did to objects: a line for what it settled, and one for what it could not."""
+def report_result(result: "ProcessingResult", logger: Logger, metrics: Metrics) -> None:
+    """Log and count what a call did to objects."""
     # First: at a hundred values Powertools writes what there is, and warns of a call that then has nothing left.
-    for entry in result.settled:
+    for entry in result.objects:
         metrics.add_metric(
             name="ArrivalToSilver", unit=MetricUnit.Milliseconds, value=max(entry.latency.total_seconds() * 1000, 0.0)
         )
@@ -58,27 +61,23 @@ def report_result(result: ProcessingResult, logger: Logger, metrics: Metrics) ->
         ("Failed", result.rejected),
         ("Duplicates", result.duplicates),
         ("Unsettled", len(result.errors)),
-        ("Events", sum(entry.events for entry in result.settled)),
-        ("EventsRejected", sum(entry.rejected for entry in result.settled)),
+        ("Events", sum(entry.events for entry in result.objects)),
+        ("EventsRejected", sum(entry.rejected for entry in result.objects)),
     ):
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     by_rule: Counter[str] = Counter()
-    for entry in result.settled:
+    for entry in result.objects:
         by_rule.update(entry.codes)
     _count_by(metrics.service, "FailedByRule", "rule", by_rule)
-    for batch in _slices(result.settled):
-        logger.info("processed", objects=[_settled(entry) for entry in batch])
-    if terminal := [failure for failure in result.errors if failure.terminal]:
-        logger.error("objects can't be processed", objects=[_failure(failure) for failure in terminal[:LISTED]])
-    if transient := [failure for failure in result.errors if not failure.terminal]:
-        logger.warning("objects will be retried", objects=[_failure(failure) for failure in transient[:LISTED]])
+    for batch in batched(result.objects, LISTED, strict=False):
+        logger.info("processed", objects=[_logged(entry) for entry in batch])
+    if terminal := [error for error in result.errors if error.terminal]:
+        logger.error("objects can't be processed", objects=logged_errors(terminal))
+    if transient := [error for error in result.errors if not error.terminal]:
+        logger.warning("objects will be retried", objects=logged_errors(transient))
 
 
-def _slices(settled: list[Settled]) -> Iterable[list[Settled]]:
-    return (settled[start : start + LISTED] for start in range(0, len(settled), LISTED))
-
-
-def _settled(entry: Settled) -> dict[str, object]:
+def _logged(entry: "ProcessedObject") -> dict[str, object]:
     return {
         "raw_id": str(entry.raw_id),
         "correlation_id": entry.correlation_id,
@@ -88,5 +87,6 @@ def _settled(entry: Settled) -> dict[str, object]:
     }
 
 
-def _failure(failure: ObjectError) -> dict[str, object]:
-    return {"raw_id": str(failure.raw_id), "reason": failure.reason}
+def logged_errors(errors: Sequence["ObjectError"]) -> list[dict[str, object]]:
+    """The first errors of objects, as a log line has them."""
+    return [{"raw_id": str(error.raw_id), "reason": error.reason} for error in errors[:LISTED]]

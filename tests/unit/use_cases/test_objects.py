@@ -14,9 +14,15 @@ from dropzone.ports import (
     SilverConflictError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.objects import MAX_CHUNK_BYTES, MAX_CHUNK_OBJECTS, chunks, process_objects
-from dropzone.use_cases.result import ProcessingResult
-from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.objects import (
+    MAX_CHUNK_BYTES,
+    MAX_CHUNK_OBJECTS,
+    RESERVE_SECONDS,
+    ProcessingResult,
+    chunks,
+    process_objects,
+    with_retries,
+)
 from support.factories import NOT_NUMERIC, WITHOUT_OFFSET, payload, raw_id, raw_ids
 from support.world import Clock, Failing, World
 
@@ -74,12 +80,12 @@ def test_a_result_counts_objects_and_says_why_they_failed(world: World) -> None:
 
     # THEN the counts are the seed's
     assert (result.checked, result.processed, result.rejected, result.duplicates) == (3, 1, 2, 1)
-    assert {entry.raw_id: entry.codes for entry in result.settled} == {
+    assert {entry.raw_id: entry.codes for entry in result.objects} == {
         good: {},
         zoneless: {Code.TIME_STAMP_NO_TIMEZONE: 1},
         both: {Code.TIME_STAMP_NO_TIMEZONE: 1, Code.DATA_NOT_NUMERIC: 1},
     }
-    (latency,) = (entry.latency for entry in result.settled if entry.raw_id == good)
+    (latency,) = (entry.latency for entry in result.objects if entry.raw_id == good)
     assert timedelta(seconds=20) <= latency < timedelta(seconds=25)
 
 
@@ -109,7 +115,7 @@ def test_refused_rows_are_found_by_halving(world: World, refused: set[int]) -> N
     assert {failure.raw_id for failure in result.errors} == bad
     assert all(failure.terminal and "23514" in failure.reason for failure in result.errors)
     assert world.settled == {*identifiers} - bad
-    assert len(result.settled) == 100 - len(bad)
+    assert len(result.objects) == 100 - len(bad)
     assert len(calls) <= 1 + 2 * 7 * max(len(bad), 1)
 
 

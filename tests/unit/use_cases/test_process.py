@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-import dropzone.use_cases.writing
+import dropzone.use_cases.objects
 from dropzone.ports import (
     BronzeUnavailableError,
     ListedObject,
@@ -14,9 +14,8 @@ from dropzone.ports import (
     SilverConflictError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.objects import MAX_CHUNK_OBJECTS
+from dropzone.use_cases.objects import MAX_CHUNK_OBJECTS, ProcessingResult
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, Message
-from dropzone.use_cases.result import ProcessingResult
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import ReaderDiedError
 from support.world import Failing, Queue, World
@@ -42,9 +41,9 @@ def count_calls(world: World, method: str) -> list[list[UUID]]:
 
 def test_process_counts_failed(world: World) -> None:
     good, bad = world.arrive(), world.arrive(NOT_NUMERIC)
-    report = world.process(message(good), message(bad))
-    assert (report.result.checked, report.result.processed, report.result.rejected) == (2, 1, 1)
-    assert report.returned == []
+    result = world.process(message(good), message(bad))
+    assert (result.checked, result.processed, result.rejected) == (2, 1, 1)
+    assert result.returned == []
 
 
 def test_the_right_messages_go_back(world: World) -> None:
@@ -60,30 +59,30 @@ def test_the_right_messages_go_back(world: World) -> None:
     world.bronze.unreadable[throttled.objects[0].raw_id] = BronzeUnavailableError("SlowDown")
 
     # WHEN they come in one batch
-    report = world.process(missing, good, throttled, bad, old)
+    result = world.process(missing, good, throttled, bad, old)
 
     # THEN what a later try may change goes back, and nothing else
-    assert report.returned == [missing.message_id, throttled.message_id]
-    assert {failure.raw_id: failure.terminal for failure in report.result.errors} == {
+    assert result.returned == [missing.message_id, throttled.message_id]
+    assert {failure.raw_id: failure.terminal for failure in result.errors} == {
         missing.objects[0].raw_id: True,
         throttled.objects[0].raw_id: False,
     }
-    assert report.result.duplicates == 1
+    assert result.duplicates == 1
     assert world.settled == {entry.objects[0].raw_id for entry in (good, bad, old)}
 
 
 def test_an_empty_batch_asks_nobody(world: World) -> None:
     calls = count_calls(world, "receipts")
-    report = world.process(message())
-    assert report.returned == []
+    result = world.process(message())
+    assert result.returned == []
     assert calls == world.bronze.reads == []
 
 
 def test_an_object_that_is_told_of_twice_is_settled_once(world: World) -> None:
     identifier = world.arrive()
-    report = world.process(message(identifier), message(identifier, identifier))
-    assert report.result.checked == 1
-    assert report.returned == []
+    result = world.process(message(identifier), message(identifier, identifier))
+    assert result.checked == 1
+    assert result.returned == []
     assert world.bronze.reads == [[identifier]]
 
 
@@ -97,9 +96,9 @@ def test_all_messages_that_tell_of_an_unsettled_object_go_back(world: World) -> 
 def test_settled_objects_are_not_read_again(world: World) -> None:
     identifier = world.arrive()
     world.process(message(identifier))
-    report = world.process(message(identifier, receive_count=LAST_RECEIVE))
+    result = world.process(message(identifier, receive_count=LAST_RECEIVE))
     assert world.bronze.reads == [[identifier]]
-    assert (report.result.checked, report.result.duplicates, report.returned) == (0, 1, [])
+    assert (result.checked, result.duplicates, result.returned) == (0, 1, [])
 
 
 def test_a_refused_row_sends_its_message_back_alone(world: World) -> None:
@@ -115,10 +114,10 @@ def test_a_refused_row_sends_its_message_back_alone(world: World) -> None:
     world.silver.before = refuse
 
     # WHEN they come
-    report = world.process(*messages)
+    result = world.process(*messages)
 
     # THEN it alone goes back
-    assert report.returned == [messages[13].message_id]
+    assert result.returned == [messages[13].message_id]
     assert len(world.settled) == 19
 
 
@@ -146,12 +145,12 @@ def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: i
     world.bronze.after = lambda _method, _raw_ids: world.clock.spend(5.0)
 
     # WHEN they come
-    report = world.process(*messages)
+    result = world.process(*messages)
 
     # THEN what is settled is settled, and the last goes back untouched
-    assert report.deferred == [messages[2].objects[0].raw_id]
-    assert report.returned == [messages[2].message_id]
-    assert report.result.errors == []
+    assert result.deferred == [messages[2].objects[0].raw_id]
+    assert result.returned == [messages[2].message_id]
+    assert result.errors == []
     assert world.settled == {entry.objects[0].raw_id for entry in messages[:2]}
     assert messages[2].objects[0].raw_id not in world.rows.receipt_rows()
 
@@ -161,18 +160,18 @@ def test_a_chunk_that_outlasts_the_time_is_settled_as_far_as_it_got(
     world: World, monkeypatch: pytest.MonkeyPatch, receive_count: int
 ) -> None:
     # GIVEN a chunk of three batches, each of which takes four seconds to write, and time for less than two
-    monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 2)
+    monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_EVENTS", 2)
     batch = b"[" + b",".join([EXAMPLE] * 2) + b"]"
     messages = [message(world.arrive(batch), receive_count=receive_count) for _ in range(3)]
     world.clock.left = 4.5
     world.silver.after = lambda method, _raw_ids: world.clock.spend(4.0 if method == "write_outcomes" else 0.0)
 
-    report = world.process(*messages)
+    result = world.process(*messages)
 
     # THEN the third goes back, and no attempt of it is counted
     last = messages[2].objects[0].raw_id
-    assert report.deferred == [last]
-    assert report.returned == [messages[2].message_id]
+    assert result.deferred == [last]
+    assert result.returned == [messages[2].message_id]
     assert world.settled == {entry.objects[0].raw_id for entry in messages[:2]}
     receipt = world.rows.receipts([last]).get(last)
     assert receipt is None or receipt.attempts == 0
@@ -196,10 +195,10 @@ def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -
 
     # THEN the first is settled and counted, and recognised when the batch comes again
     assert world.settled == {first.objects[0].raw_id}
-    assert [entry.raw_id for entry in result.settled] == [first.objects[0].raw_id]
+    assert [entry.raw_id for entry in result.objects] == [first.objects[0].raw_id]
     world.silver.before = lambda _method, _raw_ids: None
-    report = world.process(first, second)
-    assert (report.result.checked, report.result.duplicates, report.returned) == (1, 1, [])
+    result = world.process(first, second)
+    assert (result.checked, result.duplicates, result.returned) == (1, 1, [])
 
 
 # ---- the database is away --------------------------------------------------------------------------------------------
@@ -307,18 +306,18 @@ def test_those_that_were_tried_alone_wait_until_the_batch_holds_nothing_else(wor
     first, second, third, fourth = (message(entry, receive_count=3) for entry in (thrice, twice, once, never))
 
     # WHEN they come together
-    report = world.process(first, second, third, fourth)
+    result = world.process(first, second, third, fourth)
 
     # THEN those that were tried more than once go back untouched
     assert world.settled == {once, never}
-    assert report.returned == [first.message_id, second.message_id]
-    assert report.poison == [twice, thrice]
-    assert report.result.errors == []
+    assert result.returned == [first.message_id, second.message_id]
+    assert result.poison == [twice, thrice]
+    assert result.errors == []
 
     # AND on their own they are taken one a call, fewest attempts first
-    report = world.process(first, second)
+    result = world.process(first, second)
     assert world.settled == {once, never, twice}
-    assert report.returned == [first.message_id]
+    assert result.returned == [first.message_id]
     assert world.process(first).returned == []
     assert world.settled == {once, never, twice, thrice}
 
@@ -482,7 +481,7 @@ def test_upsert_replaces_existing(world: World) -> None:
 def test_sizes_are_those_of_the_last_message(world: World) -> None:
     identifier = world.arrive()
     twice = Message("a", 1, (ListedObject(identifier, 1), ListedObject(identifier, 2)))
-    assert world.process(twice).result.checked == 1
+    assert world.process(twice).checked == 1
 
 
 # ---- after an outage -------------------------------------------------------------------------------------------------

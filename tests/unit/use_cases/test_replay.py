@@ -11,7 +11,6 @@ import pytest
 
 import dropzone.use_cases.objects
 import dropzone.use_cases.replay
-import dropzone.use_cases.writing
 from dropzone.domain.changes import Change
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 from dropzone.domain.positions import Cursor, Position
@@ -24,7 +23,7 @@ from dropzone.ports import (
     SilverError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayReport, Selection, replay
+from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayResult, Selection, replay
 from support.factories import EXAMPLE, NOT_NUMERIC, arrive, payload, raw_id, raw_ids
 from support.fakes import HookedBronze, InMemoryBronze
 from support.world import Clock
@@ -96,8 +95,8 @@ class Calls:
         limit: int = 1_000,
         after: Cursor | None = None,
         dry_run: bool = False,
-        report: ReplayReport | None = None,
-    ) -> ReplayReport:
+        result: ReplayResult | None = None,
+    ) -> ReplayResult:
         return replay(
             selection or Arrived(),
             bronze=self.bronze,
@@ -106,7 +105,7 @@ class Calls:
             after=after,
             dry_run=dry_run,
             time_left=self.clock.time_left,
-            report=report,
+            result=result,
         )
 
     def arrive(self, *bodies: bytes) -> list[UUID]:
@@ -140,11 +139,11 @@ def test_objects_are_counted_and_their_events_by_change(call: Calls) -> None:
     call(Named((good, bad)))
     call.outcome_store.of[fixed] = validate(EXAMPLE_OF_OLD_RULES)
 
-    report = call()
+    result = call()
 
     # The third is new, and the fourth was processed under the rules of old.
-    assert report.changes == Counter({Change.SAME: 2, Change.NEW: 1, Change.NOW_REJECTED: 1})
-    assert (report.checked, report.processed, report.rejected) == (4, 2, 2)
+    assert result.changes == Counter({Change.SAME: 2, Change.NEW: 1, Change.NOW_REJECTED: 1})
+    assert (result.checked, result.processed, result.rejected) == (4, 2, 2)
     assert set(call.outcome_store.of) == {good, bad, new, fixed}
 
 
@@ -158,9 +157,9 @@ def test_a_dry_run_counts_the_same_and_replaces_nothing(call: Calls) -> None:
 
 
 def test_nothing_chosen_touches_nothing(call: Calls) -> None:
-    assert call() == ReplayReport()
-    assert call(Named(())) == ReplayReport()
-    assert call(RejectedBy(Code.DATA_EMPTY)) == ReplayReport()
+    assert call() == ReplayResult()
+    assert call(Named(())) == ReplayResult()
+    assert call(RejectedBy(Code.DATA_EMPTY)) == ReplayResult()
     assert (call.bronze.reads, call.outcome_store.calls) == ([], [])
 
 
@@ -214,18 +213,18 @@ def test_a_call_ends_at_its_limit_and_says_where_unless_nothing_is_left(call: Ca
     # GIVEN ten objects in pages of six and four, in chunks of eight, of all, or of two
     ids = call.arrive(*[EXAMPLE] * 10)
 
-    report = call(Pages([sized(ids[:6], size), sized(ids[6:], size)]), limit=limit)
+    result = call(Pages([sized(ids[:6], size), sized(ids[6:], size)]), limit=limit)
 
     assert [identifier for read in call.bronze.reads for identifier in read] == ids[:limit]
-    assert report.checked == min(limit, 10)
-    assert report.cursor == (ids[limit - 1] if limit < 10 else None)
+    assert result.checked == min(limit, 10)
+    assert result.cursor == (ids[limit - 1] if limit < 10 else None)
 
 
 def test_the_limit_counts_what_cannot_be_read_and_the_cursor_goes_past_it(call: Calls) -> None:
     ids = call.arrive(*[EXAMPLE] * 3)
     call.bronze.unreadable[ids[1]] = BronzeUnavailableError("SlowDown")
-    report = call(limit=2)
-    assert (report.checked, [failure.raw_id for failure in report.errors], report.cursor) == (1, [ids[1]], ids[1])
+    result = call(limit=2)
+    assert (result.checked, [failure.raw_id for failure in result.errors], result.cursor) == (1, [ids[1]], ids[1])
 
 
 @pytest.mark.parametrize("chunks_in_time", range(5))
@@ -237,11 +236,11 @@ def test_no_chunk_begins_when_little_time_is_left(
     call.clock.left = 1.99 + 0.25 * chunks_in_time
     call.bronze.after = lambda _method, _identifiers: call.clock.spend(0.25)
 
-    report = call()
+    result = call()
 
-    assert report.checked == 2 * chunks_in_time
+    assert result.checked == 2 * chunks_in_time
     # After the last chunk nobody knows whether there are more.
-    assert report.cursor == [UUID(int=0), ids[1], ids[3], ids[5], ids[7]][chunks_in_time]
+    assert result.cursor == [UUID(int=0), ids[1], ids[3], ids[5], ids[7]][chunks_in_time]
 
 
 def test_a_call_without_time_gives_its_own_cursor_back(call: Calls) -> None:
@@ -290,32 +289,32 @@ def test_where_silver_goes_away_what_was_replaced_until_then_stays_so(
             call.outcome_store.errors.append(SilverUnavailableError("57P01"))
 
     call.bronze.before = go_away
-    report = call()
+    result = call()
 
     # THEN the answer tells what was done, and where to go on
     assert set(call.outcome_store.of) == set(ids[:2])
-    assert (report.checked, report.cursor) == (2, ids[1])
+    assert (result.checked, result.cursor) == (2, ids[1])
 
     # AND who goes on from there meets the error
     with pytest.raises(SilverUnavailableError):
-        call(after=report.cursor)
+        call(after=result.cursor)
 
 
 def test_a_chunk_of_large_batches_ends_with_the_time_at_an_object(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN six batches of three events in one chunk, written six events at a time, each of which takes ten seconds
-    monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 6)
+    monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_EVENTS", 6)
     ids = call.arrive(*[b"[" + b",".join([EXAMPLE] * 3) + b"]"] * 6)
     call.clock.left = 11.0
     call.outcome_store.after_replacing = lambda: call.clock.spend(10.0)
 
-    report = call()
+    result = call()
 
     assert [len(replaced) for replaced in call.outcome_store.replaced()] == [2]
-    assert (report.checked, report.cursor) == (2, ids[1])
+    assert (result.checked, result.cursor) == (2, ids[1])
 
     # AND the next call goes on from there
     call.clock.left = 1_000.0
-    assert call(after=report.cursor).cursor is None
+    assert call(after=result.cursor).cursor is None
     assert set(call.outcome_store.of) == set(ids)
 
 
@@ -332,8 +331,8 @@ def test_objects_that_take_long_to_judge_end_with_the_time(call: Calls, monkeypa
     call.clock.left = 6.5
 
     # THEN those are written that were validated by then
-    report = call()
-    assert (report.checked, report.cursor) == (3, ids[2])
+    result = call()
+    assert (result.checked, result.cursor) == (3, ids[2])
 
 
 # ---- long objects ----------------------------------------------------------------------------------------------------
@@ -345,7 +344,7 @@ def batch(*events: bytes) -> bytes:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dropzone.use_cases.writing, "MAX_CHUNK_EVENTS", 4)
+    monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_EVENTS", 4)
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -355,7 +354,7 @@ def test_a_long_object_is_replaced_part_by_part_and_counted_once(call: Calls) ->
     (good,) = validate(EXAMPLE)
     call.outcome_store.of[long] = (good, None, *[good] * 9)
 
-    report = call()
+    result = call()
 
     assert call.outcome_store.parts == [
         (first, 0, 1, True),
@@ -364,8 +363,8 @@ def test_a_long_object_is_replaced_part_by_part_and_counted_once(call: Calls) ->
         (long, 8, 10, True),
         (last, 0, 1, True),
     ]
-    assert (report.checked, report.rejected, report.cursor) == (3, 1, None)
-    assert report.changes == Counter({Change.SAME: 8, Change.NEW: 3, Change.NOW_REJECTED: 1, Change.GONE: 1})
+    assert (result.checked, result.rejected, result.cursor) == (3, 1, None)
+    assert result.changes == Counter({Change.SAME: 8, Change.NEW: 3, Change.NOW_REJECTED: 1, Change.GONE: 1})
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -383,19 +382,19 @@ def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None: 
     call.outcome_store.outcomes = slowly  # type: ignore[method-assign]
 
     # WHEN calls follow the cursor
-    reports: list[ReplayReport] = []
+    results: list[ReplayResult] = []
     after: Cursor | None = None
-    while not reports or after is not None:
+    while not results or after is not None:
         call.clock.left = 11.0
-        reports.append(call(after=after, dry_run=dry_run))
-        after = reports[-1].cursor
+        results.append(call(after=after, dry_run=dry_run))
+        after = results[-1].cursor
 
     # THEN it leads through the batch, and each object is counted once, with what became of its first events
-    assert [report.cursor for report in reports] == [
+    assert [result.cursor for result in results] == [
         first, Position(long, 4, has_rejected=True), Position(long, 8, has_rejected=True), long, last, None
     ]  # fmt: skip
-    assert [(report.checked, report.rejected) for report in reports] == [(1, 0), (0, 0), (0, 0), (1, 1), (1, 0), (0, 0)]
-    assert sum((report.changes for report in reports), Counter()) == Counter({Change.NEW: 12})
+    assert [(result.checked, result.rejected) for result in results] == [(1, 0), (0, 0), (0, 0), (1, 1), (1, 0), (0, 0)]
+    assert sum((result.changes for result in results), Counter()) == Counter({Change.NEW: 12})
     assert call.outcome_store.parts == ([] if dry_run else [
         (first, 0, 1, True), (long, 0, 4, False), (long, 4, 8, False), (long, 8, 10, True), (last, 0, 1, True)
     ])  # fmt: skip
@@ -405,19 +404,19 @@ def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None: 
 def test_a_cursor_within_an_object_goes_on_also_where_the_selection_has_it_no_more(call: Calls) -> None:
     long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
     call.outcome_store.pages = [[other]]
-    report = call(RejectedBy(Code.DATA_EMPTY), after=Position(long, 4))
+    result = call(RejectedBy(Code.DATA_EMPTY), after=Position(long, 4))
     assert call.outcome_store.parts == [(long, 4, 6, True), (other, 0, 1, True)]
     assert call.outcome_store.asked[0] == (Code.DATA_EMPTY, long, None)
-    assert (report.checked, report.rejected) == (2, 0)
+    assert (result.checked, result.rejected) == (2, 0)
 
 
 @pytest.mark.usefixtures("small_parts")
 def test_the_limit_counts_an_object_that_an_earlier_call_began(call: Calls) -> None:
     long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
-    report = call(after=Position(long, 4), limit=1)
-    assert (report.checked, report.cursor) == (1, long)
+    result = call(after=Position(long, 4), limit=1)
+    assert (result.checked, result.cursor) == (1, long)
     assert call.outcome_store.parts == [(long, 4, 6, True)]
-    assert call(after=report.cursor, limit=1).checked == 1
+    assert call(after=result.cursor, limit=1).checked == 1
     assert call.outcome_store.parts[-1] == (other, 0, 1, True)
 
 
@@ -432,8 +431,8 @@ def test_a_cursor_behind_an_objects_last_event_judges_none(call: Calls) -> None:
 def test_what_cannot_be_read_within_a_call_is_passed(call: Calls) -> None:
     long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
     call.bronze.unreadable[long] = BronzeUnavailableError("SlowDown")
-    report = call(after=Position(long, 4))
-    assert (report.checked, [failure.raw_id for failure in report.errors]) == (1, [long])
+    result = call(after=Position(long, 4))
+    assert (result.checked, [failure.raw_id for failure in result.errors]) == (1, [long])
     assert call.outcome_store.parts == [(other, 0, 1, True)]
 
 
@@ -442,13 +441,13 @@ def test_a_refused_row_costs_its_object_alone(call: Calls, refused: Sequence[int
     ids = call.arrive(*[EXAMPLE] * 8)
     call.outcome_store.refused = {ids[number] for number in refused}
 
-    report = call()
+    result = call()
 
-    assert [failure.raw_id for failure in report.errors] == [ids[number] for number in refused]
-    assert all(failure.terminal and "22003" in failure.reason for failure in report.errors)
+    assert [failure.raw_id for failure in result.errors] == [ids[number] for number in refused]
+    assert all(failure.terminal and "22003" in failure.reason for failure in result.errors)
     assert set(call.outcome_store.of) == set(ids) - call.outcome_store.refused
-    assert report.checked == 8 - len(refused)
-    assert report.changes == Counter({Change.NEW: 8 - len(refused)})
+    assert result.checked == 8 - len(refused)
+    assert result.changes == Counter({Change.NEW: 8 - len(refused)})
     # By halves: one refused row of eight takes at most seven calls.
     assert len(call.outcome_store.replaced()) <= 15
     assert len(refused) != 1 or len(call.outcome_store.replaced()) == 7
@@ -457,8 +456,8 @@ def test_a_refused_row_costs_its_object_alone(call: Calls, refused: Sequence[int
 def test_what_is_missing_fails_for_good_and_what_is_throttled_does_not(call: Calls) -> None:
     missing, throttled = raw_id(), call.arrive(EXAMPLE)[0]
     call.bronze.unreadable[throttled] = BronzeUnavailableError("SlowDown")
-    report = call(Named((missing, throttled)))
-    assert [(f.raw_id, f.terminal) for f in report.errors] == sorted([(missing, True), (throttled, False)])
+    result = call(Named((missing, throttled)))
+    assert [(f.raw_id, f.terminal) for f in result.errors] == sorted([(missing, True), (throttled, False)])
     assert call.outcome_store.calls == []
 
 

@@ -16,7 +16,7 @@ from dropzone.ports import (
     SilverConflictError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.result import ProcessingResult
+from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.sweep import WATERMARK_LAG
 from support.factories import NOT_NUMERIC, message, raw_id
 from support.fakes import ReaderDiedError
@@ -51,33 +51,33 @@ def test_a_sweep_settles_what_has_no_receipt_in_order_of_arrival(world: World) -
     world.bronze.reads.clear()
 
     # WHEN the sweep comes
-    report = world.sweep()
+    result = world.sweep()
 
     # THEN it settles the others, and counts them
     assert world.bronze.reads == [[first, bad, last]]
-    assert (report.result.checked, report.result.processed, report.result.rejected) == (3, 2, 1)
-    assert report.cursor is None
+    assert (result.checked, result.processed, result.rejected) == (3, 2, 1)
+    assert result.cursor is None
     assert world.settled == {first, by_queue, bad, last}
 
 
 def test_a_sweep_of_nothing_finds_nothing(world: World) -> None:
-    report = world.sweep()
-    assert (report.result.checked, report.cursor) == (0, None)
+    result = world.sweep()
+    assert (result.checked, result.cursor) == (0, None)
     assert world.rows.watermark() == UUID(int=0)
 
 
 def test_young_objects_are_left_to_the_queue(world: World) -> None:
     old, young = world.arrive(age=10 * SECOND), world.arrive(age=5 * SECOND)
-    assert world.sweep(min_age=8 * SECOND).result.checked == 1
+    assert world.sweep(min_age=8 * SECOND).checked == 1
     assert world.settled == {old}
-    assert world.sweep(min_age=timedelta(0)).result.checked == 1
+    assert world.sweep(min_age=timedelta(0)).checked == 1
     assert world.settled == {old, young}
 
 
 def test_an_object_of_a_clock_that_runs_ahead_is_taken_by_request(world: World) -> None:
     ahead = world.arrive(age=-HOUR)
-    assert world.sweep(min_age=SECOND).result.checked == 0
-    assert world.sweep().result.checked == 1
+    assert world.sweep(min_age=SECOND).checked == 0
+    assert world.sweep().checked == 1
     assert world.settled == {ahead}
 
 
@@ -97,14 +97,14 @@ def test_the_cursor_leads_to_the_end_and_each_object_is_taken_once(world: World,
     # WHEN the cursor is followed to the end
     cursor, calls, counted = None, 0, 0
     while True:
-        report = world.sweep(limit=limit, after=cursor)
-        calls, counted = calls + 1, counted + report.result.checked
-        assert report.result.checked <= limit
-        if report.cursor is None:
+        result = world.sweep(limit=limit, after=cursor)
+        calls, counted = calls + 1, counted + result.checked
+        assert result.checked <= limit
+        if result.cursor is None:
             break
-        assert report.result.checked == limit
-        assert cursor is None or report.cursor > cursor
-        cursor = report.cursor
+        assert result.checked == limit
+        assert cursor is None or result.cursor > cursor
+        cursor = result.cursor
 
     # THEN all were taken, each once
     assert counted == 8
@@ -115,25 +115,25 @@ def test_the_cursor_leads_to_the_end_and_each_object_is_taken_once(world: World,
 
 def test_without_a_cursor_calls_go_on_where_the_last_ended(world: World) -> None:
     identifiers = arrive_many(world, 10)
-    counts = [world.sweep(limit=4).result.checked for _ in range(4)]
+    counts = [world.sweep(limit=4).checked for _ in range(4)]
     assert counts == [4, 4, 2, 0]
     assert reads(world) == identifiers
 
 
 def test_a_cursor_begins_behind_its_object(world: World) -> None:
     first, second, third = arrive_many(world, 3)
-    assert world.sweep(after=second).result.checked == 1
+    assert world.sweep(after=second).checked == 1
     assert world.settled == {third}
-    assert world.sweep(after=third).result.checked == 0
+    assert world.sweep(after=third).checked == 0
     assert first not in world.settled
 
 
 def test_a_limit_larger_than_a_chunk_is_reached_in_chunks(world: World) -> None:
     identifiers = arrive_many(world, 1_300)
-    report = world.sweep(limit=1_050)
+    result = world.sweep(limit=1_050)
     assert [len(read) for read in world.bronze.reads] == [100] * 10 + [50]
-    assert report.cursor == identifiers[1_049]
-    assert report.result.checked == 1_050
+    assert result.cursor == identifiers[1_049]
+    assert result.checked == 1_050
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
@@ -147,11 +147,11 @@ def test_a_sweep_ends_with_its_time_and_says_how_far_it_got(world: World) -> Non
     world.clock.left = 21.0
 
     # WHEN it comes
-    report = world.sweep()
+    result = world.sweep()
 
     # THEN it ends in time, and the cursor and the watermark stand where it got to
     assert world.settled == set(identifiers[:4])
-    assert report.cursor == identifiers[3]
+    assert result.cursor == identifiers[3]
     assert world.rows.watermark() == identifiers[3]
     assert world.clock.left > 0
 
@@ -168,8 +168,8 @@ def test_reads_and_pages_get_half_of_the_time_that_is_left(world: World) -> None
 def test_a_sweep_without_any_time_does_nothing_and_says_where_it_began(world: World) -> None:
     arrive_many(world, 3, youngest=HOUR)
     world.clock.left = 1.0
-    report = world.sweep()
-    assert report.cursor == UUID(int=0)
+    result = world.sweep()
+    assert result.cursor == UUID(int=0)
     assert world.settled == set()
     assert world.rows.watermark() == UUID(int=0)
 
@@ -180,7 +180,7 @@ def test_retries_end_with_the_time(world: World) -> None:
     world.rows.pass_time(HOUR)
     world.bronze.after = lambda _method, _raw_ids: world.clock.spend(10.0)
     world.clock.left = 21.0
-    assert world.sweep().result.checked == 2
+    assert world.sweep().checked == 2
     assert world.settled == set(identifiers[:2])
     assert world.attempts(identifiers[2]) == 1
 
@@ -226,7 +226,7 @@ def test_the_watermark_stops_below_what_min_age_left(world: World) -> None:
 def test_the_watermark_passes_what_the_queue_settled(world: World) -> None:
     identifiers = arrive_many(world, 5, youngest=HOUR)
     world.process(*map(message, identifiers))
-    assert world.sweep().result.checked == 0
+    assert world.sweep().checked == 0
     assert world.rows.watermark() == identifiers[-1]
 
 
@@ -255,7 +255,7 @@ def test_a_put_that_is_late_by_less_than_the_lag_is_found(world: World) -> None:
     late = world.arrive(age=WATERMARK_LAG - 60 * SECOND)
 
     # THEN the next sweep finds it
-    assert world.sweep().result.checked == 1
+    assert world.sweep().checked == 1
     assert late in world.settled
 
 
@@ -300,7 +300,7 @@ def test_what_was_settled_before_the_database_went_away_is_counted(world: World)
         world.sweep(result=result)
 
     # THEN it has the first page
-    assert [entry.raw_id for entry in result.settled] == identifiers[:2]
+    assert [entry.raw_id for entry in result.objects] == identifiers[:2]
 
 
 def test_a_bucket_that_cannot_be_listed_is_raised_and_keeps_the_watermark(world: World) -> None:
@@ -341,9 +341,9 @@ def test_those_that_were_tried_before_come_last_and_alone(world: World) -> None:
 def test_those_that_are_not_due_are_left(world: World) -> None:
     (identifier,) = arrive_many(world, 1)
     world.rows.record_attempts([identifier], only_due=False)
-    assert world.sweep().result.checked == 0
+    assert world.sweep().checked == 0
     world.rows.pass_time(timedelta(minutes=1))
-    assert world.sweep().result.checked == 1
+    assert world.sweep().checked == 1
 
 
 def test_a_backlog_leaves_other_tries_a_share_of_the_limit(world: World) -> None:
@@ -354,11 +354,11 @@ def test_a_backlog_leaves_other_tries_a_share_of_the_limit(world: World) -> None
     fresh = arrive_many(world, 1_000)
 
     # WHEN one comes
-    report = world.sweep(limit=100)
+    result = world.sweep(limit=100)
 
     # THEN a fifth of it was for those that were due
     assert world.settled == {*fresh[:80], *tried[:20]}
-    assert report.cursor == fresh[79]
+    assert result.cursor == fresh[79]
 
 
 def test_a_backlog_leaves_other_tries_a_share_of_the_time(world: World) -> None:
@@ -397,11 +397,11 @@ def test_other_tries_count_for_the_limit(world: World) -> None:
     world.rows.record_attempts(tried, only_due=False)
     world.rows.pass_time(HOUR)
     arrive_many(world, 2)
-    report = world.sweep(limit=4)
-    assert report.result.checked == 4
-    assert report.cursor is None
-    assert world.sweep(limit=2).result.checked == 2
-    assert world.sweep(limit=2).result.checked == 1
+    result = world.sweep(limit=4)
+    assert result.checked == 4
+    assert result.cursor is None
+    assert world.sweep(limit=2).checked == 2
+    assert world.sweep(limit=2).checked == 1
 
 
 def test_a_poison_is_exhausted_after_five_attempts_and_keeps_nothing_from_the_others(world: World) -> None:
@@ -443,7 +443,8 @@ def test_the_schedule_retries_exhausted_objects_after_all_others(world: World) -
     # THEN what is fresh comes first, then what was tried less, and the poison is tried an hour later at the earliest
     assert [read for read in world.bronze.reads if read] == [[fresh], [tried], [fixed], [poison]]
     assert world.settled == {fresh, tried, fixed}
-    assert world.sweep(retry_exhausted=True).tried == 0
+    world.sweep(retry_exhausted=True)
+    assert [read for read in world.bronze.reads[4:] if read] == []
 
 
 def test_a_death_costs_the_others_one_try_at_most(world: World) -> None:
@@ -472,7 +473,7 @@ def test_a_refused_row_ends_as_stuck_with_its_reason(world: World) -> None:
     world.silver.before = refuse
     failures = 0
     for _ in range(MAX_ATTEMPTS + 3):
-        failures += len(world.sweep().result.errors)
+        failures += len(world.sweep().errors)
         world.rows.pass_time(24 * HOUR)
     assert failures == MAX_ATTEMPTS
     row = world.rows.receipt_rows()[refused]
@@ -486,7 +487,7 @@ def test_failures_of_the_infrastructure_never_make_an_object_stuck(world: World)
     (identifier,) = arrive_many(world, 1)
     world.bronze.unreadable[identifier] = BronzeUnavailableError("SlowDown")
     for _ in range(3 * MAX_ATTEMPTS):
-        assert len(world.sweep().result.errors) == 1
+        assert len(world.sweep().errors) == 1
         assert world.attempts(identifier) == 0
         world.rows.pass_time(HOUR)
     world.bronze.unreadable.clear()
@@ -498,7 +499,7 @@ def test_failures_of_the_infrastructure_never_make_an_object_stuck(world: World)
         world.rows.pass_time(HOUR)
 
     # WHEN both are back
-    assert world.sweep().result.checked == 1
+    assert world.sweep().checked == 1
 
     # THEN it is settled
     assert world.settled == {identifier}
@@ -516,12 +517,12 @@ def test_two_sweeps_at_once_split_the_work(world: World) -> None:
 
     def interrupt(method: str, raw_ids: Collection[UUID]) -> None:
         if method == "record_attempts" and identifiers[10] in raw_ids and not others:
-            others.append(other.sweep(limit=12).result.checked)
+            others.append(other.sweep(limit=12).checked)
 
     world.silver.before = interrupt
 
     # WHEN both are through
-    mine = world.sweep().result.checked
+    mine = world.sweep().checked
 
     # THEN each object was read and settled by one of them
     assert sorted([*reads(world), *reads(other)]) == identifiers
@@ -561,11 +562,11 @@ def test_of_two_sweeps_that_saw_the_same_page_one_takes_an_object(world: World) 
     world.silver.before = interrupt
 
     # WHEN it idempotency_store all of it
-    report = world.sweep()
+    result = world.sweep()
 
     # THEN it gets the rest
     assert reads(world) == identifiers[2:]
-    assert report.result.checked == 2
+    assert result.checked == 2
     assert world.attempts(identifiers[0]) == 1
 
 
@@ -579,23 +580,23 @@ def test_an_object_that_the_queue_settles_meanwhile_is_not_counted(world: World)
             other.process(message(first))
 
     world.silver.before = interrupt
-    report = world.sweep()
-    assert (report.result.checked, report.result.duplicates) == (1, 1)
+    result = world.sweep()
+    assert (result.checked, result.duplicates) == (1, 1)
     assert world.settled == {first, second}
 
 
 def test_an_object_that_is_gone_by_the_time_it_is_read_is_explained(world: World) -> None:
     (identifier,) = arrive_many(world, 1)
     world.bronze.before = lambda method, _raw_ids: world.objects.objects.clear() if method == "read" else None
-    report = world.sweep()
-    assert [failure.terminal for failure in report.result.errors] == [True]
+    result = world.sweep()
+    assert [failure.terminal for failure in result.errors] == [True]
     assert (world.rows.receipt_rows()[identifier].last_error or "").startswith("ObjectMissingError")
 
 
 def test_unknown_identifiers_never_matter(world: World) -> None:
     world.rows.record_attempts([raw_id()], only_due=False)
     world.rows.pass_time(HOUR)
-    assert len(world.sweep().result.errors) == 1
+    assert len(world.sweep().errors) == 1
 
 
 @pytest.mark.parametrize("method", ["watermark", "due_for_retry", "receipts", "advance_watermark"])
@@ -604,7 +605,7 @@ def test_conflict_of_any_question_is_tried_again(world: World, method: str) -> N
     failing = Failing(method, SilverConflictError("40001"))
     world.silver.before = failing
 
-    assert world.sweep().result.processed == 1
+    assert world.sweep().processed == 1
 
     assert failing.times == 0
     assert world.rows.watermark() == old

@@ -10,30 +10,29 @@ from dropzone.domain.batches import NDJSON
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import RowRefusedError, SilverUnavailableError
-from dropzone.use_cases import writing
-from dropzone.use_cases.objects import process_objects
-from dropzone.use_cases.result import ProcessingResult
+from dropzone.use_cases import objects
+from dropzone.use_cases.objects import ProcessingResult, process_objects
 from support.factories import EXAMPLE, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import InMemorySilver
 from support.world import Clock, Failing, World
 
-MOST = 10
+LIMIT = 10
 
 
 @pytest.fixture(autouse=True)
 def _small_statements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "MAX_CHUNK_EVENTS", MOST)
+    monkeypatch.setattr(objects, "MAX_CHUNK_EVENTS", LIMIT)
 
 
 @pytest.fixture
 def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[UUID, int, int, bool]]]:
-    """Every call of `settle`: for each object its first item, the number of its events, and whether it is whole."""
+    """Each call of `write_outcomes`: of each object its first item, the number of events, and whether it is whole."""
     calls: list[list[tuple[UUID, int, int, bool]]] = []
-    settle_rows = InMemorySilver.write_outcomes
+    write_rows = InMemorySilver.write_outcomes
 
     def noted(silver: InMemorySilver, validated: list[ValidatedObject]) -> set[UUID]:
         calls.append([(entry.raw_id, entry.first_item, len(entry.outcomes), entry.is_whole) for entry in validated])
-        return settle_rows(silver, validated)
+        return write_rows(silver, validated)
 
     monkeypatch.setattr(InMemorySilver, "write_outcomes", noted)
     assert isinstance(world.rows, InMemorySilver)
@@ -68,7 +67,7 @@ def test_a_batch_is_written_part_by_part_and_settled_by_its_last(world: World, s
 
     assert statements == [[(big, 0, 10, False)], [(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
-    (settled,) = result.settled
+    (settled,) = result.objects
     assert (settled.events, settled.rejected, settled.codes) == (25, 2, {Code.DATA_NOT_NUMERIC: 2})
     assert settled.correlation_id == "request-1"
     assert (result.checked, result.processed, result.rejected) == (1, 0, 1)
@@ -81,7 +80,7 @@ def test_any_number_of_events_is_whole(world: World, statements: Statements, eve
     settle_all(world, big)
     assert items(world, big) == list(range(events))
     assert [entry[3] for statement in statements for entry in statement].count(True) == 1
-    assert all(sum(entry[2] for entry in statement) <= MOST for statement in statements)
+    assert all(sum(entry[2] for entry in statement) <= LIMIT for statement in statements)
 
 
 def test_small_objects_share_a_statement_and_large_ones_come_last(world: World, statements: Statements) -> None:
@@ -120,7 +119,7 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, stat
     assert statements == [[(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
     assert world.settled == {big}
-    assert [entry.events for entry in result.settled] == [25]
+    assert [entry.events for entry in result.objects] == [25]
 
 
 def test_a_part_waits_for_another_try_that_the_sweep_finds(world: World) -> None:
@@ -146,14 +145,14 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_unsettle
 ) -> None:
     # GIVEN a batch with rows that the database refuses, among other objects
     before, big, after = arrive(world, 3), arrive(world, 25), arrive(world, 3)
-    settle_rows = InMemorySilver.write_outcomes
+    write_rows = InMemorySilver.write_outcomes
 
     def refuse(silver: InMemorySilver, validated: list[ValidatedObject]) -> set[UUID]:
         for entry in validated:
             if entry.raw_id == big and not refused.isdisjoint(range(entry.first_item, entry.items)):
                 message = "SQLSTATE 23514 outcomes"
                 raise RowRefusedError(message)
-        return settle_rows(silver, validated)
+        return write_rows(silver, validated)
 
     monkeypatch.setattr(InMemorySilver, "write_outcomes", refuse)
 
@@ -190,27 +189,27 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
     receive_count = 1 if path == "queue" else 2
 
     # WHEN calls come
-    reached, tallies = list[int](), list[ProcessingResult]()
+    reached, results = list[int](), list[ProcessingResult]()
     while big not in world.settled:
         assert not reached or world.attempts(big) == 0
         world.clock.left = 5.0
         if path == "sweep":
             swept = world.sweep()
             assert (swept.cursor is None) == (big in world.settled)
-            tallies.append(swept.result)
+            results.append(swept)
         else:
-            report = world.process(message(big, receive_count=receive_count))
-            assert bool(report.returned) == (big not in world.settled)
-            tallies.append(report.result)
+            result = world.process(message(big, receive_count=receive_count))
+            assert bool(result.returned) == (big not in world.settled)
+            results.append(result)
             receive_count += 1
         reached.append(len(items(world, big)))
 
     # THEN each goes on where the one before stopped, none counts as an attempt, and the last one counts all events
     assert reached == [20, 40, 60, 65]
-    assert [result.checked for result in tallies] == [0, 0, 0, 1]
-    (settled,) = tallies[-1].settled
+    assert [result.checked for result in results] == [0, 0, 0, 1]
+    (settled,) = results[-1].objects
     assert (settled.events, settled.rejected, settled.codes) == (65, 3, {Code.DATA_NOT_NUMERIC: 3})
-    assert [result.errors for result in tallies] == [[]] * 4
+    assert [result.errors for result in results] == [[]] * 4
 
 
 def test_a_part_ends_with_the_time(world: World, statements: Statements, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,17 +248,17 @@ def test_a_long_object_holds_up_no_other(world: World) -> None:
 
     # WHEN they come together
     messages = [message(identifier) for identifier in (big, *others, other_big)]
-    report = world.process(*messages)
+    result = world.process(*messages)
 
     # THEN the others are settled, and of those that are long the first one gets on
     assert world.settled == {*others}
     assert len(items(world, big)) == 10
-    assert report.deferred == [big, other_big]
-    assert report.returned == [messages[0].message_id, messages[-1].message_id]
+    assert result.deferred == [big, other_big]
+    assert result.returned == [messages[0].message_id, messages[-1].message_id]
 
 
 def test_few_events_in_many_bytes_are_long_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "LONG_BYTES", 3 * len(EXAMPLE) - 1)
+    monkeypatch.setattr(objects, "LONG_BYTES", 3 * len(EXAMPLE) - 1)
     big, small = arrive(world, 4), arrive(world, 1)
     settle_all(world, big, small)
     assert world.bronze.reads == [[big, small]]
@@ -278,7 +277,7 @@ def test_what_is_written_is_not_written_again(world: World, statements: Statemen
     statements.clear()
 
     # WHEN it comes again
-    assert world.process(message(big)).result.checked == 1
+    assert world.process(message(big)).checked == 1
 
     # THEN the others are, and it is settled
     assert items(world, big) == list(range(25))
@@ -297,7 +296,7 @@ def test_what_was_written_under_other_rules_is_written_again(world: World, state
     statements.clear()
 
     # WHEN it comes again
-    assert world.process(message(big)).result.checked == 1
+    assert world.process(message(big)).checked == 1
 
     # THEN nothing is left of these
     assert statements == [[(big, 0, 10, False)], [(big, 10, 2, False)], [(big, 15, 10, True)]]
@@ -318,7 +317,7 @@ def test_a_last_part_behind_a_gap_settles_nothing(world: World) -> None:
 
 def test_parts_begin_small_and_grow_while_they_take_little_time() -> None:
     clock = Clock()
-    parts = writing.Parts(clock.time_left)
+    parts = objects.Parts(clock.time_left)
     contents = Contents(b"[" + b",".join([b"0"] * 100) + b"]")
     sizes = []
     for seconds in (0.1, 0.4, 1.0, 2.5, 2.5, 0.1):
@@ -326,13 +325,13 @@ def test_parts_begin_small_and_grow_while_they_take_little_time() -> None:
         with parts.next(contents, 0, 100) as outcomes:
             assert len(outcomes) == min(parts.size, 100)
             clock.spend(seconds)
-    assert sizes == [MOST, MOST, MOST, MOST, MOST // 2, MOST // 4]
-    assert parts.size == 2 * (MOST // 4)
+    assert sizes == [LIMIT, LIMIT, LIMIT, LIMIT, LIMIT // 2, LIMIT // 4]
+    assert parts.size == 2 * (LIMIT // 4)
 
 
 def test_the_first_part_is_a_tenth_of_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "MAX_CHUNK_EVENTS", 5_000)
-    parts = writing.Parts(lambda: 60.0)
+    monkeypatch.setattr(objects, "MAX_CHUNK_EVENTS", 5_000)
+    parts = objects.Parts(lambda: 60.0)
     sizes = []
     for _ in range(6):
         sizes.append(parts.size)
@@ -343,8 +342,8 @@ def test_the_first_part_is_a_tenth_of_the_largest(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(("left", "may"), [(3.9, False), (4.0, True)])
 def test_a_part_is_begun_only_if_there_is_time_for_one_like_the_last(left: float, may: bool) -> None:  # noqa: FBT001
     clock = Clock(1.0)
-    parts = writing.Parts(clock.time_left)
+    parts = objects.Parts(clock.time_left)
     assert parts.may_begin()
     clock.left = left
-    parts.learn(MOST, 1.0)
+    parts.learn(LIMIT, 1.0)
     assert parts.may_begin() == may

@@ -1,36 +1,141 @@
-"""Process a chunk of objects: read them, validate them, write their outcomes. What `process` and `sweep` share."""
+"""Process objects: read them, validate them, write their outcomes. `process`, `sweep` and `replay` share this."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from dropzone.domain.identifiers import received_at
+from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
+from dropzone.domain.validate import Contents
 from dropzone.ports import (
     Bronze,
     BronzeError,
     ListedObject,
     ObjectMissingError,
     RawObject,
+    RowRefusedError,
     Silver,
+    SilverConflictError,
     SilverError,
     SilverUnavailableError,
     TimeLeft,
+    Written,
 )
-from dropzone.use_cases.result import ObjectError, ProcessingResult
-from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, with_retries
-from dropzone.use_cases.writing import Writer
 
 MAX_CHUNK_BYTES = 32 * 1024 * 1024
-"""The most bytes of objects that are held at once, by their notified size."""
+"""The limit of a chunk's objects together, which are held in memory, by their notified size."""
 
 MAX_CHUNK_OBJECTS = 1_000
-"""The most objects in one transaction: a statement gains nothing from more."""
+"""The limit of objects in one transaction: a statement gains nothing from more."""
 
 ON_REQUEST_CHUNK_OBJECTS = 100
-"""The same where somebody waits: of single events, as many as the time that is kept back is enough for."""
+"""The same where a client waits: as many objects of one event as can be processed in the reserved time."""
+
+MAX_CHUNK_EVENTS = 5_000
+"""The limit of events in one statement, which is one transaction: it gains nothing from more, and memory is bounded."""
+
+LONG_BYTES = 1024 * 1024
+"""A larger object is written in parts, too: few large events take as much time as many small ones."""
+
+RESERVE_SECONDS = 2.0
+"""With less time left in the call, no new chunk is started."""
+
+LAST_SECONDS = RESERVE_SECONDS / 2
+"""With less time left, no other object of a chunk is validated: the validated ones still have to be written."""
+
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 1.0
+
+_FIRST_PART_EVENTS = 500
+_SHORT_SECONDS, _LONG_SECONDS = 0.5, 2.0
+
+# A statement may take two fifths of the time that is left, and the next part may take longer than the last.
+_TIMES_AS_LONG = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedObject:
+    """An object of which every event has its outcome since this call."""
+
+    raw_id: UUID
+    correlation_id: str
+    codes: Mapping[Code, int]
+    """How many of its events each rule rejected."""
+    latency: timedelta
+    """From arrival to silver."""
+    events: int = 1
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectError:
+    """Why an object could not be processed."""
+
+    raw_id: UUID
+    reason: str
+    terminal: bool
+    """Whether another attempt is unlikely to go better."""
+
+
+@dataclass(slots=True)
+class ProcessingResult:
+    """What a call of `process` or `sweep` did to objects."""
+
+    objects: list[ProcessedObject] = field(default_factory=list)
+    errors: list[ObjectError] = field(default_factory=list)
+    duplicates: int = 0
+    """Objects that were processed before, or by another call at the same time."""
+    deferred: list[UUID] = field(default_factory=list)
+    """Objects for which no time was left; parts of the long ones may be written."""
+    poison: list[UUID] = field(default_factory=list)
+    """Objects that may have ended an earlier call, and wait until nothing else is in the batch."""
+    returned: list[str] = field(default_factory=list)
+    """Messages to return to the queue, each because one of its objects is not processed."""
+    cursor: UUID | None = None
+    """Where a sweep goes on, if limit or time ended it early."""
+
+    @property
+    def checked(self) -> int:
+        """The number of processed objects."""
+        return len(self.objects)
+
+    @property
+    def rejected(self) -> int:
+        """How many of them have a rejected event."""
+        return sum(1 for entry in self.objects if entry.codes)
+
+    @property
+    def processed(self) -> int:
+        """How many have none."""
+        return self.checked - self.rejected
+
+
+def with_retries[T](call: Callable[[], T], time_left: TimeLeft, pause: Callable[[float], None] = time.sleep) -> T:
+    """Retry a call after a deadlock or a serialization failure, with jitter, until little time is left.
+
+    Raises:
+        SilverUnavailableError: the conflict outlived the call's time.
+    """
+    longest = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return call()
+        except SilverConflictError as error:
+            wait = random.uniform(0, longest)  # noqa: S311 - jitter is no secret
+            if time_left() - wait < RESERVE_SECONDS:
+                message = f"conflicts until little time was left: {error}"
+                raise SilverUnavailableError(message) from error
+            pause(wait)
+            longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
 
 
 def chunks(objects: Iterable[ListedObject], limit: int = MAX_CHUNK_OBJECTS) -> Iterator[list[ListedObject]]:
-    """Cut objects into chunks of bounded size and number; one that is larger than the bound is alone in its chunk."""
+    """Cut objects into chunks of bounded size and number; an object above the bound has a chunk of its own."""
     chunk: list[ListedObject] = []
     size = 0
     for listed in objects:
@@ -51,45 +156,39 @@ def process_objects(
     silver: Silver,
     time_left: TimeLeft,
     known: Collection[UUID] = (),
-) -> list[UUID]:
+) -> None:
     """Read, validate and write objects, each independently of the others; adds to `result` what became of each.
 
-    Reading gets half of the time that is left, so that what was read by then is settled. Long objects come last, so
-    that they hold up none of the others, and are written part by part: the next call goes on behind the parts that
-    this one wrote.
+    Reading gets half of the time that is left, so that the other half is enough to write. Long objects come last, so
+    that they delay none of the others, and are written in parts: the next call continues after the written ones.
 
     Args:
-        raw_ids: of the objects.
-        result: where to count.
-        bronze: the objects.
-        silver: the tables.
+        raw_ids: the objects.
+        result: where to count; objects for which no time is left are added to `deferred`.
+        bronze: where to read.
+        silver: where to write.
         time_left: the seconds left in this call.
-        known: those that have a receipt, and of which parts may be written.
-
-    Returns:
-        The objects for which no time was left; parts of the long ones may be written.
+        known: the objects that have a receipt, and of which parts may be written.
 
     Raises:
-        SilverUnavailableError: the database can't be used; nothing of what was not counted is settled.
+        SilverUnavailableError: the database can't be used. What `result` doesn't count is not processed.
     """
     written = with_retries(lambda: silver.written(known), time_left) if known else {}
     writer = Writer(result, silver, time_left)
-    deferred: list[UUID] = []
     in_parts: list[RawObject] = []
     for number, found in enumerate(bronze.read(raw_ids, timeout=time_left() / 2)):
         if number and time_left() < LAST_SECONDS:
-            deferred += raw_ids[number:]
+            result.deferred += raw_ids[number:]
             break
         if not isinstance(found, RawObject):
-            result.errors.append(unread(raw_ids[number], found))
+            result.errors.append(read_error(raw_ids[number], found))
         elif found.raw_id in written or not writer.add(found):
             in_parts.append(found)
     writer.flush()
     for number, raw in enumerate(in_parts):
         has_time = time_left() >= (RESERVE_SECONDS if number else LAST_SECONDS)
         if not has_time or not writer.add_in_parts(raw):
-            deferred.append(raw.raw_id)
-    return deferred
+            result.deferred.append(raw.raw_id)
 
 
 def process_with_attempts(
@@ -101,14 +200,11 @@ def process_with_attempts(
     time_left: TimeLeft,
     only_due: bool,
     known: Collection[UUID] = (),
-) -> list[UUID]:
+) -> None:
     """Record an attempt on each object before it is touched, then process those whose attempt was recorded.
 
-    An attempt counts when it ended the process, or showed that the object can't be settled as it is; not when bronze
-    or silver was out of reach, nor when no time was left for it.
-
-    Returns:
-        As for `process_objects`.
+    An attempt counts if it ended the process, or showed that the object can't be processed as it is. It doesn't count
+    if bronze or silver was out of reach, or if no time was left.
 
     Raises:
         SilverUnavailableError: as for `process_objects`.
@@ -116,25 +212,227 @@ def process_with_attempts(
     recorded = with_retries(lambda: silver.record_attempts(raw_ids, only_due=only_due), time_left)
     chosen = [raw_id for raw_id in raw_ids if raw_id in recorded]
     if not chosen:
-        return []
-    before = len(result.errors)
+        return
+    errors, deferred = len(result.errors), len(result.deferred)
     try:
-        deferred = process_objects(chosen, result, bronze=bronze, silver=silver, time_left=time_left, known=known)
+        process_objects(chosen, result, bronze=bronze, silver=silver, time_left=time_left, known=known)
     except SilverUnavailableError as error:
         # The database that just failed may not take this either: the release is then made with a later call.
         with suppress(SilverError):
             silver.release_attempts(dict.fromkeys(chosen, f"SilverUnavailableError: {error}"))
         raise
-    failures = result.errors[before:]
-    if transient := {failure.raw_id: failure.reason for failure in failures if not failure.terminal}:
+    new = result.errors[errors:]
+    if transient := {error.raw_id: error.reason for error in new if not error.terminal}:
         with_retries(lambda: silver.release_attempts(transient), time_left)
-    if unfinished := dict.fromkeys(deferred, "no time was left"):
+    if unfinished := dict.fromkeys(result.deferred[deferred:], "no time was left"):
         with_retries(lambda: silver.release_attempts(unfinished, retry_now=True), time_left)
-    if terminal := {failure.raw_id: failure.reason for failure in failures if failure.terminal}:
+    if terminal := {error.raw_id: error.reason for error in new if error.terminal}:
         with_retries(lambda: silver.record_errors(terminal), time_left)
-    return deferred
 
 
-def unread(raw_id: UUID, error: BronzeError) -> ObjectError:
-    """The failure of an object that could not be read."""
+def read_error(raw_id: UUID, error: BronzeError) -> ObjectError:
+    """The error of an object that could not be read."""
     return ObjectError(raw_id, f"{type(error).__name__}: {error}", terminal=isinstance(error, ObjectMissingError))
+
+
+def is_long(contents: Contents) -> bool:
+    """Whether an object is to be written in parts."""
+    return len(contents) > MAX_CHUNK_EVENTS or contents.size > LONG_BYTES
+
+
+class Parts:
+    """How many events of a long object its next part has, and whether there is time for it.
+
+    The first part is small: a call makes progress however slow the database is. Quick parts make the next one larger.
+    """
+
+    def __init__(self, time_left: TimeLeft) -> None:
+        """Start with the seconds left in the call."""
+        self._time_left = time_left
+        self.size = min(_FIRST_PART_EVENTS, MAX_CHUNK_EVENTS)
+        """The limit of events in the next part."""
+        self._seconds_each: float | None = None
+
+    def may_begin(self) -> bool:
+        """Whether there is time for another part. For the first there always is."""
+        if self._seconds_each is None:
+            return True
+        return self._time_left() >= RESERVE_SECONDS + _TIMES_AS_LONG * self._seconds_each * self.size
+
+    @contextmanager
+    def next(self, contents: Contents, first: int, end: int) -> Iterator[tuple[Outcome, ...]]:
+        """The outcomes of the items from `first` on, before `end`, that the part has and that leave time to write them.
+
+        Write them within the with block, whose time sets the size of the next part.
+        """
+        begun = self._time_left()
+        outcomes: list[Outcome] = []
+        for outcome in contents.outcomes(first, min(first + self.size, end)):
+            outcomes.append(outcome)
+            if self._time_left() < RESERVE_SECONDS:
+                break
+        yield tuple(outcomes)
+        self.learn(len(outcomes), begun - self._time_left())
+
+    def learn(self, events: int, seconds: float) -> None:
+        """Set the size of the next part by the seconds that so many events took."""
+        self._seconds_each = seconds / max(events, 1)
+        if seconds < _SHORT_SECONDS:
+            self.size = min(2 * self.size, MAX_CHUNK_EVENTS)
+        elif seconds > _LONG_SECONDS:
+            self.size = max(self.size // 2, 1)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What was written of an object so far."""
+
+    correlation_id: str
+    events: int = 0
+    rejected: int = 0
+    codes: Counter[Code] = field(default_factory=Counter)
+    is_refused: bool = False
+    """Whether the database refused a row: then the object stays unprocessed, and the rows of its other events exist."""
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        self.events += len(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Rejection):
+                self.rejected += 1
+                self.codes.update({violation.code for violation in outcome.violations})
+
+
+class Writer:
+    """Collects objects, and writes them when there are enough for a statement.
+
+    Add objects, then `flush`; then add the long ones. Each call may raise SilverUnavailableError; what the result
+    doesn't count by then is not processed.
+    """
+
+    def __init__(self, result: ProcessingResult, silver: Silver, time_left: TimeLeft) -> None:
+        """Count in `result`, write to `silver`, and retry conflicts while time is left."""
+        self._result, self._silver, self._time_left = result, silver, time_left
+        self._waiting: list[ValidatedObject] = []
+        self._events = 0
+        self._progress: dict[UUID, _Progress] = {}
+
+    def add(self, raw: RawObject) -> bool:
+        """Validate an object, to be written now or with the next ones. False for a long one: see `add_in_parts`."""
+        contents = Contents(raw.body, raw.content_type)
+        if is_long(contents):
+            return False
+        if self._events + len(contents) > MAX_CHUNK_EVENTS:
+            self.flush()
+        self._progress[raw.raw_id] = _Progress(raw.correlation_id)
+        self._waiting.append(ValidatedObject(raw.raw_id, tuple(contents.outcomes())))
+        self._events += len(contents)
+        return True
+
+    def add_in_parts(self, raw: RawObject) -> bool:
+        """Write the outcomes that an object lacks, each part in a statement of its own; whether all are written.
+
+        At least one part is written, and others while there is time.
+        """
+        contents = Contents(raw.body, raw.content_type)
+        written = self._written(raw.raw_id)
+        if written is None:
+            return False
+        self._progress[raw.raw_id] = _Progress(
+            raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes)
+        )
+        parts, end = Parts(self._time_left), 0
+        for run in _missing(len(contents), written.items):
+            first, end = run.start, run.start
+            while first < run.stop:
+                if not parts.may_begin():
+                    return False
+                with parts.next(contents, first, run.stop) as outcomes:
+                    end = first + len(outcomes)
+                    self._write([ValidatedObject(raw.raw_id, outcomes, first, is_whole=end == len(contents))])
+                first = end
+        if end != len(contents):
+            # An earlier call wrote the last event.
+            self._write([ValidatedObject(raw.raw_id, (), len(contents))])
+        return True
+
+    def _written(self, raw_id: UUID) -> Written | None:
+        """What is written of an object under the current rules; None if discarding the rest takes too long."""
+        while (written := self._retrying(lambda: self._silver.written([raw_id])).get(raw_id, Written())).outdated:
+            if self._time_left() < RESERVE_SECONDS:
+                return None
+            self._retrying(lambda: self._silver.discard_outdated(raw_id, MAX_CHUNK_EVENTS))
+        return written
+
+    def _retrying[T](self, call: Callable[[], T]) -> T:
+        return with_retries(call, self._time_left)
+
+    def flush(self) -> None:
+        """Write the objects that were added."""
+        waiting, self._waiting, self._events = self._waiting, [], 0
+        self._write(waiting)
+
+    def _write(self, validated: Sequence[ValidatedObject]) -> None:
+        """Write a chunk; if the database refuses a row, halve the chunk until that row is alone."""
+        if not validated:
+            return
+        validated = [
+            entry._replace(is_whole=entry.is_whole and not self._progress[entry.raw_id].is_refused)
+            for entry in validated
+        ]
+        try:
+            processed = self._retrying(lambda: self._silver.write_outcomes(validated))
+        except RowRefusedError as error:
+            if halves := _halves(validated):
+                for half in halves:
+                    self._write(half)
+            else:
+                self._refuse(validated[0].raw_id, error)
+            return
+        for entry in validated:
+            self._progress[entry.raw_id].add(entry.outcomes)
+            if entry.is_whole:
+                self._count(entry.raw_id, is_ours=entry.raw_id in processed)
+
+    def _refuse(self, raw_id: UUID, error: RowRefusedError) -> None:
+        progress = self._progress[raw_id]
+        if not progress.is_refused:
+            progress.is_refused = True
+            self._result.errors.append(ObjectError(raw_id, f"RowRefusedError: {error}", terminal=True))
+
+    def _count(self, raw_id: UUID, *, is_ours: bool) -> None:
+        """Count an object that was processed by this call, or by another at the same time."""
+        progress = self._progress.pop(raw_id)
+        if is_ours:
+            latency = datetime.now(UTC) - received_at(raw_id)
+            self._result.objects.append(
+                ProcessedObject(
+                    raw_id, progress.correlation_id, progress.codes, latency, progress.events, progress.rejected
+                )
+            )
+        else:
+            self._result.duplicates += 1
+
+
+def _halves(validated: Sequence[ValidatedObject]) -> list[Sequence[ValidatedObject]]:
+    """A chunk in two; a single object by its events; nothing if there is only one event."""
+    if len(validated) > 1:
+        middle = len(validated) // 2
+        return [validated[:middle], validated[middle:]]
+    (entry,) = validated
+    middle = len(entry.outcomes) // 2
+    if middle == 0:
+        return []
+    first = entry._replace(outcomes=entry.outcomes[:middle], is_whole=False)
+    second = entry._replace(outcomes=entry.outcomes[middle:], first_item=entry.first_item + middle)
+    return [[first], [second]]
+
+
+def _missing(number: int, written: Sequence[range]) -> Iterator[range]:
+    """The items, of so many, that are in no written range."""
+    first = 0
+    for run in written:
+        if first < run.start:
+            yield range(first, run.start)
+        first = run.stop
+    if first < number:
+        yield range(first, number)

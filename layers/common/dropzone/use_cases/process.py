@@ -1,52 +1,44 @@
-"""Process a batch of messages, each of which tells of objects that arrived in bronze."""
+"""Process a batch of messages, each of which names objects that arrived in bronze."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from dropzone.ports import Bronze, ListedObject, Silver, TimeLeft
-from dropzone.use_cases.objects import chunks, process_objects, process_with_attempts
-from dropzone.use_cases.result import ProcessingResult
-from dropzone.use_cases.retries import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.objects import (
+    RESERVE_SECONDS,
+    ProcessingResult,
+    chunks,
+    process_objects,
+    process_with_attempts,
+    with_retries,
+)
 
 CAUTIOUS_FROM_RECEIVE = 2
-"""From this receive on, an attempt is recorded on objects before they are touched: one of them may kill its reader."""
+"""From this receive on, an attempt is recorded on objects before they are touched: one of them may be poison."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of the queue. `receive_count` is 1 the first time that it is handed out."""
+    """A message of the queue. `receive_count` is 1 at the first delivery."""
 
     message_id: str
     receive_count: int
     objects: tuple[ListedObject, ...]
 
 
-@dataclass(slots=True)
-class Report:
-    """What became of a batch."""
-
-    result: ProcessingResult = field(default_factory=ProcessingResult)
-    deferred: list[UUID] = field(default_factory=list)
-    """Objects for which no time was left; parts of the long ones may be written."""
-    poison: list[UUID] = field(default_factory=list)
-    """Objects that may have killed their reader, and wait until nothing else is in the batch."""
-    returned: list[str] = field(default_factory=list)
-    """The messages that go back, each because one of its objects isn't settled."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """Objects that aren't settled, by what is known of them."""
+    """Objects that aren't processed, by their receives and attempts."""
 
     fresh: list[UUID] = field(default_factory=list)
-    """Received for the first time: nothing speaks against them."""
+    """Received for the first time."""
     untried: list[UUID] = field(default_factory=list)
-    """Received before, and no attempt is on record: most often the database was away."""
+    """Received before, without an attempt on record: most often the database was away."""
     tried: list[UUID] = field(default_factory=list)
-    """One attempt is on record: they were in one chunk with what killed their reader, or did it."""
+    """With one attempt on record: they are poison, or were in one chunk with it."""
     poison: list[UUID] = field(default_factory=list)
-    """More are on record: it killed its reader when it was alone, or can't be settled. Fewest attempts first."""
+    """With more: the object ended its call when it was alone, or can't be processed. Fewest attempts first."""
     known: set[UUID] = field(default_factory=set)
     """Those of all of these that have a receipt."""
 
@@ -58,29 +50,29 @@ def process(
     silver: Silver,
     time_left: TimeLeft,
     result: ProcessingResult | None = None,
-) -> Report:
-    """Settle every object that the messages tell of, chunk by chunk, each chunk in a transaction of its own.
+) -> ProcessingResult:
+    """Process every object that the messages name, chunk by chunk, each chunk in a transaction of its own.
 
     Args:
         messages: the batch.
-        bronze: the objects.
-        silver: the tables.
+        bronze: where to read.
+        silver: where to write.
         time_left: the seconds left in this call.
-        result: where to count, for who wants to know what was settled before the call failed.
+        result: where to count, for a caller that needs the counts even if this raises.
 
     Raises:
-        SilverUnavailableError: the database can't be used. The whole batch goes back, and what was settled before is
-            recognised when it comes again.
+        SilverUnavailableError: the database can't be used. The whole batch has to be delivered again; what was
+            processed before is recognised then.
     """
-    report = Report(ProcessingResult() if result is None else result)
+    result = ProcessingResult() if result is None else result
     sizes: dict[UUID, int] = {}
     receives: dict[UUID, int] = {}
     for message in messages:
         for raw_id, size in message.objects:
             sizes[raw_id] = size
             receives[raw_id] = max(receives.get(raw_id, 0), message.receive_count)
-    waiting = _sorted(receives, report.result, silver, time_left)
-    alone, report.poison = _choose(waiting.poison, messages)
+    waiting = _sorted(receives, result, silver, time_left)
+    alone, result.poison = _choose(waiting.poison, messages)
 
     def cut(raw_ids: Iterable[UUID]) -> Iterable[list[UUID]]:
         listed = (ListedObject(raw_id, sizes[raw_id]) for raw_id in raw_ids)
@@ -94,26 +86,23 @@ def process(
     for raw_ids, is_recorded in work:
         known = waiting.known.intersection(raw_ids)
         if time_left() < RESERVE_SECONDS:
-            deferred = raw_ids
+            result.deferred += raw_ids
         elif is_recorded:
-            deferred = process_with_attempts(
-                raw_ids, report.result, bronze=bronze, silver=silver, time_left=time_left, only_due=False, known=known
+            process_with_attempts(
+                raw_ids, result, bronze=bronze, silver=silver, time_left=time_left, only_due=False, known=known
             )
         else:
-            deferred = process_objects(
-                raw_ids, report.result, bronze=bronze, silver=silver, time_left=time_left, known=known
-            )
-        report.deferred.extend(deferred)
+            process_objects(raw_ids, result, bronze=bronze, silver=silver, time_left=time_left, known=known)
 
-    unsettled = {*report.deferred, *report.poison, *(failure.raw_id for failure in report.result.errors)}
-    report.returned = [
-        message.message_id for message in messages if any(raw_id in unsettled for raw_id, _ in message.objects)
+    unprocessed = {*result.deferred, *result.poison, *(error.raw_id for error in result.errors)}
+    result.returned = [
+        message.message_id for message in messages if any(raw_id in unprocessed for raw_id, _ in message.objects)
     ]
-    return report
+    return result
 
 
 def _sorted(receives: dict[UUID, int], result: ProcessingResult, silver: Silver, time_left: TimeLeft) -> _Waiting:
-    """Tell objects apart by their receives and their receipts; those that are settled are counted, and left out."""
+    """Sort objects by their receives and their receipts; processed ones are counted, and left out."""
     receipts = with_retries(lambda: silver.receipts(receives), time_left) if receives else {}
     waiting = _Waiting()
     for raw_id, receive_count in receives.items():
@@ -136,10 +125,10 @@ def _sorted(receives: dict[UUID, int], result: ProcessingResult, silver: Silver,
 
 
 def _choose(poison: Sequence[UUID], messages: Collection[Message]) -> tuple[Sequence[UUID], list[UUID]]:
-    """The poison objects to take now, and those to leave.
+    """The poison objects to process now, and those to leave.
 
-    Should one kill its reader again, the whole batch would come back with it, settled or not, and end in the DLQ with
-    it. So they are left while the batch holds anything else, and then taken one a call; the sweep tries them as well.
+    If one ends its call again, the whole batch is delivered again with it, processed or not, and ends in the DLQ with
+    it. So poison is left while the batch holds anything else, and then taken one a call; the sweep tries it as well.
     """
     is_alone = all(any(listed.raw_id in poison for listed in message.objects) for message in messages)
     first = 1 if is_alone else 0

@@ -26,10 +26,17 @@ from dropzone.ports import (
     SilverUnavailableError,
     TimeLeft,
 )
-from dropzone.use_cases.objects import ON_REQUEST_CHUNK_OBJECTS, chunks, unread
-from dropzone.use_cases.result import ObjectError
-from dropzone.use_cases.retries import LAST_SECONDS, RESERVE_SECONDS, with_retries
-from dropzone.use_cases.writing import Parts, is_long
+from dropzone.use_cases.objects import (
+    LAST_SECONDS,
+    ON_REQUEST_CHUNK_OBJECTS,
+    RESERVE_SECONDS,
+    ObjectError,
+    Parts,
+    chunks,
+    is_long,
+    read_error,
+    with_retries,
+)
 
 _NIL = UUID(int=0)
 """Where identifiers begin: nothing arrived before."""
@@ -118,7 +125,7 @@ def _bounds(since: datetime | None, until: datetime | None, after: UUID | None) 
 
 
 @dataclass(slots=True)
-class ReplayReport:
+class ReplayResult:
     """What validating again did, or would do."""
 
     checked: int = 0
@@ -150,8 +157,8 @@ def replay(
     after: Cursor | None,
     dry_run: bool,
     time_left: TimeLeft,
-    report: ReplayReport | None = None,
-) -> ReplayReport:
+    result: ReplayResult | None = None,
+) -> ReplayResult:
     """Replay up to `limit` objects, part by part, each part in a transaction of its own.
 
     A part is of objects, or of the events of a long one. After each, silver is right for the outcomes that stand by
@@ -165,32 +172,32 @@ def replay(
         after: where an earlier call's cursor stood.
         dry_run: whether to count what would change, and change nothing.
         time_left: the seconds left in this call.
-        report: where to count, for who wants to know what was done before the call failed.
+        result: where to count, for who wants to know what was done before the call failed.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed, and nothing was done before.
         SilverUnavailableError: the database can't be used, and nothing was done before.
     """
-    report = ReplayReport() if report is None else report
-    report.cursor = start = _NIL if after is None else after
-    run = _Replay(report, bronze, outcome_store, time_left, dry_run=dry_run)
+    result = ReplayResult() if result is None else result
+    result.cursor = start = _NIL if after is None else after
+    run = _Replay(result, bronze, outcome_store, time_left, dry_run=dry_run)
     try:
         for reached in run.positions(selection, limit, after):
-            report.cursor = reached
+            result.cursor = reached
     except (BronzeUnavailableError, SilverUnavailableError):
         # What was done is told first: who goes on from there meets the error then, and does none of the work twice.
-        if report.cursor == start:
+        if result.cursor == start:
             raise
-    return report
+    return result
 
 
 class _Replay:
     """A call of `replay`. Its generators yield how far they came, and end early when little time is left."""
 
     def __init__(
-        self, report: ReplayReport, bronze: Bronze, outcome_store: OutcomeStore, time_left: TimeLeft, *, dry_run: bool
+        self, result: ReplayResult, bronze: Bronze, outcome_store: OutcomeStore, time_left: TimeLeft, *, dry_run: bool
     ) -> None:
-        self._report, self._bronze, self._outcome_store = report, bronze, outcome_store
+        self._result, self._bronze, self._outcome_store = result, bronze, outcome_store
         self._time_left, self._is_dry = time_left, dry_run
         self._parts = Parts(time_left)
 
@@ -244,7 +251,7 @@ class _Replay:
                 else:
                     waiting.append(ValidatedObject(raw_id, tuple(contents.outcomes())))
             else:
-                self._report.errors.append(unread(raw_id, found))
+                self._result.errors.append(read_error(raw_id, found))
             last = raw_id
         self._write(waiting)
         yield last
@@ -275,10 +282,10 @@ class _Replay:
             return
         before = with_retries(lambda: self._outcome_store.outcomes(validated), self._time_left)
         for entry in validated if self._is_dry else self._replaced(validated):
-            self._report.changes.update(compare(before.get(entry.raw_id, ()), entry.outcomes))
+            self._result.changes.update(compare(before.get(entry.raw_id, ()), entry.outcomes))
             if entry.is_whole:
-                self._report.checked += 1
-                self._report.rejected += has_rejected or _has_rejected(entry.outcomes)
+                self._result.checked += 1
+                self._result.rejected += has_rejected or _has_rejected(entry.outcomes)
 
     def _replaced(self, validated: Sequence[ValidatedObject]) -> Sequence[ValidatedObject]:
         """Those whose outcomes could be replaced; where the database refuses a row, its object is left out."""
@@ -286,7 +293,7 @@ class _Replay:
             with_retries(lambda: self._outcome_store.replace(validated), self._time_left)
         except RowRefusedError as error:
             if len(validated) == 1:
-                self._report.errors.append(ObjectError(validated[0].raw_id, f"RowRefusedError: {error}", terminal=True))
+                self._result.errors.append(ObjectError(validated[0].raw_id, f"RowRefusedError: {error}", terminal=True))
                 return []
             middle = len(validated) // 2
             return [*self._replaced(validated[:middle]), *self._replaced(validated[middle:])]

@@ -8,7 +8,7 @@ import pytest
 
 from dropzone.domain.gold import Arrivals, Granularity, Latency, Window
 from dropzone.ports import SilverUnavailableError
-from dropzone.use_cases.gold import refresh_gold
+from dropzone.use_cases.refresh_gold import refresh_gold
 
 
 @dataclass(slots=True)

@@ -1,21 +1,22 @@
-"""Keep gold near silver: compute again what has changed, so that reading it costs little. It is right either way."""
+"""Compute stale buckets of gold again, so that reads cost little. They are right either way."""
 
 import time
 from collections.abc import Callable
 
 from dropzone.ports import GoldStore, TimeLeft
-from dropzone.use_cases.retries import RESERVE_SECONDS
+from dropzone.use_cases.objects import RESERVE_SECONDS
 
-# Of events.
+# In events.
 _FIRST_CHUNK = 10_000
 _LARGEST_CHUNK = 160_000
 _LONG_SECONDS = 2.0
 
 
-def refresh_gold(keeper: GoldStore, *, time_left: TimeLeft, clock: Callable[[], float] = time.monotonic) -> int:
-    """Compute stale buckets of gold again, chunk by chunk, until none is left or time is short; how many were.
+def refresh_gold(store: GoldStore, *, time_left: TimeLeft, clock: Callable[[], float] = time.monotonic) -> int:
+    """Compute stale buckets again until none is left or time is short; returns how many it computed.
 
-    A chunk is a transaction, of so many events: a bucket may hold one or a million. Chunks grow while they are quick.
+    A chunk is one transaction. It is measured in events, since a bucket may hold one or a million, and grows while it
+    is quick.
 
     Raises:
         SilverUnavailableError, SilverConflictError: what was computed until then stays.
@@ -23,7 +24,7 @@ def refresh_gold(keeper: GoldStore, *, time_left: TimeLeft, clock: Callable[[], 
     done, chunk = 0, _FIRST_CHUNK
     while time_left() >= RESERVE_SECONDS:
         began = clock()
-        buckets = keeper.refresh(chunk)
+        buckets = store.refresh(chunk)
         if buckets == 0:
             break
         done += buckets
