@@ -164,6 +164,7 @@ class Surroundings:
             "DATABASE_TLS": "disable",
             "CALL_SECONDS": "60",
             "SWEEP_RETRY_SECONDS": "60",
+            "MAX_RECEIVE_COUNT": "60",
             "SWEEP_MIN_AGE_SECONDS": "0",
             "MAX_BODY_BYTES": "4194304",
             "ROLE_AUTH": "password",

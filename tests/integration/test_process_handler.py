@@ -76,6 +76,7 @@ def function(
         "DATABASE_TLS": "disable",
         "CALL_SECONDS": "20",
         "SWEEP_RETRY_SECONDS": "60",
+        "MAX_RECEIVE_COUNT": "5",
     }.items():
         monkeypatch.setenv(name, value)
     queue.settings.cache_clear()
@@ -276,9 +277,12 @@ def test_a_duplicate_changes_nothing(function: Function, tables: SilverInPostgre
     assert emitted(metrics, "Duplicates") == [0.0, 1.0]
 
 
-def test_without_time_messages_go_back(function: Function, tables: SilverInPostgres) -> None:
+@pytest.mark.parametrize(("receive_count", "goes_back"), [(1, ["message-0"]), (4, ["message-0"]), (5, []), (6, [])])
+def test_without_time_messages_go_back_but_for_the_last_receive(
+    function: Function, tables: SilverInPostgres, receive_count: int, goes_back: list[str]
+) -> None:
     function.context.seconds_left = 1.0
-    assert returned(function(sqs_event([s3_event(function.arrive())]))) == ["message-0"]
+    assert returned(function(sqs_event([s3_event(function.arrive())], receive_count))) == goes_back
     assert tables.receipt_rows() == {}
     assert emitted(function.metrics(), "Deferred") == [1.0]
 

@@ -343,5 +343,6 @@ class World:
             "DATABASE_TLS": "disable",
             "CALL_SECONDS": "20",
             "SWEEP_RETRY_SECONDS": "100",
+            "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),
             "SWEEP_MIN_AGE_SECONDS": "0",
         }

@@ -106,9 +106,9 @@ class Queue:
         """Hand all messages to the function, as one batch."""
         self.dead += [message for message in self.waiting if message.receive_count == self.max_receive_count]
         batch = [
-            Message(message.message_id, message.receive_count + 1, message.objects)
+            Message(message.message_id, receives, message.objects, is_last_receive=receives == self.max_receive_count)
             for message in self.waiting
-            if message.receive_count < self.max_receive_count
+            if (receives := message.receive_count + 1) <= self.max_receive_count
         ]
         try:
             returned = process(batch, bronze=self.bronze, silver=self.silver, time_left=self.time_left).returned

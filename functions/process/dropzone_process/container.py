@@ -6,10 +6,10 @@ from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3_bronze import LONGEST_TIMEOUT_SECONDS, S3Bronze
 from dropzone.ports import Bronze, Silver
-from dropzone.settings import ProcessSettings
+from dropzone.settings import WriterSettings
 
 
-def make_bronze(settings: ProcessSettings) -> Bronze:
+def make_bronze(settings: WriterSettings) -> Bronze:
     """The objects; a silent S3 is given up while there is time left to say so."""
     return S3Bronze(
         settings.bronze_bucket,
@@ -19,7 +19,7 @@ def make_bronze(settings: ProcessSettings) -> Bronze:
     )
 
 
-def make_silver(settings: ProcessSettings, database: Database) -> Silver:
+def make_silver(settings: WriterSettings, database: Database) -> Silver:
     """What is written, through a connection that is made when it is first needed."""
     return PostgresSilver(
         database,

@@ -88,7 +88,9 @@ def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
             continue
         if not objects:
             logger.info("S3 test event acknowledged", message_id=record.message_id)
-        messages.append(Message(record.message_id, record.attributes.receive_count, objects))
+        receives = record.attributes.receive_count
+        is_last = receives >= settings().max_receive_count
+        messages.append(Message(record.message_id, receives, objects, is_last_receive=is_last))
     metrics.add_metric(name="NotUnderstood", unit=MetricUnit.Count, value=len(strange))
     return messages, strange
 

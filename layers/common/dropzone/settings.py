@@ -115,14 +115,21 @@ class DatabaseSettings(Settings):
         return self
 
 
-class ProcessSettings(BronzeSettings, DatabaseSettings):
-    """Of the function Process."""
+class WriterSettings(BronzeSettings, DatabaseSettings):
+    """Of the functions that write silver."""
 
     sweep_retry_seconds: Annotated[int, Field(ge=1)]
     """The pause after an object's first try; it doubles with each further one."""
 
 
-class SweepSettings(ProcessSettings, ApiSettings):
+class ProcessSettings(WriterSettings):
+    """Of the function Process."""
+
+    max_receive_count: Annotated[int, Field(ge=1)]
+    """Receives after which the queue gives a message to the DLQ."""
+
+
+class SweepSettings(WriterSettings, ApiSettings):
     """Of the function Sweep."""
 
     sweep_min_age_seconds: Annotated[int, Field(ge=0)]

@@ -146,6 +146,8 @@ def test_the_queue_gives_up_to_a_dead_letter_queue_after_hours(template: Templat
         "deadLetterTargetArn": {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]},
         "maxReceiveCount": {"Ref": "MaxReceiveCount"},
     }
+    process = template["Resources"]["ProcessFunction"]["Properties"]["Environment"]["Variables"]
+    assert process["MAX_RECEIVE_COUNT"] == {"Ref": "MaxReceiveCount"}
     assert queue["VisibilityTimeout"] == {"Ref": "QueueVisibilityTimeout"}
     assert values["QueueVisibilityTimeout"] * values["MaxReceiveCount"] >= SIX_HOURS
 

@@ -14,7 +14,7 @@ from dropzone.use_cases import objects
 from dropzone.use_cases.objects import ProcessingResult, process_objects
 from support.factories import EXAMPLE, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import InMemorySilver
-from support.world import Clock, Failing, World
+from support.world import Clock, Failing, Queue, World
 
 LIMIT = 10
 
@@ -210,6 +210,32 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
     (settled,) = results[-1].objects
     assert (settled.events, settled.rejected, settled.codes) == (65, 3, {Code.DATA_NOT_NUMERIC: 3})
     assert [result.errors for result in results] == [[]] * 4
+
+
+def test_an_object_that_outlasts_all_receives_is_left_to_the_sweep(world: World) -> None:
+    # GIVEN a batch of fifteen parts, each of which takes a second, calls that have time for two, and an object that is
+    # gone
+    big, missing = arrive(world, 150), raw_id()
+    spend_at_settle(world, 1.0)
+    queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=5)
+    queue.send(big, missing)
+
+    # WHEN the queue gives up
+    while queue.waiting:
+        world.clock.left = 5.0
+        queue.deliver()
+
+    # THEN only what needs somebody is a dead letter
+    assert [dead.objects[0].raw_id for dead in queue.dead] == [missing]
+    assert len(items(world, big)) == 100
+
+    # AND the sweep ends the other
+    while big not in world.settled:
+        world.clock.left = 5.0
+        before = len(items(world, big))
+        world.sweep()
+        assert len(items(world, big)) > before
+    assert items(world, big) == list(range(150))
 
 
 def test_a_part_ends_with_the_time(world: World, statements: Statements, monkeypatch: pytest.MonkeyPatch) -> None:

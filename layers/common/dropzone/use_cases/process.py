@@ -25,6 +25,8 @@ class Message:
     message_id: str
     receive_count: int
     objects: tuple[ListedObject, ...]
+    is_last_receive: bool = False
+    """Whether it goes to the DLQ if it is returned to the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,14 @@ def process(
         else:
             process_objects(raw_ids, result, bronze=bronze, silver=silver, time_left=time_left, known=known)
 
-    unprocessed = {*result.deferred, *result.poison, *(error.raw_id for error in result.errors)}
+    # At the last receive, a message goes to the DLQ only if somebody has to look at it: the sweep goes on with the
+    # objects for which no time was left.
+    failed = {*result.poison, *(error.raw_id for error in result.errors)}
+    unprocessed = failed.union(result.deferred)
     result.returned = [
-        message.message_id for message in messages if any(raw_id in unprocessed for raw_id, _ in message.objects)
+        message.message_id
+        for message in messages
+        if any(raw_id in (failed if message.is_last_receive else unprocessed) for raw_id, _ in message.objects)
     ]
     return result
 
