@@ -42,7 +42,7 @@ class Aws:
 
     def __init__(self, session: Session, endpoint: str | None = None) -> None:
         """Use a session; with an endpoint, everything goes there."""
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config
 
         self._session = session
         self._endpoint = endpoint
@@ -62,15 +62,15 @@ class Aws:
     @classmethod
     def account(cls, *, profile: str | None, region: str | None) -> Aws:
         """Use the user's account, as `aws` does."""
-        import boto3.session  # noqa: PLC0415 - half a second that only the commands that need it should take
+        import boto3.session
 
         return cls(boto3.session.Session(profile_name=profile, region_name=region))
 
     @classmethod
     def local(cls, endpoint: str, region: str) -> Aws:
         """Use the emulator: no profile, no configuration file, no real key can lead away from this machine."""
-        import boto3.session  # noqa: PLC0415
-        import botocore.session  # noqa: PLC0415
+        import boto3.session
+        import botocore.session
 
         no_files = {
             "profile": (None, None, None, None),
@@ -107,7 +107,7 @@ class Aws:
 def explained(error: Exception) -> CliError | None:
     """Put an error of boto3 into words; None for any other."""
     try:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:  # pragma: no cover - an incomplete installation
         return None
     if isinstance(error, ClientError):

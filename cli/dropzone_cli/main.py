@@ -1,30 +1,165 @@
 """The command line's entry: `dropzone`."""
 
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from dropzone_cli.command import paragraphs
 from dropzone_cli.commands import dlq, rejected, replay, send, status
-from dropzone_cli.commands import open as open_
+from dropzone_cli.commands.open import open_
+from dropzone_cli.errors import CliError, ExitCode
 
-_HELP = """Send events to a Dropzone stack, and run it: where are events, what was rejected, what is stuck.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+DEBUG = "DROPZONE_DEBUG"
+
+_HELP = """Send events to a Dropzone stack, and operate it: find events, rejections and dead letters.
 
 The stack is the local one (.local/stack.json, here or in a folder above), or one on AWS by name (--stack-name,
 DROPZONE_STACK_NAME), or an API by its address (DROPZONE_URL and DROPZONE_API_KEY). Every command takes --json.
 """
 _EPILOG = (
-    "Exit codes: 0 done; 1 something needs a look; 2 called wrongly; 3 no stack, or out of reach; "
-    "4 some events still wait; 130 interrupted."
+    "Exit codes: 0 done; 1 something needs attention; 2 wrong usage; 3 no stack, or it can't be reached; "
+    "4 some events are still waiting; 130 interrupted."
+)
+_STATUS_EPILOG = (
+    "Exit codes: 0 all processed or superseded; 1 some rejected, stuck or unknown; 4 some are still waiting."
+)
+_SEND_EPILOG = (
+    "Exit codes: 0 all accepted; 1 some refused or unreadable, the rest accepted; 2 wrong usage; "
+    "3 the API can't be reached or accepts nothing: try again later; 130 interrupted."
 )
 
-app = typer.Typer(
-    name="dropzone",
-    help=paragraphs(_HELP),
-    epilog=_EPILOG,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
-for module in (send, status, rejected, replay, dlq, open_):
-    module.register(app)
+def _without_flag_types(params: list[Any]) -> list[Any]:
+    """Show a switch as `--json`: Typer writes `--json <bool>`, as if it took a value."""
+    for param in params:
+        if isinstance(param, TyperOption) and param.is_flag:
+            param.metavar = ""
+    return params
+
+
+class _Command(TyperCommand):
+    """A command that ends with the exit code it returns, and reports errors in words."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - a class that Typer keeps to itself
+        return _without_flag_types(super().get_params(ctx))
+
+    def invoke(self, ctx: Any) -> NoReturn:  # noqa: ANN401
+        raise typer.Exit(_exit_code(lambda: super(_Command, self).invoke(ctx)))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
+        return _without_flag_types(super().get_params(ctx))
+
+
+def _exit_code(call: Callable[[], ExitCode]) -> ExitCode:
+    try:
+        with _interruptible():
+            return call()
+    except CliError as error:
+        return _failed(error)
+    except (KeyboardInterrupt, typer.Abort):  # the latter at a question
+        return _failed(CliError("Interrupted.", exit_code=ExitCode.INTERRUPTED))
+    except Exception as error:
+        from dropzone_cli import aws
+
+        if explained := aws.explained(error):
+            return _failed(explained)
+        if isinstance(error, BrokenPipeError) or os.environ.get(DEBUG):
+            raise
+        hint = f"This is a bug in dropzone: report it, with what {DEBUG}=1 makes it print."
+        return _failed(CliError(f"{type(error).__name__}: {error}", hint=hint, exit_code=ExitCode.BUG))
+
+
+def _failed(error: CliError) -> ExitCode:
+    from dropzone_cli.output import Output
+
+    out = Output(as_json=False)
+    if error.exit_code is ExitCode.INTERRUPTED:
+        out.note(error.message)
+    else:
+        out.error(error)
+    return error.exit_code
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP all end a command as Ctrl-C does, so that it can release what it holds.
+
+    SIGINT is set as well: a shell starts its background jobs with it ignored.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # as nohup sets it, and means it
+        numbers.append(hang_up)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"dropzone {version('dropzone')}")
+        raise typer.Exit
+
+
+def _paragraphs(text: str) -> str:
+    """Put each paragraph on one line, which the terminal wraps."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _group(text: str, **options: Any) -> typer.Typer:  # noqa: ANN401
+    return typer.Typer(
+        cls=_Group, help=_paragraphs(text), no_args_is_help=True, pretty_exceptions_enable=False, **options
+    )
+
+
+app = _group(_HELP, name="dropzone", epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+@app.callback()
+def _root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
+
+
+def _add(parent: typer.Typer, name: str, function: Callable[..., ExitCode], epilog: str | None = None) -> None:
+    parent.command(name, cls=_Command, help=_paragraphs(function.__doc__ or ""), epilog=epilog)(function)
+
+
+_add(app, "send", send.send, _SEND_EPILOG)
+_add(app, "status", status.status, _STATUS_EPILOG)
+_rejected = _group("Events that broke rules of data quality.")
+_add(_rejected, "list", rejected.list_)
+_add(_rejected, "show", rejected.show)
+app.add_typer(_rejected, name="rejected")
+_add(app, "replay", replay.replay)
+_add(app, "sweep", replay.sweep)
+_dlq = _group("Dead letters: messages that failed as often as the queue allows.")
+_add(_dlq, "list", dlq.list_)
+_add(_dlq, "redrive", dlq.redrive)
+_add(_dlq, "purge", dlq.purge)
+app.add_typer(_dlq, name="dlq")
+_add(app, "open", open_)

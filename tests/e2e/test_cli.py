@@ -330,13 +330,14 @@ def test_sweep_takes_what_waits(waiting: Cli) -> None:
     assert rest.stdout == b"1 object settled: 1 processed, 0 rejected\n"
 
 
-def test_open_leads_to_swagger(cli: Cli) -> None:
-    url = cli.document("open", "--no-browser")["url"]
+@pytest.mark.parametrize(("options", "marker"), [([], "<title>Dropzone</title>"), (["--docs"], "swagger-ui")])
+def test_open_leads_to_the_page_or_to_swagger(cli: Cli, options: list[str], marker: str) -> None:
+    url = cli.document("open", "--no-browser", *options)["url"]
 
     page = cli.client.http.get(url)
 
     assert page.status_code == 200
-    assert "swagger" in page.text.lower()
+    assert marker in page.text
 
 
 def test_a_wrong_key_and_a_stack_that_is_down(cli: Cli) -> None:

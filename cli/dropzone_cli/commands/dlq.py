@@ -9,27 +9,16 @@ from uuid import UUID
 
 import typer
 
-from dropzone_cli.command import Session, command
 from dropzone_cli.details import Document
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.queue import Message, Queue, objects_of
 from dropzone_cli.redrive import LEASE_SECONDS, SETTLED, Redrive, Report
+from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 from dropzone_cli.text import age, count
 
 # A listing takes seconds. Should it die, the messages are in sight again after this long.
 _PEEK_SECONDS = 60
 _STAYS = "Raw objects stay in bronze; the sweep (dropzone sweep) takes up those that are not settled."
-
-_help = "Dead letters: messages of the queue that were tried as often as they may be."
-app = typer.Typer(help=_help, no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    command(app, "list")(list_)
-    command(app, "redrive")(redrive)
-    command(app, "purge")(purge)
-    parent.add_typer(app, name="dlq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +73,19 @@ def _reason(status: Document | None) -> str:
 
 
 def list_(
-    session: Session,
+    ctx: typer.Context,
     *,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="The most messages.")] = 100,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> ExitCode:
     """List dead letters: object, age, how often received and tried, and why.
 
     It looks at messages and puts them back at once; "received" counts such looks too.
     """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     counts = session.dlq.counts()
     entries = _peek(session, limit)
     statuses, failure = _statuses(session, entries)
@@ -148,7 +142,7 @@ def _summary(shown: int, total: int) -> str:
 
 
 def redrive(
-    session: Session,
+    ctx: typer.Context,
     raw_ids: Annotated[
         list[UUID] | None,
         typer.Argument(metavar="RAW_ID", help="Only these objects' messages; all without any.", show_default=False),
@@ -156,12 +150,17 @@ def redrive(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The most messages.")] = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> ExitCode:
     """Send dead letters through the queue again.
 
     A message is sent first and deleted afterwards, so that none is lost. Those whose objects were settled meanwhile are
     dropped. Two redrives at once do no harm.
     """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     chosen = frozenset(raw_ids or ())
     total = session.dlq.counts().visible
     with session.out.progress("Dead letters seen", total) as progress:
@@ -224,14 +223,19 @@ def _show(session: Session, report: Report, not_found: frozenset[UUID], *, dry_r
 
 
 def purge(
-    session: Session,
+    ctx: typer.Context,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> ExitCode:
     """Delete all dead letters, after asking.
 
     Raw objects stay in bronze, and the sweep takes up those that are not settled.
     """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     dlq: Queue = session.dlq
     total = dlq.counts().total
     if not total:

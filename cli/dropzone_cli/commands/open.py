@@ -1,34 +1,39 @@
-"""`dropzone open`: Swagger."""
+"""`dropzone open`: the page, or Swagger UI."""
 
 import os
 import sys
-import webbrowser
 from typing import Annotated
 
 import typer
 
-from dropzone_cli.command import Session, command
 from dropzone_cli.errors import ExitCode
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(app, "open")(open_)
+from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 
 
 def open_(
-    session: Session,
+    ctx: typer.Context,
     *,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it, where there is a display.")] = True,
+    docs: Annotated[bool, typer.Option("--docs", help="Swagger UI, where every call can be tried.")] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open a browser, where there is a display.")
+    ] = True,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> ExitCode:
-    """Print the address of Swagger, where every call can be tried, and open it."""
-    url = f"{session.target.url}/docs"
-    if session.out.as_json:
+    """Print the address of the stack's page, and open it in a browser."""
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    url = f"{session.target.url}/{'docs' if docs else ''}"
+    if as_json:
         session.out.document({"url": url})
     else:
         session.out.line(url)
-    if browser and _has_display() and not webbrowser.open(url):
-        session.out.note("No browser could be opened.")
+    if browser and _has_display():
+        import webbrowser
+
+        if not webbrowser.open(url):
+            session.out.note("No browser could be opened.")
     return ExitCode.DONE
 
 

@@ -5,17 +5,18 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, cast
+from typing import Annotated, BinaryIO, cast
 from uuid import UUID
 
 import typer
 
 from dropzone.domain.identifiers import object_key
 from dropzone_cli import details
-from dropzone_cli.command import Session, command
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.instants import FORMS, parse_instant, rfc3339
+from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 from dropzone_cli.stored import Stored, stored
 from dropzone_cli.text import count, preview
 
@@ -23,27 +24,21 @@ PREVIEW_BYTES = 2_048
 _PAGE = 1_000
 _REJECTIONS = 3
 
-app = typer.Typer(help="Events that broke rules of data quality.", no_args_is_help=True, pretty_exceptions_enable=False)
-
 Since = Annotated[
-    Any, typer.Option("--from", parser=parse_instant, metavar="TIME", help=f"Arrived then or later. {FORMS}")
+    datetime | None,
+    typer.Option("--from", parser=parse_instant, metavar="TIME", help=f"Arrived then or later. {FORMS}"),
 ]
-Until = Annotated[Any, typer.Option("--to", parser=parse_instant, metavar="TIME", help="Arrived before; as --from.")]
+Until = Annotated[
+    datetime | None, typer.Option("--to", parser=parse_instant, metavar="TIME", help="Arrived before; as --from.")
+]
 Code = Annotated[
     str | None,
     typer.Option("--code", metavar="CODE", help="By this rule, such as data.empty; docs/errors.md lists them."),
 ]
 
 
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    command(app, "list")(list_)
-    command(app, "show")(show)
-    parent.add_typer(app, name="rejected")
-
-
 def list_(
-    session: Session,
+    ctx: typer.Context,
     *,
     code: Code = None,
     source: Annotated[
@@ -55,8 +50,13 @@ def list_(
     cursor: Annotated[
         str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where an earlier run ended; it said so.")
     ] = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> ExitCode:
     """List rejected events, the newest first, with the rules that each breaks."""
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     parameters: dict[str, str] = {
         name: value
         for name, value in (
@@ -98,7 +98,7 @@ def list_(
 
 
 def show(
-    session: Session,
+    ctx: typer.Context,
     raw_id: Annotated[UUID, typer.Argument(metavar="RAW_ID", help="Of the object.", show_default=False)],
     *,
     item: Annotated[
@@ -108,11 +108,16 @@ def show(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write those bytes into a file.")
     ] = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> ExitCode:
     """Show an event, or a batch: violations, and the beginning of the text, escaped.
 
     All bytes come with --raw or --output: of an object as they are stored, packed or not; with --item, the event's.
     """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     if raw or output is not None:
         if raw and output is not None:
             raise usage("--raw prints the bytes, --output writes them into a file.", "Choose one of them.")

@@ -12,11 +12,11 @@ import typer
 
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.positions import POSITION_PATTERN, Cursor, Position, parse_cursor
-from dropzone_cli.command import Session, command
 from dropzone_cli.commands.rejected import Code, Since, Until
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.instants import rfc3339
+from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 from dropzone_cli.text import count
 
 _NAMED_AT_ONCE = 1_000
@@ -54,12 +54,6 @@ SweepCursor = Annotated[
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The most objects.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    command(app, "replay")(replay)
-    command(app, "sweep")(sweep)
-
-
 @dataclass(slots=True)
 class _Totals:
     """The sum of the API's answers."""
@@ -87,7 +81,7 @@ class _Totals:
 
 
 def replay(
-    session: Session,
+    ctx: typer.Context,
     *,
     since: Since = None,
     until: Until = None,
@@ -99,11 +93,16 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
     limit: Limit = None,
     cursor: ReplayCursor = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> ExitCode:
     """Revalidate objects under today's rules: all, or those of a time, of a rule that rejected them, or by name.
 
     Silver then is what it would be, had these rules always been. To run it twice changes nothing.
     """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     selections = _selections(since, until, code, raw_ids, cursor)
     totals = _Totals(cursor=cursor)
     try:
@@ -196,11 +195,21 @@ def _tell_cursor(session: Session, cursor: Cursor | None) -> None:
         session.out.note(f"There is more. Go on with the same options and --cursor {cursor}")
 
 
-def sweep(session: Session, *, limit: Limit = None, cursor: SweepCursor = None) -> ExitCode:
+def sweep(
+    ctx: typer.Context,
+    *,
+    limit: Limit = None,
+    cursor: SweepCursor = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
     """Process objects in bronze that are not settled, now: those that no message has brought.
 
     The schedule does the same every few minutes with objects that are older than some minutes.
     """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     totals = _Totals(cursor=cursor)
     try:
         with session.out.progress("Processed") as progress:

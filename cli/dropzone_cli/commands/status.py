@@ -7,26 +7,17 @@ from uuid import UUID
 import typer
 
 from dropzone_cli import details
-from dropzone_cli.command import Session, command
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.sending.journal import raw_ids as raw_ids_of
+from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 _GOOD = {"processed", "superseded"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    command(
-        app,
-        "status",
-        epilog="Exit codes: 0 all processed or superseded; 1 some rejected, stuck or unknown; 4 some still wait.",
-    )(status)
-
-
 def status(
-    session: Session,
+    ctx: typer.Context,
     raw_ids: Annotated[
         list[UUID] | None,
         typer.Argument(metavar="RAW_ID...", help="As POST /ingest answered them.", show_default=False),
@@ -44,11 +35,16 @@ def status(
         int, typer.Option("--rejections", "-r", min=0, metavar="N", help="Of a batch, show so many rejected events.")
     ] = 3,
     events: Annotated[bool, typer.Option("--events", help="Of a batch, show every event, a line each.")] = False,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
 ) -> ExitCode:
     """Tell what has become of events: accepted, processed, superseded, rejected or stuck.
 
     For a batch, it shows how many events are in each state, and why the first rejected ones are.
     """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     wanted = [*(raw_ids or ()), *(raw_id for file in sent or () for raw_id in raw_ids_of(file))]
     if not wanted and not sent:
         raise usage("No object is named.", "Name RAW_IDs, or a resume file: --sent FILE.")

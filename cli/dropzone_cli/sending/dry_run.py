@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dropzone_cli.sending.csv_reader import CsvOptions
-    from dropzone_cli.sending.options import Sending
+    from dropzone_cli.sending.options import SendOptions
 
 
-def dry_run(plan: Sequence[Planned], sending: Sending, options: CsvOptions, report: Report) -> None:
+def dry_run(plan: Sequence[Planned], sending: SendOptions, options: CsvOptions, report: Report) -> None:
     """Read the inputs, and print what would be sent."""
     documents: list[Document] = []
     shape = Shape(sending.batch_size, sending.batch_bytes)

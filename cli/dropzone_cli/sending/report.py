@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dropzone_cli.output import Output
     from dropzone_cli.sending.batches import Batch
     from dropzone_cli.sending.events import BrokenInputError, Unreadable
-    from dropzone_cli.sending.options import Sending
+    from dropzone_cli.sending.options import SendOptions
     from dropzone_cli.sending.plan import Planned
 
 type Document = dict[str, Any]
@@ -109,7 +109,7 @@ class _Tally:
 class Report:
     """Counts and reports. Threads may share it."""
 
-    def __init__(self, out: Output, clock: Callable[[], float], plan: Sequence[Planned], sending: Sending) -> None:
+    def __init__(self, out: Output, clock: Callable[[], float], plan: Sequence[Planned], sending: SendOptions) -> None:
         """Begin to count."""
         sizes = [planned.input.size for planned in plan]
         total = None if None in sizes else sum(size for size in sizes if size is not None)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from dropzone_cli.command import Session
     from dropzone_cli.sending.csv_reader import CsvOptions
-    from dropzone_cli.sending.options import Sending
+    from dropzone_cli.sending.options import SendOptions
+    from dropzone_cli.session import Session
 
 _GRACE_SECONDS = 10.0
 _NDJSON = {"content-type": "application/x-ndjson"}
@@ -41,7 +41,7 @@ class _ChangedError(Exception):
 class Uploader:
     """One call of `dropzone send`."""
 
-    def __init__(self, session: Session, sending: Sending, options: CsvOptions, report: Report) -> None:
+    def __init__(self, session: Session, sending: SendOptions, options: CsvOptions, report: Report) -> None:
         """Send nothing yet."""
         self._session = session
         self._sending = sending
@@ -178,8 +178,8 @@ class Uploader:
         upload, batch = task.upload, task.batch
         name = upload.input.name
         # Without the time of day in it, the same batch is packed into the same bytes.
-        body = gzip.compress(batch.body, mtime=0) if self._sending.packed else batch.body
-        headers = _NDJSON | (_PACKED if self._sending.packed else {})
+        body = gzip.compress(batch.body, mtime=0) if self._sending.gzip else batch.body
+        headers = _NDJSON | (_PACKED if self._sending.gzip else {})
         headers["idempotency-key"] = upload.run.key(batch.number, body)
         try:
             receipt = self._session.api.ingest(body, headers, self._sending.retry_for)
@@ -217,7 +217,7 @@ class Uploader:
             TARGET: self._session.target.url,
             "--batch-size": self._sending.batch_size,
             "--batch-bytes": self._sending.batch_bytes,
-            "--gzip": self._sending.packed,
+            "--gzip": self._sending.gzip,
             "--format": None if planned.format is None else planned.format.value,
         }
         if planned.format in {None, Format.CSV}:

@@ -1,16 +1,20 @@
 """The other commands: what they ask the API, what they print, how they end."""
 
+import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+import typer.main
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.core import TyperGroup
 
 from dropzone.domain.changes import Change
 from dropzone.domain.identifiers import object_key
@@ -18,6 +22,7 @@ from dropzone.domain.outcomes import Code
 from dropzone.domain.status import State
 from dropzone_cli import details, output
 from dropzone_cli.commands import replay
+from dropzone_cli.main import app
 from support.factories import raw_id, raw_ids
 from unit.cli.harness import URL, Cli, FakeApi, Stack, document
 
@@ -532,8 +537,10 @@ def test_sweep_up_to_a_limit(cli: Cli, api: FakeApi) -> None:
 
 @pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("display", [None, "DISPLAY", "WAYLAND_DISPLAY"])
-@pytest.mark.parametrize("option", [[], ["--no-browser"]])
-def test_open(cli: Cli, monkeypatch: pytest.MonkeyPatch, display: str | None, option: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "path"), [([], ""), (["--docs"], "docs"), (["--no-browser"], ""), (["--docs", "--no-browser"], "docs")]
+)
+def test_open(cli: Cli, monkeypatch: pytest.MonkeyPatch, display: str | None, options: list[str], path: str) -> None:
     opened: list[str] = []
 
     def browse(url: str) -> bool:
@@ -545,49 +552,103 @@ def test_open(cli: Cli, monkeypatch: pytest.MonkeyPatch, display: str | None, op
     if display:
         monkeypatch.setenv(display, ":0")
 
-    result = cli("open", *option)
+    result = cli("open", *options)
 
-    assert (result.exit_code, result.stdout) == (0, f"{URL}/docs\n")
-    assert opened == ([f"{URL}/docs"] if display and not option else [])
+    assert (result.exit_code, result.stdout) == (0, f"{URL}/{path}\n")
+    assert opened == ([f"{URL}/{path}"] if display and "--no-browser" not in options else [])
 
 
 @pytest.mark.usefixtures("local")
-def test_a_mistake_of_ones_own_is_no_traceback(api: FakeApi, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_no_traceback(api: FakeApi, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeApi, "__call__", lambda *_: 1 / 0)
-    with pytest.raises(AssertionError, match="mistake in dropzone itself"):
+    with pytest.raises(AssertionError, match="a bug in dropzone"):
         cli("sweep")
     assert api.requests == []
 
 
-@pytest.mark.parametrize(
-    "path", ["", "status", "dlq", "dlq list", "dlq redrive", "dlq purge", "rejected list", "replay"]
-)
-def test_help_says_what_and_how(cli: Cli, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+COMMANDS = [
+    "send",
+    "status",
+    "rejected list",
+    "rejected show",
+    "replay",
+    "sweep",
+    "dlq list",
+    "dlq redrive",
+    "dlq purge",
+    "open",
+]
+
+
+@pytest.mark.parametrize("path", ["", "rejected", "dlq", *COMMANDS])
+def test_help_shows_the_options(cli: Cli, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
 
     result = cli(*path.split(), "--help")
 
     assert result.exit_code == 0
     assert f"dropzone {path}".rstrip() in result.stdout.replace("root", "dropzone")
-    if path not in {"", "dlq"}:
+    if path in COMMANDS:
         for option in ("--json", "--stack-name", "--region", "--profile"):
             assert option in result.stdout
 
 
-def test_help_tells_the_exit_codes(cli: Cli) -> None:
+@pytest.mark.parametrize("path", ["", "rejected", *COMMANDS])
+def test_help_shows_switches_without_a_value(cli: Cli, path: str) -> None:
+    assert "<bool>" not in cli(*path.split(), "--help").stdout
+
+
+def test_the_commands_above_are_all_there_are() -> None:
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    found = {
+        f"{name} {inner}".strip()
+        for name, command in root.commands.items()
+        for inner in (command.commands if isinstance(command, TyperGroup) else [""])
+    }
+    assert found == set(COMMANDS)
+
+
+def test_help_shows_the_exit_codes(cli: Cli) -> None:
     assert "Exit codes: 0 done" in " ".join(cli("--help").stdout.split())
 
 
-def test_help_is_there_soon() -> None:
-    """Nobody waits for boto3 who doesn't need it."""
-    code = "import sys, dropzone_cli.main; print([name for name in ('boto3', 'botocore') if name in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+def test_help_imports_no_client() -> None:
+    code = """
+import sys
+from typer.testing import CliRunner
+from dropzone_cli.main import app
+for path in sys.argv[1:]:
+    assert CliRunner().invoke(app, [*path.split(), "--help"]).exit_code == 0, path
+print([name for name in ("httpx", "boto3", "botocore") if name in sys.modules])
+"""
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code, "", *COMMANDS], capture_output=True, text=True, check=True, timeout=60
+    )
     assert ran.stdout == "[]\n"
 
 
-def test_it_stands_without_the_local_stacks_package() -> None:
+def test_version(cli: Cli) -> None:
+    assert cli("--version").stdout == f"dropzone {version('dropzone')}\n"
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("re", ["replay", "rejected"]), ("dlq ", ["list", "redrive", "purge"])])
+def test_the_shell_completes_commands(typed: str, offered: list[str]) -> None:
+    environment = {
+        **os.environ,
+        "_DROPZONE_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"dropzone {typed}",
+        "COMP_CWORD": str(len(f"dropzone {typed}".split(" ")) - 1),
+    }
+    ran = subprocess.run(
+        [sys.executable, "-m", "dropzone_cli"], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ran.stdout.split() == offered
+
+
+def test_it_needs_no_other_package_of_dropzone() -> None:
     code = (
-        "import sys; sys.modules.update(dict.fromkeys(('dropzone_local', 'pydantic', 'pg8000', 'obstore')));"
+        "import sys; sys.modules.update(dict.fromkeys(('dropzone_local', 'pg8000', 'obstore')));"
         "import dropzone_cli.main, dropzone_cli.aws as aws; aws.Aws.local('http://127.0.0.1:9', 'us-east-1').sqs()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603

@@ -1,0 +1,91 @@
+"""What every command begins with: the options that choose a stack, and the stack itself, found when it is needed."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dropzone_cli.api import Api, ClientOptions
+    from dropzone_cli.output import Output
+    from dropzone_cli.queue import Queue
+    from dropzone_cli.target import Resources, Target
+
+_PANEL = "Which stack"
+
+StackName = Annotated[
+    str | None,
+    typer.Option(
+        "--stack-name", metavar="NAME", help="A CloudFormation stack on AWS.", show_envvar=False, rich_help_panel=_PANEL
+    ),
+]
+Region = Annotated[
+    str | None, typer.Option("--region", metavar="REGION", help="The stack's AWS region.", rich_help_panel=_PANEL)
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="The AWS profile to use.", rich_help_panel=_PANEL)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+class Session:
+    """One run of a command. Nothing is looked up, and no client is imported, before it is used."""
+
+    def __init__(
+        self, ctx: typer.Context, stack_name: str | None, region: str | None, profile: str | None, *, as_json: bool
+    ) -> None:
+        self._ctx = ctx
+        self._stack = (stack_name, region, profile)
+        self._as_json = as_json
+
+    @cached_property
+    def out(self) -> Output:
+        """Where results and messages are printed."""
+        from dropzone_cli.output import Output
+
+        return Output(as_json=self._as_json)
+
+    @cached_property
+    def target(self) -> Target:
+        """The stack."""
+        from dropzone_cli.target import Options, resolve
+
+        return resolve(Options(*self._stack), os.environ, Path.cwd())
+
+    @cached_property
+    def client_options(self) -> ClientOptions:
+        """How requests are sent; tests pass their own as `ctx.obj`."""
+        from dropzone_cli.api import ClientOptions
+
+        return self._ctx.obj if isinstance(self._ctx.obj, ClientOptions) else ClientOptions()
+
+    @cached_property
+    def api(self) -> Api:
+        """The stack's API; its connections are closed when the command ends."""
+        from dropzone_cli.api import Api
+
+        return self._ctx.with_resource(Api(self.target, self.client_options))
+
+    @property
+    def resources(self) -> Resources:
+        """The stack's bucket and queues."""
+        return self.target.needed_resources()
+
+    @cached_property
+    def dlq(self) -> Queue:
+        """The stack's dead-letter queue."""
+        return self._queue(self.resources.dlq_url)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The stack's queue."""
+        return self._queue(self.resources.queue_url)
+
+    def _queue(self, url: str) -> Queue:
+        from dropzone_cli.queue import Queue
+
+        return Queue(self.resources.aws.sqs(), url)
