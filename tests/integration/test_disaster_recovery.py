@@ -77,13 +77,27 @@ def sweep_all(server: Postgres, bronze: InMemoryBronze) -> None:
         silver, after = tables.silver(), None
         while True:
             result = sweep(
-                bronze=bronze, silver=silver, limit=20, min_age=timedelta(0), after=after, time_left=lambda: 60.0
+                bronze=bronze,
+                silver=silver,
+                limit=20,
+                min_age=timedelta(0),
+                after=after,
+                retry_exhausted=False,
+                time_left=lambda: 60.0,
             )
             if result.cursor is None:
                 break
             after = result.cursor
         # From the watermark once more, as the next run of the schedule would, which raises it.
-        sweep(bronze=bronze, silver=silver, limit=1_000, min_age=timedelta(0), after=None, time_left=lambda: 60.0)
+        sweep(
+            bronze=bronze,
+            silver=silver,
+            limit=1_000,
+            min_age=timedelta(0),
+            after=None,
+            retry_exhausted=False,
+            time_left=lambda: 60.0,
+        )
         tables.query("SELECT gold.refresh(1000000, interval '0')")
 
 

@@ -166,6 +166,7 @@ def _take(step: Step, order: list[UUID], bronze: Bronze, silver: Silver) -> None
             limit=step.limit,
             min_age=timedelta(0),
             after=None,
+            retry_exhausted=False,
             time_left=lambda: 60.0,
         )
 

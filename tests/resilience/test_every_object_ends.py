@@ -131,7 +131,13 @@ def test_the_largest_object_ends_in_calls_of_the_shortest_time(tables: SilverInP
         if number % 2:
             tables.pass_time(timedelta(hours=1))
             result = sweep(
-                bronze=bronze, silver=silver, limit=10_000, min_age=timedelta(0), after=None, time_left=time_left
+                bronze=bronze,
+                silver=silver,
+                limit=10_000,
+                min_age=timedelta(0),
+                after=None,
+                retry_exhausted=False,
+                time_left=time_left,
             )
         else:
             again = message(identifier, receive_count=number + 1)

@@ -8,7 +8,7 @@ import pytest
 from dropzone.domain.batches import JSON, NDJSON
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.json_text import NotJsonError
-from dropzone.domain.outcomes import Code
+from dropzone.domain.outcomes import Code, Violation
 from dropzone.ports import BronzeUnavailableError, RawIdTakenError, RawObject
 from dropzone.use_cases.ingest import Accepted, EnvelopeError, Submission, TooLargeError, ingest
 from support.factories import EXAMPLE, NOT_NUMERIC, WITHOUT_OFFSET
@@ -104,6 +104,18 @@ def test_what_is_no_event_is_not_stored(world: World, body: bytes, codes: list[C
         take_in(world, body)
     assert [violation.code for violation in raised.value.violations] == codes
     assert world.objects.objects == {}
+
+
+def test_an_empty_batch_says_what_is_wrong(world: World) -> None:
+    with pytest.raises(EnvelopeError) as raised:
+        take_in(world, b"[]")
+    assert raised.value.violations == [Violation(Code.EMPTY_BATCH, "$", "holds no event")]
+
+
+@pytest.mark.parametrize(("body", "encoding"), [(EXAMPLE, ""), (gzipped(EXAMPLE), "gzip")], ids=["plain", "packed"])
+def test_how_a_body_is_packed_is_stored_with_it(world: World, body: bytes, encoding: str) -> None:
+    stored = world.objects.objects[take_in(world, body).raw_id]
+    assert (stored.body, stored.content_encoding) == (body, encoding)
 
 
 def test_a_taken_identifier_is_left_for_another(world: World) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import dropzone.use_cases.objects
 import dropzone.use_cases.replay
+from dropzone.domain.batches import NDJSON
 from dropzone.domain.changes import Change
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 from dropzone.domain.positions import Cursor, Position
@@ -400,6 +401,40 @@ def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None: 
     ])  # fmt: skip
 
 
+@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.usefixtures("small_parts")
+def test_an_object_that_no_further_part_of_fits_in_ends_the_call(call: Calls, others: int) -> None:
+    # GIVEN a batch of ten events, perhaps another object behind it, and time left after a part, but not for another
+    long = call.arrive(batch(*[EXAMPLE] * 10), *[EXAMPLE] * others)[0]
+    call.outcome_store.after_replacing = lambda: call.clock.spend(10.0)
+    call.clock.left = 15.0
+
+    # THEN the rest of it comes first in the next call
+    assert call().cursor == Position(long, 4)
+    assert call.outcome_store.parts == [(long, 0, 4, False)]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_cursor_within_an_object_that_is_short_by_now_goes_on_there(call: Calls) -> None:
+    (short,) = call.arrive(batch(*[EXAMPLE] * 3))
+    call(after=Position(short, 2))
+    assert call.outcome_store.parts == [(short, 2, 3, True)]
+
+
+def test_few_events_in_many_bytes_are_replayed_alone(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dropzone.use_cases.objects, "LONG_BYTES", 2 * len(EXAMPLE))
+    ids = call.arrive(EXAMPLE, batch(*[EXAMPLE] * 2), EXAMPLE)
+    call()
+    assert call.outcome_store.replaced() == [[identifier] for identifier in ids]
+
+
+def test_an_object_is_replayed_by_its_media_type(call: Calls) -> None:
+    identifier = raw_id()
+    call.bronze.put(identifier, EXAMPLE + b"\n" + NOT_NUMERIC, content_type=NDJSON, correlation_id="")
+    assert call().changes == Counter({Change.NEW: 2})
+    assert call.outcome_store.of[identifier] == validate(EXAMPLE) + validate(NOT_NUMERIC)
+
+
 @pytest.mark.usefixtures("small_parts")
 def test_a_cursor_within_an_object_goes_on_also_where_the_selection_has_it_no_more(call: Calls) -> None:
     long, other = call.arrive(batch(*[EXAMPLE] * 6), EXAMPLE)
@@ -418,6 +453,7 @@ def test_the_limit_counts_an_object_that_an_earlier_call_began(call: Calls) -> N
     assert call.outcome_store.parts == [(long, 4, 6, True)]
     assert call(after=result.cursor, limit=1).checked == 1
     assert call.outcome_store.parts[-1] == (other, 0, 1, True)
+    assert call(after=Position(long, 4), limit=2).checked == 2
 
 
 @pytest.mark.usefixtures("small_parts")

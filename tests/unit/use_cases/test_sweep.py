@@ -19,7 +19,7 @@ from dropzone.ports import (
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.sweep import WATERMARK_LAG
 from support.factories import NOT_NUMERIC, message, raw_id
-from support.fakes import ReaderDiedError
+from support.fakes import InMemorySilver, ReaderDiedError
 from support.world import Failing, World
 
 HOUR = timedelta(hours=1)
@@ -392,6 +392,19 @@ def test_fresh_objects_get_all_of_a_sweep_while_nothing_is_due(world: World) -> 
     assert world.settled == {*fresh[:100]}
 
 
+def test_no_more_are_asked_for_than_may_be_tried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    due_for_retry = InMemorySilver.due_for_retry
+
+    def noted(silver: InMemorySilver, limit: int, *, exhausted: bool) -> list[UUID]:
+        limits.append(limit)
+        return due_for_retry(silver, limit, exhausted=exhausted)
+
+    monkeypatch.setattr(InMemorySilver, "due_for_retry", noted)
+    world.sweep(limit=7)
+    assert limits == [7]
+
+
 def test_other_tries_count_for_the_limit(world: World) -> None:
     tried = arrive_many(world, 5)
     world.rows.record_attempts(tried, only_due=False)
@@ -568,6 +581,26 @@ def test_of_two_sweeps_that_saw_the_same_page_one_takes_an_object(world: World) 
     assert reads(world) == identifiers[2:]
     assert result.checked == 2
     assert world.attempts(identifiers[0]) == 1
+
+
+def test_of_two_sweeps_that_found_the_same_object_due_one_tries_it(world: World) -> None:
+    # GIVEN objects that are due for another try, one of which another sweep takes first
+    taken, free = arrive_many(world, 2)
+    world.rows.record_attempts([taken, free], only_due=False)
+    world.rows.pass_time(HOUR)
+
+    def interrupt(method: str, raw_ids: Collection[UUID]) -> None:
+        if method == "record_attempts" and taken in raw_ids:
+            world.rows.record_attempts([taken], only_due=True)
+
+    world.silver.before = interrupt
+
+    # WHEN a sweep comes
+    world.sweep()
+
+    # THEN it tries the other one alone
+    assert reads(world) == [free]
+    assert world.attempts(taken) == 2
 
 
 def test_an_object_that_the_queue_settles_meanwhile_is_not_counted(world: World) -> None:

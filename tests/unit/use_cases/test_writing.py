@@ -1,6 +1,7 @@
 """Objects with more events than one statement takes."""
 
 from collections.abc import Collection
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -331,6 +332,50 @@ def test_what_was_written_under_other_rules_is_written_again(world: World, state
     assert len(standing) == 25
 
 
+def test_a_sweep_also_writes_a_short_object_again_where_it_was_written_under_other_rules(world: World) -> None:
+    # GIVEN three events, two of which were written under the rules of before, when the third was refused
+    small = arrive(world, 3)
+    old = validate(payload("2001-01-01T00:00:00Z"))[0]
+    world.rows.write_outcomes([ValidatedObject(small, (old, old), 0, is_whole=False)])
+    world.rows.outdate(small, range(2))
+    world.rows.pass_time(timedelta(hours=1))
+
+    # WHEN the sweep comes
+    assert world.sweep().checked == 1
+
+    # THEN all three are those of today
+    outcomes = validate(world.objects.objects[small].body, NDJSON)
+    assert [world.rows.outcome_rows()[small, item].measurement for item in range(3)] == list(outcomes)
+
+
+def test_where_the_time_ends_while_old_outcomes_are_discarded_the_object_is_deferred(world: World) -> None:
+    # GIVEN an object with 25 outcomes of other rules, of which a second is enough for ten
+    big = arrive(world, 25)
+    outcomes = validate(world.objects.objects[big].body, NDJSON)
+    world.rows.write_outcomes([ValidatedObject(big, outcomes, 0, is_whole=False)])
+    world.rows.outdate(big, range(25))
+    asked: list[str] = []
+
+    def discard(method: str, _raw_ids: Collection[UUID]) -> None:
+        asked.append(method)
+        world.clock.spend(1.0 if method == "discard_outdated" else 0.0)
+
+    world.silver.before = discard
+
+    # WHEN a call has time for two of the three
+    world.clock.left = 3.5
+    first = message(big)
+    result = world.process(first)
+
+    # THEN it comes again, and is settled then
+    assert asked.count("discard_outdated") == 2
+    assert len(items(world, big)) == 5
+    assert (result.deferred, result.returned) == ([big], [first.message_id])
+    world.clock.left = 60.0
+    assert world.process(first).checked == 1
+    assert items(world, big) == list(range(25))
+
+
 def test_a_last_part_behind_a_gap_settles_nothing(world: World) -> None:
     big = arrive(world, 25)
     outcomes = validate(world.objects.objects[big].body, NDJSON)
@@ -365,11 +410,24 @@ def test_the_first_part_is_a_tenth_of_the_largest(monkeypatch: pytest.MonkeyPatc
     assert sizes == [500, 1_000, 2_000, 4_000, 5_000, 5_000]
 
 
-@pytest.mark.parametrize(("left", "may"), [(3.9, False), (4.0, True)])
-def test_a_part_is_begun_only_if_there_is_time_for_one_like_the_last(left: float, may: bool) -> None:  # noqa: FBT001
+def test_a_part_may_get_as_small_as_one_event() -> None:
+    parts = objects.Parts(lambda: 60.0)
+    for _ in range(5):
+        parts.learn(parts.size, 3.0)
+    assert parts.size == 1
+
+
+@pytest.mark.parametrize(
+    ("events", "left", "may"), [(LIMIT, 3.9, False), (LIMIT, 4.0, True), (1, 21.9, False), (1, 22.0, True)]
+)
+def test_a_part_is_begun_only_if_there_is_time_for_one_like_the_last(
+    events: int,
+    left: float,
+    may: bool,  # noqa: FBT001
+) -> None:
     clock = Clock(1.0)
     parts = objects.Parts(clock.time_left)
     assert parts.may_begin()
     clock.left = left
-    parts.learn(LIMIT, 1.0)
+    parts.learn(events, 1.0)
     assert parts.may_begin() == may

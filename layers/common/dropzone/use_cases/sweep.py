@@ -35,7 +35,7 @@ def sweep(
     min_age: timedelta,
     after: UUID | None,
     time_left: TimeLeft,
-    retry_exhausted: bool = False,
+    retry_exhausted: bool,
     result: ProcessingResult | None = None,
 ) -> ProcessingResult:
     """Process up to `limit` objects that have no receipt, in order of arrival, then those due for another attempt.
