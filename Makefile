@@ -105,7 +105,7 @@ browser:
 	    && apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
 
 .PHONY: screenshots
-screenshots: install browser ## take the documents' screenshots anew
+screenshots: install browser ## take the screenshots of the documents again
 	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_docs_page.py tests/e2e/test_page.py::test_screenshots -p no:randomly
 
 .PHONY: soak

@@ -139,8 +139,8 @@ def _fill(bench: Bench, span: timedelta) -> None:
 
 
 def _compute(bench: Bench) -> None:
-    keeper = PostgresGoldStore(bench.open("dropzone_writer"))
-    while keeper.refresh(500_000):
+    store = PostgresGoldStore(bench.open("dropzone_writer"))
+    while store.refresh(500_000):
         pass
     bench.statements("ANALYZE gold.measured; ANALYZE gold.arrived; ANALYZE gold.rejected")
 
@@ -180,7 +180,7 @@ def _asking(bench: Bench) -> Iterator[Entry]:
 def _keeping(bench: Bench) -> Iterator[Entry]:
     """What marks add to a statement, and what it takes to compute what they name."""
     database = bench.open("dropzone_writer")
-    silver, keeper = PostgresSilver(database, retry_after=timedelta(seconds=100)), PostgresGoldStore(database)
+    silver, store = PostgresSilver(database, retry_after=timedelta(seconds=100)), PostgresGoldStore(database)
     bench.statements("DELETE FROM gold.measured_stale; DELETE FROM gold.arrived_stale")
     beats = count(1)
 
@@ -204,7 +204,7 @@ def _keeping(bench: Bench) -> Iterator[Entry]:
             "UPDATE gold.arrived_stale SET marked_at = '2000-01-01'; ANALYZE measurements; ANALYZE outcomes"
         )
         # Those that were not marked lie in the same quarters, and are computed with them.
-        computing = timed(lambda: keeper.refresh(10**9)).wall / (2 * (2 * TRIES + 1))
+        computing = timed(lambda: store.refresh(10**9)).wall / (2 * (2 * TRIES + 1))
         ours, reference = scale.of(computing), scale.of(upsert.median)
         yield Entry(f"computing it, {label}", scale.unit, ours, reference, ours / reference, _CHEAP)
 

@@ -25,7 +25,7 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
         taken = alternate({"ours": _from_the_queue(surroundings), "alone": _alone(silver)})
     surroundings.empty_tables()
     ours, alone, rate = taken["ours"], taken["alone"], per_second(_OBJECTS * _EVENTS)
-    yield entry(f"{_EVENTS:,} events an object, beside judge and store", rate, ours.wall, alone.wall, _GOAL)
+    yield entry(f"{_EVENTS:,} events an object, beside validate and store", rate, ours.wall, alone.wall, _GOAL)
 
 
 def _fresh_objects() -> Objects:
@@ -48,13 +48,13 @@ def _from_the_queue(surroundings: Surroundings) -> Work:
 
 
 def _alone(silver: PostgresSilver) -> Work:
-    def judge_then_store(objects: Objects) -> None:
+    def validate_then_store(objects: Objects) -> None:
         validated = [ValidatedObject(raw_id, validate(body)) for raw_id, body in objects]
         for batch in batches(validated, MAX_CHUNK_EVENTS // _EVENTS):
             assert len(silver.write_outcomes(batch)) == len(batch)  # noqa: S101
 
     def work() -> Spent:
         objects = _fresh_objects()
-        return timed(lambda: judge_then_store(objects))
+        return timed(lambda: validate_then_store(objects))
 
     return work

@@ -21,7 +21,7 @@ _OBJECTS = 1_000
 _SIZE = 4 * 1024 * 1024
 _MILLION = 1_000_000
 _BATCHES, _EVENTS = 3, 70_000
-# The others are quick to judge: it is their bytes that fill the memory.
+# The others are quick to validate: it is their bytes that fill the memory.
 _DENSE_EVERY = 50
 
 

@@ -51,5 +51,5 @@ def _arrive(surroundings: Surroundings, objects: int) -> tuple[Sequence[UUID], i
 
 
 def succeed(answer: object) -> None:
-    """Hold that no message goes back."""
+    """Assert that no message is returned."""
     assert answer == {"batchItemFailures": []}, answer  # noqa: S101

@@ -55,17 +55,17 @@ def _files(folder: Path) -> Files:
 
 
 def _ours(folder: Path, silver: PostgresSilver) -> Work:
-    def judge_and_store(files: Files) -> None:
-        settled = 0
+    def validate_and_store(files: Files) -> None:
+        processed = 0
         for batch in batches(files, MAX_CHUNK_OBJECTS):
-            settled += len(
+            processed += len(
                 silver.write_outcomes([ValidatedObject(raw_id, validate(_read(path))) for raw_id, path in batch])
             )
-        assert settled == _EVENTS  # noqa: S101
+        assert processed == _EVENTS  # noqa: S101
 
     def work() -> Spent:
         files = _files(folder)
-        return timed(lambda: judge_and_store(files))
+        return timed(lambda: validate_and_store(files))
 
     return work
 

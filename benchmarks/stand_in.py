@@ -43,7 +43,7 @@ _FORGOTTEN = b"/forgotten/"
 
 @dataclass(slots=True)
 class Connection:
-    """What came of a request so far, and what is still to be sent."""
+    """What was received of a request so far, and what is still to be sent."""
 
     socket: socket.socket
     received: bytearray = field(default_factory=bytearray)

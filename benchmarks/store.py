@@ -1,4 +1,4 @@
-"""Judged events to three tables, committed, beside one `unnest` upsert into one table."""
+"""Validated events to three tables, committed, beside one `unnest` upsert into one table."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -100,7 +100,7 @@ def storing(
 
 
 def fresh(instants: Sequence[datetime]) -> Batch:
-    """Judged objects that have just arrived, one for each instant."""
+    """Validated objects that have just arrived, one for each instant."""
     (like,) = validate(fresh_bodies(1, 100)[0])
     assert isinstance(like, Measurement)  # noqa: S101
     return [

@@ -12,7 +12,7 @@ from benchmarks.workloads import fresh_bodies
 from dropzone.domain.outcomes import Measurement
 from dropzone.domain.validate import validate
 
-# Values of an event, and how many such events a run judges.
+# Values of an event, and how many such events a run validates.
 _SIZES = {10: 1_000, 100: 500, 1_000: 50, 100_000: 1}
 _RUNS = 30
 _COMMON = 100

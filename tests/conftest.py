@@ -1,4 +1,4 @@
-"""What holds for the whole run: which tests share a process, and what they saw, told at the end.
+"""Settings of the whole run: which tests share a process, and what is reported at the end.
 
 `make test` runs two processes. Tests that share something costly, such as a stack, stay in one of them.
 """

@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def _keeps_its_promises() -> bool:
-    """Whether clients of the released document can live with the one of today, or are told to change."""
+    """Whether clients of the released document can live with the one of today, or the major version has changed."""
     released, today = json.loads(RELEASED.read_text(encoding="utf-8")), build()
     found = breaking_changes(released, today)
     if not found or is_allowed(released, today):

@@ -97,7 +97,7 @@ def operations() -> dict[tuple[str, str], Operation]:
                             "schema": {"const": "true"},
                         },
                         "Location": {
-                            "description": "Where the event is told of: a relative reference.",
+                            "description": "The address of its status: a relative reference.",
                             "schema": {"type": "string", "examples": [f"ingest/{RAW_ID}"]},
                         },
                     },
@@ -149,8 +149,8 @@ def operations() -> dict[tuple[str, str], Operation]:
             "summary": "Process a batch",
             "description": (
                 "Processes objects that the queue did not bring, each independently of the others, and counts them; "
-                "with `reprocess`, judges objects again, under today's rules. "
-                "`limit` and `cursor` may stand in the body or in the query; the body's count where both have them. "
+                "with `reprocess`, replays objects: validates them again, under today's rules. "
+                "`limit` and `cursor` may be in the body or in the query; those of the body count if both have them. "
                 "Each call answers within 25 seconds: while there is a `cursor`, call again with it."
             ),
             "tags": ["Processing"],
@@ -226,7 +226,7 @@ def _json(name: str, example: object, **others: object) -> Operation:
 
 
 def _problems(*kinds: ProblemType) -> Operation:
-    """The answers that the function itself gives; those of one status are told together."""
+    """The answers that the function itself gives; one entry for each status."""
     answers: Operation = {}
     for kind in kinds:
         answer = _problem(kind)

@@ -40,7 +40,7 @@ NEVER = {
     "setuptools",
 }
 HEADER_BYTES, NEVER_COMPARED = 16, 0b01
-"""Of bytecode (PEP 552): by the hash of its source, which Python doesn't compute anew."""
+"""Of bytecode (PEP 552): by the hash of its source, which Python doesn't compute again."""
 
 MACHINES = {"x86_64": 62, "arm64": 183}
 """By architecture: the number in an ELF header (EM_X86_64, EM_AARCH64)."""

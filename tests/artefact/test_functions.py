@@ -149,7 +149,7 @@ def test_process_settles_a_batch_larger_than_the_local_stack_delivers(
     # WHEN one call gets them all, twice
     answers = [process.succeed(event) for _ in range(2)]
 
-    # THEN each has its outcome, once, and the lost one goes back each time
+    # THEN each has its outcome, once, and the lost one is returned each time
     assert answers == [{"batchItemFailures": [{"itemIdentifier": "message-500"}]}] * 2
     assert {identifier for identifier, receipt in tables.receipt_rows().items() if receipt.settled} == set(identifiers)
     measured = {instant: row.measurement.aggregates.mean for (instant, _), row in tables.measurement_rows().items()}

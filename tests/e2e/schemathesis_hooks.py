@@ -1,4 +1,4 @@
-"""What schemathesis has to be told of this API."""
+"""Settings of schemathesis for this API."""
 
 from typing import Any
 from uuid import uuid4

@@ -22,7 +22,7 @@ from support.fakes import InMemoryIdempotencyStore
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# MiniStack writes whatever If-Match says (docs/local.md): to replace a claim is for the other two.
+# MiniStack writes whatever If-Match says (docs/local.md): only the other two can replace a record.
 SUBJECTS = ["in memory", "moto", "emulator"]
 
 
@@ -38,13 +38,13 @@ every = pytest.mark.parametrize("idempotency_store", SUBJECTS, indirect=True)
 with_if_match = pytest.mark.parametrize("idempotency_store", SUBJECTS[:2], indirect=True)
 
 
-def claim() -> IdempotencyRecord:
+def record() -> IdempotencyRecord:
     return IdempotencyRecord(raw_id(), uuid4().hex)
 
 
 @every
 def test_the_first_claim_stands(idempotency_store: IdempotencyStore) -> None:
-    first, second, other = claim(), claim(), claim()
+    first, second, other = record(), record(), record()
     assert idempotency_store.put_if_absent("a", first) is None
     assert idempotency_store.put_if_absent("b", other) is None
     for _ in range(2):
@@ -55,7 +55,7 @@ def test_the_first_claim_stands(idempotency_store: IdempotencyStore) -> None:
 
 @every
 def test_of_many_at_once_one_stands(idempotency_store: IdempotencyStore) -> None:
-    made = [claim() for _ in range(40)]
+    made = [record() for _ in range(40)]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda one: idempotency_store.put_if_absent("a", one), made))
     [winner] = [one for one, standing in zip(made, found, strict=True) if standing is None]
@@ -64,38 +64,38 @@ def test_of_many_at_once_one_stands(idempotency_store: IdempotencyStore) -> None
 
 @every
 def test_the_claim_that_was_found_is_replaced(idempotency_store: IdempotencyStore) -> None:
-    first, second = claim(), claim()
+    first, second = record(), record()
     idempotency_store.put_if_absent("a", first)
     standing = idempotency_store.put_if_absent("a", second)
     assert standing is not None
     assert idempotency_store.replace("a", standing, second)
-    found = idempotency_store.put_if_absent("a", claim())
+    found = idempotency_store.put_if_absent("a", record())
     assert found is not None
     assert found.record == second
 
 
 @with_if_match
 def test_another_claim_is_not_replaced(idempotency_store: IdempotencyStore) -> None:
-    first, second = claim(), claim()
+    first, second = record(), record()
     idempotency_store.put_if_absent("a", first)
     standing = idempotency_store.put_if_absent("a", second)
     assert standing is not None
     assert idempotency_store.replace("a", standing, second)
-    assert not idempotency_store.replace("a", standing, claim())
-    found = idempotency_store.put_if_absent("a", claim())
+    assert not idempotency_store.replace("a", standing, record())
+    found = idempotency_store.put_if_absent("a", record())
     assert found is not None
     assert found.record == second
 
 
 @with_if_match
 def test_what_is_gone_is_not_replaced(idempotency_store: IdempotencyStore) -> None:
-    assert not idempotency_store.replace("a", StoredRecord(claim(), '"0123456789abcdef"'), claim())
-    assert idempotency_store.put_if_absent("a", claim()) is None
+    assert not idempotency_store.replace("a", StoredRecord(record(), '"0123456789abcdef"'), record())
+    assert idempotency_store.put_if_absent("a", record()) is None
 
 
 def test_where_they_lie(moto_endpoint: str, make_bucket: MakeBucket, s3_client: Callable[[str], "S3Client"]) -> None:
     bucket = make_bucket(moto_endpoint)
-    S3IdempotencyStore(bucket, region=REGION, endpoint=moto_endpoint).put_if_absent("a" * 64, claim())
+    S3IdempotencyStore(bucket, region=REGION, endpoint=moto_endpoint).put_if_absent("a" * 64, record())
     [entry] = s3_client(moto_endpoint).list_objects_v2(Bucket=bucket)["Contents"]
     assert entry.get("Key") == f"idempotency/{'a' * 64}"
 
@@ -130,8 +130,8 @@ def test_two_hundred_at_once_are_one_object(
 
 
 def test_who_finds_its_own_claim_has_it(moto_endpoint: str, make_bucket: MakeBucket) -> None:
-    # GIVEN a claim whose answer got lost, so that the client sends it again
-    subject, mine = S3IdempotencyStore(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint), claim()
+    # GIVEN a record whose answer got lost, so that the client sends it again
+    subject, mine = S3IdempotencyStore(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint), record()
     subject.put_if_absent("a", mine)
     # THEN it is not taken for another's
     assert subject.put_if_absent("a", mine) is None
@@ -142,13 +142,13 @@ def test_who_finds_its_own_claim_has_it(moto_endpoint: str, make_bucket: MakeBuc
 def test_a_claim_that_another_is_writing_is_waited_for(
     scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch, race: Answer, missing: Answer
 ) -> None:
-    # GIVEN a key that another request is just claiming: S3 refuses the write before the object can be read
+    # GIVEN a key that another request is just using: S3 refuses the write before the object can be read
     monkeypatch.setattr("dropzone.adapters.s3_idempotency_store._LONGEST_PAUSE_SECONDS", 0)
-    other = claim()
+    other = record()
     written = Answer(body=json.dumps({"raw_id": str(other.raw_id), "digest": other.digest}).encode())
     scripted_s3.script = [race, missing, race, missing, race, written]
 
-    found = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint).put_if_absent("a", claim())
+    found = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint).put_if_absent("a", record())
 
     assert found is not None
     assert found.record == other
@@ -164,11 +164,11 @@ def test_a_claim_that_never_comes_is_reported_with_what_s3_said(
     ] * 20
     subject = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint)
     with pytest.raises(BronzeUnavailableError, match=r"S3 answered 403 AccessDenied$"):
-        subject.put_if_absent("a", claim())
+        subject.put_if_absent("a", record())
 
 
 def test_a_refusal_is_told_without_its_text(scripted_s3: ScriptedS3) -> None:
     scripted_s3.script = [refusal(403, "AccessDenied", "<Quoted>secret</Quoted>")]
     subject = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint)
     with pytest.raises(BronzeUnavailableError, match="S3 answered 403 AccessDenied"):
-        subject.put_if_absent("a", claim())
+        subject.put_if_absent("a", record())

@@ -97,7 +97,7 @@ class Sweep:
         return json_body(answer)
 
     def reads(self, query: dict[str, str] | None = None, /, **parameters: Any) -> list[int]:  # noqa: ANN401 - any JSON value
-        """The numbers of the objects that a call judges again."""
+        """The numbers of the objects that a call replays."""
         self.bronze.reads.clear()
         self.answers(query, **parameters)
         return [self.arrived.index(raw_id) for read in self.bronze.reads for raw_id in read]
@@ -283,7 +283,7 @@ def test_the_cursor_goes_on_until_all_are_judged(function: Sweep, kind: str, in_
     }
     answers = list(walk(function, chosen[kind], in_body=in_body))
 
-    # THEN four calls judge each object once, and the last has no cursor
+    # THEN four calls replay each object once, and the last has no cursor
     assert [answer["checked"] for answer in answers] == [2, 2, 2, 1]
     assert [answer.get("cursor") for answer in answers] == [*(str(function.arrived[n]) for n in (1, 3, 5)), None]
 

@@ -41,7 +41,7 @@ class Told:
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, identifier: UUID, told: Status | None) -> dict[str, Any]:
-    """Ask after an object that bronze doesn't have."""
+    """Look up an object that bronze doesn't have."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     for made in ("settings", "database"):
@@ -61,7 +61,7 @@ def test_an_event_that_was_tried_and_is_gone_is_not_found(monkeypatch: pytest.Mo
     problem = ask(monkeypatch, identifier, stuck)
 
     assert problem["type"] == "urn:dropzone:problem:not-found"
-    assert "gone" in problem["detail"]
+    assert "no longer stored" in problem["detail"]
 
 
 def test_an_event_that_never_arrived_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def hourly(gold: PostgresGold, since: datetime, until: datetime, source: str | N
 
 
 def arrived(at: datetime, *outcomes: Outcome) -> ValidatedObject:
-    """Judge an object that arrived at an instant."""
+    """Validate an object that arrived at an instant."""
     return ValidatedObject(new_raw_id(int(at.timestamp() * 1000) * 1_000_000), outcomes)
 
 
@@ -276,7 +276,7 @@ def test_where_nothing_was_measured_there_are_no_figures(tables: SilverInPostgre
 
 
 def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgres, gold: PostgresGold) -> None:
-    """Also before anything is computed anew, and after."""
+    """Also before anything is computed again, and after."""
     silver, outcome_store = tables.silver(), PostgresOutcomeStore(tables.open())
     now = datetime.now(UTC)
     starts = sorted({*hours_around(NOON, 3), *hours_around(now, 2)})
@@ -362,16 +362,16 @@ def test_an_object_of_many_parts_has_its_latency_with_the_last(tables: SilverInP
 
 
 def test_what_is_written_to_is_computed_later_and_every_mark_goes(tables: SilverInPostgres, gold: PostgresGold) -> None:
-    keeper = PostgresGoldStore(tables.open())
+    store = PostgresGoldStore(tables.open())
     tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(NOON),))])
-    assert keeper.refresh(100) == 0
+    assert store.refresh(100) == 0
 
     tables.query("UPDATE gold.measured_stale SET marked_at = now() - interval '3 minutes'")
     tables.query("UPDATE gold.arrived_stale SET marked_at = now() - interval '3 minutes'")
-    assert keeper.refresh(100) == 2
+    assert store.refresh(100) == 2
 
     assert tables.query("SELECT FROM gold.measured_stale UNION ALL SELECT FROM gold.arrived_stale") == []
-    assert keeper.refresh(100) == 0
+    assert store.refresh(100) == 0
     assert len(hourly(gold, NOON, NOON + HOUR)) == 1
 
 

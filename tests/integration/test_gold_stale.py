@@ -24,14 +24,14 @@ def forget(tables: SilverInPostgres) -> None:
 def test_the_oldest_stale_part_of_either_kind_counts(
     tables: SilverInPostgres, table: str, marked: str, seconds: int
 ) -> None:
-    keeper = PostgresGoldStore(tables.open())
+    store = PostgresGoldStore(tables.open())
     forget(tables)
     tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(),))])
-    assert keeper.stale_seconds() == pytest.approx(0, abs=60)
+    assert store.stale_seconds() == pytest.approx(0, abs=60)
 
     tables.query(f"UPDATE gold.{table} SET marked_at = {marked}")  # noqa: S608 - the test's own
 
-    assert keeper.stale_seconds() == pytest.approx(seconds, abs=60)
+    assert store.stale_seconds() == pytest.approx(seconds, abs=60)
 
 
 def test_where_nothing_is_stale_it_is_nothing(tables: SilverInPostgres) -> None:

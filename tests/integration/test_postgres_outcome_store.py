@@ -354,7 +354,7 @@ def test_an_object_that_is_replaced_while_it_is_settled_has_the_replacement(tabl
 
 
 def test_an_object_that_is_settled_while_it_is_replaced_has_the_replacement(tables: SilverInPostgres) -> None:
-    # GIVEN an object that was claimed, and a replacement of it that waits at its receipt
+    # GIVEN an object with an attempt, and a replacement of it that waits at its receipt
     identifier = raw_id()
     tables.silver().record_attempts([identifier], only_due=False)
     with receipt_held(tables, identifier):

@@ -1,4 +1,4 @@
-"""Judging again, on the real tables: silver then is what it would be, had these rules always been."""
+"""Replays, on the real tables: silver then is what it would be, had these rules always been."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -83,7 +83,7 @@ class Scene:
         return raw_id
 
     def change(self, raw_id: UUID, *outcomes: Outcome) -> None:
-        """Let the rules judge an object so from now on."""
+        """Let the rules decide so about an object from now on."""
         self.rules[self.objects.objects[raw_id].body] = outcomes
 
     def write_outcomes(self, *identifiers: UUID) -> None:
@@ -219,7 +219,7 @@ def test_outcomes_name_the_ruleset_that_judged_them(scene: Scene, monkeypatch: p
     assert dict(scene.tables.query("SELECT raw_id, ruleset FROM outcomes")) == {validated: RULESET + 41, left: RULESET}
 
 
-# ---- under rules that judge differently ------------------------------------------------------------------------------
+# ---- under rules that decide differently -----------------------------------------------------------------------------
 
 
 def test_where_an_event_is_now_rejected_the_one_before_it_returns(scene: Scene) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every function of the schema, whichever revision made it."""
+"""Rules for every function of the schema, whichever revision made it."""
 
 from support.postgres import SilverInPostgres
 

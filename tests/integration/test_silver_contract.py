@@ -236,14 +236,14 @@ def test_a_last_part_settles_nothing_before_all_others_are_written(silver: Silve
 
 
 def test_what_is_written_of_unsettled_objects_is_told(silver: Silver) -> None:
-    settled, begun, gaps, claimed, unknown = raw_ids(5)
+    settled, begun, gaps, attempted, unknown = raw_ids(5)
     silver.write_outcomes([validated(settled), part(begun, 0, measurement(later(1)), measurement(later(2)))])
     silver.write_outcomes([part(gaps, 0, measurement(later(3)), rejection(), rejection(Code.DATA_EMPTY, None))])
     two = Rejection((*rejection().violations, *rejection(Code.TIME_STAMP_NO_TIMEZONE).violations))
     silver.write_outcomes([part(gaps, 4, two)])
     silver.write_outcomes([part(gaps, 5, measurement(later(5)))])
-    silver.record_attempts([claimed], only_due=False)
-    assert silver.written([settled, begun, gaps, claimed, unknown]) == {
+    silver.record_attempts([attempted], only_due=False)
+    assert silver.written([settled, begun, gaps, attempted, unknown]) == {
         begun: Written((range(2),)),
         gaps: Written(
             (range(3), range(4, 6)),
@@ -286,12 +286,12 @@ def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_
 
 
 def test_receipts_are_those_of_the_objects_asked_for(silver: Silver) -> None:
-    settled, claimed, unknown, other = raw_ids(4)
+    settled, attempted, unknown, other = raw_ids(4)
     silver.write_outcomes([validated(settled), validated(other)])
-    silver.record_attempts([claimed], only_due=False)
-    assert silver.receipts([settled, claimed, unknown]) == {
+    silver.record_attempts([attempted], only_due=False)
+    assert silver.receipts([settled, attempted, unknown]) == {
         settled: Receipt(settled=True, attempts=0),
-        claimed: Receipt(settled=False, attempts=1),
+        attempted: Receipt(settled=False, attempts=1),
     }
     assert silver.receipts([]) == {}
 
@@ -314,7 +314,7 @@ def test_attempts_on_settled_objects_are_not_recorded(silver: Silver, subject: S
 
 
 def test_of_two_sweeps_one_gets_the_object_until_it_is_due_again(silver: Silver, subject: Subject) -> None:
-    # GIVEN a claimed object
+    # GIVEN a attempted object
     identifier = raw_id()
     silver.record_attempts([identifier], only_due=True)
 
@@ -422,13 +422,13 @@ def test_an_attempt_may_be_released_to_be_made_now(silver: Silver, subject: Subj
 
 
 def test_record_errors_notes_why_on_unsettled_objects_alone(silver: Silver, subject: Subject) -> None:
-    claimed, other, settled, unknown = raw_ids(4)
-    silver.record_attempts([claimed, other], only_due=False)
+    attempted, other, settled, unknown = raw_ids(4)
+    silver.record_attempts([attempted, other], only_due=False)
     silver.write_outcomes([validated(settled)])
     reason = 'ObjectMissingError: it\'s "gone" \\ {é}'
-    silver.record_errors({claimed: reason, settled: "no", unknown: "no"})
+    silver.record_errors({attempted: reason, settled: "no", unknown: "no"})
     assert subject.receipt_rows() == {
-        claimed: ReceiptRow(settled=False, items=None, attempts=1, last_error=reason),
+        attempted: ReceiptRow(settled=False, items=None, attempts=1, last_error=reason),
         other: ReceiptRow(settled=False, items=None, attempts=1, last_error=OPEN_ATTEMPT),
         settled: ReceiptRow(settled=True, items=1, attempts=0, last_error=None),
     }
@@ -439,8 +439,8 @@ def test_record_errors_notes_why_on_unsettled_objects_alone(silver: Silver, subj
 def test_due_objects_come_fewest_attempts_first_then_in_order_of_arrival(silver: Silver, subject: Subject) -> None:
     # GIVEN objects with one to four attempts, and some that are not to be tried
     first, second, third, fourth, settled, waiting = raw_ids(6)
-    for claimed in ([first, second, third, fourth, settled], [first, third], [first, third], [third]):
-        silver.record_attempts(claimed, only_due=False)
+    for attempted in ([first, second, third, fourth, settled], [first, third], [first, third], [third]):
+        silver.record_attempts(attempted, only_due=False)
     silver.write_outcomes([validated(settled)])
     subject.pass_time(RETRY_AFTER * 2**MAX_ATTEMPTS)
     silver.record_attempts([waiting], only_due=False)

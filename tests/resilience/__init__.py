@@ -1,1 +1,1 @@
-"""What holds under faults: the oracle on the real local stack, and crash points against the real Postgres."""
+"""Guarantees under faults: the oracle on the real local stack, and crash points against the real Postgres."""

@@ -1,4 +1,4 @@
-"""The oracle: events through the real local stack while faults strike, and every promise held against what came of it.
+"""The oracle: events through the real local stack while faults strike, and every promise checked against the result.
 
 After vector's `tests/antithesis`: an acknowledgement is an obligation; when the faults have stopped, all are met.
 """
@@ -267,7 +267,7 @@ class Oracle:
         assert {*bronze.values()} <= self.obligations.sent.keys()
 
     def _check_statuses(self, bronze: Mapping[UUID, bytes]) -> None:
-        """Each event is exactly one of processed, superseded and rejected, also as its sender is told."""
+        """Each event is exactly one of processed, superseded and rejected, also in its status."""
         events = {
             raw_id: self.obligations.sent[body] for raw_id, body in bronze.items() if raw_id not in self.unsettled
         }
@@ -299,7 +299,7 @@ class Oracle:
         with ThreadPoolExecutor(4) as pool:
             for raw_id, status in zip(raw_ids, pool.map(told, raw_ids), strict=True):
                 wanted = expected(raw_id)
-                assert {name: status.get(name) for name in wanted} == wanted, f"{raw_id} is told {status}"
+                assert {name: status.get(name) for name in wanted} == wanted, f"{raw_id} has the status {status}"
                 self.report.events[str(status["status"])] += 1
 
     def _check_replay(self, bronze: Mapping[UUID, bytes]) -> None:

@@ -64,7 +64,7 @@ def boundaries(worlds: Iterator[World]) -> set[str]:
 
 
 def put_events(world: World) -> list[Letter]:
-    """Two events of one instant, one of another, a bad one; the first is told of twice."""
+    """Two events of one instant, one of another, a bad one; the first is notified twice."""
     first, *others = [
         world.arrive(good_event("first", INSTANT, ["0", "2"])),
         world.arrive(good_event("second", INSTANT, ["5"], time_stamp="2019-05-01T06:00:00-04:00")),
@@ -148,7 +148,7 @@ def test_process_is_overtaken_at_any_boundary(
             letter.receives = receives
         event = {"Records": [letter.record() for letter in letters]}
         failed = [failures(ended) for ended in world.overtake(event, boundary, gate, other_containers)]
-        # Objects that one call claimed may have killed it, as far as the other can know: those wait.
+        # Objects on which one call recorded an attempt may have killed it, as far as the other can know: those wait.
         assert failed == [set(), set()] or receives >= CAUTIOUS_FROM_RECEIVE, f"frozen at boundary {boundary}"
         world.queue.waiting = [letter for letter in letters if all(letter.message_id in ids for ids in failed)]
         world.drain()

@@ -29,7 +29,7 @@ class EverythingExists(InMemoryBronze):
 
 
 def state(world: World, raw_id: UUID) -> State:
-    """What the sender is told, by the role that only reads."""
+    """What the sender sees, by the role that only reads."""
     database = open_database(database_settings(world.tables.server, database_user="dropzone_reader"))
     try:
         return status(raw_id, bronze=EverythingExists(), statuses=PostgresStatuses(database)).state
@@ -160,7 +160,7 @@ def test_a_redrive_of_a_mended_object_settles_it_and_drops_what_is_settled(world
     world.queue.dead += [*world.queue.dead]
     world.notify(raw_ids[0])
 
-    # WHEN the function is mended, and the dead letters are given another life
+    # WHEN the function is fixed, and the dead letters are given another life
     world.deadly = set()
     world.queue.redrive()
     world.drain()
@@ -172,7 +172,7 @@ def test_a_redrive_of_a_mended_object_settles_it_and_drops_what_is_settled(world
 
 
 def test_a_poison_and_deaths_beside_it(new_world: NewWorld) -> None:
-    """The culprit is told from what merely was there when something else went wrong."""
+    """The culprit is distinguished from what merely was there when something else went wrong."""
     world = new_world(Plan([4]))
     raw_ids = arrive(world, 10)
     world.deadly = {poison := raw_ids[2]}

@@ -135,21 +135,21 @@ class HookedBronze:
 class InMemoryIdempotencyStore:
     """The records of idempotency keys, in a dictionary; a record's version is how often the key was written."""
 
-    standing: dict[str, StoredRecord] = field(default_factory=dict)
+    records: dict[str, StoredRecord] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def put_if_absent(self, key: str, record: IdempotencyRecord) -> StoredRecord | None:
         with self.lock:
-            found = self.standing.get(key)
+            found = self.records.get(key)
             if found is None:
-                self.standing[key] = StoredRecord(record, "1")
+                self.records[key] = StoredRecord(record, "1")
             return found
 
     def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
         with self.lock:
-            if self.standing.get(key) != existing:
+            if self.records.get(key) != existing:
                 return False
-            self.standing[key] = StoredRecord(record, str(int(existing.version) + 1))
+            self.records[key] = StoredRecord(record, str(int(existing.version) + 1))
             return True
 
 

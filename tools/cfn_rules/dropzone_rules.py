@@ -243,7 +243,7 @@ def _target(node: object) -> str:
 
 
 def _number(cfn: Template, node: object, absent: int) -> int | None:
-    """A number, a parameter's default, or what holds where nothing is said; None for what only a deploy can tell."""
+    """A number, a parameter's default, or the default of CloudFormation; None for what only a deploy can tell."""
     if isinstance(node, dict):
         node = (cfn.template.get("Parameters") or {}).get(_target(node), {}).get("Default", "unknown")
     try:

@@ -1,4 +1,4 @@
-"""`POST /ingest`: the body goes to bronze as it came, and the client gets its reference."""
+"""`POST /ingest`: store the body in bronze as it was sent, and answer with its reference."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dropzone_ingest import answers
 
 _FORM = "application/x-www-form-urlencoded"
-# Those that API Gateway decompresses, and what it lets through; the header then says nothing about the body.
+# API Gateway decompresses gzip and deflate, and keeps the header: it says nothing about the body.
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "identity", ""})
 
 _KEY_HEADER = "idempotency-key"
@@ -38,7 +38,7 @@ logger = Logger(service=SERVICE)
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 
 ROUTE = ("POST", "/ingest")
-"""The function's only route; API Gateway routes nothing else here."""
+"""The function's only route."""
 
 
 @cache
@@ -59,7 +59,7 @@ def idempotency_store() -> IdempotencyStore:
 
 
 def post_ingest(event: Event) -> Response:
-    """Take events in.
+    """Store events.
 
     Raises:
         Exception: what `client_problem` knows, and what `ingest` and `ingest_once` raise otherwise.
@@ -70,7 +70,7 @@ def post_ingest(event: Event) -> Response:
     submission = Submission(body_bytes(event), _media_type(headers), correlation_id=request_id(event))
     limit = settings().max_body_bytes
     if _KEY_HEADER in headers:
-        key = _client_s_key(client, headers[_KEY_HEADER])
+        key = _hashed_key(client, headers[_KEY_HEADER])
         accepted = ingest_once(submission, key=key, limit=limit, bronze=bronze(), idempotency_store=idempotency_store())
     else:
         accepted = ingest(submission, limit=limit, bronze=bronze())
@@ -78,7 +78,7 @@ def post_ingest(event: Event) -> Response:
 
 
 def _accepted(accepted: Accepted, client: str) -> Response:
-    # What is stored: a request that came again has its object already, which is processed once.
+    # A repeated request stores nothing: its object exists.
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=not accepted.is_replayed)
     metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
     logger.info(
@@ -101,13 +101,13 @@ def _accepted(accepted: Accepted, client: str) -> Response:
 
 
 def _api_key_id(event: Event) -> str:
-    """The id (not the value) of the key that the request came with, to tell clients apart."""
+    """The id (not the value) of the request's API key, which identifies the client."""
     identity = (event.get("requestContext") or {}).get("identity") or {}
     return str(identity.get("apiKeyId") or "")
 
 
-def _client_s_key(client: str, key: str) -> str:
-    """An idempotency key, made a client's own; of a fixed length, and of characters that any name may have."""
+def _hashed_key(client: str, key: str) -> str:
+    """A client's idempotency key, hashed with the client to a valid name of fixed length."""
     if not key.isprintable() or not 1 <= len(key) <= _LONGEST_KEY:
         message = f"is not 1 to {_LONGEST_KEY} printable characters"
         raise InvalidRequestError([FieldError("Idempotency-Key", "request.idempotency_key", message)])
@@ -115,7 +115,7 @@ def _client_s_key(client: str, key: str) -> str:
 
 
 def _check_content_encoding(headers: Mapping[str, str]) -> None:
-    """Refuse a coding that nobody decodes. Whether the body is gzip, its first bytes tell, and not this header."""
+    """Refuse unknown codings. The body's first bytes show whether it is gzip, not this header."""
     codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")}
     if not codings <= _CODINGS:
         message = "Send the body without a Content-Encoding, or with Content-Encoding: gzip."
@@ -123,7 +123,7 @@ def _check_content_encoding(headers: Mapping[str, str]) -> None:
 
 
 def _media_type(headers: Mapping[str, str]) -> str:
-    """The body's media type, without parameters; JSON where the client names none."""
+    """The body's media type, without parameters; JSON if the client names none."""
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if not media_type:
         return JSON
@@ -147,7 +147,7 @@ def _respond(event: Event) -> Response:
         return problem(problems.NO_SUCH_PATH, event)
     try:
         return post_ingest(event)
-    except Exception as error:  # noqa: BLE001 - any error becomes a problem for the client, and its reason is logged
+    except Exception as error:  # noqa: BLE001 - any error becomes a problem, and is logged
         refusal = client_problem(error)
         return problem_of(error, event, logger) if refusal is None else _refused(refusal, event)
 

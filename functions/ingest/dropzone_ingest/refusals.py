@@ -1,4 +1,4 @@
-"""What clients learn of a request that is not accepted."""
+"""Problems of requests that are not accepted."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from dropzone.use_cases.ingest import EnvelopeError, KeyReusedError, TooLargeErr
 
 
 class UnsupportedMediaTypeError(ValueError):
-    """The body has a media type that is not accepted; the message says what to send instead."""
+    """The media type is not accepted; the message says what to send instead."""
 
 
 class Problem(NamedTuple):
-    """A problem's type, and what it leaves open."""
+    """A problem's type, reason and violations."""
 
     type: ProblemType
     reason: str = ""
@@ -33,7 +33,7 @@ _TYPES: Mapping[type[Exception], ProblemType] = {
 
 
 def client_problem(error: Exception) -> Problem | None:
-    """The problem of a request that its client has to change; None for an error that is not the client's."""
+    """The problem of a client's error; None for other errors."""
     problem_type = _TYPES.get(type(error))
     if problem_type is None:
         return None

@@ -1,4 +1,4 @@
-"""The answer that a custom resource owes CloudFormation: a PUT to the presigned address of its request."""
+"""A custom resource's answer to CloudFormation: a PUT to the presigned URL of its request."""
 
 import json
 import time
@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
 PHYSICAL_ID = "dropzone-schema"
-"""One for all versions: with another one, CloudFormation would take the old schema for a resource to delete."""
+"""The same for all versions: CloudFormation deletes a resource whose physical id changes."""
 
 _TRIES = 4
 _TIMEOUT_SECONDS = 10
 
 
 class Request(BaseModel):
-    """What CloudFormation asks for."""
+    """CloudFormation's request."""
 
     model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_pascal, hide_input_in_errors=True)
 
@@ -29,28 +29,28 @@ class Request(BaseModel):
 
 
 def read(event: Mapping[str, Any]) -> Request:
-    """What an event asks for.
+    """Read an event.
 
     Raises:
-        pydantic.ValidationError: it is no request of CloudFormation's; the message doesn't quote the address.
+        pydantic.ValidationError: it is no request of CloudFormation's. The message doesn't quote the URL.
     """
     return Request.model_validate(event)
 
 
 def succeed(request: Request, data: Mapping[str, str]) -> None:
-    """Say that it is done; `data` is what `Fn::GetAtt` can read.
+    """Report success; `data` is available to `Fn::GetAtt`.
 
     Raises:
-        OSError: the answer could not be given.
+        OSError: the answer could not be sent.
     """
     _answer(request, {"Status": "SUCCESS", "Data": data})
 
 
 def fail(request: Request, reason: str) -> None:
-    """Say why it isn't; the deploy fails with the reason, and is rolled back.
+    """Report a failure; the deploy fails with the reason, and is rolled back.
 
     Raises:
-        OSError: the answer could not be given.
+        OSError: the answer could not be sent.
     """
     _answer(request, {"Status": "FAILED", "Reason": reason})
 
@@ -64,17 +64,16 @@ def _answer(request: Request, answer: Mapping[str, object]) -> None:
             "RequestId": request.request_id,
             "LogicalResourceId": request.logical_resource_id,
         },
-        # CloudFormation takes 4 KiB, of which a reason may need most.
+        # CloudFormation's limit is 4 KiB.
         ensure_ascii=False,
     ).encode(errors="replace")
-    # No content type: the address is signed without one.
+    # No content type: the URL is signed without one.
     put = urllib.request.Request(request.response_url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310 - a request admits http and https alone
     for attempt in range(1, _TRIES + 1):
         try:
             with urllib.request.urlopen(put, timeout=_TIMEOUT_SECONDS):  # noqa: S310 - as above
                 return
         except OSError:
-            # URLError is one; a server that hangs up, or is too slow, raises another.
             if attempt == _TRIES:
                 raise
             time.sleep(attempt)

@@ -1,7 +1,6 @@
 """CloudFormation's custom resource `Migration`: the schema and the roles, at each deploy that brings a new revision.
 
-A deletion answers without touching the database: data outlives the stack. Invoked by hand, without CloudFormation, it
-migrates and answers the revision.
+A deletion doesn't touch the database: data outlives the stack. Invoked by hand, it migrates and returns the revision.
 """
 
 from functools import cache
@@ -29,25 +28,27 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry.
 
     Raises:
-        Exception: invoked by hand, whatever kept the migration from being done.
+        Exception: invoked by hand, whatever the migration raised.
     """
     if "ResponseURL" not in event:
         return {"revision": migrate(settings())}
     request = cloudformation.read(event)
     if request.request_type == "Delete":
-        logger.info("deletion acknowledged, nothing touched")
+        logger.info("deletion acknowledged; the database is not touched")
         cloudformation.succeed(request, {})
         return {}
     try:
         revision = migrate(settings())
     except Exception as error:
-        # Whatever it was: a resource that doesn't answer holds the deploy up until its timeout.
-        logger.exception("the migration failed, and was rolled back")
+        # Any error: without an answer, the deploy waits for its timeout.
+        logger.exception("the migration failed and was rolled back; the deploy fails with the reason")
         cloudformation.fail(request, f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
         return {}
     if revision == head():
         logger.info("migrated", revision=revision)
     else:
-        logger.warning("the schema is of a later version, and is kept", revision=revision, newest_here=head())
+        logger.warning(
+            "the schema has a later revision than this version, and is kept", revision=revision, newest_here=head()
+        )
     cloudformation.succeed(request, {"Revision": revision})
     return {"revision": revision}

@@ -1,6 +1,6 @@
-"""Brings the database to the newest revision and sets the roles, in one transaction, one caller at a time.
+"""Upgrade the database to the newest revision and set the roles, in one transaction, one caller at a time.
 
-Often the database is at the newest revision already: one look tells. Alembic is imported where revisions have to run.
+Alembic is imported only if revisions have to run.
 """
 
 import time
@@ -10,22 +10,22 @@ from pathlib import Path
 import pg8000.dbapi
 from pg8000.exceptions import DatabaseError, Error
 
-from dropzone.adapters.database import connector, sqlstate, told
+from dropzone.adapters.database import connector, describe_error, sqlstate
 from dropzone.settings import MigrateSettings
 from dropzone_migrate.roles import set_roles
 
 REVISIONS = Path(__file__).parent / "revisions"
 
-# Of the function's time, what is left for CloudFormation's answer; in a short call, half of it.
+# Reserved for CloudFormation's answer; in a short call, half of the time is.
 _ANSWER_SECONDS = 30
 
 # Seconds between tries to sign in by token.
 _PAUSES = (2, 4, 8, 16, 30)
 
-# "invalid password", and what a server says whose rules refuse passwords to this user.
+# "invalid password", and the state of a server whose rules refuse passwords to this user.
 _REFUSED = frozenset({"28P01", "28000"})
 
-# Any number that nothing else in the database locks; two migrations at once wait for each other at it.
+# An advisory lock of our own: concurrent migrations wait for each other.
 _LOCK = 0x64726F70
 
 _TOO_OLD = (
@@ -35,7 +35,7 @@ _TOO_OLD = (
 
 
 class MigrationError(Exception):
-    """The schema can't be brought to the newest revision; the message may be shown."""
+    """The schema can't be upgraded; the message may be shown."""
 
 
 def head() -> str:
@@ -49,26 +49,23 @@ def _revisions() -> list[str]:
 
 
 def migrate(settings: MigrateSettings) -> str:
-    """Bring the database to the newest revision, and answer the one that it has then.
+    """Upgrade the database to the newest revision; returns the revision that it has then.
 
-    It may have that already; or a later one, after a deploy that is being rolled back. That stays: with each revision,
-    the functions of the version before go on.
+    A later revision, left by a deploy that is being rolled back, is kept: functions of the version before work with it.
 
     Raises:
-        MigrationError: with the reason, or the database has a revision from which none of these goes on; everything is
-            as it was before.
+        MigrationError: with the reason. Nothing was changed.
         SilverUnavailableError: there are no credentials to sign in with.
     """
     ends = time.monotonic() + settings.call_seconds
     try:
-        # Closed before the commit, it leaves everything as it was.
         with closing(_sign_in(settings)) as connection:
             cursor = connection.cursor()
             _limit(connection, cursor, ends - time.monotonic(), settings)
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            # Not before: another migration may take its time.
+            # After the lock, since another migration may take long.
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", (_milliseconds(settings.lock_seconds),))
-            revision = _standing(cursor)
+            revision = _current_revision(cursor)
             if revision is not None and revision < min(_revisions()):
                 message = _TOO_OLD.format(revision=revision, oldest=min(_revisions()))
                 raise MigrationError(message)
@@ -79,17 +76,17 @@ def migrate(settings: MigrateSettings) -> str:
             connection.commit()
     except Error as error:
         # Without the cause: the server's details quote rows, and would be logged with it.
-        reason = told(error) if isinstance(error, DatabaseError) else f"{error}"
+        reason = describe_error(error) if isinstance(error, DatabaseError) else f"{error}"
         message = f"{type(error).__name__}: {reason}"
         raise MigrationError(message) from None
     return revision
 
 
 def _sign_in(settings: MigrateSettings) -> pg8000.dbapi.Connection:
-    """Sign in as the settings say; by token where RDS refuses a password that was good before.
+    """Sign in as the settings say; by token if RDS refuses the password.
 
-    Who creates a role becomes a member of it. The first migration makes roles that are members of rds_iam, and of every
-    member of that, also an indirect one, RDS takes tokens only.
+    The creator of a role becomes a member of it. The first migration creates roles that are members of rds_iam, and RDS
+    accepts only tokens from direct and indirect members of that.
     """
     if settings.database_auth == "iam":
         return _sign_in_by_token(settings)
@@ -98,16 +95,18 @@ def _sign_in(settings: MigrateSettings) -> pg8000.dbapi.Connection:
     except DatabaseError as error:
         if settings.role_auth != "iam" or sqlstate(error) not in _REFUSED:
             raise
-        by_password = told(error)
+        by_password = describe_error(error)
     try:
         return _sign_in_by_token(settings.model_copy(update={"database_auth": "iam"}))
     except DatabaseError as error:
-        message = f"the secret's password was refused ({by_password}), and then a token of RDS ({told(error)})"
+        message = (
+            f"the secret's password was refused ({by_password}), and then a token of RDS ({describe_error(error)})"
+        )
         raise MigrationError(message) from None
 
 
 def _sign_in_by_token(settings: MigrateSettings) -> pg8000.dbapi.Connection:
-    """Sign in by token, and try again where it is refused: in a first deploy, IAM has the right for mere seconds."""
+    """Sign in by token, with retries: in a first deploy, IAM's permission may be seconds old."""
     ends, pauses = time.monotonic() + settings.call_seconds / 3, iter(_PAUSES)
     while True:
         try:
@@ -122,7 +121,7 @@ def _sign_in_by_token(settings: MigrateSettings) -> pg8000.dbapi.Connection:
 def _limit(
     connection: pg8000.dbapi.Connection, cursor: pg8000.dbapi.Cursor, left: float, settings: MigrateSettings
 ) -> None:
-    """Have the server end the transaction, and each statement of it, in time to say so."""
+    """Limit the transaction and each statement, so that time is left to report."""
     seconds = max(left - _ANSWER_SECONDS, left / 2)
     cursor.execute(
         "SELECT set_config('transaction_timeout', %s, true), set_config('statement_timeout', %s, true)",
@@ -136,8 +135,8 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1_000:.0f}"
 
 
-def _standing(cursor: pg8000.dbapi.Cursor) -> str | None:
-    """The numbered revision that Alembic noted in this database; None where it noted none, several, or another."""
+def _current_revision(cursor: pg8000.dbapi.Cursor) -> str | None:
+    """Alembic's revision of this database; None if it has none, several, or one without a number."""
     cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
     if cursor.fetchone() != [True]:
         return None
@@ -149,7 +148,7 @@ def _standing(cursor: pg8000.dbapi.Cursor) -> str | None:
 
 
 def _upgrade(connection: pg8000.dbapi.Connection) -> None:
-    # Not at the top: Alembic and SQLAlchemy cost a start more than all the rest.
+    # Imported here: Alembic and SQLAlchemy take longer to import than all the rest.
     from dropzone_migrate.upgrade import upgrade  # noqa: PLC0415
 
     upgrade(connection, REVISIONS)

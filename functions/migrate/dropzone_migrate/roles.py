@@ -1,8 +1,7 @@
-"""The roles that the functions sign in as: one that writes silver, one that only reads; neither may change the schema.
+"""The roles of the functions: one that writes silver, one that only reads; neither may change the schema.
 
-And one that nobody signs in as: analysts' own roles are members of it, and read the same (docs/analysts.md).
-
-Set at each migration rather than in a revision, since how a role signs in is a setting of the stack.
+A third one can't sign in: analysts' own roles are members of it (docs/analysts.md). Roles are set at each migration,
+since how they sign in is a setting of the stack.
 """
 
 from pg8000.dbapi import Cursor
@@ -18,7 +17,7 @@ DOCUMENTED = (
     *("gold.kpis_hourly", "gold.kpis_daily", "gold.quality_hourly", "gold.quality_daily"),
     *("gold.rejections_hourly", "gold.rejections_daily"),
 )
-"""The tables and views that who reads may see: those of docs/analysts.md. Functions read the others for them."""
+"""The tables and views that readers may select from: those of docs/analysts.md."""
 
 _CREATE = """
 DO $$ BEGIN
@@ -26,8 +25,8 @@ DO $$ BEGIN
 END $$
 """
 
-# The password comes by way of a setting of this transaction, so that no statement's text holds it. The one that does
-# would be quoted in the context of its error: the error is raised anew, without.
+# The password is passed as a setting of this transaction, so that no statement's text holds it. An error is raised
+# again without its context, which would quote the executed statement.
 _LET_SIGN_IN = """
 DO $$ BEGIN
     EXECUTE format('ALTER ROLE {role} LOGIN PASSWORD %L', current_setting('dropzone.password'));
@@ -48,9 +47,9 @@ GRANT SELECT ON {", ".join(DOCUMENTED)} TO {READER}, {ANALYST};
 
 
 def set_roles(cursor: Cursor, settings: MigrateSettings) -> None:
-    """Make the roles where they are missing, let them sign in, and grant them what they need.
+    """Create missing roles, set how they sign in, and grant their rights.
 
-    Where all functions sign in with the one user of a given secret, there are no roles to set.
+    If all functions sign in with one given secret, there are no roles.
     """
     if settings.role_auth == "password" and settings.database_password is None:
         return

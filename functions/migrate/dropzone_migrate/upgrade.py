@@ -12,7 +12,7 @@ from sqlalchemy.pool import NullPool
 
 
 def upgrade(connection: pg8000.dbapi.Connection, revisions: Path) -> None:
-    """Bring the database to the newest revision; what was done is the caller's to commit.
+    """Upgrade the database to the newest revision, without a commit.
 
     Raises:
         pg8000.exceptions.Error: the database refused a statement.
@@ -32,9 +32,9 @@ def upgrade(connection: pg8000.dbapi.Connection, revisions: Path) -> None:
 
 
 class _Lent:
-    """A connection whose transaction is not the borrower's to end.
+    """A connection whose transaction can't be ended.
 
-    SQLAlchemy rolls back what it finds open when it first meets a database, and again when it gives a connection back.
+    SQLAlchemy would roll it back when it connects, and when it returns a connection.
     """
 
     def __init__(self, connection: pg8000.dbapi.Connection) -> None:
@@ -44,10 +44,10 @@ class _Lent:
         return getattr(self._connection, name)
 
     def commit(self) -> None:
-        """The lender does."""
+        """Ignored."""
 
     def rollback(self) -> None:
-        """The lender does."""
+        """Ignored."""
 
     def close(self) -> None:
-        """The lender does."""
+        """Ignored."""

@@ -1,4 +1,4 @@
-"""AWS's events, read through narrow models of our own: what isn't needed is not looked at."""
+"""AWS's events, as models of what is needed of them."""
 
 from typing import Any, Literal
 from urllib.parse import unquote_plus
@@ -14,7 +14,7 @@ TEST_EVENT = "s3:TestEvent"
 
 
 class NotUnderstoodError(ValueError):
-    """The event or message is none of those that this function is for; the message quotes nothing of it."""
+    """The event or message is none that this function takes. The error quotes nothing of it."""
 
 
 class _S3Model(BaseModel):
@@ -54,11 +54,11 @@ class _SqsModel(BaseModel):
 
 class _SqsAttributes(_SqsModel):
     receive_count: int = Field(default=1, validation_alias="ApproximateReceiveCount", ge=1)
-    """Lambda hands it over as text."""
+    """Text in the event."""
 
 
 class SqsRecord(_SqsModel):
-    """A message of the queue as Lambda hands it over."""
+    """A message of the queue."""
 
     message_id: str
     body: str
@@ -69,7 +69,7 @@ _SQS_RECORDS = TypeAdapter(list[SqsRecord])
 
 
 def sqs_records(event: dict[str, Any]) -> list[SqsRecord] | None:
-    """The messages of an SQS event, None where it is none.
+    """The messages of an SQS event; None if the event is another.
 
     Raises:
         NotUnderstoodError: a record of it isn't one of SQS.
@@ -86,7 +86,7 @@ def sqs_records(event: dict[str, Any]) -> list[SqsRecord] | None:
 
 
 def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedObject, ...]:
-    """The objects that a notification of S3 tells of; none for the test event that S3 sends when it is set up.
+    """The objects in a notification of S3; none for the test event that S3 sends when it is set up.
 
     Raises:
         NotUnderstoodError: it is no notification of objects that ingest wrote to this bucket.
@@ -96,7 +96,7 @@ def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedO
     try:
         parsed = _read(notification, _S3Notification)
         if any(record.s3.bucket.name != bucket for record in parsed.records):
-            message = "it tells of another bucket"
+            message = "it is about another bucket"
             raise NotUnderstoodError(message)
         return tuple(
             ListedObject(raw_id_of(unquote_plus(record.s3.object.key)), record.s3.object.size)
@@ -117,7 +117,7 @@ def _is_test_event(notification: str | dict[str, Any]) -> bool:
 
 
 def _read[T: BaseModel](notification: str | dict[str, Any], kind: type[T]) -> T:
-    """Read JSON, or what was JSON; the errors that come of it name fields and types, and quote no values."""
+    """Validate JSON, or parsed JSON. Errors name fields and types, and quote no values."""
     try:
         if isinstance(notification, str):
             return kind.model_validate_json(notification)

@@ -1,4 +1,4 @@
-"""The function Process: messages of the queue, or a bare S3 event, to silver."""
+"""The function Process: from messages of the queue, or a bare S3 event, to silver."""
 
 from functools import cache
 from typing import Any
@@ -48,11 +48,11 @@ def silver() -> Silver:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry: answers an SQS event with the messages that go back, and a bare S3 event with nothing.
+    """Lambda's entry: answers an SQS event with the messages to return to the queue.
 
     Raises:
-        SilverUnavailableError: the database can't be used; Lambda backs off, and the batch comes again.
-        UnprocessedError: of a bare S3 event.
+        SilverUnavailableError: the database can't be used; Lambda backs off and delivers the batch again.
+        UnprocessedError: a bare S3 event has to be sent again.
         NotUnderstoodError: neither event.
     """
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
@@ -74,15 +74,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
-    """The messages that are understood, and the identifiers of those that aren't."""
+    """The valid messages, and the ids of the others."""
     messages, strange = [], []
     for record in records:
         try:
             objects = objects_in(record.body, settings().bronze_bucket)
         except NotUnderstoodError as error:
-            # Without the traceback, which tells nothing that the reason doesn't.
+            # Without a traceback: the reason says it all.
             logger.error(  # noqa: TRY400
-                "message not understood", message_id=record.message_id, reason=str(error)
+                "message not understood; it returns to the queue", message_id=record.message_id, reason=str(error)
             )
             strange.append(record.message_id)
             continue
@@ -100,11 +100,15 @@ def _process(messages: list[Message], time_left: TimeLeft) -> ProcessingResult:
     try:
         process(messages, bronze=bronze(), silver=silver(), time_left=time_left, result=result)
     finally:
-        # Also when the database went away: what was settled before stays settled, and isn't counted again.
+        # Also if the database failed: what was processed before stays so, and isn't counted again.
         report_result(result, logger, metrics)
     if result.deferred:
-        logger.warning("no time left", objects=len(result.deferred), raw_ids=[*map(str, result.deferred[:LISTED])])
+        logger.warning(
+            "no time left; objects will be retried",
+            objects=len(result.deferred),
+            raw_ids=[*map(str, result.deferred[:LISTED])],
+        )
     if result.poison:
-        logger.warning("objects that may have ended an earlier call wait", raw_ids=[*map(str, result.poison)])
+        logger.warning("poison objects wait until nothing else is in the batch", raw_ids=[*map(str, result.poison)])
     metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(result.deferred))
     return result

@@ -1,4 +1,4 @@
-"""What `POST /process` takes: a batch of objects without a receipt, or objects to replay."""
+"""The parameters of `POST /process`: process objects without a receipt, or replay objects."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -15,11 +15,11 @@ from dropzone.domain.positions import POSITION_PATTERN, Cursor, parse_cursor
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
-"""The most objects of one call."""
+"""The limit of objects in one call."""
 
 
 def _whole(value: object) -> object:
-    """Take a whole number as JSON has it, which 5.0 is as well; strict mode refuses what else is no integer."""
+    """Take 5.0 for the integer 5, as JSON does; strict mode refuses other numbers."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 
@@ -55,7 +55,7 @@ class ProcessBatch(_BatchInQuery):
 
     IN_QUERY: ClassVar = _BatchInQuery
 
-    # Which request is read is decided by this; a literal would take 0 for False.
+    # Decides which model is used. Not a literal, which would take 0 for False.
     reprocess: bool = Field(default=False, json_schema_extra={"const": False})
 
 
@@ -95,11 +95,11 @@ ProcessRequest = ProcessBatch | Replay
 
 
 def read_request(event: Mapping[str, Any]) -> ProcessRequest:
-    """The parameters of a request: limit and cursor from its body or its query (the body's count), others its body's.
+    """Read the parameters: limit and cursor from the body or the query (the body wins), others from the body.
 
     Raises:
         NotJsonError: the body is not JSON.
-        InvalidRequestError: a parameter is not what it should be.
+        InvalidRequestError: with each invalid parameter.
     """
     body = body_bytes(event)
     given = parse_json(body) if body.strip() else {}
@@ -108,7 +108,7 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
     kind: type[ProcessRequest] = ProcessBatch
     if given.get("reprocess") is True:
         kind = ReplayNamed if "raw_ids" in given else ReplayArrived
-    # What stands in the query is text; what stands in the body must have JSON's types, and counts.
+    # Values in the query are text; those in the body must have JSON's types.
     in_query = kind.IN_QUERY.from_query(event.get("queryStringParameters") or {})
     in_body = kind.from_json(body if body.strip() else b"{}")
     of_query = in_query.model_fields_set - in_body.model_fields_set

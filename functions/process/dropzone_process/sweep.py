@@ -30,7 +30,7 @@ from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.request import ProcessBatch, Replay, read_request
 
 SCHEDULED_LIMIT = 10_000
-"""The most objects that one run of the schedule tries; its time usually ends it before."""
+"""The limit of objects in a scheduled run; usually its time ends it before."""
 
 API_SECONDS = 25.0
 """API Gateway gives up on an answer after 29 seconds."""
@@ -109,7 +109,7 @@ def _log_replay(result: ReplayResult, *, dry_run: bool) -> None:
     logger.info("replayed", objects=result.checked, changes=_changes(result), dry_run=dry_run)
     if result.errors:
         logger.warning(
-            "objects can't be replayed",
+            "objects can't be replayed; their outcomes stay as they are",
             objects=logged_errors(result.errors),
         )
 
@@ -153,7 +153,7 @@ def _sweep(
             result=result,
         )
     finally:
-        # Also when S3 or the database went away: what was settled before stays settled, and isn't counted again.
+        # Also if S3 or the database failed: what was processed before stays so, and isn't counted again.
         report_result(result, logger, metrics)
     return result
 
@@ -179,19 +179,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         time_left=_time_left(context),
         retry_exhausted=True,
     )
-    # Of runs that ended well alone: an alarm waits for the next of them.
+    # Only of runs that succeed: an alarm watches for the next one.
     metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=result.cursor is not None)
     return dict(_counts(result, None))
 
 
 def _refresh_gold(time_left: TimeLeft) -> None:
-    """Keep gold near silver, in a third of the time at most. Gold is right without it, and slower to read."""
+    """Refresh gold, in at most a third of the time. Without it gold is right as well, and slower to read."""
     until = time_left() * 2 / 3
     try:
         metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=gold_store().stale_seconds())
-        parts = refresh_gold(gold_store(), time_left=lambda: time_left() - until)
+        buckets = refresh_gold(gold_store(), time_left=lambda: time_left() - until)
     except SilverError as error:
-        logger.warning("gold could not be refreshed; the next run will", error=type(error).__name__, reason=str(error))
+        logger.warning(
+            "gold could not be refreshed; the next run will try again", error=type(error).__name__, reason=str(error)
+        )
     else:
-        metrics.add_metric(name="GoldParts", unit=MetricUnit.Count, value=parts)
+        metrics.add_metric(name="GoldParts", unit=MetricUnit.Count, value=buckets)

@@ -1,1 +1,1 @@
-"""The function Web: what needs no key and touches nothing."""
+"""The function Web: routes that need no key and no data."""

@@ -1,4 +1,4 @@
-"""What needs no key and touches nothing: the page `GET /`, `/health`, `/docs`, `/openapi.json`."""
+"""Routes that need no key and no data: the page `GET /`, `/health`, `/docs`, `/openapi.json`."""
 
 from functools import cache
 from hashlib import sha256
@@ -16,7 +16,7 @@ from dropzone.api.request import header
 from dropzone.api.resolver import json_response, make_app, problem, resolve
 from dropzone.settings import WebSettings
 
-# Swagger UI comes with Powertools: its assets are served beside the page, from nowhere else.
+# Swagger UI is part of Powertools; its assets are served from here.
 _POWERTOOLS, _SWAGGER_UI = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
 _OWN = "dropzone_web.static"
 _ASSETS = {
@@ -24,7 +24,7 @@ _ASSETS = {
     "swagger-ui.js": (_POWERTOOLS, f"{_SWAGGER_UI}/swagger-ui-bundle.min.js", "text/javascript; charset=utf-8"),
     "docs.js": (_OWN, "docs.js", "text/javascript; charset=utf-8"),
 }
-# The page's own, and uPlot, which is vendored as npm has it (LICENSE beside it).
+# The page's own, and uPlot, vendored from npm with its LICENSE.
 _STYLE, _SCRIPT = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
 _PAGE_ASSETS = {
     "page.css": ("page/page.css", _STYLE),
@@ -38,7 +38,7 @@ _PAGE_ASSETS = {
 }
 _CACHED = {"Cache-Control": "public, max-age=3600"}
 
-# Swagger UI sets styles on elements; scripts and everything else come from here alone.
+# Swagger UI sets styles on elements; everything else is served from here.
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -49,7 +49,7 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-# The page of figures needs nothing of the sort. It asks again each time, by ETag: a deploy changes all of it at once.
+# The page of figures needs no inline styles. It is revalidated by ETag, so that a deploy changes all of it at once.
 _STRICT_HEADERS = _PAGE_HEADERS | {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
@@ -78,7 +78,7 @@ def settings() -> WebSettings:
 
 @app.get("/health")
 def get_health() -> Response[Any]:
-    """Say that requests are answered. Touches nothing else, so that a monitor costs nothing."""
+    """Answer without touching anything, so that monitoring costs nothing."""
     health: Health = {"status": "ok"}
     return json_response(HTTPStatus.OK, health)
 
@@ -122,20 +122,20 @@ def get_docs_asset(asset: str) -> Response[Any]:
 @app.route("/ingest", method="OPTIONS", include_in_schema=False)
 @app.route("/process", method="OPTIONS", include_in_schema=False)
 def preflight_of_a_post() -> Response[Any]:
-    """Tell a browser what its page may send; without an origin that may, nothing."""
+    """CORS for the POST routes; without a configured origin, no headers."""
     return _preflight("POST")
 
 
 @app.route("/ingest/<raw_id>", method="OPTIONS", include_in_schema=False)
 @app.route("/ingest/<raw_id>/raw", method="OPTIONS", include_in_schema=False)
-def preflight_of_a_status(raw_id: str) -> Response[Any]:  # noqa: ARG001 - whichever it is
-    """Tell a browser that its page may read what has become of an event."""
+def preflight_of_a_status(raw_id: str) -> Response[Any]:  # noqa: ARG001 - any
+    """CORS for the status."""
     return _preflight("GET")
 
 
 @app.route("/measurements/<measured_at>", method="OPTIONS", include_in_schema=False)
-def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 - whichever it is
-    """Tell a browser that its page may read what was measured then."""
+def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 - any
+    """CORS for an instant."""
     return _preflight("GET")
 
 
@@ -145,7 +145,7 @@ def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 
 @app.route("/kpis", method="OPTIONS", include_in_schema=False)
 @app.route("/quality", method="OPTIONS", include_in_schema=False)
 def preflight_of_a_list() -> Response[Any]:
-    """Tell a browser that its page may read a list."""
+    """CORS for lists."""
     return _preflight("GET")
 
 
@@ -163,9 +163,9 @@ def _preflight(method: str) -> Response[Any]:
 
 
 def _address_with_slash() -> str | None:
-    """Where the page is, for a request of the stage's root without its last slash: relative references need it.
+    """Where to redirect a request for the stage's root without a trailing slash, which relative references need.
 
-    The query keeps a gateway that takes the slash away again from going in circles; the page hides it.
+    The query ends the loop with a gateway that removes the slash again; the page hides it.
     """
     path = str((app.current_event.get("requestContext") or {}).get("path") or "/")
     if path.endswith("/") or _WITH_SLASH in (app.current_event.query_string_parameters or {}):
@@ -174,7 +174,7 @@ def _address_with_slash() -> str | None:
 
 
 def _checked(name: str, content_type: str, headers: dict[str, str]) -> Response[Any]:
-    """A file, or word that the browser has it already."""
+    """A file, or 304 if the browser has it."""
     etag = _etag(name)
     tagged = headers | {"ETag": etag}
     known = header(app.current_event.raw_event, "If-None-Match") or ""

@@ -1,6 +1,6 @@
-"""What the use cases need of the outside world: bronze (raw objects) and silver (clean rows), and how each can fail.
+"""Ports of the use cases: bronze (raw objects), silver (clean rows), gold, and their errors.
 
-Every error is transient (worth another try, by whoever called) or terminal for one object.
+Each error is either transient (worth a retry) or terminal for one object.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ class BronzeError(Exception):
 
 
 class BronzeUnavailableError(BronzeError):
-    """Transient: throttled, out of reach, or failing. Another try may do."""
+    """Transient: throttled, out of reach, or failing."""
 
 
 class RawIdTakenError(BronzeError):
-    """An object stands there already; objects are immutable, so it was left as it is."""
+    """An object of this identifier exists; objects are immutable, so it was not changed."""
 
 
 class ObjectMissingError(BronzeError):
@@ -54,9 +54,9 @@ class RawObject:
     body: bytes
     content_type: str
     correlation_id: str
-    """The id of the request that brought it; '' where it came another way."""
+    """The id of the request that sent it, or empty."""
     content_encoding: str = ""
-    """`gzip` where the body is packed, as its sender sent it."""
+    """`gzip` if the body is compressed."""
 
 
 class ListedObject(NamedTuple):
@@ -75,18 +75,18 @@ class Bronze(Protocol):
         """Store an object that was never there before.
 
         Raises:
-            RawIdTakenError: an object of that identifier stands there.
-            BronzeUnavailableError: it could not be stored, or nobody can tell whether it was.
+            RawIdTakenError: an object of that identifier exists.
+            BronzeUnavailableError: it could not be stored, or it is unknown whether it was.
         """
 
     def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
-        """Read objects, at once where that is faster: for each identifier its object or what kept it, in order.
+        """Read objects, concurrently if that is faster: for each identifier its object or an error, in order.
 
         What is not read after `timeout` seconds is unavailable.
         """
 
     def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
-        """List the objects that arrived after `raw_id`, in order of arrival, in pages read as they are asked for.
+        """List the objects that arrived after `raw_id`, in order of arrival, in pages read on demand.
 
         `timeout` returns how many seconds the next page may take.
 
@@ -96,14 +96,14 @@ class Bronze(Protocol):
 
 
 class IdempotencyRecord(NamedTuple):
-    """What is recorded of a request under its idempotency key: the identifier of the object, the digest of the body."""
+    """A request's record under its idempotency key: the object's identifier, and a digest of the request."""
 
     raw_id: UUID
     digest: str
 
 
 class StoredRecord(NamedTuple):
-    """A record as it was found, and its version, so that only this one is replaced."""
+    """A record, and its version, so that only this one is replaced."""
 
     record: IdempotencyRecord
     version: str
@@ -116,21 +116,21 @@ class IdempotencyStore(Protocol):
         """Store the record if the key is new; otherwise return the existing record."""
 
     def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
-        """Replace the record that was found; False if it has changed meanwhile."""
+        """Replace an existing record; False if it has changed meanwhile."""
 
 
 MAX_ATTEMPTS = 5
-"""Attempts after which an object that was not settled is exhausted: `stuck` in its status, and retried rarely."""
+"""After so many attempts an unprocessed object is exhausted: `stuck` in its status, and retried rarely."""
 
 HOURLY_ATTEMPTS = 24
-"""So many attempts on an exhausted object are an hour apart, the others a day."""
+"""So many attempts on an exhausted object are an hour apart, the following ones a day."""
 
 OPEN_ATTEMPT = "An attempt is running, or its process ended without a result: out of memory, timeout or crash."
 """The error of an attempt that has not reported its end."""
 
 
 class Receipt(NamedTuple):
-    """What silver knows of an object: whether it has all its outcomes, and the tries recorded for it."""
+    """The receipt of an object: whether it has all its outcomes, and the attempts recorded for it."""
 
     settled: bool
     attempts: int
@@ -138,15 +138,15 @@ class Receipt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What silver holds of an object that is not settled."""
+    """The outcomes that are written of an object without all of them."""
 
     items: tuple[range, ...] = ()
-    """Of its events, those with an outcome under today's rules, in order."""
+    """The events with an outcome under the current rules, in order."""
     rejected: int = 0
     codes: Mapping[Code, int] = field(default_factory=dict)
-    """How many of these events each rule rejected."""
+    """How many of them each rule rejected."""
     outdated: int = 0
-    """How many outcomes it has under other rules."""
+    """The number of outcomes under other rules."""
 
 
 class Silver(Protocol):
@@ -161,27 +161,27 @@ class Silver(Protocol):
     def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
         """Write the outcomes and receipts of objects and upsert their measurements, where the last arrival wins.
 
-        Objects that are settled already are left as they are. A part of an object settles it if it is the last, and
-        all events before it have their outcomes. Returns those that this call settled.
+        Objects with all their outcomes are left as they are. Returns the objects that have all of them since this call:
+        a part completes an object if it is the last one, and all events before it have their outcomes.
 
         Raises:
             RowRefusedError: the database refuses a row; nothing of the call was written.
         """
 
     def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
-        """Of these objects, those that aren't settled and of which parts are written."""
+        """What is written of those of these objects that have some outcomes, and not all."""
 
     def discard_outdated(self, raw_id: UUID, limit: int) -> int:
-        """Remove outcomes of an unsettled object that were written under other rules; how many were, up to a limit.
+        """Delete up to `limit` outcomes that an incomplete object has under other rules; returns how many it deleted.
 
-        What they measured is derived again from the outcomes that are left.
+        Their measurements are derived again from the outcomes that are left.
         """
 
     def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
-        """Record that an attempt on each of these objects begins, so that a reader's death leaves a trace.
+        """Record the start of an attempt on each of these objects, which shows if the process dies.
 
-        With `only_due`, leaves out those whose time for another attempt has not come: of two sweeps at once, one gets
-        each object. Settled objects are always left out. Returns those whose attempt was recorded.
+        With `only_due`, skips objects whose next attempt is not due: of two concurrent sweeps, one gets each object.
+        Processed objects are always skipped. Returns the objects whose attempt was recorded.
 
         An earlier attempt that never reported its end doesn't count if the database was restarted since it began: it
         may have ended with the database.
@@ -195,27 +195,27 @@ class Silver(Protocol):
         """
 
     def record_errors(self, reasons: Mapping[UUID, str]) -> None:
-        """Record on the receipts of unsettled objects why their last attempt failed."""
+        """Record on receipts why the last attempt failed; processed objects are skipped."""
 
     def due_for_retry(self, limit: int, *, exhausted: bool) -> list[UUID]:
-        """Unsettled objects whose next attempt is due, those with the fewest attempts first.
+        """Unprocessed objects whose next attempt is due, those with the fewest attempts first.
 
         The pause doubles with each attempt. Exhausted objects are due hourly, after a day daily, and left out unless
         `exhausted` is set.
         """
 
     def exhausted(self) -> int:
-        """How many objects were tried `MAX_ATTEMPTS` times or more, and aren't settled."""
+        """The number of unprocessed objects with `MAX_ATTEMPTS` attempts or more."""
 
     def watermark(self) -> UUID:
         """Every object in bronze up to this one has a receipt."""
 
     def advance_watermark(self, raw_id: UUID) -> None:
-        """Raise the watermark; it never sinks."""
+        """Raise the watermark; a lower one is ignored."""
 
 
 class OutcomeStore(Protocol):
-    """The outcomes of events, for validating again. Each call is one transaction.
+    """The outcomes of events, for replays. Each call is one transaction.
 
     Each may raise SilverUnavailableError and SilverConflictError.
     """
@@ -227,13 +227,13 @@ class OutcomeStore(Protocol):
         """
 
     def replace(self, validated: Sequence[ValidatedObject]) -> None:
-        """Put these outcomes in the place of those that objects, or these parts of them, had.
+        """Replace the outcomes of objects, or of these parts of them.
 
-        A part that is an object's last one also removes the outcomes behind it, and settles the object, if all events
-        before it have their outcomes. Of each object one part at most.
+        The last part of an object also deletes the outcomes after it, and completes the object if all events before it
+        have their outcomes. Each object may be given once.
 
-        The measurement of every instant and source that the old or the new outcomes touch is derived anew, from its
-        greatest processed outcome: one whose event is now rejected goes, and the one before it returns.
+        Measurements of every instant and source of the old or the new outcomes are derived again from the last
+        processed outcome: if an event is now rejected, its measurement is deleted, and the one before it returns.
 
         Raises:
             RowRefusedError: the database refuses a row; nothing of the call was written.
@@ -244,24 +244,24 @@ class OutcomeStore(Protocol):
 
 
 class Presence(Protocol):
-    """Which objects bronze has."""
+    """The existence of objects in bronze."""
 
     def exists(self, raw_id: UUID) -> bool:
         """Whether there is such an object.
 
         Raises:
-            BronzeUnavailableError: nobody can tell.
+            BronzeUnavailableError: it is unknown.
         """
 
 
 class GoldStore(Protocol):
-    """What keeps gold near silver. May raise SilverUnavailableError and SilverConflictError."""
+    """Refreshes gold. Each call may raise SilverUnavailableError and SilverConflictError."""
 
     def stale_seconds(self) -> float:
-        """For how long the oldest stale bucket has been stale: 0 where there is none, a day at most."""
+        """The age in seconds of the oldest stale bucket: 0 if there is none, a day at most."""
 
     def refresh(self, max_events: int) -> int:
-        """Compute stale buckets again, in one transaction, without waiting for anybody; how many were.
+        """Compute stale buckets of about `max_events` events again, at least one; returns how many.
 
-        One at least; beyond that, buckets of about so many events.
+        It is one transaction, and waits for no lock.
         """

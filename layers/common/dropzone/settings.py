@@ -1,4 +1,4 @@
-"""One frozen model per function of what its environment says. Read once per container, never at import.
+"""One frozen model of the environment per function. Read once per container, never at import.
 
 A field's name in upper case is the variable's name; a test compares the models with the template.
 """
@@ -53,7 +53,7 @@ class BronzeSettings(Settings):
 
     bronze_bucket: str
     bronze_endpoint_url: str | None = None
-    """Another S3 than the region's own endpoint."""
+    """Replaces the region's S3 endpoint."""
     aws_region: str
     """Set by Lambda."""
     aws_endpoint_url: str | None = None
@@ -69,11 +69,11 @@ class ApiSettings(Settings):
     """Of every function behind the API."""
 
     cors_origin: str | None = None
-    """The origin whose pages may call from a browser; none without."""
+    """The origin whose pages may call the API; without it none may."""
 
 
 MAX_BODY_BYTES = 4_500_000
-"""Lambda takes 6 MiB of request, which is the body in base64, and what API Gateway tells of it."""
+"""Lambda accepts requests of 6 MiB: the body in base64, and API Gateway's data."""
 
 
 class IngestSettings(BronzeSettings, ApiSettings):
@@ -83,7 +83,7 @@ class IngestSettings(BronzeSettings, ApiSettings):
 
 
 class DatabaseSettings(Settings):
-    """How to reach Postgres, and as whom."""
+    """The connection to Postgres."""
 
     database_host: str
     database_port: Annotated[int, Field(ge=1, le=65_535)] = 5432
@@ -92,12 +92,12 @@ class DatabaseSettings(Settings):
     database_auth: Literal["iam", "password"]
     database_tls: Literal["verify-full", "disable"]
     database_ca_file: Path | None = None
-    """A file of certificates to trust in place of RDS's and the system's."""
+    """Certificates to trust instead of RDS's and the system's."""
     database_secret_arn: str | None = None
     database_password: SecretStr | None = None
     aws_region: str
     aws_lambda_function_name: str = "dropzone"
-    """Set by Lambda; the server sees it as the application's name."""
+    """Set by Lambda; the connection's application name."""
     call_seconds: Annotated[int, Field(ge=1, le=900)]
     """The function's timeout."""
 
@@ -119,7 +119,7 @@ class WriterSettings(BronzeSettings, DatabaseSettings):
     """Of the functions that write silver."""
 
     sweep_retry_seconds: Annotated[int, Field(ge=1)]
-    """The pause after an object's first try; it doubles with each further one."""
+    """The pause after an object's first attempt; it doubles with each further one."""
 
 
 class ProcessSettings(WriterSettings):
@@ -133,7 +133,7 @@ class SweepSettings(WriterSettings, ApiSettings):
     """Of the function Sweep."""
 
     sweep_min_age_seconds: Annotated[int, Field(ge=0)]
-    """Younger objects are left to the queue by the schedule's sweep."""
+    """The scheduled sweep leaves younger objects to the queue."""
 
 
 class QuerySettings(BronzeSettings, DatabaseSettings, ApiSettings):
@@ -148,11 +148,11 @@ class MigrateSettings(DatabaseSettings):
     """Of the function Migrate, which signs in as the owner of the schema."""
 
     role_auth: Literal["iam", "password"]
-    """How the other functions sign in, with roles that this one makes."""
+    """How the other functions' roles, which this one creates, sign in."""
     statement_seconds: Annotated[int, Field(ge=0, le=900)] = 0
-    """The limit of a statement; 0, as long as the call has."""
+    """The timeout of a statement; 0 means the call's time."""
     lock_seconds: Annotated[int, Field(ge=1, le=900)] = 30
-    """The limit of a wait for a lock, behind which everybody else waits."""
+    """The timeout of a wait for a lock, which blocks others meanwhile."""
 
 
 def _is_loopback(host: str) -> bool:

@@ -155,7 +155,7 @@ def test_an_object_that_holds_too_much_is_rejected() -> None:
 
 
 def test_whatever_ingest_takes_is_read() -> None:
-    # GIVEN the largest body that ingest may be told to take, which packs to next to nothing
+    # GIVEN the largest body that ingest can be set to accept, which packs to next to nothing
     largest = EXAMPLE.ljust(MAX_BODY_BYTES)
 
     # THEN it is read, though the bound here is another constant than the one there

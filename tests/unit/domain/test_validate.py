@@ -263,7 +263,7 @@ def test_a_long_text_is_quoted_by_its_first_characters() -> None:
 
 
 def assert_validated(body: bytes) -> None:
-    """One outcome, well formed: what `judge` promises for any bytes."""
+    """One outcome, well formed: what `validate` promises for any bytes."""
     (outcome,) = validate(body)
     if isinstance(outcome, Measurement):
         assert outcome.measured_at.tzinfo is UTC

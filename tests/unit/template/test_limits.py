@@ -42,7 +42,7 @@ def test_functions_behind_the_api_end_before_it_gives_up(stack: Stack) -> None:
 
 
 def test_ingest_outlasts_s3(stack: Stack) -> None:
-    # A put is sent again for its timeout, and the last one may take as long again; the claim comes before it.
+    # A put is sent again for its timeout, and the last one may take as long again; the record comes before it.
     put = 2 * s3_bronze.LONGEST_TIMEOUT_SECONDS
     assert put < timeout(stack, "IngestFunction")
     assert put + s3_idempotency_store._TIMEOUT_SECONDS < API_GATEWAY_SECONDS

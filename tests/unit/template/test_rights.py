@@ -19,7 +19,7 @@ from unit.template.stacks import (
 STACKS = pytest.mark.parametrize("name", PARAMETERS)
 
 OBJECTS = "arn:aws:s3:::BronzeBucket/raw/*"
-CLAIMS = "arn:aws:s3:::BronzeBucket/idempotency/*"
+RECORDS = "arn:aws:s3:::BronzeBucket/idempotency/*"
 READS_BRONZE = {("s3:GetObject", OBJECTS), ("s3:ListBucket", "arn:aws:s3:::BronzeBucket")}
 TAKES_MESSAGES = {
     (action, "Queue.Arn") for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -27,7 +27,7 @@ TAKES_MESSAGES = {
 
 WILDCARDS = {
     OBJECTS: "Objects have names of their own; the prefix is as narrow as they can be named.",
-    CLAIMS: "As for objects: a name for each idempotency key.",
+    RECORDS: "As for objects: a name for each idempotency key.",
     "*": "EC2 lists network interfaces on * only, and nobody knows their names before they are made.",
 }
 MANAGED_POLICIES = {
@@ -72,8 +72,8 @@ def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
 
     assert stack.rights("IngestFunction") == writes_logs("IngestFunction") | {
         ("s3:PutObject", OBJECTS),
-        ("s3:PutObject", CLAIMS),
-        ("s3:GetObject", CLAIMS),
+        ("s3:PutObject", RECORDS),
+        ("s3:GetObject", RECORDS),
         ("s3:ListBucket", "arn:aws:s3:::BronzeBucket"),
     }
     assert stack.rights("WebFunction") == writes_logs("WebFunction")

@@ -68,7 +68,7 @@ def test_what_is_refused_leaves_its_key_free(
 ) -> None:
     with pytest.raises(error):
         send(body)
-    assert idempotency_store.standing == {}
+    assert idempotency_store.records == {}
     accepted = send()
     assert stored(world) == {accepted.raw_id: EXAMPLE}
 
@@ -85,9 +85,9 @@ def test_a_request_that_died_at_its_put_is_ended_by_the_next(
     # WHEN it is sent again
     again = send()
 
-    # THEN there is one object, under the identifier of the first claim
+    # THEN there is one object, under the identifier of the first record
     assert again.is_replayed
-    assert stored(world) == {idempotency_store.standing["key"].record.raw_id: EXAMPLE} == {again.raw_id: EXAMPLE}
+    assert stored(world) == {idempotency_store.records["key"].record.raw_id: EXAMPLE} == {again.raw_id: EXAMPLE}
 
 
 def test_many_at_once_are_one_object(world: World, send: Send) -> None:
@@ -101,7 +101,7 @@ def test_many_at_once_are_one_object(world: World, send: Send) -> None:
 def grow_old(world: World, idempotency_store: InMemoryIdempotencyStore, age: timedelta, *, is_stored: bool) -> UUID:
     """Let the key stand for a request of long ago, whose put went through, or did not."""
     old = raw_id(age)
-    idempotency_store.standing["key"] = StoredRecord(IdempotencyRecord(old, Submission(EXAMPLE, JSON).digest), "1")
+    idempotency_store.records["key"] = StoredRecord(IdempotencyRecord(old, Submission(EXAMPLE, JSON).digest), "1")
     if is_stored:
         world.objects.put(old, EXAMPLE, content_type=JSON, correlation_id="")
     return old
@@ -127,7 +127,7 @@ def test_a_key_is_free_after_a_day(world: World, send: Send, idempotency_store: 
 def test_nothing_is_put_below_the_watermark(
     world: World, send: Send, idempotency_store: InMemoryIdempotencyStore
 ) -> None:
-    # GIVEN a claim of a quarter of an hour ago, whose put never came
+    # GIVEN a record of 15 minutes ago, whose put never came
     old = grow_old(world, idempotency_store, timedelta(minutes=15), is_stored=False)
     # other objects stand around it
     for age in (timedelta(minutes=14), timedelta(minutes=16)):
@@ -143,17 +143,17 @@ def test_nothing_is_put_below_the_watermark(
     assert len(stored(world)) == 3
 
 
-def test_of_two_that_replace_an_old_claim_one_wins(
+def test_of_two_that_replace_an_old_record_one_wins(
     world: World, send: Send, idempotency_store: InMemoryIdempotencyStore
 ) -> None:
-    # GIVEN an old claim, which another request replaces at the same time
+    # GIVEN an old record, which another request replaces at the same time
     grow_old(world, idempotency_store, timedelta(minutes=15), is_stored=False)
     replace, other = idempotency_store.replace, raw_id()
 
-    def overtaken(key: str, standing: StoredRecord, claim: IdempotencyRecord) -> bool:
-        if idempotency_store.standing[key].record.raw_id != other:
-            assert replace(key, standing, IdempotencyRecord(other, claim.digest))
-        return replace(key, standing, claim)
+    def overtaken(key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
+        if idempotency_store.records[key].record.raw_id != other:
+            assert replace(key, existing, IdempotencyRecord(other, record.digest))
+        return replace(key, existing, record)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(InMemoryIdempotencyStore, "replace", lambda _self, *args: overtaken(*args))

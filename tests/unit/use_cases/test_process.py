@@ -61,7 +61,7 @@ def test_the_right_messages_go_back(world: World) -> None:
     # WHEN they come in one batch
     result = world.process(missing, good, throttled, bad, old)
 
-    # THEN what a later try may change goes back, and nothing else
+    # THEN what a later attempt may change is returned, and nothing else
     assert result.returned == [missing.message_id, throttled.message_id]
     assert {failure.raw_id: failure.terminal for failure in result.errors} == {
         missing.objects[0].raw_id: True,
@@ -116,7 +116,7 @@ def test_a_refused_row_sends_its_message_back_alone(world: World) -> None:
     # WHEN they come
     result = world.process(*messages)
 
-    # THEN it alone goes back
+    # THEN it alone is returned
     assert result.returned == [messages[13].message_id]
     assert len(world.settled) == 19
 
@@ -147,7 +147,7 @@ def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: i
     # WHEN they come
     result = world.process(*messages)
 
-    # THEN what is settled is settled, and the last goes back untouched
+    # THEN what is settled is settled, and the last is returned untouched
     assert result.deferred == [messages[2].objects[0].raw_id]
     assert result.returned == [messages[2].message_id]
     assert result.errors == []
@@ -168,7 +168,7 @@ def test_a_chunk_that_outlasts_the_time_is_settled_as_far_as_it_got(
 
     result = world.process(*messages)
 
-    # THEN the third goes back, and no attempt of it is counted
+    # THEN the third is returned, and no attempt of it is counted
     last = messages[2].objects[0].raw_id
     assert result.deferred == [last]
     assert result.returned == [messages[2].message_id]
@@ -323,7 +323,7 @@ def test_those_that_were_tried_alone_wait_until_the_batch_holds_nothing_else(wor
 
 
 def test_a_message_that_is_done_keeps_those_that_were_tried_alone_waiting(world: World) -> None:
-    # Its receiver would not be told that it is done, were its batch to die.
+    # The queue would not know that it is done if its batch died.
     tried, done = world.arrive(), world.arrive()
     for _ in range(2):
         world.rows.record_attempts([tried], only_due=False)
@@ -434,7 +434,7 @@ def test_a_suspects_try_that_failed_elsewhere_does_not_count(world: World, error
     except SilverUnavailableError:
         returned = [suspect.message_id]
 
-    # THEN it goes back, and the attempt doesn't count
+    # THEN it is returned, and the attempt doesn't count
     assert returned == [suspect.message_id]
     row = world.rows.receipt_rows()[identifier]
     assert (row.attempts, row.settled) == (0, False)

@@ -12,7 +12,7 @@ from dropzone.use_cases.refresh_gold import refresh_gold
 
 
 @dataclass(slots=True)
-class Keeper:
+class Stale:
     """Stale buckets of one event, each of which takes so many seconds."""
 
     stale: int
@@ -37,61 +37,61 @@ class Keeper:
         return lambda: seconds - self.now
 
 
-def keep(keeper: Keeper, seconds: float = 60.0) -> int:
-    return refresh_gold(keeper, time_left=keeper.time_left(seconds), clock=lambda: keeper.now)
+def refresh(store: Stale, seconds: float = 60.0) -> int:
+    return refresh_gold(store, time_left=store.time_left(seconds), clock=lambda: store.now)
 
 
 def test_all_that_is_stale_is_computed() -> None:
-    keeper = Keeper(stale=5000)
-    assert keep(keeper) == 5000
-    assert keeper.stale == 0
+    store = Stale(stale=5000)
+    assert refresh(store) == 5000
+    assert store.stale == 0
 
 
 def test_nothing_is_stale() -> None:
-    keeper = Keeper(stale=0)
-    assert keep(keeper) == 0
-    assert len(keeper.chunks) == 1
+    store = Stale(stale=0)
+    assert refresh(store) == 0
+    assert len(store.chunks) == 1
 
 
 def test_chunks_grow_while_they_are_quick_and_shrink_while_they_are_not() -> None:
-    quick = Keeper(stale=10**6, seconds=1e-6)
-    keep(quick)
+    quick = Stale(stale=10**6, seconds=1e-6)
+    refresh(quick)
     assert quick.chunks[:6] == [10_000, 20_000, 40_000, 80_000, 160_000, 160_000]
-    slow = Keeper(stale=10**6, seconds=3e-4)
-    keep(slow)
+    slow = Stale(stale=10**6, seconds=3e-4)
+    refresh(slow)
     assert slow.chunks[:3] == [10_000, 5_000, 10_000]
 
 
 def test_one_bucket_at_a_time_is_all_in_the_end() -> None:
-    class OneByOne(Keeper):
+    class OneByOne(Stale):
         def refresh(self, max_events: int) -> int:
             assert type(max_events) is int
-            return Keeper.refresh(self, min(max_events, 1))
+            return Stale.refresh(self, min(max_events, 1))
 
-    keeper = OneByOne(stale=17, seconds=3.0)
-    assert keep(keeper) == 17
-    assert keeper.stale == 0
+    store = OneByOne(stale=17, seconds=3.0)
+    assert refresh(store) == 17
+    assert store.stale == 0
 
 
 def test_a_chunk_s_time_is_its_own_whatever_the_clock_says() -> None:
-    late = Keeper(stale=10**6, seconds=1e-6, now=1e6)
-    keep(late, 1e6 + 60)
+    late = Stale(stale=10**6, seconds=1e-6, now=1e6)
+    refresh(late, 1e6 + 60)
     assert late.chunks[:4] == [10_000, 20_000, 40_000, 80_000]
 
 
 def test_no_chunk_is_begun_without_time() -> None:
-    keeper = Keeper(stale=10**6, seconds=1e-4)
-    done = keep(keeper, 20.0)
+    store = Stale(stale=10**6, seconds=1e-4)
+    done = refresh(store, 20.0)
     assert 0 < done < 10**6
-    assert keeper.now < 20.0 + 2.0
-    assert keep(Keeper(stale=3), 1.0) == 0
+    assert store.now < 20.0 + 2.0
+    assert refresh(Stale(stale=3), 1.0) == 0
 
 
 def test_a_failure_is_the_caller_s() -> None:
-    keeper = Keeper(stale=12_000, fails_after=1)
+    store = Stale(stale=12_000, fails_after=1)
     with pytest.raises(SilverUnavailableError):
-        keep(keeper)
-    assert keeper.stale == 2_000
+        refresh(store)
+    assert store.stale == 2_000
 
 
 @pytest.mark.parametrize("granularity", list(Granularity))

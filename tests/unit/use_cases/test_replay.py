@@ -1,4 +1,4 @@
-"""Judging again: what is read in which chunks, what is counted, where a call ends; the rows are tested on Postgres."""
+"""Replays: what is read in which chunks, what is counted, where a call ends; the rows are tested on Postgres."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -484,11 +484,11 @@ def test_a_refused_row_ends_as_stuck_with_its_reason(world: World) -> None:
             raise RowRefusedError(reason)
 
     world.silver.before = refuse
-    failures = 0
+    errors = 0
     for _ in range(MAX_ATTEMPTS + 3):
-        failures += len(world.sweep().errors)
+        errors += len(world.sweep().errors)
         world.rows.pass_time(24 * HOUR)
-    assert failures == MAX_ATTEMPTS
+    assert errors == MAX_ATTEMPTS
     row = world.rows.receipt_rows()[refused]
     assert row.attempts == MAX_ATTEMPTS
     assert row.last_error == "RowRefusedError: SQLSTATE 23514 outcomes"
@@ -544,7 +544,7 @@ def test_two_sweeps_at_once_split_the_work(world: World) -> None:
 
 
 def test_a_sweep_leaves_what_another_one_is_reading(world: World) -> None:
-    # GIVEN a sweep that has claimed a page and reads it, when another one comes
+    # GIVEN a sweep that has recorded attempts on a page and reads it, when another one comes
     identifiers = arrive_many(world, 9)
     world.objects.page_size = 3
     other = World(objects=world.objects, rows=world.rows)
@@ -565,7 +565,7 @@ def test_a_sweep_leaves_what_another_one_is_reading(world: World) -> None:
 
 
 def test_of_two_sweeps_that_saw_the_same_page_one_takes_an_object(world: World) -> None:
-    # GIVEN a sweep that looked for receipts before another one claimed some of the page
+    # GIVEN a sweep that looked for receipts before another one recorded attempts on some of the page
     identifiers = arrive_many(world, 4)
 
     def interrupt(method: str, raw_ids: Collection[UUID]) -> None:

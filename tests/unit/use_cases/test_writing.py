@@ -160,7 +160,7 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_unsettle
     # WHEN they are settled
     result = settle_all(world, before, big, after)
 
-    # THEN it alone goes back, once, and its other events stand
+    # THEN it alone is returned, once, and its other events are kept
     assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(big, True)]
     assert world.settled == {before, after}
     assert items(world, big) == [n for n in range(25) if n not in refused]

@@ -1,7 +1,4 @@
-"""Alembic's entry: runs the revisions on the connection, and in the transaction, that `migrations` hands over.
-
-Functions, triggers and views follow, as the newest revision's tables need them.
-"""
+"""Alembic's entry: runs the revisions in the transaction of the given connection, then the replaceable statements."""
 
 from alembic import context
 

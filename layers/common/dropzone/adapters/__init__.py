@@ -1,1 +1,1 @@
-"""The only modules that talk to the outside world: bronze to S3, silver to Postgres."""
+"""Access to S3 and Postgres."""

@@ -1,8 +1,7 @@
 """Many rows as one JSON text, with an array for each column.
 
-The driver takes a microsecond for each value of a row. And to write and to read the columns' names for each row takes
-as long as the values. Zeros lose their sign. Postgres writes a whole number without a point, whatever its type is: the
-columns of floats are named, so that they stay floats.
+The driver takes a microsecond for each value of a row, and JSON rows would repeat the columns' names. Zeros lose their
+sign. Postgres writes whole numbers without a point, whatever their type: name the columns of floats to get floats.
 """
 
 from collections.abc import Collection, Iterator, Sequence

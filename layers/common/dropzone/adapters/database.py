@@ -1,4 +1,4 @@
-"""One connection to Postgres per container: made when it is needed, made again when it broke."""
+"""One connection to Postgres per container, made when it is needed and again after it broke."""
 
 import json
 import socket
@@ -17,13 +17,13 @@ from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, Si
 from dropzone.settings import DatabaseSettings
 
 RDS_CA = Path(__file__).parents[1] / "rds-ca.pem"
-"""The certificate authorities of RDS; they are trusted beside the system's, where no others are given."""
+"""The certificate authorities of RDS, trusted beside the system's if no others are given."""
 
 _LONGEST_CONNECT_SECONDS = 3.0
 _LEAST_SECONDS = 0.1
 
 # Of the time that is left. A statement waits twice at worst, to be parsed and to be executed, and both fit in. Its
-# limit is set anew, which costs a round trip, when it leaves the band around its share.
+# limit is set again, which costs a round trip, when it leaves the band around its share.
 _STATEMENT_SHARE, _STATEMENT_BAND = 0.4, (0.3, 0.45)
 _SILENCE_SHARE = 0.75
 
@@ -49,7 +49,7 @@ class Run(Protocol):
 
 
 class Database:
-    """Runs single statements, each a transaction of its own, and says in this project's errors how one failed.
+    """Runs single statements, each a transaction of its own, and raises the errors of `ports`.
 
     Each call ends within the time that is left, whatever the server and the network do.
     """
@@ -76,14 +76,14 @@ class Database:
         return self._once_more(lambda: self._attempt(sql, parameters))
 
     def run_prepared(self, sql: str, **parameters: object) -> list[Row]:
-        """As `run`, for a long statement that is run often: driver and server read it once for each connection.
+        """As `run`, for a long statement that runs often: driver and server parse it once per connection.
 
         The server may plan it once as well: its best plan should not depend on its parameters.
         """
         return self._once_more(lambda: self._attempt(sql, parameters, prepared=True))
 
     def transact[T](self, work: Callable[[Run], T]) -> T:
-        """Run several statements as one transaction; `work` gets what runs each of them.
+        """Run several statements as one transaction; `work` gets a function that runs a statement.
 
         On a connection that turns out broken, all of it once more on a new one.
 
@@ -104,7 +104,7 @@ class Database:
             result = work(lambda sql, **parameters: self._attempt(sql, parameters))
             self._attempt("COMMIT", {})
         except BaseException:
-            # A connection in the middle of a transaction is of no use; its end is the surest way to roll back.
+            # To close the connection is the surest way to roll back.
             self.close()
             raise
         return result
@@ -148,7 +148,7 @@ class Database:
         return self._connection
 
     def _translated(self, error: DatabaseError, broken: tuple[str, ...]) -> SilverError:
-        state, message = sqlstate(error), told(error)
+        state, message = sqlstate(error), describe_error(error)
         if state in _CONFLICTS:
             return SilverConflictError(state)
         if state.startswith(_ROW_CLASSES):
@@ -185,10 +185,10 @@ def sqlstate(error: DatabaseError) -> str:
     return str(_fields(error).get("C", ""))
 
 
-def told(error: DatabaseError) -> str:
-    """What the server said, without what may quote a row: never its details, and its message only of some states.
+def describe_error(error: DatabaseError) -> str:
+    """A text for logs that quotes no row: never the server's details, and its message only for some states.
 
-    Of an internal error (XX), whose state tells nothing, the function of Postgres's source that raised it.
+    An internal error (XX) is described by the function of Postgres's source that raised it.
     """
     fields, state = _fields(error), sqlstate(error)
     where = "".join(f" {fields[key]}" for key in ("t", "c", "n") if key in fields)
@@ -203,14 +203,14 @@ def _fields(error: DatabaseError) -> Mapping[str, object]:
 
 
 def open_database(settings: DatabaseSettings) -> Database:
-    """The database of these settings, each of whose calls gets all of the function's time; nothing is connected yet."""
+    """The database of these settings, not connected yet. Without `use_time_left`, a call may take the whole timeout."""
     return Database(connector(settings, Connection), lambda: settings.call_seconds)
 
 
 def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> Callable[[float], C]:
-    """The way to connect within so many seconds, with one of pg8000's two kinds of connection.
+    """A function that connects within a number of seconds, with one of pg8000's two kinds of connection.
 
-    Each connection signs in anew, since a token ends after 15 minutes.
+    Each connection signs in again, since a token expires after 15 minutes.
     Of the seconds, signing in and the network's connection get a third each (three seconds at most for the connection).
     Statements get two fifths, and a silent network three quarters of what is left, so that there is time to say so.
     """
@@ -246,7 +246,7 @@ def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> C
 
 
 def _credentials(settings: DatabaseSettings, seconds: float) -> tuple[str, str]:
-    """User and password: the one given, the secret's, or a token of RDS, which is signed here and not fetched.
+    """User and password: from the settings, from the secret, or a token of RDS, which is signed locally.
 
     Raises:
         SilverUnavailableError: there are none for the moment; the error shows nothing of them.
@@ -270,7 +270,7 @@ def _credentials(settings: DatabaseSettings, seconds: float) -> tuple[str, str]:
     except ClientError as error:
         reason = f"AWS answered {error.response.get('Error', {}).get('Code', '')}"
     except (BotoCoreError, LookupError, TypeError, ValueError) as error:
-        # Of the last three, the secret is not what it should be.
+        # The last three: the secret has another form than expected.
         reason = type(error).__name__
     else:
         return settings.database_user, token

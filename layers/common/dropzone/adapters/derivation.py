@@ -1,4 +1,4 @@
-"""Measurements derived again from the outcomes that are left, where outcomes were removed or replaced."""
+"""Derive measurements again after outcomes were removed or replaced."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -32,9 +32,9 @@ ON CONFLICT (measured_at, source) DO UPDATE SET {REPLACED}
 
 
 def derive(run: Run, touched: Iterable[Row]) -> None:
-    """Derive the measurements of keys again, each from its greatest processed outcome; one that has none goes.
+    """Derive the measurement of each key from its last processed outcome; delete it if there is none.
 
-    A key is an instant, as Postgres writes it, and a source. Those without an instant are left out.
+    A key is an instant, as Postgres writes it, and a source. Keys without an instant are ignored.
     """
     keys = [
         {"measured_at": measured_at, "source": source} for measured_at, source in touched if measured_at is not None

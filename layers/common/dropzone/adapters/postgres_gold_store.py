@@ -1,4 +1,4 @@
-"""Gold, kept: who writes it needs none of the types of who reads it."""
+"""Refreshes gold; the schema's own functions do the work."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from dropzone.adapters.database import Database
 
 _REFRESH: Final = "SELECT gold.refresh(CAST(:max_events AS bigint))"
 
-# A part that was never computed is stale since the beginning of time.
+# A bucket that was never computed is stale since the beginning of time.
 _STALE_SECONDS: Final = """
 SELECT extract(epoch FROM now() - greatest(coalesce(min(marked_at), now()), now() - interval '1 day'))
 FROM (SELECT marked_at FROM gold.measured_stale UNION ALL SELECT marked_at FROM gold.arrived_stale) AS stale
@@ -14,7 +14,7 @@ FROM (SELECT marked_at FROM gold.measured_stale UNION ALL SELECT marked_at FROM 
 
 
 class PostgresGoldStore:
-    """Stale buckets, computed again by the schema's own function."""
+    """See `GoldStore`."""
 
     def __init__(self, database: Database) -> None:
         """Take the database."""
@@ -27,5 +27,5 @@ class PostgresGoldStore:
 
     def refresh(self, max_events: int) -> int:
         """See `GoldStore.refresh`."""
-        ((parts,),) = self._database.run(_REFRESH, max_events=max_events)
-        return int(parts)
+        ((buckets,),) = self._database.run(_REFRESH, max_events=max_events)
+        return int(buckets)

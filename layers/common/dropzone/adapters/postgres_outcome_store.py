@@ -1,4 +1,4 @@
-"""Replays, in Postgres."""
+"""The outcomes of events in Postgres, for replays."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -40,9 +40,8 @@ DELETE FROM outcomes USING {_PARTS} WHERE {_IN_PART}
 RETURNING CAST(measured_at AS text), source
 """  # noqa: S608 - the columns are this project's own
 
-# When an object was settled first stays: latencies go by it. Its outcomes say when it was validated last.
-# Each part changes the receipt, from which gold learns that outcomes have changed. Unsettled objects that are left in
-# the middle are due for the sweep.
+# `settled_at` stays, since latencies are measured by it; outcomes have the time of their last validation.
+# Each part updates the receipt, since its trigger marks gold stale. Without `settled_at`, the sweep is due.
 _RECORD: Final = f"""
 WITH object AS (
     SELECT raw_id, CASE
@@ -76,7 +75,7 @@ ORDER BY raw_id LIMIT CAST(:limit AS integer)
 
 
 class PostgresOutcomeStore:
-    """The outcomes of events. Not for two threads at once."""
+    """See `OutcomeStore`. Not thread-safe."""
 
     def __init__(self, database: Database) -> None:
         """Take the database."""

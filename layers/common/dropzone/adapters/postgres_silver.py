@@ -21,10 +21,10 @@ from dropzone.adapters.rows import (
 from dropzone.domain.outcomes import RULESET, Code, ValidatedObject
 from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Written
 
-# The receipt is what concurrent calls meet at: the one that waited finds it settled, and writes nothing. A part of a
-# batch that isn't its last takes the same lock, and settles nothing; nor does a last one, as long as an event before it
-# has no outcome. What a call before wrote of an object, and then died, stands: the same bytes have the same outcomes.
-# Outcomes under other rules were discarded before.
+# Concurrent calls lock the receipt: the one that waited finds `settled_at` set, and writes nothing. A part that isn't
+# the last takes the same lock, and sets no `settled_at`; nor does the last one while an event before it has no outcome.
+# Rows of an earlier call that died are kept: the same bytes have the same outcomes. Outcomes under other rules were
+# discarded before.
 _WRITE_OUTCOMES: Final = f"""
 WITH object AS (
     SELECT raw_id, CASE
@@ -68,7 +68,7 @@ _RECEIPTS: Final = """
 SELECT raw_id, settled_at IS NOT NULL, attempts FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
 """
 
-# Items that follow each other differ from their row's number by as much.
+# Consecutive items have the same difference to their row number.
 _RUNS: Final = """
 SELECT raw_id, is_current, min(item), max(item) + 1 FROM (
     SELECT raw_id, item, is_current,
@@ -82,7 +82,7 @@ SELECT raw_id, is_current, min(item), max(item) + 1 FROM (
 GROUP BY raw_id, is_current, run ORDER BY raw_id, min(item)
 """
 
-# Events by rule, and under no rule all that were rejected.
+# Rejected events by rule, and all of them under NULL.
 _REJECTED: Final = """
 SELECT raw_id, code, count(*)
 FROM outcomes CROSS JOIN LATERAL (
@@ -102,10 +102,10 @@ WHERE o.raw_id = outdated.raw_id AND o.item = outdated.item
 RETURNING CAST(o.measured_at AS text), o.source
 """
 
-# Gold counts outcomes by their object's arrival, and learns of changes from the receipt.
+# An update of the receipt marks gold stale.
 _TOUCH: Final = "UPDATE receipts SET items = items WHERE raw_id = CAST(:raw_id AS uuid)"
 
-# An attempt that never reported its end, and began before the server did, may have ended with the server before it.
+# An attempt that never reported its end, and began before the server started, may have ended with the old server.
 _COUNTED: Final = "r.attempts + CASE WHEN r.tried_at < pg_postmaster_start_time() THEN 0 ELSE 1 END"
 
 _RECORD_ATTEMPTS: Final = f"""
@@ -153,10 +153,10 @@ UPDATE sweep SET watermark = CAST(:raw_id AS uuid) WHERE watermark < CAST(:raw_i
 
 
 class PostgresSilver:
-    """Receipts, outcomes and measurements in one database. Not for two threads at once."""
+    """See `Silver`. Not thread-safe."""
 
     def __init__(self, database: Database, *, retry_after: timedelta) -> None:
-        """Take the database, and the pause after an object's first try; it doubles with each further one."""
+        """`retry_after` is the pause after an object's first attempt; it doubles with each further one."""
         self._database, self._pause = database, f"{retry_after.total_seconds()} seconds"
         self._to_release: dict[UUID, dict[str, object]] = {}
 
@@ -224,7 +224,7 @@ class PostgresSilver:
         self._release()
 
     def _release(self) -> None:
-        """Release what is waiting for it: kept here until the database has taken it."""
+        """Release attempts that could not be released before."""
         if self._to_release:
             attempts = json_text(list(self._to_release.values()))
             self._database.run(_RELEASE_ATTEMPTS, attempts=attempts, pause=self._pause)

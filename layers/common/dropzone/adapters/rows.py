@@ -11,13 +11,13 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 
 MEASURED = "measured_at, source, mean, std_dev, sample_count, min, max, unit, tags"
-"""What `outcomes` and `measurements` both tell of a measurement."""
+"""The columns that `outcomes` and `measurements` share."""
 
 OBJECTS = (
     "unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:items AS integer[]))"
     " AS object (raw_id, first_item, items)"
 )
-"""Where a statement takes objects from, with `object_parameters`."""
+"""A FROM item of objects, with `object_parameters`."""
 
 EVENTS = """(
     SELECT raw_id, item, CASE WHEN violations IS NULL THEN 'processed' ELSE 'rejected' END AS outcome,
@@ -28,18 +28,18 @@ EVENTS = """(
         mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb
     )
 ) AS event"""
-"""Where a statement takes events from, with `event_parameters`: rows of `outcomes`. What most lack is not sent."""
+"""A FROM item of events, with `event_parameters`: rows of `outcomes`. Values that most events lack are not sent."""
 
 REPLACED = """
     mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count, min = excluded.min,
     max = excluded.max, unit = excluded.unit, tags = excluded.tags, raw_id = excluded.raw_id, item = excluded.item,
     updated_at = now()
 """
-"""How a later event takes the place of the measurement that stands."""
+"""How a later event replaces a measurement."""
 
 
 def object_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
-    """Objects, with their first event here, and the number of all where the last one is among them."""
+    """Objects, with the first item of these outcomes, and the number of items if the last one is among them."""
     return {
         "raw_ids": uuid_array(one.raw_id for one in validated),
         "first_items": f"{{{','.join([str(one.first_item) for one in validated])}}}",
@@ -72,7 +72,7 @@ def json_text(value: object) -> str:
 
 
 def uuid_array(raw_ids: Iterable[UUID]) -> str:
-    """Identifiers as the text of a uuid[] parameter: JSON's own, but for the brackets."""
+    """Identifiers as the text of a uuid[] parameter."""
     return f"{{{json_text(list(raw_ids))[1:-1]}}}"
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 _LONGEST_REASON = 200
 
-# Of the client's errors, which have no fields: S3's status and code, and nothing else of the answer. It may quote the
-# request's headers (SignatureDoesNotMatch shows the session's token).
+# The client's errors have no fields. Only S3's status and code may be logged: the rest of the answer can quote headers
+# of the request (SignatureDoesNotMatch shows the session's token).
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _NOT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]")
@@ -23,7 +23,7 @@ def open_store(bucket: str, region: str, endpoint: str | None, timeout_seconds: 
 
     Args:
         bucket: its name.
-        region: where it stands.
+        region: the bucket's.
         endpoint: another S3 than AWS's, such as an emulator; credentials come from the environment either way.
         timeout_seconds: for a request, and after which no failed one is sent again.
     """
@@ -48,18 +48,18 @@ def open_store(bucket: str, region: str, endpoint: str | None, timeout_seconds: 
 
 
 def in_header(text: str) -> str:
-    """What a header can carry; the client panics at anything else."""
+    """The text with `?` for what a header can't hold: the client panics at it."""
     return _NOT_IN_A_HEADER.sub("?", text)
 
 
 def status_of(error: Exception) -> str | None:
-    """The status that S3 answered, as the client's error quotes it; None where there was no answer."""
+    """S3's status code; None if there was no answer."""
     match = _STATUS.search(str(error))
     return match[1] if match else None
 
 
 def reason_of(error: Exception) -> str:
-    """What went wrong, on one short line, without anything that S3's answer may quote."""
+    """The error on one short line, without anything that S3's answer may quote."""
     if status := status_of(error):
         code = _CODE.search(str(error))
         return f"S3 answered {status}{f' {code[1]}' if code else ''}"

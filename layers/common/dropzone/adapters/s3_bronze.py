@@ -29,7 +29,7 @@ CORRELATION_ID = "correlation-id"
 
 _THREADS = 16
 _PAGE = 1_000
-_LATE = "S3 took longer than there is time"
+_LATE = "S3 did not answer in the time that is left"
 LONGEST_TIMEOUT_SECONDS = 10.0
 _CONFLICT_PAUSES_SECONDS = (0.05, 0.2, 0.8)
 
@@ -46,7 +46,7 @@ class S3Bronze:
 
         Args:
             bucket: its name.
-            region: where it stands.
+            region: the bucket's.
             endpoint: another S3 than AWS's, such as an emulator; credentials come from the environment either way.
             timeout_seconds: for a request, and after which no failed one is sent again.
         """
@@ -73,21 +73,21 @@ class S3Bronze:
                 return
             time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter is no secret
         if not self._put_once(raw_id, body, attributes):
-            message = f"{object_key(raw_id)} conflicts with another write of it, again and again"
+            message = f"{object_key(raw_id)} still conflicts with another write after several tries"
             raise BronzeUnavailableError(message)
 
     def _put_once(self, raw_id: UUID, body: bytes, attributes: dict[str, str]) -> bool:
-        """Whether it is stored; False where S3 says 409, which asks for another try, or what nobody knows.
+        """Whether it is stored. False after a 409, which asks for another try, and after an unknown conflict.
 
-        The errors go without their causes, which quote S3's answer.
+        Errors are raised without their causes, which quote S3's answer.
         """
         try:
             obstore.put(
                 self._store, object_key(raw_id), body, attributes=attributes, mode="create", use_multipart=False
             )
         except AlreadyExistsError as error:
-            # The client has one error for 409 and 412, and only the latter says that an object is there: should its
-            # text change, nothing is taken for stored that may not be.
+            # 409 and 412 are one error of the client's, and only 412 means that an object exists. Should the error's
+            # text change, the put is tried again rather than taken for done.
             if status_of(error) != "412":
                 return False
             raise RawIdTakenError(str(raw_id)) from None
@@ -104,11 +104,11 @@ class S3Bronze:
         return [BronzeUnavailableError(_LATE) if read in late else read.result() for read in reads]
 
     def _wait[T](self, calls: Sequence[Future[T]], seconds: float) -> set[Future[T]]:
-        """Wait for calls, and give up those that take longer, which are returned."""
+        """Wait for calls; returns those that take longer, which are given up."""
         late = wait(calls, timeout=seconds).not_done
         hanging = [call for call in late if not call.cancel()]
         if hanging:
-            # Until the client's own timeout: their threads are left to themselves, and whoever comes next gets others.
+            # Their threads wait for the client's own timeout: the next calls get new ones.
             self.__dict__.pop("_threads", None)
         return late
 
@@ -135,14 +135,14 @@ class S3Bronze:
         try:
             obstore.head(self._store, object_key(raw_id))
         except FileNotFoundError:
-            # HEAD has no body to tell a missing bucket by; that one would fail every other call as well.
+            # HEAD has no body that would name a missing bucket.
             return False
         except (BaseError, OSError) as error:
             raise BronzeUnavailableError(reason_of(error)) from None
         return True
 
     def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
-        """See `Bronze.list_after`. Keys that ingest never writes are passed over, with a warning."""
+        """See `Bronze.list_after`. Keys that ingest never writes are skipped, with a warning."""
         reached = object_key(raw_id)
         try:
             pages = iter(obstore.list(self._store, PREFIX.rstrip("/"), offset=reached, chunk_size=_PAGE))
@@ -150,13 +150,13 @@ class S3Bronze:
                 yield list(_listed((meta["path"], meta["size"]) for meta in page))
                 reached = page[-1]["path"]
         except InvalidPathError:
-            # The client can't name every key that S3 can hold, such as raw/a//b, and can't go on behind one.
+            # The client can't represent every key of S3, such as raw/a//b, and can't list past one.
             yield from self._list_every_key_after(reached, timeout)
         except (BaseError, OSError) as error:
             raise BronzeUnavailableError(reason_of(error)) from None
 
     def _in_time[T](self, call: Callable[[], T], seconds: float) -> T:
-        """Make a call that may take so many seconds at most."""
+        """Make a call with a timeout."""
         if seconds > 0:
             made = self._threads.submit(call)
             if not self._wait([made], seconds):
@@ -164,7 +164,7 @@ class S3Bronze:
         raise BronzeUnavailableError(_LATE)
 
     def _list_every_key_after(self, key: str, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
-        # Not at the top: it is next to never needed, and costs a start a good part of a second.
+        # Imported here: hardly ever needed, and it slows down a cold start.
         import boto3  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
@@ -191,4 +191,4 @@ def _listed(entries: Iterable[tuple[str, int]]) -> Iterator[ListedObject]:
         except InvalidKeyError:
             foreign += 1
     if foreign:
-        _log.warning("bronze holds objects that ingest did not write; they are left alone", extra={"objects": foreign})
+        _log.warning("bronze holds objects that ingest did not write; they are skipped", extra={"objects": foreign})

@@ -1,6 +1,6 @@
-"""What idempotency keys stand for, in S3 beside the objects: an object per key, written on conditions (docs/adr/0011).
+"""The records of idempotency keys in S3: an object per key, written conditionally (docs/adr/0011).
 
-Its lifecycle rule removes an object when its key has stood for its time.
+The bucket's lifecycle rule removes expired ones.
 """
 
 import random
@@ -25,7 +25,7 @@ _TIMEOUT_SECONDS = 5.0
 
 
 class S3IdempotencyStore:
-    """The idempotency_store in one bucket. Safe to share between threads; connects at its first call."""
+    """See `IdempotencyStore`. Thread-safe; connects at its first call."""
 
     def __init__(self, bucket: str, *, region: str, endpoint: str | None = None) -> None:
         """Point at a bucket; see `S3Bronze`."""
@@ -43,12 +43,12 @@ class S3IdempotencyStore:
                 return None
             found = self._find(key)
             if isinstance(found, StoredRecord):
-                # The client's own retry, after an answer that got lost, finds what it wrote.
+                # After a lost answer, the client's own retry finds what it wrote.
                 return None if found.record == record else found
             missing = found
-            # It is being written by another (409 says so before it is there), or its time is over.
+            # Another request is writing it (409 comes before it exists), or it has just expired.
             time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter is no secret
-        message = f"the idempotency key has a record, and it can't be found: {missing}"
+        message = f"the record of the idempotency key exists and can't be read: {missing}"
         raise BronzeUnavailableError(message)
 
     def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
@@ -56,7 +56,7 @@ class S3IdempotencyStore:
         return self._put(key, record, {"e_tag": existing.version})
 
     def _put(self, key: str, record: IdempotencyRecord, mode: Any) -> bool:  # noqa: ANN401 - the client's own type
-        """Whether the record was written: not where the condition doesn't hold."""
+        """Whether the record was written; False if the condition failed."""
         try:
             obstore.put(self._store, f"{PREFIX}{key}", to_json(record._asdict()), mode=mode, use_multipart=False)
         except (AlreadyExistsError, PreconditionError, FileNotFoundError):
@@ -66,7 +66,7 @@ class S3IdempotencyStore:
         return True
 
     def _find(self, key: str) -> StoredRecord | str:
-        """The record, or why it seems not to be there."""
+        """The record, or why there seems to be none."""
         try:
             result = obstore.get(self._store, f"{PREFIX}{key}")
             fields = from_json(result.bytes().to_bytes())

@@ -1,7 +1,7 @@
-"""What answers have in common.
+"""Shared parts of answers.
 
-An answer is a typed dictionary: mypy compares it with what a function returns, and the API's document is made of it,
-at no cost at run time.
+An answer is a typed dictionary: mypy compares it with what a function returns, the API's document is generated from it,
+and it costs nothing at run time.
 """
 
 from typing import Annotated, NotRequired, TypedDict
@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, with_config
 from dropzone.domain.outcomes import Code
 
 closed = with_config(ConfigDict(extra="forbid"))
-"""Declares that an answer has no other fields."""
+"""A decorator: the answer has no other fields."""
 
 Count = Annotated[int, Field(ge=0)]
 RawId = Annotated[UUID, Field(description="A UUIDv7: its order is the order of arrival.")]
@@ -24,7 +24,7 @@ Arrival = Annotated[
 
 @closed
 class Violation(TypedDict):
-    """A broken rule, or what is wrong with a parameter."""
+    """A broken rule, or an invalid parameter."""
 
     field: Annotated[str, Field(description="The field; `$` is the whole body.")]
     code: Annotated[

@@ -1,6 +1,6 @@
 """Answers compressed with gzip, for clients that accept it (RFC 9110, section 12.5.3).
 
-By the function itself: API Gateway's own compression would unpack requests as well, and bodies are stored as they came.
+Not by API Gateway: its compression would unpack requests as well, and bodies are stored as they were sent.
 """
 
 import base64
@@ -18,10 +18,9 @@ _GZIP = zlib.MAX_WBITS | 16
 
 
 class Compressor:
-    """Counts what rows take when they are sent as gzip, in base64 as Lambda's answers have it."""
+    """Measures rows sent as gzip, in base64 as Lambda's answers have it."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self._stream = zlib.compressobj(_LEVEL, wbits=_GZIP)
         self._bytes = 0
 
@@ -41,8 +40,7 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 def compressed(result: dict[str, Any], accept_encoding: str | None) -> dict[str, Any]:
     """A result for API Gateway, with its body compressed where the client accepts that and it is worth it.
 
-    Bytes (in base64 already) are somebody's own, and stay as they are. Tags of what may be compressed have to be weak:
-    they stand for both forms.
+    Bodies in base64 are stored bytes, and stay as they are. ETags must be weak, since one covers both forms.
     """
     if result["isBase64Encoded"]:
         return result
@@ -58,12 +56,12 @@ def compressed(result: dict[str, Any], accept_encoding: str | None) -> dict[str,
 
 
 def vary(headers: Mapping[str, list[str]], name: str) -> dict[str, list[str]]:
-    """An answer's headers, which say that it depends on this header of the request, too."""
+    """Headers with `name` added to Vary."""
     return {**headers, "Vary": [", ".join([*headers.get("Vary", []), name])]}
 
 
 def _weight(entry: str) -> tuple[str, float]:
-    """A coding and its weight: 1 without one, 0 where it can't be read."""
+    """A coding and its weight: 1 without a weight, 0 with one that is no number."""
     coding, _, parameter = entry.partition(";")
     name, _, value = parameter.partition("=")
     try:

@@ -1,4 +1,4 @@
-"""The parameters of requests: the types that they share, and how they are read from a query or a body."""
+"""Parameters of requests: shared types, and how they are read from a query or a body."""
 
 import re
 from collections.abc import Mapping
@@ -31,22 +31,22 @@ _CODES = {
 
 
 class Request(BaseModel):
-    """The base of all parameters. Those that it doesn't declare are refused."""
+    """The base of all parameter models. Undeclared parameters are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
     def _parsed(cls, parameters: object) -> object:
-        """Have pydantic look at parsed JSON: its JSON reader ignores a field under its name instead of its alias."""
+        """Validate parsed JSON: pydantic's JSON reader ignores a field given by its name, and refuses no such one."""
         return parameters
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
-        """Read the parameters of a query, which are text.
+        """Read parameters from a query, where all are text.
 
         Raises:
-            InvalidRequestError: a parameter is not what it should be.
+            InvalidRequestError: with each invalid parameter.
         """
         try:
             return cls.model_validate_strings(query)
@@ -55,10 +55,10 @@ class Request(BaseModel):
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
-        """Read the parameters of a JSON object, which have JSON's types.
+        """Read parameters from a JSON object, with JSON's types.
 
         Raises:
-            InvalidRequestError: a parameter is not what it should be.
+            InvalidRequestError: with each invalid parameter.
         """
         try:
             return cls.model_validate_json(body, strict=True)
@@ -74,7 +74,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def with_plus(text: str) -> str:
-    """An instant from an address, whose `+` arrives as a space where it was not escaped."""
+    """An instant from a URL, where an unescaped `+` arrives as a space."""
     return _SPACE_FOR_PLUS.sub(r"\1+\2", text)
 
 
@@ -108,20 +108,20 @@ _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,30}(?:/[A-Za-z0-9_+-]{1,30}){0,2}", re.ASC
 ZONE_EXPECTED = "Input should be the IANA name of a time zone, such as Europe/Berlin"
 
 Instant = Annotated[datetime, PlainValidator(_instant, json_schema_input_type=datetime)]
-"""An instant in any form that events may have."""
+"""An instant, in the forms that events may use."""
 
 InstantOrDate = Annotated[datetime | date, PlainValidator(_instant_or_date, json_schema_input_type=datetime | date)]
-"""An instant as above, or a date alone; of a query."""
+"""An instant or a date; for queries."""
 
 SourceFilter = Annotated[str, Field(max_length=MAX_SOURCE, pattern="^[^\\x00]*$")]
-"""A source, as Postgres can be asked for it: without NUL."""
+"""A source. Postgres can't compare text with NUL."""
 
 ZoneName = Annotated[str, AfterValidator(_zone)]
-"""What may be the name of a time zone: which there are, the database knows."""
+"""A well-formed name of a time zone; the database knows which exist."""
 
 
 def violation_of(entry: Mapping[str, Any]) -> FieldError:
-    """What pydantic reports of a parameter, without its value."""
+    """An error of pydantic's as ours, without the parameter's value."""
     code = _CODES.get(entry["type"], "invalid")
     return FieldError(_name(entry["loc"]), f"request.{code}", entry["msg"])
 
@@ -132,6 +132,6 @@ def _invalid_request(error: ValidationError) -> InvalidRequestError:
 
 
 def _name(location: tuple[int | str, ...]) -> str:
-    """The name of a parameter, which the client may have made up: the first of it, escaped to printable ASCII."""
+    """A parameter's name, shortened and escaped to printable ASCII: the client may have made it up."""
     name = ".".join(map(str, location))
     return ascii(name[:_LONGEST_NAME])[1:-1] + ("..." if len(name) > _LONGEST_NAME else "") or "$"

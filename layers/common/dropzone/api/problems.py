@@ -1,4 +1,4 @@
-"""Problems (RFC 9457, `application/problem+json`): every type that a function answers, a line each, with its text."""
+"""Problems (RFC 9457, `application/problem+json`): every type with its text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -20,12 +20,12 @@ RETRY_AFTER_SECONDS = 5
 
 
 class ProblemType(NamedTuple):
-    """A kind of problem. docs/errors.md says when it comes, and what to do about it."""
+    """A type of problem; docs/errors.md explains each."""
 
     name: str
     status: HTTPStatus
     detail: str
-    """What is wrong and what to do about it, without the request's values; `{reason}` is filled in for each."""
+    """What is wrong and what to do about it, without values of the request; `{reason}` is filled in."""
     example: str = ""
     """A reason, for the API's document."""
 
@@ -45,20 +45,20 @@ NOT_JSON = ProblemType(
 NOT_GZIP = ProblemType("not-gzip", HTTPStatus.BAD_REQUEST, "The body is gzip that {reason}.", "is cut off")
 NO_SUCH_PATH = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such path or method here.")
 NO_SUCH_FILE = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such file here.")
-NO_SUCH_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "No event of this raw_id was ever accepted.")
+NO_SUCH_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "No object with this raw_id was ever accepted.")
 OBJECT_GONE = ProblemType(
     "not-found",
     HTTPStatus.NOT_FOUND,
-    "An event of this raw_id was accepted, and its object is gone: it was tried, and never processed.",
+    "The object with this raw_id was accepted and never processed, and is no longer stored.",
 )
-NO_RAW_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no object of this raw_id, or not any more.")
+NO_RAW_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no object with this raw_id, or not any more.")
 NO_MEASUREMENT = ProblemType(
-    "not-found", HTTPStatus.NOT_FOUND, "There is no measurement of this instant, or not of this source."
+    "not-found", HTTPStatus.NOT_FOUND, "There is no measurement at this instant, or not from this source."
 )
 NOT_ACCEPTABLE = ProblemType(
     "not-acceptable",
     HTTPStatus.NOT_ACCEPTABLE,
-    "Accept names none of the formats that this can be answered in: {reason}.",
+    "Accept names none of the available formats: {reason}.",
     "application/json, application/x-ndjson, text/csv, text/csv; profile=spreadsheet",
 )
 TOO_LARGE = ProblemType(
@@ -91,12 +91,12 @@ INVALID_REQUEST = ProblemType(
 TOO_MUCH_ASKED = ProblemType(
     "invalid-request",
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    "The range holds more than is computed at once. Ask for a shorter range, for one source, or for longer buckets.",
+    "The range holds more than one call computes. Ask for a shorter range, one source, or longer buckets.",
 )
 NOT_COMPARABLE = ProblemType(
     "invalid-request",
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    "A parameter holds a value that nothing stored can be compared with.",
+    "The database can't compare a parameter's value with anything stored. Check its characters.",
 )
 INTERNAL_ERROR = ProblemType(
     "internal-error",
@@ -129,10 +129,10 @@ class FieldError(NamedTuple):
 
 
 class InvalidRequestError(ValueError):
-    """Parameters are not what the call takes."""
+    """Parameters are invalid."""
 
     def __init__(self, errors: list[FieldError]) -> None:
-        """Carry what is wrong with each."""
+        """`errors` has an entry for each."""
         super().__init__("invalid request")
         self.errors = errors
 
@@ -140,7 +140,7 @@ class InvalidRequestError(ValueError):
 def document(
     problem_type: ProblemType, reason: str, *, request_id: str, violations: Iterable[FieldError] = ()
 ) -> Problem:
-    """A problem's members."""
+    """A problem's body."""
     body: Problem = {
         "type": problem_type.type,
         "title": problem_type.status.phrase,
@@ -169,7 +169,7 @@ def problem(
     Args:
         problem_type: type, status, title and text.
         event: the request.
-        reason: what its text leaves open.
+        reason: fills `{reason}` in the type's text.
         violations: field, code and message of each rule that the payload or the parameters break.
         headers: further ones, such as Retry-After.
     """
@@ -178,14 +178,18 @@ def problem(
 
 
 def problem_of(error: Exception, event: Event, logger: Logger) -> Response:
-    """The response to an error that any request may meet, or to an unexpected one; our own faults are logged."""
+    """The response to an error that any route may raise, or to an unexpected one; server errors are logged."""
     match error:
         case NotJsonError():
             return problem(NOT_JSON, event, reason=str(error))
         case InvalidRequestError():
             return problem(INVALID_REQUEST, event, violations=error.errors)
         case BronzeUnavailableError() | SilverUnavailableError() | SilverConflictError():
-            logger.error("storage or database unavailable", error=type(error).__name__, reason=str(error))
+            logger.error(
+                "storage or database unavailable; the client was asked to retry",
+                error=type(error).__name__,
+                reason=str(error),
+            )
             return problem(UNAVAILABLE, event, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     log_unexpected(logger, error)
     return problem(INTERNAL_ERROR, event)

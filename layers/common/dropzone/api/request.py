@@ -12,12 +12,12 @@ Event = Mapping[str, Any]
 
 
 def request_id(event: Event) -> str:
-    """The id that API Gateway gave the request: the logs, the object and the problems have it."""
+    """API Gateway's id of the request, which is in the logs, the object's metadata and problems."""
     return str((event.get("requestContext") or {}).get("requestId") or "")
 
 
 def header(event: Event, name: str) -> str | None:
-    """A header of a request, whatever the case of its name; lines of one name together."""
+    """A header of a request, by its name in any case; repeated ones joined."""
     lines = event.get("multiValueHeaders") or {key: [value] for key, value in (event.get("headers") or {}).items()}
     values = [value for key, found in lines.items() if key.lower() == name.lower() for value in found]
     return ", ".join(values) if values else None
@@ -26,15 +26,15 @@ def header(event: Event, name: str) -> str | None:
 def body_bytes(event: Event) -> bytes:
     """The bytes of a request's body, as the client sent them.
 
-    API Gateway hands every body over in base64, since every media type counts as binary there; other callers, such as
-    a test event of the console, may hand over text.
+    API Gateway encodes every body in base64, since all media types are declared binary. Other callers, such as a test
+    event of the console, may pass text.
 
     Raises:
         NotJsonError: the event says base64, and it is not.
     """
     body = event.get("body") or ""
     if not event.get("isBase64Encoded"):
-        # A lone surrogate of the event's own JSON stays what it is: no UTF-8, for the parser to refuse.
+        # A lone surrogate in the event's JSON becomes invalid UTF-8, which the parser refuses.
         return str(body).encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(body, validate=True)

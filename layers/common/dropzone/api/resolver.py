@@ -1,6 +1,6 @@
 """Powertools' resolver, with the responses that all functions share.
 
-Ingest does without: to import the event handler takes nearly as long as the rest of its start (docs/adr/0013).
+Ingest doesn't use it: importing the event handler takes nearly as long as the rest of its start (docs/adr/0013).
 """
 
 from collections.abc import Iterable

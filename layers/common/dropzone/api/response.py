@@ -1,4 +1,4 @@
-"""Responses, whatever routed the request."""
+"""Responses, independent of the router."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ def json_response(status: HTTPStatus, body: object, headers: Mapping[str, str] |
 
 
 def milliseconds(instant: datetime) -> str:
-    """An instant in UTC, RFC 3339, to the millisecond: an identifier knows its arrival no better."""
+    """An instant in UTC, RFC 3339, to the millisecond, which is the resolution of a raw_id."""
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def proxy_result(response: Response, event: Event, cors_origin: str | None) -> dict[str, Any]:
-    """A response, as API Gateway takes it."""
+    """A response in API Gateway's form."""
     headers = {"Content-Type": [response.content_type], **{name: [value] for name, value in response.headers.items()}}
     result = {
         "statusCode": response.status.value,
@@ -47,7 +47,7 @@ def proxy_result(response: Response, event: Event, cors_origin: str | None) -> d
 
 
 def finished(result: dict[str, Any], event: Event, cors_origin: str | None) -> dict[str, Any]:
-    """A result with what all have: compressed where the client accepts it, and readable by pages of the one origin."""
+    """A result, compressed if the client accepts it, with the CORS headers of `cors_origin`."""
     result = compressed(result, header(event, "Accept-Encoding"))
     if cors_origin is None:
         return result

@@ -1,1 +1,1 @@
-"""Pure code: nothing in here knows of AWS, Postgres, the environment or the clock's neighbours."""
+"""Pure code: no AWS, no Postgres, no environment."""

@@ -1,4 +1,4 @@
-"""The identifier of a raw object, its key in bronze, and the instant that both carry."""
+"""Identifiers of raw objects, their keys in bronze, and the arrival that both encode."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 PREFIX = "raw/"
-"""The part of every bronze key that comes before the identifier."""
+"""The prefix of every bronze key."""
 
 _KEY = re.compile(r"raw/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.json", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,16 +35,16 @@ def new_raw_id(now_ns: int | None = None) -> UUID:
 
 
 def earliest_raw_id(instant: datetime) -> UUID:
-    """The smallest identifier that can be made at `instant` (aware): a bound to list and compare by.
+    """The smallest identifier of `instant` (aware): a bound to list and compare by.
 
-    Identifiers begin with 1970; an instant before that has the bound of that year's beginning.
+    Identifiers start in 1970; so does the bound of an earlier instant.
     """
     milliseconds = max(instant - _EPOCH, timedelta(0)) // timedelta(milliseconds=1)
     return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
 
 
 def received_at(raw_id: UUID) -> datetime:
-    """The arrival that a UUIDv7 carries, in UTC, to the millisecond (the last of year 9999 for one beyond it)."""
+    """The arrival encoded in a UUIDv7, in UTC, to the millisecond; limited to the year 9999."""
     return _EPOCH + timedelta(milliseconds=min(raw_id.int >> 80, _LAST_MILLISECOND))
 
 

@@ -1,4 +1,4 @@
-"""The instant of an event: RFC 3339 and the forms of ISO 8601 that clients send, in UTC."""
+"""Instants of events: RFC 3339, and the forms of ISO 8601 that clients send."""
 
 import re
 from datetime import UTC, datetime
@@ -7,14 +7,14 @@ from dropzone.domain.outcomes import Code, Violation, excerpt
 
 FIELD = "time_stamp"
 
-# What of the standard library's forms is taken: it also reads dates alone, weeks, other separators, minutes past 59 in
-# an offset, and, from 3.14 on, an hour 24.
+# The standard library accepts more: dates alone, weeks, other separators, minutes past 59 in an offset, and, from 3.14
+# on, an hour 24.
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
     r"(?:[Zz]|[+-][0-9]{2}(?::?[0-5][0-9])?)?"
 )
-# The Gregorian calendar repeats after 400 years, which lets a year 0 be computed with as year 400.
+# The Gregorian calendar repeats after 400 years, so year 0 can be computed as year 400.
 _YEAR_0, _YEAR_400 = "0000", "0400"
 
 

@@ -1,4 +1,4 @@
-"""What becomes of an event: processed, with its measurement, or rejected, with every reason found."""
+"""Outcomes of events: a measurement, or a rejection with reasons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from uuid import UUID
 from dropzone.domain.aggregates import Aggregates
 
 RULESET = 2
-"""The version of the quality rules that outcomes are recorded with: raised when a rule decides differently."""
+"""The version of the quality rules, recorded with each outcome. Raise it when a rule changes its decisions."""
 
 MAX_VIOLATIONS = 10
-"""The most violations that an outcome carries."""
+"""The limit of violations in an outcome."""
 
 
 class Code(StrEnum):
@@ -47,53 +47,52 @@ class Violation:
     field: str
     message: str
     index: int | None = None
-    """For data: where the first offender stands, from 0."""
+    """For data: the index of the first offender."""
 
 
 NO_TAGS: Mapping[str, str] = {}
 
 
 class Measurement(NamedTuple):
-    """A clean event, in the one form that every version of the payload leads to."""
+    """A valid event, in the canonical form of every payload version."""
 
     measured_at: datetime
     """In UTC, to the microsecond."""
     source: str
-    """Who measured; '' where the event names none."""
+    """Empty if the event names none."""
     aggregates: Aggregates
     unit: str = ""
-    """Of the samples; '' where the event names none."""
+    """Of the samples; empty if the event names none."""
     tags: Mapping[str, str] = NO_TAGS
-    """What else the sender calls it."""
 
 
 class Rejection(NamedTuple):
-    """An event that broke rules; at least one violation, at most `MAX_VIOLATIONS`."""
+    """An event that broke rules: 1 to `MAX_VIOLATIONS` violations."""
 
     violations: tuple[Violation, ...]
     source: str = ""
-    """Who measured, where that much could be read."""
+    """Empty if it could not be read."""
 
 
 Outcome = Measurement | Rejection
 
 
 class ValidatedObject(NamedTuple):
-    """A raw object with outcomes of its events, in the order of their items: all of them, or a part of a batch."""
+    """A raw object with outcomes of its events, in the order of their items: all, or a part."""
 
     raw_id: UUID
     outcomes: tuple[Outcome, ...]
     first_item: int = 0
     """The item (from 0) of the first of these outcomes."""
     is_whole: bool = True
-    """Whether the object's last item is among them, so that the object is settled with them."""
+    """Whether the object's last item is among them, so that the object is processed with them."""
 
     @property
     def items(self) -> int:
-        """How many items these outcomes reach to: of the whole object, where its last one is among them."""
+        """The number of items up to the last of these outcomes."""
         return self.first_item + len(self.outcomes)
 
 
 def excerpt(value: str, limit: int = 40) -> str:
-    """The first characters of a client's text, quoted and escaped to printable ASCII, for use in a message."""
+    """The start of a client's text, quoted and escaped to printable ASCII, for use in a message."""
     return ascii(value[:limit]) + ("..." if len(value) > limit else "")

@@ -1,1 +1,1 @@
-"""What Dropzone does, one module per use case. They get their adapters handed in, and never make one."""
+"""One module per use case. Adapters are passed in."""

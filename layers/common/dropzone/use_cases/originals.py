@@ -6,7 +6,7 @@ from dropzone.ports import Bronze, BronzeError, ObjectMissingError, RawObject, T
 
 
 class NoOriginalError(LookupError):
-    """Bronze has no such object, or not any more."""
+    """Bronze has no such object."""
 
 
 def original(raw_id: UUID, *, bronze: Bronze, time_left: TimeLeft) -> RawObject:
@@ -14,7 +14,7 @@ def original(raw_id: UUID, *, bronze: Bronze, time_left: TimeLeft) -> RawObject:
 
     Raises:
         NoOriginalError: there is none.
-        BronzeUnavailableError: nobody can tell for the moment.
+        BronzeUnavailableError: it is unknown for the moment.
     """
     (found,) = bronze.read([raw_id], timeout=time_left() / 2)
     if isinstance(found, ObjectMissingError):

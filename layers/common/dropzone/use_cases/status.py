@@ -1,4 +1,4 @@
-"""Tell what has become of an object."""
+"""The status of an object."""
 
 from uuid import UUID
 
@@ -13,11 +13,11 @@ class UnknownObjectError(LookupError):
 
 
 class ObjectGoneError(UnknownObjectError):
-    """It was tried and never settled, and bronze doesn't have it any more."""
+    """It was never processed, and is no longer in bronze."""
 
 
 def status(raw_id: UUID, *, bronze: Presence, statuses: Statuses, after: int = -1, limit: int = 1) -> Status:
-    """What has become of an object: what is settled is told by silver alone, whatever became of the object since.
+    """The status of an object; of a processed one by silver alone.
 
     Args:
         raw_id: of the object.
@@ -28,8 +28,8 @@ def status(raw_id: UUID, *, bronze: Presence, statuses: Statuses, after: int = -
 
     Raises:
         UnknownObjectError: there is no such object.
-        ObjectGoneError: there was one, and it is gone unsettled.
-        BronzeUnavailableError, SilverUnavailableError: nobody can tell for the moment.
+        ObjectGoneError: there was one, and it is gone unprocessed.
+        BronzeUnavailableError, SilverUnavailableError: it is unknown for the moment.
     """
     found = statuses.status(raw_id, after=after, limit=limit)
     if found is not None and found.settled_at is not None:

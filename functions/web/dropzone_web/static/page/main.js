@@ -160,7 +160,7 @@ function showTiles(totals) {
   const share = totals.received > 0 ? percent(totals.rejected / totals.received) : "";
   const tiles = [
     ["Events per minute", rough(totals.perMinute), `${count(totals.events)} measured in this time`],
-    ["Accepted", count(totals.received), "arrived in this time, and judged"],
+    ["Accepted", count(totals.received), "arrived in this time, and validated"],
     ["Processed", count(totals.processed), "became measurements"],
     ["Rejected", count(totals.rejected), share ? `${share} of the accepted` : "broke a rule"],
     ["Latency", duration(totals.latencyMean), `mean; the longest ${duration(totals.latencyMax)}`],
