@@ -72,6 +72,7 @@ check: install ## format, lint, types, architecture, template, lock: all must be
 	@$(RUN) ruff format --check --quiet $(SOURCES)
 	@$(RUN) ruff check --quiet $(SOURCES)
 	@$(RUN) mypy
+	@$(RUN) mypy --python-version 3.11 --no-error-summary cli
 	@$(RUN) lint-imports --no-logo
 	@$(RUN) python -m dropzone_openapi --check
 	@$(RUN) cfn-lint template.yaml .github/deploy-role.yaml

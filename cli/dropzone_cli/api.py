@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from uuid import UUID
 
 import httpx
 
-from dropzone.domain.identifiers import received_at
 from dropzone_cli.errors import CliError, ExitCode
+from dropzone_cli.formats import received_at
 from dropzone_cli.instants import rfc3339
 from dropzone_cli.text import printable
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from dropzone_cli.target import Target
 
-type Document = dict[str, Any]
+Document: TypeAlias = dict[str, Any]
 
 PAGE = 200
 """Objects that one call of POST /process takes: few enough to see progress, and to do again without regret."""
@@ -299,7 +299,7 @@ class Api:
         request_id = problem.get("request_id")
         asking = f" Look for this request_id in its logs: {printable(str(request_id))}." if request_id else ""
         match response.status_code:
-            case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_CONTENT:
+            case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
                 return CliError(message, hint="Correct the option, and run it again.", exit_code=ExitCode.USAGE)
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
                 hint = f"It doesn't take {self._target.key_source}, or its version has no such path."

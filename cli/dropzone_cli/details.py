@@ -1,11 +1,11 @@
 """The API's status of an object, in a few words or in full."""
 
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from dropzone_cli.text import count
 
-type Document = dict[str, Any]
+Document: TypeAlias = dict[str, Any]
 
 
 def reasons(violations: object) -> str:

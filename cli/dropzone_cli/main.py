@@ -117,7 +117,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"dropzone {version('dropzone')}")
+        typer.echo(f"dropzone {version('dropzone-cli')}")
         raise typer.Exit
 
 

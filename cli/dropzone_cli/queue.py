@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import batched
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from dropzone.domain.identifiers import InvalidKeyError, raw_id_of
+from dropzone_cli.formats import raw_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -95,7 +94,7 @@ class Queue:
 
     def release(self, messages: Iterable[Message]) -> None:
         """Give messages back: they are in sight at once. One whose time is over is in sight already."""
-        for batch in batched(messages, BATCH, strict=False):
+        for batch in _in_tens(messages):
             self._client.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
@@ -120,7 +119,7 @@ class Queue:
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete messages; return those that are gone."""
         gone = []
-        for batch in batched(messages, BATCH, strict=False):
+        for batch in _in_tens(messages):
             answer = self._client.delete_message_batch(
                 QueueUrl=self._url,
                 Entries=[{"Id": str(number), "ReceiptHandle": message.receipt} for number, message in enumerate(batch)],
@@ -146,13 +145,18 @@ def objects_of(body: str, bucket: str) -> tuple[UUID, ...] | None:
         if not all(_of_bucket(record, bucket) for record in records):
             return None
         return tuple(raw_id_of(unquote_plus(record["s3"]["object"]["key"])) for record in records) or None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidKeyError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def _of_bucket(record: dict[str, Any], bucket: str) -> bool:
     event = record["eventName"].removeprefix("s3:")
     return event.startswith("ObjectCreated:") and bool(record["s3"]["bucket"]["name"] == bucket)
+
+
+def _in_tens(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    held = [*messages]
+    return (held[start : start + BATCH] for start in range(0, len(held), BATCH))
 
 
 def _by_size(messages: Sequence[Message]) -> Iterator[list[Message]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from dropzone_cli.queue import Message, Queue, objects_of
@@ -24,7 +24,7 @@ _HELD = 5_000
 # Receives in a row that bring nothing new: everything in sight has been seen.
 _STALE = 3
 
-type Statuses = Callable[[Sequence[UUID]], Mapping[UUID, dict[str, Any] | None]]
+Statuses: TypeAlias = Callable[[Sequence[UUID]], Mapping[UUID, dict[str, Any] | None]]
 
 
 @dataclass(slots=True)

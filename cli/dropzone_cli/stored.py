@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from dropzone.domain.identifiers import object_key
 from dropzone_cli.errors import CliError, ExitCode
+from dropzone_cli.formats import object_key
 from dropzone_cli.sending.events import BrokenInputError
 from dropzone_cli.sending.json_reader import items
 

@@ -12,9 +12,9 @@ from uuid import UUID
 
 import typer
 
-from dropzone.domain.identifiers import object_key
 from dropzone_cli import details
 from dropzone_cli.errors import CliError, ExitCode, usage
+from dropzone_cli.formats import object_key
 from dropzone_cli.instants import FORMS, parse_instant, rfc3339
 from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 from dropzone_cli.stored import Stored, stored

@@ -1,20 +1,17 @@
 """`dropzone replay`: objects revalidated under today's rules; `dropzone sweep`: objects that no message brought."""
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import batched
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from dropzone.domain.identifiers import received_at
-from dropzone.domain.positions import POSITION_PATTERN, Cursor, Position, parse_cursor
 from dropzone_cli.commands.rejected import Code, Since, Until
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
+from dropzone_cli.formats import Cursor, Position, parse_cursor, received_at
 from dropzone_cli.instants import rfc3339
 from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 from dropzone_cli.text import count
@@ -33,10 +30,10 @@ _KINDS = {
 
 
 def _parse_cursor(text: str) -> Cursor:
-    if re.match(POSITION_PATTERN, text) is None:
-        message = "is not a cursor that an earlier run gave: RAW_ID, or RAW_ID.ITEM."
-        raise typer.BadParameter(message)
-    return parse_cursor(text)
+    try:
+        return parse_cursor(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
 
 
 ReplayCursor = Annotated[
@@ -141,7 +138,8 @@ def _selections(
         if since or until or code:
             raise usage("--raw-id names objects, and --from, --to and --code describe them.", "Choose one of them.")
         wanted = sorted(raw_id for raw_id in set(raw_ids) if _is_ahead(raw_id, cursor))
-        return [{"raw_ids": [*map(str, batch)]} for batch in batched(wanted, _NAMED_AT_ONCE, strict=False)]
+        starts = range(0, len(wanted), _NAMED_AT_ONCE)
+        return [{"raw_ids": [*map(str, wanted[start : start + _NAMED_AT_ONCE])]} for start in starts]
     described = {
         "from": since and rfc3339(since),
         "to": until and rfc3339(until),

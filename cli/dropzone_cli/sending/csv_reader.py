@@ -6,16 +6,13 @@ import csv
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from dropzone.domain.instants import parse_instant
-from dropzone.domain.outcomes import Code
 from dropzone_cli.errors import usage
 from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event, Read, Unreadable
-from dropzone_cli.sending.zones import ClockError, zoned
+from dropzone_cli.sending.zones import ClockError, has_offset, zoned
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -209,14 +206,14 @@ class Table:
         if not text:
             message = "has no time"
             raise _RowError(message)
-        read = parse_instant(text)
-        if isinstance(read, datetime):
-            return text
-        if read.code is not Code.TIME_STAMP_NO_TIMEZONE:
-            message = f"the time {read.message}"
-            raise _RowError(message)
+        try:
+            if has_offset(text):
+                return text
+        except (ValueError, OverflowError):
+            message = f"the time is not a date and time of ISO 8601, such as 2019-05-01T06:00:00-04:00: {_shown(text)}"
+            raise _RowError(message) from None
         if self._options.zone is None:
-            message = f"the time {read.message}; --timezone says whose clock it is of"
+            message = f"the time has no offset from UTC: {_shown(text)}; --timezone says whose clock it is of"
             raise _RowError(message)
         try:
             return zoned(text, self._options.zone)

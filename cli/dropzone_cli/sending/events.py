@@ -1,6 +1,6 @@
 """What an input is read as: events, and what is none, each with its lines."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 MAX_EVENT_BYTES = 8 * 2**20
 """The longest text that is held in memory as one event. The API takes less."""
@@ -23,7 +23,7 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-type Read = Event | Unreadable
+Read: TypeAlias = Event | Unreadable
 
 
 class BrokenInputError(Exception):

@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from dropzone_cli.errors import CliError, ExitCode, usage
@@ -32,7 +32,7 @@ _KIND = {"resume_file_of": "dropzone send", "version": 1}
 _AGAIN = "--again sends all of it."
 TARGET = "stack"
 
-type Line = dict[str, Any]
+Line: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,39 +1,33 @@
 """Refuses labels that would have every event rejected, before anything is sent."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from pydantic import ValidationError
-
-from dropzone.domain.payloads.v2 import MAX_TAGS, Labels
-from dropzone.domain.violations import violations_in
 from dropzone_cli.errors import usage
-
-_OPTIONS = {"source": "--source", "unit": "--unit", "tags": "--tag"}
+from dropzone_cli.formats import CONTROL_CHARACTER, MAX_SOURCE, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS, MAX_UNIT
 
 
 def check_labels(source: str | None, unit: str | None, tags: Mapping[str, str], columns: Iterable[str]) -> None:
-    """Check the labels that every event gets.
-
-    Args:
-        source: of every event.
-        unit: of every event.
-        tags: of every event.
-        columns: those whose cells become tags as well.
+    """Check the source, the unit and the tags that every event gets; `columns` become tags as well.
 
     Raises:
-        CliError: one of them would be rejected.
+        CliError: the API would reject one of them.
     """
     if len({*tags, *columns}) > MAX_TAGS:
-        raise usage(f"An event has {MAX_TAGS} tags at most.")
-    given = {"source": source, "unit": unit, "tags": tags}
-    for field, value in given.items():
+        raise usage(f"An event has at most {MAX_TAGS} tags.")
+    for option, text, limit in _texts(source, unit, tags):
+        if len(text) > limit:
+            raise usage(f"{option} is longer than {limit} characters.")
+        if CONTROL_CHARACTER.search(text):
+            raise usage(f"{option} has control characters.")
         try:
-            json.dumps(value, ensure_ascii=False).encode()
+            text.encode()
         except UnicodeEncodeError:
-            raise usage(f"{_OPTIONS[field]} is not UTF-8.") from None
-    try:
-        Labels.model_validate(given)
-    except ValidationError as error:
-        violation = violations_in(error, given)[0]
-        raise usage(f"{_OPTIONS[violation.field]} {violation.message}.") from None
+            raise usage(f"{option} is not UTF-8.") from None
+
+
+def _texts(source: str | None, unit: str | None, tags: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
+    yield "--source", source or "", MAX_SOURCE
+    yield "--unit", unit or "", MAX_UNIT
+    for name, value in tags.items():
+        yield "--tag: the name", name, MAX_TAG_NAME
+        yield "--tag: the value", value, MAX_TAG_VALUE

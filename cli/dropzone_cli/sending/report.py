@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dropzone_cli.text import count
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dropzone_cli.sending.options import SendOptions
     from dropzone_cli.sending.plan import Planned
 
-type Document = dict[str, Any]
+Document: TypeAlias = dict[str, Any]
 
 _PROBLEMS_TOLD = 20
 _PROBLEMS_KEPT = 1_000

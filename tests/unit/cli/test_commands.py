@@ -629,7 +629,7 @@ print([name for name in ("httpx", "boto3", "botocore") if name in sys.modules])
 
 
 def test_version(cli: Cli) -> None:
-    assert cli("--version").stdout == f"dropzone {version('dropzone')}\n"
+    assert cli("--version").stdout == f"dropzone {version('dropzone-cli')}\n"
 
 
 @pytest.mark.parametrize(("typed", "offered"), [("re", ["replay", "rejected"]), ("dlq ", ["list", "redrive", "purge"])])
