@@ -107,16 +107,16 @@ def test_answers_are_compressed_for_clients_that_accept_it(client: Client) -> No
 
 
 def test_bad_parameters_are_problems(client: Client) -> None:
-    for path in (
-        "/kpis?tz=Nowhere",
-        "/quality?granularity=year",
-        "/sources?state=dead",
-        "/measurements?limit=0",
-        "/measurements/now",
-    ):
+    for path, field in {
+        "/kpis?tz=Nowhere": "tz",
+        "/quality?granularity=year": "granularity",
+        "/sources?state=dead": "state",
+        "/measurements?limit=0": "limit",
+        "/measurements/now": "measured_at",
+    }.items():
         response = client.request("GET", path)
         assert response.status_code == 422, path
-        assert response.json()["violations"]
+        assert [violation["field"] for violation in response.json()["violations"]] == [field]
     for path in ("/measurements", "/kpis", "/quality", "/sources"):
         assert client.request("GET", path, accept="text/html").status_code == 406
 

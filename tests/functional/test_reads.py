@@ -418,9 +418,12 @@ def test_what_does_not_fit_even_compressed_is_cut_and_goes_on(get: Get, data: Da
     answer = get("/measurements", parameters, Accept_Encoding="gzip")
 
     listed = json_body(unpacked(answer))
-    assert "cursor" in listed
     assert 5_000_000 < len(json.dumps(answer)) < LAMBDA_ANSWER_BYTES - ROOM
     assert [entry["item"] for entry in listed["measurements"]] == list(range(len(listed["measurements"])))
+    # The next page goes on behind the last that fitted.
+    last = data.standing[len(listed["measurements"]) - 1].measurement
+    assert get("/measurements", {"cursor": listed["cursor"]})["statusCode"] == 200
+    assert data.asked[-1]["after"] == (last.measured_at, last.source)
 
 
 def unpacked(answer: dict[str, Any]) -> dict[str, Any]:

@@ -499,4 +499,7 @@ def test_while_bronze_cannot_be_listed_the_answer_is_503(function: Sweep) -> Non
     function.arrive(EXAMPLE)
     function.bronze.before = refuse
 
-    assert function()["statusCode"] == 503
+    answer = function()
+
+    assert (answer["statusCode"], header(answer, "Retry-After")) == (503, "5")
+    assert json_body(answer)["type"] == "urn:dropzone:problem:unavailable"

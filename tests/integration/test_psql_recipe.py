@@ -14,6 +14,7 @@ from dropzone_local.ports import LOOPBACK
 from dropzone_local.postgres import binaries
 from sam_local.tls import Authority, TlsDoor
 from support.rds import OWNER, Rds, rds
+from unit.template.loading import load_template
 
 PROJECT = Path(__file__).parents[2]
 DOCUMENT = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -93,7 +94,7 @@ def test_psql_signs_in_by_token(server: Rds, tmp_path: Path) -> None:
     stacks, token = (tmp_path / "calls").read_text().splitlines()
     output = re.search(r"OutputKey=='(\w+)'", stacks)
     assert output
-    assert f"\n  {output[1]}:\n" in (PROJECT / "template.yaml").read_text(encoding="utf-8").partition("\nOutputs:")[2]
+    assert output[1] in load_template()["Outputs"]
     options = dict(re.findall(r"--(\w+) (\S+)", token))
     assert options == {"hostname": LOOPBACK, "port": str(server.server.port), "username": OWNER}
 

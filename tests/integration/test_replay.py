@@ -846,7 +846,7 @@ def test_an_object_with_a_refused_row_stays_as_it_was_and_the_others_are_replace
             assert outcomes[raw_id, 0].measurement == measurement(mean=float(number), source=str(number))
             expected[EXAMPLE_INSTANT, str(number)] = raw_id
         else:
-            assert outcomes[raw_id, 0].violations
+            assert outcomes[raw_id, 0] == OutcomeRow(None, rejection().violations)
             expected[LATER, str(number)] = raw_id
     assert {key: row.raw_id for key, row in scene.tables.measurement_rows().items()} == expected
     assert len(outcomes) == 9 + len(good)

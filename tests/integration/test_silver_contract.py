@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
-from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Silver, Written
+from dropzone.ports import MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Silver, Written
 from support.factories import EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, validated
 from support.fakes import InMemorySilver
 from support.postgres import RETRY_AFTER, SilverInPostgres
@@ -369,10 +369,10 @@ def test_exhausted_objects_are_retried_hourly_and_after_a_day_daily(silver: Silv
                 return hours
         return 0
 
-    pauses = [hours_to_the_next_attempt() for _ in range(HOURLY_ATTEMPTS + 2)]
+    pauses = [hours_to_the_next_attempt() for _ in range(26)]
 
     # THEN they are an hour apart for a day, and then a day, and only those who ask for exhausted objects get them
-    assert pauses == [1] * HOURLY_ATTEMPTS + [24, 24]
+    assert pauses == [1] * 24 + [24, 24]
     assert silver.due_for_retry(10, exhausted=False) == []
     assert silver.write_outcomes([validated(identifier)]) == {identifier}
     assert silver.due_for_retry(10, exhausted=True) == []
