@@ -7,12 +7,18 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 export SAM_CLI_TELEMETRY := 0
-# The interpreter comes from this machine: .python-version says which.
-export UV_PYTHON_DOWNLOADS := never
+
+# Where HOME can't be written, uv and pip keep their caches here.
+ifeq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}" || { ! test -e "$${XDG_CACHE_HOME:-$$HOME/.cache}" && test -w "$$HOME"; } && echo yes),)
+export XDG_CACHE_HOME := $(CURDIR)/.uv/cache
+export UV_PYTHON_INSTALL_DIR := $(CURDIR)/.uv/python
+endif
 
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
+# For what is already there: without it, nothing can be running.
+INSTALLED := test -x .venv/bin/python || { echo "Nothing is installed here yet, so nothing runs: make up"; exit 0; }; .venv/bin/python -m dropzone_local
 SOURCES := layers functions cli local openapi tools/cfn_rules tools/mutants.py tests benchmarks
 ARGS ?=
 
@@ -23,14 +29,14 @@ help: ## list the targets
 # ---- set-up ----------------------------------------------------------------------------------------------------------
 
 .uv/bin/uv:
-	@command -v python3 >/dev/null || { echo "Dropzone needs Python 3.13, and finds no python3 on the PATH." >&2; exit 1; }
+	@command -v python3 >/dev/null || { echo "Dropzone needs uv, or a python3 to install it with: neither is on the PATH." >&2; exit 1; }
 	@echo "uv is missing: installing it into .uv/"
-	@python3 -m venv .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@python3 -m venv .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv || { rm -rf .uv; \
+	    echo "uv could not be installed: check the network and the proxy, or install uv yourself." >&2; exit 1; }
 
 .PHONY: install
 install: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install Python packages from the lock
-	@$(UV) python find --quiet >/dev/null 2>&1 || { echo "Dropzone needs Python 3.13, and uv finds none: install it (pyenv install 3.13, or your system's package)." >&2; exit 1; }
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --quiet || { echo "Dropzone needs Python 3.13, which uv fetches where it is missing, and the package index: see uv's error above." >&2; exit 1; }
 	@$(UV) sync --locked --quiet --project local/emulator
 
 # ---- the local stack ---------------------------------------------------------------------------------------------------
@@ -48,20 +54,20 @@ up: install ## start everything in the background; .local/stack.json says where 
 	@$(LOCAL) up $(ARGS)
 
 .PHONY: down
-down: install ## end it; data stays under .local/
-	@$(LOCAL) down
+down: ## end it; data stays under .local/
+	@$(INSTALLED) down
 
 .PHONY: status
-status: install ## say what runs, and where
-	@$(LOCAL) status
+status: ## say what runs, and where
+	@$(INSTALLED) status
 
 .PHONY: logs
-logs: install ## follow the functions' logs
-	@$(LOCAL) logs --follow || [ $$? = 130 ] # Ctrl-C is how it ends
+logs: ## follow the functions' logs
+	@$(INSTALLED) logs --follow || [ $$? = 130 ] # Ctrl-C is how it ends
 
 .PHONY: clean
-clean: install ## end it and remove its data
-	@$(LOCAL) clean
+clean: ## end it and remove its data
+	@$(INSTALLED) clean
 
 # ---- the gates ---------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,10 +183,10 @@ def find_uv(project: Path) -> Path:
 
 
 def _sync(home: Path, uv: Path) -> None:
-    environment = tool_environment() | {"UV_PYTHON_DOWNLOADS": "never"}
+    environment = tool_environment()
     environment.pop("UV_PROJECT_ENVIRONMENT", None)
     done = subprocess.run(  # noqa: S603 - our own command line
-        [str(uv), "sync", "--project", str(home), "--locked", "--quiet"],
+        [str(uv), "sync", "--project", str(home), "--locked", "--quiet", "--python", sys.executable],
         env=environment,
         capture_output=True,
         text=True,
@@ -195,5 +196,5 @@ def _sync(home: Path, uv: Path) -> None:
         raise LocalStackError(
             "The emulator's Python environment could not be made.",
             detail=done.stderr.strip(),
-            hint="It needs Python 3.13 on the PATH, and the package index.",
+            hint="It needs the package index: check the network, and the proxy (HTTPS_PROXY).",
         )

@@ -52,11 +52,17 @@ class Build:
 class Builder:
     """Builds the project's template for one architecture, and no state of the sources twice."""
 
-    def __init__(self, project: Path, *, builds: Path | None = None, architecture: str | None = None) -> None:
-        """Take the sources of `project`; results go below `builds`, which several stacks may share."""
+    def __init__(
+        self, project: Path, *, builds: Path | None = None, architecture: str | None = None, for_host: bool = False
+    ) -> None:
+        """Take the sources of `project`; results go below `builds`, which several stacks may share.
+
+        `for_host` is for functions that run on this machine: on macOS, it makes a build that Lambda can't load.
+        """
         self.project = project
         self.builds = builds or project / ".aws-sam" / "local"
         self.architecture = architecture or machine_architecture()
+        self._host = sys.platform if for_host and sys.platform != "linux" else ""
 
     def build(self) -> Build:
         """Return the build of the sources as they are now."""
@@ -75,7 +81,8 @@ class Builder:
     def fingerprint(self) -> str:
         """Return a digest of everything that the build's result depends on."""
         digest = hashlib.sha256()
-        for fact in (self.architecture, importlib.metadata.version("aws-sam-cli"), platform.python_version()):
+        sam = importlib.metadata.version("aws-sam-cli")
+        for fact in (self.architecture, sam, platform.python_version(), self._host):
             digest.update(fact.encode() + b"\0")
         for path in self._sources():
             content = path.read_bytes()
@@ -110,6 +117,8 @@ class Builder:
             environment=tool_environment(first_on_path=python.parent) | pip_settings(self.architecture),
             log=self.builds / "sam-build.log",
         )
+        if self._host:
+            _install_for_host(unfinished, python)
         _compile(unfinished, python)
         unfinished.rename(folder)
 
@@ -151,19 +160,37 @@ def deploy(
     )
 
 
+def _install_for_host(folder: Path, python: Path) -> None:
+    """Put this machine's packages in the place of Lambda's, which is Linux."""
+    for requirements in sorted(folder.glob("*/requirements.txt")) + sorted(folder.glob("*/python/requirements.txt")):
+        if not requirements.read_text(encoding="utf-8").strip():
+            continue
+        where = ["--target", str(requirements.parent), "--upgrade", "--requirement", str(requirements)]
+        done = subprocess.run(  # noqa: S603 - our own command line
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *where],
+            env=tool_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            message = "The functions' packages could not be installed for this machine."
+            raise LocalStackError(message, detail=done.stderr[-_MOST_DETAIL:])
+
+
 def machine_architecture() -> str:
     """Return this machine's architecture, by Lambda's name for it."""
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
 def pip_settings(architecture: str) -> dict[str, str]:
-    """Return what pip needs to be told to collect wheels for another machine than this one.
+    """Return what pip needs to be told to collect wheels for a machine other than this one.
 
-    For the other architecture SAM asks pip for three forms of wheels only (glibc 2.17, 2.28 and 2.34, and the ABI of
-    one Python), and calls a package unavailable that has another, such as obstore's abi3 wheel for glibc 2.24. Pip
-    adds these settings to SAM's own.
+    For the other architecture, and on macOS, SAM asks pip for three forms of wheels only (glibc 2.17, 2.28 and 2.34,
+    and the ABI of one Python), and calls a package unavailable that has another, such as obstore's abi3 wheel for
+    glibc 2.24. Pip adds these settings to SAM's own.
     """
-    if architecture == machine_architecture():
+    if sys.platform == "linux" and architecture == machine_architecture():
         return {}
     machine = {"arm64": "aarch64"}.get(architecture, architecture)
     return {

@@ -101,7 +101,7 @@ class LocalStack:
             # Not by the template, whose parameters are those of a deploy to AWS, where no password is.
             variables={"DATABASE_PASSWORD": self.postgres.password},
         )
-        self.builder = Builder(project, builds=self.options.builds)
+        self.builder = Builder(project, builds=self.options.builds, for_host=True)
         self.deployment = Deployment(self.emulator, project=project, root=self.root)
 
     def __enter__(self) -> Self:

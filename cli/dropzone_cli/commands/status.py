@@ -8,7 +8,6 @@ import typer
 
 from dropzone_cli import details
 from dropzone_cli.errors import ExitCode, usage
-from dropzone_cli.sending.journal import raw_ids as raw_ids_of
 from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 
 _FIRST_PAUSE_SECONDS = 0.25
@@ -45,7 +44,7 @@ def status(
     For a batch, it shows how many events are in each state, and why the first rejected ones are.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
-    wanted = [*(raw_ids or ()), *(raw_id for file in sent or () for raw_id in raw_ids_of(file))]
+    wanted = [*(raw_ids or ()), *(raw_id for file in sent or () for raw_id in _sent(file))]
     if not wanted and not sent:
         raise usage("No object is named.", "Name RAW_IDs, or a resume file: --sent FILE.")
     found = _settled(session, wanted, timeout) if wait else _ask(session, wanted)
@@ -63,6 +62,12 @@ def status(
     if states - _GOOD - {"accepted"} or any(map(details.rejected_of, found.values())):
         return ExitCode.NOT_ALL_WELL
     return ExitCode.WAITING if waiting else ExitCode.DONE
+
+
+def _sent(resume_file: Path) -> list[UUID]:
+    from dropzone_cli.sending.journal import raw_ids
+
+    return raw_ids(resume_file)
 
 
 def _show(session: Session, found: dict[UUID, details.Document]) -> None:

@@ -628,6 +628,21 @@ print([name for name in ("httpx", "boto3", "botocore") if name in sys.modules])
     assert ran.stdout == "[]\n"
 
 
+def test_every_command_starts_on_windows() -> None:
+    """It has no fcntl and no other module of Unix, and no SIGHUP."""
+    code = """
+import signal, sys
+sys.modules.update(dict.fromkeys(("fcntl", "pwd", "grp", "resource", "termios"))); del signal.SIGHUP
+from typer.testing import CliRunner
+from dropzone_cli.main import app
+for path in sys.argv[1:]:
+    assert CliRunner().invoke(app, [*path.split(), "--help"]).exit_code == 0, path
+result = CliRunner().invoke(app, ["open", "--no-browser"], env={"DROPZONE_URL": "http://127.0.0.1:9/v1"})
+assert result.stdout == "http://127.0.0.1:9/v1/\\n", result.output
+"""
+    subprocess.run([sys.executable, "-c", code, *COMMANDS], check=True, timeout=60)  # noqa: S603
+
+
 def test_version(cli: Cli) -> None:
     assert cli("--version").stdout == f"dropzone {version('dropzone-cli')}\n"
 

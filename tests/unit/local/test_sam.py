@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,6 @@ from dropzone_local.sam import Build, Builder, machine_architecture, pip_setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -59,10 +60,60 @@ def test_each_architecture_has_a_build_of_its_own(project: Path) -> None:
 
 
 def test_pip_is_told_of_another_machine_only_when_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
 
     assert pip_settings("x86_64") == {}
     assert "manylinux_2_24_aarch64" in pip_settings("arm64")["PIP_PLATFORM"].split()
+
+
+def test_on_a_mac_pip_is_told_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+
+    assert "manylinux_2_28_aarch64" in pip_settings("arm64")["PIP_PLATFORM"].split()
+
+
+def build_of(project: Path, monkeypatch: pytest.MonkeyPatch, platform: str, *, for_host: bool) -> list[str]:
+    """Build, and return the folders that pip was run for after SAM."""
+    installed = []
+
+    def run_sam(arguments: Sequence[str], **_others: object) -> None:
+        folder = Path(arguments[arguments.index("--build-dir") + 1])
+        for name in ("CommonLayer/python", "MigrateFunction", "WebFunction"):
+            (folder / name).mkdir(parents=True)
+            (folder / name / "requirements.txt").write_text("" if name == "WebFunction" else "pydantic==2.13.5\n")
+        (folder / "template.yaml").touch()
+
+    def run(command: Sequence[str], **_others: object) -> subprocess.CompletedProcess[str]:
+        if "pip" in command:
+            installed.append(Path(command[command.index("--target") + 1]).relative_to(unfinished).as_posix())
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(sam, "_run_sam", run_sam)
+    monkeypatch.setattr(sam, "find_python", lambda: Path("/usr/bin/python3.13"))
+    monkeypatch.setattr("dropzone_local.sam.subprocess.run", run)
+    builder = Builder(project, architecture="arm64", for_host=for_host)
+    unfinished = builder.builds / "unfinished" / "build"
+    builder.build()
+    return installed
+
+
+def test_on_a_mac_the_local_stack_has_the_macs_packages(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build_of(project, monkeypatch, "darwin", for_host=True) == ["MigrateFunction", "CommonLayer/python"]
+
+
+@pytest.mark.parametrize(("platform", "for_host"), [("darwin", False), ("linux", True)])
+def test_a_build_for_lambda_keeps_its_packages(
+    project: Path, monkeypatch: pytest.MonkeyPatch, platform: str, *, for_host: bool
+) -> None:
+    assert build_of(project, monkeypatch, platform, for_host=for_host) == []
+
+
+def test_a_macs_builds_for_itself_and_for_lambda_are_two(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert Builder(project).fingerprint() != Builder(project, for_host=True).fingerprint()
 
 
 @pytest.mark.parametrize(("machine", "name"), [("x86_64", "x86_64"), ("aarch64", "arm64"), ("arm64", "arm64")])
