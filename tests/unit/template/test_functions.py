@@ -4,7 +4,6 @@ import pytest
 
 from dropzone.settings import MAX_BODY_BYTES
 from dropzone_migrate.migrations import head
-from dropzone_process import sweep
 from unit.template.functions import SET_ELSEWHERE, Function, functions
 from unit.template.loading import Template, resources
 
@@ -26,22 +25,6 @@ def test_its_variables_are_its_settings(function: Function) -> None:
     assert function.variables.keys() == {name.upper() for name in names - SET_ELSEWHERE}
 
 
-@FUNCTIONS
-def test_its_logs_end(function: Function, template: Template) -> None:
-    group = function.properties["LoggingConfig"]["LogGroup"]["Ref"]
-
-    assert template["Resources"][group]["Type"] == "AWS::Logs::LogGroup"
-    sharing = [other.name for other in functions() if other.properties["LoggingConfig"]["LogGroup"]["Ref"] == group]
-    assert sharing == [function.name]
-
-
-def test_every_log_group_has_a_retention(cloudformation: Template) -> None:
-    groups = resources(cloudformation, "AWS::Logs::LogGroup")
-
-    assert len(groups) >= len(functions())
-    assert all(entry["Properties"]["RetentionInDays"] for entry in groups.values())
-
-
 def test_one_architecture_for_all_by_parameter(template: Template, cloudformation: Template) -> None:
     layers = resources(template, "AWS::Serverless::LayerVersion")
     built = resources(cloudformation, "AWS::Lambda::Function")
@@ -56,16 +39,6 @@ def test_every_function_runs_the_same_python(cloudformation: Template) -> None:
     runtimes = {entry["Properties"]["Runtime"] for entry in resources(cloudformation, "AWS::Lambda::Function").values()}
 
     assert runtimes == {"python3.13"}
-
-
-def test_functions_behind_the_api_answer_before_it_gives_up(template: Template) -> None:
-    default = template["Globals"]["Function"]["Timeout"]
-
-    assert default < API_GATEWAY_SECONDS
-    assert sweep.API_SECONDS < API_GATEWAY_SECONDS
-    for function in functions():
-        if any(event["Type"] == "Api" for event in function.properties.get("Events", {}).values()):
-            assert function.properties.get("Timeout", default) in (default, {"Ref": "ProcessTimeout"})
 
 
 def test_the_migration_carries_the_newest_revision(template: Template) -> None:

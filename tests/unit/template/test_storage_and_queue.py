@@ -152,13 +152,6 @@ def test_the_queue_gives_up_to_a_dead_letter_queue_after_hours(template: Templat
     assert values["QueueVisibilityTimeout"] * values["MaxReceiveCount"] >= SIX_HOURS
 
 
-def test_a_message_is_hidden_for_six_calls(template: Template) -> None:
-    values = numbers(template)
-
-    assert template["Resources"]["ProcessFunction"]["Properties"]["Timeout"] == {"Ref": "ProcessTimeout"}
-    assert values["QueueVisibilityTimeout"] >= 6 * values["ProcessTimeout"]
-
-
 def test_the_queue_feeds_process_in_batches_that_may_fail_in_part(cloudformation: Template) -> None:
     [mapping] = resources(cloudformation, "AWS::Lambda::EventSourceMapping").values()
     properties = mapping["Properties"]

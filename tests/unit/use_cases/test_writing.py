@@ -284,11 +284,13 @@ def test_a_long_object_holds_up_no_other(world: World) -> None:
     assert result.returned == [messages[0].message_id, messages[-1].message_id]
 
 
-def test_few_events_in_many_bytes_are_long_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_events_in_many_bytes_are_long_as_well(
+    world: World, statements: Statements, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(objects, "LONG_BYTES", 3 * len(EXAMPLE) - 1)
     big, small = arrive(world, 4), arrive(world, 1)
     settle_all(world, big, small)
-    assert world.bronze.reads == [[big, small]]
+    assert statements == [[(small, 0, 1, True)], [(big, 0, 4, True)]]
     assert world.settled == {big, small}
 
 
