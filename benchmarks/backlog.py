@@ -15,9 +15,10 @@ from pg8000.native import Connection
 from benchmarks.measuring import MILLISECONDS, Entry, Goal, Spent, alternate, entry, timed
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import open_database
-from dropzone.adapters.postgres_gold import PostgresGold
-from dropzone.adapters.postgres_measurements import PostgresMeasurements
-from dropzone.domain.gold import Granularity, Place, Standing, Window
+from dropzone.queries.buckets import Granularity
+from dropzone.queries.measurements import Measurement
+from dropzone.queries.ranges import Place
+from support.gold import Gold, Measurements, Window, place_of
 from support.postgres import database_settings, running_postgres
 
 BUCKETS = 50_000
@@ -69,7 +70,7 @@ def run(_: Surroundings) -> Iterator[Entry]:
             owner.run(f"VACUUM ANALYZE {table}")
         _refresh(owner)
         reader = open_database(database_settings(server, database_user="dropzone_reader", call_seconds=300))
-        gold, measurements = PostgresGold(reader), PostgresMeasurements(reader)
+        gold, measurements = Gold(reader), Measurements(reader)
         for found in (*_reading(owner, gold), *_refreshing(owner), *_paging(owner, measurements, gold)):
             yield replace(found, name=f"backlog, {found.name}")
         reader.close()
@@ -89,7 +90,7 @@ def _mark(owner: Connection, source: str | None) -> None:
         owner.run(f"ANALYZE gold.{kind}_stale")
 
 
-def _reading(owner: Connection, gold: PostgresGold) -> Iterator[Entry]:
+def _reading(owner: Connection, gold: Gold) -> Iterator[Entry]:
     def beside(name: str, call: Callable[[], object], goal: Goal, runs: int) -> Entry:
         def work(source: str | None) -> Spent:
             _mark(owner, source)
@@ -125,7 +126,7 @@ def _refreshing(owner: Connection) -> Iterator[Entry]:
     )
 
 
-def _paging(owner: Connection, measurements: PostgresMeasurements, gold: PostgresGold) -> Iterator[Entry]:
+def _paging(owner: Connection, measurements: Measurements, gold: Gold) -> Iterator[Entry]:
     """The last page beside the first, of each read with a cursor; stale and not."""
     first, _, _ = SOURCES["sparse"]
     for stale in ("sparse", None):
@@ -138,15 +139,15 @@ def _paging(owner: Connection, measurements: PostgresMeasurements, gold: Postgre
                 yield _pages(f"the last page of measurements, {label}", read, _last_place(read))
         kpis = partial(gold.kpis, Window(Granularity.DAY, first, ENDS), limit=200)
         after = kpis(limit=5_000)[-201]
-        yield _pages(f"the last page of kpis, {state}", kpis, (after.start, after.source))
+        yield _pages(f"the last page of kpis, {state}", kpis, (after["start"], after["source"]))
 
 
-def _last_place(read: Callable[..., list[Standing]]) -> Place:
+def _last_place(read: Callable[..., list[Measurement]]) -> Place:
     """After which the last page begins, reached as a loader does."""
     places: list[Place] = []
     after: Place | None = None
     while page := read(after=after):
-        after = page[-1].place
+        after = place_of(page[-1])
         places.append(after)
     return places[-2]
 

@@ -29,15 +29,14 @@ from benchmarks.measuring import (
 )
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.postgres_gold import PostgresGold
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
-from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.gold import Granularity, Window
 from dropzone.domain.outcomes import Measurement, ValidatedObject
+from dropzone.queries.buckets import Granularity
 from dropzone_local.postgres import Postgres
 from support.factories import raw_ids
+from support.gold import Gold, Measurements, Window
 from support.postgres import database_settings, running_postgres
 
 EVENTS = int(os.environ.get("GOLD_EVENTS", "5000000"))
@@ -146,8 +145,8 @@ def _compute(bench: Bench) -> None:
 
 
 def _asking(bench: Bench) -> Iterator[Entry]:
-    gold = PostgresGold(bench.open("dropzone_reader"))
-    measurements = PostgresMeasurements(bench.open("dropzone_reader"))
+    gold = Gold(bench.open("dropzone_reader"))
+    measurements = Measurements(bench.open("dropzone_reader"))
     plain = bench.open("dropzone_reader")
 
     def week(granularity: Granularity, source: str | None = None) -> Callable[[], object]:

@@ -3,20 +3,17 @@
 from typing import Any
 
 from dropzone.api import problems
+from dropzone.api.formats import Format
+from dropzone.api.pages import Listing, page
 from dropzone.api.parameters import Request
-from dropzone.domain.gold import Granularity
-from dropzone.queries.sources import SourcesRequest
+from dropzone.queries import kpis, measurements, quality, sources
+from dropzone.queries.buckets import Granularity
+from dropzone.queries.kpis import Kpis, KpisRequest
+from dropzone.queries.measurements import Measurements, MeasurementsOfInstantRequest, MeasurementsRequest
+from dropzone.queries.quality import Quality, QualityRequest
+from dropzone.queries.sources import Sources, SourcesRequest
 from dropzone_openapi.operations import API_KEY, Operation, _gateway, _problems, _query
 from dropzone_openapi.schemas import RAW_ID, RECEIVED_AT, Schema, answer_components, request_schema
-from dropzone_query.answers import Kpi, Kpis, Measurement, Measurements, Quality, QualityBucket, SourceRow, Sources
-from dropzone_query.formats import Format
-from dropzone_query.gold_requests import (
-    KpisRequest,
-    MeasurementsOfInstantRequest,
-    MeasurementsRequest,
-    QualityRequest,
-)
-from dropzone_query.pages import Listing, page
 
 _INSTANT: Schema = {"type": "string", "format": "date-time"}
 
@@ -151,7 +148,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 "entry, so that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`."
             ),
             _query(_schema(MeasurementsRequest)),
-            _listed("measurements", EXAMPLE_MEASUREMENTS, Measurement),
+            _listed(measurements.LISTING, EXAMPLE_MEASUREMENTS),
             problems.NOT_ACCEPTABLE,
         ),
         ("get", "/measurements/{measured_at}"): _operation(
@@ -162,7 +159,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 _path("measured_at", "The instant, as ingest takes it; escape a `+` as `%2B`.", _INSTANT),
                 *_query(_schema(MeasurementsOfInstantRequest)),
             ],
-            _listed("measurements", EXAMPLE_MEASUREMENTS, Measurement),
+            _listed(measurements.LISTING, EXAMPLE_MEASUREMENTS),
             problems.NO_MEASUREMENT,
             problems.NOT_ACCEPTABLE,
         ),
@@ -177,7 +174,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 "it is as of now: what a clock that is ahead says of the future doesn't count until then."
             ),
             _query(_schema(SourcesRequest)),
-            _listed("sources", EXAMPLE_SOURCES, SourceRow),
+            _listed(sources.LISTING, EXAMPLE_SOURCES),
             problems.NOT_ACCEPTABLE,
         ),
         ("get", "/kpis"): _operation(
@@ -190,7 +187,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
                 f"most {_limits()}."
             ),
             _query(_schema(KpisRequest)),
-            _listed("kpis", EXAMPLE_KPIS, Kpi),
+            _listed(kpis.LISTING, EXAMPLE_KPIS),
             problems.NOT_ACCEPTABLE,
         ),
         ("get", "/quality"): _operation(
@@ -198,7 +195,7 @@ def gold_operations() -> dict[tuple[str, str], Operation]:
             "Get outcomes by rule over time",
             f"By time of arrival and source, of whole buckets; at most {_limits()}.",
             _query(_schema(QualityRequest)),
-            _listed("quality", EXAMPLE_QUALITY, QualityBucket),
+            _listed(quality.LISTING, EXAMPLE_QUALITY),
             problems.NOT_ACCEPTABLE,
         ),
     }
@@ -246,8 +243,9 @@ def _path(name: str, description: str, schema: Schema) -> Operation:
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
-def _listed(name: str, example: Schema, row: type) -> Operation:
+def _listed(listing: Listing[Any], example: Schema) -> Operation:
     """A list, in each format."""
+    name = listing.name
     json_example = {
         "schema": {"$ref": f"#/components/schemas/{name.capitalize()}"},
         "examples": {"example": {"value": example}},
@@ -266,11 +264,10 @@ def _listed(name: str, example: Schema, row: type) -> Operation:
         "content": {
             Format.JSON.value: json_example,
             Format.NDJSON.value: lines,
-            Format.CSV.value: _csv(name, example, row, Format.CSV, "As RFC 4180 has it."),
+            Format.CSV.value: _csv(listing, example, Format.CSV, "As RFC 4180 has it."),
             Format.SPREADSHEET.value: _csv(
-                name,
+                listing,
                 example,
-                row,
                 Format.SPREADSHEET,
                 "With a byte order mark, and an apostrophe before texts that a spreadsheet would take for formulas.",
             ),
@@ -278,9 +275,9 @@ def _listed(name: str, example: Schema, row: type) -> Operation:
     }
 
 
-def _csv(name: str, example: Schema, row: type, form: Format, description: str) -> Operation:
-    listing = Listing[dict[str, Any]](name, dict, lambda _: "", row)
-    text, _ = page(example[name], len(example[name]), listing, query={}, form=form)
+def _csv(listing: Listing[Any], example: Schema, form: Format, description: str) -> Operation:
+    rows = example[listing.name]
+    text, _ = page(listing, rows, len(rows), query={}, form=form)
     return {
         "schema": {"type": "string", "description": description},
         "examples": {"example": {"value": text}},

@@ -12,12 +12,12 @@ from dropzone.api.parameters import Request
 from dropzone.api.problems import Problem
 from dropzone.domain.envelope import Envelope
 from dropzone.domain.payloads import VERSIONS
+from dropzone.queries.rejections import Rejections, RejectionsRequest
+from dropzone.queries.status import Status, StatusRequest
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_ingest.answers import Accepted
 from dropzone_process.answers import Counts
 from dropzone_process.request import ProcessBatch, ReplayArrived, ReplayNamed
-from dropzone_query.answers import Rejections, Status
-from dropzone_query.requests import RejectionsRequest, StatusRequest
 from dropzone_web.handler import Health
 
 Schema = dict[str, Any]

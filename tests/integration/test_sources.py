@@ -9,9 +9,10 @@ from uuid import UUID
 
 import pytest
 
+from dropzone.api.response import milliseconds
 from dropzone.domain.identifiers import new_raw_id, received_at
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
-from dropzone.queries.sources import LastDay, Source, SourcesRequest, SourceState, cursor_after, read_sources
+from dropzone.queries.sources import LISTING, Source, SourcesRequest, SourceState, read_sources
 from dropzone_local.polling import wait_until
 from support.factories import measurement
 from support.postgres import SilverInPostgres
@@ -60,7 +61,7 @@ def every(interval: timedelta, last: datetime, source: str, count: int = 5) -> l
 
 
 def states(found: list[Source]) -> dict[str, str]:
-    return {each.source: each.state.value for each in found}
+    return {each["source"]: each["state"] for each in found}
 
 
 def test_a_source_with_all_that_is_known_of_it(
@@ -74,22 +75,22 @@ def test_a_source_with_all_that_is_known_of_it(
 
     nameless, source = read()
 
-    assert source == Source(
-        "a",
-        SourceState.OK,
-        now - HOUR - 2 * MINUTE,
-        now - MINUTE,
-        received_at(last),
-        60.0,
-        LastDay(10, 2, 0.2),
-    )
-    assert (nameless.source, nameless.state, nameless.first_measured_at, nameless.last_measured_at) == (
+    assert source == {
+        "source": "a",
+        "state": "ok",
+        "first_measured_at": now - HOUR - 2 * MINUTE,
+        "last_measured_at": now - MINUTE,
+        "last_received_at": milliseconds(received_at(last)),
+        "usual_interval_seconds": 60.0,
+        "last_day": {"received": 10, "rejected": 2, "rejected_share": 0.2},
+    }
+    assert (nameless["source"], nameless["state"], nameless["first_measured_at"], nameless["last_measured_at"]) == (
         "",
         SourceState.SILENT,
         None,
         None,
     )
-    assert nameless.last_day == (0, 0, None)
+    assert nameless["last_day"] == {"received": 0, "rejected": 0, "rejected_share": None}
 
 
 def test_late_is_one_event_silent_are_two(
@@ -123,19 +124,19 @@ def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
     store(tables, measurement(far, 1.0, source="only"))
     settled()
 
-    found = {each.source: each for each in read()}
+    found = {each["source"]: each for each in read()}
 
-    assert {name: each.state.value for name, each in found.items()} == {
+    assert {name: each["state"] for name, each in found.items()} == {
         "once": "silent",
         "alive": "ok",
         "stopped": "silent",
         "only": "silent",
     }
-    assert found["once"].last_measured_at == now - 3 * HOUR
-    assert found["once"].usual_interval_seconds == 3600
-    assert found["only"].first_measured_at is found["only"].last_measured_at is None
-    assert found["alive"].last_measured_at is not None
-    assert found["alive"].last_measured_at <= datetime.now(UTC)
+    assert found["once"]["last_measured_at"] == now - 3 * HOUR
+    assert found["once"]["usual_interval_seconds"] == 3600
+    assert found["only"]["first_measured_at"] is found["only"]["last_measured_at"] is None
+    assert found["alive"]["last_measured_at"] is not None
+    assert found["alive"]["last_measured_at"] <= datetime.now(UTC)
 
 
 def test_what_was_ahead_counts_once_it_is_now(
@@ -144,7 +145,7 @@ def test_what_was_ahead_counts_once_it_is_now(
     store(tables, measurement(now - MINUTE, 1.0, source="a"), measurement(now + timedelta(seconds=1), 1.0, source="a"))
     settled()
 
-    assert wait_until(lambda: read()[0].last_measured_at == now + timedelta(seconds=1) or None, seconds=10)
+    assert wait_until(lambda: read()[0]["last_measured_at"] == now + timedelta(seconds=1) or None, seconds=10)
 
 
 @pytest.mark.parametrize("removed", ["last", "only in its quarter", "all"])
@@ -155,7 +156,7 @@ def test_what_a_replay_removes_is_gone(
     times = [now - 2 * HOUR, now - 2 * HOUR + 5 * MINUTE, now - HOUR, now - HOUR + MINUTE]
     store(tables, *(measurement(at, 1.0, source="a") for at in times), REJECTED)
     refresh(tables)
-    assert read()[0].last_measured_at == times[-1]
+    assert read()[0]["last_measured_at"] == times[-1]
 
     # WHEN some are removed
     left = {"last": times[:3], "only in its quarter": times[:2], "all": []}[removed]
@@ -164,9 +165,9 @@ def test_what_a_replay_removes_is_gone(
 
     # THEN what is left is reported, before the next refresh and after it
     (source,) = read()
-    assert source.last_measured_at == (left[-1] if left else None)
-    assert source.first_measured_at == (left[0] if left else None)
-    assert (source.state is SourceState.SILENT) == (removed == "all" or source.usual_interval_seconds == 300)
+    assert source["last_measured_at"] == (left[-1] if left else None)
+    assert source["first_measured_at"] == (left[0] if left else None)
+    assert (source["state"] == SourceState.SILENT) == (removed == "all" or source["usual_interval_seconds"] == 300)
 
 
 def test_late_and_overwritten_events(tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime) -> None:
@@ -177,8 +178,8 @@ def test_late_and_overwritten_events(tables: SilverInPostgres, read: Read, settl
 
     (source,) = read()
 
-    assert (source.first_measured_at, source.last_measured_at) == (now - 3 * DAY, now - HOUR)
-    assert source.last_day.received == 7
+    assert (source["first_measured_at"], source["last_measured_at"]) == (now - 3 * DAY, now - HOUR)
+    assert source["last_day"]["received"] == 7
 
 
 def test_pages_hold_every_source_once_in_order(tables: SilverInPostgres, read: Read, now: datetime) -> None:
@@ -188,21 +189,21 @@ def test_pages_hold_every_source_once_in_order(tables: SilverInPostgres, read: R
         store(tables, *every(MINUTE, now - number * MINUTE, name, 2))
         if number == 20:
             refresh(tables)
-    whole = [each.source for each in read(limit=1000)]
+    whole = [each["source"] for each in read(limit=1000)]
     assert sorted(whole) == sorted(names)
 
     for asked in ({}, {"prefix": "hall"}, {"state": SourceState.SILENT}, {"prefix": "%", "state": SourceState.SILENT}):
-        expected = [each.source for each in read(limit=1000, **asked)]
+        expected = [each["source"] for each in read(limit=1000, **asked)]
         assert [name for name in whole if name in expected] == expected
         if prefix := asked.get("prefix"):
             assert set(expected) <= {name for name in names if name.startswith(str(prefix))}
         paged, cursor = [], None
         while True:
             page = read(limit=3, cursor=cursor, **asked)
-            paged += [each.source for each in page[:3]]
+            paged += [each["source"] for each in page[:3]]
             if len(page) <= 3:
                 break
-            cursor = cursor_after(page[2])
+            cursor = LISTING.cursor(page[2])
         assert paged == expected
 
 
@@ -222,18 +223,24 @@ def test_any_history_is_told_as_silver_stands(tables: SilverInPostgres, read: Re
             places = {(now - random.randint(-60, 300) * MINUTE, random.choice("abc")) for _ in range(3)}
             store(tables, *(measurement(at, 1.0, source=source) for at, source in places), REJECTED)
         for source in read():
-            stored = [at for at, name in tables.measurement_rows() if name == source.source and at <= now]
-            assert source.last_measured_at == max(stored, default=None)
-            assert source.first_measured_at == min(stored, default=None)
+            stored = [at for at, name in tables.measurement_rows() if name == source["source"] and at <= now]
+            assert source["last_measured_at"] == max(stored, default=None)
+            assert source["first_measured_at"] == min(stored, default=None)
     refresh(tables)
     for source in read():
-        stored = sorted(at for at, name in tables.measurement_rows() if name == source.source and at <= now)
+        stored = sorted(at for at, name in tables.measurement_rows() if name == source["source"] and at <= now)
         pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(stored[-21:])]
-        assert source.usual_interval_seconds == (median_low(pauses) if pauses else None)
+        assert source["usual_interval_seconds"] == (median_low(pauses) if pauses else None)
     rows = tables.query(
         "SELECT coalesce(source, ''), count(*), count(*) FILTER (WHERE outcome = 'rejected'),"
         " max(uuid_extract_timestamp(raw_id)) FROM outcomes GROUP BY 1 ORDER BY 1"
     )
     assert [
-        [each.source, each.last_day.received, each.last_day.rejected, each.last_received_at] for each in read()
+        [
+            each["source"],
+            each["last_day"]["received"],
+            each["last_day"]["rejected"],
+            datetime.fromisoformat(each["last_received_at"] or ""),
+        ]
+        for each in read()
     ] == rows

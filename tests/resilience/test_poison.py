@@ -6,10 +6,8 @@ from uuid import UUID
 import pytest
 
 from dropzone.adapters.database import open_database
-from dropzone.adapters.postgres_statuses import PostgresStatuses
-from dropzone.domain.status import State
 from dropzone.ports import MAX_ATTEMPTS
-from dropzone.use_cases.status import status
+from dropzone.queries.status import State, StatusRequest, read_status
 from functional.lambda_calls import json_body
 from resilience.conftest import NewWorld
 from resilience.events import bad_event, good_event
@@ -32,7 +30,7 @@ def state(world: World, raw_id: UUID) -> State:
     """What the sender sees, by the role that only reads."""
     database = open_database(database_settings(world.tables.server, database_user="dropzone_reader"))
     try:
-        return status(raw_id, bronze=EverythingExists(), statuses=PostgresStatuses(database)).state
+        return State(read_status(database, EverythingExists(), raw_id, StatusRequest(), gzip=False)["status"])
     finally:
         database.close()
 

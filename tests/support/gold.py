@@ -7,14 +7,105 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
+from dropzone.adapters.database import Database
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.gold import Kpi
 from dropzone.domain.identifiers import received_at
+from dropzone.queries.buckets import Granularity
+from dropzone.queries.kpis import Kpi, KpisRequest, read_kpis
+from dropzone.queries.measurements import (
+    Measurement,
+    MeasurementsOfInstantRequest,
+    MeasurementsRequest,
+    read_measurements,
+)
+from dropzone.queries.quality import QualityBucket, QualityRequest, read_quality
+from dropzone.queries.ranges import Place, cursor_of
 from support.postgres import SilverInPostgres
 
 UNIT = Fraction(1, 2**53)
 """The largest relative error of one rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which buckets are asked for."""
+
+    granularity: Granularity
+    since: datetime
+    until: datetime
+    source: str | None = None
+    tz: str = "UTC"
+
+    def parameters(self, after: Place | None, limit: int) -> dict[str, Any]:
+        """As a request has them; the limit may be any."""
+        return {
+            "granularity": self.granularity,
+            "since": self.since,
+            "until": self.until,
+            "source": self.source,
+            "tz": self.tz,
+            "cursor": None if after is None else cursor_of(*after),
+            "limit": limit,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """Gold as the function Query reads it."""
+
+    database: Database
+
+    def kpis(
+        self, window: Window, *, limit: int, expected_seconds: float | None = None, after: Place | None = None
+    ) -> list[Kpi]:
+        """A page of buckets."""
+        asked = KpisRequest.model_construct(**window.parameters(after, limit), expected_seconds=expected_seconds)
+        return read_kpis(self.database, asked)[:limit]
+
+    def quality(self, window: Window, *, limit: int, after: Place | None = None) -> list[QualityBucket]:
+        """A page of buckets of arrivals."""
+        return read_quality(self.database, QualityRequest.model_construct(**window.parameters(after, limit)))[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """Silver as the function Query reads it."""
+
+    database: Database
+
+    def page(
+        self, *, limit: int, after: Place | None = None, newest_first: bool = True, **others: object
+    ) -> list[Measurement]:
+        """Those of a range."""
+        order = "desc" if newest_first else "asc"
+        asked: dict[str, Any] = {"since": None, "until": None, "source": None, "tz": "UTC", "order": order, **others}
+        return self._read(MeasurementsRequest, asked, after, limit)
+
+    def at(
+        self, instant: datetime, *, limit: int, source: str | None = None, after: Place | None = None
+    ) -> list[Measurement]:
+        """Those of an instant."""
+        return self._read(MeasurementsOfInstantRequest, {"source": source}, after, limit, instant)
+
+    def _read(
+        self,
+        request: type[MeasurementsOfInstantRequest],
+        asked: Mapping[str, Any],
+        after: Place | None,
+        limit: int,
+        instant: datetime | None = None,
+    ) -> list[Measurement]:
+        cursor = None if after is None else cursor_of(*after)
+        # There is one more, where there are more.
+        return read_measurements(
+            self.database, request.model_construct(**asked, cursor=cursor, limit=limit - 1), instant
+        )
+
+
+def place_of(row: Measurement) -> Place:
+    return row["measured_at"], row["source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,38 +191,38 @@ def by_quarter_hour(groups: Iterable[tuple[datetime, tuple[int, float, float]]])
 def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence[datetime]) -> None:
     """Compare buckets with silver as it stands; `starts` are those of the buckets, and the end of the last."""
     expected = _expected(tables, starts)
-    assert {(kpi.start, kpi.source) for kpi in kpis} == set(expected)
+    assert {(kpi["start"], kpi["source"]) for kpi in kpis} == set(expected)
     for kpi in kpis:
-        end, events, arrivals = expected[kpi.start, kpi.source]
-        assert kpi.end == end
-        assert kpi.events == len(events)
-        assert kpi.samples == sum(aggregates.sample_count for _, aggregates, _ in events)
-        assert (kpi.pooled is None) == (not events)
-        if kpi.pooled is not None:
-            assert kpi.pooled.minimum == min(aggregates.minimum for _, aggregates, _ in events)
-            assert kpi.pooled.maximum == max(aggregates.maximum for _, aggregates, _ in events)
-            assert (kpi.pooled.first, kpi.pooled.last) == (events[0][0], events[-1][0])
+        end, events, arrivals = expected[kpi["start"], kpi["source"]]
+        assert kpi["end"] == end
+        assert kpi["events"] == len(events)
+        assert kpi["samples"] == sum(aggregates.sample_count for _, aggregates, _ in events)
+        assert (kpi["mean"] is None) == (not events)
+        if kpi["mean"] is not None:
+            assert kpi["min"] == min(aggregates.minimum for _, aggregates, _ in events)
+            assert kpi["max"] == max(aggregates.maximum for _, aggregates, _ in events)
+            assert (kpi["first"], kpi["last"]) == (events[0][0], events[-1][0])
             assert_pooled(
-                kpi.pooled.mean,
-                kpi.pooled.std_dev,
+                kpi["mean"],
+                kpi["std_dev"],
                 Exact.of(figures(aggregates) for _, aggregates, _ in events),
                 [aggregates.mean for _, aggregates, _ in events],
                 groups=len(events),
                 parts=by_quarter_hour((instant, figures(aggregates)) for instant, aggregates, _ in events),
             )
         pauses = [pause for _, _, pause in events if pause is not None]
-        assert kpi.gaps.longest_seconds == (max(pauses).total_seconds() if pauses else None)
-        bound = kpi.gaps.longer_than_seconds
-        assert kpi.gaps.number == (0 if bound is None else sum(pause.total_seconds() > bound for pause in pauses))
-        assert (kpi.arrivals.processed, kpi.arrivals.rejected, kpi.arrivals.by_rule) == arrivals[:3]
+        assert kpi["gaps"]["longest_seconds"] == (max(pauses).total_seconds() if pauses else None)
+        bound = kpi["gaps"]["longer_than_seconds"]
+        assert kpi["gaps"]["count"] == (0 if bound is None else sum(pause.total_seconds() > bound for pause in pauses))
+        assert (kpi["processed"], kpi["rejected"], kpi["rejected_by_rule"]) == arrivals[:3]
         latencies = arrivals[3]
         if latencies:
-            assert kpi.arrivals.latency.mean is not None
-            assert math.isclose(kpi.arrivals.latency.mean, math.fsum(latencies) / len(latencies), abs_tol=1e-3)
-            assert kpi.arrivals.latency.longest is not None
-            assert math.isclose(kpi.arrivals.latency.longest, max(latencies), abs_tol=1e-3)
+            assert kpi["latency_ms"]["mean"] is not None
+            assert math.isclose(kpi["latency_ms"]["mean"], math.fsum(latencies) / len(latencies), abs_tol=1e-3)
+            assert kpi["latency_ms"]["max"] is not None
+            assert math.isclose(kpi["latency_ms"]["max"], max(latencies), abs_tol=1e-3)
         else:
-            assert (kpi.arrivals.latency.mean, kpi.arrivals.latency.longest) == (None, None)
+            assert (kpi["latency_ms"]["mean"], kpi["latency_ms"]["max"]) == (None, None)
 
 
 _Event = tuple[datetime, Aggregates, timedelta | None]

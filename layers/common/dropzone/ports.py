@@ -243,17 +243,6 @@ class OutcomeStore(Protocol):
         """Objects with an event that this rule rejected, in order of arrival, between the two; a page of them."""
 
 
-class Presence(Protocol):
-    """The existence of objects in bronze."""
-
-    def exists(self, raw_id: UUID) -> bool:
-        """Whether there is such an object.
-
-        Raises:
-            BronzeUnavailableError: it is unknown.
-        """
-
-
 class GoldStore(Protocol):
     """Refreshes gold. Each call may raise SilverUnavailableError and SilverConflictError."""
 

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from dropzone.domain.changes import Change
 from dropzone.domain.identifiers import object_key
 from dropzone.domain.outcomes import Code
-from dropzone.domain.status import State
+from dropzone.queries.status import State
 from dropzone_cli import details, output
 from dropzone_cli.commands import replay
 from dropzone_cli.main import app

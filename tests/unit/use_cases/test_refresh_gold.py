@@ -1,12 +1,10 @@
-"""Keeping gold: chunk by chunk, in the time that there is; and what a bucket's arrivals come to."""
+"""Keeping gold: chunk by chunk, in the time that there is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dropzone.domain.gold import Arrivals, Granularity, Latency, Window
 from dropzone.ports import SilverUnavailableError
 from dropzone.use_cases.refresh_gold import refresh_gold
 
@@ -92,20 +90,3 @@ def test_a_failure_is_the_caller_s() -> None:
     with pytest.raises(SilverUnavailableError):
         refresh(store)
     assert store.stale == 2_000
-
-
-@pytest.mark.parametrize("granularity", list(Granularity))
-def test_a_window_holds_no_more_buckets_than_it_says(granularity: Granularity) -> None:
-    noon = datetime(2026, 3, 4, 12, tzinfo=UTC)
-    for since, until, most in (
-        (noon, noon + timedelta(microseconds=1), 2),
-        (noon, noon + granularity.width, 3),
-        (noon + granularity.width / 2, noon + granularity.width * 5 / 2, 4),
-    ):
-        assert Window(granularity, since, until).buckets == most
-
-
-def test_the_share_of_nothing_is_no_number() -> None:
-    nothing = Arrivals(0, 0, {}, Latency(None, None))
-    assert (nothing.received, nothing.rejected_share) == (0, None)
-    assert Arrivals(1, 3, {}, Latency(None, None)).rejected_share == 0.75

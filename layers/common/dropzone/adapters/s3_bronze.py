@@ -131,7 +131,7 @@ class S3Bronze:
             return BronzeUnavailableError(reason_of(error))
 
     def exists(self, raw_id: UUID) -> bool:
-        """See `Presence.exists`."""
+        """Whether there is such an object (`queries.status.Presence`)."""
         try:
             obstore.head(self._store, object_key(raw_id))
         except FileNotFoundError:

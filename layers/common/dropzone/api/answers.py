@@ -4,7 +4,9 @@ An answer is a typed dictionary: mypy compares it with what a function returns, 
 and it costs nothing at run time.
 """
 
-from typing import Annotated, NotRequired, TypedDict
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, NotRequired, TypedDict, get_type_hints, is_typeddict
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, with_config
@@ -16,6 +18,11 @@ closed = with_config(ConfigDict(extra="forbid"))
 
 Count = Annotated[int, Field(ge=0)]
 RawId = Annotated[UUID, Field(description="A UUIDv7: its order is the order of arrival.")]
+Cursor = Annotated[str, Field(description="Where to go on: there if there is more.")]
+Item = Annotated[int, Field(ge=0, description="Which event of its object, from 0.")]
+SourceOfEvent = Annotated[str, Field(description="Empty where the event names none.")]
+SourceOfBucket = Annotated[str, Field(description="Empty where events name none, or none that could be read.")]
+Share = Annotated[float | None, Field(description="Of those received; null where none was.")]
 Arrival = Annotated[
     str, Field(description="When it arrived, to the millisecond.", json_schema_extra={"format": "date-time"})
 ]
@@ -37,3 +44,13 @@ class Violation(TypedDict):
     ]
     message: str
     index: NotRequired[Annotated[int, Field(ge=0, description="In data: the index of the first offender.")]]
+
+
+@cache
+def fields_of(answer: type) -> Mapping[str, object]:
+    """The fields of an answer and their types; those of an object within it by the way to them (`gaps.count`)."""
+    return {
+        f"{name}.{inner}" if inner else name: field
+        for name, kind in get_type_hints(answer).items()
+        for inner, field in (fields_of(kind) if is_typeddict(kind) else {"": kind}).items()
+    }

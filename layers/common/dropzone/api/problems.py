@@ -128,13 +128,21 @@ class FieldError(NamedTuple):
     message: str
 
 
-class InvalidRequestError(ValueError):
-    """Parameters are invalid."""
+class ProblemError(Exception):
+    """The answer is this problem."""
 
-    def __init__(self, errors: list[FieldError]) -> None:
-        """`errors` has an entry for each."""
-        super().__init__("invalid request")
-        self.errors = errors
+    def __init__(self, problem_type: ProblemType, reason: str = "", violations: Iterable[FieldError] = ()) -> None:
+        """Take its type, and what that leaves open."""
+        super().__init__(problem_type.name)
+        self.type, self.reason, self.violations = problem_type, reason, list(violations)
+
+
+class InvalidRequestError(ProblemError):
+    """Parameters are not what the call takes."""
+
+    def __init__(self, errors: Iterable[FieldError]) -> None:
+        """Carry what is wrong with each."""
+        super().__init__(INVALID_REQUEST, violations=errors)
 
 
 def document(
@@ -182,8 +190,8 @@ def problem_of(error: Exception, event: Event, logger: Logger) -> Response:
     match error:
         case NotJsonError():
             return problem(NOT_JSON, event, reason=str(error))
-        case InvalidRequestError():
-            return problem(INVALID_REQUEST, event, violations=error.errors)
+        case ProblemError():
+            return problem(error.type, event, reason=error.reason, violations=error.violations)
         case BronzeUnavailableError() | SilverUnavailableError() | SilverConflictError():
             logger.error(
                 "storage or database unavailable; the client was asked to retry",

@@ -3,6 +3,7 @@
 Ingest doesn't use it: importing the event handler takes nearly as long as the rest of its start (docs/adr/0013).
 """
 
+import base64
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
@@ -26,7 +27,7 @@ def make_app(logger: Logger) -> APIGatewayRestResolver:
 
     @app.exception_handler([Exception])
     def _failed(error: Exception) -> Response[Any]:
-        return _converted(problems.problem_of(error, app.current_event.raw_event, logger))
+        return converted(problems.problem_of(error, app.current_event.raw_event, logger))
 
     return app
 
@@ -40,7 +41,7 @@ def resolve(
 
 def json_response(status: HTTPStatus, body: object) -> Response[Any]:
     """A response in JSON."""
-    return _converted(response.json_response(status, body))
+    return converted(response.json_response(status, body))
 
 
 def problem(
@@ -52,10 +53,18 @@ def problem(
 ) -> Response[Any]:
     """A problem's response; see `problems.problem`."""
     event = app.current_event.raw_event
-    return _converted(problems.problem(problem_type, event, reason=reason, violations=violations))
+    return converted(problems.problem(problem_type, event, reason=reason, violations=violations))
 
 
-def _converted(ours: response.Response) -> Response[Any]:
-    return Response(
-        status_code=ours.status.value, content_type=ours.content_type, body=ours.body, headers=dict(ours.headers)
+def converted(ours: response.Response) -> Response[Any]:
+    """A response, as Powertools has it."""
+    body = ours.body
+    found: Response[Any] = Response(
+        status_code=ours.status.value,
+        content_type=ours.content_type or None,
+        body=base64.b64encode(body).decode() if isinstance(body, bytes) else body,
+        headers=dict(ours.headers),
     )
+    # Powertools would take bytes in JSON for a value that it has to write.
+    found.base64_encoded = isinstance(body, bytes)
+    return found

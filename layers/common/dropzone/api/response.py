@@ -20,7 +20,8 @@ class Response:
 
     status: HTTPStatus
     content_type: str
-    body: str
+    body: str | bytes
+    """Bytes go through Lambda in base64, as they are."""
     headers: Mapping[str, str]
 
 

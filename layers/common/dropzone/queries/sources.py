@@ -1,15 +1,18 @@
 """`GET /sources`: who measures, since when and until when, and who is late or silent."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NotRequired, TypedDict
 
 from pydantic import Field
 
-from dropzone.adapters.columns import ask
 from dropzone.adapters.database import Database
+from dropzone.api.answers import Count, Cursor, Share, SourceOfBucket, closed
+from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, SourceFilter
 from dropzone.domain.payloads.v2 import MAX_SOURCE
+from dropzone.queries.rows import read
 
 
 class SourceState(StrEnum):
@@ -35,41 +38,51 @@ class SourcesRequest(Request):
     )
 
 
-class LastDay(NamedTuple):
-    """What arrived in the last 24 hours, by whole quarters of an hour."""
+@closed
+class LastDay(TypedDict):
+    """The last 24 hours of arrival, by whole quarters of an hour."""
 
-    received: int
-    rejected: int
-    rejected_share: float | None
-    """Of those received; None where none was."""
+    received: Annotated[int, Field(ge=0, description="Events that arrived and have an outcome.")]
+    rejected: Count
+    rejected_share: Share
 
 
-class Source(NamedTuple):
-    """A source, as of now: what its clock says of the future doesn't count yet."""
+@closed
+class Source(TypedDict):
+    """A source as of now: what its clock says of the future doesn't count yet."""
 
-    source: str
-    """Empty where events name none, or none that could be read."""
+    source: SourceOfBucket
     state: SourceState
     first_measured_at: datetime | None
-    last_measured_at: datetime | None
-    """None where nothing was measured up to now."""
-    last_received_at: datetime | None
-    """Also of events that were rejected."""
-    usual_interval_seconds: float | None
-    """The median of its last twenty pauses; None where it measured once at most."""
+    last_measured_at: Annotated[datetime | None, Field(description="Null where nothing was measured up to now.")]
+    last_received_at: Annotated[
+        str | None,
+        Field(description="Also of events that were rejected.", json_schema_extra={"format": "date-time"}),
+    ]
+    usual_interval_seconds: Annotated[
+        float | None, Field(description="The median of its last twenty pauses; null where it measured once at most.")
+    ]
     last_day: LastDay
 
 
-_COLUMNS: Final = (
-    *("source", "state", "first_measured_at", "last_measured_at", "last_arrived_at", "usual_interval_seconds"),
-    *("events_of_last_day", "rejected_of_last_day"),
-)
+@closed
+class Sources(TypedDict):
+    """A page of sources, by name."""
 
-_SOURCES: Final = f"""
-SELECT {", ".join(_COLUMNS)} FROM gold.sources(
-    CAST(:prefix AS text), CAST(:state AS text), CAST(:after AS text), CAST(:limit AS bigint)
-) ORDER BY source
-"""  # noqa: S608 - our own words
+    sources: Sequence[Source]
+    cursor: NotRequired[Cursor]
+
+
+LISTING = Listing("sources", Source, lambda source: f".{source['source']}")
+
+_SOURCES: Final = """
+SELECT source, state, first_measured_at, last_measured_at, usual_interval_seconds,
+       to_char(last_arrived_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS last_received_at,
+       events_of_last_day AS "last_day.received", rejected_of_last_day AS "last_day.rejected",
+       CAST(rejected_of_last_day AS double precision) / nullif(events_of_last_day, 0) AS "last_day.rejected_share"
+FROM gold.sources(CAST(:prefix AS text), CAST(:state AS text), CAST(:after AS text), CAST(:limit AS bigint))
+ORDER BY source
+"""
 
 
 def read_sources(database: Database, request: SourcesRequest) -> list[Source]:
@@ -78,34 +91,12 @@ def read_sources(database: Database, request: SourcesRequest) -> list[Source]:
     Raises:
         SilverUnavailableError: the database is out of reach.
     """
-    rows = ask(
+    return read(
         database,
+        Source,
         _SOURCES,
-        _COLUMNS,
-        {"usual_interval_seconds"},
         prefix=request.prefix,
         state=request.state,
         after=request.cursor and request.cursor[1:],
         limit=request.limit + 1,
     )
-    return [
-        Source(
-            source,
-            SourceState(state),
-            _instant(first),
-            _instant(last),
-            _instant(received_at),
-            interval,
-            LastDay(received, rejected, rejected / received if received else None),
-        )
-        for source, state, first, last, received_at, interval, received, rejected in rows
-    ]
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def cursor_after(source: Source) -> str:
-    """The cursor that leads behind a source."""
-    return f".{source.source}"

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dropzone.adapters.postgres_measurements import PostgresMeasurements
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.domain.aggregates import aggregate
-from dropzone.domain.gold import Place, Standing
+from dropzone.api.response import milliseconds
+from dropzone.domain.aggregates import Aggregates, aggregate
+from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Measurement, ValidatedObject
+from dropzone.queries import measurements as query
+from dropzone.queries.ranges import Place
 from support.examples import examples
 from support.factories import measurement, raw_ids
+from support.gold import Measurements, place_of
 from support.postgres import SilverInPostgres
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -22,11 +25,16 @@ MINUTE = timedelta(minutes=1)
 SOURCES = ["", "a", "b", "ü", "z'"]
 
 
+def measured(row: query.Measurement) -> Measurement:
+    aggregates = Aggregates(row["mean"], row["std_dev"], row["sample_count"], row["min"], row["max"])
+    return Measurement(row["measured_at"], row["source"], aggregates, row["unit"], row["tags"])
+
+
 @pytest.fixture
-def measurements(tables: SilverInPostgres) -> PostgresMeasurements:
+def measurements(tables: SilverInPostgres) -> Measurements:
     tables.query("DELETE FROM gold.measured")
     tables.query("DELETE FROM gold.measured_stale")
-    return PostgresMeasurements(tables.open(database_user="dropzone_reader"))
+    return Measurements(tables.open(database_user="dropzone_reader"))
 
 
 @pytest.fixture
@@ -46,12 +54,12 @@ def refresh(tables: SilverInPostgres) -> None:
 
 
 def pages(
-    measurements: PostgresMeasurements, limit: int, *, source: str | None = None, newest_first: bool = True
-) -> Iterator[list[Standing]]:
+    measurements: Measurements, limit: int, *, source: str | None = None, newest_first: bool = True
+) -> Iterator[list[query.Measurement]]:
     after: Place | None = None
     while page := measurements.page(source=source, newest_first=newest_first, after=after, limit=limit):
         yield page
-        after = page[-1].place
+        after = place_of(page[-1])
 
 
 PLACES = st.lists(
@@ -73,7 +81,7 @@ PLACES = st.lists(
 def test_pages_hold_every_measurement_once_and_in_order(  # noqa: PLR0913, PLR0917 - what there is to choose
     tables: SilverInPostgres,
     silver: PostgresSilver,
-    measurements: PostgresMeasurements,
+    measurements: Measurements,
     computed: list[Place],
     fresh: list[Place],
     source: str | None,
@@ -96,7 +104,7 @@ def test_pages_hold_every_measurement_once_and_in_order(  # noqa: PLR0913, PLR09
         limit=limit,
     ):
         assert len(page) <= limit
-        found += [standing.place for standing in page]
+        found += [place_of(standing) for standing in page]
 
     expected = {place for place in {*computed, *fresh} if since <= place[0] < until and source in {None, place[1]}}
     assert found == sorted(expected, reverse=newest_first)
@@ -107,7 +115,7 @@ def test_pages_hold_every_measurement_once_and_in_order(  # noqa: PLR0913, PLR09
 def test_pages_are_stable_while_rows_arrive(
     tables: SilverInPostgres,
     silver: PostgresSilver,
-    measurements: PostgresMeasurements,
+    measurements: Measurements,
     source: str | None,
     newest_first: bool,  # noqa: FBT001 - a parameter
 ) -> None:
@@ -119,7 +127,7 @@ def test_pages_are_stable_while_rows_arrive(
     # WHEN others arrive on both sides of each page, and one that was there is overwritten
     found: list[Place] = []
     for page in pages(measurements, 7, source=source, newest_first=newest_first):
-        found += [standing.place for standing in page]
+        found += [place_of(standing) for standing in page]
         process_objects(
             silver, (NOON + random.randrange(5000) * MINUTE + timedelta(seconds=1), source or "b"), first[0]
         )
@@ -131,7 +139,7 @@ def test_pages_are_stable_while_rows_arrive(
     assert found == sorted(found, reverse=newest_first)
 
 
-def test_a_measurement_with_all_that_is_known_of_it(silver: PostgresSilver, measurements: PostgresMeasurements) -> None:
+def test_a_measurement_with_all_that_is_known_of_it(silver: PostgresSilver, measurements: Measurements) -> None:
     (raw_id,) = raw_ids(1)
     told = measurement(NOON, mean=0.1 + 0.2, std_dev=5e-324, source="a")._replace(unit="°C", tags={"k": "v"})
     before = datetime.now(UTC) - timedelta(seconds=60)
@@ -139,30 +147,30 @@ def test_a_measurement_with_all_that_is_known_of_it(silver: PostgresSilver, meas
 
     for found in (measurements.page(source="a", limit=9), measurements.at(NOON, limit=9)):
         [standing] = found
-        assert (standing.measurement, standing.raw_id, standing.item) == (told, raw_id, 1)
-        assert before < standing.updated_at < datetime.now(UTC) + timedelta(seconds=60)
+        assert measured(standing) == told
+        assert (str(standing["raw_id"]), standing["item"]) == (str(raw_id), 1)
+        assert standing["received_at"] == milliseconds(received_at(raw_id))
+        assert before < standing["updated_at"] < datetime.now(UTC) + timedelta(seconds=60)
 
 
 @pytest.mark.parametrize("value", [2.0, -1e300, 1.7976931348623157e308, 5e-324, 0.1, 1e22, 123456789.123456789])
-def test_figures_come_back_as_they_went(
-    silver: PostgresSilver, measurements: PostgresMeasurements, value: float
-) -> None:
+def test_figures_come_back_as_they_went(silver: PostgresSilver, measurements: Measurements, value: float) -> None:
     outcome = Measurement(NOON, "a", aggregate([value]))
     silver.write_outcomes([ValidatedObject(raw_ids(1)[0], (outcome,))])
 
     (standing,) = measurements.page(limit=2)
 
-    assert standing.measurement == outcome
-    assert [type(figure) for figure in standing.measurement.aggregates] == [float, float, int, float, float]
+    assert measured(standing) == outcome
+    assert [type(figure) for figure in measured(standing).aggregates] == [float, float, int, float, float]
 
 
-def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: PostgresMeasurements) -> None:
+def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: Measurements) -> None:
     process_objects(silver, *((NOON, source) for source in SOURCES), (NOON + timedelta(microseconds=1), "a"))
 
     def at(source: str | None = None, after: Place | None = None, limit: int = 99) -> list[str]:
         found = measurements.at(NOON, source=source, after=after, limit=limit)
-        assert {standing.measurement.measured_at for standing in found} <= {NOON}
-        return [standing.measurement.source for standing in found]
+        assert {standing["measured_at"] for standing in found} <= {NOON}
+        return [standing["source"] for standing in found]
 
     assert at() == sorted(SOURCES)
     assert at(limit=2) + at(after=(NOON, sorted(SOURCES)[1])) == sorted(SOURCES)
@@ -172,12 +180,14 @@ def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: Po
 
 
 @pytest.mark.parametrize("instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
-def test_the_ends_of_time(silver: PostgresSilver, measurements: PostgresMeasurements, instant: datetime) -> None:
+def test_the_ends_of_time(silver: PostgresSilver, measurements: Measurements, instant: datetime) -> None:
     process_objects(silver, (instant, "a"))
 
-    assert [standing.place for standing in measurements.at(instant, limit=1)] == [(instant, "a")]
-    assert [standing.place for standing in measurements.page(limit=1)] == [(instant, "a")]
-    assert [standing.place for standing in measurements.page(source="a", since=instant, limit=1)] == [(instant, "a")]
+    assert [place_of(standing) for standing in measurements.at(instant, limit=1)] == [(instant, "a")]
+    assert [place_of(standing) for standing in measurements.page(limit=1)] == [(instant, "a")]
+    assert [place_of(standing) for standing in measurements.page(source="a", since=instant, limit=1)] == [
+        (instant, "a")
+    ]
     assert measurements.page(source="a", after=(instant, "a"), limit=1) == []
 
 
@@ -189,7 +199,7 @@ def touched(tables: SilverInPostgres) -> int:
     return int(blocks)
 
 
-def test_no_page_reads_more_than_it_needs(tables: SilverInPostgres, measurements: PostgresMeasurements) -> None:
+def test_no_page_reads_more_than_it_needs(tables: SilverInPostgres, measurements: Measurements) -> None:
     """Neither the first nor one near the end, in both orders, also of a source that measures seldom among others."""
     tables.query(
         "INSERT INTO measurements (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)"
@@ -204,8 +214,8 @@ def test_no_page_reads_more_than_it_needs(tables: SilverInPostgres, measurements
         tables.query("SELECT pg_stat_force_next_flush()")
         before = touched(tables)
         assert len(measurements.page(source=source, newest_first=newest_first, after=after, limit=2)) == 2
-        measurements._database.run("SELECT pg_stat_force_next_flush()")
-        measurements._database.run("SELECT 1")
+        measurements.database.run("SELECT pg_stat_force_next_flush()")
+        measurements.database.run("SELECT 1")
         return touched(tables) - before
 
     costs = {
@@ -227,7 +237,7 @@ def test_no_page_reads_more_than_it_needs(tables: SilverInPostgres, measurements
 @pytest.mark.parametrize("source", [None, "source-7"])
 def test_a_loader_that_follows_cursors_reaches_the_end(
     tables: SilverInPostgres,
-    measurements: PostgresMeasurements,
+    measurements: Measurements,
     source: str | None,
     *,
     newest_first: bool,
@@ -242,7 +252,9 @@ def test_a_loader_that_follows_cursors_reaches_the_end(
 
     limit = 1_000 if source is None else 10
     found = [
-        place.place for page in pages(measurements, limit, source=source, newest_first=newest_first) for place in page
+        place_of(place)
+        for page in pages(measurements, limit, source=source, newest_first=newest_first)
+        for place in page
     ]
 
     assert len(found) == len(set(found)) == (80_000 if source is None else 800)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
+from dropzone.api import problems
+from dropzone.api.problems import ProblemError
+
 
 class Format(StrEnum):
     """A format of a list, as `Accept` names it; the first is sent where any will do."""
@@ -39,10 +42,6 @@ class Format(StrEnum):
         return {"header": "present", "profile": "spreadsheet" if self is Format.SPREADSHEET else ""}
 
 
-class NotAcceptableError(ValueError):
-    """`Accept` names none of the formats."""
-
-
 class _MediaRange(NamedTuple):
     """An entry of `Accept`."""
 
@@ -64,7 +63,7 @@ def best_format(accept: str | None) -> Format:
     """The format that a client accepts best.
 
     Raises:
-        NotAcceptableError: it accepts none of them.
+        ProblemError: it accepts none of them.
     """
     ranges = [_media_range(entry) for entry in (accept or "*/*").lower().split(",")]
 
@@ -74,7 +73,7 @@ def best_format(accept: str | None) -> Format:
 
     best = max(Format, key=weight)
     if weight(best) <= 0:
-        raise NotAcceptableError
+        raise ProblemError(problems.NOT_ACCEPTABLE, ", ".join(Format))
     return best
 
 

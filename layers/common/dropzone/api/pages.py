@@ -1,12 +1,11 @@
 """Lists that fit through Lambda, in the format that is asked for, with what caches go by."""
 
-import base64
 import csv
 import hashlib
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from http import HTTPStatus
 from itertools import chain
@@ -14,12 +13,12 @@ from operator import getitem
 from typing import Any
 from urllib.parse import urlencode
 
-from aws_lambda_powertools.event_handler import Response
 from pydantic_core import to_json
 
+from dropzone.api.answers import fields_of
 from dropzone.api.compression import Compressor
-from dropzone_query.answers import columns_of
-from dropzone_query.formats import Format
+from dropzone.api.formats import Format
+from dropzone.api.response import Response
 
 MOST_BYTES = 5_500_000
 """Lambda's answer has at most 6,291,556 bytes, with the body escaped in it, or in base64."""
@@ -40,41 +39,45 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing[T]:
-    """A list: its name, how an entry is shown, and the cursor that leads behind it."""
+class Listing[R]:
+    """A list: its name, the typed dictionary of a row, whose fields are the columns of CSV, and a row's cursor."""
 
     name: str
-    show: Callable[[T], Row]
-    cursor: Callable[[T], str]
-    row: type
-    """The typed dictionary of an entry, whose fields are the columns of CSV."""
-    others: Mapping[str, Any] = field(default_factory=dict)
-    """What stands beside the list, where it is JSON."""
+    row: type[R]
+    cursor: Callable[[R], str]
+    """The one that leads behind a row."""
 
 
-def page[T](
-    found: Sequence[T], limit: int, listing: Listing[T], *, query: Mapping[str, str], form: Format, gzip: bool = False
+def page[R: Row](
+    listing: Listing[R],
+    found: Sequence[R],
+    limit: int,
+    *,
+    query: Mapping[str, str],
+    form: Format,
+    others: Mapping[str, Any] | None = None,
+    gzip: bool = False,
 ) -> tuple[str, dict[str, str]]:
     """The body of a list, and its headers; where there is more, both lead to it.
 
     Args:
-        found: the entries, one more than the limit where there are more.
-        limit: the most entries.
         listing: of what.
+        found: the rows, one more than the limit where there are more.
+        limit: the most rows.
         query: of the request.
         form: the body's format.
+        others: what stands beside the list, where it is JSON.
         gzip: whether it will be compressed: more fits then.
     """
-    columns = columns_of(listing.row)
-    rows = fitting((_row(listing.show(entry), columns, form) for entry in found[:limit]), gzip=gzip)
+    columns = tuple(fields_of(listing.row))
+    rows = fitting((_text(row, columns, form) for row in found[:limit]), gzip=gzip)
     headers: dict[str, str] = {}
-    cursor = None
+    beside = dict(others or {})
     if len(rows) < len(found):
-        cursor = listing.cursor(found[len(rows) - 1])
-        headers["Link"] = f'<?{urlencode({**query, "cursor": cursor})}>; rel="next"'
+        beside["cursor"] = listing.cursor(found[len(rows) - 1])
+        headers["Link"] = f'<?{urlencode({**query, "cursor": beside["cursor"]})}>; rel="next"'
     if form is Format.JSON:
-        others = {**listing.others, **({} if cursor is None else {"cursor": cursor})}
-        return _object(listing.name, rows, others), headers
+        return _object(listing.name, rows, beside), headers
     if form is Format.NDJSON:
         return "".join(rows), headers
     if form is Format.SPREADSHEET:
@@ -118,10 +121,10 @@ def _object(name: str, rows: Iterable[str], others: Mapping[str, Any]) -> str:
     return f'{{"{name}":[{",".join(rows)}]{"," if others else ""}{rest}'
 
 
-def _row(shown: Row, columns: Iterable[str], form: Format) -> str:
+def _text(row: Row, columns: Iterable[str], form: Format) -> str:
     if not form.is_csv:
-        return to_json(shown).decode() + ("\n" if form is Format.NDJSON else "")
-    return _line(_cell(reduce(getitem, column.split("."), shown), form) for column in columns)
+        return to_json(row).decode() + ("\n" if form is Format.NDJSON else "")
+    return _line(_cell(reduce(getitem, column.split("."), row), form) for column in columns)
 
 
 def _cell(value: object, form: Format) -> object:
@@ -141,33 +144,19 @@ def _line(cells: Iterable[object]) -> str:
     return line.getvalue()
 
 
-def cached(
-    body: str, *, content_type: str, given: str | None, headers: Mapping[str, str] | None = None
-) -> Response[Any]:
+def cached(body: str, *, content_type: str, given: str | None, headers: Mapping[str, str]) -> Response:
     """An answer with a tag, or 304 where the client has it already, by the tags that it gave (If-None-Match).
 
     The tag is a weak one, since it covers the body compressed and not (RFC 9110, section 8.8.1).
     """
     tag = f'W/"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
-    kept = {"ETag": tag, "Cache-Control": REVALIDATE, "Vary": "Accept", **(headers or {})}
+    kept = {"ETag": tag, "Cache-Control": REVALIDATE, "Vary": "Accept", **headers}
     if is_given(tag, given):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED.value, body="", headers=kept)
-    return Response(status_code=HTTPStatus.OK.value, content_type=content_type, body=body, headers=kept)
+        return Response(HTTPStatus.NOT_MODIFIED, "", "", kept)
+    return Response(HTTPStatus.OK, content_type, body, kept)
 
 
 def is_given(tag: str, given: str | None) -> bool:
     """Whether a tag is among those of an If-None-Match, which compares weakly (RFC 9110, section 13.1.2)."""
     tags = [entry.strip().removeprefix("W/") for entry in (given or "").split(",")]
     return tag.removeprefix("W/") in tags or tags == ["*"]
-
-
-def binary(body: bytes, *, content_type: str, headers: Mapping[str, str]) -> Response[Any]:
-    """An answer of bytes, which go through Lambda in base64."""
-    response: Response[Any] = Response(
-        status_code=HTTPStatus.OK.value,
-        content_type=content_type,
-        body=base64.b64encode(body).decode(),
-        headers=dict(headers),
-    )
-    response.base64_encoded = True
-    return response

@@ -1,0 +1,252 @@
+"""What `/kpis` and `/quality` have in common: their parameters, their budget, and how buckets of time are read."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
+from typing import Annotated, Any, Final, TypedDict
+
+from pydantic import Field
+
+from dropzone.adapters.database import Database, StatementTimeoutError
+from dropzone.api import problems
+from dropzone.api.answers import Count, Share, SourceOfBucket
+from dropzone.api.parameters import InstantOrDate, Request, SourceFilter, ZoneName
+from dropzone.api.problems import FieldError, InvalidRequestError, ProblemError
+from dropzone.queries.ranges import FIRST, LAST, PlaceCursor, bounds, cursor_of, place_of
+from dropzone.queries.rows import read
+
+MOST_ROWS = 5_000
+"""Of an answer."""
+
+MOST_PARTS = 1_000_000
+"""The most quarter-hours of sources that one call pools: some seconds' work."""
+
+MOST_EVENTS = 2_000_000
+"""The most events that one call reads from silver, by the minute or where gold is stale: some seconds' work."""
+
+
+class Granularity(StrEnum):
+    """How long a bucket is. Hours, days, weeks (from Monday) and months are those of a time zone's clock."""
+
+    MINUTE = "minute"
+    QUARTER_HOUR = "quarter_hour"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+    @property
+    def width(self) -> timedelta:
+        """About how long."""
+        return _WIDTHS[self][0]
+
+    @property
+    def most_buckets(self) -> int:
+        """How many buckets one call may ask for: a minute is computed from silver itself, the others are at hand."""
+        return _WIDTHS[self][1]
+
+    @property
+    def usual_range(self) -> timedelta:
+        """What is looked back to, where nothing else is asked for."""
+        return _WIDTHS[self][2]
+
+
+_WIDTHS: Final = {
+    Granularity.MINUTE: (timedelta(minutes=1), 1_500, timedelta(hours=1)),
+    Granularity.QUARTER_HOUR: (timedelta(minutes=15), 3_000, timedelta(days=1)),
+    Granularity.HOUR: (timedelta(hours=1), 2_300, timedelta(days=7)),
+    Granularity.DAY: (timedelta(days=1), 1_200, timedelta(days=30)),
+    Granularity.WEEK: (timedelta(days=7), 600, timedelta(days=182)),
+    Granularity.MONTH: (timedelta(days=30), 300, timedelta(days=365)),
+}
+
+
+class BucketsRequest(Request):
+    """What both take in their queries."""
+
+    granularity: Granularity = Field(default=Granularity.HOUR, description="How long a bucket is.")
+    since: InstantOrDate | None = Field(
+        default=None,
+        alias="from",
+        description=(
+            "From the bucket on that holds this instant, or the begin of this day. Without it 1 hour back (minute), "
+            "1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month)."
+        ),
+    )
+    until: InstantOrDate | None = Field(
+        default=None,
+        alias="to",
+        description=(
+            "To the bucket that holds the last moment before this instant, or of this day, whole; without it, to now."
+        ),
+    )
+    source: SourceFilter | None = Field(
+        default=None,
+        description="Of this source; empty: of events that name none; without it, every source by itself.",
+    )
+    tz: ZoneName = Field(
+        default="UTC", description="The time zone whose clock buckets go by, and days of from and to; its IANA name."
+    )
+    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.")
+    cursor: PlaceCursor | None = None
+
+
+class Bucket(TypedDict):
+    """A source in a bucket of time."""
+
+    start: Annotated[datetime, Field(description="With the offset of `tz`.")]
+    end: Annotated[datetime, Field(description="Not part of it. With the offset of `tz`.")]
+    source: SourceOfBucket
+
+
+class Arrivals(TypedDict):
+    """What became of the events that arrived in a bucket."""
+
+    received: Annotated[int, Field(ge=0, description="Events that arrived in the bucket and have an outcome.")]
+    processed: Count
+    rejected: Count
+    rejected_share: Share
+    rejected_by_rule: Annotated[
+        Mapping[str, Annotated[int, Field(ge=1)]],
+        Field(
+            description="Rejected events by the code of each rule that they break; one that breaks two counts for both."
+        ),
+    ]
+
+
+ARRIVALS: Final = """
+       processed + rejected AS received, processed, rejected,
+       CAST(rejected AS double precision) / nullif(processed + rejected, 0) AS rejected_share, rejected_by_rule
+"""
+"""The columns of `Arrivals`."""
+
+WINDOW: Final = (
+    "CAST(:granularity AS gold.granularity), CAST(:since AS timestamptz), CAST(:until AS timestamptz), "
+    "CAST(:source AS text), CAST(:tz AS text)"
+)
+"""What gold's functions take."""
+
+_COST: Final = f"SELECT kind, parts, events FROM gold.cost({WINDOW}, CAST(:most AS bigint))"  # noqa: S608 - our own words
+
+# A bucket may begin before what Python's datetime can hold, or end after it.
+_ROWS: Final = f"""
+SELECT bucket.*, {{offset_of_start}} AS start_offset, {{offset_of_end}} AS end_offset
+FROM (
+    SELECT greatest(bucket_start, '{FIRST.isoformat()}') AS "start", least(bucket_end, '{LAST.isoformat()}') AS "end",
+           source, {{columns}}
+    FROM {{call}} AS kept
+) AS bucket
+WHERE CAST(:after AS timestamptz) IS NULL
+   OR ("start", source) > (CAST(:after AS timestamptz), CAST(:after_source AS text))
+ORDER BY "start", source LIMIT CAST(:limit AS integer)
+"""  # noqa: S608 - our own words
+
+_OFFSETS: Final = {
+    f"offset_of_{bound}": f"""extract(epoch FROM "{bound}" AT TIME ZONE :tz - "{bound}" AT TIME ZONE 'UTC')"""
+    for bound in ("start", "end")
+}
+
+
+def read_buckets[B: Bucket](
+    database: Database,
+    request: BucketsRequest,
+    answer: type[B],
+    *,
+    call: str,
+    columns: str,
+    kinds: frozenset[str],
+    **others: object,
+) -> list[B]:
+    """The buckets of the range that is asked for, by their start and source; one more than the limit if there are more.
+
+    Args:
+        database: to ask.
+        request: which.
+        answer: of a bucket.
+        call: the function of gold, with `WINDOW` and other parameters.
+        columns: those of the answer beside a `Bucket`'s.
+        kinds: what is read for it, as gold tells the costs of: measured, arrived.
+        others: the call's other parameters.
+
+    Raises:
+        InvalidRequestError: the range is empty, or holds more buckets than one call may ask for.
+        ProblemError: it holds more than is computed at once.
+        SilverUnavailableError: the database is out of reach.
+    """
+    window = _window(database, request)
+    for kind, parts, events in database.run(_COST, **window, most=MOST_PARTS + 1):
+        if kind in kinds and (parts > MOST_PARTS or events > MOST_EVENTS):
+            raise _too_much()
+    after, after_source = place_of(request.cursor) or (None, None)
+    try:
+        rows = read(
+            database,
+            answer,
+            _ROWS.format(call=call, columns=columns, **_OFFSETS),
+            also=["start_offset", "end_offset"],
+            **window,
+            after=after,
+            after_source=after_source,
+            limit=request.limit + 1,
+            **others,
+        )
+    except StatementTimeoutError as error:
+        # It held more than gold knew of.
+        raise _too_much() from error
+    return [_with_local_bounds(row) for row in rows]
+
+
+def _window(database: Database, request: BucketsRequest) -> dict[str, object]:
+    since, until = bounds(database, request)
+    granularity = request.granularity
+    if until is None:
+        until = datetime.now(UTC)
+    if since is None:
+        since = max(until, FIRST + granularity.usual_range) - granularity.usual_range
+    if since >= until:
+        raise InvalidRequestError([FieldError("from", "request.range_empty", "is not before to")])
+    if (until - since) // granularity.width + 2 > granularity.most_buckets:
+        message = f"is more than {granularity.most_buckets} buckets of a {granularity} before to"
+        raise InvalidRequestError([FieldError("from", "request.range_too_long", message)])
+    return {
+        "granularity": granularity.value,
+        "since": since,
+        "until": until,
+        "source": request.source,
+        "tz": request.tz,
+    }
+
+
+def _too_much() -> ProblemError:
+    too_much = FieldError("from", "request.too_much", "is too far before to, for what lies between them")
+    return ProblemError(problems.TOO_MUCH_ASKED, violations=[too_much])
+
+
+def _with_local_bounds[B: Bucket](row: B) -> B:
+    """The row without the offsets of its bounds, which are on the clock of their zone instead."""
+    others: dict[str, Any] = dict(row)
+    row["start"] = _local(row["start"], others["start_offset"])
+    row["end"] = _local(row["end"], others["end_offset"])
+    del row["start_offset"], row["end_offset"]  # type: ignore[typeddict-item] # beside the answer's fields
+    return row
+
+
+def _local(instant: datetime, offset_seconds: float) -> datetime:
+    """The instant on the clock of its zone, whose offset has no seconds in RFC 3339."""
+    if not offset_seconds:
+        return instant
+    try:
+        return instant.astimezone(timezone(timedelta(minutes=round(offset_seconds / 60))))
+    except OverflowError:
+        # Of the years 0 and 10000 there.
+        return instant
+
+
+def cursor_after(bucket: Bucket) -> str:
+    """The cursor that leads behind a bucket."""
+    return cursor_of(bucket["start"], bucket["source"])
+
+
+def others_of(request: BucketsRequest) -> dict[str, str]:
+    """What stands beside the buckets."""
+    return {"granularity": request.granularity, "tz": request.tz}

@@ -1,0 +1,118 @@
+"""`GET /measurements`: what stands in silver, page by page; and `GET /measurements/{measured_at}`: of one instant."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from uuid import UUID
+
+from pydantic import Field
+
+from dropzone.adapters.database import Database
+from dropzone.api.answers import Arrival, Cursor, Item, SourceOfEvent, closed
+from dropzone.api.pages import Listing
+from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
+from dropzone.queries.ranges import PlaceCursor, ZoneOfDates, bounds, cursor_of, place_of
+from dropzone.queries.rows import read
+
+
+class MeasurementsOfInstantRequest(Request):
+    """What `GET /measurements/{measured_at}` takes in its query."""
+
+    source: SourceFilter | None = Field(default=None, description="Of this source; empty: of none.")
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most measurements.")
+    cursor: PlaceCursor | None = None
+
+
+class MeasurementsRequest(MeasurementsOfInstantRequest):
+    """What `GET /measurements` takes in its query."""
+
+    since: InstantOrDate | None = Field(
+        default=None, alias="from", description="Measured at this instant or later, or from this day on."
+    )
+    until: InstantOrDate | None = Field(
+        default=None, alias="to", description="Measured before this instant, or up to this day, with all of it."
+    )
+    tz: ZoneOfDates = "UTC"
+    order: Literal["asc", "desc"] = Field(default="desc", description="By instant, then source: the newest first.")
+
+
+@closed
+class Measurement(TypedDict):
+    """The measurement of an instant and a source, and the event that it came from."""
+
+    measured_at: Annotated[datetime, Field(description="In UTC.")]
+    source: SourceOfEvent
+    mean: float
+    std_dev: Annotated[float, Field(ge=0, description="The population's.")]
+    sample_count: Annotated[int, Field(ge=1)]
+    min: float
+    max: float
+    unit: SourceOfEvent
+    tags: Mapping[str, str]
+    raw_id: Annotated[UUID, Field(description="The object that the event came in.")]
+    item: Item
+    received_at: Arrival
+    updated_at: Annotated[datetime, Field(description="When it was written to silver.")]
+
+
+@closed
+class Measurements(TypedDict):
+    """A page of measurements."""
+
+    measurements: Sequence[Measurement]
+    cursor: NotRequired[Cursor]
+
+
+LISTING = Listing("measurements", Measurement, lambda row: cursor_of(row["measured_at"], row["source"]))
+
+# Whatever the range, the order and the source, this reads no more than a page, along one of two indexes.
+_PAGE = """
+SELECT measured_at, source, mean, std_dev, sample_count, min, max, unit, tags, raw_id, item,
+       to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS received_at, updated_at
+FROM measurements
+WHERE {conditions}
+ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
+"""
+
+
+def read_measurements(
+    database: Database, request: MeasurementsOfInstantRequest, instant: datetime | None = None
+) -> list[Measurement]:
+    """The measurements that are asked for, in their order; one more than the limit where there are more.
+
+    Args:
+        database: to ask.
+        request: which.
+        instant: measured then; without it, in the request's range.
+
+    Raises:
+        InvalidRequestError: there is no such time zone.
+        SilverUnavailableError: the database is out of reach.
+    """
+    since = until = None
+    newest_first = False
+    if isinstance(request, MeasurementsRequest):
+        since, until = bounds(database, request)
+        newest_first = request.order == "desc"
+    after, after_source = place_of(request.cursor) or (None, None)
+    beyond = "<" if newest_first else ">"
+    conditions: Mapping[str, tuple[str, Any]] = {
+        "measured_at = CAST(:instant AS timestamptz)": ("instant", instant),
+        "measured_at >= CAST(:since AS timestamptz)": ("since", since),
+        "measured_at < CAST(:until AS timestamptz)": ("until", until),
+        "source = CAST(:source AS text)": ("source", request.source),
+        # The first is implied by the second, and is what the index by source can start at.
+        f"measured_at {beyond}= CAST(:after AS timestamptz)": ("after", after),
+        f"(measured_at, source) {beyond} (CAST(:after AS timestamptz), CAST(:after_source AS text))": (
+            "after_source",
+            after_source,
+        ),
+    }
+    asked = {sql: parameter for sql, parameter in conditions.items() if parameter[1] is not None}
+    return read(
+        database,
+        Measurement,
+        _PAGE.format(conditions=" AND ".join(asked) or "true", order="DESC" if newest_first else "ASC"),
+        limit=request.limit + 1,
+        **dict(asked.values()),
+    )

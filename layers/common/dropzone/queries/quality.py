@@ -1,0 +1,69 @@
+"""`GET /quality`: the outcomes of what arrived, by buckets of time and source."""
+
+from collections.abc import Sequence
+from typing import Final, NotRequired, TypedDict
+
+from dropzone.adapters.database import Database
+from dropzone.api.answers import Cursor, closed
+from dropzone.api.pages import Listing
+from dropzone.queries.buckets import (
+    ARRIVALS,
+    WINDOW,
+    Arrivals,
+    Bucket,
+    BucketsRequest,
+    Granularity,
+    cursor_after,
+    read_buckets,
+)
+
+
+class QualityRequest(BucketsRequest):
+    """What `GET /quality` takes in its query."""
+
+
+@closed
+class QualityLatency(TypedDict):
+    """Milliseconds from arrival to silver; percentiles are within 10 %, or a millisecond."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    max: float | None
+
+
+@closed
+class QualityBucket(Bucket, Arrivals):
+    """The outcomes of a source's arrivals in a bucket of time."""
+
+    latency_ms: QualityLatency
+
+
+@closed
+class Quality(TypedDict):
+    """A page of outcomes by bucket."""
+
+    quality: Sequence[QualityBucket]
+    granularity: Granularity
+    tz: str
+    cursor: NotRequired[Cursor]
+
+
+LISTING = Listing("quality", QualityBucket, cursor_after)
+
+_COLUMNS: Final = f"""
+       {ARRIVALS}, latency_mean_ms AS "latency_ms.mean", latency_p50_ms AS "latency_ms.p50",
+       latency_p95_ms AS "latency_ms.p95", latency_max_ms AS "latency_ms.max"
+"""
+
+
+def read_quality(database: Database, request: QualityRequest) -> list[QualityBucket]:
+    """See `read_buckets`."""
+    return read_buckets(
+        database,
+        request,
+        QualityBucket,
+        call=f"gold.quality({WINDOW})",
+        columns=_COLUMNS,
+        kinds=frozenset({"arrived"}),
+    )

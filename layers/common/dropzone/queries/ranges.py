@@ -1,0 +1,94 @@
+"""What the parameters of several reads have in common: days of a time zone, and places in an order."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Final, Protocol
+
+from pydantic import Field
+
+from dropzone.adapters.database import Database
+from dropzone.api.parameters import ZONE_EXPECTED, ZoneName
+from dropzone.api.problems import FieldError, InvalidRequestError
+from dropzone.domain.payloads.v2 import MAX_SOURCE
+
+Place = tuple[datetime, str]
+"""Where something stands in an order by instant and source."""
+
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+PlaceCursor = Annotated[
+    str,
+    Field(
+        pattern=f"^-?[0-9]{{1,18}}\\.[^\\x00]{{0,{MAX_SOURCE}}}$",
+        description="Where to go on, as an earlier answer's cursor says.",
+    ),
+]
+"""Microseconds since 1970, and the source."""
+
+ZoneOfDates = Annotated[
+    ZoneName, Field(description="The time zone whose days are meant in from and to, by its IANA name.")
+]
+"""Where nothing else depends on it."""
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+_DAY: Final = f"""
+SELECT greatest(gold.day_start(day, :tz), '{FIRST.isoformat()}'),
+       least(gold.day_start(day + 1, :tz), '{LAST.isoformat()}')
+FROM (SELECT CAST(:day AS date) AS day) AS asked
+"""  # noqa: S608 - our own words
+
+_ZONE: Final = "SELECT FROM pg_timezone_names WHERE name = :name"
+
+_known_zones = {"UTC"}
+"""Postgres reads all of its zones to tell: those that it has are remembered."""
+
+
+class Range(Protocol):
+    """Parameters with a range."""
+
+    @property
+    def since(self) -> datetime | date | None: ...
+
+    @property
+    def until(self) -> datetime | date | None: ...
+
+    @property
+    def tz(self) -> str: ...
+
+
+def bounds(database: Database, request: Range) -> tuple[datetime | None, datetime | None]:
+    """From when on, and to before when; a date alone is the whole day of its time zone.
+
+    Raises:
+        InvalidRequestError: the database has no such time zone.
+        SilverUnavailableError: the database is out of reach.
+    """
+    if request.tz not in _known_zones:
+        if not database.run(_ZONE, name=request.tz):
+            raise InvalidRequestError([FieldError("tz", "request.time_zone", ZONE_EXPECTED)])
+        _known_zones.add(request.tz)
+    since, until = request.since, request.until
+    return (
+        since if since is None or isinstance(since, datetime) else _day(database, since, request.tz)[0],
+        until if until is None or isinstance(until, datetime) else _day(database, until, request.tz)[1],
+    )
+
+
+def _day(database: Database, day: date, tz: str) -> tuple[datetime, datetime]:
+    """When a day of a time zone begins and ends, within the years 1 to 9999 of UTC."""
+    ((begins, ends),) = database.run(_DAY, day=day, tz=tz)
+    return begins, ends
+
+
+def cursor_of(instant: datetime, source: str) -> str:
+    """A place, as the cursor that leads behind it."""
+    return f"{(instant - _EPOCH) // _MICROSECOND}.{source}"
+
+
+def place_of(cursor: str | None) -> Place | None:
+    """The place that a cursor names; the nearest one that can be, where it lies outside the years 1 to 9999."""
+    if cursor is None:
+        return None
+    microseconds, _, source = cursor.partition(".")
+    since_first = int(microseconds) * _MICROSECOND - (FIRST - _EPOCH)
+    return FIRST + min(max(since_first, timedelta(0)), LAST - FIRST), source

@@ -1,0 +1,100 @@
+"""`GET /rejections`: which events broke rules, and why; the last arrival first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Final, NotRequired, TypedDict
+
+from pydantic import Field
+from pydantic_core import to_json
+
+from dropzone.adapters.database import Database
+from dropzone.api.answers import Arrival, Cursor, Item, RawId, Violation, closed
+from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
+from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.domain.outcomes import Code
+from dropzone.queries.ranges import ZoneOfDates, bounds
+from dropzone.queries.rows import read
+
+
+class RejectionsRequest(Request):
+    """What `GET /rejections` takes in its query."""
+
+    code: Code | None = Field(default=None, description="Rejected by this rule.")
+    source: SourceFilter | None = Field(default=None, description="Of this source; empty: of none.")
+    since: InstantOrDate | None = Field(
+        default=None, alias="from", description="Arrived at this instant or later, or from this day on."
+    )
+    until: InstantOrDate | None = Field(
+        default=None, alias="to", description="Arrived before this instant, or up to this day, with all of it."
+    )
+    tz: ZoneOfDates = "UTC"
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most events.")
+    cursor: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}$",
+        description="Where to go on, as an earlier answer's cursor says.",
+    )
+
+
+@closed
+class Rejection(TypedDict):
+    """A rejected event, with its reasons."""
+
+    raw_id: RawId
+    item: Item
+    received_at: Arrival
+    processed_at: datetime
+    ruleset: Annotated[int, Field(ge=1, description="The version of the rules that rejected it.")]
+    source: Annotated[str, Field(description="Empty where the event names none that can be read.")]
+    violations: Annotated[Sequence[Violation], Field(min_length=1)]
+
+
+@closed
+class Rejections(TypedDict):
+    """A page of rejected events, the newest first."""
+
+    rejections: Sequence[Rejection]
+    cursor: NotRequired[Cursor]
+
+
+_REJECTIONS: Final = """
+SELECT raw_id, item, to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS received_at,
+       processed_at, ruleset, coalesce(source, '') AS source, violations
+FROM outcomes
+WHERE outcome = 'rejected'
+  AND (CAST(:pattern AS jsonb) IS NULL OR violations @> CAST(:pattern AS jsonb))
+  AND (CAST(:source AS text) IS NULL OR coalesce(source, '') = :source)
+  AND (CAST(:since AS uuid) IS NULL OR raw_id >= CAST(:since AS uuid))
+  AND (CAST(:before AS uuid) IS NULL OR raw_id < CAST(:before AS uuid))
+  AND (CAST(:after AS uuid) IS NULL OR raw_id <= CAST(:after AS uuid))
+  AND (CAST(:after AS uuid) IS NULL OR raw_id < CAST(:after AS uuid) OR item > CAST(:after_item AS integer))
+ORDER BY raw_id DESC, item LIMIT CAST(:limit AS integer)
+"""
+
+
+def read_rejections(database: Database, request: RejectionsRequest) -> Rejections:
+    """A page of rejected events: the last object to arrive first, and the events of each by their items.
+
+    Raises:
+        InvalidRequestError: there is no such time zone.
+        SilverUnavailableError: the database is out of reach.
+    """
+    since, until = bounds(database, request)
+    after, _, after_item = (request.cursor or "").partition(".")
+    found = read(
+        database,
+        Rejection,
+        _REJECTIONS,
+        pattern=None if request.code is None else to_json([{"code": request.code}]).decode(),
+        source=request.source,
+        since=None if since is None else str(earliest_raw_id(since)),
+        before=None if until is None else str(earliest_raw_id(until)),
+        after=after or None,
+        after_item=int(after_item) if after_item else None,
+        limit=request.limit + 1,
+    )
+    page: Rejections = {"rejections": found[: request.limit]}
+    if len(found) > request.limit:
+        last = found[request.limit - 1]
+        page["cursor"] = f"{last['raw_id']}.{last['item']}"
+    return page

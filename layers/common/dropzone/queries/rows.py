@@ -1,0 +1,59 @@
+"""Rows that are answers: the columns of a query have the names of the answer's fields.
+
+Many rows come as one JSON text, with an array for each column. The driver takes a microsecond for each value of a row.
+And to write and to read the columns' names for each row takes as long as the values. Zeros lose their sign.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast, get_args
+
+from pydantic_core import from_json
+
+from dropzone.adapters.database import Database
+from dropzone.api.answers import fields_of
+
+
+def read[R: Mapping[str, Any]](
+    database: Database, answer: type[R], query: str, *, also: Sequence[str] = (), **parameters: object
+) -> list[R]:
+    """The rows of a query, in its order, each a dictionary like the answer.
+
+    Args:
+        database: to ask.
+        query: a SELECT with a column for each field; one within another has a column like `"gaps.count"`.
+        answer: the typed dictionary of a row.
+        also: columns that the rows have beside its fields, of JSON's types.
+        parameters: of the query.
+
+    Raises:
+        SilverError: as `Database.run`.
+    """
+    fields = {**fields_of(answer), **dict.fromkeys(also)}
+    arrays = ", ".join(f'json_agg("{name}")' for name in fields)
+    sql = f"SELECT CAST(json_build_array({arrays}) AS text) FROM ({query}) AS answer"  # noqa: S608 - our own words
+    ((text,),) = database.run(sql, **parameters)
+    # Each array is null where there are no rows.
+    columns = [_typed(values or (), kind) for kind, values in zip(fields.values(), from_json(text), strict=True)]
+    paths = [name.split(".") for name in fields]
+    return [cast("R", _nested(paths, row)) for row in zip(*columns, strict=True)]
+
+
+def _typed(values: Sequence[Any], kind: object) -> Sequence[Any]:
+    """JSON's values as the field has them: Postgres writes a whole float without a point, and an instant is text."""
+    kinds = get_args(kind) or (kind,)
+    if float in kinds:
+        return [None if value is None else float(value) for value in values]
+    if datetime in kinds:
+        return [None if value is None else datetime.fromisoformat(value) for value in values]
+    return values
+
+
+def _nested(paths: Sequence[Sequence[str]], row: Sequence[Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, value in zip(paths, row, strict=True):
+        if len(path) == 1:
+            nested[path[0]] = value
+        else:
+            nested.setdefault(path[0], {})[path[1]] = value
+    return nested

@@ -1,0 +1,196 @@
+"""`GET /ingest/{raw_id}`: what has become of an object, and of its events."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, NotRequired, Protocol, TypedDict, cast
+from uuid import UUID
+
+from pydantic import Field
+from pydantic_core import to_json
+
+from dropzone.adapters.database import Database
+from dropzone.api import problems
+from dropzone.api.answers import Arrival, Count, Item, RawId, SourceOfEvent, Violation, closed
+from dropzone.api.pages import fitting
+from dropzone.api.parameters import Request
+from dropzone.api.problems import ProblemError
+from dropzone.api.response import milliseconds
+from dropzone.domain.identifiers import received_at
+from dropzone.ports import MAX_ATTEMPTS
+from dropzone.queries.rows import read
+
+
+class State(StrEnum):
+    """What has become of an object."""
+
+    ACCEPTED = "accepted"
+    PROCESSED = "processed"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+    STUCK = "stuck"
+
+
+EventState = Literal[State.PROCESSED, State.SUPERSEDED, State.REJECTED]
+"""The states of an event with an outcome."""
+
+
+class StatusRequest(Request):
+    """What `GET /ingest/{raw_id}` takes in its query."""
+
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most events of a batch.")
+    cursor: int = Field(
+        default=-1,
+        ge=-1,
+        le=2**31 - 1,
+        description="The item after which to go on, as an earlier answer's cursor says.",
+    )
+
+
+class _Outcome(TypedDict, total=False):
+    """What is known of an event, by its state."""
+
+    measured_at: Annotated[datetime, Field(description="Of a processed event, as all that follows: in UTC.")]
+    source: SourceOfEvent
+    mean: float
+    std_dev: Annotated[float, Field(ge=0, description="The population's.")]
+    sample_count: Annotated[int, Field(ge=1)]
+    min: float
+    max: float
+    unit: SourceOfEvent
+    tags: Mapping[str, str]
+    superseded_by: Annotated[UUID, Field(description="The object with the event that replaced it.")]
+    violations: Annotated[
+        Sequence[Violation], Field(description="Of a rejected event: every rule that it breaks, 10 at most.")
+    ]
+
+
+@closed
+class EventStatus(_Outcome):
+    """The status of one event of several."""
+
+    item: Item
+    status: EventState
+
+
+@closed
+class EventCounts(TypedDict):
+    """How many events are in each state."""
+
+    processed: Count
+    superseded: Count
+    rejected: Count
+
+
+class _Object(TypedDict):
+    """What silver knows of an object as a whole."""
+
+    status: Annotated[
+        State,
+        Field(
+            description=(
+                "`accepted`: stored, not processed yet. `processed`: its measurement is in silver. `superseded`: it "
+                "was processed, and a later event for the same instant and source replaced it. `rejected`: it breaks "
+                "rules. `stuck`: five attempts failed, which `last_error` explains; it is retried hourly, then daily. "
+                "Of several events: `processed` if one is in silver at least, `rejected` if all are."
+            )
+        ),
+    ]
+    settled_at: NotRequired[Annotated[datetime, Field(description="When its last event got its outcome.")]]
+    items: NotRequired[Annotated[int, Field(ge=1, description="Of a settled object: how many events it holds.")]]
+    counts: NotRequired[EventCounts]
+    attempts: NotRequired[Annotated[int, Field(ge=0, description="Attempts that failed.")]]
+    last_error: NotRequired[Annotated[str, Field(description="Why the last one failed.")]]
+
+
+@closed
+class Status(_Object, _Outcome):
+    """The status of an object: of a single event all of it, of several their counts and a page of them."""
+
+    raw_id: RawId
+    received_at: Arrival
+    events: NotRequired[Annotated[Sequence[EventStatus], Field(description="Of several events: a page of them.")]]
+    cursor: NotRequired[Annotated[int, Field(ge=0, description="Where to go on: there if there are more events.")]]
+
+
+_OBJECT: Final = f"""
+SELECT CASE WHEN settled_at IS NULL THEN CASE WHEN attempts < {MAX_ATTEMPTS} THEN 'accepted' ELSE 'stuck' END
+            WHEN standing > 0 THEN 'processed' WHEN processed > 0 THEN 'superseded' ELSE 'rejected' END AS status,
+       settled_at, CASE WHEN settled_at IS NOT NULL THEN items END AS items, standing AS "counts.processed",
+       processed - standing AS "counts.superseded", total - processed AS "counts.rejected",
+       CASE WHEN settled_at IS NULL THEN attempts END AS attempts,
+       CASE WHEN settled_at IS NULL THEN last_error END AS last_error
+FROM receipts CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE m.raw_id = o.raw_id AND m.item = o.item) AS standing,
+           count(*) FILTER (WHERE o.outcome = 'processed') AS processed, count(*) AS total
+    FROM outcomes AS o LEFT JOIN measurements AS m ON m.measured_at = o.measured_at AND m.source = o.source
+    WHERE o.raw_id = receipts.raw_id AND receipts.settled_at IS NOT NULL
+) AS outcome
+WHERE raw_id = CAST(:raw_id AS uuid)
+"""  # noqa: S608 - our own words
+
+_EVENTS: Final = """
+SELECT item, status, measured_at, source, mean, std_dev, sample_count, min, max, unit, tags,
+       CASE WHEN status = 'superseded' THEN standing END AS superseded_by,
+       CASE WHEN status = 'rejected' THEN violations END AS violations
+FROM (
+    SELECT o.item, m.raw_id AS standing, o.violations, event.*,
+           CASE WHEN o.outcome = 'rejected' THEN 'rejected'
+                WHEN m.raw_id = o.raw_id AND m.item = o.item THEN 'processed' ELSE 'superseded' END AS status
+    FROM outcomes AS o
+    LEFT JOIN measurements AS m ON m.measured_at = o.measured_at AND m.source = o.source
+    LEFT JOIN LATERAL (
+        SELECT o.measured_at, o.source, o.mean, o.std_dev, o.sample_count, o.min, o.max, o.unit, o.tags
+    ) AS event ON o.outcome = 'processed'
+    WHERE o.raw_id = CAST(:raw_id AS uuid) AND o.item > CAST(:after AS integer)
+    ORDER BY o.item LIMIT CAST(:limit AS integer)
+) AS event ORDER BY item
+"""
+
+
+class Presence(Protocol):
+    """Which objects bronze has."""
+
+    def exists(self, raw_id: UUID) -> bool:
+        """Whether there is such an object.
+
+        Raises:
+            BronzeUnavailableError: nobody can tell.
+        """
+
+
+def read_status(database: Database, bronze: Presence, raw_id: UUID, request: StatusRequest, *, gzip: bool) -> Status:
+    """What has become of an object: what is settled is told by silver alone, whatever became of the object since.
+
+    Of several events, a page: those after the cursor that fit into an answer, compressed or not.
+
+    Raises:
+        ProblemError: there is no such object, or there was one and it is gone unsettled.
+        BronzeUnavailableError, SilverUnavailableError: nobody can tell for the moment.
+    """
+    known = [_there(row) for row in read(database, _Object, _OBJECT, raw_id=str(raw_id))]
+    found: dict[str, Any] = {
+        "raw_id": raw_id,
+        "status": State.ACCEPTED,
+        "received_at": milliseconds(received_at(raw_id)),
+    }
+    found |= known[0] if known else {}
+    counts = found.pop("counts", None)
+    if "settled_at" not in found:
+        if not bronze.exists(raw_id):
+            raise ProblemError(problems.OBJECT_GONE if known else problems.NO_SUCH_OBJECT)
+        return cast("Status", found)
+    rows = read(database, EventStatus, _EVENTS, raw_id=str(raw_id), after=request.cursor, limit=request.limit)
+    events = [_there(row) for row in rows]
+    if found["items"] == 1:
+        return cast("Status", {name: value for name, value in (events or [{}])[0].items() if name != "item"} | found)
+    events = events[: len(fitting((to_json(event).decode() for event in events), gzip=gzip))]
+    found |= {"counts": counts, "events": events}
+    if events and (last := events[-1]["item"]) < found["items"] - 1:
+        found["cursor"] = last
+    return cast("Status", found)
+
+
+def _there(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a row tells: null is what isn't there."""
+    return {name: value for name, value in row.items() if value is not None}

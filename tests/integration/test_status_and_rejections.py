@@ -1,0 +1,278 @@
+"""What silver tells of objects, read by the role that only reads."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dropzone.adapters.database import Database
+from dropzone.api import problems
+from dropzone.api.problems import ProblemError
+from dropzone.api.response import milliseconds
+from dropzone.domain.identifiers import received_at
+from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
+from dropzone.ports import MAX_ATTEMPTS
+from dropzone.queries.rejections import Rejections, RejectionsRequest, read_rejections
+from dropzone.queries.status import State, Status, StatusRequest, read_status
+from support.factories import EXAMPLE_INSTANT, measurement, raw_ids
+from support.postgres import SilverInPostgres
+
+
+@dataclass(slots=True)
+class Statuses:
+    """Silver as the function Query reads it, beside a bronze that has these objects, or all."""
+
+    database: Database
+    there: set[UUID] | None = None
+
+    def exists(self, raw_id: UUID) -> bool:
+        return self.there is None or raw_id in self.there
+
+    def status(self, raw_id: UUID, after: int = -1, limit: int = 100) -> Status:
+        return read_status(self.database, self, raw_id, StatusRequest(cursor=after, limit=limit), gzip=False)
+
+    def rejections(self, limit: int = 100, cursor: str | None = None, **asked: object) -> Rejections:
+        request: dict[str, Any] = {"code": None, "source": None, "since": None, "until": None, "tz": "UTC", **asked}
+        return read_rejections(self.database, RejectionsRequest.model_construct(**request, limit=limit, cursor=cursor))
+
+
+@pytest.fixture
+def statuses(tables: SilverInPostgres) -> Statuses:
+    return Statuses(tables.open(database_user="dropzone_reader"))
+
+
+def rejected(raw_id: UUID, *codes: Code) -> ValidatedObject:
+    return ValidatedObject(raw_id, (Rejection(tuple(Violation(code, "data", "is bad") for code in codes)),))
+
+
+def figures(of: Measurement) -> dict[str, object]:
+    """What a status tells of a measurement."""
+    mean, std_dev, sample_count, minimum, maximum = of.aggregates
+    return {
+        "measured_at": of.measured_at,
+        "source": of.source,
+        "mean": mean,
+        "std_dev": std_dev,
+        "sample_count": sample_count,
+        "min": minimum,
+        "max": maximum,
+        "unit": of.unit,
+        "tags": of.tags,
+    }
+
+
+def test_object_is_accepted_while_bronze_has_it(statuses: Statuses) -> None:
+    (raw_id,) = raw_ids(1)
+    accepted = {"raw_id": raw_id, "status": "accepted", "received_at": milliseconds(received_at(raw_id))}
+
+    assert statuses.status(raw_id) == accepted
+
+    statuses.there = set()
+    with pytest.raises(ProblemError) as raised:
+        statuses.status(raw_id)
+    assert raised.value.type is problems.NO_SUCH_OBJECT
+
+
+@pytest.mark.parametrize("attempts", [1, MAX_ATTEMPTS])
+def test_object_that_was_tried_and_is_gone_is_not_found(
+    tables: SilverInPostgres, statuses: Statuses, attempts: int
+) -> None:
+    (raw_id,) = raw_ids(1)
+    for _ in range(attempts):
+        tables.silver().record_attempts([raw_id], only_due=False)
+
+    statuses.there = set()
+
+    with pytest.raises(ProblemError) as raised:
+        statuses.status(raw_id)
+    assert raised.value.type is problems.OBJECT_GONE
+
+
+@pytest.mark.parametrize(
+    "instant", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)]
+)
+def test_processed_and_superseded(tables: SilverInPostgres, statuses: Statuses, instant: datetime) -> None:
+    first, second = raw_ids(2)
+    old = measurement(instant, mean=1.5)._replace(unit="°C", tags={"k": "v"})
+    new = measurement(instant, mean=5e-324)
+    tables.silver().write_outcomes([ValidatedObject(first, (old,)), ValidatedObject(second, (new,))])
+    # Whatever became of the objects since.
+    statuses.there = set()
+
+    before, after = statuses.status(first), statuses.status(second)
+
+    assert before == {
+        "raw_id": first,
+        "status": "superseded",
+        "received_at": milliseconds(received_at(first)),
+        "settled_at": before["settled_at"],
+        "items": 1,
+        **figures(old),
+        "superseded_by": str(second),
+    }
+    assert after == {
+        "raw_id": second,
+        "status": "processed",
+        "received_at": milliseconds(received_at(second)),
+        "settled_at": after["settled_at"],
+        "items": 1,
+        **figures(new),
+    }
+    # Of a single event, there is no page to go on with.
+    assert statuses.status(second, after=0).keys() == {"raw_id", "status", "received_at", "settled_at", "items"}
+
+
+def test_rejected(tables: SilverInPostgres, statuses: Statuses) -> None:
+    (raw_id,) = raw_ids(1)
+    tables.silver().write_outcomes([rejected(raw_id, Code.DATA_EMPTY)])
+
+    told = statuses.status(raw_id)
+
+    assert told["status"] == "rejected"
+    assert told["violations"] == [{"code": "data.empty", "field": "data", "message": "is bad"}]
+    assert told.keys() == {"raw_id", "status", "received_at", "settled_at", "items", "violations"}
+
+
+def test_tried_and_stuck(tables: SilverInPostgres, statuses: Statuses) -> None:
+    (raw_id,) = raw_ids(1)
+    silver = tables.silver()
+    states = []
+    for _ in range(MAX_ATTEMPTS):
+        silver.record_attempts([raw_id], only_due=False)
+        silver.record_errors({raw_id: "it killed its reader"})
+        told = statuses.status(raw_id)
+        assert told["last_error"] == "it killed its reader"
+        states.append((told["status"], told["attempts"]))
+
+    assert states == [*(("accepted", attempts) for attempts in range(1, MAX_ATTEMPTS)), ("stuck", MAX_ATTEMPTS)]
+
+
+def test_rejections_by_rule_and_time_the_last_arrival_first(tables: SilverInPostgres, statuses: Statuses) -> None:
+    # GIVEN events of an hour ago and of now
+    old = raw_ids(3, timedelta(hours=1))
+    new = raw_ids(3)
+    validated = [rejected(raw_id, Code.DATA_EMPTY) for raw_id in (*old[:2], *new[:2])]
+    validated += [rejected(old[2], Code.TIME_STAMP_NO_TIMEZONE, Code.DATA_NOT_NUMERIC)]
+    validated += [ValidatedObject(new[2], (measurement(),))]
+    tables.silver().write_outcomes(validated)
+
+    def listed(code: Code | None = None, since: datetime | None = None, until: datetime | None = None) -> list[str]:
+        found = statuses.rejections(code=code, since=since, until=until)["rejections"]
+        for event in found:
+            assert event["received_at"] == milliseconds(received_at(UUID(str(event["raw_id"]))))
+        return [str(event["raw_id"]) for event in found]
+
+    half_an_hour_ago = datetime.now(UTC) - timedelta(minutes=30)
+    assert listed() == texts(*old, *new[:2])
+    assert listed(Code.DATA_EMPTY) == texts(*old[:2], *new[:2])
+    assert listed(Code.DATA_NOT_NUMERIC) == texts(old[2])
+    assert listed(since=half_an_hour_ago) == texts(*new[:2])
+    assert listed(until=half_an_hour_ago) == texts(*old)
+    assert listed(since=received_at(old[1]), until=received_at(old[1])) == []
+
+
+def texts(*raw_ids: UUID) -> list[str]:
+    """The last first."""
+    return sorted(map(str, raw_ids), reverse=True)
+
+
+def test_pages_of_rejections_go_on_within_an_object(tables: SilverInPostgres, statuses: Statuses) -> None:
+    first, second = raw_ids(2)
+    three = rejected(second, Code.DATA_EMPTY).outcomes * 3
+    tables.silver().write_outcomes([rejected(first, Code.DATA_EMPTY), ValidatedObject(second, three)])
+    everything = [(str(second), 0), (str(second), 1), (str(second), 2), (str(first), 0)]
+
+    for size in range(1, 5):
+        found: list[tuple[str, int]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = statuses.rejections(size, cursor or None)
+            found += [(str(event["raw_id"]), event["item"]) for event in page["rejections"]]
+            cursor = page.get("cursor")
+        assert found == everything
+
+
+def test_rejections_of_a_source(tables: SilverInPostgres, statuses: Statuses) -> None:
+    first, second = raw_ids(2)
+    (reason,) = rejected(first, Code.DATA_EMPTY).outcomes
+    assert isinstance(reason, Rejection)
+    tables.silver().write_outcomes(
+        [ValidatedObject(first, (reason,)), ValidatedObject(second, (reason._replace(source="hall 3"),))]
+    )
+
+    (of_hall,), (of_none,) = (statuses.rejections(source=name)["rejections"] for name in ("hall 3", ""))
+    assert [str(event["raw_id"]) for event in (of_hall, of_none)] == [str(second), str(first)]
+    assert {event["source"] for event in statuses.rejections()["rejections"]} == {"", "hall 3"}
+
+
+def test_a_batch_is_told_by_counts_and_pages(tables: SilverInPostgres, statuses: Statuses) -> None:
+    # GIVEN a batch of five: one stands, one gave way to another of the batch, one to a later object, two are bad
+    batch, later = raw_ids(2)
+    hours = [EXAMPLE_INSTANT + timedelta(hours=n) for n in range(2)]
+    bad = rejected(batch, Code.DATA_EMPTY).outcomes[0]
+    events = (measurement(hours[0], 1.0), bad, measurement(hours[0], 2.0), measurement(hours[1], 3.0), bad)
+    tables.silver().write_outcomes(
+        [ValidatedObject(batch, events), ValidatedObject(later, (measurement(hours[1], 4.0),))]
+    )
+
+    # WHEN it is asked for, in pages
+    pages = [statuses.status(batch, after=after, limit=2) for after in (-1, 1, 3, 4)]
+
+    # THEN each has the counts, and its part of the events
+    counts = {"processed": 1, "superseded": 2, "rejected": 2}
+    assert all((page["status"], page["items"], page["counts"]) == ("processed", 5, counts) for page in pages)
+    assert [
+        [(event["item"], event["status"], event.get("superseded_by")) for event in page["events"]] for page in pages
+    ] == [
+        [(0, "superseded", str(batch)), (1, "rejected", None)],
+        [(2, "processed", None), (3, "superseded", str(later))],
+        [(4, "rejected", None)],
+        [],
+    ]
+    assert [page.get("cursor") for page in pages] == [1, 3, None, None]
+    assert pages[0]["events"][1] == {
+        "item": 1,
+        "status": "rejected",
+        "violations": [{"code": "data.empty", "field": "data", "message": "is bad"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("standing", "state"), [(True, State.PROCESSED), (False, State.SUPERSEDED), (None, State.REJECTED)]
+)
+def test_the_state_of_a_batch_is_that_of_its_best_event(
+    tables: SilverInPostgres, statuses: Statuses, *, standing: bool | None, state: State
+) -> None:
+    batch, later = raw_ids(2)
+    bad = rejected(batch, Code.DATA_EMPTY).outcomes[0]
+    tables.silver().write_outcomes([ValidatedObject(batch, (bad, bad) if standing is None else (bad, measurement()))])
+    if standing is False:
+        tables.silver().write_outcomes([ValidatedObject(later, (measurement(),))])
+
+    assert statuses.status(batch, limit=1)["status"] == state
+
+
+def test_a_part_of_a_batch_is_not_settled(tables: SilverInPostgres, statuses: Statuses) -> None:
+    (batch,) = raw_ids(1)
+    tables.silver().write_outcomes([ValidatedObject(batch, (measurement(),), is_whole=False)])
+
+    told = statuses.status(batch)
+
+    assert told == {
+        "raw_id": batch,
+        "status": "accepted",
+        "received_at": milliseconds(received_at(batch)),
+        "attempts": 0,
+    }
+
+
+def test_the_reader_sees_the_figures_as_they_were_written(tables: SilverInPostgres, statuses: Statuses) -> None:
+    (raw_id,) = raw_ids(1)
+    exact: Measurement = measurement(mean=0.1 + 0.2, std_dev=1.7976931348623157e308)
+    tables.silver().write_outcomes([ValidatedObject(raw_id, (exact,))])
+
+    told = statuses.status(raw_id)
+
+    assert told.items() >= figures(exact).items()
