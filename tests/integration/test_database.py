@@ -42,11 +42,12 @@ def test_instants_are_in_utc_whatever_the_servers_zone(tables: SilverInPostgres)
         tables.query("ALTER ROLE dropzone_writer RESET TimeZone")
 
 
-def test_what_is_sent_leaves_at_once(tables: SilverInPostgres) -> None:
+def test_what_is_sent_leaves_at_once_and_a_silent_server_is_probed(tables: SilverInPostgres) -> None:
     # The last bytes of a statement would wait for the server's acknowledgement otherwise: 40 ms, each time.
     connection = connector(database_settings(tables.server), Connection)(5)
     try:
-        assert connection._usock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connection._usock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        assert connection._usock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     finally:
         connection.close()
 
