@@ -19,7 +19,7 @@ RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
 # For what is already there: without it, nothing can be running.
 INSTALLED := test -x .venv/bin/python || { echo "Nothing is installed here yet, so nothing runs: make up"; exit 0; }; .venv/bin/python -m dropzone_local
-SOURCES := layers functions cli local openapi tools/cfn_rules tools/mutants.py tests benchmarks
+SOURCES := layers functions cli local openapi contracts tools/cfn_rules tools/mutants.py tests benchmarks
 ARGS ?=
 
 .PHONY: help
@@ -81,6 +81,7 @@ check: install ## format, lint, types, architecture, template, lock: all must be
 	@$(RUN) mypy --python-version 3.11 --no-error-summary cli
 	@$(RUN) lint-imports --no-logo
 	@$(RUN) python -m dropzone_openapi --check
+	@$(RUN) python -m dropzone_contracts --check
 	@$(RUN) cfn-lint template.yaml .github/deploy-role.yaml
 	@$(RUN) sam validate --lint
 	@$(MAKE) policies
@@ -169,6 +170,10 @@ build: install ## build the artefacts for AWS (ARCHITECTURE=arm64 or x86_64)
 .PHONY: openapi
 openapi: install ## write openapi.json from the functions' routes
 	@$(RUN) python -m dropzone_openapi
+
+.PHONY: contracts
+contracts: install ## compile contracts/*.odcs.yaml into the layer
+	@$(RUN) python -m dropzone_contracts
 
 .PHONY: requirements
 requirements: install ## write the artefacts' requirements from the lock

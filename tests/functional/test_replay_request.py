@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 import dropzone.use_cases.objects
+from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import validate
@@ -40,6 +41,7 @@ ENVIRONMENT = {
 class InMemoryOutcomeStore:
     """Outcomes in a dictionary."""
 
+    contracts: Contracts = BASIC
     of: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
     asked: list[tuple[Code, UUID, UUID | None]] = field(default_factory=list)
 
@@ -117,7 +119,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
 
 
 NO_CHANGES = dict.fromkeys(
-    ["same", "new", "now_processed", "now_rejected", "other_figures", "other_reasons", "gone"], 0
+    ["same", "new", "now_processed", "now_rejected", "other_figures", "other_flags", "other_reasons", "gone"], 0
 )
 
 

@@ -17,7 +17,9 @@ import dropzone.use_cases.replay
 from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.batches import JSON
 from dropzone.domain.changes import Change
+from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection, ValidatedObject
 from dropzone.domain.positions import Cursor
@@ -137,7 +139,7 @@ def scene(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 def validate_by(validate: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     class Validated(Contents):
-        def __init__(self, body: bytes, *_kind: str) -> None:
+        def __init__(self, body: bytes, _content_type: str = JSON, **_arrival: object) -> None:
             self.size, self._outcomes = len(body), validate(body)
 
         def __len__(self) -> int:
@@ -146,7 +148,6 @@ def validate_by(validate: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: p
         def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
             return iter(self._outcomes[first:end])
 
-    monkeypatch.setattr(dropzone.use_cases.replay, "Contents", Validated)
     monkeypatch.setattr(dropzone.use_cases.objects, "Contents", Validated)
 
 
@@ -210,13 +211,13 @@ def test_what_is_stuck_is_settled_and_keeps_its_attempts(scene: Scene) -> None:
     assert scene.tables.query("SELECT retry_at FROM receipts") == [[None]]
 
 
-def test_outcomes_name_the_ruleset_that_judged_them(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outcomes_name_the_ruleset_that_validated_them(scene: Scene) -> None:
     validated, left = scene.arrive(measurement()), scene.arrive(measurement(LATER))
-    monkeypatch.setattr(postgres_outcome_store, "RULESET", RULESET + 41)
+    scene.outcome_store.contracts = Contracts([*BASIC], "43")
 
     scene.replay(Named((validated,)))
 
-    assert dict(scene.tables.query("SELECT raw_id, ruleset FROM outcomes")) == {validated: RULESET + 41, left: RULESET}
+    assert dict(scene.tables.query("SELECT raw_id, ruleset FROM outcomes")) == {validated: "43", left: RULESET}
 
 
 # ---- under rules that decide differently -----------------------------------------------------------------------------

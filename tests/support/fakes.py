@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from uuid import UUID
 
+from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.outcomes import Measurement, Outcome, ValidatedObject
 from dropzone.ports import (
     HOURLY_ATTEMPTS,
@@ -168,7 +169,8 @@ class _Receipt:
 class InMemorySilver:
     """The tables as dictionaries; each call holds a lock, as a transaction that serializes would."""
 
-    def __init__(self, *, retry_after: timedelta = timedelta(minutes=1)) -> None:
+    def __init__(self, *, retry_after: timedelta = timedelta(minutes=1), contracts: Contracts = BASIC) -> None:
+        self.contracts = contracts
         self._pause = retry_after
         self._passed = timedelta(0)
         self._lock = threading.RLock()
@@ -345,6 +347,10 @@ class HookedSilver:
     inner: Silver
     before: Hook = no_hook
     after: Hook = no_hook
+
+    @property
+    def contracts(self) -> Contracts:
+        return self.inner.contracts
 
     def _around[T](self, method: str, raw_ids: Collection[UUID], call: Callable[[], T]) -> T:
         self.before(method, raw_ids)

@@ -14,6 +14,7 @@ from pg8000.native import Connection, identifier
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.outcomes import Code, Measurement, Violation
 from dropzone.settings import DatabaseSettings, MigrateSettings
 from dropzone_local.polling import wait_until
@@ -98,10 +99,10 @@ class SilverInPostgres:
         self.opened.append(database)
         return database
 
-    def silver(self, *, reuse: bool = False) -> PostgresSilver:
+    def silver(self, *, reuse: bool = False, contracts: Contracts = BASIC) -> PostgresSilver:
         """Make another silver, with a connection of its own, or with the first one."""
         database = self.opened[0] if reuse and self.opened else self.open()
-        return PostgresSilver(database, retry_after=RETRY_AFTER)
+        return PostgresSilver(database, retry_after=RETRY_AFTER, contracts=contracts)
 
     def query(self, sql: str, **parameters: object) -> list[Any]:
         """Run a statement as the superuser."""
@@ -121,7 +122,7 @@ class SilverInPostgres:
     def outdate(self, raw_id: UUID, items: range) -> None:
         """Let outcomes be of the rules of before."""
         self.query(
-            "UPDATE outcomes SET ruleset = ruleset - 1 WHERE raw_id = :raw_id AND item >= :first AND item < :end",
+            "UPDATE outcomes SET ruleset = 'older' WHERE raw_id = :raw_id AND item >= :first AND item < :end",
             raw_id=raw_id,
             first=items.start,
             end=items.stop,

@@ -24,6 +24,7 @@ _KINDS = {
     "now_processed": "rejected before, processed now",
     "now_rejected": "processed before, rejected now",
     "other_figures": "processed with other figures",
+    "other_flags": "processed with other warnings",
     "other_reasons": "rejected for other reasons",
     "gone": "no longer events",
 }

@@ -17,6 +17,7 @@ class Changes(TypedDict):
     now_processed: Count
     now_rejected: Count
     other_figures: Count
+    other_flags: Count
     other_reasons: Count
     gone: Count
 

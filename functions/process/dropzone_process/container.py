@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3_bronze import LONGEST_TIMEOUT_SECONDS, S3Bronze
@@ -24,4 +25,5 @@ def make_silver(settings: WriterSettings, database: Database) -> Silver:
     return PostgresSilver(
         database,
         retry_after=timedelta(seconds=settings.sweep_retry_seconds),
+        contracts=deployed_contracts(),
     )

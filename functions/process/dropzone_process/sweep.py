@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
@@ -63,7 +64,7 @@ def silver() -> Silver:
 
 @cache
 def outcome_store() -> OutcomeStore:
-    return PostgresOutcomeStore(database())
+    return PostgresOutcomeStore(database(), deployed_contracts())
 
 
 def gold_store() -> GoldStore:
@@ -121,6 +122,7 @@ def _changes(result: ReplayResult) -> Changes:
         "now_processed": result.changes[Change.NOW_PROCESSED],
         "now_rejected": result.changes[Change.NOW_REJECTED],
         "other_figures": result.changes[Change.OTHER_FIGURES],
+        "other_flags": result.changes[Change.OTHER_FLAGS],
         "other_reasons": result.changes[Change.OTHER_REASONS],
         "gone": result.changes[Change.GONE],
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from dropzone.domain.contracts import Contracts
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 
 TimeLeft = Callable[[], float]
@@ -155,6 +156,10 @@ class Silver(Protocol):
     Each may raise SilverUnavailableError and SilverConflictError.
     """
 
+    @property
+    def contracts(self) -> Contracts:
+        """By which events are validated; outcomes are recorded with their ruleset."""
+
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
         """The receipts of those of these objects that have one."""
 
@@ -219,6 +224,10 @@ class OutcomeStore(Protocol):
 
     Each may raise SilverUnavailableError and SilverConflictError.
     """
+
+    @property
+    def contracts(self) -> Contracts:
+        """By which events are validated; outcomes are recorded with their ruleset."""
 
     def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         """The outcomes that objects, or these parts of them, have now, in the order of their items.

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 import pytest
+from pydantic import Field
 
 import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
@@ -73,12 +74,16 @@ def test_messages_quote_no_label() -> None:
 def test_another_version_touches_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a version 3, which calls its samples by another name
     class EventV3(Event):
-        samples: list[float]
+        data: list[float] = Field(validation_alias="samples")
         device: str = ""
 
-        def measurement(self) -> Measurement:
-            mean, std_dev = self.samples
-            return Measurement(INSTANT, self.device, Aggregates(mean, std_dev, 1, mean, mean))
+        @property
+        def named_source(self) -> str:
+            return self.device
+
+        def measurement(self, contract: str = "") -> Measurement:
+            mean, std_dev = self.data
+            return Measurement(INSTANT, self.device, Aggregates(mean, std_dev, 1, mean, mean), contract=contract)
 
     before = [validate(event()), validate(event(schema_version=2, source="a"))]
 

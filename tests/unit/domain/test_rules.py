@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from dropzone.domain.aggregates import Aggregates, aggregate
-from dropzone.domain.outcomes import Code, Measurement, Violation
+from dropzone.domain.outcomes import Code, Rejection, Violation
 from dropzone.domain.payloads.v1 import EventV1
 
 LARGEST = int(sys.float_info.max)
@@ -21,7 +21,7 @@ endless = st.sampled_from([math.inf, -math.inf, 10**309, -(10**4000)])
 
 def check_data(data: list[Any]) -> Aggregates | tuple[Violation, ...]:
     outcome = EventV1.read({"time_stamp": "2019-05-01T06:00:00-04:00", "data": data})
-    return outcome.aggregates if isinstance(outcome, Measurement) else outcome.violations
+    return outcome.violations if isinstance(outcome, Rejection) else outcome.measurement().aggregates
 
 
 def broken(data: list[Any]) -> list[tuple[Code, int | None]]:

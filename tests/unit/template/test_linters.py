@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped] # it carries no types
+import yaml
 from cfnlint.decode.decode import decode_str  # type: ignore[import-untyped]
 from cfnlint.rules import Rules  # type: ignore[import-untyped]
 from cfnlint.template import Template as LintedTemplate  # type: ignore[import-untyped]

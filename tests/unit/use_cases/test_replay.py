@@ -13,6 +13,7 @@ import dropzone.use_cases.objects
 import dropzone.use_cases.replay
 from dropzone.domain.batches import NDJSON
 from dropzone.domain.changes import Change
+from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 from dropzone.domain.positions import Cursor, Position
 from dropzone.domain.validate import Contents, validate
@@ -37,6 +38,7 @@ EXAMPLE_OF_OLD_RULES = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0,
 class NotedOutcomeStore:
     """A outcome_store that takes notes of its calls, in a dictionary, and can be made to fail."""
 
+    contracts: Contracts = BASIC
     of: dict[UUID, tuple[Outcome | None, ...]] = field(default_factory=dict)
     parts: list[tuple[UUID, int, int, bool]] = field(default_factory=list)
     """What was replaced: of each object the items from one up to another, and whether the last one is among them."""
@@ -328,7 +330,7 @@ def test_objects_that_take_long_to_judge_end_with_the_time(call: Calls, monkeypa
             call.clock.spend(2.0)
             return super().outcomes(first, end)
 
-    monkeypatch.setattr(dropzone.use_cases.replay, "Contents", Slow)
+    monkeypatch.setattr(dropzone.use_cases.objects, "Contents", Slow)
     call.clock.left = 6.5
 
     # THEN those are written that were validated by then

@@ -8,7 +8,8 @@ import pytest
 
 from dropzone.domain import validate as validate_module
 from dropzone.domain.batches import NDJSON
-from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
+from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
+from dropzone.domain.payloads.event import Event
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import RowRefusedError, SilverUnavailableError
 from dropzone.use_cases import objects
@@ -242,13 +243,13 @@ def test_an_object_that_outlasts_all_receives_is_left_to_the_sweep(world: World)
 def test_a_part_ends_with_the_time(world: World, statements: Statements, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN events of which each takes a second to validate
     big = arrive(world, 25)
-    slow = validate_module._validate_event
+    slow = validate_module._read
 
-    def slowly(payload: object) -> Outcome:
+    def slowly(payload: object) -> Event | Rejection:
         world.clock.spend(1.0)
         return slow(payload)
 
-    monkeypatch.setattr(validate_module, "_validate_event", slowly)
+    monkeypatch.setattr(validate_module, "_read", slowly)
     world.clock.left = 5.5
 
     # WHEN a call comes

@@ -24,7 +24,8 @@ CREATE TABLE outcomes (
     min           double precision,
     max           double precision,
     processed_at  timestamptz NOT NULL DEFAULT now(),
-    ruleset       integer NOT NULL,
+    contract      text NOT NULL DEFAULT '',
+    ruleset       text NOT NULL,
     unit          text NOT NULL DEFAULT '',
     tags          jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (raw_id, item),
@@ -51,6 +52,7 @@ CREATE TABLE measurements (
     raw_id        uuid NOT NULL,
     item          integer NOT NULL,
     updated_at    timestamptz NOT NULL DEFAULT now(),
+    flags         text[] NOT NULL DEFAULT '{}',
     unit          text NOT NULL DEFAULT '',
     tags          jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (measured_at, source)

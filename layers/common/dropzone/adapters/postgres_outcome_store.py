@@ -16,7 +16,8 @@ from dropzone.adapters.rows import (
     outcome_of,
     uuid_array,
 )
-from dropzone.domain.outcomes import RULESET, Code, Outcome, ValidatedObject
+from dropzone.domain.contracts import BASIC, Contracts
+from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 
 _PAGE = 1_000
 
@@ -60,8 +61,8 @@ WITH object AS (
             tried_at = CASE WHEN excluded.items IS NULL THEN r.tried_at END,
             retry_at = CASE WHEN excluded.items IS NULL THEN r.retry_at END
 )
-INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
-SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)
+INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, contract, ruleset)
+SELECT raw_id, item, outcome, violations, {MEASURED}, contract, CAST(:ruleset AS text)
 FROM {EVENTS}
 RETURNING CAST(measured_at AS text), source
 """  # noqa: S608 - the columns are this project's own
@@ -77,9 +78,9 @@ ORDER BY raw_id LIMIT CAST(:limit AS integer)
 class PostgresOutcomeStore:
     """See `OutcomeStore`. Not thread-safe."""
 
-    def __init__(self, database: Database) -> None:
-        """Take the database."""
-        self._database = database
+    def __init__(self, database: Database, contracts: Contracts = BASIC) -> None:
+        """Take the database, and the contracts to validate by."""
+        self._database, self.contracts = database, contracts
 
     def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         """See `OutcomeStore.outcomes`."""
@@ -96,7 +97,12 @@ class PostgresOutcomeStore:
         def work(run: Run) -> None:
             run(ALONE)
             touched = run(_REMOVE, **_part_parameters(validated))
-            touched += run(_RECORD, **object_parameters(validated), **event_parameters(validated), ruleset=RULESET)
+            touched += run(
+                _RECORD,
+                **object_parameters(validated),
+                **event_parameters(validated),
+                ruleset=self.contracts.ruleset,
+            )
             derive(run, touched)
 
         self._database.transact(work)

@@ -10,6 +10,7 @@ from dropzone.adapters.database import Database, Row, Run
 from dropzone.adapters.derivation import ALONE, derive
 from dropzone.adapters.rows import (
     EVENTS,
+    FLAGS,
     MEASURED,
     OBJECTS,
     REPLACED,
@@ -18,7 +19,8 @@ from dropzone.adapters.rows import (
     object_parameters,
     uuid_array,
 )
-from dropzone.domain.outcomes import RULESET, Code, ValidatedObject
+from dropzone.domain.contracts import BASIC, Contracts
+from dropzone.domain.outcomes import Code, ValidatedObject
 from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Written
 
 # Concurrent calls lock the receipt: the one that waited finds `settled_at` set, and writes nothing. A part that isn't
@@ -47,14 +49,14 @@ WITH object AS (
         WHERE r.settled_at IS NULL
     RETURNING r.raw_id, r.items
 ), recorded AS (
-    INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, ruleset)
-    SELECT raw_id, item, outcome, violations, {MEASURED}, CAST(:ruleset AS integer)
+    INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, contract, ruleset)
+    SELECT raw_id, item, outcome, violations, {MEASURED}, contract, CAST(:ruleset AS text)
     FROM event JOIN taken USING (raw_id)
     ON CONFLICT (raw_id, item) DO NOTHING
-    RETURNING {MEASURED}, raw_id, item, outcome
+    RETURNING {MEASURED}, raw_id, item, outcome, violations
 ), measured AS (
-    INSERT INTO measurements AS m ({MEASURED}, raw_id, item)
-    SELECT DISTINCT ON (measured_at, source) {MEASURED}, raw_id, item
+    INSERT INTO measurements AS m ({MEASURED}, flags, raw_id, item)
+    SELECT DISTINCT ON (measured_at, source) {MEASURED}, {FLAGS}, raw_id, item
     FROM recorded
     WHERE outcome = 'processed'
     ORDER BY measured_at, source, raw_id DESC, item DESC
@@ -74,7 +76,7 @@ SELECT raw_id, is_current, min(item), max(item) + 1 FROM (
     SELECT raw_id, item, is_current,
            item - row_number() OVER (PARTITION BY raw_id, is_current ORDER BY item) AS run
     FROM (
-        SELECT raw_id, item, ruleset = CAST(:ruleset AS integer) AS is_current
+        SELECT raw_id, item, ruleset = CAST(:ruleset AS text) AS is_current
         FROM outcomes JOIN receipts USING (raw_id)
         WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND settled_at IS NULL
     ) AS own
@@ -88,14 +90,14 @@ SELECT raw_id, code, count(*)
 FROM outcomes CROSS JOIN LATERAL (
     SELECT violation ->> 'code' FROM jsonb_array_elements(violations) AS violation UNION SELECT NULL
 ) AS broken (code)
-WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND outcome = 'rejected' AND ruleset = CAST(:ruleset AS integer)
+WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND outcome = 'rejected' AND ruleset = CAST(:ruleset AS text)
 GROUP BY raw_id, code
 """
 
 _OUTDATED: Final = """
 DELETE FROM outcomes AS o USING (
     SELECT raw_id, item FROM outcomes JOIN receipts AS r USING (raw_id)
-    WHERE raw_id = CAST(:raw_id AS uuid) AND ruleset <> CAST(:ruleset AS integer) AND r.settled_at IS NULL
+    WHERE raw_id = CAST(:raw_id AS uuid) AND ruleset <> CAST(:ruleset AS text) AND r.settled_at IS NULL
     ORDER BY item LIMIT CAST(:limit AS integer)
 ) AS outdated
 WHERE o.raw_id = outdated.raw_id AND o.item = outdated.item
@@ -155,9 +157,10 @@ UPDATE sweep SET watermark = CAST(:raw_id AS uuid) WHERE watermark < CAST(:raw_i
 class PostgresSilver:
     """See `Silver`. Not thread-safe."""
 
-    def __init__(self, database: Database, *, retry_after: timedelta) -> None:
+    def __init__(self, database: Database, *, retry_after: timedelta, contracts: Contracts = BASIC) -> None:
         """`retry_after` is the pause after an object's first attempt; it doubles with each further one."""
         self._database, self._pause = database, f"{retry_after.total_seconds()} seconds"
+        self.contracts = contracts
         self._to_release: dict[UUID, dict[str, object]] = {}
 
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
@@ -171,7 +174,7 @@ class PostgresSilver:
             _WRITE_OUTCOMES,
             **object_parameters(validated),
             **event_parameters(validated),
-            ruleset=RULESET,
+            ruleset=self.contracts.ruleset,
             pause=self._pause,
         )
         return {one.raw_id for one in validated}.difference(raw_id for (raw_id,) in not_settled)
@@ -180,7 +183,9 @@ class PostgresSilver:
         """See `Silver.written`."""
         runs: dict[UUID, list[range]] = {}
         outdated: Counter[UUID] = Counter()
-        for raw_id, is_current, first, end in self._run(_RUNS, raw_ids=uuid_array(raw_ids), ruleset=RULESET):
+        for raw_id, is_current, first, end in self._run(
+            _RUNS, raw_ids=uuid_array(raw_ids), ruleset=self.contracts.ruleset
+        ):
             kept = runs.setdefault(raw_id, [])
             if is_current:
                 kept.append(range(first, end))
@@ -188,7 +193,7 @@ class PostgresSilver:
                 outdated[raw_id] += end - first
         rejected: dict[UUID, dict[str | None, int]] = {}
         if runs:
-            for raw_id, code, events in self._run(_REJECTED, raw_ids=uuid_array(runs), ruleset=RULESET):
+            for raw_id, code, events in self._run(_REJECTED, raw_ids=uuid_array(runs), ruleset=self.contracts.ruleset):
                 rejected.setdefault(raw_id, {})[code] = events
         return {raw_id: _written(items, rejected.get(raw_id, {}), outdated[raw_id]) for raw_id, items in runs.items()}
 
@@ -197,7 +202,7 @@ class PostgresSilver:
 
         def work(run: Run) -> int:
             run(ALONE)
-            touched = run(_OUTDATED, raw_id=str(raw_id), ruleset=RULESET, limit=limit)
+            touched = run(_OUTDATED, raw_id=str(raw_id), ruleset=self.contracts.ruleset, limit=limit)
             run(_TOUCH, raw_id=str(raw_id))
             derive(run, touched)
             return len(touched)

@@ -20,19 +20,24 @@ OBJECTS = (
 """A FROM item of objects, with `object_parameters`."""
 
 EVENTS = """(
-    SELECT raw_id, item, CASE WHEN violations IS NULL THEN 'processed' ELSE 'rejected' END AS outcome,
+    SELECT raw_id, item, CASE WHEN mean IS NULL THEN 'rejected' ELSE 'processed' END AS outcome, contract,
            coalesce(violations, '[]') AS violations, measured_at, source, mean, std_dev, sample_count, min, max,
            coalesce(unit, '') AS unit, coalesce(tags, '{}') AS tags
     FROM json_to_recordset(CAST(:events AS json)) AS one (
         raw_id uuid, item integer, violations jsonb, measured_at timestamptz, source text,
-        mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb
+        mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb, contract text
     )
 ) AS event"""
 """A FROM item of events, with `event_parameters`: rows of `outcomes`. Values that most events lack are not sent."""
 
+FLAGS = """CASE WHEN violations = '[]' THEN '{}'
+    ELSE ARRAY(SELECT DISTINCT v ->> 'code' FROM jsonb_array_elements(violations) AS v ORDER BY 1) END AS flags"""
+"""The codes of a processed outcome's violations, as `measurements` has them."""
+
 REPLACED = """
     mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count, min = excluded.min,
-    max = excluded.max, unit = excluded.unit, tags = excluded.tags, raw_id = excluded.raw_id, item = excluded.item,
+    max = excluded.max, unit = excluded.unit, tags = excluded.tags, flags = excluded.flags, raw_id = excluded.raw_id,
+    item = excluded.item,
     updated_at = now()
 """
 """How a later event replaces a measurement."""
@@ -58,12 +63,12 @@ def event_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
 
 
 def outcome_of(violations: list[dict[str, Any]], figures: Sequence[Any]) -> Outcome:
-    """The outcome that a row of `outcomes` holds: its violations, and the columns of `MEASURED`."""
+    """The outcome that a row of `outcomes` holds, without its contract: its violations, the columns of `MEASURED`."""
     measured_at, source, *aggregates, unit, tags = figures
-    if violations:
-        reasons = tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in violations)
-        return Rejection(reasons, source or "")
-    return Measurement(measured_at, source, Aggregates(*aggregates), unit, tags)
+    broken = tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in violations)
+    if measured_at is None:
+        return Rejection(broken, source or "")
+    return Measurement(measured_at, source, Aggregates(*aggregates), unit, tags, broken)
 
 
 def json_text(value: object) -> str:
@@ -78,11 +83,13 @@ def uuid_array(raw_ids: Iterable[UUID]) -> str:
 
 def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Rejection):
-        violations = [
-            {key: value for key, value in asdict(violation).items() if value is not None}
-            for violation in outcome.violations
-        ]
-        return {"raw_id": raw_id, "item": item, "violations": violations, "source": outcome.source}
+        return {
+            "raw_id": raw_id,
+            "item": item,
+            "violations": _entries(outcome.violations),
+            "source": outcome.source,
+            "contract": outcome.contract,
+        }
     mean, std_dev, sample_count, minimum, maximum = outcome.aggregates
     row = {
         "raw_id": raw_id,
@@ -94,9 +101,16 @@ def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
         "sample_count": sample_count,
         "min": minimum,
         "max": maximum,
+        "contract": outcome.contract,
     }
+    if outcome.flags:
+        row["violations"] = _entries(outcome.flags)
     if outcome.unit:
         row["unit"] = outcome.unit
     if outcome.tags:
         row["tags"] = outcome.tags
     return row
+
+
+def _entries(violations: Iterable[Violation]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in asdict(each).items() if value is not None} for each in violations]

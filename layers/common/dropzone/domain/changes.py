@@ -17,6 +17,8 @@ class Change(StrEnum):
     NOW_REJECTED = "now_rejected"
     """It was processed."""
     OTHER_FIGURES = "other_figures"
+    OTHER_FLAGS = "other_flags"
+    """The same figures, with other warnings."""
     OTHER_REASONS = "other_reasons"
     GONE = "gone"
     """There is no such event any more, by today's rules."""
@@ -33,8 +35,12 @@ def compare(before: Sequence[Outcome | None], after: Sequence[Outcome]) -> list[
 def _change(before: Outcome | None, after: Outcome) -> Change:
     if before is None:
         return Change.NEW
-    if before == after:
+    # Another version of a contract that decides alike is no change.
+    if before._replace(contract="") == after._replace(contract=""):
         return Change.SAME
     if isinstance(before, Measurement):
-        return Change.OTHER_FIGURES if isinstance(after, Measurement) else Change.NOW_REJECTED
+        if not isinstance(after, Measurement):
+            return Change.NOW_REJECTED
+        has_same_figures = before._replace(flags=(), contract="") == after._replace(flags=(), contract="")
+        return Change.OTHER_FLAGS if has_same_figures else Change.OTHER_FIGURES
     return Change.NOW_PROCESSED if isinstance(after, Measurement) else Change.OTHER_REASONS

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from dropzone.domain.aggregates import Aggregates
 
-RULESET = 2
-"""The version of the quality rules, recorded with each outcome. Raise it when a rule changes its decisions."""
+RULESET = "2"
+"""The version of the basic rules. Raise it when one of them changes its decisions."""
 
 MAX_VIOLATIONS = 10
 """The limit of violations in an outcome."""
@@ -37,6 +37,18 @@ class Code(StrEnum):
     SOURCE_INVALID = "source.invalid"
     UNIT_INVALID = "unit.invalid"
     TAGS_INVALID = "tags.invalid"
+    # Of contracts:
+    VALUE_BELOW_MINIMUM = "value.below_minimum"
+    VALUE_ABOVE_MAXIMUM = "value.above_maximum"
+    VALUE_SENTINEL = "value.sentinel"
+    VALUE_SPREAD = "value.spread"
+    SAMPLES_TOO_FEW = "samples.too_few"
+    SAMPLES_TOO_MANY = "samples.too_many"
+    UNIT_UNEXPECTED = "unit.unexpected"
+    TAGS_MISSING = "tags.missing"
+    SOURCE_UNEXPECTED = "source.unexpected"
+    TIME_STAMP_AHEAD = "time_stamp.ahead"
+    TIME_STAMP_TOO_OLD = "time_stamp.too_old"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,8 @@ class Violation:
     message: str
     index: int | None = None
     """For data: the index of the first offender."""
+    rule: str | None = None
+    """The identifier of the contract's rule; None for a basic rule."""
 
 
 NO_TAGS: Mapping[str, str] = {}
@@ -64,6 +78,10 @@ class Measurement(NamedTuple):
     unit: str = ""
     """Of the samples; empty if the event names none."""
     tags: Mapping[str, str] = NO_TAGS
+    flags: tuple[Violation, ...] = ()
+    """The rules of severity `warning` that it breaks, at most `MAX_VIOLATIONS`."""
+    contract: str = ""
+    """The contract that it was validated by, as `id@version`."""
 
 
 class Rejection(NamedTuple):
@@ -72,6 +90,8 @@ class Rejection(NamedTuple):
     violations: tuple[Violation, ...]
     source: str = ""
     """Empty if it could not be read."""
+    contract: str = ""
+    """The contract that it was validated by, as `id@version`."""
 
 
 Outcome = Measurement | Rejection

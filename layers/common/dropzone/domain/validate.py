@@ -1,18 +1,23 @@
 """From the bytes of a raw object to the outcome of each of its events."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from dropzone.domain.batches import JSON, texts_or_values
+from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.encodings import NotGzipError, UnpackedTooLargeError, unpacked
 from dropzone.domain.envelope import check_envelope
 from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation
 from dropzone.domain.payloads import VERSION_FIELD, VERSIONS
+from dropzone.domain.payloads.event import Event
 from dropzone.domain.violations import ROOT
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """The most that a packed body is unpacked to: ingest's own limit is lower, and may have been another."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def validate(body: bytes, content_type: str = JSON) -> tuple[Outcome, ...]:
@@ -26,15 +31,25 @@ class Contents:
     Takes any bytes; an object that holds no event has one outcome, its rejection.
     """
 
-    def __init__(self, body: bytes, content_type: str = JSON) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        content_type: str = JSON,
+        *,
+        received_at: datetime = _EPOCH,
+        contracts: Contracts = BASIC,
+    ) -> None:
         """Unpack and parse a body.
 
         Args:
             body: as it was received, packed with gzip or not.
             content_type: its media type, in lower case, without parameters; what is not NDJSON is taken for JSON.
+            received_at: when it arrived.
+            contracts: with the rules beside the basic ones.
         """
+        self._received_at, self._contracts = received_at, contracts
         self._events: Sequence[Any] = ()
-        self._outcome_of: Callable[[Any], Outcome] = lambda rejection: rejection
+        self._outcome_of: Callable[[Any], Outcome] = self._whole
         try:
             body = unpacked(body, MAX_UNPACKED_BYTES)
         except NotGzipError as error:
@@ -44,7 +59,7 @@ class Contents:
         else:
             self._events, payload_of = texts_or_values(body, content_type)
             if self._events:
-                self._outcome_of = lambda event: _validate_event(payload_of(event))
+                self._outcome_of = lambda event: self._validate_event(payload_of(event))
             else:
                 self._events = (_NO_EVENT,)
         self.size = len(body)
@@ -58,8 +73,20 @@ class Contents:
         """The outcomes of the events from one item on, up to another that is left out, by today's rules."""
         return map(self._outcome_of, self._events[first:end])
 
+    def _whole(self, rejection: Rejection) -> Outcome:
+        """The rejection of an object in which no event can be found."""
+        return rejection._replace(contract=self._contracts.default.reference)
 
-def _validate_event(payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
+    def _validate_event(self, payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
+        event = _read(payload)
+        source = event.source if isinstance(event, Rejection) else event.named_source
+        contract = self._contracts.of_source(source)
+        if isinstance(event, Rejection):
+            return event._replace(contract=contract.reference)
+        return contract.validate_event(event, self._received_at)
+
+
+def _read(payload: Any) -> Event | Rejection:  # noqa: ANN401 - what JSON held
     if type(payload) is not dict:
         if isinstance(payload, NotJsonError):
             return _rejected(Code.NOT_JSON, f"is not JSON: {payload}")

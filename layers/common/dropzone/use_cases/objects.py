@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from dropzone.domain.contracts import Contracts
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import Contents
@@ -235,6 +236,11 @@ def read_error(raw_id: UUID, error: BronzeError) -> ObjectError:
     return ObjectError(raw_id, f"{type(error).__name__}: {error}", terminal=isinstance(error, ObjectMissingError))
 
 
+def contents_of(raw: RawObject, contracts: Contracts) -> Contents:
+    """The events of an object, to be validated by contracts."""
+    return Contents(raw.body, raw.content_type, received_at=received_at(raw.raw_id), contracts=contracts)
+
+
 def is_long(contents: Contents) -> bool:
     """Whether an object is to be written in parts."""
     return len(contents) > MAX_CHUNK_EVENTS or contents.size > LONG_BYTES
@@ -318,7 +324,7 @@ class Writer:
 
     def add(self, raw: RawObject) -> bool:
         """Validate an object, to be written now or with the next ones. False for a long one: see `add_in_parts`."""
-        contents = Contents(raw.body, raw.content_type)
+        contents = contents_of(raw, self._silver.contracts)
         if is_long(contents):
             return False
         if self._events + len(contents) > MAX_CHUNK_EVENTS:
@@ -333,7 +339,7 @@ class Writer:
 
         At least one part is written, and others while there is time.
         """
-        contents = Contents(raw.body, raw.content_type)
+        contents = contents_of(raw, self._silver.contracts)
         written = self._written(raw.raw_id)
         if written is None:
             return False

@@ -33,6 +33,7 @@ from dropzone.use_cases.objects import (
     ObjectError,
     Parts,
     chunks,
+    contents_of,
     is_long,
     read_error,
     with_retries,
@@ -233,7 +234,7 @@ class _Replay:
         last = raw_ids[0]
         for raw_id, found in zip(raw_ids, self._bronze.read(raw_ids, timeout=self._time_left() / 2), strict=True):
             if isinstance(found, RawObject):
-                contents = Contents(found.body, found.content_type)
+                contents = contents_of(found, self._outcome_store.contracts)
                 in_parts = start is not None or is_long(contents) or len(contents) > self._parts.size
                 is_enough = in_parts or _events(waiting) + len(contents) > self._parts.size
                 if waiting and (is_enough or self._time_left() < LAST_SECONDS):

@@ -1,13 +1,13 @@
 """What the versions of the payload have in common."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from dropzone.domain.instants import parse_instant
-from dropzone.domain.outcomes import Measurement, Outcome, Rejection, Violation
+from dropzone.domain.outcomes import Measurement, Rejection, Violation
 from dropzone.domain.violations import violations_in
 
 
@@ -42,15 +42,22 @@ class Event(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
-    def measurement(self) -> Measurement:
-        """The event in the form that every version leads to."""
+    data: Samples
+
+    @property
+    def named_source(self) -> str:
+        """Who measured; '' where the event names none."""
+        raise NotImplementedError
+
+    def measurement(self, contract: str = "") -> Measurement:
+        """The event in the form that every version leads to, validated by a contract."""
         raise NotImplementedError
 
     @classmethod
-    def read(cls, event: dict[str, Any]) -> Outcome:
-        """The measurement of an event, or its rejection with the rules that it breaks. Takes any JSON object."""
+    def read(cls, event: dict[str, Any]) -> Self | Rejection:
+        """An event that keeps the basic rules, or its rejection with those that it breaks. Takes any JSON object."""
         try:
-            return cls.model_validate(event).measurement()
+            return cls.model_validate(event)
         except ValidationError as error:
             violations = violations_in(error, event)
         named = "source" in cls.model_fields and all(violation.field != "source" for violation in violations)

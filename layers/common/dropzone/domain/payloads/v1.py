@@ -20,6 +20,11 @@ class EventV1(Event):
     time_stamp: Instant
     data: Samples
 
-    def measurement(self) -> Measurement:
+    @property
+    def named_source(self) -> str:
+        """None: ''."""
+        return ""
+
+    def measurement(self, contract: str = "") -> Measurement:
         """The event with the source ''."""
-        return Measurement(self.time_stamp, "", aggregate(self.data))
+        return Measurement(self.time_stamp, "", aggregate(self.data), contract=contract)

@@ -76,8 +76,19 @@ class EventV2(Event, Labels):
     time_stamp: Instant
     data: Samples
 
-    def measurement(self) -> Measurement:
+    @property
+    def named_source(self) -> str:
+        """The source, '' for null."""
+        return self.source or ""
+
+    def measurement(self, contract: str = "") -> Measurement:
         """The event with '' for a source or unit that it doesn't name."""
         return Measurement(
-            self.time_stamp, self.source or "", aggregate(self.data), self.unit or "", self.tags or NO_TAGS
+            self.time_stamp,
+            self.source or "",
+            aggregate(self.data),
+            self.unit or "",
+            self.tags or NO_TAGS,
+            (),
+            contract,
         )

@@ -1,0 +1,62 @@
+"""From a folder of contracts to the one file that the layer carries."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from dropzone.domain.contracts import Contract
+from dropzone.domain.contracts.compiled import CompiledContracts
+from dropzone.domain.contracts.contract import DEFAULT
+from dropzone_contracts.document import Document
+from dropzone_contracts.findings import ContractError, Finding
+from dropzone_contracts.overlaps import overlaps
+from dropzone_contracts.translate import translate
+
+SUFFIX = ".odcs.yaml"
+_RUNNING = frozenset({"active", "deprecated"})
+"""The statuses of contracts that hold; the others are checked alone."""
+
+
+def compile_folder(folder: Path) -> str:
+    """The compiled contracts of a folder, as JSON.
+
+    Raises:
+        ContractError: with everything that is wrong with any of them.
+    """
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    return compile_documents({file.name: file.read_bytes() for file in files}.items())
+
+
+def compile_documents(files: Iterable[tuple[str, bytes]]) -> str:
+    """The compiled contracts of files, each a name and its text."""
+    findings: list[Finding] = []
+    contracts = dict[str, tuple[Document, Contract]]()
+    for name, text in files:
+        try:
+            document = Document(name, text)
+            contract = translate(document)
+        except ContractError as error:
+            findings += error.findings
+            continue
+        if contract.id in contracts:
+            other_file = contracts[contract.id][0].name
+            findings.append(document.finding(("id",), f"the id {contract.id!r} is that of {other_file} as well"))
+        elif document.contract.status in _RUNNING:
+            contracts[contract.id] = document, contract
+    running = [contract for _, contract in contracts.values()]
+    for first, second, one, other in overlaps(running):
+        findings.append(
+            contracts[second.id][0].finding(
+                ("customProperties",),
+                f"the pattern {other!r} and {one!r} of the contract {first.id!r} are as specific as each other and "
+                "hold for the same sources: make one of them more specific",
+            )
+        )
+    if DEFAULT not in contracts and not findings:
+        findings.append(Finding(f"{DEFAULT}{SUFFIX}", 1, f"is missing: there must be an active contract {DEFAULT!r}"))
+    elif DEFAULT in contracts and contracts[DEFAULT][1].sources:
+        findings.append(
+            contracts[DEFAULT][0].finding(("customProperties",), "the default contract holds for every other source")
+        )
+    if findings:
+        raise ContractError(findings)
+    return CompiledContracts(contracts=tuple(running)).model_dump_json(indent=1) + "\n"

@@ -1,0 +1,182 @@
+"""From the Open Data Contract Standard to the contract that runs: each part of the standard that Dropzone enforces."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from open_data_contract_standard.model import DataQuality, SchemaProperty
+from pydantic import TypeAdapter, ValidationError
+
+from dropzone.domain.contracts import Contract, Dimension, Rule, Severity
+from dropzone_contracts.document import Document, Path
+from dropzone_contracts.findings import ContractError, Finding
+
+ENGINE = "dropzone"
+FIELDS = ("time_stamp", "data", "source", "unit", "tags")
+"""What an event has: the names of the schema's properties."""
+
+_DIMENSIONS = {
+    "ahead": Dimension.TIMELINESS,
+    "behind": Dimension.TIMELINESS,
+    "samples": Dimension.COMPLETENESS,
+    "tags": Dimension.COMPLETENESS,
+    "sentinel": Dimension.COMPLETENESS,
+    "spread": Dimension.CONSISTENCY,
+}
+"""Of rules whose contract names none; of all others it is conformity."""
+
+_PLACES = {
+    "minimum": "data",
+    "maximum": "data",
+    "sentinel": "data",
+    "samples": "data",
+    "spread": "data",
+    "units": "unit",
+    "tags": "tags",
+    "source": "source",
+    "ahead": "time_stamp",
+    "behind": "time_stamp",
+}
+"""The property that a rule is about."""
+
+_RULES: TypeAdapter[Rule] = TypeAdapter(Rule)
+
+
+def translate(document: Document) -> Contract:
+    """The contract of a file.
+
+    Raises:
+        ContractError: it states something that can't be enforced, with each reason.
+    """
+    return _Translation(document).contract()
+
+
+class _Translation:
+    def __init__(self, document: Document) -> None:
+        self._document, self._findings = document, list[Finding]()
+
+    def contract(self) -> Contract:
+        stated = self._document.contract
+        properties = dict(self._custom_properties())
+        rules = [rule for rule in self._rules() if rule is not None]
+        sources = properties.get("sources", [])
+        contract = None
+        try:
+            contract = Contract.model_validate(
+                {"id": stated.id, "version": stated.version, "sources": sources, "rules": rules}
+            )
+        except ValidationError as error:
+            for entry in error.errors(include_url=False, include_input=False):
+                path: Path = tuple(entry["loc"])
+                place = ("customProperties",) if path[:1] == ("sources",) else path
+                self._find(place, f"{'.'.join(map(str, path))}: {entry['msg']}")
+        for identifier in {rule.id for rule in rules if [other.id for other in rules].count(rule.id) > 1}:
+            self._find(("schema",), f"has two rules with the id {identifier!r}")
+        if contract is None or self._findings:
+            raise ContractError(self._findings)
+        return contract
+
+    def _find(self, path: Path, message: str) -> None:
+        self._findings.append(self._document.finding(path, message))
+
+    def _custom_properties(self) -> Iterator[tuple[str, Any]]:
+        for index, custom in enumerate(self._document.contract.customProperties or []):
+            if custom.property == "sources":
+                yield custom.property, custom.value
+            else:
+                self._find(("customProperties", index), f"{custom.property!r} means nothing to Dropzone")
+
+    def _rules(self) -> Iterator[Rule | None]:
+        stated = self._document.contract
+        schemas = stated.schema_ or []
+        if len(schemas) != 1:
+            self._find(("schema",), "must have one object, the events")
+            return
+        (events,) = schemas
+        if events.quality:
+            self._find(("schema", 0, "quality"), "quality belongs to a property of the events")
+        for index, stated_property in enumerate(events.properties or []):
+            path: Path = ("schema", 0, "properties", index)
+            yield from self._of_property(stated_property, path)
+
+    def _of_property(self, stated: SchemaProperty, path: Path) -> Iterator[Rule | None]:
+        name = stated.name or ""
+        if name not in FIELDS:
+            if stated.quality or stated.logicalTypeOptions:
+                self._find(path, f"{name!r} is no field of an event ({', '.join(FIELDS)}): its rules can't be enforced")
+            return
+        if name == "unit" and stated.required and not stated.quality:
+            self._find(path, "a required unit needs a library metric invalidValues with the units that are valid")
+        yield from self._of_options(name, stated, path)
+        for index, quality in enumerate(stated.quality or []):
+            yield self._of_quality(name, quality, (*path, "quality", index))
+        if stated.items:
+            items = (*path, "items")
+            yield from self._of_options("items", stated.items, items, stated.description)
+            for index, quality in enumerate(stated.items.quality or []):
+                yield self._of_quality("items", quality, (*items, "quality", index))
+
+    def _of_options(
+        self, name: str, stated: SchemaProperty, path: Path, description: str | None = None
+    ) -> Iterator[Rule | None]:
+        """What a property's type already says."""
+        options = dict(stated.logicalTypeOptions or {})
+        about = stated.description or description or ""
+        where = (*path, "logicalTypeOptions")
+
+        def rule(kind: str, place: Path, **arguments: object) -> Rule | None:
+            return self._rule(kind, {"id": kind, "description": about, **arguments}, place)
+
+        match name:
+            case "items":
+                for limit in ("minimum", "maximum"):
+                    if limit in options:
+                        yield rule(limit, (*where, limit), limit=options.pop(limit))
+            case "data":
+                minimum, maximum = options.pop("minItems", 1), options.pop("maxItems", None)
+                # One sample at least is a basic rule.
+                if minimum != 1 or maximum is not None:
+                    yield rule("samples", where, minimum=minimum, maximum=maximum)
+            case "source" if stated.required or "pattern" in options:
+                yield rule("source", (*where, "pattern"), pattern=options.pop("pattern", ".+"))
+            case "tags" if names := [tag.name for tag in stated.properties or [] if tag.required]:
+                yield rule("tags", (*path, "properties"), names=names)
+        for option in options:
+            self._find((*where, option), f"{option} can't be enforced here")
+
+    def _of_quality(self, name: str, quality: DataQuality, path: Path) -> Rule | None:
+        match quality:
+            case DataQuality(type="text"):
+                return None
+            case DataQuality(type="custom", engine="dropzone", implementation=dict(stated)):
+                kind = str(stated.get("rule"))
+                if _PLACES.get(kind) != ("data" if name == "items" else name):
+                    self._find((*path, "implementation"), f"a rule {kind!r} can't be stated of {name}")
+                    return None
+                return self._rule(kind, _given(quality, kind) | {k: v for k, v in stated.items() if k != "rule"}, path)
+            case DataQuality(metric="missingValues", mustBe=0) if name == "items":
+                values = (quality.arguments or {}).get("missingValues")
+                return self._rule("sentinel", _given(quality, "sentinel") | {"values": values}, path)
+            case DataQuality(metric="invalidValues", mustBe=0) if name == "unit":
+                values = (quality.arguments or {}).get("validValues")
+                return self._rule("units", _given(quality, "units") | {"allowed": values}, path)
+        self._find(path, f"this rule of {name} can't be enforced: see docs/contracts.md for those that can")
+        return None
+
+    def _rule(self, kind: str, arguments: Mapping[str, object], path: Path) -> Rule | None:
+        stated = {"dimension": _DIMENSIONS.get(kind, Dimension.CONFORMITY), "rule": kind, **arguments}
+        try:
+            return _RULES.validate_python(stated)
+        except ValidationError as error:
+            for entry in error.errors(include_url=False, include_input=False):
+                field = ".".join(str(part) for part in entry["loc"] if part != kind)
+                self._find(path, f"{field}: {entry['msg']}" if field else entry["msg"])
+            return None
+
+
+def _given(quality: DataQuality, kind: str) -> dict[str, object]:
+    given: dict[str, object] = {
+        "id": quality.id or kind,
+        "severity": quality.severity or Severity.ERROR,
+        "description": quality.description or "",
+    }
+    return given | ({"dimension": quality.dimension} if quality.dimension else {})

@@ -1,0 +1,135 @@
+"""A contract, and the choice among them by an event's source."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from fnmatch import translate
+from functools import cached_property, lru_cache
+from operator import attrgetter
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dropzone.domain.contracts.rules import Candidate, Rule, Severity
+from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection
+from dropzone.domain.payloads.event import Event
+
+DEFAULT = "default"
+"""The contract of the sources that no other one names."""
+
+_CACHED_SOURCES = 10_000
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+
+
+class Contract(BaseModel):
+    """What holds for the events of some sources."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    id: Identifier
+    version: str = Field(pattern=r"^[A-Za-z0-9.+-]{1,32}$")
+    sources: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    """Patterns of sources, in which `*` is any text and `?` any character."""
+    rules: tuple[Rule, ...] = Field(default=(), max_length=100)
+
+    @cached_property
+    def reference(self) -> str:
+        """What an outcome is recorded with: `id@version`."""
+        return f"{self.id}@{self.version}" if self.version else ""
+
+    def validate_event(self, event: Event, received_at: datetime) -> Outcome:
+        """The measurement of an event, with a flag for each warning, or its rejection with each error.
+
+        Args:
+            event: one that keeps the basic rules.
+            received_at: when its object arrived.
+        """
+        measurement = event.measurement(self.reference)
+        candidate = Candidate(measurement, event.data, received_at)
+        broken = [
+            (rule.severity, violation) for rule in self.rules if (violation := rule.violation(candidate)) is not None
+        ]
+        if not broken:
+            return measurement
+        if errors := tuple(violation for severity, violation in broken if severity is Severity.ERROR):
+            return Rejection(errors[:MAX_VIOLATIONS], measurement.source, self.reference)
+        flags = tuple(violation for _, violation in broken)[:MAX_VIOLATIONS]
+        return measurement._replace(flags=flags)
+
+
+class Contracts:
+    """The contracts of a deployment, and which of them holds for a source. Compares by what was decided with them."""
+
+    def __init__(self, contracts: Sequence[Contract], ruleset: str) -> None:
+        """Take contracts, of which one is the default, and the version of all rules together."""
+        self.ruleset = ruleset
+        """Changes whenever an event might be decided differently: with any contract, and with the basic rules."""
+        self._by_id = {contract.id: contract for contract in contracts}
+        self.default = self._by_id[DEFAULT]
+        self._exact = {
+            source: contract for contract in contracts for source in contract.sources if not is_pattern(source)
+        }
+        self._by_beginning: defaultdict[str, list[_Pattern]] = defaultdict(list)
+        for contract in contracts:
+            for source in filter(is_pattern, contract.sources):
+                matches = re.compile(as_regex(source)).match
+                self._by_beginning[literal_beginning(source)].append(_Pattern(specificity(source), matches, contract))
+        self._lengths = sorted({len(beginning) for beginning in self._by_beginning})
+        self.of_source = lru_cache(_CACHED_SOURCES)(self._of_source)
+
+    def __iter__(self) -> Iterator[Contract]:
+        return iter(self._by_id.values())
+
+    def named(self, identifier: str) -> Contract | None:
+        """The contract with an identifier."""
+        return self._by_id.get(identifier)
+
+    def _of_source(self, source: str) -> Contract:
+        """The contract of a source: that which names it, else that with the most specific pattern, else the default."""
+        if contract := self._exact.get(source):
+            return contract
+        found = (
+            pattern
+            for length in self._lengths
+            for pattern in self._by_beginning.get(source[:length], ())
+            if pattern.matches(source)
+        )
+        best = max(found, key=attrgetter("specificity"), default=None)
+        return self.default if best is None else best.contract
+
+
+class _Pattern(NamedTuple):
+    specificity: tuple[int, int]
+    matches: Callable[[str], re.Match[str] | None]
+    contract: Contract
+
+
+def is_pattern(source: str) -> bool:
+    """Whether it stands for more than one source."""
+    return "*" in source or "?" in source
+
+
+def literal_beginning(pattern: str) -> str:
+    """What stands before the first wildcard."""
+    return re.split(r"[*?]", pattern, maxsplit=1)[0]
+
+
+def specificity(pattern: str) -> tuple[int, int]:
+    """How specific a pattern is: by its characters that stand for themselves, then by those that stand for one."""
+    stars, marks = pattern.count("*"), pattern.count("?")
+    return len(pattern) - stars - marks, marks
+
+
+def as_regex(pattern: str) -> str:
+    """A pattern of sources as a regular expression, which takes linear time."""
+    return translate(pattern.replace("[", "[[]"))
+
+
+BASIC = Contracts(
+    # Without a version: outcomes are recorded with no contract.
+    [Contract.model_construct(id=DEFAULT, version="", sources=(), rules=())],
+    RULESET,
+)
+"""The basic rules alone."""

@@ -1,0 +1,166 @@
+"""Contracts, from bytes to rows: what stands in Postgres under a contract, and under the next one."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.domain.batches import JSON
+from dropzone.domain.changes import Change
+from dropzone.domain.contracts import Contract, Contracts
+from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.use_cases.process import process
+from dropzone.use_cases.replay import Arrived, ReplayResult, replay
+from support.contracts import ARRIVED, EVENT, contract
+from support.factories import message
+from support.fakes import InMemoryBronze
+from support.postgres import SilverInPostgres
+
+COLD: Mapping[str, Any] = {"rule": "minimum", "limit": 20, "id": "cold"}
+HOT: Mapping[str, Any] = {"rule": "maximum", "limit": 30, "id": "hot", "severity": "warning"}
+
+
+def of(ruleset: str, *rules: Mapping[str, Any]) -> Contracts:
+    hall: Contract = contract("hall", *rules, sources=("hall-3/*",))
+    return Contracts([contract(), hall], ruleset)
+
+
+class Stage:
+    """Objects that arrive in turn, and are processed and replayed by contracts."""
+
+    def __init__(self, tables: SilverInPostgres) -> None:
+        self.tables, self.bronze = tables, InMemoryBronze()
+        self._number = 0
+
+    def arrive(self, *events: Mapping[str, Any]) -> UUID:
+        self._number += 1
+        raw_id = earliest_raw_id(ARRIVED + timedelta(milliseconds=self._number))
+        body = json.dumps([{**EVENT, **event} for event in events]).encode()
+        self.bronze.put(raw_id, body, content_type=JSON, correlation_id="")
+        return raw_id
+
+    def process(self, raw_id: UUID, contracts: Contracts) -> None:
+        silver = self.tables.silver(reuse=True, contracts=contracts)
+        assert not process([message(raw_id)], bronze=self.bronze, silver=silver, time_left=lambda: 60.0).returned
+
+    def replay(self, contracts: Contracts, *, dry_run: bool = False) -> ReplayResult:
+        return replay(
+            Arrived(),
+            bronze=self.bronze,
+            outcome_store=PostgresOutcomeStore(self.tables.open(), contracts),
+            limit=1_000,
+            after=None,
+            dry_run=dry_run,
+            time_left=lambda: 60.0,
+        )
+
+    def outcomes(self) -> list[list[Any]]:
+        return self.tables.query("SELECT outcome, contract, ruleset, violations FROM outcomes ORDER BY raw_id, item")
+
+    def measurements(self) -> list[list[Any]]:
+        return self.tables.query("SELECT source, mean, flags FROM measurements ORDER BY measured_at, source")
+
+
+@pytest.fixture
+def stage(tables: SilverInPostgres) -> Stage:
+    return Stage(tables)
+
+
+def at(minute: int) -> dict[str, datetime | str]:
+    return {"time_stamp": (ARRIVED + timedelta(minutes=minute)).isoformat()}
+
+
+def test_rows_name_contract_ruleset_and_flags(stage: Stage) -> None:
+    contracts = of("first", COLD, HOT)
+    stage.process(
+        stage.arrive(
+            {"data": [25], **at(0)}, {"data": [35], **at(1)}, {"data": [5], **at(2)}, {"source": "x", **at(3)}
+        ),
+        contracts,
+    )
+
+    rows = stage.outcomes()
+    assert [row[:3] for row in rows] == [
+        ["processed", "hall@1", "first"],
+        ["processed", "hall@1", "first"],
+        ["rejected", "hall@1", "first"],
+        ["processed", "default@1", "first"],
+    ]
+    assert [[(entry["code"], entry["rule"]) for entry in row[3]] for row in rows] == [
+        [],
+        [("value.above_maximum", "hot")],
+        [("value.below_minimum", "cold")],
+        [],
+    ]
+    assert stage.measurements() == [
+        ["hall-3/thermometer-7", 25.0, []],
+        ["hall-3/thermometer-7", 35.0, ["value.above_maximum"]],
+        ["x", 21.0, []],
+    ]
+
+
+def test_a_replay_under_another_contract_changes_what_it_decides(stage: Stage) -> None:
+    # GIVEN events that were validated by one contract
+    events = [{"data": [25], **at(0)}, {"data": [35], **at(1)}, {"data": [5], **at(2)}, {"data": [15], **at(3)}]
+    stage.process(stage.arrive(*events), of("first", COLD, HOT))
+    under_the_first = stage.outcomes(), stage.measurements()
+
+    # WHEN another one would let some of the cold in, and flags nothing
+    other = of("second", {**COLD, "limit": 10})
+    tried = stage.replay(other, dry_run=True)
+
+    # THEN a dry run says so, and changes nothing
+    changes = {Change.SAME: 1, Change.OTHER_FLAGS: 1, Change.OTHER_REASONS: 1, Change.NOW_PROCESSED: 1}
+    assert dict(tried.changes) == changes
+    assert (stage.outcomes(), stage.measurements()) == under_the_first
+
+    # AND a replay does it
+    assert dict(stage.replay(other).changes) == changes
+    assert [row[:3] for row in stage.outcomes()] == [
+        ["processed", "hall@1", "second"],
+        ["processed", "hall@1", "second"],
+        ["rejected", "hall@1", "second"],
+        ["processed", "hall@1", "second"],
+    ]
+    assert [row[1:] for row in stage.measurements()] == [[25.0, []], [35.0, []], [15.0, []]]
+
+    # AND one under the first contract gives the first rows back
+    stage.replay(of("first", COLD, HOT))
+    assert (stage.outcomes(), stage.measurements()) == under_the_first
+
+
+def test_a_rejected_correction_brings_the_flagged_measurement_back(stage: Stage) -> None:
+    contracts = of("first", HOT)
+    stage.process(stage.arrive({"data": [35]}), contracts)
+    stage.process(stage.arrive({"data": [5]}), contracts)
+    assert stage.measurements() == [["hall-3/thermometer-7", 5.0, []]]
+
+    stage.replay(of("second", COLD, HOT))
+    assert stage.measurements() == [["hall-3/thermometer-7", 35.0, ["value.above_maximum"]]]
+
+
+@pytest.mark.parametrize("ruleset", ["first", "second"])
+def test_parts_of_an_object_are_never_of_two_rulesets(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, ruleset: str
+) -> None:
+    # GIVEN an object of which a call wrote a part by one contract, and died
+    monkeypatch.setattr("dropzone.use_cases.objects.MAX_CHUNK_EVENTS", 2)
+    raw_id = stage.arrive(*({"data": [15], **at(minute)} for minute in range(5)))
+    silver = stage.tables.silver(reuse=True, contracts=of("first", COLD))
+    calls = iter([60.0] * 12)
+    process([message(raw_id)], bronze=stage.bronze, silver=silver, time_left=lambda: next(calls, 1.0))
+    written = len(stage.outcomes())
+    assert 0 < written < 5
+
+    # WHEN the next one goes on, by the same or by another contract
+    rules = [COLD] if ruleset == "first" else [{**COLD, "limit": 10}]
+    stage.process(raw_id, of(ruleset, *rules))
+
+    # THEN all of it is of that one
+    outcome = "rejected" if ruleset == "first" else "processed"
+    assert [row[:3] for row in stage.outcomes()] == [[outcome, "hall@1", ruleset]] * 5
+    assert len(stage.measurements()) == (0 if ruleset == "first" else 5)
