@@ -16,23 +16,23 @@ def reasons(violations: object) -> str:
 
 
 def _documents(value: object) -> list[Document]:
-    """A list of documents; what an API of another version may send instead is skipped."""
+    """Return a list's documents; anything else, from an API of another version, is skipped."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def is_batch(status: Document) -> bool:
-    """Whether a settled object holds several events."""
+    """Tell whether an object holds several events."""
     return isinstance(status.get("counts"), dict)
 
 
 def rejected_of(status: Document) -> int:
-    """How many events of a batch are rejected."""
+    """Return how many events of a batch are rejected."""
     number = status["counts"].get("rejected") if is_batch(status) else 0
     return number if isinstance(number, int) else 0
 
 
 def _in_brief_batch(status: Document) -> str:
-    """Say of a batch what became of its events, and why the first ones of the rejected are."""
+    """Describe a batch: how many events have each status, and why the first rejected ones were rejected."""
     counts = ", ".join(f"{number:,} {state}" for state, number in status["counts"].items() if number)
     listed = _documents(status.get("rejections"))
     parts = [f"item {entry.get('item')} {reasons(entry.get('violations'))}" for entry in listed]
@@ -47,7 +47,7 @@ def _events(status: Document) -> str:
 
 
 def in_brief(status: Document) -> str:
-    """Say in a line what there is to say of an object, or of an event, in its state."""
+    """Describe an object or an event in a line."""
     if is_batch(status):
         return _in_brief_batch(status)
     match status.get("status"):
@@ -63,11 +63,11 @@ def in_brief(status: Document) -> str:
             tries = f"{status.get('attempts', 0)} failed tries" if status.get("attempts") else ""
             return ": ".join(part for part in (tries, str(status.get("last_error") or "")) if part)
         case _:
-            return "no such object was ever accepted, or it is gone"
+            return "no such object was accepted, or it is gone"
 
 
 def in_full(status: Document) -> list[tuple[str, str]]:
-    """Give every field a line, and every violation."""
+    """Return every field and violation, a line each."""
     pairs: list[tuple[str, str]] = []
     for name, value in status.items():
         if name == "counts" and isinstance(value, dict):
@@ -83,5 +83,5 @@ def in_full(status: Document) -> list[tuple[str, str]]:
 
 
 def unknown(raw_id: UUID) -> Document:
-    """The status of an object that isn't there."""
+    """Return the status of an object that doesn't exist."""
     return {"raw_id": str(raw_id), "status": "unknown"}

@@ -8,15 +8,15 @@ class ExitCode(IntEnum):
 
     DONE = 0
     NOT_ALL_WELL = 1
-    """The command did its work, and what it found or left needs attention."""
+    """The command did its work, and something needs attention."""
     USAGE = 2
-    """The command was called in a way that it isn't made for; nothing was done."""
+    """The command was called wrongly; nothing was done."""
     OUT_OF_REACH = 3
-    """No stack was found, or it can't be reached, or it doesn't let this user in."""
+    """No stack was found, or it can't be reached, or it refuses the key."""
     WAITING = 4
-    """Nothing is wrong, and some of it is not settled yet."""
+    """Nothing is wrong, and some events are still waiting."""
     BUG = 70
-    """Something that this command should have foreseen."""
+    """A bug of this command."""
     INTERRUPTED = 130
 
 
@@ -32,5 +32,5 @@ class CliError(Exception):
 
 
 def usage(message: str, hint: str = "") -> CliError:
-    """Make the error of a call that can't be meant."""
+    """Make the error of a wrong call."""
     return CliError(message, hint=hint, exit_code=ExitCode.USAGE)

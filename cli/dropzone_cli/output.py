@@ -66,7 +66,7 @@ class Output:
         self._out.print(Text(printable(text), style=style))
 
     def note(self, text: str, style: str = "") -> None:
-        """Print a line about the results, which is none of them."""
+        """Print a line to stderr: about the results, not one of them."""
         self._err.print(Text(printable(text), style=style))
 
     def error(self, error: CliError) -> None:
@@ -117,7 +117,7 @@ class Display:
     """A bar on a terminal; elsewhere a plain line now and then."""
 
     def __init__(self, console: Console, what: str, total: int | None) -> None:
-        """Show nothing yet."""
+        """Nothing is shown before it is entered."""
         self._what = what
         self._total = total
         self._console = console
@@ -134,14 +134,14 @@ class Display:
         )
 
     def __enter__(self) -> Self:
-        """Begin to show it, on a terminal."""
+        """Show it, on a terminal."""
         if self._console.is_terminal:
             self._task = self._progress.add_task(self._what, total=self._total, at="")
             self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._task is not None:
             self._progress.stop()
 
@@ -160,7 +160,7 @@ class Meter:
     """A transfer: a bar on a terminal, by bytes; elsewhere a plain line now and then. Threads may share it."""
 
     def __init__(self, console: Console, what: str, total: int | None) -> None:
-        """Show nothing yet."""
+        """Nothing is shown before it is entered."""
         self._what = what
         self._total = total
         self._console = console
@@ -181,14 +181,14 @@ class Meter:
         )
 
     def __enter__(self) -> Self:
-        """Begin to show it, on a terminal."""
+        """Show it, on a terminal."""
         if self._console.is_terminal:
             self._task = self._progress.add_task(self._what, total=self._total, text="")
             self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._task is not None:
             self._progress.stop()
 

@@ -1,4 +1,4 @@
-"""The queues: messages looked at, sent again, and deleted, ten at a time."""
+"""SQS queues: receive, send and delete messages, ten at a time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH = 10
-"""The most messages of one call to SQS."""
+"""SQS's limit of messages per call."""
 
 WAIT_SECONDS = 1
-"""How long to wait for messages. Any wait asks all of SQS's servers, where none asks some of them."""
+"""How long to wait for messages. With a wait, SQS asks all of its servers, not a sample."""
 
 _BATCH_BYTES = 250_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,15 +41,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many messages there are, about: SQS says no more."""
+    """The approximate numbers of messages: SQS has no exact ones."""
 
     visible: int
     in_flight: int
-    """Being looked at, or redriven, by somebody."""
+    """Received by somebody, and not visible to others."""
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Return their sum."""
         return self.visible + self.in_flight
 
 
@@ -62,7 +62,7 @@ class Queue:
         self._url = url
 
     def counts(self) -> Counts:
-        """Ask how many messages there are."""
+        """Return how many messages there are."""
         attributes = self._client.get_queue_attributes(
             QueueUrl=self._url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -73,7 +73,7 @@ class Queue:
         )
 
     def receive(self, seconds: int) -> list[Message]:
-        """Take up to ten messages, which stay out of others' sight for these seconds; none when none is in sight."""
+        """Receive up to ten messages, which stay invisible to others for these seconds."""
         answer = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=BATCH,
@@ -93,7 +93,7 @@ class Queue:
         ]
 
     def release(self, messages: Iterable[Message]) -> None:
-        """Give messages back: they are in sight at once. One whose time is over is in sight already."""
+        """Make messages visible to others at once."""
         for batch in _in_tens(messages):
             self._client.change_message_visibility_batch(
                 QueueUrl=self._url,
@@ -104,7 +104,7 @@ class Queue:
             )
 
     def send(self, messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
-        """Send the bodies of messages; return those that were sent, and the identifiers they now have."""
+        """Send the bodies of messages; return those that were sent, and their new identifiers."""
         sent, identifiers = [], []
         for batch in _by_size(messages):
             answer = self._client.send_message_batch(
@@ -133,9 +133,9 @@ class Queue:
 
 
 def objects_of(body: str, bucket: str) -> tuple[UUID, ...] | None:
-    """The objects in a notification of S3; empty for S3's test event; None for what is no notification.
+    """Return the objects in a notification of S3; none for S3's test event; None if it isn't a notification.
 
-    It reads as the function Process does. Only what is shown, and whether a message may be dropped, depends on it.
+    It reads as the function Process does. What is shown, and whether a message is dropped, depends on it.
     """
     try:
         notification = json.loads(body)
@@ -160,7 +160,7 @@ def _in_tens(messages: Iterable[Message]) -> Iterator[list[Message]]:
 
 
 def _by_size(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """Batches of at most ten messages and SQS's bytes; a message as large as that goes alone."""
+    """Cut messages into batches within SQS's limits; a message as large as that goes alone."""
     batch: list[Message] = []
     size = 0
     for message in messages:

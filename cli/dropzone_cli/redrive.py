@@ -1,7 +1,7 @@
-"""Dead letters back on the normal path: sent to the queue first, deleted afterwards, so that none is ever lost.
+"""Send dead letters to the queue again. Each is deleted after it was sent, so that none is lost.
 
-A message may thereby be sent twice, by two redrives at once or after a crash between the two steps. That is harmless:
-whoever processes it recognises what is settled.
+A message may be sent twice, by two redrives at once or after a crash between the two steps. That is harmless: the
+function skips objects that have an outcome.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from uuid import UUID
 from dropzone_cli.queue import Message, Queue, objects_of
 
 LEASE_SECONDS = 300
-"""How long a message that was taken stays out of others' sight, should this process die."""
+"""How long a received message stays invisible to others if this process dies."""
 
 SETTLED = frozenset({"processed", "superseded", "rejected"})
 
-# Messages that are left where they are get back into sight at the end. Of more than this many, the rest does so by
-# itself when its time is over: a dead-letter queue may hold more than this process should.
+# Messages that are left are released at the end. Of more than this many, the others become visible when their time is
+# over: a dead-letter queue may hold more than this process should.
 _HELD = 5_000
-# Receives in a row that bring nothing new: everything in sight has been seen.
+# Receives in a row with nothing new: all visible messages were seen.
 _STALE = 3
 
 Statuses: TypeAlias = Callable[[Sequence[UUID]], Mapping[UUID, dict[str, Any] | None]]
@@ -33,11 +33,11 @@ class Report:
 
     redriven: int = 0
     dropped: int = 0
-    """Deleted, since all their objects were settled meanwhile."""
+    """Deleted, since all their objects have an outcome meanwhile."""
     failed: int = 0
-    """Left where they were, since SQS did not take them."""
+    """Left, since SQS did not accept them."""
     undeleted: int = 0
-    """Sent again, or settled, and still in the dead-letter queue, since SQS did not delete them."""
+    """Sent again or dropped, and still in the dead-letter queue, since SQS did not delete them."""
     not_understood: int = 0
     """Of the redriven: those that name no object of the bucket."""
     missing: int = 0
@@ -60,13 +60,13 @@ class Redrive:
     bucket: str
     statuses: Statuses
     chosen: Collection[UUID] = ()
-    """These objects' messages alone; all where it is empty."""
+    """Only these objects' messages; all if empty."""
     limit: int | None = None
     dry_run: bool = False
     advance: Callable[[int], None] = lambda _: None
     report: Report = field(default_factory=Report)
     _seen: set[bytes] = field(default_factory=set)
-    """Of messages that are left, and of those that were sent again and came back: not to be taken twice."""
+    """Of messages that were left, or sent again and failed again: not to be taken twice."""
     _held: dict[str, Message] = field(default_factory=dict)
 
     def run(self) -> Report:
@@ -137,7 +137,7 @@ class Redrive:
 
 
 def _short(message_id: str) -> bytes:
-    """What is remembered of an identifier, which is a UUID: sixteen bytes."""
+    """Return what is kept of an identifier, which is a UUID: sixteen bytes."""
     try:
         return UUID(message_id).bytes
     except ValueError:

@@ -1,4 +1,4 @@
-"""Text that came from elsewhere, made safe for a terminal; times and counts for people."""
+"""Text of others, made safe for a terminal; times and counts for people."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,12 +20,12 @@ def preview(body: bytes) -> str:
 
 
 def age(since: datetime, now: datetime | None = None) -> str:
-    """Tell how long ago something was, in its largest unit."""
+    """Return how long ago something was, in its largest unit."""
     seconds = max(timedelta(0), (now or datetime.now(UTC)) - since) // timedelta(seconds=1)
     name, size = next(((name, size) for name, size in _UNITS if seconds >= size), _UNITS[-1])
     return f"{seconds // size} {name}"
 
 
 def count(number: int, noun: str) -> str:
-    """Say a number of things: `1 message`, `2,000 messages`."""
+    """Return a number of things: `1 message`, `2,000 messages`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

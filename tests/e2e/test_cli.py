@@ -135,7 +135,7 @@ def test_status_of_what_waits(waiting: Cli) -> None:
     ran = waiting("status", raw_id, "--wait", "--timeout", "1")
 
     assert (ran.returncode, ran.stdout.split(b"\t")[1]) == (4, b"accepted")
-    assert b"not settled after 1 s" in ran.stderr
+    assert b"still waiting after 1 s" in ran.stderr
 
 
 def test_dead_letters_are_listed_and_redriven(waiting: Cli) -> None:
@@ -160,8 +160,8 @@ def test_dead_letters_are_listed_and_redriven(waiting: Cli) -> None:
         ("accepted", 1),
         ("not understood", 0),
         ("object missing", 1),
-        ("settled meanwhile: processed", 1),
-        ("settled meanwhile: processed; accepted", 2),
+        ("done meanwhile: processed", 1),
+        ("done meanwhile: processed; accepted", 2),
     ]
     assert waiting.messages(dlq) == {"": 5, "NotVisible": 0}
 
@@ -327,7 +327,7 @@ def test_sweep_takes_what_waits(waiting: Cli) -> None:
     rest = waiting("sweep", "--cursor", some["cursor"])
 
     assert (some["checked"], some["processed"], some["failed"]) == (3, 2, 1)
-    assert rest.stdout == b"1 object settled: 1 processed, 0 rejected\n"
+    assert rest.stdout == b"1 object checked: 1 processed, 0 rejected\n"
 
 
 @pytest.mark.parametrize(("options", "marker"), [([], "<title>Dropzone</title>"), (["--docs"], "swagger-ui")])

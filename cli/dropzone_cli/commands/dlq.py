@@ -1,4 +1,4 @@
-"""`dropzone dlq`: messages that were tried as often as they may be."""
+"""`dropzone dlq`: messages that failed as often as the queue allows."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from dropzone_cli.redrive import LEASE_SECONDS, SETTLED, Redrive, Report
 from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 from dropzone_cli.text import age, count
 
-# A listing takes seconds. Should it die, the messages are in sight again after this long.
+# A listing takes seconds. If it dies, the messages are visible again after this time.
 _PEEK_SECONDS = 60
-_STAYS = "Raw objects stay in bronze; the sweep (dropzone sweep) takes up those that are not settled."
+_STAYS = "Raw objects stay in bronze; dropzone sweep processes those without an outcome."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class _Entry:
     raw_ids: tuple[UUID, ...] | None
 
     def reason(self, statuses: Mapping[UUID, Document | None]) -> str:
-        """Why it is here, as far as can be known."""
+        """Return why it failed, as far as is known."""
         if self.raw_ids is None:
             return "not understood"
         if not self.raw_ids:
@@ -36,7 +36,7 @@ class _Entry:
         return "; ".join(dict.fromkeys(reasons))
 
     def document(self, statuses: Mapping[UUID, Document | None]) -> Document:
-        """A form for JSON."""
+        """Return it for JSON."""
         return {
             "message_id": self.message.message_id,
             "reason": self.reason(statuses),
@@ -47,7 +47,7 @@ class _Entry:
         }
 
     def row(self, statuses: Mapping[UUID, Document | None]) -> tuple[str, ...]:
-        """The cells of a table's row."""
+        """Return a table's row."""
         objects = self.raw_ids or ()
         shown = f"{objects[0]}{f' +{len(objects) - 1}' if len(objects) > 1 else ''}" if objects else "-"
         tries = max(((statuses.get(raw_id) or {}).get("attempts", 0) for raw_id in objects), default=0)
@@ -67,7 +67,7 @@ def _reason(status: Document | None) -> str:
     if status is None:
         return "object missing"
     if status["status"] in SETTLED:
-        return f"settled meanwhile: {status['status']}"
+        return f"done meanwhile: {status['status']}"
     error = status.get("last_error")
     return f"{status['status']}: {error}" if error else str(status["status"])
 
@@ -75,7 +75,7 @@ def _reason(status: Document | None) -> str:
 def list_(
     ctx: typer.Context,
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="The most messages.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="The limit of messages.")] = 100,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
@@ -83,7 +83,7 @@ def list_(
 ) -> ExitCode:
     """List dead letters: object, age, how often received and tried, and why.
 
-    It looks at messages and puts them back at once; "received" counts such looks too.
+    Messages are received and released at once, which "received" counts too.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     counts = session.dlq.counts()
@@ -113,7 +113,7 @@ def _peek(session: Session, limit: int) -> list[_Entry]:
     stale = 0
     try:
         with session.out.progress("Dead letters read") as progress:
-            while len(held) < limit and stale < 3:  # noqa: PLR2004 - nothing new, again and again: all was seen
+            while len(held) < limit and stale < 3:  # noqa: PLR2004 - nothing new three times: all was seen
                 messages = session.dlq.receive(_PEEK_SECONDS)
                 if not messages:
                     break
@@ -128,7 +128,7 @@ def _peek(session: Session, limit: int) -> list[_Entry]:
 
 
 def _statuses(session: Session, entries: Sequence[_Entry]) -> tuple[Mapping[UUID, Document | None], CliError | None]:
-    """The API's status of the objects; without it where the API can't be reached, since the list is useful alone."""
+    """Return the objects' statuses; or, if the API can't be reached, the error: the list is useful without them."""
     try:
         return session.api.statuses([raw_id for entry in entries for raw_id in entry.raw_ids or ()]), None
     except CliError as error:
@@ -138,18 +138,18 @@ def _statuses(session: Session, entries: Sequence[_Entry]) -> tuple[Mapping[UUID
 def _summary(shown: int, total: int) -> str:
     if total == shown:
         return f"{count(shown, 'dead letter')}." if shown else "No dead letters."
-    return f"{count(shown, 'dead letter')} shown of about {total:,}: raise --limit, or others are looking at the rest."
+    return f"{count(shown, 'dead letter')} shown of about {total:,}: raise --limit, or others hold the rest."
 
 
 def redrive(
     ctx: typer.Context,
     raw_ids: Annotated[
         list[UUID] | None,
-        typer.Argument(metavar="RAW_ID", help="Only these objects' messages; all without any.", show_default=False),
+        typer.Argument(metavar="RAW_ID", help="Only these objects' messages; otherwise all.", show_default=False),
     ] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The most messages.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of messages.")] = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
@@ -157,8 +157,8 @@ def redrive(
 ) -> ExitCode:
     """Send dead letters through the queue again.
 
-    A message is sent first and deleted afterwards, so that none is lost. Those whose objects were settled meanwhile are
-    dropped. Two redrives at once do no harm.
+    A message is sent before it is deleted, so that none is lost. A message whose objects are done meanwhile is dropped.
+    Two redrives at the same time are safe.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     chosen = frozenset(raw_ids or ())
@@ -177,7 +177,7 @@ def redrive(
         try:
             report = work.run()
         except BaseException:
-            if work.report.taken:  # what an interrupted redrive did is done
+            if work.report.taken:  # an interrupted redrive has sent some
                 _show(session, work.report, frozenset(), dry_run=dry_run)
             raise
     _show(session, report, chosen - report.found, dry_run=dry_run)
@@ -201,31 +201,31 @@ def _show(session: Session, report: Report, not_found: frozenset[UUID], *, dry_r
         return
     would = "would be " if dry_run else ""
     session.out.line(f"{count(report.redriven, 'message')} {would}redriven")
-    session.out.line(f"{count(report.dropped, 'message')} {would}dropped: settled meanwhile")
+    session.out.line(f"{count(report.dropped, 'message')} {would}dropped: done meanwhile")
     coming_back = report.not_understood + report.missing
     if coming_back:
         session.out.note(
-            f"Of the redriven, {report.not_understood:,} are not understood and {report.missing:,} name an object that "
-            "is missing: unless that has changed, they come back."
+            f"Of the redriven, {report.not_understood:,} are not understood and {report.missing:,} name a missing "
+            "object: unless that has changed, they will fail again."
         )
     if report.failed:
-        session.out.note(f"{count(report.failed, 'message')} could not be sent, and stay: run it again.", style="red")
+        session.out.note(f"{count(report.failed, 'message')} could not be sent, and stay: try again.", style="red")
     if report.undeleted:
         session.out.note(
-            f"{count(report.undeleted, 'message')} could not be deleted, and come into sight again after "
-            f"{LEASE_SECONDS} s. A second redrive does no harm.",
+            f"{count(report.undeleted, 'message')} could not be deleted, and are visible again after "
+            f"{LEASE_SECONDS} s. A second redrive is safe.",
             style="red",
         )
     for raw_id in sorted(not_found):
         session.out.note(
-            f"{raw_id}: no dead letter names it. See what became of it: dropzone status {raw_id}", style="red"
+            f"{raw_id}: no dead letter names it. Look up its status: dropzone status {raw_id}", style="red"
         )
 
 
 def purge(
     ctx: typer.Context,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
@@ -233,7 +233,7 @@ def purge(
 ) -> ExitCode:
     """Delete all dead letters, after asking.
 
-    Raw objects stay in bronze, and the sweep takes up those that are not settled.
+    Raw objects stay in bronze, and the sweep processes those without an outcome.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     dlq: Queue = session.dlq
@@ -243,8 +243,8 @@ def purge(
         return ExitCode.DONE
     if not yes:
         if not _can_ask():
-            message = f"There are about {count(total, 'dead letter')}, and nobody to ask."
-            raise usage(message, "Say --yes to delete them.")
+            message = f"There are about {count(total, 'dead letter')}, and no terminal to ask on."
+            raise usage(message, "Use --yes to delete them.")
         session.out.note(f"About {count(total, 'dead letter')} of {session.target.name} will be deleted.")
         session.out.note(_STAYS)
         if not typer.confirm("Delete them?", err=True):

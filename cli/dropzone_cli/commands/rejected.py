@@ -1,4 +1,4 @@
-"""`dropzone rejected`: events that broke rules, and the bytes they came as."""
+"""`dropzone rejected`: events that broke rules, and their bytes as received."""
 
 import io
 import shutil
@@ -26,14 +26,14 @@ _REJECTIONS = 3
 
 Since = Annotated[
     datetime | None,
-    typer.Option("--from", parser=parse_instant, metavar="TIME", help=f"Arrived then or later. {FORMS}"),
+    typer.Option("--from", parser=parse_instant, metavar="TIME", help=f"Received at this time or later. {FORMS}"),
 ]
 Until = Annotated[
     datetime | None, typer.Option("--to", parser=parse_instant, metavar="TIME", help="Arrived before; as --from.")
 ]
 Code = Annotated[
     str | None,
-    typer.Option("--code", metavar="CODE", help="By this rule, such as data.empty; docs/errors.md lists them."),
+    typer.Option("--code", metavar="CODE", help="Rejected by this rule, such as data.empty (docs/errors.md)."),
 ]
 
 
@@ -42,20 +42,21 @@ def list_(
     *,
     code: Code = None,
     source: Annotated[
-        str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for those that name none.")
+        str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for events without one.")
     ] = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="The most events.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="The limit of events.")] = 50,
     cursor: Annotated[
-        str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where an earlier run ended; it said so.")
+        str | None,
+        typer.Option("--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."),
     ] = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
     profile: Profile = None,
 ) -> ExitCode:
-    """List rejected events, the newest first, with the rules that each breaks."""
+    """List rejected events, newest first, with the rules that each broke."""
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     parameters: dict[str, str] = {
         name: value
@@ -99,34 +100,34 @@ def list_(
 
 def show(
     ctx: typer.Context,
-    raw_id: Annotated[UUID, typer.Argument(metavar="RAW_ID", help="Of the object.", show_default=False)],
+    raw_id: Annotated[UUID, typer.Argument(metavar="RAW_ID", help="The object.", show_default=False)],
     *,
     item: Annotated[
-        int | None, typer.Option("--item", "-i", min=0, metavar="N", help="Of a batch, this event; they count from 0.")
+        int | None, typer.Option("--item", "-i", min=0, metavar="N", help="This event of a batch, counted from 0.")
     ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Print the bytes that came, exactly, and nothing else.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the bytes exactly as received, and nothing else.")] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write those bytes into a file.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write these bytes to a file.")
     ] = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
     profile: Profile = None,
 ) -> ExitCode:
-    """Show an event, or a batch: violations, and the beginning of the text, escaped.
+    """Show an object's or an event's violations, and the beginning of its text, escaped.
 
-    All bytes come with --raw or --output: of an object as they are stored, packed or not; with --item, the event's.
+    --raw and --output give all bytes: the object's as stored, gzipped or not; with --item, the event's.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     if raw or output is not None:
         if raw and output is not None:
-            raise usage("--raw prints the bytes, --output writes them into a file.", "Choose one of them.")
+            raise usage("--raw and --output exclude each other.", "Choose one of them.")
         if session.out.as_json:
-            raise usage("--json prints a document, and --raw and --output the bytes.", "Choose one of them.")
+            raise usage("--json excludes --raw and --output.", "Choose one of them.")
         _copy(session, raw_id, item, output)
         return ExitCode.DONE
     status = _status(session, raw_id, item)
-    # Its violations are worth to be seen also where its bytes are gone.
+    # The violations are shown even if the bytes are gone.
     try:
         with stored(session.target, raw_id) as found:
             document = _object(found, raw_id, item)
@@ -141,7 +142,7 @@ def show(
 
 
 def _status(session: Session, raw_id: UUID, item: int | None) -> details.Document:
-    """The API's status of an object, or of one event of it."""
+    """Return the API's status of an object, or of one of its events."""
     status = session.api.status(raw_id, after=-1 if item is None else item - 1) or details.unknown(raw_id)
     if not details.is_batch(status):
         return status
@@ -156,7 +157,7 @@ def _status(session: Session, raw_id: UUID, item: int | None) -> details.Documen
 
 
 def _object(found: Stored, raw_id: UUID, item: int | None) -> details.Document:
-    """What is shown of an object's bytes."""
+    """Return what is shown of an object's bytes."""
     text = found.beginning(PREVIEW_BYTES + 1) if item is None else _item(found, raw_id, item)
     return {
         "key": object_key(raw_id),
@@ -170,8 +171,8 @@ def _object(found: Stored, raw_id: UUID, item: int | None) -> details.Document:
 def _item(found: Stored, raw_id: UUID, item: int) -> bytes:
     text = found.item(item)
     if text is None:
-        message = f"{raw_id} has no event {item} that could be separated from the others."
-        raise CliError(message, hint="They count from 0. --raw shows all of it.", exit_code=ExitCode.NOT_ALL_WELL)
+        message = f"{raw_id} has no event {item}."
+        raise CliError(message, hint="Events count from 0. --raw prints all of them.", exit_code=ExitCode.NOT_ALL_WELL)
     return text
 
 
@@ -182,7 +183,7 @@ def _show(session: Session, status: details.Document, document: details.Document
     session.out.fields(details.in_full(status))
     if document is None:
         return
-    packed = ", packed with gzip" if document["packed"] else ""
+    packed = ", gzipped" if document["packed"] else ""
     session.out.fields([("size", f"{document['size']:,} bytes{packed}"), ("key", document["key"])])
     session.out.line()
     for line in document["preview"].split("\n"):

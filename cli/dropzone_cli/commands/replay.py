@@ -1,4 +1,4 @@
-"""`dropzone replay`: objects revalidated under today's rules; `dropzone sweep`: objects that no message brought."""
+"""`dropzone replay`: revalidate objects; `dropzone sweep`: process objects whose message was lost."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -43,18 +43,19 @@ ReplayCursor = Annotated[
         "--cursor",
         parser=_parse_cursor,
         metavar="CURSOR",
-        help="Go on where an earlier run ended, which may be within an object; it said so.",
+        help="Continue an earlier run, which printed this.",
     ),
 ]
 SweepCursor = Annotated[
-    UUID | None, typer.Option("--cursor", metavar="CURSOR", help="Go on where an earlier run ended; it said so.")
+    UUID | None,
+    typer.Option("--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The most objects.")]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of objects.")]
 
 
 @dataclass(slots=True)
 class _Totals:
-    """The sum of the API's answers."""
+    """The API's answers, added up."""
 
     checked: int = 0
     processed: int = 0
@@ -86,7 +87,7 @@ def replay(
     code: Code = None,
     raw_ids: Annotated[
         list[UUID] | None,
-        typer.Option("--raw-id", metavar="RAW_ID", help="This object; can be repeated.", show_default=False),
+        typer.Option("--raw-id", metavar="RAW_ID", help="Only this object; can be repeated.", show_default=False),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
     limit: Limit = None,
@@ -96,9 +97,9 @@ def replay(
     region: Region = None,
     profile: Profile = None,
 ) -> ExitCode:
-    """Revalidate objects under today's rules: all, or those of a time, of a rule that rejected them, or by name.
+    """Revalidate objects under the current rules: all, or by time of arrival, by the rule they broke, or by RAW_ID.
 
-    Silver then is what it would be, had these rules always been. To run it twice changes nothing.
+    Afterwards, silver is what it would be if these rules had always applied. A second replay changes nothing.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     selections = _selections(since, until, code, raw_ids, cursor)
@@ -119,7 +120,7 @@ def replay(
                     totals.add(answer)
                     progress.advance(answer["checked"] + answer.get("unread", 0), _where(totals.cursor))
     except BaseException:
-        # What an interrupted run did is done, and its cursor says how far it came.
+        # An interrupted run has replayed some objects, and its cursor says which.
         if totals.checked or totals.unread or totals.cursor != cursor:
             _show_replay(session, totals, dry_run=dry_run)
         raise
@@ -134,10 +135,10 @@ def _selections(
     raw_ids: list[UUID] | None,
     cursor: Cursor | None,
 ) -> list[Document]:
-    """What the API is to replay, in as many selections as it needs."""
+    """Return the selections to replay, one per call of the API."""
     if raw_ids:
         if since or until or code:
-            raise usage("--raw-id names objects, and --from, --to and --code describe them.", "Choose one of them.")
+            raise usage("--raw-id can't be combined with --from, --to or --code.", "Choose one of them.")
         wanted = sorted(raw_id for raw_id in set(raw_ids) if _is_ahead(raw_id, cursor))
         starts = range(0, len(wanted), _NAMED_AT_ONCE)
         return [{"raw_ids": [*map(str, wanted[start : start + _NAMED_AT_ONCE])]} for start in starts]
@@ -150,14 +151,14 @@ def _selections(
 
 
 def _is_ahead(raw_id: UUID, cursor: Cursor | None) -> bool:
-    """Whether an object, or a part of it, comes after the cursor."""
+    """Tell whether an object, or a part of it, comes after the cursor."""
     if isinstance(cursor, Position):
         return raw_id >= cursor.raw_id
     return cursor is None or raw_id > cursor
 
 
 def _before(selection: Document) -> UUID | None:
-    """The cursor to begin a selection of named objects with."""
+    """Return the cursor that a selection of named objects begins with."""
     names = selection.get("raw_ids")
     return UUID(int=UUID(names[0]).int - 1) if names else None
 
@@ -182,16 +183,16 @@ def _show_replay(session: Session, totals: _Totals, *, dry_run: bool) -> None:
                 session.out.line(f"  {number:>9,}  {_KINDS.get(kind, kind)}")
     if totals.unread:
         session.out.note(
-            f"{count(totals.unread, 'object')} could not be replayed, and stay as they are: "
-            "missing, or out of reach. The logs of the function Sweep name them.",
+            f"{count(totals.unread, 'object')} could not be read, and stay as they are: "
+            "missing, or S3 failed. The logs of the function Sweep name them.",
             style="red",
         )
-    _tell_cursor(session, totals.cursor)
+    _show_cursor(session, totals.cursor)
 
 
-def _tell_cursor(session: Session, cursor: Cursor | None) -> None:
+def _show_cursor(session: Session, cursor: Cursor | None) -> None:
     if cursor is not None:
-        session.out.note(f"There is more. Go on with the same options and --cursor {cursor}")
+        session.out.note(f"There is more. Continue with the same options and --cursor {cursor}")
 
 
 def sweep(
@@ -204,9 +205,9 @@ def sweep(
     region: Region = None,
     profile: Profile = None,
 ) -> ExitCode:
-    """Process objects in bronze that are not settled, now: those that no message has brought.
+    """Process objects in bronze now that have no outcome yet, because their message was lost or is late.
 
-    The schedule does the same every few minutes with objects that are older than some minutes.
+    The schedule does the same every few minutes with objects older than a few minutes.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     totals = _Totals(cursor=cursor)
@@ -228,6 +229,6 @@ def _show_sweep(session: Session, totals: _Totals) -> None:
         session.out.document(totals.document())
     else:
         session.out.line(
-            f"{count(totals.checked, 'object')} settled: {totals.processed:,} processed, {totals.failed:,} rejected"
+            f"{count(totals.checked, 'object')} checked: {totals.processed:,} processed, {totals.failed:,} rejected"
         )
-    _tell_cursor(session, totals.cursor)
+    _show_cursor(session, totals.cursor)

@@ -1,4 +1,4 @@
-"""`dropzone status`: what has become of events."""
+"""`dropzone status`: the status of events."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,35 +19,35 @@ def status(
     ctx: typer.Context,
     raw_ids: Annotated[
         list[UUID] | None,
-        typer.Argument(metavar="RAW_ID...", help="As POST /ingest answered them.", show_default=False),
+        typer.Argument(metavar="RAW_ID...", help="From the answer of POST /ingest.", show_default=False),
     ] = None,
     *,
     sent: Annotated[
         list[Path] | None,
-        typer.Option("--sent", metavar="FILE", help="Every object in a resume file of dropzone send; can be repeated."),
+        typer.Option("--sent", metavar="FILE", help="Every object in a resume file of send; can be repeated."),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until each is settled, or stuck.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until no event is waiting.")] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="How long to wait at most.")
+        float, typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="The limit of --wait.")
     ] = 60.0,
     rejections: Annotated[
-        int, typer.Option("--rejections", "-r", min=0, metavar="N", help="Of a batch, show so many rejected events.")
+        int, typer.Option("--rejections", "-r", min=0, metavar="N", help="How many rejected events of a batch to show.")
     ] = 3,
-    events: Annotated[bool, typer.Option("--events", help="Of a batch, show every event, a line each.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Show every event of a batch, one per line.")] = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
     profile: Profile = None,
 ) -> ExitCode:
-    """Tell what has become of events: accepted, processed, superseded, rejected or stuck.
+    """Show the status of events: accepted, processed, superseded, rejected or stuck.
 
-    For a batch, it shows how many events are in each state, and why the first rejected ones are.
+    For a batch, show how many events have each status, and why the first rejected ones were rejected.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     wanted = [*(raw_ids or ()), *(raw_id for file in sent or () for raw_id in _sent(file))]
     if not wanted and not sent:
-        raise usage("No object is named.", "Name RAW_IDs, or a resume file: --sent FILE.")
-    found = _settled(session, wanted, timeout) if wait else _ask(session, wanted)
+        raise usage("Nothing to look up.", "Give RAW_IDs, or a resume file: --sent FILE.")
+    found = _waited_for(session, wanted, timeout) if wait else _look_up(session, wanted)
     for entry in found.values():
         if details.is_batch(entry):
             _add_events(session, entry, rejections, all_events=events)
@@ -55,8 +55,8 @@ def status(
     waiting = sum(entry["status"] == "accepted" for entry in found.values())
     if wait and waiting:
         session.out.note(
-            f"{waiting} of {len(found)} not settled after {timeout:g} s. "
-            "They may wait in the queue, or be dead letters: dropzone dlq list"
+            f"{waiting} of {len(found)} still waiting after {timeout:g} s. "
+            "They may be in the queue, or be dead letters: dropzone dlq list"
         )
     states = {str(entry["status"]) for entry in found.values()}
     if states - _GOOD - {"accepted"} or any(map(details.rejected_of, found.values())):
@@ -94,7 +94,7 @@ def _show(session: Session, found: dict[UUID, details.Document]) -> None:
 
 
 def _add_events(session: Session, entry: details.Document, rejections: int, *, all_events: bool) -> None:
-    """Put what was asked for into a batch's status, in place of the page that the API put there."""
+    """Replace the API's page of events in a batch's status with those that were asked for."""
     raw_id = UUID(str(entry["raw_id"]))
     for name in ("events", "cursor"):
         entry.pop(name, None)
@@ -104,25 +104,25 @@ def _add_events(session: Session, entry: details.Document, rejections: int, *, a
         entry["rejections"] = session.api.rejections_of(raw_id, min(rejections, details.rejected_of(entry)))
 
 
-def _ask(session: Session, raw_ids: list[UUID]) -> dict[UUID, details.Document]:
+def _look_up(session: Session, raw_ids: list[UUID]) -> dict[UUID, details.Document]:
     return {
         raw_id: details.unknown(raw_id) if status is None else status
         for raw_id, status in session.api.statuses(raw_ids).items()
     }
 
 
-def _settled(session: Session, raw_ids: list[UUID], timeout: float) -> dict[UUID, details.Document]:
-    """Poll the objects that are not processed yet, until all are or the time is over."""
+def _waited_for(session: Session, raw_ids: list[UUID], timeout: float) -> dict[UUID, details.Document]:
+    """Poll the objects that are waiting, until none is or the timeout is over."""
     ends = session.client_options.clock() + timeout
     pause = _FIRST_PAUSE_SECONDS
-    found = _ask(session, raw_ids)
-    with session.out.progress("Settled", len(found)) as progress:
+    found = _look_up(session, raw_ids)
+    with session.out.progress("Done", len(found)) as progress:
         waiting = _waiting(found)
         progress.advance(len(found) - len(waiting))
         while waiting and (left := ends - session.client_options.clock()) > 0:
             session.api.sleep(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
-            found |= _ask(session, waiting)
+            found |= _look_up(session, waiting)
             still = _waiting(found)
             progress.advance(len(waiting) - len(still))
             waiting = still

@@ -71,7 +71,7 @@ def page(**answer: object) -> httpx.Response:
         ([ACCEPTED, REJECTED], 1),
     ],
 )
-def test_the_exit_code_of_status(cli: Cli, api: FakeApi, statuses: list[dict[str, Any] | None], code: int) -> None:
+def test_exit_code_of_status(cli: Cli, api: FakeApi, statuses: list[dict[str, Any] | None], code: int) -> None:
     wanted = raw_ids(len(statuses))
     api.statuses = {
         identifier: status for identifier, status in zip(wanted, statuses, strict=True) if status is not None
@@ -88,7 +88,7 @@ def test_the_exit_code_of_status(cli: Cli, api: FakeApi, statuses: list[dict[str
 
 
 @pytest.mark.usefixtures("local")
-def test_status_tells_the_details(cli: Cli, api: FakeApi) -> None:
+def test_status_shows_details(cli: Cli, api: FakeApi) -> None:
     wanted = raw_ids(4)
     api.statuses = dict(zip(wanted, [PROCESSED, SUPERSEDED, REJECTED, STUCK], strict=True))
 
@@ -115,7 +115,7 @@ def test_status_as_json(cli: Cli, api: FakeApi) -> None:
 
 
 @pytest.mark.usefixtures("local")
-def test_status_waits_until_all_are_settled(cli: Cli, api: FakeApi) -> None:
+def test_status_waits_until_none_is_waiting(cli: Cli, api: FakeApi) -> None:
     done, slow = raw_ids(2)
     api.statuses = {done: PROCESSED, slow: ACCEPTED}
     sleep = cli.sleep
@@ -143,7 +143,7 @@ def test_status_does_not_wait_for_ever(cli: Cli, api: FakeApi) -> None:
     result = cli("status", slow, "--wait", "--timeout", 10)
 
     assert (result.exit_code, cli.now) == (4, 10)
-    assert "1 of 1 not settled after 10 s" in result.stderr
+    assert "1 of 1 still waiting after 10 s" in result.stderr
 
 
 @pytest.mark.usefixtures("local")
@@ -380,7 +380,7 @@ def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
 
 
 @pytest.mark.usefixtures("local")
-def test_replay_up_to_a_limit_tells_where_to_go_on(cli: Cli, api: FakeApi) -> None:
+def test_replay_up_to_a_limit_prints_its_cursor(cli: Cli, api: FakeApi) -> None:
     first, second, third = raw_ids(3)
     api.answers = [replayed(200, second, same=200), replayed(49, third, unread=1, same=49)]
 
@@ -391,7 +391,7 @@ def test_replay_up_to_a_limit_tells_where_to_go_on(cli: Cli, api: FakeApi) -> No
         {"reprocess": True, "limit": 50, "cursor": str(second)},
     ]
     assert f"--cursor {third}" in result.stderr
-    assert (result.exit_code, "1 object could not be replayed" in result.stderr) == (1, True)
+    assert (result.exit_code, "1 object could not be read" in result.stderr) == (1, True)
 
 
 @pytest.mark.usefixtures("local")
@@ -414,7 +414,7 @@ def test_replay_goes_on_within_an_object(cli: Cli, api: FakeApi) -> None:
 
 
 @pytest.mark.usefixtures("local")
-def test_a_replay_interrupted_within_an_object_tells_where_to_go_on(
+def test_replay_interrupted_within_an_object_prints_its_cursor(
     cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cursor = f"{raw_id()}.5000"
@@ -470,7 +470,7 @@ def test_replay_of_named_objects_with_a_limit_at_the_end_of_a_group(cli: Cli, ap
 
 @pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
-def test_an_interrupted_replay_tells_where_to_go_on(
+def test_interrupted_replay_prints_its_cursor(
     cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch, as_json: list[str]
 ) -> None:
     cursor = raw_id()
@@ -495,7 +495,7 @@ def test_an_interrupted_replay_tells_where_to_go_on(
 
 @pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("command", ["replay", "sweep"])
-def test_a_run_that_fails_half_way_tells_where_to_go_on(cli: Cli, api: FakeApi, command: str) -> None:
+def test_failed_run_prints_its_cursor(cli: Cli, api: FakeApi, command: str) -> None:
     cursor = raw_id()
     api.answers = [replayed(200, cursor, same=200), httpx.Response(403, json={"message": "Forbidden"})]
 
@@ -517,7 +517,7 @@ def test_sweep_goes_on_until_there_is_no_cursor(cli: Cli, api: FakeApi) -> None:
 
     result = cli("sweep")
 
-    assert result.stdout == "201 objects settled: 151 processed, 50 rejected\n"
+    assert result.stdout == "201 objects checked: 151 processed, 50 rejected\n"
     assert api.bodies == [{"limit": 200}, {"limit": 200, "cursor": str(first)}, {"limit": 200, "cursor": str(second)}]
 
 

@@ -40,7 +40,7 @@ def test_the_list_tells_why_and_leaves_all_of_it(cli: Cli, api: FakeApi, stack: 
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in result.stdout.splitlines()}
     assert rows[str(waiting)][2:] == ["2", "accepted: the database \\x1b[31m was away"]
     assert rows[str(stuck)][3] == "stuck: it killed its reader" or rows[f"{stuck} +1"]
-    assert rows[str(settled)][3] == "settled meanwhile: rejected"
+    assert rows[str(settled)][3] == "done meanwhile: rejected"
     assert rows[str(missing)][3] == "object missing"
     assert rows[f"{stuck} +1"][2:] == ["5", "stuck: it killed its reader; object missing"]
     reasons = [line.split("\t")[-1] for line in result.stdout.splitlines() if line.startswith("-")]
@@ -106,7 +106,7 @@ def test_redrive_takes_all_of_it(cli: Cli, api: FakeApi, stack: Stack) -> None:
 
     assert result.exit_code == 0
     assert "4 messages redriven" in result.stdout
-    assert "1 are not understood and 1 name an object that is missing" in result.stderr
+    assert "1 are not understood and 1 name a missing object" in result.stderr
     assert (stack.dead, stack.queued) == ([], before)
 
 
