@@ -13,6 +13,8 @@ ifeq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}" || { ! test -e "$${XDG
 export XDG_CACHE_HOME := $(CURDIR)/.uv/cache
 export UV_PYTHON_INSTALL_DIR := $(CURDIR)/.uv/python
 endif
+# Many processes start here: each would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked --no-sync

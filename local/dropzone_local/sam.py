@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import json
 import platform
 import shutil
 import subprocess
@@ -119,6 +120,7 @@ class Builder:
         )
         if self._host:
             _install_for_host(unfinished, python)
+        _write_as_json(unfinished / "template.yaml")
         _compile(unfinished, python)
         unfinished.rename(folder)
 
@@ -227,6 +229,14 @@ def _has_pip(python: Path) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def _write_as_json(template: Path) -> None:
+    """Write the built template as JSON, which is YAML as well: `sam deploy` reads it several times, and YAML slowly."""
+    from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]  # noqa: PLC0415 - only a build needs it
+
+    content = yaml_parse(template.read_text(encoding="utf-8"))
+    template.write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
 def _compile(folder: Path, python: Path) -> None:
