@@ -1,58 +1,118 @@
-"""The API's document is made of what the functions run: a text, a limit or a field that changes there changes in it."""
+"""A text, a limit or a field is declared once: the API's document and the answers follow when its source changes."""
 
 import json
-from typing import Annotated, Literal, TypedDict
+import subprocess
+import sys
+from functools import cache
+from typing import Any
 
-import pytest
-from pydantic import Field, create_model
+CHANGES = {
+    "dropzone.api.problems": {
+        "The body must be an event (an object": "Another text (an object",
+    },
+    "dropzone.domain.payloads.v2": {
+        "    data: Samples\n": "    data: Samples\n    firmware: str = Field(max_length=9)\n",
+    },
+    "dropzone.queries.status": {
+        'le=1_000, description="The most events of a batch."': 'le=7, description="Few."',
+    },
+    # A new field of an answer is a column of the SQL, and a field of the model with its example.
+    "dropzone.queries.quality": {
+        "    latency_ms: QualityLatency\n": "    latency_ms: QualityLatency\n    doubled: float\n",
+        "                **EXAMPLE_ARRIVALS,\n": '                **EXAMPLE_ARRIVALS, "doubled": 120.0,\n',
+        "{ARRIVALS}, latency_mean_ms": "{ARRIVALS}, 2.0 * processed AS doubled, latency_mean_ms",
+    },
+    "dropzone_web.handler": {
+        '    status: Literal["ok"]\n': '    status: Literal["ok"]\n    version: str\n',
+    },
+}
+"""By module: what stands in its source, and what shall stand there."""
 
-from dropzone.api import problems
-from dropzone.api.parameters import Request
-from dropzone.domain.payloads import VERSIONS
-from dropzone.domain.payloads.v2 import EventV2
-from dropzone_openapi import schemas
+_PROGRAM = """
+import json, sys
+from importlib.machinery import SourceFileLoader
+
+changes, as_it_is = json.loads(sys.argv[1]), SourceFileLoader.get_code
+
+def get_code(self, name):
+    if name not in changes:
+        return as_it_is(self, name)
+    source = self.get_source(name)
+    for old, new in changes[name].items():
+        assert old in source, old
+        source = source.replace(old, new)
+    return compile(source, self.path, "exec")
+
+SourceFileLoader.get_code = get_code
+
+from dropzone.api.formats import Format
+from dropzone.api.pages import page
+from dropzone.queries import quality
 from dropzone_openapi.build import build
+from functional.test_reads import QUALITY
+from support.reads import Rows
+
+database = Rows(quality=[{**QUALITY, "doubled": 6}])
+rows = quality.read_quality(database, quality.QualityRequest())
+pages = {form.name: page(quality.LISTING, rows, 9, query={}, form=form)[0] for form in (Format.JSON, Format.CSV)}
+json.dump({"document": build(), "sql": database.asked[0]["sql"], **pages}, sys.stdout)
+"""
 
 
-def test_a_problem_s_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = problems.INVALID_EVENT._replace(detail="Another text.")
-    monkeypatch.setattr(problems, "INVALID_EVENT", changed)
+@cache
+def outcome() -> dict[str, Any]:
+    """The document and a page of buckets, of the changed source."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", _PROGRAM, json.dumps(CHANGES)],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
-    details = [entry for entry in _values(build()) if entry.get("type") == changed.type]
 
-    assert {entry["detail"] for entry in details} == {"Another text."}
+def test_problem_s_text() -> None:
+    details = {
+        entry["detail"]
+        for entry in _values(outcome()["document"])
+        if entry.get("type") == "urn:dropzone:problem:invalid-event"
+    }
+
+    assert [str(detail)[:12] for detail in details] == ["Another text"]
 
 
-def test_a_parameter_s_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = create_model("StatusRequest", __base__=Request, limit=(int, Field(default=1, le=7, description="Few.")))
-    monkeypatch.setattr(schemas, "StatusRequest", changed)
-
-    [limit] = build()["paths"]["/ingest/{raw_id}"]["get"]["parameters"][1:2]
+def test_parameter_s_limit() -> None:
+    [limit] = outcome()["document"]["paths"]["/ingest/{raw_id}"]["get"]["parameters"][1:2]
 
     assert (limit["name"], limit["schema"]["maximum"], limit["description"]) == ("limit", 7, "Few.")
 
 
-def test_a_payload_s_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = create_model("EventV2", __base__=EventV2, firmware=(str, Field(max_length=9)))
-    monkeypatch.setattr(schemas, "VERSIONS", {1: VERSIONS[1], 2: changed})
-
-    event = build()["components"]["schemas"]["EventV2"]
+def test_payload_s_field() -> None:
+    event = outcome()["document"]["components"]["schemas"]["EventV2"]
 
     assert event["properties"]["firmware"] == {"type": "string", "maxLength": 9}
     assert "firmware" in event["required"]
 
 
-def test_an_answer_s_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Health(TypedDict):
-        status: Literal["ok"]
-        version: Annotated[str, Field(description="Of what runs.")]
+def test_answer_s_field() -> None:
+    health = outcome()["document"]["components"]["schemas"]["Health"]
 
-    monkeypatch.setattr(schemas, "Health", Health)
-
-    health = build()["components"]["schemas"]["Health"]
-
-    assert health["properties"]["version"] == {"type": "string", "description": "Of what runs."}
     assert health["required"] == ["status", "version"]
+
+
+def test_field_of_a_row_is_in_the_sql_and_in_the_model() -> None:
+    bucket = outcome()["document"]["components"]["schemas"]["QualityBucket"]
+
+    assert bucket["properties"]["doubled"] == {"type": "number"}
+    assert '"doubled"' in outcome()["sql"]
+    [row] = json.loads(outcome()["JSON"])["quality"]
+    assert row["doubled"] == 6.0
+    header, line = outcome()["CSV"].splitlines()
+    assert dict(zip(header.split(","), line.split(","), strict=True))["doubled"] == "6.0"
 
 
 def _values(document: object) -> list[dict[str, object]]:

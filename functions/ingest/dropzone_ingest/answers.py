@@ -4,10 +4,10 @@ from typing import Annotated, Literal, TypedDict
 
 from pydantic import Field
 
-from dropzone.api.answers import Arrival, RawId, closed
+from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID, Arrival, RawId, answer
 
 
-@closed
+@answer({"raw_id": EXAMPLE_RAW_ID, "status": "accepted", "received_at": EXAMPLE_ARRIVAL, "items": 1})
 class Accepted(TypedDict):
     """The body is stored; its events will be processed."""
 

@@ -31,7 +31,7 @@ _FORM = "application/x-www-form-urlencoded"
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "identity", ""})
 
 _KEY_HEADER = "idempotency-key"
-_LONGEST_KEY = 255
+MAX_KEY = 255
 
 SERVICE = "ingest"
 logger = Logger(service=SERVICE)
@@ -108,8 +108,8 @@ def _api_key_id(event: Event) -> str:
 
 def _hashed_key(client: str, key: str) -> str:
     """A client's idempotency key, hashed with the client to a valid name of fixed length."""
-    if not key.isprintable() or not 1 <= len(key) <= _LONGEST_KEY:
-        message = f"is not 1 to {_LONGEST_KEY} printable characters"
+    if not key.isprintable() or not 1 <= len(key) <= MAX_KEY:
+        message = f"is not 1 to {MAX_KEY} printable characters"
         raise InvalidRequestError([FieldError("Idempotency-Key", "request.idempotency_key", message)])
     return sha256(f"{client}\n{key}".encode()).hexdigest()
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
+from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID
 from dropzone.api.parameters import Instant, Request
 from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.api.request import body_bytes
@@ -24,13 +25,17 @@ def _whole(value: object) -> object:
 
 
 _Limit = Annotated[
-    int, Field(ge=1, le=MAX_OBJECTS, description="The most objects of this call."), BeforeValidator(_whole)
+    int,
+    Field(ge=1, le=MAX_OBJECTS, description="The most objects of this call.", examples=[100]),
+    BeforeValidator(_whole),
 ]
 
 
 class _BatchInQuery(Request):
     limit: _Limit = 100
-    cursor: UUID | None = Field(default=None, description="Where an earlier answer's cursor says to go on.")
+    cursor: UUID | None = Field(
+        default=None, description="Where an earlier answer's cursor says to go on.", examples=[EXAMPLE_RAW_ID]
+    )
 
 
 class _ReplayInQuery(Request):
@@ -42,6 +47,7 @@ class _ReplayInQuery(Request):
             "Where an earlier answer's cursor says to go on: behind an object (`<raw_id>`), or within one of many "
             "events (`<raw_id>.<item>`)."
         ),
+        examples=[EXAMPLE_RAW_ID],
     )
 
     @property
@@ -52,6 +58,8 @@ class _ReplayInQuery(Request):
 
 class ProcessBatch(_BatchInQuery):
     """Process objects that have no receipt."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"limit": 100}]})
 
     IN_QUERY: ClassVar = _BatchInQuery
 
@@ -71,6 +79,10 @@ class _Replay(_ReplayInQuery):
 class ReplayArrived(_Replay):
     """Replay objects: those that arrived in a time, or of these those that a rule rejected."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reprocess": True, "from": EXAMPLE_ARRIVAL, "dry_run": True}]}
+    )
+
     since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
     until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
     code: Code | None = Field(default=None, description="With an event that this rule rejected.")
@@ -82,6 +94,8 @@ class ReplayArrived(_Replay):
 
 class ReplayNamed(_Replay):
     """Replay objects: these."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reprocess": True, "raw_ids": [EXAMPLE_RAW_ID]}]})
 
     raw_ids: list[UUID] = Field(min_length=1, max_length=MAX_OBJECTS)
 

@@ -3,12 +3,10 @@
 import time
 from datetime import timedelta
 from functools import cache
-from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -16,7 +14,8 @@ from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
-from dropzone.api.resolver import json_response, make_app, resolve
+from dropzone.api import problems
+from dropzone.api.resolver import described, make_app, resolve
 from dropzone.domain.changes import Change
 from dropzone.domain.positions import Cursor
 from dropzone.observability import NAMESPACE, logged_errors, report_result
@@ -28,7 +27,7 @@ from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.sweep import sweep
 from dropzone_process.answers import Changes, Counts
 from dropzone_process.container import make_bronze, make_silver
-from dropzone_process.request import ProcessBatch, Replay, read_request
+from dropzone_process.request import ProcessBatch, Replay, ReplayArrived, ReplayNamed, read_request
 
 SCHEDULED_LIMIT = 10_000
 """The limit of objects in a scheduled run; usually its time ends it before."""
@@ -71,9 +70,16 @@ def gold_store() -> GoldStore:
     return PostgresGoldStore(database())
 
 
-@app.post("/process")
-def post_process() -> Response[Any]:
-    """Process a batch of objects that have no receipt, or replay objects, and count them."""
+@app.post("/process", operation_id="processObjects", tags=["Processing"])
+@described(problems.NOT_JSON, body=(ProcessBatch, ReplayArrived, ReplayNamed), query=ProcessBatch.IN_QUERY)
+def post_process() -> Counts:
+    """Process a batch.
+
+    Processes objects that the queue did not bring, each independently of the others, and counts them; with `reprocess`,
+    replays objects: validates them again, under today's rules. `limit` and `cursor` may stand in the body or in the
+    query; the body's count where both have them. Each call answers within 25 seconds: while there is a `cursor`, call
+    again with it.
+    """
     request = read_request(app.current_event.raw_event)
     ends = time.monotonic() + API_SECONDS
     in_call = _time_left(app.lambda_context)
@@ -83,9 +89,9 @@ def post_process() -> Response[Any]:
 
     database().use_time_left(time_left)
     if not isinstance(request, ProcessBatch):
-        return json_response(HTTPStatus.OK, _replay(request, time_left))
+        return _replay(request, time_left)
     result = _sweep(limit=request.limit, min_age=timedelta(0), after=request.cursor, time_left=time_left)
-    return json_response(HTTPStatus.OK, _counts(result, result.cursor))
+    return _counts(result, result.cursor)
 
 
 def _replay(request: Replay, time_left: TimeLeft) -> Counts:

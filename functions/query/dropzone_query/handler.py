@@ -5,31 +5,27 @@
 `GET /quality` its figures by buckets of time, `GET /sources` who measures and who is silent.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import unquote
-from uuid import UUID
+from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.api import problems, response
+from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.compression import accepts_gzip
 from dropzone.api.formats import best_format
 from dropzone.api.pages import KEEP, Listing, cached, is_given, page
-from dropzone.api.parameters import Request, with_plus
-from dropzone.api.problems import FieldError, InvalidRequestError, ProblemError
+from dropzone.api.parameters import InstantInPath, RawIdInPath
+from dropzone.api.problems import ProblemError
 from dropzone.api.request import header
-from dropzone.api.resolver import converted, json_response, make_app, problem, resolve
-from dropzone.domain.instants import parse_instant
-from dropzone.domain.outcomes import Violation
+from dropzone.api.resolver import converted, described, make_app, problem, resolve
 from dropzone.ports import RowRefusedError
 from dropzone.queries import kpis, measurements, quality, sources
 from dropzone.queries.buckets import others_of
@@ -42,14 +38,14 @@ from dropzone.queries.measurements import (
 )
 from dropzone.queries.quality import QualityRequest, read_quality
 from dropzone.queries.raw import read_raw
-from dropzone.queries.rejections import RejectionsRequest, read_rejections
+from dropzone.queries.rejections import Rejections, RejectionsRequest, read_rejections
 from dropzone.queries.sources import SourcesRequest, read_sources
-from dropzone.queries.status import StatusRequest, read_status
+from dropzone.queries.status import Status, StatusRequest, read_status
 from dropzone.settings import QuerySettings
 
 # So that the answer comes before API Gateway gives up, also when the database was slow.
 _BRONZE_SECONDS = 5.0
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+RAW_ID_PATH = Path(description="As POST /ingest answered it.", examples=[EXAMPLE_RAW_ID])
 
 
 logger = Logger(service="query")
@@ -77,26 +73,32 @@ def database() -> Database:
     return open_database(settings())
 
 
-@app.get("/ingest/<raw_id>")
-def get_status(raw_id: str) -> Response[Any]:
-    """Tell what has become of an object, and of its events."""
-    request, gzip = _parameters(StatusRequest), accepts_gzip(_header("Accept-Encoding"))
-    return json_response(HTTPStatus.OK, read_status(database(), bronze(), _uuid(raw_id), request, gzip=gzip))
+@app.get("/ingest/<raw_id>", operation_id="getStatus", tags=["Events"])
+@described(problems.NO_SUCH_OBJECT)
+def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[StatusRequest, Query()]) -> Status:
+    """Ask what has become of events.
+
+    Where the `Location` of a 202 leads.
+    """
+    return read_status(database(), bronze(), raw_id, request, gzip=accepts_gzip(_header("Accept-Encoding")))
 
 
-@app.get("/ingest/<raw_id>/raw")
-def get_original(raw_id: str) -> Response[Any]:
-    """Give an object as it was received."""
-    identifier = _uuid(raw_id)
+@app.get("/ingest/<raw_id>/raw", operation_id="getRaw", tags=["Events"])
+@described(problems.NO_RAW_OBJECT)
+def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH]) -> Response[Any]:
+    """Get an event as it was received.
+
+    The bytes, with the `Content-Type` and `Content-Encoding` that they came with. They never change.
+    """
     context: LambdaContext = app.lambda_context
-    raw = read_raw(bronze(), identifier, time_left=lambda: context.get_remaining_time_in_millis() / 1000)
-    tag = f'"{identifier}"'
+    raw = read_raw(bronze(), raw_id, time_left=lambda: context.get_remaining_time_in_millis() / 1000)
+    tag = f'"{raw_id}"'
     kept = {"ETag": tag, "Cache-Control": KEEP}
     if is_given(tag, _header("If-None-Match")):
         return converted(response.Response(HTTPStatus.NOT_MODIFIED, "", "", kept))
     # Whatever the sender says that it is, a browser saves it, and never shows or runs it as a page of this API.
     shown_by_nobody = {
-        "Content-Disposition": f'attachment; filename="{identifier}.json"',
+        "Content-Disposition": f'attachment; filename="{raw_id}.json"',
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
@@ -105,26 +107,45 @@ def get_original(raw_id: str) -> Response[Any]:
     return converted(response.Response(HTTPStatus.OK, content_type, raw.body, kept | shown_by_nobody | encoding))
 
 
-@app.get("/rejections")
-def get_rejections() -> Response[Any]:
-    """List rejected events, with their reasons."""
-    return json_response(HTTPStatus.OK, read_rejections(database(), _parameters(RejectionsRequest)))
+@app.get("/rejections", operation_id="listRejections", tags=["Processing"])
+@described()
+def get_rejections(
+    request: Annotated[RejectionsRequest, Query()],
+) -> Rejections:
+    """List rejected events.
+
+    The last arrival first, each with every rule that it breaks.
+    """
+    return read_rejections(database(), request)
 
 
-@app.get("/measurements")
-def get_measurements() -> Response[Any]:
-    """List what stands in silver."""
-    request = _parameters(MeasurementsRequest)
+@app.get("/measurements", operation_id="listMeasurements", tags=["Data"])
+@described(problems.NOT_ACCEPTABLE, listing=measurements.LISTING)
+def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Response[Any]:
+    """List measurements.
+
+    What stands in silver: of each instant and source, the event that arrived last. Pages are by the last entry, so that
+    none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`.
+    """
     return _listed(measurements.LISTING, lambda: read_measurements(database(), request), request.limit)
 
 
-@app.get("/measurements/<measured_at>")
-def get_measurements_of_instant(measured_at: str) -> Response[Any]:
-    """List what stands in silver for an instant."""
-    instant, request = _instant_in_path(measured_at), _parameters(MeasurementsOfInstantRequest)
+@app.get("/measurements/<measured_at>", operation_id="listMeasurementsOfInstant", tags=["Data"])
+@described(problems.NO_MEASUREMENT, problems.NOT_ACCEPTABLE, listing=measurements.LISTING)
+def get_measurements_of_instant(
+    measured_at: Annotated[
+        InstantInPath,
+        Path(description="The instant, as ingest takes it; escape a `+` as `%2B`.", examples=["2019-05-01T10:00:00Z"]),
+    ],
+    request: Annotated[MeasurementsOfInstantRequest, Query()],
+) -> Response[Any]:
+    """Get the measurements of an instant.
+
+    Of all sources, by their name, or of one.
+    """
 
     def read() -> list[Measurement]:
-        found = read_measurements(database(), request, instant)
+        found = read_measurements(database(), request, measured_at)
         if not found and request.cursor is None:
             raise ProblemError(problems.NO_MEASUREMENT)
         return found
@@ -132,24 +153,39 @@ def get_measurements_of_instant(measured_at: str) -> Response[Any]:
     return _listed(measurements.LISTING, read, request.limit)
 
 
-@app.get("/sources")
-def get_sources() -> Response[Any]:
-    """List who measures, and who is late or silent."""
-    request = _parameters(SourcesRequest)
+@app.get("/sources", operation_id="listSources", tags=["Data"])
+@described(problems.NOT_ACCEPTABLE, listing=sources.LISTING)
+def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
+    """List sources.
+
+    Who measures, by name: since when, until when, how often, and whether it is `late` (one event is missing: quiet for
+    one and a half times its usual interval) or `silent` (two are: two and a half times; or nothing was measured up to
+    now). The usual interval is the median of its last twenty pauses; less than a minute counts as one, and a source
+    that measured once is expected daily. All of it is as of now: what a clock that is ahead says of the future doesn't
+    count until then.
+    """
     return _listed(sources.LISTING, lambda: read_sources(database(), request), request.limit)
 
 
-@app.get("/kpis")
-def get_kpis() -> Response[Any]:
-    """Give the figures of silver, by buckets of time and source."""
-    request = _parameters(KpisRequest)
+@app.get("/kpis", operation_id="getKpis", tags=["Data"])
+@described(problems.NOT_ACCEPTABLE, listing=kpis.LISTING)
+def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
+    """Get figures by minute, quarter of an hour, hour, day, week or month.
+
+    By source, of whole buckets: measurements by their own instant; what was received, rejected, and how long it took to
+    silver by the time of arrival, since a rejected event has no instant to go by. Right for silver as it stands.
+    Buckets in which nothing was measured and nothing arrived are left out.
+    """
     return _listed(kpis.LISTING, lambda: read_kpis(database(), request), request.limit, others_of(request))
 
 
-@app.get("/quality")
-def get_quality() -> Response[Any]:
-    """Give the outcomes of what arrived, by buckets of time and source."""
-    request = _parameters(QualityRequest)
+@app.get("/quality", operation_id="getQuality", tags=["Data"])
+@described(problems.NOT_ACCEPTABLE, listing=quality.LISTING)
+def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
+    """Get outcomes by rule over time.
+
+    By time of arrival and source, of whole buckets.
+    """
     return _listed(quality.LISTING, lambda: read_quality(database(), request), request.limit, others_of(request))
 
 
@@ -159,39 +195,20 @@ def _listed[R: Mapping[str, Any]](
     """A page of a list, in the format that the client accepts best."""
     form = best_format(_header("Accept"))
     body, headers = page(
-        listing, read(), limit, query=_query(), form=form, others=others, gzip=accepts_gzip(_header("Accept-Encoding"))
+        listing,
+        read(),
+        limit,
+        query=app.current_event.query_string_parameters or {},
+        form=form,
+        others=others,
+        gzip=accepts_gzip(_header("Accept-Encoding")),
     )
     return converted(cached(body, content_type=form.content_type, given=_header("If-None-Match"), headers=headers))
-
-
-def _uuid(text: str) -> UUID:
-    """The identifier in a path."""
-    if not _UUID.fullmatch(text):
-        raise InvalidRequestError([FieldError("raw_id", "request.invalid", "is not a UUID")])
-    return UUID(text)
-
-
-def _instant_in_path(text: str) -> datetime:
-    """The instant in a path, which may come as it was sent, with its colons and signs escaped."""
-    parsed = parse_instant(with_plus(unquote(text)))
-    if isinstance(parsed, Violation):
-        raise InvalidRequestError([FieldError("measured_at", "request.invalid", parsed.message)])
-    return parsed
 
 
 def _header(name: str) -> str | None:
     """A header of the request."""
     return header(app.current_event.raw_event, name)
-
-
-def _query() -> dict[str, str]:
-    """The query, as it was sent."""
-    return dict(app.current_event.query_string_parameters or {})
-
-
-def _parameters[T: Request](request: type[T]) -> T:
-    """The query's parameters."""
-    return request.from_query(_query())
 
 
 @app.exception_handler(RowRefusedError)

@@ -4,14 +4,23 @@ An answer is a typed dictionary: mypy compares it with what a function returns, 
 and it costs nothing at run time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated, NotRequired, TypedDict, get_type_hints, is_typeddict
+from typing import Annotated, Any, NotRequired, TypedDict, get_type_hints, is_typeddict
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, with_config
 
 from dropzone.domain.outcomes import Code
+
+EXAMPLE_RAW_ID, EXAMPLE_ARRIVAL = "01a20e71-e5a4-700b-bae4-431c79e16819", "2026-11-24T16:44:35.108Z"
+EXAMPLE_INSTANT, EXAMPLE_WRITTEN = "2019-05-01T10:00:00Z", "2026-11-24T16:44:36.201544Z"
+
+
+def answer[T: type](*examples: dict[str, Any]) -> Callable[[T], T]:
+    """Declare that an answer has no other fields, and what it may look like."""
+    return with_config(ConfigDict(extra="forbid", json_schema_extra={"examples": [*examples]} if examples else None))
+
 
 closed = with_config(ConfigDict(extra="forbid"))
 """A decorator: the answer has no other fields."""
@@ -23,10 +32,9 @@ Item = Annotated[int, Field(ge=0, description="Which event of its object, from 0
 SourceOfEvent = Annotated[str, Field(description="Empty where the event names none.")]
 SourceOfBucket = Annotated[str, Field(description="Empty where events name none, or none that could be read.")]
 Share = Annotated[float | None, Field(description="Of those received; null where none was.")]
-Arrival = Annotated[
-    str, Field(description="When it arrived, to the millisecond.", json_schema_extra={"format": "date-time"})
-]
+MillisecondText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """Written by `response.milliseconds`."""
+Arrival = Annotated[MillisecondText, Field(description="When it arrived, to the millisecond.")]
 
 
 @closed
@@ -44,6 +52,9 @@ class Violation(TypedDict):
     ]
     message: str
     index: NotRequired[Annotated[int, Field(ge=0, description="In data: the index of the first offender.")]]
+
+
+EXAMPLE_VIOLATION = {"code": "data.empty", "field": "data", "message": "is empty: at least one number is needed"}
 
 
 @cache

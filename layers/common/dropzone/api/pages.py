@@ -40,9 +40,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Listing[R]:
-    """A list: its name, the typed dictionary of a row, whose fields are the columns of CSV, and a row's cursor."""
+    """A list: its name, the typed dictionaries of a page and of a row (its fields are CSV's columns), its cursors."""
 
     name: str
+    page: type
     row: type[R]
     cursor: Callable[[R], str]
     """The one that leads behind a row."""

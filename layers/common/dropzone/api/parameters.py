@@ -1,9 +1,11 @@
 """Parameters of requests: shared types, and how they are read from a query or a body."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Self
+from urllib.parse import unquote
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -51,7 +53,7 @@ class Request(BaseModel):
         try:
             return cls.model_validate_strings(query)
         except ValidationError as error:
-            raise _invalid_request(error) from None
+            raise invalid_request(_entries(error)) from None
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
@@ -63,7 +65,7 @@ class Request(BaseModel):
         try:
             return cls.model_validate_json(body, strict=True)
         except ValidationError as error:
-            raise _invalid_request(error) from None
+            raise invalid_request(_entries(error)) from None
 
 
 # A time, and the offset behind it.
@@ -86,6 +88,18 @@ def _instant(value: object) -> datetime:
     return found
 
 
+def _instant_in_path(value: str) -> datetime:
+    # As it was sent, with its colons and signs escaped.
+    return _instant(with_plus(unquote(value)))
+
+
+def _raw_id(value: str) -> UUID:
+    if not _UUID.fullmatch(value):
+        kind, message = "uuid", "is not a UUID"
+        raise PydanticCustomError(kind, message)
+    return UUID(value)
+
+
 def _instant_or_date(value: object) -> datetime | date:
     text = with_plus(value) if isinstance(value, str) else ""
     if not _DATE.fullmatch(text):
@@ -104,11 +118,16 @@ def _zone(name: str) -> str:
     return name
 
 
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,30}(?:/[A-Za-z0-9_+-]{1,30}){0,2}", re.ASCII)
 ZONE_EXPECTED = "Input should be the IANA name of a time zone, such as Europe/Berlin"
 
 Instant = Annotated[datetime, PlainValidator(_instant, json_schema_input_type=datetime)]
 """An instant, in the forms that events may use."""
+
+InstantInPath = Annotated[datetime, PlainValidator(_instant_in_path, json_schema_input_type=datetime)]
+
+RawIdInPath = Annotated[UUID, PlainValidator(_raw_id, json_schema_input_type=UUID)]
 
 InstantOrDate = Annotated[datetime | date, PlainValidator(_instant_or_date, json_schema_input_type=datetime | date)]
 """An instant or a date; for queries."""
@@ -120,15 +139,21 @@ ZoneName = Annotated[str, AfterValidator(_zone)]
 """A well-formed name of a time zone; the database knows which exist."""
 
 
-def violation_of(entry: Mapping[str, Any]) -> FieldError:
-    """An error of pydantic's as ours, without the parameter's value."""
-    code = _CODES.get(entry["type"], "invalid")
-    return FieldError(_name(entry["loc"]), f"request.{code}", entry["msg"])
+def invalid_request(entries: Sequence[Mapping[str, Any]]) -> InvalidRequestError:
+    """What pydantic reports of parameters, as this API does: in our codes, without values."""
+    return InvalidRequestError(
+        FieldError(_name(entry["loc"]), f"request.{_CODES.get(entry['type'], 'invalid')}", entry["msg"])
+        for entry in entries[:MAX_VIOLATIONS]
+    )
 
 
-def _invalid_request(error: ValidationError) -> InvalidRequestError:
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    return InvalidRequestError([violation_of(entry) for entry in found[:MAX_VIOLATIONS]])
+def unknown_parameter(name: str) -> dict[str, Any]:
+    """What pydantic reports of a parameter that a request doesn't declare."""
+    return {"type": "extra_forbidden", "loc": (name,), "msg": "Extra inputs are not permitted"}
+
+
+def _entries(error: ValidationError) -> Sequence[Mapping[str, Any]]:
+    return error.errors(include_input=False, include_url=False, include_context=False)
 
 
 def _name(location: tuple[int | str, ...]) -> str:

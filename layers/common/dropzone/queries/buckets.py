@@ -9,7 +9,7 @@ from pydantic import Field
 
 from dropzone.adapters.database import Database, StatementTimeoutError
 from dropzone.api import problems
-from dropzone.api.answers import Count, Share, SourceOfBucket
+from dropzone.api.answers import EXAMPLE_INSTANT, Count, Share, SourceOfBucket
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter, ZoneName
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemError
 from dropzone.queries.ranges import FIRST, LAST, PlaceCursor, bounds, cursor_of, place_of
@@ -61,10 +61,14 @@ _WIDTHS: Final = {
 }
 
 
+*_first, _last = (f"{kind.most_buckets:,} by the {kind.replace('_', ' of an ')}" for kind in Granularity)
+_GRANULARITY: Final = f"How long a bucket is. A range has at most {', '.join(_first)} or {_last}."
+
+
 class BucketsRequest(Request):
     """What both take in their queries."""
 
-    granularity: Granularity = Field(default=Granularity.HOUR, description="How long a bucket is.")
+    granularity: Granularity = Field(default=Granularity.HOUR, description=_GRANULARITY, examples=["day"])
     since: InstantOrDate | None = Field(
         default=None,
         alias="from",
@@ -72,6 +76,7 @@ class BucketsRequest(Request):
             "From the bucket on that holds this instant, or the begin of this day. Without it 1 hour back (minute), "
             "1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month)."
         ),
+        examples=["2019-05-01"],
     )
     until: InstantOrDate | None = Field(
         default=None,
@@ -79,15 +84,19 @@ class BucketsRequest(Request):
         description=(
             "To the bucket that holds the last moment before this instant, or of this day, whole; without it, to now."
         ),
+        examples=["2019-05-02T12:00:00Z"],
     )
     source: SourceFilter | None = Field(
         default=None,
         description="Of this source; empty: of events that name none; without it, every source by itself.",
+        examples=["boiler-7"],
     )
     tz: ZoneName = Field(
-        default="UTC", description="The time zone whose clock buckets go by, and days of from and to; its IANA name."
+        default="UTC",
+        description="The time zone whose clock buckets go by, and days of from and to; its IANA name.",
+        examples=["Europe/Berlin"],
     )
-    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.")
+    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.", examples=[100])
     cursor: PlaceCursor | None = None
 
 
@@ -113,6 +122,15 @@ class Arrivals(TypedDict):
         ),
     ]
 
+
+EXAMPLE_BUCKET: Final = {"start": EXAMPLE_INSTANT, "end": "2019-05-01T11:00:00Z", "source": "boiler-7"}
+EXAMPLE_ARRIVALS: Final = {
+    "received": 61,
+    "processed": 60,
+    "rejected": 1,
+    "rejected_share": 0.01639344262295082,
+    "rejected_by_rule": {"data.empty": 1},
+}
 
 ARRIVALS: Final = """
        processed + rejected AS received, processed, rejected,

@@ -7,10 +7,12 @@ from typing import Annotated, Final, NotRequired, TypedDict
 from pydantic import Field
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import Count, Cursor, closed
+from dropzone.api.answers import EXAMPLE_INSTANT, Count, Cursor, answer, closed
 from dropzone.api.pages import Listing
 from dropzone.queries.buckets import (
     ARRIVALS,
+    EXAMPLE_ARRIVALS,
+    EXAMPLE_BUCKET,
     WINDOW,
     Arrivals,
     Bucket,
@@ -30,6 +32,7 @@ class KpisRequest(BucketsRequest):
         le=timedelta(days=366).total_seconds(),
         allow_inf_nan=False,
         description="How long it should be from one event of a source to the next; inferred without it.",
+        examples=[60.0],
     )
 
 
@@ -92,7 +95,33 @@ class Kpi(_Figures, Arrivals):
     latency_ms: KpiLatency
 
 
-@closed
+@answer(
+    {
+        "kpis": [
+            {
+                **EXAMPLE_BUCKET,
+                "events": 60,
+                "samples": 120,
+                "mean": 1.25,
+                "std_dev": 0.75,
+                "min": 0.0,
+                "max": 2.5,
+                "first": EXAMPLE_INSTANT,
+                "last": "2019-05-01T10:59:00Z",
+                "gaps": {
+                    "count": 0,
+                    "longest_seconds": 60.0,
+                    "expected_seconds": 60.0,
+                    "longer_than_seconds": 90.50966799187808,
+                },
+                **EXAMPLE_ARRIVALS,
+                "latency_ms": {"mean": 812.4, "max": 1493.0},
+            }
+        ],
+        "granularity": "hour",
+        "tz": "UTC",
+    }
+)
 class Kpis(TypedDict):
     """A page of figures."""
 
@@ -102,7 +131,7 @@ class Kpis(TypedDict):
     cursor: NotRequired[Cursor]
 
 
-LISTING = Listing("kpis", Kpi, cursor_after)
+LISTING = Listing("kpis", Kpis, Kpi, cursor_after)
 
 _CALL: Final = f"gold.kpis({WINDOW}, CAST(:expected AS double precision))"
 _COLUMNS: Final = f"""

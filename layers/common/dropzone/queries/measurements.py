@@ -8,18 +8,31 @@ from uuid import UUID
 from pydantic import Field
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import Arrival, Cursor, Item, SourceOfEvent, closed
+from dropzone.api.answers import (
+    EXAMPLE_ARRIVAL,
+    EXAMPLE_INSTANT,
+    EXAMPLE_RAW_ID,
+    EXAMPLE_WRITTEN,
+    Arrival,
+    Cursor,
+    Item,
+    SourceOfEvent,
+    answer,
+    closed,
+)
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
-from dropzone.queries.ranges import PlaceCursor, ZoneOfDates, bounds, cursor_of, place_of
+from dropzone.queries.ranges import EXAMPLE_PLACE, PlaceCursor, ZoneOfDates, bounds, cursor_of, place_of
 from dropzone.queries.rows import read
 
 
 class MeasurementsOfInstantRequest(Request):
     """What `GET /measurements/{measured_at}` takes in its query."""
 
-    source: SourceFilter | None = Field(default=None, description="Of this source; empty: of none.")
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most measurements.")
+    source: SourceFilter | None = Field(
+        default=None, description="Of this source; empty: of none.", examples=["boiler-7"]
+    )
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most measurements.", examples=[10])
     cursor: PlaceCursor | None = None
 
 
@@ -27,13 +40,21 @@ class MeasurementsRequest(MeasurementsOfInstantRequest):
     """What `GET /measurements` takes in its query."""
 
     since: InstantOrDate | None = Field(
-        default=None, alias="from", description="Measured at this instant or later, or from this day on."
+        default=None,
+        alias="from",
+        description="Measured at this instant or later, or from this day on.",
+        examples=["2019-05-01"],
     )
     until: InstantOrDate | None = Field(
-        default=None, alias="to", description="Measured before this instant, or up to this day, with all of it."
+        default=None,
+        alias="to",
+        description="Measured before this instant, or up to this day, with all of it.",
+        examples=["2019-05-01T12:00:00Z"],
     )
     tz: ZoneOfDates = "UTC"
-    order: Literal["asc", "desc"] = Field(default="desc", description="By instant, then source: the newest first.")
+    order: Literal["asc", "desc"] = Field(
+        default="desc", description="By instant, then source: the newest first.", examples=["asc"]
+    )
 
 
 @closed
@@ -55,7 +76,28 @@ class Measurement(TypedDict):
     updated_at: Annotated[datetime, Field(description="When it was written to silver.")]
 
 
-@closed
+@answer(
+    {
+        "measurements": [
+            {
+                "measured_at": EXAMPLE_INSTANT,
+                "source": "boiler-7",
+                "mean": 1.0,
+                "std_dev": 1.0,
+                "sample_count": 2,
+                "min": 0.0,
+                "max": 2.0,
+                "unit": "°C",
+                "tags": {"site": "north"},
+                "raw_id": EXAMPLE_RAW_ID,
+                "item": 0,
+                "received_at": EXAMPLE_ARRIVAL,
+                "updated_at": EXAMPLE_WRITTEN,
+            }
+        ],
+        "cursor": EXAMPLE_PLACE,
+    }
+)
 class Measurements(TypedDict):
     """A page of measurements."""
 
@@ -63,7 +105,7 @@ class Measurements(TypedDict):
     cursor: NotRequired[Cursor]
 
 
-LISTING = Listing("measurements", Measurement, lambda row: cursor_of(row["measured_at"], row["source"]))
+LISTING = Listing("measurements", Measurements, Measurement, lambda row: cursor_of(row["measured_at"], row["source"]))
 
 # Whatever the range, the order and the source, this reads no more than a page, along one of two indexes.
 _PAGE = """

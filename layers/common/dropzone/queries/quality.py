@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Final, NotRequired, TypedDict
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import Cursor, closed
+from dropzone.api.answers import Cursor, answer, closed
 from dropzone.api.pages import Listing
 from dropzone.queries.buckets import (
     ARRIVALS,
+    EXAMPLE_ARRIVALS,
+    EXAMPLE_BUCKET,
     WINDOW,
     Arrivals,
     Bucket,
@@ -39,7 +41,19 @@ class QualityBucket(Bucket, Arrivals):
     latency_ms: QualityLatency
 
 
-@closed
+@answer(
+    {
+        "quality": [
+            {
+                **EXAMPLE_BUCKET,
+                **EXAMPLE_ARRIVALS,
+                "latency_ms": {"mean": 812.4, "p50": 938.7, "p95": 1327.6, "max": 1493.0},
+            }
+        ],
+        "granularity": "hour",
+        "tz": "UTC",
+    }
+)
 class Quality(TypedDict):
     """A page of outcomes by bucket."""
 
@@ -49,7 +63,7 @@ class Quality(TypedDict):
     cursor: NotRequired[Cursor]
 
 
-LISTING = Listing("quality", QualityBucket, cursor_after)
+LISTING = Listing("quality", Quality, QualityBucket, cursor_after)
 
 _COLUMNS: Final = f"""
        {ARRIVALS}, latency_mean_ms AS "latency_ms.mean", latency_p50_ms AS "latency_ms.p50",

@@ -15,17 +15,22 @@ Place = tuple[datetime, str]
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
+EXAMPLE_PLACE = "1556704800000000.boiler-7"
 PlaceCursor = Annotated[
     str,
     Field(
         pattern=f"^-?[0-9]{{1,18}}\\.[^\\x00]{{0,{MAX_SOURCE}}}$",
         description="Where to go on, as an earlier answer's cursor says.",
+        examples=[EXAMPLE_PLACE],
     ),
 ]
 """Microseconds since 1970, and the source."""
 
 ZoneOfDates = Annotated[
-    ZoneName, Field(description="The time zone whose days are meant in from and to, by its IANA name.")
+    ZoneName,
+    Field(
+        description="The time zone whose days are meant in from and to, by its IANA name.", examples=["Europe/Berlin"]
+    ),
 ]
 """Where nothing else depends on it."""
 

@@ -8,7 +8,19 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import Arrival, Cursor, Item, RawId, Violation, closed
+from dropzone.api.answers import (
+    EXAMPLE_ARRIVAL,
+    EXAMPLE_RAW_ID,
+    EXAMPLE_VIOLATION,
+    EXAMPLE_WRITTEN,
+    Arrival,
+    Cursor,
+    Item,
+    RawId,
+    Violation,
+    answer,
+    closed,
+)
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Code
@@ -19,20 +31,29 @@ from dropzone.queries.rows import read
 class RejectionsRequest(Request):
     """What `GET /rejections` takes in its query."""
 
-    code: Code | None = Field(default=None, description="Rejected by this rule.")
-    source: SourceFilter | None = Field(default=None, description="Of this source; empty: of none.")
+    code: Code | None = Field(default=None, description="Rejected by this rule.", examples=["data.empty"])
+    source: SourceFilter | None = Field(
+        default=None, description="Of this source; empty: of none.", examples=["boiler-7"]
+    )
     since: InstantOrDate | None = Field(
-        default=None, alias="from", description="Arrived at this instant or later, or from this day on."
+        default=None,
+        alias="from",
+        description="Arrived at this instant or later, or from this day on.",
+        examples=["2026-11-24"],
     )
     until: InstantOrDate | None = Field(
-        default=None, alias="to", description="Arrived before this instant, or up to this day, with all of it."
+        default=None,
+        alias="to",
+        description="Arrived before this instant, or up to this day, with all of it.",
+        examples=[EXAMPLE_ARRIVAL],
     )
     tz: ZoneOfDates = "UTC"
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most events.")
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most events.", examples=[10])
     cursor: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}$",
         description="Where to go on, as an earlier answer's cursor says.",
+        examples=[f"{EXAMPLE_RAW_ID}.0"],
     )
 
 
@@ -49,7 +70,21 @@ class Rejection(TypedDict):
     violations: Annotated[Sequence[Violation], Field(min_length=1)]
 
 
-@closed
+@answer(
+    {
+        "rejections": [
+            {
+                "raw_id": EXAMPLE_RAW_ID,
+                "item": 0,
+                "received_at": EXAMPLE_ARRIVAL,
+                "processed_at": EXAMPLE_WRITTEN,
+                "ruleset": 2,
+                "source": "",
+                "violations": [EXAMPLE_VIOLATION],
+            }
+        ]
+    }
+)
 class Rejections(TypedDict):
     """A page of rejected events, the newest first."""
 

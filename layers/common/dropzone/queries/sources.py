@@ -8,7 +8,17 @@ from typing import Annotated, Final, NotRequired, TypedDict
 from pydantic import Field
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import Count, Cursor, Share, SourceOfBucket, closed
+from dropzone.api.answers import (
+    EXAMPLE_ARRIVAL,
+    EXAMPLE_INSTANT,
+    Count,
+    Cursor,
+    MillisecondText,
+    Share,
+    SourceOfBucket,
+    answer,
+    closed,
+)
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, SourceFilter
 from dropzone.domain.payloads.v2 import MAX_SOURCE
@@ -28,13 +38,14 @@ class SourceState(StrEnum):
 class SourcesRequest(Request):
     """What `GET /sources` takes in its query."""
 
-    prefix: SourceFilter = Field(default="", description="Sources whose names begin so.")
-    state: SourceState | None = Field(default=None, description="Sources in this state.")
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most sources.")
+    prefix: SourceFilter = Field(default="", description="Sources whose names begin so.", examples=["boiler"])
+    state: SourceState | None = Field(default=None, description="Sources in this state.", examples=["silent"])
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most sources.", examples=[10])
     cursor: str | None = Field(
         default=None,
         pattern=f"^\\.[^\\x00]{{0,{MAX_SOURCE}}}$",
         description="Where to go on, as an earlier answer's cursor says.",
+        examples=[".boiler-7"],
     )
 
 
@@ -55,17 +66,29 @@ class Source(TypedDict):
     state: SourceState
     first_measured_at: datetime | None
     last_measured_at: Annotated[datetime | None, Field(description="Null where nothing was measured up to now.")]
-    last_received_at: Annotated[
-        str | None,
-        Field(description="Also of events that were rejected.", json_schema_extra={"format": "date-time"}),
-    ]
+    last_received_at: Annotated[MillisecondText | None, Field(description="Also of events that were rejected.")]
     usual_interval_seconds: Annotated[
         float | None, Field(description="The median of its last twenty pauses; null where it measured once at most.")
     ]
     last_day: LastDay
 
 
-@closed
+@answer(
+    {
+        "sources": [
+            {
+                "source": "boiler-7",
+                "state": "ok",
+                "first_measured_at": EXAMPLE_INSTANT,
+                "last_measured_at": "2026-11-24T16:44:00Z",
+                "last_received_at": EXAMPLE_ARRIVAL,
+                "usual_interval_seconds": 60.0,
+                "last_day": {"received": 1440, "rejected": 36, "rejected_share": 0.025},
+            }
+        ],
+        "cursor": ".boiler-7",
+    }
+)
 class Sources(TypedDict):
     """A page of sources, by name."""
 
@@ -73,7 +96,7 @@ class Sources(TypedDict):
     cursor: NotRequired[Cursor]
 
 
-LISTING = Listing("sources", Source, lambda source: f".{source['source']}")
+LISTING = Listing("sources", Sources, Source, lambda source: f".{source['source']}")
 
 _SOURCES: Final = """
 SELECT source, state, first_measured_at, last_measured_at, usual_interval_seconds,

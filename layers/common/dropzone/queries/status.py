@@ -11,7 +11,21 @@ from pydantic_core import to_json
 
 from dropzone.adapters.database import Database
 from dropzone.api import problems
-from dropzone.api.answers import Arrival, Count, Item, RawId, SourceOfEvent, Violation, closed
+from dropzone.api.answers import (
+    EXAMPLE_ARRIVAL,
+    EXAMPLE_INSTANT,
+    EXAMPLE_RAW_ID,
+    EXAMPLE_VIOLATION,
+    EXAMPLE_WRITTEN,
+    Arrival,
+    Count,
+    Item,
+    RawId,
+    SourceOfEvent,
+    Violation,
+    answer,
+    closed,
+)
 from dropzone.api.pages import fitting
 from dropzone.api.parameters import Request
 from dropzone.api.problems import ProblemError
@@ -38,12 +52,13 @@ EventState = Literal[State.PROCESSED, State.SUPERSEDED, State.REJECTED]
 class StatusRequest(Request):
     """What `GET /ingest/{raw_id}` takes in its query."""
 
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most events of a batch.")
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most events of a batch.", examples=[10])
     cursor: int = Field(
         default=-1,
         ge=-1,
         le=2**31 - 1,
         description="The item after which to go on, as an earlier answer's cursor says.",
+        examples=[99],
     )
 
 
@@ -103,7 +118,38 @@ class _Object(TypedDict):
     last_error: NotRequired[Annotated[str, Field(description="Why the last one failed.")]]
 
 
-@closed
+_EXAMPLE_OUTCOME: Final = {
+    "status": "processed",
+    "measured_at": EXAMPLE_INSTANT,
+    "source": "",
+    "mean": 1.0,
+    "std_dev": 1.0,
+    "sample_count": 2,
+    "min": 0.0,
+    "max": 2.0,
+    "unit": "",
+    "tags": {},
+}
+_EXAMPLE_OBJECT: Final = {
+    "raw_id": EXAMPLE_RAW_ID,
+    "status": "processed",
+    "received_at": EXAMPLE_ARRIVAL,
+    "settled_at": EXAMPLE_WRITTEN,
+}
+
+
+@answer(
+    {**_EXAMPLE_OBJECT, "items": 1, **_EXAMPLE_OUTCOME},
+    {
+        **_EXAMPLE_OBJECT,
+        "items": 2,
+        "counts": {"processed": 1, "superseded": 0, "rejected": 1},
+        "events": [
+            {"item": 0, **_EXAMPLE_OUTCOME},
+            {"item": 1, "status": "rejected", "violations": [EXAMPLE_VIOLATION]},
+        ],
+    },
+)
 class Status(_Object, _Outcome):
     """The status of an object: of a single event all of it, of several their counts and a page of them."""
 

@@ -1,0 +1,110 @@
+"""Ingest's one route, as the others declare theirs: at run time, the function starts without a resolver."""
+
+import json
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler.openapi.params import Header
+
+import dropzone_ingest.handler
+from dropzone.api import problems
+from dropzone.api.resolver import described
+from dropzone.domain.batches import NDJSON
+from dropzone.domain.payloads import VERSIONS
+from dropzone.use_cases.ingest import MAX_EVENTS
+from dropzone_ingest.answers import Accepted
+from dropzone_ingest.handler import MAX_KEY
+
+Schema = dict[str, Any]
+
+app = APIGatewayRestResolver(enable_validation=True)
+
+_EXAMPLES = [version.model_json_schema()["examples"][0] for version in VERSIONS.values()]
+_LINES = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in _EXAMPLES)
+
+SCHEMAS: dict[str, Schema] = {
+    "Event": {
+        "title": "Event",
+        "description": (
+            "A measurement event, of the version of the payload that its `schema_version` names. Ingest checks the "
+            "envelope of a single event alone; what the values must be to become a measurement is said by each "
+            "version, and validated when the event is processed."
+        ),
+        "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("EventV1", "EventV2", "Envelope")],
+    },
+    "Events": {
+        "title": "Events",
+        "type": "array",
+        "description": "Several events. Each is validated alone: a bad one never holds up the others.",
+        "minItems": 1,
+        "maxItems": MAX_EVENTS,
+        "items": {},
+        "examples": [_EXAMPLES],
+    },
+    "Lines": {
+        "title": "Lines",
+        "type": "string",
+        "description": "Several events, one a line, as in an array. Blank lines don't count.",
+        "pattern": "[^ \\t\\r\\n]",
+        "examples": [_LINES],
+    },
+}
+"""What bodies are, beside the payload's versions."""
+
+_BODY: Schema = {
+    "required": True,
+    "description": "One event or several, in UTF-8.",
+    "content": {
+        "application/json": {
+            "schema": {"anyOf": [{"$ref": "#/components/schemas/Event"}, {"$ref": "#/components/schemas/Events"}]},
+            "examples": {
+                "event": {"summary": "Two samples", "value": _EXAMPLES[0]},
+                "version 2": {"summary": "Who measured, and in what unit", "value": _EXAMPLES[1]},
+                "events": {"summary": "Several events", "value": _EXAMPLES},
+            },
+        },
+        NDJSON: {
+            "schema": {"$ref": "#/components/schemas/Lines"},
+            "examples": {"lines": {"summary": "An event a line", "value": _LINES}},
+        },
+    },
+}
+
+_KEY = Header(
+    alias="Idempotency-Key",
+    min_length=1,
+    max_length=MAX_KEY,
+    json_schema_extra={"examples": ["hall-3/2026-11-24/17"]},
+    description=(
+        f"A name for this request, of 1 to {MAX_KEY} printable characters, that no other request of yours has in 24 "
+        "hours. However often it is sent, its events are stored once."
+    ),
+)
+
+
+@app.post(
+    dropzone_ingest.handler.ROUTE[1],
+    operation_id="sendEvents",
+    tags=["Events"],
+    status_code=202,
+    openapi_extensions={"requestBody": _BODY},
+)
+@described(
+    problems.NOT_JSON,
+    problems.NOT_GZIP,
+    problems.TOO_LARGE,
+    problems.UNSUPPORTED_MEDIA_TYPE,
+    problems.INVALID_EVENT,
+    problems.KEY_REUSED,
+)
+def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
+    """Send events.
+
+    Stores the body exactly as it was sent, and answers with its reference. Once it has, no event of it is ever lost:
+    each becomes a measurement, or is rejected with reasons. The values are validated later, and not by this call.
+
+    The body is one event, or an array of events, or (as `application/x-ndjson`) an event a line; and may be packed,
+    with `Content-Encoding: gzip`. What it holds unpacked counts for its limit, and is what is stored: API Gateway
+    unpacks it.
+    """
+    raise NotImplementedError
