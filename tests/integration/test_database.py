@@ -156,6 +156,22 @@ def limit_of(database: Database) -> float:
     return int(milliseconds) / 1000
 
 
+@pytest.mark.parametrize(("seconds", "timeout"), [(3.0, 1.0), (60.0, 3.0)])
+def test_a_connection_is_waited_for_a_third_of_the_time_and_three_seconds_at_most(
+    tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch, seconds: float, timeout: float
+) -> None:
+    asked: list[float] = []
+
+    def silent(_address: tuple[str, int], timeout: float) -> socket.socket:
+        asked.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", silent)
+    with pytest.raises(TimeoutError):
+        connector(database_settings(tables.server), Connection)(seconds)
+    assert asked == [timeout]
+
+
 def test_a_statement_gets_two_fifths_of_the_functions_time(tables: SilverInPostgres) -> None:
     database = tables.open(call_seconds=1)
     began = time.monotonic()

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import stat
 from threading import Event
 from typing import TYPE_CHECKING
 
+import pytest
+
 from dropzone_local.emulator import Emulator
+from dropzone_local.errors import LocalStackError
 from dropzone_local.postgres import Postgres
 from dropzone_local.sam import Build
 from dropzone_local.stack import LocalStack
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 SECONDS = 20
 
@@ -39,3 +41,21 @@ def test_while_the_build_runs_the_emulator_gets_ready_for_the_deployment(
 
     # WHEN they start THEN it ends
     assert stack._start_servers_and_build().fingerprint == "fingerprint"
+
+
+def test_its_folder_is_its_owners_alone_also_one_that_was_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = tmp_path / "stack"
+    root.mkdir(mode=0o755)
+    stack = LocalStack(root)
+    modes: list[int] = []
+
+    def look() -> None:
+        modes.append(stat.S_IMODE(root.stat().st_mode))
+        raise LocalStackError("far enough")
+
+    monkeypatch.setattr(stack, "_choose_ports", look)
+    with pytest.raises(LocalStackError, match="far enough"):
+        stack.up()
+    assert modes == [0o700]
