@@ -57,7 +57,7 @@ def test_rates_per_rule(tables: SilverInPostgres) -> None:
         ]
     )
 
-    (statement,) = statements("jsonb_array_elements")
+    (statement,) = statements("AS percent")
 
     assert [row[1:] for row in tables.query(statement)] == [["data.empty", 3, 75], ["data.not_numeric", 1, 25]]
 

@@ -276,3 +276,28 @@ def test_the_reader_sees_the_figures_as_they_were_written(tables: SilverInPostgr
     told = statuses.status(raw_id)
 
     assert told.items() >= figures(exact).items()
+
+
+def test_contract_and_warnings_are_told(tables: SilverInPostgres, statuses: Statuses) -> None:
+    # GIVEN an event that its contract warns of, and one that it rejects
+    (raw_id,) = raw_ids(1)
+    warning = Violation(Code.TIME_STAMP_AHEAD, "time_stamp", "is 2 hours ahead", rule="clock-ahead")
+    error = Violation(Code.VALUE_SENTINEL, "data", "holds -200.0 at index 1", 1, "no-reading")
+    flagged = measurement()._replace(flags=(warning,), contract="hall@2")
+    rejected = Rejection((error,), "s", "hall@2")
+    tables.silver().write_outcomes([ValidatedObject(raw_id, (flagged, rejected))])
+
+    # THEN the status of each says so, and the list of rejections
+    first, second = statuses.status(raw_id)["events"]
+    warned = {"field": "time_stamp", "code": "time_stamp.ahead", "message": "is 2 hours ahead", "rule": "clock-ahead"}
+    broken = {"field": "data", "code": "value.sentinel", "message": "holds -200.0 at index 1", "index": 1}
+    assert (first["status"], first["contract"], first["warnings"]) == ("processed", "hall@2", [warned])
+    assert "violations" not in first
+    assert (second["status"], second["contract"]) == ("rejected", "hall@2")
+    assert second["violations"] == [{**broken, "rule": "no-reading"}]
+    assert "warnings" not in second
+    [listed] = statuses.rejections()["rejections"]
+    assert (listed["item"], listed["contract"]) == (1, "hall@2")
+
+    # AND the measurement has the code
+    assert tables.query("SELECT flags FROM measurements") == [[["time_stamp.ahead"]]]

@@ -4,7 +4,7 @@ An answer is a typed dictionary: mypy compares it with what a function returns, 
 and it costs nothing at run time.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, NotRequired, TypedDict, get_type_hints, is_typeddict
 from uuid import UUID
@@ -52,6 +52,17 @@ class Violation(TypedDict):
     ]
     message: str
     index: NotRequired[Annotated[int, Field(ge=0, description="In data: the index of the first offender.")]]
+    rule: NotRequired[Annotated[str, Field(description="Of a data contract: the identifier of its rule.")]]
+
+
+EXAMPLE_CONTRACT = "default@1.0.0"
+
+Flags = Annotated[
+    Sequence[str], Field(description="The codes of the warnings that its data contract has for it.", examples=[[]])
+]
+ContractReference = Annotated[
+    str, Field(description="The data contract that it was validated by, as `id@version`.", examples=[EXAMPLE_CONTRACT])
+]
 
 
 EXAMPLE_VIOLATION = {"code": "data.empty", "field": "data", "message": "is empty: at least one number is needed"}

@@ -15,6 +15,7 @@ from dropzone.api.answers import (
     EXAMPLE_WRITTEN,
     Arrival,
     Cursor,
+    Flags,
     Item,
     SourceOfEvent,
     answer,
@@ -70,6 +71,7 @@ class Measurement(TypedDict):
     max: float
     unit: SourceOfEvent
     tags: Mapping[str, str]
+    flags: Flags
     raw_id: Annotated[UUID, Field(description="The object that the event came in.")]
     item: Item
     received_at: Arrival
@@ -89,6 +91,7 @@ class Measurement(TypedDict):
                 "max": 2.0,
                 "unit": "°C",
                 "tags": {"site": "north"},
+                "flags": [],
                 "raw_id": EXAMPLE_RAW_ID,
                 "item": 0,
                 "received_at": EXAMPLE_ARRIVAL,
@@ -109,7 +112,7 @@ LISTING = Listing("measurements", Measurements, Measurement, lambda row: cursor_
 
 # Whatever the range, the order and the source, this reads no more than a page, along one of two indexes.
 _PAGE = """
-SELECT measured_at, source, mean, std_dev, sample_count, min, max, unit, tags, raw_id, item,
+SELECT measured_at, source, mean, std_dev, sample_count, min, max, unit, tags, flags, raw_id, item,
        to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS received_at, updated_at
 FROM measurements
 WHERE {conditions}

@@ -10,10 +10,12 @@ from pydantic_core import to_json
 from dropzone.adapters.database import Database
 from dropzone.api.answers import (
     EXAMPLE_ARRIVAL,
+    EXAMPLE_CONTRACT,
     EXAMPLE_RAW_ID,
     EXAMPLE_VIOLATION,
     EXAMPLE_WRITTEN,
     Arrival,
+    ContractReference,
     Cursor,
     Item,
     RawId,
@@ -65,7 +67,10 @@ class Rejection(TypedDict):
     item: Item
     received_at: Arrival
     processed_at: datetime
-    ruleset: Annotated[int, Field(ge=1, description="The version of the rules that rejected it.")]
+    contract: ContractReference
+    ruleset: Annotated[
+        str, Field(description="The version of the basic rules and of all contracts together that rejected it.")
+    ]
     source: Annotated[str, Field(description="Empty where the event names none that can be read.")]
     violations: Annotated[Sequence[Violation], Field(min_length=1)]
 
@@ -78,7 +83,8 @@ class Rejection(TypedDict):
                 "item": 0,
                 "received_at": EXAMPLE_ARRIVAL,
                 "processed_at": EXAMPLE_WRITTEN,
-                "ruleset": 2,
+                "contract": EXAMPLE_CONTRACT,
+                "ruleset": "2.6a3e0b95",
                 "source": "",
                 "violations": [EXAMPLE_VIOLATION],
             }
@@ -94,7 +100,7 @@ class Rejections(TypedDict):
 
 _REJECTIONS: Final = """
 SELECT raw_id, item, to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS received_at,
-       processed_at, ruleset, coalesce(source, '') AS source, violations
+       processed_at, contract, ruleset, coalesce(source, '') AS source, violations
 FROM outcomes
 WHERE outcome = 'rejected'
   AND (CAST(:pattern AS jsonb) IS NULL OR violations @> CAST(:pattern AS jsonb))

@@ -13,11 +13,13 @@ from dropzone.adapters.database import Database
 from dropzone.api import problems
 from dropzone.api.answers import (
     EXAMPLE_ARRIVAL,
+    EXAMPLE_CONTRACT,
     EXAMPLE_INSTANT,
     EXAMPLE_RAW_ID,
     EXAMPLE_VIOLATION,
     EXAMPLE_WRITTEN,
     Arrival,
+    ContractReference,
     Count,
     Item,
     RawId,
@@ -74,10 +76,15 @@ class _Outcome(TypedDict, total=False):
     max: float
     unit: SourceOfEvent
     tags: Mapping[str, str]
+    warnings: Annotated[
+        Sequence[Violation],
+        Field(description="Of a processed event: every rule of severity `warning` that it breaks, 10 at most."),
+    ]
     superseded_by: Annotated[UUID, Field(description="The object with the event that replaced it.")]
     violations: Annotated[
         Sequence[Violation], Field(description="Of a rejected event: every rule that it breaks, 10 at most.")
     ]
+    contract: ContractReference
 
 
 @closed
@@ -129,6 +136,7 @@ _EXAMPLE_OUTCOME: Final = {
     "max": 2.0,
     "unit": "",
     "tags": {},
+    "contract": EXAMPLE_CONTRACT,
 }
 _EXAMPLE_OBJECT: Final = {
     "raw_id": EXAMPLE_RAW_ID,
@@ -146,7 +154,7 @@ _EXAMPLE_OBJECT: Final = {
         "counts": {"processed": 1, "superseded": 0, "rejected": 1},
         "events": [
             {"item": 0, **_EXAMPLE_OUTCOME},
-            {"item": 1, "status": "rejected", "violations": [EXAMPLE_VIOLATION]},
+            {"item": 1, "status": "rejected", "contract": EXAMPLE_CONTRACT, "violations": [EXAMPLE_VIOLATION]},
         ],
     },
 )
@@ -178,9 +186,10 @@ WHERE raw_id = CAST(:raw_id AS uuid)
 _EVENTS: Final = """
 SELECT item, status, measured_at, source, mean, std_dev, sample_count, min, max, unit, tags,
        CASE WHEN status = 'superseded' THEN standing END AS superseded_by,
-       CASE WHEN status = 'rejected' THEN violations END AS violations
+       CASE WHEN status <> 'rejected' AND violations <> '[]' THEN violations END AS warnings,
+       CASE WHEN status = 'rejected' THEN violations END AS violations, nullif(contract, '') AS contract
 FROM (
-    SELECT o.item, m.raw_id AS standing, o.violations, event.*,
+    SELECT o.item, m.raw_id AS standing, o.violations, o.contract, event.*,
            CASE WHEN o.outcome = 'rejected' THEN 'rejected'
                 WHEN m.raw_id = o.raw_id AND m.item = o.item THEN 'processed' ELSE 'superseded' END AS status
     FROM outcomes AS o
