@@ -24,31 +24,43 @@ INSTALLED := test -x .venv/bin/python || { echo "Nothing is installed here yet, 
 SOURCES := layers functions cli local openapi contracts tools/cfn_rules tools/mutants.py tests benchmarks
 ARGS ?=
 
+##@ Use it
+
+# Targets with a text after ## are listed, each below the ##@ that is above it.
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@awk -F ':.*## ' '/^##@ / { group = substr($$0, 5) } \
+	    /^[a-z][a-z-]*:.*## / { listed[group] = listed[group] sprintf("  make %-14s %s\n", $$1, $$2) } \
+	    END { count = split("Use it,Change it,Run it on AWS", groups, ","); \
+	          for (i = 1; i <= count; i++) printf "%s%s\n%s", (i > 1 ? "\n" : ""), groups[i], listed[groups[i]] }' \
+	    $(firstword $(MAKEFILE_LIST))
 
 # ---- set-up ----------------------------------------------------------------------------------------------------------
 
+##@ Change it
+
 .uv/bin/uv:
 	@command -v python3 >/dev/null || { echo "Dropzone needs uv, or a python3 to install it with: neither is on the PATH." >&2; exit 1; }
-	@echo "uv is missing: installing it into .uv/"
+	@echo "uv is missing: installing it into .uv/" >&2
 	@python3 -m venv .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv || { rm -rf .uv; \
 	    echo "uv could not be installed: check the network and the proxy, or install uv yourself." >&2; exit 1; }
 
 .PHONY: install
 install: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install Python packages from the lock
+	@[ -d .venv ] || echo "Installing Python packages, once. This can take a minute." >&2
 	@$(UV) sync --locked --quiet || { echo "Dropzone needs Python 3.13, which uv fetches where it is missing, and the package index: see uv's error above." >&2; exit 1; }
 	@$(UV) sync --locked --quiet --project local/emulator
 
 # ---- the local stack ---------------------------------------------------------------------------------------------------
 
+##@ Use it
+
 .PHONY: run
-run: install ## start everything, post the example, show its row, serve until Ctrl-C
+run: install ## start everything, send one event, show its row, serve until Ctrl-C
 	@$(LOCAL) run $(ARGS)
 
 .PHONY: demo
-demo: install ## feed the stack (started where it isn't up) with a day of four sensors, then live until Ctrl-C
+demo: install ## send a day of data from four sensors, then live data until Ctrl-C; starts the stack if needed
 	@$(LOCAL) demo $(ARGS) || [ $$? = 130 ] # Ctrl-C is how it ends
 
 .PHONY: up
@@ -56,11 +68,11 @@ up: install ## start everything in the background; .local/stack.json says where 
 	@$(LOCAL) up $(ARGS)
 
 .PHONY: down
-down: ## end it; data stays under .local/
+down: ## stop it; data stays under .local/
 	@$(INSTALLED) down
 
 .PHONY: status
-status: ## say what runs, and where
+status: ## show what runs, and where
 	@$(INSTALLED) status
 
 .PHONY: logs
@@ -68,13 +80,15 @@ logs: ## follow the functions' logs
 	@$(INSTALLED) logs --follow || [ $$? = 130 ] # Ctrl-C is how it ends
 
 .PHONY: clean
-clean: ## end it and remove its data
+clean: ## stop it and delete its data
 	@$(INSTALLED) clean
 
 # ---- the gates ---------------------------------------------------------------------------------------------------------
 
+##@ Change it
+
 .PHONY: check
-check: install ## format, lint, types, architecture, template, lock: all must be clean
+check: install ## the gate: format, lint, types, architecture, template, lock
 	@for project in . local/emulator tools/checkov tools/workflows; do $(UV) lock --check --quiet --project $$project; done
 	@$(MAKE) requirements && git diff --exit-code -- $(REQUIREMENTS)
 	@$(RUN) ruff format --check --quiet $(SOURCES)
@@ -91,7 +105,7 @@ check: install ## format, lint, types, architecture, template, lock: all must be
 
 # In an environment of its own: it pins much. It asks no registry when it runs.
 .PHONY: policies
-policies: ## hold the template against checkov's policies
+policies: ## check the template against checkov's policies
 	@$(UV) sync --locked --quiet --project tools/checkov
 	@CKV_SKIP_PACKAGE_UPDATE_CHECK=true $(UV) run --quiet --locked --no-sync --project tools/checkov \
 	    checkov -f template.yaml --framework cloudformation --quiet --compact --skip-download
@@ -111,30 +125,30 @@ test: install browser ## run every test (ARGS="tests/unit -k name" for some)
 .PHONY: browser
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
-	    && echo "Chromium is missing: installing Debian's package" \
+	    && echo "Chromium is missing: installing Debian's package, for the tests of the pages" >&2 \
 	    && apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
 
 .PHONY: screenshots
-screenshots: install browser ## take the screenshots of the documents again
+screenshots: install browser ## take the documents' screenshots again
 	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_docs_page.py tests/e2e/test_page.py::test_screenshots -p no:randomly
 
 .PHONY: soak
-soak: install ## minutes of faults and of load on the local stack, ten thousand hostile bodies (DROPZONE_SOAK_SECONDS=300)
+soak: install ## minutes of faults and load on the local stack, 10,000 hostile bodies (DROPZONE_SOAK_SECONDS=300)
 	@DROPZONE_BAD_INPUT_ROUNDS=500 $(RUN) pytest tests/soak/soak_load.py tests/soak/soak_oracle.py \
 	    tests/functional/test_bad_input.py -p no:randomly --timeout 0 $(ARGS)
 
 .PHONY: mutants
-mutants: install ## put faults in and list those no test sees; hours (ARGS="domain", DROPZONE_MUTANTS_SECONDS=7200)
+mutants: install ## mutation testing, for hours (ARGS="domain", DROPZONE_MUTANTS_SECONDS=7200)
 	@$(UV) run --locked --group mutants python tools/mutants.py $(ARGS)
 	@$(UV) sync --locked --quiet
 
 .PHONY: test-unit
-test-unit: install ## run the tests that need nothing but Python, with a tenth of the random examples
+test-unit: install ## run the tests that only need Python, with a tenth of the random examples
 	@$(RUN) pytest tests/unit --hypothesis-profile quick $(ARGS)
 
 # What it finds becomes an @example in its test; `make test` is the same every time.
 .PHONY: explore
-explore: install ## search at random for what breaks a property, ten times as long as `make test` does
+explore: install ## search at random for what breaks a property, ten times as long as make test
 	@$(RUN) pytest tests/unit tests/functional tests/integration -m hypothesis --hypothesis-profile explore --numprocesses 2 $(ARGS)
 
 # ---- benchmarks --------------------------------------------------------------------------------------------------------
@@ -142,7 +156,7 @@ explore: install ## search at random for what breaks a property, ten times as lo
 BENCH := PYTHONPATH=tests $(RUN) python -m benchmarks
 
 .PHONY: bench
-bench: install ## measure everything beside its reference, in some minutes (ARGS=validate for one of them); no gate
+bench: install ## measure everything beside its reference, in minutes (ARGS=validate for one); not a gate
 	@$(BENCH) $(ARGS)
 
 .PHONY: bench-full
@@ -163,12 +177,6 @@ format: install ## format, and fix what the linter can fix
 
 REQUIREMENTS := layers/common/requirements.txt functions/migrate/requirements.txt
 
-ARCHITECTURE ?= arm64
-
-.PHONY: build
-build: install ## build the artefacts for AWS (ARCHITECTURE=arm64 or x86_64)
-	@$(RUN) python -c "from pathlib import Path; from dropzone_local.sam import Builder; print(Builder(Path.cwd(), architecture='$(ARCHITECTURE)').build().template)"
-
 .PHONY: openapi
 openapi: install ## write openapi.json from the functions' routes
 	@$(RUN) python -m dropzone_openapi
@@ -181,3 +189,13 @@ contracts: install ## compile contracts/*.odcs.yaml into the layer
 requirements: install ## write the artefacts' requirements from the lock
 	@$(UV) export --quiet --locked --only-group layer --no-emit-project --no-hashes --no-header -o layers/common/requirements.txt
 	@$(UV) export --quiet --locked --only-group migrate --no-emit-project --no-hashes --no-header -o functions/migrate/requirements.txt
+
+# ---- AWS --------------------------------------------------------------------------------------------------------------
+
+##@ Run it on AWS
+
+ARCHITECTURE ?= arm64
+
+.PHONY: build
+build: install ## build for AWS and print the template to deploy (ARCHITECTURE=arm64 or x86_64; docs/deploy.md)
+	@$(RUN) python -c "from pathlib import Path; from dropzone_local.sam import Builder; print(Builder(Path.cwd(), architecture='$(ARCHITECTURE)').build().template)"

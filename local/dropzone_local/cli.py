@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 NOT_UP = 3
 _LOG_EVERY = 0.5
+_LIVE_EVERY = 60.0
+"""Seconds between two lines of the live demo, where no spinner can show it."""
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
@@ -63,7 +65,7 @@ def up(root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None
     with _shown_errors():
         stack, endpoints = _bring_up(root, Options(_parse(parameter), port, database_port, bound_to_parent=False))
         _show_endpoints(endpoints)
-        console.print(f"All of this is in {stack.file}. End it with: make down", style="dim")
+        _show_next_steps(stack, endpoints)
 
 
 @app.command()
@@ -85,19 +87,25 @@ def demo(
 
 def _feed(sender: Sender, *, live: bool) -> None:
     now = datetime.now(UTC)
-    with console.status("Sending a day of four sensors …"):
+    beginning = "Sending a day of data from four sensors …"
+    if not console.is_terminal:
+        console.print(f"\n{beginning}")
+    with console.status(beginning):
         sent = send_a_day(sender, now)
-    console.print(f"\nSent a day of four sensors: {sent} events, some of them faulty.")
+    console.print(f"\nSent {sent} events, some of them faulty on purpose. Open the page, and paste the key.")
     if not live:
         return
-    console.print("They go on, live. Ctrl-C ends it; the stack stays up, until: make down", style="dim")
+    console.print("Live data follows. Ctrl-C ends it; the stack stays up, until: make down", style="dim")
     with console.status("Live") as status:
-        total = 0
+        total, shown = 0, time.monotonic()
 
         def count(events: int) -> None:
-            nonlocal total
+            nonlocal total, shown
             total += events
             status.update(f"Live: {total} events")
+            if not console.is_terminal and time.monotonic() - shown >= _LIVE_EVERY:
+                shown = time.monotonic()
+                console.print(f"Live: {total} events")
 
         send_live(sender, now, count)
 
@@ -175,7 +183,7 @@ def run(
     with _shown_errors():
         parameters = _parse(parameter)
         steps = _Steps()
-        stack = LocalStack(root, Options(parameters, port, database_port, bound_to_parent=False), report=steps.done)
+        stack = steps.stack(root, Options(parameters, port, database_port, bound_to_parent=False))
         if stack.healthy:
             console.print("The local stack is up already: it is used, and left up.")
             with steps:
@@ -184,7 +192,7 @@ def run(
             _serve(stack)
             return
         stack.down()
-        stack = LocalStack(root, Options(parameters, port, database_port, bound_to_parent=True), report=steps.done)
+        stack = steps.stack(root, Options(parameters, port, database_port, bound_to_parent=True))
         try:
             with steps:
                 endpoints = stack.up()
@@ -201,7 +209,7 @@ def run(
 def _bring_up(root: Path, options: Options) -> tuple[LocalStack, Endpoints]:
     """Bring a stack up that stays; where that fails, leave none that wasn't there."""
     steps = _Steps()
-    stack = LocalStack(root, options, report=steps.done)
+    stack = steps.stack(root, options)
     before = stack.running
     try:
         with steps:
@@ -216,7 +224,10 @@ def _bring_up(root: Path, options: Options) -> tuple[LocalStack, Endpoints]:
 
 
 class _Steps:
-    """Shows that something is under way, and each step that is done, with the time since the start."""
+    """Shows each step that is done, with the time since the start, and what is under way.
+
+    The latter is a spinner on a terminal; elsewhere, each step has a line as it begins.
+    """
 
     def __init__(self) -> None:
         self.any_done = False
@@ -240,10 +251,22 @@ class _Steps:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def stack(self, root: Path, options: Options) -> LocalStack:
+        """Return a stack that reports here."""
+        return LocalStack(root, options, report=self.done, announce=self.begun)
+
+    def begun(self, step: str) -> None:
+        """Show that a step has begun."""
+        if not console.is_terminal:
+            self._print(f"{step} …")
+
     def done(self, step: str) -> None:
         """Print a step that is done."""
         self.any_done = True
-        console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  {step}")
+        self._print(step)
+
+    def _print(self, text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/]  {text}")
 
 
 def _show_main_job(stack: LocalStack, endpoints: Endpoints) -> None:
@@ -267,6 +290,14 @@ def _show_endpoints(endpoints: Endpoints) -> None:
     ):
         console.print(f"[dim]{name:<9}[/] ", end="")
         console.print(value, markup=False)
+
+
+def _show_next_steps(stack: LocalStack, endpoints: Endpoints) -> None:
+    console.print(f"\nAll of this is in {stack.file}. Next:", style="dim")
+    console.print("\n  make demo     # data to look at, on the page", markup=False)
+    console.print("  make down     # stop it; the data stays", markup=False)
+    console.print(f"  {example.curl(endpoints)}", markup=False)
+    console.print("\ndocs/api.md shows every call.", style="dim")
 
 
 def _show_page(endpoints: Endpoints) -> None:

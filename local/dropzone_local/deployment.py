@@ -19,7 +19,7 @@ from dropzone_local.errors import LocalStackError
 from dropzone_local.files import read_json, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from dropzone_local.emulator import Emulator
@@ -78,12 +78,13 @@ class Deployment:
         """
         self._find()
 
-    def deploy(self, build: sam.Build, parameters: Mapping[str, str]) -> bool:
-        """Deploy where the emulator doesn't have just this already; tell whether it was needed."""
+    def deploy(self, build: sam.Build, parameters: Mapping[str, str], begin: Callable[[], None] = lambda: None) -> bool:
+        """Deploy unless the emulator has just this already; return whether it was needed, and call `begin` before."""
         wanted = {"fingerprint": _fingerprint(build, self._stack, parameters)}
         identifier, status = self._find()
         if status in _STANDING and read_json(self._record) == wanted | {"stack": identifier}:
             return False
+        begin()
         self._record.unlink(missing_ok=True)
         keeper = ObjectKeeper(self._emulator)
         if self._needs_a_new_start(status, keeper):

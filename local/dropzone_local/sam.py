@@ -19,7 +19,7 @@ from dropzone_local.errors import LocalStackError
 from dropzone_local.files import exclusive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 CONFIG_ENVIRONMENT = "local"
 
@@ -65,8 +65,8 @@ class Builder:
         self.architecture = architecture or machine_architecture()
         self._host = sys.platform if for_host and sys.platform != "linux" else ""
 
-    def build(self) -> Build:
-        """Return the build of the sources as they are now."""
+    def build(self, begin: Callable[[], None] = lambda: None) -> Build:
+        """Return the build of the sources as they are now; call `begin` first if it has to be made."""
         if not (self.project / "template.yaml").is_file():
             raise LocalStackError(f"There is no template.yaml in {self.project}.")
         fingerprint = self.fingerprint()
@@ -74,6 +74,7 @@ class Builder:
         with exclusive(self.builds / ".lock"):
             reused = (folder / "template.yaml").exists()
             if not reused:
+                begin()
                 self._run(folder)
             folder.touch()
             self._prune()

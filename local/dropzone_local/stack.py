@@ -77,13 +77,23 @@ class LocalStack:
         *,
         project: Path = PROJECT,
         report: Callable[[str], None] = lambda _: None,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Describe the stack; nothing runs yet. `report` is told of each step that is done."""
+        """Describe the stack; nothing runs yet.
+
+        Args:
+            root: where it keeps everything.
+            options: where it differs from any other stack.
+            project: the folder with template.yaml.
+            report: called with each step that is done.
+            announce: called with each step that begins.
+        """
         self.root = root.resolve()
         self.options = options or Options()
         self.file = self.root / "stack.json"
         self._project = project
         self._report = report
+        self._announce = announce
         self._settings_file = self.root / "settings.json"
         self._settings = Settings.load(self._settings_file)
         self.postgres = Postgres(
@@ -127,7 +137,7 @@ class LocalStack:
         with self._locked():
             self._choose_ports()
             build = self._start_servers_and_build()
-            if self.deployment.deploy(build, self.parameters):
+            if self.deployment.deploy(build, self.parameters, lambda: self._announce("Deploying the template")):
                 self._report("The template is deployed")
             endpoints = self.deployment.endpoints(self.postgres.uri)
             write_json(self.file, endpoints.document())
@@ -238,17 +248,19 @@ class LocalStack:
 
     def _start_postgres(self) -> None:
         if not self.postgres.healthy:
+            self._announce("Starting PostgreSQL")
             self.postgres.restart()
             self._report(f"PostgreSQL is up on port {self.postgres.port}")
 
     def _start_emulator(self) -> None:
         if not self.emulator.healthy:
+            self._announce("Starting the AWS emulator")
             self.emulator.restart()
             self._report(f"The AWS emulator is up on port {self.emulator.port}")
             self.deployment.prepare()
 
     def _build(self) -> Build:
-        build = self.builder.build()
+        build = self.builder.build(lambda: self._announce("Building the functions and the layer"))
         if not build.reused:
             self._report("The functions and the layer are built")
         return build

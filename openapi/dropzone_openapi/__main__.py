@@ -39,7 +39,7 @@ def _keeps_its_promises() -> bool:
         return True
     sys.stderr.write(f"This breaks clients of version {released['info']['version']}:\n")
     sys.stderr.writelines(f"  {change}\n" for change in found)
-    sys.stderr.write("Take it back, or raise the major version in build.py and say so (docs/evolution.md).\n")
+    sys.stderr.write("Take it back, or raise the version (docs/evolution.md).\n")
     return False
 
 

@@ -27,8 +27,8 @@ from dropzone.domain.envelope import Envelope
 from dropzone.domain.payloads import VERSIONS
 from dropzone_openapi import ingest
 
-VERSION = "1.0.0"
-"""The API's: its major number moves with a breaking change."""
+VERSION = "0.1.0"
+"""The API's and the package's. As long as it is 0.x, a breaking change raises x; later, the first number."""
 
 TARGET = Path(dropzone_web.static.__file__).parent / "openapi.json"
 

@@ -48,12 +48,14 @@ def breaking_changes(old: Document, new: Document) -> list[str]:
 
 
 def is_allowed(old: Document, new: Document) -> bool:
-    """Whether the major version has moved, which is what says that clients have to change."""
-    return _major(new) > _major(old)
+    """Whether the version says that clients have to change: its first number, or the second one while that is 0."""
+    return _compatible(new) > _compatible(old)
 
 
-def _major(document: Document) -> int:
-    return int(document["info"]["version"].partition(".")[0])
+def _compatible(document: Document) -> tuple[int, int]:
+    """What is the same in all versions that clients can use alike."""
+    major, minor, _ = (int(number) for number in document["info"]["version"].split("."))
+    return (major, 0) if major else (0, minor)
 
 
 def _versions(document: Document) -> dict[str, Schema]:

@@ -176,7 +176,7 @@ def test_lineage(tables: SilverInPostgres, ask: Ask) -> None:
     first = process_objects(tables, measured(NOON, 1))
     second = process_objects(tables, measured(NOON + MINUTE, 2), measured(NOON, 3))
 
-    found = [(row["raw_id"], row["item"], row["mean"], row["stands"]) for row in ask("lineage")]
+    found = [(row["raw_id"], row["item"], row["mean"], row["is_current"]) for row in ask("lineage")]
 
     assert found == [(second.raw_id, 1, 3.0, True), (first.raw_id, 0, 1.0, False)]
 

@@ -194,7 +194,7 @@ def test_what_is_told_at_once_is_the_envelope(code: Code) -> None:
     except NotJsonError:
         pass
 
-    assert told == ([code] if rows(EVENTS)[code]["Told"] == "at once" else [])
+    assert told == ([code] if rows(EVENTS)[code]["Reported"] == "at once" else [])
 
 
 LONG = "9" * 5_000

@@ -13,6 +13,7 @@ from dropzone_local.sam import Build
 from dropzone_local.stack import LocalStack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SECONDS = 20
@@ -22,7 +23,8 @@ def test_while_the_build_runs_the_emulator_gets_ready_for_the_deployment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # GIVEN nothing that runs, and a build that takes until the emulator is ready
-    stack = LocalStack(tmp_path)
+    announced: list[str] = []
+    stack = LocalStack(tmp_path, announce=announced.append)
     started, prepared = Event(), Event()
     monkeypatch.setattr(Postgres, "healthy", True)
     monkeypatch.setattr(Emulator, "healthy", False)
@@ -32,7 +34,8 @@ def test_while_the_build_runs_the_emulator_gets_ready_for_the_deployment(
         assert started.is_set()
         prepared.set()
 
-    def build() -> Build:
+    def build(begin: Callable[[], None]) -> Build:
+        begin()
         assert prepared.wait(SECONDS)
         return Build(tmp_path, "fingerprint", reused=False)
 
@@ -41,6 +44,7 @@ def test_while_the_build_runs_the_emulator_gets_ready_for_the_deployment(
 
     # WHEN they start THEN it ends
     assert stack._start_servers_and_build().fingerprint == "fingerprint"
+    assert sorted(announced) == ["Building the functions and the layer", "Starting the AWS emulator"]
 
 
 def test_its_folder_is_its_owners_alone_also_one_that_was_there(

@@ -1,7 +1,6 @@
-"""The README's tour, run as it stands there: its commands, and the answers that it shows; its client, on a bad line."""
+"""README's example and docs/api.md, pasted whole into a shell: every command, and the answers that are shown."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -10,116 +9,96 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
 
 from dropzone.domain.identifiers import PREFIX, object_key
+from dropzone_local.demo import HOUR, Sender, body
+from dropzone_local.polling import wait_until
 from e2e.client import Client
+from support.documents import PROJECT, document
 
-PROJECT = Path(__file__).parents[2]
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+README, API = document("README.md"), document("docs/api.md")
 
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DIFFERENT_EACH_TIME = {"raw_id", "received_at", "settled_at", "processed_at", "request_id", "location"}
-_PATIENCE_SECONDS = 30.0
+_COUNTED = {"$.checked", "$.processed", "$.failed"}
+"""Of POST /process: what else the stack has to do at that moment."""
+_MARK = "@@@@"
+_DEADLINE_SECONDS = 120.0
 
 
-@dataclass
-class Step:
-    """A command, and the answer that the README shows for it."""
+class Step(NamedTuple):
+    """A command, and the answer that is shown for it."""
 
-    title: str
+    heading: str
     command: str
-    shown: str = ""
     kind: str = ""
-    problem: str | None = "was not run"
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether asking again is the reader's own way to wait."""
-        return "$URL/ingest -H" not in self.command
+    shown: str = ""
 
 
-def _blocks() -> list[tuple[str, str, str]]:
-    """Kind, text and title of each block; the title is the bold text that stands before it."""
-    found = []
-    for match in _BLOCK.finditer(README):
-        before = README[: match.start()]
-        titles = re.findall(r"^(?:\*\*(.+?)\*\*|## (.+))", before, re.MULTILINE)
-        found.append((match[1], match[2], "".join(titles[-1]) if titles else ""))
-    return found
-
-
-def _steps() -> list[Step]:
+def steps_of(name: str) -> list[Step]:
     steps: list[Step] = []
-    for kind, text, title in _blocks():
+    for kind, text, heading in document(name).blocks:
         if kind == "sh":
-            steps.append(Step(title, text))
-        elif kind in {"json", "http"} and steps and not steps[-1].shown:
-            steps[-1].shown, steps[-1].kind = text, kind
+            steps.append(Step(heading, text))
+        elif kind in {"json", "http", "text"} and steps and not steps[-1].shown:
+            steps[-1] = steps[-1]._replace(kind=kind, shown=text)
     return steps
 
 
-STEPS = _steps()
+STEPS = [(name, number) for name in (README.name, API.name) for number in range(len(steps_of(name)))]
 
 
-@dataclass
-class Reader:
-    """Somebody who types the README's commands into one shell, and puts identifiers of their own in."""
+def paste(folder: Path, steps: list[Step]) -> list[str]:
+    """What a shell prints for each of the steps, when they are pasted into it one after the other at once."""
+    script = f"\necho {_MARK}\n".join(step.command for step in steps)
+    ran = subprocess.run(
+        ["/bin/bash"],
+        input=script,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE_SECONDS,
+        check=False,
+    )
+    assert ran.stderr == ""
+    printed = ran.stdout.replace("\r\n", "\n").split(f"{_MARK}\n")
+    assert len(printed) == len(steps)
+    return printed
 
-    folder: Path
-    identifiers: dict[str, str] = field(default_factory=dict)
 
-    def follow(self, step: Step) -> None:
-        """Run a command until its answer is the one that is shown, where asking again may help."""
-        ends = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            step.problem = self._try(step)
-            if step.problem is None or not step.is_repeatable or time.monotonic() > ends:
-                return
-            time.sleep(0.2)
-
-    def _try(self, step: Step) -> str | None:
-        command = _UUID.sub(lambda match: self.identifiers.get(match[0], match[0]), step.command)
-        script = f"set -euo pipefail; set -a; [ ! -f shell ] || . ./shell\n{command}\nexport -p > shell"
-        ran = subprocess.run(  # noqa: S603
-            ["/bin/bash", "-c", script], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
-        )
-        if ran.returncode:
-            return f"exit code {ran.returncode}: {ran.stderr}"
-        return self._compare(step, ran.stdout)
-
-    def _compare(self, step: Step, printed: str) -> str | None:
-        head, body = _parts(printed.replace("\r\n", "\n"))
-        if not body.strip():
-            return "there is no answer" if step.shown else None
-        answer = json.loads(body)
-        if not step.shown:
-            return None if answer.get("status") == "accepted" else f"is not accepted: {body}"
-        lines, document = _parts(step.shown)
-        missing = [line for line in lines.splitlines() if _constant(line) not in head.lower()]
-        if missing:
-            return f"the answer has no {missing[0]!r}: {head}"
-        if not document.strip():
+def problem(step: Step, printed: str) -> str | None:
+    """How what is printed differs from what is shown."""
+    if step.kind == "text":
+        return None if _cells(printed) == _cells(step.shown) else f"is {printed!r}"
+    head, answer = _parts(printed)
+    if not step.shown:
+        if not answer.strip():
             return None
-        shown = json.loads(document)
-        if "raw_id" in shown and "raw_id" in answer:
-            self.identifiers[shown["raw_id"]] = answer["raw_id"]
-        return _difference(shown, answer)
+        return None if json.loads(answer).get("status") == "accepted" else f"is not accepted: {answer}"
+    lines, shown = _parts(step.shown)
+    if missing := [line for line in lines.splitlines() if _constant(line) not in head.lower()]:
+        return f"the answer has no {missing[0]!r}: {head}"
+    return _difference(json.loads(shown), json.loads(answer)) if shown.strip() else None
+
+
+def _cells(text: str) -> set[int]:
+    """How many cells the lines of a table have."""
+    return {line.count("\t") for line in text.strip("\n").splitlines()}
 
 
 def _parts(text: str) -> tuple[str, str]:
     """Head and body of an answer; of several the last body, and all that is before it."""
     if "HTTP/1.1" not in text:
         return "", text
-    head, _, body = text.rpartition("\n\n")
-    return (head, body) if head else (body, "")
+    head, _, answer = text.rstrip("\n").rpartition("\n\n")
+    return (head, answer) if head else (answer, "")
 
 
 def _constant(line: str) -> str:
@@ -129,11 +108,13 @@ def _constant(line: str) -> str:
 
 
 def _difference(shown: Any, answer: Any, name: str = "$") -> str | None:  # noqa: ANN401 - JSON
-    """How an answer differs from what is shown, where … stands for anything."""
+    """How an answer differs from what is shown, where … stands for anything, and fields have no order."""
     if name.rpartition(".")[2] in _DIFFERENT_EACH_TIME:
         return None if isinstance(answer, str) else f"{name} is {answer!r}"
+    if name in _COUNTED and type(answer) is int:
+        return None
     match shown, answer:
-        case dict(), dict() if list(shown) == list(answer):
+        case dict(), dict() if shown.keys() == answer.keys():
             pairs = [(shown[key], answer[key], f"{name}.{key}") for key in shown]
         case list(), list() if len(shown) == len(answer):
             pairs = [
@@ -150,17 +131,33 @@ def _difference(shown: Any, answer: Any, name: str = "$") -> str | None:  # noqa
 
 
 @pytest.fixture(scope="module")
-def tour(client: Client, tmp_path_factory: pytest.TempPathFactory) -> list[Step]:
-    """All of it, in its order: what comes later refers to what came before."""
+def printed(client: Client, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What each document's commands print, on a stack that has some of the demo's data."""
     if not shutil.which("curl") or not shutil.which("jq"):
         pytest.skip("the tour takes curl and jq")
+    _send_demo_data(client)
     folder = tmp_path_factory.mktemp("reader")
     (folder / "events").symlink_to(PROJECT / "events")
     _write_stack(client, folder)
-    reader = Reader(folder)
-    for step in STEPS:
-        reader.follow(step)
-    return STEPS
+    found = {API.name: paste(folder, steps_of(API.name))}
+    send, read = steps_of(README.name)[:-1], steps_of(README.name)[-1]
+    # The reader waits "a second or so" between the two.
+    wait = Step("", 'until curl -sS "$URL/ingest/$RAW_ID" -H "x-api-key: $KEY" | grep -q settled; do sleep 0.1; done\n')
+    *sent, _, answer = paste(folder, [*send, wait, read])
+    return found | {README.name: [*sent, answer]}
+
+
+def _send_demo_data(client: Client) -> None:
+    now = datetime.now(UTC)
+    with Sender(client.endpoints) as sender:
+        sender.send(body(now - 2 * HOUR, now))
+    wait_until(
+        lambda: (
+            client.request("GET", "/quality?granularity=day&source=hall-1/thermometer").json()["quality"]
+            and client.request("GET", "/kpis?source=dock/humidity").json()["kpis"]
+        ),
+        seconds=_DEADLINE_SECONDS,
+    )
 
 
 def _write_stack(client: Client, folder: Path, **others: str) -> None:
@@ -168,15 +165,17 @@ def _write_stack(client: Client, folder: Path, **others: str) -> None:
     (folder / ".local" / "stack.json").write_text(json.dumps(client.endpoints.document() | others))
 
 
-@pytest.mark.parametrize("number", range(len(STEPS)), ids=[f"{step.title}-{step.kind}" for step in STEPS])
-def test_the_tour_is_as_it_is_shown(tour: list[Step], number: int) -> None:
-    assert tour[number].problem is None, tour[number].command
+@pytest.mark.parametrize(("name", "number"), STEPS)
+def test_the_answer_is_the_one_that_is_shown(printed: dict[str, list[str]], name: str, number: int) -> None:
+    step = steps_of(name)[number]
+
+    assert problem(step, printed[name][number]) is None, step.command
 
 
 def test_every_feature_has_its_command() -> None:
-    commands = "\n".join(step.command for step in STEPS)
+    commands = "\n".join(step.command for step in steps_of(API.name))
     for feature in (
-        "application/json' \\\n     -d '{",
+        "application/json' \\\n    -d '{",
         "-d '[{",
         "x-ndjson",
         "content-encoding: gzip",
@@ -187,6 +186,15 @@ def test_every_feature_has_its_command() -> None:
         "$URL/process",
     ):
         assert feature in commands, feature
+
+
+def test_every_path_of_the_api_is_there() -> None:
+    paths = json.loads((PROJECT / "functions/web/dropzone_web/static/openapi.json").read_text(encoding="utf-8"))[
+        "paths"
+    ]
+    shown = API.text.replace("$RAW_ID", "{raw_id}").replace("2026-11-24T06:00:00Z", "{measured_at}")
+
+    assert [path for path in paths if f"{path}" not in shown] == []
 
 
 @dataclass
@@ -202,8 +210,8 @@ class BadLine:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                line.seen.append((self.headers["idempotency-key"], body))
+                content = self.rfile.read(int(self.headers["content-length"]))
+                line.seen.append((self.headers["idempotency-key"], content))
                 names = ("content-type", "content-encoding", "idempotency-key")
                 headers = {name.replace("-", "_"): self.headers[name] for name in names}
                 number = len(line.seen)
@@ -213,7 +221,7 @@ class BadLine:
                     self.send_header("content-length", "0")
                     self.end_headers()
                     return
-                answer = line.client.request("POST", self.path, body, key=self.headers["x-api-key"], **headers)
+                answer = line.client.request("POST", self.path, content, key=self.headers["x-api-key"], **headers)
                 if number == 1:
                     return  # without an answer
                 self.send_response(answer.status_code)
@@ -233,9 +241,14 @@ class BadLine:
             thread.join()
 
 
+def python_client() -> str:
+    """The program that docs/api.md shows."""
+    [program] = [block.text for block in API.blocks if block.kind == "python"]
+    return program
+
+
 def test_the_python_client_tries_again_and_stores_once(client: Client, tmp_path: Path) -> None:
-    # GIVEN the client that the README shows, on a line that loses the first answer and refuses the second request
-    (program,) = [text for kind, text, _ in _blocks() if kind == "python"]
+    # GIVEN the client that the document shows, on a line that loses the first answer and refuses the second request
     before = client.bronze_keys()
 
     # WHEN it is run
@@ -244,7 +257,7 @@ def test_the_python_client_tries_again_and_stores_once(client: Client, tmp_path:
         _write_stack(client, tmp_path, url=url)
         began = time.monotonic()
         ran = subprocess.run(  # noqa: S603
-            [sys.executable, "-W", "error", "-c", program],
+            [sys.executable, "-W", "error", "-c", python_client()],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -265,11 +278,10 @@ def test_the_python_client_tries_again_and_stores_once(client: Client, tmp_path:
 
 
 def test_the_python_client_tells_what_is_refused(client: Client, tmp_path: Path) -> None:
-    (program,) = [text for kind, text, _ in _blocks() if kind == "python"]
     _write_stack(client, tmp_path, api_key="wrong")
 
     ran = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", python_client()], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
 
     assert ran.returncode == 1

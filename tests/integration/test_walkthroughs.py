@@ -1,0 +1,133 @@
+"""docs/development.md, "Add …": each walk-through is followed on a copy of the project, and its commands run."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from support.documents import PROJECT, Block, document
+
+SOURCES = (
+    "layers/common",
+    "functions/ingest",
+    "functions/process",
+    "functions/query",
+    "functions/web",
+    "functions/migrate",
+)
+OTHERS = "cli", "local", "openapi"
+
+WALKTHROUGHS = {
+    heading: list(blocks)
+    for heading, blocks in groupby(document("docs/development.md").blocks, lambda block: block.heading)
+    if heading.startswith("Add ")
+}
+
+Change = tuple[list[str], list[str]]
+"""Lines that are in a file, and those that take their place."""
+
+
+def changes(block: Block) -> tuple[Path, list[Change]]:
+    """The file of a `diff` block, and what becomes of it; hunks have no numbers, a context line may end with `…`."""
+    name, *hunks = re.split(r"^@@\n", block.text, flags=re.MULTILINE)
+    found = []
+    for lines in (hunk.splitlines() for hunk in hunks):
+        before = [line[1:] for line in lines if not line.startswith("+")]
+        after = [line[1:] for line in lines if not line.startswith("-")]
+        found.append((before, after))
+    return Path(name.removeprefix("+++ ").strip()), found
+
+
+def apply(block: Block, folder: Path) -> None:
+    name, hunks = changes(block)
+    path = folder / name
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for before, after in hunks:
+        text = replaced(text, before, after, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def replaced(text: str, before: list[str], after: list[str], name: Path) -> str:
+    if not before:
+        assert not text, f"{name} is there already"
+        return "\n".join(after) + "\n"
+    lines = text.splitlines()
+    places = [
+        start
+        for start in range(len(lines) - len(before) + 1)
+        if all(is_like(line, wanted) for line, wanted in zip(lines[start:], before, strict=False))
+    ]
+    assert len(places) == 1, f"{name} has these lines {len(places)} times:\n" + "\n".join(before)
+    [start] = places
+    kept = {wanted: line for line, wanted in zip(lines[start:], before, strict=False)}
+    lines[start : start + len(before)] = [kept.get(line, line) for line in after]
+    return "\n".join(lines) + "\n"
+
+
+def is_like(line: str, wanted: str) -> bool:
+    return line.startswith(wanted.removesuffix("…")) if wanted.endswith("…") else line == wanted
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The files that git knows, without the pictures."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folder = tmp_path / "project"
+    for name in listed.stdout.splitlines():
+        if (PROJECT / name).is_file() and not name.endswith(".png"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, folder / name)
+    return folder
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run commands in the copy, by this environment's programs, and with nothing installed."""
+    tools = folder.parent / "tools"
+    tools.mkdir()
+    make, uv = tools / "make", tools / "uv"
+    # The Makefile's own commands, without `uv run` and without its set-up.
+    make.write_text('#!/bin/sh\nexec /usr/bin/make -o install -o browser RUN=env "$@"\n', encoding="utf-8")
+    uv.write_text('#!/bin/sh\nshift\nexec "$@"\n', encoding="utf-8")
+    for tool in (make, uv):
+        tool.chmod(stat.S_IRWXU)
+    path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
+    sources = os.pathsep.join(str(folder / name) for name in (*SOURCES, *OTHERS))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    return subprocess.run(  # noqa: S603
+        ["/bin/bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env=environment | {"PATH": path, "PYTHONPATH": sources},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("heading", WALKTHROUGHS)
+def test_it_leads_to_where_it_says(copy: Path, heading: str) -> None:
+    for block in WALKTHROUGHS[heading]:
+        if block.kind == "diff":
+            apply(block, copy)
+    commands = [block.text for block in WALKTHROUGHS[heading] if block.kind == "sh"]
+    assert len(commands) == 1
+
+    ran = run(commands[0], copy)
+
+    assert ran.returncode == 0, ran.stdout[-8_000:] + ran.stderr[-2_000:]
+
+
+def test_there_are_four() -> None:
+    assert set(WALKTHROUGHS) == {"Add a rule", "Add a payload version", "Add a column", "Add a route"}
