@@ -26,7 +26,7 @@ from dropzone_cli.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rich.progress import TaskID
+    from rich.progress import ProgressColumn, TaskID
 
     from dropzone_cli.errors import CliError
 
@@ -106,76 +106,32 @@ class Output:
 
     def progress(self, what: str, total: int | None = None) -> Display:
         """Make a display of how far something has come."""
-        return Display(self._err, what, total)
+        amount = (BarColumn(), MofNCompleteColumn()) if total is not None else (TextColumn("{task.completed:,}"),)
+        return Display(self._err, what, total, *amount, TimeElapsedColumn())
 
     def meter(self, what: str, total: int | None) -> Meter:
         """Make a display of a transfer, of so many bytes."""
-        return Meter(self._err, what, total)
+        sized = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) if total else (TimeElapsedColumn(),)
+        return Meter(self._err, what, total, *sized)
 
 
-class Display:
-    """A bar on a terminal; elsewhere a plain line now and then."""
+class _Progress:
+    """A bar on a terminal; elsewhere a plain line now and then. Threads may share it."""
 
-    def __init__(self, console: Console, what: str, total: int | None) -> None:
+    def __init__(self, console: Console, what: str, total: int | None, *columns: ProgressColumn) -> None:
         """Nothing is shown before it is entered."""
+        self._console = console
         self._what = what
         self._total = total
-        self._console = console
         self._done = 0
-        self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
-        self._task: TaskID | None = None
-        columns = (
-            [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-            if total is not None
-            else [SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,}")]
-        )
-        self._progress = Progress(
-            *columns, TimeElapsedColumn(), TextColumn("[dim]{task.fields[at]}"), console=console, transient=True
-        )
-
-    def __enter__(self) -> Self:
-        """Show it, on a terminal."""
-        if self._console.is_terminal:
-            self._task = self._progress.add_task(self._what, total=self._total, at="")
-            self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Remove the bar."""
-        if self._task is not None:
-            self._progress.stop()
-
-    def advance(self, number: int, at: str = "") -> None:
-        """Show that so many more are done; `at` says where it is."""
-        self._done += number
-        if self._task is not None:
-            self._progress.update(self._task, advance=number, at=at)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
-            of = "" if self._total is None else f" of about {self._total:,}"
-            self._console.print(Text(f"{self._what}: {self._done:,}{of} {at}".rstrip()))
-
-
-class Meter:
-    """A transfer: a bar on a terminal, by bytes; elsewhere a plain line now and then. Threads may share it."""
-
-    def __init__(self, console: Console, what: str, total: int | None) -> None:
-        """Nothing is shown before it is entered."""
-        self._what = what
-        self._total = total
-        self._console = console
         self._began = time.monotonic()
         self._next_line = self._began + _LINE_EVERY_SECONDS
-        self._bytes = 0
-        self._events = 0
-        self._fresh = 0
         self._task: TaskID | None = None
-        sized = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) if total else (TimeElapsedColumn(),)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            *sized,
-            TextColumn("{task.fields[text]}"),
+            *columns,
+            TextColumn("[dim]{task.fields[text]}"),
             console=console,
             transient=True,
         )
@@ -192,18 +148,34 @@ class Meter:
         if self._task is not None:
             self._progress.stop()
 
-    def advance(self, size: int, events: int, *, fresh: bool = True) -> None:
-        """Show that so many bytes and events are done; those that are not fresh had been done before."""
-        self._bytes += size
-        self._events += events
-        self._fresh += events if fresh else 0
+    def _add(self, number: int, text: str, line: str) -> None:
+        self._done += number
         if self._task is not None:
-            self._progress.update(self._task, advance=size, text=self._text())
+            self._progress.update(self._task, advance=number, text=text)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_SECONDS
-            share = f", {min(self._bytes / self._total, 1):.0%}" if self._total else ""
-            self._console.print(Text(f"{self._what}: {self._text()}{share}"))
+            self._console.print(Text(f"{self._what}: {line}".rstrip()))
 
-    def _text(self) -> str:
-        rate = self._fresh / max(time.monotonic() - self._began, 0.001)
-        return f"{self._events:,} events, {rate:,.0f}/s"
+
+class Display(_Progress):
+    """The progress of a number of things."""
+
+    def advance(self, number: int, at: str = "") -> None:
+        """Show that so many more are done; `at` says where it is."""
+        of = "" if self._total is None else f" of about {self._total:,}"
+        self._add(number, at, f"{self._done + number:,}{of} {at}")
+
+
+class Meter(_Progress):
+    """The progress of a transfer, by bytes, with the rate of its events."""
+
+    _events = _new = 0
+
+    def advance(self, size: int, events: int, *, fresh: bool = True) -> None:
+        """Show that so many bytes and events are done; those that are not fresh had been done before."""
+        self._events += events
+        self._new += events if fresh else 0
+        rate = self._new / max(time.monotonic() - self._began, 0.001)
+        share = f", {min((self._done + size) / self._total, 1):.0%}" if self._total else ""
+        text = f"{self._events:,} events, {rate:,.0f}/s"
+        self._add(size, text, text + share)
