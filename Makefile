@@ -89,19 +89,29 @@ clean: ## stop it and delete its data
 
 .PHONY: check
 check: install ## the gate: format, lint, types, architecture, template, lock
-	@for project in . local/emulator tools/checkov tools/workflows; do $(UV) lock --check --quiet --project $$project; done
-	@$(MAKE) requirements && git diff --exit-code -- $(REQUIREMENTS)
-	@$(RUN) ruff format --check --quiet $(SOURCES)
-	@$(RUN) ruff check --quiet $(SOURCES)
+	@$(MAKE) --jobs 2 check-types check-template policies check-documents check-code check-lock workflows
+
+.PHONY: check-types check-template check-documents check-code check-lock
+check-types:
 	@$(RUN) mypy
 	@$(RUN) mypy --python-version 3.11 --no-error-summary cli
-	@$(RUN) lint-imports --no-logo
-	@$(RUN) python -m dropzone_openapi --check
-	@$(RUN) python -m dropzone_contracts --check
+
+check-template:
 	@$(RUN) cfn-lint template.yaml .github/deploy-role.yaml
 	@$(RUN) sam validate --lint
-	@$(MAKE) policies
-	@$(MAKE) workflows
+
+check-documents:
+	@$(RUN) python -m dropzone_openapi --check
+	@$(RUN) python -m dropzone_contracts --check
+
+check-code:
+	@$(RUN) ruff format --check --quiet $(SOURCES)
+	@$(RUN) ruff check --quiet $(SOURCES)
+	@$(RUN) lint-imports --no-logo
+
+check-lock:
+	@for project in . local/emulator tools/checkov tools/workflows; do $(UV) lock --check --quiet --project $$project; done
+	@$(MAKE) requirements && git diff --exit-code -- $(REQUIREMENTS)
 
 # In an environment of its own: it pins much. It asks no registry when it runs.
 .PHONY: policies
@@ -143,8 +153,8 @@ mutants: install ## mutation testing, for hours (ARGS="domain", DROPZONE_MUTANTS
 	@$(UV) sync --locked --quiet
 
 .PHONY: test-unit
-test-unit: install ## run the tests that only need Python, with a tenth of the random examples
-	@$(RUN) pytest tests/unit --hypothesis-profile quick $(ARGS)
+test-unit: install ## run the quick tests, which only need Python, in half a minute
+	@$(RUN) pytest tests/unit --ignore tests/unit/template -m "not slow" --hypothesis-profile quick $(ARGS)
 
 # What it finds becomes an @example in its test; `make test` is the same every time.
 .PHONY: explore

@@ -8,8 +8,8 @@ import pytest
 import support.examples  # noqa: F401 - registers hypothesis's profiles
 from support.findings import write_findings
 
-_TOGETHER = ("artefact", "sam_local")
-"""Folders whose tests share a build."""
+_TOGETHER = ("artefact", "sam_local", "template")
+"""Folders whose tests share a build, or what SAM makes of the template."""
 
 
 @pytest.hookimpl(tryfirst=True)

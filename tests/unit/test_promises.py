@@ -8,6 +8,8 @@ import importlib
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parents[1]
 OURS = ("dropzone", "dropzone_ingest", "dropzone_process", "dropzone_query", "dropzone_web", "dropzone_migrate")
 
@@ -40,6 +42,7 @@ def test_promised_numbers_are_what_they_were() -> None:
     assert found == PROMISED
 
 
+@pytest.mark.slow
 def test_number_that_a_test_takes_from_the_code_is_promised_here() -> None:
     taken = {
         (module, name)

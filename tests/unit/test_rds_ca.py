@@ -52,6 +52,7 @@ def test_the_bundle_is_aws_s_own() -> None:
     assert hashlib.sha256(RDS_CA.read_bytes()).hexdigest() == GLOBAL_BUNDLE
 
 
+@pytest.mark.slow
 def test_every_commercial_region_has_its_roots() -> None:
     regions, known = commercial_regions(), roots()
 

@@ -13,6 +13,7 @@ def test_every_test_has_a_time_limit(pytestconfig: pytest.Config) -> None:
     assert 60 <= float(pytestconfig.getini("timeout")) <= 900
 
 
+@pytest.mark.slow
 def test_test_that_never_ends_fails(tmp_path: Path) -> None:
     # Under this project's own settings, with a shorter limit.
     (tmp_path / "test_endless.py").write_text("def test_endless():\n    while True: pass\n", encoding="utf-8")

@@ -2,22 +2,23 @@
 
 import json
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
+from typing import Any
 
-import boto3
-import botocore.loaders
 import pytest
-from moto import mock_aws
 
 from dropzone_cli import queue
 from unit.cli.harness import KEY, LOCAL, REGION, STACK, Cli, FakeApi, Stack
 
+_descriptions: dict[Any, Any] = {}
+"""AWS's services are described in megabytes of JSON, which botocore reads again for each session."""
 
-@cache
-def _loader(search_path: str | None = None) -> botocore.loaders.Loader:
-    """One for all tests: AWS's services are described in megabytes of JSON."""
-    return botocore.loaders.Loader(search_path.split(":") if search_path else None)
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests on moto's AWS, which take most of the time."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and "account" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,6 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(queue, "WAIT_SECONDS", 0)
-    monkeypatch.setattr(botocore.loaders, "create_loader", _loader)
 
 
 @pytest.fixture
@@ -55,6 +55,15 @@ def local(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    import botocore.session  # noqa: PLC0415 - only these tests need AWS
+    from moto import mock_aws  # noqa: PLC0415
+
+    def create_loader(search_path: str | None = None) -> botocore.loaders.Loader:
+        loader = botocore.loaders.create_loader(search_path)
+        loader._cache = _descriptions  # type: ignore[attr-defined] # botocore's stubs leave it out
+        return loader
+
+    monkeypatch.setattr(botocore.session, "create_loader", create_loader)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     with mock_aws():
@@ -63,6 +72,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def make_stack(account: None) -> Callable[..., Stack]:  # noqa: ARG001 - moto must be there before
+    import boto3  # noqa: PLC0415
+
     def make(name: str = STACK, without: str = "", key_value: str = KEY) -> Stack:
         session = boto3.Session(region_name=REGION)
         sqs, s3 = session.client("sqs"), session.client("s3")

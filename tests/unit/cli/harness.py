@@ -5,17 +5,19 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
-from mypy_boto3_s3 import S3Client
-from mypy_boto3_sqs import SQSClient
 from typer.testing import CliRunner, Result
 
 from dropzone_cli.api import ClientOptions
 from dropzone_cli.main import app
 from support.factories import raw_id, s3_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 URL = "http://127.0.0.1:4566/restapis/abc/v1/_user_request_"
 KEY = "k3y-that-nobody-may-see"
@@ -143,8 +145,8 @@ def document(result: Result) -> Any:  # noqa: ANN401 - JSON
 class Stack:
     """A stack on moto's AWS."""
 
-    sqs: SQSClient
-    s3: S3Client
+    sqs: "SQSClient"
+    s3: "S3Client"
     bucket: str
     queue_url: str
     dlq_url: str

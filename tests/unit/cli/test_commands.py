@@ -613,6 +613,7 @@ def test_help_shows_the_exit_codes(cli: Cli) -> None:
     assert "Exit codes: 0 done" in " ".join(cli("--help").stdout.split())
 
 
+@pytest.mark.slow
 def test_help_imports_no_client() -> None:
     code = """
 import sys
@@ -628,6 +629,7 @@ print([name for name in ("httpx", "boto3", "botocore") if name in sys.modules])
     assert ran.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_every_command_starts_on_windows() -> None:
     """It has no fcntl and no other module of Unix, and no SIGHUP."""
     code = """
@@ -661,6 +663,7 @@ def test_the_shell_completes_commands(typed: str, offered: list[str]) -> None:
     assert ran.stdout.split() == offered
 
 
+@pytest.mark.slow
 def test_it_needs_no_other_package_of_dropzone() -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('dropzone_local', 'pg8000', 'obstore')));"

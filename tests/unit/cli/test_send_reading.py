@@ -625,6 +625,7 @@ class _Made(io.RawIOBase):
         return len(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["ndjson", "json", "csv"])
 def test_memory_is_bounded_by_batches_whatever_the_input(form: str) -> None:
     number = 20_000

@@ -218,6 +218,7 @@ def test_an_overlap_names_both_contracts() -> None:
     assert told.startswith("0.odcs.yaml:6: the pattern 'hall-3/*' and '*-3/west' of the contract 'room'")
 
 
+@pytest.mark.slow
 def test_a_thousand_contracts_compile() -> None:
     files = [
         HALL.replace("id: hall", f"id: hall-{number}").replace('"hall-3/*", "hall-4/*"', f'"site-{number:04}/*"')

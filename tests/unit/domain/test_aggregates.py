@@ -141,6 +141,7 @@ def test_the_mean_lies_between_the_values() -> None:
     assert aggregate(values).mean == highest
 
 
+@pytest.mark.slow
 def test_a_million_values() -> None:
     # GIVEN a million readings around 10^7 that differ from the sixth decimal on
     values = [1e7 + (step * 7919 % 1_000_003) * 1e-6 for step in range(1_000_000)]

@@ -126,6 +126,7 @@ def test_any_bytes_are_unpacked_or_refused(packed: bytes) -> None:
         return
 
 
+@pytest.mark.slow
 def test_a_bomb_is_never_unpacked_whole() -> None:
     # GIVEN a few kilobytes that hold two hundred megabytes
     bomb = gzipped(gzipped(b"", 9) + bytes(200 * MEBIBYTE), 9)

@@ -183,6 +183,7 @@ def test_violations_are_cut_at_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {violation.code for violation in found} == {Code.MISSING_FIELD}
 
 
+@pytest.mark.slow
 def test_thousands_of_bad_samples_and_tags_are_not_reported_one_by_one() -> None:
     # GIVEN what a body of the greatest size can hold
     bodies = bytes_of(data=[""] * 1_000_000), version_2(tags={f"{number}": 5 for number in range(300_000)})

@@ -90,6 +90,7 @@ def test_a_sensor_can_be_quiet_for_a_while() -> None:
     assert longest > timedelta(minutes=30)
 
 
+@pytest.mark.slow
 def test_a_day_is_sent_in_batches_that_count_once() -> None:
     requests: list[httpx.Request] = []
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SECONDS = 20
 
 
+@pytest.mark.slow
 def test_while_the_build_runs_the_emulator_gets_ready_for_the_deployment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
