@@ -125,7 +125,7 @@ SENSORS = st.tuples(st.sampled_from([0.0, 1e7, -3e12, 1e-9]), st.floats(-1, 1)).
 
 POOLED = """
     gold.pooled_mean(gold.combine(gold.part(weight, m, d, near)), min(near)),
-    gold.pooled_std_dev(gold.combine(gold.part(weight, m, d, near)), bool_and(m = near AND d = 0))
+    gold.pooled_std_dev(gold.combine(gold.part(weight, m, d, near)))
 """
 
 

@@ -2,8 +2,7 @@
 -- The sums are of differences from a mean near the true one, so that what all means have in common doesn't cancel, and
 -- weights add up to one, so that neither counts nor squares overflow.
 CREATE OR REPLACE AGGREGATE gold.combine(state double precision[]) (
-    SFUNC = float8_combine, STYPE = double precision[], COMBINEFUNC = float8_combine, INITCOND = '{0,0,0}',
-    PARALLEL = SAFE
+    SFUNC = float8_combine, STYPE = double precision[], INITCOND = '{0,0,0}', PARALLEL = SAFE
 );
 
 -- From the smallest to the largest mean. No difference from it overflows.
@@ -11,24 +10,26 @@ CREATE OR REPLACE FUNCTION gold.near(smallest double precision, largest double p
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN smallest < 0 AND largest > 0 AND greatest(-smallest, largest) > 8e307 THEN 0 ELSE smallest END;
 
--- NaN marks squares that binary64 can't hold. Postgres refuses products that underflow.
+-- NaN marks squares that binary64 can't hold, and 1e-320 that something deviates whose square would underflow: Postgres
+-- refuses such products. The sum is 0 where nothing deviates.
 CREATE OR REPLACE FUNCTION gold.part(
     weight double precision, mean double precision, std_dev double precision, near double precision
 ) RETURNS double precision[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY[
     weight,
     CASE WHEN abs(mean - near) < 1e-290 THEN 0 ELSE weight * (mean - near) END,
-    CASE WHEN std_dev IS NULL OR greatest(abs(mean), abs(near), std_dev) > 1e154 THEN 'NaN'
-         WHEN std_dev < 1e-154 THEN 0 ELSE weight * std_dev * std_dev END
+    CASE WHEN mean = near AND std_dev = 0 THEN 0
+         WHEN std_dev IS NULL OR greatest(abs(mean), abs(near), std_dev) > 1e154 THEN 'NaN'
+         WHEN std_dev < 1e-154 THEN 1e-320 ELSE weight * std_dev * std_dev END
 ];
 
 CREATE OR REPLACE FUNCTION gold.pooled_mean(state double precision[], near double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN near + state[2] / state[1];
 
--- Null where it is not zero, and its square is not a normal binary64.
-CREATE OR REPLACE FUNCTION gold.pooled_std_dev(state double precision[], is_constant boolean) RETURNS double precision
+-- Null where its square is not zero, and not a normal binary64.
+CREATE OR REPLACE FUNCTION gold.pooled_std_dev(state double precision[]) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN is_constant THEN 0 WHEN state[3] BETWEEN 1e-292 AND 1.7e308 THEN sqrt(state[3] / state[1]) END;
+RETURN CASE WHEN state[3] = 0 THEN 0 WHEN state[3] BETWEEN 1e-292 AND 1.7e308 THEN sqrt(state[3] / state[1]) END;
 
 -- Bin b of a histogram holds what is more than 2^((b - 1) / 4) and up to 2^(b / 4).
 CREATE OR REPLACE FUNCTION gold.bin(value double precision) RETURNS integer

@@ -148,7 +148,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS 
            CAST(coalesce(day.events, 0) + coalesce(arrived.events, 0) AS bigint),
            CAST(coalesce(day.rejected, 0) + coalesce(arrived.rejected, 0) AS bigint)
     FROM page LEFT JOIN arrived USING (source) CROSS JOIN LATERAL (
-        SELECT sum(kept.processed + kept.rejected) AS events, sum(kept.rejected) AS rejected
+        SELECT sum(kept.events) AS events, sum(kept.rejected) AS rejected
         FROM gold.arrived AS kept
         WHERE kept.source = page.source AND kept.bucket_start > now() - interval '1 day'
           AND NOT EXISTS (SELECT FROM gold.arrived_stale AS stale WHERE stale.bucket_start = kept.bucket_start)
