@@ -86,7 +86,7 @@ class ScriptedS3:
                 outer.asked.append(Asked(self.command, self.path, headers, body))
                 outer._give(self, outer.script.pop(0) if len(outer.script) > 1 else outer.script[0])
 
-            do_GET = do_PUT = _answer  # noqa: N815 - the names that http.server looks for
+            do_GET = do_HEAD = do_PUT = _answer  # noqa: N815 - the names that http.server looks for
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
@@ -201,6 +202,26 @@ def test_a_read_tells_what_is_gone_from_what_may_come_back(
     assert type(read_one(bronze)) is kind
 
 
+def test_an_object_exists_where_it_was_put_and_nowhere_else(moto_endpoint: str, make_bucket: MakeBucket) -> None:
+    bronze = S3Bronze(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint)
+    raw_id = new_raw_id()
+
+    put(bronze, raw_id)
+
+    assert bronze.exists(raw_id) is True
+    assert bronze.exists(new_raw_id()) is False
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_where_nobody_can_tell_whether_an_object_exists_bronze_is_unavailable(
+    bronze: S3Bronze, scripted_s3: ScriptedS3, status: int
+) -> None:
+    scripted_s3.script = [Answer(status)]
+
+    with pytest.raises(BronzeUnavailableError, match=f"^S3 answered {status}$"):
+        bronze.exists(new_raw_id())
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -312,7 +333,19 @@ def test_pages_before_such_a_key_are_not_listed_again(bronze: S3Bronze, scripted
     listed = [entry.raw_id for page in bronze.list_after(NOTHING_BEFORE, timeout=long_enough) for entry in page]
 
     assert listed == [*before, last]
-    assert str(before[-1]) in scripted_s3.asked[-1].path
+    asked = parse_qs(urlsplit(scripted_s3.asked[-1].path).query)
+    assert {name: asked[name] for name in ("prefix", "start-after", "max-keys")} == {
+        "prefix": ["raw/"],
+        "start-after": [object_key(before[-1])],
+        "max-keys": ["1000"],
+    }
+
+
+def test_a_listing_that_fails_behind_such_a_key_says_so(bronze: S3Bronze, scripted_s3: ScriptedS3) -> None:
+    scripted_s3.script = [listing("raw/f//x"), refusal(403, "AccessDenied")]
+
+    with pytest.raises(BronzeUnavailableError, match=r"^S3 answered AccessDenied$"):
+        list(bronze.list_after(NOTHING_BEFORE, timeout=long_enough))
 
 
 def test_behind_such_a_key_nothing_is_left_out_nor_listed_twice(

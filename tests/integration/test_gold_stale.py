@@ -47,3 +47,18 @@ def test_what_arrived_and_was_measured_is_stale_at_once(tables: SilverInPostgres
 
     for table in ("measured_stale", "arrived_stale"):
         assert len(tables.query(f"SELECT FROM gold.{table}")) == 1
+
+
+def test_what_a_discarded_outcome_counted_for_is_stale(tables: SilverInPostgres) -> None:
+    # GIVEN an object of which a part was written under other rules
+    (identifier,) = raw_ids(1)
+    tables.silver().write_outcomes([ValidatedObject(identifier, (measurement(),), is_whole=False)])
+    tables.outdate(identifier, range(1))
+    forget(tables)
+
+    # WHEN that is discarded
+    assert tables.silver().discard_outdated(identifier, 10) == 1
+
+    # THEN gold has to count again what arrived, and what was measured
+    for table in ("measured_stale", "arrived_stale"):
+        assert len(tables.query(f"SELECT FROM gold.{table}")) == 1, table

@@ -381,3 +381,27 @@ def test_an_attempt_that_reported_its_end_is_closed(tables: SilverInPostgres, en
     else:
         silver.release_attempts({identifier: "it was away"})
     assert tables.query("SELECT tried_at IS NULL FROM receipts") == [[True]]
+
+
+def test_a_discard_waits_for_whoever_measures(tables: SilverInPostgres) -> None:
+    # GIVEN an object with an outcome of other rules, and a call that is measuring the same instant
+    earlier, identifier, arriving = raw_ids(3)
+    tables.silver().write_outcomes([validated(earlier, measurement(mean=1.0))])
+    tables.silver().write_outcomes([ValidatedObject(identifier, (measurement(mean=2.0),), is_whole=False)])
+    tables.outdate(identifier, range(1))
+    later = EXAMPLE_INSTANT + timedelta(hours=1)
+    tables.hold(later)
+    measured = in_background(
+        lambda: tables.silver().write_outcomes([validated(arriving, measurement(mean=3.0), measurement(later))])
+    )
+    tables.await_waiting(1)
+
+    # WHEN that outcome is discarded meanwhile
+    discarded = in_background(lambda: tables.silver().discard_outdated(identifier, 10))
+    tables.await_waiting(2)
+    tables.query("ROLLBACK")
+
+    # THEN the event that was being measured stands
+    assert measured.result(10) == {arriving}
+    assert discarded.result(10) == 1
+    assert tables.measurement_rows()[EXAMPLE_INSTANT, ""].raw_id == arriving

@@ -254,6 +254,17 @@ def test_what_is_written_of_unsettled_objects_is_told(silver: Silver) -> None:
     assert silver.written([]) == {}
 
 
+def test_outcomes_of_other_rules_are_counted_wherever_they_stand(silver: Silver, subject: Subject) -> None:
+    identifier = raw_id()
+    silver.write_outcomes([part(identifier, 0, *(measurement(later(n)) for n in range(6)))])
+    for items in (range(1, 3), range(4, 5)):
+        subject.outdate(identifier, items)
+
+    assert silver.written([identifier]) == {
+        identifier: Written((range(1), range(3, 4), range(5, 6)), outdated=3),
+    }
+
+
 def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_returns(
     silver: Silver, subject: Subject
 ) -> None:
@@ -348,6 +359,20 @@ def test_pauses_double(silver: Silver, subject: Subject) -> None:
         assert silver.due_for_retry(10, exhausted=False) == []
         subject.pass_time(MOMENT)
         assert silver.due_for_retry(10, exhausted=False) == [identifier]
+
+
+def test_a_part_does_not_bring_the_next_try_forward(silver: Silver, subject: Subject) -> None:
+    # GIVEN an object whose third try wrote a part
+    identifier = raw_id()
+    for _ in range(3):
+        silver.record_attempts([identifier], only_due=False)
+    silver.write_outcomes([ValidatedObject(identifier, (measurement(),), 0, is_whole=False)])
+
+    # THEN it waits as long as after any third try
+    subject.pass_time(4 * RETRY_AFTER - MOMENT)
+    assert silver.due_for_retry(10, exhausted=False) == []
+    subject.pass_time(MOMENT)
+    assert silver.due_for_retry(10, exhausted=False) == [identifier]
 
 
 def test_exhausted_objects_are_retried_hourly_and_after_a_day_daily(silver: Silver, subject: Subject) -> None:
