@@ -124,7 +124,7 @@ def batches(since: datetime, until: datetime) -> Iterator[bytes]:
 
 
 class Sender:
-    """Sends bodies to a running stack; a body that it sent before counts once."""
+    """Sends bodies to a running stack. A body that is sent again is stored once."""
 
     def __init__(
         self, endpoints: Endpoints, client: httpx.Client | None = None, *, wait: float = _WAIT_SECONDS
@@ -141,10 +141,10 @@ class Sender:
         self._client.close()
 
     def send(self, batch: bytes) -> int:
-        """Send a body, and return how many events it was taken for.
+        """Send a body, and return the number of stored events.
 
         Raises:
-            LocalStackError: the API doesn't take it, or isn't there, also after a few tries.
+            LocalStackError: the API refuses it, or is out of reach, also after retries.
         """
         trouble = ""
         for attempt in range(_TRIES):
@@ -166,6 +166,8 @@ class Sender:
                 continue
             if response.status_code == httpx.codes.ACCEPTED:
                 return int(response.json()["items"])
+            if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+                return 0  # every event of it is faulty, which the next one hardly is
             trouble = f"{response.status_code} {response.text}"
             if response.status_code != httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error:
                 break

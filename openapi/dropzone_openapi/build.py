@@ -23,8 +23,8 @@ from dropzone.api.formats import Format
 from dropzone.api.pages import Listing, page
 from dropzone.api.problems import FieldError, Problem, ProblemType
 from dropzone.api.resolver import DESCRIBED
-from dropzone.domain.envelope import Envelope
 from dropzone.domain.payloads import VERSIONS
+from dropzone.domain.violations import Envelope
 from dropzone_openapi import ingest
 
 VERSION = "0.1.0"

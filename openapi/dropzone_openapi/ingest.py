@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Header
 import dropzone_ingest.handler
 from dropzone.api import problems
 from dropzone.api.resolver import described
-from dropzone.domain.batches import NDJSON
+from dropzone.domain.body import NDJSON
 from dropzone.domain.payloads import VERSIONS
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_ingest.answers import Accepted
@@ -26,16 +26,16 @@ SCHEMAS: dict[str, Schema] = {
     "Event": {
         "title": "Event",
         "description": (
-            "A measurement event, of the version of the payload that its `schema_version` names. Ingest checks the "
-            "envelope of a single event alone; what the values must be to become a measurement is said by each "
-            "version, and validated when the event is processed."
+            "A measurement event, of the version that its `schema_version` names; without it, of version 2 if it has "
+            "`source`, `unit` or `tags`, and of version 1 otherwise. Ingest checks the envelope alone. Values "
+            "are validated by the rules of the version when the event is processed."
         ),
         "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("EventV1", "EventV2", "Envelope")],
     },
     "Events": {
         "title": "Events",
         "type": "array",
-        "description": "Several events. Each is validated alone: a bad one never holds up the others.",
+        "description": "Several events, each validated alone. At least one must have the envelope of an event.",
         "minItems": 1,
         "maxItems": MAX_EVENTS,
         "items": {},
@@ -100,11 +100,13 @@ _KEY = Header(
 def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send events.
 
-    Stores the body exactly as it was sent, and answers with its reference. Once it has, no event of it is ever lost:
-    each becomes a measurement, or is rejected with reasons. The values are validated later, and not by this call.
+    Stores the body exactly as it was sent, and answers with its reference. After a 202 no event of it is ever lost:
+    each becomes a measurement, or is rejected with reasons. Values are validated later; this call refuses a body in
+    which no element has the envelope of an event.
 
-    The body is one event, or an array of events, or (as `application/x-ndjson`) an event a line; and may be packed,
-    with `Content-Encoding: gzip`. What it holds unpacked counts for its limit, and is what is stored: API Gateway
-    unpacks it.
+    The body is one event, or an array of events, or (as `application/x-ndjson`) an event a line, in UTF-8; a leading
+    byte order mark is ignored. It may be compressed, with `Content-Encoding: gzip`: API Gateway unpacks it, and the
+    unpacked size counts for the limit. Other common names of the two media types are accepted, such as `text/json` and
+    `application/jsonl`.
     """
     raise NotImplementedError

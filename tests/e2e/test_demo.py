@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dropzone.domain.batches import NDJSON
+from dropzone.domain.body import NDJSON
 from dropzone.domain.outcomes import Measurement
 from dropzone.domain.validate import validate
 from dropzone_local.demo import DAY, HOUR, SENSORS, body

@@ -10,7 +10,7 @@ import pytest
 
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.adapters.s3_idempotency_store import S3IdempotencyStore
-from dropzone.domain.batches import JSON
+from dropzone.domain.body import JSON
 from dropzone.domain.identifiers import object_key
 from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, StoredRecord
 from dropzone.use_cases.ingest import Accepted, Submission, ingest_once

@@ -20,7 +20,7 @@ NO_JSON = {
     "more than one": EXAMPLE * 2,
     "NaN": b'{"time_stamp": "MARKER-OF-THE-PAYLOAD", "data": [NaN]}',
     "Infinity": b'{"time_stamp": "MARKER-OF-THE-PAYLOAD", "data": [-Infinity]}',
-    "a byte order mark": b"\xef\xbb\xbf" + EXAMPLE,
+    "a byte order mark alone": b"\xef\xbb\xbf",
     "UTF-16": EXAMPLE.decode().encode("utf-16"),
     "not UTF-8": b'{"time_stamp": "MARKER-OF-THE-PAYLOAD\xff", "data": []}',
     "a lone surrogate, escaped": rb'{"time_stamp": "MARKER-OF-THE-PAYLOAD\ud800", "data": []}',
@@ -54,7 +54,7 @@ NO_EVENT: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
 
 OTHER_TYPES = [
     "text/plain",
-    "text/json",
+    "text/jsonx",
     "application/xml",
     "application/jsonx",
     "application/json-seq",

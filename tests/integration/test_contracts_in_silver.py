@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
-from dropzone.domain.batches import JSON
-from dropzone.domain.changes import Change
+from dropzone.domain.body import JSON
 from dropzone.domain.contracts import Contract, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.domain.outcomes import Change
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import Arrived, ReplayResult, replay
 from support.contracts import ARRIVED, EVENT, contract

@@ -17,12 +17,10 @@ import dropzone.use_cases.replay
 from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.batches import JSON
-from dropzone.domain.changes import Change
+from dropzone.domain.body import JSON
 from dropzone.domain.contracts import BASIC, Contracts
-from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection, ValidatedObject
-from dropzone.domain.positions import Cursor
+from dropzone.domain.identifiers import Cursor, earliest_raw_id
+from dropzone.domain.outcomes import RULESET, Change, Code, Measurement, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import BronzeUnavailableError
 from dropzone.use_cases.process import process

@@ -15,8 +15,8 @@ import pytest
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.domain.batches import NDJSON
-from dropzone.domain.changes import Change
+from dropzone.domain.body import NDJSON
+from dropzone.domain.outcomes import Change
 from dropzone.ports import MAX_ATTEMPTS, OPEN_ATTEMPT, Bronze, Silver, SilverUnavailableError, TimeLeft
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, process
@@ -29,7 +29,7 @@ from support.packing import gzipped
 from support.postgres import RETRY_AFTER, SilverInPostgres, database_settings, running_postgres
 
 if TYPE_CHECKING:
-    from dropzone.domain.positions import Cursor
+    from dropzone.domain.identifiers import Cursor
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 EVENTS = 100_000

@@ -12,14 +12,13 @@ import pytest
 
 from dropzone.api import problems
 from dropzone.api.problems import InvalidRequestError, ProblemType
-from dropzone.domain.batches import JSON
-from dropzone.domain.json_text import NotJsonError
+from dropzone.domain.body import JSON, NotJsonError
 from dropzone.domain.outcomes import Code, Rejection
 from dropzone.domain.validate import MAX_UNPACKED_BYTES, Contents, validate
 from dropzone.queries.kpis import KpisRequest, read_kpis
 from dropzone.queries.measurements import MeasurementsRequest
 from dropzone.queries.sources import SourcesRequest
-from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
+from dropzone.use_cases.ingest import EnvelopeError, Submission, check
 from dropzone_process.request import read_request
 from support.contracts import ARRIVED, BROKEN, EVENT, contract, contracts
 from support.packing import gzipped
@@ -188,7 +187,7 @@ def test_what_is_told_at_once_is_the_envelope(code: Code) -> None:
     [example] = quoted(rows(EVENTS)[code]["Example"])
     told: list[Code] = []
     try:
-        count_events(Submission(example.encode(), JSON), limit=1_000)
+        check(Submission(example.encode(), JSON), limit=1_000)
     except EnvelopeError as error:
         told += [violation.code for violation in error.violations]
     except NotJsonError:

@@ -12,13 +12,12 @@ import pytest
 
 from dropzone.api.request import body_bytes
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.batches import JSON, NDJSON
+from dropzone.domain.body import JSON, NDJSON, NotJsonError
 from dropzone.domain.identifiers import received_at
-from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.outcomes import Code, Measurement, Rejection
 from dropzone.domain.validate import validate
 from dropzone.ports import ListedObject
-from dropzone.use_cases.ingest import EnvelopeError, Submission, count_events
+from dropzone.use_cases.ingest import EnvelopeError, Submission, check
 from dropzone_migrate import cloudformation
 from dropzone_migrate.migrations import head
 from dropzone_process.events import objects_in, sqs_records
@@ -153,7 +152,7 @@ def test_a_bad_payload_breaks_the_rule_that_it_is_named_for(path: Path) -> None:
 
 def refused_at_the_door(body: bytes) -> bool:
     try:
-        count_events(Submission(body, JSON), limit=1_000)
+        check(Submission(body, JSON), limit=1_000)
     except (EnvelopeError, NotJsonError):
         return True
     return False

@@ -16,7 +16,7 @@ from dropzone.api import problems
 from dropzone.api.problems import FieldError, InvalidRequestError, problem, problem_of
 from dropzone.api.request import Event, body_bytes, request_id
 from dropzone.api.response import Response, json_response, milliseconds, proxy_result
-from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson
+from dropzone.domain.body import JSON, NDJSON, is_json, is_ndjson
 from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze, IdempotencyStore
 from dropzone.settings import IngestSettings

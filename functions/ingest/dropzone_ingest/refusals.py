@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from dropzone.api import problems
 from dropzone.api.problems import FieldError, ProblemType
-from dropzone.domain.encodings import NotGzipError
-from dropzone.domain.json_text import NotJsonError
+from dropzone.domain.body import NotGzipError, NotJsonError
 from dropzone.use_cases.ingest import EnvelopeError, KeyReusedError, TooLargeError
 
 

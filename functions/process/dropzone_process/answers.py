@@ -5,7 +5,7 @@ from typing import Annotated, NotRequired, TypedDict
 from pydantic import Field
 
 from dropzone.api.answers import Count, answer, closed
-from dropzone.domain.positions import POSITION_PATTERN
+from dropzone.domain.identifiers import POSITION_PATTERN
 
 
 @closed

@@ -10,9 +10,9 @@ from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID
 from dropzone.api.parameters import Instant, Request
 from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.api.request import body_bytes
-from dropzone.domain.json_text import parse_json
+from dropzone.domain.body import parse_json
+from dropzone.domain.identifiers import POSITION_PATTERN, Cursor, parse_cursor
 from dropzone.domain.outcomes import Code
-from dropzone.domain.positions import POSITION_PATTERN, Cursor, parse_cursor
 from dropzone.use_cases.replay import Arrived, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000

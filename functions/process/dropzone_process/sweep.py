@@ -16,8 +16,8 @@ from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.api import problems
 from dropzone.api.resolver import described, make_app, resolve
-from dropzone.domain.changes import Change
-from dropzone.domain.positions import Cursor
+from dropzone.domain.identifiers import Cursor
+from dropzone.domain.outcomes import Change
 from dropzone.observability import NAMESPACE, logged_errors, report_result
 from dropzone.ports import Bronze, GoldStore, OutcomeStore, Silver, SilverError, TimeLeft
 from dropzone.settings import SweepSettings

@@ -16,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.core import TyperGroup
 
-from dropzone.domain.changes import Change
 from dropzone.domain.identifiers import object_key
-from dropzone.domain.outcomes import Code
+from dropzone.domain.outcomes import Change, Code
 from dropzone.queries.status import State
 from dropzone_cli import details, output
 from dropzone_cli.commands import replay

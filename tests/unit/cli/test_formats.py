@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dropzone.domain import identifiers, positions
+from dropzone.domain import identifiers
 from dropzone.domain.payloads import v2
 from dropzone_cli import formats
 from dropzone_cli.errors import CliError
@@ -43,13 +43,13 @@ def test_keys(key: str) -> None:
     assert _or_error(formats.raw_id_of, key) == _or_error(identifiers.raw_id_of, key)
 
 
-@given(st.from_regex(positions.POSITION_PATTERN.replace("$", r"\Z")) | keys)
+@given(st.from_regex(identifiers.POSITION_PATTERN.replace("$", r"\Z")) | keys)
 def test_cursors(cursor: str) -> None:
-    is_cursor = re.fullmatch(positions.POSITION_PATTERN.strip("^$"), cursor) is not None
+    is_cursor = re.fullmatch(identifiers.POSITION_PATTERN.strip("^$"), cursor) is not None
     ours = _or_error(formats.parse_cursor, cursor)
-    assert ours == (positions.parse_cursor(cursor) if is_cursor else ValueError)
+    assert ours == (identifiers.parse_cursor(cursor) if is_cursor else ValueError)
     if is_cursor:
-        assert str(ours) == str(positions.parse_cursor(cursor))
+        assert str(ours) == str(identifiers.parse_cursor(cursor))
 
 
 @given(st.none() | long_text, st.none() | long_text, st.dictionaries(long_text.filter(bool), long_text, max_size=18))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropzone.domain.batches import JSON, NDJSON, is_json, is_ndjson, lines
+from dropzone.domain.body import JSON, NDJSON, is_json, is_ndjson, lines
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
 from dropzone.domain.validate import Contents, validate
 from support.factories import EXAMPLE, NOT_NUMERIC, WITHOUT_OFFSET
@@ -69,7 +69,7 @@ def test_nothing_is_rejected_as_nothing(body: bytes, media_type: str) -> None:
     assert [codes(outcome) for outcome in validate(body, media_type)] == [[expected]]
 
 
-def test_events_are_judged_one_at_a_time() -> None:
+def test_events_are_validated_one_at_a_time() -> None:
     # GIVEN two events
     outcomes = Contents(as_lines(EXAMPLE, BROKEN), NDJSON).outcomes()
     # THEN the first is there before the second is looked at
@@ -114,10 +114,23 @@ def test_lines_and_an_array_of_the_same_values_have_the_same_outcomes(values: li
 
 
 def test_media_types() -> None:
-    assert all(map(is_json, [JSON, "application/ld+json", "application/vnd.x.y-1+json"]))
-    assert not any(map(is_json, [NDJSON, "text/json", "application/+json", "application/jsonl", ""]))
-    assert all(map(is_ndjson, [NDJSON, "application/ndjson", "application/jsonl", "application/x-jsonlines"]))
-    assert not any(map(is_ndjson, [JSON, "text/plain", "application/json-seq", ""]))
+    json = [JSON, "application/ld+json", "application/vnd.x.y-1+json", "text/json", "text/x-json", "application/x-json"]
+    ndjson = [
+        *(NDJSON, "application/ndjson", "application/nd-json", "application/x-ldjson", "text/ndjson"),
+        *("application/jsonl", "application/x-jsonl", "application/json-l", "text/jsonl"),
+        *("application/jsonlines", "application/json-lines", "application/x-jsonlines", "text/x-json-lines"),
+    ]
+    neither = ["text/plain", "application/json-seq", "application/+json", "text/+json", "application/jsonx", "json", ""]
+    assert [*filter(is_json, json + ndjson + neither)] == json
+    assert [*filter(is_ndjson, json + ndjson + neither)] == ndjson
+
+
+@pytest.mark.parametrize("media_type", [JSON, NDJSON])
+def test_a_leading_byte_order_mark_is_ignored(media_type: str) -> None:
+    assert validate(b"\xef\xbb\xbf" + EXAMPLE, media_type) == validate(EXAMPLE)
+    # A second one is part of the text.
+    (outcome,) = validate(b"\xef\xbb\xbf" * 2 + EXAMPLE, media_type)
+    assert codes(outcome) == [Code.NOT_JSON]
 
 
 def test_lines() -> None:

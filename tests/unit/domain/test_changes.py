@@ -4,8 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from dropzone.domain.changes import Change, compare
-from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
+from dropzone.domain.outcomes import Change, Code, Measurement, Outcome, Rejection, compare
 from support.factories import EXAMPLE_INSTANT, measurement, rejection
 
 GOOD, BAD = measurement(), rejection()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropzone.domain.encodings import NotGzipError, UnpackedTooLargeError, gunzip, is_gzip, unpacked
+from dropzone.domain.body import NotGzipError, UnpackedTooLargeError, gunzip, is_gzip, unpacked
 from dropzone.domain.outcomes import Code, Measurement, Rejection
 from dropzone.domain.validate import MAX_UNPACKED_BYTES, validate
 from dropzone.settings import MAX_BODY_BYTES
@@ -53,7 +53,7 @@ def test_many_empty_members_are_copied_no_more_often_than_they_are_long(monkeypa
         def __getattr__(self, name: str) -> object:
             return getattr(self._member, name)
 
-    monkeypatch.setattr("dropzone.domain.encodings.zlib.decompressobj", Counting)
+    monkeypatch.setattr("dropzone.domain.body.zlib.decompressobj", Counting)
 
     assert gunzip(packed, LIMIT) == EXAMPLE
     # Each member is handed over with a piece of what is behind it, and not with all of that.
@@ -70,6 +70,14 @@ def test_the_bound_is_exact() -> None:
 
 
 PACKED = gzip.compress(EXAMPLE, mtime=0)
+
+
+@pytest.mark.parametrize("zeros", [1, 511, 10_000])
+def test_zeros_behind_the_last_member_are_ignored(zeros: int) -> None:
+    assert gunzip(PACKED + bytes(zeros), LIMIT) == EXAMPLE
+    assert gunzip(PACKED * 2 + bytes(zeros), LIMIT) == EXAMPLE * 2
+
+
 NO_GZIP = {
     "nothing": b"",
     "plain": b"plain",
@@ -77,7 +85,8 @@ NO_GZIP = {
     "cut by a byte": PACKED[:-1],
     "cut in its data": PACKED[:12],
     "of another checksum": PACKED[:-8] + bytes(8),
-    "padded": PACKED + b"\x00",
+    "padded with something else": PACKED + b"\x00\x01",
+    "padded, with a member behind it": PACKED + b"\x00" + PACKED,
     "with something behind it": PACKED + b"trailing",
 }
 

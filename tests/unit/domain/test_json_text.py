@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropzone.domain import json_text
-from dropzone.domain.json_text import NotJsonError, parse_json
+from dropzone.domain import body as json_text
+from dropzone.domain.body import NotJsonError, parse_json
 from support.examples import examples
 
 LONG = b"1" * 5000

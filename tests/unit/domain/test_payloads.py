@@ -34,7 +34,25 @@ def test_absent_and_null_are_the_same(absent: dict[str, object]) -> None:
 
 
 def test_version_1_reads_none_of_them() -> None:
-    assert validate(event(source=5, unit=[], tags="x")) == (Measurement(INSTANT, "", FIGURES),)
+    assert validate(event(schema_version=1, source=5, unit=[], tags="x")) == (Measurement(INSTANT, "", FIGURES),)
+
+
+@pytest.mark.parametrize("labels", [{"source": "a"}, {"unit": "V"}, {"tags": {"line": "B"}}, {"source": None}])
+def test_an_event_with_a_field_of_version_2_and_no_version_is_of_version_2(labels: dict[str, object]) -> None:
+    assert validate(event(**labels)) == validate(event(schema_version=2, **labels))
+    assert validate(event(**dict.fromkeys(labels, 5))) == validate(event(schema_version=2, **dict.fromkeys(labels, 5)))
+
+
+def test_devices_that_name_their_source_never_share_a_key() -> None:
+    keys = [outcome.source for name in ("a", "b") for outcome in validate(event(source=name))]
+    assert keys == ["a", "b"]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_version_may_be_written_as_a_float(version: int) -> None:
+    assert validate(event(schema_version=float(version), source="a")) == validate(
+        event(schema_version=version, source="a")
+    )
 
 
 def test_labels_may_be_as_long_as_their_limits() -> None:
@@ -102,9 +120,7 @@ def test_an_unknown_version_says_which_are_known() -> None:
     (outcome,) = validate(event(schema_version=99))
     assert isinstance(outcome, Rejection)
     assert outcome.violations == (
-        Violation(
-            Code.UNSUPPORTED_VERSION, "schema_version", f"names no version of the payload that is known here ({known})"
-        ),
+        Violation(Code.UNSUPPORTED_VERSION, "schema_version", f"names no known version of the payload ({known})"),
     )
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.domain.positions import POSITION_PATTERN, Cursor, Position, parse_cursor
+from dropzone.domain.identifiers import POSITION_PATTERN, Cursor, Position, parse_cursor
 
 ID = UUID("016a72d6-2d00-7000-8000-000000000000")
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from dropzone.domain.batches import NDJSON
+from dropzone.domain.body import NDJSON
 from dropzone.domain.outcomes import Rejection
 from dropzone.domain.validate import validate
 from dropzone_local.demo import DAY, HOUR, SENSORS, Sender, batches, body, instants, send_a_day, send_live

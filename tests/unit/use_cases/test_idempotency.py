@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.domain.batches import JSON, NDJSON
-from dropzone.domain.json_text import NotJsonError
+from dropzone.domain.body import JSON, NDJSON, NotJsonError
 from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, RawIdTakenError, StoredRecord
-from dropzone.use_cases.ingest import Accepted, EnvelopeError, KeyReusedError, Submission, ingest_once
+from dropzone.use_cases.ingest import Accepted, EnvelopeError, KeyReusedError, Submission, digest, ingest_once
 from support.factories import EXAMPLE, WITHOUT_OFFSET, raw_id
 from support.fakes import InMemoryIdempotencyStore
+from support.packing import gzipped
 from support.world import Failing, World
 
 Send = Callable[..., Accepted]
@@ -44,6 +44,12 @@ def test_the_same_request_again_is_the_same_object(world: World, send: Send) -> 
     assert again.events == 1
     assert again.is_replayed
     assert stored(world) == {first.raw_id: EXAMPLE}
+
+
+def test_a_client_may_compress_again_when_it_retries(world: World, send: Send) -> None:
+    first = send(gzipped(EXAMPLE, 1))
+    assert [send(body).raw_id for body in (gzipped(EXAMPLE, 9), EXAMPLE)] == [first.raw_id] * 2
+    assert stored(world) == {first.raw_id: gzipped(EXAMPLE, 1)}
 
 
 def test_another_key_is_another_object(world: World, send: Send) -> None:
@@ -101,7 +107,7 @@ def test_many_at_once_are_one_object(world: World, send: Send) -> None:
 def grow_old(world: World, idempotency_store: InMemoryIdempotencyStore, age: timedelta, *, is_stored: bool) -> UUID:
     """Let the key stand for a request of long ago, whose put went through, or did not."""
     old = raw_id(age)
-    idempotency_store.records["key"] = StoredRecord(IdempotencyRecord(old, Submission(EXAMPLE, JSON).digest), "1")
+    idempotency_store.records["key"] = StoredRecord(IdempotencyRecord(old, digest(JSON, EXAMPLE)), "1")
     if is_stored:
         world.objects.put(old, EXAMPLE, content_type=JSON, correlation_id="")
     return old

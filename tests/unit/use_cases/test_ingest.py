@@ -5,12 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.domain.batches import JSON, NDJSON
+from dropzone.domain.body import JSON, NDJSON, NotJsonError
 from dropzone.domain.identifiers import received_at
-from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.outcomes import Code, Violation
 from dropzone.ports import BronzeUnavailableError, RawIdTakenError, RawObject
-from dropzone.use_cases.ingest import Accepted, EnvelopeError, Submission, TooLargeError, ingest
+from dropzone.use_cases.ingest import Accepted, EnvelopeError, Submission, TooLargeError, digest, ingest
 from support.factories import EXAMPLE, NOT_NUMERIC, WITHOUT_OFFSET
 from support.packing import gzipped
 from support.world import Failing, World
@@ -56,11 +55,14 @@ def test_a_body_may_be_as_long_as_the_limit(world: World) -> None:
     [
         (EXAMPLE, JSON, 1),
         (b"[" + EXAMPLE + b"]", JSON, 1),
-        (b"[1, 2, 3]", JSON, 3),
+        (b"[1, 2, " + EXAMPLE + b"]", JSON, 3),
         (EXAMPLE + b"\n\n" + EXAMPLE, NDJSON, 2),
-        (b"no JSON\n[1, 2, 3]", NDJSON, 2),
+        (b"no JSON\n[1, 2, 3]\n" + EXAMPLE, NDJSON, 3),
+        (b"\xef\xbb\xbf" + EXAMPLE, JSON, 1),
+        (b"\xef\xbb\xbf" + EXAMPLE + b"\r\n", NDJSON, 1),
+        (gzipped(b"\xef\xbb\xbf" + EXAMPLE) + bytes(512), JSON, 1),
         (gzipped(EXAMPLE + b"\n" + EXAMPLE), NDJSON, 2),
-        (b"[" + b",".join([b"0"] * 100_000) + b"]", JSON, 100_000),
+        (b"[" + b",".join([b"0"] * 99_999) + b"," + EXAMPLE + b"]", JSON, 100_000),
     ],
 )
 def test_events_are_counted(world: World, body: bytes, content_type: str, events: int) -> None:
@@ -83,11 +85,85 @@ def test_too_much_at_once_is_refused(world: World, body: bytes, limit: int, reas
     assert world.objects.objects == {}
 
 
-@pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf{}", b"\xff", b"{", b'{"a": NaN}'])
+@pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf", b"\xff", b"{", b'{"a": NaN}', b"<html></html>"])
 def test_what_is_not_json_is_not_stored(world: World, body: bytes) -> None:
     with pytest.raises(NotJsonError):
         take_in(world, body)
     assert world.objects.objects == {}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+@pytest.mark.parametrize("content_type", [JSON, NDJSON])
+def test_another_encoding_than_utf_8_is_not_json(world: World, encoding: str, content_type: str) -> None:
+    lines = (EXAMPLE + b"\r\n") * 2 if content_type == NDJSON else EXAMPLE
+    for body in (lines.decode().encode(encoding), gzipped(lines.decode().encode(encoding))):
+        with pytest.raises(NotJsonError, match=f"encoded in {encoding[:6].upper()}; send UTF-8"):
+            ingest(Submission(body, content_type), limit=10_000, bronze=world.bronze)
+    assert world.objects.objects == {}
+
+
+@pytest.mark.parametrize("body", [EXAMPLE * 2, EXAMPLE + b" " + EXAMPLE, EXAMPLE + b"\n" + EXAMPLE])
+def test_several_events_as_one_json_text_are_pointed_to_ndjson(world: World, body: bytes) -> None:
+    with pytest.raises(NotJsonError, match="Content-Type: application/x-ndjson"):
+        take_in(world, body)
+    assert world.objects.objects == {}
+
+
+COLLECTD = b'[{"values":[1.9],"dstypes":["derive"],"time":1795890111.0,"interval":10.0,"host":"a","plugin":"cpu"}]'
+OF_ANY_OBJECT = [("$[0].time_stamp", Code.MISSING_FIELD), ("$[0].data", Code.MISSING_FIELD)]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "reasons"),
+    [
+        (COLLECTD, JSON, OF_ANY_OBJECT),
+        (COLLECTD[1:-1], NDJSON, OF_ANY_OBJECT),
+        (b"<html>\n<body>\n</body>\n</html>", NDJSON, [("$[0]", Code.NOT_JSON)]),
+        (EXAMPLE + EXAMPLE, NDJSON, [("$[0]", Code.NOT_JSON)]),
+        (b"[1,2,3]", JSON, [("$[0]", Code.NOT_OBJECT)]),
+        (
+            b'[{"time_stamp": 1795890111}]',
+            JSON,
+            [("$[0].time_stamp", Code.TIME_STAMP_NOT_STRING), ("$[0].data", Code.MISSING_FIELD)],
+        ),
+        (
+            b'[5, {"time_stamp": "x"}, 6, {"data": []}]',
+            JSON,
+            [
+                ("$[0]", Code.NOT_OBJECT),
+                ("$[1].data", Code.MISSING_FIELD),
+                ("$[3].time_stamp", Code.MISSING_FIELD),
+            ],
+        ),
+        (b"\n\r\n", NDJSON, [("$", Code.EMPTY_BATCH)]),
+    ],
+)
+def test_a_body_without_any_event_is_refused_with_the_first_reasons(
+    world: World, body: bytes, content_type: str, reasons: list[tuple[str, Code]]
+) -> None:
+    with pytest.raises(EnvelopeError) as raised:
+        ingest(Submission(body, content_type), limit=1_000, bronze=world.bronze)
+    assert [(violation.field, violation.code) for violation in raised.value.violations] == reasons
+    assert world.objects.objects == {}
+
+
+def test_several_objects_on_a_line_are_pointed_to_lines(world: World) -> None:
+    with pytest.raises(EnvelopeError) as raised:
+        ingest(Submission(EXAMPLE * 2, NDJSON), limit=1_000, bronze=world.bronze)
+    [violation] = raised.value.violations
+    assert "put each on a line of its own, with Content-Type: application/x-ndjson" in violation.message
+
+
+@pytest.mark.parametrize("number", [0, 1, 40])
+def test_one_event_is_enough_for_a_body_to_be_stored(world: World, number: int) -> None:
+    lines = [b"no JSON"] * 41
+    lines[number] = EXAMPLE
+    assert ingest(Submission(b"\n".join(lines), NDJSON), limit=10_000, bronze=world.bronze).events == 41
+
+
+def test_a_digest_is_of_media_type_and_content() -> None:
+    assert digest(JSON, EXAMPLE) == digest(JSON, bytes(EXAMPLE))
+    assert len({digest(JSON, EXAMPLE), digest(NDJSON, EXAMPLE), digest(JSON, EXAMPLE + b" ")}) == 3
 
 
 @pytest.mark.parametrize(

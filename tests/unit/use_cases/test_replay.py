@@ -11,11 +11,10 @@ import pytest
 
 import dropzone.use_cases.objects
 import dropzone.use_cases.replay
-from dropzone.domain.batches import NDJSON
-from dropzone.domain.changes import Change
+from dropzone.domain.body import NDJSON
 from dropzone.domain.contracts import BASIC, Contracts
-from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
-from dropzone.domain.positions import Cursor, Position
+from dropzone.domain.identifiers import Cursor, Position
+from dropzone.domain.outcomes import Change, Code, Outcome, ValidatedObject
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import (
     BronzeUnavailableError,

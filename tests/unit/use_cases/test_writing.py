@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain import validate as validate_module
-from dropzone.domain.batches import NDJSON
+from dropzone.domain.body import NDJSON
 from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
 from dropzone.domain.payloads.event import Event
 from dropzone.domain.validate import Contents, validate

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from dropzone.domain.json_text import NotJsonError
+from dropzone.domain.body import NotJsonError
 
 Event = Mapping[str, Any]
 """A request, as API Gateway hands it over."""

@@ -1,9 +1,10 @@
-"""Identifiers of raw objects, their keys in bronze, and the arrival that both encode."""
+"""Identifiers of raw objects, their keys in bronze, the arrival that both encode, and cursors of replays."""
 
 import os
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 PREFIX = "raw/"
@@ -64,3 +65,36 @@ def raw_id_of(key: str) -> UUID:
         message = "not a key of the form raw/<UUIDv7>.json"
         raise InvalidKeyError(message)
     return UUID(match[1])
+
+
+POSITION_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(\.[0-9]{1,9}(\.rejected)?)?$"
+"""Of a replay's cursors: `<raw_id>`, `<raw_id>.<item>` or `<raw_id>.<item>.rejected`."""
+
+_REJECTED = "rejected"
+
+
+class Position(NamedTuple):
+    """A replay's position within an object."""
+
+    raw_id: UUID
+    item: int
+    """The next item."""
+    has_rejected: bool = False
+    """Whether an item before it was rejected: then the object counts as failed in the end."""
+
+    def __str__(self) -> str:
+        """The text of the cursor."""
+        return f"{self.raw_id}.{self.item}" + (f".{_REJECTED}" if self.has_rejected else "")
+
+
+Cursor = UUID | Position
+"""After an object, or within one."""
+
+
+def parse_cursor(text: str) -> Cursor:
+    """Read a cursor that matches the pattern."""
+    raw_id, _, rest = text.partition(".")
+    if not rest:
+        return UUID(raw_id)
+    item, _, flag = rest.partition(".")
+    return Position(UUID(raw_id), int(item), flag == _REJECTED)

@@ -1,6 +1,6 @@
 """Outcomes of events: a measurement, or a rejection with reasons."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from dropzone.domain.aggregates import Aggregates
 
-RULESET = "2"
+RULESET = "3"
 """The version of the basic rules. Raise it when one of them changes its decisions."""
 
 MAX_VIOLATIONS = 10
@@ -116,3 +116,43 @@ class ValidatedObject(NamedTuple):
 def excerpt(value: str, limit: int = 40) -> str:
     """The start of a client's text, quoted and escaped to printable ASCII, for use in a message."""
     return ascii(value[:limit]) + ("..." if len(value) > limit else "")
+
+
+class Change(StrEnum):
+    """How a replay changes the outcome of an event."""
+
+    SAME = "same"
+    NEW = "new"
+    """It had none."""
+    NOW_PROCESSED = "now_processed"
+    """It was rejected."""
+    NOW_REJECTED = "now_rejected"
+    """It was processed."""
+    OTHER_FIGURES = "other_figures"
+    OTHER_FLAGS = "other_flags"
+    """The same figures, with other warnings."""
+    OTHER_REASONS = "other_reasons"
+    GONE = "gone"
+    """The current rules find no such event."""
+
+
+def compare(before: Sequence[Outcome | None], after: Sequence[Outcome]) -> list[Change]:
+    """The change of each event of an object, or of a part of it, in the order of their items; None is no outcome."""
+    changes = [_change(old, new) for old, new in zip(before, after, strict=False)]
+    changes += [Change.NEW] * (len(after) - len(before))
+    changes += [Change.GONE] * (len(before) - len(after))
+    return changes
+
+
+def _change(before: Outcome | None, after: Outcome) -> Change:
+    if before is None:
+        return Change.NEW
+    # Another version of a contract that decides alike is no change.
+    if before._replace(contract="") == after._replace(contract=""):
+        return Change.SAME
+    if isinstance(before, Measurement):
+        if not isinstance(after, Measurement):
+            return Change.NOW_REJECTED
+        has_same_figures = before._replace(flags=(), contract="") == after._replace(flags=(), contract="")
+        return Change.OTHER_FLAGS if has_same_figures else Change.OTHER_FIGURES
+    return Change.NOW_PROCESSED if isinstance(after, Measurement) else Change.OTHER_REASONS

@@ -4,18 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dropzone.domain.batches import JSON, texts_or_values
+from dropzone.domain.body import JSON, NotGzipError, UnpackedTooLargeError, split, unpacked
 from dropzone.domain.contracts import BASIC, Contracts
-from dropzone.domain.encodings import NotGzipError, UnpackedTooLargeError, unpacked
-from dropzone.domain.envelope import check_envelope
-from dropzone.domain.json_text import NotJsonError
 from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation
-from dropzone.domain.payloads import VERSION_FIELD, VERSIONS
+from dropzone.domain.payloads import VERSION_FIELD, VERSIONS, version_of
 from dropzone.domain.payloads.event import Event
-from dropzone.domain.violations import ROOT
+from dropzone.domain.violations import ROOT, envelope_violations
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
-"""The most that a packed body is unpacked to: ingest's own limit is lower, and may have been another."""
+"""The limit of an unpacked object. Ingest's own limit is lower, and may have been another."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -26,9 +23,9 @@ def validate(body: bytes, content_type: str = JSON) -> tuple[Outcome, ...]:
 
 
 class Contents:
-    """The events of an object, whose outcomes are worked out one at a time.
+    """The events of an object, whose outcomes are computed one at a time.
 
-    Takes any bytes; an object that holds no event has one outcome, its rejection.
+    Takes any bytes; an object without an event has one outcome, its rejection.
     """
 
     def __init__(
@@ -43,7 +40,7 @@ class Contents:
 
         Args:
             body: as it was received, packed with gzip or not.
-            content_type: its media type, in lower case, without parameters; what is not NDJSON is taken for JSON.
+            content_type: its media type, in lower case, without parameters; what is not NDJSON is read as JSON.
             received_at: when it arrived.
             contracts: with the rules beside the basic ones.
         """
@@ -57,7 +54,7 @@ class Contents:
         except UnpackedTooLargeError as error:
             self._events = (_rejected(Code.TOO_LARGE, f"{error}"),)
         else:
-            self._events, payload_of = texts_or_values(body, content_type)
+            self._events, payload_of = split(body, content_type)
             if self._events:
                 self._outcome_of = lambda event: self._validate_event(payload_of(event))
             else:
@@ -70,7 +67,7 @@ class Contents:
         return len(self._events)
 
     def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
-        """The outcomes of the events from one item on, up to another that is left out, by today's rules."""
+        """The outcomes of the events from item `first` on, before item `end`, by the current rules."""
         return map(self._outcome_of, self._events[first:end])
 
     def _whole(self, rejection: Rejection) -> Outcome:
@@ -88,19 +85,12 @@ class Contents:
 
 def _read(payload: Any) -> Event | Rejection:  # noqa: ANN401 - what JSON held
     if type(payload) is not dict:
-        if isinstance(payload, NotJsonError):
-            return _rejected(Code.NOT_JSON, f"is not JSON: {payload}")
-        return Rejection(tuple(check_envelope(payload)))
-    version = payload.get(VERSION_FIELD, 1)
-    known = VERSIONS.get(version) if type(version) is int else None
-    if known is None:
+        return Rejection(tuple(envelope_violations(payload)))
+    version = VERSIONS.get(version_of(payload))
+    if version is None:
         numbers = ", ".join(map(str, VERSIONS))
-        return _rejected(
-            Code.UNSUPPORTED_VERSION,
-            f"names no version of the payload that is known here ({numbers})",
-            VERSION_FIELD,
-        )
-    return known.read(payload)
+        return _rejected(Code.UNSUPPORTED_VERSION, f"names no known version of the payload ({numbers})", VERSION_FIELD)
+    return version.read(payload)
 
 
 def _rejected(code: Code, message: str, field: str = ROOT) -> Rejection:

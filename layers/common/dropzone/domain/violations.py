@@ -1,12 +1,13 @@
-"""What pydantic reports of a payload, as this project's stable codes: the one table between the two."""
+"""Broken rules of a payload: the envelope that every event has, and the table from pydantic's errors to our codes."""
 
 import math
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from dropzone.domain.body import NotJsonError
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Violation
 
 ROOT = "$"
@@ -18,10 +19,10 @@ _CODES: dict[tuple[str, str], Code] = {
     ("data", "list_type"): Code.DATA_NOT_ARRAY,
     ("data", "too_short"): Code.DATA_EMPTY,
 }
-"""By field and pydantic's error type. A validator of ours raises the code itself as its type."""
+"""By field and pydantic's error type. Our validators raise the code itself as the type."""
 
 _CODES_OF_FIELDS = {"source": Code.SOURCE_INVALID, "unit": Code.UNIT_INVALID, "tags": Code.TAGS_INVALID}
-"""Of fields that have one code, whatever is wrong with them."""
+"""Fields with one code for all errors."""
 
 _MESSAGES = {
     "missing": "is missing",
@@ -35,10 +36,39 @@ _MESSAGES = {
     "too_short": "is empty: at least one number is needed",
     "too_long": "has {actual_length} entries: at most {max_length} are accepted",
 }
-"""By pydantic's error type, whose own messages speak of Python's types; the names are those of its context."""
+"""By pydantic's error type, whose own messages name Python's types; placeholders are filled from its context."""
 
 _NUMBERS = frozenset({int, float})
 _WORDS = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
+
+
+class Envelope(BaseModel):
+    """The shape that every version has. Ingest checks nothing else."""
+
+    model_config = ConfigDict(strict=True)
+
+    time_stamp: str
+    data: list[Any]
+
+
+def has_envelope(payload: object) -> bool:
+    """Whether the payload may be an event of some version."""
+    try:
+        Envelope.model_validate(payload)
+    except ValidationError:
+        return False
+    return True
+
+
+def envelope_violations(payload: object) -> list[Violation]:
+    """What the payload, a JSON value or why there is none, lacks of the envelope."""
+    if isinstance(payload, NotJsonError):
+        return [Violation(Code.NOT_JSON, ROOT, f"is not JSON: {payload}")]
+    try:
+        Envelope.model_validate(payload)
+    except ValidationError as error:
+        return violations_in(error, payload)
+    return []
 
 
 def violations_in(error: ValidationError, payload: Any) -> list[Violation]:  # noqa: ANN401 - what JSON held
@@ -66,7 +96,7 @@ def _translate(reported: ErrorDetails, payload: Any) -> Iterator[Violation]:  # 
 
 
 def _bad_samples(data: list[Any]) -> Iterator[Violation]:
-    """The first sample that is no number, and the first that is not finite: pydantic stops at the first of both."""
+    """The first sample that is no number, and the first that is not finite; pydantic reports only one of them."""
     odd = next((index for index, value in enumerate(data) if type(value) not in _NUMBERS), None)
     if odd is not None:
         message = f"holds {_WORDS[type(data[odd])]} at index {odd}: only numbers count"

@@ -84,7 +84,7 @@ class Rejection(TypedDict):
                 "received_at": EXAMPLE_ARRIVAL,
                 "processed_at": EXAMPLE_WRITTEN,
                 "contract": EXAMPLE_CONTRACT,
-                "ruleset": "2.6a3e0b95",
+                "ruleset": "3.6a3e0b95",
                 "source": "",
                 "violations": [EXAMPLE_VIOLATION],
             }

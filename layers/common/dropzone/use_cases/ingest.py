@@ -1,54 +1,60 @@
-"""Take events in: check that they may be taken, store their bytes as they came."""
+"""Ingest events: check that there are some, store their bytes as they were sent."""
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from dropzone.domain.batches import is_ndjson, lines
-from dropzone.domain.encodings import GZIP, UnpackedTooLargeError, is_gzip, unpacked
-from dropzone.domain.envelope import check_envelope
+from dropzone.domain.body import (
+    GZIP,
+    NotJsonError,
+    UnpackedTooLargeError,
+    check_utf_8,
+    is_gzip,
+    split,
+    unpacked,
+)
 from dropzone.domain.identifiers import new_raw_id, received_at
-from dropzone.domain.json_text import parse_json
-from dropzone.domain.outcomes import Code, Violation
-from dropzone.domain.violations import ROOT
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Violation
+from dropzone.domain.violations import ROOT, envelope_violations, has_envelope
 from dropzone.ports import Bronze, BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, RawIdTakenError
 
 MAX_EVENTS = 100_000
-"""The most events of one body. The smallest that is clean has 46 bytes: the limit of bytes is reached before."""
+"""The limit of events in one body. The smallest valid one has 46 bytes, so the limit of bytes is reached before."""
 
 KEYS_ARE_KEPT = timedelta(hours=24)
-"""How long an idempotency key stands for its request."""
+"""How long the record of an idempotency key is valid."""
 
 _PUT_IS_DUE = timedelta(minutes=10)
-"""From then on, nobody writes an object under the identifier of a record: below the sweep's watermark, only its
-notification would find it. No call that wrote the record still runs."""
+"""After that, no object is written under the identifier of a record: below the sweep's watermark, only its notification
+would find it. The call that wrote the record has ended by then."""
 
 _MAX_TRIES = 5
 _LISTING_SECONDS = 5.0
 
 
 class EnvelopeError(ValueError):
-    """The payload is JSON, and no event; or there is none in it."""
+    """No element of the body has the envelope of an event."""
 
     def __init__(self, violations: list[Violation]) -> None:
-        """Carry what is wrong with it."""
-        super().__init__("the payload is no event")
+        """`violations` has the first reasons."""
+        super().__init__("no element of the body is an event")
         self.violations = violations
 
 
 class TooLargeError(ValueError):
-    """There is more in the body than is taken at once; the message says what."""
+    """The body exceeds a limit; the message says which."""
 
 
 class KeyReusedError(ValueError):
-    """The idempotency key stands for another request."""
+    """Another request used the idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a client sent."""
+    """A request to ingest events."""
 
     body: bytes
     """As received."""
@@ -59,24 +65,18 @@ class Submission:
 
     @property
     def content_encoding(self) -> str:
-        """`gzip` where the body is packed; kept with the object."""
+        """`gzip` if the body is; kept with the object."""
         return GZIP if is_gzip(self.body) else ""
-
-    @property
-    def digest(self) -> str:
-        """What tells two submissions apart."""
-        kind = f"{self.content_type}\n{self.content_encoding}\n".encode()
-        return sha256(kind + self.body).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The obligation: the body stands in bronze under this identifier."""
+    """The body is in bronze under this identifier."""
 
     raw_id: UUID
     events: int
     is_replayed: bool = False
-    """Whether an earlier request with the same idempotency key got the same answer."""
+    """Whether an earlier request with the same idempotency key stored it."""
 
     @property
     def received_at(self) -> datetime:
@@ -88,25 +88,25 @@ def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
     """Store events; when this returns, their bytes are in bronze. When it raises, nothing was promised.
 
     Args:
-        submission: what came.
-        limit: the most bytes of a body, unpacked.
-        bronze: where it goes.
+        submission: the request.
+        limit: of the unpacked body's bytes.
+        bronze: where to store it.
 
     Raises:
         TooLargeError: over the limit.
-        NotGzipError: packed, and damaged or cut off.
-        NotJsonError: not JSON.
-        EnvelopeError: JSON, but no event.
+        NotGzipError: gzip that is damaged or cut off.
+        NotJsonError: not JSON, or not UTF-8.
+        EnvelopeError: no element has the envelope.
         BronzeUnavailableError: it could not be stored.
     """
-    events = count_events(submission, limit)
+    _, events = check(submission, limit)
     for _ in range(_MAX_TRIES):
         raw_id = new_raw_id()
         try:
             _put(raw_id, submission, bronze)
         except RawIdTakenError:
-            # The client's own retry after an answer that got lost, or an identifier that was used before. Which of
-            # the two can't be told, so that the object which stands there may not be this one: store it under another.
+            # Either the S3 client's own retry after a lost answer, or an identifier that was used before. The object
+            # there may be another one, so store this one under a new identifier.
             continue
         return Accepted(raw_id, events)
     message = f"{_MAX_TRIES} identifiers in a row were taken"
@@ -116,85 +116,100 @@ def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
 def ingest_once(
     submission: Submission, *, key: str, limit: int, bronze: Bronze, idempotency_store: IdempotencyStore
 ) -> Accepted:
-    """Store events once, however often and however many times at once the same request comes.
+    """Store events once, however often the same request is sent, also concurrently.
 
-    First a record binds the key to the submission and an identifier, then the body goes to that identifier. So a
-    request that died between the two is completed by the next one with its key, and nobody waits for anybody.
+    First a record binds the key to the request and an identifier, then the body is stored under that identifier. If a
+    request dies between the two, the next one with its key completes it; none waits for another.
 
     Args:
-        submission: what came.
+        submission: the request.
         key: the idempotency key, which no two clients share.
-        limit: the most bytes of a body, unpacked.
-        bronze: where it goes.
+        limit: of the unpacked body's bytes.
+        bronze: where to store it.
         idempotency_store: the records of keys.
 
     Raises:
-        KeyReusedError: the key stands for another submission.
+        KeyReusedError: another request used the key.
         BronzeUnavailableError: it could not be stored, or the record couldn't.
-        TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`; the key then stands for nothing.
+        TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`; the key stays unused.
     """
-    events = count_events(submission, limit)
-    raw_id, is_replayed = _recorded(key, submission.digest, bronze, idempotency_store)
-    # Taken: by another request with this key, which had the same body.
+    content, events = check(submission, limit)
+    raw_id, is_replayed = _recorded(key, digest(submission.content_type, content), bronze, idempotency_store)
+    # Taken by another request with this key, which had the same content.
     with suppress(RawIdTakenError):
         _put(raw_id, submission, bronze)
     return Accepted(raw_id, events, is_replayed)
 
 
-def count_events(submission: Submission, limit: int) -> int:
-    """How many events a submission holds, where it may be taken in; a single one has to have the envelope.
+def digest(content_type: str, content: bytes) -> str:
+    """Identifies a request's media type and unpacked content, so that a client may compress again when it retries."""
+    return sha256(content_type.encode() + b"\n" + content).hexdigest()
+
+
+def check(submission: Submission, limit: int) -> tuple[bytes, int]:
+    """The unpacked content of a submission that may be stored, and the number of its events.
 
     Raises:
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`.
     """
-    body = submission.body
-    if len(body) > limit:
-        message = f"The body has {len(body)} bytes; at most {limit} are taken."
+    if len(submission.body) > limit:
+        message = f"The body has {len(submission.body)} bytes; at most {limit} are accepted."
         raise TooLargeError(message)
     try:
-        body = unpacked(body, limit)
+        content = unpacked(submission.body, limit)
     except UnpackedTooLargeError as error:
-        message = f"Unpacked, the body has more than {limit} bytes, which is what is taken at most."
+        message = f"Unpacked, the body has more than {limit} bytes, which is the limit."
         raise TooLargeError(message) from error
-    if is_ndjson(submission.content_type):
-        events = sum(1 for _ in lines(body))
-    else:
-        payload = parse_json(body)
-        if type(payload) is not list:
-            if violations := check_envelope(payload):
-                raise EnvelopeError(violations)
-            return 1
-        events = len(payload)
-    if events == 0:
-        raise EnvelopeError([Violation(Code.EMPTY_BATCH, ROOT, "holds no event")])
-    if events > MAX_EVENTS:
-        message = f"The body has {events} events; at most {MAX_EVENTS} are taken."
+    check_utf_8(content)
+    items, payload_of = split(content, submission.content_type)
+    if len(items) > MAX_EVENTS:
+        message = f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted."
         raise TooLargeError(message)
-    return events
+    if not any(has_envelope(payload_of(item)) for item in items):
+        is_single = isinstance(items, tuple)
+        payloads = [payload_of(item) for item in items[:MAX_VIOLATIONS]]
+        if is_single and isinstance(payloads[0], NotJsonError):
+            raise payloads[0]
+        raise EnvelopeError(_reasons(payloads, is_single=is_single))
+    return content, len(items)
 
 
-def _recorded(key: str, digest: str, bronze: Bronze, idempotency_store: IdempotencyStore) -> tuple[UUID, bool]:
-    """The identifier that the key stands for, and whether it did so before."""
+def _reasons(payloads: Sequence[object], *, is_single: bool) -> list[Violation]:
+    """Why none of the payloads is an event: each rule once, at the first payload that breaks it."""
+    if not payloads:
+        return [Violation(Code.EMPTY_BATCH, ROOT, "holds no event")]
+    if is_single:
+        return envelope_violations(payloads[0])
+    found: dict[tuple[Code, str], Violation] = {}
+    for number, payload in enumerate(payloads):
+        for violation in envelope_violations(payload):
+            field = f"{ROOT}[{number}]" + (f".{violation.field}" if violation.field != ROOT else "")
+            found.setdefault((violation.code, violation.field), replace(violation, field=field))
+    return [*found.values()]
+
+
+def _recorded(key: str, request_digest: str, bronze: Bronze, idempotency_store: IdempotencyStore) -> tuple[UUID, bool]:
+    """The identifier in the key's record, and whether the record existed."""
     for _ in range(_MAX_TRIES):
-        fresh = IdempotencyRecord(new_raw_id(), digest)
+        fresh = IdempotencyRecord(new_raw_id(), request_digest)
         existing = idempotency_store.put_if_absent(key, fresh)
         if existing is None:
             return fresh.raw_id, False
         raw_id = existing.record.raw_id
         age = datetime.now(UTC) - received_at(raw_id)
         if age < KEYS_ARE_KEPT:
-            if existing.record.digest != digest:
+            if existing.record.digest != request_digest:
                 raise KeyReusedError
             if age < _PUT_IS_DUE or _is_in(bronze, raw_id):
                 return raw_id, True
         if idempotency_store.replace(key, existing, fresh):
             return fresh.raw_id, False
-    message = "others replaced the record of the idempotency key, again and again"
+    message = "other requests replaced the record of the idempotency key several times; send it again"
     raise BronzeUnavailableError(message)
 
 
 def _is_in(bronze: Bronze, raw_id: UUID) -> bool:
-    """Whether the object is there, told by listing, for which nobody needs to read objects."""
+    """Whether the object exists. By listing, which needs no right to read objects."""
     page = next(bronze.list_after(UUID(int=raw_id.int - 1), timeout=lambda: _LISTING_SECONDS), [])
     return any(listed.raw_id == raw_id for listed in page[:1])
 

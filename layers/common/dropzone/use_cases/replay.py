@@ -11,10 +11,8 @@ from itertools import batched
 from typing import Protocol
 from uuid import UUID
 
-from dropzone.domain.changes import Change, compare
-from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
-from dropzone.domain.positions import Cursor, Position
+from dropzone.domain.identifiers import Cursor, Position, earliest_raw_id
+from dropzone.domain.outcomes import Change, Code, Outcome, Rejection, ValidatedObject, compare
 from dropzone.domain.validate import Contents
 from dropzone.ports import (
     Bronze,

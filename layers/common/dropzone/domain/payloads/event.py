@@ -1,4 +1,4 @@
-"""What the versions of the payload have in common."""
+"""Shared parts of the payload versions."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -38,7 +38,7 @@ Samples = Annotated[
 
 
 class Event(BaseModel):
-    """The base of every version: validates an event strictly, and ignores fields that it doesn't declare."""
+    """The base of every version: validates an event strictly, and ignores undeclared fields."""
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
@@ -46,16 +46,16 @@ class Event(BaseModel):
 
     @property
     def named_source(self) -> str:
-        """Who measured; '' where the event names none."""
+        """Empty if the event names none."""
         raise NotImplementedError
 
     def measurement(self, contract: str = "") -> Measurement:
-        """The event in the form that every version leads to, validated by a contract."""
+        """The event in its canonical form, validated by a contract."""
         raise NotImplementedError
 
     @classmethod
     def read(cls, event: dict[str, Any]) -> Self | Rejection:
-        """An event that keeps the basic rules, or its rejection with those that it breaks. Takes any JSON object."""
+        """A valid event, or its rejection by the basic rules. Takes any JSON object."""
         try:
             return cls.model_validate(event)
         except ValidationError as error:

@@ -10,13 +10,16 @@ from dropzone.domain.payloads.event import Event, Instant, Samples
 
 
 class EventV1(Event):
-    """Version 1: an instant and its samples. Other fields are welcome, kept, and not read."""
+    """Version 1: an instant and its samples. Other fields are stored, and not read."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}]}
     )
 
-    schema_version: Literal[1] = Field(default=1, description="The payload's version: 1 where it is absent.")
+    schema_version: Literal[1] = Field(
+        default=1,
+        description="The payload's version: 1 if it is absent and the event has no `source`, `unit` or `tags`.",
+    )
     time_stamp: Instant
     data: Samples
 

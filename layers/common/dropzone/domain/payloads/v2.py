@@ -1,6 +1,6 @@
 """Version 2: as version 1, and who measured (`source`), in what `unit`, with what `tags`; each may be absent."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticKnownError
@@ -18,11 +18,16 @@ _CLEAN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
 
 def _limit_tags(value: object) -> object:
-    # Before the entries are validated: pydantic would report each of many thousands.
+    # Before the entries are validated, since pydantic would report each of many thousands.
     if isinstance(value, dict) and len(value) > MAX_TAGS:
         context = {"field_type": "Object", "max_length": MAX_TAGS, "actual_length": len(value)}
         raise PydanticKnownError("too_long", context)
     return value
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    # An event without a version is of this one only if it has one of its fields.
+    del schema["default"]
 
 
 Source = Annotated[str, Field(max_length=MAX_SOURCE, pattern=_CLEAN)]
@@ -39,7 +44,7 @@ Tags = Annotated[
 
 
 class Labels(BaseModel):
-    """What an event says of itself beside its samples; absent and null are the same."""
+    """Labels of an event; absent and null are the same."""
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
@@ -47,14 +52,14 @@ class Labels(BaseModel):
         default=None, description="Who measured: part of the measurement's key. No control characters."
     )
     unit: Unit | None = Field(default=None, description="The unit of the samples, such as `°C`. No control characters.")
-    tags: Tags | None = Field(default=None, description="What else the sender calls it. No control characters.")
+    tags: Tags | None = Field(default=None, description="Further labels. No control characters.")
 
 
 class EventV2(Event, Labels):
     """Version 2: as version 1, and who measured, in what unit, with what tags.
 
     Each of the three may be absent or null. Events of one instant and one source are the same measurement: the last to
-    arrive stands. Other fields are welcome, kept, and not read.
+    arrive replaces the others. Other fields are stored, and not read.
     """
 
     model_config = ConfigDict(
@@ -72,7 +77,11 @@ class EventV2(Event, Labels):
         }
     )
 
-    schema_version: Literal[2] = Field(description="The payload's version.")
+    schema_version: Literal[2] = Field(
+        default=2,
+        description="The payload's version: 2 if it is absent and the event has `source`, `unit` or `tags`.",
+        json_schema_extra=_without_default,
+    )
     time_stamp: Instant
     data: Samples
 
