@@ -8,6 +8,7 @@ from dropzone.domain.outcomes import Change, Code, Measurement, Outcome, Rejecti
 from support.factories import EXAMPLE_INSTANT, measurement, rejection
 
 GOOD, BAD = measurement(), rejection()
+WARNED = GOOD._replace(flags=rejection().violations, contract="a@2")
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,12 @@ GOOD, BAD = measurement(), rejection()
         (GOOD, measurement(mean=2.0), Change.OTHER_FIGURES),
         (GOOD, measurement(EXAMPLE_INSTANT + timedelta(microseconds=1)), Change.OTHER_FIGURES),
         (GOOD, measurement(source="a"), Change.OTHER_FIGURES),
+        (GOOD._replace(contract="a@1"), GOOD._replace(contract="a@2"), Change.SAME),
+        (BAD._replace(contract="a@1"), BAD._replace(contract="a@2"), Change.SAME),
+        (GOOD, WARNED, Change.OTHER_FLAGS),
+        (WARNED, GOOD, Change.OTHER_FLAGS),
+        (WARNED, GOOD._replace(flags=rejection(index=2).violations), Change.OTHER_FLAGS),
+        (GOOD, WARNED._replace(source="a"), Change.OTHER_FIGURES),
         (BAD, rejection(Code.DATA_EMPTY), Change.OTHER_REASONS),
         (BAD, rejection(index=2), Change.OTHER_REASONS),
         (BAD, Rejection(BAD.violations * 2), Change.OTHER_REASONS),
