@@ -9,14 +9,14 @@ MAKEFLAGS += --no-print-directory
 export SAM_CLI_TELEMETRY := 0
 
 # Where HOME can't be written, uv and pip keep their caches here.
-ifeq ($(shell test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}" || { ! test -e "$${XDG_CACHE_HOME:-$$HOME/.cache}" && test -w "$$HOME"; } && echo yes),)
+ifneq ($(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$cache" 2>&1 && { test -w "$$cache" || echo no; }),)
 export XDG_CACHE_HOME := $(CURDIR)/.uv/cache
 export UV_PYTHON_INSTALL_DIR := $(CURDIR)/.uv/python
 endif
 # Many processes start here: each would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-UV := $(shell command -v uv || echo .uv/bin/uv)
+UV := $(if $(shell command -v uv),uv,.uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
 # For what is already there: without it, nothing can be running.
@@ -48,7 +48,7 @@ help: ## list the targets
 .PHONY: install
 install: $(if $(filter .uv/bin/uv,$(UV)),.uv/bin/uv) ## install Python packages from the lock
 	@[ -d .venv ] || echo "Installing Python packages, once. This can take a minute." >&2
-	@$(UV) sync --locked --quiet || { echo "Dropzone needs Python 3.13, which uv fetches where it is missing, and the package index: see uv's error above." >&2; exit 1; }
+	@$(UV) sync --locked --quiet || { echo "Dropzone needs Python 3.13, which uv fetches where it is missing, and the package index: see uv's error above, and check the network and the proxy." >&2; exit 1; }
 	@$(UV) sync --locked --quiet --project local/emulator
 
 # ---- the local stack ---------------------------------------------------------------------------------------------------
@@ -141,6 +141,10 @@ browser:
 .PHONY: screenshots
 screenshots: install browser ## take the documents' screenshots again
 	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_docs_page.py tests/e2e/test_page.py::test_screenshots -p no:randomly
+
+.PHONY: first-run
+first-run: install ## try make up, demo and down as a newcomer on unusual machines; ten minutes (ARGS=--list)
+	@$(RUN) python tests/first_run/first_run.py $(ARGS)
 
 .PHONY: soak
 soak: install ## minutes of faults and load on the local stack, 10,000 hostile bodies (DROPZONE_SOAK_SECONDS=300)

@@ -22,7 +22,8 @@ SOURCES = sorted((Path(__file__).parents[3] / "cli").rglob("*.py"))
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 keys = st.from_regex(r"\A(raw/)?[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.json)?\Z") | text
-long_text = text | st.integers(45, 260).map("ä".__mul__)
+LIMITS = (v2.MAX_SOURCE, v2.MAX_UNIT, v2.MAX_TAG_NAME, v2.MAX_TAG_VALUE)
+long_text = text | st.sampled_from([limit + more for limit in LIMITS for more in (0, 1)]).map("ä".__mul__)
 
 
 def _or_error(function: Callable[[str], object], argument: str) -> object:
@@ -38,7 +39,11 @@ def test_identifiers(raw_id: UUID) -> None:
     assert formats.received_at(raw_id) == identifiers.received_at(raw_id)
 
 
-@given(keys | st.builds(identifiers.object_key, st.builds(identifiers.new_raw_id, st.integers(0, 2**61))))
+@given(
+    keys
+    | st.uuids().map(identifiers.object_key)
+    | st.builds(identifiers.object_key, st.builds(identifiers.new_raw_id, st.integers(0, 2**61)))
+)
 def test_keys(key: str) -> None:
     assert _or_error(formats.raw_id_of, key) == _or_error(identifiers.raw_id_of, key)
 
@@ -50,6 +55,11 @@ def test_cursors(cursor: str) -> None:
     assert ours == (identifiers.parse_cursor(cursor) if is_cursor else ValueError)
     if is_cursor:
         assert str(ours) == str(identifiers.parse_cursor(cursor))
+
+
+@pytest.mark.parametrize("name", ["MAX_SOURCE", "MAX_UNIT", "MAX_TAGS", "MAX_TAG_NAME", "MAX_TAG_VALUE"])
+def test_limits(name: str) -> None:
+    assert getattr(formats, name) == getattr(v2, name)
 
 
 @given(st.none() | long_text, st.none() | long_text, st.dictionaries(long_text.filter(bool), long_text, max_size=18))
