@@ -23,6 +23,8 @@ LOCAL := $(RUN) python -m dropzone_local
 INSTALLED := test -x .venv/bin/python || { echo "Nothing is installed here yet, so nothing runs: make up"; exit 0; }; .venv/bin/python -m dropzone_local
 SOURCES := layers functions cli local openapi contracts tools/cfn_rules tools/mutants.py tests benchmarks
 ARGS ?=
+# `make test` lists the files of which it covers less, in percent.
+LEAST_COVERAGE := 95
 
 ##@ Use it
 
@@ -128,8 +130,9 @@ workflows: ## lint GitHub's workflows
 	@tools/workflows/.venv/bin/zizmor --offline --quiet --no-progress .github
 
 .PHONY: test
-test: install browser ## run every test (ARGS="tests/unit -k name" for some)
-	@$(RUN) pytest --numprocesses 2 --dist loadgroup --randomly-seed 1 $(ARGS)
+test: install browser ## run every test, and show coverage (ARGS="tests/unit -k name" for some, without)
+	@$(RUN) pytest --numprocesses 2 --dist loadgroup --randomly-seed 1 $(or $(ARGS),--cov --cov-report=)
+	@$(if $(ARGS),true,$(RUN) coverage report | awk 'NR == 1 { print $$0, "(files below $(LEAST_COVERAGE)%)" } /^TOTAL/ || /%$$/ && $$NF + 0 < $(LEAST_COVERAGE)')
 
 # The browser tests need Chromium, which is Debian's package here; without it they are skipped, and say so.
 .PHONY: browser

@@ -14,8 +14,14 @@ _TOGETHER = ("artefact", "sam_local", "template")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests together that share something costly; each of the others goes where there is room."""
+    """Keep tests together that share something costly; each of the others goes where there is room.
+
+    Coverage is of the examples written down: tracing hypothesis's many would cost a minute, and hides what has no test
+    of its own.
+    """
     for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker(pytest.mark.no_cover)
         if group := _group(item):
             item.add_marker(pytest.mark.xdist_group(group))
 

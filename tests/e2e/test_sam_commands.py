@@ -3,23 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from artefact.build import EVENTS
 from dropzone_local.deployment import STACK_NAME
 from dropzone_local.environment import REGION, tool_environment
-from dropzone_local.stack import LocalStack
+from dropzone_local.stack import PROJECT
 from e2e.client import EXAMPLE, Client
-
-
-@pytest.fixture(scope="session")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with LocalStack(tmp_path_factory.mktemp("stack") / "local") as stack, Client(stack) as client:
-        yield client
 
 
 def sam(client: Client, *arguments: str) -> str:
@@ -76,7 +66,9 @@ def test_logs(client: Client) -> None:
 
 
 def test_remote_invoke(client: Client) -> None:
-    printed = sam(client, "remote", "invoke", "WebFunction", "--event-file", str(EVENTS / "api-health.json"))
+    printed = sam(
+        client, "remote", "invoke", "WebFunction", "--event-file", str(PROJECT / "events" / "api-health.json")
+    )
 
     answer = json.loads(printed[printed.index("{") :])
     assert answer["statusCode"] == 200
