@@ -331,6 +331,15 @@ def test_a_replacement_sees_what_a_settle_that_was_under_way_wrote(tables: Silve
     assert tables.measurement_rows()[LATER_KEY].raw_id == arriving
 
 
+def test_a_replacement_of_all_events_ends_the_attempt(tables: SilverInPostgres) -> None:
+    identifier = raw_id()
+    tables.silver().record_attempts([identifier], only_due=False)
+
+    outcome_store(tables).replace([validated(identifier)])
+
+    assert tables.query("SELECT attempts, last_error, tried_at, retry_at FROM receipts") == [[1, None, None, None]]
+
+
 def test_an_object_that_is_replaced_while_it_is_settled_has_the_replacement(tables: SilverInPostgres) -> None:
     # GIVEN a settle that has written the object's receipt and outcome, and waits
     identifier = raw_id()
