@@ -46,7 +46,7 @@ _ABOUT: Node = {
         "429: retry, it is safe.\n"
     ),
     "license": {"name": "MIT", "identifier": "MIT"},
-    "contact": {"name": "Dropzone's maintainers", "url": "https://github.com/dropzone/dropzone/issues"},
+    "contact": {"name": "Dropzone's maintainers"},
 }
 _TAGS: Node = {
     "Events": "For those who send.",
@@ -131,7 +131,11 @@ def build() -> Node:
             if body := bodies[operation["operationId"]]:
                 kinds = [{"$ref": _REFERENCE.format(model=model.__name__)} for model in body]
                 content = {Format.JSON.value: {"schema": {"anyOf": kinds}}}
-                operation["requestBody"] = {"required": False, "description": "What to do.", "content": content}
+                operation["requestBody"] = {
+                    "required": True,
+                    "description": "What to do; `{}` for a batch.",
+                    "content": content,
+                }
             _finish(operation, schemas)
     unused = {
         "ValidationError",
@@ -142,8 +146,8 @@ def build() -> Node:
     return {
         "openapi": "3.1.0",
         "info": _ABOUT,
-        # Relative to this document's own address, so that it is true under any stage and prefix.
-        "servers": [{"url": "./"}],
+        # Relative to the document, so that it is true under any stage and prefix. Web serves it with an absolute one.
+        "servers": [{"url": "."}],
         "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": _tidy(document["paths"]),
         "components": {

@@ -26,3 +26,30 @@ def test_everything_else_is_not_found(method: str, path: str) -> None:
     problem = json_body(answer)
     assert problem["type"] == "urn:dropzone:problem:not-found"
     assert problem["request_id"] == event["requestContext"]["requestId"]
+
+
+@pytest.mark.parametrize("path", ["/health", "/docs", "/openapi.json", "/page/main.js"])
+def test_head_answers_as_get_does_without_the_body(path: str) -> None:
+    event = api_event(b"", like="api-health", path=path)
+
+    got, head = handler(event, Context()), handler({**event, "httpMethod": "HEAD"}, Context())
+
+    assert head == got | {"body": "", "isBase64Encoded": False}
+    assert got["statusCode"] == 200
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_document_names_its_own_address(slash: str) -> None:
+    event = api_event(b"", like="api-health", path=f"/openapi.json{slash}")
+    event["requestContext"]["path"] = f"/v1/openapi.json{slash}"
+
+    document = json_body(handler(event, Context()))
+
+    assert document["servers"] == [{"url": "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/v1"}]
+
+
+def test_document_is_relative_where_nobody_names_the_domain() -> None:
+    event = api_event(b"", like="api-health", path="/openapi.json")
+    del event["requestContext"]["domainName"]
+
+    assert json_body(handler(event, Context()))["servers"] == [{"url": "."}]

@@ -4,6 +4,7 @@ import base64
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urljoin
 from uuid import UUID
 
 import pytest
@@ -51,6 +52,14 @@ def accepted(answer: dict[str, Any]) -> str:
     raw_id = json_body(answer)["raw_id"]
     assert isinstance(raw_id, str)
     return raw_id
+
+
+@pytest.mark.parametrize("path", ["/ingest", "/ingest/"])
+def test_location_leads_to_the_status_with_and_without_a_slash(ingest_function: IngestFunction, path: str) -> None:
+    answer = ingest_function(api_event(path=path))
+
+    location = urljoin(f"https://example.com/v1{path}", str(header(answer, "Location")))
+    assert location == f"https://example.com/v1/ingest/{json_body(answer)['raw_id']}"
 
 
 def test_ingest_stores_raw(ingest_function: IngestFunction) -> None:

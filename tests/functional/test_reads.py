@@ -150,10 +150,12 @@ def data(monkeypatch: pytest.MonkeyPatch) -> Data:
 def get(data: Data) -> Get:
     del data
 
-    def call(path: str, parameters: Mapping[str, str] | None = None, **headers: str) -> dict[str, Any]:
+    def call(
+        path: str, parameters: Mapping[str, str] | None = None, method: str = "GET", **headers: str
+    ) -> dict[str, Any]:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         event = api_event(b"", like="api-process", path=path, query=parameters or {}, headers={"Accept": None, **names})
-        answer: dict[str, Any] = query.handler(event | {"httpMethod": "GET"}, Context())
+        answer: dict[str, Any] = query.handler(event | {"httpMethod": method}, Context())
         assert len(json.dumps(answer)) < LAMBDA_BYTES
         return answer
 
@@ -862,6 +864,19 @@ def test_a_page_of_another_origin_reads_the_headers_and_its_caches_tell_forms_ap
     exposed = header(answer, "Access-Control-Expose-Headers")
     assert exposed is not None
     assert {"ETag", "Link", "Content-Disposition"} <= set(exposed.split(", "))
+
+
+@pytest.mark.parametrize("path", ["/measurements", "/kpis", f"/ingest/{RAW_ID}", f"/ingest/{RAW_ID}/raw", "/nowhere"])
+def test_head_answers_as_get_does_without_the_body(get: Get, data: Data, path: str) -> None:
+    data.measurements, data.kpis = [standing(0)], [KPI]
+    data.hold_batch([event(0, standing(0))])
+    data.raw[RAW_ID] = RawObject(RAW_ID, b"{}", "application/json", "", "")
+    parameters = {"to": "2026-03-04T12:00Z"} if path == "/kpis" else {}
+
+    got, head = get(path, parameters), get(path, parameters, method="HEAD")
+
+    assert (head["statusCode"], head["body"]) == (got["statusCode"], "")
+    assert head["multiValueHeaders"] == got["multiValueHeaders"]
 
 
 # ---- objects as they were received -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from dropzone.api.response import milliseconds
 from dropzone.domain.identifiers import new_raw_id, received_at
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
-from dropzone.queries.sources import LISTING, Source, SourcesRequest, SourceState, read_sources
+from dropzone.queries.sources import LISTING, SourcesRequest, SourceState, SourceSummary, read_sources
 from dropzone_local.polling import wait_until
 from support.factories import measurement
 from support.postgres import SilverInPostgres
@@ -20,7 +20,7 @@ from support.postgres import SilverInPostgres
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 REJECTED = Rejection((Violation(Code.DATA_EMPTY, "data", "is empty"),), "a")
 
-Read = Callable[..., list[Source]]
+Read = Callable[..., list[SourceSummary]]
 Refresh = Callable[[], None]
 
 
@@ -60,7 +60,7 @@ def every(interval: timedelta, last: datetime, source: str, count: int = 5) -> l
     return [measurement(last - number * interval, 1.0, source=source) for number in range(count)]
 
 
-def states(found: list[Source]) -> dict[str, str]:
+def states(found: list[SourceSummary]) -> dict[str, str]:
     return {each["source"]: each["state"] for each in found}
 
 

@@ -14,8 +14,8 @@ from dropzone.api.response import milliseconds
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
 from dropzone.ports import MAX_ATTEMPTS
-from dropzone.queries.rejections import Rejections, RejectionsRequest, read_rejections
-from dropzone.queries.status import State, Status, StatusRequest, read_status
+from dropzone.queries.rejections import RejectionsPage, RejectionsRequest, read_rejections
+from dropzone.queries.status import ObjectStatus, State, StatusRequest, read_status
 from support.factories import EXAMPLE_INSTANT, measurement, raw_ids
 from support.postgres import SilverInPostgres
 
@@ -30,10 +30,10 @@ class Statuses:
     def exists(self, raw_id: UUID) -> bool:
         return self.there is None or raw_id in self.there
 
-    def status(self, raw_id: UUID, after: int = -1, limit: int = 100) -> Status:
+    def status(self, raw_id: UUID, after: int = -1, limit: int = 100) -> ObjectStatus:
         return read_status(self.database, self, raw_id, StatusRequest(cursor=after, limit=limit), gzip=False)
 
-    def rejections(self, limit: int = 100, cursor: str | None = None, **asked: object) -> Rejections:
+    def rejections(self, limit: int = 100, cursor: str | None = None, **asked: object) -> RejectionsPage:
         request: dict[str, Any] = {"code": None, "source": None, "since": None, "until": None, "tz": "UTC", **asked}
         return read_rejections(self.database, RejectionsRequest.model_construct(**request, limit=limit, cursor=cursor))
 

@@ -89,10 +89,6 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: ingest(d)["requestBody"]["content"].pop("application/x-ndjson"),
         "POST /ingest body application/x-ndjson: is not taken any more",
     ),
-    "a body becomes required": (
-        lambda d: d["paths"]["/process"]["post"]["requestBody"].update(required=True),
-        "POST /process body: is required",
-    ),
     "several events go": (
         lambda d: ingest(d)["requestBody"]["content"]["application/json"].update(
             schema={"$ref": "#/components/schemas/Event"}
@@ -175,7 +171,7 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: d["components"]["securitySchemes"]["apiKey"].update(name="authorization"),
         "security scheme apiKey: is another",
     ),
-    "the API moves": (lambda d: d.update(servers=[{"url": "/v9"}]), "server ./: is gone"),
+    "the API moves": (lambda d: d.update(servers=[{"url": "/v9"}]), "server .: is gone"),
     "a version of the payload goes": (forget_version_1, "EventV1: is gone"),
     "an answer goes": (lambda d: ingest(d)["responses"].pop("202"), "POST /ingest 202: is gone"),
     "a header goes": (
@@ -203,11 +199,11 @@ BREAKING: dict[str, tuple[Change, str]] = {
         "POST /ingest 202 application/json.received_at: has another format",
     ),
     "a field of an answer may be more": (
-        lambda d: schema(d, "Status")["properties"]["items"].update(minimum=0),
+        lambda d: schema(d, "ObjectStatus")["properties"]["items"].update(minimum=0),
         "GET /ingest/{raw_id} 200 application/json.items: has a lower minimum",
     ),
     "the other fields of an answer have another type": (
-        lambda d: schema(d, "Status")["properties"]["tags"]["additionalProperties"].update(type="integer"),
+        lambda d: schema(d, "ObjectStatus")["properties"]["tags"]["additionalProperties"].update(type="integer"),
         "GET /ingest/{raw_id} 200 application/json.tags.*: may be integer",
     ),
     "a header has another type": (
@@ -228,15 +224,15 @@ HARMLESS: dict[str, Change] = {
     ),
     "a limit rises": lambda d: parameter(d, "limit")["schema"].update(maximum=10_000),
     "a media type comes": lambda d: ingest(d)["requestBody"]["content"].update({"text/csv": {"schema": {}}}),
-    "a field of an answer comes": lambda d: schema(d, "Status")["properties"].update(x={"type": "string"}),
-    "a field of an answer is always there": lambda d: schema(d, "Status")["required"].append("settled_at"),
+    "a field of an answer comes": lambda d: schema(d, "ObjectStatus")["properties"].update(x={"type": "string"}),
+    "a field of an answer is always there": lambda d: schema(d, "ObjectStatus")["required"].append("settled_at"),
     "a version of the payload comes": lambda d: d["components"]["schemas"].update(EventV99={"type": "object"}),
     "a payload's field may be more": lambda d: schema(d, "EventV2")["properties"]["source"].update(maxLength=500),
     "a payload's other fields may be longer": lambda d: tag(d).update(maxLength=500),
     "a payload's other fields are described": lambda d: tag(d).update(title="Tag"),
     "a reference is written out": lambda d: schema(d, "Event")["anyOf"].insert(0, schema(d, "EventV1")),
-    "a field of an answer may be less": lambda d: schema(d, "Status")["properties"]["items"].update(maximum=9),
-    "an answer may hold other fields": lambda d: schema(d, "Status").update(additionalProperties=True),
+    "a field of an answer may be less": lambda d: schema(d, "ObjectStatus")["properties"]["items"].update(maximum=9),
+    "an answer may hold other fields": lambda d: schema(d, "ObjectStatus").update(additionalProperties=True),
     "a key is not asked for any more": lambda d: ingest(d).update(security=[]),
     "a refusal goes": lambda d: ingest(d)["responses"].pop("415"),
     "a description changes": lambda d: schema(d, "EventV2").update(description="Else."),

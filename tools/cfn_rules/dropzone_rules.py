@@ -105,7 +105,7 @@ class MethodNeedsKey(CloudFormationLintRule):  # type: ignore[misc]
             asks = _get(event, "Auth", "ApiKeyRequired")
             keyed = _get(api, "Auth", "ApiKeyRequired") if asks is None else asks
             method, route = str(event.get("Method")).upper(), event.get("Path")
-            open_to_all = method == "OPTIONS" or (method == "GET" and route in WITHOUT_A_KEY)
+            open_to_all = method == "OPTIONS" or (method in {"GET", "HEAD"} and route in WITHOUT_A_KEY)
             if keyed is not True and not open_to_all:
                 matches.append(RuleMatch(path, f"{method} {route} needs no key, and is not named as one of those"))
         for name, properties in _resources(cfn, "AWS::ApiGateway::Method").items():

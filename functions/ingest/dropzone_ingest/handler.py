@@ -74,10 +74,10 @@ def post_ingest(event: Event) -> Response:
         accepted = ingest_once(submission, key=key, limit=limit, bronze=bronze(), idempotency_store=idempotency_store())
     else:
         accepted = ingest(submission, limit=limit, bronze=bronze())
-    return _accepted(accepted, client)
+    return _accepted(accepted, client, str(event.get("path")))
 
 
-def _accepted(accepted: Accepted, client: str) -> Response:
+def _accepted(accepted: Accepted, client: str, path: str) -> Response:
     # A repeated request stores nothing: its object exists.
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=not accepted.is_replayed)
     metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
@@ -88,7 +88,8 @@ def _accepted(accepted: Accepted, client: str) -> Response:
         events=accepted.events,
         replayed=accepted.is_replayed,
     )
-    headers = {"Location": f"ingest/{accepted.raw_id}"}
+    # A relative reference starts from the address's last slash.
+    headers = {"Location": f"{'' if path.endswith('/') else 'ingest/'}{accepted.raw_id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
     answer: answers.Accepted = {

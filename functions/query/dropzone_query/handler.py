@@ -38,9 +38,9 @@ from dropzone.queries.measurements import (
 )
 from dropzone.queries.quality import QualityRequest, read_quality
 from dropzone.queries.raw import read_raw
-from dropzone.queries.rejections import Rejections, RejectionsRequest, read_rejections
+from dropzone.queries.rejections import RejectionsPage, RejectionsRequest, read_rejections
 from dropzone.queries.sources import SourcesRequest, read_sources
-from dropzone.queries.status import Status, StatusRequest, read_status
+from dropzone.queries.status import ObjectStatus, StatusRequest, read_status
 from dropzone.settings import QuerySettings
 
 # So that the answer comes before API Gateway gives up, also when the database was slow.
@@ -75,7 +75,7 @@ def database() -> Database:
 
 @app.get("/ingest/<raw_id>", operation_id="getStatus", tags=["Events"])
 @described(problems.NO_SUCH_OBJECT)
-def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[StatusRequest, Query()]) -> Status:
+def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[StatusRequest, Query()]) -> ObjectStatus:
     """Ask what has become of events.
 
     Where the `Location` of a 202 leads.
@@ -111,7 +111,7 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH]) -> Response[Any]:
 @described()
 def get_rejections(
     request: Annotated[RejectionsRequest, Query()],
-) -> Rejections:
+) -> RejectionsPage:
     """List rejected events.
 
     The last arrival first, each with every rule that it breaks.

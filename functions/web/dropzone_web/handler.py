@@ -1,5 +1,6 @@
 """Routes that need no key and no data: the page `GET /`, `/health`, `/docs`, `/openapi.json`."""
 
+import json
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
@@ -58,6 +59,7 @@ _STRICT_HEADERS = _PAGE_HEADERS | {
 }
 _CHECKED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 _WITH_SLASH = "slash"
+_RELATIVE_SERVER = '"url": "."'
 
 
 @answer({"status": "ok"})
@@ -88,8 +90,13 @@ def get_health() -> Health:
 
 @app.get("/openapi.json", include_in_schema=False)
 def get_openapi() -> Response[Any]:
-    """The whole API's document."""
-    return _file(_OWN, "openapi.json", "application/json", _CACHED)
+    """The whole API's document, with the address that it was asked for at as its server: generators need that."""
+    text, context = _text(_OWN, "openapi.json"), app.current_event.get("requestContext") or {}
+    # API Gateway alone knows its domain.
+    if domain := context.get("domainName"):
+        stage = str(context.get("path")).rstrip("/").removesuffix("/openapi.json")
+        text = text.replace(_RELATIVE_SERVER, f'"url": {json.dumps(f"https://{domain}{stage}")}', 1)
+    return Response(status_code=HTTPStatus.OK.value, content_type="application/json", body=text, headers=dict(_CACHED))
 
 
 @app.get("/", include_in_schema=False)
@@ -133,13 +140,13 @@ def preflight_of_a_post() -> Response[Any]:
 @app.route("/ingest/<raw_id>/raw", method="OPTIONS", include_in_schema=False)
 def preflight_of_a_status(raw_id: str) -> Response[Any]:  # noqa: ARG001 - any
     """CORS for the status."""
-    return _preflight("GET")
+    return _preflight("GET, HEAD")
 
 
 @app.route("/measurements/<measured_at>", method="OPTIONS", include_in_schema=False)
 def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 - any
     """CORS for an instant."""
-    return _preflight("GET")
+    return _preflight("GET, HEAD")
 
 
 @app.route("/rejections", method="OPTIONS", include_in_schema=False)
@@ -149,7 +156,7 @@ def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 
 @app.route("/quality", method="OPTIONS", include_in_schema=False)
 def preflight_of_a_list() -> Response[Any]:
     """CORS for lists."""
-    return _preflight("GET")
+    return _preflight("GET, HEAD")
 
 
 def _preflight(method: str) -> Response[Any]:

@@ -83,7 +83,7 @@ def with_plus(text: str) -> str:
 def _instant(value: object) -> datetime:
     found = parse_instant(value) if isinstance(value, str) else None
     if not isinstance(found, datetime):
-        kind, message = "instant", "Input should be an ISO 8601 date and time with an offset"
+        kind, message = "instant", "Input should be of the form YYYY-MM-DDThh:mm[:ss[.f]] with an offset"
         raise PydanticCustomError(kind, message)
     return found
 

@@ -99,8 +99,11 @@ def _unknown(app: APIGatewayRestResolver) -> list[dict[str, Any]]:
 def resolve(
     app: APIGatewayRestResolver, event: dict[str, Any], context: LambdaContext, cors_origin: str | None
 ) -> dict[str, Any]:
-    """Answer a request; see `response.finished`."""
-    return response.finished(app.resolve(event, context), event, cors_origin)
+    """Answer a request, HEAD as GET without the body; see `response.finished`."""
+    if event.get("httpMethod") != "HEAD":
+        return response.finished(app.resolve(event, context), event, cors_origin)
+    result = response.finished(app.resolve({**event, "httpMethod": "GET"}, context), event, cors_origin)
+    return result | {"body": "", "isBase64Encoded": False}
 
 
 def json_response(status: HTTPStatus, body: object) -> Response[Any]:

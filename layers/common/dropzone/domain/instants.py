@@ -25,12 +25,12 @@ def parse_instant(text: str) -> datetime | Violation:
     offset: `Z`, `z`, `±hh:mm`, `±hhmm` or `±hh`. Digits past the microsecond are cut.
     """
     if _INSTANT.fullmatch(text) is None:
-        return _not_iso8601(text)
+        return _not_iso8601(f"is not of the form YYYY-MM-DDThh:mm[:ss[.f]] with an offset: {excerpt(text)}")
     in_year_0 = text.startswith(_YEAR_0)
     try:
         local = datetime.fromisoformat((_YEAR_400 + text[4:] if in_year_0 else text).upper())
     except ValueError:
-        return _not_iso8601(text)
+        return _not_iso8601(f"names a date or a time that does not exist: {excerpt(text)}")
     if local.tzinfo is None:
         return Violation(
             Code.TIME_STAMP_NO_TIMEZONE, FIELD, f"has no offset from UTC, such as Z or -04:00: {excerpt(text)}"
@@ -42,9 +42,5 @@ def parse_instant(text: str) -> datetime | Violation:
         return Violation(Code.TIME_STAMP_OUT_OF_RANGE, FIELD, f"is outside the years 1 to 9999 in UTC: {excerpt(text)}")
 
 
-def _not_iso8601(text: str) -> Violation:
-    return Violation(
-        Code.TIME_STAMP_NOT_ISO8601,
-        FIELD,
-        f"is not a date and time of ISO 8601, such as 2019-05-01T06:00:00-04:00: {excerpt(text)}",
-    )
+def _not_iso8601(message: str) -> Violation:
+    return Violation(Code.TIME_STAMP_NOT_ISO8601, FIELD, message)

@@ -122,7 +122,7 @@ class Kpi(_Figures, Arrivals):
         "tz": "UTC",
     }
 )
-class Kpis(TypedDict):
+class KpisPage(TypedDict):
     """A page of figures."""
 
     kpis: Sequence[Kpi]
@@ -131,7 +131,7 @@ class Kpis(TypedDict):
     cursor: NotRequired[Cursor]
 
 
-LISTING = Listing("kpis", Kpis, Kpi, cursor_after)
+LISTING = Listing("kpis", KpisPage, Kpi, cursor_after)
 
 _CALL: Final = f"gold.kpis({WINDOW}, CAST(:expected AS double precision))"
 _COLUMNS: Final = f"""

@@ -101,14 +101,16 @@ class Measurement(TypedDict):
         "cursor": EXAMPLE_PLACE,
     }
 )
-class Measurements(TypedDict):
+class MeasurementsPage(TypedDict):
     """A page of measurements."""
 
     measurements: Sequence[Measurement]
     cursor: NotRequired[Cursor]
 
 
-LISTING = Listing("measurements", Measurements, Measurement, lambda row: cursor_of(row["measured_at"], row["source"]))
+LISTING = Listing(
+    "measurements", MeasurementsPage, Measurement, lambda row: cursor_of(row["measured_at"], row["source"])
+)
 
 # Whatever the range, the order and the source, this reads no more than a page, along one of two indexes.
 _PAGE = """

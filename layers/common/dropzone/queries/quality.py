@@ -54,7 +54,7 @@ class QualityBucket(Bucket, Arrivals):
         "tz": "UTC",
     }
 )
-class Quality(TypedDict):
+class QualityPage(TypedDict):
     """A page of outcomes by bucket."""
 
     quality: Sequence[QualityBucket]
@@ -63,7 +63,7 @@ class Quality(TypedDict):
     cursor: NotRequired[Cursor]
 
 
-LISTING = Listing("quality", Quality, QualityBucket, cursor_after)
+LISTING = Listing("quality", QualityPage, QualityBucket, cursor_after)
 
 _COLUMNS: Final = f"""
        {ARRIVALS}, latency_mean_ms AS "latency_ms.mean", latency_p50_ms AS "latency_ms.p50",

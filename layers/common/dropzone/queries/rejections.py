@@ -91,7 +91,7 @@ class Rejection(TypedDict):
         ]
     }
 )
-class Rejections(TypedDict):
+class RejectionsPage(TypedDict):
     """A page of rejected events, the newest first."""
 
     rejections: Sequence[Rejection]
@@ -113,7 +113,7 @@ ORDER BY raw_id DESC, item LIMIT CAST(:limit AS integer)
 """
 
 
-def read_rejections(database: Database, request: RejectionsRequest) -> Rejections:
+def read_rejections(database: Database, request: RejectionsRequest) -> RejectionsPage:
     """A page of rejected events: the last object to arrive first, and the events of each by their items.
 
     Raises:
@@ -134,7 +134,7 @@ def read_rejections(database: Database, request: RejectionsRequest) -> Rejection
         after_item=int(after_item) if after_item else None,
         limit=request.limit + 1,
     )
-    page: Rejections = {"rejections": found[: request.limit]}
+    page: RejectionsPage = {"rejections": found[: request.limit]}
     if len(found) > request.limit:
         last = found[request.limit - 1]
         page["cursor"] = f"{last['raw_id']}.{last['item']}"

@@ -59,7 +59,7 @@ class LastDay(TypedDict):
 
 
 @closed
-class Source(TypedDict):
+class SourceSummary(TypedDict):
     """A source as of now: what its clock says of the future doesn't count yet."""
 
     source: SourceOfBucket
@@ -89,14 +89,14 @@ class Source(TypedDict):
         "cursor": ".boiler-7",
     }
 )
-class Sources(TypedDict):
+class SourcesPage(TypedDict):
     """A page of sources, by name."""
 
-    sources: Sequence[Source]
+    sources: Sequence[SourceSummary]
     cursor: NotRequired[Cursor]
 
 
-LISTING = Listing("sources", Sources, Source, lambda source: f".{source['source']}")
+LISTING = Listing("sources", SourcesPage, SourceSummary, lambda source: f".{source['source']}")
 
 _SOURCES: Final = """
 SELECT source, state, first_measured_at, last_measured_at, usual_interval_seconds,
@@ -108,7 +108,7 @@ ORDER BY source
 """
 
 
-def read_sources(database: Database, request: SourcesRequest) -> list[Source]:
+def read_sources(database: Database, request: SourcesRequest) -> list[SourceSummary]:
     """The sources that are asked for, by their names; one more than the limit where there are more.
 
     Raises:
@@ -116,7 +116,7 @@ def read_sources(database: Database, request: SourcesRequest) -> list[Source]:
     """
     return read(
         database,
-        Source,
+        SourceSummary,
         _SOURCES,
         prefix=request.prefix,
         state=request.state,

@@ -158,7 +158,7 @@ _EXAMPLE_OBJECT: Final = {
         ],
     },
 )
-class Status(_Object, _Outcome):
+class ObjectStatus(_Object, _Outcome):
     """The status of an object: of a single event all of it, of several their counts and a page of them."""
 
     raw_id: RawId
@@ -214,7 +214,9 @@ class Presence(Protocol):
         """
 
 
-def read_status(database: Database, bronze: Presence, raw_id: UUID, request: StatusRequest, *, gzip: bool) -> Status:
+def read_status(
+    database: Database, bronze: Presence, raw_id: UUID, request: StatusRequest, *, gzip: bool
+) -> ObjectStatus:
     """What has become of an object: what is settled is told by silver alone, whatever became of the object since.
 
     Of several events, a page: those after the cursor that fit into an answer, compressed or not.
@@ -234,16 +236,18 @@ def read_status(database: Database, bronze: Presence, raw_id: UUID, request: Sta
     if "settled_at" not in found:
         if not bronze.exists(raw_id):
             raise ProblemError(problems.OBJECT_GONE if known else problems.NO_SUCH_OBJECT)
-        return cast("Status", found)
+        return cast("ObjectStatus", found)
     rows = read(database, EventStatus, _EVENTS, raw_id=str(raw_id), after=request.cursor, limit=request.limit)
     events = [_there(row) for row in rows]
     if found["items"] == 1:
-        return cast("Status", {name: value for name, value in (events or [{}])[0].items() if name != "item"} | found)
+        return cast(
+            "ObjectStatus", {name: value for name, value in (events or [{}])[0].items() if name != "item"} | found
+        )
     events = events[: len(fitting((to_json(event).decode() for event in events), gzip=gzip))]
     found |= {"counts": counts, "events": events}
     if events and (last := events[-1]["item"]) < found["items"] - 1:
         found["cursor"] = last
-    return cast("Status", found)
+    return cast("ObjectStatus", found)
 
 
 def _there(row: Mapping[str, Any]) -> dict[str, Any]:
