@@ -166,8 +166,8 @@ class Sender:
                 continue
             if response.status_code == httpx.codes.ACCEPTED:
                 return int(response.json()["items"])
-            if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
-                return 0  # every event of it is faulty, which the next one hardly is
+            if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY and "invalid-event" in response.text:
+                return 0  # every event of it is faulty, as those of a short time may be
             trouble = f"{response.status_code} {response.text}"
             if response.status_code != httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error:
                 break

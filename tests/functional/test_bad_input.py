@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from dropzone.domain.contracts import BASIC
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 from dropzone_ingest import handler as ingest
 from dropzone_process import queue, sweep
@@ -28,6 +29,7 @@ from functional.bad_input import answers
 from functional.bad_input.bodies import HEAVY, LIMIT, PAYLOAD, bodies, what_is
 from functional.bad_input.requests import SECRET, Event, requests, requests_for_files, requests_for_objects
 from functional.lambda_calls import EXAMPLE, Context, api_event, json_body, run_container
+from support.contracts import BROKEN
 from support.factories import BUCKET, arrive, returned, s3_event, sqs_event
 from support.fakes import InMemoryBronze, InMemorySilver
 from support.reads import Rows
@@ -42,6 +44,7 @@ STATUS = {
     "no event": {422},
     "event": {202},
     "batch": {202},
+    "batch without an event": {422},
     "too deep to say": {202, 400, 422},
 }
 # Of packed bodies, which these are not.
@@ -133,7 +136,7 @@ class Pipeline:
 
     def is_batch(self, raw_id: UUID) -> bool:
         """Whether an object may hold several events."""
-        return what_is(self.bronze.objects[raw_id].body) in {"batch", "too deep to say"}
+        return what_is(self.bronze.objects[raw_id].body) in {"batch", "batch without an event", "too deep to say"}
 
     def check_written(self, errors: int = 0) -> list[dict[str, Any]]:
         """See that what was written is one JSON object a line and holds nothing of a client's."""
@@ -161,7 +164,9 @@ class _HalfOfAll:
 
 
 class _NothingRejected:
-    """A outcome_store without an outcome."""
+    """An outcome store without an outcome."""
+
+    contracts = BASIC
 
     def outcomes(self, _: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
         return {}
@@ -214,7 +219,7 @@ def test_a_thousand_bodies_each_end_in_an_answer_and_an_outcome(pipeline: Pipeli
     # The generator reaches everything, or it shows little.
     assert min(pipeline.statuses[202], pipeline.statuses[400], pipeline.statuses[422]) > sent / 20
     assert min(pipeline.outcomes.values()) > sent / 50
-    assert pipeline.codes == set(Code) - {Code.NOT_JSON} - PACKED
+    assert pipeline.codes == set(Code) - {Code.NOT_JSON} - PACKED - set(BROKEN)
 
 
 def test_bytes_that_never_went_through_ingest_end_in_an_outcome_too(pipeline: Pipeline) -> None:
@@ -237,7 +242,7 @@ def test_bytes_that_never_went_through_ingest_end_in_an_outcome_too(pipeline: Pi
     settings(same_each_time, max_examples=100)(batches(put))()
     put([HEAVY["gzip"], *BAD_LABELS])
 
-    assert pipeline.codes == set(Code) - {Code.TOO_LARGE}
+    assert pipeline.codes == set(Code) - {Code.TOO_LARGE} - set(BROKEN)
 
 
 @pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY.keys())
@@ -305,6 +310,7 @@ def test_whatever_a_request_holds_it_is_answered(pipeline: Pipeline, attack: Att
 # ---- what is really written --------------------------------------------------------------------------------------
 
 IN_MEMORY = """
+from support.contracts import BROKEN
 from support.fakes import InMemoryBronze, InMemorySilver
 ports = InMemoryBronze(), InMemorySilver()
 module.bronze = lambda: ports[0]

@@ -175,7 +175,7 @@ def bodies() -> st.SearchStrategy[bytes]:
     )
 
 
-Kind = Literal["not JSON", "no event", "event", "batch", "too deep to say"]
+Kind = Literal["not JSON", "no event", "event", "batch", "batch without an event", "too deep to say"]
 
 _DEPTH_FOR_SURE = 100
 """The parser has a limit beyond this one; which is its own business."""
@@ -199,7 +199,7 @@ def _last_of(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def what_is(body: bytes) -> Kind:
     """Tell what a body is, by the standard library's parser, made as strict as RFC 8259."""
     try:
-        text = body.decode()
+        text = body.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_refuse, parse_int=lambda _: 0, object_pairs_hook=_last_of)
         json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no UTF-8
     except RecursionError:
@@ -209,9 +209,16 @@ def what_is(body: bytes) -> Kind:
     if text.count("[") + text.count("{") > _DEPTH_FOR_SURE and _depth(value) > _DEPTH_FOR_SURE:
         return "too deep to say"
     if isinstance(value, list):
-        return "batch" if value else "no event"
-    is_event = isinstance(value, dict) and isinstance(value.get("time_stamp"), str)
-    return "event" if is_event and isinstance(value.get("data"), list) else "no event"
+        if not value:
+            return "no event"
+        return "batch" if any(map(_has_envelope, value)) else "batch without an event"
+    return "event" if _has_envelope(value) else "no event"
+
+
+def _has_envelope(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return isinstance(value.get("time_stamp"), str) and isinstance(value.get("data"), list)
 
 
 def _depth(value: object) -> int:

@@ -126,6 +126,11 @@ def test_trouble_that_passes_is_tried_again() -> None:
     assert sender(answer).send(b"{}\n") == 1
 
 
+def test_a_body_of_faulty_events_alone_is_skipped() -> None:
+    refusal = httpx.Response(422, json={"type": "urn:dropzone:problem:invalid-event"})
+    assert sender(lambda _: refusal).send(b"{}\n") == 0
+
+
 @pytest.mark.parametrize(("status", "tries"), [(403, 1), (422, 1), (503, 5)])
 def test_trouble_that_stays_is_told(status: int, tries: int) -> None:
     asked: list[httpx.Request] = []

@@ -102,6 +102,12 @@ def test_another_encoding_than_utf_8_is_not_json(world: World, encoding: str, co
     assert world.objects.objects == {}
 
 
+def test_zeros_before_the_first_line_cost_no_good_one(world: World) -> None:
+    # A file has them after a power failure; its first bytes look like UTF-32.
+    body = bytes(8) + b"\n" + EXAMPLE
+    assert ingest(Submission(body, NDJSON), limit=1_000, bronze=world.bronze).events == 2
+
+
 @pytest.mark.parametrize("body", [EXAMPLE * 2, EXAMPLE + b" " + EXAMPLE, EXAMPLE + b"\n" + EXAMPLE])
 def test_several_events_as_one_json_text_are_pointed_to_ndjson(world: World, body: bytes) -> None:
     with pytest.raises(NotJsonError, match="Content-Type: application/x-ndjson"):

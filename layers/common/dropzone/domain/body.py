@@ -122,7 +122,7 @@ def gunzip(packed: bytes, limit: int) -> bytes:
 
 
 def check_utf_8(text: bytes) -> None:
-    """Refuse UTF-16 and UTF-32, by the first bytes: no line of such a body would be JSON.
+    """Refuse text that its first bytes show to be UTF-16 or UTF-32.
 
     Raises:
         NotJsonError: with the encoding.

@@ -160,12 +160,12 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int]:
     except UnpackedTooLargeError as error:
         message = f"Unpacked, the body has more than {limit} bytes, which is the limit."
         raise TooLargeError(message) from error
-    check_utf_8(content)
     items, payload_of = split(content, submission.content_type)
     if len(items) > MAX_EVENTS:
         message = f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted."
         raise TooLargeError(message)
     if not any(has_envelope(payload_of(item)) for item in items):
+        check_utf_8(content)
         is_single = isinstance(items, tuple)
         payloads = [payload_of(item) for item in items[:MAX_VIOLATIONS]]
         if is_single and isinstance(payloads[0], NotJsonError):
