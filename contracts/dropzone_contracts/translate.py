@@ -1,12 +1,13 @@
 """From the Open Data Contract Standard to the contract that runs: each part of the standard that Dropzone enforces."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from open_data_contract_standard.model import DataQuality, SchemaProperty
 from pydantic import TypeAdapter, ValidationError
 
 from dropzone.domain.contracts import Contract, Dimension, Rule, Severity
+from dropzone.domain.contracts.mapping import PayloadMapping
 from dropzone_contracts.document import Document, Path
 from dropzone_contracts.findings import ContractError, Finding
 
@@ -59,10 +60,11 @@ class _Translation:
         properties = dict(self._custom_properties())
         rules = [rule for rule in self._rules() if rule is not None]
         sources = properties.get("sources", [])
+        mapping = self._mapping()
         contract = None
         try:
             contract = Contract.model_validate(
-                {"id": stated.id, "version": stated.version, "sources": sources, "rules": rules}
+                {"id": stated.id, "version": stated.version, "sources": sources, "rules": rules, "mapping": mapping}
             )
         except ValidationError as error:
             for entry in error.errors(include_url=False, include_input=False):
@@ -98,6 +100,47 @@ class _Translation:
             path: Path = ("schema", 0, "properties", index)
             yield from self._of_property(stated_property, path)
 
+    def _mapping(self) -> PayloadMapping | None:
+        """What `transformLogic` says, with where events are found in the custom properties of the schema's object."""
+        if len(self._document.contract.schema_ or []) != 1:
+            return None
+        (events,) = self._document.contract.schema_ or []
+        stated: dict[str, object] = {}
+        for index, custom in enumerate(events.customProperties or []):
+            if custom.property in {"events", "parts"}:
+                stated[custom.property] = custom.value
+            else:
+                self._find(("schema", 0, "customProperties", index), f"{custom.property!r} means nothing to Dropzone")
+        for stated_property in events.properties or []:
+            if stated_property.name in FIELDS and stated_property.transformLogic:
+                stated[stated_property.name] = stated_property.transformLogic
+            if stated_property.name == "tags":
+                tags = {tag.name: tag.transformLogic for tag in stated_property.properties or [] if tag.transformLogic}
+                stated |= {"tags": tags} if tags else {}
+        if not stated:
+            return None
+        return self._mapping_of({**stated, **self._time_options(events.properties or [])})
+
+    def _mapping_of(self, stated: dict[str, object]) -> PayloadMapping | None:
+        try:
+            return PayloadMapping.model_validate(stated)
+        except ValidationError as error:
+            names = [entry.name for entry in (self._document.contract.schema_ or [])[0].properties or []]
+            for entry in error.errors(include_url=False, include_input=False):
+                field = str(entry["loc"][0]) if entry["loc"] else ""
+                field = "time_stamp" if field in {"time_format", "time_zone"} else field
+                path: Path = ("schema", 0)
+                if field in names:
+                    path = ("schema", 0, "properties", names.index(field), "transformLogic")
+                self._find(path, f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}".removeprefix(": "))
+            return None
+
+    @staticmethod
+    def _time_options(properties: Sequence[SchemaProperty]) -> dict[str, object]:
+        options = next((of.logicalTypeOptions or {} for of in properties if of.name == "time_stamp"), {})
+        names = {"format": "time_format", "defaultTimezone": "time_zone"}
+        return {names[option]: value for option, value in options.items() if option in names}
+
     def _of_property(self, stated: SchemaProperty, path: Path) -> Iterator[Rule | None]:
         name = stated.name or ""
         if name not in FIELDS:
@@ -119,7 +162,7 @@ class _Translation:
         self, name: str, stated: SchemaProperty, path: Path, description: str | None = None
     ) -> Iterator[Rule | None]:
         """What a property's type already says."""
-        options = dict(stated.logicalTypeOptions or {})
+        options = _options(stated)
         about = stated.description or description or ""
         where = (*path, "logicalTypeOptions")
 
@@ -128,9 +171,8 @@ class _Translation:
 
         match name:
             case "items":
-                for limit in ("minimum", "maximum"):
-                    if limit in options:
-                        yield rule(limit, (*where, limit), limit=options.pop(limit))
+                limits = [limit for limit in ("minimum", "maximum") if limit in options]
+                yield from (rule(limit, (*where, limit), limit=options.pop(limit)) for limit in limits)
             case "data":
                 minimum, maximum = options.pop("minItems", 1), options.pop("maxItems", None)
                 # One sample at least is a basic rule.
@@ -140,6 +182,10 @@ class _Translation:
                 yield rule("source", (*where, "pattern"), pattern=options.pop("pattern", ".+"))
             case "tags" if names := [tag.name for tag in stated.properties or [] if tag.required]:
                 yield rule("tags", (*path, "properties"), names=names)
+        if name == "time_stamp" and stated.transformLogic:
+            options = {
+                option: value for option, value in options.items() if option not in {"format", "defaultTimezone"}
+            }
         for option in options:
             self._find((*where, option), f"{option} can't be enforced here")
 
@@ -171,6 +217,12 @@ class _Translation:
                 field = ".".join(str(part) for part in entry["loc"] if part != kind)
                 self._find(path, f"{field}: {entry['msg']}" if field else entry["msg"])
             return None
+
+
+def _options(stated: SchemaProperty) -> dict[str, Any]:
+    """What a property's type says, but for how a mapped time is written."""
+    is_mapped = {"format", "defaultTimezone"} if stated.name == "time_stamp" and stated.transformLogic else set()
+    return {key: value for key, value in (stated.logicalTypeOptions or {}).items() if key not in is_mapped}
 
 
 def _given(quality: DataQuality, kind: str) -> dict[str, object]:

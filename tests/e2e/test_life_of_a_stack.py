@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jmespath  # type: ignore[import-untyped] # it carries no types
+import jmespath
 import pexpect  # type: ignore[import-untyped]
 import pytest
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # comes with SAM's CLI

@@ -21,6 +21,9 @@ EVENT: Mapping[str, Any] = {
     "tags": {"line": "B"},
 }
 
+OF_MAPPINGS = frozenset({Code.UNKNOWN_CONTRACT, Code.MAPPING_FAILED, Code.TIME_STAMP_NOT_EPOCH})
+"""Codes of bodies that are mapped; unit/contracts/test_mappings.py has an input for each."""
+
 _RULES: TypeAdapter[Rule] = TypeAdapter(Rule)
 
 BROKEN: Mapping[Code, tuple[Mapping[str, Any], Mapping[str, Any]]] = {

@@ -20,7 +20,7 @@ from dropzone.queries.measurements import MeasurementsRequest
 from dropzone.queries.sources import SourcesRequest
 from dropzone.use_cases.ingest import EnvelopeError, Submission, check
 from dropzone_process.request import read_request
-from support.contracts import ARRIVED, BROKEN, EVENT, contract, contracts
+from support.contracts import ARRIVED, BROKEN, EVENT, OF_MAPPINGS, contract, contracts
 from support.packing import gzipped
 from support.reads import Rows
 from unit.template.intrinsics import ABSENT, Evaluator
@@ -34,7 +34,7 @@ DOCUMENT = PROJECT / "docs" / "errors.md"
 OPENAPI = PROJECT / "functions" / "web" / "dropzone_web" / "static" / "openapi.json"
 
 TYPES, EVENTS, PARAMETERS = "Problem types", "Violation codes of events", "Violation codes of parameters"
-CONTRACTS = "Violation codes of contracts"
+CONTRACTS, MAPPINGS = "Violation codes of contracts", "Violation codes of mappings"
 MEMBERS = {"type", "title", "status", "detail", "request_id"}
 REQUEST_ID = "0b9ca6bf-0d4a-4a8e-a8d2-6d4c0f4e7b11"
 ORIGIN = "https://app.example.com"
@@ -147,7 +147,7 @@ def test_the_api_s_document_names_no_other_type() -> None:
 
 
 def test_the_table_names_every_code_and_no_other() -> None:
-    assert [*rows(EVENTS), *rows(CONTRACTS)] == list(Code)
+    assert [*rows(EVENTS), *rows(CONTRACTS), *rows(MAPPINGS)] == list(Code)
 
 
 @pytest.mark.parametrize("code", BROKEN)
@@ -167,7 +167,7 @@ PACKED = {Code.NOT_GZIP: gzipped(b"[]")[:-1], Code.TOO_LARGE: gzipped(bytes(MAX_
 """Examples that no table can show."""
 
 
-@pytest.mark.parametrize("code", sorted(set(Code) - set(BROKEN)))
+@pytest.mark.parametrize("code", sorted(set(Code) - set(BROKEN) - OF_MAPPINGS))
 def test_a_code_s_example_is_judged_with_it_alone(code: Code) -> None:
     row = rows(EVENTS)[code]
     if code in PACKED:
@@ -182,7 +182,7 @@ def test_a_code_s_example_is_judged_with_it_alone(code: Code) -> None:
     assert row["When"]
 
 
-@pytest.mark.parametrize("code", sorted(set(Code) - set(PACKED) - set(BROKEN)))
+@pytest.mark.parametrize("code", sorted(set(Code) - set(PACKED) - set(BROKEN) - OF_MAPPINGS))
 def test_what_is_told_at_once_is_the_envelope(code: Code) -> None:
     [example] = quoted(rows(EVENTS)[code]["Example"])
     told: list[Code] = []

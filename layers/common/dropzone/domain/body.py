@@ -146,6 +146,12 @@ def split(text: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], 
     return payload if type(payload) is list else (payload,), lambda value: value
 
 
+def bodies(text: bytes, media_type: str) -> Iterator[Any]:
+    """The JSON value of an unpacked body, or of each line of NDJSON; a `NotJsonError` for a text that is none."""
+    text = text.removeprefix(_MARK)
+    return map(_parsed, lines(text) if is_ndjson(media_type) else [text])
+
+
 def lines(text: bytes) -> Iterator[bytes]:
     """The lines that are not blank."""
     return (line for line in text.split(b"\n") if line.strip(_BLANK))

@@ -1,7 +1,9 @@
 """Instants of events: RFC 3339, and the forms of ISO 8601 that clients send."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from dropzone.domain.outcomes import Code, Violation, excerpt
 
@@ -44,3 +46,31 @@ def parse_instant(text: str) -> datetime | Violation:
 
 def _not_iso8601(message: str) -> Violation:
     return Violation(Code.TIME_STAMP_NOT_ISO8601, FIELD, message)
+
+
+def epoch_instant(value: Any, digits: int) -> str | Violation:  # noqa: ANN401 - any JSON
+    """An instant as text, of a number since 1970, or of its text; digits past the microsecond are cut.
+
+    Args:
+        value: the number.
+        digits: how many decimal digits of a second its unit has: 0 for seconds, 9 for nanoseconds.
+    """
+    try:
+        if type(value) is int:
+            microseconds = value * 10**6 // 10**digits
+        elif type(value) in {float, str}:
+            number = Decimal(repr(value) if type(value) is float else value)
+            # The clock's range is passed long before, and an integer of a billion digits is not computed.
+            microseconds = int(number.scaleb(6 - digits) // 1) if number.adjusted() < _MOST_DIGITS else 10**_MOST_DIGITS
+        else:
+            return _NOT_EPOCH
+        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
+    except (InvalidOperation, ValueError):
+        return _NOT_EPOCH
+    except OverflowError:
+        return Violation(Code.TIME_STAMP_OUT_OF_RANGE, FIELD, "is outside the years 1 to 9999 in UTC")
+
+
+_MOST_DIGITS = 30
+_NOT_EPOCH = Violation(Code.TIME_STAMP_NOT_EPOCH, FIELD, "is not a number since 1970")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -49,6 +49,10 @@ class Code(StrEnum):
     SOURCE_UNEXPECTED = "source.unexpected"
     TIME_STAMP_AHEAD = "time_stamp.ahead"
     TIME_STAMP_TOO_OLD = "time_stamp.too_old"
+    # Of mappings:
+    UNKNOWN_CONTRACT = "payload.unknown_contract"
+    MAPPING_FAILED = "payload.mapping_failed"
+    TIME_STAMP_NOT_EPOCH = "time_stamp.not_epoch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
-from dropzone.domain.body import JSON, NotGzipError, UnpackedTooLargeError, split, unpacked
+from dropzone.domain.body import JSON, NotGzipError, NotJsonError, UnpackedTooLargeError, bodies, split, unpacked
 from dropzone.domain.contracts import BASIC, Contracts
+from dropzone.domain.contracts.mapping import MAX_EVENTS
+from dropzone.domain.formats import FORMATS
 from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation
 from dropzone.domain.payloads import VERSION_FIELD, VERSIONS, version_of
 from dropzone.domain.payloads.event import Event
@@ -35,6 +38,7 @@ class Contents:
         *,
         received_at: datetime = _EPOCH,
         contracts: Contracts = BASIC,
+        contract: str = "",
     ) -> None:
         """Unpack and parse a body.
 
@@ -43,10 +47,14 @@ class Contents:
             content_type: its media type, in lower case, without parameters; what is not NDJSON is read as JSON.
             received_at: when it arrived.
             contracts: with the rules beside the basic ones.
+            contract: the one that it was sent to by name; empty for that of each event's source.
         """
         self._received_at, self._contracts = received_at, contracts
+        self._named = contracts.named(contract)
         self._events: Sequence[Any] = ()
         self._outcome_of: Callable[[Any], Outcome] = self._whole
+        self.size = len(body)
+        """Bytes of the unpacked body."""
         try:
             body = unpacked(body, MAX_UNPACKED_BYTES)
         except NotGzipError as error:
@@ -54,13 +62,30 @@ class Contents:
         except UnpackedTooLargeError as error:
             self._events = (_rejected(Code.TOO_LARGE, f"{error}"),)
         else:
-            self._events, payload_of = split(body, content_type)
-            if self._events:
-                self._outcome_of = lambda event: self._validate_event(payload_of(event))
+            self.size = len(body)
+            if contract and self._named is None:
+                self._events = (_rejected(Code.UNKNOWN_CONTRACT, "was sent to a contract that is not deployed"),)
             else:
-                self._events = (_NO_EVENT,)
-        self.size = len(body)
-        """Bytes of the unpacked body."""
+                self._find_events(body, content_type)
+
+    def _find_events(self, body: bytes, content_type: str) -> None:
+        mapping = None if self._named is None else self._named.mapping
+        payloads_of = FORMATS.get(content_type)
+        payload_of: Callable[[Any], Any]
+        if mapping is not None:
+            payload_of = mapping.payload
+            self._events = _all(bodies(body, content_type), mapping.candidates)
+        elif payloads_of is not None:
+            payload_of = _as_it_is
+            self._events = _all(bodies(body, content_type), lambda body: payloads_of(body, self._received_at))
+        else:
+            self._events, payload_of = split(body, content_type)
+        if self._events:
+            self._outcome_of = lambda event: self._validate_event(
+                event if isinstance(event, Rejection | NotJsonError) else payload_of(event)
+            )
+        else:
+            self._events = (_NO_EVENT,)
 
     def __len__(self) -> int:
         """The number of events."""
@@ -72,15 +97,29 @@ class Contents:
 
     def _whole(self, rejection: Rejection) -> Outcome:
         """The rejection of an object in which no event can be found."""
-        return rejection._replace(contract=self._contracts.default.reference)
+        return rejection._replace(contract=(self._named or self._contracts.default).reference)
 
     def _validate_event(self, payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
-        event = _read(payload)
-        source = event.source if isinstance(event, Rejection) else event.named_source
-        contract = self._contracts.of_source(source)
+        event = payload if isinstance(payload, Rejection) else _read(payload)
         if isinstance(event, Rejection):
+            contract = self._named or self._contracts.of_source(event.source)
             return event._replace(contract=contract.reference)
+        contract = self._named or self._contracts.of_source(event.named_source)
         return contract.validate_event(event, self._received_at)
+
+
+def _all(values: Iterator[Any], events_of: Callable[[Any], Iterator[Any]]) -> Sequence[Any]:
+    """What the events of all bodies are made of, up to as many as an object may hold."""
+    found: list[Any] = []
+    for body in values:
+        found += islice([body] if isinstance(body, NotJsonError) else events_of(body), MAX_EVENTS + 1 - len(found))
+        if len(found) > MAX_EVENTS:
+            return (_rejected(Code.TOO_LARGE, f"has more than {MAX_EVENTS} events"),)
+    return found
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    return value
 
 
 def _read(payload: Any) -> Event | Rejection:  # noqa: ANN401 - what JSON held

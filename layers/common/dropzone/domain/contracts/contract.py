@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dropzone.domain.contracts.mapping import PayloadMapping
 from dropzone.domain.contracts.rules import Candidate, Rule, Severity
 from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection
 from dropzone.domain.payloads.event import Event
@@ -33,6 +34,8 @@ class Contract(BaseModel):
     sources: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     """Patterns of sources, in which `*` is any text and `?` any character."""
     rules: tuple[Rule, ...] = Field(default=(), max_length=100)
+    mapping: PayloadMapping | None = None
+    """How the events of bodies that were sent to the contract by name are found; None for our own payload."""
 
     @cached_property
     def reference(self) -> str:
@@ -129,7 +132,7 @@ def as_regex(pattern: str) -> str:
 
 BASIC = Contracts(
     # Without a version: outcomes are recorded with no contract.
-    [Contract.model_construct(id=DEFAULT, version="", sources=(), rules=())],
+    [Contract.model_construct(id=DEFAULT, version="", sources=(), rules=(), mapping=None)],
     RULESET,
 )
 """The basic rules alone."""

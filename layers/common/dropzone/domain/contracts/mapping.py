@@ -1,0 +1,184 @@
+"""From the JSON of any sender to events: JMESPath from a body to its events, and from each to its fields."""
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from functools import cache, cached_property
+from importlib import import_module
+from types import ModuleType
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+
+from dropzone.domain.instants import epoch_instant, parse_instant
+from dropzone.domain.outcomes import Code, Rejection, Violation
+from dropzone.domain.violations import ROOT
+
+MAX_EVENTS = 100_000
+"""The most events that a mapping may make of a body, as many as ingest takes in one."""
+
+
+class TimeFormat(StrEnum):
+    """How a sender writes an instant."""
+
+    ISO8601 = "iso8601"
+    """With an offset, as events have it; without one where the mapping has a time zone."""
+    SECONDS = "epoch_s"
+    MILLISECONDS = "epoch_ms"
+    MICROSECONDS = "epoch_us"
+    NANOSECONDS = "epoch_ns"
+
+
+_DIGITS = {
+    TimeFormat.SECONDS: 0,
+    TimeFormat.MILLISECONDS: 3,
+    TimeFormat.MICROSECONDS: 6,
+    TimeFormat.NANOSECONDS: 9,
+}
+"""Of an epoch's unit: how many decimal digits of a second it has."""
+
+
+COMPILED = "compiled"
+"""The context in which contracts are read that were checked when they were compiled."""
+
+MAX_LENGTH = 1_000
+
+
+class MappingError(ValueError):
+    """An expression can't be evaluated; the message quotes nothing of the body."""
+
+
+@cache
+def _jmespath() -> ModuleType:
+    """JMESPath takes longer to import than all contracts to read, and most objects need none."""
+    return import_module("dropzone.domain.contracts.expressions")
+
+
+def _search(text: str) -> Callable[[Any], Any]:
+    found: Callable[[Any], Any] = _jmespath().search(text)
+    return found
+
+
+def _check(text: str, info: ValidationInfo) -> str:
+    if info.context != COMPILED:
+        _search(text)
+    return text
+
+
+def _check_zone(name: str, info: ValidationInfo) -> str:
+    try:
+        if info.context != COMPILED:
+            ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        message = "is no time zone of the IANA database"
+        raise ValueError(message) from error
+    return name
+
+
+JMESPath = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(_check)]
+
+
+class PayloadMapping(BaseModel):
+    """How the events of a body are found.
+
+    The expressions of fields see an event with two names more: `_body`, all of the body, and `_part`, one of `parts`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    events: JMESPath = "@"
+    """From a body to its event, or to an array of them."""
+    parts: JMESPath | None = None
+    """From an event to an array, of which each element makes an event of its own, as `_part`."""
+    time_stamp: JMESPath
+    data: JMESPath
+    source: JMESPath | None = None
+    unit: JMESPath | None = None
+    tags: Mapping[Annotated[str, Field(min_length=1, max_length=64)], JMESPath] = Field(default={}, max_length=16)
+    time_format: TimeFormat = TimeFormat.ISO8601
+    time_zone: Annotated[str, AfterValidator(_check_zone)] | None = None
+
+    @model_validator(mode="after")
+    def _zones_are_of_text(self) -> Self:
+        if self.time_zone and self.time_format is not TimeFormat.ISO8601:
+            message = "an epoch has no time zone"
+            raise ValueError(message)
+        return self
+
+    def candidates(self, body: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON
+        """What the events of a body are made of; a rejection where they can't be found.
+
+        Args:
+            body: a value of JSON.
+        """
+        try:
+            found = self._events(body)
+            for event in found if type(found) is list else [] if found is None else [found]:
+                if self._parts is None:
+                    yield {**event, "_body": body} if type(event) is dict else event
+                    continue
+                parts = self._parts(event)
+                for part in parts if type(parts) is list else []:
+                    yield {**(event if type(event) is dict else {}), "_body": body, "_part": part}
+        except _jmespath().ERRORS as error:
+            yield _unmapped(error)
+
+    def payload(self, candidate: Any) -> dict[str, Any] | Rejection:  # noqa: ANN401 - any JSON
+        """The payload of an event, of version 2, whose values are validated as those of any other."""
+        try:
+            payload: dict[str, Any] = {"schema_version": 2}
+            for name, search in self._fields:
+                if (value := search(candidate)) is not None:
+                    payload[name] = value
+            tags = {name: value for name, search in self._tags if (value := search(candidate)) is not None}
+        except _jmespath().ERRORS as error:
+            return _unmapped(error)
+        if tags:
+            payload["tags"] = tags
+        if "data" in payload and type(payload["data"]) is not list:
+            payload["data"] = [payload["data"]]
+        if "time_stamp" in payload:
+            instant = self._instant(payload["time_stamp"])
+            if isinstance(instant, Violation):
+                return Rejection((instant,))
+            payload["time_stamp"] = instant
+        return payload
+
+    @cached_property
+    def _events(self) -> Callable[[Any], Any]:
+        return _search(self.events)
+
+    @cached_property
+    def _parts(self) -> Callable[[Any], Any] | None:
+        return None if self.parts is None else _search(self.parts)
+
+    @cached_property
+    def _fields(self) -> list[tuple[str, Callable[[Any], Any]]]:
+        stated = {"time_stamp": self.time_stamp, "data": self.data, "source": self.source, "unit": self.unit}
+        return [(name, _search(text)) for name, text in stated.items() if text is not None]
+
+    @cached_property
+    def _tags(self) -> list[tuple[str, Callable[[Any], Any]]]:
+        return [(name, _search(text)) for name, text in self.tags.items()]
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone or "UTC")
+
+    def _instant(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """An instant as events have it; what is none stays as it is, for the basic rules to say so."""
+        if self.time_format is not TimeFormat.ISO8601:
+            return epoch_instant(value, _DIGITS[self.time_format])
+        if self.time_zone is None or type(value) is not str:
+            return value
+        # Local where it has no offset; of the hour that is twice when clocks go back, the first.
+        local = parse_instant(f"{value}Z")
+        if isinstance(local, Violation):
+            return value
+        return local.replace(tzinfo=self._zone).isoformat()
+
+
+def _unmapped(error: Exception) -> Rejection:
+    reason = str(error) if isinstance(error, MappingError) else type(error).__name__
+    message = f"can't be mapped as its contract says: {reason}"
+    return Rejection((Violation(Code.MAPPING_FAILED, ROOT, message),))
