@@ -19,6 +19,8 @@ def stack_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def client(stack_root: Path) -> Iterator[Client]:
     """A client of a stack as `make up` makes it."""
+    twice = [*stack_root.parent.parent.glob("popen-*/stacks*/flowing")]
+    assert not twice, "Another process of this run has the stack as well: tests/conftest.py keeps its tests together."
     with LocalStack(stack_root / "flowing") as stack, Client(stack) as client:
         yield client
 
