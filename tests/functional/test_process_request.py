@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "CALL_SECONDS": "60",
     "SWEEP_MIN_AGE_SECONDS": "600",
     "SWEEP_RETRY_SECONDS": "60",
+    "MAX_RECEIVE_COUNT": "5",
 }
 
 
@@ -290,6 +291,13 @@ def test_the_schedule_leaves_young_objects_to_the_queue(function: Sweep) -> None
     function.arrive(age_ns=0)
 
     assert sweep.handler(sample("schedule"), Context()) == {"checked": 1, "processed": 1, "failed": 0}
+
+
+def test_the_schedule_takes_more_than_a_request_may(function: Sweep) -> None:
+    for _ in range(1_001):
+        function.arrive()
+
+    assert sweep.handler(sample("schedule"), Context())["checked"] == 1_001
 
 
 def counted(capsys: pytest.CaptureFixture[str], *names: str) -> dict[str, list[float]]:
