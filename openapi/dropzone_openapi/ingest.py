@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
-from aws_lambda_powertools.event_handler.openapi.params import Header
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 
 import dropzone_ingest.handler
 from dropzone.api import problems
@@ -109,5 +109,58 @@ def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted
     byte order mark is ignored. It may be compressed, with `Content-Encoding: gzip`: API Gateway unpacks it, and the
     unpacked size counts for the limit. Other common names of the two media types are accepted, such as `text/json` and
     `application/jsonl`.
+    """
+    raise NotImplementedError
+
+
+_ID = Path(
+    description="The identifier of a data contract whose mapping finds events in the body; GET /contracts lists them.",
+    json_schema_extra={"examples": ["telegraf"]},
+)
+_FOREIGN: Schema = {
+    "required": True,
+    "description": "JSON as the contract's mapping expects it, in UTF-8; or a JSON text a line.",
+    "content": {
+        "application/json": {
+            "schema": {},
+            "examples": {
+                "telegraf": {
+                    "summary": "A metric of Telegraf, for the contract telegraf",
+                    "value": {
+                        "fields": {"usage_idle": 98.5},
+                        "name": "cpu",
+                        "tags": {"host": "raynor"},
+                        "timestamp": 1795890111,
+                    },
+                }
+            },
+        },
+        NDJSON: {"schema": {"$ref": "#/components/schemas/Lines"}},
+    },
+}
+
+
+@app.post(
+    f"{dropzone_ingest.handler.ROUTE[1]}/<id>",
+    operation_id="sendToContract",
+    tags=["Events"],
+    status_code=202,
+    openapi_extensions={"requestBody": _FOREIGN},
+)
+@described(
+    problems.NOT_JSON,
+    problems.NOT_GZIP,
+    problems.TOO_LARGE,
+    problems.UNSUPPORTED_MEDIA_TYPE,
+    problems.INVALID_EVENT,
+    problems.KEY_REUSED,
+    problems.NO_SUCH_CONTRACT,
+)
+def post_to_contract(id: Annotated[str, _ID], idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
+    """Send JSON that isn't ours.
+
+    Stores the body exactly as it was sent, with the name of the contract, and answers with its reference. The events
+    are found by the contract's mapping when the body is processed, and validated by its rules: `GET /ingest/{id}` tells
+    what became of them, and a replay applies a better mapping later.
     """
     raise NotImplementedError

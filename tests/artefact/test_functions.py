@@ -193,7 +193,7 @@ def test_query_tells_of_an_event_that_waits(
     s3.put_object(Bucket=BUCKET, Key=object_key(identifier), Body=EXAMPLE)
     query = start("QueryFunction", BronzeEndpointUrl=s3_endpoint, **database_parameters(tables.server))
     event = api_event(
-        "api-health", "GET", f"/ingest/{identifier}", resource="/ingest/{raw_id}", pathParameters={"raw_id": identifier}
+        "api-health", "GET", f"/ingest/{identifier}", resource="/ingest/{id}", pathParameters={"id": identifier}
     )
 
     answer = query.succeed(json.loads(json.dumps(event, default=str)))

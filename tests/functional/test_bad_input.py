@@ -271,7 +271,7 @@ class Attack:
 ATTACKS = {
     "POST /ingest": Attack(ingest.handler, requests("POST", "/ingest"), {202, 400, 404, 415, 422}, 1_000),
     "POST /process": Attack(sweep.handler, requests("POST", "/process"), {200, 400, 404, 422}, 1_000),
-    "GET /ingest/{raw_id}": Attack(query.handler, requests_for_objects(), {200, 404, 422}, 500),
+    "GET /ingest/{id}": Attack(query.handler, requests_for_objects(), {200, 404, 422}, 500),
     "GET /rejections": Attack(query.handler, requests("GET", "/rejections"), {200, 404, 422}, 500),
     "GET /docs/{asset}": Attack(web.handler, requests_for_files(), {200, 404}, 500),
     "GET /docs": Attack(web.handler, requests("GET", "/docs"), {200, 404}, 200),

@@ -59,6 +59,14 @@ def test_an_object_comes_back_as_it_went(bronze: Bronze, body: bytes) -> None:
     assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, body, "application/vnd.dropzone+json", "a-b-c")]
 
 
+def test_an_object_keeps_the_contract_that_it_was_sent_to(bronze: Bronze) -> None:
+    raw_id = new_raw_id()
+
+    bronze.put(raw_id, b"{}", content_type="application/json", correlation_id="c", contract="telegraf")
+
+    assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"{}", "application/json", "c", "", "telegraf")]
+
+
 def test_an_object_that_came_another_way_has_no_correlation_id(bronze: Bronze) -> None:
     raw_id = new_raw_id()
 

@@ -62,6 +62,48 @@ def test_location_leads_to_the_status_with_and_without_a_slash(ingest_function: 
     assert location == f"https://example.com/v1/ingest/{json_body(answer)['raw_id']}"
 
 
+def to_contract(contract: str, body: bytes = b'{"any": ["JSON"]}', path: str = "") -> dict[str, Any]:
+    return {
+        **api_event(body),
+        "resource": "/ingest/{id}",
+        "path": path or f"/ingest/{contract}",
+        "pathParameters": {"id": contract},
+    }
+
+
+def test_ingest_stores_what_is_sent_to_a_contract_with_its_name(ingest_function: IngestFunction) -> None:
+    event = to_contract("telegraf")
+
+    answer = ingest_function(event)
+
+    assert answer["statusCode"] == 202
+    body = json_body(answer)
+    assert body.keys() == {"raw_id", "status", "received_at"}
+    assert urljoin("https://example.com/v1/ingest/telegraf", str(header(answer, "Location"))) == (
+        f"https://example.com/v1/ingest/{body['raw_id']}"
+    )
+    stored = ingest_function.object(body["raw_id"])
+    assert stored["Body"].read() == b'{"any": ["JSON"]}'
+    assert stored["Metadata"] == {"contract": "telegraf", "correlation-id": event["requestContext"]["requestId"]}
+    slash = ingest_function(to_contract("telegraf", path="/ingest/telegraf/"))
+    location = urljoin("https://example.com/v1/ingest/telegraf/", str(header(slash, "Location")))
+    assert location == f"https://example.com/v1/ingest/{json_body(slash)['raw_id']}"
+
+
+@pytest.mark.parametrize("contract", ["no-such-contract", "Telegraf", "telegraf\n", "../telegraf", "*", "é"])
+def test_a_contract_that_is_not_deployed_is_not_found(ingest_function: IngestFunction, contract: str) -> None:
+    answer = ingest_function(to_contract(contract, path="/ingest/x"))
+    assert answer["statusCode"] == 404
+    assert "data contract" in json_body(answer)["detail"]
+    assert ingest_function.keys() == []
+
+
+def test_there_is_nothing_below_a_contract(ingest_function: IngestFunction) -> None:
+    answer = ingest_function(to_contract("telegraf", path="/ingest/telegraf/more"))
+    assert answer["statusCode"] == 404
+    assert ingest_function.keys() == []
+
+
 def test_ingest_stores_raw(ingest_function: IngestFunction) -> None:
     event = api_event()
     began = datetime.now(UTC)

@@ -54,11 +54,18 @@ class InMemoryBronze:
     page_size: int = 1_000
 
     def put(
-        self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str, content_encoding: str = ""
+        self,
+        raw_id: UUID,
+        body: bytes,
+        *,
+        content_type: str,
+        correlation_id: str,
+        content_encoding: str = "",
+        contract: str = "",
     ) -> None:
         if raw_id in self.objects:
             raise RawIdTakenError(str(raw_id))
-        self.objects[raw_id] = RawObject(raw_id, bytes(body), content_type, correlation_id, content_encoding)
+        self.objects[raw_id] = RawObject(raw_id, bytes(body), content_type, correlation_id, content_encoding, contract)
 
     def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
         if timeout <= 0:
@@ -95,7 +102,14 @@ class HookedBronze:
     """What reads and pages were given."""
 
     def put(
-        self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str, content_encoding: str = ""
+        self,
+        raw_id: UUID,
+        body: bytes,
+        *,
+        content_type: str,
+        correlation_id: str,
+        content_encoding: str = "",
+        contract: str = "",
     ) -> None:
         self.before("put", [raw_id])
         self.inner.put(
@@ -104,6 +118,7 @@ class HookedBronze:
             content_type=content_type,
             correlation_id=correlation_id,
             content_encoding=content_encoding,
+            contract=contract,
         )
         self.after("put", [raw_id])
 

@@ -86,7 +86,7 @@ def test_problem_s_text() -> None:
 
 
 def test_parameter_s_limit() -> None:
-    [limit] = outcome()["document"]["paths"]["/ingest/{raw_id}"]["get"]["parameters"][1:2]
+    [limit] = outcome()["document"]["paths"]["/ingest/{id}"]["get"]["parameters"][1:2]
 
     assert (limit["name"], limit["schema"]["maximum"], limit["description"]) == ("limit", 7, "Few.")
 

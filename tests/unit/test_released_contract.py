@@ -192,7 +192,7 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "an answer has a further value": (
         lambda d: schema(d, "State")["enum"].append("lost"),
-        "GET /ingest/{raw_id} 200 application/json.status: has further values",
+        "GET /ingest/{id} 200 application/json.status: has further values",
     ),
     "an answer has another format": (
         lambda d: schema(d, "Accepted")["properties"]["received_at"].pop("format"),
@@ -200,11 +200,11 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "a field of an answer may be more": (
         lambda d: schema(d, "ObjectStatus")["properties"]["items"].update(minimum=0),
-        "GET /ingest/{raw_id} 200 application/json.items: has a lower minimum",
+        "GET /ingest/{id} 200 application/json.items: has a lower minimum",
     ),
     "the other fields of an answer have another type": (
         lambda d: schema(d, "ObjectStatus")["properties"]["tags"]["additionalProperties"].update(type="integer"),
-        "GET /ingest/{raw_id} 200 application/json.tags.*: may be integer",
+        "GET /ingest/{id} 200 application/json.tags.*: may be integer",
     ),
     "a header has another type": (
         lambda d: ingest(d)["responses"]["202"]["headers"]["Location"]["schema"].update(type="integer"),

@@ -1,6 +1,6 @@
 """What `POST /ingest` answers."""
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 
@@ -14,4 +14,6 @@ class Accepted(TypedDict):
     raw_id: RawId
     status: Literal["accepted"]
     received_at: Arrival
-    items: Annotated[int, Field(ge=1, description="How many events it holds.")]
+    items: NotRequired[
+        Annotated[int, Field(ge=1, description="How many events it holds; absent if a contract's mapping finds them.")]
+    ]

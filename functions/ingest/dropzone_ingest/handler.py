@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from dropzone.adapters.contracts import contract_ids
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.adapters.s3_idempotency_store import S3IdempotencyStore
 from dropzone.api import problems
@@ -21,7 +22,7 @@ from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze, IdempotencyStore
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import Accepted, Submission, ingest, ingest_once
-from dropzone_ingest.refusals import Problem, UnsupportedMediaTypeError, client_problem
+from dropzone_ingest.refusals import NoSuchContractError, Problem, UnsupportedMediaTypeError, client_problem
 
 if TYPE_CHECKING:
     from dropzone_ingest import answers
@@ -38,7 +39,7 @@ logger = Logger(service=SERVICE)
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 
 ROUTE = ("POST", "/ingest")
-"""The function's only route."""
+"""The function's only route, and with a contract's identifier behind it, its other one."""
 
 
 @cache
@@ -67,7 +68,9 @@ def post_ingest(event: Event) -> Response:
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     client = _api_key_id(event)
     _check_content_encoding(headers)
-    submission = Submission(body_bytes(event), _media_type(headers), correlation_id=request_id(event))
+    submission = Submission(
+        body_bytes(event), _media_type(headers), correlation_id=request_id(event), contract=_contract(event)
+    )
     limit = settings().max_body_bytes
     if _KEY_HEADER in headers:
         key = _hashed_key(client, headers[_KEY_HEADER])
@@ -80,7 +83,8 @@ def post_ingest(event: Event) -> Response:
 def _accepted(accepted: Accepted, client: str, path: str) -> Response:
     # A repeated request stores nothing: its object exists.
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=not accepted.is_replayed)
-    metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
+    if accepted.events is not None:
+        metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
     logger.info(
         "accepted",
         raw_id=str(accepted.raw_id),
@@ -88,17 +92,36 @@ def _accepted(accepted: Accepted, client: str, path: str) -> Response:
         events=accepted.events,
         replayed=accepted.is_replayed,
     )
-    # A relative reference starts from the address's last slash.
-    headers = {"Location": f"{'' if path.endswith('/') else 'ingest/'}{accepted.raw_id}"}
+    headers = {"Location": f"{_to_statuses(path)}{accepted.raw_id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
     answer: answers.Accepted = {
         "raw_id": accepted.raw_id,
         "status": "accepted",
         "received_at": milliseconds(accepted.received_at),
-        "items": accepted.events,
     }
+    if accepted.events is not None:
+        answer["items"] = accepted.events
     return json_response(HTTPStatus.ACCEPTED, answer, headers)
+
+
+def _to_statuses(path: str) -> str:
+    """The way from a request's path to `/ingest/`: a relative reference starts from the address's last slash."""
+    if path.strip("/").count("/"):
+        return "../" if path.endswith("/") else ""
+    return "" if path.endswith("/") else "ingest/"
+
+
+def _contract(event: Event) -> str:
+    """The contract that the path names; empty if it names none.
+
+    Raises:
+        NoSuchContractError: it is not deployed.
+    """
+    contract = str((event.get("pathParameters") or {}).get("id") or "")
+    if contract and contract not in contract_ids():
+        raise NoSuchContractError
+    return contract
 
 
 def _api_key_id(event: Event) -> str:
@@ -144,7 +167,9 @@ def _refused(refusal: Problem, event: Event) -> Response:
 
 
 def _respond(event: Event) -> Response:
-    if (event.get("httpMethod"), str(event.get("path")).rstrip("/")) != ROUTE:
+    method, path = ROUTE
+    first, _, contract = str(event.get("path")).strip("/").partition("/")
+    if (event.get("httpMethod"), f"/{first}") != (method, path) or "/" in contract:
         return problem(problems.NO_SUCH_PATH, event)
     try:
         return post_ingest(event)

@@ -13,6 +13,10 @@ class UnsupportedMediaTypeError(ValueError):
     """The media type is not accepted; the message says what to send instead."""
 
 
+class NoSuchContractError(ValueError):
+    """The contract in the path is not deployed."""
+
+
 class Problem(NamedTuple):
     """A problem's type, reason and violations."""
 
@@ -28,6 +32,7 @@ _TYPES: Mapping[type[Exception], ProblemType] = {
     UnsupportedMediaTypeError: problems.UNSUPPORTED_MEDIA_TYPE,
     KeyReusedError: problems.KEY_REUSED,
     EnvelopeError: problems.INVALID_EVENT,
+    NoSuchContractError: problems.NO_SUCH_CONTRACT,
 }
 
 

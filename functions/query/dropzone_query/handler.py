@@ -45,7 +45,7 @@ from dropzone.settings import QuerySettings
 
 # So that the answer comes before API Gateway gives up, also when the database was slow.
 _BRONZE_SECONDS = 5.0
-RAW_ID_PATH = Path(description="As POST /ingest answered it.", examples=[EXAMPLE_RAW_ID])
+RAW_ID_PATH = Path(alias="id", description="As POST /ingest answered it.", examples=[EXAMPLE_RAW_ID])
 
 
 logger = Logger(service="query")
@@ -73,7 +73,7 @@ def database() -> Database:
     return open_database(settings())
 
 
-@app.get("/ingest/<raw_id>", operation_id="getStatus", tags=["Events"])
+@app.get("/ingest/<id>", operation_id="getStatus", tags=["Events"])
 @described(problems.NO_SUCH_OBJECT)
 def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[StatusRequest, Query()]) -> ObjectStatus:
     """Ask what has become of events.
@@ -83,7 +83,7 @@ def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[S
     return read_status(database(), bronze(), raw_id, request, gzip=accepts_gzip(_header("Accept-Encoding")))
 
 
-@app.get("/ingest/<raw_id>/raw", operation_id="getRaw", tags=["Events"])
+@app.get("/ingest/<id>/raw", operation_id="getRaw", tags=["Events"])
 @described(problems.NO_RAW_OBJECT)
 def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH]) -> Response[Any]:
     """Get an event as it was received.

@@ -136,10 +136,15 @@ def preflight_of_a_post() -> Response[Any]:
     return _preflight("POST")
 
 
-@app.route("/ingest/<raw_id>", method="OPTIONS", include_in_schema=False)
-@app.route("/ingest/<raw_id>/raw", method="OPTIONS", include_in_schema=False)
-def preflight_of_a_status(raw_id: str) -> Response[Any]:  # noqa: ARG001 - any
-    """CORS for the status."""
+@app.route("/ingest/<id>", method="OPTIONS", include_in_schema=False)
+def preflight_of_a_status(id: str) -> Response[Any]:  # noqa: ARG001 - any
+    """CORS for the status of an object, and for what is sent to a contract."""
+    return _preflight("GET, HEAD, POST")
+
+
+@app.route("/ingest/<id>/raw", method="OPTIONS", include_in_schema=False)
+def preflight_of_raw_bytes(id: str) -> Response[Any]:  # noqa: ARG001 - any
+    """CORS for the bytes of an object."""
     return _preflight("GET, HEAD")
 
 

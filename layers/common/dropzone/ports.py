@@ -58,6 +58,8 @@ class RawObject:
     """The id of the request that sent it, or empty."""
     content_encoding: str = ""
     """`gzip` if the body is compressed."""
+    contract: str = ""
+    """The data contract that it was sent to by name, or empty."""
 
 
 class ListedObject(NamedTuple):
@@ -71,7 +73,14 @@ class Bronze(Protocol):
     """The raw objects, immutable, in order of arrival."""
 
     def put(
-        self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str, content_encoding: str = ""
+        self,
+        raw_id: UUID,
+        body: bytes,
+        *,
+        content_type: str,
+        correlation_id: str,
+        content_encoding: str = "",
+        contract: str = "",
     ) -> None:
         """Store an object that was never there before.
 

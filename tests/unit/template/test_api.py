@@ -70,7 +70,7 @@ def test_a_page_of_another_origin_may_ask_before_whatever_needs_a_key(cloudforma
     keyed = {path for (_, path), operation in found.items() if needs_key(operation)}
 
     assert {path for method, path in found if method == "OPTIONS"} == keyed
-    assert {"/ingest", "/ingest/{raw_id}", "/process", "/rejections"} <= keyed
+    assert {"/ingest", "/ingest/{id}", "/process", "/rejections"} <= keyed
 
 
 def test_what_answers_with_a_key_knows_the_origin() -> None:

@@ -107,7 +107,9 @@ def test_many_at_once_are_one_object(world: World, send: Send) -> None:
 def grow_old(world: World, idempotency_store: InMemoryIdempotencyStore, age: timedelta, *, is_stored: bool) -> UUID:
     """Let the key stand for a request of long ago, whose put went through, or did not."""
     old = raw_id(age)
-    idempotency_store.records["key"] = StoredRecord(IdempotencyRecord(old, digest(JSON, EXAMPLE)), "1")
+    idempotency_store.records["key"] = StoredRecord(
+        IdempotencyRecord(old, digest(Submission(EXAMPLE, JSON), EXAMPLE)), "1"
+    )
     if is_stored:
         world.objects.put(old, EXAMPLE, content_type=JSON, correlation_id="")
     return old

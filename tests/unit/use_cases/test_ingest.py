@@ -168,8 +168,83 @@ def test_one_event_is_enough_for_a_body_to_be_stored(world: World, number: int) 
 
 
 def test_a_digest_is_of_media_type_and_content() -> None:
-    assert digest(JSON, EXAMPLE) == digest(JSON, bytes(EXAMPLE))
-    assert len({digest(JSON, EXAMPLE), digest(NDJSON, EXAMPLE), digest(JSON, EXAMPLE + b" ")}) == 3
+    one, other = Submission(EXAMPLE, JSON, "a"), Submission(gzipped(EXAMPLE), JSON, "b")
+    assert digest(one, EXAMPLE) == digest(other, bytes(EXAMPLE))
+    lines, mapped = Submission(EXAMPLE, NDJSON), Submission(EXAMPLE, JSON, contract="telegraf")
+    assert (
+        len({digest(one, EXAMPLE), digest(lines, EXAMPLE), digest(mapped, EXAMPLE), digest(one, EXAMPLE + b" ")}) == 4
+    )
+
+
+# ---- contracts by name, SenML and CloudEvents ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("body", "kind"), [(b'{"any": "JSON"}', JSON), (b"[1]", JSON), (b"no JSON\n[1]", NDJSON)])
+def test_what_is_sent_to_a_contract_is_stored_with_its_name(world: World, body: bytes, kind: str) -> None:
+    accepted = ingest(Submission(body, kind, contract="telegraf"), limit=1_000, bronze=world.bronze)
+
+    stored = world.objects.objects[accepted.raw_id]
+    assert (stored.body, stored.content_type, stored.contract) == (body, kind, "telegraf")
+    # Its mapping finds the events when it is processed.
+    assert accepted.events is None
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "error"),
+    [
+        (b"no JSON", JSON, NotJsonError),
+        (b"", JSON, NotJsonError),
+        (b"no JSON\nnone either", NDJSON, NotJsonError),
+        (b"\n \n", NDJSON, EnvelopeError),
+        (b"[1]".ljust(1_001), JSON, TooLargeError),
+        ("[1]".encode("utf-16"), JSON, NotJsonError),
+    ],
+)
+def test_what_holds_no_json_is_not_sent_to_a_contract(
+    world: World, body: bytes, kind: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        ingest(Submission(body, kind, contract="telegraf"), limit=1_000, bronze=world.bronze)
+    assert world.objects.objects == {}
+
+
+SENML, CLOUDEVENTS = "application/senml+json", "application/cloudevents+json"
+CLOUD_EVENT = (
+    b'{"specversion": "1.0", "id": "1", "type": "t", "source": "s", "time": "2026-01-01T00:00:00Z", "data": 1}'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "events"),
+    [
+        (b'[{"bn": "a:", "n": "b", "v": 1}, {"n": "c", "vs": "text"}, {"future_": 1}]', SENML, 3),
+        (CLOUD_EVENT, CLOUDEVENTS, 1),
+        (b"[" + CLOUD_EVENT + b", 1]", "application/cloudevents-batch+json", 2),
+    ],
+)
+def test_senml_and_cloudevents_are_stored_if_one_event_is_found(
+    world: World, body: bytes, kind: str, events: int
+) -> None:
+    accepted = ingest(Submission(body, kind), limit=1_000, bronze=world.bronze)
+    assert accepted.events == events
+    assert world.objects.objects[accepted.raw_id].content_type == kind
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "codes"),
+    [
+        (b"[]", SENML, [(Code.EMPTY_BATCH, "$")]),
+        (b"{}", SENML, [(Code.MAPPING_FAILED, "$[0]")]),
+        (b'[{"n": "a", "future_": 1}]', SENML, [(Code.MAPPING_FAILED, "$[0].future_")]),
+        (b"{}", CLOUDEVENTS, [(Code.MISSING_FIELD, "$[0].specversion")]),
+    ],
+)
+def test_senml_and_cloudevents_without_an_event_are_refused(
+    world: World, body: bytes, kind: str, codes: list[tuple[Code, str]]
+) -> None:
+    with pytest.raises(EnvelopeError) as raised:
+        ingest(Submission(body, kind), limit=1_000, bronze=world.bronze)
+    assert [(violation.code, violation.field) for violation in raised.value.violations] == codes
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,9 @@ from dropzone.ports import (
 CORRELATION_ID = "correlation-id"
 """The name of the object's metadata that carries the id of the request."""
 
+CONTRACT = "contract"
+"""The name of the object's metadata that carries the contract that it was sent to."""
+
 _THREADS = 16
 _PAGE = 1_000
 _LATE = "S3 did not answer in the time that is left"
@@ -62,12 +65,21 @@ class S3Bronze:
         return ThreadPoolExecutor(_THREADS, thread_name_prefix="bronze")
 
     def put(
-        self, raw_id: UUID, body: bytes, *, content_type: str, correlation_id: str, content_encoding: str = ""
+        self,
+        raw_id: UUID,
+        body: bytes,
+        *,
+        content_type: str,
+        correlation_id: str,
+        content_encoding: str = "",
+        contract: str = "",
     ) -> None:
         """See `Bronze.put`."""
         attributes = {"Content-Type": in_header(content_type), CORRELATION_ID: in_header(correlation_id)}
         if content_encoding:
             attributes["Content-Encoding"] = in_header(content_encoding)
+        if contract:
+            attributes[CONTRACT] = contract
         for pause in _CONFLICT_PAUSES_SECONDS:
             if self._put_once(raw_id, body, attributes):
                 return
@@ -122,6 +134,7 @@ class S3Bronze:
                 attributes.get("Content-Type", ""),
                 attributes.get(CORRELATION_ID, ""),
                 attributes.get("Content-Encoding", ""),
+                attributes.get(CONTRACT, ""),
             )
         except FileNotFoundError as error:
             if "<Code>NoSuchBucket</Code>" in str(error):

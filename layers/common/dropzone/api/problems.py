@@ -44,6 +44,9 @@ NOT_JSON = ProblemType(
 )
 NOT_GZIP = ProblemType("not-gzip", HTTPStatus.BAD_REQUEST, "The body is gzip that {reason}.", "is cut off")
 NO_SUCH_PATH = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such path or method here.")
+NO_SUCH_CONTRACT = ProblemType(
+    "not-found", HTTPStatus.NOT_FOUND, "There is no data contract with this identifier; GET /contracts lists them."
+)
 NO_SUCH_FILE = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such file here.")
 NO_SUCH_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "No object with this raw_id was ever accepted.")
 OBJECT_GONE = ProblemType(

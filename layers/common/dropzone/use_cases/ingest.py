@@ -1,23 +1,27 @@
 """Ingest events: check that there are some, store their bytes as they were sent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 from dropzone.domain.body import (
     GZIP,
     NotJsonError,
     UnpackedTooLargeError,
+    bodies,
     check_utf_8,
     is_gzip,
     split,
     unpacked,
 )
+from dropzone.domain.formats import FORMATS
 from dropzone.domain.identifiers import new_raw_id, received_at
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Violation
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Rejection, Violation
 from dropzone.domain.violations import ROOT, envelope_violations, has_envelope
 from dropzone.ports import Bronze, BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, RawIdTakenError
 
@@ -62,6 +66,8 @@ class Submission:
     """Its media type, in lower case, without parameters; kept with the object."""
     correlation_id: str = ""
     """Kept with the object, and logged wherever it is processed."""
+    contract: str = ""
+    """The data contract that it is sent to by name, or empty; kept with the object."""
 
     @property
     def content_encoding(self) -> str:
@@ -74,7 +80,8 @@ class Accepted:
     """The body is in bronze under this identifier."""
 
     raw_id: UUID
-    events: int
+    events: int | None
+    """How many events it holds; None if its contract's mapping finds them later."""
     is_replayed: bool = False
     """Whether an earlier request with the same idempotency key stored it."""
 
@@ -134,20 +141,20 @@ def ingest_once(
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`; the key stays unused.
     """
     content, events = check(submission, limit)
-    raw_id, is_replayed = _recorded(key, digest(submission.content_type, content), bronze, idempotency_store)
+    raw_id, is_replayed = _recorded(key, digest(submission, content), bronze, idempotency_store)
     # Taken by another request with this key, which had the same content.
     with suppress(RawIdTakenError):
         _put(raw_id, submission, bronze)
     return Accepted(raw_id, events, is_replayed)
 
 
-def digest(content_type: str, content: bytes) -> str:
-    """Identifies a request's media type and unpacked content, so that a client may compress again when it retries."""
-    return sha256(content_type.encode() + b"\n" + content).hexdigest()
+def digest(submission: Submission, content: bytes) -> str:
+    """Identifies a request's media type, contract and unpacked content: a client may compress again when it retries."""
+    return sha256(f"{submission.content_type}\n{submission.contract}\n".encode() + content).hexdigest()
 
 
-def check(submission: Submission, limit: int) -> tuple[bytes, int]:
-    """The unpacked content of a submission that may be stored, and the number of its events.
+def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
+    """The unpacked content of a submission that may be stored, and the number of its events, if known.
 
     Raises:
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`.
@@ -160,7 +167,11 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int]:
     except UnpackedTooLargeError as error:
         message = f"Unpacked, the body has more than {limit} bytes, which is the limit."
         raise TooLargeError(message) from error
-    items, payload_of = split(content, submission.content_type)
+    if submission.contract:
+        check_utf_8(content)
+        _check_json(bodies(content, submission.content_type))
+        return content, None
+    items, payload_of = _items(content, submission.content_type)
     if len(items) > MAX_EVENTS:
         message = f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted."
         raise TooLargeError(message)
@@ -174,6 +185,26 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int]:
     return content, len(items)
 
 
+def _check_json(texts: Iterator[Any]) -> None:
+    """Refuse a body of which nothing is JSON; what its mapping makes of the rest shows when it is processed."""
+    first = next(texts, None)
+    if first is None:
+        raise EnvelopeError(_reasons([], is_single=False))
+    if isinstance(first, NotJsonError) and all(isinstance(text, NotJsonError) for text in texts):
+        raise first
+
+
+def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
+    """The events of a body, as `split` has them; of SenML and CloudEvents those that they stand for."""
+    payloads_of = FORMATS.get(content_type)
+    if payloads_of is None:
+        return split(content, content_type)
+    (body,) = bodies(content, content_type)
+    if isinstance(body, NotJsonError):
+        raise body
+    return list(islice(payloads_of(body, datetime.now(UTC)), MAX_EVENTS + 1)), lambda payload: payload
+
+
 def _reasons(payloads: Sequence[object], *, is_single: bool) -> list[Violation]:
     """Why none of the payloads is an event: each rule once, at the first payload that breaks it."""
     if not payloads:
@@ -182,7 +213,8 @@ def _reasons(payloads: Sequence[object], *, is_single: bool) -> list[Violation]:
         return envelope_violations(payloads[0])
     found: dict[tuple[Code, str], Violation] = {}
     for number, payload in enumerate(payloads):
-        for violation in envelope_violations(payload):
+        violations = payload.violations if isinstance(payload, Rejection) else envelope_violations(payload)
+        for violation in violations:
             field = f"{ROOT}[{number}]" + (f".{violation.field}" if violation.field != ROOT else "")
             found.setdefault((violation.code, violation.field), replace(violation, field=field))
     return [*found.values()]
@@ -221,4 +253,5 @@ def _put(raw_id: UUID, submission: Submission, bronze: Bronze) -> None:
         content_type=submission.content_type,
         correlation_id=submission.correlation_id,
         content_encoding=submission.content_encoding,
+        contract=submission.contract,
     )
