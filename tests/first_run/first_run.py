@@ -169,11 +169,13 @@ class Clone:
         try:
             self.make("up", environment, umask=umask)
             said = self.make("demo", {**environment, "ARGS": "--no-live"}, umask=umask)
-            if "Sent a day of four sensors" not in said:
+            if not re.search(r"Sent \d+ events", said):
                 raise FailedError(f"make demo said:\n{said[-2_000:]}")
             self.make("status", environment, umask=umask)
         finally:
-            self.machine.run(["make", "down"], self.folder, environment)
+            down = self.machine.run(["make", "down"], self.folder, environment)
+        if "The local stack is down" not in down.stdout:
+            raise FailedError(f"make down said:\n{down.stdout}{down.stderr}")
         left = self.machine.run(["make", "status"], self.folder, environment)
         if left.returncode == 0:
             raise FailedError("make down left the stack up.")
@@ -229,7 +231,10 @@ def dead_proxy(machine: Machine) -> None:
 def ports(machine: Machine) -> None:
     """With its port taken: one of last time is replaced, one that was asked for is an error."""
     clone = machine.clone("one")
-    port = int(re.findall(r'"emulator_port": (\d+)', (clone.folder / ".local" / "settings.json").read_text())[0])
+    settings = clone.folder / ".local" / "settings.json"
+    if not settings.exists():
+        clone.first_run()
+    port = int(re.findall(r'"emulator_port": (\d+)', settings.read_text())[0])
     with _taken(port):
         clone.first_run()
         clone.refuses("up", "free one", {"DROPZONE_PORT": str(port)})
@@ -238,6 +243,7 @@ def ports(machine: Machine) -> None:
 @contextmanager
 def _taken(port: int) -> Iterator[None]:
     with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the server that had it has just ended
         taken.bind(("127.0.0.1", port))
         taken.listen()
         yield
@@ -315,7 +321,7 @@ def main() -> int:
         started = time.monotonic()
         try:
             SCENARIOS[name](machine)
-        except (FailedError, subprocess.TimeoutExpired) as error:
+        except (FailedError, OSError, subprocess.SubprocessError) as error:
             failed += 1
             print(f"FAILED {name}: {error}", flush=True)
         else:
