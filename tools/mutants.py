@@ -117,7 +117,13 @@ def prepare(rooms: list[str]) -> None:
     WORKSPACE.mkdir(exist_ok=True)
     for source, target in (("layers/common/dropzone", "src/dropzone"), ("tests", "tests"), ("events", "events")):
         shutil.rmtree(WORKSPACE / target, ignore_errors=True)
-        shutil.copytree(PROJECT / source, WORKSPACE / target, ignore=shutil.ignore_patterns("__pycache__"))
+        # Without their times, by which mutmut would take a file that was changed back for one that it knows.
+        shutil.copytree(
+            PROJECT / source,
+            WORKSPACE / target,
+            ignore=shutil.ignore_patterns("__pycache__"),
+            copy_function=shutil.copy,
+        )
     shutil.copy2(PROJECT / "pyproject.toml", WORKSPACE)
     # mutmut copies all of that on, and leaves what has been renamed since.
     shutil.rmtree(WORKSPACE / "mutants" / "tests", ignore_errors=True)
