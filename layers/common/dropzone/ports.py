@@ -5,11 +5,14 @@ Each error is either transient (worth a retry) or terminal for one object.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
-from dropzone.domain.contracts import Contracts
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
+
+if TYPE_CHECKING:
+    # Ingest needs none: it would slow down its start.
+    from dropzone.domain.contracts import Contracts
 
 TimeLeft = Callable[[], float]
 """Returns the seconds left in this call."""
@@ -166,7 +169,7 @@ class Silver(Protocol):
     """
 
     @property
-    def contracts(self) -> Contracts:
+    def contracts(self) -> "Contracts":
         """By which events are validated; outcomes are recorded with their ruleset."""
 
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
@@ -235,7 +238,7 @@ class OutcomeStore(Protocol):
     """
 
     @property
-    def contracts(self) -> Contracts:
+    def contracts(self) -> "Contracts":
         """By which events are validated; outcomes are recorded with their ruleset."""
 
     def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
