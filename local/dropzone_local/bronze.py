@@ -1,21 +1,14 @@
-"""Keeping the objects when the emulator has lost the stack that they belong to.
+"""Keep the objects when the emulator has lost their stack.
 
 A crash can leave objects on disk without the stack: the emulator then has a bucket that CloudFormation can't create
 again. The objects are moved aside, as files, just as the emulator wrote them (an object's bytes, and beside it a file
 with its metadata), the stack is deployed to an empty emulator, and the files are moved back.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dropzone_local.emulator import ACCOUNT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dropzone_local.emulator import Emulator
+from dropzone_local.emulator import ACCOUNT, Emulator
 
 _SAM_BUCKET_PREFIX = "aws-sam-cli-managed-"
 # Where the emulator keeps objects, and where the earlier versions of them.
@@ -32,17 +25,17 @@ class ObjectKeeper:
 
     @property
     def has_work(self) -> bool:
-        """Tell whether the emulator has a bucket of its own accord, without a stack."""
+        """Tell whether the emulator has a bucket, which without a stack is in the way."""
         return bool(self._buckets(_SHELVES[0]))
 
-    def set_aside(self) -> None:
-        """Take every object away from the emulator. What an interrupted run had set aside stays there."""
+    def move_away(self) -> None:
+        """Move every object out of the emulator; those of an interrupted run are kept."""
         for shelf in _SHELVES:
             for bucket in self._buckets(shelf):
                 _merge(bucket, self._kept / shelf / bucket.name)
 
     def put_back(self, bucket: str) -> None:
-        """Give all that was kept to the bucket, which may have another name than before."""
+        """Move the kept objects to the bucket, which may have another name than before."""
         for shelf in _SHELVES:
             for folder in _folders(self._kept / shelf):
                 _merge(folder, self._objects / shelf / bucket)

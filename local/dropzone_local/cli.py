@@ -1,14 +1,13 @@
 """The developer's command line: up, down, status, logs, run, demo, clean."""
 
-from __future__ import annotations
-
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import Annotated, Self
 
 import psutil
 import typer
@@ -21,11 +20,8 @@ from dropzone_local import example, processes
 from dropzone_local.demo import Sender, send_a_day, send_live
 from dropzone_local.deployment import Endpoints, api_answers
 from dropzone_local.errors import LocalStackError
-from dropzone_local.log_reader import LogReader
+from dropzone_local.logs import LogReader
 from dropzone_local.stack import DATABASE_PORT_VARIABLE, PORT_VARIABLE, PROJECT, LocalStack, Options
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NOT_UP = 3
 _LOG_EVERY = 0.5
@@ -135,8 +131,8 @@ def status(root: Root = _ROOT) -> None:
         stack = LocalStack(root)
         endpoints = stack.endpoints
         emulator, database = stack.emulator.healthy, stack.postgres.healthy
-        stands = emulator and stack.deployment.stands
-        answers = stands and endpoints is not None and api_answers(endpoints.url)
+        is_deployed = emulator and stack.deployment.is_deployed
+        answers = is_deployed and endpoints is not None and api_answers(endpoints.url)
         table = Table("", "state", "process", "port", "also running", box=None)
         for server, port, healthy in (
             (stack.postgres.service, stack.postgres.port, database),
@@ -146,7 +142,7 @@ def status(root: Root = _ROOT) -> None:
             others = len(server.processes()) - (main is not None)
             words = "up" if healthy else ("does not answer" if main else "down")
             table.add_row(server.name, words, str(main.pid) if main else "", str(port or ""), str(others))
-        template = "deployed" if stands else ("not deployed" if emulator else "unknown while the emulator is down")
+        template = "deployed" if is_deployed else ("not deployed" if emulator else "unknown while the emulator is down")
         table.add_row("The template", template, "", "", "")
         table.add_row("The API", "answers" if answers else "does not answer", "", "", "")
         console.print(table)
@@ -166,7 +162,7 @@ def logs(
     """Show the functions' logs."""
     with _shown_errors():
         stack = LocalStack(root)
-        if not (stack.emulator.healthy and stack.deployment.stands):
+        if not (stack.emulator.healthy and stack.deployment.is_deployed):
             raise LocalStackError("The local stack is not up.", hint="Bring it up: make up")
         reader = LogReader(stack.deployment.clients, since_seconds=minutes * 60)
         _show_logs(reader)

@@ -1,9 +1,7 @@
-"""What a newcomer sees on the page: a few sensors, a day of theirs at once, then live. Slightly faulty, as sensors are.
+"""The demo: a day of data of a few sensors at once, then live. Slightly faulty, as sensors are.
 
 An event is a function of its sensor and its instant, so that sending the same day again changes nothing.
 """
-
-from __future__ import annotations
 
 import gzip
 import hashlib
@@ -11,18 +9,15 @@ import json
 import math
 import random
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
 
 import httpx
 
+from dropzone_local.deployment import Endpoints
 from dropzone_local.errors import LocalStackError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from dropzone_local.deployment import Endpoints
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -177,7 +172,7 @@ class Sender:
 
 
 def send_a_day(sender: Sender, until: datetime, report: Callable[[int], None] = lambda _: None) -> int:
-    """Send the day before an instant, and return how many events it had; `report` is told how many were sent so far."""
+    """Send the day before an instant; returns the number of events. `report` is called with the number sent so far."""
     sent = 0
     start = (until - DAY).replace(minute=0, second=0, microsecond=0)
     for batch in batches(start, until):

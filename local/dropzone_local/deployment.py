@@ -1,11 +1,10 @@
 """The project's template on the emulator: deployed when something changed, and found again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,16 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from dropzone_local import sam
 from dropzone_local.aws import Clients
 from dropzone_local.bronze import ObjectKeeper
-from dropzone_local.emulator_differences import correct_event_sources
+from dropzone_local.emulator import Emulator
 from dropzone_local.environment import REGION
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import read_json, write_json
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from dropzone_local.emulator import Emulator
 
 STACK_NAME = "dropzone"
 
@@ -67,7 +60,7 @@ class Deployment:
         return Clients(self._emulator.endpoint)
 
     @property
-    def stands(self) -> bool:
+    def is_deployed(self) -> bool:
         """Tell whether the stack is there and its last deployment went well."""
         return self._find()[1] in _STANDING
 
@@ -88,7 +81,7 @@ class Deployment:
         self._record.unlink(missing_ok=True)
         keeper = ObjectKeeper(self._emulator)
         if self._needs_a_new_start(status, keeper):
-            self._start_anew(keeper)
+            self._start_empty(keeper)
         write_json(self._parameters, dict(parameters))  # JSON is YAML, which SAM reads
         try:
             sam.deploy(
@@ -178,9 +171,9 @@ class Deployment:
             return keeper.has_work
         return status not in _UPDATABLE
 
-    def _start_anew(self, keeper: ObjectKeeper) -> None:
+    def _start_empty(self, keeper: ObjectKeeper) -> None:
         self._emulator.stop()
-        keeper.set_aside()
+        keeper.move_away()
         self._emulator.forget()
         self._emulator.start()
 
@@ -196,3 +189,22 @@ def api_answers(url: str) -> bool:
 def _fingerprint(build: sam.Build, stack: str, parameters: Mapping[str, str]) -> str:
     content = json.dumps([build.fingerprint, stack, sorted(parameters.items())])
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def correct_event_sources(clients: Clients, *, enabled: bool) -> None:
+    """Give event source mappings numbers and a truth value where the template had parameters.
+
+    CloudFormation's parameters are text, and MiniStack 1.5.33 keeps them so. Comparing "5" with a number ends every
+    round of its poller, and no message is ever delivered; a mapping that is "false" is on.
+    """
+    client = clients.lambda_()
+    for page in client.get_paginator("list_event_source_mappings").paginate():
+        for mapping in page["EventSourceMappings"]:
+            concurrency = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+            client.update_event_source_mapping(
+                UUID=mapping["UUID"],
+                Enabled=enabled,
+                BatchSize=int(mapping["BatchSize"]),
+                MaximumBatchingWindowInSeconds=int(mapping.get("MaximumBatchingWindowInSeconds", 0)),
+                ScalingConfig={"MaximumConcurrency": int(concurrency)} if concurrency is not None else {},
+            )

@@ -1,14 +1,12 @@
 """MiniStack, the AWS emulator, in its own Python environment, on the loopback interface only."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 
@@ -18,9 +16,6 @@ from dropzone_local.files import exclusive
 from dropzone_local.polling import wait_until
 from dropzone_local.ports import LOOPBACK
 from dropzone_local.service import Service
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ACCOUNT = "000000000000"
 

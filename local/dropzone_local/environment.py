@@ -1,13 +1,8 @@
 """The environments that child processes get: never the user's AWS account, never more than needed."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path
 
 REGION = "us-east-1"
 ACCESS_KEY = "test"

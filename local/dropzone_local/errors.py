@@ -1,7 +1,5 @@
 """The one error that the local stack shows to people."""
 
-from __future__ import annotations
-
 
 class LocalStackError(Exception):
     """Something a person can act on: what is wrong, and what to do about it."""

@@ -1,19 +1,14 @@
 """The main job, in front of the user: one event in, its row out."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import httpx
 
+from dropzone_local.deployment import Endpoints
 from dropzone_local.errors import LocalStackError
 from dropzone_local.polling import wait_until
-
-if TYPE_CHECKING:
-    from dropzone_local.deployment import Endpoints
-    from dropzone_local.postgres import Postgres
+from dropzone_local.postgres import Postgres
 
 PAYLOAD = '{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}'
 MEASURED_AT = datetime(2019, 5, 1, 10, tzinfo=UTC)

@@ -1,18 +1,13 @@
 """Small files that other processes read while they are written."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import json
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from dropzone_local.errors import LocalStackError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _OWNER_ONLY = 0o600
 

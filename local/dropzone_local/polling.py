@@ -1,12 +1,7 @@
 """Waiting for a state of the world, with a deadline."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
 
 
 def wait_until[T](probe: Callable[[], T | None], *, seconds: float, every: float = 0.05) -> T | None:

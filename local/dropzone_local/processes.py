@@ -1,16 +1,12 @@
 """Processes known by pid and birth, so that a number that was given out again is never mistaken for ours."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import psutil
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 # psutil computes the time of birth from the boot time, which moves by some milliseconds with clock corrections.
 _BIRTH_TOLERANCE = 0.5

@@ -1,7 +1,5 @@
 """The SAM command line: build and deploy."""
 
-from __future__ import annotations
-
 import hashlib
 import importlib.metadata
 import json
@@ -10,16 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dropzone_local.environment import REGION, tool_environment
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import exclusive
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 CONFIG_ENVIRONMENT = "local"
 
@@ -141,7 +136,7 @@ def deploy(
     log: Path,
     options: Sequence[str] = (),
 ) -> None:
-    """Deploy the build to the emulator; return when the stack stands.
+    """Deploy the build to the emulator; return when the stack is deployed.
 
     The parameters come in a file: a command line would split values at spaces.
     """
@@ -243,7 +238,7 @@ def _write_as_json(template: Path) -> None:
 def _compile(folder: Path, python: Path) -> None:
     """Put its bytecode beside each source.
 
-    SAM leaves it out, and Lambda can't keep what it compiles: every cold start would compile every module anew. The
+    SAM leaves it out, and Lambda can't keep what it compiles: every cold start would compile every module again. The
     sources are never compared with it, since an archive's times are not theirs.
     """
     where = ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-j", "0", str(folder)]

@@ -1,23 +1,18 @@
 """A server under a supervisor: start, stop, kill, and find it again from another process."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import psutil
 
 from dropzone_local import processes
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import read_json, write_json
 from dropzone_local.polling import wait_until
 from dropzone_local.processes import Identity
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import psutil
 
 _GUARDIAN = Path(__file__).with_name("supervisor.py")
 _START_SECONDS = 15.0

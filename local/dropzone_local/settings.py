@@ -1,15 +1,11 @@
 """What a stack remembers from one run to the next: its ports and its database's password."""
 
-from __future__ import annotations
-
 import secrets
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
 from dropzone_local.files import read_json, write_json
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)

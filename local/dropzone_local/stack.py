@@ -1,12 +1,15 @@
 """The local stack: Postgres, the emulator, and the project's own template deployed to it."""
 
-from __future__ import annotations
-
 import shutil
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from types import TracebackType
+from typing import Self
+
+import psutil
 
 from dropzone_local import ports
 from dropzone_local.deployment import Deployment, Endpoints
@@ -15,16 +18,8 @@ from dropzone_local.errors import LocalStackError
 from dropzone_local.files import exclusive, read_json, write_json
 from dropzone_local.postgres import SUPERUSER, Postgres
 from dropzone_local.sam import Build, Builder
+from dropzone_local.service import Service
 from dropzone_local.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
-    from types import TracebackType
-
-    import psutil
-
-    from dropzone_local.service import Service
 
 PROJECT = Path(__file__).resolve().parents[2]
 PORT_VARIABLE = "DROPZONE_PORT"
@@ -183,8 +178,8 @@ class LocalStack:
 
     @property
     def healthy(self) -> bool:
-        """Tell whether both servers answer and the template stands."""
-        return self.postgres.healthy and self.emulator.healthy and self.deployment.stands
+        """Tell whether both servers answer and the template is deployed."""
+        return self.postgres.healthy and self.emulator.healthy and self.deployment.is_deployed
 
     def processes(self) -> Mapping[str, list[psutil.Process]]:
         """Return the living processes of each server."""

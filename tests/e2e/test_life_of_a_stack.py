@@ -15,8 +15,7 @@ from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
 from dropzone.domain.identifiers import object_key
 from dropzone_local import sam
-from dropzone_local.deployment import Deployment
-from dropzone_local.emulator_differences import correct_event_sources
+from dropzone_local.deployment import Deployment, correct_event_sources
 from dropzone_local.environment import tool_environment
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import write_json

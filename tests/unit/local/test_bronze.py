@@ -32,7 +32,7 @@ def test_objects_survive_an_emulator_that_forgets_everything(tmp_path: Path) -> 
     emulator = make_emulator(tmp_path, OBJECT, SIDECAR, VERSION, PACKAGE)
     keeper = ObjectKeeper(emulator)
 
-    keeper.set_aside()
+    keeper.move_away()
     emulator.forget()
     keeper.put_back(BUCKET)
 
@@ -43,7 +43,7 @@ def test_objects_can_come_back_under_another_name(tmp_path: Path) -> None:
     emulator = make_emulator(tmp_path, OBJECT)
     keeper = ObjectKeeper(emulator)
 
-    keeper.set_aside()
+    keeper.move_away()
     keeper.put_back("renamed")
 
     assert set(contents(emulator.objects)) == {Path(ACCOUNT) / "renamed" / "raw" / "1.json"}
@@ -51,13 +51,13 @@ def test_objects_can_come_back_under_another_name(tmp_path: Path) -> None:
 
 def test_what_an_interrupted_run_set_aside_is_put_back_by_the_next(tmp_path: Path) -> None:
     interrupted = make_emulator(tmp_path, OBJECT)
-    ObjectKeeper(interrupted).set_aside()
+    ObjectKeeper(interrupted).move_away()
     interrupted.forget()
     newer = OBJECT.with_name("2.json")
     emulator = make_emulator(tmp_path, newer)
     keeper = ObjectKeeper(emulator)
 
-    keeper.set_aside()
+    keeper.move_away()
     keeper.put_back(BUCKET)
 
     assert set(contents(emulator.objects)) == {OBJECT, newer}
@@ -66,7 +66,7 @@ def test_what_an_interrupted_run_set_aside_is_put_back_by_the_next(tmp_path: Pat
 def test_an_object_that_is_there_already_stays(tmp_path: Path) -> None:
     emulator = make_emulator(tmp_path, OBJECT)
     keeper = ObjectKeeper(emulator)
-    keeper.set_aside()
+    keeper.move_away()
     write(emulator.objects / OBJECT, "there")
 
     keeper.put_back(BUCKET)

@@ -103,13 +103,13 @@ def test_what_was_deployed_before_a_failure_is_deployed_again(world: World) -> N
 def test_a_stack_that_does_not_stand_is_deployed_though_it_was_recorded(
     world: World, monkeypatch: pytest.MonkeyPatch, status: str | None
 ) -> None:
-    monkeypatch.setattr(world.deployment, "_start_anew", lambda _keeper: world.asked.append("anew"))
+    monkeypatch.setattr(world.deployment, "_start_empty", lambda _keeper: world.asked.append("empty"))
     world.deploy()
     world.status = status
 
     assert world.deploy()
     assert "deploy" in world.asked
-    assert not world.deployment.stands
+    assert not world.deployment.is_deployed
 
 
 @pytest.fixture

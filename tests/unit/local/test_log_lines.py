@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dropzone_local.log_lines import parse
+from dropzone_local.logs import parse
 
 if TYPE_CHECKING:
-    from dropzone_local.log_lines import LogLine
+    from dropzone_local.logs import LogLine
 
 AT = datetime(2026, 5, 1, 10, 0, 1, 123_000, tzinfo=UTC)
 POWERTOOLS = {
