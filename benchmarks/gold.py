@@ -46,7 +46,7 @@ WEEK = timedelta(days=7)
 SPANS = {"week": WEEK, "year": timedelta(days=365)}
 ENDS = datetime(2026, 7, 8, tzinfo=UTC)
 
-_SOON, _CHEAP = Goal("≤", 100), Goal("≤", 0.1)
+_SOON = Goal("≤", 100)
 _BEAT = timedelta(seconds=0.12)
 _RANDOM = Random(1)  # noqa: S311 - no secret
 
@@ -141,7 +141,7 @@ def _compute(bench: Bench) -> None:
     store = PostgresGoldStore(bench.open("dropzone_writer"))
     while store.refresh(500_000):
         pass
-    bench.statements("ANALYZE gold.measured; ANALYZE gold.arrived; ANALYZE gold.rejected")
+    bench.statements("ANALYZE gold.measured; ANALYZE gold.arrived")
 
 
 def _asking(bench: Bench) -> Iterator[Entry]:
@@ -192,7 +192,7 @@ def _keeping(bench: Bench) -> Iterator[Entry]:
         ]
         return timed(lambda: silver.write_outcomes(validated))
 
-    for objects, events in ((1_000, 1), (1, 5_000)):
+    for objects, events, goal in ((1_000, 1, 0.1), (1, 5_000, 0.15)):
         works = {name: partial(written, objects, events, marked=name == "marked") for name in ("marked", "bare")}
         taken = alternate(works, 2 * TRIES)
         scale, upsert = microseconds(objects * events), taken["bare"].wall
@@ -205,7 +205,7 @@ def _keeping(bench: Bench) -> Iterator[Entry]:
         # Those that were not marked lie in the same quarters, and are computed with them.
         computing = timed(lambda: store.refresh(10**9)).wall / (2 * (2 * TRIES + 1))
         ours, reference = scale.of(computing), scale.of(upsert.median)
-        yield Entry(f"computing it, {label}", scale.unit, ours, reference, ours / reference, _CHEAP)
+        yield Entry(f"computing it, {label}", scale.unit, ours, reference, ours / reference, Goal("≤", goal))
 
 
 def _measured(at: datetime) -> Measurement:

@@ -47,8 +47,7 @@ BEGIN
             SELECT * FROM gold.arrived_now
             WHERE granularity <> 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
             UNION ALL
-            SELECT live.* FROM unnest(trim_array(starts, 1)) AS start
-            CROSS JOIN LATERAL gold.compute_arrived(start, '1 minute') AS live WHERE granularity = 'minute'
+            SELECT * FROM gold.compute_arrived(trim_array(starts, 1), '1 minute') WHERE granularity = 'minute'
         ) AS a
         WHERE only_source IS NULL OR source = only_source
     ), arrived AS (
@@ -102,8 +101,7 @@ BEGIN
             SELECT * FROM gold.measured_now
             WHERE granularity <> 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
             UNION ALL
-            SELECT live.* FROM unnest(trim_array(starts, 1)) AS start
-            CROSS JOIN LATERAL gold.compute_measured(start, '1 minute') AS live WHERE granularity = 'minute'
+            SELECT * FROM gold.compute_measured(trim_array(starts, 1), '1 minute') WHERE granularity = 'minute'
         ) AS m
         CROSS JOIN LATERAL (SELECT width_bucket(m.bucket_start, starts) AS bucket) AS place
         WHERE only_source IS NULL OR source = only_source

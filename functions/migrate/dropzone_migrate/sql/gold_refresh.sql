@@ -36,7 +36,7 @@ CREATE OR REPLACE TRIGGER gold_truncate AFTER TRUNCATE ON receipts EXECUTE FUNCT
 -- that comes in between stays. Planned by index: of ranges joined to an array, Postgres has no good estimate.
 CREATE OR REPLACE FUNCTION gold.refresh(most_events bigint DEFAULT 100000, quiet interval DEFAULT '2 minutes')
 RETURNS integer LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET work_mem = '32MB' AS $$
 DECLARE
     kind text;
     due  timestamptz[];
@@ -60,8 +60,7 @@ BEGIN
         $sql$, kind) INTO due USING most_events, quiet;
         EXECUTE format('DELETE FROM gold.%I_stale WHERE bucket_start = ANY ($1)', kind) USING due;
         EXECUTE format('DELETE FROM gold.%I WHERE bucket_start = ANY ($1)', kind) USING due;
-        EXECUTE format('INSERT INTO gold.%1$I SELECT new.* FROM unnest($1) AS start, gold.compute_%1$I(start) AS new', kind)
-        USING due;
+        EXECUTE format('INSERT INTO gold.%1$I SELECT * FROM gold.compute_%1$I($1)', kind) USING due;
         done := done + coalesce(cardinality(due), 0);
     END LOOP;
     RETURN done;
