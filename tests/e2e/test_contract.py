@@ -7,8 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+from hypothesis import settings
+
 from dropzone_openapi.build import TARGET
 from e2e.client import Client
+from support.examples import examples
 
 TESTS = Path(__file__).parents[1]
 DOCUMENT: dict[str, Any] = json.loads(TARGET.read_text())
@@ -20,6 +24,7 @@ LEFT_OUT = {
 }
 
 
+@pytest.mark.hypothesis  # which schemathesis is made of: `make explore` runs it as well
 def test_every_answer_is_one_that_the_document_declares_and_none_is_a_5xx(
     waiting_client: Client, tmp_path: Path
 ) -> None:
@@ -30,7 +35,8 @@ def test_every_answer_is_one_that_the_document_declares_and_none_is_a_5xx(
         *("--header", f"x-api-key: {waiting_client.endpoints.api_key}"),
         *("--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)),
         *("--phases", "examples,coverage,fuzzing"),
-        *("--max-examples", "100", "--generation-deterministic", "--no-color"),
+        *("--max-examples", str(examples(30)), "--no-color"),
+        *(["--generation-deterministic"] if settings.get_current_profile_name() != "explore" else []),
     ]
 
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "e2e.schemathesis_hooks", "PYTHONPATH": str(TESTS)}
