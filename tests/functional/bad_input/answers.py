@@ -7,7 +7,7 @@ from typing import Any
 LAMBDA_ANSWER_BYTES = 6 * 1024 * 1024
 
 
-def check(answer: Any) -> int:  # noqa: ANN401 - that is the question
+def check(answer: Any, event: Mapping[str, Any]) -> int:  # noqa: ANN401 - that is the question
     """Hold the answer to API Gateway's form, and a refusal to the form of problems; return its status."""
     assert isinstance(answer, dict)
     assert answer.keys() == {"statusCode", "body", "isBase64Encoded", "multiValueHeaders"}
@@ -19,7 +19,9 @@ def check(answer: Any) -> int:  # noqa: ANN401 - that is the question
     _check_headers(answer["multiValueHeaders"])
     answer["body"].encode()
     assert len(json.dumps(answer)) < LAMBDA_ANSWER_BYTES
-    if status >= 400:
+    if event.get("httpMethod") == "HEAD":
+        assert answer["body"] == ""
+    elif status >= 400:
         _check_problem(answer, status)
     return status
 
