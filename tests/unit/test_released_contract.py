@@ -184,7 +184,7 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "a field of an answer may be missing": (
         lambda d: schema(d, "Accepted")["required"].remove("received_at"),
-        "POST /ingest 202 application/json.items: may be missing",
+        "POST /ingest 202 application/json.received_at: may be missing",
     ),
     "a field of an answer has another type": (
         lambda d: schema(d, "Counts")["properties"]["checked"].update(type=["integer", "null"]),
