@@ -14,15 +14,22 @@ from dropzone.adapters.contracts import contract_ids
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.adapters.s3_idempotency_store import S3IdempotencyStore
 from dropzone.api import problems
-from dropzone.api.problems import FieldError, InvalidRequestError, problem, problem_of
+from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, problem, problem_of
 from dropzone.api.request import Event, body_bytes, request_id
 from dropzone.api.response import Response, json_response, milliseconds, proxy_result
-from dropzone.domain.body import JSON, NDJSON, is_json, is_ndjson
+from dropzone.domain.body import JSON, NDJSON, NotGzipError, NotJsonError, is_json, is_ndjson
 from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze, IdempotencyStore
 from dropzone.settings import IngestSettings
-from dropzone.use_cases.ingest import Accepted, Submission, ingest, ingest_once
-from dropzone_ingest.refusals import NoSuchContractError, Problem, UnsupportedMediaTypeError, client_problem
+from dropzone.use_cases.ingest import (
+    Accepted,
+    EnvelopeError,
+    KeyReusedError,
+    Submission,
+    TooLargeError,
+    ingest,
+    ingest_once,
+)
 
 if TYPE_CHECKING:
     from dropzone_ingest import answers
@@ -33,6 +40,26 @@ _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "identity", ""})
 
 _KEY_HEADER = "idempotency-key"
 MAX_KEY = 255
+
+
+class UnsupportedMediaTypeError(ValueError):
+    """The media type is not accepted; the message says what to send instead."""
+
+
+class NoSuchContractError(ValueError):
+    """The contract in the path is not deployed."""
+
+
+_PROBLEMS: Mapping[type[Exception], ProblemType] = {
+    NotJsonError: problems.NOT_JSON,
+    NotGzipError: problems.NOT_GZIP,
+    TooLargeError: problems.TOO_LARGE,
+    UnsupportedMediaTypeError: problems.UNSUPPORTED_MEDIA_TYPE,
+    KeyReusedError: problems.KEY_REUSED,
+    EnvelopeError: problems.INVALID_EVENT,
+    NoSuchContractError: problems.NO_SUCH_CONTRACT,
+}
+"""Of the client's errors."""
 
 SERVICE = "ingest"
 logger = Logger(service=SERVICE)
@@ -63,7 +90,7 @@ def post_ingest(event: Event) -> Response:
     """Store events.
 
     Raises:
-        Exception: what `client_problem` knows, and what `ingest` and `ingest_once` raise otherwise.
+        Exception: one of `_PROBLEMS`, or another one that `ingest` and `ingest_once` raise.
     """
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     client = _api_key_id(event)
@@ -159,11 +186,12 @@ def _media_type(headers: Mapping[str, str]) -> str:
     raise UnsupportedMediaTypeError(message)
 
 
-def _refused(refusal: Problem, event: Event) -> Response:
-    count_refused(SERVICE, refusal.type.name)
-    codes = [violation.code for violation in refusal.violations]
-    logger.info("refused", reason=refusal.type.name, codes=codes)
-    return problem(refusal.type, event, reason=refusal.reason, violations=refusal.violations)
+def _refused(problem_type: ProblemType, error: Exception, event: Event) -> Response:
+    count_refused(SERVICE, problem_type.name)
+    violations = error.violations if isinstance(error, EnvelopeError) else []
+    logger.info("refused", reason=problem_type.name, codes=[violation.code for violation in violations])
+    listed = [FieldError(violation.field, violation.code, violation.message) for violation in violations]
+    return problem(problem_type, event, reason=str(error), violations=listed)
 
 
 def _respond(event: Event) -> Response:
@@ -174,8 +202,8 @@ def _respond(event: Event) -> Response:
     try:
         return post_ingest(event)
     except Exception as error:  # noqa: BLE001 - any error becomes a problem, and is logged
-        refusal = client_problem(error)
-        return problem_of(error, event, logger) if refusal is None else _refused(refusal, event)
+        problem_type = _PROBLEMS.get(type(error))
+        return problem_of(error, event, logger) if problem_type is None else _refused(problem_type, error, event)
 
 
 @metrics.log_metrics

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from dropzone.domain.identifiers import InvalidKeyError, raw_id_of
 from dropzone.ports import ListedObject
-from dropzone.validation import describe
+from dropzone.settings import describe
 
 TEST_EVENT = "s3:TestEvent"
 

@@ -11,8 +11,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from dropzone.validation import describe
-
 
 class SettingsError(ValueError):
     """A variable is missing or malformed; the message names it and shows no values."""
@@ -162,3 +160,9 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def describe(error: ValidationError) -> str:
+    """Where and why validation failed, on one line, without input values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(": ".join([".".join(map(str, each["loc"])) or "$", each["msg"]]) for each in found)

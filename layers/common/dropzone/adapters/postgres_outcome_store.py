@@ -5,11 +5,12 @@ from typing import Final
 from uuid import UUID
 
 from dropzone.adapters.database import Database, Run
-from dropzone.adapters.derivation import ALONE, derive
 from dropzone.adapters.rows import (
+    ALONE,
     EVENTS,
     MEASURED,
     OBJECTS,
+    derive,
     event_parameters,
     json_text,
     object_parameters,

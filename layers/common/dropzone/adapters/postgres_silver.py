@@ -7,13 +7,14 @@ from typing import Final
 from uuid import UUID
 
 from dropzone.adapters.database import Database, Row, Run
-from dropzone.adapters.derivation import ALONE, derive
 from dropzone.adapters.rows import (
+    ALONE,
     EVENTS,
     FLAGS,
     MEASURED,
     OBJECTS,
     REPLACED,
+    derive,
     event_parameters,
     json_text,
     object_parameters,
