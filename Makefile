@@ -112,7 +112,7 @@ check-code:
 	@$(RUN) lint-imports --no-logo
 
 check-lock:
-	@for project in . local/emulator tools/checkov tools/workflows; do $(UV) lock --check --quiet --project $$project; done
+	@for project in . local/emulator tools/checkov tools/clients tools/workflows; do $(UV) lock --check --quiet --project $$project; done
 	@$(MAKE) requirements && git diff --exit-code -- $(REQUIREMENTS)
 
 # In an environment of its own: it pins much. It asks no registry when it runs.
@@ -130,7 +130,7 @@ workflows: ## lint GitHub's workflows
 	@tools/workflows/.venv/bin/zizmor --offline --quiet --no-progress .github
 
 .PHONY: test
-test: install browser ## run every test, and show coverage (ARGS="tests/unit -k name" for some, without)
+test: install browser clients ## run every test, and show coverage (ARGS="tests/unit -k name" for some, without)
 	@$(RUN) pytest --numprocesses 2 --dist loadscope --randomly-seed 1 $(or $(ARGS),--cov --cov-report=)
 	@$(if $(ARGS),true,$(RUN) coverage report | awk 'NR == 1 { print $$0, "(files below $(LEAST_COVERAGE)%)" } /^TOTAL/ || /%$$/ && $$NF + 0 < $(LEAST_COVERAGE)')
 
@@ -140,6 +140,16 @@ browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && echo "Chromium is missing: installing Debian's package, for the tests of the pages" >&2 \
 	    && apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
+
+# Generators of clients and linters of the API's document, in environments of their own; without them their tests are skipped.
+.PHONY: clients
+clients: ## install what generates clients of the API and lints its document
+	@$(UV) sync --locked --quiet --project tools/clients
+	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	    && echo "npm is missing: installing Debian's package" \
+	    && apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || true
+	@cd tools/clients && { cmp -s package-lock.json node_modules/.installed || ! command -v npm >/dev/null \
+	    || { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }
 
 .PHONY: screenshots
 screenshots: install browser ## take the documents' screenshots again

@@ -3,11 +3,12 @@
 A request that was right must stay right, and an answer must stay what was promised. To add is fine: operations,
 optional parameters and fields, media types; clients ignore fields that they don't know (docs/evolution.md).
 
-Of a schema, what is known to be harmless is let pass, and every other difference is found.
+Of a schema, what is known to be harmless is let pass, and every other difference is found: what clients send has to be
+taken by today's schema, and what we answer has to be foreseen by the old one.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -181,7 +182,7 @@ def _described(pair: Pair, old: Document, new: Document, place: str, way: Way) -
             yield f"{place} {media_type}: is not {'taken' if sent else 'given'} any more"
 
 
-# ---- schemas: what they say ------------------------------------------------------------------------------------------
+# ---- schemas ---------------------------------------------------------------------------------------------------------
 
 _NOTHING: Schema = {"not": {}}
 _OF_A_SCHEMA = frozenset({
@@ -190,10 +191,17 @@ _OF_A_SCHEMA = frozenset({
 })  # fmt: skip
 _OF_A_LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
 _OF_NAMES = frozenset({"dependentSchemas", "patternProperties", "properties"})
+_UPPER_BOUNDS = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
+_LOWER_BOUNDS = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"})
+_ONLY_REFUSE = _UPPER_BOUNDS | _LOWER_BOUNDS | {
+    "allOf", "format", "multipleOf", "not", "pattern", "patternProperties", "uniqueItems",
+}  # fmt: skip
+"""Without one of these, a schema allows more."""
 
 
 def _schemas(pair: Pair, old: Schema, new: Schema, place: str, way: Way) -> list[str]:
-    return _changes(_normal(pair.old, old), _normal(pair.new, new), place, way)
+    old, new = _normal(pair.old, old), _normal(pair.new, new)
+    return list(_excess(old, new, place, way) if way is Way.SENT else _excess(new, old, place, way))
 
 
 def _normal(document: Document, schema: AnySchema, inside: frozenset[str] = frozenset()) -> Schema:
@@ -225,70 +233,54 @@ def _alternatives(schema: Schema) -> list[Schema]:
     return [found for alternative in schema["anyOf"] for found in _alternatives(alternative)]
 
 
-# ---- schemas: how they differ ----------------------------------------------------------------------------------------
-
-
-class Change(NamedTuple):
-    """Two schemas without references, of one place."""
-
-    old: Schema
-    new: Schema
-    place: str
-    way: Way
-
-
-def _changes(old: Schema, new: Schema, place: str, way: Way) -> list[str]:
-    """What the new schema refuses that was taken, or gives that was not foreseen."""
-
-    def found(one: Schema, other: Schema) -> list[str]:
-        return list(_by_keyword(Change(one, other, place, way)))
-
-    before, after = _alternatives(old), _alternatives(new)
-    if len(before) == len(after) == 1:
-        return found(before[0], after[0])
-    if way is Way.SENT:
-        is_kept = all(any(not found(one, other) for other in after) for one in before)
-        return [] if is_kept else [f"{place}: an alternative of it is not taken any more"]
-    is_kept = all(any(not found(one, other) for one in before) for other in after)
-    return [] if is_kept else [f"{place}: has an alternative that was not foreseen"]
-
-
-def _by_keyword(change: Change) -> Iterator[str]:
-    old, new, _, way = change
-    # Nobody could send any; nothing was promised; none is given.
-    if old == _NOTHING if way is Way.SENT else old == {} or new == _NOTHING:
+def _excess(narrow: Schema, wide: Schema, place: str, way: Way) -> Iterator[str]:
+    """What may match the first schema and not the second."""
+    some, others = _alternatives(narrow), _alternatives(wide)
+    if len(some) > 1 or len(others) > 1:
+        if not all(any(not [*_excess(one, other, place, way)] for other in others) for one in some):
+            yield f"{place}: has an alternative that {'is not taken any more' if way is Way.SENT else 'is new'}"
         return
-    for keyword in sorted(old.keys() | new.keys()):
-        yield from _RULES.get(keyword, _other)(change, keyword)
+    narrow, wide = some[0], others[0]
+    if narrow != _NOTHING and wide != {}:
+        yield from _fields(narrow, wide, place, way)
+        for keyword in sorted((narrow.keys() | wide.keys()) - {"properties", "additionalProperties"}):
+            yield from _keyword(keyword, narrow, wide, place, way)
 
 
-def _other(change: Change, keyword: str) -> Iterator[str]:
-    """Of a keyword of which nothing is known: every difference counts."""
-    old, new, place, _ = change
-    if (keyword in old) != (keyword in new) or _text(old.get(keyword)) != _text(new.get(keyword)):
+def _keyword(keyword: str, narrow: Schema, wide: Schema, place: str, way: Way) -> Iterator[str]:
+    """What the first schema allows more than the second by a keyword."""
+    one, other = narrow.get(keyword), wide.get(keyword)
+    if keyword == "required":
+        for field in sorted({*(other or [])} - {*(one or [])}):
+            yield f"{place}.{field}: {'is required' if way is Way.SENT else 'may be missing'}"
+    elif keyword in {"items", "propertyNames"}:
+        name = f"{place}{'[]' if keyword == 'items' else ' names'}"
+        yield from _excess(one or {}, other or {}, name, way)
+    elif keyword == "anyOf":
+        yield from _excess({keyword: one} if one else {}, {keyword: other} if other else {}, place, way)
+    elif keyword in {"allOf", "dependentSchemas", "patternProperties", "prefixItems"} and _parts(one) == _parts(other):
+        for name in _parts(one):
+            yield from _excess(one[name], other[name], f"{place} {keyword} {name}", way)  # type: ignore[index] # neither is None
+    elif not _is_harmless(keyword, narrow, wide):
         yield f"{place}: has another {keyword}"
 
 
-def _limit(change: Change, keyword: str) -> Iterator[str]:
-    """Of a keyword that only ever refuses: where there is none, more is right."""
-    if keyword in (change.new if change.way is Way.SENT else change.old):
-        yield from _other(change, keyword)
+def _parts(schemas: list[Schema] | dict[str, Schema] | None) -> list[Any]:
+    return list(range(len(schemas))) if isinstance(schemas, list) else sorted(schemas or {})
 
 
-def _bound(change: Change, keyword: str) -> Iterator[str]:
-    none = float("inf") if keyword in _UPPER_BOUNDS else float("-inf")
-    before, after = (each.get(keyword, none) for each in (change.old, change.new))
-    is_tighter = after < before if none > 0 else after > before
-    if before != after and is_tighter == (change.way is Way.SENT):
-        yield f"{change.place}: has a {'lower' if after < before else 'higher'} {keyword}"
-
-
-def _type(change: Change, _: str) -> Iterator[str]:
-    before, after = _types(change.old), _types(change.new)
-    if change.way is Way.SENT and (gone := before - after):
-        yield f"{change.place}: may not be {', '.join(sorted(gone))} any more"
-    if change.way is Way.RECEIVED and (more := after - before):
-        yield f"{change.place}: may be {', '.join(sorted(more))}"
+def _is_harmless(keyword: str, narrow: Schema, wide: Schema) -> bool:
+    one, other = narrow.get(keyword), wide.get(keyword)
+    if (keyword in narrow) == (keyword in wide) and _text(one) == _text(other):
+        return True
+    if keyword == "type":
+        return _types(narrow) <= _types(wide)
+    if keyword in {"const", "enum"}:
+        some, others = _values(narrow), _values(wide)
+        return others is None or (some is not None and some <= others)
+    if keyword in _UPPER_BOUNDS | _LOWER_BOUNDS and one is not None and other is not None:
+        return bool(one <= other if keyword in _UPPER_BOUNDS else one >= other)
+    return keyword in _ONLY_REFUSE and other is None
 
 
 def _types(schema: Schema) -> frozenset[str]:
@@ -298,89 +290,27 @@ def _types(schema: Schema) -> frozenset[str]:
     return frozenset(types | ({"integer"} if "number" in types else set()))
 
 
-def _listed(change: Change, _: str) -> Iterator[str]:
-    before, after = _values(change.old), _values(change.new)
-    if change.way is Way.SENT and after is not None and (before is None or not before <= after):
-        yield f"{change.place}: takes fewer values"
-    if change.way is Way.RECEIVED and before is not None and (after is None or not after <= before):
-        yield f"{change.place}: has further values"
-
-
 def _values(schema: Schema) -> frozenset[str] | None:
     """The values that are listed; None where any may come."""
     lists = [schema[name] if name == "enum" else [schema[name]] for name in ("enum", "const") if name in schema]
     return frozenset.intersection(*(frozenset(map(_text, values)) for values in lists)) if lists else None
 
 
-def _required(change: Change, _: str) -> Iterator[str]:
-    before, after = (set(each.get("required", [])) for each in (change.old, change.new))
-    if change.way is Way.SENT:
-        yield from (f"{change.place}.{name}: is required" for name in sorted(after - before))
-    else:
-        yield from (f"{change.place}.{name}: may be missing" for name in sorted(before - after))
-
-
-def _fields(change: Change, _: str) -> Iterator[str]:
-    old, new, place, way = change
-    before, after = old.get("properties", {}), new.get("properties", {})
-    for name, schema in before.items():
-        if name not in after or after[name] == _NOTHING != schema:
+def _fields(narrow: Schema, wide: Schema, place: str, way: Way) -> Iterator[str]:
+    """Of an object's fields; clients ignore those that they don't know."""
+    some, others = narrow.get("properties", {}), wide.get("properties", {})
+    old, new = (some, others) if way is Way.SENT else (others, some)
+    for name in old:
+        if new.get(name, _NOTHING) == _NOTHING != old[name]:
             yield f"{place}.{name}: is gone"
         else:
-            yield from _changes(schema, after[name], f"{place}.{name}", way)
-    # What the others could be: anything, maybe, where a pattern chooses among them.
-    others = {} if way is Way.SENT and "patternProperties" in old else old.get("additionalProperties", {})
-    for name in sorted(after.keys() - before.keys()):
-        if others != _NOTHING and _changes(others, after[name], place, way):
-            yield f"{place}.{name}: could be something else before"
-
-
-def _other_fields(change: Change, keyword: str) -> Iterator[str]:
-    before, after = (each.get(keyword, {}) for each in (change.old, change.new))
-    if before == _NOTHING:
-        return  # what was refused may be taken, and clients ignore what they don't know
-    if after == _NOTHING and change.way is Way.SENT:
-        yield f"{change.place}: takes no other fields any more"
-    else:
-        yield from _changes(before, after, f"{change.place}.*", change.way)
-
-
-def _every(change: Change, keyword: str) -> Iterator[str]:
-    """Of a schema that every item or name has to match."""
-    place = f"{change.place}{'[]' if keyword == 'items' else ' names'}"
-    yield from _changes(change.old.get(keyword, {}), change.new.get(keyword, {}), place, change.way)
-
-
-def _any_of(change: Change, keyword: str) -> Iterator[str]:
-    """Beside other keywords."""
-    before, after = ({keyword: each[keyword]} if keyword in each else {} for each in (change.old, change.new))
-    yield from _changes(before, after, change.place, change.way)
-
-
-def _part_by_part(change: Change, keyword: str) -> Iterator[str]:
-    before, after = _parts(change.old.get(keyword, {})), _parts(change.new.get(keyword, {}))
-    if before.keys() != after.keys():
-        yield f"{change.place}: has another {keyword}"
-        return
-    for name, schema in before.items():
-        yield from _changes(schema, after[name], f"{change.place} {keyword} {name}", change.way)
-
-
-def _parts(schemas: list[Schema] | dict[str, Schema]) -> dict[str, Schema]:
-    return {str(index): each for index, each in enumerate(schemas)} if isinstance(schemas, list) else schemas
-
-
-_UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
-_LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-_RULES: dict[str, Callable[[Change, str], Iterator[str]]] = {
-    **dict.fromkeys((*_UPPER_BOUNDS, *_LOWER_BOUNDS), _bound),
-    **dict.fromkeys(("format", "multipleOf", "not", "pattern", "uniqueItems"), _limit),
-    **dict.fromkeys(("allOf", "dependentSchemas", "patternProperties", "prefixItems"), _part_by_part),
-    **dict.fromkeys(("const", "enum"), _listed),
-    **dict.fromkeys(("items", "propertyNames"), _every),
-    "type": _type,
-    "required": _required,
-    "properties": _fields,
-    "additionalProperties": _other_fields,
-    "anyOf": _any_of,
-}
+            yield from _excess(some[name], others[name], f"{place}.{name}", way)
+    rest, allowed = narrow.get("additionalProperties", {}), wide.get("additionalProperties", {})
+    for name in sorted(new.keys() - old.keys()):
+        # Of a payload that chooses by patterns, any name may have had one of their schemas.
+        if way is Way.SENT and "patternProperties" not in narrow:
+            yield from _excess(rest, others[name], f"{place}.{name}", way)
+        elif way is Way.RECEIVED and allowed != _NOTHING:
+            yield from _excess(some[name], allowed, f"{place}.{name}", way)
+    if way is Way.SENT or allowed != _NOTHING:
+        yield from _excess(rest, allowed, f"{place}.*", way)

@@ -78,7 +78,7 @@ def test_try_it_out_posts_the_example(client: Client, page: Page, shots: Path) -
     page.locator(".modal-ux input").fill(client.endpoints.api_key)
     page.locator(".modal-ux").get_by_role("button", name="Apply credentials").click()
     page.locator(".modal-ux").get_by_role("button", name="Close").last.click()
-    ingest = page.locator("#operations-Events-ingest")
+    ingest = page.locator("#operations-Events-sendEvents")
     ingest.locator(".opblock-summary").click()
     ingest.get_by_role("button", name="Execute").click()
 
@@ -98,7 +98,7 @@ def test_try_it_out_posts_the_example(client: Client, page: Page, shots: Path) -
 def test_without_a_key_try_it_out_is_refused(client: Client, page: Page) -> None:
     page.goto(f"{client.endpoints.url}/docs")
 
-    ingest = page.locator("#operations-Events-ingest")
+    ingest = page.locator("#operations-Events-sendEvents")
     ingest.locator(".opblock-summary").click()
     ingest.get_by_role("button", name="Execute").click()
 
