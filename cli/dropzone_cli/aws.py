@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-_SIGN_IN_HINT = "Sign in again, or choose a profile: --profile NAME, or AWS_PROFILE."
-_ACCESS_HINT = "Ask for this permission (docs/cli.md lists them), or choose another profile: --profile NAME."
+_SIGN_IN_HINT = "Sign in again, or choose a profile: --aws-profile NAME, or AWS_PROFILE."
+_ACCESS_HINT = "Ask for this permission (docs/cli.md lists them), or choose another profile: --aws-profile NAME."
 _PURGE_HINT = "SQS purges a queue once a minute at most: wait, and try again."
 _UP_HINT = "Is it up? make up starts the local stack. On AWS, check the network and the region (--region)."
 _REACH_HINT = "Check the network and the region (--region, or AWS_REGION), and run the command again."

@@ -27,7 +27,7 @@ Region = Annotated[
     str | None, typer.Option("--region", metavar="REGION", help="The stack's AWS region.", rich_help_panel=_PANEL)
 ]
 Profile = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="The AWS profile to use.", rich_help_panel=_PANEL)
+    str | None, typer.Option("--aws-profile", metavar="NAME", help="The AWS profile to use.", rich_help_panel=_PANEL)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 

@@ -85,7 +85,7 @@ def resolve(options: Options, environment: Mapping[str, str], folder: Path) -> T
     if name:
         return _on_aws(options, name, environment, key)
     if options.region or options.profile:
-        message = "--region and --profile go with a stack on AWS, and none is named."
+        message = "--region and --aws-profile go with a stack on AWS, and none is named."
         raise usage(message, f"Name it: --stack-name, or {STACK_NAME}.")
     if url:
         return _by_url(url, key)
@@ -120,7 +120,7 @@ def _outputs(account: Aws, name: str) -> dict[str, str]:
         explained = clients.explained(error)
         if explained is not None and "does not exist" in explained.message:
             message = f"There is no stack {name} in this account and region."
-            hint = "Check the name, --region (or AWS_REGION) and --profile (or AWS_PROFILE)."
+            hint = "Check the name, --region (or AWS_REGION) and --aws-profile (or AWS_PROFILE)."
             raise CliError(message, hint=hint) from None
         raise
     return {

@@ -588,7 +588,7 @@ def test_help_shows_the_options(cli: Cli, path: str, monkeypatch: pytest.MonkeyP
     assert result.exit_code == 0
     assert f"dropzone {path}".rstrip() in result.stdout.replace("root", "dropzone")
     if path in COMMANDS:
-        for option in ("--json", "--stack-name", "--region", "--profile"):
+        for option in ("--json", "--stack-name", "--region", "--aws-profile"):
             assert option in result.stdout
 
 

@@ -177,7 +177,7 @@ def test_errors_of_aws_are_told_in_words(cli: Cli, monkeypatch: pytest.MonkeyPat
     result = cli("dlq", "list", "--stack-name", "x")
     assert (result.exit_code, "AWS_REGION" in result.stderr) == (3, True)
 
-    result = cli("dlq", "list", "--stack-name", "x", "--profile", "nobody")
+    result = cli("dlq", "list", "--stack-name", "x", "--aws-profile", "nobody")
     assert (result.exit_code, "nobody" in result.stderr) == (3, True)
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
