@@ -32,7 +32,7 @@ Document: TypeAlias = dict[str, Any]
 PAGE = 200
 """Objects that one call of POST /process takes: few enough to see progress, and to do again without regret."""
 
-_RETRIED = frozenset({429, 500, 502, 503, 504})
+_RETRIED = frozenset({408, 425, 429, *range(500, 600)})
 _QUOTA = "urn:dropzone:problem:quota-exceeded"
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 20.0

@@ -34,7 +34,8 @@ _STATUS_EPILOG = (
 )
 _SEND_EPILOG = (
     "Exit codes: 0 all accepted; 1 some refused or unreadable, the rest accepted; 2 wrong usage; "
-    "3 the API can't be reached or accepts nothing: try again later; 130 interrupted."
+    "3 the API can't be reached or accepts nothing: try again later; 4 a last line may not be complete yet; "
+    "130 interrupted."
 )
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.formats import object_key
-from dropzone_cli.sending.events import BrokenInputError
-from dropzone_cli.sending.json_reader import items
+from dropzone_cli.sending.json_reader import elements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +55,7 @@ class Stored:
         """The text of one event, None where there are fewer, or the body is damaged."""
         try:
             return next(islice(self._items(), number, None), None)
-        except (*_DAMAGED, BrokenInputError):
+        except (*_DAMAGED, ValueError):
             return None
 
     def _items(self) -> Iterator[bytes]:
@@ -64,7 +63,7 @@ class Stored:
         if any(name in self.content_type for name in _LINES):
             return (line.rstrip(b"\n") for line in text if line.strip(_BLANK))
         if text.peek(1).lstrip(_BLANK).startswith(b"["):
-            return (item.text for item in items(cast("BinaryIO", text)))
+            return (element.encode() for element in elements(text.read().decode()))
         return iter([text.read()])
 
 

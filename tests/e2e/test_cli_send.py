@@ -67,8 +67,9 @@ class Sender:
         return self.resume_file.read_bytes().count(b'"raw_id"') if self.resume_file.exists() else 0
 
     def forget_one(self) -> None:
-        """Tear the last line of the resume file."""
-        self.resume_file.write_bytes(self.resume_file.read_bytes()[:-10])
+        """Tear the line of the resume file that tells of the batch which was accepted last."""
+        text = self.resume_file.read_bytes()
+        self.resume_file.write_bytes(text[: text.rindex(b'"raw_id"')])
 
     def objects(self, keys: set[str]) -> list[list[dict[str, Any]]]:
         """The events of each of these objects."""

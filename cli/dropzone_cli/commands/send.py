@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from dropzone_cli.errors import ExitCode, usage
-from dropzone_cli.sending.csv_reader import TIME_NAMES, VALUE_NAMES, CsvOptions
+from dropzone_cli.sending.columns import SOURCE_NAMES, TIME_NAMES, VALUE_NAMES, CsvOptions
 from dropzone_cli.sending.inputs import RESUME_SUFFIX, Format, expand
 from dropzone_cli.sending.options import SendOptions, csv_options
-from dropzone_cli.sending.zones import parse_zone
+from dropzone_cli.sending.profiles import save_profile, use_profile
+from dropzone_cli.sending.times import FORMATS, Ambiguous, parse_zone
 from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 
-_CSV = "CSV"
+_COLUMNS = "Columns of CSV and Excel"
+_CELLS = "Cells of CSV and Excel"
+_LAYOUT = "Layout of CSV and Excel"
 _REQUESTS = "Requests"
 _RESUMING = "Resuming"
 
@@ -24,7 +27,7 @@ def send(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Files, patterns such as 'data/*.csv', or - for stdin; gzipped or not.",
+            help="Files, patterns such as 'data/*.csv', or - for stdin; compressed with gzip or zip, or not.",
             show_default=False,
         ),
     ],
@@ -84,17 +87,27 @@ def send(
             "--retry-for",
             min=1,
             metavar="SECONDS",
-            help="How long to retry a request after 429, 5xx and broken connections.",
+            help="How long to retry a request after 408, 425, 429, 5xx and broken connections.",
             rich_help_panel=_REQUESTS,
         ),
     ] = 300.0,
+    linger: Annotated[
+        float,
+        typer.Option(
+            "--linger",
+            min=0,
+            metavar="SECONDS",
+            help="How long an event of a pipe waits for others before it is sent.",
+            rich_help_panel=_REQUESTS,
+        ),
+    ] = 1.0,
     resume: Annotated[
         Path | None,
         typer.Option(
             "--resume",
+            show_default=False,
             metavar="FILE",
             help=f"One resume file for all inputs; otherwise NAME{RESUME_SUFFIX} beside each.",
-            show_default=False,
             rich_help_panel=_RESUMING,
         ),
     ] = None,
@@ -104,13 +117,58 @@ def send(
     again: Annotated[
         bool, typer.Option("--again", help="Send all of it again, also what was accepted.", rich_help_panel=_RESUMING)
     ] = False,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete",
+            help="The inputs are not written any more: a last line without a line end is a whole one.",
+            rich_help_panel=_RESUMING,
+        ),
+    ] = False,
+    no_rejects: Annotated[
+        bool,
+        typer.Option(
+            "--no-rejects",
+            help="Write no NAME.rejects.csv or .ndjson with what was not sent.",
+            rich_help_panel=_RESUMING,
+        ),
+    ] = False,
+    _profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            is_eager=True,
+            callback=use_profile,
+            metavar="NAME",
+            help="Use the options that --save-profile has saved; others may be added.",
+            rich_help_panel=_RESUMING,
+        ),
+    ] = None,
+    saved_profile: Annotated[
+        str | None,
+        typer.Option(
+            "--save-profile",
+            metavar="NAME",
+            help="Save the options that are given as a profile.",
+            rich_help_panel=_RESUMING,
+        ),
+    ] = None,
     time_column: Annotated[
         str | None,
         typer.Option(
             "--time-column",
             metavar="NAME",
-            help=f"The time, ISO 8601. Found without it: {', '.join(TIME_NAMES)}.",
-            rich_help_panel=_CSV,
+            help=f"The time. Found without it: {', '.join(TIME_NAMES)}.",
+            rich_help_panel=_COLUMNS,
+        ),
+    ] = None,
+    date_column: Annotated[
+        str | None,
+        typer.Option(
+            "--date-column",
+            metavar="NAME",
+            help="The date, where it has a column of its own; --time-format is of both, with a space between.",
+            rich_help_panel=_COLUMNS,
         ),
     ] = None,
     value_columns: Annotated[
@@ -118,45 +176,64 @@ def send(
         typer.Option(
             "--value-column",
             metavar="NAME",
-            help="A number, or a JSON array of numbers; repeated, an event's data has the values of all. Found without "
-            f"it: {', '.join(VALUE_NAMES)}, or the only column left.",
-            rich_help_panel=_CSV,
+            help=f"A number, or a JSON array of numbers; can be repeated. Found without it: {', '.join(VALUE_NAMES)}, "
+            "or the only column left. '#3' is the third column.",
+            rich_help_panel=_COLUMNS,
         ),
     ] = None,
+    per_column: Annotated[
+        bool,
+        typer.Option(
+            "--per-column",
+            help="Make an event of each value column. Otherwise an event's data has the values of all.",
+            rich_help_panel=_COLUMNS,
+        ),
+    ] = False,
     source_column: Annotated[
         str | None,
         typer.Option(
-            "--source-column", metavar="NAME", help="The source. Found without it: source.", rich_help_panel=_CSV
+            "--source-column",
+            metavar="NAME",
+            help=f"The source. Found without it: {', '.join(SOURCE_NAMES)}.",
+            rich_help_panel=_COLUMNS,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="TEXT", help="One source for every row.", rich_help_panel=_COLUMNS)
+    ] = None,
+    source_pattern: Annotated[
+        str | None,
+        typer.Option(
+            "--source-pattern",
+            show_default=False,
+            metavar="TEXT",
+            help="The source, put together from {source}, {column} (the value column) and other columns. "
+            "With --per-column it is {source}/{column}.",
+            rich_help_panel=_COLUMNS,
         ),
     ] = None,
     unit_column: Annotated[
         str | None,
-        typer.Option("--unit-column", metavar="NAME", help="The unit. Found without it: unit.", rich_help_panel=_CSV),
+        typer.Option(
+            "--unit-column", metavar="NAME", help="The unit. Found without it: unit.", rich_help_panel=_COLUMNS
+        ),
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", metavar="TEXT", help="One unit for every row.", rich_help_panel=_COLUMNS)
     ] = None,
     tag_columns: Annotated[
         list[str] | None,
         typer.Option(
-            "--tag-column", metavar="NAME", help="A tag of the column's name; can be repeated.", rich_help_panel=_CSV
+            "--tag-column",
+            metavar="NAME",
+            help="A tag of the column's name; can be repeated.",
+            rich_help_panel=_COLUMNS,
         ),
-    ] = None,
-    source: Annotated[
-        str | None, typer.Option("--source", metavar="TEXT", help="One source for every row.", rich_help_panel=_CSV)
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option("--unit", metavar="TEXT", help="One unit for every row.", rich_help_panel=_CSV)
     ] = None,
     tags: Annotated[
         list[str] | None,
-        typer.Option("--tag", metavar="NAME=TEXT", help="A tag for every row; can be repeated.", rich_help_panel=_CSV),
-    ] = None,
-    timezone: Annotated[
-        tzinfo | None,
         typer.Option(
-            "--timezone",
-            parser=parse_zone,
-            metavar="ZONE",
-            help="Of times without an offset: Europe/Berlin, UTC, +02:00. Without it, such rows are not sent.",
-            rich_help_panel=_CSV,
+            "--tag", metavar="NAME=TEXT", help="A tag for every row; can be repeated.", rich_help_panel=_COLUMNS
         ),
     ] = None,
     merge_rows: Annotated[
@@ -165,27 +242,108 @@ def send(
             "--merge-rows",
             help="Make one event of neighbouring rows with the same time, source, unit and tags. "
             "Otherwise each row is an event.",
-            rich_help_panel=_CSV,
+            rich_help_panel=_COLUMNS,
         ),
     ] = False,
+    time_format: Annotated[
+        str | None,
+        typer.Option(
+            "--time-format",
+            show_default=False,
+            metavar="FORMAT",
+            help=f"Of times that are not ISO 8601: {', '.join(FORMATS)} (auto: by size), or a format of strptime "
+            "such as '%d.%m.%Y %H:%M'.",
+            rich_help_panel=_CELLS,
+        ),
+    ] = None,
+    timezone: Annotated[
+        tzinfo | None,
+        typer.Option(
+            "--timezone",
+            parser=parse_zone,
+            metavar="ZONE",
+            help="Of times without an offset: Europe/Berlin, UTC, +02:00. Without it, such rows are not sent.",
+            rich_help_panel=_CELLS,
+        ),
+    ] = None,
+    ambiguous: Annotated[
+        Ambiguous | None,
+        typer.Option(
+            "--ambiguous",
+            show_default=False,
+            help="Which is meant by a time that the clocks showed twice. Without it, such rows are not sent.",
+            rich_help_panel=_CELLS,
+        ),
+    ] = None,
+    decimal: Annotated[
+        str,
+        typer.Option("--decimal", metavar="SIGN", help="The decimal sign: a point or a comma.", rich_help_panel=_CELLS),
+    ] = ".",
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--missing",
+            metavar="TEXT",
+            help="A cell that says that there is no value, such as NaN or -200; can be repeated.",
+            rich_help_panel=_CELLS,
+        ),
+    ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
             "--delimiter",
             metavar="CHAR",
             help="Between the cells. Detected: comma, semicolon, tab or bar.",
-            rich_help_panel=_CSV,
+            rich_help_panel=_LAYOUT,
         ),
     ] = None,
     encoding: Annotated[
-        str, typer.Option("--encoding", metavar="NAME", help="The text's encoding.", rich_help_panel=_CSV)
-    ] = "utf-8",
+        str | None,
+        typer.Option(
+            "--encoding",
+            show_default=False,
+            metavar="NAME",
+            help="The text's encoding. Detected: UTF-8, and UTF-16 by its byte order mark.",
+            rich_help_panel=_LAYOUT,
+        ),
+    ] = None,
+    skip_lines: Annotated[
+        int | None,
+        typer.Option(
+            "--skip-lines",
+            min=0,
+            show_default=False,
+            metavar="N",
+            help="Lines before the header; loggers' layouts are then not looked for.",
+            rich_help_panel=_LAYOUT,
+        ),
+    ] = None,
+    skip_after_header: Annotated[
+        int,
+        typer.Option(
+            "--skip-after-header",
+            min=0,
+            metavar="N",
+            help="Lines after the header that are no rows.",
+            rich_help_panel=_LAYOUT,
+        ),
+    ] = 0,
+    comment: Annotated[
+        str | None,
+        typer.Option("--comment", metavar="TEXT", help="Skip lines that begin with this.", rich_help_panel=_LAYOUT),
+    ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            "--sheet", metavar="NAME", help="Of a workbook. Without it, the first one.", rich_help_panel=_LAYOUT
+        ),
+    ] = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
-    profile: Profile = None,
+    aws_profile: Profile = None,
 ) -> ExitCode:
-    """Send events: JSON (an event, several, arrays of them), NDJSON, or CSV.
+    """Send events: JSON (an event, several, arrays of them), NDJSON, CSV, or an Excel workbook.
 
     Events are sent in batches, each with an idempotency key. A resume file beside the input records which batches were
     accepted: the same command continues a run that was stopped, and no event is stored twice.
@@ -193,7 +351,7 @@ def send(
     from dropzone_cli.sending.plan import Planned
     from dropzone_cli.sending.report import Report
 
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    session = Session(ctx, stack_name, region, aws_profile, as_json=as_json)
     options = SendOptions(
         dry_run=dry_run,
         fail_fast=fail_fast,
@@ -202,12 +360,16 @@ def send(
         gzip=gzip,
         parallel=parallel,
         retry_for=retry_for,
+        linger=linger,
         resume=resume,
         no_resume=no_resume,
         again=again,
+        complete=complete,
+        rejects=not no_rejects,
     )
     csv = csv_options(
         time=time_column,
+        date=date_column,
         values=value_columns or (),
         source_column=source_column,
         unit_column=unit_column,
@@ -215,22 +377,38 @@ def send(
         source=source,
         unit=unit,
         tags=tags or (),
-        zone=timezone,
+        source_pattern=source_pattern,
+        per_column=per_column,
         merge_rows=merge_rows,
+        zone=timezone,
+        ambiguous=ambiguous,
+        time_format=time_format,
+        decimal=decimal,
+        missing=missing or (),
         delimiter=delimiter,
         encoding=encoding,
+        skip_lines=skip_lines,
+        skip_after_header=skip_after_header,
+        comment=comment,
+        sheet=sheet,
     )
     plan = [Planned.of(one, input_format, csv) for one in expand(inputs)]
-    if csv != CsvOptions() and not any(planned.format in {None, Format.CSV} for planned in plan):
+    tables = {None, Format.CSV, Format.XLSX}
+    if csv != CsvOptions(encoding=encoding) and not any(planned.format in tables for planned in plan):
         message = "Options of columns, labels and times are for CSV; JSON is sent as it is."
         raise usage(message, "--format csv says that an input is CSV.")
+    if saved_profile is not None:
+        save_profile(ctx, saved_profile)
     report = Report(session.out, session.client_options.clock, plan, options)
-    if dry_run:
-        from dropzone_cli.sending.dry_run import dry_run as read_all
+    try:
+        if dry_run:
+            from dropzone_cli.sending.dry_run import dry_run as read_all
 
-        read_all(plan, options, csv, report)
-    else:
-        from dropzone_cli.sending.uploader import Uploader
+            read_all(plan, options, csv, report)
+        else:
+            from dropzone_cli.sending.uploader import Uploader
 
-        Uploader(session, options, csv, report).run(plan)
-    return ExitCode.NOT_ALL_WELL if report.has_problems else ExitCode.DONE
+            Uploader(session, options, csv, report).run(plan)
+        return report.exit_code
+    finally:
+        report.close()

@@ -1,90 +1,155 @@
-"""Batches: so many events that one request carries, cut the same way whenever the same input is read."""
+"""Batches: the events of one request; where an earlier run cut an input, it is cut again."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING
-
-from dropzone_cli.sending.events import Event, Read, Unreadable
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Mapping
+
+    from dropzone_cli.sending.events import Event
+
+_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large a batch may be."""
+    """When a batch is full."""
 
     events: int
     bytes: int
+    """An event that has more goes alone."""
+    linger: float | None = None
+    """Seconds that its first event waits for others; None where they come as fast as they are read."""
 
 
-@dataclass(frozen=True, slots=True)
+class Cut(NamedTuple):
+    """A batch that an earlier run cut."""
+
+    events: int
+    digest: str
+    beginning: str
+    """The digest of its first event."""
+
+
 class Batch:
     """Some events of an input, next to each other."""
 
-    number: int
-    """In its input, from 0."""
-    body: bytes
-    """A line for each event."""
-    events: int
-    first: int
-    last: int
-    """Its lines."""
-    size: int = 0
-    """Bytes of the input that it takes, about, including what was skipped before it."""
+    def __init__(self, number: int, events: list[Event], size: int = 0) -> None:
+        self.number = number
+        """In its input, from 0."""
+        self.body = b"".join([b"%b\n" % event.text for event in events])
+        """A line for each event."""
+        self.events = len(events)
+        self.first, self.last = events[0].first, events[-1].last
+        """Its lines."""
+        self.beginning = digest(events[0].text)
+        self.size = size
+        """Bytes of the input that it takes, about, including what was skipped before it."""
+
+    @cached_property
+    def digest(self) -> str:
+        return digest(self.body)
 
     @property
-    def digest(self) -> str:
-        """Identifies the batch by its content."""
-        return sha256(self.body).hexdigest()[:32]
+    def cut(self) -> Cut:
+        return Cut(self.events, self.digest, self.beginning)
 
 
-def cut(
-    found: Iterable[Read],
-    shape: Shape,
-    *,
-    size_of: Callable[[int], int | None] = lambda _: None,
-    unreadable: Callable[[Unreadable], object] = lambda _: None,
-    position: Callable[[], int] = lambda: 0,
-) -> Iterator[Batch]:
-    """Cut events into batches.
-
-    Args:
-        found: what an input holds.
-        shape: the most of a batch; an event that has more bytes goes alone.
-        size_of: how many events the batch of a number had in an earlier run, which it has again.
-        unreadable: called with what is no event, before the batch of the events around it.
-        position: how far the input was read.
-    """
-    reached = 0
-    for number, held in enumerate(_groups(found, shape, size_of, unreadable)):
-        body = b"".join(b"%b\n" % event.text for event in held)
-        before, reached = reached, position()
-        yield Batch(number, body, len(held), held[0].first, held[-1].last, reached - before)
+def digest(text: bytes) -> str:
+    return sha256(text).hexdigest()[:_DIGITS]
 
 
-def _groups(
-    found: Iterable[Read],
-    shape: Shape,
-    size_of: Callable[[int], int | None],
-    unreadable: Callable[[Unreadable], object],
-) -> Iterator[list[Event]]:
-    number, held, length = 0, list[Event](), 0
-    for one in found:
-        if isinstance(one, Unreadable):
-            unreadable(one)
-            continue
-        size = size_of(number)
-        if size is None and held and length + len(one.text) + 1 > shape.bytes:
-            yield held
-            number, held, length = number + 1, [], 0
-            size = size_of(number)
-        held.append(one)
-        length += len(one.text) + 1
-        if len(held) == (size or shape.events):
-            yield held
-            number, held, length = number + 1, [], 0
-    if held:
-        yield held
+class Batcher:
+    """Collects events, and gives the batch to a function when it is full, or was held long enough."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        emit: Callable[[Batch], None],
+        *,
+        known: Mapping[int, Cut] | None = None,
+        changed: Callable[[], None] = lambda: None,
+        position: Callable[[], int] = lambda: 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin with the first batch of an input.
+
+        Args:
+            shape: when a batch is full.
+            emit: takes each batch.
+            known: the batches of an earlier run, by number.
+            changed: called when the events are not those of the earlier run; if it returns, they are cut afresh.
+            position: how far the input was read.
+            clock: seconds.
+        """
+        self._shape = shape
+        self._emit = emit
+        self._known = known or {}
+        self._changed = changed
+        self._position = position
+        self._clock = clock
+        self._number = 0
+        self._held: list[Event] = []
+        self._length = 0
+        self._limit = shape.events
+        self._cut: Cut | None = None
+        self._due: float | None = None
+        self._reached = 0
+
+    def add(self, event: Event) -> None:
+        size = len(event.text) + 1
+        if self._held and self._cut is None and self._length + size > self._shape.bytes:
+            self._flush()
+        if not self._held:
+            self._begin(event)
+        self._held.append(event)
+        self._length += size
+        if len(self._held) >= self._limit or (self._due is not None and self._clock() >= self._due):
+            self._flush()
+
+    def idle(self) -> float | None:
+        """Give away what was held long enough; return the seconds until there will be something."""
+        if not self._held or self._due is None:
+            return None
+        seconds = self._due - self._clock()
+        if seconds > 0:
+            return seconds
+        self._flush()
+        return None
+
+    def end(self) -> None:
+        """Give away what is held: the input is at its end."""
+        while self._held:  # what an earlier run did not send is cut afresh
+            self._flush()
+        if any(number >= self._number for number in self._known):
+            self._changed()
+
+    def _begin(self, event: Event) -> None:
+        self._cut = self._known.get(self._number)
+        if self._cut is not None and self._cut.beginning != digest(event.text):
+            self._begin_afresh()
+        linger = self._shape.linger
+        self._due = None if linger is None or self._cut else self._clock() + linger
+        self._limit = self._cut.events if self._cut else self._shape.events
+
+    def _begin_afresh(self) -> None:
+        self._changed()
+        self._known, self._cut, self._number = {}, None, 0
+
+    def _flush(self) -> None:
+        held, self._held, self._length = self._held, [], 0
+        batch = Batch(self._number, held)
+        if self._cut is not None and self._cut.digest != batch.digest:
+            self._begin_afresh()
+            for event in held:
+                self.add(event)
+            return
+        before, self._reached = self._reached, self._position()
+        batch.size = self._reached - before
+        self._number += 1
+        self._emit(batch)

@@ -1,59 +1,34 @@
-"""CSV inputs: columns by their names; one row is one event, unless rows of one time are to be merged."""
+"""Rows of a table as events: rows → readings → events, each step a generator of its own."""
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from dropzone_cli.errors import usage
-from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event, Read, Unreadable
-from dropzone_cli.sending.zones import ClockError, has_offset, zoned
+from dropzone_cli.sending.columns import Columns, CsvOptions
+from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event, Finding, Read, Severity
+from dropzone_cli.sending.layouts import ADAPTERS, recognise
+from dropzone_cli.sending.rows import Row, csv_rows, delimiter_of, read_separator
+from dropzone_cli.sending.times import TimeError, time_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import tzinfo
-    from typing import BinaryIO
+    from collections.abc import Iterable, Iterator, Sequence
 
-TIME_NAMES = ("time_stamp", "timestamp", "time", "datetime", "measured_at")
-VALUE_NAMES = ("data", "value", "values")
-_SOURCE_NAMES = ("source",)
-_UNIT_NAMES = ("unit",)
+    from dropzone_cli.sending.lines import Lines
 
-_DELIMITERS = ",;\t|"
-# A quote that is never closed takes no more rows with it than this.
-_LONGEST_CELL = 2**20
 _SHOWN = 40
+_INSTANTS = 10_000
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _LOOSE_NUMBER = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))([eE][+-]?[0-9]+)?")
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvOptions:
-    """What is said about the columns, and what is left to be found."""
-
-    time: str | None = None
-    values: Sequence[str] = ()
-    source: str | None = None
-    unit: str | None = None
-    tags: Sequence[str] = ()
-    constant_source: str | None = None
-    constant_unit: str | None = None
-    constant_tags: Mapping[str, str] = field(default_factory=dict)
-    zone: tzinfo | None = None
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    merge_rows: bool = False
-
-
-class _Row(NamedTuple):
-    """A row, as far as it makes an event."""
+class Reading(NamedTuple):
+    """What a row measured."""
 
     time: str
     values: str
@@ -62,199 +37,276 @@ class _Row(NamedTuple):
     """Fields of JSON, each after a comma."""
     first: int
     last: int
+    text: str
 
 
 class _RowError(ValueError):
-    """The row makes no event."""
+    def __init__(self, code: str, reason: str, severity: Severity = Severity.PROBLEM) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.severity = severity
 
 
 class Table:
-    """A CSV whose header was read: which columns are what, and the rows."""
+    """A table whose header was read: which columns are what, and the rows as events."""
 
-    def __init__(self, binary: BinaryIO, options: CsvOptions) -> None:
+    def __init__(
+        self, rows: Iterator[Row | Finding], options: CsvOptions, *, delimiter: str = ",", before: Sequence[str] = ()
+    ) -> None:
         """Read the header.
+
+        Args:
+            rows: of cells.
+            options: what is known of them.
+            delimiter: that was between the cells.
+            before: the lines that were skipped before the header.
 
         Raises:
             BrokenInputError: there is none, or it can't be read.
-            CliError: the columns are not those that were asked for, or nobody said which are meant.
+            CliError: the columns are not those that were asked for, or it is not clear which are meant.
         """
-        self._options = options
-        lines = _lines(binary, options.encoding)
-        first = next(lines, "")
-        csv.field_size_limit(_LONGEST_CELL)
-        self._rows = csv.reader(
-            chain([first], lines),
-            delimiter=options.delimiter or _delimiter_of(first),
-            strict=True,
-            skipinitialspace=True,
-        )
-        try:
-            self.header = [name.strip() for name in next(self._rows, [])]
-        except csv.Error as error:
-            raise BrokenInputError(1, f"the header is no CSV: {error}") from None
-        if not any(self.header):
-            raise BrokenInputError(1, "there is no header, which names the columns")
-        self._choose()
-        # They are the same in many rows.
-        self._label_text = lru_cache(4_096)(self._label_text_of)
-
-    def _choose(self) -> None:
-        options = self._options
-        self.source = self._column("--source-column", options.source, _SOURCE_NAMES, options.constant_source)
-        self.unit = self._column("--unit-column", options.unit, _UNIT_NAMES, options.constant_unit)
-        self.tags = [self._named("--tag-column", name) for name in options.tags]
-        time = self._column("--time-column", options.time, TIME_NAMES)
-        if time is None:
-            raise self._unclear("--time-column", "holds the time")
-        self.time = time
-        self.values = [self._named("--value-column", name) for name in options.values] or self._found_values()
-        self._has_labels = bool(
-            self.source is not None
-            or self.unit is not None
-            or self.tags
+        rows = ADAPTERS.get(options.layout, iter)(rows)
+        self.options = options
+        self.delimiter = delimiter
+        self.head = next(rows, None)
+        """The row with the header; None where there is none yet."""
+        if isinstance(self.head, Finding):
+            if self.head.severity is not Severity.WAITING:
+                raise BrokenInputError(self.head.first, f"the header {self.head.reason}", self.head.code)
+            self.waiting: Finding | None = self.head
+            return
+        self.waiting = None
+        header = [name.strip() for name in self.head.cells] if self.head else []
+        if not any(header):
+            raise BrokenInputError(1, "there is no header, which names the columns", "input.no_header")
+        while not header[-1]:
+            header.pop()
+        self.columns = Columns(header, options)
+        self._rows = rows
+        after = [row.text for row in islice(rows, options.skip_after_header) if isinstance(row, Row)]
+        self.preamble = ([*before], self.head.text if self.head else "", after)
+        """The lines before the header, the header, and those after it that are no rows."""
+        self._number = _comma_number if options.decimal == "," else json_number
+        self._missing = {text.casefold() for text in options.missing}
+        self._time = time_reader(options.time_format, options.zone, options.ambiguous)
+        self._last = ("", "")
+        # One for each event of a row.
+        values = self.columns.values
+        self._groups = [(place,) for place in values] if options.per_column else [tuple(values)]
+        places = (self.columns.source, self.columns.unit, *self.columns.tags)
+        self._is_labelled = bool(
+            any(place is not None for place in places)
+            or self.columns.pattern
             or options.constant_source
             or options.constant_unit
             or options.constant_tags
+            or any(self.columns.label(place).unit for place in values)
         )
+        self._has_pattern = self.columns.pattern is not None
+        # They are the same in many rows.
+        self._label_text = lru_cache(4_096)(self._label_text_of)
 
-    def _column(self, option: str, name: str | None, usual: Sequence[str], constant: str | None = None) -> int | None:
-        if name is not None:
-            return self._named(option, name)
-        if constant is not None:
-            return None
-        return next((found for wanted in usual for found in self._places(wanted)[:1]), None)
+    @classmethod
+    def of_lines(cls, lines: Lines, options: CsvOptions) -> Table:
+        """Read the header of a CSV, after what its layout has before it."""
+        options = recognise(lines, options)
+        before = lines.skip(options.skip_lines or 0)
+        delimiter = read_separator(lines)
+        delimiter = options.delimiter or delimiter or delimiter_of("".join(lines.peek(1)))
+        return cls(csv_rows(lines, delimiter), options, delimiter=delimiter, before=before)
 
-    def _named(self, option: str, name: str) -> int:
-        places = self._places(name)
-        if len(places) != 1:
-            several = "several columns" if places else "no column"
-            raise usage(f"{option}: there is {several} {name!r}.", f"The columns are {self._listed()}.")
-        return places[0]
-
-    def _places(self, name: str) -> list[int]:
-        exact = [place for place, column in enumerate(self.header) if column == name]
-        return exact or [place for place, column in enumerate(self.header) if column.casefold() == name.casefold()]
-
-    def _found_values(self) -> list[int]:
-        if found := next((places[:1] for name in VALUE_NAMES if (places := self._places(name))), None):
-            return found
-        others = set(range(len(self.header))) - {self.time, self.source, self.unit, *self.tags}
-        if len(others) == 1:
-            return [*others]
-        raise self._unclear("--value-column", "holds the values")
-
-    def _unclear(self, option: str, what: str) -> Exception:
-        return usage(
-            f"It is not clear which column {what}. The columns are {self._listed()}.",
-            f"Name it: {option} NAME. --delimiter says what separates them, should they look wrong.",
-        )
-
-    def _listed(self) -> str:
-        return ", ".join(map(repr, self.header))
+    def __str__(self) -> str:
+        """Tell what the columns are, and how they are read."""
+        if self.waiting:
+            return ""
+        options = self.options
+        how = {
+            "times": options.time_format,
+            "time zone": options.zone,
+            "missing": " ".join(map(repr, options.missing)),
+            "decimal": repr(options.decimal) if options.decimal != "." else "",
+        }
+        extra = "".join(f", {name} {value}" for name, value in how.items() if value) if options.layout else ""
+        return f"{options.layout + ': ' if options.layout else ''}{self.columns}{extra}"
 
     @property
-    def chosen(self) -> str:
-        """Which columns are what, in words."""
-        options = self._options
-        names = {
-            "time": [self.time],
-            "data": self.values,
-            "source": [] if self.source is None else [self.source],
-            "unit": [] if self.unit is None else [self.unit],
-            "tags": self.tags,
+    def settings(self) -> dict[str, object]:
+        """What decides which events come of the rows."""
+        if self.waiting:
+            return {}
+        options = self.options
+        return {
+            "columns": str(self.columns),
+            "timezone": None if options.zone is None else str(options.zone),
+            "ambiguous": options.ambiguous,
+            "time_format": options.time_format,
+            "decimal": options.decimal,
+            "missing": sorted(options.missing),
+            "encoding": options.encoding,
+            "merge_rows": options.merge_rows,
         }
-        parts = [
-            f"{what} from {' and '.join(repr(self.header[place]) for place in places)}"
-            for what, places in names.items()
-            if places
-        ]
-        constants = {"source": options.constant_source, "unit": options.constant_unit}
-        parts += [f"{what} {text!r}" for what, text in constants.items() if text]
-        parts += [f"tag {name!r} {text!r}" for name, text in options.constant_tags.items()]
-        return ", ".join(parts)
 
     def read(self) -> Iterator[Read]:
         """Read the rows as events."""
-        rows = self._read()
-        return map(self._event, _merged(rows)) if self._options.merge_rows else map(self._event, rows)
+        if self.waiting:
+            return iter([self.waiting])
+        readings = self._readings()
+        if self.options.merge_rows:
+            readings = merged(readings)
+        elif not self.columns.has_source:
+            readings = watched(readings, self.columns.unused)
+        return events(readings, is_labelled=self._is_labelled)
 
-    def _read(self) -> Iterator[_Row | Unreadable]:
-        while True:
-            first = self._rows.line_num + 1
+    def _readings(self) -> Iterator[Reading | Finding]:
+        width, groups = len(self.columns.header), self._groups
+        for row in self._rows:
+            if isinstance(row, Finding):
+                yield row
+                continue
+            cells, first, last, text = row
             try:
-                cells = next(self._rows, None)
-                if cells is None:
-                    return
-                if any(map(str.strip, cells)):
-                    yield self._row(cells, first, self._rows.line_num)
-            except csv.Error as error:
-                yield Unreadable(first, max(first, self._rows.line_num), f"is no CSV: {error}")
+                if len(cells) != width:
+                    cells = _fitted(cells, width)
+                instant = self._instant_of(cells)
             except _RowError as error:
-                yield Unreadable(first, self._rows.line_num, str(error))
+                if any(map(str.strip, cells)):
+                    yield _finding(row, error)
+                continue
+            is_told = False
+            for places in groups:
+                try:
+                    if values := self._values(cells, places):
+                        is_told = True
+                        yield Reading(instant, values, self._labels(cells, places), first, last, text)
+                except _RowError as error:
+                    is_told = True
+                    yield _finding(row, error)
+            if not is_told:
+                yield _finding(row, self._no_value(cells))
 
-    def _row(self, cells: list[str], first: int, last: int) -> _Row:
-        if len(cells) != len(self.header):
-            message = f"has {len(cells)} cells, and the header {len(self.header)}"
-            raise _RowError(message)
-        values = ",".join(part for place in self.values if (part := self._numbers(place, cells[place].strip())))
-        if not values:
-            message = "has no value"
-            raise _RowError(message)
-        return _Row(self._instant(cells[self.time].strip()), values, self._labels(cells), first, last)
+    def _instant_of(self, cells: list[str]) -> str:
+        time = cells[self.columns.time].strip()
+        if self.columns.date is not None:
+            # In a workbook, a date has a time of its own.
+            date = cells[self.columns.date].strip().removesuffix("T00:00:00")
+            time = f"{date} {time}".strip()
+        if time != self._last[0] or not time:
+            # The next rows often have it as well.
+            self._last = (time, self._instant(time))
+        return self._last[1]
 
     def _instant(self, text: str) -> str:
         if not text:
-            message = "has no time"
-            raise _RowError(message)
+            raise _RowError("row.no_time", "has no time")
         try:
-            if has_offset(text):
-                return text
-        except (ValueError, OverflowError):
-            message = f"the time is not a date and time of ISO 8601, such as 2019-05-01T06:00:00-04:00: {_shown(text)}"
-            raise _RowError(message) from None
-        if self._options.zone is None:
-            message = f"the time has no offset from UTC: {_shown(text)}; --timezone says whose clock it is of"
-            raise _RowError(message)
-        try:
-            return zoned(text, self._options.zone)
-        except ClockError as error:
-            message = f"the time {_shown(text)} {error}"
-            raise _RowError(message) from None
+            return self._time(text)
+        except TimeError as error:
+            raise _RowError(error.code, f"the time {_shown(text)} {error.reason}") from None
+
+    def _values(self, cells: list[str], places: Sequence[int]) -> str:
+        """The numbers in some columns of a row."""
+        parts = []
+        for place in places:
+            cell = cells[place].strip()
+            if not cell or cell.casefold() in self._missing:
+                continue
+            # What JSON writes, it writes as it is.
+            parts.append(cell if _NUMBER.fullmatch(cell) else self._numbers(place, cell))
+        return ",".join(parts)
 
     def _numbers(self, place: int, cell: str) -> str:
-        """The numbers of a cell, which may be a JSON array of them; an empty cell has none."""
-        if not cell or _NUMBER.fullmatch(cell):
-            return cell
-        parts = cell[1:-1].split(",") if cell.startswith("[") and cell.endswith("]") else [cell]
-        numbers = [json_number(part.strip()) for part in parts]
+        """The numbers of a cell, which may be a JSON array of them."""
+        is_array = cell.startswith("[") and cell.endswith("]")
+        numbers = [self._number(part.strip()) for part in (cell[1:-1].split(",") if is_array else [cell])]
         if None in numbers:
-            message = f"{_shown(cell)} in the column {self.header[place]!r} is no number"
-            raise _RowError(message)
+            hint = "; --decimal ',' reads it" if self.options.decimal != "," and _comma_number(cell) else ""
+            raise _RowError(
+                "row.not_number", f"{_shown(cell)} in the column {self.columns.header[place]!r} is no number{hint}"
+            )
         return ",".join(number for number in numbers if number is not None)
 
-    def _labels(self, cells: list[str]) -> str:
-        if not self._has_labels:
-            return ""
-        source = None if self.source is None else cells[self.source].strip()
-        unit = None if self.unit is None else cells[self.unit].strip()
-        return self._label_text(source, unit, tuple(cells[place].strip() for place in self.tags))
+    def _no_value(self, cells: list[str]) -> _RowError:
+        named = {cells[place].strip().casefold() for place in self.columns.values} & self._missing
+        return _RowError("row.no_value", "has no value", Severity.MISSING if named else Severity.PROBLEM)
 
-    def _label_text_of(self, source: str | None, unit: str | None, tags: tuple[str, ...]) -> str:
-        options = self._options
-        named = zip((self.header[place] for place in self.tags), tags, strict=True)
+    def _labels(self, cells: list[str], places: tuple[int, ...]) -> str:
+        if not self._is_labelled:
+            return ""
+        columns = self.columns
+        if self._has_pattern:
+            source = columns.source_of(cells, places)
+        else:
+            source = "" if columns.source is None else cells[columns.source].strip()
+        unit = "" if columns.unit is None else cells[columns.unit].strip()
+        return self._label_text(source, unit, places, tuple(cells[place].strip() for place in columns.tags))
+
+    def _label_text_of(self, source: str, unit: str, places: tuple[int, ...], tags: tuple[str, ...]) -> str:
+        options, columns = self.options, self.columns
+        units = {columns.label(place).unit for place in places}
+        named = zip((columns.header[place] for place in columns.tags), tags, strict=True)
+        is_constant = columns.source is None and not self._has_pattern
         labels = {
-            "source": options.constant_source if source is None else source,
-            "unit": options.constant_unit if unit is None else unit,
+            "source": options.constant_source if is_constant else source,
+            "unit": unit or options.constant_unit or (units.pop() if len(units) == 1 else ""),
             "tags": {**options.constant_tags, **{name: text for name, text in named if text}},
         }
         return "".join(f',"{name}":{_json(label)}' for name, label in labels.items() if label)
 
-    def _event(self, row: _Row | Unreadable) -> Read:
-        if isinstance(row, Unreadable):
-            return row
-        version = '"schema_version":2,' if self._has_labels else ""
-        text = f'{{{version}"time_stamp":"{row.time}","data":[{row.values}]{row.labels}}}'
-        return Event(text.encode(), row.first, row.last)
+
+def events(readings: Iterable[Reading | Finding], *, is_labelled: bool) -> Iterator[Read]:
+    """Write readings as events: of version 2 where they have labels."""
+    version = '"schema_version":2,' if is_labelled else ""
+    for reading in readings:
+        if isinstance(reading, Finding):
+            yield reading
+            continue
+        time, values, labels, first, last, _ = reading
+        yield Event(f'{{{version}"time_stamp":"{time}","data":[{values}]{labels}}}'.encode(), first, last)
+
+
+def watched(readings: Iterable[Reading | Finding], unused: Sequence[str]) -> Iterator[Reading | Finding]:
+    """Warn of rows with the same time, of which silver keeps the last one where they name no source."""
+    named = f": is it one of {', '.join(map(repr, unused))}?" if unused else ""
+    reason = (
+        "has the time of an earlier row and no source, so it replaces that row's event; "
+        f"--source-column NAME tells which column says who measured{named}"
+    )
+    seen: set[str] = set()
+    before = ""
+    for reading in readings:
+        yield reading
+        if isinstance(reading, Finding):
+            continue
+        if reading.time == before or reading.time in seen:
+            yield Finding(reading.first, reading.last, "row.same_time", reason, severity=Severity.WARNING)
+        elif len(seen) < _INSTANTS:
+            # Where a file has one sensor after the other, each begins with the times of the first one.
+            seen.add(reading.time)
+        before = reading.time
+
+
+def merged(readings: Iterable[Reading | Finding]) -> Iterator[Reading | Finding]:
+    """Make one reading of neighbours that differ in their values alone."""
+    held: list[Reading] = []
+    size = 0
+    for reading in readings:
+        if isinstance(reading, Finding):
+            yield reading
+            continue
+        if held and ((reading.time, reading.labels) != (held[0].time, held[0].labels) or size > MAX_EVENT_BYTES):
+            yield _joined(held, size)
+            held, size = [], 0
+        held.append(reading)
+        size += len(reading.values)
+    if held:
+        yield _joined(held, size)
+
+
+def _joined(readings: Sequence[Reading], size: int) -> Reading | Finding:
+    first, last = readings[0], readings[-1]
+    if size > MAX_EVENT_BYTES:
+        return Finding(first.first, last.last, "event.too_long", "are more rows of one time than an event can hold")
+    return first._replace(values=",".join(reading.values for reading in readings), last=last.last)
 
 
 def json_number(text: str) -> str | None:
@@ -269,44 +321,19 @@ def json_number(text: str) -> str | None:
     return f"{sign.strip('+')}{whole.lstrip('0') or '0'}{'.' if fraction else ''}{fraction}{exponent}"
 
 
-def _merged(rows: Iterable[_Row | Unreadable]) -> Iterator[_Row | Unreadable]:
-    """Make one row of neighbours that differ in their values alone."""
-    held: list[_Row] = []
-    size = 0
-    for row in rows:
-        if isinstance(row, Unreadable):
-            yield row
-            continue
-        if held and (row.time, row.labels) != (held[0].time, held[0].labels):
-            yield _joined(held)
-            held, size = [], 0
-        held.append(row)
-        size += len(row.values)
-        if size > MAX_EVENT_BYTES:
-            raise BrokenInputError(held[0].first, "more rows of one time begin here than an event can hold")
-    if held:
-        yield _joined(held)
+def _comma_number(text: str) -> str | None:
+    return None if "." in text or text.count(",") > 1 else json_number(text.replace(",", "."))
 
 
-def _joined(rows: Sequence[_Row]) -> _Row:
-    return rows[0]._replace(values=",".join(row.values for row in rows), last=rows[-1].last)
+def _finding(row: Row, error: _RowError) -> Finding:
+    return Finding(row.first, row.last, error.code, str(error), row.text.rstrip("\r\n"), error.severity)
 
 
-def _lines(binary: BinaryIO, encoding: str) -> Iterator[str]:
-    number = 0
-    while line := binary.readline(MAX_EVENT_BYTES + 1):
-        number += 1
-        if len(line) > MAX_EVENT_BYTES:
-            raise BrokenInputError(number, f"has more than {MAX_EVENT_BYTES // 2**20} MiB: is this a CSV?")
-        try:
-            yield line.decode(encoding)
-        except UnicodeDecodeError:
-            reason = f"is not {encoding}: name what it is, such as --encoding latin-1"
-            raise BrokenInputError(number, reason) from None
-
-
-def _delimiter_of(header: str) -> str:
-    return max(_DELIMITERS, key=header.count)
+def _fitted(cells: list[str], width: int) -> list[str]:
+    """Drop empty cells behind the header's: rows may end with a delimiter."""
+    if len(cells) < width or any(map(str.strip, cells[width:])):
+        raise _RowError("row.cells", f"has {len(cells)} cells, and the header {width}")
+    return cells[:width]
 
 
 def _shown(text: str) -> str:

@@ -5,33 +5,33 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from dropzone_cli.sending.batches import Shape, cut
-from dropzone_cli.sending.events import BrokenInputError
-from dropzone_cli.sending.plan import Planned, reading
-from dropzone_cli.sending.report import Document, Problem, Report, StoppedError
+from dropzone_cli.sending.batches import Batch, Batcher
+from dropzone_cli.sending.events import BrokenInputError, Event
+from dropzone_cli.sending.inputs import opened
+from dropzone_cli.sending.report import Document, Report, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dropzone_cli.sending.csv_reader import CsvOptions
+    from dropzone_cli.sending.columns import CsvOptions
     from dropzone_cli.sending.options import SendOptions
+    from dropzone_cli.sending.plan import Planned
 
 
-def dry_run(plan: Sequence[Planned], sending: SendOptions, options: CsvOptions, report: Report) -> None:
+def dry_run(plan: Sequence[Planned], options: SendOptions, csv: CsvOptions, report: Report) -> None:
     """Read the inputs, and print what would be sent."""
     documents: list[Document] = []
-    shape = Shape(sending.batch_size, sending.batch_bytes)
     with report.meter:
         for planned in plan:
             document = _empty(planned)
             documents.append(document)
             try:
-                _read(planned, shape, options, report, document)
+                _read(planned, options, csv, report, document)
             except BrokenInputError as error:
-                report.add_problem(Problem.broken(planned.input.name, error))
+                report.add(planned.input.name, error.finding)
             except StoppedError:
                 break
-    report.show_dry_run(documents)
+    report.print_dry_run(documents)
 
 
 def _empty(planned: Planned) -> Document:
@@ -39,27 +39,35 @@ def _empty(planned: Planned) -> Document:
         "input": planned.input.name,
         "format": planned.format,
         "columns": None,
+        "unused_columns": [],
         "events": 0,
         "batches": 0,
         "bytes": 0,
+        "lines": 0,
         "first_event": None,
     }
 
 
-def _read(planned: Planned, shape: Shape, options: CsvOptions, report: Report, document: Document) -> None:
+def _read(planned: Planned, options: SendOptions, csv: CsvOptions, report: Report, document: Document) -> None:
+    def count(batch: Batch) -> None:
+        document["batches"] += 1
+        document["events"] += batch.events
+        document["bytes"] += len(batch.body)
+        if document["first_event"] is None:
+            document["first_event"] = json.loads(batch.body.partition(b"\n")[0])
+        report.meter.advance(batch.size, batch.events)
+
     name = planned.input.name
-    with reading(planned, options) as source:
-        document |= {"format": source.format.value, "columns": source.columns or None}
-        batches = cut(
-            source.events,
-            shape,
-            unreadable=lambda found: report.add_problem(Problem.of(name, found)),
-            position=source.position,
-        )
-        for batch in batches:
-            document["batches"] += 1
-            document["events"] += batch.events
-            document["bytes"] += len(batch.body)
-            if document["first_event"] is None:
-                document["first_event"] = json.loads(batch.body.partition(b"\n")[0])
-            report.meter.advance(batch.size, batch.events)
+    with opened(planned.input, is_complete=options.complete) as source:
+        found = planned.format or source.detect()
+        events = source.read(found, csv)
+        document |= {"format": found.value, "columns": source.description, "unused_columns": source.unused}
+        batcher = Batcher(options.shape, count, position=lambda: source.position)
+        for one in events:
+            document["lines"] = one.last
+            if isinstance(one, Event):
+                batcher.add(one)
+            else:
+                report.add(name, planned.input.told(one))
+        batcher.end()
+        report.add_lines(name, document["lines"])

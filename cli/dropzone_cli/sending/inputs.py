@@ -1,14 +1,13 @@
-"""Inputs: files, patterns of their names, or stdin; packed or not; and which format they are of."""
+"""Inputs: files, patterns of their names, or stdin; compressed or not; and which format they are of."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import stat
 import sys
-import zlib
-from contextlib import ExitStack, contextmanager
+import zipfile
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from glob import glob, has_magic
@@ -16,20 +15,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from dropzone_cli.errors import usage
-from dropzone_cli.sending.csv_reader import CsvOptions, Table
-from dropzone_cli.sending.events import BrokenInputError, Read
+from dropzone_cli.sending.csv_reader import Table
+from dropzone_cli.sending.events import BrokenInputError, Finding, Read, Severity
 from dropzone_cli.sending.json_reader import read_json, read_ndjson
+from dropzone_cli.sending.lines import CUT_OFF, UTF8_BOM, Lines, encoding_of
+from dropzone_cli.sending.rejects import SUFFIXES
+from dropzone_cli.sending.rows import workbook_rows
+from dropzone_cli.sending.streams import GZIP_MAGIC, Gunzip, LivePipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from dropzone_cli.sending.columns import CsvOptions
 
 STDIN = "-"
 RESUME_SUFFIX = ".dropzone-resume"
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the latter where it is empty
 _BUFFER = 2**18
-_UNREADABLE = (EOFError, zlib.error, OSError)
 
 
 class Format(StrEnum):
@@ -38,6 +41,7 @@ class Format(StrEnum):
     NDJSON = "ndjson"
     JSON = "json"
     CSV = "csv"
+    XLSX = "xlsx"
 
 
 _BY_SUFFIX = {
@@ -66,8 +70,13 @@ class Input:
 
     @property
     def is_rereadable(self) -> bool:
-        """Whether it can be read more than once."""
         return self.size is not None
+
+    def told(self, finding: Finding) -> Finding:
+        """A finding, as it is to be told of this input: what can't be read again will not be complete later."""
+        if finding.severity is not Severity.WAITING or self.is_rereadable:
+            return finding
+        return finding._replace(severity=Severity.PROBLEM, reason=CUT_OFF)
 
     @property
     def resume_file(self) -> Path | None:
@@ -88,7 +97,7 @@ def expand(arguments: Sequence[str]) -> list[Input]:
         for one in _inputs(argument):
             found.setdefault(one.identity, one)
     if not found:
-        message = "Resume files alone were named, and they are no events."
+        message = "Only resume files were named, and they hold no events."
         raise usage(message, "Name the files that they belong to.")
     return [*found.values()]
 
@@ -98,7 +107,8 @@ def _inputs(argument: str) -> list[Input]:
         return [Input("stdin")]
     path = Path(argument)
     if not path.exists() and has_magic(argument):
-        names = [name for name in sorted(glob(argument, recursive=True)) if Path(name).is_file()]  # noqa: PTH207 - of any folder
+        found = sorted(glob(argument, recursive=True))  # noqa: PTH207 - of any folder
+        names = [name for name in found if Path(name).is_file() and not name.endswith(SUFFIXES)]
         if not names:
             raise usage(f"No file matches {argument}.")
         return [one for name in names for one in _inputs(name)]
@@ -114,13 +124,39 @@ def _inputs(argument: str) -> list[Input]:
 
 
 class Opened:
-    """An input that is being read."""
+    """An input that is being read: its bytes, decompressed."""
 
-    def __init__(self, raw: BinaryIO, binary: io.BufferedReader[Any], suffix: str) -> None:
-        """Read what follows the byte order mark."""
+    def __init__(self, raw: BinaryIO, binary: io.BufferedReader[Any], name: str, *, is_complete: bool | None) -> None:
+        """Read from the beginning.
+
+        Args:
+            raw: the file, as it is stored.
+            binary: its bytes.
+            name: in lower case, without what says that it is compressed.
+            is_complete: whether a last line without an end is a whole one; None where the compression tells.
+        """
         self._raw = raw
         self._binary = binary
-        self._suffix = suffix
+        self._suffix = Path(name).suffix
+        self._is_complete = is_complete
+        self.pipe: LivePipe | None = None
+        """Where it can't be read again."""
+        self.unpacker: Gunzip | None = None
+        self.table: Table | None = None
+        """Of a CSV or a workbook, once `read` was called."""
+        self.sheet = ""
+        """Of a workbook: which one is read."""
+
+    @property
+    def description(self) -> str | None:
+        """What the columns of a table are."""
+        parts = [self.sheet, "" if self.table is None else str(self.table)]
+        return ": ".join(filter(None, parts)) or None
+
+    @property
+    def unused(self) -> list[str]:
+        """Columns of a table that no event has anything of."""
+        return [] if self.table is None or self.table.waiting else self.table.columns.unused
 
     @property
     def position(self) -> int:
@@ -131,77 +167,134 @@ class Opened:
             return 0
 
     def detect(self) -> Format:
-        """Tell its format by its name, else by how it begins.
+        """Tell its format by its name, else by how it begins."""
+        beginning = self._binary.peek(1)
+        if beginning.startswith(_ZIP_MAGIC):
+            return Format.XLSX
+        return _BY_SUFFIX.get(self._suffix) or _by_beginning(beginning)
+
+    def read(self, format_: Format, options: CsvOptions) -> Iterator[Read]:
+        """Read its events; of a table, the header at once.
 
         Raises:
-            BrokenInputError: it can't be read.
+            BrokenInputError: nothing of it can be read.
+            CliError: the columns are not those that were asked for, or it is not clear which are meant.
         """
-        with _beginning():
-            return _BY_SUFFIX.get(self._suffix) or _by_beginning(self._binary.peek(1).lstrip())
+        if format_ is Format.XLSX:
+            self.sheet, rows = workbook_rows(cast("BinaryIO", self._binary), options.sheet)
+            self.table = Table(rows, options)
+            return self._guarded(self.table.read())
+        encoding = options.encoding or encoding_of(self._binary.peek(1))
+        if self._binary.peek(1).startswith(UTF8_BOM):
+            self._binary.read(len(UTF8_BOM))
+        if format_ is Format.JSON:
+            return self._guarded(read_json(cast("BinaryIO", self._binary), encoding))
+        # Kept: when it goes, it closes the bytes, which are closed by then.
+        self._lines = lines = Lines(
+            cast("BinaryIO", self._binary), encoding, is_complete=lambda: self.is_complete, comment=options.comment
+        )
+        if format_ is Format.NDJSON:
+            return self._guarded(read_ndjson(lines))
+        try:
+            self.table = Table.of_lines(lines, options)
+        except (OSError, UnicodeError) as error:
+            raise BrokenInputError(1, f"can't be read: {error}") from error
+        return self._guarded(self.table.read())
 
-    def table(self, options: CsvOptions) -> Table:
-        """Read the header of a CSV.
+    @property
+    def is_complete(self) -> bool:
+        """Whether a last line without an end is a whole one."""
+        if self._is_complete is not None:
+            return self._is_complete
+        return self.unpacker is not None and not self.unpacker.damage
 
-        Raises:
-            BrokenInputError: it can't be read.
-            CliError: the columns are not those that were asked for, or nobody said which are meant.
-        """
-        with _beginning():
-            return Table(cast("BinaryIO", self._binary), options)
-
-    def read(self, format_: Format, table: Table | None = None) -> Iterator[Read]:
-        """Read its events; of a CSV, the rows below the header.
-
-        Raises:
-            BrokenInputError: from a line on, it can't be read.
-        """
-        binary = cast("BinaryIO", self._binary)
-        if table is not None:
-            found = table.read()
-        else:
-            found = read_ndjson(binary) if format_ is Format.NDJSON else read_json(binary)
-        last = 0
+    def _guarded(self, found: Iterator[Read]) -> Iterator[Read]:
+        """Tell of damage to what the text is stored in, behind all that could be read."""
+        last, reason = 0, ""
         try:
             for one in found:
                 last = one.last
                 yield one
-        except _UNREADABLE as error:
-            raise BrokenInputError(last + 1, f"can't be read: {error}") from error
+        except (OSError, UnicodeError) as error:  # such as UTF-16 without its byte order mark
+            reason = f"can't be read: {error}"
+        reason = reason or self._damage()
+        if reason:
+            yield Finding(last + 1, last + 1, "input.damaged", reason)
+
+    def _damage(self) -> str:
+        if self.unpacker is not None and self.unpacker.damage:
+            return f"its compression can't be read: {self.unpacker.damage}"
+        return self.pipe.damage if self.pipe is not None else ""
 
 
 @contextmanager
-def _beginning() -> Iterator[None]:
-    """Tell that a file, or its packing, can't be read."""
-    try:
-        yield
-    except _UNREADABLE as error:
-        raise BrokenInputError(1, f"can't be read: {error}") from error
+def opened(
+    one: Input,
+    *,
+    is_complete: bool = False,
+    piped: Callable[[LivePipe], AbstractContextManager[None]] = lambda _: nullcontext(),
+) -> Iterator[Opened]:
+    """Open an input, decompressed where it is gzip or zip.
 
-
-@contextmanager
-def opened(one: Input) -> Iterator[Opened]:
-    """Open an input after its byte order mark, unpacked where it is gzip.
+    Args:
+        one: the input.
+        is_complete: whether a last line without an end is a whole one.
+        piped: makes what is to be entered before anything is read of an input that can't be read again.
 
     Raises:
-        CliError: it can't be opened.
+        BrokenInputError: nothing of it can be read.
+        CliError: it can't be opened, or holds more than one file.
     """
     with ExitStack() as closing:
         try:
             raw = _stdin() if one.path is None else closing.enter_context(one.path.open("rb", buffering=0))
         except OSError as error:
             raise usage(f"{one.name} can't be read: {error.strerror}.") from None
-        binary = io.BufferedReader(cast("io.RawIOBase", raw), _BUFFER)
-        if one.path is None:
-            closing.callback(binary.detach)
-        with _beginning():
-            packed = binary.peek(2).startswith(_GZIP_MAGIC)
-            if packed:
-                unpacked = closing.enter_context(gzip.GzipFile(fileobj=binary))
-                binary = io.BufferedReader(cast("io.RawIOBase", unpacked), _BUFFER)
-            if binary.peek(3).startswith(_BOM):
-                binary.read(len(_BOM))
-        name = one.path.name.lower().removesuffix(".gz") if one.path else ""
-        yield Opened(raw, binary, Path(name).suffix)
+        pipe = None if one.is_rereadable else LivePipe(raw)
+        if pipe is not None:
+            closing.enter_context(piped(pipe))
+        binary: io.BufferedReader[Any] = io.BufferedReader(pipe or cast("io.RawIOBase", raw), _BUFFER)
+        closing.callback(binary.close)
+        name = one.path.name.lower() if one.path else ""
+        unpacker = None
+        complete: bool | None = is_complete
+        try:
+            beginning = binary.peek(1)
+            if beginning.startswith(GZIP_MAGIC):
+                unpacker = Gunzip(cast("BinaryIO", binary))
+                binary, name = io.BufferedReader(unpacker, _BUFFER), name.removesuffix(".gz")
+                complete = is_complete or None
+            elif beginning.startswith(_ZIP_MAGIC):
+                if pipe is not None:
+                    raise BrokenInputError(1, "is a zip archive or a workbook, which can't be read from a pipe")
+                binary, name = _unzipped(one, binary, name, closing)
+                complete = True
+        except OSError as error:
+            raise BrokenInputError(1, f"can't be read: {error}") from error
+        closing.callback(binary.close)
+        source = Opened(raw, binary, name, is_complete=complete)
+        source.pipe, source.unpacker = pipe, unpacker
+        yield source
+
+
+def _unzipped(
+    one: Input, binary: io.BufferedReader[Any], name: str, closing: ExitStack
+) -> tuple[io.BufferedReader[Any], str]:
+    """Open the only file of an archive; a workbook, which is an archive as well, stays as it is."""
+    try:
+        archive = closing.enter_context(zipfile.ZipFile(cast("BinaryIO", binary)))
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        if any(member.filename == "xl/workbook.xml" for member in members):
+            binary.seek(0)
+            return binary, name
+        # What macOS adds to an archive.
+        members = [member for member in members if not member.filename.startswith("__MACOSX/")]
+        if len(members) != 1:
+            raise usage(f"{one.name} holds {len(members)} files.", "Unpack it, and name the files.")
+        inner = closing.enter_context(archive.open(members[0]))
+        return io.BufferedReader(cast("io.RawIOBase", inner), _BUFFER), members[0].filename.lower()
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise BrokenInputError(1, f"is a zip archive that can't be read: {error}", "input.damaged") from None
 
 
 def _stdin() -> BinaryIO:
@@ -209,12 +302,14 @@ def _stdin() -> BinaryIO:
     return cast("BinaryIO", getattr(buffer, "raw", buffer))
 
 
-def _by_beginning(text: bytes) -> Format:
-    if not text.startswith((b"{", b"[")):
+def _by_beginning(beginning: bytes) -> Format:
+    encoding = encoding_of(beginning)
+    text = beginning.removeprefix(UTF8_BOM).decode(encoding, "ignore").lstrip()
+    if not text.startswith(("{", "[")):
         return Format.CSV if text else Format.NDJSON
-    first, _, rest = text.partition(b"\n")
+    first, end, _ = text.partition("\n")
     try:
-        whole = isinstance(json.loads(first), dict)
+        whole = bool(end) and isinstance(json.loads(first), dict)
     except (ValueError, RecursionError):
         whole = False
-    return Format.NDJSON if whole and rest.strip() else Format.JSON
+    return Format.NDJSON if whole else Format.JSON

@@ -1,190 +1,201 @@
-"""The resume file: which batches were accepted, so that a run that was stopped goes on where it was.
+"""The resume file: how an input was cut into batches and which were accepted, so that no event is sent twice.
 
-A line of JSON for each: first what the file is, then for each input a line that begins a run of it, then a line for
-each batch that the API accepted, written when its answer came. A process that is killed leaves at most a torn last
-line, which the next run drops. When a run begins, the file is written again beside itself, and put in its place.
+JSON lines: first what the file is; then, for each run (an input, sent to a stack with certain options), a line that
+begins it, and two for each batch: before it is sent, and when the API has accepted it. A process that is killed leaves
+at most a torn last line, which the next run removes.
 """
 
 from __future__ import annotations
 
-import fcntl
-import itertools
 import json
-import os
 import secrets
+import sys
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dropzone_cli.errors import CliError, ExitCode, usage
-from dropzone_cli.text import printable
+from dropzone_cli.sending.batches import Cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    import io
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from dropzone_cli.sending.batches import Batch
 
-_KIND = {"resume_file_of": "dropzone send", "version": 1}
-_AGAIN = "--again sends all of it."
-TARGET = "stack"
+if sys.platform == "win32":
+    import msvcrt
 
-Line: TypeAlias = dict[str, Any]
+    def _lock(file: io.FileIO) -> None:
+        # Far behind the end: such a lock keeps others from reading what it covers.
+        file.seek(2**40)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(file: io.FileIO) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A batch that is in bronze."""
+_KIND = {"resume_file_of": "dropzone send", "version": 2}
 
-    events: int
-    digest: str
-    raw_id: UUID
-    first: int
-    last: int
+Line = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Run:
-    """One sending of an input, over all the times that it was stopped."""
+    """The sending of an input to a stack with certain options, over all the times that it was stopped."""
 
+    number: int
+    """In the resume file."""
     identity: str
-    settings: Mapping[str, object]
-    """What has to stay the same when it goes on."""
-    salt: str = ""
+    stack: str
+    options: Mapping[str, object]
+    """What decides which events come of the input."""
+    salt: str
     """Part of its idempotency keys: a new one where the same batches are sent again on purpose."""
     began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    accepted: dict[int, Accepted] = field(default_factory=dict)
-    is_complete: bool = False
-    """Whether all that the input held was accepted, without a gap."""
+    cuts: dict[int, Cut] = field(default_factory=dict)
+    """The batches of earlier calls, by number."""
+    accepted: dict[int, UUID] = field(default_factory=dict)
+    """Those of them that are in bronze."""
 
-    def size_of(self, number: int) -> int | None:
-        """How many events a batch has that was accepted."""
-        batch = self.accepted.get(number)
-        return None if batch is None else batch.events
+    @property
+    def key(self) -> str:
+        return _run_key(self.identity, self.stack, self.options)
 
-    def key(self, number: int, body: bytes) -> str:
-        """The idempotency key of a batch: the same whenever the same bytes are sent as the same batch of this run."""
-        parts = (_KIND["resume_file_of"], self.salt, self.identity, number, sha256(body).hexdigest())
+    def idempotency_key(self, batch: Batch) -> str:
+        """The same whenever the same events are sent as the same batch of this run."""
+        parts = (_KIND["resume_file_of"], self.salt, self.key, batch.number, batch.digest)
         return sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
-    def check(self, settings: Mapping[str, object], name: str) -> None:
-        """Hold it against how it is to go on.
+    @property
+    def events(self) -> int:
+        """How many an earlier call has brought."""
+        return sum(self.cuts[number].events for number in self.accepted)
 
-        Raises:
-            CliError: it was begun in another way, and isn't at its end.
-        """
-        if self.is_complete or self.settings == settings:
-            return
-        differing = [what for what in {**self.settings, **settings} if self.settings.get(what) != settings.get(what)]
-        if TARGET in differing:
-            message = f"{name} was begun on another stack: {printable(str(self.settings.get(TARGET)))}"
-            raise usage(message, f"Name that stack to go on there; here, {_AGAIN}")
-        was = ", ".join(f"{what} {printable(str(self.settings.get(what)))}" for what in differing)
-        message = f"{name} was begun with other options: {was}."
-        raise usage(message, f"Go on with the same ones; or {_AGAIN}")
+
+def _run_key(identity: str, stack: str, options: Mapping[str, object]) -> str:
+    return json.dumps([identity, stack, dict(options)], sort_keys=True)
 
 
 class Journal:
-    """A resume file that this process alone writes; without a path, nothing is kept."""
+    """A resume file that this process alone writes; without a path, nothing is recorded."""
 
-    def __init__(self, path: Path | None, *, is_written: bool = True) -> None:
+    def __init__(self, path: Path | None) -> None:
         """Open it, and read what is there.
 
         Raises:
-            CliError: it is none, or another process is at it, or it can't be written.
+            CliError: it is not a resume file, or another process uses it, or it can't be written.
         """
         self.path = path
         self._users = 0
-        self._lock = threading.Lock()
+        self._mutex = threading.Lock()
         self._runs: dict[str, Run] = {}
-        self._numbers: dict[str, int] = {}
-        self._count = itertools.count()
-        self._file: int | None = None
+        self._count = 0
+        self._file: io.FileIO | None = None
         if path is None:
             return
-        if not is_written:
-            self._runs = _read(path) if path.exists() else {}
-            return
         try:
-            self._file = _locked(path)
+            self._file = _opened(path)
             self._runs = _read(path)
-            self._rewrite(path)
-        except (OSError, CliError) as error:
+            self._count = max((run.number for run in self._runs.values()), default=-1) + 1
+            self._repair(self._file)
+        except OSError as error:
             self._close()
-            if isinstance(error, OSError):
-                raise _not_written(path, error) from None
+            message = f"The resume file {path} can't be written: {error.strerror}."
+            raise usage(message, "Name another place: --resume FILE; or do without: --no-resume.") from None
+        except CliError:
+            self._close()
             raise
 
-    def run(self, identity: str, settings: Mapping[str, object], name: str, *, again: bool) -> Run:
-        """Return the run of an input that is to go on, or begin one.
+    def run(self, identity: str, stack: str, options: Mapping[str, object], *, again: bool = False) -> Run:
+        """Return the run of an input that is to be continued, or begin one."""
+        found = self._runs.get(_run_key(identity, stack, options))
+        if found is not None and not again:
+            return found
+        # Where nothing is recorded, nobody could say that the same events are to be sent again.
+        salt = secrets.token_hex(8) if again or self.path is None else ""
+        return self._begin(identity, stack, options, salt)
 
-        Raises:
-            CliError: see `Run.check`.
-        """
-        found = self._runs.get(identity)
-        if found is None:
-            # Where nothing is kept, nobody could say that the same events are to be sent again.
-            return self.begin(identity, settings, "" if self.path else secrets.token_hex(8))
-        if again or (found.is_complete and found.settings.get(TARGET) != settings.get(TARGET)):
-            return self.begin(identity, settings, secrets.token_hex(8))
-        found.check(settings, name)
-        return found
+    def restart(self, run: Run) -> Run:
+        """Begin a run anew, since its input holds something else now."""
+        return self._begin(run.identity, run.stack, run.options, secrets.token_hex(8))
 
-    def begin(self, identity: str, settings: Mapping[str, object], salt: str | None = None) -> Run:
-        """Begin a run of an input, in place of an earlier one."""
-        run = Run(identity, settings, secrets.token_hex(8) if salt is None else salt)
-        self._runs[identity] = run
-        with self._lock:
-            self._numbers[identity] = next(self._count)
-            self._write(self._beginning(run))
-        return run
+    def has_others(self, run: Run) -> bool:
+        """Whether the same input was sent with other options."""
+        return any(other.identity == run.identity and other.key != run.key for other in self._runs.values())
+
+    def _begin(self, identity: str, stack: str, options: Mapping[str, object], salt: str) -> Run:
+        with self._mutex:
+            run = Run(self._count, identity, stack, dict(options), salt)
+            self._count += 1
+            self._runs[run.key] = run
+            self._write(
+                {
+                    "run": run.number,
+                    "input": identity,
+                    "stack": stack,
+                    "options": run.options,
+                    "salt": salt,
+                    "began": run.began,
+                }
+            )
+            return run
+
+    def add(self, run: Run, batch: Batch) -> None:
+        """Record a batch that is about to be sent."""
+        if batch.number in run.cuts:
+            return
+        with self._mutex:
+            self._write(
+                {
+                    "run": run.number,
+                    "batch": batch.number,
+                    "lines": [batch.first, batch.last],
+                    "events": batch.events,
+                    "digest": batch.digest,
+                    "beginning": batch.beginning,
+                }
+            )
 
     def accept(self, run: Run, batch: Batch, raw_id: UUID) -> None:
-        """Keep that a batch was accepted."""
-        accepted = Accepted(batch.events, batch.digest, raw_id, batch.first, batch.last)
-        with self._lock:
-            run.accepted[batch.number] = accepted
-            run.is_complete = False  # the input has grown, where it was
-            self._write(self._batch(run, batch.number, accepted))
-
-    def complete(self, run: Run) -> None:
-        """Keep that every batch of a run was accepted."""
-        with self._lock:
-            if not run.is_complete:
-                run.is_complete = True
-                self._write({"of": self._numbers.get(run.identity), "complete": True})
+        """Record that a batch was accepted."""
+        with self._mutex:
+            self._write({"run": run.number, "batch": batch.number, "raw_id": str(raw_id)})
 
     def use(self) -> Journal:
         """Keep it open until `release` was called as often."""
-        with self._lock:
+        with self._mutex:
             self._users += 1
         return self
 
     def release(self) -> None:
-        """Close it, unless somebody else uses it."""
-        with self._lock:
+        with self._mutex:
             self._users -= 1
             if not self._users:
                 self._close()
 
     def close(self) -> None:
         """Close it, whoever uses it."""
-        with self._lock:
+        with self._mutex:
             self._close()
 
     def _close(self) -> None:
         if self._file is not None:
-            os.close(self._file)
+            self._file.close()
             self._file = None
 
     def _write(self, line: Line) -> None:
-        if self._file is None or self.path is None:
+        if self._file is None:
             return
         try:
-            _write_all(self._file, [line])
+            _write_line(self._file, line)
         except OSError as error:
             self._close()  # its end may be torn: nothing may follow that
             raise CliError(
@@ -193,126 +204,104 @@ class Journal:
                 exit_code=ExitCode.NOT_ALL_WELL,
             ) from None
 
-    def _rewrite(self, path: Path) -> None:
-        """Put a whole and clean file into the place of the one that was found, and go on in it."""
-        path = path.resolve()
-        fresh = path.with_name(path.name + ".new")
-        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(file, self._lines())
-            os.fsync(file)
-            fresh.replace(path)
-        except BaseException:
-            os.close(file)
-            raise
-        self._close()
-        self._file = file
-
-    def _lines(self) -> Iterator[Line]:
-        yield dict(_KIND)
-        for run in self._runs.values():
-            self._numbers[run.identity] = next(self._count)
-            yield self._beginning(run)
-            for number, accepted in run.accepted.items():
-                yield self._batch(run, number, accepted)
-            if run.is_complete:
-                yield {"of": self._numbers[run.identity], "complete": True}
-
-    def _beginning(self, run: Run) -> Line:
-        return {
-            "input": run.identity,
-            "of": self._numbers[run.identity],
-            "salt": run.salt,
-            "began": run.began,
-            "settings": dict(run.settings),
-        }
-
-    def _batch(self, run: Run, number: int, accepted: Accepted) -> Line:
-        return {
-            "of": self._numbers.get(run.identity),
-            "batch": number,
-            "lines": [accepted.first, accepted.last],
-            "events": accepted.events,
-            "digest": accepted.digest,
-            "raw_id": str(accepted.raw_id),
-        }
+    @staticmethod
+    def _repair(file: io.FileIO) -> None:
+        """Remove a torn last line, and begin an empty file."""
+        size = file.seek(0, 2)
+        whole = _end_of_lines(file, size)
+        if whole < size:
+            file.truncate(whole)
+        if not whole:
+            _write_line(file, _KIND)
 
 
 def raw_ids(path: Path) -> list[UUID]:
-    """What a resume file knows of, in the order of the inputs and their lines.
+    """The objects that a resume file tells of, in the order of the runs and their batches.
 
     Raises:
-        CliError: it is none.
+        CliError: it is not a resume file.
     """
-    return [run.accepted[number].raw_id for run in _read(path).values() for number in sorted(run.accepted)]
+    return [run.accepted[number] for run in _read(path).values() for number in sorted(run.accepted)]
 
 
-def _write_all(file: int, lines: Iterable[Line]) -> None:
-    """Write lines, each of a size that goes in one piece."""
-    with open(file, "wb", closefd=False) as writer:
-        writer.writelines(json.dumps(line).encode() + b"\n" for line in lines)
+def check(path: Path) -> None:
+    """Refuse a file that is there and is not a resume file, before anything is sent.
+
+    Raises:
+        CliError: it is such a file.
+    """
+    if path.exists():
+        _read(path)
 
 
-def _locked(path: Path) -> int:
-    """Open a file that no other process is at."""
-    while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(file), path.stat()):
-                return file
-        except BlockingIOError:
-            os.close(file)
-            message = f"Another dropzone send is at it: it has {path} open."
-            raise usage(message, "Wait until it has ended, or end it.") from None
-        except FileNotFoundError:
-            pass
-        os.close(file)  # it was put into its place a moment ago
+def _opened(path: Path) -> io.FileIO:
+    """Open a file, and keep other processes from it."""
+    file = path.open("a+b", buffering=0)
+    try:
+        _lock(file)
+    except OSError:
+        file.close()
+        message = f"Another dropzone send is running: it uses {path}."
+        raise usage(message, "Wait until it has ended, or end it.") from None
+    return file
+
+
+def _end_of_lines(file: io.FileIO, size: int) -> int:
+    """Where the last whole line of a file ends."""
+    at, block = size, 2**16
+    while at > 0:
+        start = max(0, at - block)
+        file.seek(start)
+        found = file.read(at - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        at = start
+    return 0
+
+
+def _write_line(file: io.FileIO, line: Line) -> None:
+    text = json.dumps(line).encode() + b"\n"
+    if file.write(text) != len(text):
+        raise OSError(28, "No space left on device")
 
 
 def _read(path: Path) -> dict[str, Run]:
-    """Read what a resume file says; a last line without an end says nothing.
+    """Read a resume file; a last line without an end says nothing.
 
     Raises:
         CliError: it is none.
     """
-    runs: dict[int, Run] = {}
     try:
         with path.open("rb") as file:
             first = file.readline(1_000)
-            if first:
-                _check_kind(json.loads(first))
-            for line in file:
-                if line.endswith(b"\n"):
-                    _take(json.loads(line), runs)
+            if json.dumps(_KIND).encode().startswith(first):  # empty, or torn
+                return {}
+            lines = [json.loads(first)] if json.loads(first) != _KIND else []
+            # What is of another kind is no line of a run either.
+            return _runs(chain(lines, (json.loads(line) for line in file if line.endswith(b"\n"))))
     except OSError as error:
         raise usage(f"{path} can't be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        message = f"{path} is no resume file of dropzone send, or was changed by others."
-        raise usage(message, "It is left as it is: name another file, --resume FILE, or remove it.") from None
-    return {run.identity: run for run in runs.values()}
+        message = f"{path} is not a resume file of this version of dropzone send."
+        raise usage(message, "It is left as it is: name another file with --resume FILE, or remove it.") from None
 
 
-def _check_kind(line: Line) -> None:
-    if line != _KIND:
-        raise ValueError
-
-
-def _take(line: Line, runs: dict[int, Run]) -> None:
-    number = line["of"]
-    if "input" in line:
-        runs[number] = Run(str(line["input"]), dict(line["settings"]), str(line["salt"]), str(line["began"]))
-    elif "batch" in line:
-        first, last = line["lines"]
-        runs[number].is_complete = False
-        runs[number].accepted[int(line["batch"])] = Accepted(
-            int(line["events"]), str(line["digest"]), UUID(line["raw_id"]), int(first), int(last)
-        )
-    else:
-        runs[number].is_complete = bool(line["complete"])
-
-
-def _not_written(path: Path, error: OSError) -> CliError:
-    message = f"The resume file {path} can't be written: {error.strerror}."
-    return usage(message, "Name another place: --resume FILE; or do without: --no-resume.")
+def _runs(lines: Iterable[Line]) -> dict[str, Run]:
+    numbered: dict[int, Run] = {}
+    runs: dict[str, Run] = {}
+    for line in lines:
+        number = int(line["run"])
+        if "input" in line:
+            run = Run(
+                number, str(line["input"]), str(line["stack"]), dict(line["options"]), line["salt"], str(line["began"])
+            )
+            numbered[number] = runs[run.key] = run
+        elif "raw_id" in line:
+            run = numbered[number]
+            if line["batch"] not in run.cuts:
+                raise ValueError
+            run.accepted[line["batch"]] = UUID(line["raw_id"])
+        else:
+            cut = Cut(int(line["events"]), str(line["digest"]), str(line["beginning"]))
+            numbered[number].cuts[int(line["batch"])] = cut
+    return runs

@@ -1,72 +1,29 @@
-"""JSON inputs: a line for each event, or values one after the other, or arrays of them. What is sent is their text."""
+"""JSON as events: a line for each, or values one after the other, or arrays of them. What is sent is their text."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event, Read, Unreadable
+from dropzone_cli.sending.events import MAX_EVENT_BYTES, Event, Finding, Read, Severity
+from dropzone_cli.sending.lines import BAD, MARKING, TOO_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO, NoReturn
+
+    from dropzone_cli.sending.lines import Lines
 
 _CHUNK = 2**16
-_BLANK = b" \t\r\n"
-_SIGN = re.compile(rb'["{}\[\],]')
-_QUOTE = re.compile(rb'["\\]')
-_NOTHING_BEGINS = "neither an object nor an array begins here"
-_TOO_LONG = f"has more than {MAX_EVENT_BYTES // 2**20} MiB, and no event may be that long"
-
-
-class Item(NamedTuple):
-    """The text of one value, and its lines."""
-
-    text: bytes
-    first: int
-    last: int
-
-
-def read_ndjson(binary: BinaryIO) -> Iterator[Read]:
-    """Read a line for each event; empty lines are none."""
-    number = 0
-    while line := binary.readline(MAX_EVENT_BYTES + 1):
-        number += 1
-        if len(line) > MAX_EVENT_BYTES:
-            _skip_line(binary, line)
-            yield Unreadable(number, number, _TOO_LONG)
-        elif text := line.strip(_BLANK):
-            yield checked(Item(text, number, number))
-
-
-def _skip_line(binary: BinaryIO, line: bytes) -> None:
-    while line and not line.endswith(b"\n"):
-        line = binary.readline(_CHUNK)
-
-
-def read_json(binary: BinaryIO) -> Iterator[Read]:
-    """Read values, one after the other, and the values of arrays."""
-    return map(checked, items(binary))
-
-
-def checked(item: Item) -> Read:
-    """An item as an event, where it is a JSON object; the API validates it."""
-    try:
-        value = json.loads(item.text.decode(), parse_int=float, parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        return Unreadable(item.first, item.last, "is not UTF-8")
-    except json.JSONDecodeError as error:
-        where = item.first + error.lineno - 1
-        return Unreadable(where, item.last, f"is not JSON: {error.msg} (character {error.colno})")
-    except ValueError as error:
-        return Unreadable(item.first, item.last, f"is not JSON: {error}")
-    except RecursionError:
-        return Unreadable(item.first, item.last, "is nested too deep")
-    if not isinstance(value, dict):
-        return Unreadable(item.first, item.last, "is no event: not a JSON object")
-    # In JSON, line ends stand between tokens alone.
-    return Event(item.text.replace(b"\r", b" ").replace(b"\n", b" "), item.first, item.last)
+_BLANK = re.compile(r"[ \t\r\n]*")
+_SEPARATORS = re.compile(r"[ \t\r\n,\[\]]*")
+_NO_OBJECT = re.compile(r'"(?:[^"\\]|\\.)*"?|[^ \t\r\n,\[\]{"]+', re.DOTALL)
+_LAST_SIGNS = 16
+"""What ends this near to the end of the text may go on behind it."""
+# Where an event may begin after damage: behind the end of another, or on a line of its own.
+_NEXT = re.compile(r"(?:\}[ \t\r\n]*,|\n[ \t]*,?)[ \t]*(?=\{)")
+_LINE_ENDS = str.maketrans("\r\n", "  ")
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -74,115 +31,211 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(message)
 
 
-def items(binary: BinaryIO) -> Iterator[Item]:
-    """Split a text into its values, and arrays into theirs, without holding more than one of them.
+# Integers as floats: an integer of 5,000 digits is the API's to reject.
+_decoder = json.JSONDecoder(parse_int=float, parse_constant=_no_constant)
+
+
+def read_ndjson(lines: Lines) -> Iterator[Read]:
+    """Read an event per line; empty lines are none."""
+    for line in lines:
+        finding = lines.check() if lines.is_suspect else None
+        text = line.strip(" \t\r\n")
+        if finding is None:
+            if text:
+                yield checked(text, lines.number, lines.number)
+        elif finding.severity is Severity.WAITING and text:
+            # An object that is closed is complete, whatever may follow it.
+            whole = checked(text, lines.number, lines.number)
+            yield whole if isinstance(whole, Event) else finding
+        elif text:
+            yield finding
+        lines.begin()
+
+
+def checked(text: str, first: int, last: int) -> Read:
+    """A text as an event, where it is a JSON object; the API validates it."""
+    try:
+        value = _decoder.decode(text)
+        if not isinstance(value, dict):
+            return Finding(first, last, "json.not_object", "is no event: not a JSON object", text)
+        return _event(text, first, last)
+    except (ValueError, RecursionError) as error:
+        return _json_finding(error, text, first, last)
+
+
+def _event(text: str, first: int, last: int) -> Read:
+    try:
+        # In JSON, line ends stand between tokens alone.
+        return Event((text if first == last and "\r" not in text else text.translate(_LINE_ENDS)).encode(), first, last)
+    except UnicodeEncodeError:
+        return Finding(first, last, "line.encoding", "is not UTF-8", text)
+
+
+def _json_finding(error: Exception, text: str, first: int, last: int) -> Finding:
+    if BAD in text:
+        return Finding(first, last, "line.encoding", "is not UTF-8", text)
+    if isinstance(error, RecursionError):
+        return Finding(first, last, "json.invalid", "is nested too deep", text)
+    if isinstance(error, json.JSONDecodeError):
+        line = f"line {first + error.lineno - 1:,}, " if error.lineno > 1 else ""
+        return Finding(first, last, "json.invalid", f"is not JSON: {error.msg} ({line}character {error.colno})", text)
+    return Finding(first, last, "json.invalid", f"is not JSON: {error}", text)
+
+
+def elements(text: str) -> Iterator[str]:
+    """The texts of an array's elements.
 
     Raises:
-        BrokenInputError: where one value ends and the next begins is lost.
+        ValueError: it is not an array of JSON; the elements before that are given.
     """
-    splitter = _Splitter()
-    while chunk := binary.read(_CHUNK):
-        yield from splitter.split(chunk)
-    splitter.end()
+    at = _BLANK.match(text).end() + 1  # type: ignore[union-attr]  # it matches nothing as well
+    while True:
+        at = _BLANK.match(text, at).end()  # type: ignore[union-attr]
+        _, end = _decoder.raw_decode(text, at)
+        behind = _BLANK.match(text, end).end()  # type: ignore[union-attr]
+        if text[behind : behind + 1] not in {",", "]"}:
+            raise ValueError("no comma or bracket follows an element")
+        yield text[at:end]
+        if text[behind] == "]":
+            return
+        at = behind + 1
 
 
-class _Splitter:
-    """Knows brackets and strings, and nothing else of JSON."""
+def read_json(binary: BinaryIO, encoding: str = "utf-8") -> Iterator[Read]:
+    """Read values, one after the other, and the values of arrays, without holding more than one of them.
 
-    def __init__(self) -> None:
+    Damage costs the value that it is in: reading goes on where the next one seems to begin.
+    """
+    return _Scanner(binary, encoding).read()
+
+
+class _Scanner:
+    """The text from a value on, as far as it was read."""
+
+    def __init__(self, binary: BinaryIO, encoding: str) -> None:
+        self._binary = binary
+        self._decoder = getincrementaldecoder(encoding)(errors=MARKING)
+        self._text = ""
+        self._at = 0
         self._line = 1
-        """Where `_held` begins."""
-        self._held = bytearray()
-        """Of the value that is not at its end yet, without the blanks before it."""
-        self._in_array = False
-        self._items = 0
-        """That this array had so far."""
+        """Where `_at` is."""
+        self._is_at_end = False
         self._depth = 0
-        self._in_string = False
-        self._escaped = False
+        """Of arrays that are open around values."""
+        self._array_line = 1
+        self._is_lost = False
+        """Whether damage was met, and no whole event since then."""
 
-    def split(self, chunk: bytes) -> Iterator[Item]:
-        """Go through a chunk, and give the values that end in it."""
-        start = at = 0
-        if self._escaped:
-            self._escaped, at = False, 1
-        while sign := (_QUOTE if self._in_string else _SIGN).search(chunk, at):
-            at = sign.end()
-            found = sign[0]
-            if found == b"\\":
-                self._escaped = at == len(chunk)
-                at += 1
-            elif found == b'"':
-                self._in_string = not self._in_string
-            elif not self._nests(found):
-                self._hold(chunk[start : at - 1])
-                start = at
-                yield from self._boundary(found)
-        self._hold(chunk[start:])
-        self._check_beginning()
+    def read(self) -> Iterator[Read]:
+        while self._skip_separators():
+            found = self._value()
+            if found is not None:
+                yield found
+        if self._depth > 0:
+            reason = "an array begins here and has no end: something may be missing"
+            yield Finding(self._array_line, self._line, "json.cut_off", reason)
 
-    def _nests(self, sign: bytes) -> bool:
-        """Follow brackets; return whether nothing begins or ends here but within a value."""
-        if self._depth or sign == b"{" or (sign == b"[" and self._in_array):
-            self._depth += 1 if sign in b"{[" else -1 if sign in b"}]" else 0
-            return self._depth > 0 or self._in_array
-        return sign == b"," and not self._in_array
+    def _more(self) -> bool:
+        """Read on, as far as a value may end."""
+        if self._is_at_end:
+            return False
+        parts, chunk = [self._text[self._at :]], ""
+        size = len(parts[0])
+        while not self._is_at_end and "}" not in chunk and size <= MAX_EVENT_BYTES:
+            data = self._read1()
+            self._is_at_end = not data
+            chunk = self._decoder.decode(data, final=self._is_at_end)
+            parts.append(chunk)
+            size += len(chunk)
+        self._text, self._at = "".join(parts), 0
+        return True
 
-    def _boundary(self, sign: bytes) -> Iterator[Item]:
-        """Give the value that ends with a sign, or before it."""
-        if self._in_array and sign != b"}":
-            yield from self._end_of_item(sign)
-        elif sign == b"[":
-            self._begin_array()
-        elif self._in_array or not self._held:
-            raise self._broken(f"{sign.decode()} closes nothing")
+    def _read1(self) -> bytes:
+        """What is there; a pipe gives less than was asked for."""
+        read: Any = getattr(self._binary, "read1", self._binary.read)
+        return bytes(read(_CHUNK))
+
+    def _move_to(self, at: int) -> None:
+        self._line += self._text.count("\n", self._at, at)
+        self._at = at
+
+    def _skip_separators(self) -> bool:
+        """Go to the next value; return whether there is one."""
+        while True:
+            match = _SEPARATORS.match(self._text, self._at)
+            end = match.end() if match else self._at
+            signs = self._text[self._at : end]
+            if self._depth == 0 and "[" in signs:
+                self._array_line = self._line + signs.count("\n", 0, signs.index("["))
+            self._depth += signs.count("[") - signs.count("]")
+            self._move_to(end)
+            if end < len(self._text):
+                return True
+            if not self._more():
+                return False
+
+    def _value(self) -> Read | None:
+        """Read the value that begins here; None where that is only to be tried again, with more text."""
+        text, at, first = self._text, self._at, self._line
+        try:
+            if text[at] != "{":
+                return self._no_object()
+            value, end = _decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            is_open = error.msg.startswith("Unterminated string") or error.pos >= len(text) - _LAST_SIGNS
+            if is_open and len(text) - at <= MAX_EVENT_BYTES and self._more():
+                return None
+            return self._damaged(error, error.pos, is_open=is_open)
+        except (ValueError, RecursionError) as error:
+            return self._damaged(error, at)
+        self._move_to(end)
+        if self._is_lost:
+            if not {"time_stamp", "data"} <= value.keys():
+                return None  # within the damaged value
+            self._is_lost = False
+        return _event(text[at:end], first, self._line)
+
+    def _no_object(self) -> Read | None:
+        """Pass over a value that is not an object."""
+        text, at, first = self._text, self._at, self._line
+        match = _NO_OBJECT.match(text, at)
+        end = match.end() if match else at + 1
+        if end == len(text) and len(text) - at <= MAX_EVENT_BYTES and self._more():
+            return None
+        self._move_to(end)
+        if self._is_lost:
+            return None
+        return Finding(first, self._line, "json.not_object", "is no event: not a JSON object", text[at:end])
+
+    def _damaged(self, error: Exception, position: int, *, is_open: bool = False) -> Finding | None:
+        """Tell of damage, and go where the next event seems to begin."""
+        text, at, first = self._text, self._at, self._line
+        # The line of the damage may be a good one, where the one before it misses its end.
+        start = max(at + 1, text.rfind("\n", at + 1, position + 1))
+        if len(text) - at > MAX_EVENT_BYTES:
+            finding = Finding(first, first, "event.too_long", TOO_LONG)
+        elif is_open:
+            finding = Finding(first, first, "json.cut_off", "what begins here has no end")
         else:
-            self._held += sign
-            self._check_beginning()
-            yield self._take()
+            finding = _json_finding(_relative(error, text, at), text[at:], first, first)
+        match = self._seek_next(start)
+        skipped = text[at : match.end()] if match and self._text is text else text[at:]
+        self._move_to(match.end() if match else len(self._text))
+        was_lost, self._is_lost = self._is_lost, True
+        last = first + skipped.rstrip().count("\n")
+        return None if was_lost else finding._replace(last=max(finding.first, last), text=skipped.strip())
 
-    def end(self) -> None:
-        """Hold the end of the text against what was open."""
-        if self._in_array or self._depth or self._in_string:
-            raise self._broken("what begins here has no end")
-        self._check_beginning()
+    def _seek_next(self, start: int) -> re.Match[str] | None:
+        while (match := _NEXT.search(self._text, start)) is None:
+            self._move_to(max(self._at, start, len(self._text) - _LAST_SIGNS))
+            if not self._more():
+                return None
+            start = 0
+        return match
 
-    def _hold(self, part: bytes) -> None:
-        if not self._held:
-            text = part.lstrip(_BLANK)
-            self._line += part.count(b"\n", 0, len(part) - len(text))
-            part = text
-        self._held += part
-        if len(self._held) > MAX_EVENT_BYTES:
-            raise self._broken(_TOO_LONG)
 
-    def _take(self) -> Item:
-        """What is held, without the blanks after it; the next value begins where it ends."""
-        held = bytes(self._held)
-        self._held.clear()
-        first = self._line
-        self._line += held.count(b"\n")
-        text = held.rstrip(_BLANK)
-        return Item(text, first, first + text.count(b"\n"))
-
-    def _begin_array(self) -> None:
-        if self._held:
-            raise self._broken(_NOTHING_BEGINS)
-        self._in_array, self._items = True, 0
-
-    def _end_of_item(self, sign: bytes) -> Iterator[Item]:
-        """Give the value before a comma or the end of the array."""
-        if self._held:
-            self._items += 1
-            yield self._take()
-        elif sign == b"," or self._items:
-            raise self._broken("a value is missing here")
-        self._in_array = sign == b","
-
-    def _check_beginning(self) -> None:
-        """Outside of an array, nothing but an object may begin."""
-        if not self._in_array and self._held and not self._held.startswith(b"{"):
-            raise self._broken(_NOTHING_BEGINS)
-
-    def _broken(self, reason: str) -> BrokenInputError:
-        return BrokenInputError(self._line, reason)
+def _relative(error: Exception, text: str, at: int) -> Exception:
+    """The error with its place counted from where the value begins."""
+    return (
+        json.JSONDecodeError(error.msg, text[at:], error.pos - at) if isinstance(error, json.JSONDecodeError) else error
+    )

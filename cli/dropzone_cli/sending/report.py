@@ -3,253 +3,371 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from dropzone_cli.errors import ExitCode
+from dropzone_cli.sending.events import Severity
 from dropzone_cli.text import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from uuid import UUID
 
     from dropzone_cli.output import Output
     from dropzone_cli.sending.batches import Batch
-    from dropzone_cli.sending.events import BrokenInputError, Unreadable
+    from dropzone_cli.sending.events import Finding
     from dropzone_cli.sending.options import SendOptions
     from dropzone_cli.sending.plan import Planned
 
-Document: TypeAlias = dict[str, Any]
+Document = dict[str, Any]
 
-_PROBLEMS_TOLD = 20
-_PROBLEMS_KEPT = 1_000
-_RAW_IDS_TOLD = 3
+_PROBLEMS_PRINTED = 20
+_RAW_IDS_PRINTED = 3
+_STYLES = {Severity.PROBLEM: "red", Severity.WAITING: "yellow", Severity.WARNING: "yellow"}
 
 
 class StoppedError(Exception):
-    """Told to end at the first problem, and there it is."""
+    """Asked to end at the first problem, and there it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Lines of an input that did not arrive, and why."""
+class Spool(list[Document]):
+    """Documents on disk rather than in memory, however many there are; JSON takes it for a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._file = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - it ends with the spool
+        self._number = 0
+
+    def append(self, document: Document) -> None:
+        self._file.write(json.dumps(document) + "\n")
+        self._number += 1
+
+    def __len__(self) -> int:
+        return self._number
+
+    def __iter__(self) -> Iterator[Document]:
+        self._file.seek(0)
+        yield from map(json.loads, self._file)
+        self._file.seek(0, 2)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(slots=True)
+class Group:
+    """Findings of one kind in one input."""
 
     input: str
-    first: int
-    last: int
+    code: str
+    severity: Severity
     reason: str
+    """Of the first one."""
+    first_line: int
+    number: int = 0
     events: int = 0
-    status: int | None = None
-    """Of the API's answer, where it was asked."""
-
-    @classmethod
-    def of(cls, name: str, found: Unreadable) -> Problem:
-        """Lines that are no event."""
-        return cls(name, found.first, found.last, found.reason)
-
-    @classmethod
-    def broken(cls, name: str, error: BrokenInputError) -> Problem:
-        """An input that can't be read to its end."""
-        return cls(name, error.line, error.line, f"{error.reason}; nothing after it is sent")
-
-    def __str__(self) -> str:
-        """Say where, and why."""
-        lines = f"line {self.first:,}" if self.first == self.last else f"lines {self.first:,} to {self.last:,}"
-        status = f"{self.status}, " if self.status else ""
-        return f"{self.input}, {lines}: {status}{self.reason}"
+    """Of batches that the API refused."""
 
     def document(self) -> Document:
-        """A form for JSON."""
         return {
             "input": self.input,
-            "lines": [self.first, self.last],
+            "code": self.code,
+            "severity": self.severity.value,
+            "count": self.number,
             "events": self.events,
-            "status": self.status,
+            "first_line": self.first_line,
             "reason": self.reason,
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A batch that was accepted."""
-
-    input: str
-    first: int
-    last: int
-    events: int
-    raw_id: UUID
-    is_replayed: bool
-
-    def document(self) -> Document:
-        """A form for JSON."""
-        return {
-            "input": self.input,
-            "lines": [self.first, self.last],
-            "events": self.events,
-            "raw_id": str(self.raw_id),
-            "replayed": self.is_replayed,
-        }
-
-
 @dataclass(slots=True)
-class _Tally:
+class _Totals:
     accepted: int = 0
     batches: int = 0
     earlier: int = 0
     replayed: int = 0
     refused: int = 0
     refused_batches: int = 0
-    unreadable: int = 0
     bytes: int = 0
     bytes_sent: int = 0
-    sent: list[Sent] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    raw_ids: list[UUID] = field(default_factory=list)
+    """Of the first few."""
 
 
 class Report:
     """Counts and reports. Threads may share it."""
 
-    def __init__(self, out: Output, clock: Callable[[], float], plan: Sequence[Planned], sending: SendOptions) -> None:
+    def __init__(self, out: Output, clock: Callable[[], float], plan: Sequence[Planned], options: SendOptions) -> None:
         """Begin to count."""
         sizes = [planned.input.size for planned in plan]
         total = None if None in sizes else sum(size for size in sizes if size is not None)
-        self.meter = out.meter("Read" if sending.dry_run else "Sent", total)
+        self.meter = out.meter("Read" if options.dry_run else "Sent", total)
         self.out = out
-        self._fail_fast = sending.fail_fast
+        self._fail_fast = options.fail_fast
         self._clock = clock
         self._began = clock()
         self._lock = threading.Lock()
-        self._tally = _Tally()
+        self._totals = _Totals()
+        self._groups: dict[tuple[str, str], Group] = {}
+        self._printed = 0
+        self._sent = Spool()
+        self._problems = Spool()
+        self._lines: dict[str, int] = {}
         self._resume_files: dict[str, None] = {}
+        self._rejects: dict[str, None] = {}
 
     @property
-    def has_problems(self) -> bool:
-        """Whether something did not arrive."""
-        return bool(self._tally.problems)
+    def is_empty(self) -> bool:
+        """Whether nothing was found out or sent."""
+        return not self._groups and not self._totals.batches
 
-    def add_problem(self, problem: Problem) -> None:
-        """Count a problem, and print the first ones at once.
+    @property
+    def exit_code(self) -> ExitCode:
+        found = {group.severity for group in self._groups.values()}
+        if Severity.PROBLEM in found:
+            return ExitCode.NOT_ALL_WELL
+        return ExitCode.WAITING if Severity.WAITING in found else ExitCode.DONE
+
+    def add(self, name: str, finding: Finding) -> None:
+        """Count a finding, and print the first ones at once.
+
+        Raises:
+            StoppedError: it is to be the last one.
+        """
+        where = (finding.first, finding.last)
+        with self._lock:
+            self._add(name, where, finding.code, finding.reason, finding.severity)
+        if self._fail_fast and finding.severity is Severity.PROBLEM:
+            raise StoppedError
+
+    def add_refused(self, name: str, batch: Batch, status: int | None, code: str, reason: str) -> None:
+        """Count a batch that was not accepted, and print the first ones at once.
 
         Raises:
             StoppedError: it is to be the last one.
         """
         with self._lock:
-            tally = self._tally
-            if problem.status is None:
-                tally.unreadable += 1
-            else:
-                tally.refused += problem.events
-                tally.refused_batches += 1
-            if len(tally.problems) < _PROBLEMS_KEPT:
-                tally.problems.append(problem)
-            number = tally.unreadable + tally.refused_batches
-            if number <= _PROBLEMS_TOLD:
-                self.out.note(str(problem), style="red")
-            if number == _PROBLEMS_TOLD + 1:
-                self.out.note("There are more of these: they are counted, and --json lists them.", style="red")
+            self._totals.refused += batch.events
+            self._totals.refused_batches += 1
+            self._add(
+                name, (batch.first, batch.last), code, reason, Severity.PROBLEM, events=batch.events, status=status
+            )
         if self._fail_fast:
             raise StoppedError
+
+    def _add(
+        self,
+        name: str,
+        where: tuple[int, int],
+        code: str,
+        reason: str,
+        severity: Severity,
+        *,
+        events: int = 0,
+        status: int | None = None,
+    ) -> None:
+        group = self._groups.get((name, code))
+        is_first = group is None
+        if group is None:
+            group = self._groups[name, code] = Group(name, code, severity, reason, where[0])
+        group.number += 1
+        group.events += events
+        if severity is Severity.MISSING or (severity is Severity.WARNING and not is_first):
+            return
+        if severity is not Severity.WARNING:
+            told = {"lines": [*where], "events": events, "status": status, "code": code, "reason": reason}
+            self._problems.append({"input": name, **told})
+        self._printed += 1
+        if self._printed <= _PROBLEMS_PRINTED:
+            lines = f"line {where[0]:,}" if where[0] == where[1] else f"lines {where[0]:,} to {where[1]:,}"
+            self.out.note(
+                f"{name}, {lines}: {f'{status}, ' if status else ''}{reason}", style=_STYLES.get(severity, "")
+            )
+        if self._printed == _PROBLEMS_PRINTED + 1:
+            self.out.note("There are more of these: they are counted, and --json lists them.", style="red")
 
     def add_sent(self, name: str, batch: Batch, raw_id: UUID, bytes_sent: int, *, is_replayed: bool) -> None:
         """Count a batch that was accepted."""
         with self._lock:
-            tally = self._tally
-            tally.accepted += batch.events
-            tally.batches += 1
-            tally.replayed += is_replayed
-            tally.bytes += len(batch.body)
-            tally.bytes_sent += bytes_sent
-            if self.out.as_json or len(tally.sent) <= _RAW_IDS_TOLD:
-                tally.sent.append(Sent(name, batch.first, batch.last, batch.events, raw_id, is_replayed))
+            totals = self._totals
+            totals.accepted += batch.events
+            totals.batches += 1
+            totals.replayed += is_replayed
+            totals.bytes += len(batch.body)
+            totals.bytes_sent += bytes_sent
+            if len(totals.raw_ids) <= _RAW_IDS_PRINTED:
+                totals.raw_ids.append(raw_id)
+            if self.out.as_json:
+                self._sent.append(
+                    {
+                        "input": name,
+                        "lines": [batch.first, batch.last],
+                        "events": batch.events,
+                        "raw_id": str(raw_id),
+                        "replayed": is_replayed,
+                    }
+                )
             self.meter.advance(batch.size, batch.events)
 
     def add_earlier(self, events: int) -> None:
         """Count events that an earlier run had sent."""
         with self._lock:
-            self._tally.earlier += events
+            self._totals.earlier += events
 
     def skip(self, batch: Batch) -> None:
         """Show that a batch which an earlier run had sent was read again."""
         with self._lock:
             self.meter.advance(batch.size, batch.events, fresh=False)
 
+    def add_lines(self, name: str, number: int) -> None:
+        """Record how many lines of an input were read."""
+        self._lines[name] = number
+
     def add_resume_file(self, path: object) -> None:
-        """Remember where it is kept what was accepted."""
+        """Remember where it is recorded what was accepted."""
         if path is not None:
             self._resume_files[str(path)] = None
 
-    def show_dry_run(self, documents: Sequence[Document]) -> None:
-        """Tell what would be sent."""
+    def add_rejects(self, paths: Sequence[Path]) -> None:
+        """Remember where it is written what was not sent."""
+        self._rejects |= dict.fromkeys(map(str, paths))
+
+    def print_dry_run(self, documents: Sequence[Document]) -> None:
+        """Print what would be sent."""
         if self.out.as_json:
-            problems = [problem.document() for problem in self._tally.problems]
-            self.out.document({"dry_run": True, "inputs": documents, "problems": problems})
+            self.out.document(
+                {
+                    "dry_run": True,
+                    "events": sum(document["events"] for document in documents),
+                    "batches": sum(document["batches"] for document in documents),
+                    "bytes": sum(document["bytes"] for document in documents),
+                    "inputs": documents,
+                    "totals": [group.document() for group in self._groups.values()],
+                    "problems": self._problems,
+                }
+            )
             return
         for document in documents:
             columns = f": {document['columns']}" if document["columns"] else ""
             self.out.line(f"{document['input']}: {str(document['format'] or 'not readable').upper()}{columns}")
+            if document["unused_columns"]:
+                self.out.line(f"  not used: {', '.join(map(repr, document['unused_columns']))}")
             if document["first_event"] is not None:
                 self.out.line(f"  first: {json.dumps(document['first_event'], ensure_ascii=False)}")
-            amount = f"{count(document['events'], 'event')} in {_batches(document['batches'])}"
-            self.out.line(f"  {amount}, {document['bytes']:,} bytes before packing")
+            self.out.line(f"  {_amount(document)}")
+        if len(documents) > 1:
+            sums = {name: sum(document[name] for document in documents) for name in ("events", "batches", "bytes")}
+            self.out.line(f"{len(documents):,} inputs: {_amount(sums)}")
+        self._print_groups()
 
-    def tell(self, *, is_interrupted: bool, is_ended: bool) -> None:
-        """Tell what was sent; `is_ended` says whether all inputs were read."""
+    def print(self, *, is_interrupted: bool, is_ended: bool) -> None:
+        """Print what was sent; `is_ended` tells whether all inputs were read."""
         seconds = max(self._clock() - self._began, 0.001)
         with self._lock:
             if self.out.as_json:
                 self.out.document(self._document(seconds, is_interrupted=is_interrupted))
                 return
-            self._tell(seconds, is_ended=is_ended)
+            self._print(seconds, is_ended=is_ended)
+
+    def close(self) -> None:
+        self._sent.close()
+        self._problems.close()
 
     def _document(self, seconds: float, *, is_interrupted: bool) -> Document:
-        tally = self._tally
+        totals = self._totals
         return {
             "dry_run": False,
             "interrupted": is_interrupted,
-            "accepted": tally.accepted,
-            "accepted_earlier": tally.earlier,
-            "refused": tally.refused,
-            "unreadable": tally.unreadable,
-            "batches": tally.batches,
-            "replayed_batches": tally.replayed,
-            "refused_batches": tally.refused_batches,
-            "bytes": tally.bytes,
-            "bytes_sent": tally.bytes_sent,
+            "accepted": totals.accepted,
+            "accepted_earlier": totals.earlier,
+            "refused": totals.refused,
+            "unreadable": self._number(Severity.PROBLEM),
+            "waiting": self._number(Severity.WAITING),
+            "missing": self._number(Severity.MISSING),
+            "batches": totals.batches,
+            "replayed_batches": totals.replayed,
+            "refused_batches": totals.refused_batches,
+            "bytes": totals.bytes,
+            "bytes_sent": totals.bytes_sent,
             "seconds": round(seconds, 3),
-            "events_per_second": round(tally.accepted / seconds, 1),
-            "sent": [sent.document() for sent in tally.sent],
-            "problems": [problem.document() for problem in tally.problems],
+            "events_per_second": round(totals.accepted / seconds, 1),
+            "lines": self._lines,
+            "totals": [group.document() for group in self._groups.values()],
+            "sent": self._sent,
+            "problems": self._problems,
             "resume_files": [*self._resume_files],
+            "rejects_files": [*self._rejects],
         }
 
-    def _tell(self, seconds: float, *, is_ended: bool) -> None:
-        tally, out = self._tally, self.out
-        speed = f"{seconds:.1f} s, {tally.accepted / seconds:,.0f} events/s"
-        size = f"{tally.bytes:,} bytes" + (f", packed {tally.bytes_sent:,}" if tally.bytes_sent < tally.bytes else "")
-        out.line(f"{count(tally.accepted, 'event')} accepted in {_batches(tally.batches)}: {speed}, {size}")
-        if tally.earlier:
-            out.line(f"{count(tally.earlier, 'event')} accepted by an earlier run")
-        if tally.replayed:
-            out.line(f"{_batches(tally.replayed)} of these had arrived before, and were not stored again")
-        if tally.refused_batches:
-            out.line(f"{count(tally.refused, 'event')} refused, in {_batches(tally.refused_batches)}", style="red")
-        if tally.unreadable:
-            out.line(f"{count(tally.unreadable, 'place')} in the input with no event that can be sent", style="red")
-        self._tell_what_next(is_ended=is_ended)
+    def _number(self, severity: Severity) -> int:
+        """Of findings that are no refused batches."""
+        return sum(group.number for group in self._groups.values() if group.severity is severity and not group.events)
 
-    def _tell_what_next(self, *, is_ended: bool) -> None:
-        tally, out = self._tally, self.out
+    def _print(self, seconds: float, *, is_ended: bool) -> None:
+        totals, out = self._totals, self.out
+        speed = f"{seconds:.1f} s, {totals.accepted / seconds:,.0f} events/s"
+        packed = f", compressed {totals.bytes_sent:,}" if totals.bytes_sent < totals.bytes else ""
+        out.line(
+            f"{count(totals.accepted, 'event')} accepted in {_batches(totals.batches)}: "
+            f"{speed}, {totals.bytes:,} bytes{packed}"
+        )
+        if totals.earlier:
+            out.line(f"{count(totals.earlier, 'event')} accepted by an earlier run")
+        if totals.replayed:
+            out.line(f"{_batches(totals.replayed)} of these had arrived before, and were not stored again")
+        if totals.refused_batches:
+            out.line(f"{count(totals.refused, 'event')} refused, in {_batches(totals.refused_batches)}", style="red")
+        if number := self._number(Severity.PROBLEM):
+            out.line(f"{count(number, 'place')} in the input without an event that can be sent", style="red")
+        self._print_groups()
+        if self._rejects:
+            out.note(f"What was not sent is in {', '.join(self._rejects)}: correct it there, and send that file.")
+        self._print_what_next(is_ended=is_ended)
+
+    def _print_groups(self) -> None:
+        if not self._groups:
+            return
+        self.out.table(
+            ("code", "count", "first line", "input", "reason"),
+            [
+                (group.code, f"{group.number:,}", f"{group.first_line:,}", group.input, group.reason)
+                for group in self._groups.values()
+            ],
+        )
+        for name, lines in self._lines.items():
+            bad = [
+                group.first_line
+                for group in self._groups.values()
+                if group.input == name and group.severity is Severity.PROBLEM
+            ]
+            if bad:
+                first = min(bad)
+                after = max(0, lines - first)
+                self.out.line(f"{name}: {first - 1:,} lines read before the first problem, {after:,} after it")
+
+    def _print_what_next(self, *, is_ended: bool) -> None:
+        totals, out = self._totals, self.out
         if not is_ended:
-            out.note("Go on with the same command." if self._resume_files else "Nothing was kept to go on with.")
-        elif tally.accepted + tally.earlier == 0:
+            out.note(
+                "Continue with the same command." if self._resume_files else "Nothing was recorded to continue from."
+            )
+        elif totals.accepted + totals.earlier == 0:
             out.note("There was nothing to send.")
-        elif tally.earlier and not tally.accepted:
+        elif totals.earlier and not totals.accepted:
             out.note("Nothing is new. --again sends all of it.")
-        elif len(tally.sent) == tally.batches:
-            raw_ids = " ".join(str(sent.raw_id) for sent in tally.sent)
-            out.note(f"See what became of it: dropzone status --wait {raw_ids}")
+        elif len(totals.raw_ids) == totals.batches:
+            out.note(f"See what became of it: dropzone status --wait {' '.join(map(str, totals.raw_ids))}")
         elif len(self._resume_files) == 1:
             out.note(f"See what became of it: dropzone status --wait --sent {next(iter(self._resume_files))}")
+
+
+def _amount(document: Document) -> str:
+    events, batches = count(document["events"], "event"), _batches(document["batches"])
+    return f"{events} in {batches}, {document['bytes']:,} bytes before compression"
 
 
 def _batches(number: int) -> str:

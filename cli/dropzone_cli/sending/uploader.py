@@ -3,51 +3,68 @@
 from __future__ import annotations
 
 import gzip
+import signal
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from dropzone_cli.api import RefusedError
 from dropzone_cli.errors import CliError, ExitCode
-from dropzone_cli.sending.batches import Shape, cut
-from dropzone_cli.sending.events import BrokenInputError
-from dropzone_cli.sending.inputs import Format
-from dropzone_cli.sending.journal import TARGET, Journal, Run
-from dropzone_cli.sending.plan import Planned, reading
-from dropzone_cli.sending.report import Problem, Report, StoppedError
-from dropzone_cli.sending.workers import Task, Upload, WorkerPool
+from dropzone_cli.sending.batches import Batch, Batcher
+from dropzone_cli.sending.events import BrokenInputError, Event, Severity
+from dropzone_cli.sending.inputs import opened
+from dropzone_cli.sending.journal import Journal, Run, check
+from dropzone_cli.sending.rejects import Rejects
+from dropzone_cli.sending.report import Report, StoppedError
+from dropzone_cli.sending.workers import Task, WorkerPool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from types import FrameType
 
-    from dropzone_cli.sending.csv_reader import CsvOptions
+    from dropzone_cli.sending.columns import CsvOptions
+    from dropzone_cli.sending.events import Finding
+    from dropzone_cli.sending.inputs import Opened
     from dropzone_cli.sending.options import SendOptions
+    from dropzone_cli.sending.plan import Planned
+    from dropzone_cli.sending.streams import LivePipe
     from dropzone_cli.session import Session
 
 _GRACE_SECONDS = 10.0
+_FLUSH_SECONDS = 30.0
 _NDJSON = {"content-type": "application/x-ndjson"}
-_PACKED = {"content-encoding": "gzip"}
+_COMPRESSED = {"content-encoding": "gzip"}
 
 
 class _ChangedError(Exception):
-    """The input is another than the one whose run was begun."""
+    """The input is not the one that an earlier run sent."""
 
-    def __init__(self, first: int, last: int) -> None:
-        super().__init__()
-        self.first = first
-        self.last = last
+
+@dataclass(slots=True)
+class _State:
+    """An input that is being sent, over all the times that it is read."""
+
+    planned: Planned
+    journal: Journal
+    rejects: Rejects
+    run: Run | None = None
+    reported: int = 0
+    """The last line with a finding that was reported."""
 
 
 class Uploader:
     """One call of `dropzone send`."""
 
-    def __init__(self, session: Session, sending: SendOptions, options: CsvOptions, report: Report) -> None:
-        """Send nothing yet."""
+    def __init__(self, session: Session, options: SendOptions, csv: CsvOptions, report: Report) -> None:
         self._session = session
-        self._sending = sending
         self._options = options
+        self._csv = csv
         self._report = report
         self._journals: WeakSet[Journal] = WeakSet()
+        self._rejects: dict[str, Rejects] = {}
 
     def run(self, plan: Sequence[Planned]) -> None:
         """Send the inputs, and report the result, however it ends.
@@ -55,9 +72,10 @@ class Uploader:
         Raises:
             CliError: nothing can be sent for the moment.
         """
-        self._check_runs(plan)
         self._session.api.check_key()
-        is_ended, is_interrupted = False, False
+        for path in filter(None, map(self._resume_file, plan)):
+            check(path)
+        is_ended, is_interrupted, is_usage = False, False, False
         try:
             self._send_all(plan)
             is_ended = True
@@ -66,32 +84,28 @@ class Uploader:
         except KeyboardInterrupt:
             is_interrupted = True
             raise
+        except CliError as error:
+            is_usage = error.exit_code is ExitCode.USAGE and self._report.is_empty
+            raise
         finally:
             for journal in self._journals:
                 journal.close()
-            self._report.tell(is_interrupted=is_interrupted, is_ended=is_ended)
-
-    def _check_runs(self, plan: Sequence[Planned]) -> None:
-        """Find out before anything is sent which run can't go on.
-
-        Raises:
-            CliError: one was begun in another way.
-        """
-        if self._sending.again:
-            return
-        for planned in plan:
-            if path := self._resume_file(planned):
-                self._run(Journal(path, is_written=False), planned)
+            for rejects in self._rejects.values():
+                rejects.close()
+                self._report.add_rejects(rejects.paths)
+            if not is_usage:
+                self._report.print(is_interrupted=is_interrupted, is_ended=is_ended)
 
     def _send_all(self, plan: Sequence[Planned]) -> None:
         # Of all inputs, where it isn't beside each.
-        shared = self._open(plan[0]).use() if self._sending.resume else None
-        workers = WorkerPool(self._send, self._sending.parallel)
+        shared = self._open(plan[0]).use() if self._options.resume else None
+        workers = WorkerPool(self._send, self._dropped, self._options.parallel)
         try:
             with self._report.meter:
-                for planned in plan:
-                    self._send_one(planned, shared, workers)
-                workers.finish()
+                is_stopped = any(self._send_one(planned, shared, workers) for planned in plan)
+                if is_stopped:
+                    self._report.out.note("Stopping: what was read is sent. Ctrl-C again stops at once.")
+                self._finish(workers, is_stopped=is_stopped)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 self._report.out.note("Stopping: requests on their way may end. Ctrl-C again stops at once.")
@@ -101,72 +115,107 @@ class Uploader:
         finally:
             if shared is not None:
                 shared.release()
+        if is_stopped:
+            raise KeyboardInterrupt
 
-    def _send_one(self, planned: Planned, shared: Journal | None, workers: WorkerPool) -> None:
-        journal = shared or self._open(planned)
-        run = self._run(journal, planned)
-        name = planned.input.name
-        if run.is_complete and run.accepted and planned.input.is_rereadable and not self._is_same(planned, run):
-            self._report.out.note(f"{name} is not what was sent under this name: all of it is sent.")
-            run = journal.begin(planned.input.identity, self._settings(planned))
-        self._report.add_earlier(sum(accepted.events for accepted in run.accepted.values()))
-        upload = Upload(planned.input, journal, run)
-        batches = None
+    def _finish(self, workers: WorkerPool, *, is_stopped: bool) -> None:
+        timer = threading.Timer(_FLUSH_SECONDS, self._session.api.end)
+        timer.daemon = True
+        if is_stopped:
+            timer.start()
         try:
-            batches = self._hand_over(planned, upload, workers)
-        except BrokenInputError as error:
-            self._report.add_problem(Problem.broken(name, error))
-        except _ChangedError as error:
-            reason = "has changed since the run was stopped; --again sends all of it"
-            self._report.add_problem(Problem(name, error.first, error.last, reason))
+            workers.finish()
         finally:
-            upload.end_reading(batches)
+            timer.cancel()
 
-    def _hand_over(self, planned: Planned, upload: Upload, workers: WorkerPool) -> int:
-        """Read an input and hand over the batches that did not arrive yet; return how many there are in all.
+    def _send_one(self, planned: Planned, shared: Journal | None, workers: WorkerPool) -> bool:
+        """Read an input and hand over its batches; return whether that was stopped by a signal.
 
         Raises:
-            BrokenInputError: it can't be read to its end.
-            _ChangedError: what arrived is no longer in it.
+            CliError: nothing can be sent for the moment.
         """
-        run, number = upload.run, 0
-        known = dict(run.accepted)  # to which the threads add
-        name = planned.input.name
-        with reading(planned, self._options) as source:
-            batches = cut(
-                source.events,
-                self._shape,
-                size_of=run.size_of,
-                unreadable=lambda found: self._report.add_problem(Problem.of(name, found)),
-                position=source.position,
-            )
-            for batch in batches:
-                number += 1
-                accepted = known.get(batch.number)
-                if accepted is None:
-                    workers.submit(Task(upload, batch))
-                elif accepted.digest == batch.digest:
-                    self._report.skip(batch)
-                else:
-                    raise _ChangedError(batch.first, batch.last)
-        if missing := [accepted for which, accepted in known.items() if which >= number]:
-            raise _ChangedError(min(one.first for one in missing), max(one.last for one in missing))
-        return number
-
-    def _is_same(self, planned: Planned, run: Run) -> bool:
-        """Whether an input still begins with what arrived of it."""
-        left = dict(run.accepted)
+        journal = (shared or self._open(planned)).use()
+        state = _State(planned, journal, Rejects(planned.input))
+        self._rejects[planned.input.identity] = state.rejects
         try:
-            with reading(planned, self._options) as source:
-                for batch in cut(source.events, self._shape, size_of=run.size_of):
-                    accepted = left.pop(batch.number, None)
-                    if accepted is None or accepted.digest != batch.digest:
-                        return False
-                    if not left:
-                        break
-        except BrokenInputError:
-            pass
-        return not left
+            while True:
+                try:
+                    return self._read(state, workers)
+                except _ChangedError:
+                    continue
+        except BrokenInputError as error:
+            self._found(state, error.finding)
+            return False
+        finally:
+            journal.release()
+
+    def _read(self, state: _State, workers: WorkerPool) -> bool:
+        planned, one, report = state.planned, state.planned.input, self._report
+        earlier = 0
+        with opened(one, is_complete=self._options.complete, piped=_stoppable) as source:
+            events = source.read(planned.format or source.detect(), self._csv)
+            if state.run is None:
+                self._describe(one.name, source)
+                state.run = self._run(state.journal, planned, source)
+                state.rejects.table = source.table
+
+            def emit(batch: Batch) -> None:
+                nonlocal earlier
+                run = state.run
+                assert run is not None  # noqa: S101 - it was made above
+                if batch.number in run.accepted:
+                    earlier += batch.events
+                    report.skip(batch)
+                    return
+                state.journal.add(run, batch)
+                workers.submit(Task(one, state.journal, run, batch))
+
+            def changed() -> None:
+                assert state.run is not None  # noqa: S101
+                report.out.note(f"{one.name} is not what was sent under this name: it is sent as a new input.")
+                state.run = state.journal.restart(state.run)
+                if one.is_rereadable:
+                    raise _ChangedError
+
+            batcher = Batcher(
+                self._options.shape_of(one),
+                emit,
+                known=state.run.cuts,
+                changed=changed,
+                position=lambda: source.position,
+            )
+            if source.pipe is not None:
+                source.pipe.idle = batcher.idle
+            last = 0
+            for found in events:
+                last = found.last
+                if isinstance(found, Event):
+                    batcher.add(found)
+                else:
+                    self._found(state, found)
+            batcher.end()
+            report.add_earlier(earlier)
+            report.add_lines(one.name, last)
+            return source.pipe is not None and source.pipe.was_stopped
+
+    def _found(self, state: _State, found: Finding) -> None:
+        """Report a finding, once, however often the input is read."""
+        if found.first <= state.reported:
+            return
+        state.reported = found.first
+        one = state.planned.input
+        told = one.told(found)
+        if told.severity is Severity.PROBLEM and self._options.rejects:
+            state.rejects.add(told)
+        self._report.add(one.name, told)
+
+    def _describe(self, name: str, source: Opened) -> None:
+        if source.table is None or source.table.waiting:
+            return
+        if source.table.options.layout or source.sheet:
+            self._report.out.note(f"{name}: {source.description}")
+        if source.unused:
+            self._report.out.note(f"{name}: columns that are not used: {', '.join(map(repr, source.unused))}")
 
     def _send(self, task: Task) -> None:
         """Send a batch, record that it was accepted, and report it; called by several threads.
@@ -175,31 +224,36 @@ class Uploader:
             CliError: no batch can be sent for the moment.
             StoppedError: it was refused, and that is to end everything.
         """
-        upload, batch = task.upload, task.batch
-        name = upload.input.name
-        # Without the time of day in it, the same batch is packed into the same bytes.
-        body = gzip.compress(batch.body, mtime=0) if self._sending.gzip else batch.body
-        headers = _NDJSON | (_PACKED if self._sending.gzip else {})
-        headers["idempotency-key"] = upload.run.key(batch.number, body)
+        name, batch = task.input.name, task.batch
+        body = gzip.compress(batch.body, mtime=0) if self._options.gzip else batch.body
+        headers = _NDJSON | (_COMPRESSED if self._options.gzip else {})
+        headers["idempotency-key"] = task.run.idempotency_key(batch)
         try:
-            receipt = self._session.api.ingest(body, headers, self._sending.retry_for)
+            receipt = self._session.api.ingest(body, headers, self._options.retry_for)
         except RefusedError as error:
-            self._report.add_problem(Problem(name, batch.first, batch.last, error.reason, batch.events, error.status))
+            code = f"api.{error.status}"
+            if self._options.rejects:
+                self._rejects[task.input.identity].add_batch(batch, code, error.reason)
+            self._report.add_refused(name, batch, error.status, code, error.reason)
             return
-        upload.journal.accept(upload.run, batch, receipt.raw_id)
+        task.journal.accept(task.run, batch, receipt.raw_id)
         self._report.add_sent(name, batch, receipt.raw_id, len(body), is_replayed=receipt.is_replayed)
         if receipt.items != batch.events:
             message = f"The API counts {receipt.items} events in {receipt.raw_id}, where {batch.events} were sent."
             raise CliError(message, hint="It is of another version than this command.", exit_code=ExitCode.NOT_ALL_WELL)
 
-    @property
-    def _shape(self) -> Shape:
-        return Shape(self._sending.batch_size, self._sending.batch_bytes)
+    def _dropped(self, task: Task) -> None:
+        """Tell of a batch that was not sent, and that can't be read again."""
+        if task.input.is_rereadable:
+            return
+        reason = "was read and could not be sent"
+        if self._options.rejects:
+            self._rejects[task.input.identity].add_batch(task.batch, "batch.not_sent", reason)
+        with suppress(StoppedError):
+            self._report.add_refused(task.input.name, task.batch, None, "batch.not_sent", reason)
 
     def _resume_file(self, planned: Planned) -> Path | None:
-        if self._sending.no_resume:
-            return None
-        return self._sending.resume or planned.input.resume_file
+        return None if self._options.no_resume else self._options.resume or planned.input.resume_file
 
     def _open(self, planned: Planned) -> Journal:
         journal = Journal(self._resume_file(planned))
@@ -207,24 +261,30 @@ class Uploader:
         self._report.add_resume_file(journal.path)
         return journal
 
-    def _run(self, journal: Journal, planned: Planned) -> Run:
-        name = planned.input.name
-        return journal.run(planned.input.identity, self._settings(planned), name, again=self._sending.again)
+    def _run(self, journal: Journal, planned: Planned, source: Opened) -> Run:
+        settings = {} if source.table is None else source.table.settings
+        run = journal.run(planned.input.identity, self._session.target.url, settings, again=self._options.again)
+        if not run.cuts and journal.has_others(run):
+            self._report.out.note(f"{planned.input.name} was sent before, with other options or to another stack.")
+        return run
 
-    def _settings(self, planned: Planned) -> dict[str, object]:
-        """What has to stay the same when a run goes on: where it goes, and what its batches are made of."""
-        settings: dict[str, object] = {
-            TARGET: self._session.target.url,
-            "--batch-size": self._sending.batch_size,
-            "--batch-bytes": self._sending.batch_bytes,
-            "--gzip": self._sending.gzip,
-            "--format": None if planned.format is None else planned.format.value,
-        }
-        if planned.format in {None, Format.CSV}:
-            zone = self._options.zone
-            settings |= {
-                "columns": planned.columns,
-                "--timezone": None if zone is None else str(zone),
-                "--merge-rows": self._options.merge_rows,
-            }
-        return settings
+
+@contextmanager
+def _stoppable(pipe: LivePipe) -> Iterator[None]:
+    """Let the first signal end an input that can't be read again; what was read is sent. The second one interrupts."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if pipe.was_stopped:
+            raise KeyboardInterrupt
+        pipe.stop()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        numbers.append(hang_up)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

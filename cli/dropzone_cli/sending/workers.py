@@ -1,4 +1,4 @@
-"""Threads that send batches, and the inputs that these come from."""
+"""Threads that send batches."""
 
 from __future__ import annotations
 
@@ -17,53 +17,29 @@ if TYPE_CHECKING:
     from dropzone_cli.sending.journal import Journal, Run
 
 
-class Upload:
-    """One input that is being sent: its resume file is kept open until its last batch came to an end."""
-
-    def __init__(self, one: Input, journal: Journal, run: Run) -> None:
-        """Hold the resume file open."""
-        self.input = one
-        self.run = run
-        self.journal = journal.use()
-        self._lock = threading.Lock()
-        self._under_way = 1  # the reading itself
-        self._batches: int | None = None
-
-    def begin_batch(self) -> None:
-        """Count a batch that is on its way."""
-        with self._lock:
-            self._under_way += 1
-
-    def end_batch(self) -> None:
-        """Count it off."""
-        with self._lock:
-            self._under_way -= 1
-            if self._under_way:
-                return
-        if len(self.run.accepted) == self._batches:
-            self.journal.complete(self.run)
-        self.journal.release()
-
-    def end_reading(self, batches: int | None) -> None:
-        """Tell how many batches there are; None where the input was not read to its end."""
-        self._batches = batches
-        self.end_batch()
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A batch to be sent."""
+    """A batch to be sent. Its resume file stays open until that has ended."""
 
-    upload: Upload
+    input: Input
+    journal: Journal
+    run: Run
     batch: Batch
 
 
 class WorkerPool:
-    """Threads that take tasks, a few of which wait. They are no reason for the process to stay."""
+    """Threads that take tasks, a few of which wait. They don't keep the process alive."""
 
-    def __init__(self, work: Callable[[Task], None], number: int) -> None:
-        """Start the threads, which call this with each task."""
+    def __init__(self, work: Callable[[Task], None], dropped: Callable[[Task], None], number: int) -> None:
+        """Start the threads.
+
+        Args:
+            work: called with each task.
+            dropped: called with a task that failed, or that nobody begins any more.
+            number: of threads.
+        """
         self._work = work
+        self._dropped = dropped
         self._tasks: queue.Queue[Task | None] = queue.Queue(maxsize=number)
         self._is_stopping = threading.Event()
         self._failures: list[BaseException] = []
@@ -77,8 +53,12 @@ class WorkerPool:
         Raises:
             Exception: what a task failed with; then no further ones are done.
         """
-        self._check()
-        task.upload.begin_batch()
+        try:
+            self._check()
+        except BaseException:
+            self._dropped(task)
+            raise
+        task.journal.use()
         self._tasks.put(task)
 
     def finish(self) -> None:
@@ -92,13 +72,13 @@ class WorkerPool:
             thread.join()
         self._check()
 
-    def stop(self, within_seconds: float) -> None:
+    def stop(self, timeout: float) -> None:
         """Begin no further task, and wait a while for those that were begun."""
         self._is_stopping.set()
-        ends = time.monotonic() + within_seconds
+        ends = time.monotonic() + timeout
         with suppress(queue.Empty):
             while task := self._tasks.get_nowait():
-                task.upload.end_batch()
+                self._drop(task)
         self._end()
         for thread in self._threads:
             thread.join(max(0.0, ends - time.monotonic()))
@@ -111,13 +91,19 @@ class WorkerPool:
         for _ in self._threads:
             self._tasks.put(None)
 
+    def _drop(self, task: Task) -> None:
+        task.journal.release()
+        self._dropped(task)
+
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
+            if self._is_stopping.is_set():
+                self._drop(task)
+                continue
             try:
-                if not self._is_stopping.is_set():
-                    self._work(task)
+                self._work(task)
+                task.journal.release()
             except BaseException as error:  # noqa: BLE001 - it is raised where tasks are handed over
                 self._failures.append(error)
                 self._is_stopping.set()
-            finally:
-                task.upload.end_batch()
+                self._drop(task)

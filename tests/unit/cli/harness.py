@@ -91,8 +91,8 @@ class FakeIngest:
         body = gzip.decompress(request.content) if packed else request.content
         key = request.headers["idempotency-key"]
         is_known = key in self.keys
-        identifier, first = self.keys.setdefault(key, (raw_id(), request.content))
-        if first != request.content:
+        identifier, first = self.keys.setdefault(key, (raw_id(), body))
+        if first != body:
             problem = {"type": "urn:dropzone:problem:idempotency-key-reused", "detail": "The key stands for another."}
             return httpx.Response(422, json=problem)
         self.objects[identifier] = body

@@ -254,7 +254,7 @@ def test_a_packed_batch_is_shown_unpacked(cli: Cli, api: FakeApi, stack: Stack) 
     result = cli("rejected", "show", identifier)
 
     assert "rejected\t1\nitem 7\trejected: data.empty: data is empty\nsize\t" in result.stdout
-    assert "bytes, packed with gzip" in result.stdout
+    assert "bytes, gzipped" in result.stdout
     assert result.stdout.endswith('{"a":1}\n' * 256 + "\n")
     assert "… more: --raw prints all" in result.stderr
     assert gzip.decompress(cli("rejected", "show", identifier, "--raw").stdout_bytes) == text

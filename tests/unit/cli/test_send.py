@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from dropzone_cli import output
 from dropzone_cli.errors import CliError
-from dropzone_cli.sending import batches, journal, uploader
+from dropzone_cli.sending import batches, journal
+from dropzone_cli.sending.events import Event
 from support.examples import examples
 from support.factories import raw_id
 from support.packing import gzipped
@@ -44,7 +45,9 @@ def cli(bronze: FakeIngest) -> Cli:
 
 def write(rows: int, name: str = CSV, start: int = 0) -> None:
     """Write a CSV whose values are the numbers of its rows."""
-    body = "".join(f"2026-01-01T00:00:00Z,{number}\n" for number in range(start, start + rows))
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    times = ((began + timedelta(seconds=number)).isoformat() for number in range(start, start + rows))
+    body = "".join(f"{time},{number}\n" for number, time in enumerate(times, start))
     if start:
         with Path(name).open("a") as file:
             file.write(body)
@@ -178,14 +181,13 @@ def test_the_reader_does_not_run_ahead_of_the_requests(cli: Cli, monkeypatch: py
     """Batches wait in memory, so that few may."""
     write(1_000)
     made: list[int] = []
-    cut = batches.cut
+    init = batches.Batch.__init__
 
-    def counted(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        for batch in cut(*arguments, **options):
-            made.append(batch.number)
-            yield batch
+    def counted(self: batches.Batch, *arguments: Any) -> None:  # noqa: ANN401
+        init(self, *arguments)
+        made.append(self.number)
 
-    monkeypatch.setattr(uploader, "cut", counted)
+    monkeypatch.setattr(batches.Batch, "__init__", counted)
     ahead: list[int] = []
     take = cli.api
 
@@ -203,7 +205,7 @@ def test_the_reader_does_not_run_ahead_of_the_requests(cli: Cli, monkeypatch: py
 # ---- retries
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 524, 599])
 def test_what_may_pass_is_tried_again_with_the_same_key_and_bytes(cli: Cli, bronze: FakeIngest, status: int) -> None:
     write(3)
     bronze.answers = [refusal(status), refusal(status)]
@@ -261,7 +263,7 @@ def test_patience_is_an_option(cli: Cli, bronze: FakeIngest) -> None:
 
     assert result.exit_code == 3
     assert 150 < sum(cli.slept) <= 200
-    assert "Go on with the same command." in result.stderr
+    assert "Continue with the same command." in result.stderr
 
 
 def test_a_connection_that_is_gone_for_a_while_is_waited_for_once_it_was_there(cli: Cli, bronze: FakeIngest) -> None:
@@ -313,7 +315,7 @@ def test_the_first_problem_ends_it_where_that_is_wanted(cli: Cli, bronze: FakeIn
 
     assert result.exit_code == 1
     assert len(bronze.requests) == 1
-    assert "Go on with the same command." in result.stderr
+    assert "Continue with the same command." in result.stderr
 
 
 def test_a_line_that_is_no_event_ends_it_where_that_is_wanted(cli: Cli, bronze: FakeIngest) -> None:
@@ -382,7 +384,7 @@ def test_lines_that_are_no_events_are_told_and_the_rest_arrives(cli: Cli, bronze
     assert result.exit_code == 1
     assert result.stderr.count("a.csv, line ") == 20
     assert "There are more of these" in result.stderr
-    assert "30 places in the input with no event that can be sent" in result.stdout
+    assert "30 places in the input without an event that can be sent" in result.stdout
     assert (told["unreadable"], len(told["problems"]), told["accepted"]) == (30, 30, 2)
     assert told["problems"][0]["lines"] == [3, 3]
     assert values(bronze) == [1, 1, 3, 3]
@@ -396,13 +398,13 @@ def test_an_input_that_breaks_is_told_and_the_others_arrive(cli: Cli, bronze: Fa
     result = cli("send", "1.json", "2.json", "3.csv", "--batch-size", 2)
 
     assert result.exit_code == 1
-    assert values(bronze) == [0, 1, 7]
-    assert "1.json, line 3: a value is missing here; nothing after it is sent" in result.stderr
-    assert "3.csv, line 1: there is no header" in result.stderr
-    # Mended, it goes on with what did not arrive.
-    Path("1.json").write_text('[{"data":[0]},\n{"data":[1]},\n{"data":[2]}]')
-    assert cli("send", "1.json", "--batch-size", 2).exit_code == 0
     assert values(bronze) == [0, 1, 2, 7]
+    assert "1.json, lines 1 to 3: an array begins here and has no end: something may be missing" in result.stderr
+    assert "3.csv, line 1: there is no header" in result.stderr
+    # Repaired, it goes on with what did not arrive.
+    Path("1.json").write_text('[{"data":[0]},\n{"data":[1]},\n{"data":[2]},\n{"data":[3]}]')
+    assert cli("send", "1.json", "--batch-size", 2).exit_code == 0
+    assert values(bronze) == [0, 1, 2, 3, 7]
 
 
 # ---- stopped, and going on
@@ -417,7 +419,7 @@ def test_an_interrupted_run_tells_what_it_did_and_goes_on(cli: Cli, bronze: Fake
 
     assert result.exit_code == 130
     assert result.stdout.startswith(f"{done * 10} events accepted in ")
-    assert "Go on with the same command." in result.stderr
+    assert "Continue with the same command." in result.stderr
     bronze.fault = lose()
     result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
     assert result.exit_code == 0
@@ -547,17 +549,17 @@ def test_a_finished_file_with_other_content_is_another_one(cli: Cli, bronze: Fak
     cli("send", CSV, "--batch-size", 10)
     text = Path(CSV).read_text()
     new = {
-        "first": text.replace("Z,0\n", "Z,100\n"),
-        "last": text.replace("Z,19\n", "Z,100\n"),
+        "first": text.replace("+00:00,0\n", "+00:00,100\n"),
+        "last": text.replace("+00:00,19\n", "+00:00,100\n"),
         "shorter": "".join(text.splitlines(keepends=True)[:11]),
-        "broken": text.replace("2026-01-01T00:00:00Z,3\n", "\N{SNOWMAN},3\n"),
+        "broken": text.replace("2026-01-01T00:00:03+00:00,3\n", "\N{SNOWMAN},3\n"),
     }[change]
     Path(CSV).write_bytes(new.encode("cp1252", "ignore") if change == "broken" else new.encode())
 
     result = cli("send", CSV, "--batch-size", 10)
 
     assert result.exit_code == (1 if change == "broken" else 0)
-    assert "a.csv is not what was sent under this name: all of it is sent." in result.stderr
+    assert "a.csv is not what was sent under this name: it is sent as a new input." in result.stderr
     sent = [int(line.rpartition(",")[2]) for line in new.splitlines()[1:] if line.startswith("2026")]
     assert values(bronze) == sorted([*range(20), *sent])
 
@@ -571,70 +573,86 @@ def test_there_and_back_again(cli: Cli, bronze: FakeIngest) -> None:
     assert [event["data"] for event in bronze.events] == [[1], [2], [1]]
 
 
-def test_an_unfinished_file_with_other_content_is_not_gone_on_with(cli: Cli, bronze: FakeIngest) -> None:
+@pytest.mark.parametrize("change", ["other", "shorter", "rotated"])
+def test_an_unfinished_file_with_other_content_is_a_new_input(cli: Cli, bronze: FakeIngest, change: str) -> None:
     write(30)
     bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
     cli("send", CSV, "--batch-size", 10, "--parallel", 1)
     bronze.fault = lose()
+    before = values(bronze)
     text = Path(CSV).read_text()
-    Path(CSV).write_text(text.replace("Z,15\n", "Z,99\n"))
+    match change:
+        case "other":
+            Path(CSV).write_text(text.replace("+00:00,15\n", "+00:00,99\n"))
+        case "shorter":
+            write(10)
+        case _:
+            Path(CSV).write_text("".join(text.splitlines(keepends=True)[:1]))
+            write(5, start=100)
 
     result = cli("send", CSV, "--batch-size", 10)
 
-    assert result.exit_code == 1
-    assert "a.csv, lines 12 to 21: has changed since the run was stopped; --again sends all of it" in result.stderr
-    assert 99 not in values(bronze)
-    # Put back, it goes on.
-    Path(CSV).write_text(text)
-    assert cli("send", CSV, "--batch-size", 10).exit_code == 0
+    assert result.exit_code == 0
+    assert "a.csv is not what was sent under this name: it is sent as a new input." in result.stderr
+    new = {"other": [*range(15), 99, *range(16, 30)], "shorter": [*range(10)], "rotated": [*range(100, 105)]}[change]
+    assert values(bronze) == sorted([*before, *new])
+    assert "0 events accepted" in cli("send", CSV, "--batch-size", 10).stdout
+
+
+@pytest.mark.parametrize("options", [["--batch-size=7"], ["--batch-bytes=99"], ["--no-gzip"], ["--parallel=3"]])
+def test_a_run_goes_on_with_other_batches(cli: Cli, bronze: FakeIngest, options: list[str]) -> None:
+    """What was cut stays cut, also the batch whose answer did not arrive."""
+    write(30)
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 1 else None
+    cli("send", CSV, "--batch-size=10", "--parallel=1")
+    bronze.fault = lose()
+
+    result = cli("send", CSV, *options)
+
+    assert result.exit_code == 0
+    assert "1 batch of these had arrived before" in result.stdout
     assert values(bronze) == [*range(30)]
-
-
-def test_an_unfinished_file_that_shrank_is_not_gone_on_with(cli: Cli, bronze: FakeIngest) -> None:
-    write(30)
-    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
-    cli("send", CSV, "--batch-size", 10, "--parallel", 1)
-    write(10)
-
-    result = cli("send", CSV, "--batch-size", 10)
-
-    assert result.exit_code == 1
-    assert "a.csv, lines 12 to 21: has changed" in result.stderr
-
-
-def test_an_input_that_cant_go_on_is_found_before_the_others_are_sent(cli: Cli, bronze: FakeIngest) -> None:
-    write(30)
-    write(1, "0.csv")
-    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
-    cli("send", CSV, "--batch-size=10", "--parallel", 1)
-    asked = len(bronze.requests)
-
-    assert cli("send", "0.csv", CSV, "--batch-size=11").exit_code == 2
-    assert len(bronze.requests) == asked
 
 
 @pytest.mark.parametrize(
-    "options",
-    [["--batch-size=7"], ["--batch-bytes=99"], ["--no-gzip"], ["--source=s"], ["--timezone=UTC"], ["--merge-rows"]],
+    "options", [["--source=s"], ["--timezone=UTC"], ["--merge-rows"], ["--unit=K"], ["--missing=5"], ["--tag=a=b"]]
 )
-def test_a_run_goes_on_with_the_same_options_alone(cli: Cli, bronze: FakeIngest, options: list[str]) -> None:
-    write(30)
-    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
-    cli("send", CSV, "--batch-size=10", "--parallel", 1)
-    asked = len(bronze.requests)
-
-    result = cli("send", CSV, "--batch-size=10", *options)
-
-    assert result.exit_code == 2
-    assert "a.csv was begun with other options: " in result.stderr
-    assert len(bronze.requests) == asked
-    # How it is sent may change.
+def test_other_options_are_another_run_and_neither_hinders_the_other(
+    cli: Cli, bronze: FakeIngest, options: list[str]
+) -> None:
+    write(20)
+    bronze.fault = lambda number: KeyboardInterrupt() if number == 1 else None
+    cli("send", CSV, "--batch-size=5", "--parallel=1")
     bronze.fault = lose()
-    assert cli("send", CSV, "--batch-size=10", "--parallel=2", "--retry-for=5").exit_code == 0
-    assert values(bronze) == [*range(30)]
+    other = cli("send", CSV, "--batch-size=5", *options)
+    assert "a.csv was sent before, with other options or to another stack." in other.stderr
+
+    result = cli("send", CSV, "--batch-size=5")
+
+    assert "5 events accepted by an earlier run" in result.stdout
+    assert "15 events accepted in 3 batches" in result.stdout
+    assert values(bronze) == sorted([*range(20), *(set(range(20)) - ({5} if options == ["--missing=5"] else set()))])
+    assert cli("send", CSV, *options).stdout.startswith("0 events accepted")
 
 
-def test_a_run_goes_on_with_the_same_stack_alone(cli: Cli, bronze: FakeIngest, local: Path) -> None:
+def test_a_wide_file_is_sent_once_for_each_column(cli: Cli, bronze: FakeIngest) -> None:
+    rows = "".join(f"2026-01-01T00:{minute:02d}Z,{minute},{minute + 100}\n" for minute in range(30))
+    Path(CSV).write_text("time,temp,hum\n" + rows)
+    commands = [
+        ("send", CSV, f"--value-column={name}", f"--source=x/{name}", "--batch-size=7") for name in ("temp", "hum")
+    ]
+    for command in commands:
+        assert cli(*command).stdout.startswith("30 events accepted")
+    with Path(CSV).open("a") as file:
+        file.write("2026-01-01T00:30Z,30,130\n")
+
+    for command in commands:
+        assert cli(*command).stdout.startswith("1 event accepted")
+
+    assert values(bronze) == sorted([*range(31), *range(100, 131)])
+
+
+def test_each_stack_has_a_run_of_its_own(cli: Cli, bronze: FakeIngest, local: Path) -> None:
     write(30)
     bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
     cli("send", CSV, "--batch-size=10", "--parallel", 1)
@@ -642,9 +660,11 @@ def test_a_run_goes_on_with_the_same_stack_alone(cli: Cli, bronze: FakeIngest, l
 
     result = cli("send", CSV, "--batch-size=10")
 
-    assert result.exit_code == 2
-    assert f"a.csv was begun on another stack: {LOCAL['url']}" in result.stderr
-    assert cli("send", CSV, "--batch-size=10", "--again").exit_code == 0
+    assert result.stdout.startswith("30 events accepted")
+    assert "a.csv was sent before, with other options or to another stack." in result.stderr
+    # And the first stack gets what it lacks.
+    local.write_text(json.dumps(LOCAL))
+    assert cli("send", CSV, "--batch-size=10").stdout.startswith("10 events accepted")
 
 
 def test_what_one_stack_has_another_one_has_not(cli: Cli, bronze: FakeIngest, local: Path) -> None:
@@ -692,7 +712,23 @@ def test_stdin_goes_on_where_it_is_given_again(cli: Cli, bronze: FakeIngest) -> 
 
     assert cli("send", "-", "--resume=r", "--batch-size=10", given=text).exit_code == 0
     assert values(bronze) == [*range(30)]
-    assert cli("send", "-", "--resume=r", "--batch-size=10", given=text.partition(b"\n")[2]).exit_code == 1
+
+
+def test_stdin_of_the_second_day_is_sent_on_the_second_day(cli: Cli, bronze: FakeIngest) -> None:
+    def day(first: int, rows: int) -> bytes:
+        return b"".join(b'{"data":[%d]}\n' % number for number in range(first, first + rows))
+
+    assert cli("send", "-", "--resume=r", "--batch-size=10", given=day(0, 25)).exit_code == 0
+    second = cli("send", "-", "--resume=r", "--batch-size=10", given=day(100, 25))
+    again = cli("send", "-", "--resume=r", "--batch-size=10", given=day(100, 25))
+
+    assert (second.exit_code, again.exit_code) == (0, 0)
+    assert second.stdout.startswith("25 events accepted")
+    assert again.stdout.startswith("0 events accepted")
+    # One that begins like the day before goes on behind that.
+    third = cli("send", "-", "--resume=r", "--batch-size=10", given=day(100, 12) + day(200, 3))
+    assert third.stdout.startswith("5 events accepted")
+    assert values(bronze) == sorted([*range(25), *range(100, 125), 110, 111, *range(200, 203)])
 
 
 def test_two_at_one_input_are_one_too_many(cli: Cli, bronze: FakeIngest) -> None:
@@ -704,7 +740,7 @@ def test_two_at_one_input_are_one_too_many(cli: Cli, bronze: FakeIngest) -> None
         result = cli("send", CSV, "--again")
 
     assert result.exit_code == 2
-    assert "Another dropzone send is at it" in result.stderr
+    assert "Another dropzone send is running" in result.stderr
     assert len(bronze.requests) == 1
     assert cli("send", CSV, "--again").exit_code == 0
 
@@ -717,7 +753,7 @@ def test_what_is_no_resume_file_stays_as_it_is(cli: Cli, bronze: FakeIngest, con
     for options in ([], ["--again"], ["--dry-run"]):
         result = cli("send", CSV, *options)
         assert result.exit_code == (0 if options == ["--dry-run"] else 2)
-    assert "is no resume file" in cli("send", CSV).stderr
+    assert "is not a resume file" in cli("send", CSV).stderr
     assert RESUME.read_bytes() == content
     assert bronze.requests == []
 
@@ -744,40 +780,44 @@ def test_a_place_that_cant_be_written_is_told_before_anything_is_sent(cli: Cli, 
 
 def test_a_full_disk_ends_it_and_nothing_is_lost(cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch) -> None:
     write(30)
-    whole = journal._write_all
+    whole = journal._write_line
     calls = 0
 
-    def full(file: int, lines: Any) -> None:  # noqa: ANN401
+    def full(file: Any, line: Any) -> None:  # noqa: ANN401
         nonlocal calls
         calls += 1
-        if calls == 4:  # the file itself, the run, a batch, and this
-            os.write(file, b'{"of": 0, "bat')
+        if calls == 5:  # the file itself, the run, a batch, that it was accepted or the next one, and this
+            os.write(file.fileno(), b'{"of": 0, "bat')
             raise OSError(28, "No space left on device")
-        whole(file, lines)
+        whole(file, line)
 
-    monkeypatch.setattr(journal, "_write_all", full)
+    monkeypatch.setattr(journal, "_write_line", full)
     result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr
 
     assert cli("send", CSV, "--batch-size", 10).exit_code == 0
     assert values(bronze) == [*range(30)]
+    # The torn line is gone.
+    assert cli("send", CSV, "--batch-size", 10).stdout.startswith("0 events accepted")
 
 
 def test_nothing_comes_behind_a_line_that_was_torn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another thread may have had its answer at the same time."""
-    whole = journal._write_all
+    whole = journal._write_line
 
-    def full(file: int, _: object) -> None:
-        monkeypatch.setattr(journal, "_write_all", whole)
-        os.write(file, b'{"of": 0, "bat')
+    def full(file: Any, _: object) -> None:  # noqa: ANN401
+        monkeypatch.setattr(journal, "_write_line", whole)
+        os.write(file.fileno(), b'{"of": 0, "bat')
         raise OSError(28, "No space left on device")
 
-    first, second, third = (batches.Batch(number, b"x\n", 1, 1, 1) for number in range(3))
+    first, second, third = (batches.Batch(number, [Event(b"x", 1, 1)]) for number in range(3))
     opened = journal.Journal(tmp_path / "r").use()
-    run = opened.run("a", {}, "a", again=False)
+    run = opened.run("a", "stack", {})
+    for batch in (first, second, third):
+        opened.add(run, batch)
     opened.accept(run, first, raw_id())
-    monkeypatch.setattr(journal, "_write_all", full)
+    monkeypatch.setattr(journal, "_write_line", full)
     with pytest.raises(CliError, match="No space left"):
         opened.accept(run, second, raw_id())
     opened.accept(run, third, raw_id())
@@ -842,6 +882,8 @@ def test_a_dry_run_tells_and_sends_nothing(cli: Cli, bronze: FakeIngest, local: 
     local.unlink()
     Path(CSV).write_text("time,value,unit\n2026-01-01T00:00Z,1,K\n2026-01-01T00:01Z,2,K\nx,1,K\n")
 
+    reason = "the time 'x' is not a date and time of ISO 8601; --time-format names another form"
+
     result = cli("send", CSV, "--dry-run", "--batch-size", 1)
     told = document(cli("send", CSV, "-", "--dry-run", "--json", given='{"a": 1}'))
 
@@ -849,14 +891,20 @@ def test_a_dry_run_tells_and_sends_nothing(cli: Cli, bronze: FakeIngest, local: 
     assert result.stdout.splitlines() == [
         "a.csv: CSV: time from 'time', data from 'value', unit from 'unit'",
         '  first: {"schema_version": 2, "time_stamp": "2026-01-01T00:00Z", "data": [1], "unit": "K"}',
-        "  2 events in 2 batches, 152 bytes before packing",
+        "  2 events in 2 batches, 152 bytes before compression",
+        f"time.unreadable\t1\t4\ta.csv\t{reason}",
+        "a.csv: 3 lines read before the first problem, 0 after it",
     ]
-    assert "a.csv, line 4: " in result.stderr
+    assert f"a.csv, line 4: {reason}" in result.stderr
     assert [(one["input"], one["format"], one["events"], one["batches"]) for one in told["inputs"]] == [
         ("a.csv", "csv", 2, 1),
         ("stdin", "json", 1, 1),
     ]
-    assert len(told["problems"]) == 1
+    assert (told["events"], told["batches"], told["bytes"]) == (3, 2, 161)
+    assert told["problems"] == [
+        {"input": "a.csv", "lines": [4, 4], "events": 0, "status": None, "code": "time.unreadable", "reason": reason}
+    ]
+    assert [(one["code"], one["count"], one["first_line"]) for one in told["totals"]] == [("time.unreadable", 1, 4)]
     assert bronze.requests == []
     assert not RESUME.exists()
 
@@ -880,11 +928,35 @@ def test_a_summary_as_json(cli: Cli, bronze: FakeIngest) -> None:
         "accepted_earlier": 0,
         "refused": 10,
         "unreadable": 0,
+        "waiting": 0,
+        "missing": 0,
         "batches": 2,
         "replayed_batches": 1,
         "refused_batches": 1,
-        "problems": [{"input": "a.csv", "lines": [2, 11], "events": 10, "status": 413, "reason": "Too large."}],
+        "lines": {"a.csv": 31},
+        "totals": [
+            {
+                "input": "a.csv",
+                "code": "api.413",
+                "severity": "problem",
+                "count": 1,
+                "events": 10,
+                "first_line": 2,
+                "reason": "Too large.",
+            }
+        ],
+        "problems": [
+            {
+                "input": "a.csv",
+                "lines": [2, 11],
+                "events": 10,
+                "status": 413,
+                "code": "api.413",
+                "reason": "Too large.",
+            }
+        ],
         "resume_files": [str(RESUME)],
+        "rejects_files": ["a.csv.rejects.ndjson"],
     }
     assert sizes[0] == sum(map(len, bronze.objects.values())) > sizes[1] > 0
     assert [(one["lines"], one["events"], one["replayed"]) for one in sent] == [
@@ -965,7 +1037,18 @@ def test_a_bar_on_a_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         ["send", CSV, "--timezone", "Nowhere"],
         ["send", CSV, "--delimiter", "ab"],
         ["send", CSV, "--delimiter", '"'],
-        ["send", CSV, "--encoding", "utf-16"],
+        ["send", CSV, "--encoding", "rot13"],
+        ["send", CSV, "--encoding", "base64"],
+        ["send", CSV, "--time-format", "%Q"],
+        ["send", CSV, "--time-format", "epoch"],
+        ["send", CSV, "--decimal", "x"],
+        ["send", CSV, "--ambiguous", "both"],
+        ["send", CSV, "--skip-lines", "-1"],
+        ["send", CSV, "--linger", "-1"],
+        ["send", CSV, "--date-column", "absent"],
+        ["send", CSV, "--source-pattern", "{absent}"],
+        ["send", CSV, "--per-column", "--merge-rows"],
+        ["send", CSV, "--profile", "absent"],
         ["send", CSV, "--encoding", "nope"],
         ["send", "e.json", "--timezone", "UTC"],
         ["send", "e.json", "--source", "x"],

@@ -1,0 +1,129 @@
+"""Lines of text out of bytes, with their numbers; bytes that are no text cost the line that they are in."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections import deque
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+
+from dropzone_cli.sending.events import MAX_EVENT_BYTES, Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BAD = "\udcff"
+"""Stands for bytes that are no text of the encoding; no text has it."""
+MARKING = "dropzone-mark"
+_ENDS = ("\n", "\r")
+
+UTF8_BOM = codecs.BOM_UTF8
+_BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+TOO_LONG = f"has more than {MAX_EVENT_BYTES // 2**20} MiB, and no event may be that long"
+CUT_OFF = "has no line end, so it may be cut off; --complete sends it as it is"
+WAITS = "has no line end, so it may not be complete; the next run reads it again, and --complete sends it as it is"
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return BAD, error.end
+
+
+codecs.register_error(MARKING, _mark)
+
+
+def encoding_of(beginning: bytes) -> str:
+    """The encoding that a byte order mark tells, else UTF-8."""
+    return next((name for bom, name in _BOMS.items() if beginning.startswith(bom)), "utf-8")
+
+
+class Lines:
+    """Iterates over a text's lines, with their ends (LF, CR LF or CR)."""
+
+    def __init__(self, binary: BinaryIO, encoding: str, *, is_complete: Callable[[], bool], comment: str = "") -> None:
+        """Read bytes that are behind their byte order mark, unless the encoding needs it.
+
+        Args:
+            binary: the bytes.
+            encoding: of the text.
+            is_complete: tells whether a last line without an end is a whole one.
+            comment: lines that begin with it are skipped.
+        """
+        self.encoding = encoding
+        # Kept until the end: it closes the bytes when it goes.
+        self._text = io.TextIOWrapper(binary, encoding, errors=MARKING, newline="")
+        self._source = iter(partial(self._text.readline, MAX_EVENT_BYTES), "")
+        self._ahead: deque[str] = deque()
+        self._is_complete = is_complete
+        self._comment = comment
+        self.number = 0
+        """Of the line that was read last, from 1."""
+        self.first = 1
+        """Of the first line since `begin`."""
+        self.held: list[str] = []
+        """The lines since `begin`."""
+        self.is_suspect = False
+        """Whether one of them is not a whole line of text."""
+
+    def peek(self, number: int) -> list[str]:
+        """The next lines, as many as are there."""
+        self._ahead.extend(islice(self._source, max(0, number - len(self._ahead))))
+        return [*islice(self._ahead, number)]
+
+    def skip(self, number: int) -> list[str]:
+        """Pass over lines, and return them."""
+        skipped = []
+        for line in islice(self, number):
+            skipped.append(line)
+            self.begin()
+        return skipped
+
+    def begin(self) -> None:
+        """Begin to collect lines which belong together."""
+        self.held.clear()
+        self.is_suspect = False
+
+    def push_back(self) -> None:
+        """Have all but the first of the lines since `begin` read again, by another iteration."""
+        self._ahead.extendleft(reversed(self.held[1:]))
+        self.number -= len(self.held) - 1
+        del self.held[1:]
+
+    def __iter__(self) -> Iterator[str]:
+        held, ahead = self.held, self._ahead
+        while line := ahead.popleft() if ahead else next(self._source, ""):
+            self.number += 1
+            if not held:
+                if self._comment and line.startswith(self._comment):
+                    continue
+                self.first = self.number
+            held.append(line)
+            if line[-1] not in _ENDS or (not line.isascii() and BAD in line):
+                self.is_suspect = True
+            yield line
+
+    def check(self) -> Finding | None:
+        """Tell what is wrong with the lines since `begin`, as lines."""
+        last = self.held[-1] if self.held else ""
+        if not last.endswith(_ENDS):
+            if len(last) >= MAX_EVENT_BYTES:
+                self._skip_line()
+                return self.finding("line.too_long", TOO_LONG)
+            if last and not self._is_complete():
+                return self.finding("line.incomplete", WAITS, Severity.WAITING)
+        if any(BAD in line for line in self.held):
+            return self.finding("line.encoding", f"is not {self.encoding.upper()}")
+        return None
+
+    def finding(self, code: str, reason: str, severity: Severity = Severity.PROBLEM) -> Finding:
+        """A finding about the lines since `begin`."""
+        text = "".join(self.held)[:MAX_EVENT_BYTES].rstrip("\r\n")
+        return Finding(self.first, max(self.first, self.number), code, reason, text, severity)
+
+    def _skip_line(self) -> None:
+        for rest in self._source:
+            if rest.endswith(_ENDS):
+                return

@@ -1,0 +1,104 @@
+"""Profiles: options of `dropzone send` under a name, in a file of the user's."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dropzone_cli.errors import usage
+
+FILE = "DROPZONE_PROFILES"
+
+# What belongs to one call, not to a kind of input.
+_NOT_SAVED = {
+    *("inputs", "dry_run", "as_json", "fail_fast", "again", "resume", "_profile", "saved_profile"),
+    *("stack_name", "region", "aws_profile"),
+}
+
+Profile = dict[str, Any]
+
+
+def profiles_file() -> Path:
+    named = os.environ.get(FILE)
+    return Path(named) if named else Path(typer.get_app_dir("dropzone")) / "profiles.toml"
+
+
+def use_profile(ctx: typer.Context, name: str | None) -> str | None:
+    """Make the options of a profile the defaults.
+
+    Raises:
+        typer.BadParameter: there is no such profile, or it has other options.
+    """
+    if name is None:
+        return None
+    profiles = _read(profiles_file())
+    if name not in profiles:
+        known = ", ".join(profiles) or "none"
+        raise typer.BadParameter(f"{profiles_file()} has no profile {name!r}; it has {known}.")
+    defaults = {}
+    names = _names(ctx)
+    for option, value in profiles[name].items():
+        parameter = {shown: parameter for parameter, shown in names.items()}.get(option)
+        if parameter is None:
+            raise typer.BadParameter(f"{profiles_file()}: the profile {name!r} has an unknown option {option!r}.")
+        defaults[parameter] = value
+    ctx.default_map = defaults
+    return name
+
+
+def save_profile(ctx: typer.Context, name: str) -> None:
+    """Save the options that were given, or came from another profile.
+
+    Raises:
+        CliError: the file can't be written, or read.
+    """
+    path = profiles_file()
+    try:
+        profiles = _read(path)
+    except typer.BadParameter as error:
+        raise usage(str(error)) from None
+    given = ("COMMANDLINE", "DEFAULT_MAP")
+    profiles[name] = {
+        shown: _plain(ctx.params[parameter])
+        for parameter, shown in _names(ctx).items()
+        if getattr(ctx.get_parameter_source(parameter), "name", "") in given
+    }
+    text = "\n".join(
+        f"[{json.dumps(title)}]\n" + "".join(f"{option} = {json.dumps(value)}\n" for option, value in profile.items())
+        for title, profile in profiles.items()
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise usage(f"{path} can't be written: {error.strerror}.", f"{FILE} names another file.") from None
+
+
+def _names(ctx: typer.Context) -> dict[str, str]:
+    """The options that a profile may have: the names of the parameters, and those that people write."""
+    return {
+        str(parameter.name): parameter.opts[0].removeprefix("--")
+        for parameter in ctx.command.params
+        if parameter.name not in _NOT_SAVED and parameter.opts[0].startswith("--") and parameter.name != "help"
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - of any option
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, list | tuple):
+        return [*map(_plain, value)]
+    return value if isinstance(value, str | bool | int | float) else str(value)
+
+
+def _read(path: Path) -> dict[str, Profile]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{path} can't be read: {error}") from None

@@ -1,0 +1,121 @@
+"""Rows of cells: of a CSV's lines, or of a workbook."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from dropzone_cli.errors import CliError, ExitCode, usage
+from dropzone_cli.sending.events import BrokenInputError, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dropzone_cli.sending.lines import Lines
+
+_DELIMITERS = ",;\t|"
+_QUOTED = re.compile('"[^"]*"')
+_SEP = re.compile(r"\ufeff?sep=(.)", re.IGNORECASE)
+_LONGEST_CELL = 2**20
+
+
+class Row(NamedTuple):
+    cells: list[str]
+    first: int
+    last: int
+    text: str
+    """As it was read."""
+
+
+def delimiter_of(header: str) -> str:
+    """The delimiter that a header has most, outside of quotes."""
+    return max(_DELIMITERS, key=_QUOTED.sub("", header).count)
+
+
+def read_separator(lines: Lines) -> str | None:
+    """Skip the line that tells Excel the delimiter, and return it; None where there is no such line."""
+    match = _SEP.fullmatch("".join(lines.peek(1)).rstrip("\r\n"))
+    if match is None:
+        return None
+    lines.skip(1)
+    return match[1]
+
+
+def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row | Finding]:
+    """Read rows. What is wrong with one costs its first line; the lines after that are read again."""
+    csv.field_size_limit(_LONGEST_CELL)
+    held = lines.held
+    while True:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+        lines.begin()
+        try:
+            for cells in reader:
+                if lines.is_suspect and (finding := lines.check()):
+                    yield finding
+                else:
+                    yield Row(cells, lines.first, lines.number, held[0] if len(held) == 1 else "".join(held))
+                lines.begin()
+        except csv.Error as error:
+            yield _broken_row(lines, error)
+        else:
+            return
+
+
+def _broken_row(lines: Lines, error: csv.Error) -> Finding:
+    # A quote that is never closed takes the lines up to the next quote with it, or all of them.
+    lines.push_back()
+    finding = lines.check()
+    return finding or lines.finding("row.not_csv", f"is not CSV: {error}")
+
+
+def workbook_rows(file: BinaryIO, sheet: str | None) -> tuple[str, Iterator[Row | Finding]]:
+    """Read the rows of one sheet of an Excel workbook; return its name as well.
+
+    Raises:
+        CliError: openpyxl is not installed, or there is no such sheet.
+        BrokenInputError: it is not a workbook.
+    """
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise CliError(
+            "Excel workbooks are read with openpyxl, which is not installed.",
+            hint="Install it: pip install 'dropzone-cli[xlsx]'. Or save the sheet as CSV.",
+            exit_code=ExitCode.USAGE,
+        ) from None
+    try:
+        book = load_workbook(file, read_only=True, data_only=True)
+    except Exception as error:  # noqa: BLE001 - openpyxl raises many kinds
+        raise BrokenInputError(1, f"is not a workbook: {error}") from None
+    if sheet is not None and sheet not in book.sheetnames:
+        raise usage(
+            f"--sheet: there is no sheet {sheet!r}.", f"The sheets are {', '.join(map(repr, book.sheetnames))}."
+        )
+    found = book[sheet or book.sheetnames[0]]
+    others = f" (of {len(book.sheetnames)})" if len(book.sheetnames) > 1 else ""
+
+    def rows() -> Iterator[Row]:
+        for number, values in enumerate(found.iter_rows(values_only=True), 1):
+            cells = [_cell(value) for value in values]
+            yield Row(cells, number, number, _csv_line(cells))
+
+    return f"sheet {found.title!r}{others}", rows()
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)
+
+
+def _csv_line(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()

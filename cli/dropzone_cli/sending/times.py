@@ -1,0 +1,189 @@
+"""Times as files write them, made into what the API reads: ISO 8601 with an offset from UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AUTO = "auto"
+_POWERS = {"epoch_s": 0, "epoch_ms": 3, "epoch_us": 6, "epoch_ns": 9}
+FORMATS = (AUTO, *_POWERS)
+
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{2}):?([0-9]{2})", re.ASCII)
+# What the API reads: docs/errors.md. The hour 24, weeks and dates alone are not among it.
+_ISO = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
+    r"(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-5][0-9])?)?"
+)
+# Seconds, milli-, micro- or nanoseconds since 1970 of the years 2001 to 2100: no compact date looks like it.
+_EPOCH = re.compile(r"(?:[0-9]{9,10}|[0-9]{12,13}|[0-9]{15,16}|[0-9]{18,19})(?:\.[0-9]+)?")
+_EARLIEST, _LATEST = Decimal(946_684_800), Decimal(4_102_444_800)
+_EDGES = ("0000", "0001", "9999")
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND = Decimal(253_402_300_799)
+_FIRST_SECOND = Decimal(-62_135_596_800)
+
+
+class Ambiguous(StrEnum):
+    """Which of two instants a time means that the clocks showed twice."""
+
+    EARLIER = "earlier"
+    LATER = "later"
+
+
+class TimeError(Exception):
+    """The text is not a time, or leaves open which instant is meant."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def parse_zone(text: str) -> tzinfo:
+    """Read a zone: a name of the tz database, UTC, or an offset.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if text.upper() in {"UTC", "Z"}:
+        return UTC
+    try:
+        if match := _OFFSET.fullmatch(text):
+            ahead = timedelta(hours=int(match[2]), minutes=int(match[3]))
+            return timezone(-ahead if match[1] == "-" else ahead)
+        return ZoneInfo(text)
+    except (ValueError, OSError, LookupError):
+        message = f"{text!r} is not a time zone, such as Europe/Berlin, UTC or +02:00."
+        raise typer.BadParameter(message) from None
+
+
+def time_reader(
+    format_: str | None = None, zone: tzinfo | None = None, ambiguous: Ambiguous | None = None
+) -> Callable[[str], str]:
+    """Make the function that reads a time; it raises TimeError.
+
+    Args:
+        format_: `epoch_s` and so on, `auto` for epochs by their size, or a format of strptime; None for ISO 8601, and
+            for numbers that can only be epochs of this century.
+        zone: of times that have no offset.
+        ambiguous: which instant a time means that the zone's clocks showed twice.
+    """
+    if format_ == AUTO:
+        return lambda text: _instant(number := _number(text), _power_of(number))
+    if format_ in _POWERS:
+        power = _POWERS[format_]
+        return lambda text: _instant(_number(text), power)
+
+    def zoned(wall: datetime) -> str:
+        if zone is None:
+            message = "has no offset from UTC, such as Z or -04:00: --timezone tells which clock it is from"
+            raise TimeError("time.no_timezone", message)
+        return _zoned(wall, zone, ambiguous)
+
+    if format_ is None:
+        return lambda text: _read_iso(text, zoned)
+    return lambda text: _read_format(text, format_, zoned)
+
+
+def _read_iso(text: str, zoned: Callable[[datetime], str]) -> str:
+    match = _ISO.fullmatch(text)
+    if match is None:
+        return _recent_epoch(text)
+    try:
+        if text.startswith(_EDGES):
+            return _read_edge(text, zoned)
+        read = datetime.fromisoformat(text.upper())
+    except ValueError:
+        raise _unreadable("is not a date and time of ISO 8601") from None
+    return text if match["offset"] else zoned(read)
+
+
+def _read_format(text: str, format_: str, zoned: Callable[[datetime], str]) -> str:
+    try:
+        read = datetime.strptime(text, format_)  # noqa: DTZ007 - it gets its zone below
+    except ValueError:
+        raise _unreadable(f"is not of the form {format_}") from None
+    return zoned(read) if read.tzinfo is None else read.isoformat()
+
+
+def _unreadable(reason: str) -> TimeError:
+    return TimeError("time.unreadable", reason)
+
+
+def _read_edge(text: str, zoned: Callable[[datetime], str]) -> str:
+    """Read a time of the first and the last year, where offsets may lead out of what is counted."""
+    if text.startswith("0000"):
+        raise _out_of_range()
+    read = datetime.fromisoformat(text.upper())
+    if read.tzinfo is None:
+        return zoned(read)
+    try:
+        read.astimezone(UTC)
+    except OverflowError:
+        raise _out_of_range() from None
+    return text
+
+
+def _out_of_range() -> TimeError:
+    return TimeError("time.out_of_range", "is outside the years 1 to 9999")
+
+
+def _zoned(wall: datetime, zone: tzinfo, ambiguous: Ambiguous | None) -> str:
+    first, second = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    before, after = first.utcoffset(), second.utcoffset()
+    if before is None or after is None or before < after:
+        raise TimeError("time.nonexistent", f"never was in {zone}: clocks were put forward over it")
+    if before > after and ambiguous is None:
+        message = f"was twice in {zone}, where clocks were put back: --ambiguous earlier or later tells which is meant"
+        raise TimeError("time.ambiguous", message)
+    try:
+        return (wall - (after if ambiguous is Ambiguous.LATER else before)).isoformat() + "Z"
+    except OverflowError:
+        raise _out_of_range() from None
+
+
+def _number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise _unreadable("is not a number of seconds since 1970")
+    return number
+
+
+def _power_of(number: Decimal) -> int:
+    """The unit that puts a number between 1973 and 5138, or before 1970 likewise."""
+    size = abs(number)
+    return 0 if size < 10**11 else 3 if size < 10**14 else 6 if size < 10**17 else 9
+
+
+def _instant(number: Decimal, power: int) -> str:
+    seconds = number.scaleb(-power)
+    if not _FIRST_SECOND <= seconds <= _LAST_SECOND:
+        raise _out_of_range()
+    whole, fraction = divmod(int(seconds.scaleb(6).to_integral_value("ROUND_FLOOR")), 10**6)
+    return (_START + timedelta(seconds=whole, microseconds=fraction)).isoformat().replace("+00:00", "Z")
+
+
+def _recent_epoch(text: str) -> str:
+    if _EPOCH.fullmatch(text):
+        number = Decimal(text)
+        power = _power_of(number)
+        if _EARLIEST <= number.scaleb(-power) < _LATEST:
+            return _instant(number, power)
+    hint = (
+        "--time-format auto reads epochs" if text.replace(".", "", 1).isdigit() else "--time-format names another form"
+    )
+    raise _unreadable(f"is not a date and time of ISO 8601; {hint}")

@@ -1,0 +1,141 @@
+"""`dropzone send -` with a pipe that stays open: events arrive soon, and signals lose none."""
+
+import fcntl
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dropzone_local.polling import wait_until
+from support.factories import raw_id
+
+KEY = "k3y-that-nobody-may-see"
+
+
+class _Ingest(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = gzip.decompress(self.rfile.read(int(self.headers["content-length"])))
+        lines = body.splitlines()
+        if self.server.is_down:  # type: ignore[attr-defined]
+            self.send_error(503)
+            return
+        self.server.batches.append([json.loads(line) for line in lines])  # type: ignore[attr-defined]
+        answer = json.dumps({"raw_id": str(raw_id()), "items": len(lines)}).encode()
+        self.send_response(202)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Ingest)
+    server.batches, server.is_down = [], False  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class Piped:
+    """`dropzone send -` in a process of its own."""
+
+    def __init__(self, server: Any, folder: Path, *options: str) -> None:  # noqa: ANN401
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPZONE_")}
+        environment |= {"DROPZONE_URL": f"http://127.0.0.1:{server.server_port}", "DROPZONE_API_KEY": KEY}
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "dropzone_cli", "send", "-", *options],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def write(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    @property
+    def unread(self) -> int:
+        """Bytes that the pipe holds."""
+        assert self.process.stdin is not None
+        return int.from_bytes(fcntl.ioctl(self.process.stdin, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+    def end(self, number: signal.Signals | None = None) -> tuple[int, str, str]:
+        if number is not None:
+            self.process.send_signal(number)
+            out, err = self.process.stdout.read(), self.process.stderr.read()  # type: ignore[union-attr]
+        else:
+            out, err = self.process.communicate(timeout=60)
+        code = self.process.wait(60)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+        assert b"Traceback" not in err, err.decode()
+        return code, out.decode(), err.decode()
+
+
+def event(number: int) -> str:
+    return json.dumps({"time_stamp": "2026-01-01T00:00:00Z", "data": [number]}) + "\n"
+
+
+def arrived(server: Any) -> list[int]:  # noqa: ANN401
+    return sorted(event["data"][0] for batch in server.batches for event in batch)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_events_of_a_pipe_arrive_while_it_is_open_and_a_signal_loses_none(
+    server: Any,  # noqa: ANN401
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    piped = Piped(server, tmp_path, "--linger", "0.2")
+    for at in range(3):
+        piped.write(event(at))
+        assert wait_until(lambda at=at: arrived(server) == [*range(at + 1)], seconds=60, every=0.02)  # type: ignore[misc]
+    slow = Piped(server, tmp_path, "--linger", "3600")
+    slow.write("".join(event(at) for at in range(100, 110)) + event(110)[:-9])
+    assert wait_until(lambda: not slow.unread, seconds=60, every=0.02)
+    assert arrived(server) == [*range(3)]
+
+    code, out, err = piped.end(number)
+    slow_code, _, slow_err = slow.end(number)
+
+    assert (code, slow_code) == (130, 130)
+    assert "3 events accepted in 3 batches" in out
+    assert "Stopping: what was read is sent." in err
+    assert arrived(server) == [*range(3), *range(100, 110)]
+    assert "stdin, line 11: has no line end" in slow_err
+
+
+def test_what_was_read_from_a_pipe_and_could_not_be_sent_is_kept(server: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    server.is_down = True
+    piped = Piped(server, tmp_path, "--retry-for", "1")
+    piped.write(event(1) + event(2))
+
+    code, _, err = piped.end()
+
+    assert code == 3
+    assert "stdin, lines 1 to 2: was read and could not be sent" in err
+    kept = [json.loads(line) for line in (tmp_path / "stdin.rejects.ndjson").read_text().splitlines()]
+    assert [(one["data"], one["rejected"]["code"]) for one in kept] == [
+        ([1], "batch.not_sent"),
+        ([2], "batch.not_sent"),
+    ]

@@ -1,0 +1,321 @@
+"""Files that grow, break and rotate: no good row is lost, no partial row is taken, nothing is sent twice."""
+
+import gzip
+import json
+import random
+import tempfile
+import zlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dropzone_cli.sending.columns import CsvOptions
+from dropzone_cli.sending.events import Event, Finding, Read
+from dropzone_cli.sending.inputs import expand, opened
+from unit.cli.harness import KEY, Cli, FakeIngest, document
+
+pytestmark = pytest.mark.usefixtures("local")
+
+CSV = Path("log.csv")
+REJECTS = Path("log.csv.rejects.csv")
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def bronze() -> FakeIngest:
+    return FakeIngest()
+
+
+@pytest.fixture
+def cli(bronze: FakeIngest) -> Cli:
+    return Cli(bronze)
+
+
+def row(number: int) -> str:
+    return f"{(BEGAN + timedelta(seconds=number)).isoformat()},{number}.50\n"
+
+
+def rows(first: int, last: int) -> str:
+    return "".join(map(row, range(first, last)))
+
+
+def values(bronze: FakeIngest) -> list[float]:
+    return sorted(event["data"][0] for event in bronze.events)
+
+
+def halves(first: int, last: int) -> list[float]:
+    return [number + 0.5 for number in range(first, last)]
+
+
+# ---- a file that grows
+
+
+@pytest.mark.parametrize("torn", [1, 10, 26, 27, 30])
+def test_a_torn_last_row_waits_for_its_end(cli: Cli, bronze: FakeIngest, torn: int) -> None:
+    CSV.write_text("time,value\n" + rows(0, 25) + row(25)[:torn])
+
+    first = cli("send", CSV, "--batch-size", 10)
+
+    assert first.exit_code == 4
+    assert "log.csv, line 27: has no line end, so it may not be complete; the next run reads it again" in first.stderr
+    assert values(bronze) == halves(0, 25)
+    assert not REJECTS.exists()
+    CSV.write_text("time,value\n" + rows(0, 30))
+    second = cli("send", CSV, "--batch-size", 10)
+    assert second.exit_code == 0
+    assert second.stdout.startswith("5 events accepted in 1 batch")
+    assert values(bronze) == halves(0, 30)
+    assert len(bronze.events) == 30
+
+
+def test_a_header_that_is_half_written_waits(cli: Cli, bronze: FakeIngest) -> None:
+    CSV.write_text("time,va")
+
+    assert cli("send", CSV).exit_code == 4
+    CSV.write_text("time,value\n" + rows(0, 1))
+    assert cli("send", CSV).exit_code == 0
+    assert values(bronze) == [0.5]
+
+
+def test_a_file_that_is_complete_needs_no_last_line_end(cli: Cli, bronze: FakeIngest) -> None:
+    CSV.write_text("time,value\n" + rows(0, 3).rstrip("\n"))
+
+    assert cli("send", CSV, "--complete").exit_code == 0
+    assert values(bronze) == halves(0, 3)
+
+
+def test_a_torn_last_line_of_ndjson_waits_and_a_whole_object_does_not(cli: Cli, bronze: FakeIngest) -> None:
+    file = Path("log.ndjson")
+    file.write_text('{"data":[1]}\n{"data":[2]}')
+    assert cli("send", file).exit_code == 0
+    file.write_text('{"data":[1]}\n{"data":[2]}\n{"data":[3')
+    assert cli("send", file).exit_code == 4
+    file.write_text('{"data":[1]}\n{"data":[2]}\n{"data":[34]}\n')
+    assert cli("send", file).exit_code == 0
+
+    assert values(bronze) == [1, 2, 34]
+
+
+def test_a_last_row_of_a_pipe_without_a_line_end_is_a_problem(cli: Cli, bronze: FakeIngest) -> None:
+    """There is no next run that could read it."""
+    result = cli("send", "-", given="time,value\n" + rows(0, 3) + row(3)[:-2])
+
+    assert result.exit_code == 1
+    assert values(bronze) == halves(0, 3)
+    assert "stdin, line 5: has no line end, so it may be cut off; --complete sends it as it is" in result.stderr
+    assert row(3)[:-2] in Path("stdin.rejects.csv").read_text()
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(1, 9), st.booleans())
+def test_however_a_file_grows_each_row_is_sent_once(cuts: list[int], size: int, twice: bool) -> None:  # noqa: FBT001
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("DROPZONE_URL", "http://127.0.0.1:1")
+        patch.setenv("DROPZONE_API_KEY", KEY)
+        bronze = FakeIngest()
+        text = "time,value\n" + rows(0, 20)
+        for cut in [*sorted(cuts), 60]:
+            CSV.write_text(text[: len(text) * cut // 60])
+            for _ in range(1 + twice):
+                assert Cli(bronze)("send", CSV, "--batch-size", size).exit_code in {0, 1, 4}
+        assert [event["data"][0] for event in bronze.events] == halves(0, 20) or values(bronze) == halves(0, 20)
+
+
+def test_a_lost_answer_of_a_batch_that_was_not_full_makes_no_double(cli: Cli, bronze: FakeIngest) -> None:
+    """The batch was recorded before it was sent: when the file has grown, it is cut as it was."""
+    CSV.write_text("time,value\n" + rows(0, 5))
+    bronze.fault = lambda _: KeyboardInterrupt()
+    cli("send", CSV)
+    bronze.fault = lambda _: None
+    CSV.write_text("time,value\n" + rows(0, 8))
+
+    result = cli("send", CSV)
+
+    assert "1 batch of these had arrived before" in result.stdout
+    assert [len(body.splitlines()) for body in bronze.objects.values()] == [5, 3]
+    assert values(bronze) == halves(0, 8)
+
+
+def test_a_rotated_file_is_a_new_one(cli: Cli, bronze: FakeIngest) -> None:
+    CSV.write_text("time,value\n" + rows(0, 25))
+    cli("send", CSV, "--batch-size", 10)
+    CSV.write_text("time,value\n" + rows(100, 140))
+
+    result = cli("send", CSV, "--batch-size", 10)
+
+    assert result.exit_code == 0
+    assert "log.csv is not what was sent under this name: it is sent as a new input." in result.stderr
+    assert values(bronze) == halves(0, 25) + halves(100, 140)
+
+
+# ---- damage
+
+
+def read(path: Path, **options: Any) -> list[Read]:  # noqa: ANN401
+    (one,) = expand([str(path)])
+    with opened(one) as source:
+        return [*source.read(source.detect(), CsvOptions(**options))]
+
+
+def test_a_bad_byte_costs_one_row(cli: Cli, bronze: FakeIngest) -> None:
+    good = rows(0, 2500).splitlines(keepends=True)
+    good[1800] = good[1800].replace(",", ",°", 1)
+    CSV.write_bytes(("time,value\n" + "".join(good)).encode("latin-1"))
+
+    result = cli("send", CSV)
+
+    assert result.exit_code == 1
+    assert values(bronze) == halves(0, 1800) + halves(1801, 2500)
+    assert "log.csv, line 1,802: is not UTF-8" in result.stderr
+    assert "log.csv: 1,801 lines read before the first problem, 699 after it" in result.stdout
+    assert document(cli("send", CSV, "--again", "--json"))["lines"] == {"log.csv": 2501}
+
+
+def test_bytes_that_are_no_text_of_utf_16_cost_one_row(tmp_path: Path) -> None:
+    body = ("time,value\n" + rows(0, 3)).encode("utf-16-le")
+    at = body.index(",1.50".encode("utf-16-le"))
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe" + body[:at] + b"\x00\xdc" + body[at:])
+
+    found = read(tmp_path / "a.csv")
+
+    assert [type(one) for one in found] == [Event, Finding, Event]
+
+
+def test_a_truncated_gzip_costs_what_cant_be_decompressed(cli: Cli, bronze: FakeIngest) -> None:
+    random.seed(1)
+    text = "time,value\n" + "".join(
+        f"{(BEGAN + timedelta(seconds=number)).isoformat()},{random.random()}\n"  # noqa: S311
+        for number in range(5_000)
+    )
+    packed = gzip.compress(text.encode())
+    Path("a.csv.gz").write_bytes(packed[: len(packed) // 2])
+
+    result = cli("send", "a.csv.gz")
+
+    whole = zlib.decompressobj(31).decompress(packed[: len(packed) // 2]).decode().splitlines(keepends=True)
+    expected = [line for line in whole[1:] if line.endswith("\n")]
+    assert result.exit_code == 1
+    assert len(bronze.events) == len(expected) > 2_000
+    assert "its compression can't be read: it is cut off" in result.stderr
+
+
+@pytest.mark.parametrize("damage", ["flip", "garbage", "checksum"])
+def test_what_follows_damage_in_a_gzip_of_several_members_is_read(tmp_path: Path, damage: str) -> None:
+    """As logs are appended to."""
+    random.seed(2)
+    parts = [
+        gzip.compress(
+            "".join(f'{{"n":{part},"x":{random.random()}}}\n' for _ in range(3_000)).encode()  # noqa: S311
+        )
+        for part in range(3)
+    ]
+    middle = bytearray(parts[1])
+    match damage:
+        case "flip":
+            middle[len(middle) // 2 : len(middle) // 2 + 20] = bytes(20)
+        case "checksum":
+            middle[-6] ^= 0xFF
+        case _:
+            middle = bytearray(b"\0\0\0no gzip at all" * 100)
+    (tmp_path / "a.ndjson.gz").write_bytes(parts[0] + middle + parts[2] + bytes(512))
+
+    found = read(tmp_path / "a.ndjson.gz")
+
+    # Behind a flipped bit, what is decompressed may be other text, until that is noticed.
+    numbers = [json.loads(one.text).get("n") for one in found if isinstance(one, Event)]
+    assert (numbers.count(0), numbers.count(2)) == (3_000, 3_000)
+    assert {"flip": 500 < numbers.count(1) < 3_000, "checksum": numbers.count(1) == 3_000, "garbage": True}[damage]
+    assert "input.damaged" in {one.code for one in found if isinstance(one, Finding)}
+
+
+def test_zeros_behind_a_gzip_are_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(b'{"n":1}') + bytes(40_000))
+
+    assert read(tmp_path / "a.ndjson.gz") == [Event(b'{"n":1}', 1, 1)]
+
+
+@given(st.integers(2, 400), st.booleans())
+def test_wherever_a_gzip_is_cut_off_no_partial_line_is_taken(at: int, appended: bool) -> None:  # noqa: FBT001
+    members = [
+        gzip.compress(b"".join(b'{"n":%d}\n' % (100 * part + n) for n in range(20)), mtime=0) for part in range(4)
+    ]
+    packed = b"".join(members)[:at]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "a.ndjson.gz")
+        file.write_bytes(packed + members[3] if appended else packed)
+        numbers = [json.loads(one.text).get("n") for one in read(file) if isinstance(one, Event)]
+
+    whole = [100 * part + n for part in range(4) for n in range(20)]
+    if appended:
+        assert numbers[-20:] == whole[-20:]
+    else:
+        assert numbers == whole[: len(numbers)]
+
+
+# ---- what was not sent
+
+
+def test_rejects_are_written_with_their_reasons_and_can_be_corrected_and_sent(cli: Cli, bronze: FakeIngest) -> None:
+    CSV.write_text('time,value,note\n2026-01-01T00:00Z,1,a\n2026-01-01T00:01Z,n/a,"b, ""c"""\n2026-01-01T00:02,3,\n')
+
+    result = cli("send", CSV, "--source", "x")
+
+    assert result.exit_code == 1
+    assert "What was not sent is in log.csv.rejects.csv: correct it there, and send that file." in result.stderr
+    lines = REJECTS.read_text().splitlines()
+    assert lines[0] == "time,value,note,rejected_code,rejected_reason"
+    assert lines[1].startswith('2026-01-01T00:01Z,n/a,"b, ""c""",row.not_number,')
+    assert lines[2].startswith("2026-01-01T00:02,3,,time.no_timezone,")
+    REJECTS.write_text(REJECTS.read_text().replace("n/a", "2", 1).replace("00:02,", "00:02Z,", 1))
+    assert cli("send", REJECTS, "--source", "x").exit_code == 0
+    assert sorted((event["time_stamp"], event["data"]) for event in bronze.events) == [
+        ("2026-01-01T00:00Z", [1]),
+        ("2026-01-01T00:01Z", [2]),
+        ("2026-01-01T00:02Z", [3]),
+    ]
+
+
+def test_rejects_of_json_and_of_refused_batches(cli: Cli, bronze: FakeIngest) -> None:
+    Path("a.ndjson").write_text('{"data":[1]}\nno JSON\n{"data":[2]}\n')
+    bronze.answers = [httpx.Response(413, json={"detail": "Too large."})]
+
+    assert cli("send", "a.ndjson").exit_code == 1
+
+    rejects = [json.loads(line) for line in Path("a.ndjson.rejects.ndjson").read_text().splitlines()]
+    assert rejects == [
+        {
+            "rejected": {"line": 2, "code": "json.invalid", "reason": rejects[0]["rejected"]["reason"]},
+            "text": "no JSON",
+        },
+        {"data": [1], "rejected": {"lines": [1, 3], "code": "api.413", "reason": "Too large."}},
+        {"data": [2], "rejected": {"lines": [1, 3], "code": "api.413", "reason": "Too large."}},
+    ]
+
+
+def test_rejects_are_no_inputs_of_a_pattern_and_can_be_left_out(cli: Cli) -> None:
+    CSV.write_text("time,value\nx,1\n")
+    cli("send", CSV, "--no-rejects")
+    assert not REJECTS.exists()
+    cli("send", CSV)
+    assert REJECTS.exists()
+
+    assert [one["input"] for one in document(cli("send", "*.csv", "--dry-run", "--json"))["inputs"]] == ["log.csv"]
+
+
+def test_a_dry_run_writes_no_rejects_and_lists_all_problems(cli: Cli) -> None:
+    CSV.write_text("time,value\n" + "x,1\n" * 1_500 + "2026-01-01T00:00Z,n/a\n")
+
+    told = document(cli("send", CSV, "--dry-run", "--json"))
+
+    assert len(told["problems"]) == 1_501
+    assert [(one["code"], one["count"], one["first_line"]) for one in told["totals"]] == [
+        ("time.unreadable", 1_500, 2),
+        ("row.not_number", 1, 1_502),
+    ]
+    assert not REJECTS.exists()
+    assert "time.unreadable\t1,500\t2\tlog.csv" in cli("send", CSV, "--dry-run").stdout
