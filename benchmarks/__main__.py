@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from benchmarks import (
     backlog,
     cold_start,
+    contracts,
     gold,
     growth,
     ingest,
@@ -27,6 +28,7 @@ from benchmarks.surroundings import Surroundings
 
 SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "validate": validate.run,
+    "contracts": contracts.run,
     "store": store.run,
     "read": read.run,
     "process": process.run,

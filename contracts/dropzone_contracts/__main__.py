@@ -6,13 +6,15 @@ from pathlib import Path
 
 from dropzone_contracts.compiler import compile_folder
 from dropzone_contracts.findings import ContractError
+from dropzone_contracts.table import table
 
 ROOT = Path(__file__).parents[2]
 COMPILED = Path("layers/common/dropzone/contracts.json")
+TABLE = Path("docs/rules.md")
 
 
 def main() -> int:
-    """Compile, or compare; 1 where a contract can't be used, or the layer's file is not that of the contracts."""
+    """Compile, or compare; 1 where a contract can't be used, or what is made of them differs."""
     parser = argparse.ArgumentParser(prog="dropzone_contracts", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare with what the layer carries, and write nothing")
     check = parser.parse_args().check
@@ -22,13 +24,19 @@ def main() -> int:
         for finding in error.findings:
             print(f"contracts/{finding}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
-    file = ROOT / COMPILED
+    stale = [path for path, text in {COMPILED: compiled, TABLE: table(compiled)}.items() if _differs(path, text, check)]
+    for path in stale:
+        print(f"{path} is not that of contracts/: run `make contracts`", file=sys.stderr)  # noqa: T201
+    return 1 if stale else 0
+
+
+def _differs(path: Path, text: str, check: bool) -> bool:  # noqa: FBT001 - of the command line
+    """Compare a file, or write it."""
+    file = ROOT / path
     if not check:
-        file.write_text(compiled)
-    elif not file.exists() or file.read_text() != compiled:
-        print(f"{COMPILED} is not that of contracts/: run `make contracts`", file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+        file.write_text(text, encoding="utf-8")
+        return False
+    return not file.exists() or file.read_text(encoding="utf-8") != text
 
 
 if __name__ == "__main__":

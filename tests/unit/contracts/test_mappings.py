@@ -204,6 +204,7 @@ def test_local_time_is_of_the_named_zone(value: str, expected: str) -> None:
 def test_local_time_that_is_none_is_rejected_as_ever() -> None:
     assert codes(*mapped({"t": "noon", "v": 1}, time_zone="Europe/Berlin")) == [[Code.TIME_STAMP_NOT_ISO8601]]
     assert codes(*mapped({"t": 5, "v": 1}, time_zone="Europe/Berlin")) == [[Code.TIME_STAMP_NOT_STRING]]
+    assert codes(*mapped({"t": "0001-01-01T00:00", "v": 1}, time_zone="Asia/Tokyo")) == [[Code.TIME_STAMP_OUT_OF_RANGE]]
     assert codes(*mapped({"t": "2026-07-01T12:00:00", "v": 1})) == [[Code.TIME_STAMP_NO_TIMEZONE]]
 
 

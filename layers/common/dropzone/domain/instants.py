@@ -48,8 +48,8 @@ def _not_iso8601(message: str) -> Violation:
     return Violation(Code.TIME_STAMP_NOT_ISO8601, FIELD, message)
 
 
-def epoch_instant(value: Any, digits: int) -> str | Violation:  # noqa: ANN401 - any JSON
-    """An instant as text, of a number since 1970, or of its text; digits past the microsecond are cut.
+def epoch_instant(value: Any, digits: int) -> datetime | Violation:  # noqa: ANN401 - any JSON
+    """The instant of a number since 1970, or of its text; digits past the microsecond are cut.
 
     Args:
         value: the number.
@@ -64,7 +64,7 @@ def epoch_instant(value: Any, digits: int) -> str | Violation:  # noqa: ANN401 -
             microseconds = int(number.scaleb(6 - digits) // 1) if number.adjusted() < _MOST_DIGITS else 10**_MOST_DIGITS
         else:
             return _NOT_EPOCH
-        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
+        return _EPOCH + timedelta(microseconds=microseconds)
     except (InvalidOperation, ValueError):
         return _NOT_EPOCH
     except OverflowError:

@@ -1,6 +1,7 @@
 """From the JSON of any sender to events: JMESPath from a body to its events, and from each to its fields."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
 from enum import StrEnum
 from functools import cache, cached_property
 from importlib import import_module
@@ -175,7 +176,10 @@ class PayloadMapping(BaseModel):
         local = parse_instant(f"{value}Z")
         if isinstance(local, Violation):
             return value
-        return local.replace(tzinfo=self._zone).isoformat()
+        try:
+            return local.replace(tzinfo=self._zone).astimezone(UTC)
+        except OverflowError:
+            return Violation(Code.TIME_STAMP_OUT_OF_RANGE, "time_stamp", "is outside the years 1 to 9999 in UTC")
 
 
 def _unmapped(error: Exception) -> Rejection:

@@ -12,6 +12,8 @@ from dropzone.domain.violations import violations_in
 
 
 def _instant(value: object) -> datetime:
+    if type(value) is datetime:
+        return value  # of a mapping: JSON has none
     if type(value) is not str:
         raise PydanticCustomError("string_type", "is not a string")
     parsed = parse_instant(value)
