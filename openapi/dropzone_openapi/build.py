@@ -83,7 +83,7 @@ _HEADERS: Node = {
             "schema": {"type": "string", "const": "true"},
         },
         "Location": {
-            "description": "Where the event is told of: a relative reference.",
+            "description": "The address of the status: a relative reference.",
             "schema": {"type": "string", "examples": [f"ingest/{EXAMPLE_RAW_ID}"]},
         },
     },
@@ -104,7 +104,7 @@ _IF_NONE_MATCH: Node = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of an earlier answer: 304 where it still stands.",
+    "description": "The ETag of an earlier answer: 304 if it is still valid.",
     "schema": {"type": "string", "examples": ['W/"1f0c5a2e9b7d4c63a8e1f2b3c4d5e6f7"']},
 }
 _BINARY: Node = {"schema": {"type": "string", "format": "binary"}}
@@ -267,7 +267,7 @@ def _lines(listing: Listing[Any]) -> Node:
 
 
 def _problems(kinds: Iterable[ProblemType]) -> dict[int, Any]:
-    """Problems by status; those of one status are told together."""
+    """Problems by status; those of one status share an entry."""
     answers: dict[int, Any] = {}
     for kind in kinds:
         body = problems.document(

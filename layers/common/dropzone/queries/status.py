@@ -217,7 +217,7 @@ class Presence(Protocol):
 def read_status(
     database: Database, bronze: Presence, raw_id: UUID, request: StatusRequest, *, gzip: bool
 ) -> ObjectStatus:
-    """What has become of an object: what is settled is told by silver alone, whatever became of the object since.
+    """The status of an object; of a processed one by silver alone.
 
     Of several events, a page: those after the cursor that fit into an answer, compressed or not.
 

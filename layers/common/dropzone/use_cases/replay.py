@@ -184,7 +184,7 @@ def replay(
         for reached in run.positions(selection, limit, after):
             result.cursor = reached
     except (BronzeUnavailableError, SilverUnavailableError):
-        # What was done is told first: who goes on from there meets the error then, and does none of the work twice.
+        # What was done is answered first; the next call, from its cursor, raises the error and repeats no work.
         if result.cursor == start:
             raise
     return result
