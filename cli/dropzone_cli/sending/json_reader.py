@@ -72,7 +72,7 @@ def _event(text: str, first: int, last: int) -> Read:
 
 
 def _json_finding(error: Exception, text: str, first: int, last: int) -> Finding:
-    if BAD in text:
+    if BAD.search(text):
         return Finding(first, last, "line.encoding", "is not UTF-8", text)
     if isinstance(error, RecursionError):
         return Finding(first, last, "json.invalid", "is nested too deep", text)

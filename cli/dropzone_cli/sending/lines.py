@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections import deque
 from functools import partial
 from itertools import islice
@@ -14,8 +15,8 @@ from dropzone_cli.sending.events import MAX_EVENT_BYTES, Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BAD = "\udcff"
-"""Stands for bytes that are no text of the encoding; no text has it."""
+BAD = re.compile("[\udc80-\udcff]")
+"""Stands for a byte that is no text of the encoding, as in Python's surrogateescape; no text has it."""
 MARKING = "dropzone-mark"
 _ENDS = ("\n", "\r")
 
@@ -29,7 +30,8 @@ WAITS = "has no line end, so it may not be complete; the next run reads it again
 def _mark(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
-    return BAD, error.end
+    # In UTF-16 such a byte may be of ASCII.
+    return "".join(chr(0xDC00 + max(byte, 0x80)) for byte in error.object[error.start : error.end]), error.end
 
 
 codecs.register_error(MARKING, _mark)
@@ -101,7 +103,7 @@ class Lines:
                     continue
                 self.first = self.number
             held.append(line)
-            if line[-1] not in _ENDS or (not line.isascii() and BAD in line):
+            if line[-1] not in _ENDS or (not line.isascii() and BAD.search(line)):
                 self.is_suspect = True
             yield line
 
@@ -114,8 +116,9 @@ class Lines:
                 return self.finding("line.too_long", TOO_LONG)
             if last and not self._is_complete():
                 return self.finding("line.incomplete", WAITS, Severity.WAITING)
-        if any(BAD in line for line in self.held):
-            return self.finding("line.encoding", f"is not {self.encoding.upper()}")
+        if any(map(BAD.search, self.held)):
+            hint = "; --encoding names another one, such as cp1252" if self.encoding == "utf-8" else ""
+            return self.finding("line.encoding", f"is not {self.encoding.upper()}{hint}")
         return None
 
     def finding(self, code: str, reason: str, severity: Severity = Severity.PROBLEM) -> Finding:

@@ -77,7 +77,7 @@ class Rejects:
 
 def _opened(path: Path) -> TextIO:
     try:
-        return path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+        return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
     except OSError as error:
         raise usage(f"{path} can't be written: {error.strerror}.", "--no-rejects writes no such file.") from None
 

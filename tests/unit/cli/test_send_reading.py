@@ -99,7 +99,7 @@ def test_a_line_is_an_event_and_its_text_stays() -> None:
         (b"[1, 2]", "is no event: not a JSON object"),
         (b'"text"', "is no event: not a JSON object"),
         (b'{"a": NaN}', "is not JSON: NaN is no number"),
-        (b'{"a": "\xff"}', "is not UTF-8"),
+        (b'{"a": "\xff"}', "is not UTF-8; --encoding names another one, such as cp1252"),
         (b'{"a":1}{"b":2}', "is not JSON: Extra data (character 8)"),
         (b'{"a":' + b"[" * 100_000, "is nested too deep"),
     ],
