@@ -3,9 +3,11 @@
 import io
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Annotated, BinaryIO, cast
 from uuid import UUID
@@ -46,7 +48,14 @@ def list_(
     ] = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="The limit of events.")] = 50,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="FIELDS", help="Count the events instead: by code, source, or code,source."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", "-n", min=1, help="The limit of events: 50, or with --by none.", show_default=False),
+    ] = None,
     cursor: Annotated[
         str | None,
         typer.Option("--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."),
@@ -56,7 +65,8 @@ def list_(
     region: Region = None,
     profile: Profile = None,
 ) -> ExitCode:
-    """List rejected events, newest first, with the rules that each broke."""
+    """List rejected events, newest first, with the rules that each broke; or count them."""
+    fields = _fields(by)
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     parameters: dict[str, str] = {
         name: value
@@ -70,24 +80,36 @@ def list_(
         if value is not None
     }
     rejections: list[details.Document] = []
-    more = True
+    counts: Counter[tuple[str, ...]] = Counter()
+    number, more = 0, True
+    left = limit or (None if fields else 50)
     with session.out.progress("Rejected events") as progress:
-        while more and len(rejections) < limit:
-            page = session.api.rejections(parameters | {"limit": str(min(_PAGE, limit - len(rejections)))})
-            rejections += page["rejections"]
-            progress.advance(len(page["rejections"]))
+        while more and (left is None or left > 0):
+            page = session.api.rejections(parameters | {"limit": str(min(_PAGE, left or _PAGE))})
+            found = page["rejections"]
+            if fields:
+                counts.update(key for entry in found for key in _keys(entry, fields))
+            else:
+                rejections += found
+            number += len(found)
+            progress.advance(len(found))
+            left = None if left is None else left - len(found)
             more = "cursor" in page
             parameters["cursor"] = str(page.get("cursor"))
+    if fields:
+        _print_counts(session, fields, counts, number)
+        return ExitCode.DONE
     if session.out.as_json:
         session.out.document({"rejections": rejections} | ({"cursor": parameters["cursor"]} if more else {}))
         return ExitCode.DONE
     session.out.table(
-        ("received_at", "raw_id", "item", "violations"),
+        ("received_at", "raw_id", "item", "source", "violations"),
         [
             (
                 str(entry.get("received_at")),
                 str(entry.get("raw_id")),
                 str(entry.get("item", 0)),
+                str(entry.get("source") or ""),
                 details.reasons(entry.get("violations", [])),
             )
             for entry in rejections
@@ -96,6 +118,30 @@ def list_(
     older = f" Older ones: --cursor {parameters['cursor']}" if more else ""
     session.out.note(f"{count(len(rejections), 'rejected event')}.{older}")
     return ExitCode.DONE
+
+
+def _fields(by: str | None) -> list[str]:
+    fields = [field.strip() for field in (by or "").split(",") if field.strip()]
+    if not {*fields} <= {"code", "source"} or len({*fields}) != len(fields):
+        raise usage(f"--by: {by!r} can't be counted by.", "Use code, source, or code,source.")
+    return fields
+
+
+def _keys(entry: details.Document, fields: list[str]) -> set[tuple[str, ...]]:
+    """What an event counts for: each rule that it broke, once."""
+    codes = {str(violation.get("code")) for violation in entry.get("violations", [])}
+    values = {"source": {str(entry.get("source") or "")}, "code": codes}
+    return {*product(*(values[field] for field in fields))}
+
+
+def _print_counts(session: Session, fields: list[str], counts: Counter[tuple[str, ...]], number: int) -> None:
+    most_first = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    if session.out.as_json:
+        rows = [dict(zip(fields, key, strict=True)) | {"events": events} for key, events in most_first]
+        session.out.document({"events": number, "counts": rows})
+        return
+    session.out.table((*fields, "events"), [(*key, f"{events:,}") for key, events in most_first])
+    session.out.note(f"{count(number, 'rejected event')}.")
 
 
 def show(

@@ -183,6 +183,48 @@ def test_rejected_events_of_a_source(cli: Cli, api: FakeApi) -> None:
     ]
 
 
+@pytest.mark.usefixtures("local")
+def test_a_rejected_event_is_listed_with_its_source(cli: Cli, api: FakeApi) -> None:
+    api.answers = [page(rejections=[rejection(raw_id(), 3) | {"source": "hall-3"}, rejection(raw_id(), 4)])]
+
+    lines = [line.split("\t") for line in cli("rejected", "list").stdout.splitlines()]
+
+    assert [(line[2], line[3]) for line in lines] == [("3", "hall-3"), ("4", "")]
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize(
+    ("by", "counted"),
+    [
+        ("code", [["data.empty", "5"], ["time_stamp.not_string", "1"]]),
+        ("source", [["a", "3"], ["", "2"]]),
+        ("code,source", [["data.empty", "a", "3"], ["data.empty", "", "2"], ["time_stamp.not_string", "a", "1"]]),
+        ("source, code", [["a", "data.empty", "3"], ["", "data.empty", "2"], ["a", "time_stamp.not_string", "1"]]),
+    ],
+)
+def test_rejected_events_are_counted_over_all_pages(cli: Cli, api: FakeApi, by: str, counted: list[list[str]]) -> None:
+    twice = [*REASON, *REASON, {"code": "time_stamp.not_string", "field": "time_stamp", "message": "is no string"}]
+    first = [rejection(raw_id(), 0) | {"source": "a"}, rejection(raw_id(), 0) | {"source": "a", "violations": twice}]
+    second = [rejection(raw_id(), 0) | {"source": "a"}, rejection(raw_id(), 0), rejection(raw_id(), 0)]
+    pages = [page(rejections=first, cursor="next"), page(rejections=second)]
+    api.answers = [*pages, *pages]
+
+    result, told = cli("rejected", "list", "--by", by), document(cli("rejected", "list", "--by", by, "--json"))
+
+    assert [line.split("\t") for line in result.stdout.splitlines()] == counted
+    assert "5 rejected events." in result.stderr
+    assert told["events"] == 5
+    assert [[*map(str, row.values())] for row in told["counts"]] == counted
+    assert dict(api.requests[1].url.params) == {"limit": "1000", "cursor": "next"}
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("by", ["colour", "code,code", "code,raw_id"])
+def test_rejected_events_are_counted_by_codes_and_sources_alone(cli: Cli, api: FakeApi, by: str) -> None:
+    assert cli("rejected", "list", "--by", by).exit_code == 2
+    assert api.requests == []
+
+
 LINES = b'{"a":\x1b1}\n\n \r\n{"b": 2}\r\n[3]'
 
 

@@ -230,6 +230,7 @@ def test_rejected_events_page_by_page(cli: Cli, api: FakeApi) -> None:
         "2026-11-24T16:44:35.108Z",
         str(UUID(int=7)),
         "7",
+        "",
         "data.empty: data is empty; data.not_numeric: data holds a \\x1b string",
     ]
     assert result.stderr == "1,500 rejected events.\n"
