@@ -921,4 +921,4 @@ def test_objects_that_are_not_there_and_a_bronze_that_is_not(get: Get, data: Dat
     assert refused(get(f"/ingest/{gone}/raw"), 404) == []
     assert refused(get(f"/ingest/{gone}/raw", If_None_Match=f'"{gone}"'), 404) == []
     assert refused(get(f"/ingest/{unread}/raw"), 503) == []
-    assert refused(get("/ingest/1/raw")) == [("raw_id", "request.invalid")]
+    assert refused(get("/ingest/1/raw")) == [("id", "request.invalid")]
