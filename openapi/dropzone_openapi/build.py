@@ -132,8 +132,8 @@ def build() -> Node:
                 kinds = [{"$ref": _REFERENCE.format(model=model.__name__)} for model in body]
                 content = {Format.JSON.value: {"schema": {"anyOf": kinds}}}
                 operation["requestBody"] = {
-                    "required": True,
-                    "description": "What to do; `{}` for a batch.",
+                    "required": False,
+                    "description": "What to do; without one, a batch.",
                     "content": content,
                 }
             _finish(operation, schemas)

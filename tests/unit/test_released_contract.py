@@ -89,6 +89,10 @@ BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: ingest(d)["requestBody"]["content"].pop("application/x-ndjson"),
         "POST /ingest body application/x-ndjson: is not taken any more",
     ),
+    "a body becomes required": (
+        lambda d: d["paths"]["/process"]["post"]["requestBody"].update(required=True),
+        "POST /process body: is required",
+    ),
     "several events go": (
         lambda d: ingest(d)["requestBody"]["content"]["application/json"].update(
             schema={"$ref": "#/components/schemas/Event"}
