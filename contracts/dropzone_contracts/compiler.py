@@ -28,6 +28,21 @@ def compile_folder(folder: Path) -> str:
 
 def compile_documents(files: Iterable[tuple[str, bytes]]) -> str:
     """The compiled contracts of files, each a name and its text."""
+    running = [contract for _, contract in _running(files)]
+    return CompiledContracts(contracts=tuple(running)).model_dump_json(indent=1) + "\n"
+
+
+def texts_of(folder: Path) -> dict[str, str]:
+    """The text of each contract of a folder that holds, by its identifier."""
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    return {
+        contract.id: (folder / document.name).read_text(encoding="utf-8")
+        for document, contract in _running((file.name, file.read_bytes()) for file in files)
+    }
+
+
+def _running(files: Iterable[tuple[str, bytes]]) -> list[tuple[Document, Contract]]:
+    """The contracts of files that hold together."""
     findings: list[Finding] = []
     contracts = dict[str, tuple[Document, Contract]]()
     for name, text in files:
@@ -59,4 +74,4 @@ def compile_documents(files: Iterable[tuple[str, bytes]]) -> str:
         )
     if findings:
         raise ContractError(findings)
-    return CompiledContracts(contracts=tuple(running)).model_dump_json(indent=1) + "\n"
+    return [*contracts.values()]

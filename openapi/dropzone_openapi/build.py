@@ -222,6 +222,16 @@ def _responses(route: Route) -> dict[int, Any]:
             "content": {Format.JSON.value: {"model": listing.page}, **_lines(listing)},
             "headers": _OF_LISTS,
         }
+    elif model := described.answer:
+        texts = {
+            kind: {"schema": {"type": "string"}, "examples": {"example": {"value": text}}}
+            for kind, text in described.texts.items()
+        }
+        answer = {
+            "description": (inspect.getdoc(model) or "").partition("\n")[0],
+            "content": {Format.JSON.value: {"model": model}, **texts},
+            "headers": _KEPT,
+        }
     elif is_typeddict(model := get_type_hints(route.func)["return"]):
         answer = {
             "description": (inspect.getdoc(model) or "").partition("\n")[0],

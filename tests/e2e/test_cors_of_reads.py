@@ -13,7 +13,7 @@ PREFLIGHT = {
 NO_SUCH = "01900000-0000-7000-8000-000000000000"
 
 
-@pytest.mark.parametrize("path", [f"/ingest/{NO_SUCH}", "/rejections", "/sources"])
+@pytest.mark.parametrize("path", [f"/ingest/{NO_SUCH}", "/rejections", "/sources", "/contracts", "/contracts/default"])
 def test_a_preflight_of_the_origin_is_told_that_it_may_read(waiting_client: Client, path: str) -> None:
     response = waiting_client.http.options(f"{waiting_client.endpoints.url}{path}", headers=PREFLIGHT)
 
@@ -33,7 +33,7 @@ def test_what_is_read_may_be_read_by_the_origin(waiting_client: Client) -> None:
         assert response.headers["access-control-allow-origin"] == ORIGIN
 
 
-@pytest.mark.parametrize("path", [f"/ingest/{NO_SUCH}", "/rejections", "/sources"])
+@pytest.mark.parametrize("path", [f"/ingest/{NO_SUCH}", "/rejections", "/sources", "/contracts", "/contracts/default"])
 def test_without_the_parameter_no_origin_may_read(client: Client, path: str) -> None:
     preflight = client.http.options(f"{client.endpoints.url}{path}", headers=PREFLIGHT)
     answer = client.request("GET", path, Origin=ORIGIN)

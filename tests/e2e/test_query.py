@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from e2e.client import Client
+from support.documents import PROJECT
 from support.packing import gzipped
 
 MEASURED = "2024-02-29T23:59:59.5-01:00"
@@ -117,8 +118,18 @@ def test_bad_parameters_are_problems(client: Client) -> None:
         response = client.request("GET", path)
         assert response.status_code == 422, path
         assert [violation["field"] for violation in response.json()["violations"]] == [field]
-    for path in ("/measurements", "/kpis", "/quality", "/sources"):
+    for path in ("/measurements", "/kpis", "/quality", "/sources", "/contracts", "/contracts/default"):
         assert client.request("GET", path, accept="text/html").status_code == 406
+
+
+def test_contracts_that_are_deployed(client: Client) -> None:
+    listed = client.request("GET", "/contracts").json()["contracts"]
+    text = client.request("GET", "/contracts/default", accept="application/yaml")
+
+    assert "default" in {contract["id"] for contract in listed}
+    assert client.request("GET", "/contracts/default").json()["rules"][0]["id"] == "clock-ahead"
+    assert (text.status_code, text.headers["content-type"]) == (200, "application/yaml")
+    assert text.text == (PROJECT / "contracts/default.odcs.yaml").read_text(encoding="utf-8")
 
 
 def test_reads_need_a_key(client: Client) -> None:
@@ -126,6 +137,8 @@ def test_reads_need_a_key(client: Client) -> None:
         "/kpis",
         "/quality",
         "/sources",
+        "/contracts",
+        "/contracts/default",
         "/measurements",
         "/measurements/2024-03-01T00:00Z",
         f"/ingest/{uuid4()}/raw",

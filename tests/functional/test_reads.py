@@ -16,6 +16,7 @@ from uuid import UUID
 
 import pytest
 
+from dropzone.adapters.contracts import deployed_contracts
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import NO_TAGS
 from dropzone.ports import BronzeError, BronzeUnavailableError, ObjectMissingError, RawObject, RowRefusedError
@@ -24,6 +25,7 @@ from dropzone.queries.ranges import Place
 from dropzone_query import handler as query
 from functional.lambda_calls import Context, api_event, header, json_body
 from functional.test_status_request import ENVIRONMENT
+from support.documents import PROJECT
 from support.factories import raw_id, raw_ids
 from support.reads import Row, Rows
 
@@ -490,7 +492,7 @@ def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
 def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept: str, form: str | None) -> None:
     data.measurements = [standing(0)]
 
-    for path in ("/measurements", "/measurements/2026-03-04T12:00Z", "/kpis", "/quality", "/sources"):
+    for path in ("/measurements", "/measurements/2026-03-04T12:00Z", "/kpis", "/quality", "/sources", "/contracts"):
         answer = get(path, Accept=accept)
         if form is None:
             assert refused(answer, 406) == []
@@ -504,7 +506,7 @@ def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept
 LISTS = ["measurements", "kpis", "quality", "sources"]
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", [*LISTS, "contracts"])
 def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data, name: str) -> None:
     data.measurements = [standing(1, 'a "b", c', "°C", {"k": 'v"'}), standing(2)]
     data.kpis = [{**KPI, "source": 'a "b", c'}, BARE]
@@ -824,6 +826,106 @@ def test_a_page_of_sources_leads_to_the_next(get: Get, data: Data, name: str) ->
 )
 def test_bad_parameters_of_sources(get: Get, parameters: dict[str, str], broken: tuple[str, str]) -> None:
     assert refused(get("/sources", parameters)) == [broken]
+
+
+# ---- contracts -------------------------------------------------------------------------------------------------------
+
+CONTRACTS = sorted(contract.id for contract in deployed_contracts())
+
+
+def test_contracts_with_their_rules(get: Get) -> None:
+    listed = json_body(get("/contracts"))["contracts"]
+
+    assert [contract["id"] for contract in listed] == CONTRACTS
+    by_id = {contract["id"]: contract for contract in listed}
+    assert by_id["telegraf"]["has_mapping"] is True
+    assert by_id["default"] == {
+        "id": "default",
+        "version": "1.0.0",
+        "sources": [],
+        "has_mapping": False,
+        "rules": [
+            {
+                "id": "clock-ahead",
+                "rule": "ahead",
+                "severity": "warning",
+                "dimension": "timeliness",
+                "description": "the clock of the sender is probably wrong",
+                "arguments": {"limit": "PT1H"},
+            }
+        ],
+    }
+
+
+def test_a_page_of_contracts_leads_to_the_next(get: Get) -> None:
+    found: list[str] = []
+    parameters = {"limit": "2"}
+    for _ in CONTRACTS:
+        page = json_body(get("/contracts", parameters))
+        found += [contract["id"] for contract in page["contracts"]]
+        if "cursor" not in page:
+            break
+        parameters["cursor"] = page["cursor"]
+
+    assert found == CONTRACTS
+
+
+@pytest.mark.parametrize("identifier", CONTRACTS)
+def test_a_contract_as_it_runs_and_as_it_was_written(get: Get, identifier: str) -> None:
+    answer = get(f"/contracts/{identifier}")
+    text = get(f"/contracts/{identifier}", Accept="application/yaml")
+
+    contract = json_body(answer)
+    stated = deployed_contracts().named(identifier)
+    assert stated is not None
+    assert {
+        **contract,
+        "rules": [
+            {**{name: value for name, value in rule.items() if name != "arguments"}, **rule["arguments"]}
+            for rule in contract["rules"]
+        ],
+    } == stated.model_dump(mode="json")
+    assert (text["statusCode"], header(text, "Content-Type")) == (200, "application/yaml")
+    written = PROJECT / "contracts" / f"{identifier}.odcs.yaml"
+    assert text["body"] == written.read_text(encoding="utf-8")
+    assert header(text, "ETag") != header(answer, "ETag")
+    assert header(text, "Vary") == "Accept, Accept-Encoding"
+
+
+def test_a_contract_that_the_client_has_is_not_sent_again(get: Get) -> None:
+    tag = header(get("/contracts/default"), "ETag")
+    assert tag is not None
+
+    assert get("/contracts/default", If_None_Match=tag)["statusCode"] == 304
+    assert get("/contracts/telegraf", If_None_Match=tag)["statusCode"] == 200
+
+
+@pytest.mark.parametrize("identifier", ["nobody", "Default", "..%2Fcontracts%2Fdefault", "default.odcs.yaml", "ü"])
+@pytest.mark.parametrize("accept", ["application/json", "application/yaml"])
+def test_there_is_no_such_contract(get: Get, identifier: str, accept: str) -> None:
+    answer = get(f"/contracts/{identifier}", Accept=accept)
+
+    assert refused(answer, 404) == []
+    assert "no data contract" in json_body(answer)["detail"] or "no such path" in json_body(answer)["detail"]
+
+
+def test_a_contract_is_not_to_be_had_as_csv(get: Get) -> None:
+    answer = get("/contracts/default", Accept="text/csv")
+
+    assert refused(answer, 406) == []
+    assert "application/json, application/yaml" in json_body(answer)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "broken"),
+    [
+        ("/contracts", {"limit": "0"}, ("limit", "request.out_of_range")),
+        ("/contracts", {"cursor": "Default"}, ("cursor", "request.invalid")),
+        ("/contracts", {"source": "a"}, ("source", "request.unknown")),
+    ],
+)
+def test_bad_parameters_of_contracts(get: Get, path: str, parameters: dict[str, str], broken: tuple[str, str]) -> None:
+    assert refused(get(path, parameters)) == [broken]
 
 
 # ---- caches ----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 `GET /ingest/{raw_id}` tells what has become of an object, `GET /ingest/{raw_id}/raw` gives it as it was received,
 `GET /rejections` tells which events broke rules, and why; `GET /measurements` what stands in silver, `GET /kpis` and
-`GET /quality` its figures by buckets of time, `GET /sources` who measures and who is silent.
+`GET /quality` its figures by buckets of time, `GET /sources` who measures and who is silent; `GET /contracts` by which
+rules all of that is validated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,21 +15,30 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic_core import to_json
 
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.s3_bronze import S3Bronze
 from dropzone.api import problems, response
 from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.compression import accepts_gzip
-from dropzone.api.formats import best_format
+from dropzone.api.formats import Format, best_format
 from dropzone.api.pages import KEEP, Listing, cached, is_given, page
 from dropzone.api.parameters import InstantInPath, RawIdInPath
 from dropzone.api.problems import ProblemError
 from dropzone.api.request import header
 from dropzone.api.resolver import converted, described, make_app, problem, resolve
 from dropzone.ports import RowRefusedError
-from dropzone.queries import kpis, measurements, quality, sources
+from dropzone.queries import contracts, kpis, measurements, quality, sources
 from dropzone.queries.buckets import others_of
+from dropzone.queries.contracts import (
+    Contract,
+    ContractFormat,
+    ContractsRequest,
+    read_contract,
+    read_contract_text,
+    read_contracts,
+)
 from dropzone.queries.kpis import KpisRequest, read_kpis
 from dropzone.queries.measurements import (
     Measurement,
@@ -189,11 +199,41 @@ def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
     return _listed(quality.LISTING, lambda: read_quality(database(), request), request.limit, others_of(request))
 
 
+@app.get("/contracts", operation_id="listContracts", tags=["Data"])
+@described(problems.NOT_ACCEPTABLE, listing=contracts.LISTING)
+def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any]:
+    """List data contracts.
+
+    Those that are deployed, by their identifiers, with the rules that they add to the basic ones.
+    """
+    return _listed(contracts.LISTING, lambda: read_contracts(request), request.limit)
+
+
+@app.get("/contracts/<id>", operation_id="getContract", tags=["Data"])
+@described(
+    problems.NO_SUCH_CONTRACT,
+    problems.NOT_ACCEPTABLE,
+    answer=Contract,
+    texts={ContractFormat.YAML: "apiVersion: v3.1.0\nkind: DataContract\nid: default\n"},
+)
+def get_contract(
+    identifier: Annotated[str, Path(alias="id", description="As GET /contracts lists it.", examples=["default"])],
+) -> Response[Any]:
+    """Get a data contract.
+
+    As it runs, in JSON; or as it was written, in YAML (`Accept: application/yaml`), of the Open Data Contract Standard.
+    """
+    form = best_format(_header("Accept"), ContractFormat)
+    is_json = form is ContractFormat.JSON
+    body = to_json(read_contract(identifier)).decode() if is_json else read_contract_text(identifier)
+    return converted(cached(body, content_type=form.value, given=_header("If-None-Match"), headers={}))
+
+
 def _listed[R: Mapping[str, Any]](
     listing: Listing[R], read: Callable[[], Sequence[R]], limit: int, others: Mapping[str, str] | None = None
 ) -> Response[Any]:
     """A page of a list, in the format that the client accepts best."""
-    form = best_format(_header("Accept"))
+    form = best_format(_header("Accept"), Format)
     body, headers = page(
         listing,
         read(),

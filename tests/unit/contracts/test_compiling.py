@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.domain.contracts import Contracts
 from dropzone.domain.contracts.compiled import contracts_of
-from dropzone_contracts.compiler import compile_documents, compile_folder
+from dropzone_contracts.compiler import compile_documents, compile_folder, texts_of
 from dropzone_contracts.document import MAX_BYTES
 from dropzone_contracts.findings import ContractError
 from dropzone_contracts.overlaps import overlaps
@@ -240,6 +240,23 @@ def test_the_layer_carries_the_project_s_contracts() -> None:
     carried = (PROJECT / "layers/common/dropzone/contracts.json").read_text(encoding="utf-8")
     assert carried == compile_folder(PROJECT / "contracts"), "run `make contracts`"
     assert deployed_contracts().ruleset == contracts_of(carried.encode()).ruleset
+
+
+def test_the_layer_carries_what_was_written() -> None:
+    carried = (PROJECT / "layers/common/dropzone/contracts").glob("*.odcs.yaml")
+    texts = {path.name.removesuffix(".odcs.yaml"): path.read_text(encoding="utf-8") for path in carried}
+    assert texts == texts_of(PROJECT / "contracts"), "run `make contracts`"
+    assert texts.keys() == {contract.id for contract in deployed_contracts()}
+
+
+def test_the_text_of_a_draft_is_not_carried(tmp_path: Path) -> None:
+    (tmp_path / "default.odcs.yaml").write_text(DEFAULT, encoding="utf-8")
+    (tmp_path / "some-hall.odcs.yaml").write_text(HALL, encoding="utf-8")
+    (tmp_path / "draft.odcs.yaml").write_text(
+        HALL.replace("active", "draft").replace("id: hall", "id: draft"), encoding="utf-8"
+    )
+
+    assert texts_of(tmp_path) == {"default": DEFAULT, "hall": HALL}
 
 
 def test_the_default_contract_flags_clocks_that_are_ahead_and_rejects_nothing() -> None:

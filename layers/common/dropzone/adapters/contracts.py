@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
@@ -10,12 +10,24 @@ if TYPE_CHECKING:
     from dropzone.domain.contracts import Contracts
 
 _FILE = Path(__file__).parents[1] / "contracts.json"
+_TEXTS = Path(__file__).parents[1] / "contracts"
 
 
 @cache
 def contract_ids() -> frozenset[str]:
     """The identifiers of the deployed contracts. Reads no more than them: ingest needs no rules."""
-    return frozenset(contract["id"] for contract in from_json(_FILE.read_bytes())["contracts"])
+    return frozenset(contract["id"] for contract in compiled_contracts())
+
+
+def compiled_contracts() -> list[dict[str, Any]]:
+    """The deployed contracts as they were compiled."""
+    contracts: list[dict[str, Any]] = from_json(_FILE.read_bytes())["contracts"]
+    return contracts
+
+
+def contract_text(identifier: str) -> str:
+    """A deployed contract as it was written: YAML."""
+    return (_TEXTS / f"{identifier}.odcs.yaml").read_text(encoding="utf-8")
 
 
 @cache

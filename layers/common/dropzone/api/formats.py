@@ -8,8 +8,22 @@ from dropzone.api import problems
 from dropzone.api.problems import ProblemError
 
 
-class Format(StrEnum):
-    """A format of a list, as `Accept` names it; the first is sent where any will do."""
+class MediaType(StrEnum):
+    """What an answer may be, as `Accept` names it; the first is sent where any will do."""
+
+    @property
+    def media_type(self) -> str:
+        """Without parameters."""
+        return self.partition(";")[0]
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """What a media range may ask for and find here; others are ignored."""
+        return {}
+
+
+class Format(MediaType):
+    """A format of a list."""
 
     JSON = "application/json"
     NDJSON = "application/x-ndjson"
@@ -22,11 +36,6 @@ class Format(StrEnum):
     def is_csv(self) -> bool:
         """Whether it is one of the two kinds of CSV."""
         return self.media_type == Format.CSV
-
-    @property
-    def media_type(self) -> str:
-        """Without parameters."""
-        return self.partition(";")[0]
 
     @property
     def content_type(self) -> str:
@@ -49,7 +58,7 @@ class _MediaRange(NamedTuple):
     parameters: Mapping[str, str]
     weight: float
 
-    def precedence(self, form: Format) -> tuple[int, int] | None:
+    def precedence(self, form: MediaType) -> tuple[int, int] | None:
         """How specifically it names a format; None where it doesn't."""
         names = ["*/*", f"{form.media_type.partition('/')[0]}/*", form.media_type]
         if self.name not in names or any(
@@ -59,21 +68,21 @@ class _MediaRange(NamedTuple):
         return names.index(self.name), len(self.parameters.keys() & form.parameters.keys())
 
 
-def best_format(accept: str | None) -> Format:
-    """The format that a client accepts best.
+def best_format[F: MediaType](accept: str | None, formats: type[F]) -> F:
+    """The one of some formats that a client accepts best.
 
     Raises:
         ProblemError: it accepts none of them.
     """
     ranges = [_media_range(entry) for entry in (accept or "*/*").lower().split(",")]
 
-    def weight(form: Format) -> float:
+    def weight(form: F) -> float:
         matching = [(found, each.weight) for each in ranges if (found := each.precedence(form)) is not None]
         return max(matching, default=((0, 0), 0.0))[1]
 
-    best = max(Format, key=weight)
+    best = max(formats, key=weight)
     if weight(best) <= 0:
-        raise ProblemError(problems.NOT_ACCEPTABLE, ", ".join(Format))
+        raise ProblemError(problems.NOT_ACCEPTABLE, ", ".join(formats))
     return best
 
 

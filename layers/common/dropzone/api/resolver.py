@@ -4,8 +4,8 @@ Ingest doesn't use it: importing the event handler takes nearly as long as the r
 """
 
 import base64
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -30,6 +30,10 @@ class Described:
     """Those that it answers, but for what any route may."""
     listing: Listing[Any] | None = None
     """It answers a page of this list."""
+    answer: type | None = None
+    """What it answers in JSON, where its function returns bytes."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """What it answers in other media types, with an example of each."""
     body: tuple[type[Request], ...] = ()
     """What its body may be."""
     query: type[Request] | None = None
@@ -43,13 +47,15 @@ DESCRIBED: dict[Callable[..., Any], Described] = {}
 def described[F: Callable[..., Any]](
     *kinds: ProblemType,
     listing: Listing[Any] | None = None,
+    answer: type | None = None,
+    texts: Mapping[str, str] | None = None,
     body: tuple[type[Request], ...] = (),
     query: type[Request] | None = None,
 ) -> Callable[[F], F]:
     """Describe the function of a route."""
 
     def describe(function: F) -> F:
-        DESCRIBED[function] = Described(kinds, listing, body, query)
+        DESCRIBED[function] = Described(kinds, listing, answer, texts or {}, body, query)
         return function
 
     return describe

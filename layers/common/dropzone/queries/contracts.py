@@ -1,0 +1,182 @@
+"""`GET /contracts`: the data contracts that are deployed; one of them as JSON, or as it was written."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from pydantic import Field
+
+from dropzone.adapters.contracts import compiled_contracts, contract_ids, contract_text
+from dropzone.api import problems
+from dropzone.api.answers import Cursor, answer, closed
+from dropzone.api.formats import MediaType
+from dropzone.api.pages import Listing
+from dropzone.api.parameters import Request
+from dropzone.api.problems import ProblemError
+
+_IDENTIFIER = r"^[a-z0-9][a-z0-9-]{0,63}$"
+_OF_ALL_RULES = frozenset({"id", "rule", "severity", "dimension", "description"})
+
+
+class ContractFormat(MediaType):
+    """A format of one contract."""
+
+    JSON = "application/json"
+    YAML = "application/yaml"
+
+
+class ContractsRequest(Request):
+    """What `GET /contracts` takes in its query."""
+
+    limit: int = Field(default=100, ge=1, le=1_000, description="The most contracts.", examples=[10])
+    cursor: str | None = Field(
+        default=None,
+        pattern=_IDENTIFIER,
+        description="Where to go on, as an earlier answer's cursor says.",
+        examples=["default"],
+    )
+
+
+@closed
+class ContractRule(TypedDict):
+    """A rule of a contract."""
+
+    id: Annotated[str, Field(description="As violations name it in `rule`.")]
+    rule: Annotated[str, Field(description="What kind of rule it is; docs/contracts.md lists them.")]
+    severity: Annotated[str, Field(description="`error` rejects an event, `warning` flags it.")]
+    dimension: Annotated[str, Field(description="Of data quality, as the Open Data Contract Standard names it.")]
+    description: Annotated[str, Field(description="What the messages of its violations end with; may be empty.")]
+    arguments: Annotated[Mapping[str, Any], Field(description="Its limits, by their names.")]
+
+
+Identifier = Annotated[str, Field(description="The path of `POST /ingest/{id}`.")]
+Version = Annotated[str, Field(description="Outcomes name it: `id@version`.")]
+Sources = Annotated[
+    Sequence[str],
+    Field(
+        description="Patterns of the sources that it holds for; empty: for what is sent to it by name, or `default`."
+    ),
+]
+Rules = Annotated[Sequence[ContractRule], Field(description="Beside the basic rules.")]
+
+
+@closed
+class ContractSummary(TypedDict):
+    """A contract, as a list has it."""
+
+    id: Identifier
+    version: Version
+    sources: Sources
+    has_mapping: Annotated[bool, Field(description="Whether it finds events in JSON of another form.")]
+    rules: Rules
+
+
+@closed
+class ContractMapping(TypedDict):
+    """How events are found in the body, and what their fields are: expressions of JMESPath."""
+
+    events: str
+    parts: str | None
+    time_stamp: str
+    data: str
+    source: str | None
+    unit: str | None
+    tags: Mapping[str, str]
+    time_format: Annotated[str, Field(description="`iso8601`, or the unit of an epoch: `epoch_s` to `epoch_ns`.")]
+    time_zone: Annotated[str | None, Field(description="Of times without an offset.")]
+
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "default",
+    "version": "1.0.0",
+    "sources": [],
+    "has_mapping": False,
+    "rules": [
+        {
+            "id": "clock-ahead",
+            "rule": "ahead",
+            "severity": "warning",
+            "dimension": "timeliness",
+            "description": "the clock of the sender is probably wrong",
+            "arguments": {"limit": "PT1H"},
+        }
+    ],
+}
+
+
+@answer({"contracts": [_EXAMPLE], "cursor": "default"})
+class ContractsPage(TypedDict):
+    """A page of contracts, by identifier."""
+
+    contracts: Sequence[ContractSummary]
+    cursor: NotRequired[Cursor]
+
+
+@answer({name: value for name, value in _EXAMPLE.items() if name != "has_mapping"} | {"mapping": None})
+class Contract(TypedDict):
+    """A contract as it runs."""
+
+    id: Identifier
+    version: Version
+    sources: Sources
+    rules: Rules
+    mapping: Annotated[ContractMapping | None, Field(description="Null: it takes this API's own events.")]
+
+
+LISTING = Listing("contracts", ContractsPage, ContractSummary, lambda contract: contract["id"])
+
+
+def read_contracts(request: ContractsRequest) -> list[ContractSummary]:
+    """The deployed contracts by their identifiers; one more than the limit where there are more."""
+    found = sorted(compiled_contracts(), key=lambda contract: str(contract["id"]))
+    after = [contract for contract in found if request.cursor is None or contract["id"] > request.cursor]
+    return [_summary(contract) for contract in after[: request.limit + 1]]
+
+
+def read_contract(identifier: str) -> Contract:
+    """One contract.
+
+    Raises:
+        ProblemError: there is none of this identifier.
+    """
+    for contract in compiled_contracts():
+        if contract["id"] == identifier:
+            return {
+                "id": contract["id"],
+                "version": contract["version"],
+                "sources": contract["sources"],
+                "rules": [_rule(rule) for rule in contract["rules"]],
+                "mapping": contract["mapping"],
+            }
+    raise ProblemError(problems.NO_SUCH_CONTRACT)
+
+
+def read_contract_text(identifier: str) -> str:
+    """One contract as it was written, in YAML.
+
+    Raises:
+        ProblemError: there is none of this identifier.
+    """
+    if identifier not in contract_ids():
+        raise ProblemError(problems.NO_SUCH_CONTRACT)
+    return contract_text(identifier)
+
+
+def _summary(contract: Mapping[str, Any]) -> ContractSummary:
+    return {
+        "id": contract["id"],
+        "version": contract["version"],
+        "sources": contract["sources"],
+        "has_mapping": contract["mapping"] is not None,
+        "rules": [_rule(rule) for rule in contract["rules"]],
+    }
+
+
+def _rule(rule: Mapping[str, Any]) -> ContractRule:
+    return {
+        "id": rule["id"],
+        "rule": rule["rule"],
+        "severity": rule["severity"],
+        "dimension": rule["dimension"],
+        "description": rule["description"],
+        "arguments": {name: value for name, value in rule.items() if name not in _OF_ALL_RULES},
+    }
