@@ -29,7 +29,7 @@ from functional.bad_input import answers
 from functional.bad_input.bodies import HEAVY, LIMIT, PAYLOAD, bodies, what_is
 from functional.bad_input.requests import SECRET, Event, requests, requests_for_files, requests_for_objects
 from functional.lambda_calls import EXAMPLE, Context, api_event, json_body, run_container
-from support.contracts import BROKEN
+from support.contracts import BROKEN, OF_MAPPINGS
 from support.factories import BUCKET, arrive, returned, s3_event, sqs_event
 from support.fakes import InMemoryBronze, InMemorySilver
 from support.reads import Rows
@@ -222,7 +222,7 @@ def test_a_thousand_bodies_each_end_in_an_answer_and_an_outcome(pipeline: Pipeli
     # The generator reaches everything, or it shows little.
     assert min(pipeline.statuses[202], pipeline.statuses[400], pipeline.statuses[422]) > sent / 20
     assert min(pipeline.outcomes.values()) > sent / 50
-    assert pipeline.codes == set(Code) - {Code.NOT_JSON} - PACKED - set(BROKEN)
+    assert pipeline.codes == set(Code) - {Code.NOT_JSON} - PACKED - set(BROKEN) - OF_MAPPINGS
 
 
 def test_bytes_that_never_went_through_ingest_end_in_an_outcome_too(pipeline: Pipeline) -> None:
@@ -245,7 +245,7 @@ def test_bytes_that_never_went_through_ingest_end_in_an_outcome_too(pipeline: Pi
     settings(same_each_time, max_examples=100)(batches(put))()
     put([HEAVY["gzip"], *BAD_LABELS])
 
-    assert pipeline.codes == set(Code) - {Code.TOO_LARGE} - set(BROKEN)
+    assert pipeline.codes == set(Code) - {Code.TOO_LARGE} - set(BROKEN) - OF_MAPPINGS
 
 
 @pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY.keys())
@@ -313,7 +313,7 @@ def test_whatever_a_request_holds_it_is_answered(pipeline: Pipeline, attack: Att
 # ---- what is really written --------------------------------------------------------------------------------------
 
 IN_MEMORY = """
-from support.contracts import BROKEN
+from support.contracts import BROKEN, OF_MAPPINGS
 from support.fakes import InMemoryBronze, InMemorySilver
 ports = InMemoryBronze(), InMemorySilver()
 module.bronze = lambda: ports[0]

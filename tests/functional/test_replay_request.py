@@ -13,7 +13,7 @@ import pytest
 import dropzone.use_cases.objects
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
+from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.domain.validate import validate
 from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
 from dropzone_process import sweep
@@ -132,23 +132,25 @@ def test_nothing_to_judge_is_counted_as_nothing(function: Sweep) -> None:
 
 def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
     # GIVEN an object of every kind of change that these rules can make, one that is gone, and one that is new
-    same, fixed, worse, figures, reasons, gone, _new = function.arrive(
-        EXAMPLE, EXAMPLE, BAD, EXAMPLE, BAD, EXAMPLE, BAD
+    same, fixed, worse, figures, flags, reasons, gone, _new = function.arrive(
+        EXAMPLE, EXAMPLE, BAD, EXAMPLE, EXAMPLE, BAD, EXAMPLE, BAD
     )
+    flag = Violation(Code.TIME_STAMP_AHEAD, "time_stamp", "is 2 hours ahead", rule="clock-ahead")
     other = validate(b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 3]}')
     function.outcome_store.of = {
         same: validate(EXAMPLE),
         fixed: validate(BAD),
         worse: validate(EXAMPLE),
         figures: other,
+        flags: tuple(each._replace(flags=(flag,)) for each in validate(EXAMPLE) if isinstance(each, Measurement)),
         reasons: (*validate(WORSE), *validate(EXAMPLE)),
         gone: validate(EXAMPLE),
     }
     function.bronze.unreadable[gone] = BronzeUnavailableError("SlowDown")
     before = dict(function.outcome_store.of)
     expected = {
-        "checked": 6,
-        "processed": 3,
+        "checked": 7,
+        "processed": 4,
         "failed": 3,
         "unread": 1,
         "changes": dict.fromkeys(NO_CHANGES, 1),
@@ -160,7 +162,7 @@ def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
 
     # AND the replay answers the same, after which all is the same
     assert function.answers(dry_run=False) == expected
-    assert function.answers() == expected | {"changes": NO_CHANGES | {"same": 6}}
+    assert function.answers() == expected | {"changes": NO_CHANGES | {"same": 7}}
     assert function.outcome_store.of[gone] == validate(EXAMPLE)
 
 
