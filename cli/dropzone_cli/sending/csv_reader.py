@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 40
 _INSTANTS = 10_000
+_OFTEN_MISSING = {"nan", "na", "n/a", "null", "none"}
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LOOSE_NUMBER = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))([eE][+-]?[0-9]+)?")
@@ -219,7 +220,11 @@ class Table:
         is_array = cell.startswith("[") and cell.endswith("]")
         numbers = [self._number(part.strip()) for part in (cell[1:-1].split(",") if is_array else [cell])]
         if None in numbers:
-            hint = "; --decimal ',' reads it" if self.options.decimal != "," and _comma_number(cell) else ""
+            hint = ""
+            if cell.casefold() in _OFTEN_MISSING:
+                hint = f"; --missing {cell} tells that there is none"
+            elif self.options.decimal != "," and _comma_number(cell):
+                hint = "; --decimal ',' reads it"
             raise _RowError(
                 "row.not_number", f"{_shown(cell)} in the column {self.columns.header[place]!r} is no number{hint}"
             )

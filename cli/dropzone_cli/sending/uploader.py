@@ -77,8 +77,10 @@ class Uploader:
             check(path)
         is_ended, is_interrupted, is_usage = False, False, False
         try:
-            self._send_all(plan)
-            is_ended = True
+            is_stopped = self._send_all(plan)
+            is_ended = not is_stopped or len(plan) == 1
+            if is_stopped:
+                raise KeyboardInterrupt  # noqa: TRY301 - as if it had been one
         except StoppedError:
             pass
         except KeyboardInterrupt:
@@ -96,7 +98,8 @@ class Uploader:
             if not is_usage:
                 self._report.print(is_interrupted=is_interrupted, is_ended=is_ended)
 
-    def _send_all(self, plan: Sequence[Planned]) -> None:
+    def _send_all(self, plan: Sequence[Planned]) -> bool:
+        """Send the inputs; return whether a signal ended one that can't be read again, of which all was sent."""
         # Of all inputs, where it isn't beside each.
         shared = self._open(plan[0]).use() if self._options.resume else None
         workers = WorkerPool(self._send, self._dropped, self._options.parallel)
@@ -115,8 +118,7 @@ class Uploader:
         finally:
             if shared is not None:
                 shared.release()
-        if is_stopped:
-            raise KeyboardInterrupt
+        return is_stopped
 
     def _finish(self, workers: WorkerPool, *, is_stopped: bool) -> None:
         timer = threading.Timer(_FLUSH_SECONDS, self._session.api.end)

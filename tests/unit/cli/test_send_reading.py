@@ -367,7 +367,7 @@ def test_quotes_blanks_and_empty_rows() -> None:
         ("2026-01-01T00:00Z,", "has no value"),
         (",1", "has no time"),
         ("2026-01-01T00:00Z,n/a", "'n/a' in the column 'value' is no number"),
-        ("2026-01-01T00:00Z,nan", "'nan' in the column 'value' is no number"),
+        ("2026-01-01T00:00Z,nan", "'nan' in the column 'value' is no number; --missing nan tells that there is none"),
         ('2026-01-01T00:00Z,"1,5"', "'1,5' in the column 'value' is no number; --decimal ',' reads it"),
         ('2026-01-01T00:00Z,"[1,"', "'[1,' in the column 'value' is no number"),
         ('2026-01-01T00:00Z,"[]"', "'[]' in the column 'value' is no number"),
