@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from dropzone.domain.contracts import BASIC
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
+from dropzone.ports import Decided
 from dropzone_ingest import handler as ingest
 from dropzone_process import queue, sweep
 from dropzone_query import handler as query
@@ -176,6 +177,9 @@ class _NothingRejected:
 
     def replace(self, _: Sequence[ValidatedObject]) -> None:
         return
+
+    def decided_by(self, *_: object, **__: object) -> Decided:
+        return Decided([], None)
 
     def rejected_by(self, *_: object, **__: object) -> list[UUID]:
         return []

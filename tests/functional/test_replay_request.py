@@ -15,7 +15,7 @@ from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.domain.validate import validate
-from dropzone.ports import BronzeUnavailableError, SilverUnavailableError
+from dropzone.ports import BronzeUnavailableError, Decided, SilverUnavailableError
 from dropzone_process import sweep
 from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver
@@ -57,6 +57,12 @@ class InMemoryOutcomeStore:
             old = self.of.get(part.raw_id, ())
             rest = () if part.is_whole else old[part.items :]
             self.of[part.raw_id] = (*old[: part.first_item], *part.outcomes, *rest)
+
+    def decided_by(self, contract: str, *, after: UUID, before: UUID | None) -> Decided:
+        """Two objects a page."""
+        page = sorted(raw_id for raw_id in self.of if raw_id > after and (before is None or raw_id < before))[:2]
+        found = [raw_id for raw_id in page if any(one.contract.startswith(f"{contract}@") for one in self.of[raw_id])]
+        return Decided(found, page[-1] if len(page) == 2 else None)
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
         self.asked.append((code, after, before))
@@ -153,7 +159,8 @@ def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
         "processed": 4,
         "failed": 3,
         "unread": 1,
-        "changes": dict.fromkeys(NO_CHANGES, 1),
+        # Basic rules flag nothing.
+        "changes": dict.fromkeys(NO_CHANGES, 1) | {"other_flags": 0},
     }
 
     # THEN a dry run answers so, and changes nothing
@@ -228,6 +235,24 @@ def test_what_a_rule_rejected_is_chosen_also_within_a_time(function: Sweep) -> N
         UUID(int=function.arrived[2].int - 1),
         function.arrived[5],
     )
+
+
+def test_what_a_contract_decided_is_chosen_also_within_a_time(function: Sweep) -> None:
+    function.arrive(*[EXAMPLE] * 6)
+    function.answers()
+    for number in (0, 4, 5):
+        raw_id = function.arrived[number]
+        function.outcome_store.of[raw_id] = tuple(
+            outcome._replace(contract="hall@1") for outcome in function.outcome_store.of[raw_id]
+        )
+
+    assert function.reads(contract="hall", dry_run=True) == [0, 4, 5]
+    assert function.reads(contract="hal", dry_run=True) == []
+    assert function.reads(contract="hall", dry_run=True, **{"from": "2026-03-01T00:00:01Z"}) == [4, 5]
+    assert function.reads(contract="hall", dry_run=True, to="2026-03-01T00:00:05Z") == [0, 4]
+    answer = function.answers(contract="hall", limit=1, dry_run=True)
+    assert (answer["checked"], answer["changes"]["same"]) == (1, 1)
+    assert function.reads(contract="hall", cursor=answer["cursor"]) == [4, 5]
 
 
 @pytest.mark.parametrize("code", Code)
@@ -386,6 +411,7 @@ REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
     ({"reprocess": False, "from": "2026-03-01T00:00Z"}, [("from", EXTRA)]),
     ({"reprocess": False, "to": "2026-03-01T00:00Z"}, [("to", EXTRA)]),
     ({"reprocess": False, "code": "data.empty"}, [("code", EXTRA)]),
+    ({"reprocess": False, "contract": "hall"}, [("contract", EXTRA)]),
     ({"reprocess": False, "raw_ids": [ID]}, [("raw_ids", EXTRA)]),
     ({"reprocess": False, "dry_run": True}, [("dry_run", EXTRA)]),
     ({"reprocess": "true"}, [("reprocess", "request.invalid")]),
@@ -396,6 +422,12 @@ REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
     ({"raw_ids": [ID], "from": "2026-03-01T00:00Z"}, [("from", EXTRA)]),
     ({"raw_ids": [ID], "to": "2026-03-01T00:00Z"}, [("to", EXTRA)]),
     ({"raw_ids": [ID], "code": "data.empty"}, [("code", EXTRA)]),
+    ({"raw_ids": [ID], "contract": "hall"}, [("contract", EXTRA)]),
+    ({"contract": "hall", "code": "data.empty"}, [("code", EXTRA)]),
+    ({"contract": "MARKER"}, [("contract", "request.invalid")]),
+    ({"contract": "hall@1"}, [("contract", "request.invalid")]),
+    ({"contract": ""}, [("contract", "request.invalid")]),
+    ({"contract": None}, [("contract", "request.invalid")]),
     ({"raw_ids": []}, [("raw_ids", "request.out_of_range")]),
     ({"raw_ids": [ID] * 1_001}, [("raw_ids", "request.out_of_range")]),
     ({"raw_ids": None}, [("raw_ids", "request.invalid")]),
@@ -456,7 +488,7 @@ def test_other_parameters_are_refused_and_nothing_is_done(
     assert (function.bronze.listed_after, function.bronze.reads, function.outcome_store.of) == ([], [], {})
 
 
-@pytest.mark.parametrize("name", ["reprocess", "from", "to", "code", "raw_ids", "dry_run"])
+@pytest.mark.parametrize("name", ["reprocess", "from", "to", "code", "contract", "raw_ids", "dry_run"])
 def test_the_query_takes_limit_and_cursor_alone(function: Sweep, name: str) -> None:
     answer = function({name: "true"})
     assert answer["statusCode"] == 422

@@ -8,18 +8,20 @@ from uuid import UUID
 
 import pytest
 
+from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.body import JSON
 from dropzone.domain.contracts import Contract, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Change
 from dropzone.use_cases.process import process
-from dropzone.use_cases.replay import Arrived, ReplayResult, replay
+from dropzone.use_cases.replay import Arrived, DecidedBy, ReplayResult, Selection, replay
 from support.contracts import ARRIVED, EVENT, contract
 from support.factories import message
 from support.fakes import InMemoryBronze
 from support.postgres import SilverInPostgres
 
+NIL = UUID(int=0)
 COLD: Mapping[str, Any] = {"rule": "minimum", "limit": 20, "id": "cold"}
 HOT: Mapping[str, Any] = {"rule": "maximum", "limit": 30, "id": "hot", "severity": "warning"}
 
@@ -47,9 +49,11 @@ class Stage:
         silver = self.tables.silver(reuse=True, contracts=contracts)
         assert not process([message(raw_id)], bronze=self.bronze, silver=silver, time_left=lambda: 60.0).returned
 
-    def replay(self, contracts: Contracts, *, dry_run: bool = False) -> ReplayResult:
+    def replay(
+        self, contracts: Contracts, *, dry_run: bool = False, selection: Selection | None = None
+    ) -> ReplayResult:
         return replay(
-            Arrived(),
+            selection or Arrived(),
             bronze=self.bronze,
             outcome_store=PostgresOutcomeStore(self.tables.open(), contracts),
             limit=1_000,
@@ -164,3 +168,48 @@ def test_parts_of_an_object_are_never_of_two_rulesets(
     outcome = "rejected" if ruleset == "first" else "processed"
     assert [row[:3] for row in stage.outcomes()] == [[outcome, "hall@1", ruleset]] * 5
     assert len(stage.measurements()) == (0 if ruleset == "first" else 5)
+
+
+def test_what_an_older_version_of_a_contract_decided_is_replayed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN objects of a hall and of others, in pages of two, some decided by the new rules already
+    monkeypatch.setattr(postgres_outcome_store, "_PAGE", 2)
+    first, second = of("first"), of("second", COLD)
+    other, hall, mixed, later = (
+        stage.arrive({"source": "elsewhere", "data": [1], **at(1)}),
+        stage.arrive({"data": [1], **at(2)}),
+        stage.arrive({"source": "hall-4", "data": [1], **at(3)}, {"data": [1], **at(4)}),
+        stage.arrive({"data": [1], **at(5)}),
+    )
+    for raw_id in (other, hall, mixed):
+        stage.process(raw_id, first)
+    stage.process(later, second)
+    store = PostgresOutcomeStore(stage.tables.open(), second)
+
+    def found(name: str, after: UUID = NIL, before: UUID | None = None) -> list[UUID]:
+        raw_ids: list[UUID] = []
+        reached: UUID | None = after
+        while reached is not None:
+            page = store.decided_by(name, after=reached, before=before)
+            assert page.reached != reached
+            raw_ids += page.raw_ids
+            reached = page.reached
+        return raw_ids
+
+    assert found("hall") == [hall, mixed]
+    assert found("hall", after=hall) == [mixed]
+    assert found("hall", before=mixed) == [hall]
+    assert found("default") == [other, mixed]
+    assert found("hal") == []
+
+    # WHEN what the hall's contract decided is replayed
+    foretold = stage.replay(second, dry_run=True, selection=DecidedBy("hall"))
+    assert found("hall") == [hall, mixed]
+    result = stage.replay(second, selection=DecidedBy("hall"))
+
+    # THEN those are, and nothing of it is left
+    assert result == foretold
+    assert result.checked == 2
+    assert result.changes[Change.NOW_REJECTED] >= 1
+    assert found("hall") == []
+    assert stage.replay(second, selection=DecidedBy("hall")).checked == 0
+    assert found("default") == [other]

@@ -85,6 +85,15 @@ def replay(
     since: Since = None,
     until: Until = None,
     code: Code = None,
+    contract: Annotated[
+        str | None,
+        typer.Option(
+            "--contract",
+            metavar="NAME",
+            help="Only what this contract decided, in any version, and today's rules have not confirmed.",
+            show_default=False,
+        ),
+    ] = None,
     raw_ids: Annotated[
         list[UUID] | None,
         typer.Option("--raw-id", metavar="RAW_ID", help="Only this object; can be repeated.", show_default=False),
@@ -97,12 +106,12 @@ def replay(
     region: Region = None,
     profile: Profile = None,
 ) -> ExitCode:
-    """Revalidate objects under the current rules: all, or by time of arrival, by the rule they broke, or by RAW_ID.
+    """Revalidate objects under the current rules: all, or by time of arrival, rule, contract, or RAW_ID.
 
     Afterwards, silver is what it would be if these rules had always applied. A second replay changes nothing.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
-    selections = _selections(since, until, code, raw_ids, cursor)
+    selections = _selections(since, until, code, contract, raw_ids, cursor)
     totals = _Totals(cursor=cursor)
     try:
         with session.out.progress(
@@ -132,20 +141,24 @@ def _selections(
     since: datetime | None,
     until: datetime | None,
     code: str | None,
+    contract: str | None,
     raw_ids: list[UUID] | None,
     cursor: Cursor | None,
 ) -> list[Document]:
     """Return the selections to replay, one per call of the API."""
     if raw_ids:
-        if since or until or code:
-            raise usage("--raw-id can't be combined with --from, --to or --code.", "Choose one of them.")
+        if since or until or code or contract:
+            raise usage("--raw-id can't be combined with --from, --to, --code or --contract.", "Choose one of them.")
         wanted = sorted(raw_id for raw_id in set(raw_ids) if _is_ahead(raw_id, cursor))
         starts = range(0, len(wanted), _NAMED_AT_ONCE)
         return [{"raw_ids": [*map(str, wanted[start : start + _NAMED_AT_ONCE])]} for start in starts]
+    if code and contract:
+        raise usage("--code can't be combined with --contract.", "Choose one of them.")
     described = {
         "from": since and rfc3339(since),
         "to": until and rfc3339(until),
         "code": code,
+        "contract": contract,
     }
     return [{name: value for name, value in described.items() if value is not None}]
 

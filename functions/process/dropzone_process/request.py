@@ -13,7 +13,7 @@ from dropzone.api.request import body_bytes
 from dropzone.domain.body import parse_json
 from dropzone.domain.identifiers import POSITION_PATTERN, Cursor, parse_cursor
 from dropzone.domain.outcomes import Code
-from dropzone.use_cases.replay import Arrived, Named, RejectedBy, Selection
+from dropzone.use_cases.replay import Arrived, DecidedBy, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
 """The limit of objects in one call."""
@@ -92,6 +92,24 @@ class ReplayArrived(_Replay):
         return Arrived(self.since, self.until) if self.code is None else RejectedBy(self.code, self.since, self.until)
 
 
+class ReplayDecided(_Replay):
+    """Replay objects: those with an outcome of a contract, of any version, under other rules than today's."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reprocess": True, "contract": "default", "dry_run": True}]}
+    )
+
+    contract: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="The contract's identifier, also of one that is gone."
+    )
+    since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
+    until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
+
+    def selection(self) -> Selection:
+        """These objects."""
+        return DecidedBy(self.contract, self.since, self.until)
+
+
 class ReplayNamed(_Replay):
     """Replay objects: these."""
 
@@ -104,7 +122,7 @@ class ReplayNamed(_Replay):
         return Named(tuple(self.raw_ids))
 
 
-Replay = ReplayArrived | ReplayNamed
+Replay = ReplayArrived | ReplayDecided | ReplayNamed
 ProcessRequest = ProcessBatch | Replay
 
 
@@ -121,7 +139,7 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
         raise InvalidRequestError([FieldError("$", "request.invalid", "is not a JSON object")])
     kind: type[ProcessRequest] = ProcessBatch
     if given.get("reprocess") is True:
-        kind = ReplayNamed if "raw_ids" in given else ReplayArrived
+        kind = ReplayNamed if "raw_ids" in given else ReplayDecided if "contract" in given else ReplayArrived
     # Values in the query are text; those in the body must have JSON's types.
     in_query = kind.IN_QUERY.from_query(event.get("queryStringParameters") or {})
     in_body = kind.from_json(body if body.strip() else b"{}")

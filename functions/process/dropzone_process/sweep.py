@@ -27,7 +27,7 @@ from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.sweep import sweep
 from dropzone_process.answers import Changes, Counts
 from dropzone_process.container import make_bronze, make_silver
-from dropzone_process.request import ProcessBatch, Replay, ReplayArrived, ReplayNamed, read_request
+from dropzone_process.request import ProcessBatch, Replay, ReplayArrived, ReplayDecided, ReplayNamed, read_request
 
 SCHEDULED_LIMIT = 10_000
 """The limit of objects in a scheduled run; usually its time ends it before."""
@@ -71,7 +71,9 @@ def gold_store() -> GoldStore:
 
 
 @app.post("/process", operation_id="processObjects", tags=["Processing"])
-@described(problems.NOT_JSON, body=(ProcessBatch, ReplayArrived, ReplayNamed), query=ProcessBatch.IN_QUERY)
+@described(
+    problems.NOT_JSON, body=(ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed), query=ProcessBatch.IN_QUERY
+)
 def post_process() -> Counts:
     """Process a batch.
 

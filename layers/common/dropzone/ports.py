@@ -231,6 +231,14 @@ class Silver(Protocol):
         """Raise the watermark; a lower one is ignored."""
 
 
+class Decided(NamedTuple):
+    """The objects that were found among those of a page, in order of arrival."""
+
+    raw_ids: list[UUID]
+    reached: UUID | None
+    """The last object of the page; None if there is no further one."""
+
+
 class OutcomeStore(Protocol):
     """The outcomes of events, for replays. Each call is one transaction.
 
@@ -262,6 +270,12 @@ class OutcomeStore(Protocol):
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
         """Objects with an event that this rule rejected, in order of arrival, between the two; a page of them."""
+
+    def decided_by(self, contract: str, *, after: UUID, before: UUID | None) -> "Decided":
+        """Look at a page of objects between the two, for those with an outcome of this contract under another ruleset.
+
+        The contract is given by its identifier; whatever its version was.
+        """
 
 
 class GoldStore(Protocol):

@@ -187,6 +187,8 @@ def test_on_a_terminal_there_are_tables(cli: Cli, api: FakeApi, monkeypatch: pyt
         ["rejected", "show", "01a20e71-e5a4-700b-bae4-431c79e16819", "--raw", "--json"],
         ["replay", "--cursor", "x"],
         ["replay", "--raw-id", "01a20e71-e5a4-700b-bae4-431c79e16819", "--code", "data.empty"],
+        ["replay", "--raw-id", "01a20e71-e5a4-700b-bae4-431c79e16819", "--contract", "hall"],
+        ["replay", "--contract", "hall", "--code", "data.empty"],
         ["sweep", "--limit", "many"],
     ],
 )
@@ -377,6 +379,23 @@ def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
     assert api.bodies == [{"reprocess": True, "dry_run": True, "limit": 200}]
     assert (told["dry_run"], told["checked"], told["changes"]["now_rejected"]) == (True, 5, 1)
     assert "cursor" not in told
+
+
+@pytest.mark.usefixtures("local")
+def test_replay_of_what_a_contract_decided(cli: Cli, api: FakeApi) -> None:
+    api.answers = [replayed(5, same=5)]
+
+    result = cli("replay", "--contract", "hall", "--from", "2026-11-24T00:00Z", "--dry-run")
+
+    assert result.exit_code == 0
+    (body,) = api.bodies
+    assert body == {
+        "reprocess": True,
+        "dry_run": True,
+        "limit": 200,
+        "contract": "hall",
+        "from": "2026-11-24T00:00:00Z",
+    }
 
 
 @pytest.mark.usefixtures("local")

@@ -18,13 +18,14 @@ from dropzone.domain.outcomes import Change, Code, Outcome, ValidatedObject
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import (
     BronzeUnavailableError,
+    Decided,
     ListedObject,
     RowRefusedError,
     SilverConflictError,
     SilverError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayResult, Selection, replay
+from dropzone.use_cases.replay import Arrived, DecidedBy, Named, RejectedBy, ReplayResult, Selection, replay
 from support.factories import EXAMPLE, NOT_NUMERIC, arrive, payload, raw_id, raw_ids
 from support.fakes import HookedBronze, InMemoryBronze
 from support.world import Clock
@@ -42,6 +43,10 @@ class NotedOutcomeStore:
     parts: list[tuple[UUID, int, int, bool]] = field(default_factory=list)
     """What was replaced: of each object the items from one up to another, and whether the last one is among them."""
     refused: set[UUID] = field(default_factory=set)
+    decided: list[Decided] = field(default_factory=list)
+    """What is found, page by page."""
+    after_deciding: Callable[[], object] = lambda: None
+    decided_asked: list[tuple[str, UUID, UUID | None]] = field(default_factory=list)
     errors: list[SilverError | None] = field(default_factory=list)
     """What the next calls raise, None for one that goes well."""
     calls: list[tuple[str, list[UUID]]] = field(default_factory=list)
@@ -77,6 +82,11 @@ class NotedOutcomeStore:
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
         self.asked.append((code, after, before))
         return self.pages.pop(0) if self.pages else []
+
+    def decided_by(self, contract: str, *, after: UUID, before: UUID | None) -> Decided:
+        self.decided_asked.append((contract, after, before))
+        self.after_deciding()
+        return self.decided.pop(0) if self.decided else Decided([], None)
 
     def replaced(self) -> list[list[UUID]]:
         return [identifiers for method, identifiers in self.calls if method == "replace"]
@@ -204,6 +214,40 @@ def test_a_rule_is_asked_for_between_bounds(call: Calls) -> None:
     first = UUID("016a72d6-2d00-7000-8000-000000000000")
     end = UUID("016a72d6-2d01-7000-8000-000000000000")
     assert call.outcome_store.asked == [(Code.DATA_EMPTY, UUID(int=first.int - 1), end)]
+
+
+def test_what_a_contract_decided_is_looked_for_page_by_page(call: Calls) -> None:
+    # GIVEN a page with nothing of the contract before, between and behind those with something
+    ids = call.arrive(*[EXAMPLE] * 10)
+    call.outcome_store.decided = [
+        Decided([], ids[1]),
+        Decided(ids[2:4], ids[3]),
+        Decided([], ids[5]),
+        Decided([ids[6]], ids[7]),
+        Decided([], None),
+    ]
+    since = datetime.fromisoformat("2019-05-01T10:00:00Z")
+
+    result = call(DecidedBy("hall", since))
+
+    assert call.bronze.reads == [ids[2:4], [ids[6]]]
+    assert (result.checked, result.cursor) == (3, None)
+    begin = UUID(int=UUID("016a72d6-2d00-7000-8000-000000000000").int - 1)
+    assert call.outcome_store.decided_asked == [
+        ("hall", after, None) for after in (begin, ids[1], ids[3], ids[5], ids[7])
+    ]
+
+
+def test_a_call_that_found_nothing_of_a_contract_in_its_time_leads_on(call: Calls) -> None:
+    ids = call.arrive(*[EXAMPLE] * 3)
+    call.outcome_store.decided = [Decided([], ids[0]), Decided([], ids[1])]
+    call.clock.left = 5.0
+    call.outcome_store.after_deciding = lambda: call.clock.spend(2.0)
+
+    result = call(DecidedBy("hall"))
+
+    assert (result.checked, call.bronze.reads) == (0, [])
+    assert result.cursor == ids[1]
 
 
 # ---- where a call ends -----------------------------------------------------------------------------------------------

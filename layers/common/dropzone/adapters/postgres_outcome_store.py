@@ -19,6 +19,7 @@ from dropzone.adapters.rows import (
 )
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
+from dropzone.ports import Decided
 
 _PAGE = 1_000
 
@@ -75,6 +76,19 @@ WHERE outcome = 'rejected' AND violations @> CAST(:pattern AS jsonb) AND raw_id 
 ORDER BY raw_id LIMIT CAST(:limit AS integer)
 """
 
+# Object by object: an index of contracts would cost every write, and this is asked rarely. A page bounds what it reads.
+_DECIDED_BY: Final = """
+WITH page AS (
+    SELECT raw_id FROM receipts
+    WHERE raw_id > CAST(:after AS uuid) AND (CAST(:before AS uuid) IS NULL OR raw_id < CAST(:before AS uuid))
+    ORDER BY raw_id LIMIT CAST(:limit AS integer)
+)
+SELECT raw_id, EXISTS (
+    SELECT FROM outcomes
+    WHERE outcomes.raw_id = page.raw_id AND starts_with(contract, :prefix) AND ruleset <> :ruleset
+) FROM page ORDER BY raw_id
+"""
+
 
 class PostgresOutcomeStore:
     """See `OutcomeStore`. Not thread-safe."""
@@ -118,6 +132,18 @@ class PostgresOutcomeStore:
             limit=_PAGE,
         )
         return [raw_id for (raw_id,) in rows]
+
+    def decided_by(self, contract: str, *, after: UUID, before: UUID | None) -> Decided:
+        """See `OutcomeStore.decided_by`."""
+        rows = self._database.run(
+            _DECIDED_BY,
+            prefix=f"{contract}@",
+            ruleset=self.contracts.ruleset,
+            after=str(after),
+            before=None if before is None else str(before),
+            limit=_PAGE,
+        )
+        return Decided([raw_id for raw_id, is_found in rows if is_found], rows[-1][0] if len(rows) == _PAGE else None)
 
 
 def _part_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:

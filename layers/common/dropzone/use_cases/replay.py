@@ -46,8 +46,8 @@ class Selection(Protocol):
 
     def pages(
         self, after: UUID | None, bronze: Bronze, outcome_store: OutcomeStore, time_left: TimeLeft
-    ) -> Iterator[Sequence[ListedObject]]:
-        """Those after a cursor, in order of arrival."""
+    ) -> Iterator[Sequence[ListedObject] | UUID]:
+        """Those after a cursor, in order of arrival; or up to where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,34 @@ class RejectedBy:
         while page := outcome_store.rejected_by(self.code, after=reached, before=end):
             yield [ListedObject(raw_id, 0) for raw_id in page]
             reached = page[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBy:
+    """The objects with an outcome of a contract, of any version, that today's rules haven't confirmed yet."""
+
+    contract: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def pages(
+        self,
+        after: UUID | None,
+        bronze: Bronze,  # noqa: ARG002 - the selection's face
+        outcome_store: OutcomeStore,
+        time_left: TimeLeft,  # noqa: ARG002
+    ) -> Iterator[Sequence[ListedObject] | UUID]:
+        """See `Selection.pages`."""
+        reached, end = _bounds(self.since, self.until, after)
+        while True:
+            found = outcome_store.decided_by(self.contract, after=reached, before=end)
+            if found.raw_ids:
+                yield [ListedObject(raw_id, 0) for raw_id in found.raw_ids]
+            if found.reached is None:
+                return
+            reached = found.reached
+            # A call may end after many pages without any: the next one goes on behind them.
+            yield reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +242,9 @@ class _Replay:
             if page is None:
                 yield None
                 return
+            if isinstance(page, UUID):
+                yield page
+                continue
             for chunk in _bounded(page):
                 raw_ids = [listed.raw_id for listed in chunk][: limit - taken]
                 if not raw_ids or not self._has_time():
