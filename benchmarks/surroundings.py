@@ -18,7 +18,7 @@ from pg8000.native import Connection
 from benchmarks.workloads import BUCKET
 from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.adapters.s3 import S3Bronze
 from dropzone.domain.identifiers import object_key
 from dropzone.settings import DatabaseSettings, MigrateSettings
 from dropzone_local.ports import LOOPBACK, find_free

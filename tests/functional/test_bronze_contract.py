@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.adapters.s3 import S3Bronze
 from dropzone.domain.identifiers import new_raw_id
 from dropzone.ports import (
     Bronze,

@@ -8,8 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from dropzone.adapters.s3_bronze import S3Bronze
-from dropzone.adapters.s3_idempotency_store import S3IdempotencyStore
+from dropzone.adapters.s3 import S3Bronze, S3IdempotencyStore
 from dropzone.domain.body import JSON
 from dropzone.domain.identifiers import object_key
 from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, StoredRecord
@@ -143,7 +142,7 @@ def test_a_claim_that_another_is_writing_is_waited_for(
     scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch, race: Answer, missing: Answer
 ) -> None:
     # GIVEN a key that another request is just using: S3 refuses the write before the object can be read
-    monkeypatch.setattr("dropzone.adapters.s3_idempotency_store._LONGEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("dropzone.adapters.s3._LONGEST_PAUSE_SECONDS", 0)
     other = record()
     written = Answer(body=json.dumps({"raw_id": str(other.raw_id), "digest": other.digest}).encode())
     scripted_s3.script = [race, missing, race, missing, race, written]
@@ -157,7 +156,7 @@ def test_a_claim_that_another_is_writing_is_waited_for(
 def test_a_claim_that_never_comes_is_reported_with_what_s3_said(
     scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dropzone.adapters.s3_idempotency_store._LONGEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr("dropzone.adapters.s3._LONGEST_PAUSE_SECONDS", 0)
     scripted_s3.script = [
         refusal(412, "PreconditionFailed"),
         refusal(403, "AccessDenied", "<Quoted>secret</Quoted>"),

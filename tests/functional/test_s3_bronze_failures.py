@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from obstore.exceptions import AlreadyExistsError
 
-from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.adapters.s3 import S3Bronze
 from dropzone.domain.identifiers import new_raw_id, object_key
 from dropzone.ports import BronzeUnavailableError, ListedObject, ObjectMissingError, RawIdTakenError, RawObject
 from functional.conftest import REGION, MakeBucket
@@ -85,8 +85,8 @@ def test_a_conflict_of_unknown_status_is_not_taken_for_stored(
     def conflict(*_: object, **__: object) -> None:
         raise AlreadyExistsError(text)
 
-    monkeypatch.setattr("dropzone.adapters.s3_bronze.obstore.put", conflict)
-    monkeypatch.setattr("dropzone.adapters.s3_bronze.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("dropzone.adapters.s3.obstore.put", conflict)
+    monkeypatch.setattr("dropzone.adapters.s3.time.sleep", lambda _seconds: None)
 
     with pytest.raises(BronzeUnavailableError):
         put(bronze)

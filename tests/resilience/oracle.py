@@ -22,7 +22,7 @@ from pg8000.native import identifier
 
 from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.adapters.s3 import S3Bronze
 from dropzone.domain.identifiers import object_key, raw_id_of
 from dropzone.ports import MAX_ATTEMPTS, ListedObject
 from dropzone.settings import DatabaseSettings, MigrateSettings

@@ -11,8 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.contracts import contract_ids
-from dropzone.adapters.s3_bronze import S3Bronze
-from dropzone.adapters.s3_idempotency_store import S3IdempotencyStore
+from dropzone.adapters.s3 import S3Bronze, S3IdempotencyStore
 from dropzone.api import problems
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, problem, problem_of
 from dropzone.api.request import Event, body_bytes, request_id

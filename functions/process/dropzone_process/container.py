@@ -5,7 +5,7 @@ from datetime import timedelta
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.adapters.s3_bronze import LONGEST_TIMEOUT_SECONDS, S3Bronze
+from dropzone.adapters.s3 import LONGEST_TIMEOUT_SECONDS, S3Bronze
 from dropzone.ports import Bronze, Silver
 from dropzone.settings import WriterSettings
 

@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.s3_bronze import S3Bronze
+from dropzone.adapters.s3 import S3Bronze
 from dropzone.api import problems, response
 from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.compression import accepts_gzip

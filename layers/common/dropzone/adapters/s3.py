@@ -1,13 +1,53 @@
-"""S3 through obstore (the Rust object_store): a tenth of boto3's CPU a call (docs/adr/0003)."""
+"""Bronze and the records of idempotency keys in S3, through obstore (the Rust object_store; docs/adr/0003)."""
 
+import logging
+import random
 import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, PreconditionError
 from obstore.store import S3Store
+from pydantic_core import from_json, to_json
+
+from dropzone.domain.identifiers import PREFIX, InvalidKeyError, object_key, raw_id_of
+from dropzone.ports import (
+    BronzeError,
+    BronzeUnavailableError,
+    IdempotencyRecord,
+    ListedObject,
+    ObjectMissingError,
+    RawIdTakenError,
+    RawObject,
+    StoredRecord,
+    TimeLeft,
+)
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
+
+CORRELATION_ID = "correlation-id"
+"""The name of the object's metadata that carries the id of the request."""
+
+CONTRACT = "contract"
+"""The name of the object's metadata that carries the contract that it was sent to."""
+
+LONGEST_TIMEOUT_SECONDS = 10.0
+_THREADS = 16
+_PAGE = 1_000
+_LATE = "S3 did not answer in the time that is left"
+_CONFLICT_PAUSES_SECONDS = (0.05, 0.2, 0.8)
+
+IDEMPOTENCY_PREFIX = "idempotency/"
+IDEMPOTENCY_TIMEOUT_SECONDS = 5.0
+_TRIES = 20
+_LONGEST_PAUSE_SECONDS = 0.2
 
 _LONGEST_REASON = 200
 
@@ -16,6 +56,8 @@ _LONGEST_REASON = 200
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _NOT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]")
+
+_log = logging.getLogger(__name__)
 
 
 def open_store(bucket: str, region: str, endpoint: str | None, timeout_seconds: float) -> S3Store:
@@ -65,3 +107,225 @@ def reason_of(error: Exception) -> str:
         return f"S3 answered {status}{f' {code[1]}' if code else ''}"
     summary = str(error).partition("Debug source")[0]
     return f"{type(error).__name__}: {' '.join(summary.split())[:_LONGEST_REASON]}"
+
+
+class _Bucket:
+    """A bucket's client. Thread-safe; connects at its first call."""
+
+    def __init__(
+        self, bucket: str, *, region: str, endpoint: str | None = None, timeout_seconds: float = LONGEST_TIMEOUT_SECONDS
+    ) -> None:
+        """See `open_store`."""
+        self._bucket, self._region, self._endpoint = bucket, region, endpoint
+        self._timeout_seconds = timeout_seconds
+
+    @cached_property
+    def _store(self) -> S3Store:
+        return open_store(self._bucket, self._region, self._endpoint, self._timeout_seconds)
+
+
+class S3Bronze(_Bucket):
+    """The raw objects in one bucket."""
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_THREADS, thread_name_prefix="bronze")
+
+    def put(
+        self,
+        raw_id: UUID,
+        body: bytes,
+        *,
+        content_type: str,
+        correlation_id: str,
+        content_encoding: str = "",
+        contract: str = "",
+    ) -> None:
+        """See `Bronze.put`."""
+        attributes = {"Content-Type": in_header(content_type), CORRELATION_ID: in_header(correlation_id)}
+        if content_encoding:
+            attributes["Content-Encoding"] = in_header(content_encoding)
+        if contract:
+            attributes[CONTRACT] = contract
+        for pause in _CONFLICT_PAUSES_SECONDS:
+            if self._put_once(raw_id, body, attributes):
+                return
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter is no secret
+        if not self._put_once(raw_id, body, attributes):
+            message = f"{object_key(raw_id)} still conflicts with another write after several tries"
+            raise BronzeUnavailableError(message)
+
+    def _put_once(self, raw_id: UUID, body: bytes, attributes: dict[str, str]) -> bool:
+        """Whether it is stored. False after a 409, which asks for another try, and after an unknown conflict.
+
+        Errors are raised without their causes, which quote S3's answer.
+        """
+        try:
+            obstore.put(
+                self._store, object_key(raw_id), body, attributes=attributes, mode="create", use_multipart=False
+            )
+        except AlreadyExistsError as error:
+            # 409 and 412 are one error of the client's, and only 412 means that an object exists. Should the error's
+            # text change, the put is tried again rather than taken for done.
+            if status_of(error) != "412":
+                return False
+            raise RawIdTakenError(str(raw_id)) from None
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None
+        return True
+
+    def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
+        """See `Bronze.read`."""
+        if timeout <= 0:
+            return [BronzeUnavailableError(_LATE) for _ in raw_ids]
+        reads = [self._threads.submit(self._read_one, raw_id) for raw_id in raw_ids]
+        late = self._wait(reads, timeout)
+        return [BronzeUnavailableError(_LATE) if read in late else read.result() for read in reads]
+
+    def _wait[T](self, calls: Sequence[Future[T]], seconds: float) -> set[Future[T]]:
+        """Wait for calls; returns those that take longer, which are given up."""
+        late = wait(calls, timeout=seconds).not_done
+        hanging = [call for call in late if not call.cancel()]
+        if hanging:
+            # Their threads wait for the client's own timeout: the next calls get new ones.
+            self.__dict__.pop("_threads", None)
+        return late
+
+    def _read_one(self, raw_id: UUID) -> RawObject | BronzeError:
+        try:
+            result = obstore.get(self._store, object_key(raw_id))
+            attributes = result.attributes
+            return RawObject(
+                raw_id,
+                result.bytes().to_bytes(),
+                attributes.get("Content-Type", ""),
+                attributes.get(CORRELATION_ID, ""),
+                attributes.get("Content-Encoding", ""),
+                attributes.get(CONTRACT, ""),
+            )
+        except FileNotFoundError as error:
+            if "<Code>NoSuchBucket</Code>" in str(error):
+                return BronzeUnavailableError(reason_of(error))
+            return ObjectMissingError(f"{object_key(raw_id)} is not in bronze")
+        except (BaseError, OSError) as error:
+            return BronzeUnavailableError(reason_of(error))
+
+    def exists(self, raw_id: UUID) -> bool:
+        """Whether there is such an object (`queries.status.Presence`)."""
+        try:
+            obstore.head(self._store, object_key(raw_id))
+        except FileNotFoundError:
+            # HEAD has no body that would name a missing bucket.
+            return False
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None
+        return True
+
+    def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
+        """See `Bronze.list_after`. Keys that ingest never writes are skipped, with a warning."""
+        reached = object_key(raw_id)
+        try:
+            pages = iter(obstore.list(self._store, PREFIX.rstrip("/"), offset=reached, chunk_size=_PAGE))
+            while page := self._in_time(lambda: next(pages, None), timeout()):
+                yield list(_listed((meta["path"], meta["size"]) for meta in page))
+                reached = page[-1]["path"]
+        except InvalidPathError:
+            # The client can't represent every key of S3, such as raw/a//b, and can't list past one.
+            yield from self._list_every_key_after(reached, timeout)
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None
+
+    def _in_time[T](self, call: Callable[[], T], seconds: float) -> T:
+        """Make a call with a timeout."""
+        if seconds > 0:
+            made = self._threads.submit(call)
+            if not self._wait([made], seconds):
+                return made.result()
+        raise BronzeUnavailableError(_LATE)
+
+    def _list_every_key_after(self, key: str, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
+        # Imported here: hardly ever needed, and it slows down a cold start.
+        import boto3  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        client = boto3.client("s3", region_name=self._region, endpoint_url=self._endpoint)
+        try:
+            paginator = client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=PREFIX, StartAfter=key, PaginationConfig={"PageSize": _PAGE}
+            )
+            pages = iter(paginator)
+            while page := self._in_time(lambda: next(pages, None), timeout()):
+                yield list(_listed((entry["Key"], entry["Size"]) for entry in page.get("Contents", [])))
+        except ClientError as error:
+            message = f"S3 answered {error.response.get('Error', {}).get('Code', '')}"
+            raise BronzeUnavailableError(message) from None
+        except BotoCoreError as error:
+            raise BronzeUnavailableError(type(error).__name__) from None
+
+
+def _listed(entries: Iterable[tuple[str, int]]) -> Iterator[ListedObject]:
+    foreign = 0
+    for key, size in entries:
+        try:
+            yield ListedObject(raw_id_of(key), size)
+        except InvalidKeyError:
+            foreign += 1
+    if foreign:
+        _log.warning("bronze holds objects that ingest did not write; they are skipped", extra={"objects": foreign})
+
+
+class S3IdempotencyStore(_Bucket):
+    """See `IdempotencyStore`. An object per key, written conditionally (docs/adr/0011).
+
+    The bucket's lifecycle rule removes expired ones.
+    """
+
+    def __init__(self, bucket: str, *, region: str, endpoint: str | None = None) -> None:
+        """See `open_store`."""
+        super().__init__(bucket, region=region, endpoint=endpoint, timeout_seconds=IDEMPOTENCY_TIMEOUT_SECONDS)
+
+    def put_if_absent(self, key: str, record: IdempotencyRecord) -> StoredRecord | None:
+        """See `IdempotencyStore.put_if_absent`."""
+        missing = ""
+        for _ in range(_TRIES):
+            if self._put(key, record, "create"):
+                return None
+            found = self._find(key)
+            if isinstance(found, StoredRecord):
+                # After a lost answer, the client's own retry finds what it wrote.
+                return None if found.record == record else found
+            missing = found
+            # Another request is writing it (409 comes before it exists), or it has just expired.
+            time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter is no secret
+        message = f"the record of the idempotency key exists and can't be read: {missing}"
+        raise BronzeUnavailableError(message)
+
+    def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
+        """See `IdempotencyStore.replace`."""
+        return self._put(key, record, {"e_tag": existing.version})
+
+    def _put(self, key: str, record: IdempotencyRecord, mode: Any) -> bool:  # noqa: ANN401 - the client's own type
+        """Whether the record was written; False if the condition failed."""
+        try:
+            obstore.put(
+                self._store, f"{IDEMPOTENCY_PREFIX}{key}", to_json(record._asdict()), mode=mode, use_multipart=False
+            )
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+            return False
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None
+        return True
+
+    def _find(self, key: str) -> StoredRecord | str:
+        """The record, or why there seems to be none."""
+        try:
+            result = obstore.get(self._store, f"{IDEMPOTENCY_PREFIX}{key}")
+            fields = from_json(result.bytes().to_bytes())
+            return StoredRecord(IdempotencyRecord(UUID(fields["raw_id"]), fields["digest"]), result.meta["e_tag"] or "")
+        except FileNotFoundError as error:
+            return reason_of(error)
+        except (BaseError, OSError) as error:
+            # S3 says 403 for a missing object to those who may not list the bucket.
+            if status_of(error) == "403":
+                return reason_of(error)
+            raise BronzeUnavailableError(reason_of(error)) from None
