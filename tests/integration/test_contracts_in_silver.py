@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
@@ -17,6 +20,7 @@ from dropzone.domain.outcomes import Change
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import Arrived, DecidedBy, ReplayResult, Selection, replay
 from support.contracts import ARRIVED, EVENT, contract
+from support.examples import examples
 from support.factories import message
 from support.fakes import InMemoryBronze
 from support.postgres import SilverInPostgres
@@ -213,3 +217,57 @@ def test_what_an_older_version_of_a_contract_decided_is_replayed(stage: Stage, m
     assert found("hall") == []
     assert stage.replay(second, selection=DecidedBy("hall")).checked == 0
     assert found("default") == [other]
+
+
+# ---- the contracts alone decide --------------------------------------------------------------------------------------
+
+RULES: list[Mapping[str, Any]] = [
+    COLD,
+    HOT,
+    {"rule": "units", "allowed": ["°C"], "id": "unit", "severity": "warning"},
+    {"rule": "samples", "minimum": 2, "id": "samples"},
+]
+EVENTS = st.fixed_dictionaries(
+    {
+        "data": st.lists(st.sampled_from([5, 15, 25, 35]), min_size=1, max_size=3),
+        "time_stamp": st.sampled_from([at(minute)["time_stamp"] for minute in range(3)]),
+        "source": st.sampled_from(["hall-3/a", "hall-3/b", "elsewhere"]),
+        "unit": st.sampled_from(["°C", "K"]),
+    }
+)
+CONTRACTS = st.lists(st.sampled_from(RULES), max_size=4, unique_by=lambda rule: str(rule["id"]))
+
+
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.lists(EVENTS, min_size=1, max_size=4), min_size=1, max_size=5),
+    CONTRACTS,
+    CONTRACTS,
+    st.randoms(use_true_random=False),
+)
+def test_order_batching_and_replays_leave_what_the_contracts_decide(
+    tables: SilverInPostgres,
+    objects: list[list[Mapping[str, Any]]],
+    first: list[Mapping[str, Any]],
+    second: list[Mapping[str, Any]],
+    shuffle: Random,
+) -> None:
+    def rows(stage: Stage) -> tuple[list[list[Any]], list[list[Any]]]:
+        return stage.outcomes(), stage.measurements()
+
+    def processed(*rules: Mapping[str, Any], ruleset: str) -> tuple[Stage, tuple[list[list[Any]], list[list[Any]]]]:
+        """The rows of objects that are processed in any order, some of them twice."""
+        tables.clear()
+        stage = Stage(tables)
+        raw_ids = [stage.arrive(*events) for events in objects]
+        for raw_id in shuffle.sample([*raw_ids, *raw_ids], 2 * len(raw_ids)):
+            stage.process(raw_id, of(ruleset, *rules))
+        return stage, rows(stage)
+
+    _, by_second = processed(*second, ruleset="second")
+    stage, by_first = processed(*first, ruleset="first")
+
+    stage.replay(of("second", *second))
+    assert rows(stage) == by_second
+    stage.replay(of("first", *first))
+    assert rows(stage) == by_first
