@@ -179,7 +179,9 @@ def test_a_digest_is_of_media_type_and_content() -> None:
 # ---- contracts by name, SenML and CloudEvents ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("body", "kind"), [(b'{"any": "JSON"}', JSON), (b"[1]", JSON), (b"no JSON\n[1]", NDJSON)])
+@pytest.mark.parametrize(
+    ("body", "kind"), [(b'{"any": "JSON"}', JSON), (b"[1]", JSON), (b"null", JSON), (b"no JSON\n[1]", NDJSON)]
+)
 def test_what_is_sent_to_a_contract_is_stored_with_its_name(world: World, body: bytes, kind: str) -> None:
     accepted = ingest(Submission(body, kind, contract="telegraf"), limit=1_000, bronze=world.bronze)
 

@@ -187,11 +187,11 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
 
 def _check_json(texts: Iterator[Any]) -> None:
     """Refuse a body of which nothing is JSON; what its mapping makes of the rest shows when it is processed."""
-    first = next(texts, None)
-    if first is None:
+    found = [*islice(texts, 1)]
+    if not found:
         raise EnvelopeError(_reasons([], is_single=False))
-    if isinstance(first, NotJsonError) and all(isinstance(text, NotJsonError) for text in texts):
-        raise first
+    if isinstance(found[0], NotJsonError) and all(isinstance(text, NotJsonError) for text in texts):
+        raise found[0]
 
 
 def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
