@@ -25,7 +25,7 @@ PROJECT = Path(__file__).parents[2]
 EVENTS = PROJECT / "events"
 
 # SAM asks pip for wheels of manylinux 2.17, 2.28 and 2.34 alone, where obstore's for arm64 is one of 2.24, which
-# Lambda can run (Amazon Linux 2023 has 2.34). On an arm64 machine pip finds it by itself; elsewhere it must be told.
+# Lambda can run (Amazon Linux 2023 has 2.34). On an arm64 machine pip finds it by itself; elsewhere it must be given.
 _FOREIGN_WHEELS = {
     "arm64": {
         "PIP_PLATFORM": "manylinux2014_aarch64 manylinux_2_17_aarch64 manylinux_2_24_aarch64 manylinux_2_28_aarch64",

@@ -74,7 +74,7 @@ def test_ingest_refuses_what_is_no_event(start: Start, s3: "S3Client", s3_endpoi
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
 
 
-def test_process_settles_a_batch_and_returns_the_missing(
+def test_process_handles_a_batch_and_returns_the_missing(
     start: Start, s3: "S3Client", s3_endpoint: str, tables: SilverInPostgres
 ) -> None:
     good, bad, missing = keys_of_batch()
@@ -109,7 +109,7 @@ def test_process_takes_a_bare_event_of_s3(
     assert [row.raw_id for row in tables.measurement_rows().values()] == [raw_id_of(key)]
 
 
-def test_process_says_so_when_a_bare_event_can_not_be_settled(
+def test_process_fails_when_a_bare_event_cannot_be_processed(
     start: Start, s3: "S3Client", s3_endpoint: str, tables: SilverInPostgres
 ) -> None:
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
@@ -128,7 +128,7 @@ def test_process_acknowledges_s3_s_test_event(start: Start, s3_endpoint: str, ta
     assert not tables.receipt_rows()
 
 
-def test_process_settles_a_batch_larger_than_the_local_stack_delivers(
+def test_process_handles_a_batch_larger_than_the_local_stack_delivers(
     start: Start, s3: "S3Client", s3_endpoint: str, tables: SilverInPostgres
 ) -> None:
     # GIVEN five hundred objects, every tenth without data, and none where the last message points
@@ -186,7 +186,7 @@ def test_sweep_on_schedule_leaves_young_objects_to_the_queue(
     assert [row.raw_id for row in tables.measurement_rows().values()] == [old]
 
 
-def test_query_tells_of_an_event_that_waits(
+def test_query_reports_a_waiting_event(
     start: Start, s3: "S3Client", s3_endpoint: str, tables: SilverInPostgres
 ) -> None:
     identifier = raw_id()
@@ -235,7 +235,7 @@ def test_migrate_creates_updates_and_leaves_the_data_of_a_deleted_stack(start: S
         assert {"receipts", "outcomes", "measurements"} <= tables
 
 
-def test_migrate_tells_cloudformation_why_it_failed(start: Start, empty_postgres: Postgres) -> None:
+def test_migrate_reports_its_failure_to_cloudformation(start: Start, empty_postgres: Postgres) -> None:
     migrate = start("MigrateFunction", **database_parameters(empty_postgres, "nowhere"))
 
     with cloudformation() as answers:

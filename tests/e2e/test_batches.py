@@ -28,7 +28,7 @@ def test_each_line_has_its_outcome(client: Client) -> None:
     assert response.json()["items"] == 3
     raw_id = UUID(response.json()["raw_id"])
 
-    # WHEN they are settled
+    # WHEN they are processed
     client.outcome(raw_id)
 
     # THEN the answer counts them, and pages through them
@@ -72,7 +72,7 @@ def test_a_packed_body_is_stored_as_it_reached_the_function_and_read(
     assert (original.content, original.headers.get("content-encoding")) == (body, expected[1])
 
 
-def test_what_cannot_be_taken_is_refused(client: Client) -> None:
+def test_unacceptable_requests_are_refused(client: Client) -> None:
     bomb = gzipped(bytes(9_000_000), 9)
     for body, headers, status in (
         (b"\n \n", {}, 422),
@@ -129,7 +129,7 @@ def test_two_hundred_retries_at_once_are_one_object(client: Client) -> None:
     assert client.query("SELECT count(*) FROM outcomes WHERE measured_at = '2021-03-01T00:00:00Z'") == [[1]]
 
 
-def test_a_key_stands_for_one_request(client: Client) -> None:
+def test_a_key_belongs_to_one_request(client: Client) -> None:
     key = f"key with spaces {uuid4()}"
     first = send(client, EXAMPLE, idempotency_key=key)
     other = send(client, LINES, idempotency_key=key)

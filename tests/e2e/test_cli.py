@@ -139,7 +139,7 @@ def test_status_of_what_waits(waiting: Cli) -> None:
 
 
 def test_dead_letters_are_listed_and_redriven(waiting: Cli) -> None:
-    # GIVEN dead letters of an object that waits, one that was settled meanwhile, one that is missing, and garbage
+    # GIVEN dead letters of an object that waits, one that was processed meanwhile, one that is missing, and garbage
     client = waiting.client
     settled = client.ingest(good())
     client.process_all(limit=1000)
@@ -182,7 +182,7 @@ def test_dead_letters_are_listed_and_redriven(waiting: Cli) -> None:
     # WHEN the rest is redriven
     rest = waiting.document("dlq", "redrive")
 
-    # THEN what was settled is dropped, and everything else is in the queue
+    # THEN what was processed is dropped, and everything else is in the queue
     assert (rest["redriven"], rest["dropped"], rest["not_understood"]) == (3, 1, 1)
     assert (waiting.messages(dlq), waiting.messages(queue)[""]) == ({"": 0, "NotVisible": 0}, 4)
     assert waiting("dlq", "list").stderr.decode() == "No dead letters.\n"
@@ -287,7 +287,7 @@ def test_replay_tells_what_would_change_and_changes_it(waiting: Cli) -> None:
     # WHEN it is run
     done = waiting("replay", *names)
 
-    # THEN it has changed, and is told in words
+    # THEN it has changed, and is reported in words
     assert done.returncode == 0
     assert [line.split(maxsplit=1) for line in done.stdout.decode().splitlines()] == [
         ["5", "objects replayed"],

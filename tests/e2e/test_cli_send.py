@@ -170,7 +170,7 @@ def test_a_batch_from_stdin_its_rejections_and_their_bytes(sender: Sender) -> No
     shown = sender("rejected", "show", batch["raw_id"], "--item", 2)
     raw = sender("rejected", "show", batch["raw_id"], "--item", 2, "--raw")
 
-    # THEN it is counted, and what was rejected is told
+    # THEN it is counted, and what was rejected is reported
     assert [ran.returncode for ran in (sent, status, listed, shown, raw)] == [0, 1, 0, 0, 0], listed.stderr.decode()
     (told,) = json.loads(status.stdout)["statuses"]
     assert told["counts"] == {"processed": 2, "superseded": 0, "rejected": 2}

@@ -10,7 +10,7 @@ PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 
 
 @pytest.mark.parametrize("path", ["/ingest", "/process"])
-def test_a_preflight_of_the_origin_is_told_what_it_may_send(waiting_client: Client, path: str) -> None:
+def test_a_preflight_lists_what_the_origin_may_send(waiting_client: Client, path: str) -> None:
     response = httpx.options(f"{waiting_client.endpoints.url}{path}", headers=PREFLIGHT)
 
     assert response.status_code == 204

@@ -14,7 +14,7 @@ NO_SUCH = "01900000-0000-7000-8000-000000000000"
 
 
 @pytest.mark.parametrize("path", [f"/ingest/{NO_SUCH}", "/rejections", "/sources", "/contracts", "/contracts/default"])
-def test_a_preflight_of_the_origin_is_told_that_it_may_read(waiting_client: Client, path: str) -> None:
+def test_a_preflight_allows_the_origin_to_read(waiting_client: Client, path: str) -> None:
     response = waiting_client.http.options(f"{waiting_client.endpoints.url}{path}", headers=PREFLIGHT)
 
     assert response.status_code == 204

@@ -188,7 +188,7 @@ def test_of_a_batch_the_rejected_event_is_marked(client: Client, page: Page, sou
     expect(page.locator("#raw-text mark")).to_have_text(bad.decode())
 
 
-def test_a_wrong_key_is_told_and_not_kept(client: Client, page: Page) -> None:
+def test_a_wrong_key_is_reported_and_not_kept(client: Client, page: Page) -> None:
     open_with(page, client, "wrong")
 
     expect(page.get_by_role("alert")).to_contain_text("refuses this key")
@@ -210,7 +210,7 @@ def test_a_wrong_key_is_told_and_not_kept(client: Client, page: Page) -> None:
 
 
 @pytest.mark.parametrize("beyond", ["…", "é"])
-def test_a_key_that_no_header_can_carry_is_told_as_a_wrong_one(client: Client, page: Page, beyond: str) -> None:
+def test_a_key_that_no_header_can_carry_is_reported_as_wrong(client: Client, page: Page, beyond: str) -> None:
     key = client.endpoints.api_key
 
     open_with(page, client, f"{key[:6]}{beyond}{key[6:]}")
@@ -220,7 +220,7 @@ def test_a_key_that_no_header_can_carry_is_told_as_a_wrong_one(client: Client, p
     assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_a_kept_key_that_no_header_can_carry_is_told_and_forgotten(client: Client, page: Page) -> None:
+def test_a_kept_key_that_no_header_can_carry_is_reported_and_removed(client: Client, page: Page) -> None:
     page.goto(f"{client.endpoints.url}/")
     page.evaluate("sessionStorage.setItem('dropzone.key', 'two\\nlines')")
 
@@ -230,7 +230,7 @@ def test_a_kept_key_that_no_header_can_carry_is_told_and_forgotten(client: Clien
     assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_no_data_is_told(client: Client, page: Page) -> None:
+def test_missing_data_is_reported(client: Client, page: Page) -> None:
     open_shown(page, client)
 
     page.get_by_label("Time", exact=True).select_option("30d")
@@ -241,7 +241,7 @@ def test_no_data_is_told(client: Client, page: Page) -> None:
     expect(page.locator("#rejected-list")).to_have_text("None in this time.")
 
 
-def test_an_api_out_of_reach_is_told_until_it_is_back(client: Client, page: Page) -> None:
+def test_an_unreachable_api_is_reported_until_it_is_back(client: Client, page: Page) -> None:
     open_shown(page, client)
 
     def abort(route: Route) -> None:

@@ -60,7 +60,7 @@ def test_limit_and_cursor_go_through_all_of_it(waiting_client: Client) -> None:
     assert [UUID(answer["cursor"]) for answer in answers[:-1]] == [raw_ids[2], raw_ids[5]]
 
 
-def test_the_limit_may_stand_in_the_query(waiting_client: Client) -> None:
+def test_the_limit_may_be_in_the_query(waiting_client: Client) -> None:
     for _ in range(3):
         waiting_client.ingest(good())
 

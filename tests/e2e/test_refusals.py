@@ -38,7 +38,7 @@ def test_a_refusal_is_a_problem_and_leaves_nothing(
     assert waiting_client.bronze_keys() == before
 
 
-def test_all_that_is_wrong_with_an_envelope_is_told_at_once(waiting_client: Client) -> None:
+def test_all_errors_of_an_envelope_are_reported_at_once(waiting_client: Client) -> None:
     response = waiting_client.request("POST", "/ingest", b'{"time_stamp": 5}')
 
     assert [(entry["field"], entry["code"]) for entry in response.json()["violations"]] == [

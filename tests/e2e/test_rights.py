@@ -180,7 +180,7 @@ def test_an_administrator_writes_no_raw_object(client: Client, administrator: Se
         s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
 
 
-def test_another_bucket_tells_the_queue_nothing(client: Client, administrator: Session) -> None:
+def test_another_bucket_cannot_notify_the_queue(client: Client, administrator: Session) -> None:
     s3 = administrator.client("s3", endpoint_url=client.endpoints.emulator_url)
     sqs = administrator.client("sqs", endpoint_url=client.endpoints.emulator_url)
     queue = sqs.get_queue_attributes(QueueUrl=client.endpoints.queue_url, AttributeNames=["QueueArn"])

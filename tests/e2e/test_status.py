@@ -56,7 +56,7 @@ def test_an_event_that_a_later_one_replaced_is_superseded(client: Client) -> Non
     assert status(client, second)["status"] == "processed"
 
 
-def test_a_rejected_event_tells_why(client: Client) -> None:
+def test_a_rejected_event_has_its_reasons(client: Client) -> None:
     raw_id = client.ingest(b'{"time_stamp": "2023-07-01", "data": []}')
     assert client.outcome(raw_id) == "rejected"
 
@@ -68,7 +68,7 @@ def test_a_rejected_event_tells_why(client: Client) -> None:
     assert [entry["code"] for entry in violations] == ["time_stamp.not_iso8601", "data.empty"]
 
 
-def test_an_event_that_waits_is_accepted_and_one_that_was_tried_too_often_is_stuck(waiting_client: Client) -> None:
+def test_a_waiting_event_is_accepted_and_an_exhausted_one_is_stuck(waiting_client: Client) -> None:
     raw_id = waiting_client.ingest(b'{"time_stamp": "2023-08-01T00:00:00Z", "data": [1]}')
     assert status(waiting_client, raw_id)["status"] == "accepted"
 
@@ -95,5 +95,5 @@ def test_what_is_no_uuid_is_a_bad_request(client: Client, raw_id: str) -> None:
     assert response.json()["violations"][0]["field"] == "raw_id"
 
 
-def test_without_a_key_nothing_is_told(client: Client) -> None:
+def test_without_a_key_nothing_is_revealed(client: Client) -> None:
     assert client.request("GET", f"/ingest/{uuid4()}", key=None).status_code == 403

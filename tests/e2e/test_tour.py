@@ -265,7 +265,7 @@ def test_the_python_client_tries_again_and_stores_once(client: Client, tmp_path:
             check=False,
         )
 
-    # THEN it has tried three times, with one key and one body, and has waited as it was told
+    # THEN it has tried three times, with one key and one body, and has waited as the answer said
     assert ran.returncode == 0, ran.stderr
     assert (len(line.seen), len(set(line.seen))) == (3, 1)
     assert time.monotonic() - began > 1
@@ -277,7 +277,7 @@ def test_the_python_client_tries_again_and_stores_once(client: Client, tmp_path:
     assert client.outcome(UUID(answer["raw_id"])) == "processed"
 
 
-def test_the_python_client_tells_what_is_refused(client: Client, tmp_path: Path) -> None:
+def test_the_python_client_reports_refusals(client: Client, tmp_path: Path) -> None:
     _write_stack(client, tmp_path, api_key="wrong")
 
     ran = subprocess.run(  # noqa: S603

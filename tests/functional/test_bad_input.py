@@ -334,9 +334,7 @@ module.outcome_store = lambda: __import__("functional.test_bad_input").test_bad_
         ("dropzone_web.handler", "GET", "/docs"),
     ],
 )
-def test_a_process_writes_nothing_but_lines_of_json_that_tell_nothing(
-    module: str, method: str, path: str, tmp_path: Path
-) -> None:
+def test_logs_are_lines_of_json_without_payloads(module: str, method: str, path: str, tmp_path: Path) -> None:
     sent: list[Event] = []
 
     @settings(same_each_time, max_examples=200)
@@ -361,7 +359,7 @@ def test_a_process_writes_nothing_but_lines_of_json_that_tell_nothing(
         assert len(container.lines) >= len(sent)
 
 
-def test_what_process_cannot_understand_is_told_without_its_text(pipeline: Pipeline) -> None:
+def test_messages_that_are_not_understood_are_reported_without_their_text(pipeline: Pipeline) -> None:
     record = s3_event(f"raw/{PAYLOAD}.json")["Records"][0]
     messages = [
         PAYLOAD,

@@ -67,7 +67,7 @@ def test_an_object_keeps_the_contract_that_it_was_sent_to(bronze: Bronze) -> Non
     assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"{}", "application/json", "c", "", "telegraf")]
 
 
-def test_an_object_that_came_another_way_has_no_correlation_id(bronze: Bronze) -> None:
+def test_an_object_of_another_writer_has_no_correlation_id(bronze: Bronze) -> None:
     raw_id = new_raw_id()
 
     bronze.put(raw_id, b"{}", content_type="application/json", correlation_id="")
@@ -75,7 +75,7 @@ def test_an_object_that_came_another_way_has_no_correlation_id(bronze: Bronze) -
     assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"{}", "application/json", "")]
 
 
-def test_what_stands_there_stays(bronze: Bronze) -> None:
+def test_an_existing_object_is_not_overwritten(bronze: Bronze) -> None:
     raw_id = put(bronze, b"first")
 
     with pytest.raises(RawIdTakenError, match=str(raw_id)):
@@ -103,7 +103,7 @@ def test_of_many_puts_at_once_one_gets_the_place(bronze: Bronze) -> None:
     assert kept.body == b"%d" % won[0]
 
 
-def test_a_missing_object_stands_in_its_place_among_the_others(bronze: Bronze) -> None:
+def test_a_missing_object_is_reported_at_its_position(bronze: Bronze) -> None:
     first, second = put(bronze, b"1"), put(bronze, b"2")
     missing = new_raw_id()
 

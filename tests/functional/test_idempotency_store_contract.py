@@ -42,7 +42,7 @@ def record() -> IdempotencyRecord:
 
 
 @every
-def test_the_first_claim_stands(idempotency_store: IdempotencyStore) -> None:
+def test_the_first_record_is_kept(idempotency_store: IdempotencyStore) -> None:
     first, second, other = record(), record(), record()
     assert idempotency_store.put_if_absent("a", first) is None
     assert idempotency_store.put_if_absent("b", other) is None
@@ -53,7 +53,7 @@ def test_the_first_claim_stands(idempotency_store: IdempotencyStore) -> None:
 
 
 @every
-def test_of_many_at_once_one_stands(idempotency_store: IdempotencyStore) -> None:
+def test_one_of_many_concurrent_records_is_stored(idempotency_store: IdempotencyStore) -> None:
     made = [record() for _ in range(40)]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda one: idempotency_store.put_if_absent("a", one), made))
@@ -62,7 +62,7 @@ def test_of_many_at_once_one_stands(idempotency_store: IdempotencyStore) -> None
 
 
 @every
-def test_the_claim_that_was_found_is_replaced(idempotency_store: IdempotencyStore) -> None:
+def test_the_record_that_was_found_is_replaced(idempotency_store: IdempotencyStore) -> None:
     first, second = record(), record()
     idempotency_store.put_if_absent("a", first)
     standing = idempotency_store.put_if_absent("a", second)
@@ -74,7 +74,7 @@ def test_the_claim_that_was_found_is_replaced(idempotency_store: IdempotencyStor
 
 
 @with_if_match
-def test_another_claim_is_not_replaced(idempotency_store: IdempotencyStore) -> None:
+def test_another_record_is_not_replaced(idempotency_store: IdempotencyStore) -> None:
     first, second = record(), record()
     idempotency_store.put_if_absent("a", first)
     standing = idempotency_store.put_if_absent("a", second)
@@ -128,7 +128,7 @@ def test_two_hundred_at_once_are_one_object(
     assert entry.get("Key") == object_key(accepted[0].raw_id)
 
 
-def test_who_finds_its_own_claim_has_it(moto_endpoint: str, make_bucket: MakeBucket) -> None:
+def test_its_own_record_counts_as_stored(moto_endpoint: str, make_bucket: MakeBucket) -> None:
     # GIVEN a record whose answer got lost, so that the client sends it again
     subject, mine = S3IdempotencyStore(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint), record()
     subject.put_if_absent("a", mine)
@@ -138,7 +138,7 @@ def test_who_finds_its_own_claim_has_it(moto_endpoint: str, make_bucket: MakeBuc
 
 @pytest.mark.parametrize("missing", [refusal(404, "NoSuchKey"), refusal(403, "AccessDenied")], ids=["404", "403"])
 @pytest.mark.parametrize("race", [refusal(409, "ConditionalRequestConflict"), refusal(412, "PreconditionFailed")])
-def test_a_claim_that_another_is_writing_is_waited_for(
+def test_a_record_that_another_is_writing_is_waited_for(
     scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch, race: Answer, missing: Answer
 ) -> None:
     # GIVEN a key that another request is just using: S3 refuses the write before the object can be read
@@ -153,7 +153,7 @@ def test_a_claim_that_another_is_writing_is_waited_for(
     assert found.record == other
 
 
-def test_a_claim_that_never_comes_is_reported_with_what_s3_said(
+def test_an_unreadable_record_is_reported_with_s3s_answer(
     scripted_s3: ScriptedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dropzone.adapters.s3._LONGEST_PAUSE_SECONDS", 0)
@@ -166,7 +166,7 @@ def test_a_claim_that_never_comes_is_reported_with_what_s3_said(
         subject.put_if_absent("a", record())
 
 
-def test_a_refusal_is_told_without_its_text(scripted_s3: ScriptedS3) -> None:
+def test_a_refusal_is_reported_without_its_text(scripted_s3: ScriptedS3) -> None:
     scripted_s3.script = [refusal(403, "AccessDenied", "<Quoted>secret</Quoted>")]
     subject = S3IdempotencyStore("bucket", region=REGION, endpoint=scripted_s3.endpoint)
     with pytest.raises(BronzeUnavailableError, match="S3 answered 403 AccessDenied"):

@@ -130,7 +130,7 @@ def test_ingest_stores_raw(ingest_function: IngestFunction) -> None:
 
 
 @pytest.mark.parametrize("body", EXACT_BODIES.values(), ids=EXACT_BODIES.keys())
-def test_the_bytes_are_stored_as_they_came(ingest_function: IngestFunction, body: bytes) -> None:
+def test_the_bytes_are_stored_unchanged(ingest_function: IngestFunction, body: bytes) -> None:
     raw_id = accepted(ingest_function(api_event(body)))
 
     assert ingest_function.object(raw_id)["Body"].read() == body

@@ -76,7 +76,7 @@ def test_a_body_of_text_is_what_it_is(ingest_function: IngestFunction, encoding:
 
 @pytest.mark.parametrize("body", [body for body in BODIES if body != "plain"])
 @pytest.mark.parametrize("encoding", DECODED)
-def test_a_packed_body_that_came_as_text_is_lost_and_refused(
+def test_a_packed_body_sent_as_text_is_refused(
     ingest_function: IngestFunction, encoding: str | None, body: str
 ) -> None:
     problem = ingest_function.refused(event(BODIES[body], encoding, as_text=True), 400)

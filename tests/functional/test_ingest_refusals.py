@@ -120,7 +120,7 @@ def test_another_media_type_is_refused(ingest_function: IngestFunction, content_
     assert "Content-Type: application/json" in problem["detail"]
 
 
-def test_who_calls_curl_without_a_header_is_told_which(ingest_function: IngestFunction) -> None:
+def test_curls_default_media_type_is_refused_with_a_hint(ingest_function: IngestFunction) -> None:
     event = api_event(headers={"content-type": "application/x-www-form-urlencoded"})
 
     problem = ingest_function.refused(event, 415)

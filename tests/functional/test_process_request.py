@@ -215,7 +215,7 @@ def test_while_silver_is_out_of_reach_the_answer_is_503(function: Sweep) -> None
     assert "database" not in json_body(answer)["detail"]
 
 
-def test_what_was_settled_before_silver_went_away_is_counted(
+def test_objects_processed_before_silver_failed_are_counted(
     function: Sweep, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # GIVEN pages of one object, and a database that goes away at the second

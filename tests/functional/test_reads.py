@@ -954,7 +954,7 @@ def test_what_the_client_has_is_not_sent_again_until_it_changes(get: Get, data: 
     assert get(path, parameters, If_None_Match=tag)["statusCode"] == 200
 
 
-def test_a_page_of_another_origin_reads_the_headers_and_its_caches_tell_forms_apart(
+def test_another_origin_reads_the_headers_and_caches_vary_by_form(
     get: Get, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CORS_ORIGIN", "https://app.example.com")

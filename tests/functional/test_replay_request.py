@@ -132,7 +132,7 @@ NO_CHANGES = dict.fromkeys(
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_to_judge_is_counted_as_nothing(function: Sweep) -> None:
+def test_nothing_to_replay_is_counted_as_nothing(function: Sweep) -> None:
     assert function.answers() == {"checked": 0, "processed": 0, "failed": 0, "unread": 0, "changes": NO_CHANGES}
 
 
@@ -173,7 +173,7 @@ def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
     assert function.outcome_store.of[gone] == validate(EXAMPLE)
 
 
-def test_objects_are_judged_again_whether_settled_or_not(function: Sweep) -> None:
+def test_objects_are_replayed_whether_processed_or_not(function: Sweep) -> None:
     """And the sweep, which leaves out what is settled, has no part in it."""
     function.arrive(EXAMPLE, BAD)
     calls: list[str] = []
@@ -301,7 +301,7 @@ def test_the_limit_comes_with_the_body_or_the_query(
 
 @pytest.mark.parametrize("in_body", [True, False])
 @pytest.mark.parametrize("kind", ["arrived", "rejected", "named"])
-def test_the_cursor_goes_on_until_all_are_judged(function: Sweep, kind: str, in_body: bool) -> None:  # noqa: FBT001
+def test_the_cursor_leads_through_all_objects(function: Sweep, kind: str, in_body: bool) -> None:  # noqa: FBT001
     # GIVEN seven objects, and calls of two
     function.arrive(*[BAD] * 7)
     function.answers()

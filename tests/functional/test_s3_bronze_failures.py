@@ -101,7 +101,7 @@ def test_a_conflict_of_writes_is_tried_again(bronze: S3Bronze, scripted_s3: Scri
     assert len({asked.path for asked in scripted_s3.asked}) == 1
 
 
-def test_a_conflict_that_stays_is_no_object_that_stands_there(bronze: S3Bronze, scripted_s3: ScriptedS3) -> None:
+def test_a_persistent_conflict_is_not_taken_for_an_existing_object(bronze: S3Bronze, scripted_s3: ScriptedS3) -> None:
     scripted_s3.script = [CONFLICT]
 
     with pytest.raises(BronzeUnavailableError, match="conflict"):
@@ -110,7 +110,7 @@ def test_a_conflict_that_stays_is_no_object_that_stands_there(bronze: S3Bronze, 
     assert 1 < len(scripted_s3.asked) < 10
 
 
-def test_an_object_that_stands_there_is_not_tried_again(bronze: S3Bronze, scripted_s3: ScriptedS3) -> None:
+def test_a_put_of_an_existing_object_is_not_retried(bronze: S3Bronze, scripted_s3: ScriptedS3) -> None:
     scripted_s3.script = [refusal(412, "PreconditionFailed")]
 
     with pytest.raises(RawIdTakenError):
@@ -194,7 +194,7 @@ def test_a_read_that_is_always_cut_never_gives_a_part(bronze: S3Bronze, scripted
     ],
     ids=["503", "403", "no bucket", "no key"],
 )
-def test_a_read_tells_what_is_gone_from_what_may_come_back(
+def test_a_read_distinguishes_missing_from_unavailable(
     bronze: S3Bronze, scripted_s3: ScriptedS3, answer: Answer, kind: type[Exception]
 ) -> None:
     scripted_s3.script = [answer]
@@ -213,7 +213,7 @@ def test_an_object_exists_where_it_was_put_and_nowhere_else(moto_endpoint: str, 
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_where_nobody_can_tell_whether_an_object_exists_bronze_is_unavailable(
+def test_bronze_is_unavailable_while_existence_is_unknown(
     bronze: S3Bronze, scripted_s3: ScriptedS3, status: int
 ) -> None:
     scripted_s3.script = [Answer(status)]
@@ -290,7 +290,7 @@ FOREIGN = [
 ]
 
 
-def test_foreign_keys_are_passed_over(
+def test_foreign_keys_are_skipped(
     moto_endpoint: str,
     make_bucket: MakeBucket,
     s3_client: "Callable[[str], S3Client]",
@@ -348,7 +348,7 @@ def test_a_listing_that_fails_behind_such_a_key_says_so(bronze: S3Bronze, script
         list(bronze.list_after(NOTHING_BEFORE, timeout=long_enough))
 
 
-def test_behind_such_a_key_nothing_is_left_out_nor_listed_twice(
+def test_after_such_a_key_each_object_is_listed_once(
     emulator_endpoint: str, make_bucket: MakeBucket, s3_client: "Callable[[str], S3Client]"
 ) -> None:
     bucket = make_bucket(emulator_endpoint)

@@ -85,7 +85,7 @@ def test_nothing_is_connected_before_it_is_needed(tables: SilverInPostgres) -> N
         ("ZZ999", SilverUnavailableError),
     ],
 )
-def test_states_are_told_apart(tables: SilverInPostgres, state: str, kind: type[SilverError]) -> None:
+def test_states_are_distinguished(tables: SilverInPostgres, state: str, kind: type[SilverError]) -> None:
     database = tables.open()
     with pytest.raises(SilverError, match=state) as raised:
         fail_with(database, state)
@@ -278,7 +278,7 @@ def test_a_transaction_ends_in_time_as_a_whole(tables: SilverInPostgres) -> None
 # ---- what errors tell ------------------------------------------------------------------------------------------------
 
 
-# The frames of a traceback show the lines of a test: what may not be told stands here.
+# The frames of a traceback show the lines of a test: values that must not be logged are here.
 QUOTING = (
     "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}', MESSAGE = 'message', DETAIL = 'telltale',"
     " HINT = 'telltale', TABLE = 'outcomes', COLUMN = 'mean', CONSTRAINT = 'odd'; END $$"
@@ -299,12 +299,12 @@ def test_a_message_that_may_quote_a_row_is_not_repeated(tables: SilverInPostgres
 
 
 @pytest.mark.parametrize("state", ["08006", "25006", "28000", "3D000", "42501", "53100", "57014", "58030"])
-def test_a_message_of_the_infrastructure_is_told_without_its_details(tables: SilverInPostgres, state: str) -> None:
+def test_a_message_of_the_infrastructure_is_reported_without_its_details(tables: SilverInPostgres, state: str) -> None:
     assert refused(tables, state) == f"SQLSTATE {state} outcomes mean odd: message"
 
 
 @pytest.mark.parametrize("state", ["XX000", "XX001"])
-def test_an_internal_error_is_told_by_the_function_that_raised_it(tables: SilverInPostgres, state: str) -> None:
+def test_an_internal_error_is_reported_by_the_function_that_raised_it(tables: SilverInPostgres, state: str) -> None:
     assert refused(tables, state) == f"SQLSTATE {state} outcomes mean odd in exec_stmt_raise"
     with pytest.raises(SilverUnavailableError, match=r"^SQLSTATE XX000 in check_float8_array$"):
         tables.open().run("SELECT float8_combine('{1}', '{1}')")
@@ -345,7 +345,7 @@ def test_a_connection_cut_between_calls_is_rebuilt_within_the_next(tables: Silve
     # WHEN the next call comes
     assert silver.write_outcomes([validated(second)]) == {second}
 
-    # THEN it was made again once, and both objects are settled
+    # THEN it was made again once, and both objects are processed
     assert len(made) == 2
     assert set(tables.receipt_rows()) == {first, second}
 
@@ -434,7 +434,7 @@ def test_a_prepared_statement_is_read_once_for_each_connection(tables: SilverInP
     assert len(made) == 1
 
 
-def test_a_server_that_forgot_a_prepared_statement_is_met_anew(tables: SilverInPostgres) -> None:
+def test_a_server_that_forgot_a_prepared_statement_gets_it_again(tables: SilverInPostgres) -> None:
     # GIVEN a prepared statement that is gone, as behind a pool that resets its connections
     database, made = connected(tables)
     silver = PostgresSilver(database, retry_after=RETRY_AFTER)

@@ -99,7 +99,7 @@ class Recorded(Connection):  # type: ignore[misc] # pg8000 carries no types
         self.signed_in_as, self.signed_in_with = user, password
 
 
-def test_the_token_is_the_users_for_this_server_and_ends_after_a_quarter_of_an_hour(tables: SilverInPostgres) -> None:
+def test_the_token_is_for_user_and_server_and_expires_after_15_minutes(tables: SilverInPostgres) -> None:
     connection = connector(database_settings(tables.server, **IAM), Recorded)(20.0)
     assert connection.signed_in_as == "dropzone_writer"
     address, _, query = connection.signed_in_with.partition("/?")

@@ -272,7 +272,7 @@ def test_where_nothing_was_measured_there_are_no_figures(tables: SilverInPostgre
         refresh(tables)
 
 
-# ---- silver as it stands ---------------------------------------------------------------------------------------------
+# ---- current silver --------------------------------------------------------------------------------------------------
 
 
 def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgres, gold: Gold) -> None:
@@ -330,7 +330,7 @@ def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgr
 
 
 def test_latency_is_that_of_the_first_time(tables: SilverInPostgres, gold: Gold) -> None:
-    # GIVEN an object that was settled a second after it arrived, yesterday
+    # GIVEN an object that was processed a second after it arrived, yesterday
     yesterday = datetime.now(UTC) - DAY
     entry = arrived(yesterday, measurement(NOON))
     tables.silver().write_outcomes([entry])
@@ -407,7 +407,7 @@ def test_two_writers_of_one_hour_wait_for_nobody(tables: SilverInPostgres, gold:
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
 
 
-def test_a_writer_that_commits_after_the_quarter_was_computed_counts(tables: SilverInPostgres, gold: Gold) -> None:
+def test_a_writer_that_commits_after_the_bucket_was_computed_counts(tables: SilverInPostgres, gold: Gold) -> None:
     first, second = raw_ids(2)
     tables.silver().write_outcomes([ValidatedObject(first, (measurement(NOON),))])
     tables.query("BEGIN")
@@ -429,7 +429,7 @@ def test_a_writer_that_commits_after_the_quarter_was_computed_counts(tables: Sil
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
 
 
-def test_a_writer_that_commits_while_the_quarter_is_computed_counts(tables: SilverInPostgres, gold: Gold) -> None:
+def test_a_writer_that_commits_while_the_bucket_is_computed_counts(tables: SilverInPostgres, gold: Gold) -> None:
     """Between the statement that takes the marks and the one that reads silver."""
     first, second = raw_ids(2)
     silver = tables.silver()
@@ -951,7 +951,7 @@ def test_nobody_but_the_owner_writes_gold(tables: SilverInPostgres, role: str, s
     assert raised.value.args[0]["C"] == "42501"
 
 
-def test_the_reader_computes_nothing_anew(tables: SilverInPostgres) -> None:
+def test_the_reader_cannot_refresh_gold(tables: SilverInPostgres) -> None:
     with tables.server.connect() as connection:
         connection.run("SET ROLE dropzone_reader")
         with pytest.raises(DatabaseError) as raised:

@@ -139,7 +139,7 @@ def test_the_newest_revision_is_alembic_s_own() -> None:
     assert ScriptDirectory(str(migrations.REVISIONS)).get_heads() == [head()]
 
 
-def test_a_database_at_the_newest_revision_is_told_without_alembic(
+def test_a_database_at_the_newest_revision_is_recognised_without_alembic(
     fresh: Fresh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN a migrated database
@@ -159,7 +159,7 @@ def test_the_function_starts_without_alembic() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], ["0001", head()], [head(), "another"]])
-def test_whatever_else_a_database_says_is_alembic_s_to_judge(
+def test_any_other_state_of_a_database_is_left_to_alembic(
     fresh: Fresh, monkeypatch: pytest.MonkeyPatch, rows: list[str]
 ) -> None:
     # GIVEN a migrated database that is said to be at another revision, or at several
@@ -218,7 +218,7 @@ def test_functions_and_views_can_be_replaced_where_they_are(fresh: Fresh) -> Non
     assert fresh.query("SELECT count(*) FROM gold.kpis_daily") == [[0]]
 
 
-def test_a_revision_that_is_nobody_s_is_told(fresh: Fresh) -> None:
+def test_an_unknown_revision_is_reported(fresh: Fresh) -> None:
     migrate(fresh.settings())
     fresh.query("UPDATE alembic_version SET version_num = 'theirs'")
     fresh.query("REVOKE SELECT ON receipts FROM dropzone_reader")
@@ -258,9 +258,7 @@ def test_the_revisions_run_in_the_transaction_that_looked(fresh: Fresh, monkeypa
 
 
 @pytest.mark.parametrize("at_newest", [True, False])
-def test_a_connection_that_ends_in_the_middle_is_told(
-    fresh: Fresh, monkeypatch: pytest.MonkeyPatch, *, at_newest: bool
-) -> None:
+def test_a_lost_connection_is_reported(fresh: Fresh, monkeypatch: pytest.MonkeyPatch, *, at_newest: bool) -> None:
     if at_newest:
         migrate(fresh.settings())
 
@@ -684,7 +682,7 @@ def test_a_reason_quotes_nothing_of_a_row(
         (answer,) = answers.received
         written = f"{answer['Reason']} {log.getvalue()}"
 
-    # THEN state, table and constraint are told, and no value
+    # THEN state, table and constraint are reported, and no value
     assert f"SQLSTATE {state}" in written
     assert ("odd one_name" in written) == (state == "23505")
     assert "telltale" not in written

@@ -54,7 +54,7 @@ def everything(tables: SilverInPostgres) -> list[Any]:
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 
-def test_outcomes_come_back_as_they_were_judged(tables: SilverInPostgres) -> None:
+def test_outcomes_are_read_as_they_were_written(tables: SilverInPostgres) -> None:
     # GIVEN objects of every kind, one of them without an event, one that nobody settled
     body = rb"""{"time_stamp": "'; DROP \u0000 :x $1 \ud83d\ude00 \\", "data": [1, null, 1e999]}"""
     figures = Aggregates(math.ulp(0.0), sys.float_info.max, 2**31 - 1, -0.0, 1 / 3)
@@ -110,7 +110,7 @@ def test_a_replacement_touches_no_other_object_and_no_other_key(tables: SilverIn
     assert KEY not in tables.measurement_rows()
 
 
-def test_a_replaced_row_tells_when(tables: SilverInPostgres) -> None:
+def test_a_replaced_row_has_its_time(tables: SilverInPostgres) -> None:
     identifier, left = raw_ids(2)
     tables.silver().write_outcomes([validated(identifier), validated(left, measurement(LATER))])
     age = "SET {} = TIMESTAMPTZ '2020-01-01 00:00Z'"
@@ -119,7 +119,7 @@ def test_a_replaced_row_tells_when(tables: SilverInPostgres) -> None:
 
     outcome_store(tables).replace([validated(identifier)])
 
-    # When it was settled first, which latencies go by, stays.
+    # The time of the first processing, from which latencies are computed, stays.
     sql = (
         "SELECT raw_id, extract(year FROM settled_at) = 2020, extract(year FROM processed_at) > 2020,"
         " extract(year FROM updated_at) > 2020 FROM receipts JOIN outcomes USING (raw_id) JOIN measurements"
@@ -180,7 +180,7 @@ def test_a_last_part_removes_what_is_behind_it(tables: SilverInPostgres) -> None
     assert tables.receipt_rows()[event].items == 3
 
 
-def test_a_last_part_settles_an_object_whose_other_events_have_outcomes(tables: SilverInPostgres) -> None:
+def test_a_last_part_completes_an_object_whose_other_events_have_outcomes(tables: SilverInPostgres) -> None:
     event, silver, of_tables = raw_id(), tables.silver(), outcome_store(tables)
     of_tables.replace([ValidatedObject(event, (measurement(minute(2)),), 2)])
     assert not tables.receipt_rows()[event].settled
@@ -205,7 +205,7 @@ def test_gold_learns_of_each_part(tables: SilverInPostgres) -> None:
     assert tables.query("SELECT count(*) FROM gold.arrived_stale") == [[1]]
 
 
-def test_of_one_call_the_greatest_stands_whatever_the_order(tables: SilverInPostgres) -> None:
+def test_the_greatest_event_of_a_call_wins_in_any_order(tables: SilverInPostgres) -> None:
     identifiers = raw_ids(5)
     entries = [validated(identifier, measurement(mean=float(n))) for n, identifier in enumerate(identifiers)]
     for seed in range(5):
@@ -277,7 +277,7 @@ def row_held(tables: SilverInPostgres, instant: datetime) -> Iterator[None]:
 
 @pytest.mark.parametrize("place", [0, 2], ids=["earlier", "later"])
 @pytest.mark.parametrize("where", [receipt_held, row_held])
-def test_an_event_that_is_settled_while_a_replacement_is_open_is_not_lost(
+def test_an_event_written_during_a_replacement_is_not_lost(
     tables: SilverInPostgres, where: Callable[..., Any], place: int
 ) -> None:
     # GIVEN an event that alone stands in its key, and one in a later key
@@ -286,7 +286,7 @@ def test_an_event_that_is_settled_while_a_replacement_is_open_is_not_lost(
     other = raw_id()
     tables.silver().write_outcomes([validated(event, measurement(mean=1.0)), validated(other, measurement(LATER))])
 
-    # WHEN the first is rejected, and before that is through, another event of its key is settled
+    # WHEN the first is rejected, and before that is through, another event of its key is processed
     with where(tables, event if where is receipt_held else LATER):
         entries = [validated(event, rejection()), validated(other, measurement(LATER, mean=5.0))]
         replaced = in_background(lambda: outcome_store(tables).replace(entries))
@@ -307,7 +307,7 @@ def waiting(tables: SilverInPostgres) -> int:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["before both", "between", "after both"])
-def test_a_replacement_sees_what_a_settle_that_was_under_way_wrote(tables: SilverInPostgres, place: int) -> None:
+def test_a_replacement_sees_what_a_concurrent_write_wrote(tables: SilverInPostgres, place: int) -> None:
     # GIVEN two events of one instant, and a third's settle that has written the key and waits at a later one
     identifiers = raw_ids(3)
     arriving = identifiers.pop(place)
@@ -340,7 +340,7 @@ def test_a_replacement_of_all_events_ends_the_attempt(tables: SilverInPostgres) 
     assert tables.query("SELECT attempts, last_error, tried_at, retry_at FROM receipts") == [[1, None, None, None]]
 
 
-def test_an_object_that_is_replaced_while_it_is_settled_has_the_replacement(tables: SilverInPostgres) -> None:
+def test_an_object_replaced_during_its_first_write_has_the_replacement(tables: SilverInPostgres) -> None:
     # GIVEN a settle that has written the object's receipt and outcome, and waits
     identifier = raw_id()
     tables.hold(EXAMPLE_INSTANT)
@@ -362,7 +362,7 @@ def test_an_object_that_is_replaced_while_it_is_settled_has_the_replacement(tabl
     assert tables.receipt_rows()[identifier].items == 2
 
 
-def test_an_object_that_is_settled_while_it_is_replaced_has_the_replacement(tables: SilverInPostgres) -> None:
+def test_an_object_written_during_its_replacement_has_the_replacement(tables: SilverInPostgres) -> None:
     # GIVEN an object with an attempt, and a replacement of it that waits at its receipt
     identifier = raw_id()
     tables.silver().record_attempts([identifier], only_due=False)
@@ -372,7 +372,7 @@ def test_an_object_that_is_settled_while_it_is_replaced_has_the_replacement(tabl
         )
         tables.await_waiting(1)
 
-        # WHEN it is settled meanwhile
+        # WHEN it is processed meanwhile
         settled = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
         tables.await_waiting(2)
 
@@ -424,7 +424,7 @@ def test_two_replacements_that_share_a_key_lose_nothing(tables: SilverInPostgres
     assert tables.measurement_rows()[KEY].raw_id == first
 
 
-def test_a_claim_and_its_return_do_not_wait_for_a_replacement(tables: SilverInPostgres) -> None:
+def test_recording_and_releasing_attempts_do_not_wait_for_a_replacement(tables: SilverInPostgres) -> None:
     """They write no measurements: the sweep's records go on while one is open."""
     event, other = raw_ids(2)
     tables.silver().write_outcomes([validated(event)])
@@ -440,7 +440,7 @@ def test_a_claim_and_its_return_do_not_wait_for_a_replacement(tables: SilverInPo
     replaced.result(10)
 
 
-def test_replacements_and_settles_at_once_neither_deadlock_nor_lose(tables: SilverInPostgres) -> None:
+def test_concurrent_replacements_and_writes_neither_deadlock_nor_lose(tables: SilverInPostgres) -> None:
     # GIVEN objects at a few instants, half of them settled by old rules that made other keys of them
     identifiers = raw_ids(200)
     old = {raw_id: validated(raw_id, measurement(EXAMPLE_INSTANT + n % 7 * timedelta(hours=1), mean=-1.0))

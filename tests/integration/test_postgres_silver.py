@@ -158,7 +158,7 @@ def test_a_refused_row_leaves_nothing_of_its_call(
     silver = tables.silver()
     good, bad = raw_ids(2)
 
-    # WHEN it is settled
+    # WHEN it is processed
     with pytest.raises(RowRefusedError) as raised:
         silver.write_outcomes([validated(good), validated(bad, measurement(EXAMPLE_INSTANT + timedelta(1)), *outcomes)])
 
@@ -184,7 +184,7 @@ def test_a_refusal_says_where(tables: SilverInPostgres) -> None:
 # ---- at the same time ------------------------------------------------------------------------------------------------
 
 
-def test_of_two_that_settle_an_object_at_once_one_wins(tables: SilverInPostgres) -> None:
+def test_one_of_two_concurrent_writes_of_an_object_wins(tables: SilverInPostgres) -> None:
     # GIVEN two calls that meet at the receipt: one has written it, and waits at a lock; the other waits for the first
     (identifier,) = raw_ids(1)
     first, second = tables.silver(), tables.silver()
@@ -242,7 +242,7 @@ def test_a_deadlock_is_a_conflict_and_leaves_nothing(tables: SilverInPostgres) -
     assert silver.write_outcomes([validated(first), validated(second)]) == {first, second}
 
 
-def test_receipts_are_taken_in_order_so_that_settles_never_deadlock(tables: SilverInPostgres) -> None:
+def test_receipts_are_locked_in_order_so_that_writes_never_deadlock(tables: SilverInPostgres) -> None:
     # GIVEN a session that holds the first of two objects
     first, second = raw_ids(2)
     silver = tables.silver()
@@ -250,7 +250,7 @@ def test_receipts_are_taken_in_order_so_that_settles_never_deadlock(tables: Silv
     tables.query("BEGIN")
     tables.query("SELECT FROM receipts WHERE raw_id = :first FOR UPDATE", first=first)
 
-    # WHEN both are settled, the second named first
+    # WHEN both are processed, the second named first
     waiting = in_background(lambda: silver.write_outcomes([validated(second), validated(first)]))
     tables.await_waiting(1)
 
@@ -260,7 +260,7 @@ def test_receipts_are_taken_in_order_so_that_settles_never_deadlock(tables: Silv
     assert waiting.result(10) == {first, second}
 
 
-def test_settles_in_opposite_orders_lose_nothing(tables: SilverInPostgres) -> None:
+def test_writes_in_opposite_orders_lose_nothing(tables: SilverInPostgres) -> None:
     # GIVEN a thousand objects at 40 instants, and four workers that each get all of them in another order
     workers = 4
     arrived = [
@@ -281,14 +281,14 @@ def test_settles_in_opposite_orders_lose_nothing(tables: SilverInPostgres) -> No
     with ThreadPoolExecutor(workers) as threads:
         settled = list(threads.map(work, range(workers)))
 
-    # THEN each object was settled by one of them, and the last arrival of each instant stands there
+    # THEN each object was processed by one of them, and the last arrival of each instant stands there
     assert sum(settled) == len(arrived)
     assert len(tables.outcome_rows()) == len(arrived)
     stand = {row.measurement.measured_at: row.measurement.aggregates.mean for row in tables.measurement_rows().values()}
     assert stand == {EXAMPLE_INSTANT + timedelta(hours=hour): float(960 + hour) for hour in range(40)}
 
 
-def test_claims_at_the_same_time_split_the_objects(tables: SilverInPostgres) -> None:
+def test_concurrent_attempts_split_the_objects(tables: SilverInPostgres) -> None:
     workers, identifiers = 4, raw_ids(300)
     barrier = threading.Barrier(workers)
 

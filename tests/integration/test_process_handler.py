@@ -160,7 +160,7 @@ def test_upsert_replaces_existing(function: Function, tables: SilverInPostgres) 
     assert len(tables.outcome_rows()) == 2
 
 
-def test_the_messages_that_are_not_done_go_back_alone(function: Function, tables: SilverInPostgres) -> None:
+def test_only_unprocessed_messages_are_returned(function: Function, tables: SilverInPostgres) -> None:
     # GIVEN a batch of everything that can come
     good, bad, throttled, missing = function.arrive(), function.arrive(NOT_NUMERIC), function.arrive(), raw_id()
     function.bronze.unreadable[throttled] = BronzeUnavailableError("SlowDown")
@@ -224,7 +224,7 @@ def test_what_is_not_understood_goes_back_and_is_quoted_nowhere(function: Functi
     assert "HIDDEN" not in str(lines)
 
 
-def test_one_message_may_tell_of_several_objects(function: Function, tables: SilverInPostgres) -> None:
+def test_one_message_may_name_several_objects(function: Function, tables: SilverInPostgres) -> None:
     identifiers = [function.arrive() for _ in range(3)]
     assert returned(function(sqs_event([s3_event(*identifiers)]))) == []
     assert settled(tables) == {*identifiers}
@@ -300,7 +300,7 @@ def test_a_database_that_is_away_raises_the_batch(function: Function, tables: Si
     assert returned(function(event)) == []
 
 
-def test_what_was_settled_before_the_database_went_away_is_logged_and_counted(
+def test_objects_processed_before_the_database_failed_are_logged_and_counted(
     function: Function, tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN a batch of two chunks, and a database that goes away between them
@@ -318,7 +318,7 @@ def test_what_was_settled_before_the_database_went_away_is_logged_and_counted(
     with pytest.raises(SilverUnavailableError):
         function(sqs_event([s3_event(identifier, size=20 * 1024 * 1024) for identifier in (first, second)]))
 
-    # THEN the first is settled, and stands in the log and in the metrics
+    # THEN the first is processed, and is in the log and in the metrics
     assert settled(tables) == {first}
     (line,) = [line for line in function.log_lines() if line["message"] == "processed"]
     assert [entry["raw_id"] for entry in line["objects"]] == [str(first)]
@@ -336,7 +336,7 @@ def test_a_bare_event_of_s3_is_processed(function: Function, tables: SilverInPos
     assert settled(tables) == {good, bad}
 
 
-def test_a_bare_event_with_an_object_that_is_not_settled_fails(function: Function, tables: SilverInPostgres) -> None:
+def test_a_bare_event_with_an_unprocessed_object_fails(function: Function, tables: SilverInPostgres) -> None:
     good = function.arrive()
     with pytest.raises(UnprocessedError):
         function(s3_event(good, raw_id()))

@@ -181,7 +181,7 @@ def test_replay_under_the_same_rules_changes_nothing(scene: Scene) -> None:
     assert rows(scene.tables, times=True) != written
 
 
-def test_what_was_never_settled_is_settled(scene: Scene) -> None:
+def test_unprocessed_objects_are_processed(scene: Scene) -> None:
     good, bad = scene.arrive(measurement(), settled=False), scene.arrive(rejection(), settled=False)
 
     assert scene.changes() == {Change.NEW: 2}
@@ -197,7 +197,7 @@ def test_what_was_never_settled_is_settled(scene: Scene) -> None:
     assert rows(scene.tables, times=True) == before
 
 
-def test_what_is_stuck_is_settled_and_keeps_its_attempts(scene: Scene) -> None:
+def test_stuck_objects_are_processed_and_keep_their_attempts(scene: Scene) -> None:
     stuck = scene.arrive(measurement(), settled=False)
     for _ in range(5):
         scene.silver.record_attempts([stuck], only_due=False)
@@ -263,7 +263,7 @@ def test_the_row_of_an_event_that_is_now_processed_appears(scene: Scene) -> None
     assert scene.tables.outcome_rows() == {(event, 0): OutcomeRow(measurement(mean=3.0), ())}
 
 
-def test_an_event_that_is_now_processed_stands_where_it_is_the_greatest(scene: Scene) -> None:
+def test_an_event_that_is_now_processed_is_the_measurement_if_it_is_the_greatest(scene: Scene) -> None:
     scene.arrive(measurement(mean=1.0))
     late = scene.arrive(rejection())
     scene.change(late, measurement(mean=2.0))
@@ -282,7 +282,7 @@ def test_an_event_that_is_now_processed_leaves_a_greater_one(scene: Scene) -> No
     assert scene.tables.outcome_rows()[early, 0].measurement == measurement(mean=1.0)
 
 
-def test_other_figures_stand_where_the_event_stands(scene: Scene) -> None:
+def test_other_figures_replace_the_events_measurement(scene: Scene) -> None:
     early, late = scene.arrive(measurement(mean=1.0)), scene.arrive(measurement(mean=2.0))
     scene.change(early, measurement(mean=10.0))
     scene.change(late, measurement(mean=20.0, std_dev=0.5))
@@ -300,7 +300,7 @@ def test_figures_may_become_smaller(scene: Scene) -> None:
     assert scene.mean() == -2.0
 
 
-def test_at_another_instant_both_keys_are_derived_anew(scene: Scene) -> None:
+def test_a_changed_instant_derives_both_keys_again(scene: Scene) -> None:
     # GIVEN two events at each of two instants
     scene.arrive(measurement(mean=1.0))
     scene.arrive(measurement(LATER, mean=2.0))
@@ -645,7 +645,7 @@ def test_objects_are_chosen_by_arrival_from_inclusive_to_exclusive(
     assert scene.reads() == [days.identifiers[number] for number in expected if number % 2 == 1]
 
 
-def test_by_rule_only_those_are_judged_again_that_it_rejected(scene: Scene) -> None:
+def test_by_rule_only_the_objects_that_it_rejected_are_replayed(scene: Scene) -> None:
     # GIVEN an object that the rule rejected as one of two, one with a second event that it rejected, and others
     both = Rejection(rejection(Code.TIME_STAMP_NO_TIMEZONE, None).violations + rejection(Code.DATA_EMPTY).violations)
     one = scene.arrive(both)
@@ -671,7 +671,7 @@ def test_by_rule_only_those_are_judged_again_that_it_rejected(scene: Scene) -> N
     assert scene.replay(RejectedBy(Code.NOT_JSON)).checked == 0
 
 
-def test_by_rule_those_that_stay_rejected_are_judged_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_rule_objects_that_stay_rejected_are_replayed_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_outcome_store, "_PAGE", 2)
     arrived = [scene.arrive(rejection()) for _ in range(7)]
     scene.reads()
@@ -679,7 +679,7 @@ def test_by_rule_those_that_stay_rejected_are_judged_once(scene: Scene, monkeypa
     assert scene.reads() == arrived
 
 
-def test_by_name_each_is_judged_once_whatever_their_order(scene: Scene) -> None:
+def test_by_name_each_object_is_replayed_once_in_any_order(scene: Scene) -> None:
     arrived = [scene.arrive(measurement(EXAMPLE_INSTANT + n * MILLISECOND)) for n in range(20)]
     unknown = [*raw_ids(2), UUID(int=0), UUID(int=2**128 - 1), UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")]
     scene.reads()

@@ -56,12 +56,12 @@ def measured(subject: Subject) -> MeasurementRow:
 # ---- settle ----------------------------------------------------------------------------------------------------------
 
 
-def test_settle_writes_receipts_outcomes_and_measurements(silver: Silver, subject: Subject) -> None:
+def test_write_outcomes_writes_receipts_outcomes_and_measurements(silver: Silver, subject: Subject) -> None:
     # GIVEN a good object, a bad one, and one with a good event and two bad ones
     good, bad, mixed = raw_ids(3)
     second, third = measurement(EXAMPLE_INSTANT + timedelta(hours=1)), rejection(Code.DATA_EMPTY, None)
 
-    # WHEN they are settled
+    # WHEN they are processed
     settled = silver.write_outcomes(
         [validated(good), validated(bad, rejection()), validated(mixed, rejection(), second, third)],
     )
@@ -86,12 +86,12 @@ def test_settle_writes_receipts_outcomes_and_measurements(silver: Silver, subjec
     }
 
 
-def test_settle_of_nothing_does_nothing(silver: Silver, subject: Subject) -> None:
+def test_write_outcomes_of_nothing_does_nothing(silver: Silver, subject: Subject) -> None:
     assert silver.write_outcomes([]) == set()
     assert subject.receipt_rows() == {}
 
 
-def test_settle_leaves_settled_objects_as_they_are_and_returns_the_others(silver: Silver, subject: Subject) -> None:
+def test_write_outcomes_leaves_processed_objects_and_returns_the_others(silver: Silver, subject: Subject) -> None:
     # GIVEN a settled object
     old, new = raw_ids(2)
     silver.write_outcomes([validated(old, measurement(mean=1.0))])
@@ -100,7 +100,7 @@ def test_settle_leaves_settled_objects_as_they_are_and_returns_the_others(silver
     later = measurement(EXAMPLE_INSTANT + timedelta(hours=1))
     settled = silver.write_outcomes([validated(old, measurement(mean=7.0), rejection()), validated(new, later)])
 
-    # THEN only the new one was settled
+    # THEN only the new one was processed
     assert settled == {new}
     assert subject.receipt_rows()[old].items == 1
     assert subject.outcome_rows() == {
@@ -110,13 +110,13 @@ def test_settle_leaves_settled_objects_as_they_are_and_returns_the_others(silver
     assert subject.measurement_rows()[EXAMPLE_INSTANT, ""].measurement.aggregates.mean == 1.0
 
 
-def test_settle_ends_the_attempts_on_an_object(silver: Silver, subject: Subject) -> None:
+def test_write_outcomes_ends_the_attempts_on_an_object(silver: Silver, subject: Subject) -> None:
     # GIVEN an object that was tried in vain
     identifier = raw_id()
     silver.record_attempts([identifier], only_due=False)
     silver.record_errors({identifier: "it failed"})
 
-    # WHEN it is settled
+    # WHEN it is processed
     assert silver.write_outcomes([validated(identifier)]) == {identifier}
 
     # THEN no error is left, the attempt is remembered, and it is never due again
@@ -209,7 +209,7 @@ def part(identifier: UUID, first: int, *outcomes: Outcome, is_whole: bool = Fals
     return ValidatedObject(identifier, outcomes, first, is_whole=is_whole)
 
 
-def test_a_part_settles_nothing_and_the_last_one_does(silver: Silver, subject: Subject) -> None:
+def test_only_the_last_part_completes_an_object(silver: Silver, subject: Subject) -> None:
     identifier = raw_id()
     assert silver.write_outcomes([part(identifier, 0, measurement(later(0)), rejection())]) == set()
     assert silver.receipts([identifier]) == {identifier: Receipt(settled=False, attempts=0)}
@@ -218,7 +218,7 @@ def test_a_part_settles_nothing_and_the_last_one_does(silver: Silver, subject: S
     assert sorted(subject.outcome_rows()) == [(identifier, item) for item in range(3)]
 
 
-def test_a_last_part_settles_nothing_before_all_others_are_written(silver: Silver, subject: Subject) -> None:
+def test_a_last_part_completes_nothing_before_all_others_are_written(silver: Silver, subject: Subject) -> None:
     # GIVEN the first and the third of four events
     identifier = raw_id()
     silver.write_outcomes([part(identifier, 0, measurement(later(0)))])
@@ -235,7 +235,7 @@ def test_a_last_part_settles_nothing_before_all_others_are_written(silver: Silve
     assert subject.receipt_rows()[identifier].items == 4
 
 
-def test_what_is_written_of_unsettled_objects_is_told(silver: Silver) -> None:
+def test_the_written_events_of_incomplete_objects_are_reported(silver: Silver) -> None:
     settled, begun, gaps, attempted, unknown = raw_ids(5)
     silver.write_outcomes([validated(settled), part(begun, 0, measurement(later(1)), measurement(later(2)))])
     silver.write_outcomes([part(gaps, 0, measurement(later(3)), rejection(), rejection(Code.DATA_EMPTY, None))])
@@ -254,7 +254,7 @@ def test_what_is_written_of_unsettled_objects_is_told(silver: Silver) -> None:
     assert silver.written([]) == {}
 
 
-def test_outcomes_of_other_rules_are_counted_wherever_they_stand(silver: Silver, subject: Subject) -> None:
+def test_outcomes_of_other_rules_are_counted_at_any_item(silver: Silver, subject: Subject) -> None:
     identifier = raw_id()
     silver.write_outcomes([part(identifier, 0, *(measurement(later(n)) for n in range(6)))])
     for items in (range(1, 3), range(4, 5)):
@@ -317,7 +317,7 @@ def test_a_first_attempt_is_recorded(silver: Silver, subject: Subject, *, only_d
 
 
 @pytest.mark.parametrize("only_due", [True, False])
-def test_attempts_on_settled_objects_are_not_recorded(silver: Silver, subject: Subject, *, only_due: bool) -> None:
+def test_attempts_on_processed_objects_are_not_recorded(silver: Silver, subject: Subject, *, only_due: bool) -> None:
     settled, fresh = raw_ids(2)
     silver.write_outcomes([validated(settled)])
     assert silver.record_attempts([settled, fresh], only_due=only_due) == {fresh}
@@ -446,7 +446,7 @@ def test_an_attempt_may_be_released_to_be_made_now(silver: Silver, subject: Subj
     assert subject.receipt_rows()[identifier].attempts == 1
 
 
-def test_record_errors_notes_why_on_unsettled_objects_alone(silver: Silver, subject: Subject) -> None:
+def test_record_errors_changes_unprocessed_objects_only(silver: Silver, subject: Subject) -> None:
     attempted, other, settled, unknown = raw_ids(4)
     silver.record_attempts([attempted, other], only_due=False)
     silver.write_outcomes([validated(settled)])

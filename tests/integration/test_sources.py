@@ -207,7 +207,7 @@ def test_pages_hold_every_source_once_in_order(tables: SilverInPostgres, read: R
         assert paged == expected
 
 
-def test_any_history_is_told_as_silver_stands(tables: SilverInPostgres, read: Read, now: datetime) -> None:
+def test_any_history_is_answered_from_silver(tables: SilverInPostgres, read: Read, now: datetime) -> None:
     random = Random(5)  # noqa: S311 - no secret
     for _ in range(60):
         act = random.random()

@@ -207,7 +207,7 @@ def test_rejections_of_a_source(tables: SilverInPostgres, statuses: Statuses) ->
     assert {event["source"] for event in statuses.rejections()["rejections"]} == {"", "hall 3"}
 
 
-def test_a_batch_is_told_by_counts_and_pages(tables: SilverInPostgres, statuses: Statuses) -> None:
+def test_a_batch_is_reported_by_counts_and_pages(tables: SilverInPostgres, statuses: Statuses) -> None:
     # GIVEN a batch of five: one stands, one gave way to another of the batch, one to a later object, two are bad
     batch, later = raw_ids(2)
     hours = [EXAMPLE_INSTANT + timedelta(hours=n) for n in range(2)]
@@ -254,7 +254,7 @@ def test_the_state_of_a_batch_is_that_of_its_best_event(
     assert statuses.status(batch, limit=1)["status"] == state
 
 
-def test_a_part_of_a_batch_is_not_settled(tables: SilverInPostgres, statuses: Statuses) -> None:
+def test_a_part_of_a_batch_is_not_complete(tables: SilverInPostgres, statuses: Statuses) -> None:
     (batch,) = raw_ids(1)
     tables.silver().write_outcomes([ValidatedObject(batch, (measurement(),), is_whole=False)])
 
@@ -278,7 +278,7 @@ def test_the_reader_sees_the_figures_as_they_were_written(tables: SilverInPostgr
     assert told.items() >= figures(exact).items()
 
 
-def test_contract_and_warnings_are_told(tables: SilverInPostgres, statuses: Statuses) -> None:
+def test_contract_and_warnings_are_reported(tables: SilverInPostgres, statuses: Statuses) -> None:
     # GIVEN an event that its contract warns of, and one that it rejects
     (raw_id,) = raw_ids(1)
     warning = Violation(Code.TIME_STAMP_AHEAD, "time_stamp", "is 2 hours ahead", rule="clock-ahead")

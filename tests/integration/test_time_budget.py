@@ -125,6 +125,6 @@ def test_slow_reads_leave_time_to_write_what_was_read(
         time.sleep(function.bronze.seconds[-1]) if method == "read" else None
     )
 
-    # THEN there is an answer, and what was read is settled
+    # THEN there is an answer, and what was read is processed
     assert function.status(request_) == 200
     assert [row.settled for row in tables.receipt_rows().values()] == [True]

@@ -87,7 +87,7 @@ def test_ingest_dies_at_any_boundary(new_world: NewWorld) -> None:
 
     worlds = list(lives(new_world, live))
     assert boundaries(iter(worlds)) >= {"before s3.put", "after s3.put"}
-    # One that died after the put was stored and never acknowledged; its sender sent it again, and both are settled.
+    # One that died after the put was stored and never acknowledged; its sender sent it again, and both are processed.
     assert {len(world.bronze()) for world in worlds} == {1, 2}
 
 

@@ -253,7 +253,7 @@ def test_an_object_is_not_to_blame_for_a_database_that_dies(mortal_postgres: Pos
         assert attempts == 1, f"after {number + 1} deaths"
         assert last_error.startswith(("SilverUnavailableError: ", OPEN_ATTEMPT))
 
-    # AND once the database lives, it is settled
+    # AND once the database lives, it is processed
     bronze.before = lambda _method, _raw_ids: None
     assert attempt(silver if survives else new_silver()) == []
     assert is_settled(mortal_postgres, identifier)

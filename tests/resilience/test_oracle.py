@@ -10,7 +10,7 @@ from resilience.reports import announce, assert_that_it_meant_something
 SEED = 20261124
 
 
-def test_what_was_acknowledged_is_settled_whatever_failed(
+def test_acknowledged_events_are_processed_despite_failures(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The replay reads bronze as the functions do, with the credentials of its environment.

@@ -79,7 +79,7 @@ def test_an_object_that_kills_its_reader_holds_up_none_of_fifty(world: World, po
     # WHEN the queue has done what it can
     world.drain()
 
-    # THEN the fifty are settled, and it alone is a dead letter, and on its way to be stuck
+    # THEN the fifty are processed, and it alone is a dead letter, and on its way to be stuck
     assert world.settled() == {*raw_ids} - {poison}
     assert world.dead_objects() == [poison]
     assert state(world, poison) is State.ACCEPTED
@@ -101,7 +101,7 @@ def test_several_of_them_hold_up_none(world: World, batch_size: int) -> None:
     check(world, poisons)
 
 
-def test_what_arrives_while_one_of_them_comes_again_and_again_is_settled(world: World) -> None:
+def test_new_objects_are_processed_while_a_poison_one_is_redelivered(world: World) -> None:
     # GIVEN a poison that comes again and again
     world.deadly = {poison := world.arrive(good_event("poison", INSTANT, ["1"]))}
 
@@ -111,7 +111,7 @@ def test_what_arrives_while_one_of_them_comes_again_and_again_is_settled(world: 
         world.deliver()
     world.drain()
 
-    # THEN they are settled
+    # THEN they are processed
     sweep_until_stuck(world, [poison])
     check(world, [poison])
 
@@ -131,7 +131,7 @@ def test_one_of_them_in_a_sweep_costs_the_others_one_try(world: World, *, by_req
         assert sweeps <= 20
         world.post_process() if by_request else world.sweep()
 
-    # THEN the others are settled, and the two are stuck
+    # THEN the others are processed, and the two are stuck
     assert world.settled() == {*raw_ids} - poisons
     assert all(world.attempts(raw_id) <= 2 for raw_id in world.settled())
     world.notify(*poisons)
@@ -149,7 +149,7 @@ def test_an_object_that_is_gone_is_a_dead_letter_and_stuck_with_its_reason(world
     assert "ObjectMissingError" in (world.tables.receipt_rows()[gone].last_error or "")
 
 
-def test_a_redrive_of_a_mended_object_settles_it_and_drops_what_is_settled(world: World) -> None:
+def test_a_redrive_processes_a_repaired_object_and_drops_processed_ones(world: World) -> None:
     # GIVEN a poison that ended as stuck, and dead letters of it and of a settled object
     raw_ids = arrive(world, 3)
     world.deadly = {raw_ids[1]}

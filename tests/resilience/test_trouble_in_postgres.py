@@ -46,7 +46,7 @@ def test_conflicts_are_tried_again_within_the_call(world: World, state: str) -> 
     finally:
         world.tables.query("DROP SEQUENCE tries")
 
-    # THEN all is settled within the one call
+    # THEN all is processed within the one call
     assert tries > 3
     assert world.queue.waiting == []
     assert world.checked == 5
@@ -69,7 +69,7 @@ def test_another_state_raises_the_batch_and_nothing_is_half_written(world: World
         assert world.tables.measurement_rows() == {}
         assert all(row.attempts == 0 for row in world.tables.receipt_rows().values())
 
-    # AND once it can be, all is settled
+    # AND once it can be, all is processed
     world.deliver()
     assert world.queue.waiting == []
     check_silver(world.tables, world.bronze(), world.sent)

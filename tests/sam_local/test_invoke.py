@@ -38,7 +38,7 @@ def test_the_api_s_request_is_stored(sam: SamLocal, s3: "S3Client") -> None:
     assert s3.get_object(Bucket=BUCKET, Key=object_key(UUID(raw_id)))["Body"].read() == EXAMPLE
 
 
-def test_the_batch_s_good_and_bad_objects_are_settled_and_the_missing_goes_back(
+def test_the_batch_s_good_and_bad_objects_are_processed_and_the_missing_returned(
     sam: SamLocal, s3: "S3Client", tables: SilverInPostgres
 ) -> None:
     good, bad, _ = keys_of_batch()

@@ -14,7 +14,7 @@ SECONDS = float(os.environ.get("DROPZONE_SOAK_SECONDS", "300"))
 SEED = int(os.environ.get("DROPZONE_SOAK_SEED", secrets.randbelow(1_000_000)))
 
 
-def test_what_was_acknowledged_is_settled_whatever_failed_for_minutes(
+def test_acknowledged_events_are_processed_despite_minutes_of_failures(
     tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")

@@ -168,7 +168,7 @@ PACKED = {Code.NOT_GZIP: gzipped(b"[]")[:-1], Code.TOO_LARGE: gzipped(bytes(MAX_
 
 
 @pytest.mark.parametrize("code", sorted(set(Code) - set(BROKEN) - OF_MAPPINGS))
-def test_a_code_s_example_is_judged_with_it_alone(code: Code) -> None:
+def test_a_code_s_example_breaks_that_rule_only(code: Code) -> None:
     row = rows(EVENTS)[code]
     if code in PACKED:
         [outcome] = validate(PACKED[code])
@@ -183,7 +183,7 @@ def test_a_code_s_example_is_judged_with_it_alone(code: Code) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(set(Code) - set(PACKED) - set(BROKEN) - OF_MAPPINGS))
-def test_what_is_told_at_once_is_the_envelope(code: Code) -> None:
+def test_only_the_envelope_is_checked_at_once(code: Code) -> None:
     [example] = quoted(rows(EVENTS)[code]["Example"])
     told: list[Code] = []
     try:

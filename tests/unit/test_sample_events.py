@@ -80,7 +80,7 @@ def test_the_process_event_holds_parameters() -> None:
     assert json.loads(base64.b64decode(load("api-process")["body"])) == {"limit": 10}
 
 
-def test_the_notification_tells_of_one_object() -> None:
+def test_the_notification_names_one_object() -> None:
     event = load("s3-object-created")
 
     assert sqs_records(event) is None
@@ -89,7 +89,7 @@ def test_the_notification_tells_of_one_object() -> None:
     assert received_at(listed.raw_id).isoformat()[:23] + "Z" == event["Records"][0]["eventTime"]
 
 
-def test_the_batch_tells_of_three_objects() -> None:
+def test_the_batch_names_three_objects() -> None:
     records = sqs_records(load("sqs-batch"))
 
     assert records is not None
@@ -100,14 +100,14 @@ def test_the_batch_tells_of_three_objects() -> None:
     assert len({listed.raw_id for objects in told for listed in objects}) == 3
 
 
-def test_s3_s_test_event_tells_of_none() -> None:
+def test_s3_s_test_event_names_no_object() -> None:
     records = sqs_records(load("s3-test-event"))
 
     assert records is not None
     assert [objects_in(record.body, BUCKET) for record in records] == [()]
 
 
-def test_the_schedule_is_no_event_of_the_api_nor_of_a_queue() -> None:
+def test_the_schedule_is_not_an_api_or_queue_event() -> None:
     event = load("schedule")
 
     assert "httpMethod" not in event
@@ -181,7 +181,7 @@ FOR_EVER: dict[str, list[Measurement | Code]] = {
 
 
 @pytest.mark.parametrize("name", FOR_EVER)
-def test_samples_are_judged_the_same_for_ever(name: str) -> None:
+def test_outcomes_of_samples_never_change(name: str) -> None:
     outcomes = validate((EVENTS / "payloads" / name).read_bytes(), NDJSON if name.endswith(".ndjson") else JSON)
 
     told = [outcome if isinstance(outcome, Measurement) else outcome.violations[0].code for outcome in outcomes]

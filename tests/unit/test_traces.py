@@ -14,7 +14,7 @@ MARKER = "MARKER-OF-THE-PAYLOAD"
 
 
 @given(st.binary(max_size=20), st.binary(max_size=20))
-def test_marker_is_found_in_base64_wherever_it_stands(before: bytes, after: bytes) -> None:
+def test_marker_is_found_in_base64_at_any_offset(before: bytes, after: bytes) -> None:
     event = json.dumps({"body": base64.b64encode(before + MARKER.encode() + after).decode()})
 
     with pytest.raises(AssertionError, match="MARKER"):

@@ -142,13 +142,13 @@ def test_each_part_of_the_standard_becomes_a_rule() -> None:
         ("id: hall", "id: default", ["0.odcs.yaml:3: the id 'default' is that of default.odcs.yaml as well"]),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_told_with_its_line(was: str, instead: str, expected: list[str]) -> None:
+def test_an_error_is_reported_with_its_line(was: str, instead: str, expected: list[str]) -> None:
     assert was in HALL
     found = findings(HALL.replace(was, instead, 1))
     assert [line[: len(start)] for line, start in itertools.zip_longest(found, expected, fillvalue="")] == expected
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     broken = HALL.replace("maximum: 60", "multipleOf: 5").replace("limit: P30D", "limit: a month")
     assert len(findings(broken, broken.replace("id: hall", "id: other"))) == 4
 

@@ -58,7 +58,7 @@ def test_events_are_compared_in_their_places() -> None:
     assert compare([one, two, BAD], [two, one, BAD]) == [Change.OTHER_FIGURES, Change.OTHER_FIGURES, Change.SAME]
 
 
-def test_a_measurement_is_told_from_a_rejection_by_what_it_is() -> None:
+def test_measurements_and_rejections_are_distinguished_by_type() -> None:
     # Both are tuples: an empty rejection and a measurement share nothing but that.
     assert isinstance(GOOD, Measurement)
     assert compare([Rejection(())], [GOOD]) == [Change.NOW_PROCESSED]

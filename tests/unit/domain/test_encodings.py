@@ -100,7 +100,7 @@ NO_GZIP = {
         (gzipped(bytes(LIMIT + 1)), "holds more than 1000 bytes"),
     ],
 )
-def test_its_sender_is_told_what_is_wrong_with_it(packed: bytes, reason: str) -> None:
+def test_its_sender_gets_the_reason(packed: bytes, reason: str) -> None:
     # A violation's message is made of it.
     with pytest.raises((NotGzipError, UnpackedTooLargeError)) as raised:
         gunzip(packed, LIMIT)
@@ -152,7 +152,7 @@ def test_a_bomb_is_never_unpacked_whole() -> None:
     assert peak < 4 * MEBIBYTE
 
 
-def test_a_packed_event_is_judged_like_a_plain_one() -> None:
+def test_a_packed_event_is_validated_like_a_plain_one() -> None:
     (outcome,) = validate(gzipped(EXAMPLE))
     assert isinstance(outcome, Measurement)
     assert (outcome,) == validate(EXAMPLE)

@@ -103,7 +103,7 @@ def test_the_same_text_without_its_offset_has_no_timezone(spelling: Spelling) ->
 
 
 @given(spellings(), st.sampled_from([" ", "\n", "\t", "\x00", "\u00a0", "x", "0", "+"]))
-def test_nothing_may_stand_before_or_after(spelling: Spelling, extra: str) -> None:
+def test_nothing_may_precede_or_follow(spelling: Spelling, extra: str) -> None:
     text = spelling.local + spelling.offset
     assert code_of(extra + text) == Code.TIME_STAMP_NOT_ISO8601
     if not (extra == "0" and spelling.offset[0] in "+-"):  # +04:000 is refused below

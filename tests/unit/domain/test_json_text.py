@@ -147,7 +147,7 @@ def test_digits_in_a_string_stay_as_they_are_beside_a_long_number() -> None:
     assert parse_json(body) == {**document, "n": [math.inf, -math.inf]}
 
 
-def test_an_endless_string_is_passed_over_in_one_piece() -> None:
+def test_an_endless_string_is_skipped_in_one_piece() -> None:
     # GIVEN a long number, and a string of escaped quotes that never ends
     endless = b'"' + b'\\"' * 1000
     # WHEN long numbers are looked for

@@ -49,7 +49,7 @@ def test_objects_can_come_back_under_another_name(tmp_path: Path) -> None:
     assert set(contents(emulator.objects)) == {Path(ACCOUNT) / "renamed" / "raw" / "1.json"}
 
 
-def test_what_an_interrupted_run_set_aside_is_put_back_by_the_next(tmp_path: Path) -> None:
+def test_the_next_run_restores_what_an_interrupted_one_moved(tmp_path: Path) -> None:
     interrupted = make_emulator(tmp_path, OBJECT)
     ObjectKeeper(interrupted).move_away()
     interrupted.forget()

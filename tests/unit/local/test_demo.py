@@ -132,7 +132,7 @@ def test_a_body_of_faulty_events_alone_is_skipped() -> None:
 
 
 @pytest.mark.parametrize(("status", "tries"), [(403, 1), (422, 1), (503, 5)])
-def test_trouble_that_stays_is_told(status: int, tries: int) -> None:
+def test_persistent_trouble_is_reported(status: int, tries: int) -> None:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -69,7 +69,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def test_a_stack_that_stands_is_not_deployed_again(world: World) -> None:
+def test_a_deployed_stack_is_not_deployed_again(world: World) -> None:
     assert world.deploy()
     assert not world.deploy()
     assert world.asked == []
@@ -100,7 +100,7 @@ def test_what_was_deployed_before_a_failure_is_deployed_again(world: World) -> N
 
 
 @pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED", "CREATE_FAILED", None])
-def test_a_stack_that_does_not_stand_is_deployed_though_it_was_recorded(
+def test_a_missing_stack_is_deployed_though_it_was_recorded(
     world: World, monkeypatch: pytest.MonkeyPatch, status: str | None
 ) -> None:
     monkeypatch.setattr(world.deployment, "_start_empty", lambda _keeper: world.asked.append("empty"))

@@ -43,7 +43,7 @@ def test_a_broken_file_is_an_empty_one(tmp_path: Path, content: str) -> None:
     assert read_json(tmp_path / "missing.json") == {}
 
 
-def test_a_second_command_is_told_who_is_at_work(tmp_path: Path) -> None:
+def test_a_second_command_reports_the_running_one(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
 
     with (

@@ -41,7 +41,7 @@ def test_a_line_of_powertools_becomes_one_short_line() -> None:
     assert shown == f"{AT.astimezone():%H:%M:%S}.123 INFO    ingest   accepted  correlation_id=c-1  raw_id=0197"
 
 
-def test_an_exception_stands_below_its_line() -> None:
+def test_an_exception_is_shown_below_its_line() -> None:
     line = read(json.dumps(POWERTOOLS | {"level": "ERROR", "exception": "Traceback:\n  boom", "exception_name": "E"}))
 
     assert line is not None

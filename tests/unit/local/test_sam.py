@@ -59,7 +59,7 @@ def test_each_architecture_has_a_build_of_its_own(project: Path) -> None:
     assert fingerprint(project, "arm64") != fingerprint(project, "x86_64")
 
 
-def test_pip_is_told_of_another_machine_only_when_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_gets_a_platform_only_for_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
 
@@ -67,7 +67,7 @@ def test_pip_is_told_of_another_machine_only_when_it_is_another(monkeypatch: pyt
     assert "manylinux_2_24_aarch64" in pip_settings("arm64")["PIP_PLATFORM"].split()
 
 
-def test_on_a_mac_pip_is_told_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_mac_pip_gets_the_platform_linux(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     monkeypatch.setattr("platform.machine", lambda: "arm64")
 

@@ -167,7 +167,7 @@ def test_every_burstable_class_is_known_as_one(template: Template) -> None:
         ([("Monitoring", "false")], "WARNING: nobody, since there are no alarms. Set Monitoring to true."),
     ],
 )
-def test_every_deploy_says_in_one_line_who_is_told(changes: list[tuple[str, str]], recipient: str) -> None:
+def test_every_deploy_says_in_one_line_who_is_notified(changes: list[tuple[str, str]], recipient: str) -> None:
     # sam deploy shows the outputs as its last lines.
     assert deployed("own", *changes).outputs["AlarmRecipient"]["Value"] == recipient
 
@@ -179,9 +179,7 @@ def test_every_deploy_says_in_one_line_who_is_told(changes: list[tuple[str, str]
         ({"AlarmEmail": ADDRESS, "Monitoring": "false"}, "needs Monitoring"),
     ],
 )
-def test_an_address_that_would_be_told_nothing_is_refused(
-    template: Template, changes: dict[str, str], remedy: str
-) -> None:
+def test_an_address_that_would_get_no_mail_is_refused(template: Template, changes: dict[str, str], remedy: str) -> None:
     [reason] = broken_rules(template, {**defaults(template), **changes})
 
     assert remedy in reason
@@ -237,7 +235,7 @@ def test_a_topic_is_made_where_none_is_given(name: str, changes: list[tuple[str,
 
 
 @pytest.mark.parametrize(("changes", "topic"), [([], "AlarmTopic"), ([("AlarmTopicArn", TOPIC)], TOPIC)])
-def test_the_database_s_events_are_told(changes: list[tuple[str, str]], topic: str) -> None:
+def test_the_database_s_events_are_sent(changes: list[tuple[str, str]], topic: str) -> None:
     events = deployed("own", *changes).one("DatabaseEvents")
 
     assert events["SnsTopicArn"] == topic
@@ -294,7 +292,7 @@ def test_an_alarm_that_fills_gaps_is_not_calmed_by_the_newest_of_them() -> None:
             assert alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"], name
 
 
-def test_latency_counts_whoever_settles() -> None:
+def test_latency_counts_process_and_sweep() -> None:
     # With the notifications dead, Process settles nothing and the sweep all.
     metrics = deployed().one("LatencyAlarm")["Metrics"]
 
@@ -305,7 +303,7 @@ def test_latency_counts_whoever_settles() -> None:
     assert result.startswith("MAX(")
 
 
-def test_latency_alarms_where_the_sweep_alone_settles() -> None:
+def test_latency_alarms_when_only_the_sweep_processes() -> None:
     stack = deployed()
     alarm = stack.one("LatencyAlarm")
 

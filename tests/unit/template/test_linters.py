@@ -148,7 +148,7 @@ def test_cfn_lint_reads_the_rules_and_ignores_none_without_a_reason() -> None:
         assert re.search(rf"^  - {check} # (\S+ ?){{4,}}$", text, re.MULTILINE), check
 
 
-def test_the_template_tells_cfn_lint_to_ignore_what_a_rule_does_not_know(template: Template) -> None:
+def test_the_template_makes_cfn_lint_ignore_what_a_rule_does_not_know(template: Template) -> None:
     assert "cfn-lint" not in template["Metadata"]
     assert {
         name: entry["Metadata"]["cfn-lint"]["config"]["ignore_checks"]

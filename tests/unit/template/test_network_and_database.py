@@ -292,7 +292,7 @@ def test_windows_are_parameters(template: Template, parameter: str, field: str, 
     assert [text for text in ["", good, *bad] if re.fullmatch(pattern, text)] == ["", good]
 
 
-def test_a_migration_s_limits_are_parameters_up_to_lambda_s_quarter_of_an_hour(template: Template) -> None:
+def test_a_migration_s_limits_are_parameters_up_to_lambda_s_15_minutes(template: Template) -> None:
     times = allowed(template, "MigrationTimeout")
 
     assert times[-1] == "900"
@@ -381,7 +381,7 @@ def variables(name: str, function: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_all_functions_are_told_the_same_of_the_database(name: str) -> None:
+def test_all_functions_get_the_same_settings_of_the_database(name: str) -> None:
     process, sweep, query, migrate = (variables(name, function) for function in (*USERS, "MigrateFunction"))
     # How the schema's owner signs in is Migrate's own.
     own = {"DATABASE_USER", "DATABASE_AUTH", "DATABASE_SECRET_ARN"}

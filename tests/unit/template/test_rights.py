@@ -195,7 +195,7 @@ def test_names_are_listed_under_raw_only(name: str) -> None:
 
 
 @STACKS
-def test_who_reads_objects_is_told_that_one_is_missing(name: str) -> None:
+def test_readers_of_objects_get_404_for_a_missing_one(name: str) -> None:
     # S3 answers 404 only to those who may list the bucket with no prefix in the request; to others 403.
     stack = deployed(name)
     readers = 0

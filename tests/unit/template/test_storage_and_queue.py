@@ -126,7 +126,7 @@ def test_the_queue_takes_s3_s_test_event_before_the_bucket_is_made(template: Tem
     assert "QueuePolicy" in template["Resources"]["BronzeBucket"]["DependsOn"]
 
 
-def test_bronze_tells_the_queue_of_what_ingest_writes(template: Template) -> None:
+def test_bronze_notifies_the_queue_of_what_ingest_writes(template: Template) -> None:
     configuration = template["Resources"]["BronzeBucket"]["Properties"]["NotificationConfiguration"]
 
     [queue] = configuration["QueueConfigurations"]

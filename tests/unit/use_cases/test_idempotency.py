@@ -69,7 +69,7 @@ def test_another_request_with_the_same_key_is_refused(world: World, send: Send, 
 
 
 @pytest.mark.parametrize(("body", "error"), [(b"{", NotJsonError), (b"{}", EnvelopeError)])
-def test_what_is_refused_leaves_its_key_free(
+def test_a_refused_request_leaves_its_key_free(
     world: World, send: Send, idempotency_store: InMemoryIdempotencyStore, body: bytes, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
@@ -116,7 +116,7 @@ def grow_old(world: World, idempotency_store: InMemoryIdempotencyStore, age: tim
 
 
 @pytest.mark.parametrize("age", [timedelta(minutes=1), timedelta(hours=1), timedelta(hours=23, minutes=59)])
-def test_a_key_stands_for_a_day(
+def test_a_key_is_valid_for_a_day(
     world: World, send: Send, idempotency_store: InMemoryIdempotencyStore, age: timedelta
 ) -> None:
     old = grow_old(world, idempotency_store, age, is_stored=True)

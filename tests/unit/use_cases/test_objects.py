@@ -69,13 +69,13 @@ def test_chunks_are_cut_by_number() -> None:
 
 
 def test_a_result_counts_objects_and_says_why_they_failed(world: World) -> None:
-    # GIVEN a good object, two bad ones, and one that was settled before
+    # GIVEN a good object, two bad ones, and one that was processed before
     old = world.arrive(age=timedelta(seconds=30))
     settle_all(world, old)
     good = world.arrive(age=timedelta(seconds=20))
     zoneless, both = world.arrive(WITHOUT_OFFSET), world.arrive(payload("2019-05-01T06:00:00", ["2"]))
 
-    # WHEN they are settled
+    # WHEN they are processed
     result = settle_all(world, old, good, zoneless, both)
 
     # THEN the counts are the seed's
@@ -108,10 +108,10 @@ def test_refused_rows_are_found_by_halving(world: World, refused: set[int]) -> N
 
     world.silver.before = refuse
 
-    # WHEN they are settled
+    # WHEN they are processed
     result = settle_all(world, *identifiers)
 
-    # THEN those alone fail, for good, and all others are settled
+    # THEN those alone fail, for good, and all others are processed
     assert {failure.raw_id for failure in result.errors} == bad
     assert all(failure.terminal and "23514" in failure.reason for failure in result.errors)
     assert world.settled == {*identifiers} - bad
@@ -159,7 +159,7 @@ def test_nothing_but_a_conflict_is_tried_again() -> None:
     assert failing.times == 1
 
 
-def test_a_conflict_within_a_chunk_settles_it_once(world: World) -> None:
+def test_a_chunk_with_a_conflict_is_written_once(world: World) -> None:
     identifier = world.arrive()
     world.silver.before = Failing("write_outcomes", SilverConflictError("40001"), times=3)
     result = settle_all(world, identifier)
@@ -182,7 +182,7 @@ def test_a_lost_answer_of_the_database_loses_and_doubles_nothing(world: World) -
     assert world.settled == {identifier}
 
 
-def test_objects_that_cannot_be_read_are_told_apart(world: World) -> None:
+def test_unreadable_objects_are_distinguished(world: World) -> None:
     missing = raw_id()
     (failure,) = settle_all(world, missing).errors
     assert failure.raw_id == missing
@@ -193,16 +193,16 @@ def test_objects_that_cannot_be_read_are_told_apart(world: World) -> None:
 # ---- time ------------------------------------------------------------------------------------------------------------
 
 
-def test_reading_gets_half_of_the_time_and_what_was_read_by_then_is_settled(world: World) -> None:
+def test_reading_gets_half_of_the_time_and_objects_read_by_then_are_processed(world: World) -> None:
     # GIVEN two objects, of which one is not read in time
     quick, slow = world.arrive(), world.arrive()
     world.clock.left = 50.0
     world.bronze.unreadable[slow] = BronzeUnavailableError("S3 took longer than there is time")
 
-    # WHEN they are settled
+    # WHEN they are processed
     result = settle_all(world, quick, slow)
 
-    # THEN half of the time was for reading, and the one that was read is settled
+    # THEN half of the time was for reading, and the one that was read is processed
     assert world.bronze.seconds == [25.0]
     assert world.settled == {quick}
     assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(slow, False)]

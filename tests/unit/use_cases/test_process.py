@@ -36,7 +36,7 @@ def count_calls(world: World, method: str) -> list[list[UUID]]:
     return calls
 
 
-# ---- which messages go back ------------------------------------------------------------------------------------------
+# ---- which messages are returned -------------------------------------------------------------------------------------
 
 
 def test_process_counts_failed(world: World) -> None:
@@ -47,7 +47,7 @@ def test_process_counts_failed(world: World) -> None:
 
 
 def test_the_right_messages_go_back(world: World) -> None:
-    # GIVEN good and bad objects, one that is gone, one that can't be read for the moment, one that was settled before
+    # GIVEN good and bad objects, one that is gone, one that can't be read for the moment, one that was processed before
     good, bad, missing, throttled, old = (
         message(world.arrive()),
         message(world.arrive(NOT_NUMERIC)),
@@ -78,7 +78,7 @@ def test_an_empty_batch_asks_nobody(world: World) -> None:
     assert calls == world.bronze.reads == []
 
 
-def test_an_object_that_is_told_of_twice_is_settled_once(world: World) -> None:
+def test_an_object_named_twice_is_processed_once(world: World) -> None:
     identifier = world.arrive()
     result = world.process(message(identifier), message(identifier, identifier))
     assert result.checked == 1
@@ -86,14 +86,14 @@ def test_an_object_that_is_told_of_twice_is_settled_once(world: World) -> None:
     assert world.bronze.reads == [[identifier]]
 
 
-def test_all_messages_that_tell_of_an_unsettled_object_go_back(world: World) -> None:
+def test_all_messages_that_name_an_unprocessed_object_are_returned(world: World) -> None:
     missing, good = raw_id(), world.arrive()
     first, second, third = message(missing), message(good, missing), message(good)
     assert world.process(first, second, third).returned == [first.message_id, second.message_id]
     assert world.settled == {good}
 
 
-def test_settled_objects_are_not_read_again(world: World) -> None:
+def test_processed_objects_are_not_read_again(world: World) -> None:
     identifier = world.arrive()
     world.process(message(identifier))
     result = world.process(message(identifier, receive_count=LAST_RECEIVE))
@@ -101,7 +101,7 @@ def test_settled_objects_are_not_read_again(world: World) -> None:
     assert (result.checked, result.duplicates, result.returned) == (0, 1, [])
 
 
-def test_a_refused_row_sends_its_message_back_alone(world: World) -> None:
+def test_only_the_message_of_a_refused_row_is_returned(world: World) -> None:
     # GIVEN twenty objects, one of which has a row that the database refuses
     messages = [message(world.arrive()) for _ in range(20)]
     refused = messages[13].objects[0].raw_id
@@ -147,7 +147,7 @@ def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: i
     # WHEN they come
     result = world.process(*messages)
 
-    # THEN what is settled is settled, and the last is returned untouched
+    # THEN what is processed is processed, and the last is returned untouched
     assert result.deferred == [messages[2].objects[0].raw_id]
     assert result.returned == [messages[2].message_id]
     assert result.errors == []
@@ -156,7 +156,7 @@ def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: i
 
 
 @pytest.mark.parametrize("receive_count", [1, CAUTIOUS_FROM_RECEIVE])
-def test_a_chunk_that_outlasts_the_time_is_settled_as_far_as_it_got(
+def test_a_chunk_that_outlasts_the_time_is_partly_written(
     world: World, monkeypatch: pytest.MonkeyPatch, receive_count: int
 ) -> None:
     # GIVEN a chunk of three batches, each of which takes four seconds to write, and time for less than two
@@ -193,7 +193,7 @@ def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -
     with pytest.raises(SilverUnavailableError):
         world.process(first, second, result=result)
 
-    # THEN the first is settled and counted, and recognised when the batch comes again
+    # THEN the first is processed and counted, and recognised when the batch comes again
     assert world.settled == {first.objects[0].raw_id}
     assert [entry.raw_id for entry in result.objects] == [first.objects[0].raw_id]
     world.silver.before = lambda _method, _raw_ids: None
@@ -250,7 +250,7 @@ def _costing(world: World, hook: Failing, seconds: float) -> Failing:
 # ---- suspects --------------------------------------------------------------------------------------------------------
 
 
-def test_at_the_first_receive_objects_are_taken_together_and_unclaimed(world: World) -> None:
+def test_at_the_first_receive_objects_share_a_chunk_without_attempts(world: World) -> None:
     identifiers = [world.arrive() for _ in range(5)]
     idempotency_store = count_calls(world, "record_attempts")
     world.process(*map(message, identifiers))
@@ -270,7 +270,9 @@ def calls_of(world: World) -> list[tuple[str, *tuple[UUID, ...]]]:
 
 
 @pytest.mark.parametrize("receive_count", [CAUTIOUS_FROM_RECEIVE, 50])
-def test_later_they_are_claimed_first_and_taken_together_while_none_was_tried(world: World, receive_count: int) -> None:
+def test_later_receives_record_attempts_and_share_a_chunk_while_none_was_tried(
+    world: World, receive_count: int
+) -> None:
     # Messages have many receives after an outage of the database, and nothing is wrong with their objects.
     identifiers = [world.arrive() for _ in range(5)]
     calls = calls_of(world)
@@ -291,7 +293,7 @@ def test_those_that_were_tried_are_taken_one_at_a_time(world: World) -> None:
     ]
 
 
-def test_the_more_an_object_is_suspected_the_later_it_is_taken(world: World) -> None:
+def test_objects_with_more_attempts_are_processed_later(world: World) -> None:
     tried, untried, fresh = world.arrive(), world.arrive(), world.arrive()
     world.rows.record_attempts([tried], only_due=False)
     world.process(message(tried, receive_count=3), message(untried, receive_count=3), message(fresh))
@@ -308,7 +310,7 @@ def test_those_that_were_tried_alone_wait_until_the_batch_holds_nothing_else(wor
     # WHEN they come together
     result = world.process(first, second, third, fourth)
 
-    # THEN those that were tried more than once go back untouched
+    # THEN those that were tried more than once are returned untouched
     assert world.settled == {once, never}
     assert result.returned == [first.message_id, second.message_id]
     assert result.poison == [twice, thrice]
@@ -396,7 +398,7 @@ def test_two_poisons_end_as_dead_letters_alone(world: World) -> None:
     assert world.settled == {*identifiers} - poisons
 
 
-def test_what_arrives_beside_a_poison_is_settled_at_its_first_receive(world: World) -> None:
+def test_objects_beside_a_poison_one_are_processed_at_their_first_receive(world: World) -> None:
     # GIVEN a poison that has killed its reader, in others' company
     poison, *fresh = (world.arrive() for _ in range(3))
     world.bronze.deadly = {poison}
@@ -406,7 +408,7 @@ def test_what_arrives_beside_a_poison_is_settled_at_its_first_receive(world: Wor
         with pytest.raises(ReaderDiedError):
             world.process(message(poison, receive_count=receive_count), message(identifier))
 
-        # THEN that one was settled before the process died
+        # THEN that one was processed before the process died
         assert identifier in world.settled
 
     # AND later ones are done with at once
@@ -418,7 +420,7 @@ def test_what_arrives_beside_a_poison_is_settled_at_its_first_receive(world: Wor
 @pytest.mark.parametrize(
     "error", [BronzeUnavailableError("SlowDown"), SilverUnavailableError("down"), SilverConflictError("40P01")]
 )
-def test_a_suspects_try_that_failed_elsewhere_does_not_count(world: World, error: Exception) -> None:
+def test_an_attempt_that_failed_for_another_reason_does_not_count(world: World, error: Exception) -> None:
     # GIVEN a suspect, and bronze or silver in trouble
     identifier = world.arrive()
     if isinstance(error, BronzeUnavailableError):
@@ -441,7 +443,7 @@ def test_a_suspects_try_that_failed_elsewhere_does_not_count(world: World, error
     assert str(error) in (row.last_error or "")
 
 
-def test_a_suspect_that_is_gone_counts_and_says_so(world: World) -> None:
+def test_an_attempt_on_a_missing_object_counts_and_is_reported(world: World) -> None:
     missing = raw_id()
     suspect = message(missing, receive_count=4)
     assert world.process(suspect).returned == [suspect.message_id]
@@ -451,7 +453,7 @@ def test_a_suspect_that_is_gone_counts_and_says_so(world: World) -> None:
     assert row.last_error.startswith("ObjectMissingError")
 
 
-def test_stuck_objects_are_still_taken_from_the_queue(world: World) -> None:
+def test_stuck_objects_are_still_processed_from_the_queue(world: World) -> None:
     # After a redrive, when the cause was found.
     identifier = world.arrive()
     for _ in range(7):
@@ -473,7 +475,7 @@ def test_upsert_replaces_existing(world: World) -> None:
     world.process(message(third), message(first))
     world.process(message(second))
 
-    # THEN the last arrival stands there
+    # THEN the last arrival is the measurement
     row = world.rows.measurement_rows()[EXAMPLE_INSTANT, ""]
     assert (row.raw_id, row.measurement.aggregates.mean) == (third, 7.0)
 
@@ -487,7 +489,7 @@ def test_sizes_are_those_of_the_last_message(world: World) -> None:
 # ---- after an outage -------------------------------------------------------------------------------------------------
 
 
-def test_after_an_outage_objects_are_settled_together(world: World) -> None:
+def test_after_an_outage_objects_are_processed_together(world: World) -> None:
     # GIVEN a hundred messages that came again and again while the database was away
     identifiers = [world.arrive() for _ in range(100)]
     queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=60)
@@ -501,7 +503,7 @@ def test_after_an_outage_objects_are_settled_together(world: World) -> None:
     calls = count_calls(world, "write_outcomes")
     queue.deliver()
 
-    # THEN they are settled in one transaction
+    # THEN they are processed in one transaction
     assert calls == [identifiers]
     assert queue.waiting == []
 
@@ -520,7 +522,7 @@ def test_poisons_among_what_an_outage_left_end_as_dead_letters_alone(world: Worl
     world.bronze.deadly = poisons
     queue.drain()
 
-    # THEN the others are settled
+    # THEN the others are processed
     assert {entry.objects[0].raw_id for entry in queue.dead} == poisons
     assert world.settled == {*identifiers} - poisons
 

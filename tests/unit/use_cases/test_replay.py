@@ -364,7 +364,7 @@ def test_a_chunk_of_large_batches_ends_with_the_time_at_an_object(call: Calls, m
     assert set(call.outcome_store.of) == set(ids)
 
 
-def test_objects_that_take_long_to_judge_end_with_the_time(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_that_take_long_to_validate_end_with_the_time(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN six objects in one chunk, each of which takes two seconds to validate
     ids = call.arrive(*[EXAMPLE] * 6)
 
@@ -502,7 +502,7 @@ def test_the_limit_counts_an_object_that_an_earlier_call_began(call: Calls) -> N
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_a_cursor_behind_an_objects_last_event_judges_none(call: Calls) -> None:
+def test_a_cursor_after_an_objects_last_event_replays_nothing(call: Calls) -> None:
     (long,) = call.arrive(batch(*[EXAMPLE] * 6))
     assert call(after=Position(long, 99)).checked == 1
     assert call.outcome_store.parts == [(long, 6, 6, True)]
@@ -542,7 +542,7 @@ def test_what_is_missing_fails_for_good_and_what_is_throttled_does_not(call: Cal
     assert call.outcome_store.calls == []
 
 
-def test_a_listing_that_fails_is_told(call: Calls) -> None:
+def test_a_failed_listing_is_reported(call: Calls) -> None:
     call.arrive(EXAMPLE)
 
     def throttle(_method: str, _identifiers: Collection[UUID]) -> None:

@@ -39,7 +39,7 @@ def reads(world: World) -> list[UUID]:
 # ---- what is found ---------------------------------------------------------------------------------------------------
 
 
-def test_a_sweep_settles_what_has_no_receipt_in_order_of_arrival(world: World) -> None:
+def test_a_sweep_processes_objects_without_a_receipt_in_order_of_arrival(world: World) -> None:
     # GIVEN objects, one of which the queue settled
     first, by_queue, bad, last = (
         world.arrive(age=4 * SECOND),
@@ -87,7 +87,7 @@ def test_an_object_of_a_clock_that_runs_ahead_is_taken_by_request(world: World) 
 @pytest.mark.parametrize("page_size", [1, 3, 4, 7, 1_000])
 @pytest.mark.parametrize("limit", [1, 3, 4, 10])
 def test_the_cursor_leads_to_the_end_and_each_object_is_taken_once(world: World, limit: int, page_size: int) -> None:
-    # GIVEN twelve objects, some of which are settled, in pages of any size
+    # GIVEN twelve objects, some of which are processed, in pages of any size
     world.objects.page_size = page_size
     identifiers = arrive_many(world, 12)
     before = {identifiers[n] for n in (0, 4, 5, 11)}
@@ -193,7 +193,7 @@ def test_the_watermark_stays_fifteen_minutes_behind_the_present(world: World) ->
     old = arrive_many(world, 5, youngest=HOUR)
     young = arrive_many(world, 5)
 
-    # WHEN all are settled
+    # WHEN all are processed
     world.sweep()
 
     # THEN the watermark has passed the old ones, and is as far behind as it should be
@@ -204,7 +204,7 @@ def test_the_watermark_stays_fifteen_minutes_behind_the_present(world: World) ->
     assert timedelta(minutes=15) <= behind < timedelta(minutes=15, seconds=10)
 
 
-def test_the_watermark_stands_at_the_last_old_object_where_none_is_young(world: World) -> None:
+def test_the_watermark_is_the_last_old_object_if_none_is_young(world: World) -> None:
     old = arrive_many(world, 5, youngest=HOUR)
     world.sweep()
     assert world.rows.watermark() == old[-1]
@@ -223,7 +223,7 @@ def test_the_watermark_stops_below_what_min_age_left(world: World) -> None:
     assert world.rows.watermark() == old[-1]
 
 
-def test_the_watermark_passes_what_the_queue_settled(world: World) -> None:
+def test_the_watermark_passes_objects_that_the_queue_processed(world: World) -> None:
     identifiers = arrive_many(world, 5, youngest=HOUR)
     world.process(*map(message, identifiers))
     assert world.sweep().checked == 0
@@ -282,7 +282,7 @@ def test_a_database_that_goes_away_keeps_the_watermark(world: World) -> None:
     assert world.rows.watermark() == UUID(int=0)
 
 
-def test_what_was_settled_before_the_database_went_away_is_counted(world: World) -> None:
+def test_objects_processed_before_the_database_failed_are_counted(world: World) -> None:
     # GIVEN pages of two, and a database that goes away at the second
     world.objects.page_size = 2
     identifiers = arrive_many(world, 4)
@@ -432,7 +432,7 @@ def test_a_poison_is_exhausted_after_five_attempts_and_keeps_nothing_from_the_ot
             deaths += 1
         world.rows.pass_time(24 * HOUR)
 
-    # THEN all others are settled, and it was left alone after five attempts
+    # THEN all others are processed, and it was left alone after five attempts
     assert world.settled == {*identifiers} - {poison}
     assert deaths == MAX_ATTEMPTS
     assert world.attempts(poison) == MAX_ATTEMPTS
@@ -514,7 +514,7 @@ def test_failures_of_the_infrastructure_never_make_an_object_stuck(world: World)
     # WHEN both are back
     assert world.sweep().checked == 1
 
-    # THEN it is settled
+    # THEN it is processed
     assert world.settled == {identifier}
 
 
@@ -603,7 +603,7 @@ def test_of_two_sweeps_that_found_the_same_object_due_one_tries_it(world: World)
     assert world.attempts(taken) == 2
 
 
-def test_an_object_that_the_queue_settles_meanwhile_is_not_counted(world: World) -> None:
+def test_an_object_that_the_queue_processes_meanwhile_is_not_counted(world: World) -> None:
     first, second = arrive_many(world, 2)
     other = World(objects=world.objects, rows=world.rows)
 

@@ -62,7 +62,7 @@ def items(world: World, identifier: UUID) -> list[int]:
 Statements = list[list[tuple[UUID, int, int, bool]]]
 
 
-def test_a_batch_is_written_part_by_part_and_settled_by_its_last(world: World, statements: Statements) -> None:
+def test_a_batch_is_written_in_parts_and_completed_by_its_last(world: World, statements: Statements) -> None:
     big = arrive(world, 25, bad={3, 24})
 
     result = settle_all(world, big)
@@ -117,7 +117,7 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, stat
     statements.clear()
     result = settle_all(world, big)
 
-    # THEN it goes on behind what is written, and is settled, once and whole
+    # THEN it goes on behind what is written, and is processed, once and whole
     assert statements == [[(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
     assert world.settled == {big}
@@ -142,7 +142,7 @@ def test_a_part_waits_for_another_try_that_the_sweep_finds(world: World) -> None
 
 
 @pytest.mark.parametrize("refused", [{0}, {9}, {10}, {24}, {3, 17}, set(range(25))])
-def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_unsettled(
+def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_incomplete(
     world: World, monkeypatch: pytest.MonkeyPatch, refused: set[int]
 ) -> None:
     # GIVEN a batch with rows that the database refuses, among other objects
@@ -158,7 +158,7 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_unsettle
 
     monkeypatch.setattr(InMemorySilver, "write_outcomes", refuse)
 
-    # WHEN they are settled
+    # WHEN they are processed
     result = settle_all(world, before, big, after)
 
     # THEN it alone is returned, once, and its other events are kept
@@ -167,7 +167,7 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_unsettle
     assert items(world, big) == [n for n in range(25) if n not in refused]
 
 
-def test_another_call_that_settles_the_same_batch_makes_it_a_duplicate(world: World) -> None:
+def test_another_call_that_completes_the_same_batch_makes_it_a_duplicate(world: World) -> None:
     big = arrive(world, 25)
     settle_all(world, big)
     result = settle_all(world, big)
@@ -278,7 +278,7 @@ def test_a_long_object_holds_up_no_other(world: World) -> None:
     messages = [message(identifier) for identifier in (big, *others, other_big)]
     result = world.process(*messages)
 
-    # THEN the others are settled, and of those that are long the first one gets on
+    # THEN the others are processed, and of those that are long the first one gets on
     assert world.settled == {*others}
     assert len(items(world, big)) == 10
     assert result.deferred == [big, other_big]
@@ -309,7 +309,7 @@ def test_what_is_written_is_not_written_again(world: World, statements: Statemen
     # WHEN it comes again
     assert world.process(message(big)).checked == 1
 
-    # THEN the others are, and it is settled
+    # THEN the others are, and it is processed
     assert items(world, big) == list(range(25))
     new = sum(number for statement in statements for _, _, number, _ in statement)
     assert new == 25 - sum(map(len, written))
@@ -370,7 +370,7 @@ def test_where_the_time_ends_while_old_outcomes_are_discarded_the_object_is_defe
     first = message(big)
     result = world.process(first)
 
-    # THEN it comes again, and is settled then
+    # THEN it comes again, and is processed then
     assert asked.count("discard_outdated") == 2
     assert len(items(world, big)) == 5
     assert (result.deferred, result.returned) == ([big], [first.message_id])
@@ -379,7 +379,7 @@ def test_where_the_time_ends_while_old_outcomes_are_discarded_the_object_is_defe
     assert items(world, big) == list(range(25))
 
 
-def test_a_last_part_behind_a_gap_settles_nothing(world: World) -> None:
+def test_a_last_part_after_a_gap_completes_nothing(world: World) -> None:
     big = arrive(world, 25)
     outcomes = validate(world.objects.objects[big].body, NDJSON)
     assert world.rows.write_outcomes([ValidatedObject(big, outcomes[20:], 20)]) == set()
