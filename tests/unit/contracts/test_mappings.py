@@ -324,6 +324,14 @@ def test_any_json_has_outcomes(contract: str, shape: dict[str, Any], value: obje
         assert outcomes(body, contract) == outcomes(body, contract)
 
 
+def test_one_event_without_parts_leaves_the_others() -> None:
+    metric = {"name": "cpu", "tags": {"host": "a"}, "fields": {"idle": 1.5}, "timestamp": 1_458_229_140}
+    found = outcomes({"metrics": [metric, {**metric, "fields": None}, 5, metric]}, "telegraf")
+    assert codes(*found) == [[], [Code.MAPPING_FAILED], [Code.MAPPING_FAILED], []]
+    (violation,) = found[1].violations if isinstance(found[1], Rejection) else []
+    assert violation.message == "can't be mapped as its contract says: entries() takes object, and got null"
+
+
 # ---- SenML, RFC 8428 -------------------------------------------------------------------------------------------------
 
 
@@ -397,6 +405,7 @@ def test_the_base_value_of_the_rfc() -> None:
         ([{"n": "a", "v": 1, "future_": 1}], [[Code.MAPPING_FAILED]]),
         ([{"n": "a", "v": 1, "future": 1}], [[]]),
         ([{"bver": 11, "n": "a", "v": 1}], [[Code.MAPPING_FAILED]]),
+        ([{"n": "a", "v": 1}, {"bn": 5}, {"n": "b", "v": 2}], [[], [Code.MAPPING_FAILED], [Code.MAPPING_FAILED]]),
         ([{"n": 5, "v": 1}], [[Code.MAPPING_FAILED]]),
         ([{"n": "a", "v": "1"}], [[Code.MAPPING_FAILED]]),
         ([{"n": "a", "t": 1e300, "v": 1}], [[Code.TIME_STAMP_OUT_OF_RANGE]]),
@@ -406,6 +415,12 @@ def test_the_base_value_of_the_rfc() -> None:
 )
 def test_what_is_no_senml_is_rejected(pack: object, expected: list[list[Code]]) -> None:
     assert codes(*outcomes(pack, content_type=SENML)) == expected
+
+
+@pytest.mark.parametrize("pack", ['"bv": 1e999, "v": -1e999', '"bt": -1e999, "t": 1e999, "v": 1', '"t": 1e999, "v": 1'])
+def test_infinities_in_senml_are_rejected(pack: str) -> None:
+    found = outcomes(f'[{{"n": "a", "v": 1}}, {{"n": "b", {pack}}}]'.encode(), content_type=SENML)
+    assert codes(*found) == [[], [Code.MAPPING_FAILED]]
 
 
 @given(json_values)

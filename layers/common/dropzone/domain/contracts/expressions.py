@@ -5,7 +5,7 @@ from functools import reduce
 from typing import Any
 
 from jmespath import functions
-from jmespath.exceptions import JMESPathError
+from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
@@ -76,6 +76,13 @@ def search(text: str) -> Search:
         message = f"calls a function that JMESPath doesn't have: {min(unknown)}"
         raise ValueError(message)
     return _direct(node) or (lambda value: _interpreted(node, value))
+
+
+def wrong_type(error: Exception) -> str:
+    """Which function got what in place of what it takes, without the value; empty for any other error."""
+    if not isinstance(error, JMESPathTypeError):
+        return ""
+    return f"{error.function_name}() takes {' or '.join(error.expected_types)}, and got {error.actual_type}"
 
 
 def _called_functions(node: Mapping[str, Any]) -> Iterator[str]:

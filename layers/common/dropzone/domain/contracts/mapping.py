@@ -107,22 +107,29 @@ class PayloadMapping(BaseModel):
         return self
 
     def candidates(self, body: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON
-        """What the events of a body are made of; a rejection where they can't be found.
+        """What the events of a body are made of; a rejection for each event whose parts can't be found.
 
         Args:
             body: a value of JSON.
         """
         try:
             found = self._events(body)
-            for event in found if type(found) is list else [] if found is None else [found]:
-                if self._parts is None:
-                    yield {**event, "_body": body} if type(event) is dict else event
-                    continue
-                parts = self._parts(event)
-                for part in parts if type(parts) is list else []:
-                    yield {**(event if type(event) is dict else {}), "_body": body, "_part": part}
         except _jmespath().ERRORS as error:
             yield _unmapped(error)
+            return
+        for event in found if type(found) is list else [] if found is None else [found]:
+            if self._parts is None:
+                yield {**event, "_body": body} if type(event) is dict else event
+                continue
+            try:
+                parts = self._parts(event)
+            except _jmespath().ERRORS as error:
+                yield _unmapped(error)
+                if isinstance(error, MappingError):
+                    return  # each event behind it may cost as much
+                continue
+            for part in parts if type(parts) is list else []:
+                yield {**(event if type(event) is dict else {}), "_body": body, "_part": part}
 
     def payload(self, candidate: Any) -> dict[str, Any] | Rejection:  # noqa: ANN401 - any JSON
         """The payload of an event, of version 2, whose values are validated as those of any other."""
@@ -183,6 +190,6 @@ class PayloadMapping(BaseModel):
 
 
 def _unmapped(error: Exception) -> Rejection:
-    reason = str(error) if isinstance(error, MappingError) else type(error).__name__
+    reason = str(error) if isinstance(error, MappingError) else _jmespath().wrong_type(error) or type(error).__name__
     message = f"can't be mapped as its contract says: {reason}"
     return Rejection((Violation(Code.MAPPING_FAILED, ROOT, message),))

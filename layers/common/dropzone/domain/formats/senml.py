@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import isinf
 from typing import Any
 
 from dropzone.domain.instants import epoch_instant
@@ -17,6 +18,8 @@ _ABSOLUTE = Decimal(2**28)
 _BASE = frozenset({"bn", "bt", "bu", "bv", "bs", "bver"})
 _TEXTS = frozenset({"bn", "bu", "n", "u"})
 _NUMBERS = frozenset({"bt", "bv", "bs", "bver", "t", "ut", "v", "s"})
+_SUMMANDS = frozenset({"bt", "bv", "t"})
+"""What is added to another number: of two infinities, there may be no sum."""
 _VALUES = frozenset({"v", "vs", "vb", "vd", "s"})
 
 
@@ -24,7 +27,8 @@ def payloads(pack: Any, received_at: datetime) -> Iterator[dict[str, Any] | Reje
     """A payload of version 2 for each record with a value, resolved as section 4.6 says.
 
     Base values hold for the records behind them. A record without a value sets base values alone. What is text,
-    boolean or data is not numeric, and rejected as such; so is a record with a sum and no value.
+    boolean or data is not numeric, and rejected as such; so is a record with a sum and no value. Where the base values
+    of a record can't be understood, the records behind it are rejected as well.
 
     Args:
         pack: a value of JSON.
@@ -34,12 +38,17 @@ def payloads(pack: Any, received_at: datetime) -> Iterator[dict[str, Any] | Reje
         yield _rejected(ROOT, "is not an array of SenML records")
         return
     base: dict[str, Any] = {}
+    is_base_known = True
     for record in pack:
         if type(record) is not dict:
             yield _rejected(ROOT, "holds a record that is not an object")
             continue
         if wrong := _wrong(record):
+            is_base_known &= _BASE.isdisjoint(record)
             yield _rejected(*wrong)
+            continue
+        if not is_base_known:
+            yield _rejected(ROOT, "is behind a record whose base values can't be understood")
             continue
         base |= {label: value for label, value in record.items() if label in _BASE}
         if not _VALUES.isdisjoint(record) or "n" in record:
@@ -55,6 +64,8 @@ def _wrong(record: dict[str, Any]) -> tuple[str, str] | None:
             return label, "is not a string"
         if label in _NUMBERS and type(value) not in {int, float}:
             return label, "is not a number"
+        if label in _SUMMANDS and isinf(value):
+            return label, "is beyond the range of binary64"
     if record.get("bver", VERSION) > VERSION:
         return "bver", f"is a version of SenML above {VERSION}"
     return None
