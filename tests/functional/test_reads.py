@@ -94,7 +94,14 @@ BARE: Row = {
     "rejected_by_rule": {},
     "latency_ms": {"mean": None, "max": None},
 }
-QUALITY: Row = {**HOUR, "source": "a", **ARRIVALS, "latency_ms": {"mean": 2.0, "p50": 1.5, "p95": 8.0, "max": 9.0}}
+QUALITY: Row = {
+    **HOUR,
+    "source": "a",
+    **ARRIVALS,
+    "resolved": 1,
+    "open": 0,
+    "latency_ms": {"mean": 2.0, "p50": 1.5, "p95": 8.0, "max": 9.0},
+}
 
 BOILER: Row = {
     "source": "boiler-7",
@@ -284,6 +291,31 @@ def test_a_date_alone_is_a_day_of_the_time_zone(
     assert get(path, parameters)["statusCode"] == 200
 
     assert range_asked(data) == (datetime.fromisoformat(begins), datetime.fromisoformat(ends))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "asked"), [({}, "false"), *(({"resolved": each}, each) for each in ("false", "true", "all"))]
+)
+def test_rejections_tell_by_what_they_are_resolved(
+    get: Get, data: Data, parameters: dict[str, str], asked: str
+) -> None:
+    by = {"raw_id": str(RAW_ID), "item": 7}
+    rejection: Row = {
+        "raw_id": str(RAW_ID),
+        "received_at": "2026-11-24T16:44:35.108Z",
+        "processed_at": NOON,
+        "contract": "",
+        "ruleset": "4",
+        "source": "",
+        "violations": [{"code": "data.empty", "field": "data", "message": "is empty"}],
+    }
+    data.rejections = [{**rejection, "item": 0, "resolved_by": None}, {**rejection, "item": 1, "resolved_by": by}]
+
+    told = json_body(get("/rejections", parameters))["rejections"]
+
+    assert [(each["item"], each["resolved_by"]) for each in told] == [(0, None), (1, by)]
+    assert data.asked[0]["resolved"] == asked
+    assert refused(get("/rejections", {"resolved": "yes"})) == [("resolved", "request.invalid")]
 
 
 def test_a_page_leads_to_the_next(get: Get, data: Data) -> None:
@@ -764,6 +796,8 @@ def test_quality(get: Get, data: Data) -> None:
                 "rejected": 1,
                 "rejected_share": 0.25,
                 "rejected_by_rule": {"data.empty": 1},
+                "resolved": 1,
+                "open": 0,
                 "latency_ms": {"mean": 2.0, "p50": 1.5, "p95": 8.0, "max": 9.0},
             }
         ],

@@ -18,7 +18,7 @@ MEBIBYTE = 1024 * 1024
 PROMISED: dict[str, dict[str, object]] = {
     "dropzone.api.compression": {"MIN_BYTES": 1024},
     "dropzone.domain.validate": {"MAX_UNPACKED_BYTES": 16 * MEBIBYTE},
-    "dropzone.domain.outcomes": {"MAX_VIOLATIONS": 10, "RULESET": "3"},
+    "dropzone.domain.outcomes": {"MAX_VIOLATIONS": 10, "RULESET": "4"},
     "dropzone.ports": {"MAX_ATTEMPTS": 5, "HOURLY_ATTEMPTS": 24},
     "dropzone.queries.buckets": {"MOST_PARTS": 1_000_000, "MOST_EVENTS": 2_000_000},
     "dropzone.settings": {"MAX_BODY_BYTES": 4_500_000},

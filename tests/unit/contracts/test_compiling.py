@@ -232,7 +232,7 @@ def test_a_thousand_contracts_compile() -> None:
 def test_the_ruleset_changes_with_any_contract() -> None:
     rulesets = [of.ruleset for of in (compiled(), compiled(HALL), compiled(HALL.replace("maximum: 60", "maximum: 61")))]
     assert len(set(rulesets)) == 3
-    assert all(ruleset.startswith("3.") for ruleset in rulesets)
+    assert all(ruleset.startswith("4.") for ruleset in rulesets)
     assert compiled(HALL).ruleset == rulesets[1]
 
 

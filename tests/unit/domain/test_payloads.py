@@ -3,13 +3,14 @@
 import json
 from datetime import UTC, datetime
 from types import MappingProxyType
+from uuid import UUID
 
 import pytest
 from pydantic import Field
 
 import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, EventId, Measurement, Rejection, Violation
 from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.payloads.event import Event
 from dropzone.domain.validate import validate
@@ -37,10 +38,47 @@ def test_version_1_reads_none_of_them() -> None:
     assert validate(event(schema_version=1, source=5, unit=[], tags="x")) == (Measurement(INSTANT, "", FIGURES),)
 
 
-@pytest.mark.parametrize("labels", [{"source": "a"}, {"unit": "V"}, {"tags": {"line": "B"}}, {"source": None}])
+@pytest.mark.parametrize(
+    "labels", [{"source": "a"}, {"unit": "V"}, {"tags": {"line": "B"}}, {"source": None}, {"corrects": None}]
+)
 def test_an_event_with_a_field_of_version_2_and_no_version_is_of_version_2(labels: dict[str, object]) -> None:
     assert validate(event(**labels)) == validate(event(schema_version=2, **labels))
     assert validate(event(**dict.fromkeys(labels, 5))) == validate(event(schema_version=2, **dict.fromkeys(labels, 5)))
+
+
+CORRECTED = EventId(UUID("01a20e71-e5a4-700b-bae4-431c79e16819"), 3)
+CORRECTS = {"raw_id": str(CORRECTED.raw_id).upper(), "item": 3}
+
+
+def test_an_event_names_the_one_that_it_corrects_whatever_becomes_of_it() -> None:
+    outcomes = validate(event(schema_version=2, corrects=CORRECTS)) + validate(event(data=[], corrects=CORRECTS))
+    assert [(type(outcome), outcome.corrects) for outcome in outcomes] == [
+        (Measurement, CORRECTED),
+        (Rejection, CORRECTED),
+    ]
+    others = validate(event(schema_version=2, corrects=None)) + validate(event(schema_version=1, corrects=CORRECTS))
+    assert [outcome.corrects for outcome in others] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        (5, "is not a JSON object"),
+        ({"item": 0}, "names no event: its raw_id is missing"),
+        ({**CORRECTS, "raw_id": "x"}, "names no event: its raw_id is not a UUIDv7"),
+        ({**CORRECTS, "item": -1}, "names no event: its item is below 0"),
+        ({**CORRECTS, "item": "1"}, "names no event: its item is not an integer"),
+    ],
+)
+def test_what_is_wrong_with_a_reference_is_told(named: object, message: str) -> None:
+    assert validate(event(data=[], corrects=named)) == (
+        Rejection(
+            (
+                Violation(Code.CORRECTS_INVALID, "corrects", message),
+                Violation(Code.DATA_EMPTY, "data", "is empty: at least one number is needed"),
+            )
+        ),
+    )
 
 
 def test_devices_that_name_their_source_never_share_a_key() -> None:

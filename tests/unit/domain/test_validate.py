@@ -29,6 +29,18 @@ NOT_STRINGS: list[object] = [None, True, 1556704800, 1.5, [TIME], {"at": TIME}]
 NOT_ARRAYS: list[object] = [None, False, 2, "0, 2", {"0": 2}]
 NOT_SOURCES: list[object] = [5, ["a"], "x" * 201, "a\x00b", "\x85"]
 NOT_UNITS: list[object] = [5, {}, "x" * 51, "\n"]
+CORRECTED = {"raw_id": "01a20e71-e5a4-700b-bae4-431c79e16819", "item": 0}
+NOT_CORRECTED: list[object] = [
+    5,
+    [],
+    {},
+    "01a20e71-e5a4-700b-bae4-431c79e16819",
+    {"raw_id": CORRECTED["raw_id"]},
+    {"item": 0},
+    *({**CORRECTED, "item": value} for value in (-1, 2**31, "0", None, True, 0.5)),
+    *({**CORRECTED, "raw_id": value} for value in (5, "", "x", "01a20e71-e5a4-400b-bae4-431c79e16819", None)),
+    {**CORRECTED, "raw_id": "01a20e71-e5a4-700b-bae4-431c79e16819\n"},
+]
 NOT_TAGS: list[object] = [
     5,
     [],
@@ -102,6 +114,7 @@ REACHED_BY: dict[Code, list[tuple[bytes, str]]] = {
     Code.SOURCE_INVALID: [(version_2(source=value), "source") for value in NOT_SOURCES],
     Code.UNIT_INVALID: [(version_2(unit=value), "unit") for value in NOT_UNITS],
     Code.TAGS_INVALID: [(version_2(tags=value), "tags") for value in NOT_TAGS],
+    Code.CORRECTS_INVALID: [(version_2(corrects=value), "corrects") for value in NOT_CORRECTED],
 }
 
 
@@ -143,6 +156,7 @@ def test_codes_are_the_documented_ones() -> None:
         "source.invalid",
         "unit.invalid",
         "tags.invalid",
+        "corrects.invalid",
     }
 
 

@@ -26,6 +26,10 @@ COMMENT ON FUNCTION gold.kpis IS
 COMMENT ON FUNCTION gold.quality IS 'By bucket of arrival and source. Percentiles are within 10 % of the true ones.';
 COMMENT ON FUNCTION gold.sources IS
 'Sources by name, as of now: those whose names begin so, in one state, after a name, so many at most. By its usual interval (the median of its last twenty pauses, a minute at least; a day where it measured once) a source is ok, late (quiet for one and a half of them) or silent (two and a half). What was measured after now does not count; the last day is that of arrival.';
+COMMENT ON FUNCTION gold.resolved_by IS
+    'The last processed event that corrects an event, or that corrects a rejected correction of it; no row while the '
+    'rejection is open.';
+COMMENT ON FUNCTION gold.resolved IS 'By bucket of arrival and source: rejected events that a processed one corrects.';
 COMMENT ON FUNCTION gold.earliest_raw_id IS 'The smallest raw_id that can be made at an instant: they ascend by arrival.';
 COMMENT ON FUNCTION gold.refresh IS
     'Computes stale buckets again: of about so many events, the stalest first, and those that are written to at this '
@@ -58,6 +62,8 @@ BEGIN
         ('unit', 'The unit of the samples; '''' where the event names none.'),
         ('tags', 'What else the event says of itself, as text by name.'),
         ('processed_at', 'When it was last validated. UTC.'),
+        ('corrects_raw_id', 'The object of the rejected event that it replaces; null where it names none.'),
+        ('corrects_item', 'The item of the rejected event that it replaces; null where it names none.'),
         ('updated_at', 'When this event took the place. UTC.'),
         ('contract', 'The data contract that it was validated by, as id@version; '''' where its source can''t be read.'),
         ('ruleset', 'The version of the basic rules and of all contracts together that it was validated by.'),

@@ -76,6 +76,43 @@ BEGIN
     ORDER BY bucket, source;
 END $$;
 
+-- Derived from the corrections as they are now, so that a replay that rejects one opens what it had resolved.
+CREATE OR REPLACE FUNCTION gold.resolved_by(rejected_raw_id uuid, rejected_item integer)
+RETURNS TABLE (raw_id uuid, item integer) LANGUAGE sql STABLE ROWS 1 AS $$
+    WITH RECURSIVE correction AS (
+        SELECT c.raw_id, c.item, c.outcome FROM public.outcomes AS c
+        WHERE c.corrects_raw_id = rejected_raw_id AND c.corrects_item = rejected_item
+        UNION
+        SELECT c.raw_id, c.item, c.outcome FROM correction AS failed
+        JOIN public.outcomes AS c ON c.corrects_raw_id = failed.raw_id AND c.corrects_item = failed.item
+        WHERE failed.outcome = 'rejected'
+    )
+    SELECT c.raw_id, c.item FROM correction AS c WHERE c.outcome = 'processed'
+    ORDER BY c.raw_id DESC, c.item DESC LIMIT 1
+$$;
+
+CREATE OR REPLACE FUNCTION gold.resolved(
+    granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
+    tz text DEFAULT 'UTC'
+) RETURNS TABLE (bucket_start timestamptz, source text, resolved bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
+BEGIN
+    RETURN QUERY
+    SELECT starts[width_bucket(uuid_extract_timestamp(o.raw_id), starts)], coalesce(o.source, ''), count(*)
+    FROM (
+        SELECT DISTINCT corrects_raw_id AS raw_id, corrects_item AS item FROM public.outcomes
+        WHERE corrects_raw_id >= gold.earliest_raw_id(starts[1])
+          AND corrects_raw_id < gold.earliest_raw_id(starts[cardinality(starts)])
+    ) AS corrected
+    JOIN public.outcomes AS o ON o.raw_id = corrected.raw_id AND o.item = corrected.item
+    WHERE o.outcome = 'rejected' AND (only_source IS NULL OR coalesce(o.source, '') = only_source)
+      AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
+    GROUP BY 1, 2;
+END $$;
+
 CREATE OR REPLACE FUNCTION gold.kpis(
     granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
     tz text DEFAULT 'UTC', expected_seconds double precision DEFAULT NULL

@@ -7,6 +7,7 @@ from uuid import UUID
 from dropzone.adapters.database import Database, Run
 from dropzone.adapters.rows import (
     ALONE,
+    DECIDED,
     EVENTS,
     MEASURED,
     OBJECTS,
@@ -33,7 +34,7 @@ outcomes.raw_id = part.raw_id AND item >= first_item AND (end_item IS NULL OR it
 """
 
 _OUTCOMES: Final = f"""
-SELECT outcomes.raw_id, item - first_item, violations, {MEASURED}
+SELECT outcomes.raw_id, item - first_item, violations, corrects_raw_id, corrects_item, {MEASURED}
 FROM {_PARTS} JOIN outcomes ON {_IN_PART} ORDER BY outcomes.raw_id, item
 """  # noqa: S608 - the columns are this project's own
 
@@ -63,8 +64,8 @@ WITH object AS (
             tried_at = CASE WHEN excluded.items IS NULL THEN r.tried_at END,
             retry_at = CASE WHEN excluded.items IS NULL THEN r.retry_at END
 )
-INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, contract, ruleset)
-SELECT raw_id, item, outcome, violations, {MEASURED}, contract, CAST(:ruleset AS text)
+INSERT INTO outcomes ({DECIDED}, ruleset)
+SELECT {DECIDED}, CAST(:ruleset AS text)
 FROM {EVENTS}
 RETURNING CAST(measured_at AS text), source
 """  # noqa: S608 - the columns are this project's own
@@ -100,10 +101,10 @@ class PostgresOutcomeStore:
     def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         """See `OutcomeStore.outcomes`."""
         found: dict[UUID, list[Outcome | None]] = {}
-        for raw_id, number, violations, *figures in self._database.run(_OUTCOMES, **_part_parameters(validated)):
+        for raw_id, number, violations, *columns in self._database.run(_OUTCOMES, **_part_parameters(validated)):
             outcomes = found.setdefault(raw_id, [])
             outcomes += [None] * (number - len(outcomes))
-            outcomes.append(outcome_of(violations, figures))
+            outcomes.append(outcome_of(violations, columns[:2], columns[2:]))
         return {raw_id: tuple(outcomes) for raw_id, outcomes in found.items()}
 
     def replace(self, validated: Sequence[ValidatedObject]) -> None:

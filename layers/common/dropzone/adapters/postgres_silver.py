@@ -9,6 +9,7 @@ from uuid import UUID
 from dropzone.adapters.database import Database, Row, Run
 from dropzone.adapters.rows import (
     ALONE,
+    DECIDED,
     EVENTS,
     FLAGS,
     MEASURED,
@@ -50,8 +51,8 @@ WITH object AS (
         WHERE r.settled_at IS NULL
     RETURNING r.raw_id, r.items
 ), recorded AS (
-    INSERT INTO outcomes (raw_id, item, outcome, violations, {MEASURED}, contract, ruleset)
-    SELECT raw_id, item, outcome, violations, {MEASURED}, contract, CAST(:ruleset AS text)
+    INSERT INTO outcomes ({DECIDED}, ruleset)
+    SELECT {DECIDED}, CAST(:ruleset AS text)
     FROM event JOIN taken USING (raw_id)
     ON CONFLICT (raw_id, item) DO NOTHING
     RETURNING {MEASURED}, raw_id, item, outcome, violations

@@ -9,10 +9,13 @@ from pydantic_core import to_json
 
 from dropzone.adapters.database import Row, Run
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
+from dropzone.domain.outcomes import Code, EventId, Measurement, Outcome, Rejection, ValidatedObject, Violation
 
 MEASURED = "measured_at, source, mean, std_dev, sample_count, min, max, unit, tags"
 """The columns that `outcomes` and `measurements` share."""
+
+DECIDED = f"raw_id, item, outcome, violations, {MEASURED}, contract, corrects_raw_id, corrects_item"
+"""The columns of `outcomes` that follow from the event and the rules."""
 
 OBJECTS = (
     "unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:items AS integer[]))"
@@ -23,10 +26,11 @@ OBJECTS = (
 EVENTS = """(
     SELECT raw_id, item, CASE WHEN mean IS NULL THEN 'rejected' ELSE 'processed' END AS outcome, contract,
            coalesce(violations, '[]') AS violations, measured_at, source, mean, std_dev, sample_count, min, max,
-           coalesce(unit, '') AS unit, coalesce(tags, '{}') AS tags
+           coalesce(unit, '') AS unit, coalesce(tags, '{}') AS tags, corrects_raw_id, corrects_item
     FROM json_to_recordset(CAST(:events AS json)) AS one (
         raw_id uuid, item integer, violations jsonb, measured_at timestamptz, source text,
-        mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb, contract text
+        mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb, contract text,
+        corrects_raw_id uuid, corrects_item integer
     )
 ) AS event"""
 """A FROM item of events, with `event_parameters`: rows of `outcomes`. Values that most events lack are not sent."""
@@ -63,13 +67,20 @@ def event_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
     return {"events": json_text(events)}
 
 
-def outcome_of(violations: list[dict[str, Any]], figures: Sequence[Any]) -> Outcome:
-    """The outcome that a row of `outcomes` holds, without its contract: its violations, the columns of `MEASURED`."""
+def outcome_of(violations: list[dict[str, Any]], corrected: Sequence[Any], figures: Sequence[Any]) -> Outcome:
+    """The outcome that a row of `outcomes` holds, without its contract.
+
+    Args:
+        violations: of the row.
+        corrected: its `corrects_raw_id` and `corrects_item`.
+        figures: its columns of `MEASURED`.
+    """
     measured_at, source, *aggregates, unit, tags = figures
+    corrects = None if corrected[0] is None else EventId(*corrected)
     broken = tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in violations)
     if measured_at is None:
-        return Rejection(broken, source or "")
-    return Measurement(measured_at, source, Aggregates(*aggregates), unit, tags, broken)
+        return Rejection(broken, source or "", corrects=corrects)
+    return Measurement(measured_at, source, Aggregates(*aggregates), unit, tags, broken, corrects=corrects)
 
 
 def json_text(value: object) -> str:
@@ -83,26 +94,20 @@ def uuid_array(raw_ids: Iterable[UUID]) -> str:
 
 
 def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
+    row: dict[str, Any] = {"raw_id": raw_id, "item": item, "source": outcome.source, "contract": outcome.contract}
+    if outcome.corrects is not None:
+        row["corrects_raw_id"], row["corrects_item"] = outcome.corrects
     if isinstance(outcome, Rejection):
-        return {
-            "raw_id": raw_id,
-            "item": item,
-            "violations": _entries(outcome.violations),
-            "source": outcome.source,
-            "contract": outcome.contract,
-        }
+        row["violations"] = _entries(outcome.violations)
+        return row
     mean, std_dev, sample_count, minimum, maximum = outcome.aggregates
-    row = {
-        "raw_id": raw_id,
-        "item": item,
+    row |= {
         "measured_at": outcome.measured_at,
-        "source": outcome.source,
         "mean": mean,
         "std_dev": std_dev,
         "sample_count": sample_count,
         "min": minimum,
         "max": maximum,
-        "contract": outcome.contract,
     }
     if outcome.flags:
         row["violations"] = _entries(outcome.flags)

@@ -29,6 +29,17 @@ Count = Annotated[int, Field(ge=0)]
 RawId = Annotated[UUID, Field(description="A UUIDv7: its order is the order of arrival.")]
 Cursor = Annotated[str, Field(description="Where to go on: there if there is more.")]
 Item = Annotated[int, Field(ge=0, description="Which event of its object, from 0.")]
+
+
+@closed
+class EventReference(TypedDict):
+    """Which event: its object, and its place in it."""
+
+    raw_id: RawId
+    item: Item
+
+
+ResolvedBy = Annotated[EventReference, Field(description="Of a rejected event: the processed one that corrects it.")]
 SourceOfEvent = Annotated[str, Field(description="Empty where the event names none.")]
 SourceOfBucket = Annotated[str, Field(description="Empty where events name none, or none that could be read.")]
 Share = Annotated[float | None, Field(description="Of those received; null where none was.")]

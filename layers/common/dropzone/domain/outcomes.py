@@ -9,7 +9,7 @@ from uuid import UUID
 
 from dropzone.domain.aggregates import Aggregates
 
-RULESET = "3"
+RULESET = "4"
 """The version of the basic rules. Raise it when one of them changes its decisions."""
 
 MAX_VIOLATIONS = 10
@@ -37,6 +37,7 @@ class Code(StrEnum):
     SOURCE_INVALID = "source.invalid"
     UNIT_INVALID = "unit.invalid"
     TAGS_INVALID = "tags.invalid"
+    CORRECTS_INVALID = "corrects.invalid"
     # Of contracts:
     VALUE_BELOW_MINIMUM = "value.below_minimum"
     VALUE_ABOVE_MAXIMUM = "value.above_maximum"
@@ -71,6 +72,13 @@ class Violation:
 NO_TAGS: Mapping[str, str] = {}
 
 
+class EventId(NamedTuple):
+    """Which event: its object, and its place in it, counted from 0."""
+
+    raw_id: UUID
+    item: int
+
+
 class Measurement(NamedTuple):
     """A valid event, in the canonical form of every payload version."""
 
@@ -86,6 +94,8 @@ class Measurement(NamedTuple):
     """The rules of severity `warning` that it breaks, at most `MAX_VIOLATIONS`."""
     contract: str = ""
     """The contract that it was validated by, as `id@version`."""
+    corrects: EventId | None = None
+    """The rejected event that it replaces."""
 
 
 class Rejection(NamedTuple):
@@ -96,6 +106,8 @@ class Rejection(NamedTuple):
     """Empty if it could not be read."""
     contract: str = ""
     """The contract that it was validated by, as `id@version`."""
+    corrects: EventId | None = None
+    """The rejected event that it was to replace."""
 
 
 Outcome = Measurement | Rejection

@@ -21,7 +21,12 @@ _CODES: dict[tuple[str, str], Code] = {
 }
 """By field and pydantic's error type. Our validators raise the code itself as the type."""
 
-_CODES_OF_FIELDS = {"source": Code.SOURCE_INVALID, "unit": Code.UNIT_INVALID, "tags": Code.TAGS_INVALID}
+_CODES_OF_FIELDS = {
+    "source": Code.SOURCE_INVALID,
+    "unit": Code.UNIT_INVALID,
+    "tags": Code.TAGS_INVALID,
+    "corrects": Code.CORRECTS_INVALID,
+}
 """Fields with one code for all errors."""
 
 _MESSAGES = {
@@ -33,10 +38,15 @@ _MESSAGES = {
     "string_pattern_mismatch": "holds control characters",
     "list_type": "is not an array",
     "dict_type": "is not an object",
+    "int_type": "is not an integer",
+    "greater_than_equal": "is below {ge}",
+    "less_than_equal": "is above {le}",
     "too_short": "is empty: at least one number is needed",
     "too_long": "has {actual_length} entries: at most {max_length} are accepted",
 }
 """By pydantic's error type, whose own messages name Python's types; placeholders are filled from its context."""
+
+_NOT_RAW_ID = {("raw_id", "string_pattern_mismatch"): "is not a UUIDv7"}
 
 _NUMBERS = frozenset({int, float})
 _WORDS = {bool: "a boolean", str: "a string", type(None): "null", list: "an array", dict: "an object"}
@@ -88,9 +98,13 @@ def _translate(reported: ErrorDetails, payload: Any) -> Iterator[Violation]:  # 
     elif field == "data" and below:
         yield from _bad_samples(payload["data"])
     else:
-        code = Code.MISSING_FIELD if kind == "missing" else _CODES_OF_FIELDS.get(field) or _CODES[field, kind]
+        is_missing = kind == "missing" and not below
+        code = Code.MISSING_FIELD if is_missing else _CODES_OF_FIELDS.get(field) or _CODES[field, kind]
         message = _MESSAGES[kind].format_map(reported.get("ctx", {}))
-        if below:
+        if field == "corrects" and below:
+            # Its names are our own.
+            message = f"names no event: its {below[0]} {_NOT_RAW_ID.get((below[0], kind), message)}"
+        elif below:
             message = f"has a {'name' if below[-1] == '[key]' else 'value'} that {message}"
         yield Violation(code, field, message)
 

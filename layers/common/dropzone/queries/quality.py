@@ -1,10 +1,12 @@
 """`GET /quality`: the outcomes of what arrived, by buckets of time and source."""
 
 from collections.abc import Sequence
-from typing import Final, NotRequired, TypedDict
+from typing import Annotated, Final, NotRequired, TypedDict
+
+from pydantic import Field
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import Cursor, answer, closed
+from dropzone.api.answers import Count, Cursor, answer, closed
 from dropzone.api.pages import Listing
 from dropzone.queries.buckets import (
     ARRIVALS,
@@ -38,6 +40,8 @@ class QualityLatency(TypedDict):
 class QualityBucket(Bucket, Arrivals):
     """The outcomes of a source's arrivals in a bucket of time."""
 
+    resolved: Annotated[Count, Field(description="Rejected events that a processed one corrects, whenever it arrived.")]
+    open: Annotated[Count, Field(description="Rejected events that no processed one corrects.")]
     latency_ms: QualityLatency
 
 
@@ -47,6 +51,8 @@ class QualityBucket(Bucket, Arrivals):
             {
                 **EXAMPLE_BUCKET,
                 **EXAMPLE_ARRIVALS,
+                "resolved": 0,
+                "open": 1,
                 "latency_ms": {"mean": 812.4, "p50": 938.7, "p95": 1327.6, "max": 1493.0},
             }
         ],
@@ -65,9 +71,14 @@ class QualityPage(TypedDict):
 
 LISTING = Listing("quality", QualityPage, QualityBucket, cursor_after)
 
+_CALL: Final = f"""(
+    SELECT quality.*, coalesce(fixed.resolved, 0) AS resolved
+    FROM gold.quality({WINDOW}) AS quality LEFT JOIN gold.resolved({WINDOW}) AS fixed USING (bucket_start, source)
+)"""  # noqa: S608 - our own words
+
 _COLUMNS: Final = f"""
        {ARRIVALS}, latency_mean_ms AS "latency_ms.mean", latency_p50_ms AS "latency_ms.p50",
-       latency_p95_ms AS "latency_ms.p95", latency_max_ms AS "latency_ms.max"
+       latency_p95_ms AS "latency_ms.p95", latency_max_ms AS "latency_ms.max", resolved, rejected - resolved AS open
 """
 
 
@@ -77,7 +88,7 @@ def read_quality(database: Database, request: QualityRequest) -> list[QualityBuc
         database,
         request,
         QualityBucket,
-        call=f"gold.quality({WINDOW})",
+        call=_CALL,
         columns=_COLUMNS,
         kinds=frozenset({"arrived"}),
     )

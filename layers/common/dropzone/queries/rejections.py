@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, NotRequired, TypedDict
+from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 from pydantic_core import to_json
@@ -17,6 +17,7 @@ from dropzone.api.answers import (
     Arrival,
     ContractReference,
     Cursor,
+    EventReference,
     Item,
     RawId,
     Violation,
@@ -50,6 +51,11 @@ class RejectionsRequest(Request):
         examples=[EXAMPLE_ARRIVAL],
     )
     tz: ZoneOfDates = "UTC"
+    resolved: Literal["false", "true", "all"] = Field(
+        default="false",
+        description="Open ones, which no processed event corrects (`false`), resolved ones (`true`), or both (`all`).",
+        examples=["all"],
+    )
     limit: int = Field(default=100, ge=1, le=1_000, description="The most events.", examples=[10])
     cursor: str | None = Field(
         default=None,
@@ -73,6 +79,9 @@ class Rejection(TypedDict):
     ]
     source: Annotated[str, Field(description="Empty where the event names none that can be read.")]
     violations: Annotated[Sequence[Violation], Field(min_length=1)]
+    resolved_by: Annotated[
+        EventReference | None, Field(description="The processed event that corrects it; null while it is open.")
+    ]
 
 
 @answer(
@@ -84,9 +93,10 @@ class Rejection(TypedDict):
                 "received_at": EXAMPLE_ARRIVAL,
                 "processed_at": EXAMPLE_WRITTEN,
                 "contract": EXAMPLE_CONTRACT,
-                "ruleset": "3.6a3e0b95",
+                "ruleset": "4.6a3e0b95",
                 "source": "",
                 "violations": [EXAMPLE_VIOLATION],
+                "resolved_by": None,
             }
         ]
     }
@@ -100,9 +110,13 @@ class RejectionsPage(TypedDict):
 
 _REJECTIONS: Final = """
 SELECT raw_id, item, to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS received_at,
-       processed_at, contract, ruleset, coalesce(source, '') AS source, violations
-FROM outcomes
+       processed_at, contract, ruleset, coalesce(source, '') AS source, violations, resolved_by
+FROM outcomes LEFT JOIN LATERAL (
+    SELECT json_build_object('raw_id', fix.raw_id, 'item', fix.item) AS resolved_by
+    FROM gold.resolved_by(outcomes.raw_id, outcomes.item) AS fix
+) AS fixed ON true
 WHERE outcome = 'rejected'
+  AND (:resolved = 'all' OR (resolved_by IS NOT NULL) = (:resolved = 'true'))
   AND (CAST(:pattern AS jsonb) IS NULL OR violations @> CAST(:pattern AS jsonb))
   AND (CAST(:source AS text) IS NULL OR coalesce(source, '') = :source)
   AND (CAST(:since AS uuid) IS NULL OR raw_id >= CAST(:since AS uuid))
@@ -128,6 +142,7 @@ def read_rejections(database: Database, request: RejectionsRequest) -> Rejection
         _REJECTIONS,
         pattern=None if request.code is None else to_json([{"code": request.code}]).decode(),
         source=request.source,
+        resolved=request.resolved,
         since=None if since is None else str(earliest_raw_id(since)),
         before=None if until is None else str(earliest_raw_id(until)),
         after=after or None,

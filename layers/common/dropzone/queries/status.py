@@ -23,6 +23,7 @@ from dropzone.api.answers import (
     Count,
     Item,
     RawId,
+    ResolvedBy,
     SourceOfEvent,
     Violation,
     answer,
@@ -84,6 +85,7 @@ class _Outcome(TypedDict, total=False):
     violations: Annotated[
         Sequence[Violation], Field(description="Of a rejected event: every rule that it breaks, 10 at most.")
     ]
+    resolved_by: ResolvedBy
     contract: ContractReference
 
 
@@ -124,6 +126,9 @@ class _Object(TypedDict):
     attempts: NotRequired[Annotated[int, Field(ge=0, description="Attempts that failed.")]]
     last_error: NotRequired[Annotated[str, Field(description="Why the last one failed.")]]
 
+
+_OPEN: Final = {"raw_id": None, "item": None}
+"""Of an event that isn't a resolved rejection: by what it is resolved."""
 
 _EXAMPLE_OUTCOME: Final = {
     "status": "processed",
@@ -187,9 +192,11 @@ _EVENTS: Final = """
 SELECT item, status, measured_at, source, mean, std_dev, sample_count, min, max, unit, tags,
        CASE WHEN status = 'superseded' THEN standing END AS superseded_by,
        CASE WHEN status <> 'rejected' AND violations <> '[]' THEN violations END AS warnings,
-       CASE WHEN status = 'rejected' THEN violations END AS violations, nullif(contract, '') AS contract
+       CASE WHEN status = 'rejected' THEN violations END AS violations, nullif(contract, '') AS contract,
+       "resolved_by.raw_id", "resolved_by.item"
 FROM (
     SELECT o.item, m.raw_id AS standing, o.violations, o.contract, event.*,
+           fix.raw_id AS "resolved_by.raw_id", fix.item AS "resolved_by.item",
            CASE WHEN o.outcome = 'rejected' THEN 'rejected'
                 WHEN m.raw_id = o.raw_id AND m.item = o.item THEN 'processed' ELSE 'superseded' END AS status
     FROM outcomes AS o
@@ -197,6 +204,7 @@ FROM (
     LEFT JOIN LATERAL (
         SELECT o.measured_at, o.source, o.mean, o.std_dev, o.sample_count, o.min, o.max, o.unit, o.tags
     ) AS event ON o.outcome = 'processed'
+    LEFT JOIN LATERAL gold.resolved_by(o.raw_id, o.item) AS fix ON o.outcome <> 'processed'
     WHERE o.raw_id = CAST(:raw_id AS uuid) AND o.item > CAST(:after AS integer)
     ORDER BY o.item LIMIT CAST(:limit AS integer)
 ) AS event ORDER BY item
@@ -252,4 +260,4 @@ def read_status(
 
 def _there(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a row tells: null is what isn't there."""
-    return {name: value for name, value in row.items() if value is not None}
+    return {name: value for name, value in row.items() if value is not None and value != _OPEN}

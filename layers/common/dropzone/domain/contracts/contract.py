@@ -57,7 +57,7 @@ class Contract(BaseModel):
         if not broken:
             return measurement
         if errors := tuple(violation for severity, violation in broken if severity is Severity.ERROR):
-            return Rejection(errors[:MAX_VIOLATIONS], measurement.source, self.reference)
+            return Rejection(errors[:MAX_VIOLATIONS], measurement.source, self.reference, measurement.corrects)
         flags = tuple(violation for _, violation in broken)[:MAX_VIOLATIONS]
         return measurement._replace(flags=flags)
 

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from dropzone.domain.instants import parse_instant
-from dropzone.domain.outcomes import Measurement, Rejection, Violation
+from dropzone.domain.outcomes import EventId, Measurement, Rejection, Violation
 from dropzone.domain.violations import violations_in
 
 
@@ -39,6 +40,23 @@ Samples = Annotated[
 ]
 
 
+_RAW_ID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"
+
+
+class Corrects(BaseModel):
+    """The rejected event that this one replaces: when this one is processed, that rejection is resolved."""
+
+    model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
+
+    raw_id: str = Field(pattern=_RAW_ID, description="The rejected event's object: a UUIDv7.")
+    item: int = Field(ge=0, le=2**31 - 1, description="Its place in it, from 0.")
+
+    @property
+    def event_id(self) -> EventId:
+        """The event."""
+        return EventId(UUID(self.raw_id), self.item)
+
+
 class Event(BaseModel):
     """The base of every version: validates an event strictly, and ignores undeclared fields."""
 
@@ -62,5 +80,9 @@ class Event(BaseModel):
             return cls.model_validate(event)
         except ValidationError as error:
             violations = violations_in(error, event)
-        named = "source" in cls.model_fields and all(violation.field != "source" for violation in violations)
-        return Rejection(tuple(violations), (named and event.get("source")) or "")
+        read = cls.model_fields.keys() - {violation.field for violation in violations}
+        source = event.get("source") if "source" in read else None
+        corrects = event.get("corrects") if "corrects" in read else None
+        return Rejection(
+            tuple(violations), source or "", corrects=corrects and Corrects.model_validate(corrects).event_id
+        )

@@ -18,7 +18,9 @@ class EventV1(Event):
 
     schema_version: Literal[1] = Field(
         default=1,
-        description="The payload's version: 1 if it is absent and the event has no `source`, `unit` or `tags`.",
+        description=(
+            "The payload's version: 1 if it is absent and the event has no `source`, `unit`, `tags` or `corrects`."
+        ),
     )
     time_stamp: Instant
     data: Samples

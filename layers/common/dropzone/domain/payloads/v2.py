@@ -1,4 +1,7 @@
-"""Version 2: as version 1, and who measured (`source`), in what `unit`, with what `tags`; each may be absent."""
+"""Version 2: as version 1, and who measured (`source`), in what `unit`, with what `tags`, and what it `corrects`.
+
+Each may be absent.
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +10,7 @@ from pydantic_core import PydanticKnownError
 
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.outcomes import NO_TAGS, Measurement
-from dropzone.domain.payloads.event import Event, Instant, Samples
+from dropzone.domain.payloads.event import Corrects, Event, Instant, Samples
 
 MAX_SOURCE, MAX_UNIT = 200, 50
 MAX_TAGS, MAX_TAG_NAME, MAX_TAG_VALUE = 16, 64, 256
@@ -44,7 +47,7 @@ Tags = Annotated[
 
 
 class Labels(BaseModel):
-    """Labels of an event; absent and null are the same."""
+    """What an event of version 1 hasn't; absent and null are the same."""
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
@@ -53,12 +56,16 @@ class Labels(BaseModel):
     )
     unit: Unit | None = Field(default=None, description="The unit of the samples, such as `°C`. No control characters.")
     tags: Tags | None = Field(default=None, description="Further labels. No control characters.")
+    corrects: Corrects | None = Field(
+        default=None,
+        description="The rejected event that this one replaces. When this one is processed, that one is resolved.",
+    )
 
 
 class EventV2(Event, Labels):
-    """Version 2: as version 1, and who measured, in what unit, with what tags.
+    """Version 2: as version 1, and who measured, in what unit, with what tags, and which rejected event it corrects.
 
-    Each of the three may be absent or null. Events of one instant and one source are the same measurement: the last to
+    Each of the four may be absent or null. Events of one instant and one source are the same measurement: the last to
     arrive replaces the others. Other fields are stored, and not read.
     """
 
@@ -72,14 +79,22 @@ class EventV2(Event, Labels):
                     "source": "hall-3/thermometer-7",
                     "unit": "°C",
                     "tags": {"line": "B"},
-                }
+                },
+                {
+                    "schema_version": 2,
+                    "time_stamp": "2026-11-24T16:44:35.108Z",
+                    "data": [21.5, 21.7],
+                    "corrects": {"raw_id": "01a20e71-e5a4-700b-bae4-431c79e16819", "item": 0},
+                },
             ]
         }
     )
 
     schema_version: Literal[2] = Field(
         default=2,
-        description="The payload's version: 2 if it is absent and the event has `source`, `unit` or `tags`.",
+        description=(
+            "The payload's version: 2 if it is absent and the event has `source`, `unit`, `tags` or `corrects`."
+        ),
         json_schema_extra=_without_default,
     )
     time_stamp: Instant
@@ -100,4 +115,5 @@ class EventV2(Event, Labels):
             self.tags or NO_TAGS,
             (),
             contract,
+            None if self.corrects is None else self.corrects.event_id,
         )
