@@ -40,7 +40,7 @@ def _texts() -> list[Path]:
 
 
 def _is_left(path: Path, check: bool) -> bool:  # noqa: FBT001 - of the command line
-    """Tell of the text of a contract that is gone, or delete it."""
+    """Report the text of a deleted contract, or delete it."""
     if not check:
         (ROOT / path).unlink()
     return check

@@ -90,7 +90,7 @@ def _heed_disabled_keys() -> None:
 
 
 def _name_the_key() -> None:
-    """API Gateway tells the function which key a request came with."""
+    """API Gateway passes the id of the request's API key to the function."""
     build: Callable[..., dict[str, Any]] = gateway._build_lambda_event_v1
 
     @wraps(build)

@@ -25,7 +25,7 @@ class ObjectKeeper:
 
     @property
     def has_work(self) -> bool:
-        """Tell whether the emulator has a bucket, which without a stack is in the way."""
+        """Return whether the emulator has a bucket, which without a stack is in the way."""
         return bool(self._buckets(_SHELVES[0]))
 
     def move_away(self) -> None:

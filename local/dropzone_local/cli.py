@@ -126,7 +126,7 @@ def clean(root: Root = _ROOT) -> None:
 
 @app.command()
 def status(root: Root = _ROOT) -> None:
-    """Tell what runs. The exit code is 0 when all of it does, 3 otherwise."""
+    """Print what runs. The exit code is 0 when all of it does, 3 otherwise."""
     with _shown_errors():
         stack = LocalStack(root)
         endpoints = stack.endpoints

@@ -61,7 +61,7 @@ class Deployment:
 
     @property
     def is_deployed(self) -> bool:
-        """Tell whether the stack is there and its last deployment went well."""
+        """Return whether the stack is there and its last deployment went well."""
         return self._find()[1] in _STANDING
 
     def prepare(self) -> None:
@@ -162,7 +162,7 @@ class Deployment:
         return LocalStackError("The template could not be deployed.", detail="\n".join(reasons[::-1]), hint=error.hint)
 
     def _needs_a_new_start(self, status: str | None, keeper: ObjectKeeper) -> bool:
-        """Tell whether a deployment can't go on from what the emulator has.
+        """Return whether a deployment can't go on from what the emulator has.
 
         So it is after a crash that lost the stack and left its bucket, and with a stack whose creation failed or was
         interrupted: CloudFormation can then only delete it, which on this emulator deletes the objects as well.
@@ -179,7 +179,7 @@ class Deployment:
 
 
 def api_answers(url: str) -> bool:
-    """Tell whether the API's own health check answers, which takes a function that starts."""
+    """Return whether the API's own health check answers, which takes a function that starts."""
     try:
         return httpx.get(f"{url}/health", timeout=_HEALTH_SECONDS, trust_env=False).is_success
     except httpx.HTTPError:

@@ -63,7 +63,7 @@ class Emulator:
 
     @property
     def healthy(self) -> bool:
-        """Tell whether the emulator runs and answers."""
+        """Return whether the emulator runs and answers."""
         return self.service.running and self._answers()
 
     def start(self) -> None:

@@ -109,7 +109,7 @@ class Postgres:
 
     @property
     def healthy(self) -> bool:
-        """Tell whether the server runs and answers a query."""
+        """Return whether the server runs and answers a query."""
         return self.service.running and self._answers(self.database)
 
     def start(self) -> None:

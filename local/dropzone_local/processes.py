@@ -51,7 +51,7 @@ class Identity:
 
     @property
     def alive(self) -> bool:
-        """Tell whether the process still runs."""
+        """Return whether the process still runs."""
         return self.process() is not None
 
     def tree(self) -> list[psutil.Process]:

@@ -74,7 +74,7 @@ class Service:
 
     @property
     def running(self) -> bool:
-        """Tell whether the server's process lives."""
+        """Return whether the server's process lives."""
         return self.server is not None and self.server.alive
 
     def processes(self) -> list[psutil.Process]:

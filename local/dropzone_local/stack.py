@@ -173,12 +173,12 @@ class LocalStack:
 
     @property
     def running(self) -> bool:
-        """Tell whether any process of the stack lives."""
+        """Return whether any process of the stack lives."""
         return any(service.processes() for service in self.services)
 
     @property
     def healthy(self) -> bool:
-        """Tell whether both servers answer and the template is deployed."""
+        """Return whether both servers answer and the template is deployed."""
         return self.postgres.healthy and self.emulator.healthy and self.deployment.is_deployed
 
     def processes(self) -> Mapping[str, list[psutil.Process]]:

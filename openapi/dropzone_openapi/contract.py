@@ -74,7 +74,7 @@ def _without_words(described: Document) -> Document:
 
 
 def _followed(document: Document, described: Document) -> Document:
-    """What a reference stands for, and everything else itself."""
+    """The schema that a reference names; any other schema unchanged."""
     while "$ref" in described:
         described = _target(document, described["$ref"])
     return described

@@ -157,7 +157,7 @@ _FOREIGN: Schema = {
     problems.NO_SUCH_CONTRACT,
 )
 def post_to_contract(id: Annotated[str, _ID], idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
-    """Send JSON that isn't ours.
+    """Send JSON of another format.
 
     Stores the body exactly as it was sent, with the name of the contract, and answers with its reference. The events
     are found by the contract's mapping when the body is processed, and validated by its rules: `GET /ingest/{id}` tells

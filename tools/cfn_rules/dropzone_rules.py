@@ -146,7 +146,7 @@ def _names_in_the_account(kind: str, key: str) -> bool:
 
 
 def _says_which_stack(value: object, made: Node) -> bool:
-    """Tell whether it holds the stack's name or identifier, or is the name of another resource of the stack."""
+    """Return whether it holds the stack's name or identifier, or is the name of another resource of the stack."""
     return "AWS::Stack" in json.dumps(value) or _target(value) in made
 
 
@@ -243,7 +243,7 @@ def _target(node: object) -> str:
 
 
 def _number(cfn: Template, node: object, absent: int) -> int | None:
-    """A number, a parameter's default, or the default of CloudFormation; None for what only a deploy can tell."""
+    """A number, a parameter's default, or the default of CloudFormation; None if only a deploy can determine it."""
     if isinstance(node, dict):
         node = (cfn.template.get("Parameters") or {}).get(_target(node), {}).get("Default", "unknown")
     try:

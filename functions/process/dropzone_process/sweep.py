@@ -78,7 +78,7 @@ def post_process() -> Counts:
     """Process a batch.
 
     Processes objects that the queue did not bring, each independently of the others, and counts them; with `reprocess`,
-    replays objects: validates them again, under today's rules. `limit` and `cursor` may stand in the body or in the
+    replays objects: validates them again, under today's rules. `limit` and `cursor` may be in the body or in the
     query; the body's count where both have them. Each call answers within 25 seconds: while there is a `cursor`, call
     again with it.
     """

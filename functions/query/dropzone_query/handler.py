@@ -1,7 +1,7 @@
 """Reads, with a key.
 
-`GET /ingest/{raw_id}` tells what has become of an object, `GET /ingest/{raw_id}/raw` gives it as it was received,
-`GET /rejections` tells which events broke rules, and why; `GET /measurements` what stands in silver, `GET /kpis` and
+`GET /ingest/{raw_id}` returns the status of an object, `GET /ingest/{raw_id}/raw` the object as it was received,
+`GET /rejections` the rejected events with reasons, `GET /measurements` the measurements in silver, `GET /kpis` and
 `GET /quality` its figures by buckets of time, `GET /sources` who measures and who is silent; `GET /contracts` by which
 rules all of that is validated.
 """
@@ -134,8 +134,8 @@ def get_rejections(
 def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Response[Any]:
     """List measurements.
 
-    What stands in silver: of each instant and source, the event that arrived last. Pages are by the last entry, so that
-    none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`.
+    The measurements in silver: of each instant and source, the event that arrived last. Pages are by the last entry, so
+    that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`.
     """
     return _listed(measurements.LISTING, lambda: read_measurements(database(), request), request.limit)
 
@@ -183,7 +183,7 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
     """Get figures by minute, quarter of an hour, hour, day, week or month.
 
     By source, of whole buckets: measurements by their own instant; what was received, rejected, and how long it took to
-    silver by the time of arrival, since a rejected event has no instant to go by. Right for silver as it stands.
+    silver by the time of arrival, since a rejected event has no instant. Computed from current silver.
     Buckets in which nothing was measured and nothing arrived are left out.
     """
     return _listed(kpis.LISTING, lambda: read_kpis(database(), request), request.limit, others_of(request))

@@ -35,7 +35,7 @@ _ROW_CLASSES = ("22", "23")
 _BROKEN = ("08", "57P", "25006")
 # The server doesn't know a prepared statement any more, or its plan is one for a table that has changed.
 _OUTDATED = ("26", "0A000")
-# Messages of these classes tell of the server, the schema or the statement. Others may quote what is in a row.
+# Messages of these classes describe the server, the schema or the statement. Others may quote what is in a row.
 _TELLING = ("08", "0A", "25", "28", "2B", "3D", "3F", "42", "53", "54", "55", "57", "58")
 
 Row = list[Any]

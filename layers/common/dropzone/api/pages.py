@@ -1,4 +1,4 @@
-"""Lists that fit through Lambda, in the format that is asked for, with what caches go by."""
+"""Lists within Lambda's size limit, in the requested format, with headers for caches."""
 
 import csv
 import hashlib
@@ -67,7 +67,7 @@ def page[R: Row](
         limit: the most rows.
         query: of the request.
         form: the body's format.
-        others: what stands beside the list, where it is JSON.
+        others: the other fields of the answer, where it is JSON.
         gzip: whether it will be compressed: more fits then.
     """
     columns = tuple(fields_of(listing.row))

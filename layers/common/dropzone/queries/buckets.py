@@ -19,7 +19,7 @@ MOST_ROWS = 5_000
 """Of an answer."""
 
 MOST_PARTS = 1_000_000
-"""The most quarter-hours of sources that one call pools: some seconds' work."""
+"""The limit of 15-minute buckets that one call pools, over all sources: some seconds' work."""
 
 MOST_EVENTS = 2_000_000
 """The most events that one call reads from silver, by the minute or where gold is stale: some seconds' work."""
@@ -66,7 +66,7 @@ _GRANULARITY: Final = f"How long a bucket is. A range has at most {', '.join(_fi
 
 
 class BucketsRequest(Request):
-    """What both take in their queries."""
+    """The parameters of both."""
 
     granularity: Granularity = Field(default=Granularity.HOUR, description=_GRANULARITY, examples=["day"])
     since: InstantOrDate | None = Field(
@@ -93,7 +93,7 @@ class BucketsRequest(Request):
     )
     tz: ZoneName = Field(
         default="UTC",
-        description="The time zone whose clock buckets go by, and days of from and to; its IANA name.",
+        description="The time zone of the buckets, and of days in from and to; its IANA name.",
         examples=["Europe/Berlin"],
     )
     limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.", examples=[100])
@@ -183,7 +183,7 @@ def read_buckets[B: Bucket](
         answer: of a bucket.
         call: the function of gold, with `WINDOW` and other parameters.
         columns: those of the answer beside a `Bucket`'s.
-        kinds: what is read for it, as gold tells the costs of: measured, arrived.
+        kinds: the kinds of buckets that are read, whose costs gold reports: measured, arrived.
         others: the call's other parameters.
 
     Raises:
@@ -266,5 +266,5 @@ def cursor_after(bucket: Bucket) -> str:
 
 
 def others_of(request: BucketsRequest) -> dict[str, str]:
-    """What stands beside the buckets."""
+    """The fields beside the buckets."""
     return {"granularity": request.granularity, "tz": request.tz}

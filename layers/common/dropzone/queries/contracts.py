@@ -25,7 +25,7 @@ class ContractFormat(MediaType):
 
 
 class ContractsRequest(Request):
-    """What `GET /contracts` takes in its query."""
+    """The parameters of `GET /contracts`."""
 
     limit: int = Field(default=100, ge=1, le=1_000, description="The most contracts.", examples=[10])
     cursor: str | None = Field(

@@ -24,7 +24,7 @@ from dropzone.queries.buckets import (
 
 
 class KpisRequest(BucketsRequest):
-    """What `GET /kpis` takes in its query."""
+    """The parameters of `GET /kpis`."""
 
     expected_seconds: float | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""`GET /measurements`: what stands in silver, page by page; and `GET /measurements/{measured_at}`: of one instant."""
+"""`GET /measurements`, in pages, and `GET /measurements/{measured_at}`, those of one instant."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ from dropzone.queries.rows import read
 
 
 class MeasurementsOfInstantRequest(Request):
-    """What `GET /measurements/{measured_at}` takes in its query."""
+    """The parameters of `GET /measurements/{measured_at}`."""
 
     source: SourceFilter | None = Field(
         default=None, description="Of this source; empty: of none.", examples=["boiler-7"]
@@ -38,7 +38,7 @@ class MeasurementsOfInstantRequest(Request):
 
 
 class MeasurementsRequest(MeasurementsOfInstantRequest):
-    """What `GET /measurements` takes in its query."""
+    """The parameters of `GET /measurements`."""
 
     since: InstantOrDate | None = Field(
         default=None,

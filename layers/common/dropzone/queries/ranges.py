@@ -11,7 +11,7 @@ from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.domain.payloads.v2 import MAX_SOURCE
 
 Place = tuple[datetime, str]
-"""Where something stands in an order by instant and source."""
+"""A position in the order by instant and source."""
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -45,7 +45,7 @@ FROM (SELECT CAST(:day AS date) AS day) AS asked
 _ZONE: Final = "SELECT FROM pg_timezone_names WHERE name = :name"
 
 _known_zones = {"UTC"}
-"""Postgres reads all of its zones to tell: those that it has are remembered."""
+"""Cached, since Postgres reads all of its zones for this."""
 
 
 class Range(Protocol):

@@ -12,7 +12,7 @@ def read_raw(bronze: Bronze, raw_id: UUID, *, time_left: TimeLeft) -> RawObject:
 
     Raises:
         ProblemError: there is none, or not any more.
-        BronzeUnavailableError: nobody can tell for the moment.
+        BronzeUnavailableError: bronze could not be read.
     """
     (found,) = bronze.read([raw_id], timeout=time_left() / 2)
     if isinstance(found, ObjectMissingError):

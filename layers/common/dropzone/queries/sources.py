@@ -36,7 +36,7 @@ class SourceState(StrEnum):
 
 
 class SourcesRequest(Request):
-    """What `GET /sources` takes in its query."""
+    """The parameters of `GET /sources`."""
 
     prefix: SourceFilter = Field(default="", description="Sources whose names begin so.", examples=["boiler"])
     state: SourceState | None = Field(default=None, description="Sources in this state.", examples=["silent"])
@@ -51,7 +51,7 @@ class SourcesRequest(Request):
 
 @closed
 class LastDay(TypedDict):
-    """The last 24 hours of arrival, by whole quarters of an hour."""
+    """The last 24 hours of arrival, in whole 15-minute buckets."""
 
     received: Annotated[int, Field(ge=0, description="Events that arrived and have an outcome.")]
     rejected: Count

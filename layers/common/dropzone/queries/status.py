@@ -53,7 +53,7 @@ EventState = Literal[State.PROCESSED, State.SUPERSEDED, State.REJECTED]
 
 
 class StatusRequest(Request):
-    """What `GET /ingest/{raw_id}` takes in its query."""
+    """The parameters of `GET /ingest/{raw_id}`."""
 
     limit: int = Field(default=100, ge=1, le=1_000, description="The most events of a batch.", examples=[10])
     cursor: int = Field(
@@ -218,7 +218,7 @@ class Presence(Protocol):
         """Whether there is such an object.
 
         Raises:
-            BronzeUnavailableError: nobody can tell.
+            BronzeUnavailableError: bronze could not be read.
         """
 
 
@@ -230,8 +230,8 @@ def read_status(
     Of several events, a page: those after the cursor that fit into an answer, compressed or not.
 
     Raises:
-        ProblemError: there is no such object, or there was one and it is gone unsettled.
-        BronzeUnavailableError, SilverUnavailableError: nobody can tell for the moment.
+        ProblemError: there is no such object, or it was deleted before it was processed.
+        BronzeUnavailableError, SilverUnavailableError: bronze or silver could not be read.
     """
     known = [_there(row) for row in read(database, _Object, _OBJECT, raw_id=str(raw_id))]
     found: dict[str, Any] = {

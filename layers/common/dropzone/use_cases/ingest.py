@@ -195,7 +195,7 @@ def _check_json(texts: Iterator[Any]) -> None:
 
 
 def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
-    """The events of a body, as `split` has them; of SenML and CloudEvents those that they stand for."""
+    """The events of a body, as `split` returns them; those of SenML and CloudEvents converted."""
     payloads_of = FORMATS.get(content_type)
     if payloads_of is None:
         return split(content, content_type)

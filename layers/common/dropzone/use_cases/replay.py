@@ -171,7 +171,7 @@ class ReplayResult:
         return self.checked - self.rejected
 
 
-# An object whose size is not known is taken for one of the largest that ingest takes in.
+# An object of unknown size counts as one of the largest that ingest accepts.
 _UNKNOWN_SIZE_CHUNK = 8
 
 
@@ -188,7 +188,7 @@ def replay(
 ) -> ReplayResult:
     """Replay up to `limit` objects, part by part, each part in a transaction of its own.
 
-    A part is of objects, or of the events of a long one. After each, silver is right for the outcomes that stand by
+    A part is of objects, or of the events of a long one. After each, silver is right for the outcomes that exist by
     then; a long object is counted by the call that replays its last part.
 
     Args:

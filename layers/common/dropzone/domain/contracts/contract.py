@@ -25,7 +25,7 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
 class Contract(BaseModel):
-    """What holds for the events of some sources."""
+    """The rules for the events of some sources."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -110,17 +110,17 @@ class _Pattern(NamedTuple):
 
 
 def is_pattern(source: str) -> bool:
-    """Whether it stands for more than one source."""
+    """Whether it may match more than one source."""
     return "*" in source or "?" in source
 
 
 def literal_beginning(pattern: str) -> str:
-    """What stands before the first wildcard."""
+    """The text before the first wildcard."""
     return re.split(r"[*?]", pattern, maxsplit=1)[0]
 
 
 def specificity(pattern: str) -> tuple[int, int]:
-    """How specific a pattern is: by its characters that stand for themselves, then by those that stand for one."""
+    """How specific a pattern is: by its literal characters, then by its single-character wildcards."""
     stars, marks = pattern.count("*"), pattern.count("?")
     return len(pattern) - stars - marks, marks
 

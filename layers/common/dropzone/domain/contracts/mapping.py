@@ -16,7 +16,7 @@ from dropzone.domain.outcomes import Code, Rejection, Violation
 from dropzone.domain.violations import ROOT
 
 MAX_EVENTS = 100_000
-"""The most events that a mapping may make of a body, as many as ingest takes in one."""
+"""The limit of events that a mapping makes of a body; the same as ingest's."""
 
 
 class TimeFormat(StrEnum):
