@@ -39,6 +39,8 @@ _LONGEST_PAUSE_SECONDS = 20.0
 # Somebody who mistyped an address, or forgot to start the stack, should know it soon.
 _UNREACHABLE_TRIES = 3
 _EVENTS = 1_000
+_MEASUREMENTS = 1_000
+_CONTRACTS = 1_000
 _STANDSTILLS = 5
 # What is wrong with one body, and not with the key, the path or the version: the next body may be fine.
 _OF_THE_BODY = frozenset({400, 409, 413, 422})
@@ -185,6 +187,30 @@ class Api:
         """Ask for a page of rejected events, the newest first."""
         return self._document(self._send("GET", "/rejections", params=dict(parameters)))
 
+    def contracts(self) -> dict[str, str]:
+        """The deployed data contracts as they were written, by their identifiers."""
+        names: list[str] = []
+        parameters = {"limit": str(_CONTRACTS)}
+        while True:
+            page = self._document(self._send("GET", "/contracts", params=parameters))
+            names += [str(contract["id"]) for contract in page["contracts"]]
+            if "cursor" not in page:
+                break
+            parameters["cursor"] = str(page["cursor"])
+        return {name: self._text(f"/contracts/{name}", "application/yaml") for name in names}
+
+    def measurements(self, source: str, limit: int, **bounds: str) -> list[Document]:
+        """A source's measurements, the newest first, up to a limit."""
+        found: list[Document] = []
+        parameters = {"source": source, **bounds}
+        while True:
+            parameters["limit"] = str(min(_MEASUREMENTS, limit - len(found)))
+            page = self._document(self._send("GET", "/measurements", params=parameters))
+            found += page["measurements"]
+            if "cursor" not in page or len(found) >= limit:
+                return found
+            parameters["cursor"] = str(page["cursor"])
+
     def events(self, raw_id: UUID) -> Iterator[Document]:
         """Ask for every event of a settled batch, in order."""
         after = -1
@@ -267,6 +293,12 @@ class Api:
         if not isinstance(document, dict):
             raise self._another()
         return document
+
+    def _text(self, path: str, kind: str) -> str:
+        response = self._send("GET", path, headers={"Accept": kind})
+        if response.status_code != HTTPStatus.OK:
+            raise self._refusal(response)
+        return response.content.decode()
 
     def _another(self) -> CliError:
         return CliError(f"What answers at {self._target.url} is not Dropzone's API.", hint="Check the address.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from dropzone_cli.commands import dlq, rejected, replay, send, status
+from dropzone_cli.commands import contract, dlq, rejected, replay, send, status
 from dropzone_cli.commands.open import open_
 from dropzone_cli.errors import CliError, ExitCode
 
@@ -163,4 +163,9 @@ _add(_dlq, "list", dlq.list_)
 _add(_dlq, "redrive", dlq.redrive)
 _add(_dlq, "purge", dlq.purge)
 app.add_typer(_dlq, name="dlq")
+_contract = _group("Data contracts: check files, try them on what has arrived, propose one. In a checkout.")
+_add(_contract, "check", contract.check)
+_add(_contract, "try", contract.try_)
+_add(_contract, "new", contract.new)
+app.add_typer(_contract, name="contract")
 _add(app, "open", open_)

@@ -1,6 +1,6 @@
 """From a folder of contracts to the one file that the layer carries."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from dropzone.domain.contracts import Contract
@@ -12,7 +12,7 @@ from dropzone_contracts.overlaps import overlaps
 from dropzone_contracts.translate import translate
 
 SUFFIX = ".odcs.yaml"
-_RUNNING = frozenset({"active", "deprecated"})
+RUNNING = frozenset({"active", "deprecated"})
 """The statuses of contracts that hold; the others are checked alone."""
 
 
@@ -26,10 +26,10 @@ def compile_folder(folder: Path) -> str:
     return compile_documents({file.name: file.read_bytes() for file in files}.items())
 
 
-def compile_documents(files: Iterable[tuple[str, bytes]]) -> str:
-    """The compiled contracts of files, each a name and its text."""
-    running = [contract for _, contract in _running(files)]
-    return CompiledContracts(contracts=tuple(running)).model_dump_json(indent=1) + "\n"
+def compile_documents(files: Iterable[tuple[str, bytes]], whatever_status: Collection[str] = ()) -> str:
+    """The compiled contracts of files, each a name and its text; of some files also where they are drafts."""
+    found = [contract for _, contract in running(files, whatever_status)]
+    return CompiledContracts(contracts=tuple(found)).model_dump_json(indent=1) + "\n"
 
 
 def texts_of(folder: Path) -> dict[str, str]:
@@ -37,12 +37,23 @@ def texts_of(folder: Path) -> dict[str, str]:
     files = sorted(folder.glob(f"*{SUFFIX}"))
     return {
         contract.id: (folder / document.name).read_text(encoding="utf-8")
-        for document, contract in _running((file.name, file.read_bytes()) for file in files)
+        for document, contract in running((file.name, file.read_bytes()) for file in files)
     }
 
 
-def _running(files: Iterable[tuple[str, bytes]]) -> list[tuple[Document, Contract]]:
-    """The contracts of files that hold together."""
+def running(
+    files: Iterable[tuple[str, bytes]], whatever_status: Collection[str] = (), *, is_complete: bool = True
+) -> list[tuple[Document, Contract]]:
+    """The contracts of files that hold together.
+
+    Args:
+        files: each a name and its text.
+        whatever_status: names of files that hold also where they are drafts.
+        is_complete: whether the default contract has to be among them.
+
+    Raises:
+        ContractError: with everything that is wrong with any of them.
+    """
     findings: list[Finding] = []
     contracts = dict[str, tuple[Document, Contract]]()
     for name, text in files:
@@ -55,10 +66,9 @@ def _running(files: Iterable[tuple[str, bytes]]) -> list[tuple[Document, Contrac
         if contract.id in contracts:
             other_file = contracts[contract.id][0].name
             findings.append(document.finding(("id",), f"the id {contract.id!r} is that of {other_file} as well"))
-        elif document.contract.status in _RUNNING:
+        elif document.contract.status in RUNNING or name in whatever_status:
             contracts[contract.id] = document, contract
-    running = [contract for _, contract in contracts.values()]
-    for first, second, one, other in overlaps(running):
+    for first, second, one, other in overlaps([contract for _, contract in contracts.values()]):
         findings.append(
             contracts[second.id][0].finding(
                 ("customProperties",),
@@ -66,7 +76,7 @@ def _running(files: Iterable[tuple[str, bytes]]) -> list[tuple[Document, Contrac
                 "hold for the same sources: make one of them more specific",
             )
         )
-    if DEFAULT not in contracts and not findings:
+    if DEFAULT not in contracts and not findings and is_complete:
         findings.append(Finding(f"{DEFAULT}{SUFFIX}", 1, f"is missing: there must be an active contract {DEFAULT!r}"))
     elif DEFAULT in contracts and contracts[DEFAULT][1].sources:
         findings.append(
