@@ -143,6 +143,23 @@ def test_data_that_arrives_while_it_is_open_appears(
     assert complaints == []
 
 
+def test_an_event_with_a_warning_is_counted_by_its_rule(
+    client: Client, page: Page, source: str, complaints: list[str]
+) -> None:
+    # GIVEN an event, and one of a clock that is two hours ahead, of which the default contract warns
+    now = datetime.now(UTC)
+    process_objects(client, *(event(source, now + ahead, [21, 23]) for ahead in (timedelta(0), timedelta(hours=2))))
+    open_shown(page, client)
+
+    # THEN both are processed, one with a warning, and none is among the rejected
+    choose_source(page, source)
+    expect(page.locator("#warning-list")).to_contain_text("time_stamp.ahead")
+    expect(page.locator("#rule-list")).to_have_text("None in this time.")
+    expect(tile(page, "Processed")).to_have_text("2")
+    expect(page.locator("#tiles")).to_contain_text("1 of them with warnings")
+    assert complaints == []
+
+
 def test_a_rejected_event_appears_with_its_reasons_and_its_bytes(
     client: Client, page: Page, source: str, complaints: list[str], tmp_path: Path
 ) -> None:

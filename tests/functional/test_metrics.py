@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from dropzone.domain.contracts.contract import DEFAULT
 from dropzone_process import queue, sweep
 from functional.ingest_function import IngestFunction
 from functional.lambda_calls import Context, api_event, sample
 from functional.test_process_request import BAD, ENVIRONMENT, StaleGold, Sweep
-from support.factories import s3_event, sqs_event
+from support.contracts import contract, contracts
+from support.factories import EXAMPLE, s3_event, sqs_event
+from support.fakes import InMemorySilver
 from unit.template.loading import PROJECT
 from unit.template.stacks import deployed
 
@@ -66,8 +69,11 @@ def counted(
         monkeypatch.setattr(module, "silver", lambda: world.silver)
     monkeypatch.setattr(sweep, "refresh_gold", lambda *_, **__: 3)
     monkeypatch.setattr(sweep, "gold_store", StaleGold)
-    queue.handler(sqs_event([s3_event(world.arrive(BAD), bucket=ENVIRONMENT["BRONZE_BUCKET"])]), Context())
-    world.arrive(BAD)
+    assert isinstance(world.silver.inner, InMemorySilver)
+    world.silver.inner.contracts = contracts(contract(DEFAULT, {"rule": "minimum", "limit": 1, "severity": "warning"}))
+    body = b"[%s, %s]" % (BAD, EXAMPLE)
+    queue.handler(sqs_event([s3_event(world.arrive(body), bucket=ENVIRONMENT["BRONZE_BUCKET"])]), Context())
+    world.arrive(body)
     sweep.handler(sample("schedule"), Context())
     return emitted(capsys.readouterr().out)
 
@@ -133,6 +139,8 @@ def test_each_service_counts_its_own(counted: dict[Metric, Counted]) -> None:
 
     for service in ("process", "sweep"):
         assert values[Metric("Checked", service)] == values[Metric("Failed", service)] == [1.0]
+        assert values[Metric("Events", service)] == [2.0]
+        assert values[Metric("EventsRejected", service)] == values[Metric("Flagged", service)] == [1.0]
         assert values[Metric("FailedByRule", service, "rule")] == [1.0]
     assert values[Metric("Accepted", "ingest")] == values[Metric("Refused", "ingest", "reason")] == [1.0]
     assert values[Metric("GoldParts", "sweep")] == [3.0]

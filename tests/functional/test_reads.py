@@ -68,7 +68,9 @@ ARRIVALS = {
     "processed": 3,
     "rejected": 1,
     "rejected_share": 0.25,
+    "flagged": 2,
     "rejected_by_rule": {"data.empty": 1},
+    "flagged_by_rule": {"time_stamp.ahead": 2},
 }
 KPI: Row = {
     **HOUR,
@@ -88,10 +90,11 @@ KPI: Row = {
 BARE: Row = {
     **HOUR,
     "source": "b",
-    **dict.fromkeys(("events", "samples", "received", "processed", "rejected"), 0),
+    **dict.fromkeys(("events", "samples", "received", "processed", "rejected", "flagged"), 0),
     **dict.fromkeys(("mean", "std_dev", "min", "max", "first", "last", "rejected_share")),
     "gaps": {"count": 0, **dict.fromkeys(("longest_seconds", "expected_seconds", "longer_than_seconds"))},
     "rejected_by_rule": {},
+    "flagged_by_rule": {},
     "latency_ms": {"mean": None, "max": None},
 }
 QUALITY: Row = {
@@ -664,17 +667,20 @@ def test_kpis(get: Get, data: Data) -> None:
             "processed": 3,
             "rejected": 1,
             "rejected_share": 0.25,
+            "flagged": 2,
             "rejected_by_rule": {"data.empty": 1},
+            "flagged_by_rule": {"time_stamp.ahead": 2},
             "latency_ms": {"mean": 1.5, "max": 9.0},
         },
         {
             "start": "2026-03-04T12:00:00Z",
             "end": "2026-03-04T13:00:00Z",
             "source": "b",
-            **dict.fromkeys(("events", "samples", "received", "processed", "rejected"), 0),
+            **dict.fromkeys(("events", "samples", "received", "processed", "rejected", "flagged"), 0),
             **dict.fromkeys(("mean", "std_dev", "min", "max", "first", "last", "rejected_share")),
             "gaps": {"count": 0, **dict.fromkeys(("longest_seconds", "expected_seconds", "longer_than_seconds"))},
             "rejected_by_rule": {},
+            "flagged_by_rule": {},
             "latency_ms": {"mean": None, "max": None},
         },
     ]
@@ -795,7 +801,9 @@ def test_quality(get: Get, data: Data) -> None:
                 "processed": 3,
                 "rejected": 1,
                 "rejected_share": 0.25,
+                "flagged": 2,
                 "rejected_by_rule": {"data.empty": 1},
+                "flagged_by_rule": {"time_stamp.ahead": 2},
                 "resolved": 1,
                 "open": 0,
                 "latency_ms": {"mean": 2.0, "p50": 1.5, "p95": 8.0, "max": 9.0},

@@ -30,7 +30,7 @@ from dropzone.queries.kpis import Kpi
 from dropzone.queries.measurements import MeasurementsRequest
 from dropzone.queries.ranges import bounds
 from support.background import in_background
-from support.factories import measurement, raw_ids
+from support.factories import flagged, measurement, raw_ids
 from support.gold import LARGEST, UNIT, Exact, Gold, Window, assert_pooled, assert_right, by_quarter_hour
 from support.postgres import SilverInPostgres
 
@@ -290,13 +290,18 @@ def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgr
             assert_right(tables, kpis, starts)
             refresh(tables)
 
-    first, second, third, fourth = raw_ids(4, age=timedelta(minutes=1))
+    first, second, third, fourth, fifth = raw_ids(5, age=timedelta(minutes=1))
     silver.write_outcomes([ValidatedObject(first, (measurement(NOON, 1.0), measurement(NOON + HOUR, 5.0, source="x")))])
     check()
     # an event that is late by two hours, and one that is rejected
     silver.write_outcomes(
         [ValidatedObject(third, (measurement(NOON - 2 * HOUR, 3.0), rejected(Code.DATA_EMPTY, source="x")))]
     )
+    check()
+    # two with warnings, and the one code among both outcomes
+    warned = flagged(measurement(NOON + 2 * HOUR, 3.0), Code.VALUE_SENTINEL, Code.VALUE_SENTINEL, Code.UNIT_UNEXPECTED)
+    warned_again = flagged(measurement(NOON, 1.0, source="x"), Code.VALUE_SENTINEL)
+    silver.write_outcomes([ValidatedObject(fifth, (warned, warned_again, rejected(Code.VALUE_SENTINEL, source="x")))])
     check()
     # an overwrite, of the lowest and the highest that there was
     silver.write_outcomes(
@@ -309,6 +314,11 @@ def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgr
     # validated again: the overwrite is rejected now, and what it had replaced returns
     outcome_store.replace(
         [ValidatedObject(fourth, (rejected(Code.DATA_EMPTY, Code.UNIT_INVALID), measurement(NOON, 4.0)))]
+    )
+    check()
+    # validated again: a warning is gone, and another is a rejection
+    outcome_store.replace(
+        [ValidatedObject(fifth, (warned._replace(flags=()), rejected(Code.VALUE_SENTINEL, source="x")))]
     )
     check()
     # validated again: nothing is left of the object
@@ -897,7 +907,10 @@ def test_quality_is_by_arrival(
 ) -> None:
     # GIVEN a hundred objects that took 1 to 100 ms, and what was rejected, in an hour of last year
     at = datetime(2025, 7, 1, 10, 59, tzinfo=UTC)
-    good = [arrived(at + timedelta(seconds=second), measurement(NOON + second * HOUR)) for second in range(50)]
+    outcomes = [measurement(NOON + second * HOUR) for second in range(50)]
+    outcomes[:20] = [flagged(outcome, Code.VALUE_SENTINEL, Code.VALUE_SENTINEL) for outcome in outcomes[:20]]
+    outcomes[:5] = [flagged(outcome, Code.VALUE_SENTINEL, Code.UNIT_INVALID) for outcome in outcomes[:5]]
+    good = [arrived(at + timedelta(seconds=second), outcome) for second, outcome in enumerate(outcomes)]
     bad = [
         arrived(at - timedelta(seconds=second), rejected(Code.DATA_EMPTY, Code.DATA_EMPTY, Code.UNIT_INVALID))
         for second in range(1, 51)
@@ -918,13 +931,23 @@ def test_quality_is_by_arrival(
     assert (quality["received"], quality["processed"], quality["rejected"]) == (100, 50, 50)
     assert quality["rejected_share"] == 0.5
     assert quality["rejected_by_rule"] == {"data.empty": 50, "unit.invalid": 50}
+    assert (quality["flagged"], quality["flagged_by_rule"]) == (20, {"value.sentinel": 20, "unit.invalid": 5})
     latency = quality["latency_ms"]
     assert latency["mean"] == pytest.approx(50.5, abs=0.01)
     assert latency["p50"] == pytest.approx(50, rel=0.1)
     assert latency["p95"] == pytest.approx(95, rel=0.1)
     assert latency["max"] == pytest.approx(100, abs=0.01)
     minutes = gold.quality(Window(Granularity.MINUTE, at - timedelta(minutes=1), at + timedelta(minutes=1)), limit=9)
-    assert [(entry["processed"], entry["rejected"]) for entry in minutes] == [(0, 50), (50, 0)]
+    assert [(entry["processed"], entry["rejected"], entry["flagged"]) for entry in minutes] == [(0, 50, 0), (50, 0, 20)]
+    assert [entry["flagged_by_rule"] for entry in minutes] == [{}, {"value.sentinel": 20, "unit.invalid": 5}]
+    per_hour = "SELECT received, processed, rejected, flagged FROM gold.quality_hourly WHERE bucket_start >= :at"
+    assert tables.query(per_hour, at=at - HOUR) == [[100, 50, 50, 20]]
+    by_rule = "SELECT code, rejected, flagged FROM gold.rules_daily WHERE bucket_start >= :at ORDER BY code"
+    assert tables.query(by_rule, at=at - DAY) == [
+        ["data.empty", 50, 0],
+        ["unit.invalid", 50, 5],
+        ["value.sentinel", 0, 20],
+    ]
     assert gold.quality(Window(Granularity.DAY, at + DAY, at + 2 * DAY), limit=9) == []
 
 

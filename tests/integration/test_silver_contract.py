@@ -10,7 +10,7 @@ import pytest
 
 from dropzone.domain.outcomes import Code, Outcome, Rejection, ValidatedObject
 from dropzone.ports import MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Silver, Written
-from support.factories import EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, validated
+from support.factories import EXAMPLE_INSTANT, flagged, measurement, raw_id, raw_ids, rejection, validated
 from support.fakes import InMemorySilver
 from support.postgres import RETRY_AFTER, SilverInPostgres
 from support.rows import MeasurementRow, OutcomeRow, ReceiptRow, Tables
@@ -241,14 +241,16 @@ def test_the_written_events_of_incomplete_objects_are_reported(silver: Silver) -
     silver.write_outcomes([part(gaps, 0, measurement(later(3)), rejection(), rejection(Code.DATA_EMPTY, None))])
     two = Rejection((*rejection().violations, *rejection(Code.TIME_STAMP_NO_TIMEZONE).violations))
     silver.write_outcomes([part(gaps, 4, two)])
-    silver.write_outcomes([part(gaps, 5, measurement(later(5)))])
+    warned = flagged(measurement(later(5)), Code.VALUE_SENTINEL, Code.DATA_EMPTY)
+    silver.write_outcomes([part(gaps, 5, warned), part(begun, 2, flagged(measurement(later(6)), Code.VALUE_SENTINEL))])
     silver.record_attempts([attempted], only_due=False)
     assert silver.written([settled, begun, gaps, attempted, unknown]) == {
-        begun: Written((range(2),)),
+        begun: Written((range(3),), flagged=1),
         gaps: Written(
             (range(3), range(4, 6)),
             rejected=3,
             codes={Code.DATA_NOT_NUMERIC: 2, Code.DATA_EMPTY: 1, Code.TIME_STAMP_NO_TIMEZONE: 1},
+            flagged=1,
         ),
     }
     assert silver.written([]) == {}

@@ -61,6 +61,11 @@ def measurement(
     return Measurement(measured_at, source, Aggregates(mean, std_dev, 2, mean - std_dev, mean + std_dev))
 
 
+def flagged(outcome: Measurement, *codes: Code) -> Measurement:
+    """The outcome with a warning for each code."""
+    return outcome._replace(flags=tuple(Violation(code, "data", "is unusual", rule="a-rule") for code in codes))
+
+
 def rejection(code: Code = Code.DATA_NOT_NUMERIC, index: int | None = 1) -> Rejection:
     """Make the outcome of a bad event."""
     return Rejection((Violation(code, "data", "holds a string at index 1: only numbers count", index),))

@@ -236,9 +236,10 @@ class InMemorySilver:
         for item in current:
             first = runs.pop().start if runs and runs[-1].stop == item else item
             runs.append(range(first, item + 1))
-        codes = Counter(code for item in current for code in {violation.code for violation in own[item].violations})
-        rejected = sum(1 for item in current if own[item].violations)
-        return Written(tuple(runs), rejected, codes, len(own) - len(current))
+        rejected = [own[item] for item in current if own[item].measurement is None]
+        flagged = sum(1 for item in current if own[item].violations) - len(rejected)
+        codes = Counter(code for row in rejected for code in {violation.code for violation in row.violations})
+        return Written(tuple(runs), len(rejected), codes, flagged, len(own) - len(current))
 
     def discard_outdated(self, raw_id: UUID, limit: int) -> int:
         with self._lock:
@@ -264,7 +265,7 @@ class InMemorySilver:
         if (raw_id, item) in self._outcomes:
             return
         if isinstance(outcome, Measurement):
-            self._outcomes[raw_id, item] = OutcomeRow(outcome, (), outcome.source)
+            self._outcomes[raw_id, item] = OutcomeRow(outcome, outcome.flags, outcome.source)
             self._measure(MeasurementRow(outcome, raw_id, item))
         else:
             self._outcomes[raw_id, item] = OutcomeRow(None, outcome.violations, outcome.source)

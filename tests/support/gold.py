@@ -214,8 +214,9 @@ def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence
         assert kpi["gaps"]["longest_seconds"] == (max(pauses).total_seconds() if pauses else None)
         bound = kpi["gaps"]["longer_than_seconds"]
         assert kpi["gaps"]["count"] == (0 if bound is None else sum(pause.total_seconds() > bound for pause in pauses))
-        assert (kpi["processed"], kpi["rejected"], kpi["rejected_by_rule"]) == arrivals[:3]
-        latencies = arrivals[3]
+        assert (kpi["processed"], kpi["rejected"], kpi["flagged"]) == arrivals[:3]
+        assert (kpi["rejected_by_rule"], kpi["flagged_by_rule"]) == arrivals[3:5]
+        latencies = arrivals[5]
         if latencies:
             assert kpi["latency_ms"]["mean"] is not None
             assert math.isclose(kpi["latency_ms"]["mean"], math.fsum(latencies) / len(latencies), abs_tol=1e-3)
@@ -226,7 +227,7 @@ def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence
 
 
 _Event = tuple[datetime, Aggregates, timedelta | None]
-_Arrivals = tuple[int, int, dict[str, int], list[float]]
+_Arrivals = tuple[int, int, int, dict[str, int], dict[str, int], list[float]]
 _Bucket = tuple[datetime, list[_Event], _Arrivals]
 
 
@@ -236,7 +237,7 @@ def _expected(tables: SilverInPostgres, starts: Sequence[datetime]) -> Mapping[t
     def bucket(instant: datetime, source: str) -> _Bucket | None:
         for start, end in pairwise(starts):
             if start <= instant < end:
-                return found.setdefault((start, source), (end, [], (0, 0, {}, [])))
+                return found.setdefault((start, source), (end, [], (0, 0, 0, {}, {}, [])))
         return None
 
     last: dict[str, datetime] = {}
@@ -249,12 +250,21 @@ def _expected(tables: SilverInPostgres, starts: Sequence[datetime]) -> Mapping[t
     for (raw_id, _), outcome in tables.outcome_rows().items():
         key = received_at(raw_id), outcome.measurement.source if outcome.measurement else outcome.source
         if place := bucket(*key):
-            end, events, (processed, rejected, by_rule, latencies) = place
+            end, events, (processed, rejected, flagged, rejected_by_rule, flagged_by_rule, latencies) = place
+            is_good = outcome.measurement is not None
+            by_rule = flagged_by_rule if is_good else rejected_by_rule
             for code in {violation.code.value for violation in outcome.violations}:
                 by_rule[code] = by_rule.get(code, 0) + 1
             if settled.get(raw_id) is not None:
                 latencies.append(max((settled[raw_id] - received_at(raw_id)).total_seconds() * 1000, 0.0))
-            is_good = outcome.measurement is not None
-            counts = processed + is_good, rejected + (not is_good), by_rule, latencies
+            flagged += is_good and bool(outcome.violations)
+            counts = (
+                processed + is_good,
+                rejected + (not is_good),
+                flagged,
+                rejected_by_rule,
+                flagged_by_rule,
+                latencies,
+            )
             found[next(start for start in starts[::-1] if start <= key[0]), key[1]] = end, events, counts
     return found

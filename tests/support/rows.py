@@ -8,7 +8,7 @@ from dropzone.domain.outcomes import Measurement, Violation
 
 
 class OutcomeRow(NamedTuple):
-    """An outcome: a measurement, or violations."""
+    """An outcome: a measurement, maybe with warnings, or violations."""
 
     measurement: Measurement | None
     violations: tuple[Violation, ...]

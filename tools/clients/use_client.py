@@ -8,7 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 from dropzone_client import AuthenticatedClient
-from dropzone_client.api.data import get_kpis, get_quality, list_measurements, list_measurements_of_instant, list_sources
+from dropzone_client.api.data import (
+    get_kpis,
+    get_quality,
+    list_measurements,
+    list_measurements_of_instant,
+    list_sources,
+)
 from dropzone_client.api.events import get_raw, get_status, send_events
 from dropzone_client.api.processing import list_rejections, process_objects
 from dropzone_client.api.service import get_health
@@ -82,9 +88,9 @@ def main(url: str, key: str) -> None:
     assert [(kpi.events, kpi.mean, kpi.gaps.count) for kpi in kpis.kpis] == [(1, 2.0, 0)]
     quality = given(QualityPage, get_quality.sync_detailed(client=client, source=SOURCE))
     assert sum(bucket.rejected_by_rule["data.empty"] for bucket in quality.quality) >= 1
-    assert [each.source for each in given(SourcesPage, list_sources.sync_detailed(client=client, prefix=SOURCE)).sources] == [
-        SOURCE
-    ]
+    assert [
+        each.source for each in given(SourcesPage, list_sources.sync_detailed(client=client, prefix=SOURCE)).sources
+    ] == [SOURCE]
     rejected = given(RejectionsPage, list_rejections.sync_detailed(client=client, source=SOURCE, limit=1))
     assert rejected.rejections[0].violations[0].code == "data.empty"
 

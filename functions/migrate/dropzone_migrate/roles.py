@@ -15,7 +15,7 @@ ANALYST = "dropzone_analyst"
 DOCUMENTED = (
     *("receipts", "outcomes", "measurements"),
     *("gold.kpis_hourly", "gold.kpis_daily", "gold.quality_hourly", "gold.quality_daily"),
-    *("gold.rejections_hourly", "gold.rejections_daily"),
+    *("gold.rules_hourly", "gold.rules_daily"),
 )
 """The tables and views that readers may select from: those of docs/analysts.md."""
 

@@ -63,6 +63,7 @@ def report_result(result: "ProcessingResult", logger: Logger, metrics: Metrics) 
         ("Unsettled", len(result.errors)),
         ("Events", sum(entry.events for entry in result.objects)),
         ("EventsRejected", sum(entry.rejected for entry in result.objects)),
+        ("Flagged", sum(entry.flagged for entry in result.objects)),
     ):
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     by_rule: Counter[str] = Counter()

@@ -158,6 +158,8 @@ class Written:
     rejected: int = 0
     codes: Mapping[Code, int] = field(default_factory=dict)
     """How many of them each rule rejected."""
+    flagged: int = 0
+    """How many of them have warnings."""
     outdated: int = 0
     """The number of outcomes under other rules."""
 

@@ -15,7 +15,7 @@ const LATER = START + 3600;
 
 const row = (bucket, source, others = {}) => ({
   start: iso(START + bucket * MINUTE), end: iso(START + (bucket + 1) * MINUTE), source,
-  events: 0, received: 0, processed: 0, rejected: 0, rejected_by_rule: {}, latency_ms: null,
+  events: 0, received: 0, processed: 0, rejected: 0, flagged: 0, rejected_by_rule: {}, flagged_by_rule: {}, latency_ms: null,
   mean: null, std_dev: null, ...others,
 });
 const measured = (bucket, source, events, mean = 1, std_dev = 0.5) => row(bucket, source, { events, mean, std_dev });
@@ -30,10 +30,11 @@ test("a range without events is shown whole and empty", () => {
   assert.deepEqual(found.times, [...empty(10)].map((_, bucket) => START + bucket * MINUTE));
   assert.deepEqual(found.sources, []);
   assert.deepEqual(found.rules, []);
+  assert.deepEqual(found.warnings, []);
   assert.deepEqual(found.arrived, { processed: empty(10, 0), rejected: empty(10, 0) });
   assert.deepEqual(found.latency, { mean: empty(10, null), max: empty(10, null), of: empty(10, 0) });
   assert.deepEqual(found.totals, {
-    events: 0, received: 0, processed: 0, rejected: 0, latencyMean: null, latencyMax: null, perMinute: 0,
+    events: 0, received: 0, processed: 0, rejected: 0, flagged: 0, latencyMean: null, latencyMax: null, perMinute: 0,
   });
 });
 
@@ -100,6 +101,18 @@ test("latency is the mean of events, not of sources, and the longest of all", ()
   assert.deepEqual(shown.max, at(10, { 1: 900, 2: 500 }, null));
   assert.equal(totals.latencyMean, 295);
   assert.equal(totals.latencyMax, 900);
+});
+
+test("warnings are added up beside the rules that reject", () => {
+  const flagged_by_rule = { "value.sentinel": 1, "time_stamp.ahead": 2 };
+  const rows = [
+    row(0, "a", { flagged: 2, flagged_by_rule, rejected_by_rule: { "value.sentinel": 5 } }),
+    row(1, "b", { flagged: 4, flagged_by_rule: { "value.sentinel": 4 } }),
+  ];
+  const found = figures(rows, RANGE, LATER);
+  assert.deepEqual(found.warnings, [["value.sentinel", 5], ["time_stamp.ahead", 2]]);
+  assert.deepEqual(found.rules, [["value.sentinel", 5]]);
+  assert.equal(found.totals.flagged, 6);
 });
 
 test("rules are added up, the most frequent first", () => {

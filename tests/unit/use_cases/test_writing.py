@@ -8,12 +8,14 @@ import pytest
 
 from dropzone.domain import validate as validate_module
 from dropzone.domain.body import NDJSON
+from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
 from dropzone.domain.payloads.event import Event
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import RowRefusedError, SilverUnavailableError
 from dropzone.use_cases import objects
 from dropzone.use_cases.objects import ProcessingResult, process_objects
+from support.contracts import contract, contracts
 from support.factories import EXAMPLE, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import InMemorySilver
 from support.world import Clock, Failing, Queue, World
@@ -184,8 +186,10 @@ def spend_at_settle(world: World, seconds: float) -> None:
 
 @pytest.mark.parametrize("path", ["queue", "queue, a later receive", "sweep"])
 def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path: str) -> None:
-    # GIVEN a batch of seven parts, each of which takes a second, with bad events in the first and the last, and calls
-    # of five seconds
+    # GIVEN a batch of seven parts, each of which takes a second, with bad events in the first and the last, a rule
+    # that warns of the others, and calls of five seconds
+    assert isinstance(world.rows, InMemorySilver)
+    world.rows.contracts = contracts(contract(DEFAULT, {"rule": "minimum", "limit": 1, "severity": "warning"}))
     big = arrive(world, 65, bad={3, 4, 64})
     spend_at_settle(world, 1.0)
     receive_count = 1 if path == "queue" else 2
@@ -211,6 +215,7 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
     assert [result.checked for result in results] == [0, 0, 0, 1]
     (settled,) = results[-1].objects
     assert (settled.events, settled.rejected, settled.codes) == (65, 3, {Code.DATA_NOT_NUMERIC: 3})
+    assert settled.flagged == 62
     assert [result.errors for result in results] == [[]] * 4
 
 

@@ -17,8 +17,8 @@ COMMENT ON VIEW gold.kpis_hourly IS 'Measurements by hour of UTC and source. Bou
 COMMENT ON VIEW gold.kpis_daily IS 'Measurements by day of UTC and source. Bound bucket_start.';
 COMMENT ON VIEW gold.quality_hourly IS 'Outcomes by hour of UTC of arrival and source. Bound bucket_start.';
 COMMENT ON VIEW gold.quality_daily IS 'Outcomes by day of UTC of arrival and source. Bound bucket_start.';
-COMMENT ON VIEW gold.rejections_hourly IS 'Rejected events by hour of UTC of arrival, source and rule. Bound bucket_start.';
-COMMENT ON VIEW gold.rejections_daily IS 'Rejected events by day of UTC of arrival, source and rule. Bound bucket_start.';
+COMMENT ON VIEW gold.rules_hourly IS 'Events that broke a rule, by hour of UTC of arrival, source and rule. Bound bucket_start.';
+COMMENT ON VIEW gold.rules_daily IS 'Events that broke a rule, by day of UTC of arrival, source and rule. Bound bucket_start.';
 COMMENT ON FUNCTION gold.kpis IS
     'By bucket and source: measurements by their own instant, and arrivals by theirs. A gap is a pause of more than '
     'gap_limit_seconds before an event of the bucket: one and a half times what is expected, up to the next quarter '
@@ -82,13 +82,15 @@ BEGIN
         ('processed', 'How many events were processed.'),
         ('rejected', 'How many events were rejected.'),
         ('rejected_share', 'Rejected events as a part of those received, from 0 to 1.'),
+        ('flagged', 'How many events were processed with warnings.'),
         ('rejected_by_rule', 'Rejected events by the rules that they broke; one that broke two counts for both.'),
+        ('flagged_by_rule', 'Events processed with warnings, by the rules that they broke; one that broke two counts for both.'),
         ('code', 'The rule (docs/errors.md).'),
         ('settled', 'How many events have a latency: those of objects with all of their outcomes.'),
         ('latency_total_ms', 'From arrival to silver, all events together, in milliseconds.'),
         ('latency_mean_ms', 'From arrival to silver, the mean, in milliseconds.'),
         ('latency_max_ms', 'From arrival to silver, the longest, in milliseconds.'),
-        ('latency_bins', 'Bins of latencies: bin b holds those up to 2^(b/4) milliseconds; null events of objects that have none yet.'),
+        ('latency_bins', 'Bins of latencies: bin b holds those up to 2^(b/4) milliseconds; null events of objects that have none yet. One bin may be there more than once.'),
         ('latency_counts', 'How many events are in each of the bins.'),
         ('next_measured_at', 'When the first event after the last refresh is measured, of a clock that is ahead. UTC.'),
         ('last_processed_at', 'When the last of its latest measurements arrived. UTC.'),

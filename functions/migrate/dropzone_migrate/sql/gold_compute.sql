@@ -38,32 +38,30 @@ $$;
 
 CREATE OR REPLACE FUNCTION gold.compute_arrived(starts timestamptz[], width interval DEFAULT '15 minutes')
 RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
-    WITH bounds AS MATERIALIZED (
-        SELECT start, gold.earliest_raw_id(start) AS since, gold.earliest_raw_id(start + width) AS until
-        FROM unnest(starts) AS start
-    ), piece AS (
-        SELECT start, coalesce(source, '') AS source, gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin,
+    WITH piece AS (
+        SELECT start, coalesce(source, '') AS source, gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin, codes,
                count(*) AS events, count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
+               count(codes) FILTER (WHERE outcome = 'processed') AS flagged,
                sum(latency) AS total, max(latency) AS longest, max(arrived_at) AS last
-        FROM bounds CROSS JOIN LATERAL (
+        FROM unnest(starts) AS start, gold.earliest_raw_id(start) AS since, gold.earliest_raw_id(start + width) AS until,
+        LATERAL (
             SELECT source, outcome, uuid_extract_timestamp(raw_id) AS arrived_at,
+                   CASE WHEN violations <> '[]' THEN jsonb_path_query_array(violations, '$.code') END AS codes,
                    1000 * date_part('epoch', settled_at - least(uuid_extract_timestamp(raw_id), settled_at)) AS latency
             FROM (SELECT * FROM public.outcomes WHERE raw_id >= since AND raw_id < until) AS o
             LEFT JOIN (SELECT * FROM public.receipts WHERE raw_id >= since AND raw_id < until) AS r USING (raw_id) OFFSET 0
-        ) AS event GROUP BY 1, 2, 3
+        ) AS event GROUP BY 1, 2, 3, 4
     ), rules AS (
-        SELECT start, source, jsonb_object_agg(code, events) AS by_rule FROM (
-            SELECT start, coalesce(source, '') AS source, code, count(*) AS events
-            FROM bounds CROSS JOIN LATERAL (
-                SELECT * FROM public.outcomes WHERE raw_id >= since AND raw_id < until AND outcome = 'rejected' OFFSET 0
-            ) AS o
-            CROSS JOIN LATERAL (SELECT DISTINCT v ->> 'code' AS code FROM jsonb_array_elements(violations) AS v) AS b
-            GROUP BY 1, 2, 3
+        SELECT start, source, jsonb_object_agg_strict(code, rejected) AS rejected_by_rule,
+               jsonb_object_agg_strict(code, flagged) AS flagged_by_rule
+        FROM (
+            SELECT start, source, code, nullif(sum(rejected), 0) AS rejected, nullif(sum(flagged), 0) AS flagged
+            FROM piece, LATERAL (SELECT DISTINCT jsonb_array_elements_text(codes) AS code) AS broken GROUP BY 1, 2, 3
         ) AS rule GROUP BY 1, 2
     )
-    SELECT start, source, sum(events), sum(rejected), coalesce(any_value(by_rule), '{}'),
-           coalesce(sum(events) FILTER (WHERE bin IS NOT NULL), 0), coalesce(sum(total), 0), max(longest),
-           array_agg(bin), array_agg(events), max(last)
+    SELECT start, source, sum(events), sum(rejected), sum(flagged), coalesce(any_value(rejected_by_rule), '{}'),
+           coalesce(any_value(flagged_by_rule), '{}'), coalesce(sum(events) FILTER (WHERE bin IS NOT NULL), 0),
+           coalesce(sum(total), 0), max(longest), array_agg(bin), array_agg(events), max(last)
     FROM piece LEFT JOIN rules USING (start, source) GROUP BY 1, 2
 $$;
 

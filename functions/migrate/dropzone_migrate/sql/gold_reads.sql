@@ -33,10 +33,10 @@ CREATE OR REPLACE FUNCTION gold.quality(
     tz text DEFAULT 'UTC'
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, source text, processed bigint, rejected bigint,
-    rejected_by_rule jsonb, latency_mean_ms double precision, latency_p50_ms double precision,
-    latency_p95_ms double precision, latency_max_ms double precision
+    flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, latency_mean_ms double precision,
+    latency_p50_ms double precision, latency_p95_ms double precision, latency_max_ms double precision
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
@@ -52,12 +52,15 @@ BEGIN
         WHERE only_source IS NULL OR source = only_source
     ), arrived AS (
         SELECT bucket, source, sum(events - rejected) AS processed, sum(rejected) AS rejected,
-               sum(latency_total_ms) / nullif(sum(settled), 0) AS mean, max(latency_max_ms) AS longest
+               sum(flagged) AS flagged, sum(latency_total_ms) / nullif(sum(settled), 0) AS mean, max(latency_max_ms) AS longest
         FROM part GROUP BY 1, 2
     ), rules AS (
-        SELECT bucket, source, jsonb_object_agg(code, number) AS by_rule FROM (
-            SELECT bucket, source, code, sum(CAST(number AS integer)) AS number
-            FROM part CROSS JOIN LATERAL jsonb_each_text(rejected_by_rule) AS rule (code, number) GROUP BY 1, 2, 3
+        SELECT bucket, source, jsonb_object_agg_strict(code, rejected) AS rejected_by_rule,
+               jsonb_object_agg_strict(code, flagged) AS flagged_by_rule
+        FROM (
+            SELECT bucket, source, code, sum(CAST(rejected_by_rule ->> code AS integer)) AS rejected,
+                   sum(CAST(flagged_by_rule ->> code AS integer)) AS flagged
+            FROM part, jsonb_object_keys(rejected_by_rule || flagged_by_rule) AS code GROUP BY 1, 2, 3
         ) AS rule GROUP BY 1, 2
     ), percentile AS (
         SELECT bucket, source, min(bin) FILTER (WHERE up_to >= 0.5 * total) AS p50,
@@ -69,7 +72,8 @@ BEGIN
             WHERE bin IS NOT NULL GROUP BY 1, 2, 3
         ) AS latency GROUP BY 1, 2
     )
-    SELECT starts[bucket], starts[bucket + 1], source, processed, rejected, coalesce(by_rule, '{}'), mean,
+    SELECT starts[bucket], starts[bucket + 1], source, processed, rejected, flagged, coalesce(rejected_by_rule, '{}'),
+           coalesce(flagged_by_rule, '{}'), mean,
            least(2 ^ ((p50 - 0.5::double precision) / 4), longest),
            least(2 ^ ((p95 - 0.5::double precision) / 4), longest), longest
     FROM arrived LEFT JOIN rules USING (bucket, source) LEFT JOIN percentile USING (bucket, source)
@@ -121,10 +125,10 @@ CREATE OR REPLACE FUNCTION gold.kpis(
     mean double precision, std_dev double precision, min double precision, max double precision,
     first_measured_at timestamptz, last_measured_at timestamptz,
     gaps bigint, longest_pause_seconds double precision, expected_pause_seconds double precision,
-    gap_limit_seconds double precision, processed bigint, rejected bigint, rejected_by_rule jsonb,
-    latency_mean_ms double precision, latency_max_ms double precision
+    gap_limit_seconds double precision, processed bigint, rejected bigint, flagged bigint, rejected_by_rule jsonb,
+    flagged_by_rule jsonb, latency_mean_ms double precision, latency_max_ms double precision
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
@@ -172,7 +176,7 @@ BEGIN
     SELECT bucket_start, bucket_end, source, coalesce(events, 0), coalesce(sample_count, 0),
            gold.pooled_mean(pooled, near), gold.pooled_std_dev(pooled), min, max, first, last,
            coalesce(gaps, 0), longest, expected, seconds, coalesce(processed, 0), coalesce(rejected, 0),
-           coalesce(rejected_by_rule, '{}'), latency_mean_ms, latency_max_ms
+           coalesce(flagged, 0), coalesce(rejected_by_rule, '{}'), coalesce(flagged_by_rule, '{}'), latency_mean_ms, latency_max_ms
     FROM measured FULL JOIN gold.quality(granularity, since, until, only_source, tz) AS quality
          USING (bucket_start, bucket_end, source)
     ORDER BY bucket_start, source;

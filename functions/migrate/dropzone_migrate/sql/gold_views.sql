@@ -22,15 +22,15 @@ BEGIN
             GROUP BY 1, 2;
             CREATE OR REPLACE VIEW gold.quality_%1$s AS
             SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source,
-                   sum(events) AS received, sum(events - rejected) AS processed, sum(rejected) AS rejected,
+                   sum(events) AS received, sum(events - rejected) AS processed, sum(rejected) AS rejected, sum(flagged) AS flagged,
                    sum(rejected) / CAST(sum(events) AS double precision) AS rejected_share,
                    sum(latency_total_ms) / nullif(sum(settled), 0) AS latency_mean_ms, max(latency_max_ms) AS latency_max_ms
             FROM gold.arrived_now AS a GROUP BY 1, 2;
-            CREATE OR REPLACE VIEW gold.rejections_%1$s AS
-            SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source, rule.code,
-                   sum(CAST(rule.events AS integer)) AS events
-            FROM gold.arrived_now AS a CROSS JOIN LATERAL jsonb_each_text(rejected_by_rule) AS rule (code, events)
-            GROUP BY 1, 2, 3
+            CREATE OR REPLACE VIEW gold.rules_%1$s AS
+            SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source, code,
+                   coalesce(sum(CAST(rejected_by_rule ->> code AS integer)), 0) AS rejected,
+                   coalesce(sum(CAST(flagged_by_rule ->> code AS integer)), 0) AS flagged
+            FROM gold.arrived_now AS a, jsonb_object_keys(rejected_by_rule || flagged_by_rule) AS code GROUP BY 1, 2, 3
         $sql$, name, width);
     END LOOP;
 END $do$;

@@ -75,7 +75,7 @@ CREATE OR REPLACE FUNCTION gold.sources(
     source text, state text, first_measured_at timestamptz, last_measured_at timestamptz, last_arrived_at timestamptz,
     usual_interval_seconds double precision, events_of_last_day bigint, rejected_of_last_day bigint
 ) LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
     WITH stale AS MATERIALIZED (
         SELECT DISTINCT bucket_start FROM gold.measured_stale
     ), measured AS MATERIALIZED (

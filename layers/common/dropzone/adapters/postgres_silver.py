@@ -86,13 +86,13 @@ SELECT raw_id, is_current, min(item), max(item) + 1 FROM (
 GROUP BY raw_id, is_current, run ORDER BY raw_id, min(item)
 """
 
-# Rejected events by rule, and all of them under NULL.
-_REJECTED: Final = """
-SELECT raw_id, code, count(*)
+# Rejected and flagged events by rule, and all of them under NULL.
+_BROKEN: Final = """
+SELECT raw_id, code, count(*) FILTER (WHERE outcome = 'rejected'), count(*) FILTER (WHERE outcome = 'processed')
 FROM outcomes CROSS JOIN LATERAL (
     SELECT violation ->> 'code' FROM jsonb_array_elements(violations) AS violation UNION SELECT NULL
 ) AS broken (code)
-WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND outcome = 'rejected' AND ruleset = CAST(:ruleset AS text)
+WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND violations <> '[]' AND ruleset = CAST(:ruleset AS text)
 GROUP BY raw_id, code
 """
 
@@ -193,11 +193,11 @@ class PostgresSilver:
                 kept.append(range(first, end))
             else:
                 outdated[raw_id] += end - first
-        rejected: dict[UUID, dict[str | None, int]] = {}
+        broken: dict[UUID, dict[str | None, tuple[int, int]]] = {}
         if runs:
-            for raw_id, code, events in self._run(_REJECTED, raw_ids=uuid_array(runs), ruleset=self.contracts.ruleset):
-                rejected.setdefault(raw_id, {})[code] = events
-        return {raw_id: _written(items, rejected.get(raw_id, {}), outdated[raw_id]) for raw_id, items in runs.items()}
+            for raw_id, code, *events in self._run(_BROKEN, raw_ids=uuid_array(runs), ruleset=self.contracts.ruleset):
+                broken.setdefault(raw_id, {})[code] = events[0], events[1]
+        return {raw_id: _written(items, broken.get(raw_id, {}), outdated[raw_id]) for raw_id, items in runs.items()}
 
     def discard_outdated(self, raw_id: UUID, limit: int) -> int:
         """See `Silver.discard_outdated`."""
@@ -266,6 +266,7 @@ class PostgresSilver:
         return self._database.run(sql, **parameters)
 
 
-def _written(items: Sequence[range], rejected: Mapping[str | None, int], outdated: int) -> Written:
-    codes = {Code(code): events for code, events in rejected.items() if code is not None}
-    return Written(tuple(items), rejected.get(None, 0), codes, outdated)
+def _written(items: Sequence[range], broken: Mapping[str | None, tuple[int, int]], outdated: int) -> Written:
+    codes = {Code(code): rejected for code, (rejected, _) in broken.items() if code is not None and rejected}
+    rejected, flagged = broken.get(None, (0, 0))
+    return Written(tuple(items), rejected, codes, flagged, outdated)

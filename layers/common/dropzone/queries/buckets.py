@@ -108,6 +108,9 @@ class Bucket(TypedDict):
     source: SourceOfBucket
 
 
+ByRule = Mapping[str, Annotated[int, Field(ge=1)]]
+
+
 class Arrivals(TypedDict):
     """What became of the events that arrived in a bucket."""
 
@@ -115,11 +118,15 @@ class Arrivals(TypedDict):
     processed: Count
     rejected: Count
     rejected_share: Share
+    flagged: Annotated[int, Field(ge=0, description="Processed events with warnings of their data contract.")]
     rejected_by_rule: Annotated[
-        Mapping[str, Annotated[int, Field(ge=1)]],
+        ByRule,
         Field(
             description="Rejected events by the code of each rule that they break; one that breaks two counts for both."
         ),
+    ]
+    flagged_by_rule: Annotated[
+        ByRule, Field(description="Flagged events by the code of each rule that they break, counted likewise.")
     ]
 
 
@@ -129,12 +136,15 @@ EXAMPLE_ARRIVALS: Final = {
     "processed": 60,
     "rejected": 1,
     "rejected_share": 0.01639344262295082,
+    "flagged": 2,
     "rejected_by_rule": {"data.empty": 1},
+    "flagged_by_rule": {"time_stamp.ahead": 2},
 }
 
 ARRIVALS: Final = """
        processed + rejected AS received, processed, rejected,
-       CAST(rejected AS double precision) / nullif(processed + rejected, 0) AS rejected_share, rejected_by_rule
+       CAST(rejected AS double precision) / nullif(processed + rejected, 0) AS rejected_share,
+       flagged, rejected_by_rule, flagged_by_rule
 """
 """The columns of `Arrivals`."""
 

@@ -71,6 +71,8 @@ class ProcessedObject:
     """From arrival to silver."""
     events: int = 1
     rejected: int = 0
+    flagged: int = 0
+    """How many of its events were processed with warnings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +301,7 @@ class _Progress:
     events: int = 0
     rejected: int = 0
     codes: Counter[Code] = field(default_factory=Counter)
+    flagged: int = 0
     is_refused: bool = False
     """Whether the database refused a row: then the object stays unprocessed, and the rows of its other events exist."""
 
@@ -308,6 +311,8 @@ class _Progress:
             if isinstance(outcome, Rejection):
                 self.rejected += 1
                 self.codes.update({violation.code for violation in outcome.violations})
+            elif outcome.flags:
+                self.flagged += 1
 
 
 class Writer:
@@ -346,7 +351,7 @@ class Writer:
         if written is None:
             return False
         self._progress[raw.raw_id] = _Progress(
-            raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes)
+            raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes), written.flagged
         )
         parts, end = Parts(self._time_left), 0
         for run in _missing(len(contents), written.items):
@@ -414,7 +419,13 @@ class Writer:
             latency = datetime.now(UTC) - received_at(raw_id)
             self._result.objects.append(
                 ProcessedObject(
-                    raw_id, progress.correlation_id, progress.codes, latency, progress.events, progress.rejected
+                    raw_id,
+                    progress.correlation_id,
+                    progress.codes,
+                    latency,
+                    progress.events,
+                    progress.rejected,
+                    progress.flagged,
                 )
             )
         else:

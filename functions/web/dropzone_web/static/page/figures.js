@@ -17,8 +17,8 @@ export function figures(rows, range, now) {
   const sources = new Map();
   const arrived = { processed: zeros(), rejected: zeros() };
   const latency = { mean: nothing(), max: nothing(), of: zeros() };
-  const rules = new Map();
-  const totals = { events: 0, received: 0, processed: 0, rejected: 0, latencyMean: null, latencyMax: null };
+  const rules = new Map(), warnings = new Map();
+  const totals = { events: 0, received: 0, processed: 0, rejected: 0, flagged: 0, latencyMean: null, latencyMax: null };
   let latencySum = 0, latencyCount = 0;
 
   for (const row of rows) {
@@ -27,9 +27,11 @@ export function figures(rows, range, now) {
     totals.received += row.received;
     totals.processed += row.processed;
     totals.rejected += row.rejected;
+    totals.flagged += row.flagged;
     arrived.processed[at] += row.processed;
     arrived.rejected[at] += row.rejected;
-    for (const [rule, times] of Object.entries(row.rejected_by_rule)) rules.set(rule, (rules.get(rule) ?? 0) + times);
+    add(rules, row.rejected_by_rule);
+    add(warnings, row.flagged_by_rule);
     if (row.latency_ms !== null && row.latency_ms.mean !== null) {
       const before = (latency.mean[at] ?? 0) * latency.of[at];
       latency.of[at] += row.received;
@@ -58,11 +60,17 @@ export function figures(rows, range, now) {
     sources: [...sources].map(([name, source]) => ({ name, ...source })).sort(byEvents),
     arrived,
     latency,
-    rules: [...rules].sort((one, other) => other[1] - one[1] || one[0].localeCompare(other[0])),
+    rules: mostFirst(rules),
+    warnings: mostFirst(warnings),
     totals,
   };
 }
 
+function add(rules, byRule) {
+  for (const [rule, times] of Object.entries(byRule)) rules.set(rule, (rules.get(rule) ?? 0) + times);
+}
+
+const mostFirst = (rules) => [...rules].sort((one, other) => other[1] - one[1] || one[0].localeCompare(other[0]));
 const byEvents = (one, other) => other.events - one.events || one.name.localeCompare(other.name);
 const finite = (value) => (Number.isFinite(value) ? value : null);
 

@@ -137,7 +137,8 @@ function showData(data, buckets, isWhole, rejected) {
   showNothing(data, isWhole);
   showTiles(data.totals);
   showCharts(data, buckets);
-  showRules(data.rules);
+  showRules("rule", data.rules);
+  showRules("warning", data.warnings);
   showMeans(data, buckets);
   showRejected(rejected);
 }
@@ -158,10 +159,11 @@ function showNothing({ totals }, isWhole) {
 
 function showTiles(totals) {
   const share = totals.received > 0 ? percent(totals.rejected / totals.received) : "";
+  const warned = totals.flagged > 0 ? `${count(totals.flagged)} of them with warnings` : "";
   const tiles = [
     ["Events per minute", rough(totals.perMinute), `${count(totals.events)} measured in this time`],
     ["Accepted", count(totals.received), "arrived in this time, and validated"],
-    ["Processed", count(totals.processed), "became measurements"],
+    ["Processed", count(totals.processed), warned || "became measurements"],
     ["Rejected", count(totals.rejected), share ? `${share} of the accepted` : "broke a rule"],
     ["Latency", duration(totals.latencyMean), `mean; the longest ${duration(totals.latencyMax)}`],
   ];
@@ -191,16 +193,16 @@ function showCharts({ times, sources, arrived, latency }, buckets) {
   });
 }
 
-function showRules(rules) {
+function showRules(kind, rules) {
   const most = rules[0]?.[1];
-  fill(byId("rule-list"), JSON.stringify(rules), () => {
+  fill(byId(`${kind}-list`), JSON.stringify(rules), () => {
     if (rules.length === 0) return [element("p", { class: "note" }, "None in this time.")];
     const rows = rules.map(([rule, times]) => {
       const bar = element("div", { class: "bar", "aria-hidden": "true" });
       bar.style.width = `${Math.max((times / most) * 100, 1)}%`;
       return element("tr", {}, element("th", { scope: "row" }, element("code", {}, rule), bar), element("td", {}, count(times)));
     });
-    return [element("table", { "aria-labelledby": "rules-title" }, element("tbody", {}, ...rows))];
+    return [element("table", { "aria-labelledby": `${kind}s-title` }, element("tbody", {}, ...rows))];
   });
 }
 
