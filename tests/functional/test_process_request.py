@@ -11,10 +11,10 @@ from uuid import UUID
 import boto3
 import pytest
 
+from dropzone.adapters.postgres_silver import open_silver
 from dropzone.domain.identifiers import new_raw_id
 from dropzone.ports import BronzeUnavailableError, SilverUnavailableError, TimeLeft
 from dropzone_process import sweep
-from dropzone_process.container import make_silver
 from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver
 
@@ -246,7 +246,7 @@ def test_while_nobody_may_sign_in_to_the_database_the_answer_is_503(
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(sweep, "silver", lambda: make_silver(sweep.settings(), sweep.database()))
+    monkeypatch.setattr(sweep, "silver", lambda: open_silver(sweep.settings(), sweep.database()))
 
     answer = function()
 

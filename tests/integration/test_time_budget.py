@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.adapters.postgres_silver import open_silver
 from dropzone_process import sweep
-from dropzone_process.container import make_silver
 from functional.lambda_calls import Context, api_event
 from support.factories import EXAMPLE_INSTANT, arrive
 from support.fakes import HookedBronze, InMemoryBronze
@@ -62,7 +62,7 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
     database = tables.open(call_seconds=60)
     monkeypatch.setattr(sweep, "database", lambda: database)
     monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
-    monkeypatch.setattr(sweep, "silver", lambda: make_silver(sweep.settings(), database))
+    monkeypatch.setattr(sweep, "silver", lambda: open_silver(sweep.settings(), database))
     monkeypatch.setattr(sweep, "outcome_store", lambda: PostgresOutcomeStore(database))
     monkeypatch.setattr(sweep, "API_SECONDS", BUDGET_SECONDS)
     yield function

@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.contracts import contract_ids
-from dropzone.adapters.s3 import S3Bronze, S3IdempotencyStore
+from dropzone.adapters.s3 import S3IdempotencyStore, open_bronze
 from dropzone.api import problems
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, problem, problem_of
 from dropzone.api.request import Event, body_bytes, request_id
@@ -75,7 +75,7 @@ def settings() -> IngestSettings:
 
 @cache
 def bronze() -> Bronze:
-    return S3Bronze(settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint)
+    return open_bronze(settings())
 
 
 @cache

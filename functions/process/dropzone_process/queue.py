@@ -8,12 +8,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.postgres_silver import open_silver
+from dropzone.adapters.s3 import open_bronze
 from dropzone.observability import LISTED, NAMESPACE, report_result
 from dropzone.ports import Bronze, Silver, TimeLeft
 from dropzone.settings import ProcessSettings
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.process import Message, process
-from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.events import NotUnderstoodError, SqsRecord, objects_in, sqs_records
 
 logger = Logger(service="process")
@@ -31,7 +32,8 @@ def settings() -> ProcessSettings:
 
 @cache
 def bronze() -> Bronze:
-    return make_bronze(settings())
+    # Half of the call, so that there is time left to report a silent S3.
+    return open_bronze(settings(), settings().call_seconds / 2)
 
 
 @cache
@@ -42,7 +44,7 @@ def database() -> Database:
 
 @cache
 def silver() -> Silver:
-    return make_silver(settings(), database())
+    return open_silver(settings(), database())
 
 
 @metrics.log_metrics

@@ -14,6 +14,8 @@ from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.adapters.postgres_silver import open_silver
+from dropzone.adapters.s3 import open_bronze
 from dropzone.api import problems
 from dropzone.api.resolver import described, make_app, resolve
 from dropzone.domain.identifiers import Cursor
@@ -26,7 +28,6 @@ from dropzone.use_cases.refresh_gold import refresh_gold
 from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.sweep import sweep
 from dropzone_process.answers import Changes, Counts
-from dropzone_process.container import make_bronze, make_silver
 from dropzone_process.request import ProcessBatch, Replay, ReplayArrived, ReplayDecided, ReplayNamed, read_request
 
 SCHEDULED_LIMIT = 10_000
@@ -47,7 +48,8 @@ def settings() -> SweepSettings:
 
 @cache
 def bronze() -> Bronze:
-    return make_bronze(settings())
+    # Half of the call, so that there is time left to report a silent S3.
+    return open_bronze(settings(), settings().call_seconds / 2)
 
 
 @cache
@@ -58,7 +60,7 @@ def database() -> Database:
 
 @cache
 def silver() -> Silver:
-    return make_silver(settings(), database())
+    return open_silver(settings(), database())
 
 
 @cache

@@ -18,7 +18,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.s3 import S3Bronze
+from dropzone.adapters.s3 import S3Bronze, open_bronze
 from dropzone.api import problems, response
 from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.compression import accepts_gzip
@@ -69,12 +69,7 @@ def settings() -> QuerySettings:
 
 @cache
 def bronze() -> S3Bronze:
-    return S3Bronze(
-        settings().bronze_bucket,
-        region=settings().aws_region,
-        endpoint=settings().bronze_endpoint,
-        timeout_seconds=_BRONZE_SECONDS,
-    )
+    return open_bronze(settings(), _BRONZE_SECONDS)
 
 
 @cache

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, Row, Run
 from dropzone.adapters.rows import (
     ALONE,
@@ -24,6 +25,7 @@ from dropzone.adapters.rows import (
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.outcomes import Code, ValidatedObject
 from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Written
+from dropzone.settings import WriterSettings
 
 # Concurrent calls lock the receipt: the one that waited finds `settled_at` set, and writes nothing. A part that isn't
 # the last takes the same lock, and sets no `settled_at`; nor does the last one while an event before it has no outcome.
@@ -154,6 +156,12 @@ SELECT count(*) FROM receipts WHERE settled_at IS NULL AND attempts >= CAST(:max
 _ADVANCE: Final = """
 UPDATE sweep SET watermark = CAST(:raw_id AS uuid) WHERE watermark < CAST(:raw_id AS uuid)
 """
+
+
+def open_silver(settings: WriterSettings, database: Database) -> "PostgresSilver":
+    """The silver of these settings, validated by the deployed contracts."""
+    retry_after = timedelta(seconds=settings.sweep_retry_seconds)
+    return PostgresSilver(database, retry_after=retry_after, contracts=deployed_contracts())
 
 
 class PostgresSilver:

@@ -32,6 +32,8 @@ from dropzone.ports import (
 if TYPE_CHECKING:
     from obstore.store import S3Config
 
+    from dropzone.settings import BronzeSettings
+
 CORRELATION_ID = "correlation-id"
 """The name of the object's metadata that carries the id of the request."""
 
@@ -272,6 +274,16 @@ def _listed(entries: Iterable[tuple[str, int]]) -> Iterator[ListedObject]:
             foreign += 1
     if foreign:
         _log.warning("bronze holds objects that ingest did not write; they are skipped", extra={"objects": foreign})
+
+
+def open_bronze(settings: "BronzeSettings", timeout_seconds: float = LONGEST_TIMEOUT_SECONDS) -> S3Bronze:
+    """The bronze of these settings; a request's timeout is at most `LONGEST_TIMEOUT_SECONDS`."""
+    return S3Bronze(
+        settings.bronze_bucket,
+        region=settings.aws_region,
+        endpoint=settings.bronze_endpoint,
+        timeout_seconds=min(timeout_seconds, LONGEST_TIMEOUT_SECONDS),
+    )
 
 
 class S3IdempotencyStore(_Bucket):
