@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dropzone.domain.contracts.compiled import CompiledContracts
+from dropzone.domain.contracts import CompiledContracts
 from dropzone.domain.contracts.contract import DEFAULT, Contract
 
 _HEAD = """\

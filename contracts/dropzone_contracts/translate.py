@@ -11,7 +11,6 @@ from dropzone.domain.contracts.mapping import PayloadMapping
 from dropzone_contracts.document import Document, Path
 from dropzone_contracts.findings import ContractError, Finding
 
-ENGINE = "dropzone"
 FIELDS = ("time_stamp", "data", "source", "unit", "tags")
 """What an event has: the names of the schema's properties."""
 

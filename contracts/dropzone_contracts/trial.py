@@ -6,8 +6,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from dropzone.domain.contracts import Contracts
-from dropzone.domain.contracts.compiled import contracts_of
+from dropzone.domain.contracts import Contracts, contracts_of
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Change, Outcome, Rejection, Violation, compare
 from dropzone.domain.validate import Contents

@@ -71,6 +71,15 @@ _BODY: Schema = {
     },
 }
 
+_PROBLEMS = (
+    problems.NOT_JSON,
+    problems.NOT_GZIP,
+    problems.TOO_LARGE,
+    problems.UNSUPPORTED_MEDIA_TYPE,
+    problems.INVALID_EVENT,
+    problems.KEY_REUSED,
+)
+
 _KEY = Header(
     alias="Idempotency-Key",
     min_length=1,
@@ -90,14 +99,7 @@ _KEY = Header(
     status_code=202,
     openapi_extensions={"requestBody": _BODY},
 )
-@described(
-    problems.NOT_JSON,
-    problems.NOT_GZIP,
-    problems.TOO_LARGE,
-    problems.UNSUPPORTED_MEDIA_TYPE,
-    problems.INVALID_EVENT,
-    problems.KEY_REUSED,
-)
+@described(*_PROBLEMS)
 def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send events.
 
@@ -147,15 +149,7 @@ _FOREIGN: Schema = {
     status_code=202,
     openapi_extensions={"requestBody": _FOREIGN},
 )
-@described(
-    problems.NOT_JSON,
-    problems.NOT_GZIP,
-    problems.TOO_LARGE,
-    problems.UNSUPPORTED_MEDIA_TYPE,
-    problems.INVALID_EVENT,
-    problems.KEY_REUSED,
-    problems.NO_SUCH_CONTRACT,
-)
+@described(*_PROBLEMS, problems.NO_SUCH_CONTRACT)
 def post_to_contract(id: Annotated[str, _ID], idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send JSON of another format.
 

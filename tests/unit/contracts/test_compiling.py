@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dropzone.adapters.contracts import deployed_contracts
-from dropzone.domain.contracts import Contracts
-from dropzone.domain.contracts.compiled import contracts_of
+from dropzone.domain.contracts import Contracts, contracts_of
 from dropzone_contracts.compiler import compile_documents, compile_folder, texts_of
 from dropzone_contracts.document import MAX_BYTES
 from dropzone_contracts.findings import ContractError

@@ -6,8 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, get_args
 
-from dropzone.domain.contracts import Rule
-from dropzone.domain.contracts.compiled import contracts_of
+from dropzone.domain.contracts import Rule, contracts_of
 from dropzone.domain.outcomes import Measurement, Outcome
 from dropzone.domain.validate import Contents
 from dropzone_contracts.compiler import compile_documents, compile_folder

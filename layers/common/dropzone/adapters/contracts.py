@@ -33,6 +33,6 @@ def contract_text(identifier: str) -> str:
 @cache
 def deployed_contracts() -> "Contracts":
     """Read them, once for each container."""
-    from dropzone.domain.contracts.compiled import contracts_of  # noqa: PLC0415 - a cold start of Ingest needs none
+    from dropzone.domain.contracts import contracts_of  # noqa: PLC0415 - a cold start of Ingest needs none
 
     return contracts_of(_FILE.read_bytes())

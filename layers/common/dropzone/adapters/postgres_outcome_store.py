@@ -7,10 +7,10 @@ from uuid import UUID
 from dropzone.adapters.database import Database, Run
 from dropzone.adapters.rows import (
     ALONE,
+    COMPLETE,
     DECIDED,
     EVENTS,
     MEASURED,
-    OBJECTS,
     derive,
     event_parameters,
     json_text,
@@ -47,13 +47,7 @@ RETURNING CAST(measured_at AS text), source
 # `settled_at` stays, since latencies are measured by it; outcomes have the time of their last validation.
 # Each part updates the receipt, since its trigger marks gold stale. Without `settled_at`, the sweep is due.
 _RECORD: Final = f"""
-WITH object AS (
-    SELECT raw_id, CASE
-        WHEN first_item = 0 THEN items
-        WHEN first_item = (SELECT count(*) FROM outcomes AS o WHERE o.raw_id = object.raw_id AND o.item < first_item)
-        THEN items END AS items
-    FROM {OBJECTS}
-), settled AS (
+WITH {COMPLETE}, settled AS (
     INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
     SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
            CASE WHEN items IS NULL THEN now() + interval '1 minute' END

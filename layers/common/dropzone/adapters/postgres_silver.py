@@ -10,11 +10,11 @@ from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, Row, Run
 from dropzone.adapters.rows import (
     ALONE,
+    COMPLETE,
     DECIDED,
     EVENTS,
     FLAGS,
     MEASURED,
-    OBJECTS,
     REPLACED,
     derive,
     event_parameters,
@@ -32,13 +32,7 @@ from dropzone.settings import WriterSettings
 # Rows of an earlier call that died are kept: the same bytes have the same outcomes. Outcomes under other rules were
 # discarded before.
 _WRITE_OUTCOMES: Final = f"""
-WITH object AS (
-    SELECT raw_id, CASE
-        WHEN first_item = 0 THEN items
-        WHEN first_item = (SELECT count(*) FROM outcomes AS o WHERE o.raw_id = object.raw_id AND o.item < first_item)
-        THEN items END AS items
-    FROM {OBJECTS}
-), event AS (
+WITH {COMPLETE}, event AS (
     SELECT * FROM {EVENTS}
 ), taken AS (
     INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)

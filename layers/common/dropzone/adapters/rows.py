@@ -17,11 +17,15 @@ MEASURED = "measured_at, source, mean, std_dev, sample_count, min, max, unit, ta
 DECIDED = f"raw_id, item, outcome, violations, {MEASURED}, contract, corrects_raw_id, corrects_item"
 """The columns of `outcomes` that follow from the event and the rules."""
 
-OBJECTS = (
-    "unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:items AS integer[]))"
-    " AS object (raw_id, first_item, items)"
-)
-"""A FROM item of objects, with `object_parameters`."""
+COMPLETE = """object AS (
+    SELECT raw_id, CASE
+        WHEN first_item = 0 THEN items
+        WHEN first_item = (SELECT count(*) FROM outcomes AS o WHERE o.raw_id = object.raw_id AND o.item < first_item)
+        THEN items END AS items
+    FROM unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:items AS integer[]))
+        AS object (raw_id, first_item, items)
+)"""
+"""A common table of objects, with `object_parameters`: `items` is null while an event before a last part is missing."""
 
 EVENTS = """(
     SELECT raw_id, item, CASE WHEN mean IS NULL THEN 'rejected' ELSE 'processed' END AS outcome, contract,
