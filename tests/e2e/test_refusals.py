@@ -8,7 +8,7 @@ REFUSALS = {
     "empty": (400, b"", {}),
     "broken": (400, b'{"time_stamp": ', {}),
     "a token that is no JSON": (400, b'{"time_stamp": "2019-05-01T06:00:00Z", "data": [NaN]}', {}),
-    "a byte order mark": (400, b"\xef\xbb\xbf" + EXAMPLE, {}),
+    "two byte order marks": (400, b"\xef\xbb\xbf\xef\xbb\xbf" + EXAMPLE, {}),
     "not UTF-8": (400, b'{"time_stamp": "\xff", "data": [1]}', {}),
     "a lone surrogate": (400, b'{"time_stamp": "\\ud800", "data": [1]}', {}),
     "too deep": (400, b"[" * 100_000, {}),

@@ -35,6 +35,7 @@ def test_the_location_leads_to_the_processed_event(client: Client) -> None:
         "items": 1,
         "measured_at": "2023-05-01T10:00:00.500000Z",
         "source": "",
+        "contract": "default@1.0.0",
         "mean": 3.0,
         "std_dev": 2.160246899469287,
         "sample_count": 3,
@@ -92,7 +93,7 @@ def test_what_is_no_uuid_is_a_bad_request(client: Client, raw_id: str) -> None:
     response = client.request("GET", f"/ingest/{raw_id}")
 
     assert response.status_code == 422
-    assert response.json()["violations"][0]["field"] == "raw_id"
+    assert response.json()["violations"][0]["field"] == "id"
 
 
 def test_without_a_key_nothing_is_revealed(client: Client) -> None:

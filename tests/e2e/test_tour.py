@@ -192,7 +192,7 @@ def test_every_path_of_the_api_is_there() -> None:
     paths = json.loads((PROJECT / "functions/web/dropzone_web/static/openapi.json").read_text(encoding="utf-8"))[
         "paths"
     ]
-    shown = API.text.replace("$RAW_ID", "{raw_id}").replace("2026-11-24T06:00:00Z", "{measured_at}")
+    shown = API.text.replace("$RAW_ID", "{id}").replace("2026-11-24T06:00:00Z", "{measured_at}")
 
     assert [path for path in paths if f"{path}" not in shown] == []
 

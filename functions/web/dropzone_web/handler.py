@@ -148,6 +148,12 @@ def preflight_of_raw_bytes(id: str) -> Response[Any]:  # noqa: ARG001 - any
     return _preflight("GET, HEAD")
 
 
+@app.route("/contracts/<id>", method="OPTIONS", include_in_schema=False)
+def preflight_of_a_contract(id: str) -> Response[Any]:  # noqa: ARG001 - any
+    """CORS for a data contract."""
+    return _preflight("GET, HEAD")
+
+
 @app.route("/measurements/<measured_at>", method="OPTIONS", include_in_schema=False)
 def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 - any
     """CORS for an instant."""
@@ -157,6 +163,7 @@ def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 
 @app.route("/rejections", method="OPTIONS", include_in_schema=False)
 @app.route("/measurements", method="OPTIONS", include_in_schema=False)
 @app.route("/sources", method="OPTIONS", include_in_schema=False)
+@app.route("/contracts", method="OPTIONS", include_in_schema=False)
 @app.route("/kpis", method="OPTIONS", include_in_schema=False)
 @app.route("/quality", method="OPTIONS", include_in_schema=False)
 def preflight_of_a_list() -> Response[Any]:

@@ -62,6 +62,7 @@ class Event(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
+    time_stamp: Instant
     data: Samples
 
     @property
