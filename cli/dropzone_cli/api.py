@@ -23,7 +23,7 @@ from dropzone_cli.instants import rfc3339
 from dropzone_cli.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from dropzone_cli.target import Target
 
@@ -210,6 +210,22 @@ class Api:
             if "cursor" not in page or len(found) >= limit:
                 return found
             parameters["cursor"] = str(page["cursor"])
+
+    def raw(self, raw_id: UUID) -> tuple[str, bytes] | None:
+        """Get an object's content type and its bytes, unpacked from its content encoding; None where it is gone."""
+        response = self._send("GET", f"/ingest/{raw_id}/raw")
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        if response.status_code != HTTPStatus.OK:
+            raise self._another() if response.is_success else self._refusal(response)
+        return response.headers.get("content-type", ""), response.content
+
+    def raws(self, raw_ids: Sequence[UUID]) -> Iterator[tuple[str, bytes] | None]:
+        """Get several in their order, a few at once; no more than these are held."""
+        self.check_key()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for first in range(0, len(raw_ids), _AT_ONCE):
+                yield from pool.map(self.raw, raw_ids[first : first + _AT_ONCE])
 
     def events(self, raw_id: UUID) -> Iterator[Document]:
         """Ask for every event of a settled batch, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from dropzone_cli.target import Target
 
 _MISSING = {"NoSuchKey", "404"}
-_LINES = ("ndjson", "jsonl")
+_LINES = re.compile(r"(?:application|text)/(?:x-)?(?:(?:nd|ld)-?json|json-?l|json-?lines)(?=[; ]|$)", re.IGNORECASE)
+"""The media types of lines, as ingest takes them."""
+_GZIP = b"\x1f\x8b"
+_MARK = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
 _DAMAGED = (OSError, EOFError, zlib.error)
 
@@ -53,18 +57,34 @@ class Stored:
 
     def item(self, number: int) -> bytes | None:
         """The text of one event, None where there are fewer, or the body is damaged."""
+        return next(islice(self.items(), number, None), None)
+
+    def items(self) -> Iterator[bytes]:
+        """The texts of all events, up to where the body is damaged."""
         try:
-            return next(islice(self._items(), number, None), None)
+            yield from self._items()
         except (*_DAMAGED, ValueError):
-            return None
+            return
 
     def _items(self) -> Iterator[bytes]:
         text = io.BufferedReader(cast("io.RawIOBase", self.text))
-        if any(name in self.content_type for name in _LINES):
+        if text.peek(len(_MARK)).startswith(_MARK):
+            text.read(len(_MARK))
+        if _LINES.match(self.content_type):
             return (line.rstrip(b"\n") for line in text if line.strip(_BLANK))
         if text.peek(1).lstrip(_BLANK).startswith(b"["):
             return (element.encode() for element in elements(text.read().decode()))
         return iter([text.read()])
+
+
+def of_answer(content_type: str, content: bytes) -> Stored:
+    """An object as the API gives it."""
+    return Stored(
+        len(content),
+        io.BufferedReader(cast("io.RawIOBase", io.BytesIO(content))),
+        content_type,
+        content.startswith(_GZIP),
+    )
 
 
 class _Raw(io.RawIOBase):

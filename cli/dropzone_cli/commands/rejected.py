@@ -1,15 +1,17 @@
 """`dropzone rejected`: events that broke rules, and their bytes as received."""
 
 import io
+import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import product
+from enum import StrEnum
+from itertools import groupby, islice, product
 from pathlib import Path
-from typing import Annotated, BinaryIO, cast
+from typing import Annotated, BinaryIO, NoReturn, cast
 from uuid import UUID
 
 import typer
@@ -19,12 +21,13 @@ from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.formats import object_key
 from dropzone_cli.instants import FORMS, parse_instant, rfc3339
 from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
-from dropzone_cli.stored import Stored, stored
+from dropzone_cli.stored import Stored, of_answer, stored
 from dropzone_cli.text import count, preview
 
 PREVIEW_BYTES = 2_048
 _PAGE = 1_000
 _REJECTIONS = 3
+_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
 Since = Annotated[
     datetime | None,
@@ -37,17 +40,33 @@ Code = Annotated[
     str | None,
     typer.Option("--code", metavar="CODE", help="Rejected by this rule, such as data.empty (docs/errors.md)."),
 ]
+Source = Annotated[
+    str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for events without one.")
+]
+
+
+class WhichResolved(StrEnum):
+    """Open rejections, those that a processed event corrects, or both."""
+
+    FALSE = "false"
+    TRUE = "true"
+    ALL = "all"
+
+
+Resolved = Annotated[
+    WhichResolved | None,
+    typer.Option("--resolved", help="Those that a later event corrects, or all; without it, the open ones."),
+]
 
 
 def list_(
     ctx: typer.Context,
     *,
     code: Code = None,
-    source: Annotated[
-        str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for events without one.")
-    ] = None,
+    source: Source = None,
     since: Since = None,
     until: Until = None,
+    resolved: Resolved = None,
     by: Annotated[
         str | None,
         typer.Option("--by", metavar="FIELDS", help="Count the events instead: by code, source, or code,source."),
@@ -68,17 +87,9 @@ def list_(
     """List rejected events, newest first, with the rules that each broke; or count them."""
     fields = _fields(by)
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
-    parameters: dict[str, str] = {
-        name: value
-        for name, value in (
-            ("code", code),
-            ("source", source),
-            ("from", rfc3339(since) if since else None),
-            ("to", rfc3339(until) if until else None),
-            ("cursor", cursor),
-        )
-        if value is not None
-    }
+    parameters = _parameters(code, source, since, until, resolved)
+    if cursor is not None:
+        parameters["cursor"] = cursor
     rejections: list[details.Document] = []
     counts: Counter[tuple[str, ...]] = Counter()
     number, more = 0, True
@@ -118,6 +129,106 @@ def list_(
     older = f" Older ones: --cursor {parameters['cursor']}" if more else ""
     session.out.note(f"{count(len(rejections), 'rejected event')}.{older}")
     return ExitCode.DONE
+
+
+def export(
+    ctx: typer.Context,
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Write them here.", show_default=False)],
+    code: Code = None,
+    source: Source = None,
+    since: Since = None,
+    until: Until = None,
+    resolved: Resolved = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Write rejected events to a file, newest first, a line of JSON each: raw_id, item, source, violations, event.
+
+    `event` is the event as it was received. Where that is no JSON it is null, and `text` has it, escaped.
+    """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    parameters = _parameters(code, source, since, until, resolved) | {"limit": str(_PAGE)}
+    exported, missing = 0, 0
+    try:
+        with out.open("wb") as file, session.out.progress("Rejected events") as progress:
+            for page in _pages(session, parameters):
+                for entry, text in _texts(session, page):
+                    file.write(_exported(entry, text) + b"\n")
+                    exported += 1
+                    missing += text is None
+                progress.advance(len(page))
+    except OSError as error:
+        message = f"{out} can't be written: {error.strerror}."
+        raise usage(message, "Name another file.") from None
+    if session.out.as_json:
+        session.out.document({"events": exported, "missing": missing, "file": str(out)})
+    session.out.note(f"{count(exported, 'rejected event')} in {out}")
+    if missing:
+        session.out.note(f"Of {missing:,} the bytes are gone, or can't be cut out of their object.")
+    return ExitCode.NOT_ALL_WELL if missing else ExitCode.DONE
+
+
+def _parameters(
+    code: str | None,
+    source: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    resolved: WhichResolved | None,
+) -> dict[str, str]:
+    """What is asked of the API."""
+    asked = {
+        "code": code,
+        "source": source,
+        "from": rfc3339(since) if since else None,
+        "to": rfc3339(until) if until else None,
+        "resolved": None if resolved is None else resolved.value,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _pages(session: Session, parameters: dict[str, str]) -> Iterator[list[details.Document]]:
+    while True:
+        page = session.api.rejections(parameters)
+        yield page["rejections"]
+        if "cursor" not in page:
+            return
+        parameters = parameters | {"cursor": str(page["cursor"])}
+
+
+def _texts(session: Session, entries: Sequence[details.Document]) -> Iterator[tuple[details.Document, bytes | None]]:
+    """Each of a page's events with its text, None where there is none. Each object is read once."""
+    objects = [(UUID(str(raw_id)), [*group]) for raw_id, group in groupby(entries, key=lambda entry: entry["raw_id"])]
+    answers = session.api.raws([raw_id for raw_id, _ in objects])
+    for (_, group), answer in zip(objects, answers, strict=True):
+        # A SenML record is no event by itself.
+        texts: list[bytes] = []
+        if answer is not None and "senml" not in answer[0]:
+            last = max(int(entry["item"]) for entry in group)
+            texts = [*islice(of_answer(*answer).items(), last + 1)]
+        for entry in group:
+            item = int(entry["item"])
+            yield entry, texts[item] if item < len(texts) else None
+
+
+def _exported(entry: details.Document, text: bytes | None) -> bytes:
+    """A line: the event's own text is part of it, where it is JSON."""
+    told: details.Document = {name: entry.get(name) for name in ("raw_id", "item", "source", "violations")}
+    try:
+        json.loads(text or b"", parse_int=float, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        shown = None if text is None else text.decode("utf-8", "backslashreplace")
+        return json.dumps({**told, "event": None, "text": shown}).encode()
+    # In JSON, line ends stand between tokens alone.
+    event = (text or b"").strip().translate(_LINE_ENDS)
+    return json.dumps(told).encode()[:-1] + b', "event": ' + event + b"}"
+
+
+def _no_constant(name: str) -> NoReturn:
+    message = f"{name} is no number"
+    raise ValueError(message)
 
 
 def _fields(by: str | None) -> list[str]:

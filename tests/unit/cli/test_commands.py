@@ -590,6 +590,7 @@ COMMANDS = [
     "status",
     "rejected list",
     "rejected show",
+    "rejected export",
     "replay",
     "sweep",
     "dlq list",
