@@ -1,6 +1,7 @@
 """Other senders' JSON: by a contract's mapping, with the tools' own payloads, and by the media types of standards."""
 
 import json
+import tracemalloc
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -330,6 +331,21 @@ def test_one_event_without_parts_leaves_the_others() -> None:
     assert codes(*found) == [[], [Code.MAPPING_FAILED], [Code.MAPPING_FAILED], []]
     (violation,) = found[1].violations if isinstance(found[1], Rejection) else []
     assert violation.message == "can't be mapped as its contract says: entries() takes object, and got null"
+
+
+def test_many_parts_of_a_wide_event_take_little_memory() -> None:
+    wide = {f"k{number}": number for number in range(1_000)}
+    metric = {"name": "cpu", "fields": wide, "timestamp": 1_458_229_140} | wide
+    body = json.dumps(metric).encode()
+    outcomes(body, "telegraf")
+    tracemalloc.start()
+    try:
+        found = outcomes(body, "telegraf")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [each.source for each in found] == [f"cpu/k{number}" for number in range(1_000)]
+    assert peak < 10_000_000, peak  # with a copy of the event for each part: 40 MB
 
 
 # ---- SenML, RFC 8428 -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cache, cached_property
 from importlib import import_module
 from types import ModuleType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
@@ -79,6 +79,12 @@ def _check_zone(name: str, info: ValidationInfo) -> str:
 JMESPath = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH), AfterValidator(_check)]
 
 
+class _Part(NamedTuple):
+    event: dict[str, Any]
+    """Shared by all parts of the event."""
+    part: Any
+
+
 class PayloadMapping(BaseModel):
     """How the events of a body are found.
 
@@ -128,11 +134,16 @@ class PayloadMapping(BaseModel):
                 if isinstance(error, MappingError):
                     return  # each event behind it may cost as much
                 continue
+            # One copy for all parts: a copy for each would take the square of a body's size.
+            shared = {**(event if type(event) is dict else {}), "_body": body}
             for part in parts if type(parts) is list else []:
-                yield {**(event if type(event) is dict else {}), "_body": body, "_part": part}
+                yield _Part(shared, part)
 
     def payload(self, candidate: Any) -> dict[str, Any] | Rejection:  # noqa: ANN401 - any JSON
         """The payload of an event, of version 2, whose values are validated as those of any other."""
+        if type(candidate) is _Part:
+            candidate.event["_part"] = candidate.part
+            candidate = candidate.event
         try:
             payload: dict[str, Any] = {"schema_version": 2}
             for name, search in self._fields:
