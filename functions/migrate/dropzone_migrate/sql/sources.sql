@@ -64,6 +64,12 @@ FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_arrived();
 CREATE OR REPLACE TRIGGER source_delete AFTER DELETE ON gold.arrived REFERENCING OLD TABLE AS touched
 FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_arrived();
 
+-- A CASE, of which Postgres expects half of all rows: of the conditions themselves it expects next to none, and sorts.
+CREATE OR REPLACE FUNCTION gold.is_asked_for(source text, prefix text, after text, upto text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN starts_with(source, prefix) AND (after IS NULL OR source > after) AND (upto IS NULL OR source <= upto)
+            THEN true ELSE false END;
+
 -- What is kept, with what has changed since: what stale buckets hold now. Where a source's last measurement was in one
 -- of them and is gone, or one that was ahead has come, silver is asked.
 --
@@ -76,14 +82,23 @@ CREATE OR REPLACE FUNCTION gold.sources(
     usual_interval_seconds double precision, events_of_last_day bigint, rejected_of_last_day bigint
 ) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
-    WITH stale AS MATERIALIZED (
+    -- Where any state is asked for, a page ends at the latest where one of kept sources alone would: they are all shown.
+    WITH bound AS MATERIALIZED (
+        SELECT (
+            SELECT source FROM gold.source
+            WHERE in_state IS NULL AND most IS NOT NULL AND gold.is_asked_for(source, prefix, after, NULL)
+              AND num_nonnulls(last_processed_at, last_arrived_at) > 0
+            ORDER BY source OFFSET greatest(most - 1, 0) LIMIT 1
+        ) AS upto
+    ), stale AS MATERIALIZED (
         SELECT DISTINCT bucket_start FROM gold.measured_stale
     ), measured AS MATERIALIZED (
         SELECT m.source, max(m.measured_at) FILTER (WHERE m.measured_at <= now()) AS last,
                max(uuid_extract_timestamp(m.raw_id)) AS arrived
-        FROM stale CROSS JOIN LATERAL (
+        FROM stale CROSS JOIN bound CROSS JOIN LATERAL (
             SELECT source, measured_at, raw_id FROM public.measurements
-            WHERE measured_at >= bucket_start AND measured_at < bucket_start + interval '15 minutes' OFFSET 0
+            WHERE measured_at >= bucket_start AND measured_at < bucket_start + interval '15 minutes'
+              AND gold.is_asked_for(source, prefix, after, upto) OFFSET 0
         ) AS m
         GROUP BY 1
     ), arriving AS MATERIALIZED (
@@ -93,10 +108,11 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
         FROM (SELECT DISTINCT bucket_start FROM gold.arrived_stale) AS stale
     ), rejected AS MATERIALIZED (
         SELECT coalesce(source, '') AS source, max(uuid_extract_timestamp(raw_id)) AS arrived_at
-        FROM arriving CROSS JOIN LATERAL (
+        FROM arriving CROSS JOIN bound CROSS JOIN LATERAL (
             SELECT source, raw_id FROM public.outcomes
             WHERE raw_id >= since AND raw_id < until AND outcome = 'rejected' OFFSET 0
         ) AS o
+        WHERE gold.is_asked_for(coalesce(source, ''), prefix, after, upto)
         GROUP BY 1
     ), known AS (
         SELECT source, kept.usual_interval_seconds AS usual, measured.last, rejected.arrived_at, kept.last_arrived_at,
@@ -104,9 +120,10 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
                kept.next_measured_at <= now() OR measured.last IS NULL AND stale.bucket_start IS NOT NULL
                OR measured.last < stale.bucket_start AS is_doubtful,
                greatest(kept.last_processed_at, measured.arrived) AS processed_at
-        FROM gold.source AS kept FULL JOIN measured USING (source) FULL JOIN rejected USING (source)
+        FROM (
+            SELECT source.* FROM gold.source CROSS JOIN bound WHERE gold.is_asked_for(source, prefix, after, upto)
+        ) AS kept FULL JOIN measured USING (source) FULL JOIN rejected USING (source)
         LEFT JOIN stale ON stale.bucket_start = gold.bucket_of(kept.last_measured_at)
-        WHERE starts_with(source, prefix) AND (after IS NULL OR source > after)
     ), dated AS MATERIALIZED (
         SELECT source, processed_at, greatest(arrived_at, last_arrived_at) AS arrived_at,
                CASE WHEN is_doubtful THEN (
