@@ -19,7 +19,7 @@ _BROUGHT_BY_LAMBDA = ("awslambdaric", "boto3")
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """An environment without packages, and a folder that stands for Lambda's /var/runtime."""
+    """An environment without packages, and a folder in place of Lambda's /var/runtime."""
 
     python: Path
     runtime: Path

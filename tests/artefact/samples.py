@@ -6,7 +6,7 @@ from typing import Any
 from artefact.build import EVENTS
 
 BUCKET = "dropzone-bronze-123456789012-eu-central-1"
-"""The bucket that they tell of."""
+"""The bucket that they name."""
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -21,6 +21,6 @@ def payload(name: str) -> bytes:
 
 
 def keys_of_batch() -> list[str]:
-    """The keys that the sample batch tells of, one a message: for a good, a bad and a missing object."""
+    """The keys that the sample batch names, one a message: for a good, a bad and a missing object."""
     messages = [json.loads(record["body"]) for record in sample("sqs-batch")["Records"]]
     return [message["Records"][0]["s3"]["object"]["key"] for message in messages]

@@ -58,7 +58,7 @@ def _environment(process: psutil.Process) -> dict[str, str]:
 
 @pytest.fixture
 def act(client: Client, sessions: dict[str, Session]) -> Callable[..., str]:
-    """Call AWS as a function, and tell how that ended: "" or the error's code."""
+    """Call AWS as a function, and return how that ended: "" or the error's code."""
 
     def called(function: str, service: str, operation: str, **parameters: object) -> str:
         aws = sessions[function].client(service, endpoint_url=client.endpoints.emulator_url)  # type: ignore[call-overload] # it knows literals alone

@@ -19,7 +19,7 @@ EXAMPLE = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}'
 
 
 class Context(LambdaContext):
-    """What Lambda tells a function of its call."""
+    """The context that Lambda passes to a function."""
 
     def __init__(self, seconds: float = 28.0) -> None:
         self._function_name = "function-of-tests"

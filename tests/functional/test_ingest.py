@@ -1,4 +1,4 @@
-"""`POST /ingest`: what is taken in stands in bronze exactly as it came."""
+"""`POST /ingest`: accepted bodies are in bronze, byte for byte."""
 
 import base64
 import re

@@ -24,7 +24,7 @@ STACK = "dropzone-prod"
 
 
 class Metric(NamedTuple):
-    """A metric as CloudWatch tells it from others."""
+    """A metric's identity in CloudWatch."""
 
     name: str
     service: str

@@ -1,4 +1,4 @@
-"""What every page and every preflight tells browsers."""
+"""The headers of every page and every preflight."""
 
 import re
 from typing import Any

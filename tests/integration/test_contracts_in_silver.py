@@ -1,4 +1,4 @@
-"""Contracts, from bytes to rows: what stands in Postgres under a contract, and under the next one."""
+"""Contracts, from bytes to rows: the rows in Postgres under a contract, and under the next one."""
 
 import json
 from collections.abc import Mapping

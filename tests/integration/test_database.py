@@ -1,4 +1,4 @@
-"""The connection: how errors are told apart, and how it comes back."""
+"""The connection: how errors are distinguished, and how it reconnects."""
 
 import socket
 import time
@@ -286,7 +286,7 @@ QUOTING = (
 
 
 def refused(tables: SilverInPostgres, state: str) -> str:
-    """What is told, and logged, of an error with this state."""
+    """What is raised, and logged, for an error with this state."""
     with pytest.raises(SilverError) as raised:
         tables.open().run(QUOTING.format(state=state))
     assert "telltale" not in "".join(traceback.format_exception(raised.value))

@@ -58,7 +58,7 @@ class Signer:
         return token
 
     def end_token(self) -> None:
-        """Let a quarter of an hour go by."""
+        """Let 15 minutes pass."""
         self._let_in_with("nobody-has-this-one")
 
     def _let_in_with(self, password: str) -> None:

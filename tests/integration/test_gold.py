@@ -1,4 +1,4 @@
-"""Gold is right for silver as it stands: pooled figures, late events, overwrites, replays, writers at once, zones."""
+"""Gold equals what current silver gives: pooled figures, late events, overwrites, replays, writers at once, zones."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Pages of the measurements that stand, read by the role that only reads."""
+"""Pages of measurements, read by the role that only reads."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

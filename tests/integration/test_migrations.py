@@ -600,7 +600,7 @@ def test_an_answer_that_does_not_arrive_is_given_again(
     # THEN it arrives in the end
     assert [answer["Status"] for answer in answers.received] == ["SUCCESS"]
     assert len(pauses) == len(refusals)
-    assert json.loads(log.getvalue())["message"] == "deletion acknowledged, nothing touched"
+    assert json.loads(log.getvalue())["message"] == "deletion acknowledged; the database is not touched"
 
 
 def test_an_answer_that_can_never_be_given_is_an_error(
@@ -611,7 +611,7 @@ def test_an_answer_that_can_never_be_given_is_an_error(
     with pytest.raises(OSError, match="closed connection"):
         function.handler(answers.request("Delete"), Context())
     assert len(answers.refusals) == 6
-    assert json.loads(log.getvalue())["message"] == "deletion acknowledged, nothing touched"
+    assert json.loads(log.getvalue())["message"] == "deletion acknowledged; the database is not touched"
 
 
 def test_by_hand_it_migrates_and_answers_the_revision(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:

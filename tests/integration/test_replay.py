@@ -150,7 +150,7 @@ def validate_by(validate: Callable[[bytes], tuple[Outcome, ...]], monkeypatch: p
 
 
 def rows(tables: SilverInPostgres, *, times: bool = False) -> dict[str, list[Any]]:
-    """Every row as it stands, without the times of writing unless they are asked for."""
+    """Every row, without the times of writing unless they are asked for."""
     written = {"receipts": "settled_at", "outcomes": "processed_at", "measurements": "updated_at"}
     return {
         table: sorted(

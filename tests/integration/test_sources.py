@@ -1,4 +1,4 @@
-"""`GET /sources` is right for silver as it stands at this moment, whatever gold has kept, and whatever clocks say."""
+"""`GET /sources` equals what current silver gives, whatever gold has kept, and whatever clocks say."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What silver tells of objects, read by the role that only reads."""
+"""The statuses of objects in silver, read by the role that only reads."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ def rejected(raw_id: UUID, *codes: Code) -> ValidatedObject:
 
 
 def figures(of: Measurement) -> dict[str, object]:
-    """What a status tells of a measurement."""
+    """The fields of a measurement in a status."""
     mean, std_dev, sample_count, minimum, maximum = of.aggregates
     return {
         "measured_at": of.measured_at,

@@ -12,7 +12,7 @@ from random import Random
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A body, and the outcome that is due to it. Bodies are distinct, so that one can be told from all others."""
+    """A body, and the outcome that is due to it. Bodies are distinct, so that each identifies its event."""
 
     body: bytes
     instant: datetime | None = None
@@ -128,7 +128,7 @@ def good_event(name: str, instant: datetime, numbers: Sequence[str], *, time_sta
 
 
 def bad_event(name: str, kind: int = 0) -> Event:
-    """Make an event that ingest takes in, and that breaks rules."""
+    """Make an event that ingest accepts, and that breaks rules."""
     time_stamp, data, more, codes = _BAD[kind % len(_BAD)]
     body = f'{{"event": "{name}", "time_stamp": "{time_stamp}", "data": {data}{more}}}'.encode()
     return Event(body, codes=codes)

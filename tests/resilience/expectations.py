@@ -1,4 +1,4 @@
-"""What has to stand in silver, given what was sent and what bronze holds; nothing of the code under test decides."""
+"""What has to be in silver, given what was sent and what bronze holds; nothing of the code under test decides."""
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime

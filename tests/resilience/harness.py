@@ -194,7 +194,7 @@ class World:
         return raw_id
 
     def arrive(self, event: Event) -> UUID:
-        """Put an event into bronze, and tell the queue of it."""
+        """Put an event into bronze, and notify the queue."""
         raw_id = self.put(event)
         self.notify(raw_id)
         return raw_id
@@ -237,7 +237,7 @@ class World:
         return ended
 
     def overtake(self, event: Mapping[str, Any], frozen_at: int, gate: Path, other: Containers) -> tuple[Ended, Ended]:
-        """Hand a batch to a call that stands still at a boundary, to another call meanwhile, and let the first go on.
+        """Hand a batch to a call that pauses at a boundary, to another call meanwhile, and let the first go on.
 
         So it is when a call takes longer than the messages stay hidden.
         """
@@ -251,7 +251,7 @@ class World:
         return ended, second
 
     def ingest(self, event: Event, tries: int = 10) -> UUID:
-        """Send an event until it is acknowledged, as a client does; S3 tells the queue of each object that is new."""
+        """Send an event until it is acknowledged, as a client does; S3 notifies the queue of each new object."""
         self.sent[event.body] = event
         for _ in range(tries):
             before = self.listed()
@@ -324,7 +324,7 @@ class World:
         return receipt.attempts if receipt else 0
 
     def dead_objects(self) -> list[UUID]:
-        """The objects that dead letters tell of."""
+        """The objects that dead letters name."""
         bodies = [letter.body for letter in self.queue.dead if isinstance(letter.body, dict)]
         return [raw_id_of(record["s3"]["object"]["key"]) for body in bodies for record in body["Records"]]
 

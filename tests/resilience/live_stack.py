@@ -102,5 +102,5 @@ class LiveStack:
 
 
 def objects_of(body: str) -> list[UUID]:
-    """The objects that a message tells of."""
+    """The objects that a message names."""
     return [raw_id_of(record["s3"]["object"]["key"]) for record in json.loads(body).get("Records", [])]

@@ -40,7 +40,7 @@ class Order:
     deadly: tuple[str, ...] = ()
     """Keys that kill whoever reads them."""
     freeze_at: int | None = None
-    """The boundary to stand still at, until there is a file `open` in the folder `gate`; `frozen` there says so."""
+    """The boundary to pause at, until there is a file `open` in the folder `gate`; `frozen` there says so."""
     gate: str = ""
 
 
@@ -160,7 +160,7 @@ def _run(order: Order) -> Ended:
 
 
 def _metrics(output: str) -> dict[str, float]:
-    """Sum up what stands in the lines of the embedded metric format."""
+    """Sum up the lines of the embedded metric format."""
     sums: dict[str, float] = {}
     lines = [json.loads(line) for line in output.splitlines() if '"_aws"' in line]
     for line in lines:

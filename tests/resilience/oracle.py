@@ -85,7 +85,7 @@ class Report:
 
 
 class Oracle:
-    """A stack, faults for it, and what is owed."""
+    """A stack, faults for it, and the obligations."""
 
     def __init__(self, root: Path, seed: int) -> None:
         self.report = Report(seed)

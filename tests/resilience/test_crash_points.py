@@ -138,7 +138,7 @@ def test_process_dies_at_any_boundary_of_a_bare_notification(new_world: NewWorld
 def test_process_is_overtaken_at_any_boundary(
     new_world: NewWorld, other_containers: Containers, tmp_path: Path, receives: int
 ) -> None:
-    """A call stands still somewhere, another one does its work; each object is settled, and counted, once."""
+    """A call pauses somewhere, another one does its work; each object is processed, and counted, once."""
     boundary, frozen = 0, True
     while frozen:
         world, gate = new_world(Plan()), tmp_path / f"{boundary}"

@@ -39,7 +39,7 @@ Hook = Callable[[str, Collection[UUID]], None]
 
 
 class ReaderDiedError(BaseException):
-    """Stands for the end of the process (out of memory, killed, timed out): no code of ours may catch it."""
+    """The end of the process (out of memory, killed, timed out): no code of ours may catch it."""
 
 
 def no_hook(_method: str, _raw_ids: Collection[UUID]) -> None:
@@ -200,7 +200,7 @@ class InMemorySilver:
         self._outdated |= {(raw_id, item) for item in items}
 
     def pass_time(self, duration: timedelta) -> None:
-        """Let its clock, which retries go by, run ahead."""
+        """Advance its clock, which decides when retries are due."""
         self._passed += duration
 
     def _now(self) -> datetime:
@@ -358,7 +358,7 @@ class InMemorySilver:
 
 @dataclass(slots=True)
 class HookedSilver:
-    """Another silver, with hooks. One that raises before a call stands for a refusal, after it for a lost answer."""
+    """Another silver, with hooks. One that raises before a call simulates a refusal, after it a lost answer."""
 
     inner: Silver
     before: Hook = no_hook

@@ -189,7 +189,7 @@ def by_quarter_hour(groups: Iterable[tuple[datetime, tuple[int, float, float]]])
 
 
 def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence[datetime]) -> None:
-    """Compare buckets with silver as it stands; `starts` are those of the buckets, and the end of the last."""
+    """Compare buckets with current silver; `starts` are those of the buckets, and the end of the last."""
     expected = _expected(tables, starts)
     assert {(kpi["start"], kpi["source"]) for kpi in kpis} == set(expected)
     for kpi in kpis:

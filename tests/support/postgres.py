@@ -116,7 +116,7 @@ class SilverInPostgres:
         self.query("UPDATE sweep SET watermark = '00000000-0000-0000-0000-000000000000'")
 
     def pass_time(self, duration: timedelta) -> None:
-        """Let the clock that retries go by run ahead."""
+        """Advance the clock that decides when retries are due."""
         self.query("UPDATE receipts SET retry_at = retry_at - CAST(:duration AS interval)", duration=duration)
 
     def outdate(self, raw_id: UUID, items: range) -> None:

@@ -1,4 +1,4 @@
-"""A database for reads, which answers with rows that it is told and remembers what it was asked."""
+"""A database for reads, which answers with given rows and remembers what it was asked."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _KINDS = {
     "outcome = 'rejected'\n": "rejections",
     "FROM measurements\n": "measurements",
 }
-"""What a query reads, by what stands in it."""
+"""What a query reads, by a text in it."""
 
 
 @dataclass(slots=True)

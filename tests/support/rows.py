@@ -1,4 +1,4 @@
-"""What stands in silver, in one form for the fake and for the real tables, so that tests can compare them."""
+"""The rows of silver, in one form for the fake and for the real tables, so that tests can compare them."""
 
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -16,7 +16,7 @@ class OutcomeRow(NamedTuple):
 
 
 class MeasurementRow(NamedTuple):
-    """A measurement as it stands, and the event that it came from."""
+    """A measurement, and the event that it came from."""
 
     measurement: Measurement
     raw_id: UUID

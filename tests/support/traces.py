@@ -4,11 +4,11 @@ import base64
 from urllib.parse import quote
 
 _GROUP = 3
-"""Bytes that four characters of base64 stand for."""
+"""Bytes that four characters of base64 encode."""
 
 
 def traces(marker: str) -> frozenset[str]:
-    """The forms of a marker in a log: as it is, in hex, in a URL, and in base64 wherever in a body it stands.
+    """The forms of a marker in a log: as it is, in hex, in a URL, and in base64 at any offset of a body.
 
     API Gateway hands bodies over in base64, so that a logged event shows nothing of a payload as it was sent.
     """

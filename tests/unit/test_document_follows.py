@@ -26,7 +26,7 @@ CHANGES = {
         '    status: Literal["ok"]\n': '    status: Literal["ok"]\n    version: str\n',
     },
 }
-"""By module: what stands in its source, and what shall stand there."""
+"""By module: a text of its source, and its replacement."""
 
 _PROGRAM = """
 import json, sys

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from hypothesis import strategies as st
 
 PAYLOAD: Final = "MARKER-OF-THE-PAYLOAD"
-"""Stands in the bodies, and must stand nowhere else."""
+"""Is in the bodies, and must be nowhere else."""
 
 LIMIT: Final = 250_000
 """The most bytes that the tests' ingest takes."""
@@ -197,7 +197,7 @@ def _last_of(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def what_is(body: bytes) -> Kind:
-    """Tell what a body is, by the standard library's parser, made as strict as RFC 8259."""
+    """Return what a body is, by the standard library's parser, made as strict as RFC 8259."""
     try:
         text = body.decode("utf-8-sig")
         value = json.loads(text, parse_constant=_refuse, parse_int=lambda _: 0, object_pairs_hook=_last_of)

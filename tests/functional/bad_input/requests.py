@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from functional.lambda_calls import EXAMPLE, api_event
 
 SECRET: Final = "MARKER-OF-A-KEY"  # noqa: S105 - no password
-"""Stands in the requests' headers, queries and paths, and must not be written anywhere."""
+"""Is in the requests' headers, queries and paths, and must not be written anywhere."""
 
 Event = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""A deployment that failed is not taken for one that stands."""
+"""A failed deployment is not taken for a complete one."""
 
 from __future__ import annotations
 

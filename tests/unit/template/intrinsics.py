@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 ABSENT = object()
-"""What `AWS::NoValue` stands for."""
+"""The value of `AWS::NoValue`."""
 
 PSEUDO: Mapping[str, Any] = {
     "AWS::AccountId": "111122223333",

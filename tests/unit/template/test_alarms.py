@@ -1,4 +1,4 @@
-"""What tells people: alarms that say what to do, a dashboard that CloudWatch can read, logs that end."""
+"""Monitoring: alarms that say what to do, a dashboard that CloudWatch can read, logs that end."""
 
 import json
 import re

@@ -145,7 +145,7 @@ def test_every_parameter_is_in_a_group_of_the_console_and_is_used(template: Temp
 
 
 def _refs(node: object) -> Iterator[str]:
-    """Every name that a Ref or a Sub takes in."""
+    """Every name in a Ref or a Sub."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key == "Ref":

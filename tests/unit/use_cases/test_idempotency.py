@@ -105,7 +105,7 @@ def test_many_at_once_are_one_object(world: World, send: Send) -> None:
 
 
 def grow_old(world: World, idempotency_store: InMemoryIdempotencyStore, age: timedelta, *, is_stored: bool) -> UUID:
-    """Let the key stand for a request of long ago, whose put went through, or did not."""
+    """Let the key belong to a request of long ago, whose put went through, or did not."""
     old = raw_id(age)
     idempotency_store.records["key"] = StoredRecord(
         IdempotencyRecord(old, digest(Submission(EXAMPLE, JSON), EXAMPLE)), "1"

@@ -190,7 +190,7 @@ def test_chunks_are_bounded_by_size_and_number(call: Calls, monkeypatch: pytest.
 
 @pytest.mark.parametrize("named", [True, False])
 def test_of_objects_whose_size_is_not_known_eight_are_held_at_once(call: Calls, named: bool) -> None:  # noqa: FBT001
-    """Eight of the largest that ingest takes in are 32 MiB."""
+    """Eight of the largest that ingest accepts are 32 MiB."""
     ids = call.arrive(*[EXAMPLE] * 19)
     call.outcome_store.pages = [ids[:17], ids[17:]]
     call(Named(tuple(ids)) if named else RejectedBy(Code.DATA_EMPTY))

@@ -1,18 +1,18 @@
 -- What analysts find in their tools. A column of one name means the same wherever it is.
 COMMENT ON SCHEMA public IS 'Silver: what was received and what it was found to be, event by event.';
-COMMENT ON SCHEMA gold IS 'Figures of silver by buckets of time and source, right for silver as it stands.';
+COMMENT ON SCHEMA gold IS 'Figures of silver by buckets of time and source, computed from current silver.';
 COMMENT ON TYPE gold.granularity IS 'How long a bucket is, on the clock of its time zone. Weeks begin on Monday.';
 COMMENT ON TABLE receipts IS 'One row per object of bronze that was tried; settled_at says that it has its outcomes.';
 COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
 COMMENT ON TABLE measurements IS 'One row per instant and source: the event that arrived last.';
 COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a receipt.';
-COMMENT ON TABLE gold.measured IS 'Measurements by quarter of an hour and source, but for what gold.measured_stale names.';
-COMMENT ON TABLE gold.arrived IS 'Outcomes by quarter of an hour of arrival and source, but for what gold.arrived_stale names.';
+COMMENT ON TABLE gold.measured IS 'Measurements by 15-minute bucket and source, but for what gold.measured_stale names.';
+COMMENT ON TABLE gold.arrived IS 'Outcomes by 15-minute bucket of arrival and source, but for what gold.arrived_stale names.';
 COMMENT ON TABLE gold.source IS 'What gold.sources knows of a source as of the last refresh of a bucket with an event of it.';
 COMMENT ON TABLE gold.measured_stale IS 'Buckets whose measurements have changed since they were computed.';
 COMMENT ON TABLE gold.arrived_stale IS 'Buckets of arrival whose outcomes have changed since they were computed.';
-COMMENT ON VIEW gold.measured_now IS 'Measurements by quarter of an hour and source, right for silver as it stands.';
-COMMENT ON VIEW gold.arrived_now IS 'Outcomes by quarter of an hour of arrival and source, right for silver as it stands.';
+COMMENT ON VIEW gold.measured_now IS 'Measurements by 15-minute bucket and source, computed from current silver.';
+COMMENT ON VIEW gold.arrived_now IS 'Outcomes by 15-minute bucket of arrival and source, computed from current silver.';
 COMMENT ON VIEW gold.kpis_hourly IS 'Measurements by hour of UTC and source. Bound bucket_start.';
 COMMENT ON VIEW gold.kpis_daily IS 'Measurements by day of UTC and source. Bound bucket_start.';
 COMMENT ON VIEW gold.quality_hourly IS 'Outcomes by hour of UTC of arrival and source. Bound bucket_start.';

@@ -4,7 +4,7 @@ RETURN (SELECT CASE WHEN CAST((midnight - interval '1 hour') AT TIME ZONE tz AS 
                     THEN midnight - interval '1 hour' ELSE midnight END
         FROM (SELECT CAST(day AS timestamp) AT TIME ZONE tz AS midnight) AS usual);
 
--- Buckets begin at a quarter of an hour of UTC: hours where the local clock begins one or is set, days, weeks and
+-- Buckets begin at a multiple of 15 minutes of UTC: hours where the local clock begins one or is set, days, weeks and
 -- months where the local date changes. From the bucket that the range begins in to the end of the one it ends in.
 CREATE OR REPLACE FUNCTION gold.bucket_starts(
     granularity gold.granularity, since timestamptz, until timestamptz, tz text

@@ -2,7 +2,7 @@ CREATE SCHEMA gold;
 
 CREATE TYPE gold.granularity AS ENUM ('minute', 'quarter_hour', 'hour', 'day', 'week', 'month');
 
--- A bucket is a quarter of an hour of UTC: every time zone's hours and days are made of whole ones.
+-- A bucket is 15 minutes of UTC: every time zone's hours and days are made of whole buckets.
 CREATE FUNCTION gold.bucket_of(instant timestamptz, width interval DEFAULT '15 minutes') RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN date_bin(width, instant, '2000-01-01T00:00:00Z');
 

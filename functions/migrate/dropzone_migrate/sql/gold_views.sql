@@ -1,4 +1,4 @@
--- By hour and by day, right for silver as it stands.
+-- By hour and by day, computed from current silver.
 DO $do$
 DECLARE
     name  text;
