@@ -71,7 +71,7 @@ ENVIRONMENT = {
 
 BAD_LABELS = [
     json.dumps({"schema_version": 2, "time_stamp": "2019-05-01T06:00:00Z", "data": [1], label: 5}).encode()
-    for label in ("source", "unit", "tags")
+    for label in ("source", "unit", "tags", "corrects")
 ]
 """What a search of a thousand may miss: which examples it makes depends on the text of the test."""
 

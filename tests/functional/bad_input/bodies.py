@@ -43,6 +43,7 @@ _EVENTS = [
     b'{"schema_version": 3, "data": ["MARKER-OF-THE-PAYLOAD"], "time_stamp": ""}',
     b'{"schema_version": 2, "data": [1], "time_stamp": "2019-05-01T06:00Z", "source": 5, "unit": "\x7f", "tags": []}',
     b'{"schema_version": 2, "data": [1], "time_stamp": "2019-05-01T06:00Z", "source": "MARKER-OF-THE-PAYLOAD"}',
+    b'{"schema_version": 2, "data": [1], "time_stamp": "2019-05-01T06:00Z", "corrects": 5}',
     b'[{"data": [1], "time_stamp": "2019-05-01T06:00Z", "note": "MARKER-OF-THE-PAYLOAD"}, {}, 5]',
     b' {\r\n\t"data": [] ,"MARKER-OF-THE-PAYLOAD": {"a": [null, true]}, "time_stamp": "2019-05-01 06:00z"} ',
 ]
