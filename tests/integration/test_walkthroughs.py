@@ -99,7 +99,7 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     tools.mkdir()
     make, uv = tools / "make", tools / "uv"
     # The Makefile's own commands, without `uv run` and without its set-up.
-    make.write_text('#!/bin/sh\nexec /usr/bin/make -o install -o browser RUN=env "$@"\n', encoding="utf-8")
+    make.write_text('#!/bin/sh\nexec /usr/bin/make -o install -o browser -o clients RUN=env "$@"\n', encoding="utf-8")
     uv.write_text('#!/bin/sh\nshift\nexec "$@"\n', encoding="utf-8")
     for tool in (make, uv):
         tool.chmod(stat.S_IRWXU)
