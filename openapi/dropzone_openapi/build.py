@@ -173,6 +173,8 @@ def _routes() -> list[Route]:
         paragraphs = [paragraph.replace("\n", " ") for paragraph in description.split("\n\n")]
         route.summary, route.description = summary.removesuffix("."), "\n\n".join(paragraphs) or None
         route.responses = _responses(route)
+        # A request that was answered before left what Powertools had made of it without the responses.
+        route._dependant = route._body_field = None  # noqa: SLF001 - as above
     return routes
 
 

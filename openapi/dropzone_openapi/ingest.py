@@ -121,7 +121,9 @@ _ID = Path(
 )
 _FOREIGN: Schema = {
     "required": True,
-    "description": "JSON as the contract's mapping expects it, in UTF-8; or a JSON text a line.",
+    "description": (
+        "JSON as the contract's mapping expects it, in UTF-8; or, as `application/x-ndjson`, a JSON text a line."
+    ),
     "content": {
         "application/json": {
             "schema": {},
@@ -137,7 +139,6 @@ _FOREIGN: Schema = {
                 }
             },
         },
-        NDJSON: {"schema": {"$ref": "#/components/schemas/Lines"}},
     },
 }
 
