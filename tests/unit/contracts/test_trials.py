@@ -81,8 +81,10 @@ def test_a_contract_in_words() -> None:
     telegraf = (PROJECT / "contracts/telegraf.odcs.yaml").read_bytes()
     assert in_words("telegraf.yaml", telegraf)[1:] == [
         "finds events in what is sent to POST /ingest/telegraf",
-        "has no rules beside the basic ones",
+        "flags by clock-ahead (ahead: limit PT1H): the clock of the sender is probably wrong",
     ]
+    bare = f"{HALL.partition('schema:')[0]}schema: [{{name: events, logicalType: object}}]\n"
+    assert in_words("bare.yaml", bare.encode())[2] == "has no rules beside the basic ones"
     assert in_words("x", HALL.replace("active", "draft").encode())[0].startswith("hall@2.0.0 is draft")
     assert in_words("x", SENT.encode())[1] == "holds for events that are sent to POST /ingest/hall"
 
