@@ -11,7 +11,7 @@ README = (Path(__file__).parent / "README.md").read_text(encoding="utf-8")
 ROWS = [
     (cells[1].strip(), re.findall(r"`([\w/]+\.py)::(\w+)`", cells[2]))
     for line in README.splitlines()
-    if line.startswith("| ") and len(cells := line.split("|")) == 4 and not cells[1].strip().startswith("What ")
+    if line.startswith("| ") and len(cells := line.split("|")) == 4 and cells[2].strip() != "Tests"
 ]
 
 
