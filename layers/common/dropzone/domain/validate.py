@@ -71,21 +71,20 @@ class Contents:
     def _find_events(self, body: bytes, content_type: str) -> None:
         mapping = None if self._named is None else self._named.mapping
         payloads_of = FORMATS.get(content_type)
-        payload_of: Callable[[Any], Any]
         if mapping is not None:
             payload_of = mapping.payload
             self._events = _all(bodies(body, content_type), mapping.candidates)
-        elif payloads_of is not None:
-            payload_of = _as_it_is
-            self._events = _all(bodies(body, content_type), lambda body: payloads_of(body, self._received_at))
-        else:
-            self._events, payload_of = split(body, content_type)
-        if self._events:
             self._outcome_of = lambda event: self._validate_event(
-                event if isinstance(event, Rejection | NotJsonError) else payload_of(event)
+                event if isinstance(event, (Rejection, NotJsonError)) else payload_of(event)
             )
+        elif payloads_of is not None:
+            self._events = _all(bodies(body, content_type), lambda body: payloads_of(body, self._received_at))
+            self._outcome_of = self._validate_event
         else:
-            self._events = (_NO_EVENT,)
+            self._events, parsed = split(body, content_type)
+            self._outcome_of = lambda event: self._validate_event(parsed(event))
+        if not self._events:
+            self._events, self._outcome_of = (_NO_EVENT,), self._whole
 
     def __len__(self) -> int:
         """The number of events."""
@@ -100,7 +99,7 @@ class Contents:
         return rejection._replace(contract=(self._named or self._contracts.default).reference)
 
     def _validate_event(self, payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
-        event = payload if isinstance(payload, Rejection) else _read(payload)
+        event = payload if type(payload) is Rejection else _read(payload)
         if isinstance(event, Rejection):
             contract = self._named or self._contracts.of_source(event.source)
             return event._replace(contract=contract.reference)
@@ -116,10 +115,6 @@ def _all(values: Iterator[Any], events_of: Callable[[Any], Iterator[Any]]) -> Se
         if len(found) > MAX_EVENTS:
             return (_rejected(Code.TOO_LARGE, f"has more than {MAX_EVENTS} events"),)
     return found
-
-
-def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    return value
 
 
 def _read(payload: Any) -> Event | Rejection:  # noqa: ANN401 - what JSON held

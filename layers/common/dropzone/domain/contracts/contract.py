@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dropzone.domain.contracts.mapping import PayloadMapping
 from dropzone.domain.contracts.rules import Candidate, Rule, Severity
-from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection
+from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection, Violation
 from dropzone.domain.payloads.event import Event
 
 DEFAULT = "default"
@@ -42,6 +42,10 @@ class Contract(BaseModel):
         """What an outcome is recorded with: `id@version`."""
         return f"{self.id}@{self.version}" if self.version else ""
 
+    @cached_property
+    def _checks(self) -> Sequence[Callable[[Candidate], Violation | None]]:
+        return [rule.violation for rule in self.rules]
+
     def validate_event(self, event: Event, received_at: datetime) -> Outcome:
         """The measurement of an event, with a flag for each warning, or its rejection with each error.
 
@@ -50,12 +54,17 @@ class Contract(BaseModel):
             received_at: when its object arrived.
         """
         measurement = event.measurement(self.reference)
-        candidate = Candidate(measurement, event.data, received_at)
-        broken = [
-            (rule.severity, violation) for rule in self.rules if (violation := rule.violation(candidate)) is not None
-        ]
-        if not broken:
+        if not self.rules:
             return measurement
+        candidate = Candidate(measurement, event.data, received_at)
+        found = [check(candidate) for check in self._checks]
+        if not any(found):
+            return measurement
+        broken = [
+            (rule.severity, violation)
+            for rule, violation in zip(self.rules, found, strict=True)
+            if violation is not None
+        ]
         if errors := tuple(violation for severity, violation in broken if severity is Severity.ERROR):
             return Rejection(errors[:MAX_VIOLATIONS], measurement.source, self.reference, measurement.corrects)
         flags = tuple(violation for _, violation in broken)[:MAX_VIOLATIONS]
