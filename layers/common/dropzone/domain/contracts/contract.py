@@ -72,7 +72,7 @@ class Contract(BaseModel):
 
 
 class Contracts:
-    """The contracts of a deployment, and which of them holds for a source. Compares by what was decided with them."""
+    """The contracts of a deployment, and which of them holds for a source."""
 
     def __init__(self, contracts: Sequence[Contract], ruleset: str) -> None:
         """Take contracts, of which one is the default, and the version of all rules together."""
