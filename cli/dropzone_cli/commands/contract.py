@@ -56,7 +56,7 @@ def check(
 ) -> ExitCode:
     """Check data contracts, alone and beside each other, and say what each would do; needs no stack.
 
-    What is wrong is told with its file and line. `make contracts` checks all files of the folder contracts/ together.
+    Errors name file and line. `make contracts` checks all files of the folder contracts/ together.
     """
     out = Session(ctx, None, None, None, as_json=as_json).out
     checking = _of_checkout("checking")

@@ -27,7 +27,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 class ColumnLabel(NamedTuple):
-    """What a logger's file tells of a column beside its name."""
+    """What a logger's file says of a column beside its name."""
 
     name: str
     unit: str = ""

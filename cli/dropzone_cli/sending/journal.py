@@ -124,7 +124,7 @@ class Journal:
         return self._begin(identity, stack, options, salt)
 
     def restart(self, run: Run) -> Run:
-        """Begin a run anew, since its input holds something else now."""
+        """Start the run again, since its input has changed."""
         return self._begin(run.identity, run.stack, run.options, secrets.token_hex(8))
 
     def has_others(self, run: Run) -> bool:
@@ -216,7 +216,7 @@ class Journal:
 
 
 def raw_ids(path: Path) -> list[UUID]:
-    """The objects that a resume file tells of, in the order of the runs and their batches.
+    """The objects in a resume file, in the order of the runs and their batches.
 
     Raises:
         CliError: it is not a resume file.

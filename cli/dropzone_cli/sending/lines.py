@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BAD = re.compile("[\udc80-\udcff]")
-"""Stands for a byte that is no text of the encoding, as in Python's surrogateescape; no text has it."""
+"""Marks a byte that can't be decoded, as in Python's surrogateescape; no text contains it."""
 MARKING = "dropzone-mark"
 _ENDS = ("\n", "\r")
 

@@ -35,4 +35,4 @@ class Planned:
                 source.read(found, options)
                 return cls(one, found)
         except BrokenInputError:
-            return cls(one, format_)  # it is told when it is read
+            return cls(one, format_)  # reported when it is read
