@@ -111,16 +111,20 @@ BOILER: Row = {
     "state": "late",
     "first_measured_at": NOON - timedelta(days=3),
     "last_measured_at": NOON,
+    "last_mean": 21.5,
+    "unit": "°C",
     "last_received_at": "2026-03-04T12:00:01.000Z",
     "usual_interval_seconds": 60.0,
     "last_day": {"received": 4, "rejected": 1, "rejected_share": 0.25},
+    "trend": [None, 21.5],
 }
 NEVER: Row = {
     "source": "boiler-8",
     "state": "silent",
-    **dict.fromkeys(("first_measured_at", "last_measured_at", "last_received_at")),
+    **dict.fromkeys(("first_measured_at", "last_measured_at", "last_mean", "unit", "last_received_at")),
     "usual_interval_seconds": None,
     "last_day": {"received": 0, "rejected": 0, "rejected_share": None},
+    "trend": None,
 }
 
 
@@ -828,32 +832,36 @@ def test_sources(get: Get, data: Data) -> None:
                 "state": "late",
                 "first_measured_at": "2026-03-01T12:00:00Z",
                 "last_measured_at": "2026-03-04T12:00:00Z",
+                "last_mean": 21.5,
+                "unit": "°C",
                 "last_received_at": "2026-03-04T12:00:01.000Z",
                 "usual_interval_seconds": 60.0,
                 "last_day": {"received": 4, "rejected": 1, "rejected_share": 0.25},
+                "trend": [None, 21.5],
             },
             {
                 "source": "boiler-8",
                 "state": "silent",
-                **dict.fromkeys(("first_measured_at", "last_measured_at", "last_received_at")),
+                **dict.fromkeys(("first_measured_at", "last_measured_at", "last_mean", "unit", "last_received_at")),
                 "usual_interval_seconds": None,
                 "last_day": {"received": 0, "rejected": 0, "rejected_share": None},
+                "trend": None,
             },
         ]
     }
-    assert data.parameters() == {"prefix": "", "state": None, "after": None, "limit": 101}
+    assert data.parameters() == {"prefix": "", "state": None, "trend": False, "after": None, "limit": 101}
 
 
 @pytest.mark.parametrize("name", ["", "ü/1", "a.b"])
 def test_a_page_of_sources_leads_to_the_next(get: Get, data: Data, name: str) -> None:
     data.sources = [{**BOILER, "source": name}, NEVER]
-    parameters = {"limit": "1", "state": "silent", "prefix": "b"}
+    parameters = {"limit": "1", "state": "silent", "prefix": "b", "trend": "true"}
 
     body = json_body(get("/sources", parameters))
 
     assert len(body["sources"]) == 1
     get("/sources", parameters | {"cursor": body["cursor"]})
-    assert data.parameters() == {"prefix": "b", "state": "silent", "after": name, "limit": 2}
+    assert data.parameters() == {"prefix": "b", "state": "silent", "trend": True, "after": name, "limit": 2}
 
 
 @pytest.mark.parametrize(

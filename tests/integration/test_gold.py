@@ -28,6 +28,7 @@ from dropzone.queries import buckets
 from dropzone.queries.buckets import Granularity
 from dropzone.queries.kpis import Kpi
 from dropzone.queries.measurements import MeasurementsRequest
+from dropzone.queries.quality import QualityBucket, QualityRequest, read_quality
 from dropzone.queries.ranges import bounds
 from support.background import in_background
 from support.factories import flagged, measurement, raw_ids
@@ -949,6 +950,36 @@ def test_quality_is_by_arrival(
         ["value.sentinel", 0, 20],
     ]
     assert gold.quality(Window(Granularity.DAY, at + DAY, at + 2 * DAY), limit=9) == []
+
+
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_quality_of_all_sources_together(
+    tables: SilverInPostgres,
+    gold: Gold,
+    is_fresh: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    at = datetime(2025, 7, 1, 10, tzinfo=UTC)
+    entries = [
+        arrived(at, measurement(NOON, source="a"), rejected(Code.DATA_EMPTY, source="a")),
+        arrived(at + timedelta(minutes=1), measurement(NOON, source="b"), rejected(Code.DATA_EMPTY, Code.UNIT_INVALID)),
+        arrived(at + 2 * HOUR, measurement(NOON, source="c")),
+    ]
+    tables.silver().write_outcomes(entries)
+    tables.query("UPDATE receipts SET settled_at = uuid_extract_timestamp(raw_id) + interval '8 ms'")
+    if is_fresh:
+        refresh(tables)
+    window = Window(Granularity.HOUR, at, at + 3 * HOUR).parameters(None, 1)
+
+    first, second = read_quality(gold.database, QualityRequest.model_construct(**window, together=True))
+
+    def counts(bucket: QualityBucket) -> tuple[int, int, int, int, int]:
+        return bucket["received"], bucket["processed"], bucket["rejected"], bucket["resolved"], bucket["open"]
+
+    assert (first["start"], first["source"], counts(first)) == (at, "", (4, 2, 2, 0, 2))
+    assert first["rejected_by_rule"] == {"data.empty": 2, "unit.invalid": 1}
+    about = pytest.approx(8, rel=0.1)
+    assert first["latency_ms"] == {"mean": 8.0, "p50": about, "p95": about, "max": 8.0}
+    assert (second["start"], counts(second)) == (at + 2 * HOUR, (1, 1, 0, 0, 0))
 
 
 # ---- rights ----------------------------------------------------------------------------------------------------------

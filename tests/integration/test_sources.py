@@ -80,10 +80,15 @@ def test_a_source_with_all_that_is_known_of_it(
         "state": "ok",
         "first_measured_at": now - HOUR - 2 * MINUTE,
         "last_measured_at": now - MINUTE,
+        "last_mean": 1.0,
+        "unit": "",
         "last_received_at": milliseconds(received_at(last)),
         "usual_interval_seconds": 60.0,
         "last_day": {"received": 10, "rejected": 2, "rejected_share": 0.2},
+        "trend": None,
     }
+    assert nameless["last_mean"] is None
+    assert nameless["unit"] is None
     assert (nameless["source"], nameless["state"], nameless["first_measured_at"], nameless["last_measured_at"]) == (
         "",
         SourceState.SILENT,
@@ -91,6 +96,22 @@ def test_a_source_with_all_that_is_known_of_it(
         None,
     )
     assert nameless["last_day"] == {"received": 0, "rejected": 0, "rejected_share": None}
+
+
+def test_the_trend_is_the_means_of_the_last_24_hours(
+    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+) -> None:
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    measured = {24: 9.0, 23: 1.0, 2: 2.0, 0: 4.0}
+    for ago, mean in measured.items():
+        store(tables, measurement(hour - ago * HOUR, mean, source="a"))
+    store(tables, measurement(hour - 2 * HOUR + MINUTE, 4.0, source="a"), measurement(hour - 2 * DAY, 1.0, source="b"))
+    store(tables, measurement(now + HOUR, 7.0, source="a"))
+    settled()
+
+    trends = {source["source"]: source["trend"] for source in read(trend=True)}
+
+    assert trends == {"a": [1.0, *[None] * 20, 3.0, None, 4.0], "b": [None] * 24}
 
 
 def test_late_is_one_event_silent_are_two(

@@ -30,7 +30,7 @@ END $$;
 -- Planned by index, as gold.refresh is; with the rights of the schema's owner, so that readers need none to its tables.
 CREATE OR REPLACE FUNCTION gold.quality(
     granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
-    tz text DEFAULT 'UTC'
+    tz text DEFAULT 'UTC', together boolean DEFAULT false
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, source text, processed bigint, rejected bigint,
     flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, latency_mean_ms double precision,
@@ -43,7 +43,10 @@ DECLARE
 BEGIN
     RETURN QUERY
     WITH part AS MATERIALIZED (
-        SELECT *, width_bucket(a.bucket_start, starts) AS bucket FROM (
+        SELECT width_bucket(a.bucket_start, starts) AS bucket, CASE WHEN together THEN '' ELSE source END AS source,
+               events, rejected, flagged, rejected_by_rule, flagged_by_rule, settled, latency_total_ms, latency_max_ms,
+               latency_bins, latency_counts
+        FROM (
             SELECT * FROM gold.arrived_now
             WHERE granularity <> 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
             UNION ALL

@@ -25,6 +25,12 @@ from dropzone.queries.buckets import (
 class QualityRequest(BucketsRequest):
     """What `GET /quality` takes in its query."""
 
+    together: bool = Field(
+        default=False,
+        description="All sources together, a row for each bucket, whose source is empty.",
+        examples=["true"],
+    )
+
 
 @closed
 class QualityLatency(TypedDict):
@@ -73,7 +79,11 @@ LISTING = Listing("quality", QualityPage, QualityBucket, cursor_after)
 
 _CALL: Final = f"""(
     SELECT quality.*, coalesce(fixed.resolved, 0) AS resolved
-    FROM gold.quality({WINDOW}) AS quality LEFT JOIN gold.resolved({WINDOW}) AS fixed USING (bucket_start, source)
+    FROM gold.quality({WINDOW}, CAST(:together AS boolean)) AS quality LEFT JOIN (
+        SELECT bucket_start, CASE WHEN CAST(:together AS boolean) THEN '' ELSE source END AS source,
+               CAST(sum(resolved) AS bigint) AS resolved
+        FROM gold.resolved({WINDOW}) GROUP BY 1, 2
+    ) AS fixed USING (bucket_start, source)
 )"""  # noqa: S608 - our own words
 
 _COLUMNS: Final = f"""
@@ -91,4 +101,5 @@ def read_quality(database: Database, request: QualityRequest) -> list[QualityBuc
         call=_CALL,
         columns=_COLUMNS,
         kinds=frozenset({"arrived"}),
+        together=request.together,
     )

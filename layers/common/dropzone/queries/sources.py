@@ -40,6 +40,9 @@ class SourcesRequest(Request):
 
     prefix: SourceFilter = Field(default="", description="Sources whose names begin so.", examples=["boiler"])
     state: SourceState | None = Field(default=None, description="Sources in this state.", examples=["silent"])
+    trend: bool = Field(
+        default=False, description="With the means of the last 24 hours of each source.", examples=["true"]
+    )
     limit: int = Field(default=100, ge=1, le=1_000, description="The most sources.", examples=[10])
     cursor: str | None = Field(
         default=None,
@@ -66,11 +69,22 @@ class SourceSummary(TypedDict):
     state: SourceState
     first_measured_at: datetime | None
     last_measured_at: Annotated[datetime | None, Field(description="Null where nothing was measured up to now.")]
+    last_mean: Annotated[float | None, Field(description="Of its last measurement.")]
+    unit: Annotated[str | None, Field(description="Of its last measurement; may be empty.")]
     last_received_at: Annotated[MillisecondText | None, Field(description="Also of events that were rejected.")]
     usual_interval_seconds: Annotated[
         float | None, Field(description="The median of its last twenty pauses; null where it measured once at most.")
     ]
     last_day: LastDay
+    trend: Annotated[
+        Sequence[float | None] | None,
+        Field(
+            description=(
+                "The means of the last 24 hours of UTC, the one under way at the end, null where nothing was measured. "
+                "Null without `trend=true`."
+            )
+        ),
+    ]
 
 
 @answer(
@@ -81,9 +95,12 @@ class SourceSummary(TypedDict):
                 "state": "ok",
                 "first_measured_at": EXAMPLE_INSTANT,
                 "last_measured_at": "2026-11-24T16:44:00Z",
+                "last_mean": 21.5,
+                "unit": "°C",
                 "last_received_at": EXAMPLE_ARRIVAL,
                 "usual_interval_seconds": 60.0,
                 "last_day": {"received": 1440, "rejected": 36, "rejected_share": 0.025},
+                "trend": None,
             }
         ],
         "cursor": ".boiler-7",
@@ -99,11 +116,29 @@ class SourcesPage(TypedDict):
 LISTING = Listing("sources", SourcesPage, SourceSummary, lambda source: f".{source['source']}")
 
 _SOURCES: Final = """
-SELECT source, state, first_measured_at, last_measured_at, usual_interval_seconds,
-       to_char(last_arrived_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS last_received_at,
+WITH page AS MATERIALIZED (
+    SELECT *
+    FROM gold.sources(CAST(:prefix AS text), CAST(:state AS text), CAST(:after AS text), CAST(:limit AS bigint))
+), trend AS MATERIALIZED (
+    SELECT source, json_object_agg(
+               CAST(date_part('epoch', date_trunc('hour', now(), 'UTC') - bucket_start) AS integer) / 3600, mean
+           ) AS mean_of_hours_ago
+    FROM gold.kpis_hourly
+    WHERE CAST(:trend AS boolean) AND source = ANY (ARRAY(SELECT source FROM page))
+      AND bucket_start BETWEEN date_trunc('hour', now(), 'UTC') - interval '23 hours' AND now()
+    GROUP BY 1
+)
+SELECT source, state, first_measured_at, last_measured_at, mean AS last_mean, unit,
+       to_char(last_arrived_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS last_received_at, usual_interval_seconds,
        events_of_last_day AS "last_day.received", rejected_of_last_day AS "last_day.rejected",
-       CAST(rejected_of_last_day AS double precision) / nullif(events_of_last_day, 0) AS "last_day.rejected_share"
-FROM gold.sources(CAST(:prefix AS text), CAST(:state AS text), CAST(:after AS text), CAST(:limit AS bigint))
+       CAST(rejected_of_last_day AS double precision) / nullif(events_of_last_day, 0) AS "last_day.rejected_share",
+       CASE WHEN CAST(:trend AS boolean) THEN (
+           SELECT json_agg(mean_of_hours_ago -> CAST(ago AS text) ORDER BY ago DESC) FROM generate_series(0, 23) AS ago
+       ) END AS trend
+FROM page LEFT JOIN trend USING (source) LEFT JOIN LATERAL (
+    SELECT mean, unit FROM measurements AS m
+    WHERE m.measured_at = page.last_measured_at AND m.source = page.source OFFSET 0
+) AS last ON true
 ORDER BY source
 """
 
@@ -120,6 +155,7 @@ def read_sources(database: Database, request: SourcesRequest) -> list[SourceSumm
         _SOURCES,
         prefix=request.prefix,
         state=request.state,
+        trend=request.trend,
         after=request.cursor and request.cursor[1:],
         limit=request.limit + 1,
     )
