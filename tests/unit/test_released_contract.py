@@ -75,19 +75,19 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "a limit sinks": (
         lambda d: parameter(d, "limit")["schema"].update(maximum=10),
-        "GET /rejections query limit: has another maximum",
+        "GET /rejections query limit: maximum was 1000, is 10",
     ),
     "a lower limit rises": (
         lambda d: parameter(d, "limit")["schema"].update(minimum=10),
-        "GET /rejections query limit: has another minimum",
+        "GET /rejections query limit: minimum was",
     ),
     "a pattern changes": (
         lambda d: parameter(d, "cursor")["schema"].update(pattern="^a$"),
-        "GET /rejections query cursor: has another pattern",
+        "GET /rejections query cursor: pattern was",
     ),
     "a media type goes": (
         lambda d: ingest(d)["requestBody"]["content"].pop("application/x-ndjson"),
-        "POST /ingest body application/x-ndjson: is not taken any more",
+        "POST /ingest body application/x-ndjson: is gone",
     ),
     "a body becomes required": (
         lambda d: d["paths"]["/process"]["post"]["requestBody"].update(required=True),
@@ -101,51 +101,51 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "a payload's field becomes required": (
         lambda d: schema(d, "EventV2")["required"].append("unit"),
-        "EventV2.unit: is required",
+        "EventV2: required was",
     ),
     "a payload's field may be less": (
         lambda d: schema(d, "EventV2")["properties"]["source"].update(type="string"),
-        "EventV2.source: has another type",
+        "EventV2.source: type was",
     ),
     "a payload's field may be shorter only": (
         lambda d: schema(d, "EventV2")["properties"]["source"].update(maxLength=20),
-        "EventV2.source: has another maxLength",
+        "EventV2.source: maxLength was",
     ),
     "a payload reads a field that could be anything": (
         lambda d: schema(d, "EventV1")["properties"].update(unit={"type": "string"}),
-        "EventV1.unit: has another type",
+        "EventV1.unit: type was",
     ),
     "a payload takes no other fields": (
         lambda d: schema(d, "EventV1").update(additionalProperties=False),
-        "EventV1.*: has another not",
+        "EventV1.*: not was",
     ),
     "a payload's other fields may be shorter only": (
         lambda d: tag(d).update(maxLength=10),
-        "EventV2.tags patternProperties ^[^\\u0000-\\u001f\\u007f-\\u009f]*$: has another maxLength",
+        "EventV2.tags patternProperties ^[^\\u0000-\\u001f\\u007f-\\u009f]*$: maxLength was 256, is 10",
     ),
     "a payload's other fields may not all be called what they were": (
         lambda d: tags(d)["propertyNames"].update(maxLength=1),
-        "EventV2.tags names: has another maxLength",
+        "EventV2.tags propertyNames: maxLength was",
     ),
     "a payload has further rules": (
         lambda d: schema(d, "EventV2").update(allOf=[{"required": ["unit"]}]),
-        "EventV2: has another allOf",
+        "EventV2: allOf was",
     ),
     "a payload may not be what it could be": (
         lambda d: schema(d, "EventV2").update({"not": {"required": ["unit"]}}),
-        "EventV2: has another not",
+        "EventV2: not was",
     ),
     "a payload's samples must differ": (
         lambda d: schema(d, "EventV2")["properties"]["data"].update(uniqueItems=True),
-        "EventV2.data: has another uniqueItems",
+        "EventV2.data: uniqueItems was",
     ),
     "a payload's samples are of another step": (
         lambda d: schema(d, "EventV2")["properties"]["data"].update(multipleOf=2),
-        "EventV2.data: has another multipleOf",
+        "EventV2.data: multipleOf was",
     ),
     "a payload's field has a format": (
         lambda d: schema(d, "EventV2")["properties"]["time_stamp"].update(format="date-time"),
-        "EventV2.time_stamp: has another format",
+        "EventV2.time_stamp: format was",
     ),
     "a field of an answer is never given": (
         lambda d: schema(d, "Counts")["properties"].update(cursor=False),
@@ -157,11 +157,11 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "a keyword comes that nobody thought of": (
         lambda d: schema(d, "EventV2").update(unheardOf=1),
-        "EventV2: has another unheardOf",
+        "EventV2: unheardOf was",
     ),
     "a parameter that is left out means something else": (
         lambda d: parameter(d, "limit")["schema"].update(default=10),
-        "GET /rejections query limit: has another default",
+        "GET /rejections query limit: default was",
     ),
     "a parameter is written in another way": (
         lambda d: parameter(d, "limit").update(style="pipeDelimited"),
@@ -188,31 +188,31 @@ BREAKING: dict[str, tuple[Change, str]] = {
     ),
     "a field of an answer may be missing": (
         lambda d: schema(d, "Accepted")["required"].remove("received_at"),
-        "POST /ingest 202 application/json.received_at: may be missing",
+        "POST /ingest 202 application/json: required was",
     ),
     "a field of an answer has another type": (
         lambda d: schema(d, "Counts")["properties"]["checked"].update(type=["integer", "null"]),
-        "POST /process 200 application/json.checked: has another type",
+        "POST /process 200 application/json.checked: type was",
     ),
     "an answer has a further value": (
         lambda d: schema(d, "State")["enum"].append("lost"),
-        "GET /ingest/{id} 200 application/json.status: has another enum",
+        "GET /ingest/{id} 200 application/json.status: enum was",
     ),
     "an answer has another format": (
         lambda d: schema(d, "Accepted")["properties"]["received_at"].pop("format"),
-        "POST /ingest 202 application/json.received_at: has another format",
+        "POST /ingest 202 application/json.received_at: format was",
     ),
     "a field of an answer may be more": (
         lambda d: schema(d, "ObjectStatus")["properties"]["items"].update(minimum=0),
-        "GET /ingest/{id} 200 application/json.items: has another minimum",
+        "GET /ingest/{id} 200 application/json.items: minimum was",
     ),
     "the other fields of an answer have another type": (
         lambda d: schema(d, "ObjectStatus")["properties"]["tags"]["additionalProperties"].update(type="integer"),
-        "GET /ingest/{id} 200 application/json.tags.*: has another type",
+        "GET /ingest/{id} 200 application/json.tags.*: type was",
     ),
     "a header has another type": (
         lambda d: ingest(d)["responses"]["202"]["headers"]["Location"]["schema"].update(type="integer"),
-        "POST /ingest 202 header Location: has another type",
+        "POST /ingest 202 header Location: type was",
     ),
     "a field of a refusal goes": (
         lambda d: schema(d, "Problem")["properties"].pop("type"),
@@ -252,7 +252,7 @@ def changed(change: Change) -> Document:
 
 @pytest.mark.parametrize(("change", "said"), BREAKING.values(), ids=list(BREAKING))
 def test_what_breaks_a_client_is_found(change: Change, said: str) -> None:
-    assert said in breaking_changes(OLD, changed(change))
+    assert [found for found in breaking_changes(OLD, changed(change)) if found.startswith(said)]
 
 
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=list(HARMLESS))
@@ -275,24 +275,24 @@ NARROWER: dict[str, tuple[Document, Document]] = {
     "properties": ({"properties": {"a": SHORT}}, {"properties": {"a": LONG}}),
     "items": ({"items": SHORT}, {"items": LONG}),
     "items of items": ({"items": {"items": SHORT}}, {"items": {}}),
-    "prefixItems": ({"prefixItems": [SHORT, LONG]}, {"prefixItems": [LONG, LONG]}),
     "additionalProperties": ({"additionalProperties": SHORT}, {"additionalProperties": LONG}),
     "additionalProperties at all": ({"additionalProperties": SHORT}, {"additionalProperties": True}),
     "propertyNames": ({"propertyNames": SHORT}, {"propertyNames": LONG}),
     "patternProperties": ({"patternProperties": {"^a": SHORT}}, {"patternProperties": {"^a": LONG}}),
-    "allOf": ({"allOf": [SHORT]}, {"allOf": [LONG]}),
     "anyOf": ({"anyOf": [SHORT, {"type": "null"}]}, {"anyOf": [{"type": "null"}, LONG]}),
     "anyOf beside others": ({"minLength": 1, "anyOf": [SHORT]}, {"minLength": 1, "anyOf": [LONG]}),
     "fewer of anyOf": (SHORT, {"anyOf": [SHORT, {"type": "null"}]}),
     "anyOf at all": ({"minLength": 1, "anyOf": [SHORT]}, {"minLength": 1}),
     "$ref": ({"$ref": "#/components/schemas/Short"}, {"$ref": "#/components/schemas/Long"}),
     "deep": (
-        {"items": {"additionalProperties": {"allOf": [{"properties": {"a": SHORT}}]}}},
-        {"items": {"additionalProperties": {"allOf": [{"properties": {"a": LONG}}]}}},
+        {"items": {"additionalProperties": {"patternProperties": {"^a": {"properties": {"a": SHORT}}}}}},
+        {"items": {"additionalProperties": {"patternProperties": {"^a": {"properties": {"a": LONG}}}}}},
     ),
 }
 
 OTHER: dict[str, tuple[Document, Document]] = {
+    "allOf": ({"allOf": [SHORT]}, {"allOf": [LONG]}),
+    "prefixItems": ({"prefixItems": [SHORT, LONG]}, {"prefixItems": [LONG, LONG]}),
     "pattern": ({"pattern": "a"}, {"pattern": "b"}),
     "not": ({"not": SHORT}, {"not": LONG}),
     "oneOf": ({"oneOf": [SHORT]}, {"oneOf": [LONG]}),
