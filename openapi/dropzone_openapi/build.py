@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, get_type_hints, is_typeddict
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.api_gateway import Route
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, Contact, License, Server, Tag
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
@@ -24,7 +26,6 @@ from dropzone.api.pages import Listing, page
 from dropzone.api.problems import FieldError, Problem, ProblemType
 from dropzone.api.resolver import DESCRIBED
 from dropzone.domain.payloads import VERSIONS
-from dropzone.domain.violations import Envelope
 from dropzone_openapi import ingest
 
 VERSION = "0.1.0"
@@ -37,24 +38,28 @@ RELEASED = Path(__file__).parent / "released.json"
 
 Node = dict[str, Any]
 
+_API_KEY = "apiKey"
 _ABOUT: Node = {
     "title": "Dropzone",
     "version": VERSION,
+    "openapi_version": "3.1.0",
     "description": (
         "Measurement events in over HTTPS, stored exactly as received, validated by rules of data quality, and turned "
         "into clean rows of Postgres.\n\nRefusals are problems (RFC 9457). 4xx other than 429: don't retry. 5xx and "
         "429: retry, it is safe.\n"
     ),
-    "license": {"name": "MIT", "identifier": "MIT"},
-    "contact": {"name": "Dropzone's maintainers"},
+    "license_info": License(name="MIT", identifier="MIT"),
+    "contact": Contact(name="Dropzone's maintainers"),
+    # Relative to the document, so that it is true under any stage and prefix. Web serves it with an absolute one.
+    "servers": [Server(url=".")],
+    "tags": [
+        Tag(name="Events", description="For those who send."),
+        Tag(name="Data", description="For those who want to know."),
+        Tag(name="Processing", description="For those who run it."),
+        Tag(name="Service", description="For those who watch it."),
+    ],
+    "security_schemes": {_API_KEY: APIKey.model_validate({"name": "x-api-key", "in": "header"})},
 }
-_TAGS: Node = {
-    "Events": "For those who send.",
-    "Data": "For those who want to know.",
-    "Processing": "For those who run it.",
-    "Service": "For those who watch it.",
-}
-_API_KEY = "apiKey"
 _REFERENCE = "#/components/schemas/{model}"
 _REQUEST_ID = "0b9ca6bf-0d4a-4a8e-a8d2-6d4c0f4e7b11"
 _VIOLATIONS = {
@@ -71,96 +76,78 @@ _GATEWAY = {
 }
 """API Gateway's own answers, which the template gives the shape of all others."""
 
-_TEXT: Node = {"schema": {"type": "string"}}
-_KEPT: Node = {
-    "ETag": {"description": "Of this content, compressed or not; for If-None-Match.", **_TEXT},
-    "Cache-Control": {"description": "How long it may be kept.", **_TEXT},
-}
-_HEADERS: Node = {
-    "sendEvents": {
-        "Idempotent-Replayed": {
-            "description": "There where an earlier request with the same key got the same answer.",
-            "schema": {"type": "string", "const": "true"},
-        },
-        "Location": {
-            "description": "The address of the status: a relative reference.",
-            "schema": {"type": "string", "examples": [f"ingest/{EXAMPLE_RAW_ID}"]},
-        },
-    },
-    "getRaw": {
-        **_KEPT,
-        "Content-Disposition": {"description": "A name for the file.", **_TEXT},
-        "Content-Encoding": {"description": "Where they are packed.", **_TEXT},
-    },
-}
-"""Of the answers of operations that aren't lists."""
 
-_OF_LISTS: Node = {
-    **_KEPT,
-    "Link": {"description": 'Where there is more: `<?…>; rel="next"`, a relative reference with the cursor.', **_TEXT},
-    "Content-Disposition": {"description": "Of CSV for spreadsheets, with a name for the file.", **_TEXT},
+def _text(description: str, **schema: object) -> Node:
+    return {"description": description, "schema": {"type": "string", **schema}}
+
+
+_HEADERS: Node = {
+    "Cache-Control": _text("How long it may be kept."),
+    "Content-Disposition": _text("A name for the file, where the body is meant to be saved."),
+    "Content-Encoding": _text("Where the bytes are compressed."),
+    "ETag": _text("Of this content, compressed or not; for If-None-Match."),
+    "Idempotent-Replayed": _text("There where an earlier request with the same key got the same answer.", const="true"),
+    "Link": _text('Where there is more: `<?…>; rel="next"`, a relative reference with the cursor.'),
+    "Location": _text("The address of the status: a relative reference.", examples=[f"ingest/{EXAMPLE_RAW_ID}"]),
+    "Retry-After": _text("Seconds to wait.", examples=["5"]),
 }
+_KEPT = ("ETag", "Cache-Control")
 _IF_NONE_MATCH: Node = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of an earlier answer: 304 if it is still valid.",
-    "schema": {"type": "string", "examples": ['W/"1f0c5a2e9b7d4c63a8e1f2b3c4d5e6f7"']},
+    **_text("The ETag of an earlier answer: 304 if it is still valid.", examples=['W/"1f0c5a2e9b7d4c63a8e1f2b3"']),
 }
 _BINARY: Node = {"schema": {"type": "string", "format": "binary"}}
+_FORMATS = {
+    Format.NDJSON: "An object of the list a line.",
+    Format.CSV: "As RFC 4180 has it.",
+    Format.SPREADSHEET: "With a byte order mark, and an apostrophe before texts that a spreadsheet takes for formulas.",
+}
 
 
 def build() -> Node:
     """The document."""
     routes = _routes()
-    queries = {route.operation_id: query for route in routes if (query := _query_of(route)) is not None}
-    bodies = {route.operation_id: DESCRIBED[route.func].body for route in routes}
-    models: set[type[BaseModel]] = {*VERSIONS.values(), Envelope, *chain(*bodies.values()), *queries.values()}
-    _, named = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
+    bodies = [model for route in routes for model in chain(*_body_of(route).values())]
+    queries = {route.operation_id: query for route in routes if (query := _query_of(route))}
+    _, named = models_json_schema(
+        [(model, "validation") for model in dict.fromkeys([*VERSIONS.values(), *bodies, *queries.values()])],
+        ref_template=_REFERENCE,
+    )
     document = _generated(routes)
-    schemas = document["components"]["schemas"] | ingest.SCHEMAS | named["$defs"]
-    for item in document["paths"].values():
-        for operation in item.values():
-            if query := queries.get(operation["operationId"]):
-                kept = [found for found in operation.get("parameters", []) if found["in"] != "query"]
-                fields = schemas[query.__name__]["properties"]
-                operation["parameters"] = [
-                    *kept,
-                    *({"name": name, "in": "query", "schema": fields[name]} for name in fields),
-                ]
-            if body := bodies[operation["operationId"]]:
-                kinds = [{"$ref": _REFERENCE.format(model=model.__name__)} for model in body]
-                content = {Format.JSON.value: {"schema": {"anyOf": kinds}}}
-                operation["requestBody"] = {
-                    "required": False,
-                    "description": "What to do; without one, a batch.",
-                    "content": content,
-                }
-            _finish(operation, schemas)
-    unused = {
-        "ValidationError",
-        "HTTPValidationError",
-        "ResponseValidationError",
-        *(query.__name__ for query in queries.values()),
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": _ABOUT,
-        # Relative to the document, so that it is true under any stage and prefix. Web serves it with an absolute one.
-        "servers": [{"url": "."}],
-        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
-        "paths": _tidy(document["paths"]),
-        "components": {
-            "securitySchemes": {_API_KEY: {"type": "apiKey", "in": "header", "name": "x-api-key"}},
-            "schemas": {
-                name: {"title": name, **_tidy(schema)} for name, schema in sorted(schemas.items()) if name not in unused
-            },
-            "responses": {
-                f"Gateway{status}": {"description": description, "content": _problem_content()}
-                for status, description in _GATEWAY.items()
-            },
+    schemas = document["components"]["schemas"] | named["$defs"]
+    operations = {each["operationId"]: each for item in document["paths"].values() for each in item.values()}
+    for route in routes:
+        operation = operations[route.operation_id]
+        if query := queries.get(route.operation_id):
+            others = [found for found in operation.get("parameters", []) if found["in"] != "query"]
+            fields = schemas.pop(query.__name__)["properties"].items()
+            operation["parameters"] = others + [{"name": name, "in": "query", "schema": each} for name, each in fields]
+        if body := DESCRIBED[route.func].body:
+            content = {kind: {"schema": _any_of(models)} for kind, models in body.kinds.items()}
+            operation["requestBody"] = {"required": body.required, "description": body.text, "content": content}
+        _finish(operation, schemas)
+    used = {name: schema for name, schema in sorted(schemas.items()) if not name.endswith("ValidationError")}
+    problem = {problems.CONTENT_TYPE: {"schema": _any_of([Problem])}}
+    document["paths"] = _tidy(document["paths"])
+    document["components"] |= {
+        "schemas": {name: {"title": name, **_tidy(schema)} for name, schema in used.items()},
+        "responses": {
+            f"Gateway{status}": {"description": text, "content": problem} for status, text in _GATEWAY.items()
         },
     }
+    return document
+
+
+def _any_of(models: Sequence[type]) -> Node:
+    kinds = [{"$ref": _REFERENCE.format(model=model.__name__)} for model in models]
+    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+
+
+def _body_of(route: Route) -> Mapping[str, tuple[type[BaseModel], ...]]:
+    body = DESCRIBED[route.func].body
+    return body.kinds if body else {}
 
 
 def _routes() -> list[Route]:
@@ -170,8 +157,7 @@ def _routes() -> list[Route]:
     routes = [route for app in apps for route in app._static_routes + app._dynamic_routes if route.include_in_schema]  # noqa: SLF001
     for route in routes:
         summary, _, description = (inspect.getdoc(route.func) or "").partition("\n\n")
-        paragraphs = [paragraph.replace("\n", " ") for paragraph in description.split("\n\n")]
-        route.summary, route.description = summary.removesuffix("."), "\n\n".join(paragraphs) or None
+        route.summary, route.description = summary.removesuffix("."), description or None
         route.responses = _responses(route)
         # A request that was answered before left what Powertools had made of it without the responses.
         route._dependant = route._body_field = None  # noqa: SLF001 - as above
@@ -182,8 +168,7 @@ def _generated(routes: Iterable[Route]) -> Node:
     """What Powertools makes of them."""
     app = APIGatewayRestResolver(enable_validation=True)
     app._static_routes.extend(routes)  # noqa: SLF001 - as above
-    found: Node = json.loads(app.get_openapi_json_schema(title="-", version="-", openapi_version="3.1.0"))
-    return found
+    return json.loads(app.get_openapi_json_schema(**_ABOUT))  # type: ignore[no-any-return]
 
 
 def _query_of(route: Route) -> type[BaseModel] | None:
@@ -214,67 +199,42 @@ def _parameter(parameter: Node) -> Node:
 def _responses(route: Route) -> dict[int, Any]:
     """The answers of a route's function, with models for Powertools to write the schemas of."""
     described = DESCRIBED[route.func]
-    answer: Node = {
-        "description": "As it was received.",
-        "content": {"application/octet-stream": _BINARY, "*/*": _BINARY},
-    }
+    headers = described.headers
+    content: Node = {"application/octet-stream": _BINARY, "*/*": _BINARY}
+    description = "As it was received."
     if listing := described.listing:
-        answer = {
-            "description": f"The {listing.name}, in the format that `Accept` asks for.",
-            "content": {Format.JSON.value: {"model": listing.page}, **_lines(listing)},
-            "headers": _OF_LISTS,
-        }
-    elif model := described.answer:
-        texts = {
-            kind: {"schema": {"type": "string"}, "examples": {"example": {"value": text}}}
-            for kind, text in described.texts.items()
-        }
-        answer = {
-            "description": (inspect.getdoc(model) or "").partition("\n")[0],
-            "content": {Format.JSON.value: {"model": model}, **texts},
-            "headers": _KEPT,
-        }
-    elif is_typeddict(model := get_type_hints(route.func)["return"]):
-        answer = {
-            "description": (inspect.getdoc(model) or "").partition("\n")[0],
-            "content": {Format.JSON.value: {"model": model}},
-        }
-    if headers := _HEADERS.get(route.operation_id):
-        answer["headers"] = headers
-    is_kept = "ETag" in answer.get("headers", {})
+        description = f"The {listing.name}, in the format that `Accept` asks for."
+        content = {Format.JSON.value: {"model": listing.page}, **_other_formats(listing)}
+        headers = (*_KEPT, "Link", "Content-Disposition")
+    elif is_typeddict(model := described.answer or get_type_hints(route.func)["return"]):
+        description = (inspect.getdoc(model) or "").partition("\n")[0]
+        content = {Format.JSON.value: {"model": model}}
+        for kind, text in described.texts.items():
+            content[kind] = {"schema": {"type": "string"}, "examples": {"example": {"value": text}}}
     kinds = [*described.problems, problems.INTERNAL_ERROR]
     if route.tags != ["Service"]:
         kinds += [problems.INVALID_REQUEST, problems.UNAVAILABLE]
-    return dict(
-        sorted(
-            {
-                route.status_code: answer,
-                **({304: {"description": "The client has it already, by its If-None-Match."}} if is_kept else {}),
-                **_problems(kinds),
-            }.items()
-        )
-    )
+    answers = _problems(kinds)
+    answers[route.status_code] = {"description": description, "content": content, **_with_headers(*headers)}
+    if "ETag" in headers:
+        answers[304] = {"description": "The client has it already, by its If-None-Match."}
+    return dict(sorted(answers.items()))
 
 
-def _lines(listing: Listing[Any]) -> Node:
+def _with_headers(*names: str) -> Node:
+    return {"headers": {name: _HEADERS[name] for name in names}} if names else {}
+
+
+def _other_formats(listing: Listing[Any]) -> Node:
     """A list in the formats that aren't JSON."""
     (example,) = TypeAdapter(listing.page).json_schema()["examples"]
     rows = example[listing.name]
-
-    def described(form: Format, description: str) -> Node:
-        text, _ = page(listing, rows, len(rows), query={}, form=form)
-        return {
-            "schema": {"type": "string", "description": description},
-            "examples": {"example": {"value": text}},
-        }
-
     return {
-        Format.NDJSON.value: described(Format.NDJSON, f"An object of `{listing.name}` a line."),
-        Format.CSV.value: described(Format.CSV, "As RFC 4180 has it."),
-        Format.SPREADSHEET.value: described(
-            Format.SPREADSHEET,
-            "With a byte order mark, and an apostrophe before texts that a spreadsheet would take for formulas.",
-        ),
+        form.value: {
+            "schema": {"type": "string", "description": description},
+            "examples": {"example": {"value": page(listing, rows, len(rows), query={}, form=form)[0]}},
+        }
+        for form, description in _FORMATS.items()
     }
 
 
@@ -290,14 +250,8 @@ def _problems(kinds: Iterable[ProblemType]) -> dict[int, Any]:
         media = known["content"].setdefault(problems.CONTENT_TYPE, {"model": Problem, "examples": {}})
         media["examples"][kind.name] = {"value": body}
         if kind is problems.UNAVAILABLE:
-            known["headers"] = {
-                "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "string", "examples": ["5"]}}
-            }
+            known |= _with_headers("Retry-After")
     return answers
-
-
-def _problem_content() -> Node:
-    return {problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 def _finish(operation: Node, schemas: Node) -> None:
@@ -316,9 +270,11 @@ def _finish(operation: Node, schemas: Node) -> None:
     for status in own:
         responses.setdefault(status, {"$ref": f"#/components/responses/Gateway{status}"})
     operation["responses"] = dict(sorted(responses.items()))
-    for media in (media for found in responses.values() for media in found.get("content", {}).values()):
-        name = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
-        if examples := schemas.get(name, {}).get("examples"):
+    parts = [*responses.values(), operation.get("requestBody", {})]
+    for media in (media for part in parts for media in part.get("content", {}).values()):
+        kinds = media.get("schema", {}).get("anyOf", [media.get("schema", {})])
+        names = [kind.get("$ref", "").rpartition("/")[2] for kind in kinds]
+        if examples := [value for name in names for value in schemas.get(name, {}).get("examples", [])]:
             media["examples"] = {f"example {number}": {"value": value} for number, value in enumerate(examples, 1)}
 
 
@@ -326,7 +282,10 @@ def _finish(operation: Node, schemas: Node) -> None:
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 - a part of a document
-    """Without titles of fields, which only repeat their names; with whole numbers, and null as one of the types."""
+    """Without titles of fields, which only repeat their names, and ends of lines within paragraphs.
+
+    With whole numbers, and null as one of the types.
+    """
     if isinstance(node, list):
         return [_tidy(entry) for entry in node]
     if isinstance(node, float) and node.is_integer():
@@ -337,6 +296,8 @@ def _tidy(node: Any) -> Any:  # noqa: ANN401 - a part of a document
         case [{"type": str(kind), **first}, {"type": "null"}]:
             node = {**first, **node, "type": [kind, "null"]}
             del node["anyOf"]
+    if isinstance(text := node.get("description"), str):
+        node = {**node, "description": re.sub(r"(?<!\n)\n(?!\n)", " ", text)}
     return {
         name: value if name in {"example", "examples"} else _tidy(value)
         for name, value in node.items()

@@ -1,85 +1,70 @@
-"""Ingest's one route, as the others declare theirs: at run time, the function starts without a resolver."""
+"""Ingest's routes, as the other functions declare theirs: at run time, it starts without a resolver."""
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
+from pydantic import ConfigDict, Field, RootModel
 
-import dropzone_ingest.handler
 from dropzone.api import problems
-from dropzone.api.resolver import described
+from dropzone.api.formats import Format
+from dropzone.api.resolver import Body, described
 from dropzone.domain.body import NDJSON
 from dropzone.domain.payloads import VERSIONS
+from dropzone.domain.payloads.v1 import EventV1
+from dropzone.domain.payloads.v2 import EventV2
+from dropzone.domain.violations import Envelope
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_ingest.answers import Accepted
-from dropzone_ingest.handler import MAX_KEY
-
-Schema = dict[str, Any]
+from dropzone_ingest.handler import MAX_KEY, ROUTE
 
 app = APIGatewayRestResolver(enable_validation=True)
 
 _EXAMPLES = [version.model_json_schema()["examples"][0] for version in VERSIONS.values()]
-_LINES = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in _EXAMPLES)
+_TELEGRAF: Any = {"name": "cpu", "fields": {"usage_idle": 98.5}, "tags": {"host": "raynor"}, "timestamp": 1795890111}
 
-SCHEMAS: dict[str, Schema] = {
-    "Event": {
-        "title": "Event",
-        "description": (
-            "A measurement event, of the version that its `schema_version` names; without it, of version 2 if it has "
-            "`source`, `unit` or `tags`, and of version 1 otherwise. Ingest checks the envelope alone. Values "
-            "are validated by the rules of the version when the event is processed."
-        ),
-        "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("EventV1", "EventV2", "Envelope")],
-    },
-    "Events": {
-        "title": "Events",
-        "type": "array",
-        "description": "Several events, each validated alone. At least one must have the envelope of an event.",
-        "minItems": 1,
-        "maxItems": MAX_EVENTS,
-        "items": {},
-        "contains": {"$ref": "#/components/schemas/Envelope"},
-        "examples": [_EXAMPLES],
-    },
-    "Lines": {
-        "title": "Lines",
-        "type": "string",
-        "description": "Events, one a line, at least one with the envelope of an event. Blank lines are ignored.",
-        "pattern": "[^ \\t\\r\\n]",
-        "examples": [_LINES],
-    },
-}
-"""What bodies are, beside the payload's versions."""
 
-_BODY: Schema = {
-    "required": True,
-    "description": "One event or several, in UTF-8.",
-    "content": {
-        "application/json": {
-            "schema": {"anyOf": [{"$ref": "#/components/schemas/Event"}, {"$ref": "#/components/schemas/Events"}]},
-            "examples": {
-                "event": {"summary": "Two samples", "value": _EXAMPLES[0]},
-                "version 2": {"summary": "Who measured, and in what unit", "value": _EXAMPLES[1]},
-                "events": {"summary": "Several events", "value": _EXAMPLES},
-            },
-        },
-        NDJSON: {
-            "schema": {"$ref": "#/components/schemas/Lines"},
-            "examples": {"lines": {"summary": "An event a line", "value": _LINES}},
-        },
-    },
-}
+class Event(RootModel[EventV1 | EventV2 | Envelope]):
+    """A measurement event, of the version that its `schema_version` names; without it, of version 2 if it has `source`,
+    `unit` or `tags`, and of version 1 otherwise. Ingest checks the envelope alone. Values are validated by the rules of
+    the version when the event is processed.
+    """  # noqa: D205 - shown as it is
 
-_PROBLEMS = (
-    problems.NOT_JSON,
-    problems.NOT_GZIP,
-    problems.TOO_LARGE,
-    problems.UNSUPPORTED_MEDIA_TYPE,
-    problems.INVALID_EVENT,
-    problems.KEY_REUSED,
+    model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
+
+
+class Events(RootModel[list[Any]]):
+    """Several events, each validated alone. At least one must have the envelope of an event."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"contains": {"$ref": "#/components/schemas/Envelope"}, "examples": [_EXAMPLES]}
+    )
+    root: list[Any] = Field(min_length=1, max_length=MAX_EVENTS)
+
+
+class Lines(RootModel[str]):
+    """Events, one a line, at least one with the envelope of an event. Blank lines are ignored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": ["".join(json.dumps(each, ensure_ascii=False) + "\n" for each in _EXAMPLES)]}
+    )
+    root: str = Field(pattern=r"[^ \t\r\n]")
+
+
+class OtherJson(RootModel[Any]):
+    """JSON as the contract's mapping expects it; this is a metric of Telegraf, for the contract `telegraf`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_TELEGRAF]})
+
+
+_described = partial(
+    described,
+    *(problems.NOT_JSON, problems.NOT_GZIP, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE),
+    *(problems.INVALID_EVENT, problems.KEY_REUSED),
+    headers=("Location", "Idempotent-Replayed"),
 )
-
 _KEY = Header(
     alias="Idempotency-Key",
     min_length=1,
@@ -92,14 +77,10 @@ _KEY = Header(
 )
 
 
-@app.post(
-    dropzone_ingest.handler.ROUTE[1],
-    operation_id="sendEvents",
-    tags=["Events"],
-    status_code=202,
-    openapi_extensions={"requestBody": _BODY},
+@app.post(ROUTE[1], operation_id="sendEvents", tags=["Events"], status_code=202)
+@_described(
+    body=Body("One event or several, in UTF-8.", {Format.JSON: (Event, Events), NDJSON: (Lines,)}, required=True)
 )
-@described(*_PROBLEMS)
 def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send events.
 
@@ -119,38 +100,17 @@ _ID = Path(
     description="The identifier of a data contract whose mapping finds events in the body; GET /contracts lists them.",
     json_schema_extra={"examples": ["telegraf"]},
 )
-_FOREIGN: Schema = {
-    "required": True,
-    "description": (
-        "JSON as the contract's mapping expects it, in UTF-8; or, as `application/x-ndjson`, a JSON text a line."
+
+
+@app.post(f"{ROUTE[1]}/<id>", operation_id="sendToContract", tags=["Events"], status_code=202)
+@_described(
+    problems.NO_SUCH_CONTRACT,
+    body=Body(
+        "JSON as the contract's mapping expects it, in UTF-8; or, as `application/x-ndjson`, a JSON text a line.",
+        {Format.JSON: (OtherJson,)},
+        required=True,
     ),
-    "content": {
-        "application/json": {
-            "schema": {},
-            "examples": {
-                "telegraf": {
-                    "summary": "A metric of Telegraf, for the contract telegraf",
-                    "value": {
-                        "fields": {"usage_idle": 98.5},
-                        "name": "cpu",
-                        "tags": {"host": "raynor"},
-                        "timestamp": 1795890111,
-                    },
-                }
-            },
-        },
-    },
-}
-
-
-@app.post(
-    f"{dropzone_ingest.handler.ROUTE[1]}/<id>",
-    operation_id="sendToContract",
-    tags=["Events"],
-    status_code=202,
-    openapi_extensions={"requestBody": _FOREIGN},
 )
-@described(*_PROBLEMS, problems.NO_SUCH_CONTRACT)
 def post_to_contract(id: Annotated[str, _ID], idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send JSON of another format.
 

@@ -17,7 +17,8 @@ from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import open_bronze
 from dropzone.api import problems
-from dropzone.api.resolver import described, make_app, resolve
+from dropzone.api.formats import Format
+from dropzone.api.resolver import Body, described, make_app, resolve
 from dropzone.domain.identifiers import Cursor
 from dropzone.domain.outcomes import Change
 from dropzone.observability import NAMESPACE, logged_errors, report_result
@@ -74,7 +75,11 @@ def gold_store() -> GoldStore:
 
 @app.post("/process", operation_id="processObjects", tags=["Processing"])
 @described(
-    problems.NOT_JSON, body=(ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed), query=ProcessBatch.IN_QUERY
+    problems.NOT_JSON,
+    body=Body(
+        "What to do; without one, a batch.", {Format.JSON: (ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed)}
+    ),
+    query=ProcessBatch.IN_QUERY,
 )
 def post_process() -> Counts:
     """Process a batch.

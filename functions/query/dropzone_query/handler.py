@@ -89,7 +89,7 @@ def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[S
 
 
 @app.get("/ingest/<id>/raw", operation_id="getRaw", tags=["Events"])
-@described(problems.NO_RAW_OBJECT)
+@described(problems.NO_RAW_OBJECT, headers=("ETag", "Cache-Control", "Content-Disposition", "Content-Encoding"))
 def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH]) -> Response[Any]:
     """Get an event as it was received.
 
@@ -209,6 +209,7 @@ def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any
     problems.NO_SUCH_CONTRACT,
     problems.NOT_ACCEPTABLE,
     answer=Contract,
+    headers=("ETag", "Cache-Control"),
     texts={ContractFormat.YAML: "apiVersion: v3.1.0\nkind: DataContract\nid: default\n"},
 )
 def get_contract(

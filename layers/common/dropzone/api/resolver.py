@@ -14,12 +14,22 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import BaseModel
 from pydantic_core import to_json
 
 from dropzone.api import problems, response
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, invalid_request, unknown_parameter
 from dropzone.api.problems import FieldError, ProblemType
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What the body of a request may be: a text, and models by media type."""
+
+    text: str
+    kinds: Mapping[str, tuple[type[BaseModel], ...]]
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +44,9 @@ class Described:
     """What it answers in JSON, where its function returns bytes."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """What it answers in other media types, with an example of each."""
-    body: tuple[type[Request], ...] = ()
-    """What its body may be."""
+    headers: tuple[str, ...] = ()
+    """Those of its answer."""
+    body: Body | None = None
     query: type[Request] | None = None
     """What it reads of the query by itself."""
 
@@ -49,13 +60,14 @@ def described[F: Callable[..., Any]](
     listing: Listing[Any] | None = None,
     answer: type | None = None,
     texts: Mapping[str, str] | None = None,
-    body: tuple[type[Request], ...] = (),
+    headers: tuple[str, ...] = (),
+    body: Body | None = None,
     query: type[Request] | None = None,
 ) -> Callable[[F], F]:
     """Describe the function of a route."""
 
     def describe(function: F) -> F:
-        DESCRIBED[function] = Described(kinds, listing, answer, texts or {}, body, query)
+        DESCRIBED[function] = Described(kinds, listing, answer, texts or {}, headers, body, query)
         return function
 
     return describe
