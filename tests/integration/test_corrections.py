@@ -14,6 +14,8 @@ from dropzone.domain.body import JSON
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Change
+from dropzone.queries.buckets import Arrivals
+from dropzone.queries.kpis import KpisRequest, read_kpis
 from dropzone.queries.quality import QualityRequest, read_quality
 from dropzone.queries.rejections import RejectionsRequest, read_rejections
 from dropzone.queries.status import StatusRequest, read_status
@@ -81,9 +83,13 @@ class Corrections:
         )
 
     def quality(self) -> tuple[int, int, int]:
-        """How many are rejected, resolved, open."""
+        """How many are rejected, resolved, open: `/kpis` and `/quality` agree."""
         query = {"granularity": "minute", "from": self.at.isoformat(), "to": self.at.replace(second=59).isoformat()}
         (bucket,) = read_quality(self.reader, QualityRequest.from_query(query))
+        kpis = read_kpis(self.reader, KpisRequest.from_query(query))
+        (kpi,) = [kpi for kpi in kpis if kpi["received"]]
+        assert all(kpi[name] == bucket[name] for name in Arrivals.__annotations__)  # type: ignore[literal-required]
+        assert bucket["open_share"] == bucket["open"] / bucket["received"]
         return bucket["rejected"], bucket["resolved"], bucket["open"]
 
 

@@ -125,7 +125,7 @@ SENSORS = st.tuples(st.sampled_from([0.0, 1e7, -3e12, 1e-9]), st.floats(-1, 1)).
 
 
 POOLED = """
-    gold.pooled_mean(gold.combine(gold.part(weight, m, d, near)), min(near)),
+    min(near) + (gold.combine(gold.part(weight, m, d, near)))[2],
     gold.pooled_std_dev(gold.combine(gold.part(weight, m, d, near)))
 """
 
@@ -139,7 +139,8 @@ def test_groups_pool_as_exact_fractions_do(
 
     ((samples, mean, std_dev),) = tables.query(
         f"SELECT CAST(sum(n) AS bigint), {POOLED} FROM ("  # noqa: S608 - our own words
-        "   SELECT *, gold.near(min(m) OVER (), max(m) OVER ()) AS near, n / sum(CAST(n AS float8)) OVER () AS weight"
+        "   SELECT *, greatest(min(m) OVER (), least(max(m) OVER (), 0)) AS near,"
+        "          n / sum(CAST(n AS float8)) OVER () AS weight"
         "   FROM json_to_recordset(CAST(:rows AS json)) AS r (n bigint, m float8, d float8)"
         ") AS part",
         rows=json.dumps(rows),
@@ -261,15 +262,14 @@ def test_what_never_changes_does_not_deviate(tables: SilverInPostgres, gold: Gol
     assert (kpi["mean"], kpi["std_dev"]) == (0.1, 0.0)
 
 
-def test_where_nothing_was_measured_there_are_no_figures(tables: SilverInPostgres) -> None:
+def test_where_nothing_was_measured_there_are_no_figures(tables: SilverInPostgres, gold: Gold) -> None:
     tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (rejected(Code.DATA_EMPTY),))])
 
     for _ in range(2):
-        rows = tables.query(
-            "SELECT events, sample_count, rejected, mean, std_dev, min, max, first_measured_at, last_measured_at"
-            " FROM gold.kpis('hour', now() - interval '1 hour', now() + interval '1 hour')"
-        )
-        assert rows == [[0, 0, 1, *[None] * 6]]
+        now = datetime.now(UTC)
+        (kpi,) = hourly(gold, now - HOUR, now + HOUR)
+        assert (kpi["events"], kpi["samples"], kpi["rejected"], kpi["gaps"]["count"]) == (0, 0, 1, 0)
+        assert [kpi["mean"], kpi["std_dev"], kpi["min"], kpi["max"], kpi["first"], kpi["last"]] == [None] * 6
         refresh(tables)
 
 

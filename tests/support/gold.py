@@ -215,6 +215,7 @@ def assert_right(tables: SilverInPostgres, kpis: Sequence[Kpi], starts: Sequence
         bound = kpi["gaps"]["longer_than_seconds"]
         assert kpi["gaps"]["count"] == (0 if bound is None else sum(pause.total_seconds() > bound for pause in pauses))
         assert (kpi["processed"], kpi["rejected"], kpi["flagged"]) == arrivals[:3]
+        assert kpi["open"] == kpi["rejected"] - kpi["resolved"]
         assert (kpi["rejected_by_rule"], kpi["flagged_by_rule"]) == arrivals[3:5]
         latencies = arrivals[5]
         if latencies:

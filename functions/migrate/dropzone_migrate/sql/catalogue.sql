@@ -20,7 +20,7 @@ COMMENT ON VIEW gold.quality_daily IS 'Outcomes by day of UTC of arrival and sou
 COMMENT ON VIEW gold.rules_hourly IS 'Events that broke a rule, by hour of UTC of arrival, source and rule. Bound bucket_start.';
 COMMENT ON VIEW gold.rules_daily IS 'Events that broke a rule, by day of UTC of arrival, source and rule. Bound bucket_start.';
 COMMENT ON FUNCTION gold.kpis IS
-    'By bucket and source: measurements by their own instant, and arrivals by theirs. A gap is a pause of more than '
+    'Measurements by bucket and source. A gap is a pause of more than '
     'gap_limit_seconds before an event of the bucket: one and a half times what is expected, up to the next quarter '
     'power of two.';
 COMMENT ON FUNCTION gold.quality IS 'By bucket of arrival and source. Percentiles are within 10 % of the true ones.';
@@ -29,7 +29,7 @@ COMMENT ON FUNCTION gold.sources IS
 COMMENT ON FUNCTION gold.resolved_by IS
     'The last processed event that corrects an event, or that corrects a rejected correction of it; no row while the '
     'rejection is open.';
-COMMENT ON FUNCTION gold.resolved IS 'By bucket of arrival and source: rejected events that a processed one corrects.';
+COMMENT ON FUNCTION gold.resolved IS 'Rejected events that arrived from one instant to another, and that a processed one corrects.';
 COMMENT ON FUNCTION gold.earliest_raw_id IS 'The smallest raw_id that can be made at an instant: they ascend by arrival.';
 COMMENT ON FUNCTION gold.refresh IS
     'Computes stale buckets again: of about so many events, the stalest first, and those that are written to at this '
@@ -83,15 +83,15 @@ BEGIN
         ('rejected', 'How many events were rejected.'),
         ('rejected_share', 'Rejected events as a part of those received, from 0 to 1.'),
         ('flagged', 'How many events were processed with warnings.'),
-        ('rejected_by_rule', 'Rejected events by the rules that they broke; one that broke two counts for both.'),
-        ('flagged_by_rule', 'Events processed with warnings, by the rules that they broke; one that broke two counts for both.'),
         ('code', 'The rule (docs/errors.md).'),
         ('settled', 'How many events have a latency: those of objects with all of their outcomes.'),
         ('latency_total_ms', 'From arrival to silver, all events together, in milliseconds.'),
         ('latency_mean_ms', 'From arrival to silver, the mean, in milliseconds.'),
         ('latency_max_ms', 'From arrival to silver, the longest, in milliseconds.'),
-        ('latency_bins', 'Bins of latencies: bin b holds those up to 2^(b/4) milliseconds; null events of objects that have none yet. One bin may be there more than once.'),
-        ('latency_counts', 'How many events are in each of the bins.'),
+        ('group_bins', 'Of groups of events with the same bin of latency and the same broken rules: bin b holds latencies up to 2^(b/4) milliseconds; null for objects that have none yet.'),
+        ('group_codes', 'The codes of the rules that each event of the group broke; null where it broke none.'),
+        ('group_events', 'How many events are in each of the groups.'),
+        ('group_rejected', 'How many of them were rejected.'),
         ('next_measured_at', 'When the first event after the last refresh is measured, of a clock that is ahead. UTC.'),
         ('last_processed_at', 'When the last of its latest measurements arrived. UTC.'),
         ('usual_interval_seconds', 'The median of the last twenty pauses between its events, in seconds.'),

@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION gold.compute_measured(starts timestamptz[], width int
 RETURNS SETOF gold.measured LANGUAGE sql STABLE ROWS 1000 AS $$
     WITH event AS (
         SELECT start, m.*, date_part('epoch', measured_at - lag(measured_at) OVER part) AS pause,
-               gold.near(min(mean) OVER part, max(mean) OVER part) AS near,
+               greatest(min(mean) OVER part, least(max(mean) OVER part, 0)) AS near,
                sample_count / sum(CAST(sample_count AS double precision)) OVER part AS weight
         FROM unnest(starts) AS start CROSS JOIN LATERAL (
             SELECT * FROM public.measurements WHERE measured_at >= start AND measured_at < start + width OFFSET 0
@@ -29,20 +29,25 @@ RETURNS SETOF gold.measured LANGUAGE sql STABLE ROWS 1000 AS $$
         SELECT *, sum(events) OVER beside AS events_around, sum(paused) OVER beside AS paused_around
         FROM piece WINDOW beside AS (PARTITION BY start, source ORDER BY bin RANGE BETWEEN 1 PRECEDING AND 1 FOLLOWING)
     )
-    SELECT start, source, sum(events), sum(sample_count), gold.pooled_mean(gold.combine(pooled), min(near)),
+    SELECT start, source, sum(events), sum(sample_count), min(near) + (gold.combine(pooled))[2],
            gold.pooled_std_dev(gold.combine(pooled)), min(min), max(max), min(first), max(last),
            (max(ARRAY[events_around, -bin, paused_around / events_around]) FILTER (WHERE bin IS NOT NULL))[3],
            max(longest), array_agg(bin), array_agg(events)
     FROM around GROUP BY 1, 2
 $$;
 
+-- By groups of events that have the latency's bin and the codes of broken rules in common.
 CREATE OR REPLACE FUNCTION gold.compute_arrived(starts timestamptz[], width interval DEFAULT '15 minutes')
 RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
-    WITH piece AS (
-        SELECT start, coalesce(source, '') AS source, gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin, codes,
-               count(*) AS events, count(*) FILTER (WHERE outcome = 'rejected') AS rejected,
-               count(codes) FILTER (WHERE outcome = 'processed') AS flagged,
-               sum(latency) AS total, max(latency) AS longest, max(arrived_at) AS last
+    SELECT start, source, sum(events), sum(rejected),
+           coalesce(sum(events - rejected) FILTER (WHERE codes IS NOT NULL), 0),
+           sum(settled), coalesce(sum(total), 0), max(longest), max(last),
+           array_agg(bin), array_agg(codes), array_agg(events), array_agg(rejected)
+    FROM (
+        SELECT start, coalesce(source, '') AS source, codes,
+               gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin, count(*) AS events,
+               count(*) FILTER (WHERE outcome = 'rejected') AS rejected, count(latency) AS settled, sum(latency) AS total,
+               max(latency) AS longest, max(arrived_at) AS last
         FROM unnest(starts) AS start, gold.earliest_raw_id(start) AS since, gold.earliest_raw_id(start + width) AS until,
         LATERAL (
             SELECT source, outcome, uuid_extract_timestamp(raw_id) AS arrived_at,
@@ -51,18 +56,7 @@ RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
             FROM (SELECT * FROM public.outcomes WHERE raw_id >= since AND raw_id < until) AS o
             LEFT JOIN (SELECT * FROM public.receipts WHERE raw_id >= since AND raw_id < until) AS r USING (raw_id) OFFSET 0
         ) AS event GROUP BY 1, 2, 3, 4
-    ), rules AS (
-        SELECT start, source, jsonb_object_agg_strict(code, rejected) AS rejected_by_rule,
-               jsonb_object_agg_strict(code, flagged) AS flagged_by_rule
-        FROM (
-            SELECT start, source, code, nullif(sum(rejected), 0) AS rejected, nullif(sum(flagged), 0) AS flagged
-            FROM piece, LATERAL (SELECT DISTINCT jsonb_array_elements_text(codes) AS code) AS broken GROUP BY 1, 2, 3
-        ) AS rule GROUP BY 1, 2
-    )
-    SELECT start, source, sum(events), sum(rejected), sum(flagged), coalesce(any_value(rejected_by_rule), '{}'),
-           coalesce(any_value(flagged_by_rule), '{}'), coalesce(sum(events) FILTER (WHERE bin IS NOT NULL), 0),
-           coalesce(sum(total), 0), max(longest), array_agg(bin), array_agg(events), max(last)
-    FROM piece LEFT JOIN rules USING (start, source) GROUP BY 1, 2
+    ) AS part GROUP BY 1, 2
 $$;
 
 -- What was computed, and what is stale from silver itself. USING has a condition on bucket_start hold for the marks.

@@ -1,14 +1,10 @@
 -- Figures of groups of samples are pooled by Postgres's own float8_combine: count, sum and sum of squares of deviations.
--- The sums are of differences from a mean near the true one, so that what all means have in common doesn't cancel, and
--- weights add up to one, so that neither counts nor squares overflow.
+-- The sums are of differences from what is near all means, so that what they have in common doesn't cancel: of all values
+-- from the smallest to the largest mean the one next to zero, from which no difference overflows. Weights add up to one, so
+-- that neither counts nor squares overflow, and the sum is the mean difference.
 CREATE OR REPLACE AGGREGATE gold.combine(state double precision[]) (
     SFUNC = float8_combine, STYPE = double precision[], INITCOND = '{0,0,0}', PARALLEL = SAFE
 );
-
--- From the smallest to the largest mean. No difference from it overflows.
-CREATE OR REPLACE FUNCTION gold.near(smallest double precision, largest double precision) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN smallest < 0 AND largest > 0 AND greatest(-smallest, largest) > 8e307 THEN 0 ELSE smallest END;
 
 -- NaN marks squares that binary64 can't hold, and 1e-320 that something deviates whose square would underflow: Postgres
 -- refuses such products. The sum is 0 where nothing deviates.
@@ -23,13 +19,10 @@ RETURN ARRAY[
          WHEN std_dev < 1e-154 THEN 1e-320 ELSE weight * std_dev * std_dev END
 ];
 
-CREATE OR REPLACE FUNCTION gold.pooled_mean(state double precision[], near double precision) RETURNS double precision
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN near + state[2] / state[1];
-
 -- Null where its square is not zero, and not a normal binary64.
 CREATE OR REPLACE FUNCTION gold.pooled_std_dev(state double precision[]) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN state[3] = 0 THEN 0 WHEN state[3] BETWEEN 1e-292 AND 1.7e308 THEN sqrt(state[3] / state[1]) END;
+RETURN CASE WHEN state[3] = 0 THEN 0 WHEN state[3] BETWEEN 1e-292 AND 1.7e308 THEN sqrt(state[3]) END;
 
 -- Bin b of a histogram holds what is more than 2^((b - 1) / 4) and up to 2^(b / 4).
 CREATE OR REPLACE FUNCTION gold.bin(value double precision) RETURNS integer

@@ -27,68 +27,12 @@ BEGIN
     RETURN candidates[width_bucket(since, candidates):width_bucket(until - interval '1 microsecond', candidates) + 1];
 END $$;
 
--- Planned by index, as gold.refresh is; with the rights of the schema's owner, so that readers need none to its tables.
-CREATE OR REPLACE FUNCTION gold.quality(
-    granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
-    tz text DEFAULT 'UTC', together boolean DEFAULT false
-) RETURNS TABLE (
-    bucket_start timestamptz, bucket_end timestamptz, source text, processed bigint, rejected bigint,
-    flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, latency_mean_ms double precision,
-    latency_p50_ms double precision, latency_p95_ms double precision, latency_max_ms double precision
-) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
-#variable_conflict use_column
-DECLARE
-    starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
-BEGIN
-    RETURN QUERY
-    WITH part AS MATERIALIZED (
-        SELECT width_bucket(a.bucket_start, starts) AS bucket, CASE WHEN together THEN '' ELSE source END AS source,
-               events, rejected, flagged, rejected_by_rule, flagged_by_rule, settled, latency_total_ms, latency_max_ms,
-               latency_bins, latency_counts
-        FROM (
-            SELECT * FROM gold.arrived_now
-            WHERE granularity <> 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
-            UNION ALL
-            SELECT * FROM gold.compute_arrived(trim_array(starts, 1), '1 minute') WHERE granularity = 'minute'
-        ) AS a
-        WHERE only_source IS NULL OR source = only_source
-    ), arrived AS (
-        SELECT bucket, source, sum(events - rejected) AS processed, sum(rejected) AS rejected,
-               sum(flagged) AS flagged, sum(latency_total_ms) / nullif(sum(settled), 0) AS mean, max(latency_max_ms) AS longest
-        FROM part GROUP BY 1, 2
-    ), rules AS (
-        SELECT bucket, source, jsonb_object_agg_strict(code, rejected) AS rejected_by_rule,
-               jsonb_object_agg_strict(code, flagged) AS flagged_by_rule
-        FROM (
-            SELECT bucket, source, code, sum(CAST(rejected_by_rule ->> code AS integer)) AS rejected,
-                   sum(CAST(flagged_by_rule ->> code AS integer)) AS flagged
-            FROM part, jsonb_object_keys(rejected_by_rule || flagged_by_rule) AS code GROUP BY 1, 2, 3
-        ) AS rule GROUP BY 1, 2
-    ), percentile AS (
-        SELECT bucket, source, min(bin) FILTER (WHERE up_to >= 0.5 * total) AS p50,
-               min(bin) FILTER (WHERE up_to >= 0.95 * total) AS p95
-        FROM (
-            SELECT bucket, source, bin, sum(sum(number)) OVER (PARTITION BY bucket, source ORDER BY bin) AS up_to,
-                   sum(sum(number)) OVER (PARTITION BY bucket, source) AS total
-            FROM part CROSS JOIN LATERAL unnest(latency_bins, latency_counts) AS latency (bin, number)
-            WHERE bin IS NOT NULL GROUP BY 1, 2, 3
-        ) AS latency GROUP BY 1, 2
-    )
-    SELECT starts[bucket], starts[bucket + 1], source, processed, rejected, flagged, coalesce(rejected_by_rule, '{}'),
-           coalesce(flagged_by_rule, '{}'), mean,
-           least(2 ^ ((p50 - 0.5::double precision) / 4), longest),
-           least(2 ^ ((p95 - 0.5::double precision) / 4), longest), longest
-    FROM arrived LEFT JOIN rules USING (bucket, source) LEFT JOIN percentile USING (bucket, source)
-    ORDER BY bucket, source;
-END $$;
-
--- Derived from the corrections as they are now, so that a replay that rejects one opens what it had resolved.
+-- The last processed event that corrects a rejected one, or that corrects a rejected correction of it. Derived from the
+-- corrections as they are now, so that a replay that rejects one opens what it had resolved.
 CREATE OR REPLACE FUNCTION gold.resolved_by(rejected_raw_id uuid, rejected_item integer)
 RETURNS TABLE (raw_id uuid, item integer) LANGUAGE sql STABLE ROWS 1 AS $$
     WITH RECURSIVE correction AS (
-        SELECT c.raw_id, c.item, c.outcome FROM public.outcomes AS c
-        WHERE c.corrects_raw_id = rejected_raw_id AND c.corrects_item = rejected_item
+        SELECT rejected_raw_id AS raw_id, rejected_item AS item, 'rejected' AS outcome
         UNION
         SELECT c.raw_id, c.item, c.outcome FROM correction AS failed
         JOIN public.outcomes AS c ON c.corrects_raw_id = failed.raw_id AND c.corrects_item = failed.item
@@ -98,26 +42,75 @@ RETURNS TABLE (raw_id uuid, item integer) LANGUAGE sql STABLE ROWS 1 AS $$
     ORDER BY c.raw_id DESC, c.item DESC LIMIT 1
 $$;
 
-CREATE OR REPLACE FUNCTION gold.resolved(
+CREATE OR REPLACE FUNCTION gold.resolved(since timestamptz, until timestamptz)
+RETURNS TABLE (raw_id uuid, item integer, source text) LANGUAGE sql STABLE AS $$
+    SELECT DISTINCT o.raw_id, o.item, coalesce(o.source, '')
+    FROM public.outcomes AS c JOIN public.outcomes AS o ON o.raw_id = c.corrects_raw_id AND o.item = c.corrects_item
+    WHERE c.corrects_raw_id >= gold.earliest_raw_id(since) AND c.corrects_raw_id < gold.earliest_raw_id(until)
+      AND o.outcome = 'rejected' AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
+$$;
+
+-- Planned by index, as gold.refresh is; with the rights of the schema's owner, so that readers need none to its tables.
+CREATE OR REPLACE FUNCTION gold.quality(
     granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
-    tz text DEFAULT 'UTC'
-) RETURNS TABLE (bucket_start timestamptz, source text, resolved bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
+    tz text DEFAULT 'UTC', together boolean DEFAULT false
+) RETURNS TABLE (
+    bucket_start timestamptz, bucket_end timestamptz, source text, processed bigint, rejected bigint, resolved bigint,
+    flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, latency_mean_ms double precision,
+    latency_p50_ms double precision, latency_p95_ms double precision, latency_max_ms double precision
+) LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
 BEGIN
     RETURN QUERY
-    SELECT starts[width_bucket(uuid_extract_timestamp(o.raw_id), starts)], coalesce(o.source, ''), count(*)
-    FROM (
-        SELECT DISTINCT corrects_raw_id AS raw_id, corrects_item AS item FROM public.outcomes
-        WHERE corrects_raw_id >= gold.earliest_raw_id(starts[1])
-          AND corrects_raw_id < gold.earliest_raw_id(starts[cardinality(starts)])
-    ) AS corrected
-    JOIN public.outcomes AS o ON o.raw_id = corrected.raw_id AND o.item = corrected.item
-    WHERE o.outcome = 'rejected' AND (only_source IS NULL OR coalesce(o.source, '') = only_source)
-      AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
-    GROUP BY 1, 2;
+    WITH kept AS MATERIALIZED (
+        SELECT *, width_bucket(a.bucket_start, starts) AS bucket, CASE WHEN together THEN '' ELSE source END AS shown
+        FROM (
+            SELECT * FROM gold.arrived_now
+            WHERE granularity <> 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
+            UNION ALL
+            SELECT * FROM gold.compute_arrived(trim_array(starts, 1), '1 minute') WHERE granularity = 'minute'
+        ) AS a
+        WHERE only_source IS NULL OR source = only_source
+    ), arrived AS (
+        SELECT bucket, shown, sum(events - rejected) AS processed, sum(rejected) AS rejected,
+               sum(flagged) AS flagged, sum(latency_total_ms) / nullif(sum(settled), 0) AS mean, max(latency_max_ms) AS longest
+        FROM kept GROUP BY 1, 2
+    ), part AS MATERIALIZED (
+        SELECT bucket, shown, bin, codes, sum(number) AS events, sum(bad) AS rejected
+        FROM kept, unnest(group_bins, group_codes, group_events, group_rejected) AS part (bin, codes, number, bad)
+        GROUP BY 1, 2, 3, 4
+    ), rules AS (
+        SELECT bucket, shown, jsonb_object_agg(code, bad) FILTER (WHERE bad > 0) AS rejected_by_rule,
+               jsonb_object_agg(code, good) FILTER (WHERE good > 0) AS flagged_by_rule
+        FROM (
+            SELECT bucket, shown, code, sum(rejected) AS bad, sum(events - rejected) AS good
+            FROM part, LATERAL (SELECT DISTINCT jsonb_array_elements_text(codes) AS code) AS broken
+            WHERE codes IS NOT NULL GROUP BY 1, 2, 3
+        ) AS rule GROUP BY 1, 2
+    ), percentile AS (
+        SELECT bucket, shown, min(bin) FILTER (WHERE up_to >= 0.5 * total) AS p50,
+               min(bin) FILTER (WHERE up_to >= 0.95 * total) AS p95
+        FROM (
+            SELECT *, sum(events) OVER (PARTITION BY bucket, shown ORDER BY bin) AS up_to,
+                   sum(events) OVER (PARTITION BY bucket, shown) AS total
+            FROM part WHERE bin IS NOT NULL
+        ) AS latency GROUP BY 1, 2
+    ), fixed AS (
+        SELECT width_bucket(uuid_extract_timestamp(raw_id), starts) AS bucket,
+               CASE WHEN together THEN '' ELSE source END AS shown, count(*) AS resolved
+        FROM gold.resolved(starts[1], starts[cardinality(starts)])
+        WHERE only_source IS NULL OR source = only_source GROUP BY 1, 2
+    )
+    SELECT starts[bucket], starts[bucket + 1], shown, processed, rejected, coalesce(resolved, 0), flagged,
+           coalesce(rejected_by_rule, '{}'), coalesce(flagged_by_rule, '{}'), mean,
+           least(2 ^ ((p50 - 0.5::double precision) / 4), longest),
+           least(2 ^ ((p95 - 0.5::double precision) / 4), longest), longest
+    FROM arrived LEFT JOIN rules USING (bucket, shown) LEFT JOIN percentile USING (bucket, shown)
+    LEFT JOIN fixed USING (bucket, shown)
+    ORDER BY bucket, shown;
 END $$;
 
 CREATE OR REPLACE FUNCTION gold.kpis(
@@ -126,10 +119,8 @@ CREATE OR REPLACE FUNCTION gold.kpis(
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, source text, events bigint, sample_count bigint,
     mean double precision, std_dev double precision, min double precision, max double precision,
-    first_measured_at timestamptz, last_measured_at timestamptz,
-    gaps bigint, longest_pause_seconds double precision, expected_pause_seconds double precision,
-    gap_limit_seconds double precision, processed bigint, rejected bigint, flagged bigint, rejected_by_rule jsonb,
-    flagged_by_rule jsonb, latency_mean_ms double precision, latency_max_ms double precision
+    first_measured_at timestamptz, last_measured_at timestamptz, gaps bigint, longest_pause_seconds double precision,
+    expected_pause_seconds double precision, gap_limit_seconds double precision
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
 #variable_conflict use_column
@@ -137,9 +128,14 @@ DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
 BEGIN
     RETURN QUERY
-    WITH ordered AS (
-        SELECT *, lag(last_measured_at) OVER (PARTITION BY source ORDER BY bucket, m.bucket_start) AS measured_before,
-               gold.near(min(mean) OVER whole, max(mean) OVER whole) AS near,
+    WITH kept AS MATERIALIZED (
+        SELECT *, date_part('epoch', first_measured_at - coalesce(
+                   lag(last_measured_at) OVER (PARTITION BY source ORDER BY bucket, bucket_start), (
+                       SELECT max(measured_at) FROM public.measurements AS before
+                       WHERE before.source = m.source AND before.measured_at < m.first_measured_at
+                   )
+               )) AS pause_before,
+               greatest(min(mean) OVER whole, least(max(mean) OVER whole, 0)) AS near,
                sample_count / sum(CAST(sample_count AS double precision)) OVER whole AS weight
         FROM (
             SELECT * FROM gold.measured_now
@@ -150,58 +146,41 @@ BEGIN
         CROSS JOIN LATERAL (SELECT width_bucket(m.bucket_start, starts) AS bucket) AS place
         WHERE only_source IS NULL OR source = only_source
         WINDOW whole AS (PARTITION BY source, bucket)
-    ), paused AS MATERIALIZED (
-        SELECT *, date_part('epoch', first_measured_at - coalesce(measured_before, (
-            SELECT max(measured_at) FROM public.measurements AS m
-            WHERE m.source = ordered.source AND m.measured_at < first_measured_at
-        ))) AS pause_before
-        FROM ordered
     ), bound AS MATERIALIZED (
-        SELECT *, gold.bin(1.5 * expected) AS bin, 2 ^ (gold.bin(1.5 * expected) / 4.0::double precision) AS seconds
+        SELECT *, gold.bin(1.5 * expected) AS limit_bin, 2 ^ (gold.bin(1.5 * expected) / 4.0::double precision) AS seconds
         FROM (
             SELECT source, coalesce(expected_seconds, percentile_disc(0.5) WITHIN GROUP (
                        ORDER BY coalesce(usual_pause_seconds, pause_before))) AS expected
-            FROM paused GROUP BY 1
+            FROM kept GROUP BY 1
         ) AS usual
-    ), measured AS (
-        SELECT starts[bucket] AS bucket_start, starts[bucket + 1] AS bucket_end, source, sum(events) AS events,
-               CAST(sum(sample_count) AS bigint) AS sample_count,
-               gold.combine(gold.part(weight, mean, std_dev, near)) AS pooled, min(near) AS near,
-               min(min) AS min, max(max) AS max, min(first_measured_at) AS first, max(last_measured_at) AS last,
-               count(*) FILTER (WHERE pause_before > seconds) + CAST(coalesce(sum((
-                   SELECT sum(number) FROM unnest(pause_bins, pause_counts) AS pauses (pause_bin, number)
-                   WHERE pause_bin > bin
-               )) FILTER (WHERE longest_pause_seconds > seconds), 0) AS bigint) AS gaps,
-               max(greatest(pause_before, longest_pause_seconds)) AS longest,
-               min(expected) AS expected, min(seconds) AS seconds
-        FROM paused JOIN bound USING (source) GROUP BY bucket, source
     )
-    SELECT bucket_start, bucket_end, source, coalesce(events, 0), coalesce(sample_count, 0),
-           gold.pooled_mean(pooled, near), gold.pooled_std_dev(pooled), min, max, first, last,
-           coalesce(gaps, 0), longest, expected, seconds, coalesce(processed, 0), coalesce(rejected, 0),
-           coalesce(flagged, 0), coalesce(rejected_by_rule, '{}'), coalesce(flagged_by_rule, '{}'), latency_mean_ms, latency_max_ms
-    FROM measured FULL JOIN gold.quality(granularity, since, until, only_source, tz) AS quality
-         USING (bucket_start, bucket_end, source)
-    ORDER BY bucket_start, source;
+    SELECT starts[bucket], starts[bucket + 1], source, sum(events), CAST(sum(sample_count) AS bigint),
+           min(near) + (gold.combine(gold.part(weight, mean, std_dev, near)))[2],
+           gold.pooled_std_dev(gold.combine(gold.part(weight, mean, std_dev, near))),
+           min(min), max(max), min(first_measured_at), max(last_measured_at),
+           count(*) FILTER (WHERE pause_before > seconds) + CAST(coalesce(sum((
+               SELECT sum(number) FROM unnest(pause_bins, pause_counts) AS pauses (bin, number) WHERE bin > limit_bin
+           )) FILTER (WHERE longest_pause_seconds > seconds), 0) AS bigint),
+           max(greatest(pause_before, longest_pause_seconds)), min(expected), min(seconds)
+    FROM kept JOIN bound USING (source) GROUP BY bucket, source
+    ORDER BY bucket, source;
 END $$;
 
--- What a question costs, by kind: rows of gold in its range, and events to read from silver, by what gold knows of them.
+-- What a question costs, of a kind: rows of gold in its range, and events to read from silver, by what gold knows of them.
 CREATE OR REPLACE FUNCTION gold.cost(
-    granularity gold.granularity, since timestamptz, until timestamptz, only_source text, tz text, most bigint
-) RETURNS TABLE (kind text, parts bigint, events bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER
+    kind text, granularity gold.granularity, since timestamptz, until timestamptz, only_source text, tz text, most bigint
+) RETURNS TABLE (parts bigint, events bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
 BEGIN
-    FOREACH kind IN ARRAY ARRAY['measured', 'arrived'] LOOP
-        RETURN QUERY EXECUTE format($sql$
-            SELECT %1$L, count(*), coalesce(sum(events) FILTER (WHERE $5), 0) + (
-                SELECT coalesce(sum(events), 0) FROM gold.%1$I_stale WHERE bucket_start >= $1 AND bucket_start < $2
-            )
-            FROM (
-                SELECT events FROM gold.%1$I
-                WHERE bucket_start >= gold.bucket_of($1) AND bucket_start < $2 AND ($3 IS NULL OR source = $3) LIMIT $4
-            ) AS kept
-        $sql$, kind) USING starts[1], starts[cardinality(starts)], only_source, most, granularity = 'minute';
-    END LOOP;
+    RETURN QUERY EXECUTE format($sql$
+        SELECT count(*), coalesce(sum(events) FILTER (WHERE $5), 0) + (
+            SELECT coalesce(sum(events), 0) FROM gold.%1$I_stale WHERE bucket_start >= $1 AND bucket_start < $2
+        )
+        FROM (
+            SELECT events FROM gold.%1$I
+            WHERE bucket_start >= gold.bucket_of($1) AND bucket_start < $2 AND ($3 IS NULL OR source = $3) LIMIT $4
+        ) AS kept
+    $sql$, kind) USING starts[1], starts[cardinality(starts)], only_source, most, granularity = 'minute';
 END $$;

@@ -3,12 +3,10 @@
 CREATE OR REPLACE FUNCTION gold.mark() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF TG_TABLE_NAME = 'measurements' AND TG_OP = 'TRUNCATE' THEN
-        INSERT INTO gold.measured_stale SELECT DISTINCT bucket_start, 0 FROM gold.measured;
+    IF TG_OP = 'TRUNCATE' THEN
+        EXECUTE format('INSERT INTO gold.%1$I_stale SELECT DISTINCT bucket_start, 0 FROM gold.%1$I', TG_ARGV[0]);
     ELSIF TG_TABLE_NAME = 'measurements' THEN
         INSERT INTO gold.measured_stale SELECT gold.bucket_of(measured_at), count(*) FROM touched GROUP BY 1;
-    ELSIF TG_OP = 'TRUNCATE' THEN
-        INSERT INTO gold.arrived_stale SELECT DISTINCT bucket_start, 0 FROM gold.arrived;
     ELSE
         INSERT INTO gold.arrived_stale
         SELECT gold.bucket_of(uuid_extract_timestamp(raw_id)), sum(coalesce(items, 1)) FROM touched
@@ -17,20 +15,14 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE TRIGGER gold_insert AFTER INSERT ON measurements REFERENCING NEW TABLE AS touched
-EXECUTE FUNCTION gold.mark();
-CREATE OR REPLACE TRIGGER gold_update AFTER UPDATE ON measurements REFERENCING NEW TABLE AS touched
-EXECUTE FUNCTION gold.mark();
-CREATE OR REPLACE TRIGGER gold_delete AFTER DELETE ON measurements REFERENCING OLD TABLE AS touched
-EXECUTE FUNCTION gold.mark();
-CREATE OR REPLACE TRIGGER gold_truncate AFTER TRUNCATE ON measurements EXECUTE FUNCTION gold.mark();
-CREATE OR REPLACE TRIGGER gold_insert AFTER INSERT ON receipts REFERENCING NEW TABLE AS touched
-EXECUTE FUNCTION gold.mark();
-CREATE OR REPLACE TRIGGER gold_update AFTER UPDATE ON receipts REFERENCING NEW TABLE AS touched
-EXECUTE FUNCTION gold.mark();
-CREATE OR REPLACE TRIGGER gold_delete AFTER DELETE ON receipts REFERENCING OLD TABLE AS touched
-EXECUTE FUNCTION gold.mark();
-CREATE OR REPLACE TRIGGER gold_truncate AFTER TRUNCATE ON receipts EXECUTE FUNCTION gold.mark();
+CREATE OR REPLACE TRIGGER gold_insert AFTER INSERT ON measurements REFERENCING NEW TABLE AS touched EXECUTE FUNCTION gold.mark();
+CREATE OR REPLACE TRIGGER gold_update AFTER UPDATE ON measurements REFERENCING NEW TABLE AS touched EXECUTE FUNCTION gold.mark();
+CREATE OR REPLACE TRIGGER gold_delete AFTER DELETE ON measurements REFERENCING OLD TABLE AS touched EXECUTE FUNCTION gold.mark();
+CREATE OR REPLACE TRIGGER gold_truncate AFTER TRUNCATE ON measurements EXECUTE FUNCTION gold.mark('measured');
+CREATE OR REPLACE TRIGGER gold_insert AFTER INSERT ON receipts REFERENCING NEW TABLE AS touched EXECUTE FUNCTION gold.mark();
+CREATE OR REPLACE TRIGGER gold_update AFTER UPDATE ON receipts REFERENCING NEW TABLE AS touched EXECUTE FUNCTION gold.mark();
+CREATE OR REPLACE TRIGGER gold_delete AFTER DELETE ON receipts REFERENCING OLD TABLE AS touched EXECUTE FUNCTION gold.mark();
+CREATE OR REPLACE TRIGGER gold_truncate AFTER TRUNCATE ON receipts EXECUTE FUNCTION gold.mark('arrived');
 
 -- The marks go first, and later statements, each with a snapshot of its own, see at least what they stand for: a mark
 -- that comes in between stays. Planned by index, and without copies of what is read once: of ranges joined to an array,

@@ -31,17 +31,16 @@ CREATE TABLE gold.arrived (
     events              integer NOT NULL,
     rejected            integer NOT NULL,
     flagged             integer NOT NULL,
-    rejected_by_rule    jsonb NOT NULL,
-    flagged_by_rule     jsonb NOT NULL,
     settled             integer NOT NULL,
     latency_total_ms    double precision NOT NULL,
     latency_max_ms      double precision,
-    latency_bins        integer[] NOT NULL,
-    latency_counts      integer[] NOT NULL,
     last_arrived_at     timestamptz NOT NULL,
+    group_bins          integer[] NOT NULL,
+    group_codes         jsonb[] NOT NULL,
+    group_events        integer[] NOT NULL,
+    group_rejected      integer[] NOT NULL,
     PRIMARY KEY (bucket_start, source)
 );
-
 CREATE INDEX arrived_by_source ON gold.arrived (source, bucket_start);
 
 -- The views by hour and by day compare their own column.

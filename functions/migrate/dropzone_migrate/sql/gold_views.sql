@@ -8,13 +8,13 @@ BEGIN
         EXECUTE format($sql$
             CREATE OR REPLACE VIEW gold.kpis_%1$s AS
             SELECT bucket AS bucket_start, source, sum(events) AS events, CAST(sum(sample_count) AS bigint) AS sample_count,
-                   gold.pooled_mean(gold.combine(gold.part(weight, mean, std_dev, near)), min(near)) AS mean,
+                   min(near) + (gold.combine(gold.part(weight, mean, std_dev, near)))[2] AS mean,
                    gold.pooled_std_dev(gold.combine(gold.part(weight, mean, std_dev, near))) AS std_dev,
                    min(min) AS min, max(max) AS max,
                    min(first_measured_at) AS first_measured_at, max(last_measured_at) AS last_measured_at
             FROM (
                 SELECT *, gold.bucket_of(m.bucket_start, %2$L) AS bucket,
-                       gold.near(min(mean) OVER whole, max(mean) OVER whole) AS near,
+                       greatest(min(mean) OVER whole, least(max(mean) OVER whole, 0)) AS near,
                        sample_count / sum(CAST(sample_count AS double precision)) OVER whole AS weight
                 FROM gold.measured_now AS m
                 WINDOW whole AS (PARTITION BY gold.bucket_of(m.bucket_start, %2$L), source)
@@ -28,9 +28,9 @@ BEGIN
             FROM gold.arrived_now AS a GROUP BY 1, 2;
             CREATE OR REPLACE VIEW gold.rules_%1$s AS
             SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source, code,
-                   coalesce(sum(CAST(rejected_by_rule ->> code AS integer)), 0) AS rejected,
-                   coalesce(sum(CAST(flagged_by_rule ->> code AS integer)), 0) AS flagged
-            FROM gold.arrived_now AS a, jsonb_object_keys(rejected_by_rule || flagged_by_rule) AS code GROUP BY 1, 2, 3
+                   sum(part.rejected) AS rejected, sum(part.events - part.rejected) AS flagged
+            FROM gold.arrived_now AS a, unnest(group_codes, group_events, group_rejected) AS part (codes, events, rejected),
+            LATERAL (SELECT DISTINCT jsonb_array_elements_text(codes) AS code) AS broken GROUP BY 1, 2, 3
         $sql$, name, width);
     END LOOP;
 END $do$;

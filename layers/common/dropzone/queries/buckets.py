@@ -116,8 +116,11 @@ class Arrivals(TypedDict):
 
     received: Annotated[int, Field(ge=0, description="Events that arrived in the bucket and have an outcome.")]
     processed: Count
-    rejected: Count
+    rejected: Annotated[int, Field(ge=0, description="Resolved or still open.")]
+    resolved: Annotated[Count, Field(description="Rejected events that a processed one corrects, whenever it arrived.")]
+    open: Annotated[Count, Field(description="Rejected events that no processed one corrects.")]
     rejected_share: Share
+    open_share: Share
     flagged: Annotated[int, Field(ge=0, description="Processed events with warnings of their data contract.")]
     rejected_by_rule: Annotated[
         ByRule,
@@ -135,18 +138,24 @@ EXAMPLE_ARRIVALS: Final = {
     "received": 61,
     "processed": 60,
     "rejected": 1,
+    "resolved": 0,
+    "open": 1,
     "rejected_share": 0.01639344262295082,
+    "open_share": 0.01639344262295082,
     "flagged": 2,
     "rejected_by_rule": {"data.empty": 1},
     "flagged_by_rule": {"time_stamp.ahead": 2},
 }
 
 ARRIVALS: Final = """
-       processed + rejected AS received, processed, rejected,
-       CAST(rejected AS double precision) / nullif(processed + rejected, 0) AS rejected_share,
-       flagged, rejected_by_rule, flagged_by_rule
+       coalesce(processed + rejected, 0) AS received, coalesce(processed, 0) AS processed,
+       coalesce(rejected, 0) AS rejected, coalesce(resolved, 0) AS resolved, coalesce(rejected - resolved, 0) AS open,
+       CAST(rejected AS double precision) / (processed + rejected) AS rejected_share,
+       CAST(rejected - resolved AS double precision) / (processed + rejected) AS open_share,
+       coalesce(flagged, 0) AS flagged, coalesce(rejected_by_rule, '{}') AS rejected_by_rule,
+       coalesce(flagged_by_rule, '{}') AS flagged_by_rule
 """
-"""The columns of `Arrivals`."""
+"""The columns of `Arrivals`, of gold.quality; of what it is joined to, if nothing arrived."""
 
 WINDOW: Final = (
     "CAST(:granularity AS gold.granularity), CAST(:since AS timestamptz), CAST(:until AS timestamptz), "
@@ -154,7 +163,10 @@ WINDOW: Final = (
 )
 """What gold's functions take."""
 
-_COST: Final = f"SELECT kind, parts, events FROM gold.cost({WINDOW}, CAST(:most AS bigint))"  # noqa: S608 - our own words
+_COST: Final = f"""
+SELECT coalesce(bool_or(parts > CAST(:most_parts AS bigint) OR events > CAST(:most_events AS bigint)), false)
+FROM unnest(CAST(:kinds AS text[])) AS kind, gold.cost(kind, {WINDOW}, CAST(:most_parts AS bigint) + 1)
+"""  # noqa: S608 - our own words
 
 # A bucket may begin before what Python's datetime can hold, or end after it.
 _ROWS: Final = f"""
@@ -202,9 +214,11 @@ def read_buckets[B: Bucket](
         SilverUnavailableError: the database is out of reach.
     """
     window = _window(database, request)
-    for kind, parts, events in database.run(_COST, **window, most=MOST_PARTS + 1):
-        if kind in kinds and (parts > MOST_PARTS or events > MOST_EVENTS):
-            raise _too_much()
+    ((is_too_much,),) = database.run(
+        _COST, **window, kinds=sorted(kinds), most_parts=MOST_PARTS, most_events=MOST_EVENTS
+    )
+    if is_too_much:
+        raise _too_much()
     after, after_source = place_of(request.cursor) or (None, None)
     try:
         rows = read(

@@ -133,10 +133,14 @@ class KpisPage(TypedDict):
 
 LISTING = Listing("kpis", KpisPage, Kpi, cursor_after)
 
-_CALL: Final = f"gold.kpis({WINDOW}, CAST(:expected AS double precision))"
+_CALL: Final = f"""(
+    gold.kpis({WINDOW}, CAST(:expected AS double precision)) AS measured
+    FULL JOIN gold.quality({WINDOW}) AS arrived USING (bucket_start, bucket_end, source)
+)"""
 _COLUMNS: Final = f"""
-       events, sample_count AS samples, mean, std_dev, min, max, first_measured_at AS first, last_measured_at AS last,
-       gaps AS "gaps.count", longest_pause_seconds AS "gaps.longest_seconds",
+       coalesce(events, 0) AS events, coalesce(sample_count, 0) AS samples, mean, std_dev, min, max,
+       first_measured_at AS first, last_measured_at AS last,
+       coalesce(gaps, 0) AS "gaps.count", longest_pause_seconds AS "gaps.longest_seconds",
        expected_pause_seconds AS "gaps.expected_seconds", gap_limit_seconds AS "gaps.longer_than_seconds",
        {ARRIVALS}, latency_mean_ms AS "latency_ms.mean", latency_max_ms AS "latency_ms.max"
 """

@@ -1,12 +1,12 @@
 """`GET /quality`: the outcomes of what arrived, by buckets of time and source."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final, NotRequired, TypedDict
+from typing import Final, NotRequired, TypedDict
 
 from pydantic import Field
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import Count, Cursor, answer, closed
+from dropzone.api.answers import Cursor, answer, closed
 from dropzone.api.pages import Listing
 from dropzone.queries.buckets import (
     ARRIVALS,
@@ -46,8 +46,6 @@ class QualityLatency(TypedDict):
 class QualityBucket(Bucket, Arrivals):
     """The outcomes of a source's arrivals in a bucket of time."""
 
-    resolved: Annotated[Count, Field(description="Rejected events that a processed one corrects, whenever it arrived.")]
-    open: Annotated[Count, Field(description="Rejected events that no processed one corrects.")]
     latency_ms: QualityLatency
 
 
@@ -57,8 +55,6 @@ class QualityBucket(Bucket, Arrivals):
             {
                 **EXAMPLE_BUCKET,
                 **EXAMPLE_ARRIVALS,
-                "resolved": 0,
-                "open": 1,
                 "latency_ms": {"mean": 812.4, "p50": 938.7, "p95": 1327.6, "max": 1493.0},
             }
         ],
@@ -77,18 +73,10 @@ class QualityPage(TypedDict):
 
 LISTING = Listing("quality", QualityPage, QualityBucket, cursor_after)
 
-_CALL: Final = f"""(
-    SELECT quality.*, coalesce(fixed.resolved, 0) AS resolved
-    FROM gold.quality({WINDOW}, CAST(:together AS boolean)) AS quality LEFT JOIN (
-        SELECT bucket_start, CASE WHEN CAST(:together AS boolean) THEN '' ELSE source END AS source,
-               CAST(sum(resolved) AS bigint) AS resolved
-        FROM gold.resolved({WINDOW}) GROUP BY 1, 2
-    ) AS fixed USING (bucket_start, source)
-)"""  # noqa: S608 - our own words
-
+_CALL: Final = f"gold.quality({WINDOW}, CAST(:together AS boolean))"
 _COLUMNS: Final = f"""
        {ARRIVALS}, latency_mean_ms AS "latency_ms.mean", latency_p50_ms AS "latency_ms.p50",
-       latency_p95_ms AS "latency_ms.p95", latency_max_ms AS "latency_ms.max", resolved, rejected - resolved AS open
+       latency_p95_ms AS "latency_ms.p95", latency_max_ms AS "latency_ms.max"
 """
 
 

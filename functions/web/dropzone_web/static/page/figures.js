@@ -18,7 +18,7 @@ export function figures(rows, range, now) {
   const arrived = { processed: zeros(), rejected: zeros() };
   const latency = { mean: nothing(), max: nothing(), of: zeros() };
   const rules = new Map(), warnings = new Map();
-  const totals = { events: 0, received: 0, processed: 0, rejected: 0, flagged: 0, latencyMean: null, latencyMax: null };
+  const totals = { events: 0, received: 0, processed: 0, rejected: 0, open: 0, flagged: 0, latencyMean: null, latencyMax: null };
   let latencySum = 0, latencyCount = 0;
 
   for (const row of rows) {
@@ -27,6 +27,7 @@ export function figures(rows, range, now) {
     totals.received += row.received;
     totals.processed += row.processed;
     totals.rejected += row.rejected;
+    totals.open += row.open;
     totals.flagged += row.flagged;
     arrived.processed[at] += row.processed;
     arrived.rejected[at] += row.rejected;

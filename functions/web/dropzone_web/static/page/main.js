@@ -158,13 +158,13 @@ function showNothing({ totals }, isWhole) {
 }
 
 function showTiles(totals) {
-  const share = totals.received > 0 ? percent(totals.rejected / totals.received) : "";
+  const open = totals.open > 0 ? `${percent(totals.open / totals.received)} of the accepted` : "none of them";
   const warned = totals.flagged > 0 ? `${count(totals.flagged)} of them with warnings` : "";
   const tiles = [
     ["Events per minute", rough(totals.perMinute), `${count(totals.events)} measured in this time`],
     ["Accepted", count(totals.received), "arrived in this time, and validated"],
     ["Processed", count(totals.processed), warned || "became measurements"],
-    ["Rejected", count(totals.rejected), share ? `${share} of the accepted` : "broke a rule"],
+    ["Rejected", count(totals.rejected), totals.rejected > 0 ? `${open} still open` : "broke a rule"],
     ["Latency", duration(totals.latencyMean), `mean; the longest ${duration(totals.latencyMax)}`],
   ];
   fill(byId("tiles"), JSON.stringify(tiles), () => tiles.map(([name, value, more]) =>
