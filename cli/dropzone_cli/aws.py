@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dropzone_cli.errors import CliError, ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from boto3.session import Session
-    from botocore.config import _RetryDict
+    from botocore.config import Config, _RetryDict
     from mypy_boto3_apigateway import APIGatewayClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_s3 import S3Client
@@ -40,52 +43,56 @@ _HINTS = {
 class Aws:
     """Clients of one account and region, made when asked for."""
 
-    def __init__(self, session: Session, endpoint: str | None = None) -> None:
-        """Use a session; with an endpoint, everything goes there."""
+    def __init__(self, open_session: Callable[[], Session], endpoint: str | None = None) -> None:
+        """Open a session at the first client; with an endpoint, everything goes there."""
+        self._open_session = open_session
+        self._endpoint = endpoint
+
+    @cached_property
+    def _session(self) -> Session:
+        return self._open_session()
+
+    @cached_property
+    def _config(self) -> Config:
         from botocore.config import Config
 
-        self._session = session
-        self._endpoint = endpoint
         retries: _RetryDict = {"total_max_attempts": 5, "mode": "standard"}
-        self._config = (
-            Config(connect_timeout=10, read_timeout=60, retries=retries)
-            if endpoint is None
-            else Config(
-                connect_timeout=5,
-                read_timeout=30,
-                retries=retries,
-                proxies={},
-                s3={"addressing_style": "path"},
-            )
-        )
+        if self._endpoint is None:
+            return Config(connect_timeout=10, read_timeout=60, retries=retries)
+        return Config(connect_timeout=5, read_timeout=30, retries=retries, proxies={}, s3={"addressing_style": "path"})
 
     @classmethod
     def account(cls, *, profile: str | None, region: str | None) -> Aws:
         """Use the user's account, as `aws` does."""
-        import boto3.session
 
-        return cls(boto3.session.Session(profile_name=profile, region_name=region))
+        def open_session() -> Session:
+            import boto3.session
+
+            return boto3.session.Session(profile_name=profile, region_name=region)
+
+        return cls(open_session)
 
     @classmethod
     def local(cls, endpoint: str, region: str) -> Aws:
         """Use the emulator: no profile, no configuration file, no real key can lead away from this machine."""
-        import boto3.session
-        import botocore.session
 
-        no_files = {
-            "profile": (None, None, None, None),
-            "config_file": (None, None, os.devnull, None),
-            "credentials_file": (None, None, os.devnull, None),
-        }
-        return cls(
-            boto3.session.Session(
+        def open_session() -> Session:
+            import boto3.session
+            import botocore.session
+
+            no_files = {
+                "profile": (None, None, None, None),
+                "config_file": (None, None, os.devnull, None),
+                "credentials_file": (None, None, os.devnull, None),
+            }
+            return boto3.session.Session(
                 aws_access_key_id="test",
                 aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
                 region_name=region,
                 botocore_session=botocore.session.Session(session_vars=no_files),
-            ),
-            endpoint,
-        )
+            )
+
+        return cls(open_session, endpoint)
 
     def cloudformation(self) -> CloudFormationClient:
         """Return a client of CloudFormation."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +71,23 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def make_stack(account: None) -> Callable[..., Stack]:  # noqa: ARG001 - moto must be there before
+@cache
+def _clients() -> tuple[Any, ...]:
+    """The tests' own clients, which outlive the account of a test."""
     import boto3  # noqa: PLC0415
 
+    session = boto3.Session("testing", "testing", region_name=REGION)
+    return tuple(session.client(name) for name in ("sqs", "s3", "apigateway", "cloudformation"))
+
+
+@pytest.fixture
+def make_stack(account: None) -> Callable[..., Stack]:  # noqa: ARG001 - moto must be there before
+    sqs, s3, apigateway, cloudformation = _clients()
+
     def make(name: str = STACK, without: str = "", key_value: str = KEY) -> Stack:
-        session = boto3.Session(region_name=REGION)
-        sqs, s3 = session.client("sqs"), session.client("s3")
         bucket = f"{name}-bronze"
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-        key = session.client("apigateway").create_api_key(name=f"{name}-first", value=key_value, enabled=True)
+        key = apigateway.create_api_key(name=f"{name}-first", value=key_value, enabled=True)
         urls = {which: sqs.create_queue(QueueName=f"{name}-{which}")["QueueUrl"] for which in ("queue", "dlq")}
         outputs = {
             "ApiUrl": "https://abc.execute-api.eu-central-1.amazonaws.com/v1",
@@ -93,7 +101,7 @@ def make_stack(account: None) -> Callable[..., Stack]:  # noqa: ARG001 - moto mu
             "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
             "Outputs": {name: {"Value": value} for name, value in outputs.items()},
         }
-        session.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+        cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
         return Stack(sqs, s3, bucket, urls["queue"], urls["dlq"], key["id"])
 
     return make

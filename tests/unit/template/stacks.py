@@ -3,6 +3,7 @@
 What refers to a resource that is not made with these parameters is an error.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ import pytest
 
 from dropzone_local.stack import _PARAMETERS
 from unit.template.intrinsics import Evaluator
-from unit.template.loading import defaults, load_template, transformed
+from unit.template.loading import Template, defaults, load_template, transformed
 
 OWN_DATABASE: Mapping[str, str] = {}
 YOURS_IAM: Mapping[str, str] = {
@@ -86,23 +87,34 @@ def deployed(name: str = "own", *changes: tuple[str, str]) -> Stack:
     """The stack of a set of parameters, with changes to it."""
     template = load_template()
     parameters = {**defaults(template), **PARAMETERS[name], **dict(changes)}
+    read = _read_by_sam()
+    result = _transformed(frozenset((name, value) for name, value in parameters.items() if name in read))
+    evaluator = Evaluator(result, parameters)
+    return Stack(parameters, _made(result["Resources"], evaluator), _made(result["Outputs"], evaluator))
+
+
+@cache
+def _transformed(parameters: frozenset[tuple[str, str]]) -> Template:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        result = transformed(template, parameters)
-    evaluator = Evaluator(result, parameters)
-    return Stack(
-        parameters,
-        {
-            name: evaluator.value(entry)
-            for name, entry in result["Resources"].items()
-            if evaluator.holds(entry.pop("Condition", None))
-        },
-        {
-            name: evaluator.value(entry)
-            for name, entry in result["Outputs"].items()
-            if evaluator.holds(entry.pop("Condition", None))
-        },
-    )
+        return transformed(load_template(), dict(parameters))
+
+
+@cache
+def _read_by_sam() -> frozenset[str]:
+    """The parameters that SAM's own resources name: SAM makes the same of the template whatever the others are."""
+    template = load_template()
+    own = [entry for entry in template["Resources"].values() if entry["Type"].startswith("AWS::Serverless::")]
+    words = {word for text in leaves([own, template["Globals"]]) for word in re.findall(r"\w+", text)}
+    return frozenset(words & template["Parameters"].keys())
+
+
+def _made(entries: Mapping[str, dict[str, Any]], evaluator: Evaluator) -> dict[str, dict[str, Any]]:
+    return {
+        name: {key: evaluator.value(value) for key, value in entry.items() if key != "Condition"}
+        for name, entry in entries.items()
+        if evaluator.holds(entry.get("Condition"))
+    }
 
 
 def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - any value of a template
