@@ -4,12 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from dropzone_contracts.compiler import SUFFIX, compile_folder, texts_of
+from dropzone_contracts.compiler import SUFFIX, compile_expectations, compile_folder, texts_of
 from dropzone_contracts.findings import ContractError
 from dropzone_contracts.table import table
 
 ROOT = Path(__file__).parents[2]
 COMPILED = Path("layers/common/dropzone/contracts.json")
+EXPECTATIONS = Path("layers/common/dropzone/expectations.json")
 TEXTS = Path("layers/common/dropzone/contracts")
 TABLE = Path("docs/rules.md")
 
@@ -21,12 +22,13 @@ def main() -> int:
     check = parser.parse_args().check
     try:
         compiled = compile_folder(ROOT / "contracts")
+        expectations = compile_expectations(ROOT / "contracts")
         texts = texts_of(ROOT / "contracts")
     except ContractError as error:
         for finding in error.findings:
             print(f"contracts/{finding}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
-    made = {COMPILED: compiled, TABLE: table(compiled)}
+    made = {COMPILED: compiled, EXPECTATIONS: expectations, TABLE: table(compiled, expectations)}
     made |= {TEXTS / f"{identifier}{SUFFIX}": text for identifier, text in texts.items()}
     stale = [path for path, text in made.items() if _differs(path, text, check)]
     stale += [path for path in _texts() if path not in made and _is_left(path, check)]

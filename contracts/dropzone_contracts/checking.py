@@ -7,6 +7,7 @@ from dropzone.domain.contracts.contract import DEFAULT
 from dropzone_contracts.compiler import RUNNING, running
 from dropzone_contracts.document import Document
 from dropzone_contracts.findings import ContractError
+from dropzone_contracts.service_levels import expectations_of, sentences
 from dropzone_contracts.translate import translate
 
 _ARGUMENTS_APART = {"id", "severity", "dimension", "description", "rule"}
@@ -24,7 +25,7 @@ def check(files: Mapping[str, bytes]) -> list[str]:
 def in_words(name: str, text: bytes) -> list[str]:
     """What a contract that can be used would do, a line each."""
     document = Document(name, text)
-    return [*_words(translate(document), str(document.contract.status))]
+    return [*_words(translate(document), str(document.contract.status)), *sentences(expectations_of(document))]
 
 
 def _words(contract: Contract, status: str) -> Iterator[str]:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from dropzone.domain.contracts import CompiledContracts, Contract
 from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.expectations import EXPECTATIONS
 from dropzone_contracts.document import Document
 from dropzone_contracts.findings import ContractError, Finding
 from dropzone_contracts.overlaps import overlaps
+from dropzone_contracts.service_levels import expectations_of
 from dropzone_contracts.translate import translate
 
 SUFFIX = ".odcs.yaml"
@@ -21,8 +23,11 @@ def compile_folder(folder: Path) -> str:
     Raises:
         ContractError: with everything that is wrong with any of them.
     """
-    files = sorted(folder.glob(f"*{SUFFIX}"))
-    return compile_documents({file.name: file.read_bytes() for file in files}.items())
+    return compile_documents(_files(folder))
+
+
+def _files(folder: Path) -> list[tuple[str, bytes]]:
+    return [(file.name, file.read_bytes()) for file in sorted(folder.glob(f"*{SUFFIX}"))]
 
 
 def compile_documents(files: Iterable[tuple[str, bytes]], whatever_status: Collection[str] = ()) -> str:
@@ -31,12 +36,17 @@ def compile_documents(files: Iterable[tuple[str, bytes]], whatever_status: Colle
     return CompiledContracts(contracts=tuple(found)).model_dump_json(indent=1) + "\n"
 
 
+def compile_expectations(folder: Path) -> str:
+    """What the contracts of a folder that hold expect of their sources over time, as JSON."""
+    found = tuple(expectations_of(document) for document, _ in running(_files(folder)))
+    return EXPECTATIONS.dump_json(found, indent=1).decode() + "\n"
+
+
 def texts_of(folder: Path) -> dict[str, str]:
     """The text of each contract of a folder that holds, by its identifier."""
-    files = sorted(folder.glob(f"*{SUFFIX}"))
     return {
         contract.id: (folder / document.name).read_text(encoding="utf-8")
-        for document, contract in running((file.name, file.read_bytes()) for file in files)
+        for document, contract in running(_files(folder))
     }
 
 
@@ -59,6 +69,7 @@ def running(
         try:
             document = Document(name, text)
             contract = translate(document)
+            expectations_of(document)
         except ContractError as error:
             findings += error.findings
             continue

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from dropzone.domain.contracts import CompiledContracts
 from dropzone.domain.contracts.contract import DEFAULT, Contract
+from dropzone.domain.expectations import EXPECTATIONS, Expectations
+from dropzone_contracts.service_levels import sentences
 
 _HEAD = """\
 # Rules
@@ -12,13 +14,15 @@ The data contracts of this checkout. `make contracts` writes this page; [contrac
 """
 
 
-def table(compiled: str) -> str:
-    """The page of compiled contracts."""
+def table(compiled: str, expectations: str) -> str:
+    """The page of compiled contracts, and of what they expect."""
     contracts = CompiledContracts.model_validate_json(compiled).contracts
-    return "\n".join([_HEAD, *(line for contract in contracts for line in _section(contract))])
+    expected = EXPECTATIONS.validate_json(expectations)
+    sections = (_section(contract, stated) for contract, stated in zip(contracts, expected, strict=True))
+    return "\n".join([_HEAD, *(line for section in sections for line in section)])
 
 
-def _section(contract: Contract) -> Iterator[str]:
+def _section(contract: Contract, expectations: Expectations) -> Iterator[str]:
     yield f"## {contract.reference}\n"
     yield f"{_whose(contract)}\n"
     if contract.rules:
@@ -26,6 +30,8 @@ def _section(contract: Contract) -> Iterator[str]:
         for rule in contract.rules:
             yield f"| `{rule.id}` | `{rule.rule}` | {rule.severity} | {rule.dimension} | {rule.description} |"
         yield ""
+    if expected := [*sentences(expectations)]:
+        yield "\n".join(f"- {sentence}" for sentence in expected) + "\n"
 
 
 def _whose(contract: Contract) -> str:

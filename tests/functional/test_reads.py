@@ -116,6 +116,11 @@ BOILER: Row = {
     "unit": "°C",
     "last_received_at": "2026-03-04T12:00:01.000Z",
     "usual_interval_seconds": 60.0,
+    "expected_interval_seconds": 30.0,
+    "usual_latency_seconds": 1.5,
+    "contract": "boilers@1.0.0",
+    "broken_expectations": ["stuck"],
+    "stuck_since": NOON - timedelta(hours=7),
     "last_day": {"received": 4, "rejected": 1, "rejected_share": 0.25},
     "trend": [None, 21.5],
 }
@@ -124,6 +129,11 @@ NEVER: Row = {
     "state": "silent",
     **dict.fromkeys(("first_measured_at", "last_measured_at", "last_mean", "unit", "last_received_at")),
     "usual_interval_seconds": None,
+    "expected_interval_seconds": 86_400.0,
+    "usual_latency_seconds": None,
+    "contract": None,
+    "broken_expectations": [],
+    "stuck_since": None,
     "last_day": {"received": 0, "rejected": 0, "rejected_share": None},
     "trend": None,
 }
@@ -571,7 +581,7 @@ def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data, name: str) ->
 def flattened(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """An entry's values by their columns: objects of fixed fields have a column for each of them."""
     for name, value in entry.items():
-        if name in {"gaps", "latency_ms", "last_day"}:
+        if name in {"gaps", "latency_ms", "last_day", "expectations"}:
             yield from ((f"{name}_{part}", each) for part, each in value.items())
         else:
             yield name, value
@@ -843,6 +853,11 @@ def test_sources(get: Get, data: Data) -> None:
                 "unit": "°C",
                 "last_received_at": "2026-03-04T12:00:01.000Z",
                 "usual_interval_seconds": 60.0,
+                "expected_interval_seconds": 30.0,
+                "usual_latency_seconds": 1.5,
+                "contract": "boilers@1.0.0",
+                "broken_expectations": ["stuck"],
+                "stuck_since": "2026-03-04T05:00:00Z",
                 "last_day": {"received": 4, "rejected": 1, "rejected_share": 0.25},
                 "trend": [None, 21.5],
             },
@@ -851,6 +866,11 @@ def test_sources(get: Get, data: Data) -> None:
                 "state": "silent",
                 **dict.fromkeys(("first_measured_at", "last_measured_at", "last_mean", "unit", "last_received_at")),
                 "usual_interval_seconds": None,
+                "expected_interval_seconds": 86_400.0,
+                "usual_latency_seconds": None,
+                "contract": None,
+                "broken_expectations": [],
+                "stuck_since": None,
                 "last_day": {"received": 0, "rejected": 0, "rejected_share": None},
                 "trend": None,
             },
@@ -888,6 +908,9 @@ def test_bad_parameters_of_sources(get: Get, parameters: dict[str, str], broken:
 # ---- contracts -------------------------------------------------------------------------------------------------------
 
 CONTRACTS = sorted(contract.id for contract in deployed_contracts())
+NOTHING_EXPECTED = dict.fromkeys(
+    ("interval_seconds", "latency_seconds", "retention_seconds", "unchanged_seconds", "rejected_share")
+)
 
 
 def test_contracts_with_their_rules(get: Get) -> None:
@@ -911,6 +934,7 @@ def test_contracts_with_their_rules(get: Get) -> None:
                 "arguments": {"limit": "PT1H"},
             }
         ],
+        "expectations": NOTHING_EXPECTED,
     }
 
 
@@ -933,10 +957,11 @@ def test_a_contract_as_it_runs_and_as_it_was_written(get: Get, identifier: str) 
     text = get(f"/contracts/{identifier}", Accept="application/yaml")
 
     contract = json_body(answer)
+    assert contract["expectations"] == NOTHING_EXPECTED
     stated = deployed_contracts().named(identifier)
     assert stated is not None
     assert {
-        **contract,
+        **{name: value for name, value in contract.items() if name != "expectations"},
         "rules": [
             {**{name: value for name, value in rule.items() if name != "arguments"}, **rule["arguments"]}
             for rule in contract["rules"]

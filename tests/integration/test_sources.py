@@ -31,7 +31,7 @@ def now() -> datetime:
 
 @pytest.fixture
 def read(tables: SilverInPostgres) -> Read:
-    for table in ("measured", "arrived", "measured_stale", "arrived_stale", "source"):
+    for table in ("measured", "arrived", "measured_stale", "arrived_stale", "source", "expectation"):
         tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
     tables.silver()  # the first connection, which `store` reuses
     database = tables.open(database_user="dropzone_reader")
@@ -84,6 +84,11 @@ def test_a_source_with_all_that_is_known_of_it(
         "unit": "",
         "last_received_at": milliseconds(received_at(last)),
         "usual_interval_seconds": 60.0,
+        "expected_interval_seconds": 60.0,
+        "usual_latency_seconds": pytest.approx(120.0, abs=5.0),
+        "contract": None,
+        "broken_expectations": [],
+        "stuck_since": None,
         "last_day": {"received": 10, "rejected": 2, "rejected_share": 0.2},
         "trend": None,
     }
@@ -252,6 +257,7 @@ def test_any_history_is_answered_from_silver(tables: SilverInPostgres, read: Rea
         stored = sorted(at for at, name in tables.measurement_rows() if name == source["source"] and at <= now)
         pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(stored[-21:])]
         assert source["usual_interval_seconds"] == (median_low(pauses) if pauses else None)
+        assert source["expected_interval_seconds"] == (max(median_low(pauses), 60) if pauses else 86_400)
     rows = tables.query(
         "SELECT coalesce(source, ''), count(*), count(*) FILTER (WHERE outcome = 'rejected'),"
         " max(uuid_extract_timestamp(raw_id)) FROM outcomes GROUP BY 1 ORDER BY 1"

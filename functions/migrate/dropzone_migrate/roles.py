@@ -40,7 +40,9 @@ GRANT SELECT, INSERT, UPDATE ON receipts TO {WRITER};
 GRANT SELECT, INSERT, UPDATE, DELETE ON outcomes, measurements TO {WRITER};
 GRANT SELECT, UPDATE ON sweep TO {WRITER};
 GRANT USAGE ON SCHEMA gold TO {WRITER}, {READER}, {ANALYST};
-GRANT EXECUTE ON FUNCTION gold.refresh TO {WRITER};
+GRANT EXECUTE ON FUNCTION gold.refresh, gold.deploy_contracts, gold.unassigned, gold.assign, gold.check_expectations
+TO {WRITER};
+GRANT SELECT, DELETE ON gold.notification TO {WRITER};
 GRANT SELECT (marked_at) ON gold.measured_stale, gold.arrived_stale TO {WRITER};
 GRANT SELECT ON {", ".join(DOCUMENTED)} TO {READER}, {ANALYST};
 """

@@ -10,7 +10,16 @@ from sqlalchemy import Connection
 
 _SQL = Path(__file__).parent / "sql"
 
-REPLACEABLE = ("gold_pool", "gold_compute", "gold_refresh", "gold_reads", "gold_views", "sources", "catalogue")
+REPLACEABLE = (
+    "gold_pool",
+    "gold_compute",
+    "gold_refresh",
+    "gold_reads",
+    "gold_views",
+    "sources",
+    "expectations",
+    "catalogue",
+)
 """The replaceable subjects, in the order of their dependencies."""
 
 

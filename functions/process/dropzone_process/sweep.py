@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.postgres_expectation_store import PostgresExpectationStore
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
@@ -21,9 +22,10 @@ from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described, make_app, resolve
 from dropzone.domain.identifiers import Cursor
 from dropzone.domain.outcomes import Change
-from dropzone.observability import NAMESPACE, logged_errors, report_result
+from dropzone.observability import NAMESPACE, count_by, logged_errors, report_result
 from dropzone.ports import Bronze, GoldStore, OutcomeStore, Silver, SilverError, TimeLeft
 from dropzone.settings import SweepSettings
+from dropzone.use_cases.check_expectations import check_expectations
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.refresh_gold import refresh_gold
 from dropzone.use_cases.replay import ReplayResult, replay
@@ -189,6 +191,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     database().use_time_left(_time_left(context))
     metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().exhausted())
     _refresh_gold(_time_left(context))
+    _check_expectations(_time_left(context))
     result = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),
@@ -214,3 +217,23 @@ def _refresh_gold(time_left: TimeLeft) -> None:
         )
     else:
         metrics.add_metric(name="GoldParts", unit=MetricUnit.Count, value=buckets)
+
+
+def _check_expectations(time_left: TimeLeft) -> None:
+    """Compare sources with what is expected of them, in at most half of the time. The next run makes up for it."""
+    until = time_left() / 2
+    try:
+        found = check_expectations(
+            PostgresExpectationStore(database()), deployed_contracts(), time_left=lambda: time_left() - until
+        )
+    except SilverError as error:
+        logger.warning(
+            "expectations could not be checked; the next run will try again",
+            error=type(error).__name__,
+            reason=str(error),
+        )
+        return
+    count_by("sweep", "BrokenExpectations", "expectation", {name: standing.broken for name, standing in found.items()})
+    count_by(
+        "sweep", "ChangedExpectations", "expectation", {name: standing.changed for name, standing in found.items()}
+    )

@@ -3,7 +3,7 @@
 import os
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,10 @@ LISTED = 1_000
 
 def count_refused(service: str, reason: str) -> None:
     """Count a request that was refused."""
-    _count_by(service, "Refused", "reason", Counter([reason]))
+    count_by(service, "Refused", "reason", Counter([reason]))
 
 
-def _count_by(service: str, name: str, dimension: str, counts: Counter[str]) -> None:
+def count_by(service: str, name: str, dimension: str, counts: Mapping[str, int]) -> None:
     """Emit a count for each value of a dimension (of few values: a rule, a reason)."""
     for value, count in counts.items():
         with single_metric(
@@ -69,7 +69,7 @@ def report_result(result: "ProcessingResult", logger: Logger, metrics: Metrics) 
     by_rule: Counter[str] = Counter()
     for entry in result.objects:
         by_rule.update(entry.codes)
-    _count_by(metrics.service, "FailedByRule", "rule", by_rule)
+    count_by(metrics.service, "FailedByRule", "rule", by_rule)
     for batch in batched(result.objects, LISTED, strict=False):
         logger.info("processed", objects=[_logged(entry) for entry in batch])
     if terminal := [error for error in result.errors if error.terminal]:

@@ -13,6 +13,7 @@ from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 if TYPE_CHECKING:
     # Ingest needs none: it would slow down its start.
     from dropzone.domain.contracts import Contracts
+    from dropzone.domain.expectations import Expectation
 
 TimeLeft = Callable[[], float]
 """Returns the seconds left in this call."""
@@ -277,6 +278,37 @@ class OutcomeStore(Protocol):
         """Look at a page of objects between the two, for those with an outcome of this contract under another ruleset.
 
         The contract is given by its identifier; whatever its version was.
+        """
+
+
+class Standing(NamedTuple):
+    """How the sources do by one of the expectations."""
+
+    broken: int
+    """How many sources break it."""
+    changed: int
+    """For how many that has changed since the last time."""
+
+
+class ExpectationStore(Protocol):
+    """What is expected of sources over time, and what of it they break. Each call is one transaction.
+
+    Each may raise SilverUnavailableError and SilverConflictError.
+    """
+
+    def deploy(self) -> None:
+        """Write what the deployed contracts expect."""
+
+    def unassigned(self, ruleset: str, limit: int) -> Sequence[tuple[str, str]]:
+        """Sources whose contract is to be looked up, each with the contract that decided its last event."""
+
+    def assign(self, ruleset: str, contracts: Mapping[str, str]) -> None:
+        """Keep the identifiers of contracts by source."""
+
+    def check(self) -> Mapping["Expectation", Standing]:
+        """Compare sources with what is expected of them, keep what is broken, and write a notification of each change.
+
+        Empty where another call is at it.
         """
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropzone.adapters.contracts import deployed_contracts
+from dropzone.adapters.contracts import compiled_expectations, deployed_contracts
 from dropzone.domain.contracts import Contracts, contracts_of
-from dropzone_contracts.compiler import compile_documents, compile_folder, texts_of
+from dropzone_contracts.compiler import compile_documents, compile_expectations, compile_folder, texts_of
 from dropzone_contracts.document import MAX_BYTES
 from dropzone_contracts.findings import ContractError
 from dropzone_contracts.overlaps import overlaps
@@ -239,6 +239,7 @@ def test_the_layer_carries_the_project_s_contracts() -> None:
     carried = (PROJECT / "layers/common/dropzone/contracts.json").read_text(encoding="utf-8")
     assert carried == compile_folder(PROJECT / "contracts"), "run `make contracts`"
     assert deployed_contracts().ruleset == contracts_of(carried.encode()).ruleset
+    assert compiled_expectations() == compile_expectations(PROJECT / "contracts"), "run `make contracts`"
 
 
 def test_the_layer_carries_what_was_written() -> None:

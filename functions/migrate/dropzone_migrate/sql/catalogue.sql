@@ -9,6 +9,9 @@ COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a rece
 COMMENT ON TABLE gold.measured IS 'Measurements by 15-minute bucket and source, but for what gold.measured_stale names.';
 COMMENT ON TABLE gold.arrived IS 'Outcomes by 15-minute bucket of arrival and source, but for what gold.arrived_stale names.';
 COMMENT ON TABLE gold.source IS 'What gold.sources knows of a source as of the last refresh of a bucket with an event of it.';
+COMMENT ON TABLE gold.contract IS 'What the deployed contracts expect of their sources over time, as of the last scheduled run.';
+COMMENT ON TABLE gold.expectation IS 'By source: its contract, and what it broke of it at the last scheduled run.';
+COMMENT ON TABLE gold.notification IS 'What has changed of what sources break, until it is handed over.';
 COMMENT ON TABLE gold.measured_stale IS 'Buckets whose measurements have changed since they were computed.';
 COMMENT ON TABLE gold.arrived_stale IS 'Buckets of arrival whose outcomes have changed since they were computed.';
 COMMENT ON VIEW gold.measured_now IS 'Measurements by 15-minute bucket and source, computed from current silver.';
@@ -25,7 +28,10 @@ COMMENT ON FUNCTION gold.kpis IS
     'power of two.';
 COMMENT ON FUNCTION gold.quality IS 'By bucket of arrival and source. Percentiles are within 10 % of the true ones.';
 COMMENT ON FUNCTION gold.sources IS
-'Sources by name, as of now: those whose names begin so, in one state, after a name, so many at most. By its usual interval (the median of its last twenty pauses, a minute at least; a day where it measured once) a source is ok, late (quiet for one and a half of them) or silent (two and a half). What was measured after now does not count; the last day is that of arrival.';
+'Sources by name, as of now: those whose names begin so, in one state, after a name, so many at most. By its contract''s frequency, else its usual interval (the median of its last twenty pauses, a minute at least; a day where it measured once), a source is ok, late (quiet for one and a half of them) or silent (two and a half). What was measured after now does not count; the last day is that of arrival.';
+COMMENT ON FUNCTION gold.check_expectations IS
+    'Compares sources with what is expected of them, keeps what is broken, and writes a notification of each change. '
+    'Answers by expectation how many sources break it, and how many changes there were.';
 COMMENT ON FUNCTION gold.resolved_by IS
     'The last processed event that corrects an event, or that corrects a rejected correction of it; no row while the '
     'rejection is open.';
@@ -95,6 +101,19 @@ BEGIN
         ('next_measured_at', 'When the first event after the last refresh is measured, of a clock that is ahead. UTC.'),
         ('last_processed_at', 'When the last of its latest measurements arrived. UTC.'),
         ('usual_interval_seconds', 'The median of the last twenty pauses between its events, in seconds.'),
+        ('usual_latency_seconds', 'The median of the time from measurement to arrival of its last twenty events, in seconds.'),
+        ('id', 'Its identifier.'),
+        ('version', 'The version of the contract.'),
+        ('interval_seconds', 'From one event to the next (frequency), in seconds; null where none is expected.'),
+        ('latency_seconds', 'From a measurement to its arrival at most (latency), in seconds; null where none is expected.'),
+        ('retention_seconds', 'How long measurements are to be kept (retention), in seconds; null where it is not stated.'),
+        ('unchanged_seconds', 'How long all samples may be the same (unchanged), in seconds; null where it is not stated.'),
+        ('rejected_share', 'The share of a day''s events that may be rejected (rejectedShare), from 0 to 1; null where it is not stated.'),
+        ('assigned_at', 'When its contract was last looked up. UTC.'),
+        ('broken', 'What it broke at the last scheduled run: silent, stuck, rejected_share, latency; null before the first.'),
+        ('stuck_since', 'Since when all samples are the same, at least; null where no longer than expected. UTC.'),
+        ('created_at', 'When it was written. UTC.'),
+        ('changes', 'What has changed: source, expectation, whether it is broken, since when, what was found and expected.'),
         ('last_arrived_at', 'When the last event arrived, also one that was rejected. UTC.'),
         ('marked_at', 'When a statement marked it. UTC.')
     LOOP

@@ -1,21 +1,23 @@
 -- The last measurement up to now, so that a clock that is ahead is not taken for a sign of life; the first after it; the
--- last arrival among the last ones; and the median of the last twenty pauses.
+-- last arrival among the last ones; the median of the last twenty pauses, and of how long the last ones travelled.
 CREATE OR REPLACE FUNCTION gold.measured_by(of_source text) RETURNS TABLE (
     last_measured_at timestamptz, next_measured_at timestamptz, last_processed_at timestamptz,
-    usual_interval_seconds double precision
+    usual_interval_seconds double precision, usual_latency_seconds double precision
 ) LANGUAGE sql STABLE ROWS 1 AS $$
     SELECT max(measured_at) FILTER (WHERE measured_at <= now()), (
                SELECT min(measured_at) FROM public.measurements WHERE source = of_source AND measured_at > now()
-           ), max(uuid_extract_timestamp(raw_id)), percentile_disc(0.5) WITHIN GROUP (ORDER BY pause)
+           ), max(uuid_extract_timestamp(raw_id)), percentile_disc(0.5) WITHIN GROUP (ORDER BY pause),
+           percentile_disc(0.5) WITHIN GROUP (ORDER BY latency)
     FROM (
         SELECT measured_at, raw_id,
-               date_part('epoch', measured_at - lead(measured_at) OVER (ORDER BY measured_at DESC)) AS pause
+               date_part('epoch', measured_at - lead(measured_at) OVER (ORDER BY measured_at DESC)) AS pause,
+               date_part('epoch', uuid_extract_timestamp(raw_id) - measured_at) AS latency
         FROM (
             SELECT measured_at, raw_id FROM public.measurements WHERE source = of_source AND measured_at <= now()
             ORDER BY measured_at DESC LIMIT 21
         ) AS event
         UNION ALL
-        SELECT measured_at, raw_id, NULL
+        SELECT measured_at, raw_id, NULL, NULL
         FROM (
             SELECT measured_at, raw_id FROM public.measurements WHERE source = of_source AND measured_at > now()
             ORDER BY measured_at DESC LIMIT 21
@@ -28,7 +30,9 @@ $$;
 CREATE OR REPLACE FUNCTION gold.keep_measured() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO gold.source (source, last_measured_at, next_measured_at, last_processed_at, usual_interval_seconds)
+    INSERT INTO gold.source (
+        source, last_measured_at, next_measured_at, last_processed_at, usual_interval_seconds, usual_latency_seconds
+    )
     SELECT source, found.*
     FROM (SELECT DISTINCT source FROM touched) AS touched
     LEFT JOIN gold.source AS kept USING (source) CROSS JOIN LATERAL gold.measured_by(source) AS found
@@ -36,8 +40,11 @@ BEGIN
         SELECT FROM public.measurements AS m
         WHERE m.source = touched.source AND m.measured_at = kept.last_measured_at
     )
-    ON CONFLICT (source) DO UPDATE SET (last_measured_at, next_measured_at, last_processed_at, usual_interval_seconds) = (
-        excluded.last_measured_at, excluded.next_measured_at, excluded.last_processed_at, excluded.usual_interval_seconds
+    ON CONFLICT (source) DO UPDATE SET (
+        last_measured_at, next_measured_at, last_processed_at, usual_interval_seconds, usual_latency_seconds
+    ) = (
+        excluded.last_measured_at, excluded.next_measured_at, excluded.last_processed_at, excluded.usual_interval_seconds,
+        excluded.usual_latency_seconds
     );
     RETURN NULL;
 END $$;
@@ -73,13 +80,16 @@ RETURN CASE WHEN starts_with(source, prefix) AND (after IS NULL OR source > afte
 -- What is kept, with what has changed since: what stale buckets hold now. Where a source's last measurement was in one
 -- of them and is gone, or one that was ahead has come, silver is asked.
 --
--- Late: one event is missing. Silent: two are, or none was measured up to now. Less than a minute is no time between events
--- that travel; what has measured once is expected daily.
+-- Late: one event is missing. Silent: two are, or none was measured up to now. What is expected is the contract's frequency,
+-- else the usual interval: less than a minute is no time between events that travel, and what has measured once is
+-- expected daily. What is broken and stuck is as of the last scheduled run (expectations.sql).
 CREATE OR REPLACE FUNCTION gold.sources(
     prefix text DEFAULT '', in_state text DEFAULT NULL, after text DEFAULT NULL, most bigint DEFAULT NULL
 ) RETURNS TABLE (
     source text, state text, first_measured_at timestamptz, last_measured_at timestamptz, last_arrived_at timestamptz,
-    usual_interval_seconds double precision, events_of_last_day bigint, rejected_of_last_day bigint
+    usual_interval_seconds double precision, events_of_last_day bigint, rejected_of_last_day bigint,
+    usual_latency_seconds double precision, expected_interval_seconds double precision, contract text, broken text[],
+    stuck_since timestamptz
 ) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
     -- Where any state is asked for, a page ends at the latest where one of kept sources alone would: they are all shown.
@@ -115,7 +125,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
         WHERE gold.is_asked_for(coalesce(source, ''), prefix, after, upto)
         GROUP BY 1
     ), known AS (
-        SELECT source, kept.usual_interval_seconds AS usual, measured.last, rejected.arrived_at, kept.last_arrived_at,
+        SELECT source, kept.usual_interval_seconds AS usual, kept.usual_latency_seconds AS latency, measured.last, rejected.arrived_at, kept.last_arrived_at,
                CASE WHEN stale.bucket_start IS NULL THEN kept.last_measured_at END AS kept_last,
                kept.next_measured_at <= now() OR measured.last IS NULL AND stale.bucket_start IS NOT NULL
                OR measured.last < stale.bucket_start AS is_doubtful,
@@ -130,18 +140,20 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
                    SELECT max(m.measured_at) FROM public.measurements AS m
                    WHERE m.source = known.source AND m.measured_at <= now()
                ) ELSE greatest(kept_last, last) END AS last_measured_at,
-               coalesce(usual, CASE WHEN last IS NOT NULL THEN (
-                   SELECT usual_interval_seconds FROM gold.measured_by(known.source)
-               ) END) AS usual
-        FROM known
+               coalesce(usual, new.usual_interval_seconds) AS usual, coalesce(latency, new.usual_latency_seconds) AS latency,
+               contract.id || '@' || contract.version AS contract, contract.interval_seconds, broken, stuck_since
+        FROM known LEFT JOIN gold.expectation USING (source) LEFT JOIN gold.contract ON contract.id = expectation.contract
+        LEFT JOIN LATERAL (
+            SELECT * FROM gold.measured_by(known.source) WHERE usual IS NULL AND last IS NOT NULL
+        ) AS new ON true
     ), page AS MATERIALIZED (
         SELECT * FROM (
             SELECT *, CASE
-                       WHEN last_seen >= now() - 1.5 * expected THEN 'ok'
-                       WHEN last_seen >= now() - 2.5 * expected THEN 'late' ELSE 'silent' END AS state
+                       WHEN last_seen >= now() - 1.5 * expected * interval '1 second' THEN 'ok'
+                       WHEN last_seen >= now() - 2.5 * expected * interval '1 second' THEN 'late' ELSE 'silent' END AS state
             FROM (
                 SELECT *, CASE WHEN last_measured_at IS NOT NULL THEN least(last_measured_at, processed_at) END AS last_seen,
-                       greatest(coalesce(usual, 86400), 60) * interval '1 second' AS expected
+                       coalesce(interval_seconds, greatest(coalesce(usual, 86400), 60)) AS expected
                 FROM dated WHERE last_measured_at IS NOT NULL OR processed_at IS NOT NULL OR arrived_at IS NOT NULL
             ) AS source
         ) AS source
@@ -163,7 +175,8 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
                WHERE m.source = page.source AND m.measured_at <= now()
            ), last_measured_at, greatest(page.arrived_at, arrived.last), usual,
            CAST(coalesce(day.events, 0) + coalesce(arrived.events, 0) AS bigint),
-           CAST(coalesce(day.rejected, 0) + coalesce(arrived.rejected, 0) AS bigint)
+           CAST(coalesce(day.rejected, 0) + coalesce(arrived.rejected, 0) AS bigint), latency, expected, contract,
+           coalesce(broken, '{}'), stuck_since
     FROM page LEFT JOIN arrived USING (source) CROSS JOIN LATERAL (
         SELECT sum(kept.events) AS events, sum(kept.rejected) AS rejected
         FROM gold.arrived AS kept

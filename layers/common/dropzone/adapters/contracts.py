@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from dropzone.domain.contracts import Contracts
 
 _FILE = Path(__file__).parents[1] / "contracts.json"
+_EXPECTATIONS = Path(__file__).parents[1] / "expectations.json"
 _TEXTS = Path(__file__).parents[1] / "contracts"
 
 
@@ -23,6 +24,11 @@ def compiled_contracts() -> list[dict[str, Any]]:
     """The deployed contracts as they were compiled."""
     contracts: list[dict[str, Any]] = from_json(_FILE.read_bytes())["contracts"]
     return contracts
+
+
+def compiled_expectations() -> str:
+    """What the deployed contracts expect of their sources over time: the JSON of `domain.expectations`."""
+    return _EXPECTATIONS.read_text(encoding="utf-8")
 
 
 def contract_text(identifier: str) -> str:

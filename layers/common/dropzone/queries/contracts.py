@@ -1,13 +1,14 @@
 """`GET /contracts`: the data contracts that are deployed; one of them as JSON, or as it was written."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 from pydantic import Field
+from pydantic_core import from_json
 
-from dropzone.adapters.contracts import compiled_contracts, contract_ids, contract_text
+from dropzone.adapters.contracts import compiled_contracts, compiled_expectations, contract_ids, contract_text
 from dropzone.api import problems
-from dropzone.api.answers import Cursor, answer, closed
+from dropzone.api.answers import Cursor, answer, closed, fields_of
 from dropzone.api.formats import MediaType
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request
@@ -48,6 +49,23 @@ class ContractRule(TypedDict):
     arguments: Annotated[Mapping[str, Any], Field(description="Its limits, by their names.")]
 
 
+@closed
+class ContractExpectations(TypedDict):
+    """What is expected of its sources over time, with the standard's names in brackets; null where it is not stated."""
+
+    interval_seconds: Annotated[float | None, Field(description="From one event to the next (`frequency`).")]
+    latency_seconds: Annotated[float | None, Field(description="From a measurement to its arrival (`latency`).")]
+    retention_seconds: Annotated[
+        float | None, Field(description="How long measurements are to be kept (`retention`). Nothing is deleted by it.")
+    ]
+    unchanged_seconds: Annotated[
+        float | None, Field(description="How long all samples may be the same (`unchanged`): then the source is stuck.")
+    ]
+    rejected_share: Annotated[
+        float | None, Field(description="Of a day's events, which may be rejected (`rejectedShare`).")
+    ]
+
+
 Identifier = Annotated[str, Field(description="The path of `POST /ingest/{id}`.")]
 Version = Annotated[str, Field(description="Outcomes name it: `id@version`.")]
 Sources = Annotated[
@@ -68,6 +86,7 @@ class ContractSummary(TypedDict):
     sources: Sources
     has_mapping: Annotated[bool, Field(description="Whether it finds events in JSON of another form.")]
     rules: Rules
+    expectations: ContractExpectations
 
 
 @closed
@@ -100,6 +119,7 @@ _EXAMPLE: dict[str, Any] = {
             "arguments": {"limit": "PT1H"},
         }
     ],
+    "expectations": {**dict.fromkeys(fields_of(ContractExpectations)), "interval_seconds": 60.0},
 }
 
 
@@ -119,6 +139,7 @@ class Contract(TypedDict):
     version: Version
     sources: Sources
     rules: Rules
+    expectations: ContractExpectations
     mapping: Annotated[ContractMapping | None, Field(description="Null: it takes this API's own events.")]
 
 
@@ -129,7 +150,8 @@ def read_contracts(request: ContractsRequest) -> list[ContractSummary]:
     """The deployed contracts by their identifiers; one more than the limit where there are more."""
     found = sorted(compiled_contracts(), key=lambda contract: str(contract["id"]))
     after = [contract for contract in found if request.cursor is None or contract["id"] > request.cursor]
-    return [_summary(contract) for contract in after[: request.limit + 1]]
+    expectations = _expectations()
+    return [_summary(contract, expectations[contract["id"]]) for contract in after[: request.limit + 1]]
 
 
 def read_contract(identifier: str) -> Contract:
@@ -145,6 +167,7 @@ def read_contract(identifier: str) -> Contract:
                 "version": contract["version"],
                 "sources": contract["sources"],
                 "rules": [_rule(rule) for rule in contract["rules"]],
+                "expectations": _expectations()[identifier],
                 "mapping": contract["mapping"],
             }
     raise ProblemError(problems.NO_SUCH_CONTRACT)
@@ -161,13 +184,23 @@ def read_contract_text(identifier: str) -> str:
     return contract_text(identifier)
 
 
-def _summary(contract: Mapping[str, Any]) -> ContractSummary:
+def _expectations() -> dict[str, ContractExpectations]:
+    """Of each deployed contract, by its identifier."""
+    names = fields_of(ContractExpectations)
+    return {
+        contract["id"]: cast("ContractExpectations", {name: contract[name] for name in names})
+        for contract in from_json(compiled_expectations())
+    }
+
+
+def _summary(contract: Mapping[str, Any], expectations: ContractExpectations) -> ContractSummary:
     return {
         "id": contract["id"],
         "version": contract["version"],
         "sources": contract["sources"],
         "has_mapping": contract["mapping"] is not None,
         "rules": [_rule(rule) for rule in contract["rules"]],
+        "expectations": expectations,
     }
 
 

@@ -21,16 +21,17 @@ from dropzone.api.answers import (
 )
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, SourceFilter
+from dropzone.domain.expectations import Expectation
 from dropzone.domain.payloads.v2 import MAX_SOURCE
 from dropzone.queries.rows import read
 
 
 class SourceState(StrEnum):
-    """How a source does, by its usual interval."""
+    """How a source does, by the interval that is expected of it."""
 
     OK = "ok"
     LATE = "late"
-    """One event is missing: it has been quiet for more than one and a half times its usual interval."""
+    """One event is missing: it has been quiet for more than one and a half times its expected interval."""
     SILENT = "silent"
     """Two are: more than two and a half times; or nothing was measured up to now."""
 
@@ -75,6 +76,24 @@ class SourceSummary(TypedDict):
     usual_interval_seconds: Annotated[
         float | None, Field(description="The median of its last twenty pauses; null where it measured once at most.")
     ]
+    expected_interval_seconds: Annotated[
+        float,
+        Field(description="What `state` goes by: its contract's frequency, else its usual interval."),
+    ]
+    usual_latency_seconds: Annotated[
+        float | None, Field(description="From a measurement to its arrival: the median of the last twenty.")
+    ]
+    contract: Annotated[
+        str | None,
+        Field(description="What its expectations are from, `id@version`; null until the next scheduled run."),
+    ]
+    broken_expectations: Annotated[
+        Sequence[Expectation], Field(description="As of the last scheduled run; a notification tells of each change.")
+    ]
+    stuck_since: Annotated[
+        datetime | None,
+        Field(description="All samples have been the same since then, at least; null where no longer than expected."),
+    ]
     last_day: LastDay
     trend: Annotated[
         Sequence[float | None] | None,
@@ -99,6 +118,11 @@ class SourceSummary(TypedDict):
                 "unit": "°C",
                 "last_received_at": EXAMPLE_ARRIVAL,
                 "usual_interval_seconds": 60.0,
+                "expected_interval_seconds": 60.0,
+                "usual_latency_seconds": 1.5,
+                "contract": "default@1.0.0",
+                "broken_expectations": [],
+                "stuck_since": None,
                 "last_day": {"received": 1440, "rejected": 36, "rejected_share": 0.025},
                 "trend": None,
             }
@@ -130,6 +154,7 @@ WITH page AS MATERIALIZED (
 )
 SELECT source, state, first_measured_at, last_measured_at, mean AS last_mean, unit,
        to_char(last_arrived_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS last_received_at, usual_interval_seconds,
+       expected_interval_seconds, usual_latency_seconds, contract, broken AS broken_expectations, stuck_since,
        events_of_last_day AS "last_day.received", rejected_of_last_day AS "last_day.rejected",
        CAST(rejected_of_last_day AS double precision) / nullif(events_of_last_day, 0) AS "last_day.rejected_share",
        CASE WHEN CAST(:trend AS boolean) THEN (

@@ -98,6 +98,19 @@ class Contracts:
         """The contract with an identifier."""
         return self._by_id.get(identifier)
 
+    def expecting(self, source: str, decided_by: str) -> Contract:
+        """The contract that says what is expected of a source over time.
+
+        Args:
+            source: whose.
+            decided_by: the `reference` that the source's last outcome was recorded with. If that contract is one that
+                events are sent to by name, it is the source's.
+        """
+        named = self._by_id.get(decided_by.partition("@")[0])
+        if named is not None and named is not self.default and (named.mapping is not None or not named.sources):
+            return named
+        return self.of_source(source)
+
     def _of_source(self, source: str) -> Contract:
         """The contract of a source: that which names it, else that with the most specific pattern, else the default."""
         if contract := self._exact.get(source):

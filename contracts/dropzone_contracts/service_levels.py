@@ -1,0 +1,131 @@
+"""`slaProperties`: what a contract expects of its sources over time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from open_data_contract_standard.model import ServiceLevelAgreementProperty
+from pydantic import ValidationError
+
+from dropzone.domain.expectations import Expectations
+from dropzone_contracts.document import Document
+from dropzone_contracts.findings import ContractError, Finding
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+_UNITS: dict[str, float] = {
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("min", "minute", "minutes"), _MINUTE),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), _HOUR),
+    **dict.fromkeys(("d", "day", "days"), _DAY),
+    **dict.fromkeys(("w", "wk", "week", "weeks"), 7 * _DAY),
+    **dict.fromkeys(("y", "yr", "year", "years"), 365 * _DAY),
+}
+"""In seconds. `m` is missing: it could be minutes or months."""
+
+_SPANS = {
+    "frequency": "interval_seconds",
+    "latency": "latency_seconds",
+    "retention": "retention_seconds",
+    "unchanged": "unchanged_seconds",
+}
+_SHARE = "rejectedShare"
+
+
+def expectations_of(document: Document) -> Expectations:
+    """The expectations of a contract's file.
+
+    Raises:
+        ContractError: it states something that isn't evaluated, with each reason.
+    """
+    findings: list[Finding] = []
+    stated: dict[str, object] = {}
+    for index, entry in enumerate(document.contract.slaProperties or []):
+        path = ("slaProperties", index)
+        for finding in _findings(entry, stated):
+            findings.append(document.finding(path, f"{entry.property}: {finding}"))
+    if findings:
+        raise ContractError(findings)
+    return Expectations.model_validate(
+        {"id": document.contract.id or "", "version": document.contract.version or "", **stated}
+    )
+
+
+def sentences(expectations: Expectations) -> Iterator[str]:
+    """What it expects, and what follows, a line each."""
+    words = {
+        "interval_seconds": "expects an event every {}: a source is late after 1.5 times that, and silent after 2.5",
+        "latency_seconds": "expects measurements to arrive within {}",
+        "unchanged_seconds": "expects another value within {}, or the source is stuck",
+        "retention_seconds": "states that measurements are kept for {}",
+    }
+    for field, text in words.items():
+        if (seconds := getattr(expectations, field)) is not None:
+            yield text.format(_in_words(seconds))
+    if expectations.rejected_share is not None:
+        yield f"expects at most {expectations.rejected_share:.4g} of a day's events to be rejected"
+
+
+def _in_words(seconds: float) -> str:
+    """In the largest unit of which it has at least one."""
+    units = (("day", _DAY), ("hour", _HOUR), ("minute", _MINUTE))
+    unit, length = next((entry for entry in units if seconds >= entry[1]), ("second", 1))
+    number = f"{seconds / length:.4g}"
+    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
+
+
+def _findings(entry: ServiceLevelAgreementProperty, stated: dict[str, object]) -> Iterator[str]:
+    """What is wrong with an entry; it is added to what is stated where nothing is."""
+    name = str(entry.property)
+    field = _SHARE if name == _SHARE else _SPANS.get(name)
+    if field is None:
+        yield f"is not evaluated; {', '.join([*_SPANS, _SHARE])} are"
+        return
+    if entry.valueExt is not None:
+        yield "has a valueExt, which means nothing here"
+    if field == _SHARE:
+        field, value, problem = "rejected_share", *_share(entry)
+    else:
+        value, problem = _seconds(entry)
+    if problem is None and field in stated:
+        problem = "is stated twice"
+    if problem is None:
+        problem = _out_of_range(field, value)
+    if problem is None:
+        stated[field] = value
+    else:
+        yield problem
+
+
+def _seconds(entry: ServiceLevelAgreementProperty) -> tuple[float, str | None]:
+    value = _number(entry.value)
+    if value is None:
+        return 0, f"the value {entry.value!r} is not a number"
+    if str(entry.unit) not in _UNITS:
+        return 0, f"the unit {entry.unit!r} is none of s, min, h, d, w, y"
+    return value * _UNITS[str(entry.unit)], None
+
+
+def _share(entry: ServiceLevelAgreementProperty) -> tuple[float, str | None]:
+    value = _number(entry.value)
+    if value is None:
+        return 0, f"the value {entry.value!r} is not a number"
+    match entry.unit:
+        case None:
+            return value, None
+        case "%" | "percent":
+            return value / 100, None
+    return 0, f"the unit {entry.unit!r} is neither % nor left out"
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 - any of YAML's
+    # Text that looks like a number would be one that is quoted by mistake.
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _out_of_range(field: str, value: float) -> str | None:
+    try:
+        Expectations.model_validate({"id": "", "version": "", field: value})
+    except ValidationError as error:
+        return error.errors(include_url=False, include_input=False)[0]["msg"]
+    return None

@@ -1,0 +1,45 @@
+"""What is expected of sources over time; the schema's own functions do the work."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from pydantic_core import to_json
+
+from dropzone.adapters.contracts import compiled_expectations
+from dropzone.adapters.database import Database
+from dropzone.domain.expectations import Expectation
+from dropzone.ports import Standing
+
+_DEPLOY: Final = "SELECT gold.deploy_contracts(CAST(:contracts AS jsonb))"
+_UNASSIGNED: Final = """
+SELECT source, decided_by FROM gold.unassigned(CAST(:ruleset AS text), CAST(:limit AS bigint))
+"""
+_ASSIGN: Final = "SELECT gold.assign(CAST(:ruleset AS text), CAST(:sources AS jsonb))"
+_CHECK: Final = "SELECT expectation, broken, changed FROM gold.check_expectations()"
+
+
+class PostgresExpectationStore:
+    """See `ExpectationStore`."""
+
+    def __init__(self, database: Database, expectations: str | None = None) -> None:
+        """Take the database, and the compiled expectations: those of this deployment, where none are given."""
+        self._database = database
+        self._expectations = compiled_expectations() if expectations is None else expectations
+
+    def deploy(self) -> None:
+        """See `ExpectationStore.deploy`."""
+        self._database.run(_DEPLOY, contracts=self._expectations)
+
+    def unassigned(self, ruleset: str, limit: int) -> Sequence[tuple[str, str]]:
+        """See `ExpectationStore.unassigned`."""
+        found = self._database.run(_UNASSIGNED, ruleset=ruleset, limit=limit)
+        return [(str(source), str(decided_by)) for source, decided_by in found]
+
+    def assign(self, ruleset: str, contracts: Mapping[str, str]) -> None:
+        """See `ExpectationStore.assign`."""
+        rows = [{"source": source, "contract": contract} for source, contract in contracts.items()]
+        self._database.run(_ASSIGN, ruleset=ruleset, sources=to_json(rows).decode())
+
+    def check(self) -> Mapping[Expectation, Standing]:
+        """See `ExpectationStore.check`."""
+        return {Expectation(name): Standing(broken, changed) for name, broken, changed in self._database.run(_CHECK)}
