@@ -1,5 +1,6 @@
-"""`GET /sources` at ten thousand sources that measure every five minutes, while gold is as far behind as it is at work.
+"""`GET /sources` and the check of expectations, at ten thousand sources that measure every five minutes.
 
+Gold is as far behind as it is at work.
 A Postgres of its own, with its durable defaults, filled by SQL. One source in a hundred has fallen silent.
 """
 
@@ -14,7 +15,12 @@ from pg8000.native import Connection
 from benchmarks.measuring import MILLISECONDS, Entry, Goal, Series, entry, timed
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.postgres_expectation_store import PostgresExpectationStore
+from dropzone.domain.contracts import BASIC
+from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.expectations import EXPECTATIONS, Expectations
 from dropzone.queries.sources import SourcesRequest, SourceState, read_sources
+from dropzone.use_cases.check_expectations import check_expectations
 from support.postgres import database_settings, running_postgres
 
 SOURCES = 10_000
@@ -75,6 +81,27 @@ def run(_: Surroundings) -> Iterator[Entry]:
         }
         for name, request in asked.items():
             yield from _took(f"sources, of ten thousand, {name}", database, request)
+        yield from _checked(open_database(database_settings(server, call_seconds=300)))
+
+
+def _checked(database: Database) -> Iterator[Entry]:
+    """What the schedule does, with every kind of expectation of every source."""
+    stated = Expectations(
+        id=DEFAULT,
+        version="1",
+        interval_seconds=600,
+        latency_seconds=3_600,
+        unchanged_seconds=7_200,
+        rejected_share=0.5,
+    )
+    store = PostgresExpectationStore(database, EXPECTATIONS.dump_json((stated,)).decode())
+
+    def check() -> None:
+        check_expectations(store, BASIC, time_left=lambda: 300.0)
+
+    yield entry("expectations of ten thousand sources, the first time", MILLISECONDS, Series((timed(check).wall,)))
+    taken = Series(tuple(timed(check).wall for _ in range(TRIES)))
+    yield entry("expectations of ten thousand sources, each time", MILLISECONDS, taken)
 
 
 def _run(owner: Connection, statements: str) -> None:

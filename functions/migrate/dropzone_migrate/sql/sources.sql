@@ -125,13 +125,18 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
         WHERE gold.is_asked_for(coalesce(source, ''), prefix, after, upto)
         GROUP BY 1
     ), known AS (
-        SELECT source, kept.usual_interval_seconds AS usual, kept.usual_latency_seconds AS latency, measured.last, rejected.arrived_at, kept.last_arrived_at,
+        SELECT source, kept.usual_interval_seconds AS usual, kept.usual_latency_seconds AS latency,
+               measured.last, rejected.arrived_at, kept.last_arrived_at,
                CASE WHEN stale.bucket_start IS NULL THEN kept.last_measured_at END AS kept_last,
                kept.next_measured_at <= now() OR measured.last IS NULL AND stale.bucket_start IS NOT NULL
                OR measured.last < stale.bucket_start AS is_doubtful,
-               greatest(kept.last_processed_at, measured.arrived) AS processed_at
+               greatest(kept.last_processed_at, measured.arrived) AS processed_at, contract, interval_seconds, broken,
+               stuck_since
         FROM (
-            SELECT source.* FROM gold.source CROSS JOIN bound WHERE gold.is_asked_for(source, prefix, after, upto)
+            SELECT source.*, contract.id || '@' || contract.version AS contract, interval_seconds, broken, stuck_since
+            FROM gold.source CROSS JOIN bound
+            LEFT JOIN gold.expectation USING (source) LEFT JOIN gold.contract ON contract.id = expectation.contract
+            WHERE gold.is_asked_for(source.source, prefix, after, upto)
         ) AS kept FULL JOIN measured USING (source) FULL JOIN rejected USING (source)
         LEFT JOIN stale ON stale.bucket_start = gold.bucket_of(kept.last_measured_at)
     ), dated AS MATERIALIZED (
@@ -140,12 +145,10 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
                    SELECT max(m.measured_at) FROM public.measurements AS m
                    WHERE m.source = known.source AND m.measured_at <= now()
                ) ELSE greatest(kept_last, last) END AS last_measured_at,
-               coalesce(usual, new.usual_interval_seconds) AS usual, coalesce(latency, new.usual_latency_seconds) AS latency,
-               contract.id || '@' || contract.version AS contract, contract.interval_seconds, broken, stuck_since
-        FROM known LEFT JOIN gold.expectation USING (source) LEFT JOIN gold.contract ON contract.id = expectation.contract
-        LEFT JOIN LATERAL (
-            SELECT * FROM gold.measured_by(known.source) WHERE usual IS NULL AND last IS NOT NULL
-        ) AS new ON true
+               CASE WHEN usual IS NULL AND last IS NOT NULL THEN (
+                   SELECT ARRAY[usual_interval_seconds, usual_latency_seconds] FROM gold.measured_by(known.source)
+               ) ELSE ARRAY[usual, latency] END AS usually, contract, interval_seconds, broken, stuck_since
+        FROM known
     ), page AS MATERIALIZED (
         SELECT * FROM (
             SELECT *, CASE
@@ -153,7 +156,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
                        WHEN last_seen >= now() - 2.5 * expected * interval '1 second' THEN 'late' ELSE 'silent' END AS state
             FROM (
                 SELECT *, CASE WHEN last_measured_at IS NOT NULL THEN least(last_measured_at, processed_at) END AS last_seen,
-                       coalesce(interval_seconds, greatest(coalesce(usual, 86400), 60)) AS expected
+                       coalesce(interval_seconds, greatest(coalesce(usually[1], 86400), 60)) AS expected
                 FROM dated WHERE last_measured_at IS NOT NULL OR processed_at IS NOT NULL OR arrived_at IS NOT NULL
             ) AS source
         ) AS source
@@ -173,9 +176,9 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
     SELECT source, state, (
                SELECT min(m.measured_at) FROM public.measurements AS m
                WHERE m.source = page.source AND m.measured_at <= now()
-           ), last_measured_at, greatest(page.arrived_at, arrived.last), usual,
+           ), last_measured_at, greatest(page.arrived_at, arrived.last), usually[1],
            CAST(coalesce(day.events, 0) + coalesce(arrived.events, 0) AS bigint),
-           CAST(coalesce(day.rejected, 0) + coalesce(arrived.rejected, 0) AS bigint), latency, expected, contract,
+           CAST(coalesce(day.rejected, 0) + coalesce(arrived.rejected, 0) AS bigint), usually[2], expected, contract,
            coalesce(broken, '{}'), stuck_since
     FROM page LEFT JOIN arrived USING (source) CROSS JOIN LATERAL (
         SELECT sum(kept.events) AS events, sum(kept.rejected) AS rejected
