@@ -17,6 +17,7 @@ from benchmarks import (
     memory,
     process,
     read,
+    replays,
     report,
     seeds_way,
     sources,
@@ -42,6 +43,7 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "gold": gold.run,
     "backlog": backlog.run,
     "sources": sources.run,
+    "replays": replays.run,
 }
 _TAKE_LONG = {"large", "gold", "sources"}
 

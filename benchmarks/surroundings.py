@@ -123,12 +123,14 @@ class Surroundings:
         _migrate(self.postgres, name)
         return name
 
+    def database_settings(self, database: str | None = None) -> dict[str, object]:
+        """How the writer signs in."""
+        return _database(self.postgres, database or self.postgres.database, "dropzone_writer")
+
     @contextmanager
     def silver(self, database: str | None = None) -> Iterator[PostgresSilver]:
         """The adapter that the functions use, signed in as the writer."""
-        server = self.postgres
-        settings = _database(server, database or server.database, "dropzone_writer")
-        opened = open_database(DatabaseSettings.of(settings))
+        opened = open_database(DatabaseSettings.of(self.database_settings(database)))
         try:
             yield PostgresSilver(opened, retry_after=timedelta(seconds=60))
         finally:

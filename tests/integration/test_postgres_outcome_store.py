@@ -20,7 +20,7 @@ from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import validate
-from dropzone.ports import RowRefusedError, SilverUnavailableError
+from dropzone.ports import RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases.objects import with_retries
 from dropzone_local.polling import wait_until
 from support.background import in_background
@@ -254,7 +254,7 @@ def test_what_a_rule_rejected_comes_in_pages_in_order_of_arrival(
 
 @contextmanager
 def receipt_held(tables: SilverInPostgres, identifier: UUID) -> Iterator[None]:
-    """Hold the receipt of an object: a replacement waits there, its old outcomes removed, nothing else done."""
+    """Hold the receipt of an object: a replacement waits there, its days locked, nothing else done."""
     tables.query("BEGIN")
     tables.query("SELECT FROM receipts WHERE raw_id = :raw_id FOR UPDATE", raw_id=identifier)
     try:
@@ -267,7 +267,6 @@ def receipt_held(tables: SilverInPostgres, identifier: UUID) -> Iterator[None]:
 def row_held(tables: SilverInPostgres, instant: datetime) -> Iterator[None]:
     """Hold the measurement of an instant: a replacement waits there, its outcomes recorded and the keys' best found."""
     tables.query("BEGIN")
-    # A row's lock alone: it keeps nobody from locking the table.
     tables.query("SELECT FROM measurements WHERE measured_at = :instant FOR UPDATE", instant=instant)
     try:
         yield
@@ -440,15 +439,96 @@ def test_recording_and_releasing_attempts_do_not_wait_for_a_replacement(tables: 
     replaced.result(10)
 
 
+def test_an_event_of_another_day_is_written_during_a_replacement(tables: SilverInPostgres) -> None:
+    event, arriving = raw_ids(2)
+    tables.silver().write_outcomes([validated(event)])
+    with row_held(tables, EXAMPLE_INSTANT):
+        replaced = in_background(lambda: outcome_store(tables).replace([validated(event, measurement(mean=2.0))]))
+        tables.await_waiting(1)
+        entry = validated(arriving, measurement(EXAMPLE_INSTANT + timedelta(days=1)))
+        assert tables.silver().write_outcomes([entry]) == {arriving}
+        assert not replaced.done()
+    replaced.result(10)
+
+
+def test_an_object_replaced_during_its_first_write_on_another_day_has_the_replacement(tables: SilverInPostgres) -> None:
+    # GIVEN a settle that has written the object's receipt and outcome, and waits
+    identifier, moved = raw_id(), EXAMPLE_INSTANT + timedelta(days=1)
+    tables.hold(EXAMPLE_INSTANT)
+    settled = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
+    tables.await_waiting(1)
+
+    # WHEN other rules replace it meanwhile, which share no day with what they can't see yet
+    store = outcome_store(tables)
+    replaced = in_background(
+        lambda: with_retries(lambda: store.replace([validated(identifier, measurement(moved))]), lambda: 60.0)
+    )
+    tables.await_waiting(2)
+    tables.query("ROLLBACK")
+
+    # THEN nothing of the old rules is left
+    assert settled.result(10) == {identifier}
+    replaced.result(10)
+    assert list(tables.measurement_rows()) == [(moved, "")]
+    assert set(tables.outcome_rows()) == {(identifier, 0)}
+
+
+def test_a_replacement_of_what_moved_to_another_day_meanwhile_is_a_conflict(tables: SilverInPostgres) -> None:
+    # GIVEN an event that is being moved to the next day, where there is one already
+    event, there = raw_ids(2)
+    second, third = (EXAMPLE_INSTANT + timedelta(days=days) for days in (1, 2))
+    tables.silver().write_outcomes([validated(event), validated(there, measurement(second))])
+    with row_held(tables, second):
+        one = in_background(lambda: outcome_store(tables).replace([validated(event, measurement(second))]))
+        tables.await_waiting(1)
+
+        # WHEN another replacement looks for it where it was, and moves it to the day after
+        two = in_background(lambda: outcome_store(tables).replace([validated(event, measurement(third))]))
+        tables.await_waiting(2)
+    one.result(10)
+
+    # THEN it has not locked the day where it finds it, and changes nothing
+    with pytest.raises(SilverConflictError):
+        two.result(10)
+    outcome_store(tables).replace([validated(event, measurement(third))])
+    assert set(tables.measurement_rows()) == {(second, ""), (third, "")}
+
+
+def test_instants_of_any_number_of_days_take_a_bounded_number_of_locks(tables: SilverInPostgres) -> None:
+    # GIVEN an event on each of some thousand days, and one before it on the last of them
+    before, event = raw_ids(2)
+    days = [EXAMPLE_INSTANT + timedelta(days=number) for number in range(-22_000, 0, 11)]
+    entry = ValidatedObject(event, tuple(measurement(day) for day in days))
+    tables.silver().write_outcomes([validated(before, measurement(days[-1]))])
+
+    # WHEN it is written, and replaced
+    works: list[Callable[[], object]] = [
+        lambda: tables.silver().write_outcomes([entry]),
+        lambda: outcome_store(tables).replace([entry]),
+    ]
+    held = []
+    for work in works:
+        with row_held(tables, days[-1]):
+            writing = in_background(work)
+            tables.await_waiting(1)
+            held += tables.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 7308333")
+        writing.result(20)
+
+    # THEN it has no more locks than a server has room for
+    assert held == [[64], [64]]
+    assert len(tables.measurement_rows()) == len(days)
+
+
 def test_concurrent_replacements_and_writes_neither_deadlock_nor_lose(tables: SilverInPostgres) -> None:
-    # GIVEN objects at a few instants, half of them settled by old rules that made other keys of them
+    # GIVEN objects at a few instants of several days, half of them settled by old rules that made other keys of them
+    step = timedelta(hours=9)
     identifiers = raw_ids(200)
-    old = {raw_id: validated(raw_id, measurement(EXAMPLE_INSTANT + n % 7 * timedelta(hours=1), mean=-1.0))
+    old = {raw_id: validated(raw_id, measurement(EXAMPLE_INSTANT + n % 7 * step, mean=-1.0))
            for n, raw_id in enumerate(identifiers)}  # fmt: skip
     new = {
         raw_id: validated(raw_id, rejection())
         if n % 5 == 0
-        else validated(raw_id, measurement(EXAMPLE_INSTANT + n % 11 * timedelta(hours=1), mean=float(n)))
+        else validated(raw_id, measurement(EXAMPLE_INSTANT + n % 11 * step, mean=float(n)))
         for n, raw_id in enumerate(identifiers)
     }
     tables.silver().write_outcomes([old[raw_id] for raw_id in identifiers[::2]])
@@ -458,7 +538,8 @@ def test_concurrent_replacements_and_writes_neither_deadlock_nor_lose(tables: Si
         of_tables, mine = outcome_store(tables, call_seconds=PATIENT), shuffled(identifiers[::2], number)
         barrier.wait()
         for start in range(0, len(mine), 20):
-            of_tables.replace([new[raw_id] for raw_id in mine[start : start + 20]])
+            chunk = [new[raw_id] for raw_id in mine[start : start + 20]]
+            with_retries(lambda chunk=chunk: of_tables.replace(chunk), lambda: 60.0)  # type: ignore[misc]
 
     def write(number: int) -> None:
         silver = PostgresSilver(tables.open(call_seconds=PATIENT), retry_after=RETRY_AFTER)
@@ -468,17 +549,21 @@ def test_concurrent_replacements_and_writes_neither_deadlock_nor_lose(tables: Si
             chunk = [new[raw_id] for raw_id in mine[start : start + 20]]
             with_retries(lambda chunk=chunk: silver.write_outcomes(chunk), lambda: 60.0)  # type: ignore[misc]
 
-    # WHEN two replays and two writers run at once, each in another order; a conflict would be raised
+    # WHEN two replays and two writers run at once, each in another order
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    tables.query("SELECT pg_stat_force_next_flush()")
+    before = tables.query(deadlocks)
     with ThreadPoolExecutor(4) as threads:
         running = [threads.submit(work, n) for n, work in enumerate((replace, replace, write, write))]
         for future in running:
             future.result(PATIENT)
 
-    # THEN the rows are those of the new rules
+    # THEN nobody waited in a circle, and the rows are those of the new rules
+    tables.query("SELECT pg_stat_force_next_flush()")
+    assert tables.query(deadlocks) == before
     stand = {row.measurement.measured_at: row.measurement.aggregates.mean for row in tables.measurement_rows().values()}
     assert stand == {
-        EXAMPLE_INSTANT + hour * timedelta(hours=1): float(max(n for n in range(hour, 200, 11) if n % 5))
-        for hour in range(11)
+        EXAMPLE_INSTANT + place * step: float(max(n for n in range(place, 200, 11) if n % 5)) for place in range(11)
     }
     assert len(tables.outcome_rows()) == 200
 
@@ -595,10 +680,8 @@ def test_who_waits_too_long_for_the_lock_gives_up_and_has_done_nothing(tables: S
     event, database = raw_id(), tables.open(call_seconds=1)
     tables.silver().write_outcomes([validated(event)])
     before = everything(tables)
-    tables.hold(LATER)
-    with pytest.raises(SilverUnavailableError, match="57014"):
+    with row_held(tables, EXAMPLE_INSTANT), pytest.raises(SilverUnavailableError, match="57014"):
         PostgresOutcomeStore(database).replace([validated(event, rejection())])
-    tables.query("ROLLBACK")
     assert everything(tables) == before
 
 

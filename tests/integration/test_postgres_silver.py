@@ -405,3 +405,26 @@ def test_a_discard_waits_for_whoever_measures(tables: SilverInPostgres) -> None:
     assert measured.result(10) == {arriving}
     assert discarded.result(10) == 1
     assert tables.measurement_rows()[EXAMPLE_INSTANT, ""].raw_id == arriving
+
+
+def test_a_last_part_counts_the_events_before_it_after_a_discard(tables: SilverInPostgres) -> None:
+    # GIVEN an object of two parts, of which the first has outcomes of other rules on a day of its own
+    identifier, other_day = raw_id(), EXAMPLE_INSTANT + timedelta(days=1)
+    first = ValidatedObject(identifier, (measurement(mean=1.0),), is_whole=False)
+    tables.silver().write_outcomes([first])
+    tables.outdate(identifier, range(1))
+
+    # WHEN they are being discarded while the last part is written
+    tables.query("BEGIN")
+    tables.query("SELECT FROM measurements FOR UPDATE")
+    discarded = in_background(lambda: tables.silver().discard_outdated(identifier, 10))
+    tables.await_waiting(1)
+    last = ValidatedObject(identifier, (measurement(other_day),), first_item=1)
+    written = in_background(lambda: tables.silver().write_outcomes([last]))
+    tables.await_waiting(2)
+    tables.query("ROLLBACK")
+
+    # THEN the object isn't complete
+    assert discarded.result(10) == 1
+    assert written.result(10) == set()
+    assert tables.receipt_rows()[identifier].items is None

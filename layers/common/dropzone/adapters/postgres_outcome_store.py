@@ -5,8 +5,8 @@ from typing import Final
 from uuid import UUID
 
 from dropzone.adapters.database import Database, Run
+from dropzone.adapters.days import DAY, LockedDays, days_of
 from dropzone.adapters.rows import (
-    ALONE,
     COMPLETE,
     DECIDED,
     EVENTS,
@@ -41,23 +41,25 @@ FROM {_PARTS} JOIN outcomes ON {_IN_PART} ORDER BY outcomes.raw_id, item
 # Times as text, which keeps each as Postgres has it. The keys of the new outcomes come from their rows, below.
 _REMOVE: Final = f"""
 DELETE FROM outcomes USING {_PARTS} WHERE {_IN_PART}
-RETURNING CAST(measured_at AS text), source
+RETURNING CAST(measured_at AS text), source, {DAY}
 """  # noqa: S608 - the columns are this project's own
 
 # `settled_at` stays, since latencies are measured by it; outcomes have the time of their last validation.
 # Each part updates the receipt, since its trigger marks gold stale. Without `settled_at`, the sweep is due.
+_SETTLE: Final = f"""
+WITH {COMPLETE}
+INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
+SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
+       CASE WHEN items IS NULL THEN now() + interval '1 minute' END
+FROM object ORDER BY raw_id
+ON CONFLICT (raw_id) DO UPDATE
+    SET items = coalesce(excluded.items, r.items), settled_at = coalesce(r.settled_at, excluded.settled_at),
+        last_error = CASE WHEN excluded.items IS NULL THEN r.last_error END,
+        tried_at = CASE WHEN excluded.items IS NULL THEN r.tried_at END,
+        retry_at = CASE WHEN excluded.items IS NULL THEN r.retry_at END
+"""  # noqa: S608 - the expression is this project's own
+
 _RECORD: Final = f"""
-WITH {COMPLETE}, settled AS (
-    INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
-    SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
-           CASE WHEN items IS NULL THEN now() + interval '1 minute' END
-    FROM object ORDER BY raw_id
-    ON CONFLICT (raw_id) DO UPDATE
-        SET items = coalesce(excluded.items, r.items), settled_at = coalesce(r.settled_at, excluded.settled_at),
-            last_error = CASE WHEN excluded.items IS NULL THEN r.last_error END,
-            tried_at = CASE WHEN excluded.items IS NULL THEN r.tried_at END,
-            retry_at = CASE WHEN excluded.items IS NULL THEN r.retry_at END
-)
 INSERT INTO outcomes ({DECIDED}, ruleset)
 SELECT {DECIDED}, CAST(:ruleset AS text)
 FROM {EVENTS}
@@ -105,15 +107,15 @@ class PostgresOutcomeStore:
         """See `OutcomeStore.replace`."""
 
         def work(run: Run) -> None:
-            run(ALONE)
-            touched = run(_REMOVE, **_part_parameters(validated))
-            touched += run(
-                _RECORD,
-                **object_parameters(validated),
-                **event_parameters(validated),
-                ruleset=self.contracts.ruleset,
-            )
-            derive(run, touched)
+            parts, objects = _part_parameters(validated), object_parameters(validated)
+            rows = f"{_PARTS} JOIN outcomes ON {_IN_PART}"
+            days = LockedDays(run, rows, parts, raw_ids=parts["raw_ids"], days=days_of(validated))
+            # Before its outcomes are looked for: whoever writes the same object has its receipt first as well.
+            run(_SETTLE, **objects)
+            removed = run(_REMOVE, **parts)
+            days.check(removed)
+            recorded = run(_RECORD, **event_parameters(validated), ruleset=self.contracts.ruleset)
+            derive(run, removed + recorded)
 
         self._database.transact(work)
 

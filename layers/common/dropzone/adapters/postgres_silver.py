@@ -8,8 +8,8 @@ from uuid import UUID
 
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, Row, Run
+from dropzone.adapters.days import DAY, SHARED, LockedDays, days_of, share_days
 from dropzone.adapters.rows import (
-    ALONE,
     COMPLETE,
     DECIDED,
     EVENTS,
@@ -30,15 +30,15 @@ from dropzone.settings import WriterSettings
 # Concurrent calls lock the receipt: the one that waited finds `settled_at` set, and writes nothing. A part that isn't
 # the last takes the same lock, and sets no `settled_at`; nor does the last one while an event before it has no outcome.
 # Rows of an earlier call that died are kept: the same bytes have the same outcomes. Outcomes under other rules were
-# discarded before.
+# discarded before. The days are locked before the first row is written, which comes of the join.
 _WRITE_OUTCOMES: Final = f"""
-WITH {COMPLETE}, event AS (
+WITH {SHARED}, {COMPLETE}, event AS (
     SELECT * FROM {EVENTS}
 ), taken AS (
     INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
     SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
            CASE WHEN items IS NULL THEN now() + CAST(:pause AS interval) END
-    FROM object ORDER BY raw_id
+    FROM object CROSS JOIN (SELECT count(*) FROM locked) AS days ORDER BY raw_id
     ON CONFLICT (raw_id) DO UPDATE
         SET items = excluded.items, settled_at = excluded.settled_at,
             last_error = CASE WHEN excluded.items IS NULL THEN r.last_error END,
@@ -92,15 +92,17 @@ WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND violations <> '[]' AND ruleset
 GROUP BY raw_id, code
 """
 
-_OUTDATED: Final = """
-DELETE FROM outcomes AS o USING (
-    SELECT raw_id, item FROM outcomes JOIN receipts AS r USING (raw_id)
+_OUTDATED: Final = """(
+    SELECT raw_id, item, measured_at FROM outcomes JOIN receipts AS r USING (raw_id)
     WHERE raw_id = CAST(:raw_id AS uuid) AND ruleset <> CAST(:ruleset AS text) AND r.settled_at IS NULL
     ORDER BY item LIMIT CAST(:limit AS integer)
-) AS outdated
-WHERE o.raw_id = outdated.raw_id AND o.item = outdated.item
-RETURNING CAST(o.measured_at AS text), o.source
-"""
+) AS outdated"""
+
+_DISCARD: Final = f"""
+DELETE FROM outcomes USING {_OUTDATED}
+WHERE outcomes.raw_id = outdated.raw_id AND outcomes.item = outdated.item
+RETURNING CAST(outcomes.measured_at AS text), source, {DAY.replace("measured_at", "outcomes.measured_at")}
+"""  # noqa: S608 - the expressions are this project's own
 
 # An update of the receipt marks gold stale.
 _TOUCH: Final = "UPDATE receipts SET items = items WHERE raw_id = CAST(:raw_id AS uuid)"
@@ -174,13 +176,18 @@ class PostgresSilver:
 
     def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
         """See `Silver.write_outcomes`."""
-        not_settled = self._database.run_prepared(
-            _WRITE_OUTCOMES,
+        parameters = {
             **object_parameters(validated),
             **event_parameters(validated),
-            ruleset=self.contracts.ruleset,
-            pause=self._pause,
-        )
+            "days": days_of(validated),
+            "ruleset": self.contracts.ruleset,
+            "pause": self._pause,
+        }
+        if any(one.first_item for one in validated):
+            # Whether every event before has an outcome is counted after the wait.
+            not_settled = self._database.transact(lambda run: _write_later_part(run, parameters))
+        else:
+            not_settled = self._database.run_prepared(_WRITE_OUTCOMES, **parameters)
         return {one.raw_id for one in validated}.difference(raw_id for (raw_id,) in not_settled)
 
     def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
@@ -205,8 +212,10 @@ class PostgresSilver:
         """See `Silver.discard_outdated`."""
 
         def work(run: Run) -> int:
-            run(ALONE)
-            touched = run(_OUTDATED, raw_id=str(raw_id), ruleset=self.contracts.ruleset, limit=limit)
+            outdated = {"raw_id": str(raw_id), "ruleset": self.contracts.ruleset, "limit": limit}
+            days = LockedDays(run, _OUTDATED, outdated, raw_ids=uuid_array([raw_id]))
+            touched = run(_DISCARD, **outdated)
+            days.check(touched)
             run(_TOUCH, raw_id=str(raw_id))
             derive(run, touched)
             return len(touched)
@@ -266,6 +275,11 @@ class PostgresSilver:
     def _run(self, sql: str, **parameters: object) -> list[Row]:
         self._release()
         return self._database.run(sql, **parameters)
+
+
+def _write_later_part(run: Run, parameters: Mapping[str, str]) -> list[Row]:
+    share_days(run, days=parameters["days"], raw_ids=parameters["raw_ids"])
+    return run(_WRITE_OUTCOMES, **parameters)
 
 
 def _written(items: Sequence[range], broken: Mapping[str | None, tuple[int, int]], outdated: int) -> Written:

@@ -126,11 +126,6 @@ def _entries(violations: Iterable[Violation]) -> list[dict[str, Any]]:
     return [{key: value for key, value in asdict(each).items() if value is not None} for each in violations]
 
 
-# Writers of measurements wait until this transaction ends, and it begins when theirs have: what is derived below sees
-# every outcome that counts. It is taken before any row's lock, so that nobody waits in a circle.
-ALONE: Final = "LOCK TABLE measurements IN SHARE ROW EXCLUSIVE MODE"
-"""The first statement of such a transaction."""
-
 _DERIVE: Final = f"""
 WITH key AS (
     SELECT DISTINCT * FROM json_to_recordset(CAST(:keys AS json)) AS k (measured_at timestamptz, source text)
@@ -154,9 +149,10 @@ ON CONFLICT (measured_at, source) DO UPDATE SET {REPLACED}
 def derive(run: Run, touched: Iterable[Row]) -> None:
     """Derive the measurement of each key from its last processed outcome; delete it if there is none.
 
-    A key is an instant, as Postgres writes it, and a source. Keys without an instant are ignored.
+    A key is an instant, as Postgres writes it, and a source. Keys without an instant are ignored. Their days are this
+    transaction's alone.
     """
     keys = [
-        {"measured_at": measured_at, "source": source} for measured_at, source in touched if measured_at is not None
+        {"measured_at": measured_at, "source": source} for measured_at, source, *_ in touched if measured_at is not None
     ]
     run(_DERIVE, keys=json_text(keys))
