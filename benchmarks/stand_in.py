@@ -128,7 +128,9 @@ class Server:
             return _STORED
         if b"list-type=2" in path:
             return _EMPTY
-        found = self.objects.get(path.partition(b"?")[0]) or self.objects.get(_DEFAULT)
+        found = self.objects.get(path.partition(b"?")[0])
+        if found is None and b"/access/" not in path:
+            found = self.objects.get(_DEFAULT)
         if found is None:
             return _MISSING
         head = _FOUND % len(found)

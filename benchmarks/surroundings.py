@@ -169,6 +169,7 @@ class Surroundings:
             "MAX_RECEIVE_COUNT": "60",
             "SWEEP_MIN_AGE_SECONDS": "0",
             "MAX_BODY_BYTES": "4194304",
+            "DEFAULT_SCOPES": "ingest,read,operate",
             "ROLE_AUTH": "password",
             "POWERTOOLS_LOG_LEVEL": "INFO",
             "POWERTOOLS_METRICS_NAMESPACE": "Dropzone",

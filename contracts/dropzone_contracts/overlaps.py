@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from dropzone.domain.contracts.contract import Contract, literal_beginning, specificity
+from dropzone.domain.contracts.contract import Contract
+from dropzone.domain.patterns import literal_beginning, specificity
 
 
 def overlaps(contracts: Sequence[Contract]) -> Iterator[tuple[Contract, Contract, str, str]]:

@@ -25,6 +25,7 @@ from dropzone.api.formats import Format
 from dropzone.api.pages import Listing, page
 from dropzone.api.problems import FieldError, Problem, ProblemType
 from dropzone.api.resolver import DESCRIBED
+from dropzone.domain.access import Scope
 from dropzone.domain.payloads import VERSIONS
 from dropzone_openapi import ingest
 
@@ -69,7 +70,6 @@ _VIOLATIONS = {
     ],
 }
 _GATEWAY = {
-    "403": "The key is missing or wrong.",
     "413": "The body is larger than API Gateway or Lambda take.",
     "429": "Too many requests for this key.",
     "504": "No answer in API Gateway's 29 seconds.",
@@ -155,13 +155,32 @@ def _routes() -> list[Route]:
     apps = (ingest.app, dropzone_process.sweep.app, dropzone_query.handler.app, dropzone_web.handler.app)
     # Powertools offers no other way to them.
     routes = [route for app in apps for route in app._static_routes + app._dynamic_routes if route.include_in_schema]  # noqa: SLF001
+    for app in apps:
+        check_scopes(app)
     for route in routes:
         summary, _, description = (inspect.getdoc(route.func) or "").partition("\n\n")
+        scopes = [scope.value for scope in Scope if scope in DESCRIBED[route.func].scopes]
+        if scopes:
+            needed = " or ".join(f"`{scope}`" for scope in scopes)
+            description = "\n\n".join(filter(None, [description, f"Needs a key with the scope {needed}."]))
+            route.openapi_extensions = {"x-scopes": scopes}
         route.summary, route.description = summary.removesuffix("."), description or None
         route.responses = _responses(route)
         # A request that was answered before left what Powertools had made of it without the responses.
         route._dependant = route._body_field = None  # noqa: SLF001 - as above
     return routes
+
+
+def check_scopes(app: APIGatewayRestResolver) -> None:
+    """Refuse a route that doesn't declare which scopes open it.
+
+    Raises:
+        LookupError: naming the route.
+    """
+    for route in app._static_routes + app._dynamic_routes:  # noqa: SLF001 - as above
+        if route.func not in DESCRIBED:
+            message = f"{route.method} {route.path}: add @described(scopes=…), with PUBLIC if it needs no key"
+            raise LookupError(message)
 
 
 def _generated(routes: Iterable[Route]) -> Node:
@@ -212,6 +231,8 @@ def _responses(route: Route) -> dict[int, Any]:
         for kind, text in described.texts.items():
             content[kind] = {"schema": {"type": "string"}, "examples": {"example": {"value": text}}}
     kinds = [*described.problems, problems.INTERNAL_ERROR]
+    if described.scopes:
+        kinds += [problems.SCOPE_MISSING, problems.KEY_EXPIRED, problems.KEY_UNKNOWN]
     if route.tags != ["Service"]:
         kinds += [problems.INVALID_REQUEST, problems.UNAVAILABLE]
     answers = _problems(kinds)
@@ -266,7 +287,7 @@ def _finish(operation: Node, schemas: Node) -> None:
     }
     parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
     operation["parameters"] = parameters + ([_IF_NONE_MATCH] if "304" in responses else [])
-    own = ["429", "504", *(["403"] if has_key else []), *(["413"] if "requestBody" in operation else [])]
+    own = ["429", "504", *(["413"] if "requestBody" in operation else [])]
     for status in own:
         responses.setdefault(status, {"$ref": f"#/components/responses/Gateway{status}"})
     operation["responses"] = dict(sorted(responses.items()))

@@ -18,7 +18,7 @@ from dropzone.domain.payloads.v2 import EventV2
 from dropzone.domain.violations import Envelope
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_ingest.answers import Accepted
-from dropzone_ingest.handler import MAX_KEY, ROUTE
+from dropzone_ingest.handler import MAX_KEY, ROUTE, SCOPES
 
 app = APIGatewayRestResolver(enable_validation=True)
 
@@ -63,6 +63,7 @@ _described = partial(
     described,
     *(problems.NOT_JSON, problems.NOT_GZIP, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE),
     *(problems.INVALID_EVENT, problems.KEY_REUSED),
+    scopes=SCOPES,
     headers=("Location", "Idempotent-Replayed"),
 )
 _KEY = Header(

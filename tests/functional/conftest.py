@@ -104,6 +104,7 @@ def ingest_environment(moto_endpoint: str, make_bucket: MakeBucket) -> dict[str,
         "BRONZE_BUCKET": make_bucket(moto_endpoint),
         "MAX_BODY_BYTES": str(MAX_BODY_BYTES),
         "AWS_ENDPOINT_URL": moto_endpoint,
+        "DEFAULT_SCOPES": "ingest",
     }
 
 
@@ -125,3 +126,4 @@ def _forget_container() -> None:
     handler.settings.cache_clear()
     handler.bronze.cache_clear()
     handler.idempotency_store.cache_clear()
+    handler.clients.cache_clear()

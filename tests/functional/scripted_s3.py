@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
+from dropzone.adapters.s3 import CLIENTS_KEY
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -55,6 +57,8 @@ class ScriptedS3:
     def __init__(self) -> None:
         self.script: list[Answer] = [Answer()]
         self.asked: list[Asked] = []
+        self.missing = CLIENTS_KEY
+        """What is never there, and not counted."""
         self._ended = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -83,6 +87,9 @@ class ScriptedS3:
             def _answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 headers = {name.lower(): value for name, value in self.headers.items()}
+                if self.path.endswith(outer.missing):
+                    outer._give(self, refusal(404, "NoSuchKey"))
+                    return
                 outer.asked.append(Asked(self.command, self.path, headers, body))
                 outer._give(self, outer.script.pop(0) if len(outer.script) > 1 else outer.script[0])
 

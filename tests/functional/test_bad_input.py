@@ -30,9 +30,9 @@ from functional.bad_input import answers
 from functional.bad_input.bodies import HEAVY, LIMIT, PAYLOAD, bodies, what_is
 from functional.bad_input.requests import SECRET, Event, requests, requests_for_files, requests_for_objects
 from functional.lambda_calls import EXAMPLE, Context, api_event, json_body, run_container
-from support.contracts import BROKEN, OF_MAPPINGS
+from support.contracts import BROKEN, OF_KEYS, OF_MAPPINGS
 from support.factories import BUCKET, arrive, returned, s3_event, sqs_event
-from support.fakes import InMemoryBronze, InMemorySilver
+from support.fakes import InMemoryBronze, InMemoryClients, InMemorySilver
 from support.reads import Rows
 from support.traces import traces
 
@@ -67,6 +67,7 @@ ENVIRONMENT = {
     "SWEEP_MIN_AGE_SECONDS": "600",
     "SWEEP_RETRY_SECONDS": "60",
     "MAX_RECEIVE_COUNT": "5",
+    "DEFAULT_SCOPES": "ingest,read,operate",
 }
 
 BAD_LABELS = [
@@ -163,8 +164,8 @@ class _Stdout(io.TextIOBase):
 class _HalfOfAll:
     """A bronze that has every other object."""
 
-    def exists(self, raw_id: UUID) -> bool:
-        return raw_id.int % 2 == 0
+    def sender(self, raw_id: UUID) -> str | None:
+        return "" if raw_id.int % 2 == 0 else None
 
 
 class _NothingRejected:
@@ -194,6 +195,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         monkeypatch.setattr(module, "settings", cache(module.settings.__wrapped__))
         monkeypatch.setattr(module, "bronze", lambda: pipeline.bronze, raising=False)
         monkeypatch.setattr(module, "silver", lambda: pipeline.silver, raising=False)
+        monkeypatch.setattr(module, "clients", InMemoryClients, raising=False)
         monkeypatch.setattr(module.logger.registered_handler, "stream", _Stdout())
     monkeypatch.setattr(query, "bronze", _HalfOfAll)
     monkeypatch.setattr(query, "database", Rows)
@@ -226,7 +228,7 @@ def test_a_thousand_bodies_each_end_in_an_answer_and_an_outcome(pipeline: Pipeli
     # The generator reaches everything, or it shows little.
     assert min(pipeline.statuses[202], pipeline.statuses[400], pipeline.statuses[422]) > sent / 20
     assert min(pipeline.outcomes.values()) > sent / 50
-    assert pipeline.codes == set(Code) - {Code.NOT_JSON} - PACKED - set(BROKEN) - OF_MAPPINGS
+    assert pipeline.codes == set(Code) - {Code.NOT_JSON} - PACKED - set(BROKEN) - OF_MAPPINGS - OF_KEYS
 
 
 def test_bytes_that_never_went_through_ingest_end_in_an_outcome_too(pipeline: Pipeline) -> None:
@@ -249,7 +251,7 @@ def test_bytes_that_never_went_through_ingest_end_in_an_outcome_too(pipeline: Pi
     settings(same_each_time, max_examples=100)(batches(put))()
     put([HEAVY["gzip"], *BAD_LABELS])
 
-    assert pipeline.codes == set(Code) - {Code.TOO_LARGE} - set(BROKEN) - OF_MAPPINGS
+    assert pipeline.codes == set(Code) - {Code.TOO_LARGE} - set(BROKEN) - OF_MAPPINGS - OF_KEYS
 
 
 @pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY.keys())
@@ -317,8 +319,9 @@ def test_whatever_a_request_holds_it_is_answered(pipeline: Pipeline, attack: Att
 # ---- what is really written --------------------------------------------------------------------------------------
 
 IN_MEMORY = """
-from support.contracts import BROKEN, OF_MAPPINGS
-from support.fakes import InMemoryBronze, InMemorySilver
+from support.contracts import BROKEN, OF_KEYS, OF_MAPPINGS
+from support.fakes import InMemoryBronze, InMemoryClients, InMemorySilver
+module.clients = InMemoryClients
 ports = InMemoryBronze(), InMemorySilver()
 module.bronze = lambda: ports[0]
 module.silver = lambda: ports[1]

@@ -3,6 +3,7 @@
 import base64
 import re
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urljoin
 from uuid import UUID
@@ -84,7 +85,11 @@ def test_ingest_stores_what_is_sent_to_a_contract_with_its_name(ingest_function:
     )
     stored = ingest_function.object(body["raw_id"])
     assert stored["Body"].read() == b'{"any": ["JSON"]}'
-    assert stored["Metadata"] == {"contract": "telegraf", "correlation-id": event["requestContext"]["requestId"]}
+    assert stored["Metadata"] == {
+        "client": UNLISTED,
+        "contract": "telegraf",
+        "correlation-id": event["requestContext"]["requestId"],
+    }
     slash = ingest_function(to_contract("telegraf", path="/ingest/telegraf/"))
     location = urljoin("https://example.com/v1/ingest/telegraf/", str(header(slash, "Location")))
     assert location == f"https://example.com/v1/ingest/{json_body(slash)['raw_id']}"
@@ -102,6 +107,9 @@ def test_there_is_nothing_below_a_contract(ingest_function: IngestFunction) -> N
     answer = ingest_function(to_contract("telegraf", path="/ingest/telegraf/more"))
     assert answer["statusCode"] == 404
     assert ingest_function.keys() == []
+
+
+UNLISTED = f"~{sha256(api_event()['requestContext']['identity']['apiKey'].encode()).hexdigest()[:16]}"
 
 
 def test_ingest_stores_raw(ingest_function: IngestFunction) -> None:
@@ -126,7 +134,7 @@ def test_ingest_stores_raw(ingest_function: IngestFunction) -> None:
     stored = ingest_function.object(str(raw_id))
     assert stored["Body"].read() == EXAMPLE
     assert stored["ContentType"] == "application/json"
-    assert stored["Metadata"] == {"correlation-id": event["requestContext"]["requestId"]}
+    assert stored["Metadata"] == {"client": UNLISTED, "correlation-id": event["requestContext"]["requestId"]}
 
 
 @pytest.mark.parametrize("body", EXACT_BODIES.values(), ids=EXACT_BODIES.keys())
@@ -198,7 +206,7 @@ def test_the_sample_event_holds_the_example() -> None:
 def test_an_idempotency_key_is_its_client_s_own(ingest_function: IngestFunction) -> None:
     def send(client: str, body: bytes) -> dict[str, Any]:
         event = api_event(body, headers={"Idempotency-Key": "order-1"})
-        event["requestContext"]["identity"]["apiKeyId"] = client
+        event["requestContext"]["identity"]["apiKey"] = client
         return ingest_function(event)
 
     # Two clients count their requests alike, and know nothing of each other.

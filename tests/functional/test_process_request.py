@@ -16,7 +16,7 @@ from dropzone.domain.identifiers import new_raw_id
 from dropzone.ports import BronzeUnavailableError, SilverUnavailableError, TimeLeft
 from dropzone_process import sweep
 from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
-from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver
+from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemoryClients, InMemorySilver
 
 BAD = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
 HOUR_NS = 3_600 * 10**9
@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "SWEEP_MIN_AGE_SECONDS": "600",
     "SWEEP_RETRY_SECONDS": "60",
     "MAX_RECEIVE_COUNT": "5",
+    "DEFAULT_SCOPES": "operate",
 }
 
 
@@ -76,6 +77,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
     monkeypatch.setattr(sweep, "settings", cache(sweep.settings.__wrapped__))
     monkeypatch.setattr(sweep, "database", cache(sweep.database.__wrapped__))
     monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
+    monkeypatch.setattr(sweep, "clients", InMemoryClients)
     monkeypatch.setattr(sweep, "silver", lambda: function.silver)
     return function
 

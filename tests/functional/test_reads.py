@@ -27,6 +27,7 @@ from functional.lambda_calls import Context, api_event, header, json_body
 from functional.test_status_request import ENVIRONMENT
 from support.documents import PROJECT
 from support.factories import raw_id, raw_ids
+from support.fakes import InMemoryClients
 from support.reads import Row, Rows
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -167,6 +168,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> Data:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(query, "settings", cache(query.settings.__wrapped__))
+    monkeypatch.setattr(query, "clients", InMemoryClients)
     data = Data()
     for made in ("database", "bronze"):
         monkeypatch.setattr(query, made, lambda: data)

@@ -18,7 +18,7 @@ from dropzone.domain.validate import validate
 from dropzone.ports import BronzeUnavailableError, Decided, SilverUnavailableError
 from dropzone_process import sweep
 from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
-from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver
+from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemoryClients, InMemorySilver
 
 BAD = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
 WORSE = b'{"time_stamp": "2019-05-01T06:00:00", "data": []}'
@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "CALL_SECONDS": "60",
     "SWEEP_MIN_AGE_SECONDS": "600",
     "SWEEP_RETRY_SECONDS": "60",
+    "DEFAULT_SCOPES": "operate",
 }
 
 
@@ -119,6 +120,7 @@ def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
     monkeypatch.setattr(sweep, "settings", cache(sweep.settings.__wrapped__))
     monkeypatch.setattr(sweep, "database", cache(sweep.database.__wrapped__))
     monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
+    monkeypatch.setattr(sweep, "clients", InMemoryClients)
     monkeypatch.setattr(sweep, "silver", lambda: function.silver)
     monkeypatch.setattr(sweep, "outcome_store", lambda: function.outcome_store)
     return function

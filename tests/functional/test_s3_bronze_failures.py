@@ -202,14 +202,14 @@ def test_a_read_distinguishes_missing_from_unavailable(
     assert type(read_one(bronze)) is kind
 
 
-def test_an_object_exists_where_it_was_put_and_nowhere_else(moto_endpoint: str, make_bucket: MakeBucket) -> None:
+def test_sender_is_recorded_with_the_object(moto_endpoint: str, make_bucket: MakeBucket) -> None:
     bronze = S3Bronze(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint)
     raw_id = new_raw_id()
 
-    put(bronze, raw_id)
+    bronze.put(raw_id, BODY, content_type="application/json", correlation_id="c", client="hall-3")
 
-    assert bronze.exists(raw_id) is True
-    assert bronze.exists(new_raw_id()) is False
+    assert bronze.sender(raw_id) == "hall-3"
+    assert bronze.sender(new_raw_id()) is None
 
 
 @pytest.mark.parametrize("status", [403, 503])
@@ -219,7 +219,7 @@ def test_bronze_is_unavailable_while_existence_is_unknown(
     scripted_s3.script = [Answer(status)]
 
     with pytest.raises(BronzeUnavailableError, match=f"^S3 answered {status}$"):
-        bronze.exists(new_raw_id())
+        bronze.sender(new_raw_id())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from dropzone_query import handler as query
 from functional.lambda_calls import Context, api_event, json_body
 from support.factories import raw_id
+from support.fakes import InMemoryClients
 from support.reads import Row, Rows
 
 ENVIRONMENT = {
@@ -19,14 +20,15 @@ ENVIRONMENT = {
     "DATABASE_AUTH": "iam",
     "DATABASE_TLS": "disable",
     "CALL_SECONDS": "28",
+    "DEFAULT_SCOPES": "read,operate",
 }
 
 
 class Nothing:
     """A bronze with nothing in it."""
 
-    def exists(self, _raw_id: UUID) -> bool:
-        return False
+    def sender(self, _raw_id: UUID) -> str | None:
+        return None
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, *known: Row) -> dict[str, Any]:
@@ -35,6 +37,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, *known: Row) -> dict[str, Any]:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(query, "settings", cache(query.settings.__wrapped__))
     monkeypatch.setattr(query, "bronze", Nothing)
+    monkeypatch.setattr(query, "clients", InMemoryClients)
     monkeypatch.setattr(query, "database", lambda: Rows(objects=known))
     event = api_event(b"", like="api-process", path=f"/ingest/{raw_id()}") | {"httpMethod": "GET"}
     answer = query.handler(event, Context())

@@ -22,7 +22,7 @@ from dropzone.queries.status import StatusRequest, read_status
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import Arrived, ReplayResult, replay
 from support.contracts import contract
-from support.factories import message
+from support.factories import READER, message
 from support.fakes import InMemoryBronze
 from support.postgres import SilverInPostgres
 
@@ -49,8 +49,8 @@ class Corrections:
         self.raw_ids.append(raw_id)
         return raw_id
 
-    def exists(self, raw_id: UUID) -> bool:
-        return raw_id in self.raw_ids
+    def sender(self, raw_id: UUID) -> str | None:
+        return "" if raw_id in self.raw_ids else None
 
     def process(self, raw_ids: Sequence[UUID]) -> None:
         for raw_id in raw_ids:
@@ -112,7 +112,7 @@ def test_the_rejection_that_a_processed_event_names_is_resolved(tables: SilverIn
     assert scene.rejections("all") == [(batch, 0, None), (batch, 2, (fix, 1))]
     assert scene.rejections("false", limit="1") == [(batch, 0, None)]
     assert scene.quality() == (2, 1, 1)
-    status = read_status(scene.reader, scene, batch, StatusRequest(limit=10, cursor=-1), gzip=False)
+    status = read_status(scene.reader, scene, batch, StatusRequest(limit=10, cursor=-1), access=READER, gzip=False)
     assert [event.get("resolved_by") for event in status["events"]] == [None, None, {"raw_id": str(fix), "item": 1}]
 
 

@@ -16,7 +16,7 @@ from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObje
 from dropzone.ports import MAX_ATTEMPTS
 from dropzone.queries.rejections import RejectionsPage, RejectionsRequest, read_rejections
 from dropzone.queries.status import ObjectStatus, State, StatusRequest, read_status
-from support.factories import EXAMPLE_INSTANT, measurement, raw_ids
+from support.factories import EXAMPLE_INSTANT, READER, measurement, raw_ids
 from support.postgres import SilverInPostgres
 
 
@@ -27,11 +27,12 @@ class Statuses:
     database: Database
     there: set[UUID] | None = None
 
-    def exists(self, raw_id: UUID) -> bool:
-        return self.there is None or raw_id in self.there
+    def sender(self, raw_id: UUID) -> str | None:
+        return "" if self.there is None or raw_id in self.there else None
 
     def status(self, raw_id: UUID, after: int = -1, limit: int = 100) -> ObjectStatus:
-        return read_status(self.database, self, raw_id, StatusRequest(cursor=after, limit=limit), gzip=False)
+        request = StatusRequest(cursor=after, limit=limit)
+        return read_status(self.database, self, raw_id, request, access=READER, gzip=False)
 
     def rejections(self, limit: int = 100, cursor: str | None = None, **asked: object) -> RejectionsPage:
         request: dict[str, Any] = {"code": None, "source": None, "since": None, "until": None, "tz": "UTC", **asked}

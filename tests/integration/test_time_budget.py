@@ -14,7 +14,7 @@ from dropzone.adapters.postgres_silver import open_silver
 from dropzone_process import sweep
 from functional.lambda_calls import Context, api_event
 from support.factories import EXAMPLE_INSTANT, arrive
-from support.fakes import HookedBronze, InMemoryBronze
+from support.fakes import HookedBronze, InMemoryBronze, InMemoryClients
 from support.postgres import PASSWORD, SilverInPostgres
 
 BUDGET_SECONDS = 4.0
@@ -55,6 +55,7 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
         "CALL_SECONDS": "60",
         "SWEEP_MIN_AGE_SECONDS": "600",
         "SWEEP_RETRY_SECONDS": "60",
+        "DEFAULT_SCOPES": "operate",
     }.items():
         monkeypatch.setenv(name, value)
     function = Function()
@@ -62,6 +63,7 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
     database = tables.open(call_seconds=60)
     monkeypatch.setattr(sweep, "database", lambda: database)
     monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
+    monkeypatch.setattr(sweep, "clients", InMemoryClients)
     monkeypatch.setattr(sweep, "silver", lambda: open_silver(sweep.settings(), database))
     monkeypatch.setattr(sweep, "outcome_store", lambda: PostgresOutcomeStore(database))
     monkeypatch.setattr(sweep, "API_SECONDS", BUDGET_SECONDS)

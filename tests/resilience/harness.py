@@ -333,6 +333,7 @@ class World:
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "BRONZE_BUCKET": self.bucket,
+            "DEFAULT_SCOPES": "ingest,read,operate",
             "MAX_BODY_BYTES": "4194304",
             "DATABASE_HOST": "127.0.0.1",
             "DATABASE_PORT": str(server.port),

@@ -15,6 +15,7 @@ from resilience.expectations import check_silver
 from resilience.harness import MAX_RECEIVE_COUNT, Plan, World
 from resilience.mortal import POISON
 from resilience.test_crash_points import INSTANT
+from support.factories import READER
 from support.fakes import InMemoryBronze
 from support.postgres import database_settings
 
@@ -22,15 +23,17 @@ from support.postgres import database_settings
 class EverythingExists(InMemoryBronze):
     """Bronze has it, as far as the status asks."""
 
-    def exists(self, _raw_id: UUID) -> bool:
-        return True
+    def sender(self, _raw_id: UUID) -> str:
+        return ""
 
 
 def state(world: World, raw_id: UUID) -> State:
     """What the sender sees, by the role that only reads."""
     database = open_database(database_settings(world.tables.server, database_user="dropzone_reader"))
     try:
-        return State(read_status(database, EverythingExists(), raw_id, StatusRequest(), gzip=False)["status"])
+        return State(
+            read_status(database, EverythingExists(), raw_id, StatusRequest(), access=READER, gzip=False)["status"]
+        )
     finally:
         database.close()
 

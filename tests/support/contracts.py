@@ -24,6 +24,9 @@ EVENT: Mapping[str, Any] = {
 OF_MAPPINGS = frozenset({Code.UNKNOWN_CONTRACT, Code.MAPPING_FAILED, Code.TIME_STAMP_NOT_EPOCH})
 """Codes of bodies that are mapped; unit/contracts/test_mappings.py has an input for each."""
 
+OF_KEYS = frozenset({Code.SOURCE_NOT_ALLOWED})
+"""Codes of events whose key is bound to sources; unit/domain/test_access.py has an input for each."""
+
 _RULES: TypeAdapter[Rule] = TypeAdapter(Rule)
 
 BROKEN: Mapping[Code, tuple[Mapping[str, Any], Mapping[str, Any]]] = {

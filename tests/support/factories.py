@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
+from dropzone.domain.access import Access, Scope
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.identifiers import new_raw_id, object_key
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
@@ -23,6 +24,9 @@ WITHOUT_OFFSET = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
 NOT_NUMERIC = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, "2"]}'
 
 BUCKET = "bronze-of-tests"
+
+READER = Access("reader", frozenset({Scope.READ}))
+"""Who may read everything."""
 
 
 def shuffled[T](items: Iterable[T], seed: int) -> list[T]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import batched
 from uuid import UUID
 
+from dropzone.domain.access import ClientsDocument
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.outcomes import Measurement, Outcome, ValidatedObject
 from dropzone.ports import (
@@ -62,10 +63,14 @@ class InMemoryBronze:
         correlation_id: str,
         content_encoding: str = "",
         contract: str = "",
+        client: str = "",
+        writes: tuple[str, ...] | None = None,
     ) -> None:
         if raw_id in self.objects:
             raise RawIdTakenError(str(raw_id))
-        self.objects[raw_id] = RawObject(raw_id, bytes(body), content_type, correlation_id, content_encoding, contract)
+        self.objects[raw_id] = RawObject(
+            raw_id, bytes(body), content_type, correlation_id, content_encoding, contract, client, writes
+        )
 
     def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
         if timeout <= 0:
@@ -110,6 +115,8 @@ class HookedBronze:
         correlation_id: str,
         content_encoding: str = "",
         contract: str = "",
+        client: str = "",
+        writes: tuple[str, ...] | None = None,
     ) -> None:
         self.before("put", [raw_id])
         self.inner.put(
@@ -119,6 +126,8 @@ class HookedBronze:
             correlation_id=correlation_id,
             content_encoding=content_encoding,
             contract=contract,
+            client=client,
+            writes=writes,
         )
         self.after("put", [raw_id])
 
@@ -145,6 +154,16 @@ class HookedBronze:
         for page in self.inner.list_after(raw_id, timeout=noted):
             self.before("list_after", [listed.raw_id for listed in page])
             yield page
+
+
+@dataclass(slots=True)
+class InMemoryClients:
+    """A document of clients that is always current."""
+
+    document: ClientsDocument = field(default_factory=ClientsDocument)
+
+    def current(self) -> ClientsDocument:
+        return self.document
 
 
 @dataclass(slots=True)

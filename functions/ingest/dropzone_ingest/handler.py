@@ -11,14 +11,16 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.contracts import contract_ids
-from dropzone.adapters.s3 import S3IdempotencyStore, open_bronze
+from dropzone.adapters.s3 import S3IdempotencyStore, open_bronze, open_clients
 from dropzone.api import problems
+from dropzone.api.access import Authorizer
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, problem, problem_of
 from dropzone.api.request import Event, body_bytes, request_id
 from dropzone.api.response import Response, json_response, milliseconds, proxy_result
+from dropzone.domain.access import Scope
 from dropzone.domain.body import JSON, NDJSON, NotGzipError, NotJsonError, is_json, is_ndjson
 from dropzone.observability import NAMESPACE, count_refused
-from dropzone.ports import Bronze, IdempotencyStore
+from dropzone.ports import Bronze, ClientStore, IdempotencyStore
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import (
     Accepted,
@@ -67,6 +69,9 @@ metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 ROUTE = ("POST", "/ingest")
 """The function's only route, and with a contract's identifier behind it, its other one."""
 
+SCOPES = frozenset({Scope.INGEST})
+"""What opens both."""
+
 
 @cache
 def settings() -> IngestSettings:
@@ -85,28 +90,42 @@ def idempotency_store() -> IdempotencyStore:
     )
 
 
+@cache
+def clients() -> ClientStore:
+    return open_clients(settings())
+
+
+def authorizer() -> Authorizer:
+    return Authorizer(clients(), settings().default_scopes)
+
+
 def post_ingest(event: Event) -> Response:
     """Store events.
 
     Raises:
         Exception: one of `_PROBLEMS`, or another one that `ingest` and `ingest_once` raise.
     """
+    access = authorizer().authorize(event, SCOPES, logger)
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    client = _api_key_id(event)
     _check_content_encoding(headers)
     submission = Submission(
-        body_bytes(event), _media_type(headers), correlation_id=request_id(event), contract=_contract(event)
+        body_bytes(event),
+        _media_type(headers),
+        correlation_id=request_id(event),
+        contract=_contract(event),
+        client=access.client,
+        writes=access.writes,
     )
     limit = settings().max_body_bytes
     if _KEY_HEADER in headers:
-        key = _hashed_key(client, headers[_KEY_HEADER])
+        key = _hashed_key(access.client, headers[_KEY_HEADER])
         accepted = ingest_once(submission, key=key, limit=limit, bronze=bronze(), idempotency_store=idempotency_store())
     else:
         accepted = ingest(submission, limit=limit, bronze=bronze())
-    return _accepted(accepted, client, str(event.get("path")))
+    return _accepted(accepted, str(event.get("path")))
 
 
-def _accepted(accepted: Accepted, client: str, path: str) -> Response:
+def _accepted(accepted: Accepted, path: str) -> Response:
     # A repeated request stores nothing: its object exists.
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=not accepted.is_replayed)
     if accepted.events is not None:
@@ -114,7 +133,6 @@ def _accepted(accepted: Accepted, client: str, path: str) -> Response:
     logger.info(
         "accepted",
         raw_id=str(accepted.raw_id),
-        client=client,
         events=accepted.events,
         replayed=accepted.is_replayed,
     )
@@ -148,12 +166,6 @@ def _contract(event: Event) -> str:
     if contract and contract not in contract_ids():
         raise NoSuchContractError
     return contract
-
-
-def _api_key_id(event: Event) -> str:
-    """The id (not the value) of the request's API key, which identifies the client."""
-    identity = (event.get("requestContext") or {}).get("identity") or {}
-    return str(identity.get("apiKeyId") or "")
 
 
 def _hashed_key(client: str, key: str) -> str:

@@ -16,14 +16,16 @@ from dropzone.adapters.postgres_expectation_store import PostgresExpectationStor
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
-from dropzone.adapters.s3 import open_bronze
+from dropzone.adapters.s3 import open_bronze, open_clients
 from dropzone.api import problems
+from dropzone.api.access import Authorizer
 from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described, make_app, resolve
+from dropzone.domain.access import Scope
 from dropzone.domain.identifiers import Cursor
 from dropzone.domain.outcomes import Change
 from dropzone.observability import NAMESPACE, count_by, logged_errors, report_result
-from dropzone.ports import Bronze, GoldStore, OutcomeStore, Silver, SilverError, TimeLeft
+from dropzone.ports import Bronze, ClientStore, GoldStore, OutcomeStore, Silver, SilverError, TimeLeft
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.check_expectations import check_expectations
 from dropzone.use_cases.objects import ProcessingResult
@@ -41,7 +43,6 @@ API_SECONDS = 25.0
 
 logger = Logger(service="sweep")
 metrics = Metrics(service="sweep", namespace=NAMESPACE)
-app = make_app(logger)
 
 
 @cache
@@ -53,6 +54,15 @@ def settings() -> SweepSettings:
 def bronze() -> Bronze:
     # Half of the call, so that there is time left to report a silent S3.
     return open_bronze(settings(), settings().call_seconds / 2)
+
+
+@cache
+def clients() -> ClientStore:
+    return open_clients(settings(), settings().call_seconds / 2)
+
+
+def authorizer() -> Authorizer:
+    return Authorizer(clients(), settings().default_scopes)
 
 
 @cache
@@ -75,9 +85,13 @@ def gold_store() -> GoldStore:
     return PostgresGoldStore(database())
 
 
+app = make_app(logger, authorizer)
+
+
 @app.post("/process", operation_id="processObjects", tags=["Processing"])
 @described(
     problems.NOT_JSON,
+    scopes=frozenset({Scope.OPERATE}),
     body=Body(
         "What to do; without one, a batch.", {Format.JSON: (ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed)}
     ),

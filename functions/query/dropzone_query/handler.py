@@ -18,8 +18,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.s3 import S3Bronze, open_bronze
+from dropzone.adapters.s3 import S3Bronze, open_bronze, open_clients
 from dropzone.api import problems, response
+from dropzone.api.access import Authorizer
 from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.compression import accepts_gzip
 from dropzone.api.formats import Format, best_format
@@ -27,8 +28,9 @@ from dropzone.api.pages import KEEP, Listing, cached, is_given, page
 from dropzone.api.parameters import InstantInPath, RawIdInPath
 from dropzone.api.problems import ProblemError
 from dropzone.api.request import header
-from dropzone.api.resolver import converted, described, make_app, problem, resolve
-from dropzone.ports import RowRefusedError
+from dropzone.api.resolver import access_of, converted, described, make_app, problem, resolve
+from dropzone.domain.access import Scope
+from dropzone.ports import ClientStore, RowRefusedError
 from dropzone.queries import contracts, kpis, measurements, quality, sources
 from dropzone.queries.buckets import others_of
 from dropzone.queries.contracts import (
@@ -58,8 +60,11 @@ _BRONZE_SECONDS = 5.0
 RAW_ID_PATH = Path(alias="id", description="As POST /ingest answered it.", examples=[EXAMPLE_RAW_ID])
 
 
+_READ = frozenset({Scope.READ})
+_STATUS = frozenset({Scope.INGEST, Scope.READ})
+_RAW = frozenset({Scope.INGEST, Scope.OPERATE})
+
 logger = Logger(service="query")
-app = make_app(logger)
 
 
 @cache
@@ -73,30 +78,49 @@ def bronze() -> S3Bronze:
 
 
 @cache
+def clients() -> ClientStore:
+    return open_clients(settings(), _BRONZE_SECONDS)
+
+
+def authorizer() -> Authorizer:
+    return Authorizer(clients(), settings().default_scopes)
+
+
+@cache
 def database() -> Database:
     """One connection for each container."""
     return open_database(settings())
 
 
+app = make_app(logger, authorizer)
+
+
 @app.get("/ingest/<id>", operation_id="getStatus", tags=["Events"])
-@described(problems.NO_SUCH_OBJECT)
+@described(problems.NO_SUCH_OBJECT, scopes=_STATUS)
 def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[StatusRequest, Query()]) -> ObjectStatus:
     """Ask what has become of events.
 
-    Where the `Location` of a 202 leads.
+    Where the `Location` of a 202 leads. A key with the scope `ingest` alone is told of what was sent with it.
     """
-    return read_status(database(), bronze(), raw_id, request, gzip=accepts_gzip(_header("Accept-Encoding")))
+    gzip = accepts_gzip(_header("Accept-Encoding"))
+    return read_status(database(), bronze(), raw_id, request, access=access_of(app), gzip=gzip)
 
 
 @app.get("/ingest/<id>/raw", operation_id="getRaw", tags=["Events"])
-@described(problems.NO_RAW_OBJECT, headers=("ETag", "Cache-Control", "Content-Disposition", "Content-Encoding"))
+@described(
+    problems.NO_RAW_OBJECT, scopes=_RAW, headers=("ETag", "Cache-Control", "Content-Disposition", "Content-Encoding")
+)
 def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH]) -> Response[Any]:
     """Get an event as it was received.
 
-    The bytes, with the `Content-Type` and `Content-Encoding` that they came with. They never change.
+    The bytes, with the `Content-Type` and `Content-Encoding` that they came with. They never change. What was sent with
+    other keys needs the scope `operate`.
     """
     context: LambdaContext = app.lambda_context
+    access = access_of(app)
     raw = read_raw(bronze(), raw_id, time_left=lambda: context.get_remaining_time_in_millis() / 1000)
+    if Scope.OPERATE not in access.scopes and raw.client != access.client:
+        raise ProblemError(problems.NO_RAW_OBJECT)
     tag = f'"{raw_id}"'
     kept = {"ETag": tag, "Cache-Control": KEEP}
     if is_given(tag, _header("If-None-Match")):
@@ -113,7 +137,7 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH]) -> Response[Any]:
 
 
 @app.get("/rejections", operation_id="listRejections", tags=["Processing"])
-@described()
+@described(scopes=_READ)
 def get_rejections(
     request: Annotated[RejectionsRequest, Query()],
 ) -> RejectionsPage:
@@ -125,7 +149,7 @@ def get_rejections(
 
 
 @app.get("/measurements", operation_id="listMeasurements", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, listing=measurements.LISTING)
+@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING)
 def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Response[Any]:
     """List measurements.
 
@@ -136,7 +160,7 @@ def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Respon
 
 
 @app.get("/measurements/<measured_at>", operation_id="listMeasurementsOfInstant", tags=["Data"])
-@described(problems.NO_MEASUREMENT, problems.NOT_ACCEPTABLE, listing=measurements.LISTING)
+@described(problems.NO_MEASUREMENT, problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING)
 def get_measurements_of_instant(
     measured_at: Annotated[
         InstantInPath,
@@ -159,7 +183,7 @@ def get_measurements_of_instant(
 
 
 @app.get("/sources", operation_id="listSources", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, listing=sources.LISTING)
+@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=sources.LISTING)
 def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
     """List sources.
 
@@ -173,7 +197,7 @@ def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
 
 
 @app.get("/kpis", operation_id="getKpis", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, listing=kpis.LISTING)
+@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=kpis.LISTING)
 def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
     """Get figures by minute, quarter of an hour, hour, day, week or month.
 
@@ -185,7 +209,7 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
 
 
 @app.get("/quality", operation_id="getQuality", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, listing=quality.LISTING)
+@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=quality.LISTING)
 def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
     """Get outcomes by rule over time.
 
@@ -195,7 +219,7 @@ def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
 
 
 @app.get("/contracts", operation_id="listContracts", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, listing=contracts.LISTING)
+@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=contracts.LISTING)
 def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any]:
     """List data contracts.
 
@@ -208,6 +232,7 @@ def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any
 @described(
     problems.NO_SUCH_CONTRACT,
     problems.NOT_ACCEPTABLE,
+    scopes=_READ,
     answer=Contract,
     headers=("ETag", "Cache-Control"),
     texts={ContractFormat.YAML: "apiVersion: v3.1.0\nkind: DataContract\nid: default\n"},

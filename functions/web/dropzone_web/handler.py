@@ -15,6 +15,7 @@ from dropzone.api import problems
 from dropzone.api.answers import answer
 from dropzone.api.request import header
 from dropzone.api.resolver import described, make_app, problem, resolve
+from dropzone.domain.access import PUBLIC
 from dropzone.settings import WebSettings
 
 # Swagger UI is part of Powertools; its assets are served from here.
@@ -79,7 +80,7 @@ def settings() -> WebSettings:
 
 
 @app.get("/health", operation_id="getHealth", tags=["Service"])
-@described()
+@described(scopes=PUBLIC)
 def get_health() -> Health:
     """Ask whether requests are answered.
 
@@ -89,6 +90,7 @@ def get_health() -> Health:
 
 
 @app.get("/openapi.json", include_in_schema=False)
+@described(scopes=PUBLIC)
 def get_openapi() -> Response[Any]:
     """The whole API's document, with the address that it was asked for at as its server: generators need that."""
     text, context = _text(_OWN, "openapi.json"), app.current_event.get("requestContext") or {}
@@ -100,6 +102,7 @@ def get_openapi() -> Response[Any]:
 
 
 @app.get("/", include_in_schema=False)
+@described(scopes=PUBLIC)
 def get_page() -> Response[Any]:
     """The page of figures."""
     if address := _address_with_slash():
@@ -108,6 +111,7 @@ def get_page() -> Response[Any]:
 
 
 @app.get("/page/<asset>", include_in_schema=False)
+@described(scopes=PUBLIC)
 def get_page_asset(asset: str) -> Response[Any]:
     """What the page loads."""
     if asset not in _PAGE_ASSETS:
@@ -116,12 +120,14 @@ def get_page_asset(asset: str) -> Response[Any]:
 
 
 @app.get("/docs", include_in_schema=False)
+@described(scopes=PUBLIC)
 def get_docs() -> Response[Any]:
     """Swagger UI's page."""
     return _file(_OWN, "docs.html", "text/html; charset=utf-8", _PAGE_HEADERS)
 
 
 @app.get("/docs/<asset>", include_in_schema=False)
+@described(scopes=PUBLIC)
 def get_docs_asset(asset: str) -> Response[Any]:
     """What the page loads."""
     if asset not in _ASSETS:
@@ -131,30 +137,35 @@ def get_docs_asset(asset: str) -> Response[Any]:
 
 @app.route("/ingest", method="OPTIONS", include_in_schema=False)
 @app.route("/process", method="OPTIONS", include_in_schema=False)
+@described(scopes=PUBLIC)
 def preflight_of_a_post() -> Response[Any]:
     """CORS for the POST routes; without a configured origin, no headers."""
     return _preflight("POST")
 
 
 @app.route("/ingest/<id>", method="OPTIONS", include_in_schema=False)
+@described(scopes=PUBLIC)
 def preflight_of_a_status(id: str) -> Response[Any]:  # noqa: ARG001 - any
     """CORS for the status of an object, and for what is sent to a contract."""
     return _preflight("GET, HEAD, POST")
 
 
 @app.route("/ingest/<id>/raw", method="OPTIONS", include_in_schema=False)
+@described(scopes=PUBLIC)
 def preflight_of_raw_bytes(id: str) -> Response[Any]:  # noqa: ARG001 - any
     """CORS for the bytes of an object."""
     return _preflight("GET, HEAD")
 
 
 @app.route("/contracts/<id>", method="OPTIONS", include_in_schema=False)
+@described(scopes=PUBLIC)
 def preflight_of_a_contract(id: str) -> Response[Any]:  # noqa: ARG001 - any
     """CORS for a data contract."""
     return _preflight("GET, HEAD")
 
 
 @app.route("/measurements/<measured_at>", method="OPTIONS", include_in_schema=False)
+@described(scopes=PUBLIC)
 def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 - any
     """CORS for an instant."""
     return _preflight("GET, HEAD")
@@ -166,6 +177,7 @@ def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 
 @app.route("/contracts", method="OPTIONS", include_in_schema=False)
 @app.route("/kpis", method="OPTIONS", include_in_schema=False)
 @app.route("/quality", method="OPTIONS", include_in_schema=False)
+@described(scopes=PUBLIC)
 def preflight_of_a_list() -> Response[Any]:
     """CORS for lists."""
     return _preflight("GET, HEAD")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from uuid import UUID
 
+from dropzone.domain.access import ClientsDocument
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class RawObject:
     """`gzip` if the body is compressed."""
     contract: str = ""
     """The data contract that it was sent to by name, or empty."""
+    client: str = ""
+    """Who sent it, or empty."""
+    writes: tuple[str, ...] | None = None
+    """Patterns of the sources that its key might write when it arrived; None for all."""
 
 
 class ListedObject(NamedTuple):
@@ -85,6 +90,8 @@ class Bronze(Protocol):
         correlation_id: str,
         content_encoding: str = "",
         contract: str = "",
+        client: str = "",
+        writes: tuple[str, ...] | None = None,
     ) -> None:
         """Store an object that was never there before.
 
@@ -106,6 +113,17 @@ class Bronze(Protocol):
 
         Raises:
             BronzeUnavailableError: while iterating.
+        """
+
+
+class ClientStore(Protocol):
+    """The document of clients."""
+
+    def current(self) -> ClientsDocument:
+        """The document, at most a minute old; an empty one if there is none.
+
+        Raises:
+            BronzeUnavailableError: it can't be read, or is not valid. Nobody may do anything then.
         """
 
 

@@ -9,7 +9,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from dropzone.domain.access import Scope
 
 
 class SettingsError(ValueError):
@@ -70,11 +72,23 @@ class ApiSettings(Settings):
     """The origin whose pages may call the API; without it none may."""
 
 
+def _scopes(value: object) -> object:
+    """The scopes in text such as `ingest,read`, or `none`."""
+    return [scope for scope in value.split(",") if scope != "none"] if isinstance(value, str) else value
+
+
+class KeySettings(BronzeSettings, ApiSettings):
+    """Of the functions whose routes need a key. The document of clients is beside bronze."""
+
+    default_scopes: Annotated[frozenset[Scope], BeforeValidator(_scopes)] = frozenset()
+    """Of keys that the document of clients doesn't list."""
+
+
 MAX_BODY_BYTES = 4_500_000
 """Lambda accepts requests of 6 MiB: the body in base64, and API Gateway's data."""
 
 
-class IngestSettings(BronzeSettings, ApiSettings):
+class IngestSettings(KeySettings):
     """Of the function Ingest."""
 
     max_body_bytes: Annotated[int, Field(ge=1, le=MAX_BODY_BYTES)]
@@ -127,14 +141,14 @@ class ProcessSettings(WriterSettings):
     """Receives after which the queue gives a message to the DLQ."""
 
 
-class SweepSettings(WriterSettings, ApiSettings):
+class SweepSettings(WriterSettings, KeySettings):
     """Of the function Sweep."""
 
     sweep_min_age_seconds: Annotated[int, Field(ge=0)]
     """The scheduled sweep leaves younger objects to the queue."""
 
 
-class QuerySettings(BronzeSettings, DatabaseSettings, ApiSettings):
+class QuerySettings(DatabaseSettings, KeySettings):
     """Of the function Query, which signs in as a role that only reads."""
 
 

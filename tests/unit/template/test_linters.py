@@ -87,6 +87,7 @@ def test_sam_writes_out_what_the_template_says_once() -> None:
 
     assert {token.value for token in yaml.scan(text) if isinstance(token, yaml.AliasToken)} == {
         *("InTheNetwork", "NetworkInterfaces", "DatabaseHost", "Refused", "TryAgain", "OfTheDomain"),
+        "ReadsClients",
     }
     assert not [token for token in yaml.scan(built) if isinstance(token, yaml.AliasToken | yaml.AnchorToken)]
     assert yaml_parse(built) == yaml_parse(text)

@@ -203,6 +203,8 @@ def test_the_s3_endpoint_lets_bronze_be_read_and_cloudformation_be_answered() ->
         ("s3:ListBucket", bucket),
         ("s3:GetObject", f"{bucket}/raw/*"),
         ("s3:ListBucket", f"{bucket}/raw/*"),
+        ("s3:GetObject", f"{bucket}/access/clients.json"),
+        ("s3:ListBucket", f"{bucket}/access/clients.json"),
         # The region's own: anybody may have a bucket whose name only begins so.
         ("s3:PutObject", "arn:aws:s3:::cloudformation-custom-resource-response-eucentral1/*"),
     }

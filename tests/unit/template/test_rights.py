@@ -20,6 +20,7 @@ STACKS = pytest.mark.parametrize("name", PARAMETERS)
 
 OBJECTS = "arn:aws:s3:::BronzeBucket/raw/*"
 RECORDS = "arn:aws:s3:::BronzeBucket/idempotency/*"
+CLIENTS = "arn:aws:s3:::BronzeBucket/access/clients.json"
 READS_BRONZE = {("s3:GetObject", OBJECTS), ("s3:ListBucket", "arn:aws:s3:::BronzeBucket")}
 TAKES_MESSAGES = {
     (action, "Queue.Arn") for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -74,6 +75,7 @@ def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
         ("s3:PutObject", OBJECTS),
         ("s3:PutObject", RECORDS),
         ("s3:GetObject", RECORDS),
+        ("s3:GetObject", CLIENTS),
         ("s3:ListBucket", "arn:aws:s3:::BronzeBucket"),
     }
     assert stack.rights("WebFunction") == writes_logs("WebFunction")
@@ -81,8 +83,8 @@ def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
     migrates = writes_logs("MigrateFunction") | signs_in(stack, "MigrateFunction")
     assert stack.rights("MigrateFunction") == migrates | in_network
     for function in USERS:
-        queue = TAKES_MESSAGES if function == "ProcessFunction" else set()
-        reads = READS_BRONZE | signs_in(stack, function) | queue
+        own = TAKES_MESSAGES if function == "ProcessFunction" else {("s3:GetObject", CLIENTS)}
+        reads = READS_BRONZE | signs_in(stack, function) | own
         assert stack.rights(function) == writes_logs(function) | reads | in_network
 
 

@@ -75,7 +75,7 @@ def test_only_ingest_writes_bronze(name: str) -> None:
         "Effect": "Deny",
         "Principal": "*",
         "Action": "s3:PutObject",
-        "Resource": "arn:aws:s3:::BronzeBucket/*",
+        "Resource": ["arn:aws:s3:::BronzeBucket/raw/*", "arn:aws:s3:::BronzeBucket/idempotency/*"],
         "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "IngestFunctionRole.Arn"}},
     }
     assert deployed(name).one("IngestFunction")["Role"] == "IngestFunctionRole.Arn"

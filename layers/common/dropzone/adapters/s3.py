@@ -1,21 +1,25 @@
-"""Bronze and the records of idempotency keys in S3, through obstore (the Rust object_store; docs/adr/0003)."""
+"""Bronze, idempotency keys and clients in S3, through obstore (the Rust object_store; docs/adr/0003)."""
 
+import json
 import logging
+import math
 import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, PreconditionError
+from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, NotModifiedError, PreconditionError
 from obstore.store import S3Store
+from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from dropzone.domain.access import ClientsDocument
 from dropzone.domain.identifiers import PREFIX, InvalidKeyError, object_key, raw_id_of
 from dropzone.ports import (
     BronzeError,
@@ -30,6 +34,7 @@ from dropzone.ports import (
 )
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import S3Config
 
     from dropzone.settings import BronzeSettings
@@ -39,6 +44,18 @@ CORRELATION_ID = "correlation-id"
 
 CONTRACT = "contract"
 """The name of the object's metadata that carries the contract that it was sent to."""
+
+CLIENT = "client"
+"""The name of the object's metadata that says who sent it."""
+
+WRITES = "writes"
+"""The name of the object's metadata that carries its key's binding, in JSON."""
+
+CLIENTS_KEY = "access/clients.json"
+"""Of the document of clients."""
+
+CLIENTS_SECONDS = 60.0
+"""How long the document of clients counts as current."""
 
 LONGEST_TIMEOUT_SECONDS = 10.0
 _THREADS = 16
@@ -62,8 +79,9 @@ _NOT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]")
 _log = logging.getLogger(__name__)
 
 
+@cache
 def open_store(bucket: str, region: str, endpoint: str | None, timeout_seconds: float) -> S3Store:
-    """A bucket's client; it connects at its first call.
+    """A bucket's client; it connects at its first call. Who asks for the same shares its connections.
 
     Args:
         bucket: its name.
@@ -142,6 +160,8 @@ class S3Bronze(_Bucket):
         correlation_id: str,
         content_encoding: str = "",
         contract: str = "",
+        client: str = "",
+        writes: tuple[str, ...] | None = None,
     ) -> None:
         """See `Bronze.put`."""
         attributes = {"Content-Type": in_header(content_type), CORRELATION_ID: in_header(correlation_id)}
@@ -149,6 +169,11 @@ class S3Bronze(_Bucket):
             attributes["Content-Encoding"] = in_header(content_encoding)
         if contract:
             attributes[CONTRACT] = contract
+        if client:
+            attributes[CLIENT] = in_header(client)
+        if writes is not None:
+            # In ASCII, as headers are.
+            attributes[WRITES] = json.dumps(writes)
         for pause in _CONFLICT_PAUSES_SECONDS:
             if self._put_once(raw_id, body, attributes):
                 return
@@ -204,6 +229,8 @@ class S3Bronze(_Bucket):
                 attributes.get(CORRELATION_ID, ""),
                 attributes.get("Content-Encoding", ""),
                 attributes.get(CONTRACT, ""),
+                attributes.get(CLIENT, ""),
+                tuple(json.loads(attributes[WRITES])) if WRITES in attributes else None,
             )
         except FileNotFoundError as error:
             if "<Code>NoSuchBucket</Code>" in str(error):
@@ -212,16 +239,16 @@ class S3Bronze(_Bucket):
         except (BaseError, OSError) as error:
             return BronzeUnavailableError(reason_of(error))
 
-    def exists(self, raw_id: UUID) -> bool:
-        """Whether there is such an object (`queries.status.Presence`)."""
+    def sender(self, raw_id: UUID) -> str | None:
+        """Who sent an object (`queries.status.Senders`)."""
         try:
-            obstore.head(self._store, object_key(raw_id))
+            attributes = obstore.get(self._store, object_key(raw_id), options={"head": True}).attributes
         except FileNotFoundError:
             # HEAD has no body that would name a missing bucket.
-            return False
+            return None
         except (BaseError, OSError) as error:
             raise BronzeUnavailableError(reason_of(error)) from None
-        return True
+        return attributes.get(CLIENT, "")
 
     def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
         """See `Bronze.list_after`. Keys that ingest never writes are skipped, with a warning."""
@@ -279,6 +306,52 @@ def _listed(entries: Iterable[tuple[str, int]]) -> Iterator[ListedObject]:
 def open_bronze(settings: "BronzeSettings", timeout_seconds: float = LONGEST_TIMEOUT_SECONDS) -> S3Bronze:
     """The bronze of these settings; a request's timeout is at most `LONGEST_TIMEOUT_SECONDS`."""
     return S3Bronze(
+        settings.bronze_bucket,
+        region=settings.aws_region,
+        endpoint=settings.bronze_endpoint,
+        timeout_seconds=min(timeout_seconds, LONGEST_TIMEOUT_SECONDS),
+    )
+
+
+class S3Clients(_Bucket):
+    """See `ClientStore`. Asks S3 once a minute whether the document has changed."""
+
+    _document: ClientsDocument | None = None
+    _version: str | None = None
+    _read_at = -math.inf
+
+    def current(self) -> ClientsDocument:
+        """See `ClientStore.current`."""
+        now = time.monotonic()
+        if self._document is None or now - self._read_at >= CLIENTS_SECONDS:
+            self._document = self._read(self._document)
+            self._read_at = now
+        return self._document
+
+    def _read(self, known: ClientsDocument | None) -> ClientsDocument:
+        try:
+            options: GetOptions = {"if_none_match": self._version} if known and self._version else {}
+            result = obstore.get(self._store, CLIENTS_KEY, options=options)
+            document = ClientsDocument.model_validate_json(result.bytes().to_bytes())
+        except NotModifiedError:
+            return known or ClientsDocument()
+        except FileNotFoundError as error:
+            if "<Code>NoSuchBucket</Code>" in str(error):
+                raise BronzeUnavailableError(reason_of(error)) from None
+            self._version = None
+            return ClientsDocument()
+        except ValidationError:
+            message = f"{CLIENTS_KEY} is not a valid document of clients"
+            raise BronzeUnavailableError(message) from None
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None
+        self._version = result.meta["e_tag"]
+        return document
+
+
+def open_clients(settings: "BronzeSettings", timeout_seconds: float = LONGEST_TIMEOUT_SECONDS) -> S3Clients:
+    """The document of clients in the bucket of these settings; see `open_bronze`."""
+    return S3Clients(
         settings.bronze_bucket,
         region=settings.aws_region,
         endpoint=settings.bronze_endpoint,

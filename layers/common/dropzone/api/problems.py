@@ -43,6 +43,15 @@ NOT_JSON = ProblemType(
     "EOF while parsing a value at line 1 column 15",
 )
 NOT_GZIP = ProblemType("not-gzip", HTTPStatus.BAD_REQUEST, "The body is gzip that {reason}.", "is cut off")
+KEY_UNKNOWN = ProblemType(
+    "key-unknown",
+    HTTPStatus.FORBIDDEN,
+    "The key is of this API, and opens nothing yet: an operator has to give it scopes.",
+)
+KEY_EXPIRED = ProblemType("key-expired", HTTPStatus.FORBIDDEN, "The key has expired. Ask an operator for a new one.")
+SCOPE_MISSING = ProblemType(
+    "scope-missing", HTTPStatus.FORBIDDEN, "{reason}", "This call needs the scope read; this key has: ingest."
+)
 NO_SUCH_PATH = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such path or method here.")
 NO_SUCH_CONTRACT = ProblemType(
     "not-found", HTTPStatus.NOT_FOUND, "There is no data contract with this identifier; GET /contracts lists them."

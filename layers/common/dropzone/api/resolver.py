@@ -18,9 +18,11 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from dropzone.api import problems, response
+from dropzone.api.access import Authorizer
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, invalid_request, unknown_parameter
-from dropzone.api.problems import FieldError, ProblemType
+from dropzone.api.problems import FieldError, ProblemError, ProblemType
+from dropzone.domain.access import PUBLIC, Access, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,15 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the API's document says of a route beside its types and its docstring: it costs nothing at run time."""
+    """What a route's declaration says beside its types and its docstring.
+
+    All but its scopes is for the API's document, and costs nothing at run time.
+    """
 
     problems: tuple[ProblemType, ...]
     """Those that it answers, but for what any route may."""
+    scopes: frozenset[Scope]
+    """Each of which opens it; none if it needs no key."""
     listing: Listing[Any] | None = None
     """It answers a page of this list."""
     answer: type | None = None
@@ -57,6 +64,7 @@ DESCRIBED: dict[Callable[..., Any], Described] = {}
 
 def described[F: Callable[..., Any]](
     *kinds: ProblemType,
+    scopes: frozenset[Scope],
     listing: Listing[Any] | None = None,
     answer: type | None = None,
     texts: Mapping[str, str] | None = None,
@@ -67,14 +75,19 @@ def described[F: Callable[..., Any]](
     """Describe the function of a route."""
 
     def describe(function: F) -> F:
-        DESCRIBED[function] = Described(kinds, listing, answer, texts or {}, headers, body, query)
+        DESCRIBED[function] = Described(kinds, scopes, listing, answer, texts or {}, headers, body, query)
         return function
 
     return describe
 
 
-def make_app(logger: Logger) -> APIGatewayRestResolver:
-    """A resolver that validates, and answers unknown routes, and the errors that any route may meet, with problems."""
+def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None) -> APIGatewayRestResolver:
+    """A resolver that validates, and answers unknown routes, and the errors that any route may meet, with problems.
+
+    Args:
+        logger: the function's.
+        authorizer: what decides on requests; without one, only public routes are answered.
+    """
     app = APIGatewayRestResolver(
         enable_validation=True,
         serializer=lambda body: to_json(body).decode(),
@@ -88,15 +101,43 @@ def make_app(logger: Logger) -> APIGatewayRestResolver:
     def _not_found(_: NotFoundError) -> Response[Any]:
         return problem(app, problems.NO_SUCH_PATH)
 
+    def authorize() -> None:
+        described = DESCRIBED.get(app.context["_route"].func)
+        if described is None:
+            # Powertools' own route for unknown paths, or one that nobody described: it opens for nobody.
+            raise ProblemError(problems.NO_SUCH_PATH)
+        scopes = described.scopes
+        if scopes == PUBLIC:
+            return
+        if authorizer is None:
+            message = "the function has no authorizer, and a route that needs one"
+            raise TypeError(message)
+        app.context["access"] = authorizer().authorize(app.current_event.raw_event, scopes, logger)
+
+    def authorized(_: APIGatewayRestResolver, following: Callable[[APIGatewayRestResolver], Any]) -> Any:  # noqa: ANN401 - whatever follows gives
+        authorize()
+        return following(app)
+
     @app.exception_handler(RequestValidationError)
     def _invalid(error: RequestValidationError) -> Response[Any]:
+        # Powertools validates before any middleware: what parameters are expected is told to those who may ask.
+        try:
+            authorize()
+        except Exception as refusal:  # noqa: BLE001 - as of any other request
+            return failed(refusal)
         # A parameter's place begins with what it is part of (path, query), and with the name of the model that has it.
         found = [entry | {"loc": entry["loc"][2:] or entry["loc"][1:]} for entry in error.errors()]
         return failed(invalid_request([*found, *_unknown(app)]))
 
     app.exception_handler([Exception])(failed)
-    app.use([_refuse_unknown])
+    app.use([authorized, _refuse_unknown])
     return app
+
+
+def access_of(app: APIGatewayRestResolver) -> Access:
+    """What the current request may do."""
+    found: Access = app.context["access"]
+    return found
 
 
 def _refuse_unknown(app: APIGatewayRestResolver, following: Callable[[APIGatewayRestResolver], Any]) -> Any:  # noqa: ANN401 - whatever follows gives

@@ -54,6 +54,8 @@ class Code(StrEnum):
     UNKNOWN_CONTRACT = "payload.unknown_contract"
     MAPPING_FAILED = "payload.mapping_failed"
     TIME_STAMP_NOT_EPOCH = "time_stamp.not_epoch"
+    # Of keys:
+    SOURCE_NOT_ALLOWED = "source.not_allowed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from dropzone.domain.body import JSON, NotGzipError, NotJsonError, UnpackedTooLa
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.contracts.mapping import MAX_EVENTS
 from dropzone.domain.formats import FORMATS
-from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation
+from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation, excerpt
+from dropzone.domain.patterns import matcher
 from dropzone.domain.payloads import VERSION_FIELD, VERSIONS, version_of
 from dropzone.domain.payloads.event import Event
 from dropzone.domain.violations import ROOT, envelope_violations
@@ -39,6 +40,7 @@ class Contents:
         received_at: datetime = _EPOCH,
         contracts: Contracts = BASIC,
         contract: str = "",
+        writes: tuple[str, ...] | None = None,
     ) -> None:
         """Unpack and parse a body.
 
@@ -48,9 +50,11 @@ class Contents:
             received_at: when it arrived.
             contracts: with the rules beside the basic ones.
             contract: the one that it was sent to by name; empty for that of each event's source.
+            writes: patterns of the sources that its key might write when it arrived; None for all.
         """
         self._received_at, self._contracts = received_at, contracts
         self._named = contracts.named(contract)
+        self._may_write = None if writes is None else matcher(writes)
         self._events: Sequence[Any] = ()
         self._outcome_of: Callable[[Any], Outcome] = self._whole
         self.size = len(body)
@@ -94,17 +98,31 @@ class Contents:
         """The outcomes of the events from item `first` on, before item `end`, by the current rules."""
         return map(self._outcome_of, self._events[first:end])
 
-    def _whole(self, rejection: Rejection) -> Outcome:
-        """The rejection of an object in which no event can be found."""
+    def _whole(self, rejection: Rejection) -> Rejection:
+        """A rejection that no source's contract is asked about, such as that of an object without an event."""
         return rejection._replace(contract=(self._named or self._contracts.default).reference)
 
     def _validate_event(self, payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
         event = payload if type(payload) is Rejection else _read(payload)
+        if self._may_write is not None and (refused := self._of_another(event)):
+            return refused
         if isinstance(event, Rejection):
             contract = self._named or self._contracts.of_source(event.source)
             return event._replace(contract=contract.reference)
         contract = self._named or self._contracts.of_source(event.named_source)
         return contract.validate_event(event, self._received_at)
+
+    def _of_another(self, event: Event | Rejection) -> Rejection | None:
+        """The rejection of an event whose source its key may not write. It is counted for no source."""
+        if isinstance(event, Rejection):
+            source, is_known = event.source, bool(event.source)
+        else:
+            source, is_known = event.named_source, True
+        if not is_known or self._may_write is None or self._may_write(source):
+            return None
+        message = f"is {excerpt(source)}, which the key may not write" if source else "is missing: the key needs one"
+        violation = Violation(Code.SOURCE_NOT_ALLOWED, "source", message)
+        return self._whole(Rejection((violation,)))
 
 
 def _all(values: Iterator[Any], events_of: Callable[[Any], Iterator[Any]]) -> Sequence[Any]:

@@ -33,6 +33,7 @@ from dropzone.api.pages import fitting
 from dropzone.api.parameters import Request
 from dropzone.api.problems import ProblemError
 from dropzone.api.response import milliseconds
+from dropzone.domain.access import Access, Scope
 from dropzone.domain.identifiers import received_at
 from dropzone.ports import MAX_ATTEMPTS
 from dropzone.queries.rows import read
@@ -211,11 +212,11 @@ FROM (
 """
 
 
-class Presence(Protocol):
-    """Which objects bronze has."""
+class Senders(Protocol):
+    """Which objects bronze has, and who sent them."""
 
-    def exists(self, raw_id: UUID) -> bool:
-        """Whether there is such an object.
+    def sender(self, raw_id: UUID) -> str | None:
+        """Who sent an object: empty if that is not recorded, None if there is no such object.
 
         Raises:
             BronzeUnavailableError: bronze could not be read.
@@ -223,16 +224,19 @@ class Presence(Protocol):
 
 
 def read_status(
-    database: Database, bronze: Presence, raw_id: UUID, request: StatusRequest, *, gzip: bool
+    database: Database, bronze: Senders, raw_id: UUID, request: StatusRequest, *, access: Access, gzip: bool
 ) -> ObjectStatus:
     """The status of an object; of a processed one by silver alone.
 
-    Of several events, a page: those after the cursor that fit into an answer, compressed or not.
+    Of several events, a page: those after the cursor that fit into an answer, compressed or not. To those who may not
+    read all sources, only what they sent is there.
 
     Raises:
         ProblemError: there is no such object, or it was deleted before it was processed.
         BronzeUnavailableError, SilverUnavailableError: bronze or silver could not be read.
     """
+    if (Scope.READ not in access.scopes or access.reads is not None) and bronze.sender(raw_id) != access.client:
+        raise ProblemError(problems.NO_SUCH_OBJECT)
     known = [_there(row) for row in read(database, _Object, _OBJECT, raw_id=str(raw_id))]
     found: dict[str, Any] = {
         "raw_id": raw_id,
@@ -242,7 +246,7 @@ def read_status(
     found |= known[0] if known else {}
     counts = found.pop("counts", None)
     if "settled_at" not in found:
-        if not bronze.exists(raw_id):
+        if bronze.sender(raw_id) is None:
             raise ProblemError(problems.OBJECT_GONE if known else problems.NO_SUCH_OBJECT)
         return cast("ObjectStatus", found)
     rows = read(database, EventStatus, _EVENTS, raw_id=str(raw_id), after=request.cursor, limit=request.limit)

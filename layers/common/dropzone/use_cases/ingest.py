@@ -68,6 +68,10 @@ class Submission:
     """Kept with the object, and logged wherever it is processed."""
     contract: str = ""
     """The data contract that it is sent to by name, or empty; kept with the object."""
+    client: str = ""
+    """Who sends it; kept with the object."""
+    writes: tuple[str, ...] | None = None
+    """Patterns of the sources that it may write, None for all; kept with the object, and applied to its events."""
 
     @property
     def content_encoding(self) -> str:
@@ -261,4 +265,6 @@ def _put(raw_id: UUID, submission: Submission, bronze: Bronze) -> None:
         correlation_id=submission.correlation_id,
         content_encoding=submission.content_encoding,
         contract=submission.contract,
+        client=submission.client,
+        writes=submission.writes,
     )

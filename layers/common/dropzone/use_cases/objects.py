@@ -241,7 +241,12 @@ def read_error(raw_id: UUID, error: BronzeError) -> ObjectError:
 def contents_of(raw: RawObject, contracts: Contracts) -> Contents:
     """The events of an object, to be validated by contracts."""
     return Contents(
-        raw.body, raw.content_type, received_at=received_at(raw.raw_id), contracts=contracts, contract=raw.contract
+        raw.body,
+        raw.content_type,
+        received_at=received_at(raw.raw_id),
+        contracts=contracts,
+        contract=raw.contract,
+        writes=raw.writes,
     )
 
 

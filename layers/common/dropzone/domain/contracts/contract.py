@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from fnmatch import translate
 from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Annotated, NamedTuple
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dropzone.domain.contracts.mapping import PayloadMapping
 from dropzone.domain.contracts.rules import Candidate, Rule, Severity
 from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection, Violation
+from dropzone.domain.patterns import SourcePattern, as_regex, is_pattern, literal_beginning, specificity
 from dropzone.domain.payloads.event import Event
 
 DEFAULT = "default"
@@ -31,7 +31,7 @@ class Contract(BaseModel):
 
     id: Identifier
     version: str = Field(pattern=r"^[A-Za-z0-9.+-]{1,32}$")
-    sources: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
+    sources: tuple[SourcePattern, ...] = ()
     """Patterns of sources, in which `*` is any text and `?` any character."""
     rules: tuple[Rule, ...] = Field(default=(), max_length=100)
     mapping: PayloadMapping | None = None
@@ -129,27 +129,6 @@ class _Pattern(NamedTuple):
     specificity: tuple[int, int]
     matches: Callable[[str], re.Match[str] | None]
     contract: Contract
-
-
-def is_pattern(source: str) -> bool:
-    """Whether it may match more than one source."""
-    return "*" in source or "?" in source
-
-
-def literal_beginning(pattern: str) -> str:
-    """The text before the first wildcard."""
-    return re.split(r"[*?]", pattern, maxsplit=1)[0]
-
-
-def specificity(pattern: str) -> tuple[int, int]:
-    """How specific a pattern is: by its literal characters, then by its single-character wildcards."""
-    stars, marks = pattern.count("*"), pattern.count("?")
-    return len(pattern) - stars - marks, marks
-
-
-def as_regex(pattern: str) -> str:
-    """A pattern of sources as a regular expression, which takes linear time."""
-    return translate(pattern.replace("[", "[[]"))
 
 
 BASIC = Contracts(

@@ -1,0 +1,198 @@
+"""Scopes, bindings and expiry: who may do what, and the events of a source that a key may not write."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from dropzone.domain.access import MAX_BINDING, Access, ClientsDocument, Decision, Scope, access_of, decide
+from dropzone.domain.body import NDJSON
+from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
+from dropzone.domain.patterns import matcher
+from dropzone.domain.validate import Contents
+from support.contracts import contract, contracts
+
+NOW = datetime(2026, 11, 24, 17, tzinfo=UTC)
+EVERY = frozenset(Scope)
+NONE: frozenset[Scope] = frozenset()
+
+
+def document(**fields: Any) -> ClientsDocument:  # noqa: ANN401 - JSON's
+    entry = {"name": "hall-3", "sha256": "a" * 64, "scopes": ["ingest"], **fields}
+    return ClientsDocument.model_validate_json(json.dumps({"clients": [entry]}))
+
+
+@pytest.mark.parametrize("needed", Scope)
+@pytest.mark.parametrize("has", Scope)
+def test_scope_opens_itself_alone(has: Scope, needed: Scope) -> None:
+    access = access_of("a" * 64, document(scopes=[has]), EVERY)
+
+    decision = decide(access, frozenset({needed}), NOW)
+
+    assert decision is (Decision.ALLOWED if has is needed else Decision.SCOPE_MISSING)
+
+
+def test_any_scope_of_a_route_opens_it() -> None:
+    access = Access("hall-3", frozenset({Scope.INGEST}))
+
+    assert decide(access, frozenset({Scope.INGEST, Scope.READ}), NOW) is Decision.ALLOWED
+
+
+def test_listed_key_has_none_of_the_default_scopes() -> None:
+    assert access_of("a" * 64, document(scopes=[]), EVERY).scopes == NONE
+
+
+@pytest.mark.parametrize(
+    ("default", "decision"),
+    [(NONE, Decision.UNKNOWN), ({Scope.READ}, Decision.ALLOWED), ({Scope.INGEST}, Decision.SCOPE_MISSING)],
+)
+def test_key_without_an_entry_has_the_default_scopes(default: set[Scope], decision: Decision) -> None:
+    access = access_of("b" * 64, document(), frozenset(default))
+
+    assert access.client == "~" + "b" * 16
+    assert decide(access, frozenset({Scope.READ}), NOW) is decision
+
+
+@pytest.mark.parametrize(
+    ("left", "decision"), [(timedelta(seconds=1), Decision.ALLOWED), (timedelta(0), Decision.EXPIRED)]
+)
+def test_key_opens_nothing_from_its_expiry_on(left: timedelta, decision: Decision) -> None:
+    access = access_of("a" * 64, document(expires=(NOW + left).isoformat()), EVERY)
+
+    assert decide(access, frozenset({Scope.INGEST}), NOW) is decision
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "Hall 3"},
+        {"name": "~hall"},
+        {"name": ""},
+        {"sha256": "A" * 64},
+        {"scopes": ["admin"]},
+        {"expires": "2026-11-24T17:00:00"},
+        {"write": ["hall-3/*"]},
+        {"writes": "hall-3/*"},
+        {"writes": [""]},
+        {"reads": ["é" * 200] * 2},
+    ],
+    ids=str,
+)
+def test_document_with_anything_unforeseen_is_refused_as_a_whole(fields: dict[str, Any]) -> None:
+    assert len(json.dumps(["é" * 200] * 2)) > MAX_BINDING
+
+    with pytest.raises(ValidationError):
+        document(**fields)
+
+
+# ---- events of sources that a key may not write ----------------------------------------------------------------------
+
+
+def event(source: str | None, **fields: object) -> dict[str, object]:
+    named = {} if source is None else {"source": source}
+    return {"time_stamp": "2019-05-01T06:00:00Z", "data": [0, 2], **named, **fields}
+
+
+def outcome(sent: dict[str, object], *writes: str) -> Outcome:
+    [found] = Contents(json.dumps(sent).encode(), writes=writes).outcomes()
+    return found
+
+
+ALLOWED = [
+    ("hall-3/*", "hall-3/boiler"),
+    ("hall-3/*", "hall-3/"),
+    ("hall-3/*", "hall-3/a/b"),
+    ("hall-3/boiler-?", "hall-3/boiler-7"),
+    ("*", ""),
+    ("a.b", "a.b"),
+    ("[ab]", "[ab]"),
+    ("(a|b)+", "(a|b)+"),
+    ("a\\*", "a\\z"),
+]
+REFUSED = [
+    ("hall-3/*", "hall-30/boiler"),
+    ("hall-3/*", "Hall-3/boiler"),
+    ("hall-3/*", "hall-3"),
+    ("hall-3/*", "x/hall-3/boiler"),
+    ("hall-3/*", "hаll-3/boiler"),
+    ("hall-3/*", "hall‐3/boiler"),
+    ("hall-3/*", "*"),
+    ("hall-3/boiler-?", "hall-3/boiler-77"),
+    ("hall-3/*", ""),
+    ("hall-3/*", None),
+    ("a.b", "axb"),
+    ("[ab]", "a"),
+    ("(a|b)+", "ab"),
+    (".*", "anything"),
+    ("é", "e\u0301"),
+    ("a", "a\u200b"),
+]
+"""Also by case, by letters that look alike (Cyrillic а, a hyphen of its own, a combining accent), and by regex."""
+
+
+@pytest.mark.parametrize(("pattern", "source"), ALLOWED)
+def test_source_of_the_binding_is_processed(pattern: str, source: str) -> None:
+    found = outcome(event(source), "elsewhere", pattern)
+
+    assert isinstance(found, Measurement)
+    assert found.source == source
+
+
+@pytest.mark.parametrize(("pattern", "source"), REFUSED)
+def test_source_outside_the_binding_is_rejected_and_counts_for_no_source(pattern: str, source: str | None) -> None:
+    found = outcome(event(source), "elsewhere", pattern)
+
+    assert isinstance(found, Rejection)
+    assert [(violation.code, violation.field) for violation in found.violations] == [
+        (Code.SOURCE_NOT_ALLOWED, "source")
+    ]
+    assert found.source == ""
+    assert found.corrects is None
+
+
+def test_bad_event_of_another_source_is_not_counted_for_it_either() -> None:
+    found = outcome(event("hall-4/boiler", data=[]), "hall-3/*")
+
+    assert isinstance(found, Rejection)
+    assert [violation.code for violation in found.violations] == [Code.SOURCE_NOT_ALLOWED]
+    assert found.source == ""
+
+
+def test_bad_event_of_an_allowed_source_keeps_its_reasons() -> None:
+    found = outcome(event("hall-3/boiler", data=[]), "hall-3/*")
+
+    assert isinstance(found, Rejection)
+    assert [violation.code for violation in found.violations] == [Code.DATA_EMPTY]
+    assert found.source == "hall-3/boiler"
+
+
+@pytest.mark.parametrize("source", ["hall-3/\x00", "hall-3/\n", 7])
+def test_source_with_nul_or_of_another_type_is_invalid_whatever_the_binding(source: Any) -> None:  # noqa: ANN401
+    found = outcome(event(source), "hall-3/*")
+
+    assert isinstance(found, Rejection)
+    assert [violation.code for violation in found.violations] == [Code.SOURCE_INVALID]
+
+
+def test_key_without_a_source_to_write_writes_nothing() -> None:
+    [found] = Contents(json.dumps(event("")).encode(), writes=()).outcomes()
+
+    assert isinstance(found, Rejection)
+
+
+def test_each_event_of_a_batch_is_decided_alone_and_a_rule_of_another_contract_never_asked() -> None:
+    lines = b"\n".join(json.dumps(event(source)).encode() for source in ("hall-3/a", "hall-4/a"))
+    rules = contracts(contract("hall-4", {"rule": "minimum", "limit": 10}, sources=("hall-4/*",)))
+
+    first, second = Contents(lines, NDJSON, contracts=rules, writes=("hall-3/*",)).outcomes()
+
+    assert isinstance(first, Measurement)
+    assert isinstance(second, Rejection)
+    assert [violation.code for violation in second.violations] == [Code.SOURCE_NOT_ALLOWED]
+    assert second.contract == "default@1"
+
+
+def test_pattern_of_many_wildcards_takes_no_long() -> None:
+    assert not matcher(("*a" * 90 + "b",))("a" * 200)
