@@ -79,7 +79,13 @@ def test_what_is_sent_comes_back_as_a_row_as_figures_and_as_it_was(client: Clien
     # AND its source is listed, and is silent since 2024
     (listed,) = client.request("GET", f"/sources?prefix={source}").json()["sources"]
     assert (listed["source"], listed["state"], listed["last_measured_at"]) == (source, "silent", IN_UTC)
-    assert listed["last_day"] == {"received": 3, "rejected": 1, "rejected_share": 1 / 3}
+    assert listed["last_day"] == {
+        "received": 3,
+        "rejected": 1,
+        "resolved": 0,
+        "open": 1,
+        **dict.fromkeys(("rejected_share", "open_share"), 1 / 3),
+    }
 
     # AND each is there as it was received
     for raw_id, body in sent.items():

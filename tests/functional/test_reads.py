@@ -122,7 +122,7 @@ BOILER: Row = {
     "contract": "boilers@1.0.0",
     "broken_expectations": ["stuck"],
     "stuck_since": NOON - timedelta(hours=7),
-    "last_day": {"received": 4, "rejected": 1, "rejected_share": 0.25},
+    "last_day": {"received": 4, "rejected": 1, "resolved": 1, "open": 0, "rejected_share": 0.25, "open_share": 0.0},
     "trend": [None, 21.5],
 }
 NEVER: Row = {
@@ -135,7 +135,12 @@ NEVER: Row = {
     "contract": None,
     "broken_expectations": [],
     "stuck_since": None,
-    "last_day": {"received": 0, "rejected": 0, "rejected_share": None},
+    "last_day": {
+        "received": 0,
+        **dict.fromkeys(("rejected", "resolved", "open"), 0),
+        "rejected_share": None,
+        "open_share": None,
+    },
     "trend": None,
 }
 
@@ -860,7 +865,14 @@ def test_sources(get: Get, data: Data) -> None:
                 "contract": "boilers@1.0.0",
                 "broken_expectations": ["stuck"],
                 "stuck_since": "2026-03-04T05:00:00Z",
-                "last_day": {"received": 4, "rejected": 1, "rejected_share": 0.25},
+                "last_day": {
+                    "received": 4,
+                    "rejected": 1,
+                    "resolved": 1,
+                    "open": 0,
+                    "rejected_share": 0.25,
+                    "open_share": 0.0,
+                },
                 "trend": [None, 21.5],
             },
             {
@@ -873,7 +885,12 @@ def test_sources(get: Get, data: Data) -> None:
                 "contract": None,
                 "broken_expectations": [],
                 "stuck_since": None,
-                "last_day": {"received": 0, "rejected": 0, "rejected_share": None},
+                "last_day": {
+                    "received": 0,
+                    **dict.fromkeys(("rejected", "resolved", "open"), 0),
+                    "rejected_share": None,
+                    "open_share": None,
+                },
                 "trend": None,
             },
         ]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from dropzone.queries.buckets import Arrivals
 from dropzone.queries.kpis import KpisRequest, read_kpis
 from dropzone.queries.quality import QualityRequest, read_quality
 from dropzone.queries.rejections import RejectionsRequest, read_rejections
+from dropzone.queries.sources import SourcesRequest, read_sources
 from dropzone.queries.status import StatusRequest, read_status
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import Arrived, ReplayResult, replay
@@ -176,3 +177,22 @@ def test_a_replay_that_rejects_the_correction_opens_what_it_resolved(tables: Sil
     assert scene.rejections("all") == resolved
     assert scene.quality() == (1, 1, 0)
     assert scene.replay(BASIC).changes == {Change.SAME: 2}
+
+
+def test_a_source_says_what_of_its_last_day_is_open(tables: SilverInPostgres) -> None:
+    scene = Corrections(tables)
+    scene.at = datetime.now(UTC) - timedelta(minutes=2)
+    batch = scene.arrive(BAD, BAD)
+    scene.arrive({**GOOD, **corrects(batch)})
+    scene.process(scene.raw_ids)
+
+    (source,) = read_sources(scene.reader, SourcesRequest(prefix="hall-3"))
+
+    assert source["last_day"] == {
+        "received": 3,
+        "rejected": 2,
+        "resolved": 1,
+        "open": 1,
+        "rejected_share": 2 / 3,
+        "open_share": 1 / 3,
+    }

@@ -89,7 +89,7 @@ def test_a_source_with_all_that_is_known_of_it(
         "contract": None,
         "broken_expectations": [],
         "stuck_since": None,
-        "last_day": {"received": 10, "rejected": 2, "rejected_share": 0.2},
+        "last_day": {"received": 10, "rejected": 2, "resolved": 0, "open": 2, "rejected_share": 0.2, "open_share": 0.2},
         "trend": None,
     }
     assert nameless["last_mean"] is None
@@ -100,7 +100,11 @@ def test_a_source_with_all_that_is_known_of_it(
         None,
         None,
     )
-    assert nameless["last_day"] == {"received": 0, "rejected": 0, "rejected_share": None}
+    assert nameless["last_day"] == {
+        **dict.fromkeys(("received", "rejected", "resolved", "open"), 0),
+        "rejected_share": None,
+        "open_share": None,
+    }
 
 
 def test_the_trend_is_the_means_of_the_last_24_hours(

@@ -58,8 +58,11 @@ class LastDay(TypedDict):
     """The last 24 hours of arrival, in whole 15-minute buckets."""
 
     received: Annotated[int, Field(ge=0, description="Events that arrived and have an outcome.")]
-    rejected: Count
+    rejected: Annotated[int, Field(ge=0, description="Resolved or still open.")]
+    resolved: Annotated[Count, Field(description="Rejected events that a processed one corrects, whenever it arrived.")]
+    open: Annotated[Count, Field(description="Rejected events that no processed one corrects.")]
     rejected_share: Share
+    open_share: Share
 
 
 @closed
@@ -123,7 +126,14 @@ class SourceSummary(TypedDict):
                 "contract": "default@1.0.0",
                 "broken_expectations": [],
                 "stuck_since": None,
-                "last_day": {"received": 1440, "rejected": 36, "rejected_share": 0.025},
+                "last_day": {
+                    "received": 1440,
+                    "rejected": 36,
+                    "resolved": 18,
+                    "open": 18,
+                    "rejected_share": 0.025,
+                    "open_share": 0.0125,
+                },
                 "trend": None,
             }
         ],
@@ -151,16 +161,23 @@ WITH page AS MATERIALIZED (
     WHERE CAST(:trend AS boolean) AND source = ANY (ARRAY(SELECT source FROM page))
       AND bucket_start BETWEEN date_trunc('hour', now(), 'UTC') - interval '23 hours' AND now()
     GROUP BY 1
+), fixed AS (
+    SELECT source, count(*) AS resolved
+    FROM gold.resolved(gold.bucket_of(now() - interval '1 day') + interval '15 minutes', now() + interval '1 day')
+    GROUP BY 1
 )
 SELECT source, state, first_measured_at, last_measured_at, mean AS last_mean, unit,
        to_char(last_arrived_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS last_received_at, usual_interval_seconds,
        expected_interval_seconds, usual_latency_seconds, contract, broken AS broken_expectations, stuck_since,
        events_of_last_day AS "last_day.received", rejected_of_last_day AS "last_day.rejected",
+       coalesce(resolved, 0) AS "last_day.resolved", rejected_of_last_day - coalesce(resolved, 0) AS "last_day.open",
        CAST(rejected_of_last_day AS double precision) / nullif(events_of_last_day, 0) AS "last_day.rejected_share",
+       CAST(rejected_of_last_day - coalesce(resolved, 0) AS double precision) / nullif(events_of_last_day, 0)
+           AS "last_day.open_share",
        CASE WHEN CAST(:trend AS boolean) THEN (
            SELECT json_agg(mean_of_hours_ago -> CAST(ago AS text) ORDER BY ago DESC) FROM generate_series(0, 23) AS ago
        ) END AS trend
-FROM page LEFT JOIN trend USING (source) LEFT JOIN LATERAL (
+FROM page LEFT JOIN trend USING (source) LEFT JOIN fixed USING (source) LEFT JOIN LATERAL (
     SELECT mean, unit FROM measurements AS m
     WHERE m.measured_at = page.last_measured_at AND m.source = page.source OFFSET 0
 ) AS last ON true
