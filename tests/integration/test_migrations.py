@@ -198,6 +198,20 @@ def test_a_revision_from_before_the_baseline_is_refused(fresh: Fresh) -> None:
     assert fresh.query("SELECT version_num FROM alembic_version") == [["0005"]]
 
 
+def test_a_revision_that_has_changed_since_is_refused(fresh: Fresh) -> None:
+    # GIVEN a database of an older checkout, with a function that returned something else
+    migrate(fresh.settings())
+    fresh.query("UPDATE alembic_version SET version_num = '0007'")
+    fresh.query("ALTER TABLE outcomes DROP COLUMN corrects_raw_id CASCADE, DROP COLUMN corrects_item CASCADE")
+    fresh.query("DROP FUNCTION gold.resolved")
+    fresh.query("CREATE FUNCTION gold.resolved(timestamptz, timestamptz) RETURNS integer RETURN 1")
+
+    # WHEN it is migrated THEN the reason says what can be done, and nothing has changed
+    with pytest.raises(MigrationError, match=r"not the one that revision 0007 makes .* 42P13.* `make clean`"):
+        migrate(fresh.settings())
+    assert fresh.query("SELECT version_num FROM alembic_version") == [["0007"]]
+
+
 def test_functions_and_views_can_be_replaced_where_they_are(fresh: Fresh) -> None:
     # GIVEN a database with data, and a view that has gone
     migrate(fresh.settings())

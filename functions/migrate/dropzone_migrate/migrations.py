@@ -33,6 +33,16 @@ _TOO_OLD = (
     "{oldest}: use an empty database. On the local stack, `make clean` removes the old one, with all data."
 )
 
+_CHANGED = (
+    "The database's schema is not the one that revision {revision} makes in this version, as may happen between "
+    "versions before the first release ({reason}): use an empty database. On the local stack, `make clean` removes the "
+    "old one, with all data."
+)
+
+# SQLSTATEs of statements that don't fit the schema: a function or view returns something else; a table, column or
+# function is missing, or there already; a type is another one.
+_DOES_NOT_FIT = frozenset(("42P13", "42P16", "42P01", "42703", "42883", "42P07", "42701", "42723", "42804"))
+
 
 class MigrationError(Exception):
     """The schema can't be upgraded; the message may be shown."""
@@ -70,7 +80,7 @@ def migrate(settings: MigrateSettings) -> str:
                 message = _TOO_OLD.format(revision=revision, oldest=min(_revisions()))
                 raise MigrationError(message)
             if revision is None or revision < head():
-                _upgrade(connection)
+                _upgrade(connection, revision)
                 revision = head()
             set_roles(cursor, settings)
             connection.commit()
@@ -147,8 +157,14 @@ def _current_revision(cursor: pg8000.dbapi.Cursor) -> str | None:
     return None
 
 
-def _upgrade(connection: pg8000.dbapi.Connection) -> None:
+def _upgrade(connection: pg8000.dbapi.Connection, revision: str | None) -> None:
     # Imported here: Alembic and SQLAlchemy take longer to import than all the rest.
     from dropzone_migrate.upgrade import upgrade  # noqa: PLC0415
 
-    upgrade(connection, REVISIONS)
+    try:
+        upgrade(connection, REVISIONS)
+    except DatabaseError as error:
+        if revision is None or sqlstate(error) not in _DOES_NOT_FIT:
+            raise
+        message = _CHANGED.format(revision=revision, reason=describe_error(error))
+        raise MigrationError(message) from None
