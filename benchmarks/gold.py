@@ -6,6 +6,7 @@ them.
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,10 @@ from random import Random
 
 from pg8000.native import Connection
 
+from benchmarks.gold_without import WITHOUT
 from benchmarks.measuring import (
     MILLISECONDS,
+    Clock,
     Entry,
     Goal,
     Series,
@@ -35,6 +38,7 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone.queries.buckets import Granularity
 from dropzone_local.postgres import Postgres
+from dropzone_migrate.statements import SQL
 from support.factories import raw_ids
 from support.gold import Gold, Measurements, Window
 from support.postgres import database_settings, running_postgres
@@ -80,6 +84,19 @@ FROM measurements GROUP BY 1;
 INSERT INTO gold.arrived_stale SELECT gold.bucket_of(uuid_extract_timestamp(raw_id)), count(*), '2000-01-01 00:00Z'
 FROM receipts GROUP BY 1
 """
+
+_FORGET = f"""
+DELETE FROM measurements WHERE measured_at >= '{ENDS}';
+DELETE FROM outcomes WHERE raw_id >= gold.earliest_raw_id('{ENDS + WEEK}');
+DELETE FROM receipts WHERE raw_id >= gold.earliest_raw_id('{ENDS + WEEK}');
+VACUUM measurements;
+VACUUM outcomes;
+VACUUM receipts;
+DELETE FROM gold.measured_stale;
+DELETE FROM gold.arrived_stale;
+DELETE FROM gold.measured WHERE bucket_start >= '{ENDS}';
+DELETE FROM gold.arrived WHERE bucket_start >= '{ENDS + WEEK}'
+"""  # noqa: S608 - our own words
 
 _PLAIN = """
 SELECT count(*) FROM (
@@ -181,7 +198,7 @@ def _keeping(bench: Bench) -> Iterator[Entry]:
     database = bench.open("dropzone_writer")
     silver, store = PostgresSilver(database, retry_after=timedelta(seconds=100)), PostgresGoldStore(database)
     bench.statements("DELETE FROM gold.measured_stale; DELETE FROM gold.arrived_stale")
-    beats = count(1)
+    beats, processors = count(1), _processors(database)
 
     def written(objects: int, events: int, *, marked: bool) -> Spent:
         for table in ("measurements", "receipts"):
@@ -190,7 +207,7 @@ def _keeping(bench: Bench) -> Iterator[Entry]:
             ValidatedObject(raw_id, tuple(_measured(ENDS + WEEK + next(beats) * _BEAT) for _ in range(events)))
             for raw_id in raw_ids(objects)
         ]
-        return timed(lambda: silver.write_outcomes(validated))
+        return timed(lambda: silver.write_outcomes(validated), processors)
 
     for objects, events, goal in ((1_000, 1, 0.1), (1, 5_000, 0.15)):
         works = {name: partial(written, objects, events, marked=name == "marked") for name in ("marked", "bare")}
@@ -203,9 +220,49 @@ def _keeping(bench: Bench) -> Iterator[Entry]:
             "UPDATE gold.arrived_stale SET marked_at = '2000-01-01'; ANALYZE measurements; ANALYZE outcomes"
         )
         # Those that were not marked lie in the same quarters, and are computed with them.
-        computing = timed(lambda: store.refresh(10**9)).wall / (2 * (2 * TRIES + 1))
-        ours, reference = scale.of(computing), scale.of(upsert.median)
+        computing, writes = timed(lambda: store.refresh(10**9), processors), 2 * (2 * TRIES + 1)
+        ours, reference = scale.of(computing.wall / writes), scale.of(upsert.median)
         yield Entry(f"computing it, {label}", scale.unit, ours, reference, ours / reference, Goal("≤", goal))
+        ours, reference = scale.of(computing.cpu / writes), scale.of(taken["bare"].cpu.median)
+        yield Entry(f"computing it, by the processors, {label}", scale.unit, ours, reference, ours / reference)
+        yield from _leaving_out(bench, database, label)
+        # The next ones arrive in the same quarters of an hour.
+        bench.statements(_FORGET)
+
+
+def _processors(database: Database) -> Clock:
+    """This process and the server's of its connection, to the nanosecond, as Linux has them."""
+    ((pid,),) = database.run("SELECT pg_backend_pid()")
+    schedule = Path(f"/proc/{pid}/schedstat")
+    return lambda: int(schedule.read_text().split()[0]) / 1e9 + time.process_time()
+
+
+def _leaving_out(bench: Bench, database: Database, label: str) -> Iterator[Entry]:
+    """What each figure costs: what was just written computed again, with all figures and without one."""
+    store, processors = PostgresGoldStore(database), _processors(database)
+
+    def computed(statement: str) -> Spent:
+        bench.owner.run(statement)
+        for kind in ("measured", "arrived"):
+            bench.owner.run(
+                f"INSERT INTO gold.{kind}_stale"  # noqa: S608 - our own names
+                f" SELECT DISTINCT bucket_start, 1, TIMESTAMPTZ '2000-01-01 00:00Z'"
+                f" FROM gold.{kind} WHERE bucket_start >= :ends",
+                ends=ENDS,
+            )
+        return timed(lambda: store.refresh(10**9), processors)
+
+    every = (SQL / "gold_compute.sql").read_text()
+    works = {name: partial(computed, every + without) for name, without in {"nothing": "", **WITHOUT}.items()}
+    taken = alternate(works, TRIES)
+    bench.owner.run(every)
+    for name in WITHOUT:
+        yield entry(
+            f"computing it without {name}, by the processors, {label}",
+            MILLISECONDS,
+            taken[name].cpu,
+            taken["nothing"].cpu,
+        )
 
 
 def _measured(at: datetime) -> Measurement:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-_SQL = Path(__file__).parent / "sql"
+SQL = Path(__file__).parent / "sql"
 
 REPLACEABLE = (
     "gold_pool",
@@ -27,4 +27,4 @@ def apply(connection: Connection, *subjects: str) -> None:
     """Run all the statements of these subjects."""
     for subject in subjects:
         # Several statements at once, without parameters: colons and percent signs are literal.
-        connection.exec_driver_sql((_SQL / f"{subject}.sql").read_text(encoding="utf-8"))
+        connection.exec_driver_sql((SQL / f"{subject}.sql").read_text(encoding="utf-8"))
