@@ -99,7 +99,7 @@ check-types:
 	@$(RUN) mypy --python-version 3.11 --no-error-summary cli
 
 check-template:
-	@$(RUN) cfn-lint template.yaml .github/deploy-role.yaml
+	@$(RUN) cfn-lint template.yaml monitoring.yaml .github/deploy-role.yaml
 	@$(RUN) sam validate --lint
 
 check-documents:
@@ -120,7 +120,7 @@ check-lock:
 policies: ## check the template against checkov's policies
 	@$(UV) sync --locked --quiet --project tools/checkov
 	@CKV_SKIP_PACKAGE_UPDATE_CHECK=true $(UV) run --quiet --locked --no-sync --project tools/checkov \
-	    checkov -f template.yaml --framework cloudformation --quiet --compact --skip-download
+	    checkov -f template.yaml monitoring.yaml --framework cloudformation --quiet --compact --skip-download
 
 # In an environment of their own, like checkov.
 .PHONY: workflows

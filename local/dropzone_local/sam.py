@@ -21,7 +21,7 @@ CONFIG_ENVIRONMENT = "local"
 _PYTHON = (3, 13)
 # What the Lambda runtime of this Python, with its glibc 2.34, can load.
 _WHEEL_PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
-_SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers")
+_SOURCES = ("template.yaml", "monitoring.yaml", "samconfig.toml", "functions", "layers")
 _NOT_SOURCE = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 _KEPT_BUILDS = 4
 # SAM asks every five seconds how far CloudFormation is, which suits AWS.

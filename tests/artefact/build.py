@@ -88,7 +88,7 @@ def build_into(folder: Path, architecture: str | None = None) -> Artefacts:
 
 def _copy_of_sources(folder: Path) -> Path:
     """A project of its own: SAM throws away the dependencies of every other build of a project when it builds."""
-    for name in ("template.yaml", "samconfig.toml"):
+    for name in ("template.yaml", "monitoring.yaml", "samconfig.toml"):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy2(PROJECT / name, folder)
     for name in ("functions", "layers"):

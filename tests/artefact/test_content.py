@@ -90,7 +90,7 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def test_the_build_holds_the_layer_and_the_functions(artefacts: Artefacts) -> None:
-    assert {path.name for path in artefacts.folder.iterdir()} == {*OURS, "template.yaml"}
+    assert {path.name for path in artefacts.folder.iterdir()} == {*OURS, "MonitoringStack", "template.yaml"}
     assert {path.name for path in (artefacts.folder / "CommonLayer").iterdir()} == {"python"}
     assert "Resources" in json.loads(artefacts.template.read_text())  # JSON, which SAM reads ten times as fast as YAML
 

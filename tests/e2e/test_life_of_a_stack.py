@@ -196,7 +196,7 @@ def known_to_the_emulator(client: Client, folder: Path, *others: str) -> sam.Bui
         if resource["Type"] in {*UNKNOWN_TO_THE_EMULATOR, *others}:
             resource["Type"] = "AWS::CloudFormation::WaitConditionHandle"  # which is nothing
             del resource["Properties"]
-        for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+        for name in {"CodeUri", "ContentUri", "Location"} & resource.get("Properties", {}).keys():
             resource["Properties"][name] = str(build.folder / resource["Properties"][name])
     write_json(folder / "template.yaml", template)  # JSON is YAML
     return replace(build, folder=folder)

@@ -146,8 +146,12 @@ def _names_in_the_account(kind: str, key: str) -> bool:
 
 
 def _says_which_stack(value: object, made: Node) -> bool:
-    """Return whether it holds the stack's name or identifier, or is the name of another resource of the stack."""
-    return "AWS::Stack" in json.dumps(value) or _target(value) in made
+    """Return whether it holds the stack's name or identifier, or is the name of another resource of the stack.
+
+    A nested stack gets the name of the whole as its parameter `Stack`.
+    """
+    text = json.dumps(value)
+    return any(name in text for name in ("AWS::Stack", '{"Ref": "Stack"}', "${Stack}")) or _target(value) in made
 
 
 def _transformed(cfn: Template) -> Node:

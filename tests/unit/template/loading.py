@@ -1,4 +1,4 @@
-"""template.yaml as the tests look at it: as written, and as SAM turns it into CloudFormation."""
+"""template.yaml and monitoring.yaml as the tests look at them: as written, and as SAM turns them into CloudFormation."""
 
 import copy
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ Template = dict[str, Any]
 
 
 @cache
-def _parsed() -> Template:
-    template: Template = yaml_parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
+def _parsed(name: str) -> Template:
+    template: Template = yaml_parse((PROJECT / name).read_text(encoding="utf-8"))
     return template
 
 
-def load_template() -> Template:
+def load_template(name: str = "template.yaml") -> Template:
     """The template with every intrinsic function in its long form."""
-    return copy.deepcopy(_parsed())
+    return copy.deepcopy(_parsed(name))
 
 
 class _NoManagedPolicies:

@@ -84,13 +84,18 @@ class Stack:
 
 @cache
 def deployed(name: str = "own", *changes: tuple[str, str]) -> Stack:
-    """The stack of a set of parameters, with changes to it."""
+    """The stack of a set of parameters, with changes to it, and with what its nested stack makes."""
     template = load_template()
     parameters = {**defaults(template), **PARAMETERS[name], **dict(changes)}
     read = _read_by_sam()
     result = _transformed(frozenset((name, value) for name, value in parameters.items() if name in read))
     evaluator = Evaluator(result, parameters)
-    return Stack(parameters, _made(result["Resources"], evaluator), _made(result["Outputs"], evaluator))
+    resources = _made(result["Resources"], evaluator)
+    for entry in [found["Properties"] for found in resources.values() if found["Type"] == "AWS::CloudFormation::Stack"]:
+        nested = load_template(entry["TemplateURL"])
+        assert entry["Parameters"].keys() == nested["Parameters"].keys()
+        resources |= _made(nested["Resources"], Evaluator(nested, entry["Parameters"]))
+    return Stack(parameters, resources, _made(result["Outputs"], evaluator))
 
 
 @cache

@@ -11,7 +11,7 @@ from cfnlint.rules import Rules  # type: ignore[import-untyped]
 from cfnlint.template import Template as LintedTemplate  # type: ignore[import-untyped]
 from samcli.yamlhelper import yaml_dump, yaml_parse  # type: ignore[import-untyped]
 
-from unit.template.loading import PROJECT, Template
+from unit.template.loading import PROJECT, Template, load_template
 
 RULES = PROJECT / "tools" / "cfn_rules"
 
@@ -93,8 +93,9 @@ def test_sam_writes_out_what_the_template_says_once() -> None:
     assert yaml_parse(built) == yaml_parse(text)
 
 
-def test_the_template_is_good() -> None:
-    assert found((PROJECT / "template.yaml").read_text(encoding="utf-8")) == []
+@pytest.mark.parametrize("name", ["template.yaml", "monitoring.yaml"])
+def test_our_template_is_good(name: str) -> None:
+    assert found((PROJECT / name).read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,9 @@ def test_a_rule_finds_what_it_is_for(good: str, bad: str, rule: str, says: str) 
     assert says in message
 
 
-@pytest.mark.parametrize("name", ['!Sub "${AWS::StackName}-dead"', '!Sub "dead-${AWS::StackId}"', "!Ref Queue"])
+@pytest.mark.parametrize(
+    "name", ['!Sub "${AWS::StackName}-dead"', '!Sub "dead-${AWS::StackId}"', "!Ref Queue", '!Sub "${Stack}-dead"']
+)
 def test_a_name_with_the_stack_s_in_it_is_good(name: str) -> None:
     named = f"{{ Type: AWS::SQS::Queue, Properties: {{ QueueName: {name} }} }}"
 
@@ -149,11 +152,11 @@ def test_cfn_lint_reads_the_rules_and_ignores_none_without_a_reason() -> None:
         assert re.search(rf"^  - {check} # (\S+ ?){{4,}}$", text, re.MULTILINE), check
 
 
-def test_the_template_makes_cfn_lint_ignore_what_a_rule_does_not_know(template: Template) -> None:
+def test_the_templates_make_cfn_lint_ignore_what_a_rule_does_not_know(template: Template) -> None:
     assert "cfn-lint" not in template["Metadata"]
     assert {
         name: entry["Metadata"]["cfn-lint"]["config"]["ignore_checks"]
-        for name, entry in template["Resources"].items()
+        for name, entry in {**template["Resources"], **load_template("monitoring.yaml")["Resources"]}.items()
         if "cfn-lint" in entry.get("Metadata", {})
     } == {"DeadLetterQueue": ["ES6000"], "AlarmSubscription": ["ES7000"]}
 
