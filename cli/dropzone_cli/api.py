@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from uuid import UUID
@@ -38,9 +39,8 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 20.0
 # Somebody who mistyped an address, or forgot to start the stack, should know it soon.
 _UNREACHABLE_TRIES = 3
-_EVENTS = 1_000
-_MEASUREMENTS = 1_000
-_CONTRACTS = 1_000
+_ROWS = 1_000
+"""The API's limit of rows in a page."""
 _STANDSTILLS = 5
 # What is wrong with one body, and not with the key, the path or the version: the next body may be fine.
 _OF_THE_BODY = frozenset({400, 409, 413, 422})
@@ -183,33 +183,28 @@ class Api:
                 self.sleep(self._pause(standstills))
             cursor = answer["cursor"]
 
-    def rejections(self, parameters: Mapping[str, str]) -> Document:
-        """Ask for a page of rejected events, the newest first."""
-        return self._document(self._send("GET", "/rejections", params=dict(parameters)))
+    def pages(self, name: str, parameters: Mapping[str, str], limit: int | None = None) -> Iterator[Document]:
+        """The pages of a list, up to a limit of rows; a cursor in the last leads to what is left."""
+        left = limit
+        cursor: dict[str, str] = {}
+        while left is None or left > 0:
+            size = {"limit": str(min(_ROWS, left or _ROWS))}
+            page = self._document(self._send("GET", f"/{name}", params={**parameters, **cursor, **size}))
+            yield page
+            if "cursor" not in page:
+                return
+            cursor = {"cursor": str(page["cursor"])}
+            left = None if left is None else left - len(page[name])
 
     def contracts(self) -> dict[str, str]:
         """The deployed data contracts as they were written, by their identifiers."""
-        names: list[str] = []
-        parameters = {"limit": str(_CONTRACTS)}
-        while True:
-            page = self._document(self._send("GET", "/contracts", params=parameters))
-            names += [str(contract["id"]) for contract in page["contracts"]]
-            if "cursor" not in page:
-                break
-            parameters["cursor"] = str(page["cursor"])
+        names = [str(contract["id"]) for page in self.pages("contracts", {}) for contract in page["contracts"]]
         return {name: self._text(f"/contracts/{name}", "application/yaml") for name in names}
 
     def measurements(self, source: str, limit: int, **bounds: str) -> list[Document]:
         """A source's measurements, the newest first, up to a limit."""
-        found: list[Document] = []
-        parameters = {"source": source, **bounds}
-        while True:
-            parameters["limit"] = str(min(_MEASUREMENTS, limit - len(found)))
-            page = self._document(self._send("GET", "/measurements", params=parameters))
-            found += page["measurements"]
-            if "cursor" not in page or len(found) >= limit:
-                return found
-            parameters["cursor"] = str(page["cursor"])
+        pages = self.pages("measurements", {"source": source, **bounds}, limit)
+        return [row for page in pages for row in page["measurements"]]
 
     def raw(self, raw_id: UUID) -> tuple[str, bytes] | None:
         """Get an object's content type and its bytes, unpacked from its content encoding; None where it is gone."""
@@ -228,9 +223,9 @@ class Api:
                 yield from pool.map(self.raw, raw_ids[first : first + _AT_ONCE])
 
     def events(self, raw_id: UUID) -> Iterator[Document]:
-        """Ask for every event of a settled batch, in order."""
+        """Ask for every event of a processed batch, in order."""
         after = -1
-        while (page := self.status(raw_id, after=after, limit=_EVENTS)) is not None:
+        while (page := self.status(raw_id, after=after, limit=_ROWS)) is not None:
             yield from page.get("events", [])
             if "cursor" not in page:
                 return
@@ -239,14 +234,9 @@ class Api:
     def rejections_of(self, raw_id: UUID, number: int) -> list[Document]:
         """Ask for the first rejected events of a batch: among those of the millisecond in which it arrived."""
         arrived = received_at(raw_id)
-        parameters = {"from": rfc3339(arrived), "to": rfc3339(arrived + timedelta(milliseconds=1)), "limit": "100"}
-        found: list[Document] = []
-        while True:
-            page = self.rejections(parameters)
-            found += [entry for entry in page["rejections"] if entry.get("raw_id") == str(raw_id)]
-            if len(found) >= number or "cursor" not in page:
-                return found[:number]
-            parameters["cursor"] = str(page["cursor"])
+        millisecond = {"from": rfc3339(arrived), "to": rfc3339(arrived + timedelta(milliseconds=1))}
+        entries = (entry for page in self.pages("rejections", millisecond) for entry in page["rejections"])
+        return list(islice((entry for entry in entries if entry.get("raw_id") == str(raw_id)), number))
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless this client is about to end."""

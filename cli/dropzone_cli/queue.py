@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 from dropzone_cli.formats import raw_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from uuid import UUID
 
     from mypy_boto3_sqs import SQSClient
@@ -23,6 +23,8 @@ WAIT_SECONDS = 1
 """How long to wait for messages. With a wait, SQS asks all of its servers, not a sample."""
 
 _BATCH_BYTES = 250_000
+_ENOUGH = 3
+"""Receives in a row with nothing new: all visible messages were seen."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -91,6 +93,16 @@ class Queue:
             )
             for message in answer.get("Messages", [])
         ]
+
+    def receive_all(
+        self, seconds: int, is_known: Callable[[Message], bool]
+    ) -> Iterator[tuple[list[Message], list[Message]]]:
+        """Receive again and again, until all visible messages were seen: what came, and of it what wasn't known."""
+        nothing_new = 0
+        while nothing_new < _ENOUGH and (messages := self.receive(seconds)):
+            fresh = [message for message in messages if not is_known(message)]
+            nothing_new = 0 if fresh else nothing_new + 1
+            yield messages, fresh
 
     def release(self, messages: Iterable[Message]) -> None:
         """Make messages visible to others at once."""

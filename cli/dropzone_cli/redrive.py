@@ -16,14 +16,12 @@ from dropzone_cli.queue import Message, Queue, objects_of
 LEASE_SECONDS = 300
 """How long a received message stays invisible to others if this process dies."""
 
-SETTLED = frozenset({"processed", "superseded", "rejected"})
+FINAL = frozenset({"processed", "superseded", "rejected"})
+"""The statuses of an object that needs no message any more."""
 
 # Messages that are left are released at the end. Of more than this many, the others become visible when their time is
 # over: a dead-letter queue may hold more than this process should.
 _HELD = 5_000
-# Receives in a row with nothing new: all visible messages were seen.
-_STALE = 3
-
 Statuses: TypeAlias = Callable[[Sequence[UUID]], Mapping[UUID, dict[str, Any] | None]]
 
 
@@ -71,16 +69,14 @@ class Redrive:
 
     def run(self) -> Report:
         """Go through it once."""
-        stale = 0
         try:
-            while not self._full and stale < _STALE:
-                messages = self.dlq.receive(LEASE_SECONDS)
-                if not messages:
-                    break
-                fresh = [message for message in messages if _short(message.message_id) not in self._seen]
-                stale = 0 if fresh else stale + 1
+            for messages, fresh in self.dlq.receive_all(
+                LEASE_SECONDS, lambda message: _short(message.message_id) in self._seen
+            ):
                 self._hold(messages)
                 self._take(fresh)
+                if self._full:
+                    break
         finally:
             self.dlq.release(self._held.values())
         return self.report
@@ -103,34 +99,34 @@ class Redrive:
         if self.limit is not None:
             wanted = wanted[: self.limit - self.report.taken]
         statuses = self.statuses([raw_id for _, raw_ids in wanted for raw_id in raw_ids or ()])
-        settled, unsettled = [], []
+        processed, others = [], []
         for message, raw_ids in wanted:
             self.report.found.update(raw_id for raw_id in raw_ids or () if raw_id in self.chosen)
             states = [(statuses[raw_id] or {}).get("status") for raw_id in raw_ids or ()]
-            if states and all(state in SETTLED for state in states):
-                settled.append(message)
+            if states and all(state in FINAL for state in states):
+                processed.append(message)
             else:
-                unsettled.append(message)
+                others.append(message)
                 self.report.not_understood += raw_ids is None
                 self.report.missing += None in states
-        self._act(settled, unsettled)
+        self._act(processed, others)
         self.advance(len(messages))
 
     def _is_chosen(self, raw_ids: Sequence[UUID] | None) -> bool:
         return not self.chosen or any(raw_id in self.chosen for raw_id in raw_ids or ())
 
-    def _act(self, settled: Sequence[Message], unsettled: Sequence[Message]) -> None:
+    def _act(self, processed: Sequence[Message], others: Sequence[Message]) -> None:
         if self.dry_run:
-            self.report.redriven += len(unsettled)
-            self.report.dropped += len(settled)
+            self.report.redriven += len(others)
+            self.report.dropped += len(processed)
             return
-        sent, identifiers = self.queue.send(unsettled)
+        sent, identifiers = self.queue.send(others)
         self._seen.update(map(_short, identifiers))
         self.report.redriven += len(sent)
-        self.report.failed += len(unsettled) - len(sent)
-        done = [*sent, *settled]
+        self.report.failed += len(others) - len(sent)
+        done = [*sent, *processed]
         gone = self.dlq.delete(done)
-        self.report.dropped += len(settled)
+        self.report.dropped += len(processed)
         self.report.undeleted += len(done) - len(gone)
         for message in gone:
             del self._held[message.message_id]

@@ -12,7 +12,7 @@ import typer
 from dropzone_cli.details import Document
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.queue import Message, Queue, objects_of
-from dropzone_cli.redrive import LEASE_SECONDS, SETTLED, Redrive, Report
+from dropzone_cli.redrive import FINAL, LEASE_SECONDS, Redrive, Report
 from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 from dropzone_cli.text import age, count
 
@@ -66,7 +66,7 @@ def _facts(statuses: Mapping[UUID, Document | None], raw_id: UUID) -> Document:
 def _reason(status: Document | None) -> str:
     if status is None:
         return "object missing"
-    if status["status"] in SETTLED:
+    if status["status"] in FINAL:
         return f"done meanwhile: {status['status']}"
     error = status.get("last_error")
     return f"{status['status']}: {error}" if error else str(status["status"])
@@ -110,17 +110,13 @@ def list_(
 
 def _peek(session: Session, limit: int) -> list[_Entry]:
     held: dict[str, Message] = {}
-    stale = 0
     try:
         with session.out.progress("Dead letters read") as progress:
-            while len(held) < limit and stale < 3:  # noqa: PLR2004 - nothing new three times: all was seen
-                messages = session.dlq.receive(_PEEK_SECONDS)
-                if not messages:
-                    break
-                fresh = [message for message in messages if message.message_id not in held]
-                stale = 0 if fresh else stale + 1
-                held |= {message.message_id: message for message in messages}
+            for messages, fresh in session.dlq.receive_all(_PEEK_SECONDS, lambda message: message.message_id in held):
+                held.update({message.message_id: message for message in messages})
                 progress.advance(len(fresh))
+                if len(held) >= limit:
+                    break
     finally:
         session.dlq.release(held.values())
     messages = sorted(held.values(), key=lambda message: message.sent_at)[:limit]

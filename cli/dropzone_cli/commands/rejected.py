@@ -25,7 +25,7 @@ from dropzone_cli.stored import Stored, of_answer, stored
 from dropzone_cli.text import count, preview
 
 PREVIEW_BYTES = 2_048
-_PAGE = 1_000
+_LISTED = 50
 _REJECTIONS = 3
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
@@ -92,11 +92,9 @@ def list_(
         parameters["cursor"] = cursor
     rejections: list[details.Document] = []
     counts: Counter[tuple[str, ...]] = Counter()
-    number, more = 0, True
-    left = limit or (None if fields else 50)
+    number, left = 0, {}
     with session.out.progress("Rejected events") as progress:
-        while more and (left is None or left > 0):
-            page = session.api.rejections(parameters | {"limit": str(min(_PAGE, left or _PAGE))})
+        for page in session.api.pages("rejections", parameters, limit or (None if fields else _LISTED)):
             found = page["rejections"]
             if fields:
                 counts.update(key for entry in found for key in _keys(entry, fields))
@@ -104,14 +102,12 @@ def list_(
                 rejections += found
             number += len(found)
             progress.advance(len(found))
-            left = None if left is None else left - len(found)
-            more = "cursor" in page
-            parameters["cursor"] = str(page.get("cursor"))
+            left = {"cursor": str(page["cursor"])} if "cursor" in page else {}
     if fields:
         _print_counts(session, fields, counts, number)
         return ExitCode.DONE
     if session.out.as_json:
-        session.out.document({"rejections": rejections} | ({"cursor": parameters["cursor"]} if more else {}))
+        session.out.document({"rejections": rejections} | left)
         return ExitCode.DONE
     session.out.table(
         ("received_at", "raw_id", "item", "source", "violations"),
@@ -126,7 +122,7 @@ def list_(
             for entry in rejections
         ],
     )
-    older = f" Older ones: --cursor {parameters['cursor']}" if more else ""
+    older = f" Older ones: --cursor {left['cursor']}" if left else ""
     session.out.note(f"{count(len(rejections), 'rejected event')}.{older}")
     return ExitCode.DONE
 
@@ -150,11 +146,11 @@ def export(
     `event` is the event as it was received. Where that is no JSON it is null, and `text` has it, escaped.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
-    parameters = _parameters(code, source, since, until, resolved) | {"limit": str(_PAGE)}
+    parameters = _parameters(code, source, since, until, resolved)
     exported, missing = 0, 0
     try:
         with out.open("wb") as file, session.out.progress("Rejected events") as progress:
-            for page in _pages(session, parameters):
+            for page in (found["rejections"] for found in session.api.pages("rejections", parameters)):
                 for entry, text in _texts(session, page):
                     file.write(_exported(entry, text) + b"\n")
                     exported += 1
@@ -187,15 +183,6 @@ def _parameters(
         "resolved": None if resolved is None else resolved.value,
     }
     return {name: value for name, value in asked.items() if value is not None}
-
-
-def _pages(session: Session, parameters: dict[str, str]) -> Iterator[list[details.Document]]:
-    while True:
-        page = session.api.rejections(parameters)
-        yield page["rejections"]
-        if "cursor" not in page:
-            return
-        parameters = parameters | {"cursor": str(page["cursor"])}
 
 
 def _texts(session: Session, entries: Sequence[details.Document]) -> Iterator[tuple[details.Document, bytes | None]]:
