@@ -92,7 +92,7 @@ def test_process_handles_a_batch_and_returns_the_missing(
     assert outcomes.keys() == {raw_id_of(good), raw_id_of(bad)}
     assert [violation.code for violation in outcomes[raw_id_of(bad)].violations] == [Code.DATA_EMPTY]
     assert raw_id_of(missing) not in {
-        identifier for identifier, receipt in tables.receipt_rows().items() if receipt.settled
+        identifier for identifier, receipt in tables.receipt_rows().items() if receipt.complete
     }
 
 
@@ -151,7 +151,7 @@ def test_process_handles_a_batch_larger_than_the_local_stack_delivers(
 
     # THEN each has its outcome, once, and the lost one is returned each time
     assert answers == [{"batchItemFailures": [{"itemIdentifier": "message-500"}]}] * 2
-    assert {identifier for identifier, receipt in tables.receipt_rows().items() if receipt.settled} == set(identifiers)
+    assert {identifier for identifier, receipt in tables.receipt_rows().items() if receipt.complete} == set(identifiers)
     measured = {instant: row.measurement.aggregates.mean for (instant, _), row in tables.measurement_rows().items()}
     assert measured == {started + timedelta(seconds=number): number for number in range(500) if number % 10}
     assert sum(bool(outcome.violations) for outcome in tables.outcome_rows().values()) == 50

@@ -141,14 +141,14 @@ def test_status_of_what_waits(waiting: Cli) -> None:
 def test_dead_letters_are_listed_and_redriven(waiting: Cli) -> None:
     # GIVEN dead letters of an object that waits, one that was processed meanwhile, one that is missing, and garbage
     client = waiting.client
-    settled = client.ingest(good())
+    completed = client.ingest(good())
     client.process_all(limit=1000)
-    unsettled, missing = client.ingest(good()), new_raw_id()
+    incomplete, missing = client.ingest(good()), new_raw_id()
     waiting.empty(client.endpoints.queue_url)
-    waiting.die(unsettled)
-    waiting.die(settled)
+    waiting.die(incomplete)
+    waiting.die(completed)
     waiting.die(missing)
-    waiting.die(settled, unsettled)
+    waiting.die(completed, incomplete)
     waiting.die(body="garbage")
     dlq, queue = client.endpoints.dlq_url, client.endpoints.queue_url
 
@@ -188,7 +188,7 @@ def test_dead_letters_are_listed_and_redriven(waiting: Cli) -> None:
     assert waiting("dlq", "list").stderr.decode() == "No dead letters.\n"
 
 
-def test_a_redriven_object_is_settled(cli: Cli) -> None:
+def test_a_redriven_object_is_processed(cli: Cli) -> None:
     # GIVEN an object whose notification was lost, but for a dead letter
     endpoints = cli.client.endpoints
     raw_id = new_raw_id()
@@ -207,7 +207,7 @@ def test_a_redriven_object_is_settled(cli: Cli) -> None:
     # WHEN it is redriven
     assert cli.document("dlq", "redrive", raw_id)["redriven"] == 1
 
-    # THEN the normal path settles it
+    # THEN the normal path completes it
     assert cli("status", "--wait", raw_id).returncode == 0
 
 

@@ -128,7 +128,7 @@ class Pipeline:
         assert returned(queue.handler(sqs_event(messages), Context())) == []
         receipts, outcomes = self.silver.receipt_rows(), self.silver.outcome_rows()
         assert receipts.keys() == set(raw_ids)
-        assert all(receipt.settled for receipt in receipts.values())
+        assert all(receipt.complete for receipt in receipts.values())
         items = {raw_id: receipt.items or 0 for raw_id, receipt in receipts.items()}
         assert all(number == 1 for raw_id, number in items.items() if not self.is_batch(raw_id))
         assert outcomes.keys() == {(raw_id, item) for raw_id in raw_ids for item in range(items[raw_id])}

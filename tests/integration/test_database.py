@@ -356,7 +356,7 @@ def test_a_connection_cut_during_a_call_is_rebuilt_within_it(tables: SilverInPos
     silver = PostgresSilver(database, retry_after=RETRY_AFTER)
     pid, identifier = backend(database), raw_id()
     tables.hold(EXAMPLE_INSTANT)
-    settled = in_background(lambda: silver.write_outcomes([validated(identifier)]))
+    completed = in_background(lambda: silver.write_outcomes([validated(identifier)]))
     tables.await_waiting(1)
 
     # WHEN its connection is cut, and the lock goes
@@ -364,7 +364,7 @@ def test_a_connection_cut_during_a_call_is_rebuilt_within_it(tables: SilverInPos
     tables.query("ROLLBACK")
 
     # THEN it was done on another one
-    assert settled.result(10) == {identifier}
+    assert completed.result(10) == {identifier}
     assert len(made) == 2
     assert len(tables.outcome_rows()) == 1
 
@@ -419,10 +419,10 @@ def test_a_primary_that_was_demoted_is_left_for_the_new_one(tables: SilverInPost
     identifier = raw_id()
 
     # WHEN something is written
-    settled = PostgresSilver(database, retry_after=RETRY_AFTER).write_outcomes([validated(identifier)])
+    completed = PostgresSilver(database, retry_after=RETRY_AFTER).write_outcomes([validated(identifier)])
 
     # THEN it was on a new connection, which the name now leads elsewhere
-    assert settled == {identifier}
+    assert completed == {identifier}
     assert len(made) == 2
 
 

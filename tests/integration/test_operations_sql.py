@@ -63,9 +63,9 @@ def test_rates_per_rule(tables: SilverInPostgres) -> None:
 
 
 def test_how_all_is(tables: SilverInPostgres) -> None:
-    settled, waiting, stuck = raw_ids(3)
+    completed, waiting, stuck = raw_ids(3)
     silver = tables.silver()
-    silver.write_outcomes([ValidatedObject(settled, (measurement(),))])
+    silver.write_outcomes([ValidatedObject(completed, (measurement(),))])
     for _ in range(5):
         silver.record_attempts([stuck], only_due=False)
     silver.record_attempts([waiting], only_due=False)

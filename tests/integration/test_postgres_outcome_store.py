@@ -183,11 +183,11 @@ def test_a_last_part_removes_what_is_behind_it(tables: SilverInPostgres) -> None
 def test_a_last_part_completes_an_object_whose_other_events_have_outcomes(tables: SilverInPostgres) -> None:
     event, silver, of_tables = raw_id(), tables.silver(), outcome_store(tables)
     of_tables.replace([ValidatedObject(event, (measurement(minute(2)),), 2)])
-    assert not tables.receipt_rows()[event].settled
+    assert not tables.receipt_rows()[event].complete
     of_tables.replace([ValidatedObject(event, (measurement(minute(0)),), 0, is_whole=False)])
     assert of_tables.outcomes([validated(event)]) == {event: (measurement(minute(0)), None, measurement(minute(2)))}
     of_tables.replace([ValidatedObject(event, (rejection(),), 1, is_whole=False)])
-    assert not tables.receipt_rows()[event].settled
+    assert not tables.receipt_rows()[event].complete
 
     # What is left in the middle the sweep goes on with.
     tables.pass_time(timedelta(minutes=1))

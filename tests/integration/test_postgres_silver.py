@@ -344,10 +344,10 @@ def test_an_attempt_is_released_once_the_database_is_back(tables: SilverInPostgr
     # THEN it is done with the next call that reaches the database, and done once
     reachable = True
     for _ in range(2):
-        assert silver.receipts([first, second]) == dict.fromkeys([first, second], Receipt(settled=False, attempts=0))
+        assert silver.receipts([first, second]) == dict.fromkeys([first, second], Receipt(complete=False, attempts=0))
     assert {row.last_error for row in tables.receipt_rows().values()} == {"it was away"}
     silver.record_attempts([first], only_due=False)
-    assert silver.receipts([first]) == {first: Receipt(settled=False, attempts=1)}
+    assert silver.receipts([first]) == {first: Receipt(complete=False, attempts=1)}
     database.close()
 
 
@@ -365,7 +365,7 @@ def test_an_attempt_that_may_have_ended_with_the_server_does_not_count(
         silver.record_attempts([identifier], only_due=False)
     tables.query(f"UPDATE receipts SET tried_at = {began}")  # noqa: S608 - the test's own
     silver.record_attempts([identifier], only_due=False)
-    assert silver.receipts([identifier]) == {identifier: Receipt(settled=False, attempts=attempts)}
+    assert silver.receipts([identifier]) == {identifier: Receipt(complete=False, attempts=attempts)}
 
 
 @pytest.mark.parametrize("end", ["settled", "failed", "released"])

@@ -92,8 +92,8 @@ def function(
     queue.database.cache_clear()
 
 
-def settled(tables: SilverInPostgres) -> set[UUID]:
-    return {identifier for identifier, receipt in tables.receipt_rows().items() if receipt.settled}
+def completed(tables: SilverInPostgres) -> set[UUID]:
+    return {identifier for identifier, receipt in tables.receipt_rows().items() if receipt.complete}
 
 
 def emitted(metrics: list[dict[str, Any]], name: str) -> list[float]:
@@ -128,7 +128,7 @@ def test_process_counts_failed(function: Function, tables: SilverInPostgres) -> 
 
     # THEN all messages are done, and the counts tell the good from the bad
     assert returned(answer) == []
-    assert settled(tables) == {good, zoneless, text}
+    assert completed(tables) == {good, zoneless, text}
     metrics = function.metrics()
     assert emitted(metrics, "Checked") == [3.0]
     assert emitted(metrics, "Processed") == [1.0]
@@ -181,7 +181,7 @@ def test_only_unprocessed_messages_are_returned(function: Function, tables: Silv
 
     # THEN what may go better later, or has to end in the DLQ, is returned
     assert sorted(returned(answer)) == [f"message-{number}" for number in (1, 2, 3, 5, 6, 7)]
-    assert settled(tables) == {good, bad}
+    assert completed(tables) == {good, bad}
     metrics = function.metrics()
     assert emitted(metrics, "NotUnderstood") == [4.0]
     assert emitted(metrics, "Unsettled") == [2.0]
@@ -227,20 +227,20 @@ def test_what_is_not_understood_goes_back_and_is_quoted_nowhere(function: Functi
 def test_one_message_may_name_several_objects(function: Function, tables: SilverInPostgres) -> None:
     identifiers = [function.arrive() for _ in range(3)]
     assert returned(function(sqs_event([s3_event(*identifiers)]))) == []
-    assert settled(tables) == {*identifiers}
+    assert completed(tables) == {*identifiers}
 
 
 def test_a_message_goes_back_when_one_of_its_objects_does(function: Function, tables: SilverInPostgres) -> None:
     good = function.arrive()
     assert returned(function(sqs_event([s3_event(good, raw_id())]))) == ["message-0"]
-    assert settled(tables) == {good}
+    assert completed(tables) == {good}
 
 
 @pytest.mark.parametrize("encode", [lambda key: key.replace("/", "%2F"), lambda key: key.replace("-", "%2d")])
 def test_keys_are_decoded(function: Function, tables: SilverInPostgres, encode: Any) -> None:  # noqa: ANN401
     identifier = function.arrive()
     assert returned(function(sqs_event([s3_event(encode(object_key(identifier)))]))) == []
-    assert settled(tables) == {identifier}
+    assert completed(tables) == {identifier}
 
 
 def test_keys_are_decoded_once(function: Function) -> None:
@@ -319,7 +319,7 @@ def test_objects_processed_before_the_database_failed_are_logged_and_counted(
         function(sqs_event([s3_event(identifier, size=20 * 1024 * 1024) for identifier in (first, second)]))
 
     # THEN the first is processed, and is in the log and in the metrics
-    assert settled(tables) == {first}
+    assert completed(tables) == {first}
     (line,) = [line for line in function.log_lines() if line["message"] == "processed"]
     assert [entry["raw_id"] for entry in line["objects"]] == [str(first)]
     metrics = function.metrics()
@@ -333,14 +333,14 @@ def test_objects_processed_before_the_database_failed_are_logged_and_counted(
 def test_a_bare_event_of_s3_is_processed(function: Function, tables: SilverInPostgres) -> None:
     good, bad = function.arrive(), function.arrive(NOT_NUMERIC)
     assert function(s3_event(good, bad)) == {}
-    assert settled(tables) == {good, bad}
+    assert completed(tables) == {good, bad}
 
 
 def test_a_bare_event_with_an_unprocessed_object_fails(function: Function, tables: SilverInPostgres) -> None:
     good = function.arrive()
     with pytest.raises(UnprocessedError):
         function(s3_event(good, raw_id()))
-    assert settled(tables) == {good}
+    assert completed(tables) == {good}
 
 
 def test_the_test_event_of_s3_is_acknowledged_both_ways(function: Function, tables: SilverInPostgres) -> None:

@@ -71,14 +71,14 @@ class Scene:
         self.objects.put(raw_id, body, content_type="application/json", correlation_id="")
         return raw_id
 
-    def arrive(self, *outcomes: Outcome, at: UUID | None = None, settled: bool = True) -> UUID:
-        """Let an object arrive that is validated so, after the others, and be settled."""
+    def arrive(self, *outcomes: Outcome, at: UUID | None = None, completed: bool = True) -> UUID:
+        """Let an object arrive that is validated so, after the others, and be completed."""
         number = next(self._numbers)
         raw_id = at or UUID(int=earliest_raw_id(EXAMPLE_INSTANT + number * timedelta(seconds=1)).int + number)
         body = f"object {number}".encode()
         self.rules[body] = outcomes
         self.put(raw_id, body)
-        if settled:
+        if completed:
             self.write_outcomes(raw_id)
         return raw_id
 
@@ -164,7 +164,7 @@ def rows(tables: SilverInPostgres, *, times: bool = False) -> dict[str, list[Any
 
 
 def test_replay_under_the_same_rules_changes_nothing(scene: Scene) -> None:
-    # GIVEN events of every kind, settled by the real rules
+    # GIVEN events of every kind, completed by the real rules
     bodies = [EXAMPLE, NOT_NUMERIC, payload("2019-05-01T10:00:00Z", [7]), b"no json", WITHOUT_OFFSET, payload(data=[])]
     arrived = [scene.put(raw_id, body) for raw_id, body in zip(raw_ids(len(bodies)), bodies, strict=True)]
     scene.write_outcomes(*arrived)
@@ -182,11 +182,11 @@ def test_replay_under_the_same_rules_changes_nothing(scene: Scene) -> None:
 
 
 def test_unprocessed_objects_are_processed(scene: Scene) -> None:
-    good, bad = scene.arrive(measurement(), settled=False), scene.arrive(rejection(), settled=False)
+    good, bad = scene.arrive(measurement(), completed=False), scene.arrive(rejection(), completed=False)
 
     assert scene.changes() == {Change.NEW: 2}
 
-    assert {raw_id: (row.settled, row.items) for raw_id, row in scene.tables.receipt_rows().items()} == {
+    assert {raw_id: (row.complete, row.items) for raw_id, row in scene.tables.receipt_rows().items()} == {
         good: (True, 1),
         bad: (True, 1),
     }
@@ -198,7 +198,7 @@ def test_unprocessed_objects_are_processed(scene: Scene) -> None:
 
 
 def test_stuck_objects_are_processed_and_keep_their_attempts(scene: Scene) -> None:
-    stuck = scene.arrive(measurement(), settled=False)
+    stuck = scene.arrive(measurement(), completed=False)
     for _ in range(5):
         scene.silver.record_attempts([stuck], only_due=False)
     scene.silver.record_errors({stuck: "out of memory"})
@@ -400,7 +400,7 @@ def test_an_object_may_have_fewer_events(scene: Scene) -> None:
     scene.change(event)
     assert scene.changes() == {Change.SAME: 1, Change.GONE: 1}
     assert list(scene.tables.measurement_rows()) == [LATER_KEY]
-    assert (scene.tables.receipt_rows()[event].settled, scene.tables.receipt_rows()[event].items) == (True, 0)
+    assert (scene.tables.receipt_rows()[event].complete, scene.tables.receipt_rows()[event].items) == (True, 0)
 
 
 def test_an_object_may_have_more_events(scene: Scene) -> None:
@@ -430,7 +430,7 @@ _OUTCOME = st.builds(
 
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[Rules, Rules, list[int], int, list[list[int]] | int]:
-    """Old rules, new rules, the order that some are settled in, by batches of a size, and how they are replayed."""
+    """Old rules, new rules, the order that some are completed in, by batches of a size, and how they are replayed."""
     objects = draw(st.integers(1, 7))
     rules = st.lists(st.lists(_OUTCOME, max_size=3).map(tuple), min_size=objects, max_size=objects)
     order = draw(st.permutations(range(objects)))
@@ -453,14 +453,14 @@ def histories(draw: st.DrawFn) -> tuple[Rules, Rules, list[int], int, list[list[
 def test_replay_gives_what_the_new_rules_give_from_the_start(
     tables: SilverInPostgres, history: tuple[Rules, Rules, list[int], int, list[list[int]] | int]
 ) -> None:
-    old, new, settled, size, replayed = history
+    old, new, completed, size, replayed = history
     with pytest.MonkeyPatch.context() as monkeypatch:
-        # GIVEN objects, some of them settled under the old rules, in some order and in some batches
+        # GIVEN objects, some of them completed under the old rules, in some order and in some batches
         tables.clear()
         scene = Scene(tables)
         validate_by(scene.validate, monkeypatch)
-        arrived = [scene.arrive(*outcomes, settled=False) for outcomes in old]
-        for batch in batched(settled, size, strict=False):
+        arrived = [scene.arrive(*outcomes, completed=False) for outcomes in old]
+        for batch in batched(completed, size, strict=False):
             scene.write_outcomes(*(arrived[number] for number in batch))
 
         # WHEN all are replayed under the new ones: by name in some order, or by pages
@@ -471,7 +471,7 @@ def test_replay_gives_what_the_new_rules_give_from_the_start(
         # THEN the changes are those of the rules, and the rows those of the new rules alone
         expected: Counter[str] = Counter()
         for number, outcomes in enumerate(new):
-            expected += kinds(old[number] if number in settled else (), outcomes)
+            expected += kinds(old[number] if number in completed else (), outcomes)
         assert found == expected
         after = rows(tables)
         tables.clear()
@@ -484,15 +484,15 @@ def test_replay_gives_what_the_new_rules_give_from_the_start(
 def test_a_replay_that_stops_anywhere_leaves_measurements_right_and_may_go_on(
     tables: SilverInPostgres, history: tuple[Rules, Rules, list[int], int, list[list[int]] | int]
 ) -> None:
-    old, new, settled, *_ = history
+    old, new, completed, *_ = history
     with pytest.MonkeyPatch.context() as monkeypatch:
         # GIVEN objects whose events are written one by one, and calls that have time for one
         monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_EVENTS", 1)
         tables.clear()
         scene = Scene(tables)
         validate_by(scene.validate, monkeypatch)
-        arrived = [scene.arrive(*outcomes, settled=False) for outcomes in old]
-        scene.write_outcomes(*(arrived[number] for number in settled))
+        arrived = [scene.arrive(*outcomes, completed=False) for outcomes in old]
+        scene.write_outcomes(*(arrived[number] for number in completed))
         for raw_id, outcomes in zip(arrived, new, strict=True):
             scene.change(raw_id, *outcomes)
         replace = scene.outcome_store.replace
@@ -652,7 +652,7 @@ def test_by_rule_only_the_objects_that_it_rejected_are_replayed(scene: Scene) ->
     scene.arrive(rejection(Code.TIME_STAMP_NO_TIMEZONE, None))
     second = scene.arrive(measurement(), rejection(Code.DATA_EMPTY), rejection(Code.DATA_EMPTY))
     scene.arrive(measurement(mean=5.0, source="other"))
-    unsettled = scene.arrive(rejection(Code.DATA_EMPTY), settled=False)
+    incomplete = scene.arrive(rejection(Code.DATA_EMPTY), completed=False)
     for raw_id in (one, second):
         scene.change(raw_id, measurement(LATER))
     scene.reads()
@@ -660,10 +660,10 @@ def test_by_rule_only_the_objects_that_it_rejected_are_replayed(scene: Scene) ->
     # WHEN what the rule rejected is validated again
     result = scene.replay(RejectedBy(Code.DATA_EMPTY))
 
-    # THEN it is those two, each once, and what was never settled isn't among them
+    # THEN it is those two, each once, and what was never completed isn't among them
     assert scene.reads() == [one, second]
     assert result.changes == Counter({Change.NOW_PROCESSED: 1, Change.OTHER_FIGURES: 1, Change.GONE: 2})
-    assert unsettled not in scene.tables.receipt_rows()
+    assert incomplete not in scene.tables.receipt_rows()
     assert scene.tables.measurement_rows()[LATER_KEY].raw_id == second
 
     # AND there is nothing more that it rejected
@@ -701,7 +701,7 @@ def test_limit_and_cursor_go_through_all_exactly_once(
 ) -> None:
     # GIVEN twenty objects in pages of three
     monkeypatch.setattr(postgres_outcome_store, "_PAGE", 3)
-    arrived = [scene.arrive(rejection(), settled=False) for _ in range(20)]
+    arrived = [scene.arrive(rejection(), completed=False) for _ in range(20)]
     scene.write_outcomes(*arrived)
     scene.reads()
     selections: dict[type[Selection], Selection] = {

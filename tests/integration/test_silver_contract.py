@@ -62,16 +62,16 @@ def test_write_outcomes_writes_receipts_outcomes_and_measurements(silver: Silver
     second, third = measurement(EXAMPLE_INSTANT + timedelta(hours=1)), rejection(Code.DATA_EMPTY, None)
 
     # WHEN they are processed
-    settled = silver.write_outcomes(
+    completed = silver.write_outcomes(
         [validated(good), validated(bad, rejection()), validated(mixed, rejection(), second, third)],
     )
 
     # THEN each has its receipt, each event its outcome, each good event its measurement
-    assert settled == {good, bad, mixed}
+    assert completed == {good, bad, mixed}
     assert subject.receipt_rows() == {
-        good: ReceiptRow(settled=True, items=1, attempts=0, last_error=None),
-        bad: ReceiptRow(settled=True, items=1, attempts=0, last_error=None),
-        mixed: ReceiptRow(settled=True, items=3, attempts=0, last_error=None),
+        good: ReceiptRow(complete=True, items=1, attempts=0, last_error=None),
+        bad: ReceiptRow(complete=True, items=1, attempts=0, last_error=None),
+        mixed: ReceiptRow(complete=True, items=3, attempts=0, last_error=None),
     }
     assert subject.outcome_rows() == {
         (good, 0): OutcomeRow(measurement(), ()),
@@ -92,16 +92,16 @@ def test_write_outcomes_of_nothing_does_nothing(silver: Silver, subject: Subject
 
 
 def test_write_outcomes_leaves_processed_objects_and_returns_the_others(silver: Silver, subject: Subject) -> None:
-    # GIVEN a settled object
+    # GIVEN a completed object
     old, new = raw_ids(2)
     silver.write_outcomes([validated(old, measurement(mean=1.0))])
 
     # WHEN it comes again, with another verdict, beside a new one at another instant
     later = measurement(EXAMPLE_INSTANT + timedelta(hours=1))
-    settled = silver.write_outcomes([validated(old, measurement(mean=7.0), rejection()), validated(new, later)])
+    completed = silver.write_outcomes([validated(old, measurement(mean=7.0), rejection()), validated(new, later)])
 
     # THEN only the new one was processed
-    assert settled == {new}
+    assert completed == {new}
     assert subject.receipt_rows()[old].items == 1
     assert subject.outcome_rows() == {
         (old, 0): OutcomeRow(measurement(mean=1.0), ()),
@@ -120,10 +120,10 @@ def test_write_outcomes_ends_the_attempts_on_an_object(silver: Silver, subject: 
     assert silver.write_outcomes([validated(identifier)]) == {identifier}
 
     # THEN no error is left, the attempt is remembered, and it is never due again
-    assert subject.receipt_rows() == {identifier: ReceiptRow(settled=True, items=1, attempts=1, last_error=None)}
+    assert subject.receipt_rows() == {identifier: ReceiptRow(complete=True, items=1, attempts=1, last_error=None)}
     subject.pass_time(100 * RETRY_AFTER)
     assert silver.due_for_retry(10, exhausted=False) == []
-    assert silver.receipts([identifier]) == {identifier: Receipt(settled=True, attempts=1)}
+    assert silver.receipts([identifier]) == {identifier: Receipt(complete=True, attempts=1)}
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -212,7 +212,7 @@ def part(identifier: UUID, first: int, *outcomes: Outcome, is_whole: bool = Fals
 def test_only_the_last_part_completes_an_object(silver: Silver, subject: Subject) -> None:
     identifier = raw_id()
     assert silver.write_outcomes([part(identifier, 0, measurement(later(0)), rejection())]) == set()
-    assert silver.receipts([identifier]) == {identifier: Receipt(settled=False, attempts=0)}
+    assert silver.receipts([identifier]) == {identifier: Receipt(complete=False, attempts=0)}
     assert silver.write_outcomes([part(identifier, 2, measurement(later(2)), is_whole=True)]) == {identifier}
     assert subject.receipt_rows()[identifier].items == 3
     assert sorted(subject.outcome_rows()) == [(identifier, item) for item in range(3)]
@@ -227,24 +227,24 @@ def test_a_last_part_completes_nothing_before_all_others_are_written(silver: Sil
     # WHEN the last one comes
     assert silver.write_outcomes([part(identifier, 3, measurement(later(3)), is_whole=True)]) == set()
 
-    # THEN the object is not settled, also not by an end without events, until the second has come
+    # THEN the object is not completed, also not by an end without events, until the second has come
     assert silver.write_outcomes([part(identifier, 4, is_whole=True)]) == set()
-    assert not subject.receipt_rows()[identifier].settled
+    assert not subject.receipt_rows()[identifier].complete
     silver.write_outcomes([part(identifier, 1, rejection())])
     assert silver.write_outcomes([part(identifier, 4, is_whole=True)]) == {identifier}
     assert subject.receipt_rows()[identifier].items == 4
 
 
 def test_the_written_events_of_incomplete_objects_are_reported(silver: Silver) -> None:
-    settled, begun, gaps, attempted, unknown = raw_ids(5)
-    silver.write_outcomes([validated(settled), part(begun, 0, measurement(later(1)), measurement(later(2)))])
+    completed, begun, gaps, attempted, unknown = raw_ids(5)
+    silver.write_outcomes([validated(completed), part(begun, 0, measurement(later(1)), measurement(later(2)))])
     silver.write_outcomes([part(gaps, 0, measurement(later(3)), rejection(), rejection(Code.DATA_EMPTY, None))])
     two = Rejection((*rejection().violations, *rejection(Code.TIME_STAMP_NO_TIMEZONE).violations))
     silver.write_outcomes([part(gaps, 4, two)])
     warned = flagged(measurement(later(5)), Code.VALUE_SENTINEL, Code.DATA_EMPTY)
     silver.write_outcomes([part(gaps, 5, warned), part(begun, 2, flagged(measurement(later(6)), Code.VALUE_SENTINEL))])
     silver.record_attempts([attempted], only_due=False)
-    assert silver.written([settled, begun, gaps, attempted, unknown]) == {
+    assert silver.written([completed, begun, gaps, attempted, unknown]) == {
         begun: Written((range(3),), flagged=1),
         gaps: Written(
             (range(3), range(4, 6)),
@@ -272,17 +272,17 @@ def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_
 ) -> None:
     # GIVEN an object of which five events are written, three of them under the rules of before, and an earlier one of
     # the same instants
-    earlier, identifier, settled = raw_ids(3)
+    earlier, identifier, completed = raw_ids(3)
     silver.write_outcomes([validated(earlier, *(measurement(later(n), mean=1.0) for n in range(3)))])
     silver.write_outcomes([part(identifier, 0, *(measurement(later(n), mean=2.0) for n in range(5)))])
-    silver.write_outcomes([validated(settled, *(measurement(later(n)) for n in range(7, 9)))])
+    silver.write_outcomes([validated(completed, *(measurement(later(n)) for n in range(7, 9)))])
     subject.outdate(identifier, range(3))
-    subject.outdate(settled, range(2))
+    subject.outdate(completed, range(2))
     assert silver.written([identifier]) == {identifier: Written((range(3, 5),), outdated=3)}
 
     # WHEN these are discarded, two at a time
     assert [silver.discard_outdated(identifier, 2) for _ in range(3)] == [2, 1, 0]
-    assert silver.discard_outdated(settled, 2) == 0
+    assert silver.discard_outdated(completed, 2) == 0
 
     # THEN the others stay, and the measurements of the earlier one are there again
     assert silver.written([identifier]) == {identifier: Written((range(3, 5),))}
@@ -291,7 +291,7 @@ def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_
     assert standing == {
         **{later(n): earlier for n in range(3)},
         **{later(n): identifier for n in range(3, 5)},
-        **{later(n): settled for n in range(7, 9)},
+        **{later(n): completed for n in range(7, 9)},
     }
 
 
@@ -299,12 +299,12 @@ def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_
 
 
 def test_receipts_are_those_of_the_objects_asked_for(silver: Silver) -> None:
-    settled, attempted, unknown, other = raw_ids(4)
-    silver.write_outcomes([validated(settled), validated(other)])
+    completed, attempted, unknown, other = raw_ids(4)
+    silver.write_outcomes([validated(completed), validated(other)])
     silver.record_attempts([attempted], only_due=False)
-    assert silver.receipts([settled, attempted, unknown]) == {
-        settled: Receipt(settled=True, attempts=0),
-        attempted: Receipt(settled=False, attempts=1),
+    assert silver.receipts([completed, attempted, unknown]) == {
+        completed: Receipt(complete=True, attempts=0),
+        attempted: Receipt(complete=False, attempts=1),
     }
     assert silver.receipts([]) == {}
 
@@ -313,17 +313,17 @@ def test_receipts_are_those_of_the_objects_asked_for(silver: Silver) -> None:
 def test_a_first_attempt_is_recorded(silver: Silver, subject: Subject, *, only_due: bool) -> None:
     identifiers = set(raw_ids(3))
     assert silver.record_attempts(identifiers, only_due=only_due) == identifiers
-    row = ReceiptRow(settled=False, items=None, attempts=1, last_error=OPEN_ATTEMPT)
+    row = ReceiptRow(complete=False, items=None, attempts=1, last_error=OPEN_ATTEMPT)
     assert subject.receipt_rows() == dict.fromkeys(identifiers, row)
     assert silver.record_attempts([], only_due=only_due) == set()
 
 
 @pytest.mark.parametrize("only_due", [True, False])
 def test_attempts_on_processed_objects_are_not_recorded(silver: Silver, subject: Subject, *, only_due: bool) -> None:
-    settled, fresh = raw_ids(2)
-    silver.write_outcomes([validated(settled)])
-    assert silver.record_attempts([settled, fresh], only_due=only_due) == {fresh}
-    assert subject.receipt_rows()[settled].attempts == 0
+    completed, fresh = raw_ids(2)
+    silver.write_outcomes([validated(completed)])
+    assert silver.record_attempts([completed, fresh], only_due=only_due) == {fresh}
+    assert subject.receipt_rows()[completed].attempts == 0
 
 
 def test_of_two_sweeps_one_gets_the_object_until_it_is_due_again(silver: Silver, subject: Subject) -> None:
@@ -410,18 +410,18 @@ def test_exhausted_objects_are_retried_hourly_and_after_a_day_daily(silver: Silv
 
 def test_a_released_attempt_does_not_count_and_pauses_once(silver: Silver, subject: Subject) -> None:
     # GIVEN an object tried for the second time
-    identifier, settled, unknown = raw_ids(3)
-    silver.write_outcomes([validated(settled)])
+    identifier, completed, unknown = raw_ids(3)
+    silver.write_outcomes([validated(completed)])
     silver.record_attempts([identifier], only_due=False)
     silver.record_attempts([identifier], only_due=False)
 
     # WHEN its attempt is released
-    silver.release_attempts({identifier: "bronze was away", settled: "no", unknown: "no"})
+    silver.release_attempts({identifier: "bronze was away", completed: "no", unknown: "no"})
 
     # THEN that try doesn't count, and the next is due after the first pause
     assert subject.receipt_rows() == {
-        identifier: ReceiptRow(settled=False, items=None, attempts=1, last_error="bronze was away"),
-        settled: ReceiptRow(settled=True, items=1, attempts=0, last_error=None),
+        identifier: ReceiptRow(complete=False, items=None, attempts=1, last_error="bronze was away"),
+        completed: ReceiptRow(complete=True, items=1, attempts=0, last_error=None),
     }
     subject.pass_time(RETRY_AFTER - MOMENT)
     assert silver.due_for_retry(10, exhausted=False) == []
@@ -434,7 +434,7 @@ def test_releases_never_count_below_zero(silver: Silver, subject: Subject) -> No
     silver.record_attempts([identifier], only_due=False)
     silver.release_attempts({identifier: "once"})
     silver.release_attempts({identifier: "twice"})
-    assert subject.receipt_rows()[identifier] == ReceiptRow(settled=False, items=None, attempts=0, last_error="twice")
+    assert subject.receipt_rows()[identifier] == ReceiptRow(complete=False, items=None, attempts=0, last_error="twice")
     subject.pass_time(RETRY_AFTER)
     assert silver.due_for_retry(10, exhausted=False) == [identifier]
 
@@ -449,15 +449,15 @@ def test_an_attempt_may_be_released_to_be_made_now(silver: Silver, subject: Subj
 
 
 def test_record_errors_changes_unprocessed_objects_only(silver: Silver, subject: Subject) -> None:
-    attempted, other, settled, unknown = raw_ids(4)
+    attempted, other, completed, unknown = raw_ids(4)
     silver.record_attempts([attempted, other], only_due=False)
-    silver.write_outcomes([validated(settled)])
+    silver.write_outcomes([validated(completed)])
     reason = 'ObjectMissingError: it\'s "gone" \\ {é}'
-    silver.record_errors({attempted: reason, settled: "no", unknown: "no"})
+    silver.record_errors({attempted: reason, completed: "no", unknown: "no"})
     assert subject.receipt_rows() == {
-        attempted: ReceiptRow(settled=False, items=None, attempts=1, last_error=reason),
-        other: ReceiptRow(settled=False, items=None, attempts=1, last_error=OPEN_ATTEMPT),
-        settled: ReceiptRow(settled=True, items=1, attempts=0, last_error=None),
+        attempted: ReceiptRow(complete=False, items=None, attempts=1, last_error=reason),
+        other: ReceiptRow(complete=False, items=None, attempts=1, last_error=OPEN_ATTEMPT),
+        completed: ReceiptRow(complete=True, items=1, attempts=0, last_error=None),
     }
     silver.record_errors({})
     silver.release_attempts({})
@@ -465,10 +465,10 @@ def test_record_errors_changes_unprocessed_objects_only(silver: Silver, subject:
 
 def test_due_objects_come_fewest_attempts_first_then_in_order_of_arrival(silver: Silver, subject: Subject) -> None:
     # GIVEN objects with one to four attempts, and some that are not to be tried
-    first, second, third, fourth, settled, waiting = raw_ids(6)
-    for attempted in ([first, second, third, fourth, settled], [first, third], [first, third], [third]):
+    first, second, third, fourth, completed, waiting = raw_ids(6)
+    for attempted in ([first, second, third, fourth, completed], [first, third], [first, third], [third]):
         silver.record_attempts(attempted, only_due=False)
-    silver.write_outcomes([validated(settled)])
+    silver.write_outcomes([validated(completed)])
     subject.pass_time(RETRY_AFTER * 2**MAX_ATTEMPTS)
     silver.record_attempts([waiting], only_due=False)
 
@@ -491,12 +491,12 @@ def test_watermark_begins_before_every_object_and_never_sinks(silver: Silver) ->
 
 
 def test_exhausted_counts_what_was_tried_too_often(silver: Silver) -> None:
-    waiting, stuck, settled = raw_ids(3)
+    waiting, stuck, completed = raw_ids(3)
     for _ in range(MAX_ATTEMPTS):
-        silver.record_attempts([stuck, settled], only_due=False)
+        silver.record_attempts([stuck, completed], only_due=False)
     silver.record_attempts([waiting], only_due=False)
     assert silver.exhausted() == 2
 
-    silver.write_outcomes([validated(settled, measurement())])
+    silver.write_outcomes([validated(completed, measurement())])
 
     assert silver.exhausted() == 1

@@ -139,7 +139,7 @@ class Trouble:
 def live_through(
     events: list[Event], steps: list[Step], silver: Silver, pass_time: Callable[[timedelta], None]
 ) -> dict[UUID, Event]:
-    """Let the events arrive, be delivered as the steps say, and then, without trouble, until all is settled."""
+    """Let the events arrive, be delivered as the steps say, and then, without trouble, until all is completed."""
     bronze = InMemoryBronze(page_size=3)
     arrived = dict(zip(raw_ids(len(events), age=timedelta(hours=1)), events, strict=True))
     for raw_id, event in arrived.items():
@@ -186,7 +186,7 @@ def check(arrived: dict[UUID, Event], tables: Tables) -> None:
             event.instant,
             event.figures,
         )
-    assert all(receipt.settled and receipt.items == 1 for receipt in tables.receipt_rows().values())
+    assert all(receipt.complete and receipt.items == 1 for receipt in tables.receipt_rows().values())
     assert set(tables.receipt_rows()) == set(arrived)
 
     # Of each instant the last arrival stands.

@@ -129,4 +129,4 @@ def test_slow_reads_leave_time_to_write_what_was_read(
 
     # THEN there is an answer, and what was read is processed
     assert function.status(request_) == 200
-    assert [row.settled for row in tables.receipt_rows().values()] == [True]
+    assert [row.complete for row in tables.receipt_rows().values()] == [True]

@@ -12,31 +12,31 @@ _SHOWN = 8
 
 
 def check_silver(
-    tables: Tables, bronze: Mapping[UUID, bytes], sent: Mapping[bytes, Event], *, unsettled: Collection[UUID] = ()
+    tables: Tables, bronze: Mapping[UUID, bytes], sent: Mapping[bytes, Event], *, incomplete: Collection[UUID] = ()
 ) -> None:
     """Hold silver against bronze and what was sent.
 
-    `unsettled` are the objects that must not be settled: those that are gone or kill their reader. They may be missing
-    from `bronze`.
+    `incomplete` are the objects that must not be completed: those that are gone or kill their reader. They may be
+    missing from `bronze`.
     """
-    problems = list(_problems(tables, bronze, sent, frozenset(unsettled)))
+    problems = list(_problems(tables, bronze, sent, frozenset(incomplete)))
     assert not problems, f"{len(problems)} problems: " + "; ".join(problems[:_SHOWN])
 
 
 def _problems(
-    tables: Tables, bronze: Mapping[UUID, bytes], sent: Mapping[bytes, Event], unsettled: frozenset[UUID]
+    tables: Tables, bronze: Mapping[UUID, bytes], sent: Mapping[bytes, Event], incomplete: frozenset[UUID]
 ) -> Iterator[str]:
     yield from (f"{raw_id} in bronze was never sent" for raw_id, body in bronze.items() if body not in sent)
-    events = {raw_id: sent[body] for raw_id, body in bronze.items() if body in sent and raw_id not in unsettled}
+    events = {raw_id: sent[body] for raw_id, body in bronze.items() if body in sent and raw_id not in incomplete}
     yield from (f"{raw_id} was refused, and is in bronze" for raw_id, event in events.items() if event.refused_with)
 
     receipts = tables.receipt_rows()
-    settled = {raw_id for raw_id, receipt in receipts.items() if receipt.settled}
-    yield from (f"{raw_id} is not settled" for raw_id in sorted(events.keys() - settled))
-    yield from (f"{raw_id} is settled, and is not to be" for raw_id in sorted(settled - events.keys()))
+    completed = {raw_id for raw_id, receipt in receipts.items() if receipt.complete}
+    yield from (f"{raw_id} is not completed" for raw_id in sorted(events.keys() - completed))
+    yield from (f"{raw_id} is completed, and is not to be" for raw_id in sorted(completed - events.keys()))
     yield from (
         f"{raw_id} has {receipts[raw_id].items} items"
-        for raw_id in settled & events.keys()
+        for raw_id in completed & events.keys()
         if receipts[raw_id].items != len(events[raw_id].items)
     )
 

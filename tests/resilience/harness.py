@@ -182,7 +182,7 @@ class World:
     sent: dict[bytes, Event] = field(default_factory=dict)
     deadly: set[UUID] = field(default_factory=set)
     checked: float = 0
-    """Objects that calls said they settled: fewer than all, where a call died after its commit; never more."""
+    """Objects that calls said they completed: fewer than all, where a call died after its commit; never more."""
 
     # ---- what happens to objects
 
@@ -314,9 +314,9 @@ class World:
         message = "the sweep finds no end"
         raise AssertionError(message)
 
-    def settled(self) -> set[UUID]:
+    def completed(self) -> set[UUID]:
         """The objects that have their outcomes."""
-        return {raw_id for raw_id, receipt in self.tables.receipt_rows().items() if receipt.settled}
+        return {raw_id for raw_id, receipt in self.tables.receipt_rows().items() if receipt.complete}
 
     def attempts(self, raw_id: UUID) -> int:
         """The tries of an object that count."""

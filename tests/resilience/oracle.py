@@ -42,7 +42,7 @@ from support.postgres import SilverInPostgres
 from support.rows import Tables
 
 PATIENCE_SECONDS = 420
-"""From the end of the faults until all is settled, at the very most; usually a minute does."""
+"""From the end of the faults until all is completed, at the very most; usually a minute does."""
 
 PROCESS_SECONDS = 15
 """For a function to start in, on a busy machine."""
@@ -181,7 +181,7 @@ class Oracle:
             return
         counts = response.json()
         assert counts["checked"] == counts["processed"] + counts["failed"]
-        self.report.events["settled by POST /process"] += counts["checked"]
+        self.report.events["completed by POST /process"] += counts["checked"]
 
     def _delete_the_doomed(self) -> None:
         for path in list(self.s3.doomed):
@@ -194,13 +194,13 @@ class Oracle:
     # ---- and then
 
     @property
-    def unsettled(self) -> set[UUID]:
-        """The objects that can't be settled, and are dead letters and stuck."""
+    def incomplete(self) -> set[UUID]:
+        """The objects that can't be completed, and are dead letters and stuck."""
         poisons = {raw_id_of(path.removeprefix("/").partition("/")[2]) for path in self.s3.poisons}
         return poisons | self._deleted
 
     def recover(self) -> None:
-        """Redrive the dead letters once, sweep, and wait until all is settled that can be."""
+        """Redrive the dead letters once, sweep, and wait until all is completed that can be."""
         with self.report.timed("to recover"):
             ends = time.monotonic() + PATIENCE_SECONDS
             while missing := self._missing():
@@ -214,23 +214,23 @@ class Oracle:
         endpoints = self.live.endpoints
         if waiting := self.live.waiting(endpoints.queue_url):
             return f"{waiting} messages wait"
-        if not self._redriven >= self.unsettled:
+        if not self._redriven >= self.incomplete:
             return "dead letters were not redriven yet"
-        if (dead := self._dead_objects()) != self.unsettled:
-            return f"dead letters are of {dead}, and not of {self.unsettled}"
+        if (dead := self._dead_objects()) != self.incomplete:
+            return f"dead letters are of {dead}, and not of {self.incomplete}"
         with self._tables() as tables:
             receipts = tables.receipt_rows()
-        if left := self._listed() - self.unsettled - {raw_id for raw_id, row in receipts.items() if row.settled}:
-            return f"{len(left)} objects are not settled, such as {min(left)}"
-        if left := {raw_id for raw_id in self.unsettled if receipts[raw_id].attempts < MAX_ATTEMPTS}:
+        if left := self._listed() - self.incomplete - {raw_id for raw_id, row in receipts.items() if row.complete}:
+            return f"{len(left)} objects are not completed, such as {min(left)}"
+        if left := {raw_id for raw_id in self.incomplete if receipts[raw_id].attempts < MAX_ATTEMPTS}:
             return f"{left} is not stuck"
         return ""
 
     def _redrive(self) -> None:
-        """Give each dead letter another life, once; and those of settled objects, which then are dropped."""
+        """Give each dead letter another life, once; and those of completed objects, which then are dropped."""
         for handle, body in self.live.dead_letters():
             objects = {*objects_of(body)}
-            if objects <= self._redriven & self.unsettled:
+            if objects <= self._redriven & self.incomplete:
                 continue
             self.live.send(body)
             self.live.delete(self.live.endpoints.dlq_url, handle)
@@ -250,13 +250,13 @@ class Oracle:
             bronze = self._bronze()
             self._check_promises(bronze)
             with self._tables() as tables:
-                check_silver(tables, bronze, self.obligations.sent, unsettled=self.unsettled)
+                check_silver(tables, bronze, self.obligations.sent, incomplete=self.incomplete)
                 self._count(tables, bronze)
             self._check_statuses(bronze)
             self._check_replay(bronze)
             self._check_replay_of_long_objects(bronze)
             self._check_a_fresh_event()
-            assert self._dead_objects() == self.unsettled
+            assert self._dead_objects() == self.incomplete
 
     def _check_promises(self, bronze: Mapping[UUID, bytes]) -> None:
         """Acknowledged is part of bronze, byte for byte, and bronze is part of what was sent."""
@@ -269,14 +269,14 @@ class Oracle:
     def _check_statuses(self, bronze: Mapping[UUID, bytes]) -> None:
         """Each event is exactly one of processed, superseded and rejected, also in its status."""
         events = {
-            raw_id: self.obligations.sent[body] for raw_id, body in bronze.items() if raw_id not in self.unsettled
+            raw_id: self.obligations.sent[body] for raw_id, body in bronze.items() if raw_id not in self.incomplete
         }
         standing = last_arrivals(events)
 
         def expected(raw_id: UUID) -> dict[str, object]:
             if raw_id in self._deleted:
                 return {"status": 404}
-            if raw_id in self.unsettled:
+            if raw_id in self.incomplete:
                 return {"status": "stuck"}
             event = events[raw_id]
             if event.batch:
@@ -295,7 +295,7 @@ class Oracle:
             status: dict[str, object] = response.json()
             return status
 
-        raw_ids = sorted({*events} | self.unsettled)
+        raw_ids = sorted({*events} | self.incomplete)
         with ThreadPoolExecutor(4) as pool:
             for raw_id, status in zip(raw_ids, pool.map(told, raw_ids), strict=True):
                 wanted = expected(raw_id)
@@ -321,7 +321,7 @@ class Oracle:
         migrate(MigrateSettings.of({**settings, "database_user": SUPERUSER, "role_auth": "password"}))
         database = open_database(DatabaseSettings.of({**settings, "database_user": "dropzone_writer"}))
         endpoints = self.live.endpoints
-        objects = [ListedObject(raw_id, len(bronze[raw_id])) for raw_id in sorted(bronze.keys() - self.unsettled)]
+        objects = [ListedObject(raw_id, len(bronze[raw_id])) for raw_id in sorted(bronze.keys() - self.incomplete)]
         Random(self._seed).shuffle(objects)  # noqa: S311 - no secret
         try:
             for batch in batched(objects, 50, strict=False):
@@ -337,8 +337,8 @@ class Oracle:
         with self._tables() as once, self._tables(name) as again:
             assert again.outcome_rows() == once.outcome_rows()
             assert again.measurement_rows() == once.measurement_rows()
-            settled = {raw_id: row.items for raw_id, row in once.receipt_rows().items() if row.settled}
-            assert {raw_id: row.items for raw_id, row in again.receipt_rows().items()} == settled
+            completed = {raw_id: row.items for raw_id, row in once.receipt_rows().items() if row.complete}
+            assert {raw_id: row.items for raw_id, row in again.receipt_rows().items()} == completed
 
     def _check_replay_of_long_objects(self, bronze: Mapping[UUID, bytes]) -> None:
         """By the API, from cursor to cursor: each call answers, and nothing changes."""
@@ -363,11 +363,11 @@ class Oracle:
         raw_id = self.obligations.send(self.http, self.live.endpoints, event)
         assert raw_id is not None
         ends = time.monotonic() + PATIENCE_SECONDS
-        while not self._is_settled(raw_id):
-            assert time.monotonic() < ends, "a fresh event is not settled"
+        while not self._is_complete(raw_id):
+            assert time.monotonic() < ends, "a fresh event is not completed"
             time.sleep(0.1)
 
-    def _is_settled(self, raw_id: UUID) -> bool:
+    def _is_complete(self, raw_id: UUID) -> bool:
         with self._tables() as tables:
             return bool(tables.query("SELECT FROM outcomes WHERE raw_id = :raw_id", raw_id=raw_id))
 
@@ -377,8 +377,8 @@ class Oracle:
         counts["sent"] = len(self.obligations.sent)
         counts["acknowledged"] = len(self.obligations.acknowledged)
         counts["stored and not acknowledged"] = len(bronze.keys() - self.obligations.acknowledged.keys())
-        counts["settled after more than one try"] = sum(
-            row.settled and row.attempts > 0 for row in tables.receipt_rows().values()
+        counts["completed after more than one try"] = sum(
+            row.complete and row.attempts > 0 for row in tables.receipt_rows().values()
         )
 
     # ---- what lies where

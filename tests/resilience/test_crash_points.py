@@ -1,4 +1,4 @@
-"""A function dies before and after each call to S3, SQS and Postgres; what was acknowledged is settled once, rightly.
+"""A function dies before and after each call to S3, SQS and Postgres; what was acknowledged is completed once, rightly.
 
 A life is lived without a death first, which counts its boundaries. It is then lived once more for each of them, with a
 death there, and what comes after it is what AWS does: the messages come again, the schedule strikes.
@@ -29,7 +29,7 @@ def lives(new_world: NewWorld, live: Life) -> Iterator[World]:
     untroubled = new_world(Plan())
     live(untroubled)
     check(untroubled)
-    assert untroubled.checked == len(untroubled.settled())
+    assert untroubled.checked == len(untroubled.completed())
     yield untroubled
     for boundary in range(untroubled.plan.interesting):
         world = new_world(Plan([boundary]))
@@ -40,11 +40,11 @@ def lives(new_world: NewWorld, live: Life) -> Iterator[World]:
 
 
 def check(world: World) -> None:
-    """Whatever happened: everything is settled, once and rightly, and nothing was counted twice."""
+    """Whatever happened: everything is completed, once and rightly, and nothing was counted twice."""
     where = f"died at {world.plan.died_at}"
     assert not world.queue.waiting, where
     assert not world.queue.dead, where
-    assert world.checked <= len(world.settled()), where
+    assert world.checked <= len(world.completed()), where
     try:
         check_silver(world.tables, world.bronze(), world.sent)
     except AssertionError as error:
@@ -83,7 +83,7 @@ def test_ingest_dies_at_any_boundary(new_world: NewWorld) -> None:
     def live(world: World) -> None:
         acknowledged = world.ingest(good_event("first", INSTANT, ["1"]))
         world.recover()
-        assert acknowledged in world.settled()
+        assert acknowledged in world.completed()
 
     worlds = list(lives(new_world, live))
     assert boundaries(iter(worlds)) >= {"before s3.put", "after s3.put"}
@@ -153,7 +153,7 @@ def test_process_is_overtaken_at_any_boundary(
         world.queue.waiting = [letter for letter in letters if all(letter.message_id in ids for ids in failed)]
         world.drain()
         check(world)
-        assert world.checked == len(world.settled())
+        assert world.checked == len(world.completed())
         boundary, frozen = boundary + 1, (gate / "frozen").exists()
     assert boundary > 8
 
@@ -217,5 +217,5 @@ def test_a_life_with_many_deaths(new_world: NewWorld, seed: int) -> None:
     world.recover()
 
     # THEN every obligation is met
-    assert {*acknowledged} <= world.settled()
+    assert {*acknowledged} <= world.completed()
     check(world)

@@ -153,8 +153,8 @@ def test_the_largest_object_ends_in_calls_of_the_shortest_time(tables: SilverInP
 
     # AND in the end all of it is there
     check_largest(tables, identifier, largest)
-    (settled,) = result.objects
-    assert (settled.events, settled.rejected) == (EVENTS, EVENTS - largest.slow)
+    (completed,) = result.objects
+    assert (completed.events, completed.rejected) == (EVENTS, EVENTS - largest.slow)
 
 
 def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverInPostgres) -> None:
@@ -193,7 +193,7 @@ def test_a_replay_of_the_largest_object_answers_in_time_and_ends(tables: SilverI
     assert sum(result.rejected for result in results) == 1
     assert sum((result.changes for result in results), Counter()) == {Change.NEW: EVENTS + 1}
     check_largest(tables, identifier, largest)
-    assert tables.receipt_rows()[other].settled
+    assert tables.receipt_rows()[other].complete
 
 
 # ---- a database that dies --------------------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def mortal_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 
 
 def row_of(server: Postgres, raw_id: UUID) -> tuple[int, str]:
-    """The attempts on an unsettled object, and its last error."""
+    """The attempts on an incomplete object, and its last error."""
     with server.connect() as connection:
         ((attempts, last_error),) = connection.run(
             "SELECT attempts, last_error FROM receipts WHERE raw_id = :raw_id AND settled_at IS NULL", raw_id=raw_id
@@ -256,12 +256,12 @@ def test_an_object_is_not_to_blame_for_a_database_that_dies(mortal_postgres: Pos
     # AND once the database lives, it is processed
     bronze.before = lambda _method, _raw_ids: None
     assert attempt(silver if survives else new_silver()) == []
-    assert is_settled(mortal_postgres, identifier)
+    assert is_complete(mortal_postgres, identifier)
     for database in databases:
         database.close()
 
 
-def is_settled(server: Postgres, raw_id: UUID) -> bool:
-    """Whether the object is settled."""
+def is_complete(server: Postgres, raw_id: UUID) -> bool:
+    """Whether the object is completed."""
     with server.connect() as connection:
         return bool(connection.run("SELECT FROM receipts WHERE raw_id = :raw_id AND items = 1", raw_id=raw_id))

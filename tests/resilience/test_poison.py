@@ -56,19 +56,19 @@ def sweep_until_stuck(world: World, poisons: Collection[UUID]) -> None:
 
 
 def check(world: World, poisons: Collection[UUID]) -> None:
-    """The poisons alone are dead letters and stuck; the rest is settled."""
+    """The poisons alone are dead letters and stuck; the rest is completed."""
     assert {*world.dead_objects()} == {*poisons}
     assert len(world.dead_objects()) == len(poisons)
     assert {raw_id: state(world, raw_id) for raw_id in poisons} == dict.fromkeys(poisons, State.STUCK)
     assert all(
-        state(world, raw_id) in {State.PROCESSED, State.SUPERSEDED, State.REJECTED} for raw_id in world.settled()
+        state(world, raw_id) in {State.PROCESSED, State.SUPERSEDED, State.REJECTED} for raw_id in world.completed()
     )
-    check_silver(world.tables, world.bronze(), world.sent, unsettled=poisons)
+    check_silver(world.tables, world.bronze(), world.sent, incomplete=poisons)
     # Nobody who waits for an answer meets an exhausted object: the schedule alone retries it.
     ended = world.post_process()
     assert ended.answer is not None
     assert json_body(ended.answer) == {"checked": 0, "processed": 0, "failed": 0}
-    assert all(row.last_error for row in world.tables.receipt_rows().values() if not row.settled)
+    assert all(row.last_error for row in world.tables.receipt_rows().values() if not row.complete)
 
 
 @pytest.mark.parametrize("position", [0, 25, 50])
@@ -83,7 +83,7 @@ def test_an_object_that_kills_its_reader_holds_up_none_of_fifty(world: World, po
     world.drain()
 
     # THEN the fifty are processed, and it alone is a dead letter, and on its way to be stuck
-    assert world.settled() == {*raw_ids} - {poison}
+    assert world.completed() == {*raw_ids} - {poison}
     assert world.dead_objects() == [poison]
     assert state(world, poison) is State.ACCEPTED
     assert 0 < world.attempts(poison) < MAX_ATTEMPTS
@@ -99,7 +99,7 @@ def test_several_of_them_hold_up_none(world: World, batch_size: int) -> None:
     poisons = {raw_ids[3], raw_ids[4], raw_ids[30]}
     world.deadly = poisons
     world.drain()
-    assert world.settled() == {*raw_ids} - poisons
+    assert world.completed() == {*raw_ids} - poisons
     sweep_until_stuck(world, poisons)
     check(world, poisons)
 
@@ -135,8 +135,8 @@ def test_one_of_them_in_a_sweep_costs_the_others_one_try(world: World, *, by_req
         world.post_process() if by_request else world.sweep()
 
     # THEN the others are processed, and the two are stuck
-    assert world.settled() == {*raw_ids} - poisons
-    assert all(world.attempts(raw_id) <= 2 for raw_id in world.settled())
+    assert world.completed() == {*raw_ids} - poisons
+    assert all(world.attempts(raw_id) <= 2 for raw_id in world.completed())
     world.notify(*poisons)
     world.drain()
     check(world, poisons)
@@ -153,7 +153,7 @@ def test_an_object_that_is_gone_is_a_dead_letter_and_stuck_with_its_reason(world
 
 
 def test_a_redrive_processes_a_repaired_object_and_drops_processed_ones(world: World) -> None:
-    # GIVEN a poison that ended as stuck, and dead letters of it and of a settled object
+    # GIVEN a poison that ended as stuck, and dead letters of it and of a completed object
     raw_ids = arrive(world, 3)
     world.deadly = {raw_ids[1]}
     world.drain()

@@ -64,7 +64,7 @@ def test_another_state_raises_the_batch_and_nothing_is_half_written(world: World
 
         # THEN they all wait, nothing is written, and no try counts against the objects
         assert len(world.queue.waiting) == 3
-        assert world.settled() == set()
+        assert world.completed() == set()
         assert world.tables.outcome_rows() == {}
         assert world.tables.measurement_rows() == {}
         assert all(row.attempts == 0 for row in world.tables.receipt_rows().values())
@@ -83,16 +83,16 @@ def test_a_refused_row_alone_is_a_dead_letter(world: World, state: str) -> None:
     with trapped(world.tables, state, "new.mean = 666"):
         # WHEN the queue has done what it can
         world.deliver()
-        assert world.settled() == {*raw_ids}
+        assert world.completed() == {*raw_ids}
         world.drain()
 
         # THEN it alone is a dead letter, and the sweep leaves it as stuck, with the reason
         assert world.dead_objects() == [refused]
         sweep_until_stuck(world, [refused])
         assert state in (world.tables.receipt_rows()[refused].last_error or "")
-        check_silver(world.tables, world.bronze(), world.sent, unsettled=[refused])
+        check_silver(world.tables, world.bronze(), world.sent, incomplete=[refused])
 
-    # AND a redrive settles it when the cause is gone
+    # AND a redrive completes it when the cause is gone
     world.queue.redrive()
     world.drain()
     check_silver(world.tables, world.bronze(), world.sent)

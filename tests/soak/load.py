@@ -95,11 +95,11 @@ class Load:
         The row's time is its transaction's, on the same machine's clock.
         """
 
-        def settled() -> dict[UUID, float] | None:
+        def completed() -> dict[UUID, float] | None:
             moments = self._moments()
             return moments if moments.keys() >= self.acknowledged.keys() else None
 
-        moments = wait_until(settled, seconds=seconds, every=0.5)
+        moments = wait_until(completed, seconds=seconds, every=0.5)
         assert moments is not None, f"{len(self.acknowledged.keys() - self._moments().keys())} events have no outcome"
         return {
             raw_id: max(0.0, moments[raw_id] - moment)

@@ -27,5 +27,5 @@ def test_acknowledged_events_are_processed_despite_minutes_of_failures(
             oracle.check()
         finally:
             announce(request, oracle.report)
-    assert len(oracle.unsettled) == POISONS + DOOMED
+    assert len(oracle.incomplete) == POISONS + DOOMED
     assert_that_it_meant_something(oracle.report, events=int(SECONDS / 2))

@@ -196,7 +196,7 @@ class _Receipt:
     retry_at: datetime | None = None
 
     @property
-    def settled(self) -> bool:
+    def complete(self) -> bool:
         return self.items is not None
 
 
@@ -228,23 +228,23 @@ class InMemorySilver:
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
         with self._lock:
             known = {raw_id: self._receipts[raw_id] for raw_id in raw_ids if raw_id in self._receipts}
-        return {raw_id: Receipt(receipt.settled, receipt.attempts) for raw_id, receipt in known.items()}
+        return {raw_id: Receipt(receipt.complete, receipt.attempts) for raw_id, receipt in known.items()}
 
     def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
         with self._lock:
-            taken = [entry for entry in validated if not self._receipt(entry.raw_id).settled]
+            taken = [entry for entry in validated if not self._receipt(entry.raw_id).complete]
             for entry in taken:
                 self._receipts[entry.raw_id] = self._with_outcomes(self._receipt(entry.raw_id), entry)
                 for item, outcome in enumerate(entry.outcomes, entry.first_item):
                     self._record(entry.raw_id, item, outcome)
-            return {entry.raw_id for entry in taken if self._receipt(entry.raw_id).settled}
+            return {entry.raw_id for entry in taken if self._receipt(entry.raw_id).complete}
 
     def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
         with self._lock:
             return {
                 raw_id: found
                 for raw_id in raw_ids
-                if raw_id in self._receipts and not self._receipts[raw_id].settled
+                if raw_id in self._receipts and not self._receipts[raw_id].complete
                 if (found := self._written(raw_id)).items or found.outdated
             }
 
@@ -262,7 +262,7 @@ class InMemorySilver:
 
     def discard_outdated(self, raw_id: UUID, limit: int) -> int:
         with self._lock:
-            if self._receipt(raw_id).settled:
+            if self._receipt(raw_id).complete:
                 return 0
             discarded = sorted(key for key in self._outdated if key[0] == raw_id)[:limit]
             for key in discarded:
@@ -316,7 +316,7 @@ class InMemorySilver:
 
     def _may_be_tried(self, raw_id: UUID, *, only_due: bool) -> bool:
         receipt = self._receipts.get(raw_id)
-        return receipt is None or (not receipt.settled and (not only_due or self._is_due(receipt)))
+        return receipt is None or (not receipt.complete and (not only_due or self._is_due(receipt)))
 
     def _is_due(self, receipt: _Receipt) -> bool:
         return receipt.retry_at is not None and receipt.retry_at <= self._now()
@@ -324,35 +324,35 @@ class InMemorySilver:
     def _receipt(self, raw_id: UUID) -> _Receipt:
         return self._receipts.get(raw_id, _Receipt())
 
-    def _unsettled(self, reasons: Mapping[UUID, str]) -> Iterator[tuple[UUID, _Receipt]]:
+    def _incomplete(self, reasons: Mapping[UUID, str]) -> Iterator[tuple[UUID, _Receipt]]:
         for raw_id, reason in reasons.items():
             receipt = self._receipts.get(raw_id)
-            if receipt is not None and not receipt.settled:
+            if receipt is not None and not receipt.complete:
                 yield raw_id, replace(receipt, last_error=reason)
 
     def release_attempts(self, reasons: Mapping[UUID, str], *, retry_now: bool = False) -> None:
         with self._lock:
-            for raw_id, receipt in self._unsettled(reasons):
+            for raw_id, receipt in self._incomplete(reasons):
                 retry_at = self._now() + (timedelta(0) if retry_now else self._pause)
                 self._receipts[raw_id] = replace(receipt, attempts=max(receipt.attempts - 1, 0), retry_at=retry_at)
 
     def record_errors(self, reasons: Mapping[UUID, str]) -> None:
         with self._lock:
-            self._receipts.update(self._unsettled(reasons))
+            self._receipts.update(self._incomplete(reasons))
 
     def due_for_retry(self, limit: int, *, exhausted: bool) -> list[UUID]:
         with self._lock:
             due = [
                 (receipt.attempts, raw_id)
                 for raw_id, receipt in self._receipts.items()
-                if not receipt.settled and self._is_due(receipt) and (exhausted or receipt.attempts < MAX_ATTEMPTS)
+                if not receipt.complete and self._is_due(receipt) and (exhausted or receipt.attempts < MAX_ATTEMPTS)
             ]
         return [raw_id for _, raw_id in sorted(due)[:limit]]
 
     def exhausted(self) -> int:
         with self._lock:
             return sum(
-                1 for receipt in self._receipts.values() if not receipt.settled and receipt.attempts >= MAX_ATTEMPTS
+                1 for receipt in self._receipts.values() if not receipt.complete and receipt.attempts >= MAX_ATTEMPTS
             )
 
     def watermark(self) -> UUID:
@@ -364,7 +364,7 @@ class InMemorySilver:
 
     def receipt_rows(self) -> dict[UUID, ReceiptRow]:
         return {
-            raw_id: ReceiptRow(receipt.settled, receipt.items, receipt.attempts, receipt.last_error)
+            raw_id: ReceiptRow(receipt.complete, receipt.items, receipt.attempts, receipt.last_error)
             for raw_id, receipt in self._receipts.items()
         }
 

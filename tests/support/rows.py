@@ -26,7 +26,7 @@ class MeasurementRow(NamedTuple):
 class ReceiptRow(NamedTuple):
     """A receipt, without its instants."""
 
-    settled: bool
+    complete: bool
     items: int | None
     attempts: int
     last_error: str | None

@@ -66,8 +66,8 @@ class World:
         )
 
     @property
-    def settled(self) -> set[UUID]:
-        return {raw_id for raw_id, receipt in self.rows.receipt_rows().items() if receipt.settled}
+    def completed(self) -> set[UUID]:
+        return {raw_id for raw_id, receipt in self.rows.receipt_rows().items() if receipt.complete}
 
     def attempts(self, raw_id: UUID) -> int:
         return self.rows.receipt_rows()[raw_id].attempts

@@ -164,7 +164,7 @@ OPEN_ATTEMPT = "An attempt is running, or its process ended without a result: ou
 class Receipt(NamedTuple):
     """The receipt of an object: whether it has all its outcomes, and the attempts recorded for it."""
 
-    settled: bool
+    complete: bool
     attempts: int
 
 

@@ -130,7 +130,7 @@ def test_status_waits_until_none_is_waiting(cli: Cli, api: FakeApi) -> None:
 
     assert result.exit_code == 0
     assert 5 < cli.now < 12
-    # What is settled isn't asked after again.
+    # What is completed isn't asked after again.
     assert [request.url.path for request in api.requests].count(f"/restapis/abc/v1/_user_request_/ingest/{done}") == 1
 
 

@@ -1,4 +1,4 @@
-"""`dropzone dlq`: nothing is lost, what is settled is dropped, everything else goes the normal way again."""
+"""`dropzone dlq`: nothing is lost, what is completed is dropped, everything else goes the normal way again."""
 
 import json
 import signal
@@ -25,9 +25,9 @@ def notification(stack: Stack, *identifiers: UUID) -> str:
 
 
 def test_the_list_tells_why_and_leaves_all_of_it(cli: Cli, api: FakeApi, stack: Stack) -> None:
-    waiting, stuck, settled, missing = raw_ids(4)
-    api.statuses = {waiting: ACCEPTED, stuck: STUCK, settled: {"status": "rejected", "violations": []}}
-    for identifier in (waiting, stuck, settled, missing):
+    waiting, stuck, completed, missing = raw_ids(4)
+    api.statuses = {waiting: ACCEPTED, stuck: STUCK, completed: {"status": "rejected", "violations": []}}
+    for identifier in (waiting, stuck, completed, missing):
         stack.die(identifier)
     stack.die(stuck, missing)
     stack.die(body="\x1b garbage".replace("\x1b", "!"))
@@ -40,7 +40,7 @@ def test_the_list_tells_why_and_leaves_all_of_it(cli: Cli, api: FakeApi, stack: 
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in result.stdout.splitlines()}
     assert rows[str(waiting)][2:] == ["2", "accepted: the database \\x1b[31m was away"]
     assert rows[str(stuck)][3] == "stuck: it killed its reader" or rows[f"{stuck} +1"]
-    assert rows[str(settled)][3] == "done meanwhile: rejected"
+    assert rows[str(completed)][3] == "done meanwhile: rejected"
     assert rows[str(missing)][3] == "object missing"
     assert rows[f"{stuck} +1"][2:] == ["5", "stuck: it killed its reader; object missing"]
     reasons = [line.split("\t")[-1] for line in result.stdout.splitlines() if line.startswith("-")]
@@ -131,7 +131,7 @@ def test_what_was_settled_meanwhile_is_dropped(cli: Cli, api: FakeApi, stack: St
         (["processed", None], False),
     ],
 )
-def test_a_message_of_several_objects_is_dropped_only_when_all_are_settled(
+def test_a_message_of_several_objects_is_dropped_only_when_all_are_processed(
     cli: Cli, api: FakeApi, stack: Stack, statuses: list[str | None], *, dropped: bool
 ) -> None:
     identifiers = raw_ids(2)
@@ -147,10 +147,10 @@ def test_a_message_of_several_objects_is_dropped_only_when_all_are_settled(
 
 
 def test_a_dry_run_does_nothing(cli: Cli, api: FakeApi, stack: Stack) -> None:
-    waiting, settled = raw_ids(2)
-    api.statuses = {waiting: ACCEPTED, settled: {"status": "processed"}}
+    waiting, completed = raw_ids(2)
+    api.statuses = {waiting: ACCEPTED, completed: {"status": "processed"}}
     stack.die(waiting)
-    stack.die(settled)
+    stack.die(completed)
     before = stack.dead
 
     result = cli("dlq", "redrive", "--dry-run")

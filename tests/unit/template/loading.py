@@ -1,4 +1,4 @@
-"""template.yaml and monitoring.yaml as the tests look at them: as written, and as SAM turns them into CloudFormation."""
+"""template.yaml and monitoring.yaml: as written, and as SAM turns them into CloudFormation."""
 
 import copy
 from collections.abc import Mapping

@@ -293,7 +293,7 @@ def test_an_alarm_that_fills_gaps_is_not_calmed_by_the_newest_of_them() -> None:
 
 
 def test_latency_counts_process_and_sweep() -> None:
-    # With the notifications dead, Process settles nothing and the sweep all.
+    # With the notifications dead, Process completes nothing and the sweep all.
     metrics = deployed().one("LatencyAlarm")["Metrics"]
 
     stats = [entry["MetricStat"] for entry in metrics if "MetricStat" in entry]
@@ -307,7 +307,7 @@ def test_latency_alarms_when_only_the_sweep_processes() -> None:
     stack = deployed()
     alarm = stack.one("LatencyAlarm")
 
-    # It leaves an object to the queue for so long that each one that it settles is late.
+    # It leaves an object to the queue for so long that each one that it completes is late.
     assert int(stack.parameters["SweepMinAge"]) * 1_000 > alarm["Threshold"]
     # And it comes at least as often as the alarm looks.
     assert stack.parameters["SweepRate"] == "5 minutes"

@@ -114,7 +114,7 @@ def test_refused_rows_are_found_by_halving(world: World, refused: set[int]) -> N
     # THEN those alone fail, for good, and all others are processed
     assert {failure.raw_id for failure in result.errors} == bad
     assert all(failure.terminal and "23514" in failure.reason for failure in result.errors)
-    assert world.settled == {*identifiers} - bad
+    assert world.completed == {*identifiers} - bad
     assert len(result.objects) == 100 - len(bad)
     assert len(calls) <= 1 + 2 * 7 * max(len(bad), 1)
 
@@ -179,7 +179,7 @@ def test_a_lost_answer_of_the_database_loses_and_doubles_nothing(world: World) -
 
     # THEN it is recognised
     assert (result.checked, result.duplicates) == (0, 1)
-    assert world.settled == {identifier}
+    assert world.completed == {identifier}
 
 
 def test_unreadable_objects_are_distinguished(world: World) -> None:
@@ -204,5 +204,5 @@ def test_reading_gets_half_of_the_time_and_objects_read_by_then_are_processed(wo
 
     # THEN half of the time was for reading, and the one that was read is processed
     assert world.bronze.seconds == [25.0]
-    assert world.settled == {quick}
+    assert world.completed == {quick}
     assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(slow, False)]

@@ -68,7 +68,7 @@ def test_the_right_messages_go_back(world: World) -> None:
         throttled.objects[0].raw_id: False,
     }
     assert result.duplicates == 1
-    assert world.settled == {entry.objects[0].raw_id for entry in (good, bad, old)}
+    assert world.completed == {entry.objects[0].raw_id for entry in (good, bad, old)}
 
 
 def test_an_empty_batch_asks_nobody(world: World) -> None:
@@ -90,7 +90,7 @@ def test_all_messages_that_name_an_unprocessed_object_are_returned(world: World)
     missing, good = raw_id(), world.arrive()
     first, second, third = message(missing), message(good, missing), message(good)
     assert world.process(first, second, third).returned == [first.message_id, second.message_id]
-    assert world.settled == {good}
+    assert world.completed == {good}
 
 
 def test_processed_objects_are_not_read_again(world: World) -> None:
@@ -118,7 +118,7 @@ def test_only_the_message_of_a_refused_row_is_returned(world: World) -> None:
 
     # THEN it alone is returned
     assert result.returned == [messages[13].message_id]
-    assert len(world.settled) == 19
+    assert len(world.completed) == 19
 
 
 # ---- chunks and time -------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: i
     assert result.deferred == [messages[2].objects[0].raw_id]
     assert result.returned == [messages[2].message_id]
     assert result.errors == []
-    assert world.settled == {entry.objects[0].raw_id for entry in messages[:2]}
+    assert world.completed == {entry.objects[0].raw_id for entry in messages[:2]}
     assert messages[2].objects[0].raw_id not in world.rows.receipt_rows()
 
 
@@ -172,7 +172,7 @@ def test_a_chunk_that_outlasts_the_time_is_partly_written(
     last = messages[2].objects[0].raw_id
     assert result.deferred == [last]
     assert result.returned == [messages[2].message_id]
-    assert world.settled == {entry.objects[0].raw_id for entry in messages[:2]}
+    assert world.completed == {entry.objects[0].raw_id for entry in messages[:2]}
     receipt = world.rows.receipts([last]).get(last)
     assert receipt is None or receipt.attempts == 0
 
@@ -194,7 +194,7 @@ def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -
         world.process(first, second, result=result)
 
     # THEN the first is processed and counted, and recognised when the batch comes again
-    assert world.settled == {first.objects[0].raw_id}
+    assert world.completed == {first.objects[0].raw_id}
     assert [entry.raw_id for entry in result.objects] == [first.objects[0].raw_id]
     world.silver.before = lambda _method, _raw_ids: None
     result = world.process(first, second)
@@ -217,7 +217,7 @@ def test_an_unavailable_database_raises_the_batch_and_leaves_nothing_half_writte
         world.process(message(identifier, receive_count=receive_count))
     assert world.rows.outcome_rows() == {}
     assert world.rows.measurement_rows() == {}
-    assert world.settled == set()
+    assert world.completed == set()
 
 
 def test_conflicts_are_tried_again_within_the_call(world: World) -> None:
@@ -225,7 +225,7 @@ def test_conflicts_are_tried_again_within_the_call(world: World) -> None:
     for method in ("receipts", "record_attempts", "write_outcomes"):
         world.silver.before = Failing(method, SilverConflictError("40P01"), times=2)
         world.process(message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE))
-    assert world.settled == {identifier}
+    assert world.completed == {identifier}
 
 
 def test_conflicts_without_end_raise_the_batch(world: World) -> None:
@@ -235,7 +235,7 @@ def test_conflicts_without_end_raise_the_batch(world: World) -> None:
     world.silver.before = _costing(world, world.silver.before, 3.0)
     with pytest.raises(SilverUnavailableError, match="40P01"):
         world.process(message(identifier))
-    assert world.settled == set()
+    assert world.completed == set()
 
 
 def _costing(world: World, hook: Failing, seconds: float) -> Failing:
@@ -278,7 +278,7 @@ def test_later_receives_record_attempts_and_share_a_chunk_while_none_was_tried(
     calls = calls_of(world)
     world.process(*(message(identifier, receive_count=receive_count) for identifier in identifiers))
     assert calls == [(method, *identifiers) for method in ("receipts", "record_attempts", "read", "write_outcomes")]
-    assert world.settled == {*identifiers}
+    assert world.completed == {*identifiers}
 
 
 def test_those_that_were_tried_are_taken_one_at_a_time(world: World) -> None:
@@ -311,17 +311,17 @@ def test_those_that_were_tried_alone_wait_until_the_batch_holds_nothing_else(wor
     result = world.process(first, second, third, fourth)
 
     # THEN those that were tried more than once are returned untouched
-    assert world.settled == {once, never}
+    assert world.completed == {once, never}
     assert result.returned == [first.message_id, second.message_id]
     assert result.poison == [twice, thrice]
     assert result.errors == []
 
     # AND on their own they are taken one a call, fewest attempts first
     result = world.process(first, second)
-    assert world.settled == {once, never, twice}
+    assert world.completed == {once, never, twice}
     assert result.returned == [first.message_id]
     assert world.process(first).returned == []
-    assert world.settled == {once, never, twice, thrice}
+    assert world.completed == {once, never, twice, thrice}
 
 
 def test_a_message_that_is_done_keeps_those_that_were_tried_alone_waiting(world: World) -> None:
@@ -333,7 +333,7 @@ def test_a_message_that_is_done_keeps_those_that_were_tried_alone_waiting(world:
     suspect = message(tried, receive_count=3)
     assert world.process(suspect, message(done, receive_count=3)).returned == [suspect.message_id]
     assert world.process(suspect, message(receive_count=1)).returned == [suspect.message_id]
-    assert world.settled == {done}
+    assert world.completed == {done}
 
 
 def test_one_that_was_tried_is_taken_with_the_others_of_its_message(world: World) -> None:
@@ -350,7 +350,7 @@ def test_at_the_first_receive_attempts_do_not_matter(world: World) -> None:
     for _ in range(2):
         world.rows.record_attempts([tried], only_due=False)
     assert world.process(message(tried), message(fresh)).returned == []
-    assert world.settled == {tried, fresh}
+    assert world.completed == {tried, fresh}
 
 
 def test_the_highest_receive_count_of_an_object_counts(world: World) -> None:
@@ -380,7 +380,7 @@ def test_a_poison_ends_as_a_dead_letter_alone(world: World, position: int, momen
         queue.deliver()
 
     # THEN it alone is left, and ends as the only dead letter
-    assert world.settled == {*identifiers} - {poison}
+    assert world.completed == {*identifiers} - {poison}
     assert [entry.objects[0].raw_id for entry in queue.waiting] == [poison]
     assert world.attempts(poison) == 3
     queue.drain()
@@ -395,7 +395,7 @@ def test_two_poisons_end_as_dead_letters_alone(world: World) -> None:
     queue.send(*identifiers)
     queue.drain()
     assert {entry.objects[0].raw_id for entry in queue.dead} == poisons
-    assert world.settled == {*identifiers} - poisons
+    assert world.completed == {*identifiers} - poisons
 
 
 def test_objects_beside_a_poison_one_are_processed_at_their_first_receive(world: World) -> None:
@@ -409,12 +409,12 @@ def test_objects_beside_a_poison_one_are_processed_at_their_first_receive(world:
             world.process(message(poison, receive_count=receive_count), message(identifier))
 
         # THEN that one was processed before the process died
-        assert identifier in world.settled
+        assert identifier in world.completed
 
     # AND later ones are done with at once
     later, suspect = world.arrive(), message(poison, receive_count=4)
     assert world.process(suspect, message(later)).returned == [suspect.message_id]
-    assert world.settled == {*fresh, later}
+    assert world.completed == {*fresh, later}
 
 
 @pytest.mark.parametrize(
@@ -439,7 +439,7 @@ def test_an_attempt_that_failed_for_another_reason_does_not_count(world: World, 
     # THEN it is returned, and the attempt doesn't count
     assert returned == [suspect.message_id]
     row = world.rows.receipt_rows()[identifier]
-    assert (row.attempts, row.settled) == (0, False)
+    assert (row.attempts, row.complete) == (0, False)
     assert str(error) in (row.last_error or "")
 
 
@@ -459,7 +459,7 @@ def test_stuck_objects_are_still_processed_from_the_queue(world: World) -> None:
     for _ in range(7):
         world.rows.record_attempts([identifier], only_due=False)
     assert world.process(message(identifier, receive_count=3)).returned == []
-    assert world.settled == {identifier}
+    assert world.completed == {identifier}
 
 
 # ---- arrival order ---------------------------------------------------------------------------------------------------
@@ -497,7 +497,7 @@ def test_after_an_outage_objects_are_processed_together(world: World) -> None:
     for method in ("receipts", "record_attempts", "write_outcomes", "receipts", "write_outcomes"):
         world.silver.before = Failing(method, SilverUnavailableError("down"), times=10_000)
         queue.deliver()
-    assert world.settled == set()
+    assert world.completed == set()
 
     # WHEN it is back
     calls = count_calls(world, "write_outcomes")
@@ -524,7 +524,7 @@ def test_poisons_among_what_an_outage_left_end_as_dead_letters_alone(world: Worl
 
     # THEN the others are processed
     assert {entry.objects[0].raw_id for entry in queue.dead} == poisons
-    assert world.settled == {*identifiers} - poisons
+    assert world.completed == {*identifiers} - poisons
 
 
 def test_every_duplicate_of_a_batch_is_counted(world: World) -> None:

@@ -40,7 +40,7 @@ def reads(world: World) -> list[UUID]:
 
 
 def test_a_sweep_processes_objects_without_a_receipt_in_order_of_arrival(world: World) -> None:
-    # GIVEN objects, one of which the queue settled
+    # GIVEN objects, one of which the queue completed
     first, by_queue, bad, last = (
         world.arrive(age=4 * SECOND),
         world.arrive(age=3 * SECOND),
@@ -53,11 +53,11 @@ def test_a_sweep_processes_objects_without_a_receipt_in_order_of_arrival(world: 
     # WHEN the sweep comes
     result = world.sweep()
 
-    # THEN it settles the others, and counts them
+    # THEN it completes the others, and counts them
     assert world.bronze.reads == [[first, bad, last]]
     assert (result.checked, result.processed, result.rejected) == (3, 2, 1)
     assert result.cursor is None
-    assert world.settled == {first, by_queue, bad, last}
+    assert world.completed == {first, by_queue, bad, last}
 
 
 def test_a_sweep_of_nothing_finds_nothing(world: World) -> None:
@@ -69,16 +69,16 @@ def test_a_sweep_of_nothing_finds_nothing(world: World) -> None:
 def test_young_objects_are_left_to_the_queue(world: World) -> None:
     old, young = world.arrive(age=10 * SECOND), world.arrive(age=5 * SECOND)
     assert world.sweep(min_age=8 * SECOND).checked == 1
-    assert world.settled == {old}
+    assert world.completed == {old}
     assert world.sweep(min_age=timedelta(0)).checked == 1
-    assert world.settled == {old, young}
+    assert world.completed == {old, young}
 
 
 def test_an_object_of_a_clock_that_runs_ahead_is_taken_by_request(world: World) -> None:
     ahead = world.arrive(age=-HOUR)
     assert world.sweep(min_age=SECOND).checked == 0
     assert world.sweep().checked == 1
-    assert world.settled == {ahead}
+    assert world.completed == {ahead}
 
 
 # ---- limit and cursor ------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def test_the_cursor_leads_to_the_end_and_each_object_is_taken_once(world: World,
     # THEN all were taken, each once
     assert counted == 8
     assert reads(world) == [entry for entry in identifiers if entry not in before]
-    assert world.settled == {*identifiers}
+    assert world.completed == {*identifiers}
     assert calls == -(-8 // limit)
 
 
@@ -123,9 +123,9 @@ def test_without_a_cursor_calls_go_on_where_the_last_ended(world: World) -> None
 def test_a_cursor_begins_behind_its_object(world: World) -> None:
     first, second, third = arrive_many(world, 3)
     assert world.sweep(after=second).checked == 1
-    assert world.settled == {third}
+    assert world.completed == {third}
     assert world.sweep(after=third).checked == 0
-    assert first not in world.settled
+    assert first not in world.completed
 
 
 def test_a_limit_larger_than_a_chunk_is_reached_in_chunks(world: World) -> None:
@@ -150,7 +150,7 @@ def test_a_sweep_ends_with_its_time_and_says_how_far_it_got(world: World) -> Non
     result = world.sweep()
 
     # THEN it ends in time, and the cursor and the watermark stand where it got to
-    assert world.settled == set(identifiers[:4])
+    assert world.completed == set(identifiers[:4])
     assert result.cursor == identifiers[3]
     assert world.rows.watermark() == identifiers[3]
     assert world.clock.left > 0
@@ -170,7 +170,7 @@ def test_a_sweep_without_any_time_does_nothing_and_says_where_it_began(world: Wo
     world.clock.left = 1.0
     result = world.sweep()
     assert result.cursor == UUID(int=0)
-    assert world.settled == set()
+    assert world.completed == set()
     assert world.rows.watermark() == UUID(int=0)
 
 
@@ -181,7 +181,7 @@ def test_retries_end_with_the_time(world: World) -> None:
     world.bronze.after = lambda _method, _raw_ids: world.clock.spend(10.0)
     world.clock.left = 21.0
     assert world.sweep().checked == 2
-    assert world.settled == set(identifiers[:2])
+    assert world.completed == set(identifiers[:2])
     assert world.attempts(identifiers[2]) == 1
 
 
@@ -197,7 +197,7 @@ def test_the_watermark_stays_fifteen_minutes_behind_the_present(world: World) ->
     world.sweep()
 
     # THEN the watermark has passed the old ones, and is as far behind as it should be
-    assert world.settled == {*old, *young}
+    assert world.completed == {*old, *young}
     watermark = world.rows.watermark()
     assert old[-1] < watermark < young[0]
     behind = datetime.now(UTC) - received_at(watermark)
@@ -235,7 +235,7 @@ def test_a_sweep_from_a_cursor_leaves_the_watermark(world: World) -> None:
     old = arrive_many(world, 4, youngest=HOUR)
     world.sweep(after=old[1])
     assert world.rows.watermark() == UUID(int=0)
-    assert world.settled == set(old[2:])
+    assert world.completed == set(old[2:])
 
 
 def test_nothing_is_listed_below_the_watermark(world: World) -> None:
@@ -256,7 +256,7 @@ def test_a_put_that_is_late_by_less_than_the_lag_is_found(world: World) -> None:
 
     # THEN the next sweep finds it
     assert world.sweep().checked == 1
-    assert late in world.settled
+    assert late in world.completed
 
 
 def test_the_watermark_passes_over_objects_with_receipts_only(world: World) -> None:
@@ -315,7 +315,7 @@ def test_a_bucket_that_cannot_be_listed_is_raised_and_keeps_the_watermark(world:
     world.bronze.before = fail
     with pytest.raises(BronzeUnavailableError):
         world.sweep()
-    assert world.settled == set(identifiers[:4])
+    assert world.completed == set(identifiers[:4])
     assert world.rows.watermark() == UUID(int=0)
 
 
@@ -357,7 +357,7 @@ def test_a_backlog_leaves_other_tries_a_share_of_the_limit(world: World) -> None
     result = world.sweep(limit=100)
 
     # THEN a fifth of it was for those that were due
-    assert world.settled == {*fresh[:80], *tried[:20]}
+    assert world.completed == {*fresh[:80], *tried[:20]}
     assert result.cursor == fresh[79]
 
 
@@ -379,8 +379,8 @@ def test_a_backlog_leaves_other_tries_a_share_of_the_time(world: World) -> None:
     world.sweep()
 
     # THEN it kept time for those that were due, and the fresh ones got the rest
-    assert {*tried} <= world.settled
-    assert len(world.settled & {*fresh}) >= 70
+    assert {*tried} <= world.completed
+    assert len(world.completed & {*fresh}) >= 70
     assert world.clock.left > 0
 
 
@@ -389,7 +389,7 @@ def test_fresh_objects_get_all_of_a_sweep_while_nothing_is_due(world: World) -> 
     world.rows.record_attempts(tried, only_due=False)
     fresh = arrive_many(world, 200)
     world.sweep(limit=100)
-    assert world.settled == {*fresh[:100]}
+    assert world.completed == {*fresh[:100]}
 
 
 def test_no_more_are_asked_for_than_may_be_tried(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,7 +433,7 @@ def test_a_poison_is_exhausted_after_five_attempts_and_keeps_nothing_from_the_ot
         world.rows.pass_time(24 * HOUR)
 
     # THEN all others are processed, and it was left alone after five attempts
-    assert world.settled == {*identifiers} - {poison}
+    assert world.completed == {*identifiers} - {poison}
     assert deaths == MAX_ATTEMPTS
     assert world.attempts(poison) == MAX_ATTEMPTS
     assert world.rows.receipt_rows()[poison].last_error == OPEN_ATTEMPT
@@ -455,7 +455,7 @@ def test_the_schedule_retries_exhausted_objects_after_all_others(world: World) -
 
     # THEN what is fresh comes first, then what was tried less, and the poison is tried an hour later at the earliest
     assert [read for read in world.bronze.reads if read] == [[fresh], [tried], [fixed], [poison]]
-    assert world.settled == {fresh, tried, fixed}
+    assert world.completed == {fresh, tried, fixed}
     world.sweep(retry_exhausted=True)
     assert [read for read in world.bronze.reads[4:] if read] == []
 
@@ -471,7 +471,7 @@ def test_a_death_costs_the_others_one_try_at_most(world: World) -> None:
     world.rows.pass_time(HOUR)
     with pytest.raises(ReaderDiedError):
         world.sweep()
-    assert world.settled == {*identifiers} - {identifiers[4]}
+    assert world.completed == {*identifiers} - {identifiers[4]}
     assert {world.attempts(entry) for entry in identifiers if entry != identifiers[4]} == {2}
 
 
@@ -492,7 +492,7 @@ def test_a_refused_row_ends_as_stuck_with_its_reason(world: World) -> None:
     row = world.rows.receipt_rows()[refused]
     assert row.attempts == MAX_ATTEMPTS
     assert row.last_error == "RowRefusedError: SQLSTATE 23514 outcomes"
-    assert world.settled == {good}
+    assert world.completed == {good}
 
 
 def test_failures_of_the_infrastructure_never_make_an_object_stuck(world: World) -> None:
@@ -515,7 +515,7 @@ def test_failures_of_the_infrastructure_never_make_an_object_stuck(world: World)
     assert world.sweep().checked == 1
 
     # THEN it is processed
-    assert world.settled == {identifier}
+    assert world.completed == {identifier}
 
 
 # ---- two at once -----------------------------------------------------------------------------------------------------
@@ -537,10 +537,10 @@ def test_two_sweeps_at_once_split_the_work(world: World) -> None:
     # WHEN both are through
     mine = world.sweep().checked
 
-    # THEN each object was read and settled by one of them
+    # THEN each object was read and completed by one of them
     assert sorted([*reads(world), *reads(other)]) == identifiers
     assert (mine, others) == (18, [12])
-    assert world.settled == {*identifiers}
+    assert world.completed == {*identifiers}
 
 
 def test_a_sweep_leaves_what_another_one_is_reading(world: World) -> None:
@@ -561,7 +561,7 @@ def test_a_sweep_leaves_what_another_one_is_reading(world: World) -> None:
     # THEN the other one took the pages behind, and not this one
     assert other.bronze.reads == [identifiers[6:]]
     assert reads(world) == identifiers[:6]
-    assert world.settled == {*identifiers}
+    assert world.completed == {*identifiers}
 
 
 def test_of_two_sweeps_that_saw_the_same_page_one_takes_an_object(world: World) -> None:
@@ -615,7 +615,7 @@ def test_an_object_that_the_queue_processes_meanwhile_is_not_counted(world: Worl
     world.silver.before = interrupt
     result = world.sweep()
     assert (result.checked, result.duplicates) == (1, 1)
-    assert world.settled == {first, second}
+    assert world.completed == {first, second}
 
 
 def test_an_object_that_is_gone_by_the_time_it_is_read_is_explained(world: World) -> None:

@@ -71,9 +71,9 @@ def test_a_batch_is_written_in_parts_and_completed_by_its_last(world: World, sta
 
     assert statements == [[(big, 0, 10, False)], [(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
-    (settled,) = result.objects
-    assert (settled.events, settled.rejected, settled.codes) == (25, 2, {Code.DATA_NOT_NUMERIC: 2})
-    assert settled.correlation_id == "request-1"
+    (completed,) = result.objects
+    assert (completed.events, completed.rejected, completed.codes) == (25, 2, {Code.DATA_NOT_NUMERIC: 2})
+    assert completed.correlation_id == "request-1"
     assert (result.checked, result.processed, result.rejected) == (1, 0, 1)
     assert world.rows.receipt_rows()[big].items == 25
 
@@ -94,7 +94,7 @@ def test_small_objects_share_a_statement_and_large_ones_come_last(world: World, 
 
     # THEN those of the small ones come first, so that the large one doesn't hold them up
     assert statements == [[(first, 0, 4, True), (last, 0, 3, True)], [(large, 0, 10, False)], [(large, 10, 2, True)]]
-    assert world.settled == {first, large, last}
+    assert world.completed == {first, large, last}
 
 
 def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, statements: Statements) -> None:
@@ -113,7 +113,7 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, stat
     with pytest.raises(SilverUnavailableError):
         settle_all(world, big)
     assert items(world, big) == list(range(10))
-    assert world.settled == set()
+    assert world.completed == set()
 
     # WHEN it comes again
     statements.clear()
@@ -122,7 +122,7 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, stat
     # THEN it goes on behind what is written, and is processed, once and whole
     assert statements == [[(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
-    assert world.settled == {big}
+    assert world.completed == {big}
     assert [entry.events for entry in result.objects] == [25]
 
 
@@ -140,7 +140,7 @@ def test_a_part_waits_for_another_try_that_the_sweep_finds(world: World) -> None
     # THEN the sweep finds it by its receipt
     assert world.rows.due_for_retry(10, exhausted=False) == [big]
     world.sweep()
-    assert world.settled == {big}
+    assert world.completed == {big}
 
 
 @pytest.mark.parametrize("refused", [{0}, {9}, {10}, {24}, {3, 17}, set(range(25))])
@@ -165,7 +165,7 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_incomple
 
     # THEN it alone is returned, once, and its other events are kept
     assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(big, True)]
-    assert world.settled == {before, after}
+    assert world.completed == {before, after}
     assert items(world, big) == [n for n in range(25) if n not in refused]
 
 
@@ -196,16 +196,16 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
 
     # WHEN calls come
     reached, results = list[int](), list[ProcessingResult]()
-    while big not in world.settled:
+    while big not in world.completed:
         assert not reached or world.attempts(big) == 0
         world.clock.left = 5.0
         if path == "sweep":
             swept = world.sweep()
-            assert (swept.cursor is None) == (big in world.settled)
+            assert (swept.cursor is None) == (big in world.completed)
             results.append(swept)
         else:
             result = world.process(message(big, receive_count=receive_count))
-            assert bool(result.returned) == (big not in world.settled)
+            assert bool(result.returned) == (big not in world.completed)
             results.append(result)
             receive_count += 1
         reached.append(len(items(world, big)))
@@ -213,9 +213,9 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
     # THEN each goes on where the one before stopped, none counts as an attempt, and the last one counts all events
     assert reached == [20, 40, 60, 65]
     assert [result.checked for result in results] == [0, 0, 0, 1]
-    (settled,) = results[-1].objects
-    assert (settled.events, settled.rejected, settled.codes) == (65, 3, {Code.DATA_NOT_NUMERIC: 3})
-    assert settled.flagged == 62
+    (completed,) = results[-1].objects
+    assert (completed.events, completed.rejected, completed.codes) == (65, 3, {Code.DATA_NOT_NUMERIC: 3})
+    assert completed.flagged == 62
     assert [result.errors for result in results] == [[]] * 4
 
 
@@ -237,7 +237,7 @@ def test_an_object_that_outlasts_all_receives_is_left_to_the_sweep(world: World)
     assert len(items(world, big)) == 100
 
     # AND the sweep ends the other
-    while big not in world.settled:
+    while big not in world.completed:
         world.clock.left = 5.0
         before = len(items(world, big))
         world.sweep()
@@ -284,7 +284,7 @@ def test_a_long_object_holds_up_no_other(world: World) -> None:
     result = world.process(*messages)
 
     # THEN the others are processed, and of those that are long the first one gets on
-    assert world.settled == {*others}
+    assert world.completed == {*others}
     assert len(items(world, big)) == 10
     assert result.deferred == [big, other_big]
     assert result.returned == [messages[0].message_id, messages[-1].message_id]
@@ -297,7 +297,7 @@ def test_few_events_in_many_bytes_are_long_as_well(
     big, small = arrive(world, 4), arrive(world, 1)
     settle_all(world, big, small)
     assert statements == [[(small, 0, 1, True)], [(big, 0, 4, True)]]
-    assert world.settled == {big, small}
+    assert world.completed == {big, small}
 
 
 @pytest.mark.parametrize("written", [[range(10)], [range(3, 5)], [range(2), range(4, 25)], [range(25)], []])
@@ -388,7 +388,7 @@ def test_a_last_part_after_a_gap_completes_nothing(world: World) -> None:
     big = arrive(world, 25)
     outcomes = validate(world.objects.objects[big].body, NDJSON)
     assert world.rows.write_outcomes([ValidatedObject(big, outcomes[20:], 20)]) == set()
-    assert world.settled == set()
+    assert world.completed == set()
 
 
 # ---- how large parts are ---------------------------------------------------------------------------------------------

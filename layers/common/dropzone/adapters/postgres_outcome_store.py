@@ -46,7 +46,7 @@ RETURNING CAST(measured_at AS text), source, {DAY}
 
 # `settled_at` stays, since latencies are measured by it; outcomes have the time of their last validation.
 # Each part updates the receipt, since its trigger marks gold stale. Without `settled_at`, the sweep is due.
-_SETTLE: Final = f"""
+_COMPLETE_RECEIPT: Final = f"""
 WITH {COMPLETE}
 INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
 SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
@@ -111,7 +111,7 @@ class PostgresOutcomeStore:
             rows = f"{_PARTS} JOIN outcomes ON {_IN_PART}"
             days = LockedDays(run, rows, parts, raw_ids=parts["raw_ids"], days=days_of(validated))
             # Before its outcomes are looked for: whoever writes the same object has its receipt first as well.
-            run(_SETTLE, **objects)
+            run(_COMPLETE_RECEIPT, **objects)
             removed = run(_REMOVE, **parts)
             days.check(removed)
             recorded = run(_RECORD, **event_parameters(validated), ruleset=self.contracts.ruleset)

@@ -172,7 +172,7 @@ class PostgresSilver:
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
         """See `Silver.receipts`."""
         rows = self._run(_RECEIPTS, raw_ids=uuid_array(raw_ids))
-        return {raw_id: Receipt(settled, attempts) for raw_id, settled, attempts in rows}
+        return {raw_id: Receipt(complete, attempts) for raw_id, complete, attempts in rows}
 
     def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
         """See `Silver.write_outcomes`."""
@@ -185,10 +185,10 @@ class PostgresSilver:
         }
         if any(one.first_item for one in validated):
             # Whether every event before has an outcome is counted after the wait.
-            not_settled = self._database.transact(lambda run: _write_later_part(run, parameters))
+            incomplete = self._database.transact(lambda run: _write_later_part(run, parameters))
         else:
-            not_settled = self._database.run_prepared(_WRITE_OUTCOMES, **parameters)
-        return {one.raw_id for one in validated}.difference(raw_id for (raw_id,) in not_settled)
+            incomplete = self._database.run_prepared(_WRITE_OUTCOMES, **parameters)
+        return {one.raw_id for one in validated}.difference(raw_id for (raw_id,) in incomplete)
 
     def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
         """See `Silver.written`."""

@@ -122,7 +122,7 @@ class _Object(TypedDict):
         ),
     ]
     settled_at: NotRequired[Annotated[datetime, Field(description="When its last event got its outcome.")]]
-    items: NotRequired[Annotated[int, Field(ge=1, description="Of a settled object: how many events it holds.")]]
+    items: NotRequired[Annotated[int, Field(ge=1, description="Of a processed object: how many events it holds.")]]
     counts: NotRequired[EventCounts]
     attempts: NotRequired[Annotated[int, Field(ge=0, description="Attempts that failed.")]]
     last_error: NotRequired[Annotated[str, Field(description="Why the last one failed.")]]

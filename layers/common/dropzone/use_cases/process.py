@@ -114,7 +114,7 @@ def _sorted(receives: dict[UUID, int], result: ProcessingResult, silver: Silver,
     waiting = _Waiting()
     for raw_id, receive_count in receives.items():
         receipt = receipts.get(raw_id)
-        if receipt is not None and receipt.settled:
+        if receipt is not None and receipt.complete:
             result.duplicates += 1
             continue
         if receipt is not None:
