@@ -175,7 +175,7 @@ def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
 
 
 def test_objects_are_replayed_whether_processed_or_not(function: Sweep) -> None:
-    """And the sweep, which leaves out what is settled, has no part in it."""
+    """And the sweep, which leaves out what is completed, has no part in it."""
     function.arrive(EXAMPLE, BAD)
     calls: list[str] = []
     function.silver.before = lambda method, _raw_ids: calls.append(method)

@@ -55,7 +55,7 @@ def everything(tables: SilverInPostgres) -> list[Any]:
 
 
 def test_outcomes_are_read_as_they_were_written(tables: SilverInPostgres) -> None:
-    # GIVEN objects of every kind, one of them without an event, one that nobody settled
+    # GIVEN objects of every kind, one of them without an event, one that nobody completed
     body = rb"""{"time_stamp": "'; DROP \u0000 :x $1 \ud83d\ude00 \\", "data": [1, null, 1e999]}"""
     figures = Aggregates(math.ulp(0.0), sys.float_info.max, 2**31 - 1, -0.0, 1 / 3)
     several: tuple[Outcome, ...] = (
@@ -161,7 +161,7 @@ def test_a_part_replaces_its_items_alone(tables: SilverInPostgres) -> None:
     assert of_tables.outcomes([part]) == {event: tuple(measurement(minute(n), mean=2.0) for n in (1, 2))}
     of_tables.replace([part])
 
-    # THEN its other events are as they were, what was before it returns, and the object stays settled
+    # THEN its other events are as they were, what was before it returns, and the object stays completed
     assert figures(tables, event) == {0: 2.0, 1: 3.0, 3: 2.0}
     standing = {key[0]: row.raw_id for key, row in tables.measurement_rows().items()}
     assert standing == {minute(0): event, minute(1): earlier, minute(2): earlier, minute(3): event, minute(9): event}
@@ -290,13 +290,13 @@ def test_an_event_written_during_a_replacement_is_not_lost(
         entries = [validated(event, rejection()), validated(other, measurement(LATER, mean=5.0))]
         replaced = in_background(lambda: outcome_store(tables).replace(entries))
         tables.await_waiting(1)
-        settled = in_background(lambda: tables.silver().write_outcomes([validated(arriving, measurement(mean=3.0))]))
+        completed = in_background(lambda: tables.silver().write_outcomes([validated(arriving, measurement(mean=3.0))]))
         # It waits as well, or is done.
-        wait_until(lambda: settled.done() or waiting(tables) == 2 or None, seconds=5, every=0.01)
+        wait_until(lambda: completed.done() or waiting(tables) == 2 or None, seconds=5, every=0.01)
 
     # THEN both are done: the new event stands
     replaced.result(10)
-    assert settled.result(10) == {arriving}
+    assert completed.result(10) == {arriving}
     assert {key: row.raw_id for key, row in tables.measurement_rows().items()} == {KEY: arriving, LATER_KEY: other}
     assert tables.outcome_rows()[event, 0].measurement is None
 
@@ -313,7 +313,7 @@ def test_a_replacement_sees_what_a_concurrent_write_wrote(tables: SilverInPostgr
     early, late = identifiers
     tables.silver().write_outcomes([validated(early, measurement(mean=1.0)), validated(late, measurement(mean=2.0))])
     tables.hold(LATER)
-    settled = in_background(
+    completed = in_background(
         lambda: tables.silver().write_outcomes([validated(arriving, measurement(mean=3.0), measurement(LATER))])
     )
     tables.await_waiting(1)
@@ -324,7 +324,7 @@ def test_a_replacement_sees_what_a_concurrent_write_wrote(tables: SilverInPostgr
     tables.query("ROLLBACK")
 
     # THEN the greatest of what is left stands
-    assert settled.result(10) == {arriving}
+    assert completed.result(10) == {arriving}
     replaced.result(10)
     assert tables.measurement_rows()[KEY].raw_id == max(early, arriving)
     assert tables.measurement_rows()[LATER_KEY].raw_id == arriving
@@ -343,7 +343,7 @@ def test_an_object_replaced_during_its_first_write_has_the_replacement(tables: S
     # GIVEN a settle that has written the object's receipt and outcome, and waits
     identifier = raw_id()
     tables.hold(EXAMPLE_INSTANT)
-    settled = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
+    completed = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
     tables.await_waiting(1)
 
     # WHEN it is replaced meanwhile
@@ -354,7 +354,7 @@ def test_an_object_replaced_during_its_first_write_has_the_replacement(tables: S
     tables.query("ROLLBACK")
 
     # THEN both are done, one after the other
-    assert settled.result(10) == {identifier}
+    assert completed.result(10) == {identifier}
     replaced.result(10)
     assert set(tables.outcome_rows()) == {(identifier, 0), (identifier, 1)}
     assert list(tables.measurement_rows()) == [LATER_KEY]
@@ -372,12 +372,14 @@ def test_an_object_written_during_its_replacement_has_the_replacement(tables: Si
         tables.await_waiting(1)
 
         # WHEN it is processed meanwhile
-        settled = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
+        completed = in_background(
+            lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))])
+        )
         tables.await_waiting(2)
 
-    # THEN it finds it settled
+    # THEN it finds it completed
     replaced.result(10)
-    assert settled.result(10) == set()
+    assert completed.result(10) == set()
     assert {key: row.measurement.aggregates.mean for key, row in tables.measurement_rows().items()} == {LATER_KEY: 2.0}
     assert len(tables.outcome_rows()) == 1
 
@@ -455,7 +457,7 @@ def test_an_object_replaced_during_its_first_write_on_another_day_has_the_replac
     # GIVEN a settle that has written the object's receipt and outcome, and waits
     identifier, moved = raw_id(), EXAMPLE_INSTANT + timedelta(days=1)
     tables.hold(EXAMPLE_INSTANT)
-    settled = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
+    completed = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
     tables.await_waiting(1)
 
     # WHEN other rules replace it meanwhile, which share no day with what they can't see yet
@@ -467,7 +469,7 @@ def test_an_object_replaced_during_its_first_write_on_another_day_has_the_replac
     tables.query("ROLLBACK")
 
     # THEN nothing of the old rules is left
-    assert settled.result(10) == {identifier}
+    assert completed.result(10) == {identifier}
     replaced.result(10)
     assert list(tables.measurement_rows()) == [(moved, "")]
     assert set(tables.outcome_rows()) == {(identifier, 0)}
@@ -520,7 +522,7 @@ def test_instants_of_any_number_of_days_take_a_bounded_number_of_locks(tables: S
 
 
 def test_concurrent_replacements_and_writes_neither_deadlock_nor_lose(tables: SilverInPostgres) -> None:
-    # GIVEN objects at a few instants of several days, half of them settled by old rules that made other keys of them
+    # GIVEN objects at a few instants of several days, half of them completed by old rules that made other keys of them
     step = timedelta(hours=9)
     identifiers = raw_ids(200)
     old = {raw_id: validated(raw_id, measurement(EXAMPLE_INSTANT + n % 7 * step, mean=-1.0))

@@ -197,7 +197,7 @@ def test_one_of_two_concurrent_writes_of_an_object_wins(tables: SilverInPostgres
     # WHEN the lock goes
     tables.query("ROLLBACK")
 
-    # THEN the first has settled it, and the second nothing
+    # THEN the first has completed it, and the second nothing
     assert one.result(10) == {identifier}
     assert two.result(10) == set()
     assert len(tables.outcome_rows()) == 1
@@ -279,10 +279,10 @@ def test_writes_in_opposite_orders_lose_nothing(tables: SilverInPostgres) -> Non
 
     # WHEN they work at once
     with ThreadPoolExecutor(workers) as threads:
-        settled = list(threads.map(work, range(workers)))
+        completed = list(threads.map(work, range(workers)))
 
     # THEN each object was processed by one of them, and the last arrival of each instant stands there
-    assert sum(settled) == len(arrived)
+    assert sum(completed) == len(arrived)
     assert len(tables.outcome_rows()) == len(arrived)
     stand = {row.measurement.measured_at: row.measurement.aggregates.mean for row in tables.measurement_rows().values()}
     assert stand == {EXAMPLE_INSTANT + timedelta(hours=hour): float(960 + hour) for hour in range(40)}
@@ -368,16 +368,16 @@ def test_an_attempt_that_may_have_ended_with_the_server_does_not_count(
     assert silver.receipts([identifier]) == {identifier: Receipt(complete=False, attempts=attempts)}
 
 
-@pytest.mark.parametrize("end", ["settled", "failed", "released"])
+@pytest.mark.parametrize("end", ["completed", "failed", "released"])
 def test_an_attempt_that_reported_its_end_is_closed(tables: SilverInPostgres, end: str) -> None:
     identifier = raw_id()
     silver = tables.silver()
     silver.record_attempts([identifier], only_due=False)
     assert tables.query("SELECT tried_at IS NULL FROM receipts") == [[False]]
-    if end == "settled":
+    if end == "completed":
         silver.write_outcomes([validated(identifier)])
     elif end == "failed":
-        silver.record_errors({identifier: "it can't be settled"})
+        silver.record_errors({identifier: "it can't be completed"})
     else:
         silver.release_attempts({identifier: "it was away"})
     assert tables.query("SELECT tried_at IS NULL FROM receipts") == [[True]]
