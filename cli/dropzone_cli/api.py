@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 from uuid import UUID
 
 import httpx
@@ -78,6 +78,20 @@ class Receipt:
     items: int
     is_replayed: bool
     """Whether an earlier request had brought it already."""
+
+
+class Raw(NamedTuple):
+    """The bytes of an object."""
+
+    content_type: str
+    content: bytes
+    contract: str = ""
+    """Whose mapping reads them, if one does."""
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether an event of it is not a part of its bytes."""
+        return bool(self.contract) or "senml" in self.content_type or "cloudevents" in self.content_type
 
 
 class Api:
@@ -206,16 +220,17 @@ class Api:
         pages = self.pages("measurements", {"source": source, **bounds}, limit)
         return [row for page in pages for row in page["measurements"]]
 
-    def raw(self, raw_id: UUID) -> tuple[str, bytes] | None:
-        """Get an object's content type and its bytes, unpacked from its content encoding; None where it is gone."""
-        response = self._send("GET", f"/ingest/{raw_id}/raw")
+    def raw(self, raw_id: UUID, item: int | None = None) -> Raw | None:
+        """Get an object, unpacked from its content encoding, or one event of it; None where it is gone."""
+        response = self._send("GET", f"/ingest/{raw_id}/raw", params={} if item is None else {"item": item})
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         if response.status_code != HTTPStatus.OK:
             raise self._another() if response.is_success else self._refusal(response)
-        return response.headers.get("content-type", ""), response.content
+        headers = response.headers
+        return Raw(headers.get("content-type", ""), response.content, headers.get("dropzone-contract", ""))
 
-    def raws(self, raw_ids: Sequence[UUID]) -> Iterator[tuple[str, bytes] | None]:
+    def raws(self, raw_ids: Sequence[UUID]) -> Iterator[Raw | None]:
         """Get several in their order, a few at once; no more than these are held."""
         self.check_key()
         with ThreadPoolExecutor(_AT_ONCE) as pool:

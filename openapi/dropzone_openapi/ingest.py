@@ -13,6 +13,7 @@ from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described
 from dropzone.domain.body import NDJSON
 from dropzone.domain.payloads import VERSIONS
+from dropzone.domain.payloads.client_rejected import ClientRejection
 from dropzone.domain.payloads.v1 import EventV1
 from dropzone.domain.payloads.v2 import EventV2
 from dropzone.domain.violations import Envelope
@@ -26,7 +27,7 @@ _EXAMPLES = [version.model_json_schema()["examples"][0] for version in VERSIONS.
 _TELEGRAF: Any = {"name": "cpu", "fields": {"usage_idle": 98.5}, "tags": {"host": "raynor"}, "timestamp": 1795890111}
 
 
-class Event(RootModel[EventV1 | EventV2 | Envelope]):
+class Event(RootModel[EventV1 | EventV2 | Envelope | ClientRejection]):
     """A measurement event, of the version that its `schema_version` names; without it, of version 2 if it has `source`,
     `unit` or `tags`, and of version 1 otherwise. Ingest checks the envelope alone. Values are validated by the rules of
     the version when the event is processed.
@@ -36,10 +37,15 @@ class Event(RootModel[EventV1 | EventV2 | Envelope]):
 
 
 class Events(RootModel[list[Any]]):
-    """Several events, each validated alone. At least one must have the envelope of an event."""
+    """Several events, each validated alone. At least one must have the envelope, or be a `ClientRejection`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"contains": {"$ref": "#/components/schemas/Envelope"}, "examples": [_EXAMPLES]}
+        json_schema_extra={
+            "contains": {
+                "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Envelope", "ClientRejection")]
+            },
+            "examples": [_EXAMPLES],
+        }
     )
     root: list[Any] = Field(min_length=1, max_length=MAX_EVENTS)
 

@@ -190,3 +190,58 @@ def test_a_batch_from_stdin_its_rejections_and_their_bytes(sender: Sender) -> No
     ]
     assert b"violation\tdata.not_numeric" in shown.stdout
     assert raw.stdout.decode() == texts[2]
+
+
+def test_what_was_rejected_is_corrected_and_resolved(sender: Sender) -> None:
+    # GIVEN rows that `send` can't read, an event that breaks a rule, and what Telegraf sent with a bad time
+    source, line = f"fixed-{uuid4()}", json.dumps
+    (sender.folder / "log.csv").write_text(
+        "time,value\n2031-04-01T00:00Z,1\n2031-04-01T00:01Z,n/a\n2031-04-01T00:02,3\n"
+    )
+    ran = sender("send", "log.csv", "--source", source)
+    assert (ran.returncode, b"the API counts 2 of them as rejected" in ran.stdout) == (1, True), ran.stderr.decode()
+    empty = line({"time_stamp": "2031-04-01T00:03Z", "data": [], "source": source}).encode()
+    metric = {"fields": {"v": 5}, "name": "m", "tags": {"host": source}, "timestamp": "now"}
+    accepted = [
+        sender.client.request("POST", path, body, content_type="application/json").json()["raw_id"]
+        for path, body in (("/ingest", empty), ("/ingest/telegraf", line({"metrics": [metric]}).encode()))
+    ]
+    assert sender("status", "--wait", *accepted, "--sent", "log.csv.dropzone-resume").returncode == 1
+
+    # THEN all of them are in the figures, also those that were never sent
+    def figures() -> list[tuple[int, int, int, int]]:
+        told = sender.client.request("GET", f"/quality?source={source}&granularity=day").json()["quality"]
+        return [(one["received"], one["rejected"], one["resolved"], one["open"]) for one in told]
+
+    assert figures() == [(4, 3, 0, 3)]
+    assert sender.client.request("GET", f"/sources?prefix={source}").json()["sources"][0]["last_day"]["rejected"] == 3
+
+    # WHEN the rows are corrected in the file of rejects, and sent
+    rejects = sender.folder / "log.csv.rejects.csv"
+    rejects.write_text(rejects.read_text().replace("n/a", "2", 1).replace("00:02,", "00:02Z,", 1))
+    assert sender("send", rejects.name, "--source", source).returncode == 0
+    # AND the others in what is exported
+    for name in (source, ""):
+        exported = sender("rejected", "export", "--source", name, "--from", "1h", "--out", "bad.ndjson")
+        assert exported.returncode == 0, exported.stderr.decode()
+        lines = [json.loads(text) for text in (sender.folder / "bad.ndjson").read_text().splitlines()]
+        ours = [one for one in lines if one["raw_id"] in accepted]
+        for one in ours:
+            one["event"] |= {"data": one["event"]["data"] or [4], "time_stamp": "2031-04-01T00:04Z"}
+        (sender.folder / "fixed.ndjson").write_text("".join(line(one) + "\n" for one in ours))
+        if ours:
+            assert sender("send", "fixed.ndjson").returncode == 0
+    sent = ["--sent", "log.csv.rejects.csv.dropzone-resume", "--sent", "fixed.ndjson.dropzone-resume"]
+    for given in (sent[:2], sent[2:]):
+        assert sender("status", "--wait", *given).returncode == 0
+
+    # THEN every rejection is resolved, and every value is there
+    assert figures() == [(7, 3, 3, 0)]
+    assert not sender("rejected", "list", "--source", source).stdout
+    rows = sender.client.query(
+        "SELECT source, mean FROM measurements WHERE source LIKE :source ORDER BY 1, 2", source=f"{source}%"
+    )
+    assert rows == [[source, 1.0], [source, 2.0], [source, 3.0], [source, 4.0], [f"{source}/m/v", 5.0]]
+    for raw_id in accepted:
+        status = sender.client.request("GET", f"/ingest/{raw_id}").json()
+        assert (status.get("resolved_by") or status["events"][0]["resolved_by"])["item"] == 0

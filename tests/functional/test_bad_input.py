@@ -74,6 +74,7 @@ BAD_LABELS = [
     json.dumps({"schema_version": 2, "time_stamp": "2019-05-01T06:00:00Z", "data": [1], label: 5}).encode()
     for label in ("source", "unit", "tags", "corrects")
 ]
+BAD_LABELS.append(b'{"client_rejected": {}}')
 """What a search of a thousand may miss: which examples it makes depends on the text of the test."""
 
 same_each_time = settings(

@@ -1117,6 +1117,64 @@ def test_an_object_comes_as_it_was_received_and_no_browser_shows_it(
     assert (again["statusCode"], again["body"]) == (304, "")
 
 
+@pytest.mark.parametrize(
+    ("body", "content_type", "contract", "events"),
+    [
+        (
+            b'{"data": [1e400]}\n\nno JSON\n{"a":  1}',
+            "application/x-ndjson",
+            "",
+            ['{"data": [1e400]}', None, '{"a":  1}'],
+        ),
+        (b'[{"a": 1},\n 5]', "application/json", "", ['{"a":1}', "5", None]),
+        (
+            b'{"metrics": [{"name": "m", "fields": {"v": 5, "w": 6}, "tags": {"host": "h"}, "timestamp": 1556704800}]}',
+            "application/json",
+            "telegraf",
+            [
+                '{"schema_version":2,"time_stamp":"2019-05-01T10:00:00Z","data":[5],"source":"h/m/v","tags":{"metric":"m","field":"v","host":"h"}}',
+                '{"schema_version":2,"time_stamp":"2019-05-01T10:00:00Z","data":[6],"source":"h/m/w","tags":{"metric":"m","field":"w","host":"h"}}',
+                None,
+            ],
+        ),
+        (
+            b'[{"n": "a", "t": 1556704800, "v": 1}]',
+            "application/senml+json",
+            "",
+            ['{"schema_version":2,"time_stamp":"2019-05-01T10:00:00Z","source":"a","data":[1]}'],
+        ),
+        (
+            b'{"name": "m", "fields": {"v": 5}, "tags": {"host": "h"}, "timestamp": "now"}',
+            "application/json",
+            "telegraf",
+            [
+                (
+                    '{"schema_version":2,"time_stamp":"now","data":[5],"source":"h/m/v",'
+                    '"tags":{"metric":"m","field":"v","host":"h"}}'
+                ),
+            ],
+        ),
+        (b'{"time_stamp": 5}', "application/json", "no-more", [None]),
+    ],
+)
+def test_one_event_of_an_object_comes_as_it_was_validated(
+    get: Get, data: Data, body: bytes, content_type: str, contract: str, events: list[str | None]
+) -> None:
+    identifier = raw_id()
+    data.raw[identifier] = RawObject(identifier, gzip.compress(body), content_type, "", "gzip", contract)
+
+    assert header(get(f"/ingest/{identifier}/raw"), "Dropzone-Contract") == (contract or None)
+    for item, event in enumerate(events):
+        answer = get(f"/ingest/{identifier}/raw", {"item": str(item)})
+        if event is None:
+            assert refused(answer, 404) == []
+        else:
+            assert answer["statusCode"] == 200
+            assert base64.b64decode(answer["body"]).decode() == event
+            assert header(answer, "Content-Type") == "application/json"
+            assert header(answer, "Content-Encoding") is None
+
+
 def test_objects_that_are_not_there_and_a_bronze_that_is_not(get: Get, data: Data) -> None:
     gone, unread = raw_ids(2)
     data.raw[unread] = BronzeUnavailableError("S3 answered 503")

@@ -151,8 +151,8 @@ def export(
     try:
         with out.open("wb") as file, session.out.progress("Rejected events") as progress:
             for page in (found["rejections"] for found in session.api.pages("rejections", parameters)):
-                for entry, text in _texts(session, page):
-                    file.write(_exported(entry, text) + b"\n")
+                for entry, text, is_event in _texts(session, page):
+                    file.write(_exported(entry, text, is_event=is_event) + b"\n")
                     exported += 1
                     missing += text is None
                 progress.advance(len(page))
@@ -185,28 +185,41 @@ def _parameters(
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def _texts(session: Session, entries: Sequence[details.Document]) -> Iterator[tuple[details.Document, bytes | None]]:
-    """Each of a page's events with its text, None where there is none. Each object is read once."""
+def _texts(
+    session: Session, entries: Sequence[details.Document]
+) -> Iterator[tuple[details.Document, bytes | None, bool]]:
+    """Each of a page's events with its text, None where there is none, and whether that is the event alone."""
     objects = [(UUID(str(raw_id)), [*group]) for raw_id, group in groupby(entries, key=lambda entry: entry["raw_id"])]
     answers = session.api.raws([raw_id for raw_id, _ in objects])
-    for (_, group), answer in zip(objects, answers, strict=True):
-        # A SenML record is no event by itself.
+    for (raw_id, group), answer in zip(objects, answers, strict=True):
         texts: list[bytes] = []
-        if answer is not None and "senml" not in answer[0]:
+        if answer is not None and not answer.is_mapped:
             last = max(int(entry["item"]) for entry in group)
-            texts = [*islice(of_answer(*answer).items(), last + 1)]
+            texts = [*islice(of_answer(answer.content_type, answer.content).items(), last + 1)]
         for entry in group:
             item = int(entry["item"])
-            yield entry, texts[item] if item < len(texts) else None
+            if answer is not None and answer.is_mapped:
+                # What was made of the body; all of the body where nothing could be.
+                event = session.api.raw(raw_id, item)
+                yield entry, answer.content if event is None else event.content, event is not None
+            else:
+                yield entry, texts[item] if item < len(texts) else None, True
 
 
-def _exported(entry: details.Document, text: bytes | None) -> bytes:
+def _exported(entry: details.Document, text: bytes | None, *, is_event: bool) -> bytes:
     """A line: the event's own text is part of it, where it is JSON."""
     told: details.Document = {name: entry.get(name) for name in ("raw_id", "item", "source", "violations")}
     try:
-        json.loads(text or b"", parse_int=float, parse_constant=_no_constant)
+        event = json.loads(text or b"", parse_int=float, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        shown = None if text is None else text.decode("utf-8", "backslashreplace")
+        event, shown = None, None if text is None else text.decode("utf-8", "backslashreplace")
+    else:
+        # What `send` reported of a line holds that line.
+        reported = event.get("client_rejected") if isinstance(event, dict) and "time_stamp" not in event else None
+        event, shown = (None, reported.get("text")) if isinstance(reported, dict) else (event, None)
+        if not is_event:
+            event, shown = None, (text or b"").decode("utf-8", "backslashreplace")
+    if event is None:
         return json.dumps({**told, "event": None, "text": shown}).encode()
     # In JSON, line ends stand between tokens alone.
     event = (text or b"").strip().translate(_LINE_ENDS)

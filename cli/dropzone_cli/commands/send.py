@@ -8,7 +8,7 @@ import typer
 
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.sending.columns import SOURCE_NAMES, TIME_NAMES, VALUE_NAMES, CsvOptions
-from dropzone_cli.sending.inputs import RESUME_SUFFIX, Format, expand
+from dropzone_cli.sending.inputs import RESUME_SUFFIX, Format, Planned, expand
 from dropzone_cli.sending.options import SendOptions, csv_options
 from dropzone_cli.sending.profiles import save_profile, use_profile
 from dropzone_cli.sending.times import FORMATS, Ambiguous, parse_zone
@@ -133,6 +133,14 @@ def send(
             rich_help_panel=_RESUMING,
         ),
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report",
+            help="Tell the API of the lines that can't be sent, so that its figures count them as rejected.",
+            rich_help_panel=_RESUMING,
+        ),
+    ] = True,
     _profile: Annotated[
         str | None,
         typer.Option(
@@ -348,7 +356,6 @@ def send(
     Events are sent in batches, each with an idempotency key. A resume file beside the input records which batches were
     accepted: the same command continues a run that was stopped, and no event is stored twice.
     """
-    from dropzone_cli.sending.plan import Planned
     from dropzone_cli.sending.report import Report
 
     session = Session(ctx, stack_name, region, aws_profile, as_json=as_json)
@@ -366,6 +373,7 @@ def send(
         again=again,
         complete=complete,
         rejects=not no_rejects,
+        report=report,
     )
     csv = csv_options(
         time=time_column,
@@ -399,16 +407,16 @@ def send(
         raise usage(message, "--format csv says that an input is CSV.")
     if saved_profile is not None:
         save_profile(ctx, saved_profile)
-    report = Report(session.out, session.client_options.clock, plan, options)
+    results = Report(session.out, session.client_options.clock, plan, options)
     try:
         if dry_run:
             from dropzone_cli.sending.dry_run import dry_run as read_all
 
-            read_all(plan, options, csv, report)
+            read_all(plan, options, csv, results)
         else:
             from dropzone_cli.sending.uploader import Uploader
 
-            Uploader(session, options, csv, report).run(plan)
-        return report.exit_code
+            Uploader(session, options, csv, results).run(plan)
+        return results.exit_code
     finally:
-        report.close()
+        results.close()

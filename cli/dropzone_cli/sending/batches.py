@@ -1,17 +1,13 @@
 """Batches: the events of one request; where an earlier run cut an input, it is cut again."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from dropzone_cli.sending.events import Event
+from dropzone_cli.sending.events import Event
 
 _DIGITS = 32
 
@@ -48,6 +44,8 @@ class Batch:
         self.first, self.last = events[0].first, events[-1].last
         """Its lines."""
         self.beginning = digest(events[0].text)
+        self.findings = [event.finding for event in events if event.finding is not None]
+        """What it reports, where it holds no events."""
         self.size = size
         """Bytes of the input that it takes, about, including what was skipped before it."""
 
@@ -73,7 +71,7 @@ class Batcher:
         emit: Callable[[Batch], None],
         *,
         known: Mapping[int, Cut] | None = None,
-        changed: Callable[[], None] = lambda: None,
+        changed: Callable[[], None] | None = None,
         position: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -83,7 +81,8 @@ class Batcher:
             shape: when a batch is full.
             emit: takes each batch.
             known: the batches of an earlier run, by number.
-            changed: called when the events are not those of the earlier run; if it returns, they are cut afresh.
+            changed: called when the events are not those of the earlier run; if it returns, they are cut afresh. None:
+                only those that differ are, and the batches before them are kept.
             position: how far the input was read.
             clock: seconds.
         """
@@ -102,7 +101,7 @@ class Batcher:
         self._reached = 0
 
     def add(self, event: Event) -> None:
-        size = len(event.text) + 1
+        size = len(event.text) + 1 + (len(event.finding.text) if event.finding is not None else 0)
         if self._held and self._cut is None and self._length + size > self._shape.bytes:
             self._flush()
         if not self._held:
@@ -126,8 +125,12 @@ class Batcher:
         """Give away what is held: the input is at its end."""
         while self._held:  # what an earlier run did not send is cut afresh
             self._flush()
-        if any(number >= self._number for number in self._known):
+        if self._changed is not None and any(number >= self._number for number in self._known):
             self._changed()
+
+    def rest(self) -> list[Event]:
+        """What was not given away."""
+        return self._held
 
     def _begin(self, event: Event) -> None:
         self._cut = self._known.get(self._number)
@@ -138,8 +141,10 @@ class Batcher:
         self._limit = self._cut.events if self._cut else self._shape.events
 
     def _begin_afresh(self) -> None:
-        self._changed()
-        self._known, self._cut, self._number = {}, None, 0
+        self._known, self._cut = {}, None
+        if self._changed is not None:
+            self._changed()
+            self._number = 0
 
     def _flush(self) -> None:
         held, self._held, self._length = self._held, [], 0

@@ -1,25 +1,20 @@
 """What the columns of a table are: named, or found by usual names."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import tzinfo
+from typing import NamedTuple
 
 from dropzone_cli.errors import CliError, usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import tzinfo
-
-    from dropzone_cli.sending.times import Ambiguous
+from dropzone_cli.sending.times import Ambiguous
 
 TIME_NAMES = ("time_stamp", "timestamp", "time", "datetime", "measured_at")
 VALUE_NAMES = ("data", "value", "values")
 SOURCE_NAMES = ("source", "device", "sensor", "sensor_id", "entity_id")
 UNIT_NAMES = ("unit",)
-REJECT_NAMES = ("rejected_code", "rejected_reason")
+REJECT_NAMES = ("rejected_code", "rejected_reason", "rejected_raw_id", "rejected_item")
 """What `send` adds to the rows that it writes into NAME.rejects.csv."""
 
 _PLACE = re.compile(r"#([1-9][0-9]*)", re.ASCII)
@@ -77,6 +72,8 @@ class Columns:
             CliError: the columns are not those that were asked for, or it is not clear which are meant.
         """
         self.header = [*header]
+        self.is_of_rejects = tuple(self.header[-len(REJECT_NAMES) :]) == REJECT_NAMES
+        """Whether `send` wrote the file: then the last columns have what it said of each row."""
         self._options = options
         self.source = self._source()
         self.unit = self._column("--unit-column", options.unit, UNIT_NAMES, options.constant_unit)

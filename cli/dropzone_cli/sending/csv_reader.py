@@ -1,23 +1,18 @@
 """Rows of a table as events: rows → readings → events, each step a generator of its own."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Self
 
 from dropzone_cli.sending.columns import Columns, CsvOptions
-from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event, Finding, Read, Severity
+from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event, Finding, Read, Rejected, Severity
 from dropzone_cli.sending.layouts import ADAPTERS, recognise
+from dropzone_cli.sending.lines import Lines
 from dropzone_cli.sending.rows import Row, csv_rows, delimiter_of, read_separator
 from dropzone_cli.sending.times import TimeError, time_reader
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from dropzone_cli.sending.lines import Lines
 
 _SHOWN = 40
 _INSTANTS = 10_000
@@ -101,6 +96,7 @@ class Table:
             or options.constant_source
             or options.constant_unit
             or options.constant_tags
+            or self.columns.is_of_rejects
             or any(self.columns.label(place).unit for place in values)
         )
         self._has_pattern = self.columns.pattern is not None
@@ -108,7 +104,7 @@ class Table:
         self._label_text = lru_cache(4_096)(self._label_text_of)
 
     @classmethod
-    def of_lines(cls, lines: Lines, options: CsvOptions) -> Table:
+    def of_lines(cls, lines: Lines, options: CsvOptions) -> Self:
         """Read the header of a CSV, after what its layout has before it."""
         options = recognise(lines, options)
         before = lines.skip(options.skip_lines or 0)
@@ -171,7 +167,7 @@ class Table:
                 instant = self._instant_of(cells)
             except _RowError as error:
                 if any(map(str.strip, cells)):
-                    yield _finding(row, error)
+                    yield self._finding(row, error)
                 continue
             is_told = False
             for places in groups:
@@ -181,9 +177,21 @@ class Table:
                         yield Reading(instant, values, self._labels(cells, places), first, last, text)
                 except _RowError as error:
                     is_told = True
-                    yield _finding(row, error)
+                    yield self._finding(row, error, places)
             if not is_told:
-                yield _finding(row, self._no_value(cells))
+                yield self._finding(row, self._no_value(cells))
+
+    def _finding(self, row: Row, error: _RowError, places: Sequence[int] | None = None) -> Finding:
+        """What is wrong with a row, or with the values in these columns of it."""
+        cells, columns = row.cells, self.columns
+        source, rejected = self.options.constant_source or "", None
+        if len(cells) >= len(columns.header):
+            source = columns.source_of(cells, columns.values[:1] if places is None else places)
+            rejected = _rejected(cells, columns)
+        elif columns.pattern is not None:
+            source = ""
+        text = row.text.rstrip("\r\n")
+        return Finding(row.first, row.last, error.code, str(error), text, error.severity, source, rejected)
 
     def _instant_of(self, cells: list[str]) -> str:
         time = cells[self.columns.time].strip()
@@ -243,7 +251,9 @@ class Table:
         else:
             source = "" if columns.source is None else cells[columns.source].strip()
         unit = "" if columns.unit is None else cells[columns.unit].strip()
-        return self._label_text(source, unit, places, tuple(cells[place].strip() for place in columns.tags))
+        labels = self._label_text(source, unit, places, tuple(cells[place].strip() for place in columns.tags))
+        rejected = _rejected(cells, columns)
+        return labels if rejected is None else f'{labels},"corrects":{rejected.json}'
 
     def _label_text_of(self, source: str, unit: str, places: tuple[int, ...], tags: tuple[str, ...]) -> str:
         options, columns = self.options, self.columns
@@ -330,8 +340,12 @@ def _comma_number(text: str) -> str | None:
     return None if "." in text or text.count(",") > 1 else json_number(text.replace(",", "."))
 
 
-def _finding(row: Row, error: _RowError) -> Finding:
-    return Finding(row.first, row.last, error.code, str(error), row.text.rstrip("\r\n"), error.severity)
+def _rejected(cells: Sequence[str], columns: Columns) -> Rejected | None:
+    """Where the API has counted a row of a file of rejects."""
+    if not columns.is_of_rejects:
+        return None
+    width = len(columns.header)
+    return Rejected.of(*cells[width - 2 : width])
 
 
 def _fitted(cells: list[str], width: int) -> list[str]:

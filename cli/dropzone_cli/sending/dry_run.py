@@ -1,21 +1,14 @@
 """A dry run: everything is read, and nothing is sent."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from dropzone_cli.sending.batches import Batch, Batcher
+from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.events import BrokenInputError, Event
-from dropzone_cli.sending.inputs import opened
+from dropzone_cli.sending.inputs import Planned, opened
+from dropzone_cli.sending.options import SendOptions
 from dropzone_cli.sending.report import Document, Report, StoppedError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from dropzone_cli.sending.columns import CsvOptions
-    from dropzone_cli.sending.options import SendOptions
-    from dropzone_cli.sending.plan import Planned
 
 
 def dry_run(plan: Sequence[Planned], options: SendOptions, csv: CsvOptions, report: Report) -> None:

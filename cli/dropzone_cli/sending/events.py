@@ -1,19 +1,17 @@
 """What an input is read as: events, and findings about lines that are none, each with its lines."""
 
-from __future__ import annotations
-
+import json
+from contextlib import suppress
 from enum import Enum
 from typing import NamedTuple
+from uuid import UUID
+
+from dropzone_cli.formats import CONTROL_CHARACTER, MAX_SOURCE
 
 MAX_EVENT_BYTES = 8 * 2**20
 """The longest text that is held in memory as one event. The API accepts less."""
 
-
-class Event(NamedTuple):
-    text: bytes
-    """A line of NDJSON, without its line end."""
-    first: int
-    last: int
+_REPORTED_CHARACTERS = 1_000
 
 
 class Severity(Enum):
@@ -29,6 +27,24 @@ class Severity(Enum):
     """They are sent, and something is odd about them."""
 
 
+class Rejected(NamedTuple):
+    """A rejected event in the API."""
+
+    raw_id: str
+    item: int
+
+    @classmethod
+    def of(cls, raw_id: object, item: object) -> "Rejected | None":
+        """What a file of rejects says; None if it says nothing."""
+        with suppress(ValueError, OverflowError):
+            return cls(str(UUID(str(raw_id))), int(float(str(item))))
+        return None
+
+    @property
+    def json(self) -> str:
+        return json.dumps(self._asdict())
+
+
 class Finding(NamedTuple):
     first: int
     last: int
@@ -38,9 +54,40 @@ class Finding(NamedTuple):
     text: str = ""
     """The lines themselves, as far as they are known."""
     severity: Severity = Severity.PROBLEM
+    source: str = ""
+    """Who measured, as far as it is known."""
+    rejected: Rejected | None = None
+    """Where the API has counted these lines already: they are of a file of rejects."""
+
+
+class Event(NamedTuple):
+    text: bytes
+    """A line of NDJSON, without its line end."""
+    first: int
+    last: int
+    finding: Finding | None = None
+    """What it reports, where it is no event."""
 
 
 Read = Event | Finding
+
+
+def report_of(finding: Finding) -> Event:
+    """Make what tells the API of lines that are not sent: it is stored, and counted as a rejection (docs/adr/0025)."""
+    told = {
+        "code": finding.code,
+        "reason": _clean(finding.reason),
+        "lines": [finding.first, finding.last],
+        "text": _clean(finding.text),
+    }
+    is_source = 0 < len(finding.source) <= MAX_SOURCE and not CONTROL_CHARACTER.search(finding.source)
+    source = {"source": _clean(finding.source)} if is_source else {}
+    return Event(json.dumps({"client_rejected": told, **source}).encode(), finding.first, finding.last, finding)
+
+
+def _clean(text: str) -> str:
+    # Without what stands for bytes that are no text.
+    return text[:_REPORTED_CHARACTERS].encode("utf-8", "replace").decode()
 
 
 class BrokenInputError(Exception):

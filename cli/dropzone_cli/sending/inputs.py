@@ -1,35 +1,30 @@
 """Inputs: files, patterns of their names, or stdin; compressed or not; and which format they are of."""
 
-from __future__ import annotations
-
 import io
 import json
 import stat
 import sys
 import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from glob import glob, has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 
 from dropzone_cli.errors import usage
+from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.csv_reader import Table
 from dropzone_cli.sending.events import BrokenInputError, Finding, Read, Severity
 from dropzone_cli.sending.json_reader import read_json, read_ndjson
 from dropzone_cli.sending.lines import CUT_OFF, UTF8_BOM, Lines, encoding_of
-from dropzone_cli.sending.rejects import SUFFIXES
 from dropzone_cli.sending.rows import workbook_rows
 from dropzone_cli.sending.streams import GZIP_MAGIC, Gunzip, LivePipe
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from dropzone_cli.sending.columns import CsvOptions
-
 STDIN = "-"
 RESUME_SUFFIX = ".dropzone-resume"
+REJECTS_SUFFIXES = (".rejects.csv", ".rejects.ndjson")
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the latter where it is empty
 _BUFFER = 2**18
@@ -108,7 +103,7 @@ def _inputs(argument: str) -> list[Input]:
     path = Path(argument)
     if not path.exists() and has_magic(argument):
         found = sorted(glob(argument, recursive=True))  # noqa: PTH207 - of any folder
-        names = [name for name in found if Path(name).is_file() and not name.endswith(SUFFIXES)]
+        names = [name for name in found if Path(name).is_file() and not name.endswith(REJECTS_SUFFIXES)]
         if not names:
             raise usage(f"No file matches {argument}.")
         return [one for name in names for one in _inputs(name)]
@@ -126,7 +121,7 @@ def _inputs(argument: str) -> list[Input]:
 class Opened:
     """An input that is being read: its bytes, decompressed."""
 
-    def __init__(self, raw: BinaryIO, binary: io.BufferedReader[Any], name: str, *, is_complete: bool | None) -> None:
+    def __init__(self, raw: BinaryIO, binary: "io.BufferedReader[Any]", name: str, *, is_complete: bool | None) -> None:
         """Read from the beginning.
 
         Args:
@@ -277,9 +272,35 @@ def opened(
         yield source
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An input, and how it is to be read: found out before anything is sent."""
+
+    input: Input
+    format: Format | None = None
+    """None where that is found when it is read, which is possible only once."""
+
+    @classmethod
+    def of(cls, one: Input, format_: Format | None, options: CsvOptions) -> Self:
+        """Look at an input, unless it can be read only once.
+
+        Raises:
+            CliError: its columns are not those that were asked for.
+        """
+        if not one.is_rereadable:
+            return cls(one, format_)
+        try:
+            with opened(one) as source:
+                found = format_ or source.detect()
+                source.read(found, options)
+                return cls(one, found)
+        except BrokenInputError:
+            return cls(one, format_)  # reported when it is read
+
+
 def _unzipped(
-    one: Input, binary: io.BufferedReader[Any], name: str, closing: ExitStack
-) -> tuple[io.BufferedReader[Any], str]:
+    one: Input, binary: "io.BufferedReader[Any]", name: str, closing: ExitStack
+) -> tuple["io.BufferedReader[Any]", str]:
     """Open the only file of an archive; a workbook, which is an archive as well, stays as it is."""
     try:
         archive = closing.enter_context(zipfile.ZipFile(cast("BinaryIO", binary)))

@@ -5,28 +5,22 @@ begins it, and two for each batch: before it is sent, and when the API has accep
 at most a torn last line, which the next run removes.
 """
 
-from __future__ import annotations
-
+import io
 import json
 import secrets
 import sys
 import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Self
 from uuid import UUID
 
 from dropzone_cli.errors import CliError, ExitCode, usage
-from dropzone_cli.sending.batches import Cut
-
-if TYPE_CHECKING:
-    import io
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-    from dropzone_cli.sending.batches import Batch
+from dropzone_cli.sending.batches import Batch, Cut
 
 if sys.platform == "win32":
     import msvcrt
@@ -41,6 +35,9 @@ else:
     def _lock(file: io.FileIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+
+REPORTS = "reports"
+"""Among the options of a run that tells of lines which are not sent."""
 
 _KIND = {"resume_file_of": "dropzone send", "version": 2}
 
@@ -61,7 +58,7 @@ class Run:
     """Part of its idempotency keys: a new one where the same batches are sent again on purpose."""
     began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     cuts: dict[int, Cut] = field(default_factory=dict)
-    """The batches of earlier calls, by number."""
+    """Its batches, by number."""
     accepted: dict[int, UUID] = field(default_factory=dict)
     """Those of them that are in bronze."""
 
@@ -115,7 +112,10 @@ class Journal:
             raise
 
     def run(self, identity: str, stack: str, options: Mapping[str, object], *, again: bool = False) -> Run:
-        """Return the run of an input that is to be continued, or begin one."""
+        """Return the run of an input that is to be continued, or begin one.
+
+        `again`: all is sent again, though it was sent before.
+        """
         found = self._runs.get(_run_key(identity, stack, options))
         if found is not None and not again:
             return found
@@ -123,13 +123,26 @@ class Journal:
         salt = secrets.token_hex(8) if again or self.path is None else ""
         return self._begin(identity, stack, options, salt)
 
+    def reports_of(self, run: Run, *, is_rereadable: bool) -> Run:
+        """Return the run that tells of the same input's lines which are not sent: each is told once."""
+        options = {**run.options, REPORTS: True}
+        found = self._runs.get(_run_key(run.identity, run.stack, options))
+        salt = "" if is_rereadable or self.path else secrets.token_hex(8)
+        return found or self._begin(run.identity, run.stack, options, salt)
+
+    def has_reports_of(self, run: Run) -> bool:
+        return _run_key(run.identity, run.stack, {**run.options, REPORTS: True}) in self._runs
+
     def restart(self, run: Run) -> Run:
         """Start the run again, since its input has changed."""
         return self._begin(run.identity, run.stack, run.options, secrets.token_hex(8))
 
     def has_others(self, run: Run) -> bool:
         """Whether the same input was sent with other options."""
-        return any(other.identity == run.identity and other.key != run.key for other in self._runs.values())
+        return any(
+            other.identity == run.identity and other.key != run.key and REPORTS not in other.options
+            for other in self._runs.values()
+        )
 
     def _begin(self, identity: str, stack: str, options: Mapping[str, object], salt: str) -> Run:
         with self._mutex:
@@ -150,9 +163,11 @@ class Journal:
 
     def add(self, run: Run, batch: Batch) -> None:
         """Record a batch that is about to be sent."""
-        if batch.number in run.cuts:
+        if run.cuts.get(batch.number) == batch.cut:
             return
         with self._mutex:
+            run.cuts[batch.number] = batch.cut
+            run.accepted.pop(batch.number, None)
             self._write(
                 {
                     "run": run.number,
@@ -167,9 +182,10 @@ class Journal:
     def accept(self, run: Run, batch: Batch, raw_id: UUID) -> None:
         """Record that a batch was accepted."""
         with self._mutex:
+            run.accepted[batch.number] = raw_id
             self._write({"run": run.number, "batch": batch.number, "raw_id": str(raw_id)})
 
-    def use(self) -> Journal:
+    def use(self) -> Self:
         """Keep it open until `release` was called as often."""
         with self._mutex:
             self._users += 1
@@ -304,4 +320,5 @@ def _runs(lines: Iterable[Line]) -> dict[str, Run]:
         else:
             cut = Cut(int(line["events"]), str(line["digest"]), str(line["beginning"]))
             numbered[number].cuts[int(line["batch"])] = cut
+            numbered[number].accepted.pop(int(line["batch"]), None)
     return runs

@@ -1,19 +1,13 @@
 """JSON as events: a line for each, or values one after the other, or arrays of them. What is sent is their text."""
 
-from __future__ import annotations
-
 import json
 import re
 from codecs import getincrementaldecoder
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NoReturn
 
-from dropzone_cli.sending.events import MAX_EVENT_BYTES, Event, Finding, Read, Severity
-from dropzone_cli.sending.lines import BAD, MARKING, TOO_LONG
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dropzone_cli.sending.lines import Lines
+from dropzone_cli.sending.events import MAX_EVENT_BYTES, Event, Finding, Read, Rejected, Severity
+from dropzone_cli.sending.lines import BAD, MARKING, TOO_LONG, Lines
 
 _CHUNK = 2**16
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -58,9 +52,41 @@ def checked(text: str, first: int, last: int) -> Read:
         value = _decoder.decode(text)
         if not isinstance(value, dict):
             return Finding(first, last, "json.not_object", "is no event: not a JSON object", text)
+        if {"raw_id", "item", "event"} <= value.keys() and "time_stamp" not in value:
+            return _corrected(text, value, first, last)
         return _event(text, first, last)
     except (ValueError, RecursionError) as error:
         return _json_finding(error, text, first, last)
+
+
+def _corrected(line: str, value: dict[str, Any], first: int, last: int) -> Read:
+    """The event in a line of a file of rejects, which `send` or `rejected export` wrote and somebody has corrected."""
+    rejected = Rejected.of(value["raw_id"], value["item"])
+    text = _members(line)["event"] if value["event"] is not None else str(value.get("text") or "")
+    read = checked(text.strip(), first, last)
+    if isinstance(read, Finding):
+        return read._replace(text=text, rejected=rejected)
+    members = _members(text)
+    if rejected is None or "corrects" in members:
+        return read
+    if members.get("schema_version") == "1" and not {"source", "unit", "tags"} & members.keys():
+        members["schema_version"] = "2"  # which has the same fields, and `corrects`
+    members["corrects"] = rejected.json
+    return _event("{" + ",".join(f"{json.dumps(name)}:{raw}" for name, raw in members.items()) + "}", first, last)
+
+
+def _members(text: str) -> dict[str, str]:
+    """The members of a JSON object, each value as it is written."""
+    found: dict[str, str] = {}
+    at = _BLANK.match(text).end() + 1  # type: ignore[union-attr]  # it matches nothing as well
+    while True:
+        at = _SEPARATORS.match(text, at).end()  # type: ignore[union-attr]
+        if text[at] == "}":
+            return found
+        name, end = _decoder.raw_decode(text, at)
+        at = _BLANK.match(text, text.index(":", end) + 1).end()  # type: ignore[union-attr]
+        _, end = _decoder.raw_decode(text, at)
+        found[name], at = text[at:end], end
 
 
 def _event(text: str, first: int, last: int) -> Read:

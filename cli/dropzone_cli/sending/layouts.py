@@ -1,22 +1,17 @@
 """Layouts of files that loggers and databases write: recognised by their first lines, and what follows from them."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dropzone_cli.sending.columns import ColumnLabel, CsvOptions
 from dropzone_cli.sending.events import Finding
+from dropzone_cli.sending.lines import Lines
 from dropzone_cli.sending.rows import Row, delimiter_of
 from dropzone_cli.sending.times import parse_zone
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from dropzone_cli.sending.lines import Lines
 
 INFLUX = "InfluxDB annotated CSV"
 SERIES = "series"

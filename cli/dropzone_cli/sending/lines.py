@@ -1,19 +1,15 @@
 """Lines of text out of bytes, with their numbers; bytes that are no text cost the line that they are in."""
 
-from __future__ import annotations
-
 import codecs
 import io
 import re
 from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from dropzone_cli.sending.events import MAX_EVENT_BYTES, Finding, Severity
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 BAD = re.compile("[\udc80-\udcff]")
 """Marks a byte that can't be decoded, as in Python's surrogateescape; no text contains it."""

@@ -1,24 +1,16 @@
 """The options of `dropzone send`, checked."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, tzinfo
+from pathlib import Path
 
 from dropzone_cli.errors import usage
 from dropzone_cli.sending.batches import Shape
 from dropzone_cli.sending.columns import CsvOptions
-from dropzone_cli.sending.times import FORMATS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import tzinfo
-    from pathlib import Path
-
-    from dropzone_cli.sending.inputs import Input
-    from dropzone_cli.sending.times import Ambiguous
+from dropzone_cli.sending.inputs import Input
+from dropzone_cli.sending.times import FORMATS, Ambiguous
 
 _TAB = {"\\t", "tab"}
 
@@ -40,6 +32,7 @@ class SendOptions:
     again: bool
     complete: bool
     rejects: bool
+    report: bool
 
     def __post_init__(self) -> None:
         """Refuse a contradiction.

@@ -1,7 +1,5 @@
 """Profiles: options of `dropzone send` under a name, in a file of the user's."""
 
-from __future__ import annotations
-
 import json
 import os
 import tomllib

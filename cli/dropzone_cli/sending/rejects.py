@@ -1,78 +1,99 @@
 """NAME.rejects.csv and NAME.rejects.ndjson: the lines that were not sent, with the reasons, to be fixed and sent."""
 
-from __future__ import annotations
-
 import csv
 import json
 import threading
-from contextlib import suppress
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
+from uuid import UUID
 
 from dropzone_cli.errors import usage
+from dropzone_cli.sending.batches import Batch
 from dropzone_cli.sending.columns import REJECT_NAMES
-
-if TYPE_CHECKING:
-    from dropzone_cli.sending.batches import Batch
-    from dropzone_cli.sending.csv_reader import Table
-    from dropzone_cli.sending.events import Finding
-    from dropzone_cli.sending.inputs import Input
-
-SUFFIXES = (".rejects.csv", ".rejects.ndjson")
+from dropzone_cli.sending.csv_reader import Table
+from dropzone_cli.sending.events import Finding, Rejected
+from dropzone_cli.sending.inputs import REJECTS_SUFFIXES, Input
 
 
 class Rejects:
-    """The rejects of one input. The file is made for the first of them; threads may share it."""
+    """The rejects of one reading of an input. The file is made for the first of them; threads may share it."""
 
-    def __init__(self, one: Input) -> None:
+    def __init__(self, one: Input, *, is_kept: bool = True) -> None:
         name = one.path if one.path is not None and one.is_rereadable else Path(one.path.name if one.path else "stdin")
-        self._csv, self._ndjson = (name.with_name(name.name + suffix) for suffix in SUFFIXES)
-        self.table: Table | None = None
-        """Of a CSV or a workbook: what the lines are rows of."""
+        self._csv, self._ndjson = (name.with_name(name.name + suffix) for suffix in REJECTS_SUFFIXES)
         self._files: dict[Path, TextIO] = {}
+        self._is_open = is_kept
+        self.begin(None)
         self._mutex = threading.Lock()
+
+    def begin(self, table: Table | None) -> None:
+        """Say what the lines are rows of, if they are."""
+        self._table = table
 
     @property
     def paths(self) -> list[Path]:
         """The files that were made."""
         return [*self._files]
 
+    def add_all(self, findings: Sequence[Finding], raw_id: UUID) -> None:
+        """Write what the API has counted, as the events of this object."""
+        for item, finding in enumerate(findings):
+            self.add(finding._replace(rejected=Rejected(str(raw_id), item)))
+
     def add(self, finding: Finding) -> None:
-        """Write lines that are no event."""
-        table = self.table
+        """Write lines that are no event; with the event that a correction of them corrects, if the API has one."""
+        table, rejected = self._table, finding.rejected
+        if not finding.text:  # nothing to correct
+            return
         if table is None or table.head is None:
-            rejected = {"line": finding.first, "code": finding.code, "reason": finding.reason}
-            self._write(self._ndjson, json.dumps({"rejected": rejected, "text": finding.text}))
+            document = {"raw_id": None, "item": None} if rejected is None else rejected._asdict()
+            document |= {"lines": [finding.first, finding.last], "code": finding.code, "reason": finding.reason}
+            self._write(self._ndjson, json.dumps({**document, "event": None, "text": finding.text}))
             return
         before, header, after = table.preamble
-        names = _cells(table.delimiter, *REJECT_NAMES)
+        told = [finding.code, finding.reason, *(rejected or ("", ""))]
         # A quote that is open would take the reasons in.
         line = finding.text if finding.text.count('"') % 2 == 0 else finding.text.replace('"', "")
+        names = ""
+        if table.columns.is_of_rejects:  # it has the reasons of an earlier time
+            cells = next(csv.reader([line], delimiter=table.delimiter))
+            line = _cells(table.delimiter, *cells[: len(table.columns.header) - len(told)])
+        else:
+            names = _cells(table.delimiter, "", *REJECT_NAMES)
         self._write(
             self._csv,
-            line + _cells(table.delimiter, finding.code, finding.reason),
+            line + _cells(table.delimiter, "", *told),
             "".join([*before, header.rstrip("\r\n"), names, "\n", *after]),
         )
 
     def add_batch(self, batch: Batch, code: str, reason: str) -> None:
-        """Write the events of a batch that was not accepted."""
-        rejected = json.dumps({"lines": [batch.first, batch.last], "code": code, "reason": reason}, ensure_ascii=False)
+        """Write a batch that was not accepted."""
+        if batch.findings:
+            for finding in batch.findings:
+                self.add(finding)
+            return
+        document = {"raw_id": None, "item": None, "lines": [batch.first, batch.last], "code": code, "reason": reason}
+        beginning = json.dumps(document)[:-1]
         for line in batch.body.decode().splitlines():
-            self._write(self._ndjson, f'{line.rstrip()[:-1]},"rejected":{rejected}}}')
+            self._write(self._ndjson, f'{beginning}, "event": {line}}}')
 
     def close(self) -> None:
-        for file in self._files.values():
-            file.close()
+        with self._mutex:
+            self._is_open = False
+            for file in self._files.values():
+                file.close()
 
     def _write(self, path: Path, line: str, beginning: str = "") -> None:
         with self._mutex:
+            if not self._is_open:  # a thread that was not waited for
+                return
             file = self._files.get(path)
             if file is None:
                 file = self._files[path] = _opened(path)
                 file.write(beginning)
-            with suppress(ValueError):  # closed: a thread that was not waited for
-                file.write(line + "\n")
+            file.write(line + "\n")
 
 
 def _opened(path: Path) -> TextIO:
@@ -82,7 +103,7 @@ def _opened(path: Path) -> TextIO:
         raise usage(f"{path} can't be written: {error.strerror}.", "--no-rejects writes no such file.") from None
 
 
-def _cells(delimiter: str, *cells: str) -> str:
+def _cells(delimiter: str, *cells: object) -> str:
     text = StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(["", *cells])
+    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
     return text.getvalue()

@@ -1,27 +1,21 @@
 """What came of a run: counted by the threads that send, shown while it goes on and at its end."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 from dropzone_cli.errors import ExitCode
-from dropzone_cli.sending.events import Severity
+from dropzone_cli.output import Output
+from dropzone_cli.sending.batches import Batch
+from dropzone_cli.sending.events import Finding, Severity
+from dropzone_cli.sending.inputs import Planned
+from dropzone_cli.sending.options import SendOptions
 from dropzone_cli.text import count
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-    from uuid import UUID
-
-    from dropzone_cli.output import Output
-    from dropzone_cli.sending.batches import Batch
-    from dropzone_cli.sending.events import Finding
-    from dropzone_cli.sending.options import SendOptions
-    from dropzone_cli.sending.plan import Planned
 
 Document = dict[str, Any]
 
@@ -90,6 +84,8 @@ class _Totals:
     batches: int = 0
     earlier: int = 0
     replayed: int = 0
+    reported: int = 0
+    """Findings that the API has counted."""
     refused: int = 0
     refused_batches: int = 0
     bytes: int = 0
@@ -213,6 +209,11 @@ class Report:
                 )
             self.meter.advance(batch.size, batch.events)
 
+    def add_reported(self, batch: Batch) -> None:
+        """Count findings that the API was told of."""
+        with self._lock:
+            self._totals.reported += batch.events
+
     def add_earlier(self, events: int) -> None:
         """Count events that an earlier run had sent."""
         with self._lock:
@@ -285,6 +286,7 @@ class Report:
             "accepted": totals.accepted,
             "accepted_earlier": totals.earlier,
             "refused": totals.refused,
+            "reported": totals.reported,
             "unreadable": self._number(Severity.PROBLEM),
             "waiting": self._number(Severity.WAITING),
             "missing": self._number(Severity.MISSING),
@@ -322,7 +324,8 @@ class Report:
         if totals.refused_batches:
             out.line(f"{count(totals.refused, 'event')} refused, in {_batches(totals.refused_batches)}", style="red")
         if number := self._number(Severity.PROBLEM):
-            out.line(f"{count(number, 'place')} in the input without an event that can be sent", style="red")
+            told = f"; the API counts {totals.reported:,} of them as rejected" if totals.reported else ""
+            out.line(f"{count(number, 'place')} in the input without an event that can be sent{told}", style="red")
         self._print_groups()
         if self._rejects:
             out.note(f"What was not sent is in {', '.join(self._rejects)}: correct it there, and send that file.")

@@ -1,20 +1,15 @@
 """Rows of cells: of a CSV's lines, or of a workbook."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re
+from collections.abc import Iterator
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.sending.events import BrokenInputError, Finding
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dropzone_cli.sending.lines import Lines
+from dropzone_cli.sending.lines import Lines
 
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile('"[^"]*"')

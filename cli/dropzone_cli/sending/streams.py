@@ -1,16 +1,12 @@
 """Bytes of an input: decompressed, as far as they are intact, and from a pipe as they come."""
 
-from __future__ import annotations
-
 import io
 import threading
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, BinaryIO
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import BinaryIO
 
 GZIP_MAGIC = b"\x1f\x8b"
 _MEMBER = GZIP_MAGIC + b"\x08"
@@ -20,6 +16,8 @@ _MOST = 2**18
 _STEP = 64
 # Ends a line that damage has cut off, so that what follows the damage is not taken for its rest: no UTF-8 has FF.
 _TORN = b"\xff\n"
+
+_Idle = Callable[[], float | None]
 
 
 class Gunzip(io.RawIOBase):
@@ -88,7 +86,7 @@ class Gunzip(io.RawIOBase):
             self._end_member()
         return data
 
-    def _salvaged(self, inflate: zlib._Decompress, given: bytes) -> bytes:
+    def _salvaged(self, inflate: "zlib._Decompress", given: bytes) -> bytes:
         """What comes before the damage; then go on with the next member, if there is any."""
         parts = []
         at, step = 0, _STEP
@@ -137,7 +135,7 @@ class LivePipe(io.RawIOBase):
         self._room = threading.Semaphore(self._AHEAD)
         self._held = memoryview(b"")
         self._is_at_end = False
-        self.idle: Callable[[], float | None] = lambda: None
+        self.idle: _Idle = lambda: None
         """Called while nothing comes; returns the seconds until it is to be called again."""
         self.was_stopped = False
         self.damage = ""

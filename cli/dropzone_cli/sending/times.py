@@ -1,18 +1,13 @@
 """Times as files write them, made into what the API reads: ISO 8601 with an offset from UTC."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import typer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 AUTO = "auto"
 _POWERS = {"epoch_s": 0, "epoch_ms": 3, "epoch_us": 6, "epoch_ns": 9}

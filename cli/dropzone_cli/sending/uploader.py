@@ -1,42 +1,38 @@
 """Inputs on their way: read, cut into batches, and handed to the threads that send them."""
 
-from __future__ import annotations
-
 import gzip
 import signal
 import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import FrameType
 from weakref import WeakSet
 
 from dropzone_cli.api import RefusedError
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.sending.batches import Batch, Batcher
-from dropzone_cli.sending.events import BrokenInputError, Event, Severity
-from dropzone_cli.sending.inputs import opened
+from dropzone_cli.sending.columns import CsvOptions
+from dropzone_cli.sending.events import BrokenInputError, Event, Finding, Read, Severity, report_of
+from dropzone_cli.sending.inputs import Opened, Planned, opened
 from dropzone_cli.sending.journal import Journal, Run, check
+from dropzone_cli.sending.options import SendOptions
 from dropzone_cli.sending.rejects import Rejects
 from dropzone_cli.sending.report import Report, StoppedError
+from dropzone_cli.sending.streams import LivePipe
 from dropzone_cli.sending.workers import Task, WorkerPool
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-    from types import FrameType
-
-    from dropzone_cli.sending.columns import CsvOptions
-    from dropzone_cli.sending.events import Finding
-    from dropzone_cli.sending.inputs import Opened
-    from dropzone_cli.sending.options import SendOptions
-    from dropzone_cli.sending.plan import Planned
-    from dropzone_cli.sending.streams import LivePipe
-    from dropzone_cli.session import Session
+from dropzone_cli.session import Session
 
 _GRACE_SECONDS = 10.0
 _FLUSH_SECONDS = 30.0
 _NDJSON = {"content-type": "application/x-ndjson"}
 _COMPRESSED = {"content-encoding": "gzip"}
+
+_HELD = 10_000
+"""So many findings wait for the first event: an input without any was read with wrong options, and says nothing."""
+_LONG = 2**16
+"""A longer text of a finding is written at once, not held in memory until it is known where the API counts it."""
 
 
 class _ChangedError(Exception):
@@ -49,10 +45,9 @@ class _State:
 
     planned: Planned
     journal: Journal
-    rejects: Rejects
     run: Run | None = None
-    reported: int = 0
-    """The last line with a finding that was reported."""
+    printed: int = 0
+    """The last line with a finding that was printed."""
 
 
 class Uploader:
@@ -136,80 +131,40 @@ class Uploader:
         Raises:
             CliError: nothing can be sent for the moment.
         """
-        journal = (shared or self._open(planned)).use()
-        state = _State(planned, journal, Rejects(planned.input))
-        self._rejects[planned.input.identity] = state.rejects
+        state = _State(planned, (shared or self._open(planned)).use())
         try:
             while True:
                 try:
                     return self._read(state, workers)
                 except _ChangedError:
                     continue
-        except BrokenInputError as error:
-            self._found(state, error.finding)
-            return False
         finally:
-            journal.release()
+            state.journal.release()
 
     def _read(self, state: _State, workers: WorkerPool) -> bool:
-        planned, one, report = state.planned, state.planned.input, self._report
-        earlier = 0
-        with opened(one, is_complete=self._options.complete, piped=_stoppable) as source:
-            events = source.read(planned.format or source.detect(), self._csv)
-            if state.run is None:
-                self._describe(one.name, source)
-                state.run = self._run(state.journal, planned, source)
-                state.rejects.table = source.table
-
-            def emit(batch: Batch) -> None:
-                nonlocal earlier
-                run = state.run
-                assert run is not None  # noqa: S101 - it was made above
-                if batch.number in run.accepted:
-                    earlier += batch.events
-                    report.skip(batch)
-                    return
-                state.journal.add(run, batch)
-                workers.submit(Task(one, state.journal, run, batch))
-
-            def changed() -> None:
-                assert state.run is not None  # noqa: S101
-                report.out.note(f"{one.name} is not what was sent under this name: it is sent as a new input.")
-                state.run = state.journal.restart(state.run)
-                if one.is_rereadable:
-                    raise _ChangedError
-
-            batcher = Batcher(
-                self._options.shape_of(one),
-                emit,
-                known=state.run.cuts,
-                changed=changed,
-                position=lambda: source.position,
-            )
-            if source.pipe is not None:
-                source.pipe.idle = batcher.idle
-            last = 0
-            for found in events:
-                last = found.last
-                if isinstance(found, Event):
-                    batcher.add(found)
-                else:
-                    self._found(state, found)
-            batcher.end()
-            report.add_earlier(earlier)
-            report.add_lines(one.name, last)
-            return source.pipe is not None and source.pipe.was_stopped
-
-    def _found(self, state: _State, found: Finding) -> None:
-        """Report a finding, once, however often the input is read."""
-        if found.first <= state.reported:
-            return
-        state.reported = found.first
-        one = state.planned.input
-        told = one.told(found)
-        if told.severity is Severity.PROBLEM and self._options.rejects:
-            state.rejects.add(told)
-        self._report.add(one.name, told)
+        """Read it once; what an earlier reading found is not printed again."""
+        planned, one = state.planned, state.planned.input
+        if before := self._rejects.get(one.identity):
+            before.close()
+        rejects = self._rejects[one.identity] = Rejects(one, is_kept=self._options.rejects)
+        reading = _Reading(state, rejects, self._options, self._report, workers)
+        try:
+            with opened(one, is_complete=self._options.complete, piped=_stoppable) as source:
+                events = source.read(planned.format or source.detect(), self._csv)
+                rejects.begin(source.table)
+                if state.run is None:
+                    self._describe(one.name, source)
+                    state.run = self._run(state.journal, planned, source)
+                reading.begin(state.run, source)
+                for found in events:
+                    reading.add(found)
+                reading.end()
+                return source.pipe is not None and source.pipe.was_stopped
+        except BrokenInputError as error:
+            reading.add(error.finding)
+            return False
+        finally:
+            reading.close()
 
     def _describe(self, name: str, source: Opened) -> None:
         if source.table is None or source.table.waiting:
@@ -234,25 +189,29 @@ class Uploader:
             receipt = self._session.api.ingest(body, headers, self._options.retry_for)
         except RefusedError as error:
             code = f"api.{error.status}"
-            if self._options.rejects:
-                self._rejects[task.input.identity].add_batch(batch, code, error.reason)
-            self._report.add_refused(name, batch, error.status, code, error.reason)
+            task.rejects.add_batch(batch, code, error.reason)
+            if not batch.findings:
+                self._report.add_refused(name, batch, error.status, code, error.reason)
             return
         task.journal.accept(task.run, batch, receipt.raw_id)
-        self._report.add_sent(name, batch, receipt.raw_id, len(body), is_replayed=receipt.is_replayed)
+        if batch.findings:
+            task.rejects.add_all(batch.findings, receipt.raw_id)
+            self._report.add_reported(batch)
+        else:
+            self._report.add_sent(name, batch, receipt.raw_id, len(body), is_replayed=receipt.is_replayed)
         if receipt.items != batch.events:
             message = f"The API counts {receipt.items} events in {receipt.raw_id}, where {batch.events} were sent."
             raise CliError(message, hint="It is of another version than this command.", exit_code=ExitCode.NOT_ALL_WELL)
 
     def _dropped(self, task: Task) -> None:
         """Tell of a batch that was not sent, and that can't be read again."""
-        if task.input.is_rereadable:
+        if task.input.is_rereadable and not task.batch.findings:
             return
         reason = "was read and could not be sent"
-        if self._options.rejects:
-            self._rejects[task.input.identity].add_batch(task.batch, "batch.not_sent", reason)
-        with suppress(StoppedError):
-            self._report.add_refused(task.input.name, task.batch, None, "batch.not_sent", reason)
+        task.rejects.add_batch(task.batch, "batch.not_sent", reason)
+        if not task.batch.findings:
+            with suppress(StoppedError):
+                self._report.add_refused(task.input.name, task.batch, None, "batch.not_sent", reason)
 
     def _resume_file(self, planned: Planned) -> Path | None:
         return None if self._options.no_resume else self._options.resume or planned.input.resume_file
@@ -269,6 +228,105 @@ class Uploader:
         if not run.cuts and journal.has_others(run):
             self._report.out.note(f"{planned.input.name} was sent before, with other options or to another stack.")
         return run
+
+
+class _Reading:
+    """One reading of an input: what becomes of its events, and of what is no event."""
+
+    def __init__(
+        self, state: _State, rejects: Rejects, options: SendOptions, report: Report, workers: WorkerPool
+    ) -> None:
+        self._state, self._rejects, self._options = state, rejects, options
+        self._report, self._workers = report, workers
+        self._one = state.planned.input
+        self._held: list[Event] | None = []
+        """What is to be reported of lines, until there is an event."""
+        self._earlier, self._last, self._last_finding = 0, 0, (0, "")
+        self._printed_before = state.printed
+
+    def begin(self, run: Run, source: Opened) -> None:
+        """Begin with the first batches, of events and of reports."""
+        shape, journal = self._options.shape_of(self._one), self._state.journal
+        self._events = Batcher(
+            shape,
+            lambda batch: self._emit(self._state.run or run, batch),
+            known=dict(run.cuts),
+            changed=self._change,
+            position=lambda: source.position,
+        )
+        known = dict(self._run_of_reports(run).cuts) if journal.has_reports_of(run) else {}
+        self._reports = Batcher(
+            shape, lambda batch: self._emit(self._run_of_reports(self._state.run or run), batch), known=known
+        )
+        if source.pipe is not None:
+            source.pipe.idle = self._idle
+
+    def _run_of_reports(self, run: Run) -> Run:
+        return self._state.journal.reports_of(run, is_rereadable=self._one.is_rereadable)
+
+    def _idle(self) -> float | None:
+        waits = [wait for wait in (self._events.idle(), self._reports.idle()) if wait is not None]
+        return min(waits, default=None)
+
+    def _change(self) -> None:
+        self._report.out.note(f"{self._one.name} is not what was sent under this name: it is sent as a new input.")
+        if self._state.run is not None:
+            self._state.run = self._state.journal.restart(self._state.run)
+        if self._one.is_rereadable:
+            raise _ChangedError
+
+    def _emit(self, run: Run, batch: Batch) -> None:
+        if batch.number in run.accepted and run.cuts[batch.number] == batch.cut:
+            self._rejects.add_all(batch.findings, run.accepted[batch.number])
+            if not batch.findings:
+                self._earlier += batch.events
+                self._report.skip(batch)
+            return
+        self._state.journal.add(run, batch)
+        self._workers.submit(Task(self._one, self._state.journal, run, batch, self._rejects))
+
+    def add(self, found: Read) -> None:
+        if isinstance(found, Event):
+            self._events.add(found)
+            if self._held is not None:
+                held, self._held = self._held, None
+                for event in held:
+                    self._reports.add(event)
+        elif self._last_finding != (found.last, found.code):  # one of its kind of a line
+            self._last_finding = (found.last, found.code)
+            self._find(self._one.told(found))
+        self._last = max(self._last, found.last)
+
+    def _find(self, finding: Finding) -> None:
+        if finding.severity is Severity.PROBLEM:
+            self._reject(finding)
+        if finding.last > self._printed_before:
+            self._state.printed = finding.last
+            self._report.add(self._one.name, finding)
+
+    def _reject(self, finding: Finding) -> None:
+        """Tell the API of it, and write it to the file of rejects once it is known where the API counts it."""
+        is_counted = finding.rejected is not None or not self._options.report
+        if is_counted or len(finding.text) > _LONG or (self._held is not None and len(self._held) == _HELD):
+            self._rejects.add(finding)
+            finding = finding._replace(text="")
+        if not is_counted and self._held is None:
+            self._reports.add(report_of(finding))
+        elif not is_counted and self._held is not None and len(self._held) < _HELD:
+            self._held.append(report_of(finding))
+
+    def end(self) -> None:
+        """Give away what is left: the input is at its end."""
+        self._events.end()
+        self._reports.end()
+        self._report.add_earlier(self._earlier)
+        self._report.add_lines(self._one.name, self._last)
+
+    def close(self) -> None:
+        """Write to the file of rejects what the API was not told of."""
+        for event in self._reports.rest() if self._held is None else self._held:
+            if event.finding is not None:
+                self._rejects.add(event.finding)
 
 
 @contextmanager

@@ -1,20 +1,16 @@
 """Threads that send batches."""
 
-from __future__ import annotations
-
 import queue
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from dropzone_cli.sending.batches import Batch
-    from dropzone_cli.sending.inputs import Input
-    from dropzone_cli.sending.journal import Journal, Run
+from dropzone_cli.sending.batches import Batch
+from dropzone_cli.sending.inputs import Input
+from dropzone_cli.sending.journal import Journal, Run
+from dropzone_cli.sending.rejects import Rejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +21,7 @@ class Task:
     journal: Journal
     run: Run
     batch: Batch
+    rejects: Rejects
 
 
 class WorkerPool:

@@ -49,7 +49,7 @@ from dropzone.queries.measurements import (
     read_measurements,
 )
 from dropzone.queries.quality import QualityRequest, read_quality
-from dropzone.queries.raw import read_raw
+from dropzone.queries.raw import RawRequest, read_item, read_raw
 from dropzone.queries.rejections import RejectionsPage, RejectionsRequest, read_rejections
 from dropzone.queries.sources import SourcesRequest, read_sources
 from dropzone.queries.status import ObjectStatus, StatusRequest, read_status
@@ -63,6 +63,8 @@ RAW_ID_PATH = Path(alias="id", description="As POST /ingest answered it.", examp
 _READ = frozenset({Scope.READ})
 _STATUS = frozenset({Scope.INGEST, Scope.READ})
 _RAW = frozenset({Scope.INGEST, Scope.OPERATE})
+# What a mapping makes of a body changes with its contract.
+_UNKEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 logger = Logger(service="query")
 
@@ -108,19 +110,24 @@ def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[S
 
 @app.get("/ingest/<id>/raw", operation_id="getRaw", tags=["Events"])
 @described(
-    problems.NO_RAW_OBJECT, scopes=_RAW, headers=("ETag", "Cache-Control", "Content-Disposition", "Content-Encoding")
+    *(problems.NO_RAW_OBJECT, problems.NO_RAW_EVENT),
+    scopes=_RAW,
+    headers=("ETag", "Cache-Control", "Content-Disposition", "Content-Encoding", "Dropzone-Contract"),
 )
-def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH]) -> Response[Any]:
+def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[RawRequest, Query()]) -> Response[Any]:
     """Get an event as it was received.
 
-    The bytes, with the `Content-Type` and `Content-Encoding` that they came with. They never change. What was sent with
-    other keys needs the scope `operate`.
+    The bytes, with the `Content-Type` and `Content-Encoding` that they came with, and the contract that they were sent
+    to, if any, as `Dropzone-Contract`. They never change. With `item`, one event of them, as it was validated. What was
+    sent with other keys needs the scope `operate`.
     """
     context: LambdaContext = app.lambda_context
     access = access_of(app)
     raw = read_raw(bronze(), raw_id, time_left=lambda: context.get_remaining_time_in_millis() / 1000)
     if Scope.OPERATE not in access.scopes and raw.client != access.client:
         raise ProblemError(problems.NO_RAW_OBJECT)
+    if request.item is not None:
+        return converted(response.Response(HTTPStatus.OK, "application/json", read_item(raw, request.item), _UNKEPT))
     tag = f'"{raw_id}"'
     kept = {"ETag": tag, "Cache-Control": KEEP}
     if is_given(tag, _header("If-None-Match")):
@@ -132,8 +139,10 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH]) -> Response[Any]:
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
     encoding = {"Content-Encoding": raw.content_encoding} if raw.content_encoding else {}
+    contract = {"Dropzone-Contract": raw.contract} if raw.contract else {}
     content_type = raw.content_type or "application/octet-stream"
-    return converted(response.Response(HTTPStatus.OK, content_type, raw.body, kept | shown_by_nobody | encoding))
+    headers = kept | shown_by_nobody | encoding | contract
+    return converted(response.Response(HTTPStatus.OK, content_type, raw.body, headers))
 
 
 @app.get("/rejections", operation_id="listRejections", tags=["Processing"])

@@ -44,6 +44,7 @@ _EVENTS = [
     b'{"schema_version": 2, "data": [1], "time_stamp": "2019-05-01T06:00Z", "source": 5, "unit": "\x7f", "tags": []}',
     b'{"schema_version": 2, "data": [1], "time_stamp": "2019-05-01T06:00Z", "source": "MARKER-OF-THE-PAYLOAD"}',
     b'{"schema_version": 2, "data": [1], "time_stamp": "2019-05-01T06:00Z", "corrects": 5}',
+    b'{"client_rejected": {"code": 5}}',
     b'[{"data": [1], "time_stamp": "2019-05-01T06:00Z", "note": "MARKER-OF-THE-PAYLOAD"}, {}, 5]',
     b' {\r\n\t"data": [] ,"MARKER-OF-THE-PAYLOAD": {"a": [null, true]}, "time_stamp": "2019-05-01 06:00z"} ',
 ]
@@ -219,6 +220,8 @@ def what_is(body: bytes) -> Kind:
 def _has_envelope(value: object) -> bool:
     if not isinstance(value, dict):
         return False
+    if isinstance(value.get("client_rejected"), dict) and "time_stamp" not in value:
+        return True  # reports that there is none
     return isinstance(value.get("time_stamp"), str) and isinstance(value.get("data"), list)
 
 

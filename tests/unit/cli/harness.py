@@ -108,6 +108,15 @@ class FakeIngest:
     @property
     def events(self) -> list[Any]:
         """All events in bronze, object by object."""
+        return [one for one in self._elements if "client_rejected" not in one]
+
+    @property
+    def reported(self) -> list[Any]:
+        """What was told of lines that are no events."""
+        return [one for one in self._elements if "client_rejected" in one]
+
+    @property
+    def _elements(self) -> list[Any]:
         return [json.loads(line) for body in self.objects.values() for line in body.splitlines()]
 
 

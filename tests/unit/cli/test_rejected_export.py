@@ -26,7 +26,9 @@ class Rejecting(FakeApi):
 
     pages: Sequence[Sequence[tuple[UUID, int]]] = ()
     objects: Mapping[UUID, tuple[str, bytes]] = field(default_factory=dict)
-    encoding: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[tuple[UUID, int], bytes] = field(default_factory=dict)
+    """What mappings make of objects, by item."""
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -38,10 +40,14 @@ class Rejecting(FakeApi):
             ]
             more = {"cursor": str(number + 1)} if number + 1 < len(self.pages) else {}
             return httpx.Response(200, json={"rejections": rejections, **more})
-        found = self.objects.get(UUID(request.url.path.split("/")[-2]))
+        identifier = UUID(request.url.path.split("/")[-2])
+        found = self.objects.get(identifier)
+        if "item" in request.url.params:
+            event = self.events.get((identifier, int(request.url.params["item"])))
+            found = None if event is None else (JSON, event)
         if found is None:
             return httpx.Response(404, json={"type": "urn:dropzone:problem:not-found", "detail": "Gone."})
-        return httpx.Response(200, content=found[1], headers={"Content-Type": found[0], **self.encoding})
+        return httpx.Response(200, content=found[1], headers={"Content-Type": found[0], **self.headers})
 
     def read(self) -> list[str]:
         return [request.url.path.split("/")[-2] for request in self.requests if request.url.path.endswith("/raw")]
@@ -86,7 +92,7 @@ def test_each_event_is_written_with_its_own_bytes() -> None:
 def test_packed_objects_are_unpacked(encoding: dict[str, str]) -> None:
     identifier = raw_id()
     body = gzip.compress(b'{"a": 1}\n{"a": 2}')
-    api = Rejecting(pages=[[(identifier, 1)]], objects={identifier: (NDJSON, body)}, encoding=encoding)
+    api = Rejecting(pages=[[(identifier, 1)]], objects={identifier: (NDJSON, body)}, headers=encoding)
 
     assert Cli(api)("rejected", "export", "--out", "bad.ndjson").exit_code == 0
 
@@ -95,26 +101,57 @@ def test_packed_objects_are_unpacked(encoding: dict[str, str]) -> None:
 
 @pytest.mark.usefixtures("local")
 def test_what_is_no_json_is_text_and_what_is_gone_is_told() -> None:
-    # GIVEN a line that is no JSON, an object that is gone, a batch that ends early, and records of SenML
-    broken, gone, short, senml = raw_ids(4)
+    # GIVEN a line that is no JSON, an object that is gone, and a batch that ends early
+    broken, gone, short = raw_ids(3)
     api = Rejecting(
-        pages=[[(broken, 0), (broken, 1), (gone, 0), (short, 5), (senml, 0)]],
+        pages=[[(broken, 0), (broken, 1), (gone, 0), (short, 5)]],
         objects={
             broken: (NDJSON, b'{"a": \xff}\n{"a": NaN}'),
             short: (JSON, b'[{"a": 1}]'),
-            senml: ("application/senml+json", b'[{"n": "a", "v": 1}]'),
         },
     )
 
     result = Cli(api)("rejected", "export", "--out", "bad.ndjson", "--json")
 
     assert result.exit_code == 1
-    assert document(result) == {"events": 5, "missing": 3, "file": "bad.ndjson"}
+    assert document(result) == {"events": 4, "missing": 2, "file": "bad.ndjson"}
     assert [(line["raw_id"], line["event"], line["text"]) for line in lines()] == [
         (str(broken), None, '{"a": \\xff}'),
         (str(broken), None, '{"a": NaN}'),
-        *((str(each), None, None) for each in (gone, short, senml)),
+        *((str(each), None, None) for each in (gone, short)),
     ]
+
+
+@pytest.mark.usefixtures("local")
+def test_an_event_that_was_made_of_a_body_is_asked_for() -> None:
+    # GIVEN a body that a mapping reads, of whose second event nothing could be made
+    mapped = raw_id()
+    body = b'{"metrics": [{}, {}]}'
+    api = Rejecting(
+        pages=[[(mapped, 0), (mapped, 1)]],
+        objects={mapped: (JSON, body)},
+        headers={"Dropzone-Contract": "telegraf"},
+        events={(mapped, 0): b'{"schema_version":2,"data":[5]}'},
+    )
+
+    assert Cli(api)("rejected", "export", "--out", "bad.ndjson").exit_code == 0
+
+    # THEN there is the event as it was validated, and the body where there is none
+    assert [(line["event"], line.get("text")) for line in lines()] == [
+        ({"schema_version": 2, "data": [5]}, None),
+        (None, body.decode()),
+    ]
+
+
+@pytest.mark.usefixtures("local")
+def test_of_what_send_reported_there_is_the_line() -> None:
+    told = {"client_rejected": {"code": "row.cells", "reason": "has 2 cells", "text": "a,b"}}
+    identifier = raw_id()
+    api = Rejecting(pages=[[(identifier, 0)]], objects={identifier: (NDJSON, json.dumps(told).encode() + b"\n")})
+
+    assert Cli(api)("rejected", "export", "--out", "bad.ndjson").exit_code == 0
+
+    assert [(line["event"], line["text"]) for line in lines()] == [(None, "a,b")]
 
 
 @pytest.mark.usefixtures("local")

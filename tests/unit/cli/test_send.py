@@ -927,6 +927,7 @@ def test_a_summary_as_json(cli: Cli, bronze: FakeIngest) -> None:
         "accepted": 20,
         "accepted_earlier": 0,
         "refused": 10,
+        "reported": 0,
         "unreadable": 0,
         "waiting": 0,
         "missing": 0,

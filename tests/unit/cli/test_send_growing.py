@@ -269,33 +269,194 @@ def test_rejects_are_written_with_their_reasons_and_can_be_corrected_and_sent(cl
     assert result.exit_code == 1
     assert "What was not sent is in log.csv.rejects.csv: correct it there, and send that file." in result.stderr
     lines = REJECTS.read_text().splitlines()
-    assert lines[0] == "time,value,note,rejected_code,rejected_reason"
+    assert lines[0] == "time,value,note,rejected_code,rejected_reason,rejected_raw_id,rejected_item"
     assert lines[1].startswith('2026-01-01T00:01Z,n/a,"b, ""c""",row.not_number,')
     assert lines[2].startswith("2026-01-01T00:02,3,,time.no_timezone,")
-    REJECTS.write_text(REJECTS.read_text().replace("n/a", "2", 1).replace("00:02,", "00:02Z,", 1))
-    assert cli("send", REJECTS, "--source", "x").exit_code == 0
-    assert sorted((event["time_stamp"], event["data"]) for event in bronze.events) == [
-        ("2026-01-01T00:00Z", [1]),
-        ("2026-01-01T00:01Z", [2]),
-        ("2026-01-01T00:02Z", [3]),
+
+    # WHEN one of them is corrected, it corrects what the API was told of; the other one is not told again
+    told = told_of(bronze)
+    REJECTS.write_text(REJECTS.read_text().replace("n/a", "2", 1))
+    assert cli("send", REJECTS, "--source", "x").exit_code == 1
+    assert corrections(bronze) == {2: told["2026-01-01T00:01Z,n/a"]}
+    assert len(bronze.reported) == 2
+
+    # AND the other one, in the file that is left
+    again = Path("log.csv.rejects.csv.rejects.csv")
+    assert again.read_text().splitlines()[0] == lines[0]
+    again.write_text(again.read_text().replace("00:02,", "00:02Z,", 1))
+    assert cli("send", again, "--source", "x").exit_code == 0
+    assert corrections(bronze) == {2: told["2026-01-01T00:01Z,n/a"], 3: told["2026-01-01T00:02,3,"]}
+    assert sorted((event["time_stamp"], event["data"], event["schema_version"]) for event in bronze.events) == [
+        ("2026-01-01T00:00Z", [1], 2),
+        ("2026-01-01T00:01Z", [2], 2),
+        ("2026-01-01T00:02Z", [3], 2),
     ]
 
 
+def told_of(bronze: FakeIngest) -> dict[str, dict[str, Any]]:
+    """Where the API counts what it was told of, by the lines' beginning."""
+    return {
+        json.loads(line)["client_rejected"]["text"][:21]: {"raw_id": str(identifier), "item": item}
+        for identifier, body in bronze.objects.items()
+        for item, line in enumerate(body.splitlines())
+        if b"client_rejected" in line
+    }
+
+
+def corrections(bronze: FakeIngest) -> dict[float, dict[str, Any]]:
+    return {event["data"][0]: event["corrects"] for event in bronze.events if "corrects" in event}
+
+
 def test_rejects_of_json_and_of_refused_batches(cli: Cli, bronze: FakeIngest) -> None:
-    Path("a.ndjson").write_text('{"data":[1]}\nno JSON\n{"data":[2]}\n')
+    Path("a.ndjson").write_text('{"data":[1]}\nno JSON\n{"data":[2.10]}\n')
     bronze.answers = [httpx.Response(413, json={"detail": "Too large."})]
 
     assert cli("send", "a.ndjson").exit_code == 1
 
-    rejects = [json.loads(line) for line in Path("a.ndjson.rejects.ndjson").read_text().splitlines()]
-    assert rejects == [
-        {
-            "rejected": {"line": 2, "code": "json.invalid", "reason": rejects[0]["rejected"]["reason"]},
-            "text": "no JSON",
-        },
-        {"data": [1], "rejected": {"lines": [1, 3], "code": "api.413", "reason": "Too large."}},
-        {"data": [2], "rejected": {"lines": [1, 3], "code": "api.413", "reason": "Too large."}},
+    # THEN what the API refused waits to be sent, and what it was told of is named
+    rejects = Path("a.ndjson.rejects.ndjson")
+    lines = sorted(rejects.read_text().splitlines(), key=lambda line: "no JSON" in line)
+    (told,) = told_of(bronze).values()
+    refused = {"raw_id": None, "item": None, "lines": [1, 3], "code": "api.413", "reason": "Too large."}
+    reason = "is not JSON: Expecting value (character 1)"
+    assert [json.loads(line) for line in lines] == [
+        {**refused, "event": {"data": [1]}},
+        {**refused, "event": {"data": [2.1]}},
+        {**told, "lines": [2, 2], "code": "json.invalid", "reason": reason, "event": None, "text": "no JSON"},
     ]
+
+    # AND all of them can be sent, in their own digits
+    lines[2] = lines[2].replace('"no JSON"', json.dumps('{"schema_version": 1, "data": [3]}'))
+    rejects.write_text("\n".join(lines) + "\n")
+    assert cli("send", rejects).exit_code == 0
+    assert b'{"data":[2.10]}\n' in b"".join(bronze.objects.values())
+    assert bronze.events == [{"data": [1]}, {"data": [2.1]}, {"schema_version": 2, "data": [3], "corrects": told}]
+
+
+REF = {"raw_id": "01a20e71-e5a4-700b-bae4-431c79e16819", "item": 4}
+
+
+@pytest.mark.parametrize(
+    ("line", "event"),
+    [
+        ({"event": {"data": [1], "source": "x"}}, {"data": [1], "source": "x", "corrects": REF}),
+        ({"event": {"schema_version": 1, "data": [1]}}, {"schema_version": 2, "data": [1], "corrects": REF}),
+        # Of version 1 its source is not one, and would be of version 2.
+        ({"event": {"schema_version": 1, "source": "x"}}, {"schema_version": 1, "source": "x", "corrects": REF}),
+        ({"event": {"data": [], "corrects": 5}}, {"data": [], "corrects": 5}),
+        ({"event": {"a": {"b": ["}", "]\n"]}, "é": 1e2}}, {"a": {"b": ["}", "]\n"]}, "é": 100.0, "corrects": REF}),
+        ({"event": {}}, {"corrects": REF}),
+        ({"event": None, "text": ' {"data": [2]} '}, {"data": [2], "corrects": REF}),
+        ({"event": {"data": [1]}, "raw_id": None}, {"data": [1]}),
+        ({"event": {"data": [1]}, "item": "x"}, {"data": [1]}),
+        ({"event": 5, "time_stamp": "x"}, {**REF, "event": 5, "time_stamp": "x"}),
+    ],
+)
+def test_an_exported_line_is_its_event_which_corrects(
+    cli: Cli, bronze: FakeIngest, line: dict[str, Any], event: dict[str, Any]
+) -> None:
+    Path("bad.ndjson").write_text(json.dumps({**REF, **line}) + "\n")
+    assert cli("send", "bad.ndjson").exit_code == 0
+    assert bronze.events == [event]
+
+
+@pytest.mark.parametrize("line", [{"event": None}, {"event": None, "text": "a,b"}, {"event": [1]}, {"event": 5}])
+def test_an_exported_line_that_nobody_corrected_is_not_sent(cli: Cli, bronze: FakeIngest, line: object) -> None:
+    good = '{"data":[1]}\n'
+    Path("bad.ndjson").write_text(json.dumps(REF | dict(line)) + "\n" + good)  # type: ignore[call-overload]
+    assert cli("send", "bad.ndjson").exit_code == 1
+    assert bronze.events == [{"data": [1]}]
+    assert bronze.reported == []
+
+
+# ---- what the API is told of lines that are no events
+
+
+def bad(number: int) -> str:
+    return f"{(BEGAN + timedelta(seconds=number)).isoformat()},bad {number}\n"
+
+
+def reported(bronze: FakeIngest) -> list[str]:
+    return sorted(one["client_rejected"]["text"].partition(",")[2] for one in bronze.reported)
+
+
+def test_lines_that_are_no_events_are_told_once(cli: Cli, bronze: FakeIngest) -> None:
+    # GIVEN a file with bad rows, before the first event as well
+    CSV.write_text("time,value\n" + bad(0) + rows(1, 30) + bad(30))
+
+    result = cli("send", CSV, "--source", "hall", "--batch-size", 10)
+
+    # THEN the API has their lines and reasons
+    assert result.exit_code == 1
+    assert "2 places in the input without an event that can be sent; the API counts 2 of them" in result.stdout
+    assert bronze.reported[0] == {
+        "client_rejected": {
+            "code": "row.not_number",
+            "reason": "'bad 0' in the column 'value' is no number",
+            "lines": [2, 2],
+            "text": bad(0).rstrip(),
+        },
+        "source": "hall",
+    }
+    # AND once: by the same command, with other batches, when the file has grown, and without the resume file
+    cli("send", CSV, "--source", "hall", "--batch-size", 7)
+    CSV.write_text(CSV.read_text() + bad(31) + rows(32, 40))
+    cli("send", CSV, "--source", "hall")
+    assert reported(bronze) == ["bad 0", "bad 30", "bad 31"]
+    assert [line.rpartition(",")[2] for line in REJECTS.read_text().splitlines()[1:]] == ["0", "1", "0"]
+    Path("log.csv.dropzone-resume").unlink()
+    for _ in range(2):
+        cli("send", CSV, "--source", "hall", "--no-resume")
+    assert reported(bronze).count("bad 0") <= 2, "cut in other batches, they may be told once more, and then no more"
+
+
+def test_lines_whose_report_was_lost_are_told_again(cli: Cli, bronze: FakeIngest) -> None:
+    CSV.write_text("time,value\n" + rows(0, 3) + bad(3))
+    bronze.fault = lambda number: httpx.ConnectError("gone") if number >= 1 else None
+
+    assert cli("send", CSV, "--parallel", 1).exit_code == 3
+    assert REJECTS.read_text().splitlines()[1].endswith(",,"), "where it is counted is not known"
+    bronze.fault = lambda _: None
+    assert cli("send", CSV, "--parallel", 1).exit_code == 1
+
+    assert reported(bronze) == ["bad 3"]
+    assert not REJECTS.read_text().splitlines()[1].endswith(",,")
+
+
+def test_other_findings_in_an_input_that_has_changed_are_told_and_the_same_are_not(
+    cli: Cli, bronze: FakeIngest
+) -> None:
+    Path("a.json").write_text('[{"data":[0]}, 5, {"data":[1]}')
+    cli("send", "a.json")
+    Path("a.json").write_text('[{"data":[0]}, 5, {"data":[1]}, 6, {"data":[2]}]')
+    for _ in range(2):
+        cli("send", "a.json", "--batch-size", 1)
+
+    assert [one["client_rejected"]["code"] for one in bronze.reported] == [
+        "json.not_object",
+        "json.cut_off",
+        *["json.not_object"] * len(bronze.reported[2:]),
+    ]
+    assert len(bronze.reported) <= 4
+    assert values(bronze) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("text", [bad(0), bad(0) + row(1)])
+def test_an_input_without_any_event_and_one_that_shall_not_be_reported_are_not(
+    cli: Cli, bronze: FakeIngest, text: str
+) -> None:
+    CSV.write_text("time,value\n" + text)
+    result = cli("send", CSV, *(["--no-report"] if "bad" not in text.splitlines()[-1] else []))
+
+    assert result.exit_code == 1
+    assert bronze.reported == []
+    assert "bad 0" in REJECTS.read_text()
+
+
+def test_each_rejected_column_has_its_source(cli: Cli, bronze: FakeIngest) -> None:
+    CSV.write_text("time,a,b\n2026-01-01T00:00Z,1,x\n2026-01-01T00:01Z,y,2\n")
+    cli("send", CSV, "--source", "hall", "--per-column")
+    assert [one["source"] for one in bronze.reported] == ["hall/b", "hall/a"]
 
 
 def test_rejects_are_no_inputs_of_a_pattern_and_can_be_left_out(cli: Cli) -> None:

@@ -405,9 +405,8 @@ def test_a_workbook(cli: Cli, bronze: FakeIngest) -> None:
     ]
     assert "a.xlsx: sheet 'Data' (of 2)" in result.stderr
     assert "a.xlsx, line 5: 'n/a' in the column 'value' is no number" in result.stderr
-    assert (
-        Path("a.xlsx.rejects.csv").read_text().splitlines()[0] == "time,value,day,clock,rejected_code,rejected_reason"
-    )
+    header = Path("a.xlsx.rejects.csv").read_text().splitlines()[0]
+    assert header == "time,value,day,clock,rejected_code,rejected_reason,rejected_raw_id,rejected_item"
 
 
 def test_a_sheet_of_a_workbook(cli: Cli, bronze: FakeIngest) -> None:

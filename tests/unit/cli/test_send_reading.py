@@ -21,7 +21,7 @@ from dropzone_cli.sending import csv_reader, events, json_reader, lines, rows
 from dropzone_cli.sending.batches import Batch, Batcher, Cut, Shape
 from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.csv_reader import Table, json_number
-from dropzone_cli.sending.events import BrokenInputError, Event, Finding, Read, Severity
+from dropzone_cli.sending.events import BrokenInputError, Event, Finding, Read
 from dropzone_cli.sending.inputs import Format, expand, opened
 from dropzone_cli.sending.json_reader import elements, read_json, read_ndjson
 from dropzone_cli.sending.lines import Lines
@@ -614,7 +614,7 @@ def test_a_packing_that_breaks_is_told_with_the_line(tmp_path: Path) -> None:
     *found, told = read(tmp_path / "a.ndjson")[1]
 
     assert isinstance(told, Finding)
-    assert told == (len(found) + 1, len(found) + 1, "input.damaged", told.reason, "", Severity.PROBLEM)
+    assert told == Finding(len(found) + 1, len(found) + 1, "input.damaged", told.reason)
     assert told.reason == "its compression can't be read: it is cut off"
     whole = zlib.decompressobj(31).decompress(packed[: len(packed) // 2])
     assert [one.text for one in found if isinstance(one, Event)] == whole.split(b"\n")[:-1]

@@ -115,6 +115,10 @@ REACHED_BY: dict[Code, list[tuple[bytes, str]]] = {
     Code.UNIT_INVALID: [(version_2(unit=value), "unit") for value in NOT_UNITS],
     Code.TAGS_INVALID: [(version_2(tags=value), "tags") for value in NOT_TAGS],
     Code.CORRECTS_INVALID: [(version_2(corrects=value), "corrects") for value in NOT_CORRECTED],
+    Code.CLIENT_REJECTED: [
+        (json.dumps({"client_rejected": value, "source": "hall"}).encode(), "client_rejected")
+        for value in ({"code": "row.cells", "reason": "has 3 cells"}, {}, {"code": 5, "reason": "x" * 1_000_000})
+    ],
 }
 
 
@@ -157,6 +161,7 @@ def test_codes_are_the_documented_ones() -> None:
         "unit.invalid",
         "tags.invalid",
         "corrects.invalid",
+        "client.rejected",
     }
 
 
@@ -244,7 +249,20 @@ def test_no_other_schema_version_is_known(version: object) -> None:
     assert (violation.code, violation.field) == (Code.UNSUPPORTED_VERSION, "schema_version")
 
 
+def test_a_client_s_report_is_a_rejection_of_its_source_with_its_reason() -> None:
+    told = {"code": "row.not_number", "reason": "'°' is no number", "lines": [3, 3], "text": "x"}
+    [outcome] = validate(json.dumps({"client_rejected": told, "source": "hall-3"}).encode())
+    assert isinstance(outcome, Rejection)
+    assert outcome.source == "hall-3"
+    assert outcome.violations[0].message.endswith("row.not_number: \"'\\xb0' is no number\"")
+
+
+def test_an_event_may_have_a_field_of_a_client_s_report() -> None:
+    assert validate(bytes_of(client_rejected={"code": "a", "reason": "b"})) == (SEEDS_MEASUREMENT,)
+
+
 LONG_OR_STRANGE = {
+    "a client's long reason": json.dumps({"client_rejected": {"code": "a", "reason": "\0" * 1_000_000}}).encode(),
     "a long time": bytes_of(time_stamp="x" * 1_000_000),
     "a long time beyond the basic plane": bytes_of(time_stamp="\N{GRINNING FACE}" * 100_000),
     "a long time without an offset": bytes_of(time_stamp="2019-05-01T06:00:00." + "1" * 100_000),

@@ -64,6 +64,9 @@ OBJECT_GONE = ProblemType(
     "The object with this raw_id was accepted and never processed, and is no longer stored.",
 )
 NO_RAW_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no object with this raw_id, or not any more.")
+NO_RAW_EVENT = ProblemType(
+    "not-found", HTTPStatus.NOT_FOUND, "The object has no such event, or none that can be written as JSON."
+)
 NO_MEASUREMENT = ProblemType(
     "not-found", HTTPStatus.NOT_FOUND, "There is no measurement at this instant, or not from this source."
 )

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from dropzone.domain.aggregates import Aggregates
 
-RULESET = "4"
+RULESET = "5"
 """The version of the basic rules. Raise it when one of them changes its decisions."""
 
 MAX_VIOLATIONS = 10
@@ -38,6 +38,7 @@ class Code(StrEnum):
     UNIT_INVALID = "unit.invalid"
     TAGS_INVALID = "tags.invalid"
     CORRECTS_INVALID = "corrects.invalid"
+    CLIENT_REJECTED = "client.rejected"
     # Of contracts:
     VALUE_BELOW_MINIMUM = "value.below_minimum"
     VALUE_ABOVE_MAXIMUM = "value.above_maximum"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -12,8 +13,9 @@ from dropzone.domain.formats import FORMATS
 from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation, excerpt
 from dropzone.domain.patterns import matcher
 from dropzone.domain.payloads import VERSION_FIELD, VERSIONS, version_of
+from dropzone.domain.payloads.client_rejected import client_rejection
 from dropzone.domain.payloads.event import Event
-from dropzone.domain.violations import ROOT, envelope_violations
+from dropzone.domain.violations import CLIENT_REJECTED, ROOT, envelope_violations, is_client_rejection
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """The limit of an unpacked object. Ingest's own limit is lower, and may have been another."""
@@ -57,6 +59,8 @@ class Contents:
         self._may_write = None if writes is None else matcher(writes)
         self._events: Sequence[Any] = ()
         self._outcome_of: Callable[[Any], Outcome] = self._whole
+        self._payload_of: Callable[[Any], Any] = lambda event: event
+        """For people, not for `outcomes`."""
         self.size = len(body)
         """Bytes of the unpacked body."""
         try:
@@ -78,6 +82,7 @@ class Contents:
         if mapping is not None:
             payload_of = mapping.payload
             self._events = _all(bodies(body, content_type), mapping.candidates)
+            self._payload_of = partial(payload_of, keeps_time=True)
             self._outcome_of = lambda event: self._validate_event(
                 event if isinstance(event, (Rejection, NotJsonError)) else payload_of(event)
             )
@@ -86,6 +91,7 @@ class Contents:
             self._outcome_of = self._validate_event
         else:
             self._events, parsed = split(body, content_type)
+            self._payload_of = parsed
             self._outcome_of = lambda event: self._validate_event(parsed(event))
         if not self._events:
             self._events, self._outcome_of = (_NO_EVENT,), self._whole
@@ -97,6 +103,19 @@ class Contents:
     def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
         """The outcomes of the events from item `first` on, before item `end`, by the current rules."""
         return map(self._outcome_of, self._events[first:end])
+
+    def event(self, item: int) -> Any:  # noqa: ANN401 - any JSON
+        """What is validated as this item: a line of NDJSON as its bytes, else a JSON value; None if there is neither.
+
+        A body that a mapping reads, SenML and CloudEvents are converted to payloads.
+        """
+        if item >= len(self._events):
+            return None
+        event = self._events[item]
+        payload = event if isinstance(event, (Rejection, NotJsonError)) else self._payload_of(event)
+        if isinstance(payload, (Rejection, NotJsonError)):
+            return None
+        return event if isinstance(event, bytes) else payload
 
     def _whole(self, rejection: Rejection) -> Rejection:
         """A rejection that no source's contract is asked about, such as that of an object without an event."""
@@ -138,6 +157,8 @@ def _all(values: Iterator[Any], events_of: Callable[[Any], Iterator[Any]]) -> Se
 def _read(payload: Any) -> Event | Rejection:  # noqa: ANN401 - what JSON held
     if type(payload) is not dict:
         return Rejection(tuple(envelope_violations(payload)))
+    if CLIENT_REJECTED in payload and is_client_rejection(payload):
+        return client_rejection(payload)
     version = VERSIONS.get(version_of(payload))
     if version is None:
         numbers = ", ".join(map(str, VERSIONS))

@@ -13,6 +13,9 @@ from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Violation
 ROOT = "$"
 """The field of a violation that concerns the whole payload."""
 
+CLIENT_REJECTED = "client_rejected"
+"""The field of an element that tells of lines without an event."""
+
 _CODES: dict[tuple[str, str], Code] = {
     (ROOT, "model_type"): Code.NOT_OBJECT,
     ("time_stamp", "string_type"): Code.TIME_STAMP_NOT_STRING,
@@ -68,6 +71,11 @@ def has_envelope(payload: object) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def is_client_rejection(payload: object) -> bool:
+    """Whether the payload tells of lines that the client could not make an event of."""
+    return type(payload) is dict and type(payload.get(CLIENT_REJECTED)) is dict and "time_stamp" not in payload
 
 
 def envelope_violations(payload: object) -> list[Violation]:

@@ -1,10 +1,31 @@
-"""`GET /ingest/{raw_id}/raw`: an object as it was received."""
+"""`GET /ingest/{raw_id}/raw`: an object as it was received, or one event of it."""
 
 from uuid import UUID
 
+from pydantic import Field
+from pydantic_core import to_json
+
+from dropzone.adapters.contracts import deployed_contracts
 from dropzone.api import problems
+from dropzone.api.parameters import Request
 from dropzone.api.problems import ProblemError
+from dropzone.domain.identifiers import received_at
 from dropzone.ports import Bronze, BronzeError, ObjectMissingError, RawObject, TimeLeft
+
+
+class RawRequest(Request):
+    """What `GET /ingest/{raw_id}/raw` takes in its query."""
+
+    item: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description=(
+            "One event alone, as JSON. Of a body that a contract's mapping reads, of SenML and of CloudEvents: the "
+            "event that was made of it."
+        ),
+        examples=[0],
+    )
 
 
 def read_raw(bronze: Bronze, raw_id: UUID, *, time_left: TimeLeft) -> RawObject:
@@ -20,3 +41,25 @@ def read_raw(bronze: Bronze, raw_id: UUID, *, time_left: TimeLeft) -> RawObject:
     if isinstance(found, BronzeError):
         raise found
     return found
+
+
+def read_item(raw: RawObject, item: int) -> bytes:
+    """The JSON of one event of an object: of NDJSON byte for byte.
+
+    Raises:
+        ProblemError: there is no such event, or what is there is not JSON, or can't be mapped.
+    """
+    # Imported here: few requests need it, and it would slow down each cold start.
+    from dropzone.domain.validate import Contents  # noqa: PLC0415
+
+    contents = Contents(
+        raw.body,
+        raw.content_type,
+        received_at=received_at(raw.raw_id),
+        contracts=deployed_contracts(),
+        contract=raw.contract,
+    )
+    found = contents.event(item)
+    if found is None:
+        raise ProblemError(problems.NO_RAW_EVENT)
+    return found if isinstance(found, bytes) else to_json(found, inf_nan_mode="null")

@@ -22,7 +22,7 @@ from dropzone.domain.body import (
 from dropzone.domain.formats import FORMATS
 from dropzone.domain.identifiers import new_raw_id, received_at
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Rejection, Violation
-from dropzone.domain.violations import ROOT, envelope_violations, has_envelope
+from dropzone.domain.violations import ROOT, envelope_violations, has_envelope, is_client_rejection
 from dropzone.ports import Bronze, BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, RawIdTakenError
 
 MAX_EVENTS = 100_000
@@ -179,7 +179,7 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
     if len(items) > MAX_EVENTS:
         message = f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted."
         raise TooLargeError(message)
-    if not any(has_envelope(payload_of(item)) for item in items):
+    if not any(_is_taken(payload_of(item)) for item in items):
         check_utf_8(content)
         is_single = isinstance(items, tuple)
         payloads = [payload_of(item) for item in items[:MAX_VIOLATIONS]]
@@ -187,6 +187,11 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
             raise payloads[0]
         raise EnvelopeError(_reasons(payloads, is_single=is_single))
     return content, len(items)
+
+
+def _is_taken(payload: object) -> bool:
+    """Whether the payload may be an event, or reports that there is none."""
+    return has_envelope(payload) or is_client_rejection(payload)
 
 
 def _check_json(texts: Iterator[Any]) -> None:

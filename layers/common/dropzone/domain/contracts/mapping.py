@@ -139,8 +139,13 @@ class PayloadMapping(BaseModel):
             for part in parts if type(parts) is list else []:
                 yield _Part(shared, part)
 
-    def payload(self, candidate: Any) -> dict[str, Any] | Rejection:  # noqa: ANN401 - any JSON
-        """The payload of an event, of version 2, whose values are validated as those of any other."""
+    def payload(self, candidate: Any, *, keeps_time: bool = False) -> dict[str, Any] | Rejection:  # noqa: ANN401
+        """The payload of an event, of version 2, whose values are validated as those of any other.
+
+        Args:
+            candidate: any JSON, or a part of it.
+            keeps_time: leave a time that can't be converted as it is, for people to correct it.
+        """
         if type(candidate) is _Part:
             candidate.event["_part"] = candidate.part
             candidate = candidate.event
@@ -158,9 +163,10 @@ class PayloadMapping(BaseModel):
             payload["data"] = [payload["data"]]
         if "time_stamp" in payload:
             instant = self._instant(payload["time_stamp"])
-            if isinstance(instant, Violation):
+            if not isinstance(instant, Violation):
+                payload["time_stamp"] = instant
+            elif not keeps_time:
                 return Rejection((instant,))
-            payload["time_stamp"] = instant
         return payload
 
     @cached_property
