@@ -112,7 +112,7 @@ class Entry:
     spread: float = 0.0
     """From the first to the third quartile of our runs, as a part of their median."""
     at: float | None = None
-    """Where it stands on the axis of its plot: a size or a number of events."""
+    """Its place on the axis of its plot: a size or a number of events."""
 
     @property
     def holds(self) -> bool | None:

@@ -56,7 +56,7 @@ def show(entries: Iterable[Entry], title: str) -> None:
 
 
 def write(subject: str, entries: Sequence[Entry]) -> None:
-    """Write what was measured in the place of what stood there of the same subject."""
+    """Write what was measured in place of the earlier results of the same subject."""
     document: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     subjects = document.get("subjects", {}) | {subject: [_shown(entry) for entry in entries]}
     text = json.dumps({"machine": _machine(), "subjects": subjects}, indent=2, ensure_ascii=False)

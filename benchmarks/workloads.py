@@ -53,7 +53,7 @@ def batches[T](items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 def sqs_event(arrived: Sequence[UUID], size: int) -> dict[str, Any]:
-    """A batch of the queue, which tells of these objects, one a message, as S3 and SQS do."""
+    """A batch of the queue, which names these objects, one a message, as S3 and SQS do."""
     return {
         "Records": [
             {

@@ -97,7 +97,7 @@ class Deployment:
         correct_event_sources(self.clients, enabled=parameters.get("ProcessEnabled", "true") == "true")
         identifier, _ = self._find()
         bucket = self.outputs()["BronzeBucketName"]
-        # The emulator writes its state only as it ends: this is what a later crash goes back to.
+        # The emulator writes its state only as it ends: a crash later returns to this.
         self._emulator.stop()
         keeper.put_back(bucket)
         self._emulator.start()

@@ -1,4 +1,4 @@
-"""`dropzone send` as people run it, on a live stack: stopped, killed, refused, and what status tells of it."""
+"""`dropzone send` as people run it, on a live stack: stopped, killed, refused, and what status shows of it."""
 
 import json
 import os
@@ -67,7 +67,7 @@ class Sender:
         return self.resume_file.read_bytes().count(b'"raw_id"') if self.resume_file.exists() else 0
 
     def forget_one(self) -> None:
-        """Tear the line of the resume file that tells of the batch which was accepted last."""
+        """Tear the line of the resume file that names the batch which was accepted last."""
         text = self.resume_file.read_bytes()
         self.resume_file.write_bytes(text[: text.rindex(b'"raw_id"')])
 

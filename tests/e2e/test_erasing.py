@@ -76,7 +76,7 @@ def erase_in_silver(client: Client, raw_ids: list[UUID]) -> None:
                 connection.run(statement)
 
 
-def standing(client: Client) -> list[list[object]]:
+def current(client: Client) -> list[list[object]]:
     """What silver has of the instant."""
     return client.query(
         "SELECT raw_id, mean, source, unit, tags FROM measurements WHERE measured_at = :instant", instant=INSTANT
@@ -84,11 +84,11 @@ def standing(client: Client) -> list[list[object]]:
 
 
 def test_a_client_s_events_are_gone_and_others_stay(client: Client) -> None:
-    # GIVEN events of two clients for one instant, of which the one's stands; it was deleted once, and thereby hidden
+    # GIVEN events of two clients for one instant, of which one counts; it was deleted once, and so hidden
     others_key, others = ingest_as_a_new_client(client, "others", [1.0])
     their_key, theirs = ingest_as_a_new_client(client, "theirs", [2.0])
     assert [client.outcome(raw_id) for raw_id in (others, theirs)] == ["processed", "processed"]
-    assert standing(client) == [[theirs, 2.0, *LABELS.values()]]
+    assert current(client) == [[theirs, 2.0, *LABELS.values()]]
     client.clients.s3().delete_object(Bucket=client.endpoints.bucket, Key=object_key(theirs))
     assert versions(client, theirs) == 2
 
@@ -105,11 +105,11 @@ def test_a_client_s_events_are_gone_and_others_stay(client: Client) -> None:
     for table in ("receipts", "outcomes", "measurements"):
         assert client.query(f"SELECT 1 FROM {table} WHERE raw_id = :raw_id", raw_id=theirs) == []  # noqa: S608
     assert client.request("GET", f"/ingest/{theirs}").status_code == 404
-    # AND the other's event stands where theirs stood
+    # AND the other's event is the measurement in its place
     assert versions(client, others) == 1
-    assert standing(client) == [[others, 1.0, *LABELS.values()]]
+    assert current(client) == [[others, 1.0, *LABELS.values()]]
     assert client.request("GET", f"/ingest/{others}").json()["status"] == "processed"
     # AND nothing brings them back
     client.process_all(limit=1_000)
     assert client.query("SELECT 1 FROM receipts WHERE raw_id = :raw_id", raw_id=theirs) == []
-    assert standing(client) == [[others, 1.0, *LABELS.values()]]
+    assert current(client) == [[others, 1.0, *LABELS.values()]]

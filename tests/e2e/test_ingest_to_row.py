@@ -79,7 +79,7 @@ def test_upsert_replaces_existing(client: Client) -> None:
     first = client.ingest(b'{"time_stamp": "2021-03-01T12:00:00Z", "data": [1]}')
     assert client.outcome(first) == "processed"
 
-    # WHEN another event tells of it, by another clock
+    # WHEN another event reports it, by another clock
     second = client.ingest(b'{"time_stamp": "2021-03-01T07:00:00-05:00", "data": [5, 7]}')
     assert client.outcome(second) == "processed"
 

@@ -108,7 +108,7 @@ def _constant(line: str) -> str:
 
 
 def _difference(shown: Any, answer: Any, name: str = "$") -> str | None:  # noqa: ANN401 - JSON
-    """How an answer differs from what is shown, where … stands for anything, and fields have no order."""
+    """How an answer differs from what is shown, where … is anything, and fields have no order."""
     if name.rpartition(".")[2] in _DIFFERENT_EACH_TIME:
         return None if isinstance(answer, str) else f"{name} is {answer!r}"
     if name in _COUNTED and type(answer) is int:

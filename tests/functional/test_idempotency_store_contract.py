@@ -57,17 +57,17 @@ def test_one_of_many_concurrent_records_is_stored(idempotency_store: Idempotency
     made = [record() for _ in range(40)]
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda one: idempotency_store.put_if_absent("a", one), made))
-    [winner] = [one for one, standing in zip(made, found, strict=True) if standing is None]
-    assert {standing.record for standing in found if standing is not None} == {winner}
+    [winner] = [one for one, current in zip(made, found, strict=True) if current is None]
+    assert {current.record for current in found if current is not None} == {winner}
 
 
 @every
 def test_the_record_that_was_found_is_replaced(idempotency_store: IdempotencyStore) -> None:
     first, second = record(), record()
     idempotency_store.put_if_absent("a", first)
-    standing = idempotency_store.put_if_absent("a", second)
-    assert standing is not None
-    assert idempotency_store.replace("a", standing, second)
+    current = idempotency_store.put_if_absent("a", second)
+    assert current is not None
+    assert idempotency_store.replace("a", current, second)
     found = idempotency_store.put_if_absent("a", record())
     assert found is not None
     assert found.record == second
@@ -77,10 +77,10 @@ def test_the_record_that_was_found_is_replaced(idempotency_store: IdempotencySto
 def test_another_record_is_not_replaced(idempotency_store: IdempotencyStore) -> None:
     first, second = record(), record()
     idempotency_store.put_if_absent("a", first)
-    standing = idempotency_store.put_if_absent("a", second)
-    assert standing is not None
-    assert idempotency_store.replace("a", standing, second)
-    assert not idempotency_store.replace("a", standing, record())
+    current = idempotency_store.put_if_absent("a", second)
+    assert current is not None
+    assert idempotency_store.replace("a", current, second)
+    assert not idempotency_store.replace("a", current, record())
     found = idempotency_store.put_if_absent("a", record())
     assert found is not None
     assert found.record == second

@@ -147,7 +147,7 @@ NEVER: Row = {
 
 @dataclass(slots=True)
 class Data(Rows):
-    """Silver, gold and bronze that answer what they are told, and remember what they were asked."""
+    """Silver, gold and bronze that answer what a test sets, and remember what they were asked."""
 
     raw: dict[UUID, RawObject | BronzeError] = field(default_factory=dict)
 

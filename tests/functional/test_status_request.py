@@ -32,7 +32,7 @@ class Nothing:
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, *known: Row) -> dict[str, Any]:
-    """Ask after an object that bronze doesn't have."""
+    """Ask for the status of an object that bronze doesn't have."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(query, "settings", cache(query.settings.__wrapped__))

@@ -309,7 +309,7 @@ def test_late_events_overwrites_and_replays_count_at_once(tables: SilverInPostgr
         [ValidatedObject(fourth, (measurement(NOON, 2.0), measurement(NOON + HOUR, 2.0, source="x")))]
     )
     check()
-    # an event that arrived before, and changes nothing that stands
+    # an event that arrived before, and changes no measurement
     silver.write_outcomes([ValidatedObject(second, (measurement(NOON, 9.0),))])
     check()
     # validated again: the overwrite is rejected now, and what it had replaced returns
@@ -611,7 +611,7 @@ def starts(gold: Gold, granularity: Granularity, since: datetime, until: datetim
         ("Europe/Berlin", "2026-10-25T00:00Z", ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00"]),
         ("Europe/Berlin", "2026-10-25T01:00Z", ["2026-10-25T02:00:00+01:00", "2026-10-25T03:00:00+01:00"]),
         ("Europe/Berlin", "2026-03-29T00:30Z", ["2026-03-29T01:00:00+01:00", "2026-03-29T03:00:00+02:00"]),
-        # An offset of seconds: to the quarter of an hour.
+        # An offset of seconds: to 15 minutes.
         ("Africa/Monrovia", "1971-06-01T00:00Z", ["1971-05-31T23:00:00-00:44", "1971-06-01T00:00:00-00:44"]),
     ],
 )
@@ -874,7 +874,7 @@ def test_the_pause_before_the_range_counts(tables: SilverInPostgres, gold: Gold)
 
 @pytest.mark.parametrize("minutes", [3, 17, 14 * 60])
 def test_the_event_before_is_found_behind_those_of_others(tables: SilverInPostgres, gold: Gold, minutes: int) -> None:
-    """In the same quarter of an hour, in the one before, and many quarters back: fresh ones, stale ones, empty ones."""
+    """In the same bucket, in the one before, and many buckets back: fresh ones, stale ones, empty ones."""
     # GIVEN an event, others' events after it, some of its own that go again, and later ones in the same quarter
     at = NOON + timedelta(minutes=7)
     own = [at - timedelta(minutes=minutes), at, at + timedelta(minutes=1)]

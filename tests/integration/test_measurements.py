@@ -104,7 +104,7 @@ def test_pages_hold_every_measurement_once_and_in_order(  # noqa: PLR0913, PLR09
         limit=limit,
     ):
         assert len(page) <= limit
-        found += [place_of(standing) for standing in page]
+        found += [place_of(current) for current in page]
 
     expected = {place for place in {*computed, *fresh} if since <= place[0] < until and source in {None, place[1]}}
     assert found == sorted(expected, reverse=newest_first)
@@ -127,7 +127,7 @@ def test_pages_are_stable_while_rows_arrive(
     # WHEN others arrive on both sides of each page, and one that was there is overwritten
     found: list[Place] = []
     for page in pages(measurements, 7, source=source, newest_first=newest_first):
-        found += [place_of(standing) for standing in page]
+        found += [place_of(current) for current in page]
         process_objects(
             silver, (NOON + random.randrange(5000) * MINUTE + timedelta(seconds=1), source or "b"), first[0]
         )
@@ -146,11 +146,11 @@ def test_a_measurement_with_all_that_is_known_of_it(silver: PostgresSilver, meas
     silver.write_outcomes([ValidatedObject(raw_id, (measurement(NOON - MINUTE), told))])
 
     for found in (measurements.page(source="a", limit=9), measurements.at(NOON, limit=9)):
-        [standing] = found
-        assert measured(standing) == told
-        assert (str(standing["raw_id"]), standing["item"]) == (str(raw_id), 1)
-        assert standing["received_at"] == milliseconds(received_at(raw_id))
-        assert before < standing["updated_at"] < datetime.now(UTC) + timedelta(seconds=60)
+        [current] = found
+        assert measured(current) == told
+        assert (str(current["raw_id"]), current["item"]) == (str(raw_id), 1)
+        assert current["received_at"] == milliseconds(received_at(raw_id))
+        assert before < current["updated_at"] < datetime.now(UTC) + timedelta(seconds=60)
 
 
 @pytest.mark.parametrize("value", [2.0, -1e300, 1.7976931348623157e308, 5e-324, 0.1, 1e22, 123456789.123456789])
@@ -158,10 +158,10 @@ def test_figures_come_back_as_they_went(silver: PostgresSilver, measurements: Me
     outcome = Measurement(NOON, "a", aggregate([value]))
     silver.write_outcomes([ValidatedObject(raw_ids(1)[0], (outcome,))])
 
-    (standing,) = measurements.page(limit=2)
+    (current,) = measurements.page(limit=2)
 
-    assert measured(standing) == outcome
-    assert [type(figure) for figure in measured(standing).aggregates] == [float, float, int, float, float]
+    assert measured(current) == outcome
+    assert [type(figure) for figure in measured(current).aggregates] == [float, float, int, float, float]
 
 
 def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: Measurements) -> None:
@@ -169,8 +169,8 @@ def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: Me
 
     def at(source: str | None = None, after: Place | None = None, limit: int = 99) -> list[str]:
         found = measurements.at(NOON, source=source, after=after, limit=limit)
-        assert {standing["measured_at"] for standing in found} <= {NOON}
-        return [standing["source"] for standing in found]
+        assert {current["measured_at"] for current in found} <= {NOON}
+        return [current["source"] for current in found]
 
     assert at() == sorted(SOURCES)
     assert at(limit=2) + at(after=(NOON, sorted(SOURCES)[1])) == sorted(SOURCES)
@@ -183,11 +183,9 @@ def test_the_measurements_of_an_instant(silver: PostgresSilver, measurements: Me
 def test_the_ends_of_time(silver: PostgresSilver, measurements: Measurements, instant: datetime) -> None:
     process_objects(silver, (instant, "a"))
 
-    assert [place_of(standing) for standing in measurements.at(instant, limit=1)] == [(instant, "a")]
-    assert [place_of(standing) for standing in measurements.page(limit=1)] == [(instant, "a")]
-    assert [place_of(standing) for standing in measurements.page(source="a", since=instant, limit=1)] == [
-        (instant, "a")
-    ]
+    assert [place_of(current) for current in measurements.at(instant, limit=1)] == [(instant, "a")]
+    assert [place_of(current) for current in measurements.page(limit=1)] == [(instant, "a")]
+    assert [place_of(current) for current in measurements.page(source="a", since=instant, limit=1)] == [(instant, "a")]
     assert measurements.page(source="a", after=(instant, "a"), limit=1) == []
 
 

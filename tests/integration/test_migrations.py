@@ -520,7 +520,7 @@ def test_a_deletion_answers_without_touching_the_database(
 def test_a_failure_is_answered_with_its_reason_and_rolled_back(
     fresh: Fresh, answers: Answers, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, request_type: str
 ) -> None:
-    # GIVEN a database in which a table of another owner stands in the way
+    # GIVEN a database in which a table of another owner is in the way
     use(monkeypatch, fresh.settings())
     fresh.query("CREATE TABLE measurements (id integer)")
 
@@ -641,7 +641,7 @@ def test_by_hand_a_failure_is_raised(fresh: Fresh, monkeypatch: pytest.MonkeyPat
         function.handler({}, Context())
 
 
-# What statements refuse: a row's value stands in the details of the first, and in the message of the second.
+# What statements refuse: a row's value is in the details of the first, and in the message of the second.
 QUOTING = {
     "23505": [
         "CREATE TABLE odd (name text CONSTRAINT one_name UNIQUE)",
@@ -738,7 +738,7 @@ def test_a_statement_has_the_limit_of_its_parameter(fresh: Fresh, monkeypatch: p
 
 
 def test_a_statement_may_take_what_the_call_has(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN a call of a quarter of an hour, and no limit for a statement
+    # GIVEN a call of 15 minutes, and no limit for a statement
     limits = run_as_revision(monkeypatch, "SELECT 1/0")
 
     with pytest.raises(MigrationError):

@@ -18,7 +18,7 @@ def statements(first_words: str) -> list[str]:
 
 
 def test_erasing_events_brings_back_what_stood_before_them(tables: SilverInPostgres) -> None:
-    # GIVEN instants at which an erased event stands alone, above, and below another client's
+    # GIVEN instants at which an erased event is alone, above, and below another client's
     alone, above, below = (EXAMPLE_INSTANT + timedelta(hours=hour) for hour in range(3))
     first, second, third, fourth, fifth, sixth = raw_ids(6)
     tables.silver().write_outcomes(

@@ -163,8 +163,8 @@ def test_a_part_replaces_its_items_alone(tables: SilverInPostgres) -> None:
 
     # THEN its other events are as they were, what was before it returns, and the object stays completed
     assert figures(tables, event) == {0: 2.0, 1: 3.0, 3: 2.0}
-    standing = {key[0]: row.raw_id for key, row in tables.measurement_rows().items()}
-    assert standing == {minute(0): event, minute(1): earlier, minute(2): earlier, minute(3): event, minute(9): event}
+    current = {key[0]: row.raw_id for key, row in tables.measurement_rows().items()}
+    assert current == {minute(0): event, minute(1): earlier, minute(2): earlier, minute(3): event, minute(9): event}
     assert tables.receipt_rows()[event].items == 4
 
 
@@ -279,7 +279,7 @@ def row_held(tables: SilverInPostgres, instant: datetime) -> Iterator[None]:
 def test_an_event_written_during_a_replacement_is_not_lost(
     tables: SilverInPostgres, where: Callable[..., Any], place: int
 ) -> None:
-    # GIVEN an event that alone stands in its key, and one in a later key
+    # GIVEN an event that is alone in its key, and one in a later key
     identifiers = raw_ids(3)
     event, arriving = identifiers[1], identifiers[place]
     other = raw_id()
@@ -294,7 +294,7 @@ def test_an_event_written_during_a_replacement_is_not_lost(
         # It waits as well, or is done.
         wait_until(lambda: completed.done() or waiting(tables) == 2 or None, seconds=5, every=0.01)
 
-    # THEN both are done: the new event stands
+    # THEN both are done: the new event is the measurement
     replaced.result(10)
     assert completed.result(10) == {arriving}
     assert {key: row.raw_id for key, row in tables.measurement_rows().items()} == {KEY: arriving, LATER_KEY: other}
@@ -323,7 +323,7 @@ def test_a_replacement_sees_what_a_concurrent_write_wrote(tables: SilverInPostgr
     tables.await_waiting(2)
     tables.query("ROLLBACK")
 
-    # THEN the greatest of what is left stands
+    # THEN the greatest of what is left is the measurement
     assert completed.result(10) == {arriving}
     replaced.result(10)
     assert tables.measurement_rows()[KEY].raw_id == max(early, arriving)
@@ -419,7 +419,7 @@ def test_two_replacements_that_share_a_key_lose_nothing(tables: SilverInPostgres
         two = in_background(lambda: outcome_store(tables).replace([validated(second, rejection())]))
         tables.await_waiting(2)
 
-    # THEN the first stands
+    # THEN the first is the measurement
     one.result(10)
     two.result(10)
     assert tables.measurement_rows()[KEY].raw_id == first

@@ -234,7 +234,7 @@ def test_a_deadlock_is_a_conflict_and_leaves_nothing(tables: SilverInPostgres) -
     # WHEN the session asks for the first
     tables.query("SELECT FROM receipts WHERE raw_id = :first FOR UPDATE", first=first)
 
-    # THEN the call is told so, and can be made again
+    # THEN the call gets an error that says so, and can be repeated
     with pytest.raises(SilverConflictError, match="40P01"):
         waiting.result(10)
     assert tables.outcome_rows() == {}
@@ -281,7 +281,7 @@ def test_writes_in_opposite_orders_lose_nothing(tables: SilverInPostgres) -> Non
     with ThreadPoolExecutor(workers) as threads:
         completed = list(threads.map(work, range(workers)))
 
-    # THEN each object was processed by one of them, and the last arrival of each instant stands there
+    # THEN each object was processed by one of them, and the last arrival of each instant is the measurement
     assert sum(completed) == len(arrived)
     assert len(tables.outcome_rows()) == len(arrived)
     stand = {row.measurement.measured_at: row.measurement.aggregates.mean for row in tables.measurement_rows().values()}
@@ -401,7 +401,7 @@ def test_a_discard_waits_for_whoever_measures(tables: SilverInPostgres) -> None:
     tables.await_waiting(2)
     tables.query("ROLLBACK")
 
-    # THEN the event that was being measured stands
+    # THEN the event that was being measured is the measurement
     assert measured.result(10) == {arriving}
     assert discarded.result(10) == 1
     assert tables.measurement_rows()[EXAMPLE_INSTANT, ""].raw_id == arriving

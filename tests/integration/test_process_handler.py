@@ -154,7 +154,7 @@ def test_upsert_replaces_existing(function: Function, tables: SilverInPostgres) 
     # WHEN it comes
     function(sqs_event([s3_event(later)]))
 
-    # THEN it stands there, alone
+    # THEN it is there, alone
     (row,) = tables.measurement_rows().values()
     assert (row.raw_id, row.measurement.measured_at, row.measurement.aggregates.mean) == (later, EXAMPLE_INSTANT, 10.0)
     assert len(tables.outcome_rows()) == 2

@@ -229,7 +229,7 @@ def test_where_an_event_is_now_rejected_the_one_before_it_returns(scene: Scene) 
     last = scene.arrive(measurement(mean=4.0))
     scene.change(last, rejection(Code.DATA_EMPTY, None))
 
-    # WHEN the last is rejected, the second stands; then the first; then nothing
+    # WHEN the last is rejected, the second takes its place; then the first; then nothing
     assert scene.changes() == {Change.NOW_REJECTED: 1, Change.SAME: 3}
     row = scene.tables.measurement_rows()[KEY]
     assert (row.raw_id, row.item, row.measurement) == (second, 0, measurement(mean=2.0))
@@ -276,7 +276,7 @@ def test_an_event_that_is_now_processed_leaves_a_greater_one(scene: Scene) -> No
     early, late = scene.arrive(rejection()), scene.arrive(measurement(mean=2.0))
     scene.change(early, measurement(mean=1.0))
 
-    # Alone: what stands in the key comes from outcomes, not from what the call holds.
+    # Alone: the measurement of the key comes from outcomes, not from what the call holds.
     assert scene.changes(Named((early,))) == {Change.NOW_PROCESSED: 1}
     assert scene.tables.measurement_rows()[KEY].raw_id == late
     assert scene.tables.outcome_rows()[early, 0].measurement == measurement(mean=1.0)
@@ -310,7 +310,7 @@ def test_a_changed_instant_derives_both_keys_again(scene: Scene) -> None:
     scene.change(moving, measurement(LATER, mean=3.0))
     assert scene.changes(Named((moving,))) == {Change.OTHER_FIGURES: 1}
 
-    # THEN the one before it returns where it was, and it stands where it is
+    # THEN the one before it returns where it was, and it stays where it is
     assert (scene.mean(KEY), scene.mean(LATER_KEY)) == (1.0, 3.0)
 
     # AND where it moves to an instant of its own, nothing of it stays behind
@@ -382,7 +382,7 @@ def test_other_reasons_are_recorded(scene: Scene) -> None:
 
 
 def test_an_object_may_have_fewer_events(scene: Scene) -> None:
-    # GIVEN an object whose last event stands before that of another object
+    # GIVEN an object whose last event is before that of another object
     other = scene.arrive(measurement(LATER, mean=9.0))
     event = scene.arrive(measurement(mean=1.0), measurement(mean=2.0), measurement(LATER, mean=3.0))
     assert (scene.mean(KEY), scene.mean(LATER_KEY)) == (2.0, 3.0)
@@ -409,7 +409,7 @@ def test_an_object_may_have_more_events(scene: Scene) -> None:
 
     assert scene.changes() == {Change.SAME: 1, Change.NEW: 3}
 
-    # Of one object the last event stands.
+    # Of one object the last event is the measurement.
     assert (scene.tables.measurement_rows()[KEY].item, scene.mean()) == (3, 2.0)
     assert set(scene.tables.outcome_rows()) == {(event, item) for item in range(4)}
     assert scene.tables.receipt_rows()[event].items == 4
@@ -512,7 +512,7 @@ def test_a_replay_that_stops_anywhere_leaves_measurements_right_and_may_go_on(
             after = results[-1].cursor
 
             # THEN after each of them every measurement is that of the greatest outcome
-            assert standing(tables) == greatest(tables)
+            assert current(tables) == greatest(tables)
 
         # AND in the end each object is counted once, and the rows are those of the new rules alone
         assert sum(result.checked for result in results) == len(new)
@@ -527,7 +527,7 @@ def is_rejection(outcome: Outcome) -> bool:
     return isinstance(outcome, Rejection)
 
 
-def standing(tables: SilverInPostgres) -> dict[tuple[datetime, str], tuple[UUID, int]]:
+def current(tables: SilverInPostgres) -> dict[tuple[datetime, str], tuple[UUID, int]]:
     return {key: (row.raw_id, row.item) for key, row in tables.measurement_rows().items()}
 
 

@@ -142,7 +142,7 @@ def test_last_arrival_wins_whatever_the_delivery_order(
         for entry in delivered:
             silver.write_outcomes([entry])
 
-    # THEN the last that arrived stands there
+    # THEN the last that arrived is there
     assert measured(subject) == MeasurementRow(measurement(mean=2.0), arrived[-1].raw_id, 0)
     assert len(subject.outcome_rows()) == 3
 
@@ -287,8 +287,8 @@ def test_what_was_written_under_other_rules_is_discarded_and_what_was_before_it_
     # THEN the others stay, and the measurements of the earlier one are there again
     assert silver.written([identifier]) == {identifier: Written((range(3, 5),))}
     assert sorted(item for owner, item in subject.outcome_rows() if owner == identifier) == [3, 4]
-    standing = {key[0]: row.raw_id for key, row in subject.measurement_rows().items()}
-    assert standing == {
+    current = {key[0]: row.raw_id for key, row in subject.measurement_rows().items()}
+    assert current == {
         **{later(n): earlier for n in range(3)},
         **{later(n): identifier for n in range(3, 5)},
         **{later(n): completed for n in range(7, 9)},

@@ -189,7 +189,7 @@ def check(arrived: dict[UUID, Event], tables: Tables) -> None:
     assert all(receipt.complete and receipt.items == 1 for receipt in tables.receipt_rows().values())
     assert set(tables.receipt_rows()) == set(arrived)
 
-    # Of each instant the last arrival stands.
+    # Of each instant the last arrival is the measurement.
     expected = {event.instant: (raw_id, event.figures) for raw_id, event in sorted(arrived.items()) if event.figures}
     assert {
         instant: (row.raw_id, tuple(row.measurement.aggregates))

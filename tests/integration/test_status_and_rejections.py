@@ -99,7 +99,7 @@ def test_processed_and_superseded(tables: SilverInPostgres, statuses: Statuses, 
     old = measurement(instant, mean=1.5)._replace(unit="°C", tags={"k": "v"})
     new = measurement(instant, mean=5e-324)
     tables.silver().write_outcomes([ValidatedObject(first, (old,)), ValidatedObject(second, (new,))])
-    # Whatever became of the objects since.
+    # Whatever has happened to the objects since.
     statuses.there = set()
 
     before, after = statuses.status(first), statuses.status(second)
@@ -209,7 +209,7 @@ def test_rejections_of_a_source(tables: SilverInPostgres, statuses: Statuses) ->
 
 
 def test_a_batch_is_reported_by_counts_and_pages(tables: SilverInPostgres, statuses: Statuses) -> None:
-    # GIVEN a batch of five: one stands, one gave way to another of the batch, one to a later object, two are bad
+    # GIVEN a batch of five: one is current, one superseded within the batch, one by a later object, two are bad
     batch, later = raw_ids(2)
     hours = [EXAMPLE_INSTANT + timedelta(hours=n) for n in range(2)]
     bad = rejected(batch, Code.DATA_EMPTY).outcomes[0]
@@ -241,15 +241,15 @@ def test_a_batch_is_reported_by_counts_and_pages(tables: SilverInPostgres, statu
 
 
 @pytest.mark.parametrize(
-    ("standing", "state"), [(True, State.PROCESSED), (False, State.SUPERSEDED), (None, State.REJECTED)]
+    ("current", "state"), [(True, State.PROCESSED), (False, State.SUPERSEDED), (None, State.REJECTED)]
 )
 def test_the_state_of_a_batch_is_that_of_its_best_event(
-    tables: SilverInPostgres, statuses: Statuses, *, standing: bool | None, state: State
+    tables: SilverInPostgres, statuses: Statuses, *, current: bool | None, state: State
 ) -> None:
     batch, later = raw_ids(2)
     bad = rejected(batch, Code.DATA_EMPTY).outcomes[0]
-    tables.silver().write_outcomes([ValidatedObject(batch, (bad, bad) if standing is None else (bad, measurement()))])
-    if standing is False:
+    tables.silver().write_outcomes([ValidatedObject(batch, (bad, bad) if current is None else (bad, measurement()))])
+    if current is False:
         tables.silver().write_outcomes([ValidatedObject(later, (measurement(),))])
 
     assert statuses.status(batch, limit=1)["status"] == state

@@ -50,12 +50,12 @@ def _problems(
         elif wrong := wrong_outcome(event, row):
             yield f"{key}: {wrong} ({event.body[:200]!r} became {row})"
 
-    standing = {key: (row.raw_id, row.item) for key, row in tables.measurement_rows().items()}
+    current = {key: (row.raw_id, row.item) for key, row in tables.measurement_rows().items()}
     expected = {(instant, ""): key for instant, key in last_arrivals(events).items()}
     yield from (
-        f"at {key[0]} stands {standing.get(key)}, and not {expected.get(key)}"
-        for key in sorted(standing.keys() | expected.keys())
-        if standing.get(key) != expected.get(key)
+        f"at {key[0]} is {current.get(key)}, and not {expected.get(key)}"
+        for key in sorted(current.keys() | expected.keys())
+        if current.get(key) != expected.get(key)
     )
     yield from (
         f"{row.raw_id}'s measurement is not that of its outcome"

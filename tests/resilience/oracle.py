@@ -271,7 +271,7 @@ class Oracle:
         events = {
             raw_id: self.obligations.sent[body] for raw_id, body in bronze.items() if raw_id not in self.incomplete
         }
-        standing = last_arrivals(events)
+        current = last_arrivals(events)
 
         def expected(raw_id: UUID) -> dict[str, object]:
             if raw_id in self._deleted:
@@ -283,7 +283,7 @@ class Oracle:
                 return {"status": "processed", "items": LONG_EVENTS}
             if not event.good or event.instant is None:
                 return {"status": "rejected"}
-            last, _ = standing[event.instant]
+            last, _ = current[event.instant]
             return {"status": "processed"} if last == raw_id else {"status": "superseded", "superseded_by": str(last)}
 
         def told(raw_id: UUID) -> dict[str, object]:

@@ -118,9 +118,9 @@ class Load:
         refused = [body for body in map(self._body, listed - self.acknowledged.keys()) if body not in self.unanswered]
         assert refused == [], f"{len(refused)} refused events left a trace"
         with self._tables() as tables:
-            standing = {row.raw_id: row.measurement.measured_at for row in tables.measurement_rows().values()}
+            current = {row.raw_id: row.measurement.measured_at for row in tables.measurement_rows().values()}
         expected = {raw_id: event.instant for raw_id, (event, _) in self.acknowledged.items()}
-        assert expected.items() <= standing.items()
+        assert expected.items() <= current.items()
 
     def _body(self, raw_id: UUID) -> bytes:
         assert self.stack.endpoints is not None

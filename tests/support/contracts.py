@@ -11,7 +11,7 @@ from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.outcomes import Code
 
 ARRIVED = datetime(2026, 11, 24, 17, tzinfo=UTC)
-"""When the events below arrive, a quarter of an hour after they are measured."""
+"""When the events below arrive, 15 minutes after they are measured."""
 EVENT: Mapping[str, Any] = {
     "schema_version": 2,
     "time_stamp": (ARRIVED - timedelta(minutes=15)).isoformat(),

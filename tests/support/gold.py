@@ -180,7 +180,7 @@ def figures(aggregates: Aggregates) -> tuple[int, float, float]:
 
 
 def by_quarter_hour(groups: Iterable[tuple[datetime, tuple[int, float, float]]]) -> list[Exact]:
-    """What is pooled first: the groups of each quarter of an hour."""
+    """What is pooled first: the groups of each bucket."""
     parts: dict[datetime, list[tuple[int, float, float]]] = {}
     for instant, group in groups:
         start = instant.replace(minute=instant.minute // 15 * 15, second=0, microsecond=0)

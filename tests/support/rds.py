@@ -97,7 +97,7 @@ class Rds:
         self._rules(f"host all {roles} {LOOPBACK}/32 {radius}")
 
     def clear(self) -> None:
-        """Go back to an owner with a password, and an empty database."""
+        """Return to an owner with a password, and an empty database."""
         self._rules()
         self.tokens.good.clear()
         self.tokens.asked.clear()

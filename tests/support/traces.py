@@ -16,7 +16,7 @@ def traces(marker: str) -> frozenset[str]:
     for offset in range(_GROUP):
         data = bytes(offset) + marker.encode()
         encoded = base64.b64encode(data[: len(data) // _GROUP * _GROUP]).decode()
-        # The first characters depend on what stands before.
+        # The first characters depend on what comes before.
         found.add(encoded[4 if offset else 0 :])
     return frozenset(found)
 

@@ -51,7 +51,7 @@ def rows(section: str) -> dict[str, Row]:
     header, _, *entries = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert all(len(cells) == len(header) for cells in entries)
     table = {cells[0].strip("`"): dict(zip(header, cells, strict=True)) for cells in entries}
-    assert len(table) == len(entries), "a row stands there twice"
+    assert len(table) == len(entries), "a row is there twice"
     return table
 
 

@@ -325,7 +325,7 @@ SAME: dict[str, tuple[Document, Document]] = {
         {"required": ["b", "a"], "type": ["string", "null"]},
     ),
     "a field that is called as an annotation": ({"properties": {"title": SHORT}}, {"properties": {"title": SHORT}}),
-    "a reference and what it stands for": ({"not": {"$ref": "#/components/schemas/Short"}}, {"not": SHORT}),
+    "a reference and what it names": ({"not": {"$ref": "#/components/schemas/Short"}}, {"not": SHORT}),
     "true and {}": ({"contains": True}, {"contains": {}}),
     "a schema of itself": ({"$ref": "#/components/schemas/Tree"}, {"$ref": "#/components/schemas/Tree"}),
 }
@@ -446,7 +446,7 @@ LABELS: dict[str, Callable[[str], Document]] = {
 
 @pytest.mark.parametrize("labelled", LABELS.values(), ids=list(LABELS))
 def test_version_2_takes_the_texts_that_its_schema_takes(labelled: Callable[[str], Document]) -> None:
-    # A validator that reads patterns as ECMA-262 does: to Python's, `$` stands before a last line feed as well.
+    # A validator that reads patterns as ECMA-262 does: to Python's, `$` matches before a last line feed as well.
     validator = jsonschema_rs.Draft202012Validator(VERSIONS[2].model_json_schema())
     event = {"schema_version": 2, "time_stamp": "2026-11-24T16:44:35.108Z", "data": [1]}
 

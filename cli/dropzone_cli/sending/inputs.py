@@ -204,7 +204,7 @@ class Opened:
         return self.unpacker is not None and not self.unpacker.damage
 
     def _guarded(self, found: Iterator[Read]) -> Iterator[Read]:
-        """Tell of damage to what the text is stored in, behind all that could be read."""
+        """Report damage to the container of the text, after everything that could be read."""
         last, reason = 0, ""
         try:
             for one in found:

@@ -234,7 +234,7 @@ class _Scanner:
         return Finding(first, self._line, "json.not_object", "is no event: not a JSON object", text[at:end])
 
     def _damaged(self, error: Exception, position: int, *, is_open: bool = False) -> Finding | None:
-        """Tell of damage, and go where the next event seems to begin."""
+        """Report damage, and go where the next event seems to begin."""
         text, at, first = self._text, self._at, self._line
         # The line of the damage may be a good one, where the one before it misses its end.
         start = max(at + 1, text.rfind("\n", at + 1, position + 1))

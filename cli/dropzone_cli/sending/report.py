@@ -1,4 +1,4 @@
-"""What came of a run: counted by the threads that send, shown while it goes on and at its end."""
+"""The result of a run: counted by the threads that send, shown while it goes on and at its end."""
 
 import json
 import tempfile

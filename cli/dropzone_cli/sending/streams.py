@@ -62,7 +62,7 @@ class Gunzip(io.RawIOBase):
         return self._is_within
 
     def _is_cut_off(self) -> bool:
-        """Tell of a member without an end; return whether another one was taken for its rest."""
+        """Report a member without an end; return whether another one was taken for its rest."""
         self._note("it is cut off")
         self._input, self._given = self._given, b""
         self._end_member()

@@ -208,7 +208,7 @@ def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
 @app.get("/kpis", operation_id="getKpis", tags=["Data"])
 @described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=kpis.LISTING)
 def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
-    """Get figures by minute, quarter of an hour, hour, day, week or month.
+    """Get figures by minute, 15 minutes, hour, day, week or month.
 
     By source, of whole buckets: measurements by their own instant; what was received, rejected, and how long it took to
     silver by the time of arrival, since a rejected event has no instant. Computed from current silver.

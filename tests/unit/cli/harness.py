@@ -98,7 +98,10 @@ class FakeIngest:
         is_known = key in self.keys
         identifier, first = self.keys.setdefault(key, (raw_id(), body))
         if first != body:
-            problem = {"type": "urn:dropzone:problem:idempotency-key-reused", "detail": "The key stands for another."}
+            problem = {
+                "type": "urn:dropzone:problem:idempotency-key-reused",
+                "detail": "The key belongs to another request.",
+            }
             return httpx.Response(422, json=problem)
         self.objects[identifier] = body
         headers = {"Idempotent-Replayed": "true"} if is_known else {}

@@ -1,4 +1,4 @@
-"""What is told of batches: counts, rejections, every event; and the bytes of one event, packed or not."""
+"""What is shown of batches: counts, rejections, every event; and the bytes of one event, packed or not."""
 
 import gzip
 import json

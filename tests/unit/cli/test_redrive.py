@@ -212,7 +212,7 @@ def no_statuses(identifiers: Sequence[UUID]) -> Mapping[UUID, dict[str, Any] | N
 
 
 class Recorded(Queue):
-    """A queue whose calls are noted, and which fails where it is told to."""
+    """A queue whose calls are noted, and which fails where a test says so."""
 
     def __init__(self, stack: Stack, url: str, name: str, log: list[str]) -> None:
         super().__init__(stack.sqs, url)

@@ -1,4 +1,4 @@
-"""`dropzone send`: what arrives, how often, and what is told; stopped anywhere, everything arrives once."""
+"""`dropzone send`: what arrives, how often, and what is reported; stopped anywhere, everything arrives once."""
 
 import fcntl
 import json
@@ -565,7 +565,7 @@ def test_a_finished_file_with_other_content_is_another_one(cli: Cli, bronze: Fak
 
 
 def test_there_and_back_again(cli: Cli, bronze: FakeIngest) -> None:
-    """Of one instant, the last to arrive stands: the first content must arrive a second time."""
+    """Of one instant, the last to arrive is the measurement: the first content must arrive a second time."""
     for value in (1, 2, 1):
         Path("e.json").write_text(f'{{"data": [{value}]}}')
         assert cli("send", "e.json").exit_code == 0
@@ -875,7 +875,7 @@ def test_however_often_it_is_stopped_every_event_arrives_once(
         assert values(bronze) == [*range(rows)]
 
 
-# ---- what is told
+# ---- what is reported
 
 
 def test_a_dry_run_tells_and_sends_nothing(cli: Cli, bronze: FakeIngest, local: Path) -> None:

@@ -1,4 +1,4 @@
-"""How inputs are read: which text becomes which event, and what is told of what is none."""
+"""How inputs are read: which text becomes which event, and what is reported of text that is none."""
 
 import io
 import json
@@ -151,7 +151,7 @@ def test_json_is_split_into_its_values(
             document = "\n ".join(texts)
         case _:
             document = "\n".join(f"[ {text} ]" for text in texts)
-    # Strings may hold lone surrogates, which are judged by the API where they are escaped.
+    # Strings may hold lone surrogates, which the API validates where they are escaped.
     if escaped == "bare" and any("\ud800" <= sign <= "\udfff" for sign in document):
         return
 

@@ -57,7 +57,7 @@ def test_a_broken_error_rejects_and_a_broken_warning_flags(code: Code) -> None:
         (
             {"rule": "sentinel", "values": [-200]},
             {"data": [1, -200]},
-            "holds -200.0 at index 1, which stands for a missing value",
+            "holds -200.0 at index 1, which marks a missing value",
         ),
         ({"rule": "samples", "minimum": 3}, {}, "holds 2 samples, fewer than 3"),
         ({"rule": "units", "allowed": ["K", ""]}, {"unit": "°C"}, "is '\\xb0C', expected K, none"),

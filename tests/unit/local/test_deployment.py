@@ -82,7 +82,7 @@ def test_a_failed_deploy_is_tried_again(world: World) -> None:
     with pytest.raises(LocalStackError, match="sam deploy failed"):
         world.deploy()
 
-    # The stack was rolled back and stands: as it was before.
+    # The stack was rolled back and is there: as it was before.
     world.refuses = False
     assert world.deploy()
     assert "deploy" in world.asked

@@ -175,7 +175,7 @@ def test_a_request_is_logged_without_its_key_and_its_payload() -> None:
     assert set(fields.values()) <= LOGGED
     assert fields["request_id"] == "$context.requestId"  # API Gateway asks for it
     assert stage["AccessLogSetting"]["DestinationArn"] == "ApiAccessLogs.Arn"
-    # Rendered, it is JSON whatever stands in it; nothing of these holds a quotation mark.
+    # Rendered, it is JSON whatever is in it; nothing of these holds a quotation mark.
     assert json.loads(re.sub(r"\$context[\w.]+", "-", text)).keys() == fields.keys()
 
 

@@ -48,7 +48,7 @@ def test_bronze_keeps_versions_and_ends_what_they_hide() -> None:
     [keys] = [rule for rule in bucket["LifecycleConfiguration"]["Rules"] if rule.get("Prefix") == "idempotency/"]
     assert keys["ExpirationInDays"] == 2
     for rule in bucket["LifecycleConfiguration"]["Rules"]:
-        # What is current never ends by itself, but for what idempotency keys stand for.
+        # What is current never ends by itself, but for the records of idempotency keys.
         assert rule is keys or not [key for key in rule if key.startswith("Expiration")]
     assert bucket["LifecycleConfiguration"]["Rules"][0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
 

@@ -144,7 +144,7 @@ def test_nothing_is_put_below_the_watermark(
     # WHEN the request is sent again
     new = send()
 
-    # THEN it is stored as of now, where the sweep looks, and its key stands for that
+    # THEN it is stored as of now, where the sweep looks, and its key names it
     assert old not in stored(world)
     assert stored(world)[new.raw_id] == EXAMPLE
     assert send().raw_id == new.raw_id

@@ -1,4 +1,4 @@
-"""Batches of the queue: which messages go back, and what one bad object does to the others."""
+"""Batches of the queue: which messages are retried, and what one bad object does to the others."""
 
 from collections.abc import Collection
 from datetime import timedelta

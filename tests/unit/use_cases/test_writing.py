@@ -335,9 +335,9 @@ def test_what_was_written_under_other_rules_is_written_again(world: World, state
 
     # THEN nothing is left of these
     assert statements == [[(big, 0, 10, False)], [(big, 10, 2, False)], [(big, 15, 10, True)]]
-    standing = {(row.raw_id, row.item): row.measurement for row in world.rows.measurement_rows().values()}
-    assert standing == {key: row.measurement for key, row in world.rows.outcome_rows().items()}
-    assert len(standing) == 25
+    current = {(row.raw_id, row.item): row.measurement for row in world.rows.measurement_rows().values()}
+    assert current == {key: row.measurement for key, row in world.rows.outcome_rows().items()}
+    assert len(current) == 25
 
 
 def test_a_sweep_also_writes_a_short_object_again_where_it_was_written_under_other_rules(world: World) -> None:

@@ -24,7 +24,7 @@ CREATE OR REPLACE TRIGGER gold_update AFTER UPDATE ON receipts REFERENCING NEW T
 CREATE OR REPLACE TRIGGER gold_delete AFTER DELETE ON receipts REFERENCING OLD TABLE AS touched EXECUTE FUNCTION gold.mark();
 CREATE OR REPLACE TRIGGER gold_truncate AFTER TRUNCATE ON receipts EXECUTE FUNCTION gold.mark('arrived');
 
--- The marks go first, and later statements, each with a snapshot of its own, see at least what they stand for: a mark
+-- The marks go first, and later statements, each with a snapshot of its own, see at least the changes that they mark: a mark
 -- that comes in between stays. Planned by index, and without copies of what is read once: of ranges joined to an array,
 -- Postgres has no good estimate.
 CREATE OR REPLACE FUNCTION gold.refresh(most_events bigint DEFAULT 100000, quiet interval DEFAULT '2 minutes')

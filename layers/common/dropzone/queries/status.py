@@ -175,13 +175,13 @@ class ObjectStatus(_Object, _Outcome):
 
 _OBJECT: Final = f"""
 SELECT CASE WHEN settled_at IS NULL THEN CASE WHEN attempts < {MAX_ATTEMPTS} THEN 'accepted' ELSE 'stuck' END
-            WHEN standing > 0 THEN 'processed' WHEN processed > 0 THEN 'superseded' ELSE 'rejected' END AS status,
-       settled_at, CASE WHEN settled_at IS NOT NULL THEN items END AS items, standing AS "counts.processed",
-       processed - standing AS "counts.superseded", total - processed AS "counts.rejected",
+            WHEN current > 0 THEN 'processed' WHEN processed > 0 THEN 'superseded' ELSE 'rejected' END AS status,
+       settled_at, CASE WHEN settled_at IS NOT NULL THEN items END AS items, current AS "counts.processed",
+       processed - current AS "counts.superseded", total - processed AS "counts.rejected",
        CASE WHEN settled_at IS NULL THEN attempts END AS attempts,
        CASE WHEN settled_at IS NULL THEN last_error END AS last_error
 FROM receipts CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE m.raw_id = o.raw_id AND m.item = o.item) AS standing,
+    SELECT count(*) FILTER (WHERE m.raw_id = o.raw_id AND m.item = o.item) AS current,
            count(*) FILTER (WHERE o.outcome = 'processed') AS processed, count(*) AS total
     FROM outcomes AS o LEFT JOIN measurements AS m ON m.measured_at = o.measured_at AND m.source = o.source
     WHERE o.raw_id = receipts.raw_id AND receipts.settled_at IS NOT NULL
@@ -191,12 +191,12 @@ WHERE raw_id = CAST(:raw_id AS uuid)
 
 _EVENTS: Final = """
 SELECT item, status, measured_at, source, mean, std_dev, sample_count, min, max, unit, tags,
-       CASE WHEN status = 'superseded' THEN standing END AS superseded_by,
+       CASE WHEN status = 'superseded' THEN current END AS superseded_by,
        CASE WHEN status <> 'rejected' AND violations <> '[]' THEN violations END AS warnings,
        CASE WHEN status = 'rejected' THEN violations END AS violations, nullif(contract, '') AS contract,
        "resolved_by.raw_id", "resolved_by.item"
 FROM (
-    SELECT o.item, m.raw_id AS standing, o.violations, o.contract, event.*,
+    SELECT o.item, m.raw_id AS current, o.violations, o.contract, event.*,
            fix.raw_id AS "resolved_by.raw_id", fix.item AS "resolved_by.item",
            CASE WHEN o.outcome = 'rejected' THEN 'rejected'
                 WHEN m.raw_id = o.raw_id AND m.item = o.item THEN 'processed' ELSE 'superseded' END AS status

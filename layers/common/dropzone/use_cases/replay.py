@@ -196,7 +196,7 @@ def replay(
         bronze: the objects.
         outcome_store: their outcomes.
         limit: the most objects.
-        after: where an earlier call's cursor stood.
+        after: the cursor of an earlier call.
         dry_run: whether to count what would change, and change nothing.
         time_left: the seconds left in this call.
         result: where to count, for who wants to know what was done before the call failed.

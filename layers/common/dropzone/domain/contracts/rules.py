@@ -103,7 +103,7 @@ class Sentinel(BaseRule):
         else:
             return None
         index = _first(event.samples, self.values.__contains__)
-        fact = f"holds {event.samples[index]!r} at index {index}, which stands for a missing value"
+        fact = f"holds {event.samples[index]!r} at index {index}, which marks a missing value"
         return self._broken(Code.VALUE_SENTINEL, "data", fact, index)
 
 
