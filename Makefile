@@ -22,6 +22,11 @@ LOCAL := $(RUN) python -m dropzone_local
 # For what is already there: without it, nothing can be running.
 INSTALLED := test -x .venv/bin/python || { echo "Nothing is installed here yet, so nothing runs: make up"; exit 0; }; .venv/bin/python -m dropzone_local
 SOURCES := layers functions cli local openapi contracts tools/cfn_rules tools/mutants.py tests benchmarks
+# As tools/page sees them.
+PAGE_SOURCES := ../../page build.mjs ../../functions/web/dropzone_web/static/docs.js
+# Only where the lock has changed.
+NPM_INSTALL := { cmp -s package-lock.json node_modules/.installed || ! command -v npm >/dev/null \
+    || { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }
 ARGS ?=
 # `make test` lists the files of which it covers less, in percent.
 LEAST_COVERAGE := 95
@@ -62,7 +67,7 @@ run: install ## start everything, send one event, show its row, serve until Ctrl
 	@$(LOCAL) run $(ARGS)
 
 .PHONY: demo
-demo: install ## send a day of data from four sensors, then live data until Ctrl-C; starts the stack if needed
+demo: install ## send a day of data from seven sensors, then live data until Ctrl-C; starts the stack if needed
 	@$(LOCAL) demo $(ARGS) || [ $$? = 130 ] # Ctrl-C is how it ends
 
 .PHONY: up
@@ -91,9 +96,9 @@ clean: ## stop it and delete its data
 
 .PHONY: check
 check: install ## the gate: format, lint, types, architecture, template, lock
-	@$(MAKE) --jobs 2 check-types check-template policies check-documents check-code check-lock workflows
+	@$(MAKE) --jobs 2 check-types check-template policies check-documents check-code check-page check-lock workflows
 
-.PHONY: check-types check-template check-documents check-code check-lock
+.PHONY: check-types check-template check-documents check-code check-page check-lock
 check-types:
 	@$(RUN) mypy
 	@$(RUN) mypy --python-version 3.11 --no-error-summary cli
@@ -110,6 +115,10 @@ check-code:
 	@$(RUN) ruff format --check --quiet $(SOURCES)
 	@$(RUN) ruff check --quiet $(SOURCES)
 	@$(RUN) lint-imports --no-logo
+
+check-page: page-tools
+	@command -v npm >/dev/null || { echo "npm is missing: the page's modules are NOT checked" >&2; exit 0; }; \
+	    cd tools/page && node_modules/.bin/biome check --error-on-warnings --config-path=. $(PAGE_SOURCES) && node build.mjs --check
 
 check-lock:
 	@for project in . local/emulator tools/checkov tools/clients tools/workflows; do $(UV) lock --check --quiet --project $$project; done
@@ -143,13 +152,20 @@ browser:
 
 # Generators of clients and linters of the API's document, in environments of their own; without them their tests are skipped.
 .PHONY: clients
-clients: ## install what generates clients of the API and lints its document
+clients: npm ## install what generates clients of the API and lints its document
 	@$(UV) sync --locked --quiet --project tools/clients
+	@cd tools/clients && $(NPM_INSTALL)
+
+# What bundles the page's modules (page/), lints and formats them; without npm, what is committed is served as it is.
+.PHONY: page-tools
+page-tools: npm
+	@cd tools/page && $(NPM_INSTALL)
+
+.PHONY: npm
+npm:
 	@command -v npm >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && echo "npm is missing: installing Debian's package" \
 	    && apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } || true
-	@cd tools/clients && { cmp -s package-lock.json node_modules/.installed || ! command -v npm >/dev/null \
-	    || { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }
 
 .PHONY: screenshots
 screenshots: install browser ## take the documents' screenshots again
@@ -203,6 +219,10 @@ format: install ## format, and fix what the linter can fix
 	@$(RUN) ruff format --quiet $(SOURCES)
 
 REQUIREMENTS := layers/common/requirements.txt functions/migrate/requirements.txt
+
+.PHONY: page
+page: install page-tools ## format the page's modules, fix what the linter can fix, and bundle them
+	@cd tools/page && { node_modules/.bin/biome check --write --config-path=. $(PAGE_SOURCES) || true; node build.mjs; }
 
 .PHONY: openapi
 openapi: install ## write openapi.json from the functions' routes

@@ -83,7 +83,7 @@ def demo(
 
 def _feed(sender: Sender, *, live: bool) -> None:
     now = datetime.now(UTC)
-    beginning = "Sending a day of data from four sensors …"
+    beginning = "Sending a day of data from seven sensors …"
     if not console.is_terminal:
         console.print(f"\n{beginning}")
     with console.status(beginning):

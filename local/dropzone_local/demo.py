@@ -9,7 +9,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self, cast
@@ -21,7 +21,8 @@ from dropzone_local.errors import LocalStackError
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-FAULTY_SHARE = 0.015
+FAULTY_SHARE = 0.008
+SILENT_FOR = 5 * HOUR
 
 _TRIES = 5
 _WAIT_SECONDS = 2.0
@@ -41,6 +42,10 @@ class Sensor:
     every: int
     """In seconds."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    peak: float = 15.0
+    """The hour of the day at which it is highest."""
+    faulty: float = FAULTY_SHARE
+    """The share of its events that are rejected."""
     quiet: tuple[float, float] | None = None
     """Sends nothing between these hours of the day."""
     rough: tuple[float, float] | None = None
@@ -50,9 +55,13 @@ class Sensor:
 SENSORS = (
     Sensor("hall-1/thermometer", "°C", 21.0, 2.5, 0.3, 20, {"hall": "1"}),
     Sensor("hall-2/thermometer", "°C", 18.5, 4.0, 0.6, 20, {"hall": "2"}, quiet=(9.25, 10.5)),
-    Sensor("press-3/pressure", "bar", 6.2, 0.4, 0.06, 20, {"line": "B"}, rough=(13.0, 15.0)),
-    Sensor("dock/humidity", "%", 48.0, 9.0, 1.8, 60, {"gate": "4"}),
+    Sensor("press-3/pressure", "bar", 6.2, 0.4, 0.06, 20, {"line": "B"}, peak=10.0, rough=(13.0, 15.0)),
+    Sensor("dock/humidity", "%", 48.0, 9.0, 1.8, 60, {"gate": "4"}, peak=4.0),
+    Sensor("yard/wind", "m/s", 9.0, 3.0, 0.7, 60, {"site": "north"}, peak=19.0, faulty=0.12),
+    Sensor("tank-4/level", "m", 3.4, 0.5, 0.02, 600, {"site": "north"}, peak=1.0),
 )
+SILENT = Sensor("cellar/humidity", "%", 71.0, 4.0, 0.9, 60, {"site": "north"}, peak=7.0)
+"""Has stopped some hours before the demo begins."""
 
 
 def instants(sensor: Sensor, since: datetime, until: datetime) -> Iterator[datetime]:
@@ -67,7 +76,7 @@ def instants(sensor: Sensor, since: datetime, until: datetime) -> Iterator[datet
 def line(sensor: Sensor, at: datetime) -> bytes:
     """What the sensor sends of an instant: an event of version 2; once in a while, something that is none."""
     chance = random.Random(f"{sensor.source} {at.isoformat()}")  # noqa: S311 - plausible, not secret
-    middle = sensor.level + sensor.swing * math.sin((_hour(at) - 9.0) / 24.0 * math.tau)
+    middle = sensor.level + sensor.swing * math.cos((_hour(at) - sensor.peak) / 24.0 * math.tau)
     noise = sensor.noise * (5.0 if _within(at, sensor.rough) else 1.0)
     event: dict[str, object] = {
         "schema_version": 2,
@@ -77,7 +86,7 @@ def line(sensor: Sensor, at: datetime) -> bytes:
         "unit": sensor.unit,
         "tags": dict(sensor.tags),
     }
-    if chance.random() < FAULTY_SHARE:
+    if chance.random() < sensor.faulty:
         return _spoilt(event, at, chance)
     return _text(event)
 
@@ -101,19 +110,20 @@ def _spoilt(event: dict[str, object], at: datetime, chance: random.Random) -> by
     return _text(faults[number]())
 
 
-def body(since: datetime, until: datetime) -> bytes:
-    """What all sensors send of a time, in its order: NDJSON."""
+def body(since: datetime, until: datetime, sensors: Sequence[Sensor] = SENSORS) -> bytes:
+    """What sensors send of a time, in its order: NDJSON."""
     events = sorted(
-        (at, number, line(sensor, at)) for number, sensor in enumerate(SENSORS) for at in instants(sensor, since, until)
+        (at, number, line(sensor, at)) for number, sensor in enumerate(sensors) for at in instants(sensor, since, until)
     )
     return b"".join(text + b"\n" for _, _, text in events)
 
 
-def batches(since: datetime, until: datetime) -> Iterator[bytes]:
-    """The bodies of a time, one for each hour begun."""
+def batches(since: datetime, until: datetime, silent_since: datetime | None = None) -> Iterator[bytes]:
+    """The bodies of a time, one for each hour begun; with what the silent sensor sent before it stopped."""
     while since < until:
         end = min(since.replace(minute=0, second=0, microsecond=0) + HOUR, until)
-        if batch := body(since, end):
+        is_heard = silent_since is not None and end <= silent_since
+        if batch := body(since, end, (*SENSORS, SILENT) if is_heard else SENSORS):
             yield batch
         since = end
 
@@ -175,7 +185,7 @@ def send_a_day(sender: Sender, until: datetime, report: Callable[[int], None] = 
     """Send the day before an instant; returns the number of events. `report` is called with the number sent so far."""
     sent = 0
     start = (until - DAY).replace(minute=0, second=0, microsecond=0)
-    for batch in batches(start, until):
+    for batch in batches(start, until, until - SILENT_FOR):
         sent += sender.send(batch)
         report(sent)
     return sent

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -209,15 +210,20 @@ def test_web_is_well_and_touches_nothing(start: Start) -> None:
     assert body_of(answer) == {"status": "ok"}
 
 
-@pytest.mark.parametrize("asset", ["docs.js", "swagger-ui.css", "swagger-ui.js"])
-def test_web_carries_the_documentation_s_files(start: Start, asset: str) -> None:
+@pytest.mark.parametrize(("page", "folder"), [("/", "page"), ("/docs", "docs")])
+def test_web_carries_what_its_pages_load(start: Start, page: str, folder: str) -> None:
     web = start("WebFunction")
-    event = api_event("api-health", "GET", f"/docs/{asset}", resource="/docs/{asset}", pathParameters={"asset": asset})
+    html = web.succeed(api_event("api-health", "GET", page, resource=page))["body"]
+    assets = re.findall(rf'"{folder}/([^"]+)"', html)
+    assert len(assets) >= 3
 
-    answer = web.succeed(event)
+    for asset in assets:
+        path = f"/{folder}/{asset}"
+        event = api_event("api-health", "GET", path, resource=f"/{folder}/{{asset}}", pathParameters={"asset": asset})
+        answer = web.succeed(event)
 
-    assert answer["statusCode"] == 200, answer
-    assert len(answer["body"]) > 100
+        assert answer["statusCode"] == 200, answer
+        assert len(answer["body"]) > 20
 
 
 def test_migrate_creates_updates_and_leaves_the_data_of_a_deleted_stack(start: Start, empty_postgres: Postgres) -> None:

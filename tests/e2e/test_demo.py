@@ -1,4 +1,4 @@
-"""`make demo` on the live stack: a day of four sensors, all of it, and what they measure from then on."""
+"""`make demo` on the live stack: a day of all sensors, all of it, and what they measure from then on."""
 
 import signal
 import subprocess
@@ -41,7 +41,7 @@ def measured(client: Client, since: datetime, until: datetime) -> dict[str, int]
     return dict(counts)
 
 
-def test_a_day_of_four_sensors_is_there_and_live_events_follow(client: Client, tmp_path: Path) -> None:
+def test_a_day_of_all_sensors_is_there_and_live_events_follow(client: Client, tmp_path: Path) -> None:
     output = tmp_path / "output"
     started = datetime.now(UTC)
     # The hours that the demo sends, whether or not the next one begins meanwhile.

@@ -1,11 +1,14 @@
 """The page of figures in a real browser, on the live stack."""
 
+import csv
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
@@ -74,15 +77,20 @@ def source() -> str:
     return f"page/<b>{uuid4().hex[:8]}</b>"
 
 
-def open_with(page: Page, client: Client, key: str | None = None) -> None:
-    page.goto(f"{client.endpoints.url}/")
+def open_with(page: Page, client: Client, key: str | None = None, at: str = "") -> None:
+    page.goto(f"{client.endpoints.url}/{at}")
     page.get_by_label("API key").fill(client.endpoints.api_key if key is None else key)
     page.keyboard.press("Enter")
 
 
-def open_shown(page: Page, client: Client) -> None:
-    open_with(page, client)
+def open_shown(page: Page, client: Client, at: str = "") -> None:
+    open_with(page, client, at=at)
     expect(page.locator("#state")).to_contain_text("Live")
+
+
+def of(source: str, **others: str) -> str:
+    """The address of a source's view."""
+    return "#" + urlencode({"source": source, **others})
 
 
 def event(source: str, at: datetime, data: list[object]) -> bytes:
@@ -98,47 +106,61 @@ def process_objects(client: Client, *bodies: bytes) -> list[UUID]:
     return raw_ids
 
 
-def choose_source(page: Page, source: str) -> None:
-    """Once it is known: a figure comes with the next refresh."""
-    expect(page.locator("#source option", has_text=source)).to_have_count(1)
-    page.get_by_label("Source", exact=True).select_option(source)
-
-
 def tile(page: Page, name: str) -> Locator:
     return page.locator(".tile", has=page.get_by_text(name, exact=True)).locator("b")
 
 
+def row(page: Page, source: str) -> Locator:
+    return page.locator("#sources-rows tbody tr", has=page.get_by_role("link", name=source, exact=True))
+
+
 def test_data_that_arrives_while_it_is_open_appears(
-    client: Client, page: Page, source: str, complaints: list[str]
+    client: Client, page: Page, source: str, complaints: list[str], tmp_path: Path
 ) -> None:
     requests: list[Request] = []
     page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - it marks the function given
     now = datetime.now(UTC)
+    process_objects(client, event("page/another", now, [1]))
     open_shown(page, client)
-    assert page.locator("#source option", has_text=source).count() == 0
+    page.get_by_label("Filter").fill(source)
+    expect(page.locator("#sources-none")).to_contain_text(source)
 
-    # WHEN an event arrives, and the page asks again
-    process_objects(client, event(source, now, [21, 23]))
+    # WHEN events arrive, and the page asks again
+    process_objects(client, event(source, now, [21, 23]), event(source, now, []))
     page.clock.fast_forward(REFRESH)
 
-    # THEN its source can be chosen, and has a chart of its own, with mean, deviation and unit, as text and in a table
-    choose_source(page, source)
-    panel = page.locator("#means .panel", has=page.get_by_role("heading", name=source))
-    expect(panel.locator(".legend")).to_contain_text("22 ± 1 °C")
-    expect(page.locator("#means .panel")).to_have_count(1)
-    for name, value in (("Accepted", "1"), ("Processed", "1"), ("Rejected", "0")):
+    # THEN their source has its row, which leads to its view: mean, deviation and unit, in words since they are few
+    expect(row(page, source)).to_contain_text("22 °C")
+    expect(row(page, source)).to_contain_text("50.0 %")
+    expect(row(page, source).locator("svg")).to_have_count(1)
+    row(page, source).click()
+    expect(page.get_by_role("heading", name=source)).to_be_visible()
+    expect(tile(page, "Last value")).to_have_text("22 °C")
+    for name, value in (("Received", "2"), ("Processed", "1"), ("Rejected", "1")):
         expect(tile(page, name)).to_have_text(value)
-    panel.get_by_text("As a table").click()
-    expect(panel.get_by_role("row")).to_have_count(2)
+    panel = page.locator("#chart-mean")
+    expect(panel.locator(".few")).to_contain_text("Mean 22 ± 1 °C")
+    panel.get_by_text("Data").click()
     expect(panel.get_by_role("cell")).to_have_text("22 ± 1")
 
-    # AND another one of the same source
+    # AND what is shown can be taken along
+    with page.expect_download() as download:
+        panel.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "saved.csv")
+    text = (tmp_path / "saved.csv").read_text(encoding="utf-8-sig")
+    assert [row["mean"] for row in csv.DictReader(text.splitlines())] == ["22.0"]
+    panel.get_by_role("button", name="curl").click()
+    expect(page.locator("#line-text")).to_contain_text("/kpis?granularity=quarter_hour&")
+    expect(page.locator("#line-text")).not_to_contain_text(client.endpoints.api_key)
+    page.keyboard.press("Escape")
+
+    # AND another event of the same source
     process_objects(client, event(source, now + timedelta(microseconds=1), [31, 33]))
     page.clock.fast_forward(REFRESH)
-    expect(tile(page, "Accepted")).to_have_text("2")
+    expect(tile(page, "Received")).to_have_text("3")
 
     # AND no other host was asked, and nothing was refused
-    addresses = [request.url for request in requests if not request.url.startswith("data:")]
+    addresses = [request.url for request in requests if not request.url.startswith(("data:", "blob:"))]
     assert [address for address in addresses if not address.startswith(client.endpoints.url)] == []
     assert complaints == []
 
@@ -149,10 +171,10 @@ def test_an_event_with_a_warning_is_counted_by_its_rule(
     # GIVEN an event, and one of a clock that is two hours ahead, of which the default contract warns
     now = datetime.now(UTC)
     process_objects(client, *(event(source, now + ahead, [21, 23]) for ahead in (timedelta(0), timedelta(hours=2))))
-    open_shown(page, client)
+
+    open_shown(page, client, of(source))
 
     # THEN both are processed, one with a warning, and none is among the rejected
-    choose_source(page, source)
     expect(page.locator("#warning-list")).to_contain_text("time_stamp.ahead")
     expect(page.locator("#rule-list")).to_have_text("None in this time.")
     expect(tile(page, "Processed")).to_have_text("2")
@@ -160,156 +182,247 @@ def test_an_event_with_a_warning_is_counted_by_its_rule(
     assert complaints == []
 
 
-def test_a_rejected_event_appears_with_its_reasons_and_its_bytes(
+def test_a_rejected_event_leads_to_why_its_bytes_and_what_to_send(
     client: Client, page: Page, source: str, complaints: list[str], tmp_path: Path
 ) -> None:
-    open_shown(page, client)
-    bad = event(source, datetime.now(UTC), [1, "<img src=x onerror=alert(1)>"])
-
-    process_objects(client, bad)
-    page.clock.fast_forward(REFRESH)
-
-    listed = page.locator("#rejected-list > li", has_text=source)
-    expect(listed).to_contain_text("data.not_numeric")
-    expect(listed).to_contain_text("holds a string at index 1")
-    expect(page.locator("#rule-list")).to_contain_text("data.not_numeric")
-
-    # WHEN its bytes are asked for
-    listed.get_by_role("button", name="Raw bytes").click()
-
-    # THEN they stand there as text, whatever they are, and can be saved
-    dialog = page.get_by_role("dialog")
-    expect(dialog.locator("pre")).to_have_text(bad.decode())
-    with page.expect_download() as download:
-        dialog.get_by_role("button", name="Save").click()
-    download.value.save_as(tmp_path / "saved")
-    assert (tmp_path / "saved").read_bytes() == bad
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    assert complaints == []
-
-
-def test_of_a_batch_the_rejected_event_is_marked(client: Client, page: Page, source: str) -> None:
-    bad = event(source, datetime.now(UTC), [])
-    lines = b"\n".join([event("page/good", datetime.now(UTC), [1]), b" ", bad, b"{"])
+    # GIVEN a batch with two rejected events, by two rules
+    now = datetime.now(UTC)
+    bad = event(source, now, [1, "<img src=x onerror=alert(1)>"])
+    lines = b"\n".join([event("page/good", now, [1]), b" ", bad, event(source, now, []), b"{"])
     response = client.request(
         "POST", "/ingest", gzipped(lines), content_type="application/x-ndjson", content_encoding="gzip"
     )
     assert response.status_code == 202, response.text
-    client.outcome(UUID(response.json()["raw_id"]))
+    raw_id = response.json()["raw_id"]
+    client.outcome(UUID(raw_id))
+    open_shown(page, client, of(source))
 
-    open_shown(page, client)
-    page.locator("#rejected-list > li", has_text=source).get_by_role("button", name="Raw bytes").click()
+    # WHEN one of the rules is followed
+    page.locator("#rule-list").get_by_role("link", name="data.not_numeric").click()
 
-    expect(page.locator("#raw-text")).to_have_text(lines.decode())
-    expect(page.locator("#raw-text mark")).to_have_text(bad.decode())
+    # THEN its events are there alone, with the reason, and what would fix it
+    listed = page.locator("#rejected-list > li")
+    expect(listed).to_have_count(1)
+    expect(listed).to_contain_text("holds a string at index 1")
+    listed.get_by_role("button", name="Look into").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Leave out what is no number")
+
+    # AND all bytes stand there as text, whatever they are, with the event and the value marked, and can be saved
+    expect(dialog.locator("#raw-text")).to_have_text(lines.decode())
+    expect(dialog.locator("#raw-text mark")).to_have_text(bad.decode())
+    expect(dialog.locator("#raw-text em")).to_have_text(json.dumps("<img src=x onerror=alert(1)>"))
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Save").click()
+    download.value.save_as(tmp_path / "saved")
+    assert (tmp_path / "saved").read_bytes() == lines
+
+    # AND what it would take to send it again resolves it
+    correction = json.loads(dialog.get_by_label("Send it again").input_value())
+    assert correction["corrects"] == {"raw_id": raw_id, "item": 1}
+    process_objects(client, json.dumps(correction | {"data": [1]}).encode())
+    page.keyboard.press("Escape")
+    page.clock.fast_forward(REFRESH)
+    expect(listed).to_contain_text("resolved")
+
+    # AND all that was rejected can be saved
+    page.locator("#rejected-rules").get_by_role("link", name="All").click()
+    expect(listed).to_have_count(2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save all").click()
+    download.value.save_as(tmp_path / "saved.csv")
+    rows = list(csv.DictReader((tmp_path / "saved.csv").read_text(encoding="utf-8-sig").splitlines()))
+    assert [(row["item"], row["codes"]) for row in rows] == [("1", "data.not_numeric"), ("2", "data.empty")]
+    assert complaints == []
 
 
 def test_a_wrong_key_is_reported_and_not_kept(client: Client, page: Page) -> None:
-    open_with(page, client, "wrong")
+    kept = "[sessionStorage.length, localStorage.length, document.cookie]"
+    for wrong in ("wrong", f"{client.endpoints.api_key[:6]}é"):
+        open_with(page, client, wrong)
 
-    expect(page.get_by_role("alert")).to_contain_text("refuses this key")
-    expect(page.get_by_label("API key")).to_be_focused()
-    expect(page.locator("#shown")).to_be_hidden()
-    assert page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [0, 0, ""]
+        expect(page.get_by_role("alert")).to_contain_text("refuses this key")
+        expect(page.get_by_label("API key")).to_be_focused()
+        expect(page.locator("#shown")).to_be_hidden()
+        assert page.evaluate(kept) == [0, 0, ""]
 
     # AND the right one is taken, and kept for this tab alone
     page.get_by_label("API key").fill(client.endpoints.api_key)
     page.keyboard.press("Enter")
-    expect(page.locator("#shown")).to_be_visible()
-    expect(page.get_by_role("alert")).to_be_hidden()
-    assert page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [1, 0, ""]
-    page.reload()
-    expect(page.locator("#shown")).to_be_visible()
-    page.get_by_role("button", name="Forget the key").click()
-    expect(page.get_by_label("API key")).to_be_visible()
-    assert page.evaluate("sessionStorage.length") == 0
-
-
-@pytest.mark.parametrize("beyond", ["…", "é"])
-def test_a_key_that_no_header_can_carry_is_reported_as_wrong(client: Client, page: Page, beyond: str) -> None:
-    key = client.endpoints.api_key
-
-    open_with(page, client, f"{key[:6]}{beyond}{key[6:]}")
-
-    expect(page.get_by_role("alert")).to_contain_text("refuses this key")
-    expect(page.get_by_label("API key")).to_be_focused()
-    assert page.evaluate("sessionStorage.length") == 0
-
-
-def test_a_kept_key_that_no_header_can_carry_is_reported_and_removed(client: Client, page: Page) -> None:
-    page.goto(f"{client.endpoints.url}/")
-    page.evaluate("sessionStorage.setItem('dropzone.key', 'two\\nlines')")
-
-    page.reload()
-
-    expect(page.get_by_role("alert")).to_contain_text("refuses this key")
-    assert page.evaluate("sessionStorage.length") == 0
-
-
-def test_missing_data_is_reported(client: Client, page: Page) -> None:
-    open_shown(page, client)
-
-    page.get_by_label("Time", exact=True).select_option("30d")
-    for _ in range(6):
-        page.get_by_role("button", name="Earlier").click()
-
-    expect(page.locator("#nothing")).to_contain_text("There is no data")
-    expect(page.locator("#rejected-list")).to_have_text("None in this time.")
-
-
-def test_an_unreachable_api_is_reported_until_it_is_back(client: Client, page: Page) -> None:
-    open_shown(page, client)
-
-    def abort(route: Route) -> None:
-        route.abort()
-
-    page.route("**/kpis*", abort)
-    page.clock.fast_forward(REFRESH)
-    expect(page.get_by_role("alert")).to_contain_text("can’t be reached")
-    expect(page.locator("#state")).to_have_text("Not up to date")
-    expect(page.locator("#tiles")).to_be_visible()
-
-    page.unroute("**/kpis*", abort)
-    page.route(
-        "**/kpis*", lambda route: route.fulfill(status=503, json={"detail": "Out of reach.", "request_id": "r1"})
-    )
-    page.clock.fast_forward(REFRESH)
-    expect(page.get_by_role("alert")).to_have_text("The API is unavailable, trying again: Out of reach. (request r1)")
-
-    page.unroute("**/kpis*")
-    page.clock.fast_forward(REFRESH)
-    expect(page.get_by_role("alert")).to_be_hidden()
     expect(page.locator("#state")).to_contain_text("Live")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    assert page.evaluate(kept) == [1, 0, ""]
+    page.reload()
+    expect(page.locator("#state")).to_contain_text("Live")
+    page.get_by_role("button", name="Forget the key").click()
+    assert page.evaluate(kept) == [0, 0, ""]
+
+    # AND on this computer, where that is chosen
+    page.get_by_label("Remember").check()
+    page.get_by_label("API key").fill(client.endpoints.api_key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#state")).to_contain_text("Live")
+    assert page.evaluate(kept) == [0, 1, ""]
+    page.get_by_role("button", name="Forget the key").click()
+    assert page.evaluate(kept) == [0, 0, ""]
 
 
-def test_a_503_at_the_first_look_keeps_the_key_and_is_tried_again(client: Client, page: Page) -> None:
-    problem = {"detail": "The database is out of reach.", "request_id": "r1"}
-    page.route("**/kpis*", lambda route: route.fulfill(status=503, json=problem, headers={"Retry-After": "5"}))
+def test_a_key_that_may_only_send_is_told_apart(client: Client, page: Page) -> None:
+    problem = {"type": "urn:dropzone:problem:scope-missing", "detail": "This call needs the scope read."}
+    page.route("**/sources*", lambda route: route.fulfill(status=403, json=problem))
 
     open_with(page, client)
 
-    expect(page.get_by_role("alert")).to_have_text(
-        "The API is unavailable, trying again: The database is out of reach. (request r1)"
-    )
+    expect(page.get_by_role("alert")).to_contain_text("may not read")
+    expect(page.get_by_role("alert")).to_contain_text("needs the scope read")
+    expect(page.get_by_label("API key")).to_be_focused()
+
+
+def test_trouble_is_reported_until_it_is_over(client: Client, page: Page) -> None:
+    unavailable = {"detail": "Out of reach.", "request_id": "r1"}
+    page.route("**/quality*", lambda route: route.fulfill(status=503, json=unavailable, headers={"Retry-After": "30"}))
+
+    # The first look keeps the key, and says when it tries again.
+    open_with(page, client)
+    expect(page.get_by_role("alert")).to_contain_text("The API is unavailable: Out of reach. (request r1)")
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("Trying again in (30|29|28) s"))
     expect(page.get_by_label("API key")).to_be_hidden()
     assert page.evaluate("sessionStorage.getItem('dropzone.key')") == client.endpoints.api_key
+    page.unroute("**/quality*")
+    page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.locator("#state")).to_contain_text("Live")
 
-    # AND when it is back, the page shows what it was asked for, without the key again
-    page.unroute("**/kpis*")
+    # What is shown then stays, and is said to be old.
+    page.route("**/quality*", lambda route: route.abort())
+    page.clock.fast_forward(REFRESH)
+    expect(page.get_by_role("alert")).to_contain_text("can’t be reached")
+    expect(page.locator("#state")).to_contain_text("Not up to date")
+    expect(page.locator("#tiles")).to_be_visible()
+    page.unroute("**/quality*")
     page.clock.fast_forward(REFRESH)
     expect(page.get_by_role("alert")).to_be_hidden()
     expect(page.locator("#state")).to_contain_text("Live")
+
+
+def test_a_change_of_the_view_dims_the_old_figures_until_the_new_ones_are_there(client: Client, page: Page) -> None:
+    open_shown(page, client)
+    held: list[Route] = []
+    page.route("**/quality*", lambda route: held.append(route))  # noqa: PLW0108 - it marks the function given
+
+    page.get_by_label("Time", exact=True).select_option("7d")
+
+    expect(page.locator("#state")).to_have_text("Loading")
+    expect(page.locator("#shown")).to_have_attribute("aria-busy", "true")
+    expect(page.locator("#tiles")).to_have_css("opacity", "0.45")
+    for route in held:
+        route.continue_()
+    expect(page.locator("#shown")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#state")).to_contain_text("Live")
+
+
+def test_an_empty_stack_shows_the_line_to_paste(client: Client, page: Page) -> None:
+    page.route("**/sources*", lambda route: route.fulfill(json={"sources": []}))
+
+    open_shown(page, client)
+
+    expect(page.locator("#welcome")).to_contain_text(f"curl -sS '{client.endpoints.url}/ingest'")
+    expect(page.locator("#sources")).to_be_hidden()
+
+
+def test_ten_thousand_sources_stay_few_rows(client: Client, page: Page) -> None:
+    at = datetime.now(UTC).isoformat()
+
+    def answer(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        first = int(query.get("cursor", [".0"])[0][1:])
+        count = min(int(query["limit"][0]), 10_000 - first)
+        sources = [
+            {
+                "source": f"plant-{number:05}/line-{number % 7}/a-sensor-with-a-long-name-{number:05}",
+                "state": "silent" if number == 9_876 else "ok",
+                "last_measured_at": at,
+                "stuck_since": None,
+                "broken_expectations": [],
+                "last_mean": float(number),
+                "unit": "°C",
+                "last_day": {"received": 10, "rejected": 0, "rejected_share": 0.0},
+                "trend": [float(number), None] if "trend" in query else None,
+            }
+            for number in range(first, first + count)
+        ]
+        cursor = {"cursor": f".{first + count}"} if first + count < 10_000 else {}
+        route.fulfill(json={"sources": sources, **cursor})
+
+    page.route("**/sources*", answer)
+    open_shown(page, client)
+
+    # The silent one is on top, and most of the others are only counted.
+    expect(page.locator("#sources-count")).to_have_text("10,000")
+    rows = page.locator("#sources-rows tbody tr:not(.space)")
+    expect(rows.first).to_contain_text("plant-09876")
+    assert rows.count() < 60
+    page.locator("#sources-rows").evaluate("box => box.scrollTo(0, box.scrollHeight)")
+    expect(rows.last).to_contain_text("plant-09999")
+    assert rows.count() < 60
+    page.get_by_label("Filter").fill("line-3 00012")
+    expect(page.locator("#sources-count")).to_have_text("0 of 10,000")
+    page.get_by_label("Filter").fill("LINE-5 00012")
+    expect(rows).to_have_count(1)
+
+
+def test_a_link_back_and_reload_show_the_same(client: Client, page: Page, source: str) -> None:
+    process_objects(client, event(source, datetime.now(UTC), [21, 23]), event(source, datetime.now(UTC), []))
+    open_shown(page, client, of(source, range="7d", zone="Asia/Kathmandu"))
+    expect(page.locator("#span")).to_contain_text("by hour (Asia/Kathmandu)")
+    page.get_by_role("link", name="Rejected").click()
+    expect(page.locator("#rejected-list > li")).to_have_count(1)
+    page.get_by_label("Time", exact=True).select_option("1h")
+    expect(page.locator("#span")).to_contain_text("by minute")
+
+    page.reload()
+    expect(page.locator("#rejected-list > li")).to_have_count(1)
+    expect(page.get_by_label("Time", exact=True)).to_have_value("1h")
+    page.go_back()
+    expect(page.get_by_label("Time", exact=True)).to_have_value("7d")
+    page.go_back()
+    expect(page.locator("#chart-mean .few")).to_contain_text("Mean 22 ± 1 °C")
+    expect(page.get_by_label("Zone")).to_have_value("Asia/Kathmandu")
+
+
+def test_the_first_look_is_light_and_the_next_lighter(client: Client, page: Page) -> None:
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    received: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    session.on("Network.responseReceived", lambda told: received.update({told["requestId"]: told["response"]["url"]}))
+    session.on("Network.loadingFinished", lambda told: sizes.update({told["requestId"]: told["encodedDataLength"]}))
+    held: list[Route] = []
+    page.route("**/page/later-*", lambda route: held.append(route))  # noqa: PLW0108 - it marks the function given
+
+    open_shown(page, client)
+    first = {url: sizes[key] for key, url in received.items() if key in sizes and url.startswith("http")}
+
+    assert len(first) <= 6, first
+    assert sum(first.values()) <= 40_000, first
+
+    # What is named by its content is not asked for again, and neither is a page that has not changed.
+    page.unroute("**/page/later-*")
+    sizes.clear()
+    page.reload()
+    expect(page.locator("#state")).to_contain_text("Live")
+    again = {
+        url: sizes[key] for key, url in received.items() if key in sizes and "/page/" in url and "later" not in url
+    }
+    assert sum(again.values()) == 0, again
 
 
 def test_zoom_by_keyboard_and_by_mouse(client: Client, page: Page, source: str, complaints: list[str]) -> None:
     now = datetime.now(UTC)
-    process_objects(client, event(source, now, [21, 23]))
-    open_shown(page, client)
-    choose_source(page, source)
+    process_objects(client, *(event(source, now - timedelta(minutes=30 * number), [21, 23]) for number in range(4)))
+    open_shown(page, client, of(source))
     expect(page.locator("#span")).to_contain_text("by quarter of an hour")
-    chart = page.locator("#means .canvas")
-    expect(chart).to_have_count(1)
+    chart = page.locator("#chart-mean .canvas")
 
     # The keys read values, zoom in and out, and go back.
     chart.focus()
@@ -317,68 +430,69 @@ def test_zoom_by_keyboard_and_by_mouse(client: Client, page: Page, source: str, 
     expect(page.locator("#said")).to_contain_text("Mean: 22 ± 1 °C")
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#said")).to_contain_text("Mean: –")
-    for _ in range(4):
+    for _ in range(3):
         page.keyboard.press("+")
-    expect(page.locator("#span")).to_contain_text("by minute")
+        expect(page.locator("#state")).to_contain_text("A fixed time")
     expect(page.get_by_label("Time", exact=True)).to_have_value("chosen")
     page.keyboard.press("Escape")
     expect(page.get_by_label("Time", exact=True)).to_have_value("24h")
-    expect(page.locator("#span")).to_contain_text("by quarter of an hour")
+    expect(page.locator("#state")).to_contain_text("Live")
 
     # The mouse marks what to see.
-    page.locator("#chart-events").scroll_into_view_if_needed()
-    box = page.locator("#chart-events .u-over").bounding_box()
+    box = page.locator("#chart-mean .u-over").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + 20)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + 20, steps=3)
     page.mouse.up()
     expect(page.locator("#span")).to_contain_text("by minute")
-    page.get_by_label("Time", exact=True).select_option("7d")
-    expect(page.locator("#span")).to_contain_text("by hour")
     page.get_by_label("Time", exact=True).select_option("30d")
+    expect(page.locator("#span")).to_contain_text("by hour")
     expect(page.locator("#state")).to_contain_text("Live")
     assert complaints == []
 
 
 def test_everything_is_reached_by_keyboard_and_named(client: Client, page: Page, source: str) -> None:
-    process_objects(client, event(source, datetime.now(UTC), [21, 23]))
-    open_shown(page, client)
-    choose_source(page, source)
-    expect(page.locator("#means .panel")).to_have_count(1)
+    now = datetime.now(UTC)
+    process_objects(client, *(event(source, now - timedelta(minutes=30 * number), [21, 23]) for number in range(4)))
+    open_shown(page, client, of(source))
+    expect(page.locator("#chart-mean .canvas")).to_be_visible()
 
     page.locator("#range").focus()
     reached: list[str] = []
-    for _ in range(60):
+    for _ in range(30):
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
         page.keyboard.press("Tab")
-    assert {"range", "source", "earlier", "zoom-out", "zoom-in", "later", "live", "canvas"} <= set(reached)
+    assert {"range", "zone", "earlier", "zoom-out", "zoom-in", "later", "live", "canvas"} <= set(reached)
 
     unnamed = page.evaluate(
-        """[...document.querySelectorAll("button, input, select, .canvas, [role=region]")]
+        """[...document.querySelectorAll("button, input, select, textarea, .canvas, [role=region]")]
              .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim() || node.labels?.length))
              .map((node) => node.id)"""
     )
     assert unnamed == []
-    label = page.locator("#means .canvas").get_attribute("aria-label")
+    label = page.locator("#chart-mean .canvas").get_attribute("aria-label")
     assert label is not None
-    assert source in label
+    assert "in °C" in label
     assert "Mean: 22 to 22" in label
 
 
 @pytest.mark.parametrize("width", [360, 768])
 def test_nothing_scrolls_sideways(client: Client, page: Page, source: str, width: int) -> None:
-    process_objects(
-        client, event(f"{source}/{'long' * 30}", datetime.now(UTC), [21, 23]), event(source, datetime.now(UTC), [])
-    )
+    name = f"{source}/{'long' * 30}"
+    process_objects(client, event(name, datetime.now(UTC), [21, 23]), event(name, datetime.now(UTC), []))
     page.set_viewport_size({"width": width, "height": 740})
 
     page.goto(f"{client.endpoints.url}/")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    open_shown(page, client)
-    expect(page.locator("#means .panel").first).to_be_visible()
-
+    open_shown(page, client, "#" + urlencode({"filter": source}))
+    expect(row(page, name)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    row(page, name).click()
+    for tab in ("Rejected", "Contract", "Measured"):
+        page.get_by_role("link", name=tab, exact=True).click()
+        expect(page.locator("#state")).to_contain_text("Live")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
 
 
 @pytest.mark.skipif(SCREENSHOTS is None, reason="the documents' screenshots are taken by make screenshots")

@@ -13,32 +13,28 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.api import problems
 from dropzone.api.answers import answer
+from dropzone.api.pages import is_given
 from dropzone.api.request import header
 from dropzone.api.resolver import described, make_app, problem, resolve
 from dropzone.domain.access import PUBLIC
 from dropzone.settings import WebSettings
 
+_OWN = "dropzone_web.static"
+_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+}
 # Swagger UI is part of Powertools; its assets are served from here.
 _POWERTOOLS, _SWAGGER_UI = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
-_OWN = "dropzone_web.static"
-_ASSETS = {
-    "swagger-ui.css": (_POWERTOOLS, f"{_SWAGGER_UI}/swagger-ui.min.css", "text/css; charset=utf-8"),
-    "swagger-ui.js": (_POWERTOOLS, f"{_SWAGGER_UI}/swagger-ui-bundle.min.js", "text/javascript; charset=utf-8"),
-    "docs.js": (_OWN, "docs.js", "text/javascript; charset=utf-8"),
-}
-# The page's own, and uPlot, vendored from npm with its LICENSE.
-_STYLE, _SCRIPT = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
-_PAGE_ASSETS = {
-    "page.css": ("page/page.css", _STYLE),
-    "uplot.css": ("uplot/uplot.css", _STYLE),
-    "uplot.js": ("uplot/uplot.js", _SCRIPT),
-    "uplot-license.txt": ("uplot/LICENSE", "text/plain; charset=utf-8"),
-    **{
-        f"{module}.js": (f"page/{module}.js", _SCRIPT)
-        for module in ("api", "charts", "dom", "figures", "main", "range", "rejected", "text")
-    },
+_DOCS_ASSETS = {
+    "swagger-ui.css": (_POWERTOOLS, f"{_SWAGGER_UI}/swagger-ui.min.css"),
+    "swagger-ui.js": (_POWERTOOLS, f"{_SWAGGER_UI}/swagger-ui-bundle.min.js"),
+    "docs.js": (_OWN, "docs.js"),
 }
 _CACHED = {"Cache-Control": "public, max-age=3600"}
+# Of what is named by its content.
+_KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 # Swagger UI sets styles on elements; everything else is served from here.
 _PAGE_HEADERS = {
@@ -51,14 +47,13 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-# The page of figures needs no inline styles. It is revalidated by ETag, so that a deploy changes all of it at once.
+# The page of figures needs no inline styles.
 _STRICT_HEADERS = _PAGE_HEADERS | {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
 }
-_CHECKED = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 _WITH_SLASH = "slash"
 _RELATIVE_SERVER = '"url": "."'
 
@@ -107,32 +102,33 @@ def get_page() -> Response[Any]:
     """The page of figures."""
     if address := _address_with_slash():
         return Response(status_code=HTTPStatus.FOUND.value, headers={"Location": address, "Cache-Control": "no-cache"})
-    return _checked("page.html", "text/html; charset=utf-8", _STRICT_HEADERS)
+    return _checked(_text(_OWN, "page.html"), _STRICT_HEADERS)
 
 
 @app.get("/page/<asset>", include_in_schema=False)
 @described(scopes=PUBLIC)
 def get_page_asset(asset: str) -> Response[Any]:
-    """What the page loads."""
-    if asset not in _PAGE_ASSETS:
+    """What the page loads, by names that change with their content: page/ is built into these files."""
+    if asset not in _page_assets():
         return problem(app, problems.NO_SUCH_FILE)
-    return _checked(*_PAGE_ASSETS[asset], _CHECKED)
+    return _asset(asset, _text(_OWN, f"page/{asset}"))
 
 
 @app.get("/docs", include_in_schema=False)
 @described(scopes=PUBLIC)
 def get_docs() -> Response[Any]:
     """Swagger UI's page."""
-    return _file(_OWN, "docs.html", "text/html; charset=utf-8", _PAGE_HEADERS)
+    return _checked(_docs_page(), _PAGE_HEADERS)
 
 
 @app.get("/docs/<asset>", include_in_schema=False)
 @described(scopes=PUBLIC)
 def get_docs_asset(asset: str) -> Response[Any]:
-    """What the page loads."""
-    if asset not in _ASSETS:
+    """What the page loads, by names that change with their content."""
+    known = {_named(name): place for name, place in _DOCS_ASSETS.items()}
+    if asset not in known:
         return problem(app, problems.NO_SUCH_FILE)
-    return _file(*_ASSETS[asset], _CACHED)
+    return _asset(asset, _text(*known[asset]))
 
 
 @app.route("/ingest", method="OPTIONS", include_in_schema=False)
@@ -207,26 +203,44 @@ def _address_with_slash() -> str | None:
     return f"{path.rpartition('/')[2]}/?{_WITH_SLASH}"
 
 
-def _checked(name: str, content_type: str, headers: dict[str, str]) -> Response[Any]:
-    """A file, or 304 if the browser has it."""
-    etag = _etag(name)
+def _checked(html: str, headers: dict[str, str]) -> Response[Any]:
+    """A page, or 304 if the browser has it."""
+    # Weak, since it covers the file compressed and not.
+    etag = f'W/"{_digest(html)}"'
     tagged = headers | {"ETag": etag}
-    known = header(app.current_event.raw_event, "If-None-Match") or ""
-    if etag in {f"W/{tag.strip().removeprefix('W/')}" for tag in known.split(",")}:
+    if is_given(etag, header(app.current_event.raw_event, "If-None-Match")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=tagged, body="")
-    return _file(_OWN, name, content_type, tagged)
+    return Response(status_code=HTTPStatus.OK.value, content_type="text/html; charset=utf-8", body=html, headers=tagged)
+
+
+def _asset(name: str, text: str) -> Response[Any]:
+    content_type = _TYPES[name.rpartition(".")[2]]
+    return Response(status_code=HTTPStatus.OK.value, content_type=content_type, body=text, headers=dict(_KEPT))
 
 
 @cache
-def _etag(name: str) -> str:
-    # Weak, since it covers the file compressed and not.
-    return f'W/"{sha256(_text(_OWN, name).encode()).hexdigest()[:32]}"'
+def _page_assets() -> frozenset[str]:
+    return frozenset(file.name for file in files(_OWN).joinpath("page").iterdir())
 
 
-def _file(package: str, name: str, content_type: str, headers: dict[str, str]) -> Response[Any]:
-    return Response(
-        status_code=HTTPStatus.OK.value, content_type=content_type, body=_text(package, name), headers=dict(headers)
-    )
+@cache
+def _docs_page() -> str:
+    """Swagger UI's page, with the names that its assets have now."""
+    html = _text(_OWN, "docs.html")
+    for name in _DOCS_ASSETS:
+        html = html.replace(f'"docs/{name}"', f'"docs/{_named(name)}"')
+    return html
+
+
+@cache
+def _named(name: str) -> str:
+    """The name of an asset of Swagger UI's page, with its content in it."""
+    stem, _, ending = name.rpartition(".")
+    return f"{stem}-{_digest(_text(*_DOCS_ASSETS[name]))}.{ending}"
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]
 
 
 @cache

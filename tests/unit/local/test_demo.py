@@ -13,7 +13,19 @@ import pytest
 from dropzone.domain.body import NDJSON
 from dropzone.domain.outcomes import Rejection
 from dropzone.domain.validate import validate
-from dropzone_local.demo import DAY, HOUR, SENSORS, Sender, batches, body, instants, send_a_day, send_live
+from dropzone_local.demo import (
+    DAY,
+    HOUR,
+    SENSORS,
+    SILENT,
+    SILENT_FOR,
+    Sender,
+    batches,
+    body,
+    instants,
+    send_a_day,
+    send_live,
+)
 from dropzone_local.deployment import Endpoints
 from dropzone_local.errors import LocalStackError
 
@@ -104,7 +116,8 @@ def test_a_day_is_sent_in_batches_that_count_once() -> None:
 
     first, again = requests[:24], requests[24:]
     assert len(again) == 24
-    assert sent == counts[-1] == len(body(NOON - DAY, NOON).splitlines())
+    silent = body(NOON - DAY, NOON - SILENT_FOR, [SILENT])
+    assert sent == counts[-1] == len(body(NOON - DAY, NOON).splitlines()) + len(silent.splitlines())
     keys = [request.headers["idempotency-key"] for request in first]
     assert len(set(keys)) == 24
     assert [request.headers["idempotency-key"] for request in again] == keys

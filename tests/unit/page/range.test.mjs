@@ -12,7 +12,8 @@ test("the presets are as long as they say", () => {
   assert.deepEqual(range.PRESETS.map(({ id, seconds }) => [id, seconds]), [
     ["1h", 3600], ["6h", 21600], ["24h", 86400], ["7d", 604800], ["30d", 2592000],
   ]);
-  assert.equal(range.FIRST.id, "24h");
+  assert.equal(range.presetOf(range.FIRST).seconds, 86400);
+  assert.equal(range.presetOf("9y"), null);
 });
 
 test("buckets are as small as the range allows", () => {

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from dropzone.domain.outcomes import Code
+
+BASIC_CODES = [*Code][: [*Code].index(Code.CORRECTS_INVALID) + 1]
+"""Those of the basic rules, which are declared before those of contracts."""
+
 NODE = shutil.which("node")
+PAGE = Path(__file__).parents[3] / "page"
 FILES = sorted(Path(__file__).parent.glob("*.test.mjs"))
 
 
@@ -31,11 +37,17 @@ def test_module_of_the_page(file: Path) -> None:
 
 
 def test_every_pure_module_has_its_tests() -> None:
-    page = Path(__file__).parents[3] / "functions/web/dropzone_web/static/page"
     pure = {
         path.stem
-        for path in page.glob("*.js")
-        if not any(word in path.read_text(encoding="utf-8") for word in ("import ", "document", "window", "fetch("))
+        for path in PAGE.glob("*.js")
+        if path.name != "later.js"
+        and not any(word in path.read_text(encoding="utf-8") for word in ("document", "window", "fetch(", "dom.js"))
     }
 
     assert {file.name.partition(".")[0] for file in FILES} == pure
+
+
+def test_every_basic_rule_has_its_fix() -> None:
+    fixes = PAGE.joinpath("fixes.js").read_text(encoding="utf-8")
+
+    assert [code for code in BASIC_CODES if f'"{code}": ' not in fixes] == []

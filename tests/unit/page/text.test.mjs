@@ -19,18 +19,54 @@ cases("numbers have four digits, large ones six, and extreme ones an exponent", 
   [null, "–"], [undefined, "–"], [NaN, "–"], [Infinity, "–"],
 ]);
 
-cases("rough numbers have three digits", text.rough, [[0, "0"], [1.2345, "1.23"], [12345, "12,300"]]);
+test("rates are by the shortest time in which there is an event", () => {
+  for (const [events, seconds, shown] of [
+    [120, 60, "2 / s"], [59, 60, "59 / min"], [144, 86400, "6 / h"], [2, 86400, "2 / day"],
+    [12345, 3600, "3.43 / s"], [0, 60, "0 / day"], [1, 0, "–"],
+  ]) assert.equal(text.rate(events, seconds), shown);
+});
+
+test("a long name is in two parts, whose second is its end", () => {
+  assert.deepEqual(text.nameParts("dock/humidity"), ["dock/humidity", ""]);
+  assert.deepEqual(text.nameParts("plant-berlin/hall-1/thermometer-17"), ["plant-berlin/hall-1/thermo", "meter-17"]);
+  assert.equal(text.nameParts("😀".repeat(30)).join(""), "😀".repeat(30));
+});
+
+test("values have their unit, where there is one", () => {
+  assert.equal(text.withUnit(21.5, "°C"), "21.5 °C");
+  assert.equal(text.withUnit(21.5, ""), "21.5");
+  assert.equal(text.withUnit(null, "°C"), "–");
+});
+
+cases("what was is so long ago", text.ago, [
+  [0, "just now"], [5000, "5 s ago"], [119_999, "119 s ago"], [120_000, "2 min ago"], [7_199_000, "119 min ago"],
+  [7_200_000, "2 h ago"], [172_800_000, "2 days ago"],
+]);
+
+test("what is counted is one or more", () => {
+  assert.deepEqual([text.counted(1, "event"), text.counted(0, "event"), text.counted(1200, "entry", "entries")], [
+    "1 event", "0 events", "1,200 entries",
+  ]);
+});
 
 cases("shares are percent", text.percent, [
-  [0, "0.0 %"], [0.0009, "under 0.1 %"], [0.001, "0.1 %"], [0.25, "25.0 %"], [1, "100.0 %"],
+  [0, "0.0 %"], [0.0009, "under 0.1 %"], [0.001, "0.1 %"], [0.25, "25.0 %"], [1, "100.0 %"], [null, "–"],
 ]);
 
 cases("durations, in milliseconds, have a unit that suits them", text.duration, [
-  [0, "0 ms"], [999.4, "999 ms"], [1000, "1.0 s"], [89_900, "89.9 s"], [90_000, "1.5 min"],
-  [5_399_000, "90.0 min"], [5_400_000, "1.5 h"], [null, "–"], [undefined, "–"],
+  [0, "0 ms"], [999.4, "999 ms"], [1000, "1 s"], [89_900, "89.9 s"], [90_000, "1.5 min"],
+  [5_399_000, "90 min"], [5_400_000, "1.5 h"], [172_800_000, "2 days"], [null, "–"], [undefined, "–"],
 ]);
 
 cases("a source without a name is said to be one", text.sourceName, [["", "(no source)"], ["a", "a"]]);
+
+test("instants are on the clock of the zone that was chosen", () => {
+  text.useZone("Europe/Berlin");
+  assert.equal(text.instant(NOON), "4 Mar 2026, 13:34");
+  assert.equal(text.zone(), "Europe/Berlin");
+  text.useZone("UTC");
+  assert.deepEqual([text.isZone("Asia/Kathmandu"), text.isZone("Mars/Base"), text.isZone("")], [true, false, false]);
+});
 
 test("instants are of the reader's clock", () => {
   assert.equal(text.instant(NOON), "4 Mar 2026, 12:34");

@@ -1,18 +1,23 @@
-// A chart with its legend, its summary for screen readers, its keys, and its table. uPlot draws.
+// A chart with its legend, its summary for screen readers, its keys, and its data: a table, a file, a line for a shell.
 
-import { element, say } from "./dom.js";
-import { instant, number, tick } from "./text.js";
+import uPlot from "uplot";
 
-const { uPlot } = window;
+import { dataOf as dataMenu } from "./data.js";
+import { element, say, setText, show } from "./dom.js";
+import { filled, topOf } from "./figures.js";
+import { instant, number, tick, zone } from "./text.js";
+
 const SYNC = "dropzone";
 const DRAG = 8; // pixels: less is a click
 const TABLE_ROWS = 200; // the latest
-const AXIS_FONT = '12px system-ui, sans-serif';
+const FEW = 3; // buckets: less is no chart
+const AXIS_FONT = "12px system-ui, sans-serif";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 export class Chart {
-  // spec: {times, range, kind: "stack" | "lines" | "band", lines: [{label, colour, values, low?, high?}], unit, format?}
+  // spec: {times, range, kind: "stack" | "lines" | "band", lines: [{label, colour, values, low?, high?, dash?, hatched?}],
+  //        unit, format?, data: {name, path, parameters}}
   constructor(host, { title, height = 180, onZoom, onReset, onFactor }) {
     this.title = title;
     this.height = height;
@@ -20,14 +25,15 @@ export class Chart {
     this.spec = null;
     this.plot = null;
     this.shape = "";
-    this.heading = element("h2", {}, title);
     this.legend = element("p", { class: "legend" });
+    this.few = element("p", { class: "few", hidden: "" });
     this.canvas = element("div", { class: "canvas", tabindex: "0", role: "group", "aria-describedby": "keys" });
     this.table = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}: table` });
-    this.details = element("details", {}, element("summary", {}, "As a table"), this.table);
+    this.menu = dataMenu(() => this.spec.data);
+    this.details = element("details", {}, element("summary", {}, "Data"), this.menu, this.table);
     this.details.addEventListener("toggle", () => this.#fillTable());
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
-    host.replaceChildren(this.heading, this.legend, this.canvas, this.details);
+    host.replaceChildren(element("h2", {}, title), this.legend, this.few, this.canvas, this.details);
     this.observer = new ResizeObserver(() => this.#resize());
     this.observer.observe(this.canvas);
   }
@@ -37,15 +43,15 @@ export class Chart {
     this.plot?.destroy();
   }
 
-  rename(title) {
-    if (title === this.title) return;
-    this.title = title;
-    this.heading.textContent = title;
-  }
-
   draw(spec) {
     this.spec = spec;
-    const shape = JSON.stringify([spec.kind, spec.unit, spec.lines.map((line) => [line.label, line.colour])]);
+    const buckets = filled(spec.lines);
+    const isFew = buckets < FEW;
+    show(this.few, isFew);
+    show(this.canvas, !isFew);
+    show(this.legend, !isFew);
+    if (isFew) setText(this.few, this.#inWords(buckets));
+    const shape = JSON.stringify([spec.kind, spec.unit, zone(), spec.lines.map((line) => [line.label, line.colour])]);
     if (shape !== this.shape || this.plot === null) {
       this.shape = shape;
       this.#make();
@@ -69,8 +75,9 @@ export class Chart {
       {
         width: Math.max(this.canvas.clientWidth, 50),
         height: this.height,
-        padding: [8, null, null, null],
+        padding: [12, null, null, null],
         legend: { show: false },
+        tzDate: (at) => uPlot.tzDate(new Date(at * 1000), zone()),
         cursor: {
           drag: { x: true, y: false, setScale: false, dist: DRAG },
           points: { size: 7 },
@@ -79,12 +86,16 @@ export class Chart {
         },
         scales: {
           x: { range: () => [this.spec.range.from, this.spec.range.to] },
-          y: { range: spec.kind === "band" ? aroundBand : fromZero },
+          y: { range: spec.kind === "band" ? aroundBand : (plot) => this.#fromZero(plot) },
         },
-        axes: [axis({ space: 62, size: 30, values: tickTexts }), axis({ space: this.height / 7, size: 58, values: (_, ticks) => ticks.map((at) => this.#format(at)) })],
+        axes: [
+          axis({ space: 62, size: 30, values: tickTexts }),
+          axis({ space: this.height / 6, size: 58, values: (_, ticks) => ticks.map((at) => this.#format(at)) }),
+        ],
         series: [{}, ...seriesOf(spec)],
         bands: spec.kind === "band" ? [{ series: [3, 2], fill: faded(spec.lines[0].colour) }] : undefined,
         hooks: {
+          draw: [(plot) => this.#markSpikes(plot)],
           setCursor: [() => this.#read(this.#place())],
           setSelect: [(plot) => this.#select(plot)],
         },
@@ -95,8 +106,8 @@ export class Chart {
     this.values = spec.lines.map(() => element("b", {}));
     this.at = element("span", { class: "at" });
     const keys = spec.lines.map((line, place) => {
-      const swatch = element("span", { class: "swatch" });
-      swatch.style.backgroundColor = colour(line.colour);
+      const swatch = element("span", { class: `swatch${line.hatched ? " hatched" : ""}${line.dash ? " dashed" : ""}` });
+      swatch.style.setProperty("--swatch", colour(line.colour));
       return element("span", { class: "key" }, swatch, `${line.label} `, this.values[place]);
     });
     this.legend.replaceChildren(...(spec.kind === "band" ? this.values : keys), this.at);
@@ -104,6 +115,31 @@ export class Chart {
 
   #format(value) {
     return (this.spec.format ?? number)(value);
+  }
+
+  // Of a stack, a spike far above the others is cut, and says how high it is.
+  #fromZero(plot) {
+    const { kind, lines } = this.spec;
+    const top = kind === "stack" ? topOf(plot.data[1]) : Math.max(0, ...lines.flatMap(({ values }) => values.filter(Number.isFinite)));
+    return [0, top > 0 ? top * 1.08 : 1];
+  }
+
+  #markSpikes(plot) {
+    if (this.spec.kind !== "stack") return;
+    const { ctx, bbox, scales } = plot;
+    const sums = plot.data[1].slice(0, -1);
+    ctx.save();
+    ctx.fillStyle = colour("ink");
+    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+    for (const [place, sum] of sums.entries()) {
+      if (sum <= scales.y.max) continue;
+      const left = plot.valToPos(plot.data[0][place], "x", true);
+      const isLeft = left > bbox.left + bbox.width * 0.8;
+      ctx.textAlign = isLeft ? "right" : "left";
+      const right = plot.valToPos(plot.data[0][place + 1], "x", true);
+      ctx.fillText(`▲ ${this.#format(sum)}`, isLeft ? left - 4 : right + 4, bbox.top + 10 * devicePixelRatio);
+    }
+    ctx.restore();
   }
 
   #resize() {
@@ -122,7 +158,8 @@ export class Chart {
   #select(plot) {
     const { left, width } = plot.select;
     if (width < DRAG) return;
-    const from = plot.posToVal(left, "x"), to = plot.posToVal(left + width, "x");
+    const from = plot.posToVal(left, "x");
+    const to = plot.posToVal(left + width, "x");
     plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     this.act.onZoom(from, to);
   }
@@ -134,12 +171,16 @@ export class Chart {
     return `${middle} ± ${number(deviation, 3)}`;
   }
 
+  #unit() {
+    return this.spec.unit ? ` ${this.spec.unit}` : "";
+  }
+
   #read(place) {
     const isAt = place !== null && place !== undefined && place < this.spec.times.length;
-    const unit = this.spec.unit ? ` ${this.spec.unit}` : "";
-    const last = isAt ? place : this.spec.kind === "band" ? lastKnown(this.spec.lines[0].values) : -1;
+    const isBand = this.spec.kind === "band";
+    const last = isAt ? place : isBand ? lastKnown(this.spec.lines[0].values) : -1;
     this.values.forEach((node, at) => {
-      node.textContent = last < 0 ? "" : this.#valueAt(this.spec.lines[at], last) + (this.spec.kind === "band" ? unit : "");
+      node.textContent = last < 0 ? "" : this.#valueAt(this.spec.lines[at], last) + (isBand ? this.#unit() : "");
     });
     this.at.textContent = last < 0 ? "" : instant(this.spec.times[last]);
   }
@@ -149,7 +190,10 @@ export class Chart {
     const { times } = this.spec;
     const place = this.#place();
     const to = {
-      ArrowLeft: (place ?? times.length) - 1, ArrowRight: (place ?? -1) + 1, Home: 0, End: times.length - 1,
+      ArrowLeft: (place ?? times.length) - 1,
+      ArrowRight: (place ?? -1) + 1,
+      Home: 0,
+      End: times.length - 1,
     }[event.key];
     if (to !== undefined) this.#moveTo(Math.min(Math.max(to, 0), times.length - 1));
     else if (event.key === "+" || event.key === "=") this.act.onFactor(0.5, times[place]);
@@ -163,8 +207,7 @@ export class Chart {
     const { spec, plot } = this;
     const inside = spec.kind === "stack" ? spec.range.step / 2 : 0;
     plot.setCursor({ left: plot.valToPos(spec.times[place] + inside, "x"), top: plot.over.clientHeight / 2 });
-    const unit = spec.unit ? ` ${spec.unit}` : "";
-    const told = spec.lines.map((line) => `${line.label}: ${this.#valueAt(line, place)}${unit}`);
+    const told = spec.lines.map((line) => `${line.label}: ${this.#valueAt(line, place)}${this.#unit()}`);
     say(`${instant(spec.times[place])}. ${told.join(", ")}`);
   }
 
@@ -173,11 +216,23 @@ export class Chart {
     const extremes = spec.lines.map((line) => {
       const known = line.values.filter((value) => value !== null);
       if (known.length === 0) return `${line.label}: nothing`;
-      const [least, most] = known.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
+      const least = known.reduce((one, other) => Math.min(one, other));
+      const most = known.reduce((one, other) => Math.max(one, other));
       return `${line.label}: ${this.#format(least)} to ${this.#format(most)}`;
     });
     const unit = spec.unit ? `, in ${spec.unit}` : "";
     return `Chart: ${this.title}${unit}, ${instant(spec.range.from)} to ${instant(spec.range.to)}. ${extremes.join("; ")}.`;
+  }
+
+  #inWords(buckets) {
+    if (buckets === 0) return "Nothing in this time.";
+    const { times, lines } = this.spec;
+    const told = times.flatMap((at, place) => {
+      const shown = lines.filter(({ values }) => values[place]);
+      if (shown.length === 0) return [];
+      return [`${instant(at)}: ${shown.map((line) => `${line.label} ${this.#valueAt(line, place)}${this.#unit()}`).join(", ")}.`];
+    });
+    return `${told.join(" ")} Too little for a chart.`;
   }
 
   #fillTable() {
@@ -191,8 +246,13 @@ export class Chart {
     }
     const heads = ["From", ...lines.map((line) => line.label)].map((text) => element("th", { scope: "col" }, text));
     this.table.replaceChildren(
-      element("table", {}, element("caption", { class: "unseen" }, this.title),
-        element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)),
+      element(
+        "table",
+        {},
+        element("caption", { class: "unseen" }, this.title),
+        element("thead", {}, element("tr", {}, ...heads)),
+        element("tbody", {}, ...rows),
+      ),
     );
   }
 }
@@ -213,8 +273,6 @@ function tickTexts(_, ticks, __, ___, step) {
   return ticks.map((at) => tick(at, step));
 }
 
-const fromZero = (_, __, most) => [0, most > 0 ? most * 1.08 : 1];
-
 function aroundBand(_, least, most) {
   if (least === null || most === null) return [0, 1];
   const room = (most - least) * 0.08 || Math.abs(most) * 0.05 || 1;
@@ -222,6 +280,23 @@ function aroundBand(_, least, most) {
 }
 
 const faded = (name) => `color-mix(in srgb, ${colour(name)} 32%, transparent)`;
+
+// So that outcomes differ by more than their colours.
+function hatch(name) {
+  const size = 6 * devicePixelRatio;
+  const tile = new OffscreenCanvas(size, size);
+  const ctx = tile.getContext("2d");
+  ctx.fillStyle = colour(name);
+  ctx.fillRect(0, 0, size, size);
+  ctx.strokeStyle = colour("panel");
+  ctx.lineWidth = devicePixelRatio;
+  for (const shift of [-size, 0, size]) {
+    ctx.moveTo(shift, size);
+    ctx.lineTo(shift + size, 0);
+  }
+  ctx.stroke();
+  return ctx.createPattern(tile, "repeat");
+}
 
 function stacked(lines) {
   const sums = [];
@@ -242,7 +317,8 @@ function dataOf({ kind, times, lines, range }) {
 // A value between two empty buckets has no line: it gets a point.
 function lonely(plot, series) {
   const values = plot.data[series];
-  return values.flatMap((value, at) => (value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? [at] : []));
+  const isEmpty = (at) => (values[at] ?? null) === null;
+  return values.flatMap((_, at) => (!isEmpty(at) && isEmpty(at - 1) && isEmpty(at + 1) ? [at] : []));
 }
 
 function seriesOf({ kind, lines }) {
@@ -250,11 +326,18 @@ function seriesOf({ kind, lines }) {
   if (kind === "stack") {
     const stepped = uPlot.paths.stepped({ align: 1 });
     return [...lines].reverse().map((line) => ({
-      stroke: () => colour(line.colour), fill: () => colour(line.colour), width: 0, paths: stepped, points: { show: false },
+      stroke: () => colour(line.colour),
+      fill: () => (line.hatched ? hatch(line.colour) : colour(line.colour)),
+      width: 0,
+      paths: stepped,
+      points: { show: false },
     }));
   }
   const drawn = lines.map((line) => ({
-    stroke: () => colour(line.colour), width: 1.75, points: { show: true, size: 5, width: 1, fill: () => colour(line.colour), filter: lonely },
+    stroke: () => colour(line.colour),
+    width: 1.75,
+    dash: line.dash,
+    points: { show: true, size: 5, width: 1, fill: () => colour(line.colour), filter: lonely },
   }));
   return kind === "band" ? [...drawn, hidden, hidden] : drawn;
 }

@@ -1,19 +1,24 @@
 // The time that is shown, in seconds since 1970, and the buckets that it is shown by.
 
-const MINUTE = 60, HOUR = 3600, DAY = 86400;
+const MINUTE = 60;
+const HOUR = 3600;
+const DAY = 86400;
 
 export const PRESETS = [
   { id: "1h", label: "Last hour", seconds: HOUR },
   { id: "6h", label: "Last 6 hours", seconds: 6 * HOUR },
-  { id: "24h", label: "Last day", seconds: DAY },
+  { id: "24h", label: "Last 24 hours", seconds: DAY },
   { id: "7d", label: "Last 7 days", seconds: 7 * DAY },
   { id: "30d", label: "Last 30 days", seconds: 30 * DAY },
 ];
-export const FIRST = PRESETS[2];
+export const FIRST = "24h";
 export const CHOSEN = "chosen";
 
-const SHORTEST = 5 * MINUTE, LONGEST = 1000 * DAY;
+const SHORTEST = 5 * MINUTE;
+const LONGEST = 1000 * DAY;
 const STEPS = { minute: MINUTE, quarter_hour: 15 * MINUTE, hour: HOUR, day: DAY };
+
+export const WORDS = { minute: "minute", quarter_hour: "quarter of an hour", hour: "hour", day: "day" };
 
 export const stepOf = (granularity) => STEPS[granularity];
 
@@ -23,6 +28,8 @@ export function granularityOf(seconds) {
   if (seconds <= 31 * DAY) return "hour";
   return "day";
 }
+
+export const presetOf = (id) => PRESETS.find((preset) => preset.id === id) ?? null;
 
 export const lastOf = (seconds, now) => ({ from: now - seconds, to: now });
 

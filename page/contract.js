@@ -1,0 +1,65 @@
+// A source's data contract: by which rules its events are validated, and what is expected of it over time.
+
+import { byId, element, fill } from "./dom.js";
+import { duration } from "./text.js";
+
+const EXPECTED = {
+  interval_seconds: "From one event to the next",
+  latency_seconds: "From measurement to arrival",
+  unchanged_seconds: "The same samples, at most for",
+  retention_seconds: "Kept for",
+};
+
+const BROKEN = {
+  silent: "two events are missing",
+  stuck: "its samples stay the same",
+  rejected_share: "too many are rejected",
+  latency: "they arrive late",
+};
+
+export function showContract(contract, source) {
+  fill(byId("contract-text"), JSON.stringify([contract, source?.broken_expectations]), () => {
+    if (contract === null) return [element("p", { class: "note" }, "Nothing is known of this source’s contract yet.")];
+    const { id, version, sources, rules, expectations } = contract;
+    const expected = Object.entries(EXPECTED)
+      .filter(([name]) => expectations[name] != null)
+      .map(([name, title]) => [title, duration(expectations[name] * 1000)]);
+    if (expectations.rejected_share != null)
+      expected.push(["Of a day’s events, rejected at most", `${expectations.rejected_share * 100} %`]);
+    const broken = source.broken_expectations.map((name) => BROKEN[name] ?? name);
+    const pairs = [
+      ["Contract", `${id}, version ${version}`],
+      ["For", sources.length > 0 ? sources.join(", ") : "every source without one of its own"],
+      ...expected,
+      ["Broken now", broken.length > 0 ? broken.join(", ") : "none of this, as of the last scheduled look"],
+    ];
+    const facts = pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
+    const basic = element("p", { class: "note" }, "The basic rules hold beside these: a time with its offset, and numbers in data.");
+    if (rules.length === 0) return [element("dl", { class: "facts" }, ...facts), basic];
+    const heads = ["Rule", "Of", "Limits", "Where broken"].map((text) => element("th", { scope: "col" }, text));
+    const rows = rules.map((rule) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, element("code", {}, rule.id), element("span", { class: "note" }, ` ${rule.description}`)),
+        element("td", {}, rule.rule),
+        element(
+          "td",
+          {},
+          Object.entries(rule.arguments)
+            .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
+            .join(", "),
+        ),
+        element("td", {}, rule.severity === "error" ? "rejected" : "flagged"),
+      ),
+    );
+    const table = element(
+      "table",
+      { class: "text" },
+      element("caption", { class: "unseen" }, "Rules"),
+      element("thead", {}, element("tr", {}, ...heads)),
+      element("tbody", {}, ...rows),
+    );
+    return [element("dl", { class: "facts" }, ...facts), basic, element("div", { class: "scroll wide-table" }, table)];
+  });
+}

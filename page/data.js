@@ -1,0 +1,64 @@
+// What is shown, to take along: as a file for a spreadsheet, and as the line for a shell that asks for it.
+
+import * as api from "./api.js";
+import { curlOf } from "./curl.js";
+import { byId, element, save, setText } from "./dom.js";
+
+// data(): {name, path, parameters}
+export function dataOf(data) {
+  const note = element("span", { class: "note", role: "status" });
+  const file = element(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      onclick: async () => {
+        const { name, path, parameters } = data();
+        file.disabled = true;
+        setText(note, "Fetching it …");
+        try {
+          save(`${name}.csv`, await api.csv(path, parameters, new AbortController().signal), "text/csv");
+          setText(note, "");
+        } catch (error) {
+          setText(note, `It can’t be had: ${error.detail ?? "the API can’t be reached"}`);
+        }
+        file.disabled = false;
+      },
+    },
+    "CSV",
+  );
+  const line = element(
+    "button",
+    {
+      type: "button",
+      class: "small",
+      onclick: () => {
+        const { path, parameters } = data();
+        openLine("The line for a shell", curlOf(api.base(), path, parameters, "text/csv"));
+      },
+    },
+    "curl",
+  );
+  return element("span", { class: "menu" }, file, line, note);
+}
+
+export function openLine(title, text) {
+  setText(byId("line-title"), title);
+  setText(byId("line-text"), text);
+  setText(byId("line-copy"), "Copy");
+  byId("line").showModal();
+}
+
+export function startData() {
+  byId("line-close").addEventListener("click", () => byId("line").close());
+  byId("line-copy").addEventListener("click", async () => {
+    const text = byId("line-text");
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      setText(byId("line-copy"), "Copied");
+    } catch {
+      // Not over plain HTTP: what is selected can be copied by hand.
+      getSelection().selectAllChildren(text);
+    }
+  });
+}
