@@ -179,6 +179,21 @@ def test_a_replay_that_rejects_the_correction_opens_what_it_resolved(tables: Sil
     assert scene.replay(BASIC).changes == {Change.SAME: 2}
 
 
+def test_fifty_corrections_in_a_row_are_followed(tables: SilverInPostgres) -> None:
+    # GIVEN a rejection, fifty corrections that were rejected, each of the one before, and one that is processed
+    scene = Corrections(tables)
+    first = failed = scene.arrive(BAD)
+    for _ in range(50):
+        failed = scene.arrive({**BAD, **corrects(failed)})
+    scene.arrive({**GOOD, **corrects(failed)})
+
+    scene.process(scene.raw_ids)
+
+    # THEN the first is too far away
+    assert scene.rejections("false") == [(first, 0, None)]
+    assert scene.quality() == (51, 50, 1)
+
+
 def test_a_source_says_what_of_its_last_day_is_open(tables: SilverInPostgres) -> None:
     scene = Corrections(tables)
     scene.at = datetime.now(UTC) - timedelta(minutes=2)

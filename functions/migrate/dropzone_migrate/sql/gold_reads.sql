@@ -27,16 +27,17 @@ BEGIN
     RETURN candidates[width_bucket(since, candidates):width_bucket(until - interval '1 microsecond', candidates) + 1];
 END $$;
 
--- The last processed event that corrects a rejected one, or that corrects a rejected correction of it. Derived from the
--- corrections as they are now, so that a replay that rejects one opens what it had resolved.
+-- The last processed event that corrects a rejected one, or that corrects a rejected correction of it, up to 50 in a row: a
+-- client that corrects without success would make it longer to look for with each try. Derived from the corrections as
+-- they are now, so that a replay that rejects one opens what it had resolved.
 CREATE OR REPLACE FUNCTION gold.resolved_by(rejected_raw_id uuid, rejected_item integer)
 RETURNS TABLE (raw_id uuid, item integer) LANGUAGE sql STABLE ROWS 1 AS $$
     WITH RECURSIVE correction AS (
-        SELECT rejected_raw_id AS raw_id, rejected_item AS item, 'rejected' AS outcome
+        SELECT rejected_raw_id AS raw_id, rejected_item AS item, 'rejected' AS outcome, 0 AS depth
         UNION
-        SELECT c.raw_id, c.item, c.outcome FROM correction AS failed
+        SELECT c.raw_id, c.item, c.outcome, depth + 1 FROM correction AS failed
         JOIN public.outcomes AS c ON c.corrects_raw_id = failed.raw_id AND c.corrects_item = failed.item
-        WHERE failed.outcome = 'rejected'
+        WHERE failed.outcome = 'rejected' AND depth < 50
     )
     SELECT c.raw_id, c.item FROM correction AS c WHERE c.outcome = 'processed'
     ORDER BY c.raw_id DESC, c.item DESC LIMIT 1
@@ -44,10 +45,11 @@ $$;
 
 CREATE OR REPLACE FUNCTION gold.resolved(since timestamptz, until timestamptz)
 RETURNS TABLE (raw_id uuid, item integer, source text) LANGUAGE sql STABLE AS $$
-    SELECT DISTINCT o.raw_id, o.item, coalesce(o.source, '')
-    FROM public.outcomes AS c JOIN public.outcomes AS o ON o.raw_id = c.corrects_raw_id AND o.item = c.corrects_item
-    WHERE c.corrects_raw_id >= gold.earliest_raw_id(since) AND c.corrects_raw_id < gold.earliest_raw_id(until)
-      AND o.outcome = 'rejected' AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
+    SELECT o.raw_id, o.item, coalesce(o.source, '') FROM public.outcomes AS o
+    WHERE (o.raw_id, o.item) IN (
+        SELECT c.corrects_raw_id, c.corrects_item FROM public.outcomes AS c
+        WHERE c.corrects_raw_id >= gold.earliest_raw_id(since) AND c.corrects_raw_id < gold.earliest_raw_id(until)
+    ) AND o.outcome = 'rejected' AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
 $$;
 
 -- Planned by index, as gold.refresh is; with the rights of the schema's owner, so that readers need none to its tables.
@@ -109,8 +111,7 @@ BEGIN
            least(2 ^ ((p50 - 0.5::double precision) / 4), longest),
            least(2 ^ ((p95 - 0.5::double precision) / 4), longest), longest
     FROM arrived LEFT JOIN rules USING (bucket, shown) LEFT JOIN percentile USING (bucket, shown)
-    LEFT JOIN fixed USING (bucket, shown)
-    ORDER BY bucket, shown;
+    LEFT JOIN fixed USING (bucket, shown) ORDER BY bucket, shown;
 END $$;
 
 CREATE OR REPLACE FUNCTION gold.kpis(
