@@ -1,6 +1,7 @@
 """Routes that need no key and no data: the page `GET /`, `/health`, `/docs`, `/openapi.json`."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
@@ -14,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from dropzone.api import problems
 from dropzone.api.answers import answer
 from dropzone.api.pages import is_given
-from dropzone.api.request import header
+from dropzone.api.request import gateway_context, header
 from dropzone.api.resolver import described, make_app, problem, resolve
 from dropzone.domain.access import PUBLIC
 from dropzone.settings import WebSettings
@@ -88,7 +89,7 @@ def get_health() -> Health:
 @described(scopes=PUBLIC)
 def get_openapi() -> Response[Any]:
     """The whole API's document, with the address that it was asked for at as its server: generators need that."""
-    text, context = _text(_OWN, "openapi.json"), app.current_event.get("requestContext") or {}
+    text, context = _text(_OWN, "openapi.json"), gateway_context(app.current_event.raw_event)
     # API Gateway alone knows its domain.
     if domain := context.get("domainName"):
         stage = str(context.get("path")).rstrip("/").removesuffix("/openapi.json")
@@ -131,65 +132,35 @@ def get_docs_asset(asset: str) -> Response[Any]:
     return _asset(asset, _text(*known[asset]))
 
 
-@app.route("/ingest", method="OPTIONS", include_in_schema=False)
-@app.route("/process", method="OPTIONS", include_in_schema=False)
-@described(scopes=PUBLIC)
-def preflight_of_a_post() -> Response[Any]:
-    """CORS for the POST routes; without a configured origin, no headers."""
-    return _preflight("POST")
+def _preflight(methods: str) -> Callable[[], Response[Any]]:
+    """The answer to a CORS preflight; without a configured origin, no headers."""
+
+    @described(scopes=PUBLIC)
+    def preflight() -> Response[Any]:
+        allowed = {
+            "Access-Control-Allow-Methods": methods,
+            "Access-Control-Allow-Headers": "Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, X-Api-Key",
+            "Access-Control-Max-Age": "3600",
+        }
+        return Response(
+            status_code=HTTPStatus.NO_CONTENT.value,
+            headers=allowed if settings().cors_origin is not None else {},
+            body="",
+        )
+
+    return preflight
 
 
-@app.route("/ingest/<id>", method="OPTIONS", include_in_schema=False)
-@described(scopes=PUBLIC)
-def preflight_of_a_status(id: str) -> Response[Any]:  # noqa: ARG001 - any
-    """CORS for the status of an object, and for what is sent to a contract."""
-    return _preflight("GET, HEAD, POST")
-
-
-@app.route("/ingest/<id>/raw", method="OPTIONS", include_in_schema=False)
-@described(scopes=PUBLIC)
-def preflight_of_raw_bytes(id: str) -> Response[Any]:  # noqa: ARG001 - any
-    """CORS for the bytes of an object."""
-    return _preflight("GET, HEAD")
-
-
-@app.route("/contracts/<id>", method="OPTIONS", include_in_schema=False)
-@described(scopes=PUBLIC)
-def preflight_of_a_contract(id: str) -> Response[Any]:  # noqa: ARG001 - any
-    """CORS for a data contract."""
-    return _preflight("GET, HEAD")
-
-
-@app.route("/measurements/<measured_at>", method="OPTIONS", include_in_schema=False)
-@described(scopes=PUBLIC)
-def preflight_of_an_instant(measured_at: str) -> Response[Any]:  # noqa: ARG001 - any
-    """CORS for an instant."""
-    return _preflight("GET, HEAD")
-
-
-@app.route("/rejections", method="OPTIONS", include_in_schema=False)
-@app.route("/measurements", method="OPTIONS", include_in_schema=False)
-@app.route("/sources", method="OPTIONS", include_in_schema=False)
-@app.route("/contracts", method="OPTIONS", include_in_schema=False)
-@app.route("/kpis", method="OPTIONS", include_in_schema=False)
-@app.route("/quality", method="OPTIONS", include_in_schema=False)
-@described(scopes=PUBLIC)
-def preflight_of_a_list() -> Response[Any]:
-    """CORS for lists."""
-    return _preflight("GET, HEAD")
-
-
-def _preflight(method: str) -> Response[Any]:
-    allowed = {
-        "Access-Control-Allow-Methods": method,
-        "Access-Control-Allow-Headers": "Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, X-Api-Key",
-        "Access-Control-Max-Age": "3600",
-    }
-    return Response(
-        status_code=HTTPStatus.NO_CONTENT.value,
-        headers=dict(allowed) if settings().cors_origin is not None else {},
-        body="",
-    )
+for _methods, _paths in {
+    "POST": ("/ingest", "/process"),
+    "GET, HEAD, POST": ("/ingest/<id>",),
+    "GET, HEAD": (
+        *("/contracts", "/contracts/<id>", "/ingest/<id>/raw", "/kpis", "/measurements", "/measurements/<measured_at>"),
+        *("/quality", "/rejections", "/sources"),
+    ),
+}.items():
+    for _path in _paths:
+        app.route(_path, method="OPTIONS", include_in_schema=False)(_preflight(_methods))
 
 
 def _address_with_slash() -> str | None:
@@ -197,7 +168,7 @@ def _address_with_slash() -> str | None:
 
     The query ends the loop with a gateway that removes the slash again; the page hides it.
     """
-    path = str((app.current_event.get("requestContext") or {}).get("path") or "/")
+    path = str(gateway_context(app.current_event.raw_event).get("path") or "/")
     if path.endswith("/") or _WITH_SLASH in (app.current_event.query_string_parameters or {}):
         return None
     return f"{path.rpartition('/')[2]}/?{_WITH_SLASH}"

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 
 from dropzone.api import problems
 from dropzone.api.problems import ProblemError, ProblemType
-from dropzone.api.request import Event
+from dropzone.api.request import Event, gateway_context
 from dropzone.domain.access import Access, Decision, Scope, access_of, decide
 from dropzone.observability import count_refused
 from dropzone.ports import ClientStore
@@ -55,5 +55,5 @@ def _reason(access: Access, opened_by: frozenset[Scope]) -> str:
 
 def _digest(event: Event) -> str:
     """The SHA-256 of the request's key, which API Gateway has checked; of nothing where it asks for none."""
-    identity = (event.get("requestContext") or {}).get("identity") or {}
+    identity = gateway_context(event).get("identity") or {}
     return sha256(str(identity.get("apiKey") or "").encode()).hexdigest()

@@ -11,9 +11,14 @@ Event = Mapping[str, Any]
 """A request, as API Gateway hands it over."""
 
 
+def gateway_context(event: Event) -> Mapping[str, Any]:
+    """What API Gateway says of the request; empty for a test event of the console."""
+    return event.get("requestContext") or {}
+
+
 def request_id(event: Event) -> str:
     """API Gateway's id of the request, which is in the logs, the object's metadata and problems."""
-    return str((event.get("requestContext") or {}).get("requestId") or "")
+    return str(gateway_context(event).get("requestId") or "")
 
 
 def header(event: Event, name: str) -> str | None:
