@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dropzone.domain.contracts import BASIC, Contracts
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Outcome, Rejection
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Outcome, Rejection, Violation
 from dropzone.domain.validate import Contents
 from support.contracts import ARRIVED, BROKEN, EVENT, contract, contracts, rule
 
@@ -46,48 +46,72 @@ def test_a_broken_error_rejects_and_a_broken_warning_flags(code: Code) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stated", "event", "message"),
+    ("stated", "event", "field", "index", "message"),
     [
         (
             {"rule": "minimum", "limit": -40},
-            {"data": [21, -41.5]},
-            "holds -41.5 at index 1, below the minimum of -40.0",
+            {"data": [-40, -41.5]},
+            *("data", 1, "holds -41.5 at index 1, below the minimum of -40.0"),
         ),
-        ({"rule": "maximum", "limit": 60}, {"data": [61, 99]}, "holds 61.0 at index 0, above the maximum of 60.0"),
         (
-            {"rule": "sentinel", "values": [-200]},
-            {"data": [1, -200]},
-            "holds -200.0 at index 1, which marks a missing value",
+            {"rule": "maximum", "limit": 60},
+            {"data": [60, 61, 99]},
+            *("data", 1, "holds 61.0 at index 1, above the maximum of 60.0"),
         ),
-        ({"rule": "samples", "minimum": 3}, {}, "holds 2 samples, fewer than 3"),
-        ({"rule": "units", "allowed": ["K", ""]}, {"unit": "°C"}, "is '\\xb0C', expected K, none"),
-        ({"rule": "units", "allowed": ["K"]}, {"unit": None}, "is missing, expected K"),
-        ({"rule": "tags", "names": ["line", "site", "room"]}, {}, "lacks site, room"),
-        ({"rule": "source", "pattern": "[a-z]+"}, {}, "is 'hall-3/thermometer-7', expected the form [a-z]+"),
+        (
+            {"rule": "sentinel", "values": [-200, 85]},
+            {"data": [1, 86, -200]},
+            *("data", 2, "holds -200.0 at index 2, which marks a missing value"),
+        ),
+        ({"rule": "samples", "minimum": 3}, {}, "data", None, "holds 2 samples, fewer than 3"),
+        ({"rule": "samples", "maximum": 1}, {}, "data", None, "holds 2 samples, more than 1"),
+        (
+            {"rule": "units", "allowed": ["K", ""]},
+            {"unit": "°C"},
+            *("unit", None, "is '\\xb0C', expected K, none"),
+        ),
+        ({"rule": "units", "allowed": ["K"]}, {"unit": None}, "unit", None, "is missing, expected K"),
+        ({"rule": "tags", "names": ["line", "site", "room"]}, {}, "tags", None, "lacks site, room"),
+        (
+            {"rule": "source", "pattern": "[a-z]+"},
+            {},
+            *("source", None, "is 'hall-3/thermometer-7', expected the form [a-z]+"),
+        ),
+        (
+            {"rule": "source", "pattern": "[a-z]+"},
+            {"source": None},
+            *("source", None, "is missing, expected the form [a-z]+"),
+        ),
         (
             {"rule": "ahead", "limit": "PT1H"},
             {"time_stamp": "2046-11-24T17:00:00Z"},
-            "is 7305 days ahead of its arrival, more than 1 hour",
+            *("time_stamp", None, "is 7305 days ahead of its arrival, more than 1 hour"),
+        ),
+        (
+            {"rule": "behind", "limit": "PT0S"},
+            {"time_stamp": (ARRIVED - timedelta(seconds=30)).isoformat()},
+            *("time_stamp", None, "is 30 seconds older than its arrival, more than 0 seconds"),
         ),
         (
             {"rule": "behind", "limit": "PT90S"},
             {"time_stamp": "2026-11-24T16:00:00Z"},
-            "is 1 hour older than its arrival, more than 1.5 minutes",
+            *("time_stamp", None, "is 1 hour older than its arrival, more than 1.5 minutes"),
         ),
         (
             {"rule": "spread", "limit": 0.25},
             {"data": [1, 2]},
-            "has a standard deviation of 0.5, above the maximum of 0.25",
+            *("data", None, "has a standard deviation of 0.5, above the maximum of 0.25"),
         ),
     ],
 )
-def test_a_message_says_what_was_found_and_what_was_expected(
-    stated: Mapping[str, Any], event: Mapping[str, Any], message: str
+def test_a_violation_says_where_what_was_found_and_what_was_expected(
+    stated: Mapping[str, Any], event: Mapping[str, Any], field: str, index: int | None, message: str
 ) -> None:
     of = contracts(contract("default", {**stated, "description": "why it matters"}))
     rejected = outcome_of({**EVENT, **event}, of)
     assert isinstance(rejected, Rejection)
-    assert rejected.violations[0].message == f"{message}: why it matters"
+    (violation,) = rejected.violations
+    assert violation == Violation(violation.code, field, f"{message}: why it matters", index, "the-rule")
 
 
 def test_limits_are_included() -> None:

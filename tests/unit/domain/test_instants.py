@@ -1,13 +1,13 @@
 """Times against an independent construction: text from its parts, the instant by counting days and microseconds."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropzone.domain.instants import parse_instant
+from dropzone.domain.instants import epoch_instant, parse_instant
 from dropzone.domain.outcomes import Code, Violation
 from support.examples import examples
 
@@ -236,3 +236,46 @@ def test_rejects_missing_timezone(text: str) -> None:
     assert isinstance(result, Violation)
     assert (result.code, result.field) == (Code.TIME_STAMP_NO_TIMEZONE, "time_stamp")
     assert text in result.message
+
+
+# ---- numbers since 1970 ----------------------------------------------------------------------------------------------
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@given(st.integers(-62_135_596_800 * 10**9, 253_402_300_799 * 10**9), st.sampled_from([0, 3, 6, 9]))
+def test_an_epoch_is_the_same_instant_as_a_number_and_as_text(nanoseconds: int, digits: int) -> None:
+    number = nanoseconds // 10 ** (9 - digits)
+    expected = _EPOCH + timedelta(microseconds=number * 10**6 // 10**digits)
+    assert epoch_instant(number, digits) == epoch_instant(str(number), digits) == expected
+    if number >= 0:
+        assert epoch_instant(f"{number}.0000009", digits) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "expected"),
+    [
+        (1.5, 0, "1970-01-01T00:00:01.500000"),
+        ("1.0000019", 0, "1970-01-01T00:00:01.000001"),
+        # Cut towards the past on both sides of 1970.
+        (-1_500, 9, "1969-12-31T23:59:59.999998"),
+        ("-1500", 9, "1969-12-31T23:59:59.999998"),
+        ("253402300799999999999", 9, "9999-12-31T23:59:59.999999"),
+    ],
+)
+def test_an_epoch_by_example(value: object, digits: int, expected: str) -> None:
+    assert epoch_instant(value, digits) == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value", [253_402_300_800, "253402300800", 1e25, "1e22", "1e999999", 1e308, float("inf"), 10**40]
+)
+def test_an_epoch_outside_of_the_clock_is_out_of_range(value: object) -> None:
+    assert epoch_instant(value, 0) == Violation(
+        Code.TIME_STAMP_OUT_OF_RANGE, "time_stamp", "is outside the years 1 to 9999 in UTC"
+    )
+
+
+@pytest.mark.parametrize("value", [None, True, [], {}, "", "yesterday", "1_0x", float("nan"), "sNaN"])
+def test_what_is_no_number_is_no_epoch(value: object) -> None:
+    assert epoch_instant(value, 0) == Violation(Code.TIME_STAMP_NOT_EPOCH, "time_stamp", "is not a number since 1970")

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any
 
 from dropzone.domain.outcomes import Code, Violation, excerpt
@@ -61,16 +61,20 @@ def epoch_instant(value: Any, digits: int) -> datetime | Violation:  # noqa: ANN
         elif type(value) in {float, str}:
             number = Decimal(repr(value) if type(value) is float else value)
             # The clock's range is passed long before, and an integer of a billion digits is not computed.
-            microseconds = int(number.scaleb(6 - digits) // 1) if number.adjusted() < _MOST_DIGITS else 10**_MOST_DIGITS
+            if number.adjusted() >= _MOST_DIGITS:
+                return OUT_OF_RANGE
+            microseconds = int(number.scaleb(6 - digits).to_integral_value(ROUND_FLOOR))
         else:
             return _NOT_EPOCH
         return _EPOCH + timedelta(microseconds=microseconds)
     except (InvalidOperation, ValueError):
         return _NOT_EPOCH
     except OverflowError:
-        return Violation(Code.TIME_STAMP_OUT_OF_RANGE, FIELD, "is outside the years 1 to 9999 in UTC")
+        return OUT_OF_RANGE
 
 
-_MOST_DIGITS = 30
+_MOST_DIGITS = 22
+"""Of the whole number: the year 9999 in nanoseconds has 21, and a Decimal computes with 28."""
+OUT_OF_RANGE = Violation(Code.TIME_STAMP_OUT_OF_RANGE, FIELD, "is outside the years 1 to 9999 in UTC")
 _NOT_EPOCH = Violation(Code.TIME_STAMP_NOT_EPOCH, FIELD, "is not a number since 1970")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from dropzone.domain.instants import epoch_instant, parse_instant
+from dropzone.domain.instants import OUT_OF_RANGE, epoch_instant, parse_instant
 from dropzone.domain.outcomes import Code, Rejection, Violation
 from dropzone.domain.violations import ROOT
 
@@ -203,7 +203,7 @@ class PayloadMapping(BaseModel):
         try:
             return local.replace(tzinfo=self._zone).astimezone(UTC)
         except OverflowError:
-            return Violation(Code.TIME_STAMP_OUT_OF_RANGE, "time_stamp", "is outside the years 1 to 9999 in UTC")
+            return OUT_OF_RANGE
 
 
 def _unmapped(error: Exception) -> Rejection:
