@@ -18,7 +18,7 @@ const SHORTEST = 5 * MINUTE;
 const LONGEST = 1000 * DAY;
 const STEPS = { minute: MINUTE, quarter_hour: 15 * MINUTE, hour: HOUR, day: DAY };
 
-export const WORDS = { minute: "minute", quarter_hour: "quarter of an hour", hour: "hour", day: "day" };
+export const WORDS = { minute: "minute", quarter_hour: "15 minutes", hour: "hour", day: "day" };
 
 export const stepOf = (granularity) => STEPS[granularity];
 

@@ -421,7 +421,7 @@ def test_zoom_by_keyboard_and_by_mouse(client: Client, page: Page, source: str, 
     now = datetime.now(UTC)
     process_objects(client, *(event(source, now - timedelta(minutes=30 * number), [21, 23]) for number in range(4)))
     open_shown(page, client, of(source))
-    expect(page.locator("#span")).to_contain_text("by quarter of an hour")
+    expect(page.locator("#span")).to_contain_text("by 15 minutes")
     chart = page.locator("#chart-mean .canvas")
 
     # The keys read values, zoom in and out, and go back.

@@ -757,7 +757,7 @@ def test_without_a_range_the_last_buckets_are_meant(get: Get, data: Data, path: 
         asked = data.asked.pop()
 
         assert abs(asked["until"] - datetime.now(UTC)) < timedelta(minutes=1)
-        assert asked["until"] - asked["since"] == granularity.usual_range
+        assert asked["until"] - asked["since"] == granularity.default_range
 
 
 def test_before_the_first_year_there_is_nothing_to_look_back_to(get: Get, data: Data) -> None:
@@ -799,7 +799,7 @@ def test_bad_expectations(get: Get, value: str) -> None:
 
 def test_the_longest_ranges(get: Get) -> None:
     for granularity in Granularity:
-        longest = granularity.width * (granularity.most_buckets - 2)
+        longest = granularity.width * (granularity.max_buckets - 2)
         parameters = {"granularity": granularity.value, "to": "2026-03-04T12:00:00Z"}
         allowed = parameters | {"from": (NOON - longest).isoformat()}
         over = parameters | {"from": (NOON - longest - granularity.width).isoformat()}

@@ -205,7 +205,7 @@ def test_an_hour_s_figures_are_those_of_its_samples(
 
 @pytest.mark.parametrize(
     ("pause", "rounded"),
-    # Of an hour, the means of its quarters have been rounded.
+    # Of an hour, the means of its buckets have been rounded.
     [(timedelta(milliseconds=1), 0.0), (timedelta(milliseconds=359), float(2 * UNIT * 10**9))],
     ids=["quarter", "hour"],
 )
@@ -428,13 +428,13 @@ def test_a_writer_that_commits_after_the_bucket_was_computed_counts(tables: Silv
         at=NOON + timedelta(minutes=1),
         raw_id=second,
     )
-    # WHEN the quarter is computed while a writer of it is at work
+    # WHEN the bucket is computed while a writer of it is at work
     with tables.server.connect() as other:
         other.run("SELECT gold.refresh(1000, interval '0')")
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [1]
     tables.query("COMMIT")
 
-    # THEN the quarter is stale again with its commit
+    # THEN the bucket is stale again with its commit
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
     refresh(tables)
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
@@ -480,7 +480,7 @@ def test_a_writer_that_commits_after_silver_was_read_counts(tables: SilverInPost
         tables.query("ROLLBACK")
         computing.result(10)
 
-    # THEN the quarter is stale still
+    # THEN the bucket is stale still
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
     refresh(tables)
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [2]
@@ -492,7 +492,7 @@ def test_of_two_computations_at_once_one_does_nothing(tables: SilverInPostgres, 
     assert refresh(tables) == 2
     with tables.server.connect() as other:
         assert other.run("SELECT gold.refresh(1000, interval '0')") == [[0]]
-    # Whoever reads meanwhile takes the quarter from silver.
+    # Whoever reads meanwhile takes the bucket from silver.
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [1]
     tables.query("COMMIT")
     assert [kpi["events"] for kpi in hourly(gold, NOON, NOON + HOUR)] == [1]

@@ -37,17 +37,17 @@ class Granularity(StrEnum):
 
     @property
     def width(self) -> timedelta:
-        """About how long."""
+        """The length of a bucket; that of a month is about right."""
         return _WIDTHS[self][0]
 
     @property
-    def most_buckets(self) -> int:
-        """How many buckets one call may ask for: a minute is computed from silver itself, the others are at hand."""
+    def max_buckets(self) -> int:
+        """The limit of a range. A minute is computed from silver itself, the others are in gold."""
         return _WIDTHS[self][1]
 
     @property
-    def usual_range(self) -> timedelta:
-        """What is looked back to, where nothing else is asked for."""
+    def default_range(self) -> timedelta:
+        """The range where a request has no `from`."""
         return _WIDTHS[self][2]
 
 
@@ -61,7 +61,7 @@ _WIDTHS: Final = {
 }
 
 
-*_first, _last = (f"{kind.most_buckets:,} by the {kind.replace('_', ' of an ')}" for kind in Granularity)
+*_first, _last = (f"{kind.max_buckets:,} of `{kind}`" for kind in Granularity)
 _GRANULARITY: Final = f"How long a bucket is. A range has at most {', '.join(_first)} or {_last}."
 
 
@@ -244,11 +244,11 @@ def _window(database: Database, request: BucketsRequest) -> dict[str, object]:
     if until is None:
         until = datetime.now(UTC)
     if since is None:
-        since = max(until, FIRST + granularity.usual_range) - granularity.usual_range
+        since = max(until, FIRST + granularity.default_range) - granularity.default_range
     if since >= until:
         raise InvalidRequestError([FieldError("from", "request.range_empty", "is not before to")])
-    if (until - since) // granularity.width + 2 > granularity.most_buckets:
-        message = f"is more than {granularity.most_buckets} buckets of a {granularity} before to"
+    if (until - since) // granularity.width + 2 > granularity.max_buckets:
+        message = f"is more than {granularity.max_buckets} buckets of a {granularity} before to"
         raise InvalidRequestError([FieldError("from", "request.range_too_long", message)])
     return {
         "granularity": granularity.value,
