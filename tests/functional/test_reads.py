@@ -557,7 +557,7 @@ def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept
             content_type = header(answer, "Content-Type")
             assert content_type is not None
             assert content_type == form if ";" in form else content_type.split(";")[0] == form
-            assert header(answer, "Vary") == "Accept, Accept-Encoding"
+            assert header(answer, "Vary") == "Accept, Authorization, X-Api-Key, Accept-Encoding"
 
 
 LISTS = ["measurements", "kpis", "quality", "sources"]
@@ -715,7 +715,7 @@ def test_kpis(get: Get, data: Data) -> None:
         "granularity": "hour",
         "since": NOON,
         "until": NOON + timedelta(hours=1),
-        **dict.fromkeys(("source", "expected", "after", "after_source")),
+        **dict.fromkeys(("source", "reads", "expected", "after", "after_source")),
         "tz": "UTC",
         "limit": 5001,
     }
@@ -743,6 +743,7 @@ def test_kpis_as_they_are_asked_for(get: Get, data: Data) -> None:
         "source": "",
         "tz": "Europe/Berlin",
         "expected": 1.5,
+        "reads": None,
         "limit": 2,
     }
     assert data.parameters(0) == asked | {"after": None, "after_source": None}
@@ -895,7 +896,14 @@ def test_sources(get: Get, data: Data) -> None:
             },
         ]
     }
-    assert data.parameters() == {"prefix": "", "state": None, "trend": False, "after": None, "limit": 101}
+    assert data.parameters() == {
+        "prefix": "",
+        "state": None,
+        "trend": False,
+        "after": None,
+        "reads": None,
+        "limit": 101,
+    }
 
 
 @pytest.mark.parametrize("name", ["", "ü/1", "a.b"])
@@ -907,7 +915,14 @@ def test_a_page_of_sources_leads_to_the_next(get: Get, data: Data, name: str) ->
 
     assert len(body["sources"]) == 1
     get("/sources", parameters | {"cursor": body["cursor"]})
-    assert data.parameters() == {"prefix": "b", "state": "silent", "trend": True, "after": name, "limit": 2}
+    assert data.parameters() == {
+        "prefix": "b",
+        "state": "silent",
+        "trend": True,
+        "after": name,
+        "reads": None,
+        "limit": 2,
+    }
 
 
 @pytest.mark.parametrize(
@@ -990,7 +1005,7 @@ def test_a_contract_as_it_runs_and_as_it_was_written(get: Get, identifier: str) 
     written = PROJECT / "contracts" / f"{identifier}.odcs.yaml"
     assert text["body"] == written.read_text(encoding="utf-8")
     assert header(text, "ETag") != header(answer, "ETag")
-    assert header(text, "Vary") == "Accept, Accept-Encoding"
+    assert header(text, "Vary") == "Accept, Authorization, X-Api-Key, Accept-Encoding"
 
 
 def test_a_contract_that_the_client_has_is_not_sent_again(get: Get) -> None:
@@ -1063,7 +1078,7 @@ def test_another_origin_reads_the_headers_and_caches_vary_by_form(
 
     answer = get("/measurements")
 
-    assert header(answer, "Vary") == "Accept, Accept-Encoding, Origin"
+    assert header(answer, "Vary") == "Accept, Authorization, X-Api-Key, Accept-Encoding, Origin"
     exposed = header(answer, "Access-Control-Expose-Headers")
     assert exposed is not None
     assert {"ETag", "Link", "Content-Disposition"} <= set(exposed.split(", "))
@@ -1107,7 +1122,7 @@ def test_an_object_comes_as_it_was_received_and_no_browser_shows_it(
     assert answer["isBase64Encoded"] is True
     assert base64.b64decode(answer["body"]) == body
     assert header(answer, "Content-Type") == (content_type or "application/octet-stream")
-    assert header(answer, "Vary") is None
+    assert header(answer, "Vary") == "Authorization, X-Api-Key"
     assert header(answer, "Content-Encoding") == (encoding or None)
     assert header(answer, "Content-Disposition") == f'attachment; filename="{identifier}.json"'
     assert header(answer, "X-Content-Type-Options") == "nosniff"

@@ -73,7 +73,7 @@ class Corrections:
     def rejections(self, resolved: str, **asked: str) -> list[tuple[UUID, int, tuple[UUID, int] | None]]:
         """Which events are rejected, and by which each is resolved; the first arrival first."""
         query = {"from": self.at.isoformat(), "resolved": resolved, **asked}
-        page = read_rejections(self.reader, RejectionsRequest.from_query(query))
+        page = read_rejections(self.reader, RejectionsRequest.from_query(query), reads=None)
         return sorted(
             (
                 UUID(str(each["raw_id"])),
@@ -86,8 +86,8 @@ class Corrections:
     def quality(self) -> tuple[int, int, int]:
         """How many are rejected, resolved, open: `/kpis` and `/quality` agree."""
         query = {"granularity": "minute", "from": self.at.isoformat(), "to": self.at.replace(second=59).isoformat()}
-        (bucket,) = read_quality(self.reader, QualityRequest.from_query(query))
-        kpis = read_kpis(self.reader, KpisRequest.from_query(query))
+        (bucket,) = read_quality(self.reader, QualityRequest.from_query(query), reads=None)
+        kpis = read_kpis(self.reader, KpisRequest.from_query(query), reads=None)
         (kpi,) = [kpi for kpi in kpis if kpi["received"]]
         assert all(kpi[name] == bucket[name] for name in Arrivals.__annotations__)  # type: ignore[literal-required]
         assert bucket["open_share"] == bucket["open"] / bucket["received"]
@@ -201,7 +201,7 @@ def test_a_source_says_what_of_its_last_day_is_open(tables: SilverInPostgres) ->
     scene.arrive({**GOOD, **corrects(batch)})
     scene.process(scene.raw_ids)
 
-    (source,) = read_sources(scene.reader, SourcesRequest(prefix="hall-3"))
+    (source,) = read_sources(scene.reader, SourcesRequest(prefix="hall-3"), reads=None)
 
     assert source["last_day"] == {
         "received": 3,

@@ -51,7 +51,7 @@ def check(tables: SilverInPostgres) -> Check:
 def sources(tables: SilverInPostgres) -> Sources:
     tables.silver()
     database = tables.open(database_user="dropzone_reader")
-    return lambda: {each["source"]: each for each in read_sources(database, SourcesRequest())}
+    return lambda: {each["source"]: each for each in read_sources(database, SourcesRequest(), reads=None)}
 
 
 def store(tables: SilverInPostgres, *outcomes: Outcome, at: datetime | None = None) -> None:

@@ -970,7 +970,7 @@ def test_quality_of_all_sources_together(
         refresh(tables)
     window = Window(Granularity.HOUR, at, at + 3 * HOUR).parameters(None, 1)
 
-    first, second = read_quality(gold.database, QualityRequest.model_construct(**window, together=True))
+    first, second = read_quality(gold.database, QualityRequest.model_construct(**window, together=True), reads=None)
 
     def counts(bucket: QualityBucket) -> tuple[int, int, int, int, int]:
         return bucket["received"], bucket["processed"], bucket["rejected"], bucket["resolved"], bucket["open"]

@@ -35,7 +35,7 @@ def read(tables: SilverInPostgres) -> Read:
         tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
     tables.silver()  # the first connection, which `store` reuses
     database = tables.open(database_user="dropzone_reader")
-    return lambda **asked: read_sources(database, SourcesRequest(**asked))
+    return lambda **asked: read_sources(database, SourcesRequest(**asked), reads=None)
 
 
 @pytest.fixture(params=[False, True], ids=["stale", "kept"])

@@ -36,7 +36,9 @@ class Statuses:
 
     def rejections(self, limit: int = 100, cursor: str | None = None, **asked: object) -> RejectionsPage:
         request: dict[str, Any] = {"code": None, "source": None, "since": None, "until": None, "tz": "UTC", **asked}
-        return read_rejections(self.database, RejectionsRequest.model_construct(**request, limit=limit, cursor=cursor))
+        return read_rejections(
+            self.database, RejectionsRequest.model_construct(**request, limit=limit, cursor=cursor), reads=None
+        )
 
 
 @pytest.fixture

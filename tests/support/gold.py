@@ -62,11 +62,13 @@ class Gold:
     ) -> list[Kpi]:
         """A page of buckets."""
         asked = KpisRequest.model_construct(**window.parameters(after, limit), expected_seconds=expected_seconds)
-        return read_kpis(self.database, asked)[:limit]
+        return read_kpis(self.database, asked, reads=None)[:limit]
 
     def quality(self, window: Window, *, limit: int, after: Place | None = None) -> list[QualityBucket]:
         """A page of buckets of arrivals."""
-        return read_quality(self.database, QualityRequest.model_construct(**window.parameters(after, limit)))[:limit]
+        return read_quality(
+            self.database, QualityRequest.model_construct(**window.parameters(after, limit)), reads=None
+        )[:limit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Measurements:
         cursor = None if after is None else cursor_of(*after)
         # There is one more, where there are more.
         return read_measurements(
-            self.database, request.model_construct(**asked, cursor=cursor, limit=limit - 1), instant
+            self.database, request.model_construct(**asked, cursor=cursor, limit=limit - 1), instant, reads=None
         )
 
 

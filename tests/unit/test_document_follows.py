@@ -53,7 +53,7 @@ from functional.test_reads import QUALITY
 from support.reads import Rows
 
 database = Rows(quality=[{**QUALITY, "doubled": 6}])
-rows = quality.read_quality(database, quality.QualityRequest())
+rows = quality.read_quality(database, quality.QualityRequest(), reads=None)
 pages = {form.name: page(quality.LISTING, rows, 9, query={}, form=form)[0] for form in (Format.JSON, Format.CSV)}
 json.dump({"document": build(), "sql": database.asked[0]["sql"], **pages}, sys.stdout)
 """

@@ -226,7 +226,7 @@ def read(example: str) -> None:
         return
     request = READS[path].from_query(parameters or {})
     if isinstance(request, KpisRequest):
-        read_kpis(cast("Database", Rows()), request)
+        read_kpis(cast("Database", Rows()), request, reads=None)
 
 
 @pytest.mark.parametrize(("code", "example"), [*EXAMPLES, *TOO_LONG_FOR_A_TABLE])

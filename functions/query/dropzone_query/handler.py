@@ -24,7 +24,7 @@ from dropzone.api.access import Authorizer
 from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.compression import accepts_gzip
 from dropzone.api.formats import Format, best_format
-from dropzone.api.pages import KEEP, Listing, cached, is_given, page
+from dropzone.api.pages import KEEP, VARY, Listing, cached, is_given, page
 from dropzone.api.parameters import InstantInPath, RawIdInPath
 from dropzone.api.problems import ProblemError
 from dropzone.api.request import header
@@ -129,7 +129,7 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[RawR
     if request.item is not None:
         return converted(response.Response(HTTPStatus.OK, "application/json", read_item(raw, request.item), _UNKEPT))
     tag = f'"{raw_id}"'
-    kept = {"ETag": tag, "Cache-Control": KEEP}
+    kept = {"ETag": tag, "Cache-Control": KEEP, "Vary": VARY}
     if is_given(tag, _header("If-None-Match")):
         return converted(response.Response(HTTPStatus.NOT_MODIFIED, "", "", kept))
     # Whatever the sender says that it is, a browser saves it, and never shows or runs it as a page of this API.
@@ -154,7 +154,7 @@ def get_rejections(
 
     The last arrival first, each with every rule that it breaks.
     """
-    return read_rejections(database(), request)
+    return read_rejections(database(), request, reads=_reads())
 
 
 @app.get("/measurements", operation_id="listMeasurements", tags=["Data"])
@@ -165,7 +165,7 @@ def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Respon
     The measurements in silver: of each instant and source, the event that arrived last. Pages are by the last entry, so
     that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`.
     """
-    return _listed(measurements.LISTING, lambda: read_measurements(database(), request), request.limit)
+    return _listed(measurements.LISTING, lambda: read_measurements(database(), request, reads=_reads()), request.limit)
 
 
 @app.get("/measurements/<measured_at>", operation_id="listMeasurementsOfInstant", tags=["Data"])
@@ -183,7 +183,7 @@ def get_measurements_of_instant(
     """
 
     def read() -> list[Measurement]:
-        found = read_measurements(database(), request, measured_at)
+        found = read_measurements(database(), request, measured_at, reads=_reads())
         if not found and request.cursor is None:
             raise ProblemError(problems.NO_MEASUREMENT)
         return found
@@ -202,7 +202,7 @@ def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
     that measured once is expected daily. All of it is as of now: what a clock that is ahead says of the future doesn't
     count until then.
     """
-    return _listed(sources.LISTING, lambda: read_sources(database(), request), request.limit)
+    return _listed(sources.LISTING, lambda: read_sources(database(), request, reads=_reads()), request.limit)
 
 
 @app.get("/kpis", operation_id="getKpis", tags=["Data"])
@@ -214,7 +214,9 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
     silver by the time of arrival, since a rejected event has no instant. Computed from current silver.
     Buckets in which nothing was measured and nothing arrived are left out.
     """
-    return _listed(kpis.LISTING, lambda: read_kpis(database(), request), request.limit, others_of(request))
+    return _listed(
+        kpis.LISTING, lambda: read_kpis(database(), request, reads=_reads()), request.limit, others_of(request)
+    )
 
 
 @app.get("/quality", operation_id="getQuality", tags=["Data"])
@@ -224,7 +226,9 @@ def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
 
     By time of arrival and source, of whole buckets.
     """
-    return _listed(quality.LISTING, lambda: read_quality(database(), request), request.limit, others_of(request))
+    return _listed(
+        quality.LISTING, lambda: read_quality(database(), request, reads=_reads()), request.limit, others_of(request)
+    )
 
 
 @app.get("/contracts", operation_id="listContracts", tags=["Data"])
@@ -234,7 +238,7 @@ def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any
 
     Those that are deployed, by their identifiers, with the rules that they add to the basic ones.
     """
-    return _listed(contracts.LISTING, lambda: read_contracts(request), request.limit)
+    return _listed(contracts.LISTING, lambda: read_contracts(request, reads=_reads()), request.limit)
 
 
 @app.get("/contracts/<id>", operation_id="getContract", tags=["Data"])
@@ -255,7 +259,11 @@ def get_contract(
     """
     form = best_format(_header("Accept"), ContractFormat)
     is_json = form is ContractFormat.JSON
-    body = to_json(read_contract(identifier)).decode() if is_json else read_contract_text(identifier)
+    body = (
+        to_json(read_contract(identifier, reads=_reads())).decode()
+        if is_json
+        else read_contract_text(identifier, reads=_reads())
+    )
     return converted(cached(body, content_type=form.value, given=_header("If-None-Match"), headers={}))
 
 
@@ -274,6 +282,11 @@ def _listed[R: Mapping[str, Any]](
         gzip=accepts_gzip(_header("Accept-Encoding")),
     )
     return converted(cached(body, content_type=form.content_type, given=_header("If-None-Match"), headers=headers))
+
+
+def _reads() -> tuple[str, ...] | None:
+    """Patterns of the sources that the request's key may read; None for all."""
+    return access_of(app).reads
 
 
 def _header(name: str) -> str | None:

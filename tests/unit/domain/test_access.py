@@ -5,13 +5,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from dropzone.api.problems import ProblemError
 from dropzone.domain.access import MAX_BINDING, Access, ClientsDocument, Decision, Scope, access_of, decide
 from dropzone.domain.body import NDJSON
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
-from dropzone.domain.patterns import matcher
+from dropzone.domain.patterns import as_like, matcher, may_overlap
 from dropzone.domain.validate import Contents
+from dropzone.queries import contracts as queried
 from support.contracts import contract, contracts
 
 NOW = datetime(2026, 11, 24, 17, tzinfo=UTC)
@@ -196,3 +200,73 @@ def test_each_event_of_a_batch_is_decided_alone_and_a_rule_of_another_contract_n
 
 def test_pattern_of_many_wildcards_takes_no_long() -> None:
     assert not matcher(("*a" * 90 + "b",))("a" * 200)
+
+
+# ---- patterns --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "like"),
+    [("hall-3/*", "hall-3/%"), ("a?c", "a_c"), ("100%_\\", "100\\%\\_\\\\"), ("[a]{1}|.+", "[a]{1}|.+")],
+)
+def test_pattern_of_sources_as_sql_has_it(pattern: str, like: str) -> None:
+    assert as_like((pattern,)) == [like]
+
+
+def test_no_pattern_is_another_thing_than_none_at_all() -> None:
+    assert (as_like(None), as_like(())) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("a", "a", True),
+        ("a", "b", False),
+        ("hall-3/*", "hall-*", True),
+        ("hall-3/*", "hall-4/*", False),
+        ("*/a", "hall-3/*", True),
+        ("*a", "*b", False),
+        ("a*c", "ab*", True),
+        ("a?", "a*b", True),
+        ("a?", "a", False),
+        ("?", "", False),
+        ("*", "", True),
+        ("", "", True),
+        ("*a*", "b*c*", True),
+        ("abc", "a??", True),
+        ("abc", "a?", False),
+    ],
+)
+def test_patterns_overlap_where_a_source_matches_both(one: str, other: str, *, expected: bool) -> None:
+    assert may_overlap(one, other) is expected
+    assert may_overlap(other, one) is expected
+
+
+@given(one=st.text("ab*?", max_size=5), other=st.text("ab*?", max_size=5), source=st.text("ab", max_size=6))
+def test_what_matches_two_patterns_shows_that_they_overlap(one: str, other: str, source: str) -> None:
+    if matcher((one,))(source) and matcher((other,))(source):
+        assert may_overlap(one, other)
+
+
+def test_contract_of_other_sources_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = [
+        {"id": name, "version": "1", "sources": sources, "rules": [], "mapping": None}
+        for name, sources in {"default": [], "mine": ["hall-3/*", "hall-4/*"], "theirs": ["hall-4/*"]}.items()
+    ]
+    monkeypatch.setattr(queried, "compiled_contracts", lambda: compiled)
+    monkeypatch.setattr(queried, "_expectations", lambda: dict.fromkeys(["default", "mine", "theirs"]))
+    monkeypatch.setattr(queried, "contract_text", lambda name: name)
+    bound = ("hall-3/a",)
+
+    listed = queried.read_contracts(queried.ContractsRequest(), reads=bound)
+
+    assert [(each["id"], each["sources"]) for each in listed] == [("default", []), ("mine", ["hall-3/*"])]
+    assert queried.read_contract("mine", reads=bound)["sources"] == ["hall-3/*"]
+    assert queried.read_contract_text("default", reads=bound) == "default"
+    for hidden in (
+        lambda: queried.read_contract("theirs", reads=bound),
+        lambda: queried.read_contract_text("mine", reads=bound),
+    ):
+        with pytest.raises(ProblemError):
+            hidden()
+    assert queried.read_contract_text("mine", reads=None) == "mine"

@@ -52,10 +52,10 @@ RETURNS TABLE (raw_id uuid, item integer, source text) LANGUAGE sql STABLE AS $$
     ) AND o.outcome = 'rejected' AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
 $$;
 
--- Planned by index, as gold.refresh is; with the rights of the schema's owner, so that readers need none to its tables.
+-- `readable` limits what is counted to sources that are LIKE one of these patterns. Planned by index, as gold.refresh is; with the rights of the schema's owner, so that readers need none to its tables.
 CREATE OR REPLACE FUNCTION gold.quality(
     granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
-    tz text DEFAULT 'UTC', together boolean DEFAULT false
+    tz text DEFAULT 'UTC', together boolean DEFAULT false, readable text[] DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, source text, processed bigint, rejected bigint, resolved bigint,
     flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, latency_mean_ms double precision,
@@ -75,7 +75,7 @@ BEGIN
             UNION ALL
             SELECT * FROM gold.compute_arrived(trim_array(starts, 1), '1 minute') WHERE granularity = 'minute'
         ) AS a
-        WHERE only_source IS NULL OR source = only_source
+        WHERE (only_source IS NULL OR source = only_source) AND (readable IS NULL OR source LIKE ANY (readable))
     ), arrived AS (
         SELECT bucket, shown, sum(events - rejected) AS processed, sum(rejected) AS rejected,
                sum(flagged) AS flagged, sum(latency_total_ms) / nullif(sum(settled), 0) AS mean, max(latency_max_ms) AS longest
@@ -104,7 +104,8 @@ BEGIN
         SELECT width_bucket(uuid_extract_timestamp(raw_id), starts) AS bucket,
                CASE WHEN together THEN '' ELSE source END AS shown, count(*) AS resolved
         FROM gold.resolved(starts[1], starts[cardinality(starts)])
-        WHERE only_source IS NULL OR source = only_source GROUP BY 1, 2
+        WHERE (only_source IS NULL OR source = only_source) AND (readable IS NULL OR source LIKE ANY (readable))
+        GROUP BY 1, 2
     )
     SELECT starts[bucket], starts[bucket + 1], shown, processed, rejected, coalesce(resolved, 0), flagged,
            coalesce(rejected_by_rule, '{}'), coalesce(flagged_by_rule, '{}'), mean,
@@ -116,7 +117,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION gold.kpis(
     granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
-    tz text DEFAULT 'UTC', expected_seconds double precision DEFAULT NULL
+    tz text DEFAULT 'UTC', expected_seconds double precision DEFAULT NULL, readable text[] DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, source text, events bigint, sample_count bigint,
     mean double precision, std_dev double precision, min double precision, max double precision,
@@ -145,7 +146,7 @@ BEGIN
             SELECT * FROM gold.compute_measured(trim_array(starts, 1), '1 minute') WHERE granularity = 'minute'
         ) AS m
         CROSS JOIN LATERAL (SELECT width_bucket(m.bucket_start, starts) AS bucket) AS place
-        WHERE only_source IS NULL OR source = only_source
+        WHERE (only_source IS NULL OR source = only_source) AND (readable IS NULL OR source LIKE ANY (readable))
         WINDOW whole AS (PARTITION BY source, bucket)
     ), bound AS MATERIALIZED (
         SELECT *, gold.bin(1.5 * expected) AS limit_bin, 2 ^ (gold.bin(1.5 * expected) / 4.0::double precision) AS seconds
@@ -169,7 +170,8 @@ END $$;
 
 -- What a question costs, of a kind: rows of gold in its range, and events to read from silver, by what gold knows of them.
 CREATE OR REPLACE FUNCTION gold.cost(
-    kind text, granularity gold.granularity, since timestamptz, until timestamptz, only_source text, tz text, most bigint
+    kind text, granularity gold.granularity, since timestamptz, until timestamptz, only_source text, tz text, most bigint,
+    readable text[] DEFAULT NULL
 ) RETURNS TABLE (parts bigint, events bigint) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -181,7 +183,9 @@ BEGIN
         )
         FROM (
             SELECT events FROM gold.%1$I
-            WHERE bucket_start >= gold.bucket_of($1) AND bucket_start < $2 AND ($3 IS NULL OR source = $3) LIMIT $4
+            WHERE bucket_start >= gold.bucket_of($1) AND bucket_start < $2 AND ($3 IS NULL OR source = $3)
+              AND ($6 IS NULL OR source LIKE ANY ($6)) LIMIT $4
         ) AS kept
-    $sql$, kind) USING starts[1], starts[cardinality(starts)], only_source, most, granularity = 'minute';
+    $sql$, kind) USING starts[1], starts[cardinality(starts)], only_source, most, granularity = 'minute',
+        readable;
 END $$;

@@ -72,9 +72,10 @@ CREATE OR REPLACE TRIGGER source_delete AFTER DELETE ON gold.arrived REFERENCING
 FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_arrived();
 
 -- A CASE, of which Postgres expects half of all rows: of the conditions themselves it expects next to none, and sorts.
-CREATE OR REPLACE FUNCTION gold.is_asked_for(source text, prefix text, after text, upto text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN starts_with(source, prefix) AND (after IS NULL OR source > after) AND (upto IS NULL OR source <= upto)
+CREATE OR REPLACE FUNCTION gold.is_asked_for(source text, prefix text, readable text[], after text, upto text)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN starts_with(source, prefix) AND (readable IS NULL OR source LIKE ANY (readable)) AND (after IS NULL OR source > after)
+             AND (upto IS NULL OR source <= upto)
             THEN true ELSE false END;
 
 -- What is kept, with what has changed since: what stale buckets hold now. Where a source's last measurement was in one
@@ -84,7 +85,8 @@ RETURN CASE WHEN starts_with(source, prefix) AND (after IS NULL OR source > afte
 -- else the usual interval: less than a minute is no time between events that travel, and what has measured once is
 -- expected daily. What is broken and stuck is as of the last scheduled run (expectations.sql).
 CREATE OR REPLACE FUNCTION gold.sources(
-    prefix text DEFAULT '', in_state text DEFAULT NULL, after text DEFAULT NULL, most bigint DEFAULT NULL
+    prefix text DEFAULT '', in_state text DEFAULT NULL, after text DEFAULT NULL, most bigint DEFAULT NULL,
+    readable text[] DEFAULT NULL
 ) RETURNS TABLE (
     source text, state text, first_measured_at timestamptz, last_measured_at timestamptz, last_arrived_at timestamptz,
     usual_interval_seconds double precision, events_of_last_day bigint, rejected_of_last_day bigint,
@@ -96,7 +98,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
     WITH bound AS MATERIALIZED (
         SELECT (
             SELECT source FROM gold.source
-            WHERE in_state IS NULL AND most IS NOT NULL AND gold.is_asked_for(source, prefix, after, NULL)
+            WHERE in_state IS NULL AND most IS NOT NULL AND gold.is_asked_for(source, prefix, readable, after, NULL)
               AND num_nonnulls(last_processed_at, last_arrived_at) > 0
             ORDER BY source OFFSET greatest(most - 1, 0) LIMIT 1
         ) AS upto
@@ -108,7 +110,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
         FROM stale CROSS JOIN bound CROSS JOIN LATERAL (
             SELECT source, measured_at, raw_id FROM public.measurements
             WHERE measured_at >= bucket_start AND measured_at < bucket_start + interval '15 minutes'
-              AND gold.is_asked_for(source, prefix, after, upto) OFFSET 0
+              AND gold.is_asked_for(source, prefix, readable, after, upto) OFFSET 0
         ) AS m
         GROUP BY 1
     ), arriving AS MATERIALIZED (
@@ -122,7 +124,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
             SELECT source, raw_id FROM public.outcomes
             WHERE raw_id >= since AND raw_id < until AND outcome = 'rejected' OFFSET 0
         ) AS o
-        WHERE gold.is_asked_for(coalesce(source, ''), prefix, after, upto)
+        WHERE gold.is_asked_for(coalesce(source, ''), prefix, readable, after, upto)
         GROUP BY 1
     ), known AS (
         SELECT source, kept.usual_interval_seconds AS usual, kept.usual_latency_seconds AS latency,
@@ -136,7 +138,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
             SELECT source.*, contract.id || '@' || contract.version AS contract, interval_seconds, broken, stuck_since
             FROM gold.source CROSS JOIN bound
             LEFT JOIN gold.expectation USING (source) LEFT JOIN gold.contract ON contract.id = expectation.contract
-            WHERE gold.is_asked_for(source.source, prefix, after, upto)
+            WHERE gold.is_asked_for(source.source, prefix, readable, after, upto)
         ) AS kept FULL JOIN measured USING (source) FULL JOIN rejected USING (source)
         LEFT JOIN stale ON stale.bucket_start = gold.bucket_of(kept.last_measured_at)
     ), dated AS MATERIALIZED (

@@ -29,6 +29,9 @@ REVALIDATE = "private, no-cache"
 KEEP = "private, max-age=86400, immutable"
 """Of what never changes."""
 
+VARY = "Authorization, X-Api-Key"
+"""What is shown to one key is not shown to the next one of the same browser."""
+
 _MARK = "\ufeff"
 """Tells a spreadsheet that a file is UTF-8."""
 
@@ -151,7 +154,7 @@ def cached(body: str, *, content_type: str, given: str | None, headers: Mapping[
     The tag is a weak one, since it covers the body compressed and not (RFC 9110, section 8.8.1).
     """
     tag = f'W/"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
-    kept = {"ETag": tag, "Cache-Control": REVALIDATE, "Vary": "Accept", **headers}
+    kept = {"ETag": tag, "Cache-Control": REVALIDATE, "Vary": f"Accept, {VARY}", **headers}
     if is_given(tag, given):
         return Response(HTTPStatus.NOT_MODIFIED, "", "", kept)
     return Response(HTTPStatus.OK, content_type, body, kept)

@@ -37,3 +37,34 @@ def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     """A function that tells whether a source matches one of the patterns, letter by letter, in the same case."""
     matches = [re.compile(as_regex(pattern)).match for pattern in patterns]
     return lambda source: any(match(source) for match in matches)
+
+
+_OF_LIKE = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_", "*": "%", "?": "_"})
+
+
+def as_like(patterns: tuple[str, ...] | None) -> list[str] | None:
+    """Patterns as SQL's LIKE takes them; None for all sources stays None."""
+    return None if patterns is None else [pattern.translate(_OF_LIKE) for pattern in patterns]
+
+
+def may_overlap(one: str, other: str) -> bool:
+    """Whether some source matches both patterns."""
+    reached = {0}
+    for letter in one:
+        reached = {found for start in reached for found in _steps(letter, other, start)}
+    return any(not other[place:].strip("*") for place in reached)
+
+
+def _steps(letter: str, other: str, start: int) -> set[int]:
+    """The places in the other pattern where a letter of the first may lead to, from a place on."""
+    places = set()
+    # What the other's stars match may be nothing.
+    while True:
+        at = other[start : start + 1]
+        if letter == "*" or at == "*":
+            places.add(start)
+        elif at and (letter == "?" or at in {"?", letter}):
+            places.add(start + 1)
+        if not at or (letter != "*" and at != "*"):
+            return places
+        start += 1

@@ -12,6 +12,7 @@ from dropzone.api import problems
 from dropzone.api.answers import EXAMPLE_INSTANT, Count, Share, SourceOfBucket
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter, ZoneName
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemError
+from dropzone.domain.patterns import as_like
 from dropzone.queries.ranges import FIRST, LAST, PlaceCursor, bounds, cursor_of, place_of
 from dropzone.queries.rows import read
 
@@ -163,9 +164,12 @@ WINDOW: Final = (
 )
 """What gold's functions take."""
 
+READABLE: Final = "readable => CAST(:reads AS text[])"
+"""What they take at last: patterns of the sources that may be read."""
+
 _COST: Final = f"""
 SELECT coalesce(bool_or(parts > CAST(:most_parts AS bigint) OR events > CAST(:most_events AS bigint)), false)
-FROM unnest(CAST(:kinds AS text[])) AS kind, gold.cost(kind, {WINDOW}, CAST(:most_parts AS bigint) + 1)
+FROM unnest(CAST(:kinds AS text[])) AS kind, gold.cost(kind, {WINDOW}, CAST(:most_parts AS bigint) + 1, {READABLE})
 """  # noqa: S608 - our own words
 
 # A bucket may begin before what Python's datetime can hold, or end after it.
@@ -195,6 +199,7 @@ def read_buckets[B: Bucket](
     call: str,
     columns: str,
     kinds: frozenset[str],
+    reads: tuple[str, ...] | None,
     **others: object,
 ) -> list[B]:
     """The buckets of the range that is asked for, by their start and source; one more than the limit if there are more.
@@ -206,6 +211,7 @@ def read_buckets[B: Bucket](
         call: the function of gold, with `WINDOW` and other parameters.
         columns: those of the answer beside a `Bucket`'s.
         kinds: the kinds of buckets that are read, whose costs gold reports: measured, arrived.
+        reads: patterns of the sources that may be read; None for all.
         others: the call's other parameters.
 
     Raises:
@@ -213,7 +219,7 @@ def read_buckets[B: Bucket](
         ProblemError: it holds more than is computed at once.
         SilverUnavailableError: the database is out of reach.
     """
-    window = _window(database, request)
+    window = _window(database, request) | {"reads": as_like(reads)}
     ((is_too_much,),) = database.run(
         _COST, **window, kinds=sorted(kinds), most_parts=MOST_PARTS, most_events=MOST_EVENTS
     )

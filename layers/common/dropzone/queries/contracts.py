@@ -1,18 +1,19 @@
 """`GET /contracts`: the data contracts that are deployed; one of them as JSON, or as it was written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NotRequired, TypedDict, cast
 
 from pydantic import Field
 from pydantic_core import from_json
 
-from dropzone.adapters.contracts import compiled_contracts, compiled_expectations, contract_ids, contract_text
+from dropzone.adapters.contracts import compiled_contracts, compiled_expectations, contract_text
 from dropzone.api import problems
 from dropzone.api.answers import Cursor, answer, closed, fields_of
 from dropzone.api.formats import MediaType
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request
 from dropzone.api.problems import ProblemError
+from dropzone.domain.patterns import may_overlap
 
 _IDENTIFIER = r"^[a-z0-9][a-z0-9-]{0,63}$"
 _OF_ALL_RULES = frozenset({"id", "rule", "severity", "dimension", "description"})
@@ -146,21 +147,21 @@ class Contract(TypedDict):
 LISTING = Listing("contracts", ContractsPage, ContractSummary, lambda contract: contract["id"])
 
 
-def read_contracts(request: ContractsRequest) -> list[ContractSummary]:
+def read_contracts(request: ContractsRequest, *, reads: tuple[str, ...] | None) -> list[ContractSummary]:
     """The deployed contracts by their identifiers; one more than the limit where there are more."""
-    found = sorted(compiled_contracts(), key=lambda contract: str(contract["id"]))
+    found = sorted(_readable(reads), key=lambda contract: str(contract["id"]))
     after = [contract for contract in found if request.cursor is None or contract["id"] > request.cursor]
     expectations = _expectations()
     return [_summary(contract, expectations[contract["id"]]) for contract in after[: request.limit + 1]]
 
 
-def read_contract(identifier: str) -> Contract:
+def read_contract(identifier: str, *, reads: tuple[str, ...] | None) -> Contract:
     """One contract.
 
     Raises:
         ProblemError: there is none of this identifier.
     """
-    for contract in compiled_contracts():
+    for contract in _readable(reads):
         if contract["id"] == identifier:
             return {
                 "id": contract["id"],
@@ -173,15 +174,28 @@ def read_contract(identifier: str) -> Contract:
     raise ProblemError(problems.NO_SUCH_CONTRACT)
 
 
-def read_contract_text(identifier: str) -> str:
-    """One contract as it was written, in YAML.
+def read_contract_text(identifier: str, *, reads: tuple[str, ...] | None) -> str:
+    """One contract as it was written, in YAML; only if all sources that it names may be read.
 
     Raises:
         ProblemError: there is none of this identifier.
     """
-    if identifier not in contract_ids():
+    named = next((each["sources"] for each in compiled_contracts() if each["id"] == identifier), None)
+    if named is None or read_contract(identifier, reads=reads)["sources"] != named:
         raise ProblemError(problems.NO_SUCH_CONTRACT)
     return contract_text(identifier)
+
+
+def _readable(reads: tuple[str, ...] | None) -> Iterator[Mapping[str, Any]]:
+    """The contracts that may hold for a source that may be read, with those of their patterns that do.
+
+    One that names no sources is the default, or what foreign bodies are sent to.
+    """
+    for contract in compiled_contracts():
+        named = contract["sources"]
+        shown = named if reads is None else [one for one in named if any(may_overlap(one, other) for other in reads)]
+        if shown or not named:
+            yield {**contract, "sources": shown}
 
 
 def _expectations() -> dict[str, ContractExpectations]:

@@ -13,6 +13,7 @@ from dropzone.queries.buckets import (
     ARRIVALS,
     EXAMPLE_ARRIVALS,
     EXAMPLE_BUCKET,
+    READABLE,
     WINDOW,
     Arrivals,
     Bucket,
@@ -134,8 +135,8 @@ class KpisPage(TypedDict):
 LISTING = Listing("kpis", KpisPage, Kpi, cursor_after)
 
 _CALL: Final = f"""(
-    gold.kpis({WINDOW}, CAST(:expected AS double precision)) AS measured
-    FULL JOIN gold.quality({WINDOW}) AS arrived USING (bucket_start, bucket_end, source)
+    gold.kpis({WINDOW}, CAST(:expected AS double precision), {READABLE}) AS measured
+    FULL JOIN gold.quality({WINDOW}, {READABLE}) AS arrived USING (bucket_start, bucket_end, source)
 )"""
 _COLUMNS: Final = f"""
        coalesce(events, 0) AS events, coalesce(sample_count, 0) AS samples, mean, std_dev, min, max,
@@ -146,9 +147,16 @@ _COLUMNS: Final = f"""
 """
 
 
-def read_kpis(database: Database, request: KpisRequest) -> list[Kpi]:
+def read_kpis(database: Database, request: KpisRequest, *, reads: tuple[str, ...] | None) -> list[Kpi]:
     """See `read_buckets`."""
     kinds = frozenset({"measured", "arrived"})
     return read_buckets(
-        database, request, Kpi, call=_CALL, columns=_COLUMNS, kinds=kinds, expected=request.expected_seconds
+        database,
+        request,
+        Kpi,
+        call=_CALL,
+        columns=_COLUMNS,
+        kinds=kinds,
+        reads=reads,
+        expected=request.expected_seconds,
     )

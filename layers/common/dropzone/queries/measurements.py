@@ -23,6 +23,7 @@ from dropzone.api.answers import (
 )
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
+from dropzone.domain.patterns import as_like
 from dropzone.queries.ranges import EXAMPLE_PLACE, PlaceCursor, ZoneOfDates, bounds, cursor_of, place_of
 from dropzone.queries.rows import read
 
@@ -123,7 +124,11 @@ ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
 
 
 def read_measurements(
-    database: Database, request: MeasurementsOfInstantRequest, instant: datetime | None = None
+    database: Database,
+    request: MeasurementsOfInstantRequest,
+    instant: datetime | None = None,
+    *,
+    reads: tuple[str, ...] | None,
 ) -> list[Measurement]:
     """The measurements that are asked for, in their order; one more than the limit where there are more.
 
@@ -131,6 +136,7 @@ def read_measurements(
         database: to ask.
         request: which.
         instant: measured then; without it, in the request's range.
+        reads: patterns of the sources that may be read; None for all.
 
     Raises:
         InvalidRequestError: there is no such time zone.
@@ -148,6 +154,7 @@ def read_measurements(
         "measured_at >= CAST(:since AS timestamptz)": ("since", since),
         "measured_at < CAST(:until AS timestamptz)": ("until", until),
         "source = CAST(:source AS text)": ("source", request.source),
+        "source LIKE ANY (CAST(:reads AS text[]))": ("reads", as_like(reads)),
         # The first is implied by the second, and is what the index by source can start at.
         f"measured_at {beyond}= CAST(:after AS timestamptz)": ("after", after),
         f"(measured_at, source) {beyond} (CAST(:after AS timestamptz), CAST(:after_source AS text))": (

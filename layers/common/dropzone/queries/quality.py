@@ -12,6 +12,7 @@ from dropzone.queries.buckets import (
     ARRIVALS,
     EXAMPLE_ARRIVALS,
     EXAMPLE_BUCKET,
+    READABLE,
     WINDOW,
     Arrivals,
     Bucket,
@@ -73,14 +74,14 @@ class QualityPage(TypedDict):
 
 LISTING = Listing("quality", QualityPage, QualityBucket, cursor_after)
 
-_CALL: Final = f"gold.quality({WINDOW}, CAST(:together AS boolean))"
+_CALL: Final = f"gold.quality({WINDOW}, CAST(:together AS boolean), {READABLE})"
 _COLUMNS: Final = f"""
        {ARRIVALS}, latency_mean_ms AS "latency_ms.mean", latency_p50_ms AS "latency_ms.p50",
        latency_p95_ms AS "latency_ms.p95", latency_max_ms AS "latency_ms.max"
 """
 
 
-def read_quality(database: Database, request: QualityRequest) -> list[QualityBucket]:
+def read_quality(database: Database, request: QualityRequest, *, reads: tuple[str, ...] | None) -> list[QualityBucket]:
     """See `read_buckets`."""
     return read_buckets(
         database,
@@ -89,5 +90,6 @@ def read_quality(database: Database, request: QualityRequest) -> list[QualityBuc
         call=_CALL,
         columns=_COLUMNS,
         kinds=frozenset({"arrived"}),
+        reads=reads,
         together=request.together,
     )

@@ -27,6 +27,7 @@ from dropzone.api.answers import (
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Code
+from dropzone.domain.patterns import as_like
 from dropzone.queries.ranges import ZoneOfDates, bounds
 from dropzone.queries.rows import read
 
@@ -119,6 +120,7 @@ WHERE outcome = 'rejected'
   AND (:resolved = 'all' OR (resolved_by IS NOT NULL) = (:resolved = 'true'))
   AND (CAST(:pattern AS jsonb) IS NULL OR violations @> CAST(:pattern AS jsonb))
   AND (CAST(:source AS text) IS NULL OR coalesce(source, '') = :source)
+  AND (CAST(:reads AS text[]) IS NULL OR coalesce(source, '') LIKE ANY (CAST(:reads AS text[])))
   AND (CAST(:since AS uuid) IS NULL OR raw_id >= CAST(:since AS uuid))
   AND (CAST(:before AS uuid) IS NULL OR raw_id < CAST(:before AS uuid))
   AND (CAST(:after AS uuid) IS NULL OR raw_id <= CAST(:after AS uuid))
@@ -127,7 +129,7 @@ ORDER BY raw_id DESC, item LIMIT CAST(:limit AS integer)
 """
 
 
-def read_rejections(database: Database, request: RejectionsRequest) -> RejectionsPage:
+def read_rejections(database: Database, request: RejectionsRequest, *, reads: tuple[str, ...] | None) -> RejectionsPage:
     """A page of rejected events: the last object to arrive first, and the events of each by their items.
 
     Raises:
@@ -142,6 +144,7 @@ def read_rejections(database: Database, request: RejectionsRequest) -> Rejection
         _REJECTIONS,
         pattern=None if request.code is None else to_json([{"code": request.code}]).decode(),
         source=request.source,
+        reads=as_like(reads),
         resolved=request.resolved,
         since=None if since is None else str(earliest_raw_id(since)),
         before=None if until is None else str(earliest_raw_id(until)),

@@ -22,6 +22,7 @@ from dropzone.api.answers import (
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, SourceFilter
 from dropzone.domain.expectations import Expectation
+from dropzone.domain.patterns import as_like
 from dropzone.domain.payloads.v2 import MAX_SOURCE
 from dropzone.queries.rows import read
 
@@ -152,7 +153,8 @@ LISTING = Listing("sources", SourcesPage, SourceSummary, lambda source: f".{sour
 _SOURCES: Final = """
 WITH page AS MATERIALIZED (
     SELECT *
-    FROM gold.sources(CAST(:prefix AS text), CAST(:state AS text), CAST(:after AS text), CAST(:limit AS bigint))
+    FROM gold.sources(CAST(:prefix AS text), CAST(:state AS text), CAST(:after AS text), CAST(:limit AS bigint),
+                      CAST(:reads AS text[]))
 ), trend AS MATERIALIZED (
     SELECT source, json_object_agg(
                CAST(date_part('epoch', date_trunc('hour', now(), 'UTC') - bucket_start) AS integer) / 3600, mean
@@ -185,7 +187,7 @@ ORDER BY source
 """
 
 
-def read_sources(database: Database, request: SourcesRequest) -> list[SourceSummary]:
+def read_sources(database: Database, request: SourcesRequest, *, reads: tuple[str, ...] | None) -> list[SourceSummary]:
     """The sources that are asked for, by their names; one more than the limit where there are more.
 
     Raises:
@@ -196,6 +198,7 @@ def read_sources(database: Database, request: SourcesRequest) -> list[SourceSumm
         SourceSummary,
         _SOURCES,
         prefix=request.prefix,
+        reads=as_like(reads),
         state=request.state,
         trend=request.trend,
         after=request.cursor and request.cursor[1:],

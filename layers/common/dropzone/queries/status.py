@@ -35,6 +35,7 @@ from dropzone.api.problems import ProblemError
 from dropzone.api.response import milliseconds
 from dropzone.domain.access import Access, Scope
 from dropzone.domain.identifiers import received_at
+from dropzone.domain.patterns import as_like
 from dropzone.ports import MAX_ATTEMPTS
 from dropzone.queries.rows import read
 
@@ -173,10 +174,13 @@ class ObjectStatus(_Object, _Outcome):
     cursor: NotRequired[Annotated[int, Field(ge=0, description="Where to go on: there if there are more events.")]]
 
 
+_READABLE: Final = "(CAST(:reads AS text[]) IS NULL OR coalesce(o.source, '') LIKE ANY (CAST(:reads AS text[])))"
+
 _OBJECT: Final = f"""
 SELECT CASE WHEN settled_at IS NULL THEN CASE WHEN attempts < {MAX_ATTEMPTS} THEN 'accepted' ELSE 'stuck' END
             WHEN current > 0 THEN 'processed' WHEN processed > 0 THEN 'superseded' ELSE 'rejected' END AS status,
-       settled_at, CASE WHEN settled_at IS NOT NULL THEN items END AS items, current AS "counts.processed",
+       settled_at, current AS "counts.processed",
+       CASE WHEN settled_at IS NULL THEN NULL WHEN CAST(:reads AS text[]) IS NULL THEN items ELSE total END AS items,
        processed - current AS "counts.superseded", total - processed AS "counts.rejected",
        CASE WHEN settled_at IS NULL THEN attempts END AS attempts,
        CASE WHEN settled_at IS NULL THEN last_error END AS last_error
@@ -184,12 +188,12 @@ FROM receipts CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE m.raw_id = o.raw_id AND m.item = o.item) AS current,
            count(*) FILTER (WHERE o.outcome = 'processed') AS processed, count(*) AS total
     FROM outcomes AS o LEFT JOIN measurements AS m ON m.measured_at = o.measured_at AND m.source = o.source
-    WHERE o.raw_id = receipts.raw_id AND receipts.settled_at IS NOT NULL
+    WHERE o.raw_id = receipts.raw_id AND receipts.settled_at IS NOT NULL AND {_READABLE}
 ) AS outcome
 WHERE raw_id = CAST(:raw_id AS uuid)
 """  # noqa: S608 - our own words
 
-_EVENTS: Final = """
+_EVENTS: Final = f"""
 SELECT item, status, measured_at, source, mean, std_dev, sample_count, min, max, unit, tags,
        CASE WHEN status = 'superseded' THEN current END AS superseded_by,
        CASE WHEN status <> 'rejected' AND violations <> '[]' THEN violations END AS warnings,
@@ -206,10 +210,10 @@ FROM (
         SELECT o.measured_at, o.source, o.mean, o.std_dev, o.sample_count, o.min, o.max, o.unit, o.tags
     ) AS event ON o.outcome = 'processed'
     LEFT JOIN LATERAL gold.resolved_by(o.raw_id, o.item) AS fix ON o.outcome <> 'processed'
-    WHERE o.raw_id = CAST(:raw_id AS uuid) AND o.item > CAST(:after AS integer)
+    WHERE o.raw_id = CAST(:raw_id AS uuid) AND o.item > CAST(:after AS integer) AND {_READABLE}
     ORDER BY o.item LIMIT CAST(:limit AS integer)
 ) AS event ORDER BY item
-"""
+"""  # noqa: S608 - our own words
 
 
 class Senders(Protocol):
@@ -228,16 +232,22 @@ def read_status(
 ) -> ObjectStatus:
     """The status of an object; of a processed one by silver alone.
 
-    Of several events, a page: those after the cursor that fit into an answer, compressed or not. To those who may not
-    read all sources, only what they sent is there.
+    Of several events, a page: those after the cursor that fit into an answer, compressed or not. Who may read some
+    sources sees their events, and who sent the object all of them.
 
     Raises:
         ProblemError: there is no such object, or it was deleted before it was processed.
         BronzeUnavailableError, SilverUnavailableError: bronze or silver could not be read.
     """
-    if (Scope.READ not in access.scopes or access.reads is not None) and bronze.sender(raw_id) != access.client:
+    sees_all = access.reads is None and Scope.READ in access.scopes
+    is_own = not sees_all and bronze.sender(raw_id) == access.client
+    if not sees_all and not is_own and Scope.READ not in access.scopes:
         raise ProblemError(problems.NO_SUCH_OBJECT)
-    known = [_there(row) for row in read(database, _Object, _OBJECT, raw_id=str(raw_id))]
+    reads = None if sees_all or is_own else as_like(access.reads)
+    known = [_there(row) for row in read(database, _Object, _OBJECT, raw_id=str(raw_id), reads=reads)]
+    if reads is not None and not (known and known[0].get("items")):
+        # What is not processed yet has no source that could be compared.
+        raise ProblemError(problems.NO_SUCH_OBJECT)
     found: dict[str, Any] = {
         "raw_id": raw_id,
         "status": State.ACCEPTED,
@@ -249,16 +259,19 @@ def read_status(
         if bronze.sender(raw_id) is None:
             raise ProblemError(problems.OBJECT_GONE if known else problems.NO_SUCH_OBJECT)
         return cast("ObjectStatus", found)
-    rows = read(database, EventStatus, _EVENTS, raw_id=str(raw_id), after=request.cursor, limit=request.limit)
+    rows = read(
+        database, EventStatus, _EVENTS, raw_id=str(raw_id), after=request.cursor, limit=request.limit + 1, reads=reads
+    )
     events = [_there(row) for row in rows]
     if found["items"] == 1:
         return cast(
             "ObjectStatus", {name: value for name, value in (events or [{}])[0].items() if name != "item"} | found
         )
-    events = events[: len(fitting((to_json(event).decode() for event in events), gzip=gzip))]
-    found |= {"counts": counts, "events": events}
-    if events and (last := events[-1]["item"]) < found["items"] - 1:
-        found["cursor"] = last
+    shown = events[: request.limit]
+    shown = shown[: len(fitting((to_json(event).decode() for event in shown), gzip=gzip))]
+    found |= {"counts": counts, "events": shown}
+    if len(shown) < len(events):
+        found["cursor"] = shown[-1]["item"]
     return cast("ObjectStatus", found)
 
 
