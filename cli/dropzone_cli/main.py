@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from dropzone_cli.commands import contract, dlq, rejected, replay, send, status
+from dropzone_cli.commands import contract, dlq, keys, rejected, replay, send, status
 from dropzone_cli.commands.open import open_
 from dropzone_cli.errors import CliError, ExitCode
 
@@ -164,6 +164,13 @@ _add(_dlq, "list", dlq.list_)
 _add(_dlq, "redrive", dlq.redrive)
 _add(_dlq, "purge", dlq.purge)
 app.add_typer(_dlq, name="dlq")
+_keys = _group("Keys: what each may do, for which sources, and until when.")
+_add(_keys, "create", keys.create)
+_add(_keys, "list", keys.list_)
+_add(_keys, "rotate", keys.rotate)
+_add(_keys, "revoke", keys.revoke)
+_add(_keys, "check", keys.check)
+app.add_typer(_keys, name="keys")
 _contract = _group("Data contracts: check files, try them on what has arrived, propose one. In a checkout.")
 _add(_contract, "check", contract.check)
 _add(_contract, "try", contract.try_)

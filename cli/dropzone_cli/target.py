@@ -44,6 +44,7 @@ class Resources:
     bucket: str
     queue_url: str
     dlq_url: str
+    api_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,11 @@ def _on_aws(options: Options, name: str, environment: Mapping[str, str], key: st
             else lambda: account.apigateway().get_api_key(apiKey=key_id, includeValue=True)["value"],
             key_source=API_KEY if key else f"the key {key_id} of API Gateway",
             resources=Resources(
-                account, outputs["BronzeBucketName"], outputs["QueueUrl"], outputs["DeadLetterQueueUrl"]
+                account,
+                outputs["BronzeBucketName"],
+                outputs["QueueUrl"],
+                outputs["DeadLetterQueueUrl"],
+                outputs["ApiId"],
             ),
         )
     except KeyError as error:
@@ -165,7 +170,12 @@ def _local(root: str | None, folder: Path) -> Target:
         api_key=lambda: found["api_key"],
         key_source=str(file),
         resources=Resources(
-            Aws.local(found["emulator_url"], found["region"]), found["bucket"], found["queue_url"], found["dlq_url"]
+            Aws.local(found["emulator_url"], found["region"]),
+            found["bucket"],
+            found["queue_url"],
+            found["dlq_url"],
+            # …/restapis/<api id>/<stage>/_user_request_
+            found["url"].partition("/restapis/")[2].partition("/")[0],
         ),
         local=True,
     )

@@ -29,6 +29,13 @@ _LIVE_EVERY = 60.0
 """Seconds between two lines of the live demo, where no spinner can show it."""
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+_OPENS = {
+    "ingest": "sends events, and sees what became of them",
+    "read": "reads measurements, figures and rejections",
+    "operate": "processes and replays objects, and reads raw bytes",
+}
+"""What a key of each scope may do."""
+
 app = typer.Typer(
     help="The whole pipeline on this machine.",
     no_args_is_help=True,
@@ -273,6 +280,10 @@ def _show_main_job(stack: LocalStack, endpoints: Endpoints) -> None:
     console.print(f"\n[bold]{example.HEADINGS}[/]")
     console.print(example.wait_for_row(stack.postgres), markup=False)
     _show_endpoints(endpoints)
+    console.print("\nThe API key above opens everything. These open what they should, within a minute:")
+    for scope, key in stack.deployment.keys().items():
+        console.print(f"[dim]{scope:<9}[/] ", end="")
+        console.print(f"{key}  {_OPENS[scope]}", markup=False)
     console.print("\nSend it once more:")
     console.print(f"  {example.curl(endpoints)}", markup=False)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dropzone_cli.aws import Aws
+from dropzone_cli.keys import SCOPES, Keys
 from dropzone_local import sam
 from dropzone_local.aws import Clients
 from dropzone_local.bronze import ObjectKeeper
@@ -131,6 +133,20 @@ class Deployment:
         except KeyError as error:
             message = f"The template has no output {error}, which the local stack needs."
             raise LocalStackError(message) from error
+
+    def keys(self) -> Mapping[str, str]:
+        """Return a key for each scope, by the scope; make those that are missing."""
+        outputs, gateway = self.outputs(), self.clients.apigateway()
+        keys = Keys(Aws.local(self._emulator.endpoint, REGION), outputs["BronzeBucketName"], outputs["ApiId"])
+        listed = {entry["name"]: entry for entry in keys.entries()}
+        found = {}
+        for scope in SCOPES:
+            entry = listed.get(f"local-{scope}")
+            if entry is None:
+                found[scope] = keys.create({"name": f"local-{scope}", "scopes": [scope]}).value
+            else:
+                found[scope] = gateway.get_api_key(apiKey=entry["key_id"], includeValue=True)["value"]
+        return found
 
     def _find(self) -> tuple[str | None, str | None]:
         """Return the stack's identifier and status; nothing when there is none."""

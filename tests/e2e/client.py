@@ -6,12 +6,16 @@ from uuid import UUID
 
 import httpx
 
+from dropzone_cli.aws import Aws
+from dropzone_cli.keys import Keys
 from dropzone_local.aws import Clients
 from dropzone_local.deployment import STACK_NAME, Endpoints
 from dropzone_local.polling import wait_until
 from dropzone_local.stack import LocalStack
 
 DEADLINE_SECONDS = 60.0
+BOUND = "bound-hall"
+"""Below which the bound key may write and read."""
 EXAMPLE = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}'
 
 
@@ -26,6 +30,23 @@ class Client:
         self.clients = Clients(endpoints.emulator_url)
         self.http = httpx.Client(timeout=60.0)
         self.deadline_seconds = DEADLINE_SECONDS
+        self.keys: dict[str, str] = {}
+        """By what they may do, once they are made."""
+
+    def make_keys(self) -> None:
+        """Make a key for each scope, as `make run` does, and two that are bound, as the command line does."""
+        self.keys = dict(self.stack.deployment.keys())
+        keys = Keys(
+            Aws.local(self.endpoints.emulator_url, self.endpoints.region),
+            self.endpoints.bucket,
+            self.stack.deployment.outputs()["ApiId"],
+        )
+        self.keys["bound"] = keys.create(
+            {"name": "bound", "scopes": ["ingest", "read"], "writes": [f"{BOUND}/*"], "reads": [f"{BOUND}/*"]}
+        ).value
+        self.keys["expired"] = keys.create(
+            {"name": "expired", "scopes": ["ingest"], "expires": "2020-01-01T00:00:00Z"}
+        ).value
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,8 @@ def client(stack_root: Path) -> Iterator[Client]:
     twice = [*stack_root.parent.parent.glob("popen-*/stacks*/flowing")]
     assert not twice, "Another process of this run has the stack as well: tests/conftest.py keeps its tests together."
     with LocalStack(stack_root / "flowing") as stack, Client(stack) as client:
+        # Before the first request: what a function has read of the keys, it knows for a minute.
+        client.make_keys()
         yield client
 
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
@@ -22,7 +23,7 @@ LABELS = {"source": "the-erased-hall", "unit": "°C", "tags": {"line": "B"}}
 
 
 def ingest_as_a_new_client(client: Client, name: str, data: list[float]) -> tuple[str, UUID]:
-    """Send an event with a key of its own; the key's id, and the object's."""
+    """Send an event with a key of its own; the client's name, and the object's identifier."""
     gateway = client.clients.apigateway()
     key = gateway.create_api_key(name=name, enabled=True)
     plan = client.stack.deployment.outputs()["UsagePlanId"]
@@ -30,13 +31,18 @@ def ingest_as_a_new_client(client: Client, name: str, data: list[float]) -> tupl
     event = {"schema_version": 2, "time_stamp": INSTANT, "data": data, **LABELS}
     response = client.request("POST", "/ingest", json.dumps(event).encode(), key=key["value"])
     assert response.status_code == 202, response.text
-    return key["id"], UUID(response.json()["raw_id"])
+    return unlisted(key["value"]), UUID(response.json()["raw_id"])
+
+
+def unlisted(key: str) -> str:
+    """The name of a client that no document lists."""
+    return f"~{sha256(key.encode()).hexdigest()[:16]}"
 
 
 def logged(client: Client, key: str) -> list[UUID]:
     """The identifiers that the document's query finds."""
     [query] = re.findall(r"fields raw_id \| filter (.*) \| limit", CHAPTER)
-    wanted = dict(re.findall(r'(\w+) = "([^"]*)"', query.replace("API-KEY-ID", key)))
+    wanted = dict(re.findall(r'(\w+) = "([^"]*)"', query.replace("NAME", key)))
     assert wanted.keys() == {"message", "client"}
     found = [json.loads(line) for line in client.log_lines(key, "Ingest")]
     return [UUID(line["raw_id"]) for line in found if wanted.items() <= line.items()]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dropzone_cli import queue
-from unit.cli.harness import KEY, LOCAL, REGION, STACK, Cli, FakeApi, Stack
+from unit.cli.harness import API_ID, KEY, LOCAL, REGION, STACK, Cli, FakeApi, Stack
 
 _descriptions: dict[Any, Any] = {}
 """AWS's services are described in megabytes of JSON, which botocore reads again for each session."""
@@ -91,6 +91,7 @@ def make_stack(account: None) -> Callable[..., Stack]:  # noqa: ARG001 - moto mu
         urls = {which: sqs.create_queue(QueueName=f"{name}-{which}")["QueueUrl"] for which in ("queue", "dlq")}
         outputs = {
             "ApiUrl": "https://abc.execute-api.eu-central-1.amazonaws.com/v1",
+            "ApiId": API_ID,
             "ApiKeyId": key["id"],
             "BronzeBucketName": bucket,
             "QueueUrl": urls["queue"],

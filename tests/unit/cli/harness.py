@@ -25,6 +25,7 @@ URL = "http://127.0.0.1:4566/restapis/abc/v1/_user_request_"
 KEY = "k3y-that-nobody-may-see"
 STACK = "measurements"
 REGION = "eu-central-1"
+API_ID = "abc"
 
 
 # Typer makes the whole tree of commands again for each call, which takes four times as long as most commands.

@@ -1,0 +1,245 @@
+"""`dropzone keys`: who may do what."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from dropzone_cli.errors import ExitCode, usage
+from dropzone_cli.keys import (
+    MAX_BINDING,
+    MAX_PATTERN,
+    NAME,
+    SCOPES,
+    Entry,
+    Keys,
+    Made,
+    expires,
+    is_over,
+    parse_lifetime,
+    rfc3339,
+)
+from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.text import count
+
+_A_MINUTE = "It takes up to a minute until every container knows it."
+_SOON = timedelta(days=14)
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Who it is: a name of lower-case letters, digits, `.`, `_`, `-`.")
+]
+Scopes = Annotated[
+    list[str], typer.Option("--scope", metavar="SCOPE", help="ingest, read or operate; can be repeated.")
+]
+Expires = Annotated[
+    str | None, typer.Option("--expires", metavar="TIME", help="When it expires: 90d, 12h, 2w, or an instant.")
+]
+
+
+def create(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    scopes: Scopes,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="PATTERN", help="A source that it may write and read, such as 'hall-3/*'."),
+    ] = None,
+    writes: Annotated[
+        list[str] | None, typer.Option("--writes", metavar="PATTERN", help="A source that it may write.")
+    ] = None,
+    reads: Annotated[
+        list[str] | None, typer.Option("--reads", metavar="PATTERN", help="A source that it may read.")
+    ] = None,
+    expiry: Expires = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Make a key, and say what it may do. It is shown once.
+
+    Without --source, --writes and --reads it may write and read every source. Each can be repeated; `*` is any text and
+    `?` any character.
+    """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    now = datetime.now(UTC)
+    if not NAME.fullmatch(name):
+        message = f"{name} is no name of a client."
+        raise usage(message, "It has 1 to 64 lower-case letters, digits, dots, hyphens and underscores.")
+    entry: Entry = {"name": name, "scopes": _scopes(scopes), "created": rfc3339(now)}
+    for field, patterns in (("writes", writes), ("reads", reads)):
+        if bound := _patterns([*(sources or []), *(patterns or [])]):
+            entry[field] = bound
+    if expiry is not None:
+        entry["expires"] = rfc3339(parse_lifetime(expiry, now))
+    _show(session, _keys(session).create(entry))
+    return ExitCode.DONE
+
+
+def _scopes(given: Sequence[str]) -> list[str]:
+    scopes = [scope for each in given for scope in each.split(",")]
+    if unknown := [scope for scope in scopes if scope not in SCOPES]:
+        message = f"There is no scope {unknown[0]}."
+        raise usage(message, f"The scopes are {', '.join(SCOPES)}.")
+    return [scope for scope in SCOPES if scope in scopes]
+
+
+def _patterns(given: Sequence[str]) -> list[str]:
+    if any(not 1 <= len(pattern) <= MAX_PATTERN for pattern in given) or len(json.dumps(given)) > MAX_BINDING:
+        message = f"A pattern has 1 to {MAX_PATTERN} characters, and all of a key {MAX_BINDING} at most."
+        raise usage(message, "Make a key for each part.")
+    return list(dict.fromkeys(given))
+
+
+def rotate(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    overlap: Annotated[
+        str, typer.Option("--overlap", metavar="TIME", help="How long the earlier key works beside the new one.")
+    ] = "7d",
+    expiry: Expires = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Make another key for a name, with the same scopes. It is shown once; the earlier key works for a while."""
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    now = datetime.now(UTC)
+    until = None if expiry is None else parse_lifetime(expiry, now)
+    made = _keys(session).rotate(name, parse_lifetime(overlap, now) - now, until, now)
+    _show(session, made)
+    session.out.note(f"The earlier key of {name} works for {overlap}: dropzone keys revoke ends it before.")
+    return ExitCode.DONE
+
+
+def revoke(
+    ctx: typer.Context,
+    name: Name,
+    *,
+    key_id: Annotated[str | None, typer.Option("--key-id", metavar="ID", help="Only this key of the name.")] = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Delete the keys of a name. The name is not given again."""
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    ended = _keys(session).revoke(name, key_id, datetime.now(UTC))
+    if session.out.as_json:
+        session.out.document({"revoked": [each.get("key_id") for each in ended]})
+    else:
+        session.out.line(f"{count(len(ended), 'key')} of {name} revoked. {_A_MINUTE}")
+    return ExitCode.DONE
+
+
+def list_(
+    ctx: typer.Context,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Also expired and revoked keys.")] = False,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """List the keys: name, scopes, sources, expiry, and the day of the last request, as API Gateway has metered it."""
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    keys, now = _keys(session), datetime.now(UTC)
+    shown = [each for each in keys.entries() if everything or not is_over(each, now)]
+    used = keys.last_used(now)
+    if session.out.as_json:
+        listed = [
+            {
+                **{field: each[field] for field in each if field != "sha256"},
+                "last_used": used.get(each.get("key_id", "")),
+            }
+            for each in shown
+        ]
+        session.out.document({"keys": listed})
+        return ExitCode.DONE
+    session.out.table(
+        ("name", "scopes", "writes", "reads", "expires", "last used", "key id"),
+        [
+            (
+                each["name"],
+                ",".join(each["scopes"]),
+                _bound(each, "writes", "ingest"),
+                _bound(each, "reads", "read"),
+                each.get("expires", "never"),
+                used.get(each.get("key_id", ""), "-"),
+                each.get("key_id", "-"),
+            )
+            for each in shown
+        ],
+    )
+    session.out.note(f"{count(len(shown), 'key')}. Others have the stack's DefaultScopes.")
+    return ExitCode.DONE
+
+
+def _bound(entry: Mapping[str, Any], field: str, scope: str) -> str:
+    return " ".join(entry.get(field) or ["*"]) if scope in entry["scopes"] else "-"
+
+
+def check(
+    ctx: typer.Context,
+    *,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Compare the document with API Gateway: keys that are not listed, entries without a key, keys that expire soon.
+
+    Exits with 1 if something needs attention.
+    """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    keys, now = _keys(session), datetime.now(UTC)
+    entries, present = keys.entries(), keys.in_plans()
+    listed = {each.get("key_id") for each in entries}
+    found = [
+        *(
+            {"key_id": key_id, "name": name, "finding": "not listed: it has the stack's DefaultScopes"}
+            for key_id, name in present.items()
+            if key_id not in listed
+        ),
+        *(
+            {"key_id": each.get("key_id", "-"), "name": each["name"], "finding": finding}
+            for each in entries
+            if (finding := _finding(each, present, now))
+        ),
+    ]
+    if session.out.as_json:
+        session.out.document({"findings": found})
+    else:
+        session.out.table(("key id", "name", "finding"), [tuple(each.values()) for each in found])
+        session.out.note(f"{count(len(found), 'finding')}." if found else "All keys are listed, and work.")
+    return ExitCode.NOT_ALL_WELL if found else ExitCode.DONE
+
+
+def _finding(entry: Mapping[str, Any], present: Mapping[str, str], now: datetime) -> str:
+    until = expires(entry)
+    is_there = entry.get("key_id") in present
+    if is_over(entry, now):
+        return "expired, and still in API Gateway: revoke it" if is_there else ""
+    if not is_there:
+        return "listed, and in no usage plan: it opens nothing"
+    return f"expires on {entry['expires']}: rotate it" if until is not None and until <= now + _SOON else ""
+
+
+def _show(session: Session, made: Made) -> None:
+    entry = {field: value for field, value in made.entry.items() if field != "sha256"}
+    if session.out.as_json:
+        session.out.document({**entry, "key": made.value})
+        return
+    session.out.line(made.value)
+    session.out.note(f"This is the key of {entry['name']} ({', '.join(entry['scopes'])}). It is not shown again.")
+    session.out.note(_A_MINUTE)
+
+
+def _keys(session: Session) -> Keys:
+    resources = session.resources
+    return Keys(resources.aws, resources.bucket, resources.api_id)

@@ -1,0 +1,292 @@
+"""The keys of a stack: API Gateway's, which meters them, and the document in S3 that says what each may do."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dropzone_cli.errors import CliError, usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from dropzone_cli.aws import Aws
+
+DOCUMENT = "access/clients.json"
+SCOPES = ("ingest", "read", "operate")
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MAX_BINDING, MAX_PATTERN = 1_500, 200
+
+# By the scope that asks for most: the end of the usage plan's name.
+_PLANS = {"operate": "operators", "read": "analysts", "ingest": "devices"}
+_TRIES = 5
+_USAGE_DAYS = 90
+_LIFETIME = re.compile(r"([0-9]{1,4})([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+Entry = dict[str, Any]
+
+
+def parse_lifetime(text: str, now: datetime) -> datetime:
+    """Read `90d`, `12h`, `30m` or `2w` from now on, or an instant with an offset.
+
+    Raises:
+        CliError: it is neither, or not in the future.
+    """
+    match = _LIFETIME.fullmatch(text)
+    try:
+        instant = now + timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        instant = now
+    if instant.tzinfo is None or instant <= now:
+        message = f"{text} is no time to come."
+        raise usage(message, "Give a time such as 90d, 12h or 2w, or an instant such as 2027-03-01T00:00Z.")
+    return instant
+
+
+def rfc3339(instant: datetime) -> str:
+    """An instant, as the document has it."""
+    return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def expires(entry: Mapping[str, Any]) -> datetime | None:
+    """When an entry's key expires."""
+    return datetime.fromisoformat(entry["expires"]) if entry.get("expires") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new key, whose value is shown once."""
+
+    entry: Entry
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one stack."""
+
+    aws: Aws
+    bucket: str
+    api_id: str
+
+    # ---- the document ------------------------------------------------------------------------------------------------
+
+    def entries(self) -> list[Entry]:
+        """The entries of the document.
+
+        Raises:
+            CliError: it is no such document; the API answers 503 then.
+        """
+        return self._read()[0]
+
+    def _read(self) -> tuple[list[Entry], str | None]:
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self.aws.s3().get_object(Bucket=self.bucket, Key=DOCUMENT)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
+                return [], None
+            raise
+        entries: list[Entry] = []
+        try:
+            entries = json.loads(found["Body"].read())["clients"]
+            is_valid = all(isinstance(entry["name"], str) and isinstance(entry["sha256"], str) for entry in entries)
+        except (ValueError, KeyError, TypeError):
+            is_valid = False
+        if not is_valid:
+            message = f"s3://{self.bucket}/{DOCUMENT} is no document of clients: the API answers 503 to everybody."
+            raise CliError(message, hint="The bucket keeps its earlier versions for 30 days: restore one.")
+        return entries, found["ETag"]
+
+    def _change(self, change: Callable[[list[Entry]], list[Entry]]) -> None:
+        """Write the document with a change, unless somebody else has changed it: then change what they wrote."""
+        from botocore.exceptions import ClientError
+
+        for _ in range(_TRIES):
+            entries, version = self._read()
+            condition: dict[str, Any] = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
+            body = json.dumps({"clients": change(entries)}, indent=2).encode()
+            try:
+                self.aws.s3().put_object(
+                    Bucket=self.bucket, Key=DOCUMENT, Body=body, ContentType="application/json", **condition
+                )
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") in {"PreconditionFailed", "ConditionalRequestConflict"}:
+                    continue
+                raise
+            return
+        message = "Others change the keys at the same time."
+        raise CliError(message, hint="Run the command again.")
+
+    # ---- keys --------------------------------------------------------------------------------------------------------
+
+    def create(self, entry: Entry) -> Made:
+        """Make a key for a new name.
+
+        Raises:
+            CliError: the name has been given before.
+        """
+
+        def check(entries: list[Entry]) -> None:
+            if any(each["name"] == entry["name"] for each in entries):
+                message = f"There is a client named {entry['name']} already, or there was one."
+                raise usage(message, "What was sent under a name belongs to it: choose another, or rotate its key.")
+
+        check(self.entries())
+
+        def added(entries: list[Entry], made: Entry) -> list[Entry]:
+            check(entries)
+            return [*entries, made]
+
+        return self._make(entry, added)
+
+    def rotate(self, name: str, overlap: timedelta, expiry: datetime | None, now: datetime) -> Made:
+        """Make another key for a name; its earlier keys work on for a while.
+
+        Without an expiry, the new key lives as long as the newest of the earlier ones was to.
+        """
+        newest = self.active(name, now)[-1]
+        until = expires(newest)
+        if expiry is None and until is not None and newest.get("created"):
+            expiry = now + (until - datetime.fromisoformat(newest["created"]))
+        entry = {key: value for key, value in newest.items() if key not in {"sha256", "key_id", "created", "expires"}}
+        entry["created"] = rfc3339(now)
+        if expiry is not None:
+            entry["expires"] = rfc3339(expiry)
+
+        def added(entries: list[Entry], made: Entry) -> list[Entry]:
+            return [*(_ended(each, name, now + overlap) for each in entries), made]
+
+        return self._make(entry, added)
+
+    def revoke(self, name: str, key_id: str | None, now: datetime) -> list[Entry]:
+        """End the keys of a name, or one of them: at once in API Gateway, and in the document, which keeps the name."""
+        ended = [each for each in self.active(name, now) if key_id in {None, each.get("key_id")}]
+        if not ended:
+            message = f"{name} has no key {key_id}."
+            raise usage(message, "dropzone keys list shows the keys.")
+        hashes = {each["sha256"] for each in ended}
+        self._change(
+            lambda entries: [
+                {**each, "expires": rfc3339(now)} if each["sha256"] in hashes else each for each in entries
+            ]
+        )
+        for each in ended:
+            self._delete(each.get("key_id"))
+        return ended
+
+    def active(self, name: str, now: datetime) -> list[Entry]:
+        """The entries of a name whose keys have not expired, the oldest first.
+
+        Raises:
+            CliError: there is none.
+        """
+        found = [each for each in self.entries() if each["name"] == name and not is_over(each, now)]
+        if not found:
+            message = f"There is no client named {name} with a key that works."
+            raise usage(message, "dropzone keys list shows the clients.")
+        return found
+
+    def _make(self, entry: Entry, added: Callable[[list[Entry], Entry], list[Entry]]) -> Made:
+        gateway = self.aws.apigateway()
+        plan = self.plan_of(entry["scopes"])
+        key = gateway.create_api_key(name=f"{entry['name']} ({plan['name']})", enabled=True)
+        try:
+            made = {**entry, "sha256": hashlib.sha256(key["value"].encode()).hexdigest(), "key_id": key["id"]}
+            # Listed before it is in a plan: until then it opens nothing, and never more than it should.
+            self._change(lambda entries: added(entries, made))
+            gateway.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
+        except BaseException:
+            self._delete(key["id"])
+            raise
+        return Made(made, key["value"])
+
+    def _delete(self, key_id: str | None) -> None:
+        from botocore.exceptions import ClientError
+
+        if key_id is None:
+            return
+        try:
+            self.aws.apigateway().delete_api_key(apiKey=key_id)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "NotFoundException":
+                raise
+
+    # ---- API Gateway -------------------------------------------------------------------------------------------------
+
+    def plans(self) -> list[Mapping[str, str]]:
+        """The usage plans of this API."""
+        pages = self.aws.apigateway().get_paginator("get_usage_plans").paginate()
+        return [
+            {"id": plan["id"], "name": plan.get("name", "")}
+            for page in pages
+            for plan in page["items"]
+            if any(stage.get("apiId") == self.api_id for stage in plan.get("apiStages", []))
+        ]
+
+    def plan_of(self, scopes: Sequence[str]) -> Mapping[str, str]:
+        """The plan for keys of these scopes; the only one of a stack that has no other.
+
+        Raises:
+            CliError: the stack has none.
+        """
+        plans = self.plans()
+        wanted = next(end for scope, end in _PLANS.items() if scope in scopes)
+        found = next((plan for plan in plans if plan["name"].endswith(wanted)), plans[0] if plans else None)
+        if found is None:
+            message = "The stack's API has no usage plan, without which a key opens nothing."
+            raise CliError(message, hint="Deploy this version.")
+        return found
+
+    def in_plans(self) -> dict[str, str]:
+        """The identifiers of all keys in the API's plans, with their names."""
+        gateway = self.aws.apigateway()
+        return {
+            key["id"]: key.get("name", "")
+            for plan in self.plans()
+            for page in gateway.get_paginator("get_usage_plan_keys").paginate(usagePlanId=plan["id"])
+            for key in page["items"]
+        }
+
+    def last_used(self, now: datetime) -> dict[str, str]:
+        """The day of the last request of each key within 90 days, as API Gateway has metered it; UTC."""
+        from botocore.exceptions import ClientError
+
+        found: dict[str, str] = {}
+        first = (now - timedelta(days=_USAGE_DAYS - 1)).date()
+        for plan in self.plans():
+            try:
+                for key_id, days in self._usage(plan["id"], first.isoformat(), now.date().isoformat()):
+                    used = [number for number, (requests, _) in enumerate(days) if requests]
+                    if used:
+                        day = (first + timedelta(days=used[-1])).isoformat()
+                        found[key_id] = max(day, found.get(key_id, day))
+            except ClientError:
+                continue  # an emulator meters nothing
+        return found
+
+    def _usage(self, plan: str, first: str, last: str) -> Iterator[tuple[str, list[list[int]]]]:
+        pages = (
+            self.aws.apigateway().get_paginator("get_usage").paginate(usagePlanId=plan, startDate=first, endDate=last)
+        )
+        for page in pages:
+            yield from page.get("items", {}).items()
+
+
+def is_over(entry: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether an entry's key has expired, or was revoked."""
+    until = expires(entry)
+    return until is not None and until <= now
+
+
+def _ended(entry: Entry, name: str, until: datetime) -> Entry:
+    before = expires(entry)
+    if entry["name"] != name or (before is not None and before <= until):
+        return entry
+    return {**entry, "expires": rfc3339(until)}
