@@ -40,6 +40,7 @@ _PARAMETERS: Mapping[str, str] = {
     "SweepRate": "1 minute",
     "SweepMinAge": "60",
     "SweepRetry": "10",
+    "NotificationRetry": "120",
     # The emulator knows no alarms on computed metrics, and writes no access logs.
     "Monitoring": "false",
     "ManageApiGatewayAccount": "false",

@@ -22,6 +22,7 @@ OURS = {
     "IngestFunction": ("functions/ingest", "dropzone_ingest"),
     "ProcessFunction": ("functions/process", "dropzone_process"),
     "SweepFunction": ("functions/process", "dropzone_process"),
+    "NotifyFunction": ("functions/process", "dropzone_process"),
     "QueryFunction": ("functions/query", "dropzone_query"),
     "WebFunction": ("functions/web", "dropzone_web"),
     "MigrateFunction": ("functions/migrate", "dropzone_migrate"),

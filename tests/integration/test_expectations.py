@@ -1,6 +1,8 @@
 """What is expected of sources over time, compared with silver as the schedule does."""
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,10 +12,12 @@ from dropzone.adapters.postgres_expectation_store import PostgresExpectationStor
 from dropzone.domain.contracts import Contracts
 from dropzone.domain.expectations import EXPECTATIONS, Expectation, Expectations
 from dropzone.domain.identifiers import new_raw_id
+from dropzone.domain.notifications import CHANGES, Channel
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
-from dropzone.ports import Standing
+from dropzone.ports import BronzeUnavailableError, Standing
 from dropzone.queries.sources import SourcesRequest, SourceSummary, read_sources
 from dropzone.use_cases.check_expectations import check_expectations
+from dropzone.use_cases.notify import hand_over
 from support.contracts import contract, contracts
 from support.factories import measurement
 from support.postgres import SilverInPostgres
@@ -273,3 +277,55 @@ def test_the_reader_can_neither_check_nor_write(tables: SilverInPostgres) -> Non
         " FROM unnest(ARRAY['dropzone_reader', 'dropzone_analyst', 'dropzone_writer']) AS role"
     )
     assert rights == [["dropzone_reader", False], ["dropzone_analyst", False], ["dropzone_writer", True]]
+
+
+@dataclass(slots=True)
+class Memory:
+    """Notifications that are kept here; a write may fail."""
+
+    kept: dict[tuple[Channel, str], list[dict[str, Any]]] = field(default_factory=dict)
+    fails: Channel | None = None
+
+    def put(self, channel: Channel, batch_id: str, changes: bytes) -> None:
+        if channel is self.fails:
+            raise BronzeUnavailableError
+        self.kept.setdefault((channel, batch_id), json.loads(changes))
+
+    def read(self, channel: Channel, batch_id: str) -> bytes:
+        return json.dumps(self.kept[channel, batch_id]).encode()
+
+
+def test_changes_are_handed_over_until_each_channel_has_them(
+    tables: SilverInPostgres, check: Check, now: datetime
+) -> None:
+    # GIVEN two sources that fall silent, and a webhook's batch that can't be written
+    store(tables, *every(HOUR, now, "a/1", 1.0, 2.0), *every(HOUR, now, "a/2", 1.0, 2.0))
+    check(interval_seconds=3_600.0)
+    tables.query("UPDATE measurements SET measured_at = measured_at - interval '3 hours'")
+    check(interval_seconds=3_600.0)
+    outbox, memory = PostgresExpectationStore(tables.opened[0], "[]"), Memory(fails=Channel.WEBHOOK)
+    channels = [Channel.EVENTS, Channel.WEBHOOK]
+    with pytest.raises(BronzeUnavailableError):
+        hand_over(outbox, memory, channels, time_left=lambda: 60.0)
+    assert [channel for channel, _ in memory.kept] == [Channel.EVENTS]
+
+    # WHEN the next run tries again
+    memory.fails = None
+    assert hand_over(outbox, memory, channels, time_left=lambda: 60.0) == 1
+    assert hand_over(outbox, memory, channels, time_left=lambda: 60.0) == 0
+
+    # THEN both have it, under one name, as deliveries read it
+    assert {channel for channel, _ in memory.kept} == {*channels}
+    [batch_id] = {batch_id for _, batch_id in memory.kept}
+    changes = CHANGES.validate_json(memory.read(Channel.WEBHOOK, batch_id))
+    assert [(change.id, change.source) for change in changes] == [(f"{batch_id}/1", "a/1"), (f"{batch_id}/2", "a/2")]
+    assert changes[0].text.startswith("a/1 is silent: nothing for 3 hours")
+
+
+def test_nothing_is_handed_over_without_time(tables: SilverInPostgres, check: Check) -> None:
+    check()
+    tables.query("INSERT INTO gold.notification (changes) VALUES ('[]')")
+
+    outbox = PostgresExpectationStore(tables.opened[0], "[]")
+    assert hand_over(outbox, Memory(), [Channel.EVENTS], time_left=lambda: 1.0) == 0
+    assert check_expectations(outbox, contracts(), time_left=lambda: 1.0) == {}

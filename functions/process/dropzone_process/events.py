@@ -91,19 +91,29 @@ def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedO
     Raises:
         NotUnderstoodError: it is no notification of objects that ingest wrote to this bucket.
     """
-    if _is_test_event(notification):
-        return ()
     try:
-        parsed = _read(notification, _S3Notification)
-        if any(record.s3.bucket.name != bucket for record in parsed.records):
-            message = "it is about another bucket"
-            raise NotUnderstoodError(message)
-        return tuple(
-            ListedObject(raw_id_of(unquote_plus(record.s3.object.key)), record.s3.object.size)
-            for record in parsed.records
-        )
+        return tuple(ListedObject(raw_id_of(key), size) for key, size in _sized_keys_in(notification, bucket))
     except InvalidKeyError as error:
         raise NotUnderstoodError(str(error)) from None
+
+
+def keys_in(notification: str, bucket: str) -> tuple[str, ...]:
+    """The keys in a notification of S3; none for its test event.
+
+    Raises:
+        NotUnderstoodError: it is no notification of objects that were written to this bucket.
+    """
+    return tuple(key for key, _ in _sized_keys_in(notification, bucket))
+
+
+def _sized_keys_in(notification: str | dict[str, Any], bucket: str) -> list[tuple[str, int]]:
+    if _is_test_event(notification):
+        return []
+    parsed = _read(notification, _S3Notification)
+    if any(record.s3.bucket.name != bucket for record in parsed.records):
+        message = "it is about another bucket"
+        raise NotUnderstoodError(message)
+    return [(unquote_plus(record.s3.object.key), record.s3.object.size) for record in parsed.records]
 
 
 def _is_test_event(notification: str | dict[str, Any]) -> bool:

@@ -17,17 +17,31 @@ from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import open_bronze, open_clients
+from dropzone.adapters.s3_notifications import S3Notifications
 from dropzone.api import problems
 from dropzone.api.access import Authorizer
 from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described, make_app, resolve
 from dropzone.domain.access import Scope
 from dropzone.domain.identifiers import Cursor
+from dropzone.domain.notifications import Channel
 from dropzone.domain.outcomes import Change
 from dropzone.observability import NAMESPACE, count_by, logged_errors, report_result
-from dropzone.ports import Bronze, ClientStore, GoldStore, OutcomeStore, Silver, SilverError, TimeLeft
+from dropzone.ports import (
+    Bronze,
+    BronzeError,
+    ClientStore,
+    ExpectationStore,
+    GoldStore,
+    Notifications,
+    OutcomeStore,
+    Silver,
+    SilverError,
+    TimeLeft,
+)
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.check_expectations import check_expectations
+from dropzone.use_cases.notify import hand_over
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.refresh_gold import refresh_gold
 from dropzone.use_cases.replay import ReplayResult, replay
@@ -79,6 +93,15 @@ def silver() -> Silver:
 @cache
 def outcome_store() -> OutcomeStore:
     return PostgresOutcomeStore(database(), deployed_contracts())
+
+
+def expectation_store() -> ExpectationStore:
+    return PostgresExpectationStore(database())
+
+
+@cache
+def notifications() -> Notifications:
+    return S3Notifications(settings())
 
 
 def gold_store() -> GoldStore:
@@ -206,6 +229,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().exhausted())
     _refresh_gold(_time_left(context))
     _check_expectations(_time_left(context))
+    _hand_over(_time_left(context))
     result = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),
@@ -237,9 +261,7 @@ def _check_expectations(time_left: TimeLeft) -> None:
     """Compare sources with what is expected of them, in at most half of the time. The next run makes up for it."""
     until = time_left() / 2
     try:
-        found = check_expectations(
-            PostgresExpectationStore(database()), deployed_contracts(), time_left=lambda: time_left() - until
-        )
+        found = check_expectations(expectation_store(), deployed_contracts(), time_left=lambda: time_left() - until)
     except SilverError as error:
         logger.warning(
             "expectations could not be checked; the next run will try again",
@@ -247,7 +269,23 @@ def _check_expectations(time_left: TimeLeft) -> None:
             reason=str(error),
         )
         return
-    count_by("sweep", "BrokenExpectations", "expectation", {name: standing.broken for name, standing in found.items()})
-    count_by(
-        "sweep", "ChangedExpectations", "expectation", {name: standing.changed for name, standing in found.items()}
-    )
+    # Zeros are left out, since each name costs for the hours in which it is written.
+    for metric, counts in (
+        ("BrokenExpectations", {str(name): standing.broken for name, standing in found.items() if standing.broken}),
+        ("ChangedExpectations", {str(name): standing.changed for name, standing in found.items() if standing.changed}),
+    ):
+        count_by("sweep", metric, "expectation", counts)
+
+
+def _hand_over(time_left: TimeLeft) -> None:
+    """Hand notifications over, in at most half of the time. What is left is handed over by the next run."""
+    until = time_left() / 2
+    channels = [Channel(name) for name in settings().notification_channels]
+    try:
+        hand_over(expectation_store(), notifications(), channels, time_left=lambda: time_left() - until)
+    except (SilverError, BronzeError) as error:
+        logger.warning(
+            "notifications could not be handed over; the next run will try again",
+            error=type(error).__name__,
+            reason=str(error),
+        )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     # Ingest needs none: it would slow down its start.
     from dropzone.domain.contracts import Contracts
     from dropzone.domain.expectations import Expectation
+    from dropzone.domain.notifications import Change, Channel
 
 TimeLeft = Callable[[], float]
 """Returns the seconds left in this call."""
@@ -328,6 +329,33 @@ class ExpectationStore(Protocol):
 
         Empty where another call is at it.
         """
+
+    def unsent(self, limit: int) -> Sequence[tuple[str, bytes]]:
+        """The oldest batches of changes that were not handed over: their identifiers, and the JSON of their changes."""
+
+    def sent(self, batch_id: str) -> None:
+        """Forget a batch, which was handed over."""
+
+
+class UndeliverableError(Exception):
+    """A notification could not be delivered; the message may be logged."""
+
+
+class Notifications(Protocol):
+    """Batches of changes on their way to a channel. Each call may raise BronzeUnavailableError."""
+
+    def put(self, channel: "Channel", batch_id: str, changes: bytes) -> None:
+        """Write a batch, which begins its delivery; a batch that is there already is left as it is."""
+
+    def read(self, channel: "Channel", batch_id: str) -> bytes:
+        """The changes of a batch."""
+
+
+class Deliver(Protocol):
+    """Delivers a batch of changes, one at least; raises UndeliverableError where it can't."""
+
+    def __call__(self, batch_id: str, changes: "Sequence[Change]") -> None:
+        """Deliver it. What was delivered in part is delivered again, with the same identifiers."""
 
 
 class GoldStore(Protocol):

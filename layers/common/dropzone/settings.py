@@ -14,6 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from dropzone.domain.access import Scope
 
 
+def _words(text: object) -> object:
+    return [word for word in text.split(",") if word] if isinstance(text, str) else text
+
+
 class SettingsError(ValueError):
     """A variable is missing or malformed; the message names it and shows no values."""
 
@@ -146,6 +150,19 @@ class SweepSettings(WriterSettings, KeySettings):
 
     sweep_min_age_seconds: Annotated[int, Field(ge=0)]
     """The scheduled sweep leaves younger objects to the queue."""
+    notification_channels: Annotated[tuple[Literal["events", "topic", "webhook"], ...], BeforeValidator(_words)] = (
+        "events",
+    )
+    """Where notifications go, with commas between them."""
+
+
+class NotifySettings(BronzeSettings):
+    """Of the function Notify."""
+
+    event_bus: str
+    """Its name."""
+    notification_topic_arn: str | None = None
+    webhook_secret_arn: str | None = None
 
 
 class QuerySettings(DatabaseSettings, KeySettings):

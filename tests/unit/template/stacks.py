@@ -42,7 +42,7 @@ USERS = {
 """Who signs in to the database as whom; Migrate does as the schema's owner."""
 
 IN_THE_NETWORK = {*USERS, "MigrateFunction"}
-OUTSIDE = {"IngestFunction", "WebFunction"}
+OUTSIDE = {"IngestFunction", "NotifyFunction", "WebFunction"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,10 @@ TABLE = {
     "DeadLetterAlarm": Measures(
         "AWS/SQS ApproximateNumberOfMessagesVisible DeadLetterQueue", "Maximum", ">", 0, seconds(minutes=1), "1 of 1"
     ),
+    "NotificationDeadLetterAlarm": Measures(
+        "AWS/SQS ApproximateNumberOfMessagesVisible NotificationDeadLetterQueue",
+        *("Maximum", ">", 0, seconds(minutes=1), "1 of 1"),
+    ),
     "QueueAgeAlarm": Measures(
         "AWS/SQS ApproximateAgeOfOldestMessage Queue",
         *("Maximum", ">", seconds(minutes=15), seconds(minutes=1), "5 of 5"),

@@ -158,7 +158,11 @@ def test_the_templates_make_cfn_lint_ignore_what_a_rule_does_not_know(template: 
         name: entry["Metadata"]["cfn-lint"]["config"]["ignore_checks"]
         for name, entry in {**template["Resources"], **load_template("monitoring.yaml")["Resources"]}.items()
         if "cfn-lint" in entry.get("Metadata", {})
-    } == {"DeadLetterQueue": ["ES6000"], "AlarmSubscription": ["ES7000"]}
+    } == {
+        "DeadLetterQueue": ["ES6000"],
+        "NotificationDeadLetterQueue": ["ES6000"],
+        "AlarmSubscription": ["ES7000"],
+    }
 
 
 def skips(template: Template) -> list[tuple[str, dict[str, Any]]]:

@@ -19,16 +19,20 @@ from unit.template.stacks import (
 STACKS = pytest.mark.parametrize("name", PARAMETERS)
 
 OBJECTS = "arn:aws:s3:::BronzeBucket/raw/*"
+NOTIFICATIONS = "arn:aws:s3:::BronzeBucket/notifications/*"
 RECORDS = "arn:aws:s3:::BronzeBucket/idempotency/*"
 CLIENTS = "arn:aws:s3:::BronzeBucket/access/clients.json"
 READS_BRONZE = {("s3:GetObject", OBJECTS), ("s3:ListBucket", "arn:aws:s3:::BronzeBucket")}
-TAKES_MESSAGES = {
-    (action, "Queue.Arn") for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-}
+
+
+def takes_messages(queue: str) -> set[tuple[str, str]]:
+    return {(f"sqs:{verb}", f"{queue}.Arn") for verb in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
+
 
 WILDCARDS = {
     OBJECTS: "Objects have names of their own; the prefix is as narrow as they can be named.",
     RECORDS: "As for objects: a name for each idempotency key.",
+    NOTIFICATIONS: "As for objects: a name for each batch of changes.",
     "*": "EC2 lists network interfaces on * only, and nobody knows their names before they are made.",
 }
 MANAGED_POLICIES = {
@@ -83,9 +87,60 @@ def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
     migrates = writes_logs("MigrateFunction") | signs_in(stack, "MigrateFunction")
     assert stack.rights("MigrateFunction") == migrates | in_network
     for function in USERS:
-        own = TAKES_MESSAGES if function == "ProcessFunction" else {("s3:GetObject", CLIENTS)}
+        own = takes_messages("Queue") if function == "ProcessFunction" else {("s3:GetObject", CLIENTS)}
+        own |= {("s3:PutObject", NOTIFICATIONS)} if function == "SweepFunction" else set()
         reads = READS_BRONZE | signs_in(stack, function) | own
         assert stack.rights(function) == writes_logs(function) | reads | in_network
+
+
+NOTIFIES = {
+    *writes_logs("NotifyFunction"),
+    *takes_messages("NotificationQueue"),
+    ("s3:GetObject", NOTIFICATIONS),
+    ("events:PutEvents", "arn:aws:events:eu-central-1:111122223333:event-bus/default"),
+}
+WEBHOOK = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:webhook"
+KEY = "arn:aws:kms:eu-central-1:111122223333:key/yours"
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:pager"
+
+
+@pytest.mark.parametrize(
+    ("changes", "channels", "more"),
+    [
+        ((), "events,,", set()),
+        (
+            (("EventBus", "plant"),),
+            "events,,",
+            {("events:PutEvents", "arn:aws:events:eu-central-1:111122223333:event-bus/plant")},
+        ),
+        ((("NotificationTopicArn", TOPIC),), "events,topic,", {("sns:Publish", TOPIC)}),
+        (
+            (("NotificationTopicArn", TOPIC), ("NotificationTopicKeyArn", KEY)),
+            "events,topic,",
+            {("sns:Publish", TOPIC), ("kms:Decrypt", KEY), ("kms:GenerateDataKey", KEY)},
+        ),
+        ((("WebhookSecretArn", WEBHOOK),), "events,,webhook", {("secretsmanager:GetSecretValue", WEBHOOK)}),
+        (
+            (("WebhookSecretArn", WEBHOOK), ("WebhookSecretKeyArn", KEY)),
+            "events,,webhook",
+            {("secretsmanager:GetSecretValue", WEBHOOK), ("kms:Decrypt", KEY)},
+        ),
+    ],
+)
+def test_notify_may_reach_the_channels_of_the_parameters(
+    changes: tuple[tuple[str, str], ...], channels: str, more: set[tuple[str, str]]
+) -> None:
+    stack = deployed("own", *changes)
+
+    always = (
+        NOTIFIES
+        if ("EventBus", "plant") not in changes
+        else {right for right in NOTIFIES if right[0] != "events:PutEvents"}
+    )
+    assert stack.rights("NotifyFunction") == always | more
+    assert stack.one("SweepFunction")["Environment"]["Variables"]["NOTIFICATION_CHANNELS"] == channels
+    told = stack.one("NotifyFunction")["Environment"]["Variables"]["NOTIFICATION_TOPIC_ARN"]
+    assert told == next((resource for action, resource in more if action == "sns:Publish"), "")
 
 
 @STACKS
@@ -204,6 +259,9 @@ def test_readers_of_objects_get_404_for_a_missing_one(name: str) -> None:
     for role in stack.of("AWS::IAM::Role"):
         statements = stack.statements(role)
         if any("s3:GetObject" in entry["Action"] for entry in statements):
+            if role == "NotifyFunctionRole":
+                # What it reads is there, or the message is tried again and then in the DLQ: 403 says as much.
+                continue
             readers += 1
             [listing] = [entry for entry in statements if "s3:ListBucket" in entry["Action"]]
             assert all(operator.endswith("IfExists") for operator in listing.get("Condition", {}))

@@ -45,11 +45,12 @@ def test_bronze_keeps_versions_and_ends_what_they_hide() -> None:
     bucket = deployed().one("BronzeBucket")
 
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
-    [keys] = [rule for rule in bucket["LifecycleConfiguration"]["Rules"] if rule.get("Prefix") == "idempotency/"]
-    assert keys["ExpirationInDays"] == 2
-    for rule in bucket["LifecycleConfiguration"]["Rules"]:
-        # What is current never ends by itself, but for the records of idempotency keys.
-        assert rule is keys or not [key for key in rule if key.startswith("Expiration")]
+    # What is current never ends by itself, but for the records of idempotency keys, and what was told.
+    assert {
+        rule["Prefix"]: rule["ExpirationInDays"]
+        for rule in bucket["LifecycleConfiguration"]["Rules"]
+        if [key for key in rule if key.startswith("Expiration")]
+    } == {"idempotency/": 2, "notifications/": 30}
     assert bucket["LifecycleConfiguration"]["Rules"][0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
 
 
@@ -77,6 +78,13 @@ def test_only_ingest_writes_bronze(name: str) -> None:
         "Action": "s3:PutObject",
         "Resource": ["arn:aws:s3:::BronzeBucket/raw/*", "arn:aws:s3:::BronzeBucket/idempotency/*"],
         "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "IngestFunctionRole.Arn"}},
+    }
+    [others] = [statement for statement in statements if statement["Sid"] == "NotificationsWrittenBySweepOnly"]
+    assert others == {
+        **refusal,
+        "Sid": "NotificationsWrittenBySweepOnly",
+        "Resource": "arn:aws:s3:::BronzeBucket/notifications/*",
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "SweepFunctionRole.Arn"}},
     }
     assert deployed(name).one("IngestFunction")["Role"] == "IngestFunctionRole.Arn"
 
@@ -110,8 +118,9 @@ def test_a_queue_is_reached_over_tls_only(template: Template, name: str) -> None
     assert any(map(refuses_plain_text, covering))
 
 
-def test_only_this_bucket_of_this_account_may_send_to_the_queue(template: Template) -> None:
-    statements = template["Resources"]["QueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+@pytest.mark.parametrize("name", ["QueuePolicy", "NotificationQueuePolicy"])
+def test_only_this_bucket_of_this_account_may_send_to_the_queue(template: Template, name: str) -> None:
+    statements = template["Resources"][name]["Properties"]["PolicyDocument"]["Statement"]
 
     [allowed] = [statement for statement in statements if statement["Effect"] == "Allow"]
     assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
@@ -123,19 +132,19 @@ def test_only_this_bucket_of_this_account_may_send_to_the_queue(template: Templa
 
 
 def test_the_queue_takes_s3_s_test_event_before_the_bucket_is_made(template: Template) -> None:
-    assert "QueuePolicy" in template["Resources"]["BronzeBucket"]["DependsOn"]
+    assert template["Resources"]["BronzeBucket"]["DependsOn"] == ["QueuePolicy", "NotificationQueuePolicy"]
 
 
 def test_bronze_notifies_the_queue_of_what_ingest_writes(template: Template) -> None:
     configuration = template["Resources"]["BronzeBucket"]["Properties"]["NotificationConfiguration"]
 
-    [queue] = configuration["QueueConfigurations"]
-    assert queue["Event"] == "s3:ObjectCreated:*"
-    assert queue["Queue"] == {"Fn::GetAtt": ["Queue", "Arn"]}
-    assert queue["Filter"]["S3Key"]["Rules"] == [
-        {"Name": "prefix", "Value": "raw/"},
-        {"Name": "suffix", "Value": ".json"},
-    ]
+    assert {
+        queue["Queue"]["Fn::GetAtt"][0]: (queue["Event"], queue["Filter"]["S3Key"]["Rules"])
+        for queue in configuration["QueueConfigurations"]
+    } == {
+        name: ("s3:ObjectCreated:*", [{"Name": "prefix", "Value": prefix}, {"Name": "suffix", "Value": ".json"}])
+        for name, prefix in (("Queue", "raw/"), ("NotificationQueue", "notifications/"))
+    }
 
 
 def test_the_queue_gives_up_to_a_dead_letter_queue_after_hours(template: Template) -> None:
@@ -153,8 +162,7 @@ def test_the_queue_gives_up_to_a_dead_letter_queue_after_hours(template: Templat
 
 
 def test_the_queue_feeds_process_in_batches_that_may_fail_in_part(cloudformation: Template) -> None:
-    [mapping] = resources(cloudformation, "AWS::Lambda::EventSourceMapping").values()
-    properties = mapping["Properties"]
+    properties = resources(cloudformation, "AWS::Lambda::EventSourceMapping")["ProcessFunctionQueue"]["Properties"]
 
     assert properties["FunctionName"] == {"Ref": "ProcessFunction"}
     assert properties["EventSourceArn"] == {"Fn::GetAtt": ["Queue", "Arn"]}
@@ -164,9 +172,23 @@ def test_the_queue_feeds_process_in_batches_that_may_fail_in_part(cloudformation
     assert properties["MaximumBatchingWindowInSeconds"] == {"Ref": "BatchWindow"}
 
 
+def test_notifications_are_delivered_one_by_one_and_tried_for_hours(
+    template: Template, cloudformation: Template
+) -> None:
+    mapping = resources(cloudformation, "AWS::Lambda::EventSourceMapping")["NotifyFunctionQueue"]["Properties"]
+    queue = template["Resources"]["NotificationQueue"]["Properties"]
+
+    assert (mapping["EventSourceArn"], mapping["BatchSize"]) == ({"Fn::GetAtt": ["NotificationQueue", "Arn"]}, 1)
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["NotificationDeadLetterQueue", "Arn"]}
+    assert numbers(template)["NotificationRetry"] * queue["RedrivePolicy"]["maxReceiveCount"] == SIX_HOURS
+    timeout = template["Resources"]["NotifyFunction"]["Properties"]["Timeout"]
+    assert template["Parameters"]["NotificationRetry"]["MinValue"] >= 6 * timeout
+
+
 @pytest.mark.parametrize("enabled", ["true", "false"])
 def test_the_queue_feeds_process_by_parameter(template: Template, cloudformation: Template, enabled: str) -> None:
-    [mapping] = resources(cloudformation, "AWS::Lambda::EventSourceMapping").values()
+    mapping = resources(cloudformation, "AWS::Lambda::EventSourceMapping")["ProcessFunctionQueue"]
     evaluator = Evaluator(template, defaults(template) | {"ProcessEnabled": enabled})
 
     assert str(evaluator.value(mapping["Properties"]["Enabled"])).lower() == enabled

@@ -16,6 +16,15 @@ SELECT source, decided_by FROM gold.unassigned(CAST(:ruleset AS text), CAST(:lim
 """
 _ASSIGN: Final = "SELECT gold.assign(CAST(:ruleset AS text), CAST(:sources AS jsonb))"
 _CHECK: Final = "SELECT expectation, broken, changed FROM gold.check_expectations()"
+# Changes are told apart by their batch and their place in it.
+_UNSENT: Final = """
+SELECT CAST(id AS text), CAST((
+    SELECT jsonb_agg(change || jsonb_build_object('id', id || '/' || place) ORDER BY place)
+    FROM jsonb_array_elements(changes) WITH ORDINALITY AS entry (change, place)
+) AS text)
+FROM gold.notification ORDER BY created_at, id LIMIT CAST(:limit AS integer)
+"""
+_SENT: Final = "DELETE FROM gold.notification WHERE id = CAST(:id AS uuid)"
 
 
 class PostgresExpectationStore:
@@ -43,3 +52,12 @@ class PostgresExpectationStore:
     def check(self) -> Mapping[Expectation, Standing]:
         """See `ExpectationStore.check`."""
         return {Expectation(name): Standing(broken, changed) for name, broken, changed in self._database.run(_CHECK)}
+
+    def unsent(self, limit: int) -> Sequence[tuple[str, bytes]]:
+        """See `ExpectationStore.unsent`."""
+        found = self._database.run(_UNSENT, limit=limit)
+        return [(str(batch_id), str(changes).encode()) for batch_id, changes in found]
+
+    def sent(self, batch_id: str) -> None:
+        """See `ExpectationStore.sent`."""
+        self._database.run(_SENT, id=batch_id)

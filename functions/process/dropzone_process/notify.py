@@ -1,0 +1,101 @@
+"""The function Notify: from messages of its queue, each a batch of changes for one channel, to that channel.
+
+It is outside of the network, and so reaches what the functions that write the batches can't.
+"""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from dropzone.adapters.channels import EventBus, Topic, Webhook
+from dropzone.adapters.s3_notifications import S3Notifications, parse_key
+from dropzone.domain.notifications import Channel
+from dropzone.observability import NAMESPACE
+from dropzone.ports import BronzeError, Deliver, UndeliverableError
+from dropzone.settings import NotifySettings
+from dropzone.use_cases.notify import deliver
+from dropzone_process.events import NotUnderstoodError, SqsRecord, keys_in, sqs_records
+
+logger = Logger(service="notify")
+metrics = Metrics(service="notify", namespace=NAMESPACE)
+
+
+@cache
+def settings() -> NotifySettings:
+    return NotifySettings.from_environment()
+
+
+@cache
+def notifications() -> S3Notifications:
+    return S3Notifications(settings())
+
+
+@cache
+def event_bus() -> Deliver:
+    return EventBus(settings().event_bus)
+
+
+@cache
+def topic() -> Deliver:
+    return Topic(_stated(settings().notification_topic_arn))
+
+
+@cache
+def webhook() -> Deliver:
+    return Webhook(_stated(settings().webhook_secret_arn))
+
+
+_WAYS = {Channel.EVENTS: event_bus, Channel.TOPIC: topic, Channel.WEBHOOK: webhook}
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    """Lambda's entry: answers an SQS event with the messages to return to the queue.
+
+    Raises:
+        NotUnderstoodError: another event.
+    """
+    metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
+    records = sqs_records(event)
+    if records is None:
+        message = "the event is not one of SQS"
+        raise NotUnderstoodError(message)
+    delivered, returned = 0, []
+    for record in records:
+        try:
+            delivered += _deliver(record)
+        except (NotUnderstoodError, UndeliverableError, BronzeError) as error:
+            logger.warning(
+                "not delivered; the queue will bring it again",
+                message_id=record.message_id,
+                receives=record.attributes.receive_count,
+                reason=str(error),
+            )
+            returned.append(record.message_id)
+    metrics.add_metric(name="Delivered", unit=MetricUnit.Count, value=delivered)
+    metrics.add_metric(name="Undelivered", unit=MetricUnit.Count, value=len(returned))
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in returned]}
+
+
+def _deliver(record: SqsRecord) -> int:
+    delivered = 0
+    for key in keys_in(record.body, settings().bronze_bucket):
+        batch = parse_key(key)
+        if batch is None:
+            message = "it is about another object"
+            raise NotUnderstoodError(message)
+        channel, batch_id = batch
+        delivered += deliver(channel, batch_id, notifications(), _WAYS)
+        logger.info("delivered", channel=channel, batch_id=batch_id, changes=delivered)
+    return delivered
+
+
+def _stated(value: str | None) -> str:
+    if value is None:
+        message = "the channel is no longer one of the stack's"
+        raise UndeliverableError(message)
+    return value

@@ -1,0 +1,190 @@
+"""EventBridge, SNS and a webhook: where notifications are delivered.
+
+A webhook is called as Standard Webhooks say (https://www.standardwebhooks.com): a POST of JSON with the headers
+webhook-id, webhook-timestamp and webhook-signature, by which a receiver knows that it is ours, and knows one again.
+"""
+
+import hmac
+import time
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Sequence
+from itertools import batched
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import boto3
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import to_json
+
+from dropzone.domain.notifications import Change, summary
+from dropzone.ports import UndeliverableError
+from dropzone.settings import describe
+
+SOURCE: Final = "dropzone"
+BROKEN: Final = "Source Expectation Broken"
+RESTORED: Final = "Source Expectation Restored"
+
+_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+_ENTRIES = 10
+_TRIES = 3
+_TIMEOUT = urllib3.Timeout(connect=3.0, read=7.0)
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_PREFIX = "whsec_"
+
+
+class EventBus:
+    """EventBridge: an event for each change."""
+
+    def __init__(self, name: str) -> None:
+        """Take the bus's name."""
+        self._name, self._client = name, boto3.client("events", config=_CONFIG)
+
+    def __call__(self, batch_id: str, changes: Sequence[Change]) -> None:  # noqa: ARG002 - events carry their own id
+        """Put the events; what the bus refuses for the moment is tried again at once."""
+        for page in batched(changes, _ENTRIES, strict=False):
+            left: list[Any] = [self._entry(change) for change in page]
+            for _ in range(_TRIES):
+                left = self._refused(left)
+                if not left:
+                    break
+            else:
+                message = f"EventBridge refuses {len(left)} events"
+                raise UndeliverableError(message)
+
+    def _entry(self, change: Change) -> dict[str, Any]:
+        detail = {**change.model_dump(mode="json"), "text": change.text}
+        return {
+            "EventBusName": self._name,
+            "Source": SOURCE,
+            "DetailType": BROKEN if change.is_broken else RESTORED,
+            "Time": change.at,
+            "Detail": to_json(detail).decode(),
+        }
+
+    def _refused(self, entries: list[Any]) -> list[Any]:
+        try:
+            results = self._client.put_events(Entries=entries)["Entries"]
+        except (ClientError, BotoCoreError) as error:
+            raise UndeliverableError(_reason("EventBridge", error)) from None
+        return [entry for entry, result in zip(entries, results, strict=True) if result.get("ErrorCode")]
+
+
+class Topic:
+    """SNS: a message for each batch."""
+
+    def __init__(self, arn: str) -> None:
+        """Take the topic's ARN."""
+        self._arn, self._client = arn, boto3.client("sns", config=_CONFIG)
+
+    def __call__(self, batch_id: str, changes: Sequence[Change]) -> None:
+        """Publish the changes as text, with their batch as an attribute."""
+        number = f"{len(changes)} sources have" if len(changes) > 1 else "a source has"
+        try:
+            self._client.publish(
+                TopicArn=self._arn,
+                Subject=f"Dropzone: {number} changed",
+                Message=summary(changes),
+                MessageAttributes={"batch_id": {"DataType": "String", "StringValue": batch_id}},
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise UndeliverableError(_reason("SNS", error)) from None
+
+
+class WebhookSecret(BaseModel):
+    """What the secret of a webhook holds, as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: SecretStr
+    """HTTPS. Many are as secret as a password."""
+    key: SecretStr = Field(min_length=24)
+    """`whsec_` and base64, or any text."""
+
+    @field_validator("url")
+    @classmethod
+    def _travels_encrypted(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            message = "must begin with https://"
+            raise ValueError(message)
+        return url
+
+    def signature(self, batch_id: str, timestamp: int, body: bytes) -> str:
+        """The header webhook-signature: `v1,` and HMAC-SHA256 of identifier, time and body, in base64."""
+        signed = hmac.digest(self._key(), b"%s.%d.%s" % (batch_id.encode(), timestamp, body), "sha256")
+        return f"v1,{b64encode(signed).decode()}"
+
+    def _key(self) -> bytes:
+        text = self.key.get_secret_value()
+        if text.startswith(_PREFIX):
+            try:
+                return b64decode(text.removeprefix(_PREFIX), validate=True)
+            except Base64Error:
+                message = "the webhook's key begins with whsec_, and no base64 follows"
+                raise UndeliverableError(message) from None
+        return text.encode()
+
+
+class Webhook:
+    """An HTTPS endpoint: a signed POST for each batch. No redirect is followed: it would be another receiver."""
+
+    def __init__(self, secret_arn: str) -> None:
+        """Take the secret's ARN; it is read at each call, so that a new one counts at once."""
+        self._arn, self._client = secret_arn, boto3.client("secretsmanager", config=_CONFIG)
+        self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
+
+    def __call__(self, batch_id: str, changes: Sequence[Change]) -> None:
+        """Post the changes; any answer but a 2xx counts as not delivered."""
+        secret = self._secret()
+        timestamp = int(time.time())
+        body = to_json(
+            {
+                "type": "dropzone.sources",
+                "timestamp": changes[0].at,
+                "text": summary(changes),
+                "data": {"changes": [{**change.model_dump(mode="json"), "text": change.text} for change in changes]},
+            }
+        )
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "dropzone",
+            "webhook-id": batch_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": secret.signature(batch_id, timestamp, body),
+        }
+        try:
+            # Not read: what a receiver says is of no use, and may be endless.
+            answer = self._http.request(
+                "POST", secret.url.get_secret_value(), body=body, headers=headers, redirect=False, preload_content=False
+            )
+            answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            # Without its message, which quotes the address.
+            message = f"the webhook could not be called: {type(error).__name__}"
+            raise UndeliverableError(message) from None
+        if not 200 <= answer.status < 300:  # noqa: PLR2004 - a status class
+            message = f"the webhook answered {answer.status}"
+            raise UndeliverableError(message)
+
+    def _secret(self) -> WebhookSecret:
+        try:
+            text = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
+            return WebhookSecret.model_validate_json(text)
+        except (ClientError, BotoCoreError) as error:
+            raise UndeliverableError(_reason("Secrets Manager", error)) from None
+        except KeyError:
+            message = "the webhook's secret holds no text"
+            raise UndeliverableError(message) from None
+        except ValidationError as error:
+            message = f"the webhook's secret: {describe(error)}"
+            raise UndeliverableError(message) from None
+
+
+def _reason(service: str, error: ClientError | BotoCoreError) -> str:
+    if isinstance(error, ClientError):
+        return f"{service} answered {error.response.get('Error', {}).get('Code', '')}"
+    return f"{service} could not be called: {type(error).__name__}"

@@ -1,0 +1,62 @@
+"""Notifications on their way, in the bucket of bronze: an object for each batch and channel."""
+
+import re
+from functools import cached_property
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import S3Store
+
+from dropzone.adapters.s3 import LONGEST_TIMEOUT_SECONDS, open_store, reason_of, status_of
+from dropzone.domain.notifications import Channel
+from dropzone.ports import BronzeUnavailableError
+from dropzone.settings import BronzeSettings
+
+PREFIX = "notifications/"
+_KEY = re.compile(rf"{PREFIX}({'|'.join(Channel)})/([0-9a-f-]{{36}})\.json")
+
+
+def parse_key(key: str) -> tuple[Channel, str] | None:
+    """The channel and the batch of an object; None if it is another one."""
+    match = _KEY.fullmatch(key)
+    return (Channel(match[1]), match[2]) if match else None
+
+
+class S3Notifications:
+    """See `Notifications`."""
+
+    def __init__(self, settings: BronzeSettings) -> None:
+        """Take the settings; it connects at its first call."""
+        self._settings = settings
+
+    @cached_property
+    def _store(self) -> S3Store:
+        settings = self._settings
+        return open_store(
+            settings.bronze_bucket, settings.aws_region, settings.bronze_endpoint, LONGEST_TIMEOUT_SECONDS
+        )
+
+    def put(self, channel: Channel, batch_id: str, changes: bytes) -> None:
+        """See `Notifications.put`."""
+        try:
+            obstore.put(
+                self._store,
+                f"{PREFIX}{channel}/{batch_id}.json",
+                changes,
+                attributes={"Content-Type": "application/json"},
+                mode="create",
+                use_multipart=False,
+            )
+        except AlreadyExistsError as error:
+            # 412: handed over before a crash. 409: another write of the same is under way, whose end is unknown.
+            if status_of(error) != "412":
+                raise BronzeUnavailableError(reason_of(error)) from None
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None
+
+    def read(self, channel: Channel, batch_id: str) -> bytes:
+        """See `Notifications.read`."""
+        try:
+            return obstore.get(self._store, f"{PREFIX}{channel}/{batch_id}.json").bytes().to_bytes()
+        except (BaseError, OSError) as error:
+            raise BronzeUnavailableError(reason_of(error)) from None

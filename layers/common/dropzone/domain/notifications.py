@@ -1,0 +1,92 @@
+"""What is told of sources: that one breaks an expectation, or no longer does."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from dropzone.domain.expectations import Expectation
+
+LISTED: Final = 20
+"""How many changes a text names."""
+
+
+class Channel(StrEnum):
+    """A way to those who want to know."""
+
+    EVENTS = "events"
+    """EventBridge."""
+    TOPIC = "topic"
+    """SNS."""
+    WEBHOOK = "webhook"
+
+
+class Change(BaseModel):
+    """A source that breaks an expectation since the last run, or no longer breaks it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    id: str
+    """The same each time that it is told."""
+    source: str
+    expectation: Expectation
+    is_broken: bool
+    contract: str
+    """`id@version`."""
+    at: datetime
+    """When it was found."""
+    since: datetime | None
+    """Of silence: the last measurement. Of a stuck value: since when it is the same, at least."""
+    observed: float | None
+    """Seconds, or a share from 0 to 1."""
+    expected: float | None
+    """The limit, in the same unit."""
+
+    @property
+    def text(self) -> str:
+        """The change in a sentence."""
+        source = self.source or "the source without a name"
+        words = (_BROKEN if self.is_broken else _RESTORED)[self.expectation]
+        return words.format(source=source, observed=self._figure(self.observed), expected=self._figure(self.expected))
+
+    def _figure(self, value: float | None) -> str:
+        if value is None:
+            return "nothing"
+        if self.expectation is Expectation.REJECTED_SHARE:
+            return f"{100 * value:.3g} %"
+        return _span(value)
+
+
+_BROKEN: Final = {
+    Expectation.SILENT: "{source} is silent: nothing for {observed}, where an event is expected every {expected}",
+    Expectation.STUCK: "{source} is stuck: the same value for {observed}, where another is expected within {expected}",
+    Expectation.REJECTED_SHARE: "{source}: {observed} of its events of a day were rejected, more than {expected}",
+    Expectation.LATENCY: "{source} is behind: its measurements take {observed} to arrive, more than {expected}",
+}
+_RESTORED: Final = {
+    Expectation.SILENT: "{source} is back",
+    Expectation.STUCK: "{source} is no longer stuck",
+    Expectation.REJECTED_SHARE: "{source}: no longer are too many of its events rejected",
+    Expectation.LATENCY: "{source}: its measurements arrive in time again",
+}
+
+CHANGES = TypeAdapter(tuple[Change, ...])
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """The changes as people read them, a line each, the first ones where there are many."""
+    lines = [change.text for change in changes[:LISTED]]
+    if len(changes) > LISTED:
+        lines.append(f"and {len(changes) - LISTED} more")
+    return "\n".join(lines)
+
+
+def _span(seconds: float) -> str:
+    """A span in its largest unit, of which there are two at least."""
+    unit, length = next(
+        (entry for entry in (("days", 86_400), ("hours", 3_600), ("minutes", 60)) if seconds >= 2 * entry[1]),
+        ("seconds", 1),
+    )
+    return f"{seconds / length:.3g} {unit}"
