@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dropzone_ingest.handler import handler
-from functional.lambda_calls import Context, header, json_body
+from functional.lambda_calls import header, json_body
+from support.lambda_context import Context
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -12,25 +12,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 EVENTS = Path(__file__).parents[2] / "events"
 EXAMPLE = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}'
-
-
-class Context(LambdaContext):
-    """The context that Lambda passes to a function."""
-
-    def __init__(self, seconds: float = 28.0) -> None:
-        self._function_name = "function-of-tests"
-        self._function_version = "$LATEST"
-        self._memory_limit_in_mb = 512
-        self._invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:function-of-tests"
-        self._aws_request_id = "52fdfc07-2182-454f-963f-5f0f9a621d72"
-        self._seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override] # declared static, and is not
-        return int(self._seconds * 1_000)
+ENVIRONMENT = {
+    "BRONZE_BUCKET": "bucket",
+    "DATABASE_HOST": "127.0.0.1",
+    "DATABASE_NAME": "dropzone",
+    "DATABASE_USER": "dropzone_writer",
+    "DATABASE_AUTH": "iam",
+    "DATABASE_TLS": "disable",
+    "CALL_SECONDS": "60",
+    "SWEEP_MIN_AGE_SECONDS": "600",
+    "SWEEP_RETRY_SECONDS": "60",
+    "MAX_RECEIVE_COUNT": "5",
+    "DEFAULT_SCOPES": "operate",
+}
 
 
 @cache
@@ -111,7 +107,7 @@ class Container:
 
 _PROGRAM = """
 import importlib, json, sys
-from functional.lambda_calls import Context
+from support.lambda_context import Context
 module = importlib.import_module(sys.argv[1])
 exec(sys.argv[3])
 handler = module.handler

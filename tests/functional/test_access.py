@@ -20,10 +20,11 @@ from dropzone_openapi.build import check_scopes
 from dropzone_process import sweep
 from dropzone_query import handler as query
 from dropzone_web import handler as web
-from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body
+from functional.lambda_calls import EXAMPLE, api_event, header, json_body
 from functional.test_bad_input import ENVIRONMENT
 from support.factories import raw_id
 from support.fakes import InMemoryBronze, InMemoryClients, InMemorySilver
+from support.lambda_context import Context
 from support.reads import Rows
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)

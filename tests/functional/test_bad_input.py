@@ -26,13 +26,15 @@ from dropzone_ingest import handler as ingest
 from dropzone_process import queue, sweep
 from dropzone_query import handler as query
 from dropzone_web import handler as web
+from functional import lambda_calls
 from functional.bad_input import answers
 from functional.bad_input.bodies import HEAVY, LIMIT, PAYLOAD, bodies, what_is
 from functional.bad_input.requests import SECRET, Event, requests, requests_for_files, requests_for_objects
-from functional.lambda_calls import EXAMPLE, Context, api_event, json_body, run_container
+from functional.lambda_calls import EXAMPLE, api_event, json_body, run_container
 from support.contracts import BROKEN, OF_KEYS, OF_MAPPINGS
 from support.factories import BUCKET, arrive, returned, s3_event, sqs_event
 from support.fakes import InMemoryBronze, InMemoryClients, InMemorySilver
+from support.lambda_context import Context
 from support.reads import Rows
 from support.traces import traces
 
@@ -55,18 +57,9 @@ PACKED = {Code.NOT_GZIP, Code.TOO_LARGE}
 GZIP_MAGIC = b"\x1f\x8b"
 MARKERS = (PAYLOAD, SECRET, "AKIDMARKER", "SECRETMARKER", "TOKENMARKER", "X-Injected")
 FORMS = {form for marker in MARKERS for form in traces(marker)}
-ENVIRONMENT = {
+ENVIRONMENT = lambda_calls.ENVIRONMENT | {
     "BRONZE_BUCKET": BUCKET,
     "MAX_BODY_BYTES": str(LIMIT),
-    "DATABASE_HOST": "127.0.0.1",
-    "DATABASE_NAME": "dropzone",
-    "DATABASE_USER": "dropzone_writer",
-    "DATABASE_AUTH": "iam",
-    "DATABASE_TLS": "disable",
-    "CALL_SECONDS": "60",
-    "SWEEP_MIN_AGE_SECONDS": "600",
-    "SWEEP_RETRY_SECONDS": "60",
-    "MAX_RECEIVE_COUNT": "5",
     "DEFAULT_SCOPES": "ingest,read,operate",
 }
 

@@ -3,7 +3,8 @@
 import pytest
 
 from dropzone_web.handler import handler
-from functional.lambda_calls import Context, api_event, header, json_body
+from functional.lambda_calls import api_event, header, json_body
+from support.lambda_context import Context
 
 
 def test_health_is_answered_without_a_key(capfd: pytest.CaptureFixture[str]) -> None:

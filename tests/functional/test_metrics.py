@@ -11,11 +11,12 @@ import pytest
 from dropzone.domain.contracts.contract import DEFAULT
 from dropzone_process import queue, sweep
 from functional.ingest_function import IngestFunction
-from functional.lambda_calls import Context, api_event, sample
-from functional.test_process_request import BAD, ENVIRONMENT, StaleGold, Sweep
+from functional.lambda_calls import ENVIRONMENT, api_event, sample
+from functional.test_process_request import BAD, StaleGold, Sweep
 from support.contracts import contract, contracts
 from support.factories import EXAMPLE, s3_event, sqs_event
 from support.fakes import InMemorySilver
+from support.lambda_context import Context
 from unit.template.loading import PROJECT
 from unit.template.stacks import deployed
 

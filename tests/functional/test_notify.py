@@ -23,8 +23,8 @@ from dropzone.settings import BronzeSettings
 from dropzone_process import notify
 from dropzone_process.events import NotUnderstoodError
 from functional.conftest import REGION, MakeBucket
-from functional.lambda_calls import Context
 from support.documents import document
+from support.lambda_context import Context
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET_PATH = "/hooks/T0000/SECRETMARKER"  # noqa: S105 - a marker that no log may hold

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from dropzone_web.handler import handler
-from functional.lambda_calls import Context, api_event, header, json_body
+from functional.lambda_calls import api_event, header, json_body
+from support.lambda_context import Context
 
 
 def get(

@@ -15,24 +15,12 @@ from dropzone.adapters.postgres_silver import open_silver
 from dropzone.domain.identifiers import new_raw_id
 from dropzone.ports import BronzeUnavailableError, SilverUnavailableError, TimeLeft
 from dropzone_process import sweep
-from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
+from functional.lambda_calls import ENVIRONMENT, EXAMPLE, api_event, header, json_body, sample
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemoryClients, InMemorySilver
+from support.lambda_context import Context
 
 BAD = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
 HOUR_NS = 3_600 * 10**9
-ENVIRONMENT = {
-    "BRONZE_BUCKET": "bucket",
-    "DATABASE_HOST": "127.0.0.1",
-    "DATABASE_NAME": "dropzone",
-    "DATABASE_USER": "dropzone_writer",
-    "DATABASE_AUTH": "iam",
-    "DATABASE_TLS": "disable",
-    "CALL_SECONDS": "60",
-    "SWEEP_MIN_AGE_SECONDS": "600",
-    "SWEEP_RETRY_SECONDS": "60",
-    "MAX_RECEIVE_COUNT": "5",
-    "DEFAULT_SCOPES": "operate",
-}
 
 
 class Sweep:

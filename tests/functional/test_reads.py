@@ -23,11 +23,12 @@ from dropzone.ports import BronzeError, BronzeUnavailableError, ObjectMissingErr
 from dropzone.queries.buckets import MOST_PARTS, Granularity
 from dropzone.queries.ranges import Place
 from dropzone_query import handler as query
-from functional.lambda_calls import Context, api_event, header, json_body
+from functional.lambda_calls import api_event, header, json_body
 from functional.test_status_request import ENVIRONMENT
 from support.documents import PROJECT
 from support.factories import raw_id, raw_ids
 from support.fakes import InMemoryClients
+from support.lambda_context import Context
 from support.reads import Row, Rows
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)

@@ -17,25 +17,14 @@ from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, Vali
 from dropzone.domain.validate import validate
 from dropzone.ports import BronzeUnavailableError, Decided, SilverUnavailableError
 from dropzone_process import sweep
-from functional.lambda_calls import EXAMPLE, Context, api_event, header, json_body, sample
+from functional.lambda_calls import ENVIRONMENT, EXAMPLE, api_event, header, json_body, sample
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemoryClients, InMemorySilver
+from support.lambda_context import Context
 
 BAD = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
 WORSE = b'{"time_stamp": "2019-05-01T06:00:00", "data": []}'
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-ENVIRONMENT = {
-    "BRONZE_BUCKET": "bucket",
-    "DATABASE_HOST": "127.0.0.1",
-    "DATABASE_NAME": "dropzone",
-    "DATABASE_USER": "dropzone_writer",
-    "DATABASE_AUTH": "iam",
-    "DATABASE_TLS": "disable",
-    "CALL_SECONDS": "60",
-    "SWEEP_MIN_AGE_SECONDS": "600",
-    "SWEEP_RETRY_SECONDS": "60",
-    "DEFAULT_SCOPES": "operate",
-}
 
 
 @dataclass
@@ -345,7 +334,7 @@ def test_a_cursor_may_lie_within_an_object(
     outcomes_of = function.outcome_store.outcomes
 
     def slowly(validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
-        function.context._seconds = 1.0
+        function.context.seconds_left = 1.0
         return outcomes_of(validated)
 
     monkeypatch.setattr(function.outcome_store, "outcomes", slowly)

@@ -7,9 +7,10 @@ from uuid import UUID
 import pytest
 
 from dropzone_query import handler as query
-from functional.lambda_calls import Context, api_event, json_body
+from functional.lambda_calls import api_event, json_body
 from support.factories import raw_id
 from support.fakes import InMemoryClients
+from support.lambda_context import Context
 from support.reads import Row, Rows
 
 ENVIRONMENT = {

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from dropzone_web import handler as web
-from functional.lambda_calls import Context, api_event, header
+from functional.lambda_calls import api_event, header
+from support.lambda_context import Context
 from unit.template.functions import functions
 from unit.template.loading import load_template
 from unit.template.stacks import deployed

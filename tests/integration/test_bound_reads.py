@@ -15,10 +15,11 @@ from dropzone.domain.body import JSON
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.use_cases.process import process
 from dropzone_query import handler as query
-from functional.lambda_calls import Context, api_event, header
+from functional.lambda_calls import api_event, header
 from functional.test_status_request import ENVIRONMENT
 from support.factories import message
 from support.fakes import InMemoryBronze, InMemoryClients
+from support.lambda_context import Context
 from support.postgres import SilverInPostgres
 
 OURS = ["hall-3/a", "hall-3/b%c", "hall-3/b_c"]

@@ -12,9 +12,10 @@ import pytest
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
 from dropzone_process import sweep
-from functional.lambda_calls import Context, api_event
+from functional.lambda_calls import api_event
 from support.factories import EXAMPLE_INSTANT, arrive
 from support.fakes import HookedBronze, InMemoryBronze, InMemoryClients
+from support.lambda_context import Context
 from support.postgres import PASSWORD, SilverInPostgres
 
 BUDGET_SECONDS = 4.0
