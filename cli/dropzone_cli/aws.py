@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from botocore.config import Config, _RetryDict
     from mypy_boto3_apigateway import APIGatewayClient
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 _SIGN_IN_HINT = "Sign in again, or choose a profile: --aws-profile NAME, or AWS_PROFILE."
 _ACCESS_HINT = "Ask for this permission (docs/cli.md lists them), or choose another profile: --aws-profile NAME."
@@ -101,6 +103,14 @@ class Aws:
     def apigateway(self) -> APIGatewayClient:
         """Return a client of API Gateway's REST APIs."""
         return self._session.client("apigateway", endpoint_url=self._endpoint, config=self._config)
+
+    def lambda_(self) -> LambdaClient:
+        """Return a client of Lambda."""
+        return self._session.client("lambda", endpoint_url=self._endpoint, config=self._config)
+
+    def stepfunctions(self) -> SFNClient:
+        """Return a client of Step Functions."""
+        return self._session.client("stepfunctions", endpoint_url=self._endpoint, config=self._config)
 
     def s3(self) -> S3Client:
         """Return a client of S3."""

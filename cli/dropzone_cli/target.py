@@ -45,6 +45,8 @@ class Resources:
     queue_url: str
     dlq_url: str
     api_id: str
+    replay_function: str
+    replay_machine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ def _on_aws(options: Options, name: str, environment: Mapping[str, str], key: st
                 outputs["QueueUrl"],
                 outputs["DeadLetterQueueUrl"],
                 outputs["ApiId"],
+                outputs["ReplayFunctionName"],
+                outputs["ReplayMachineArn"],
             ),
         )
     except KeyError as error:
@@ -159,7 +163,10 @@ def _local(root: str | None, folder: Path) -> Target:
         document = json.loads(file.read_bytes())
         found = {
             name: str(document[name])
-            for name in ("url", "api_key", "emulator_url", "bucket", "queue_url", "dlq_url", "region")
+            for name in (
+                *("url", "api_key", "emulator_url", "bucket", "queue_url", "dlq_url"),
+                *("replay_function", "replay_machine", "region"),
+            )
         }
     except (OSError, ValueError, KeyError, TypeError):
         message = f"{file} can't be read, or lacks something."
@@ -176,6 +183,8 @@ def _local(root: str | None, folder: Path) -> Target:
             found["dlq_url"],
             # …/restapis/<api id>/<stage>/_user_request_
             found["url"].partition("/restapis/")[2].partition("/")[0],
+            found["replay_function"],
+            found["replay_machine"],
         ),
         local=True,
     )

@@ -37,6 +37,8 @@ class Endpoints:
     bucket: str
     queue_url: str
     dlq_url: str
+    replay_function: str
+    replay_machine: str
     region: str = REGION
 
     def document(self) -> dict[str, object]:
@@ -129,6 +131,8 @@ class Deployment:
                 bucket=outputs["BronzeBucketName"],
                 queue_url=outputs["QueueUrl"],
                 dlq_url=outputs["DeadLetterQueueUrl"],
+                replay_function=outputs["ReplayFunctionName"],
+                replay_machine=outputs["ReplayMachineArn"],
             )
         except KeyError as error:
             message = f"The template has no output {error}, which the local stack needs."

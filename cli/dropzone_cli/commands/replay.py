@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from dropzone_cli.commands.fleet import Wanted, pause_fleet, replay_by_fleet, show_changes
 from dropzone_cli.commands.rejected import Code, Since, Until
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
@@ -17,17 +18,6 @@ from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 from dropzone_cli.text import count
 
 _NAMED_AT_ONCE = 1_000
-
-_KINDS = {
-    "same": "unchanged",
-    "new": "validated for the first time",
-    "now_processed": "rejected before, processed now",
-    "now_rejected": "processed before, rejected now",
-    "other_figures": "processed with other figures",
-    "other_flags": "processed with other warnings",
-    "other_reasons": "rejected for other reasons",
-    "gone": "no longer events",
-}
 
 
 def _parse_cursor(text: str) -> Cursor:
@@ -101,6 +91,14 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
     limit: Limit = None,
     cursor: ReplayCursor = None,
+    fleet: Annotated[
+        bool, typer.Option("--fleet", help="By many calls at once, on the stack itself, for millions of objects.")
+    ] = False,
+    pause: Annotated[
+        UUID | None,
+        typer.Option("--pause", metavar="REPLAY_ID", help="Pause a replay by fleet.", show_default=False),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Start a fleet without asking.")] = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
@@ -111,6 +109,12 @@ def replay(
     Afterwards, silver is what it would be if these rules had always applied. A second replay changes nothing.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    if fleet or pause:
+        if code or raw_ids or limit or cursor:
+            raise usage("--fleet takes --from, --to and --contract alone.", "Leave the others out, or --fleet.")
+        if pause:
+            return pause_fleet(session, pause)
+        return replay_by_fleet(session, Wanted(since, until, contract, dry_run=dry_run), yes=yes)
     selections = _selections(since, until, code, contract, raw_ids, cursor)
     totals = _Totals(cursor=cursor)
     try:
@@ -191,9 +195,7 @@ def _show_replay(session: Session, totals: _Totals, *, dry_run: bool) -> None:
     else:
         would = "would be replayed" if dry_run else "replayed"
         session.out.line(f"{count(totals.checked, 'object')} {would}")
-        for kind, number in totals.changes.items():
-            if number:
-                session.out.line(f"  {number:>9,}  {_KINDS.get(kind, kind)}")
+        show_changes(session.out, totals.changes)
     if totals.unread:
         session.out.note(
             f"{count(totals.unread, 'object')} could not be read, and stay as they are: "

@@ -12,9 +12,12 @@ from dropzone.domain.access import ClientsDocument
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     # Ingest needs none: it would slow down its start.
     from dropzone.domain.contracts import Contracts
     from dropzone.domain.expectations import Expectation
+    from dropzone.domain.identifiers import Cursor
     from dropzone.domain.notifications import Change, Channel
 
 TimeLeft = Callable[[], float]
@@ -298,6 +301,102 @@ class OutcomeStore(Protocol):
 
         The contract is given by its identifier; whatever its version was.
         """
+
+
+class Wanted(NamedTuple):
+    """Which objects a replay by fleet replays."""
+
+    since: "datetime"
+    until: "datetime | None" = None
+    """None: up to the time when it begins."""
+    contract: str | None = None
+    """Only those with an outcome of this contract, of any version, under another ruleset."""
+    dry_run: bool = False
+
+
+class FleetReplay(NamedTuple):
+    """A replay by fleet."""
+
+    since: "datetime"
+    until: "datetime"
+    contract: str | None
+    dry_run: bool
+    ruleset: str
+    """The rules by which it was begun."""
+    planned_until: "datetime"
+    """Ranges exist up to here."""
+    is_paused: bool
+
+
+class FleetRange(NamedTuple):
+    """A range of arrival: `until` is left out."""
+
+    since: "datetime"
+    until: "datetime"
+    cursor: "Cursor | None"
+    """Where to go on; None at its beginning."""
+    is_done: bool
+
+
+class RangeProgress(NamedTuple):
+    """What was done of a range."""
+
+    before: "Cursor | None"
+    """Where its cursor was."""
+    cursor: "Cursor | None"
+    is_done: bool
+    checked: int
+    rejected: int
+    unread: int
+    changes: Mapping[str, int]
+    """Events by what changed for them."""
+
+
+class FleetReport(NamedTuple):
+    """The sums over all ranges of a replay."""
+
+    ranges: int
+    done: int
+    objects: int
+    """Those that have a receipt, counted when the ranges were made."""
+    checked: int
+    rejected: int
+    unread: int
+    changes: Mapping[str, int]
+
+
+class FleetStore(Protocol):
+    """Replays by fleet: their ranges, and how far each is. Each call is one transaction.
+
+    Each may raise SilverUnavailableError and SilverConflictError.
+    """
+
+    def begin(self, wanted: Wanted, ruleset: str) -> UUID:
+        """Begin a replay; or, if one of the same objects and rules is unfinished, go on with it, unpaused."""
+
+    def replay(self, replay_id: UUID) -> FleetReplay | None:
+        """The replay, if there is one of this name."""
+
+    def first_beyond(self, since: "datetime", until: "datetime", objects: int) -> UUID | None:
+        """Of the objects with a receipt that arrived in a time, the one after so many; None if there are no more."""
+
+    def add_range(self, replay_id: UUID, since: "datetime", until: "datetime") -> None:
+        """Add a range that begins where those that are planned end; no other is added."""
+
+    def pending(self, replay_id: UUID, limit: int) -> list[int]:
+        """The numbers of ranges that are not done, in order."""
+
+    def range(self, replay_id: UUID, number: int) -> FleetRange | None:
+        """A range, if there is one of this number."""
+
+    def advance(self, replay_id: UUID, number: int, progress: RangeProgress) -> bool:
+        """Record what was done of a range, unless another call moved its cursor; whether it was recorded."""
+
+    def report(self, replay_id: UUID) -> FleetReport:
+        """The sums; a replay whose ranges are all done is finished from then on."""
+
+    def pause(self, replay_id: UUID) -> None:
+        """Let the calls that are at it end soon."""
 
 
 class Standing(NamedTuple):

@@ -165,6 +165,13 @@ class NotifySettings(BronzeSettings):
     webhook_secret_arn: str | None = None
 
 
+class ReplaySettings(BronzeSettings, DatabaseSettings):
+    """Of the function Replay."""
+
+    replay_concurrency: Annotated[int, Field(ge=1)]
+    """How many calls the state machine makes at once."""
+
+
 class QuerySettings(DatabaseSettings, KeySettings):
     """Of the function Query, which signs in as a role that only reads."""
 

@@ -96,6 +96,8 @@ def make_stack(account: None) -> Callable[..., Stack]:  # noqa: ARG001 - moto mu
             "BronzeBucketName": bucket,
             "QueueUrl": urls["queue"],
             "DeadLetterQueueUrl": urls["dlq"],
+            "ReplayFunctionName": f"{name}-ReplayFunction",
+            "ReplayMachineArn": f"arn:aws:states:eu-central-1:123456789012:stateMachine:{name}-replay",
         }
         outputs.pop(without, None)
         template = {

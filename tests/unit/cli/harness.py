@@ -39,6 +39,8 @@ LOCAL = {
     "bucket": "bronze",
     "queue_url": "http://127.0.0.1:4566/000000000000/queue",
     "dlq_url": "http://127.0.0.1:4566/000000000000/dlq",
+    "replay_function": "dropzone-ReplayFunction",
+    "replay_machine": "arn:aws:states:us-east-1:000000000000:stateMachine:dropzone-replay",
     "region": "us-east-1",
 }
 

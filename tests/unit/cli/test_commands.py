@@ -20,7 +20,7 @@ from dropzone.domain.identifiers import object_key
 from dropzone.domain.outcomes import Change, Code
 from dropzone.queries.status import State
 from dropzone_cli import details, output
-from dropzone_cli.commands import replay
+from dropzone_cli.commands import fleet
 from dropzone_cli.main import app
 from support.factories import raw_id, raw_ids
 from unit.cli.harness import URL, Cli, FakeApi, Stack, document
@@ -345,7 +345,7 @@ def replayed(checked: int, cursor: UUID | str | None = None, unread: int = 0, **
 
 
 def test_every_kind_of_change_has_words() -> None:
-    assert replay._KINDS.keys() == {change.value for change in Change}
+    assert fleet._KINDS.keys() == {change.value for change in Change}
 
 
 @pytest.mark.usefixtures("local")

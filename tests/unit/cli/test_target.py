@@ -124,7 +124,9 @@ def test_a_stack_that_is_not_there(make_stack: Callable[..., Stack]) -> None:
     assert "--region" in error.hint
 
 
-@pytest.mark.parametrize("output", ["ApiUrl", "ApiKeyId", "BronzeBucketName", "QueueUrl", "DeadLetterQueueUrl"])
+@pytest.mark.parametrize(
+    "output", ["ApiUrl", "ApiKeyId", "BronzeBucketName", "QueueUrl", "DeadLetterQueueUrl", "ReplayMachineArn"]
+)
 def test_a_stack_that_is_another_ones(make_stack: Callable[..., Stack], output: str) -> None:
     make_stack(without=output)
 

@@ -30,7 +30,7 @@ from dropzone_local.deployment import Endpoints
 from dropzone_local.errors import LocalStackError
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
-ENDPOINTS = Endpoints("http://api.test/v1", "the-key", "", "", "", "", "")
+ENDPOINTS = Endpoints("http://api.test/v1", "the-key", "", "", "", "", "", "", "")
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

@@ -37,6 +37,7 @@ ON_AWS = ["own", "yours-iam", "yours-password"]
 USERS = {
     "ProcessFunction": "dropzone_writer",
     "SweepFunction": "dropzone_writer",
+    "ReplayFunction": "dropzone_writer",
     "QueryFunction": "dropzone_reader",
 }
 """Who signs in to the database as whom; Migrate does as the schema's owner."""

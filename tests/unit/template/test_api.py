@@ -33,6 +33,8 @@ OUTPUTS = {
     "BronzeBucketName",
     "QueueUrl",
     "DeadLetterQueueUrl",
+    "ReplayFunctionName",
+    "ReplayMachineArn",
 }
 
 

@@ -29,10 +29,12 @@ def takes_messages(queue: str) -> set[tuple[str, str]]:
     return {(f"sqs:{verb}", f"{queue}.Arn") for verb in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
 
 
+EXECUTIONS = "arn:aws:states:eu-central-1:111122223333:execution:dropzone-prod-replay/*"
 WILDCARDS = {
     OBJECTS: "Objects have names of their own; the prefix is as narrow as they can be named.",
     RECORDS: "As for objects: a name for each idempotency key.",
     NOTIFICATIONS: "As for objects: a name for each batch of changes.",
+    EXECUTIONS: "Executions get their names when they start.",
     "*": "EC2 lists network interfaces on * only, and nobody knows their names before they are made.",
 }
 MANAGED_POLICIES = {
@@ -87,10 +89,19 @@ def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
     migrates = writes_logs("MigrateFunction") | signs_in(stack, "MigrateFunction")
     assert stack.rights("MigrateFunction") == migrates | in_network
     for function in USERS:
-        own = takes_messages("Queue") if function == "ProcessFunction" else {("s3:GetObject", CLIENTS)}
+        # Process and Replay have no clients.
+        own = set() if function in {"ProcessFunction", "ReplayFunction"} else {("s3:GetObject", CLIENTS)}
+        own |= takes_messages("Queue") if function == "ProcessFunction" else set()
         own |= {("s3:PutObject", NOTIFICATIONS)} if function == "SweepFunction" else set()
         reads = READS_BRONZE | signs_in(stack, function) | own
         assert stack.rights(function) == writes_logs(function) | reads | in_network
+    machine = "arn:aws:states:eu-central-1:111122223333:stateMachine:dropzone-prod-replay"
+    assert stack.rights("ReplayMachine") == {
+        ("lambda:InvokeFunction", "ReplayFunction.Arn"),
+        ("states:StartExecution", machine),
+        ("states:DescribeExecution", EXECUTIONS),
+        ("states:StopExecution", EXECUTIONS),
+    }
 
 
 NOTIFIES = {
@@ -197,7 +208,8 @@ def test_roles_are_for_one_service(name: str) -> None:
     for role, properties in deployed(name).of("AWS::IAM::Role").items():
         [statement] = properties["AssumeRolePolicyDocument"]["Statement"]
         [service] = leaves(statement["Principal"])
-        assert service in {"lambda.amazonaws.com", "scheduler.amazonaws.com", "apigateway.amazonaws.com"}
+        services = ("lambda", "scheduler", "apigateway", "states")
+        assert service in {f"{name}.amazonaws.com" for name in services}
         assert (service == "lambda.amazonaws.com") is (role.removesuffix("Role") in IN_THE_NETWORK | OUTSIDE)
 
 

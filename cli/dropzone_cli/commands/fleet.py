@@ -1,0 +1,227 @@
+"""`dropzone replay --fleet`: have a stack's state machine replay ranges of objects, and watch it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from dropzone_cli.errors import CliError, ExitCode, usage
+from dropzone_cli.instants import rfc3339
+from dropzone_cli.text import count
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from dropzone_cli.details import Document
+    from dropzone_cli.output import Output
+    from dropzone_cli.session import Session
+
+_KINDS = {
+    "same": "unchanged",
+    "new": "validated for the first time",
+    "now_processed": "rejected before, processed now",
+    "now_rejected": "processed before, rejected now",
+    "other_figures": "processed with other figures",
+    "other_flags": "processed with other warnings",
+    "other_reasons": "rejected for other reasons",
+    "gone": "no longer events",
+}
+
+_OBJECTS_A_SECOND = 500
+"""Of a call, to estimate by: half of what one replay did on two cores beside its database (make bench ARGS=replays)."""
+
+# us-east-1, arm64: what Lambda takes for a second of 1 GB, S3 for a GET and for a LIST of a thousand keys, and Step
+# Functions for a transition.
+_SECOND, _GET, _LIST, _TRANSITION = 0.0000133334, 0.4e-6, 5e-6, 0.025e-3
+_TRANSITIONS_A_CALL, _CALL_SECONDS = 3, 900
+
+_LOOK_EVERY_SECONDS, _LOCAL_SECONDS = 5.0, 0.5
+
+
+class Wanted(NamedTuple):
+    """Which objects to replay."""
+
+    since: datetime | None
+    until: datetime | None
+    contract: str | None
+    dry_run: bool
+
+
+@dataclass(slots=True)
+class _Fleet:
+    """A stack's function Replay and its state machine."""
+
+    session: Session
+
+    def ask(self, action: str, **event: object) -> Document:
+        """Call the function.
+
+        Raises:
+            CliError: it failed.
+        """
+        resources = self.session.resources
+        answer = resources.aws.lambda_().invoke(
+            FunctionName=resources.replay_function, Payload=json.dumps({"action": action} | event).encode()
+        )
+        document: Document = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            message = (
+                f"The function Replay failed: {document.get('errorType', 'Error')}: {document.get('errorMessage')}"
+            )
+            raise CliError(message, hint="Its log says more. What is done stays: run the command again.")
+        return document
+
+    def running(self, replay_id: str) -> str | None:
+        """Return the execution that is at a replay, if there is one."""
+        pages = (
+            self.session.resources.aws.stepfunctions()
+            .get_paginator("list_executions")
+            .paginate(stateMachineArn=self.session.resources.replay_machine, statusFilter="RUNNING")
+        )
+        executions = (execution for page in pages for execution in page["executions"])
+        return next((one["executionArn"] for one in executions if one["name"].startswith(replay_id)), None)
+
+    def start(self, replay_id: str) -> str:
+        """Start the machine on the ranges that are not done; return the execution."""
+        return self.session.resources.aws.stepfunctions().start_execution(
+            stateMachineArn=self.session.resources.replay_machine,
+            name=f"{replay_id}-{int(time.time())}",
+            input=json.dumps({"replay_id": replay_id}),
+        )["executionArn"]
+
+    def is_running(self, execution: str) -> bool:
+        """Tell whether it has not ended."""
+        described = self.session.resources.aws.stepfunctions().describe_execution(executionArn=execution)
+        return described["status"] == "RUNNING"
+
+
+def replay_by_fleet(session: Session, wanted: Wanted, *, yes: bool) -> ExitCode:
+    """Plan a replay, or find an unfinished one of the same objects; start it, and watch it to its end."""
+    fleet = _Fleet(session)
+    replay_id = str(
+        fleet.ask(
+            "begin",
+            since=rfc3339(wanted.since or datetime(1970, 1, 1, tzinfo=UTC)),
+            until=wanted.until and rfc3339(wanted.until),
+            contract=wanted.contract,
+            dry_run=wanted.dry_run,
+        )["replay_id"]
+    )
+    report = _plan(fleet, replay_id)
+    execution = fleet.running(replay_id)
+    if execution is None and report["state"] != "done":
+        session.out.note(_estimate(report))
+        if not yes and not _confirmed():
+            session.out.note("Nothing was started.")
+            return ExitCode.NOT_ALL_WELL
+        execution = fleet.start(replay_id)
+    if execution is not None:
+        session.out.note(f"Replay {replay_id}. Pause it: dropzone replay --pause {replay_id}")
+        report = _watch(fleet, replay_id, execution, report)
+    _show(session.out, report, dry_run=wanted.dry_run)
+    return ExitCode.DONE if report["state"] == "done" and not report["unread"] else ExitCode.NOT_ALL_WELL
+
+
+def pause_fleet(session: Session, replay_id: UUID) -> ExitCode:
+    """Pause a replay: its calls end after the thousand objects that they are at."""
+    report = _Fleet(session).ask("pause", replay_id=str(replay_id))
+    _show(session.out, report, dry_run=False)
+    return ExitCode.DONE
+
+
+def show_changes(out: Output, changes: Mapping[str, int]) -> None:
+    """Print the events by what changed for them."""
+    for kind, number in changes.items():
+        if number:
+            out.line(f"  {number:>9,}  {_KINDS.get(kind, kind)}")
+
+
+def _plan(fleet: _Fleet, replay_id: str) -> Document:
+    with fleet.session.out.progress("Counted") as progress:
+        counted = 0
+        while True:
+            report = fleet.ask("plan", replay_id=replay_id)
+            progress.advance(report["objects"] - counted, f"{report['ranges']:,} ranges")
+            counted = report["objects"]
+            if report["is_planned"]:
+                return report
+
+
+def _estimate(report: Document) -> str:
+    left = max(report["objects"] - report["checked"], 0)
+    ranges = report["ranges"] - report["done"]
+    calls = min(report["concurrency"], max(ranges, 1))
+    seconds = left / _OBJECTS_A_SECOND
+    transitions = (report["ranges"] + seconds / _CALL_SECONDS) * _TRANSITIONS_A_CALL
+    cost = seconds * _SECOND + left * _GET + left / 1_000 * _LIST + transitions * _TRANSITION
+    return (
+        f"{count(left, 'object')} in {count(ranges, 'range')}, {count(calls, 'call')} at once: "
+        f"about {_duration(seconds / calls)}, and {cost:,.2f} USD beside the database."
+    )
+
+
+def _confirmed() -> bool:
+    if not sys.stdin.isatty():
+        message = "There is no terminal to ask on."
+        raise usage(message, "Use --yes to start.")
+    return typer.confirm("Start it?", err=True)
+
+
+def _watch(fleet: _Fleet, replay_id: str, execution: str, report: Document) -> Document:
+    """Show how far it is until the execution ends; return the last report."""
+    pause = _LOCAL_SECONDS if fleet.session.target.local else _LOOK_EVERY_SECONDS
+    began, first, seen = time.monotonic(), report["checked"], 0
+    try:
+        with fleet.session.out.progress("Replayed", report["objects"]) as progress:
+            while True:
+                is_running = fleet.is_running(execution)
+                report = fleet.ask("report", replay_id=replay_id)
+                rate = (report["checked"] - first) / max(time.monotonic() - began, 0.001)
+                left = max(report["objects"] - report["checked"], 0)
+                progress.advance(report["checked"] - seen, f"{_duration(left / rate)} left" if rate else "")
+                seen = report["checked"]
+                if not is_running:
+                    return report
+                time.sleep(pause)
+    except KeyboardInterrupt:
+        fleet.session.out.note("The replay goes on. Run the same command again to watch it.")
+        raise
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min" if minutes else "1 min"
+
+
+def _show(out: Output, report: Document, *, dry_run: bool) -> None:
+    if out.as_json:
+        out.document({"dry_run": dry_run, **report})
+        return
+    would = "would be replayed" if dry_run else "replayed"
+    out.line(
+        f"{count(report['checked'], 'object')} {would}, {report['done']:,} of {count(report['ranges'], 'range')} done"
+    )
+    show_changes(out, report["changes"])
+    if report["unread"]:
+        out.note(
+            f"{count(report['unread'], 'object')} could not be read, and stay as they are: missing, or S3 failed. "
+            "The logs of the function Replay name them.",
+            style="red",
+        )
+    if report["state"] == "paused":
+        out.note("It is paused: run the command that began it again, and it goes on.")
+    elif report["state"] == "outdated":
+        out.note("The rules have changed since it began: run the command again, and all of it is replayed by today's.")
+    elif report["state"] != "done":
+        out.note(
+            "Ranges are left, of which calls failed. Run the same command again: it goes on with them.", style="red"
+        )

@@ -1,0 +1,277 @@
+"""The function Replay, from a state machine's calls to the rows of a real Postgres; bronze is in memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.domain.contracts import BASIC, Contracts
+from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.ports import BronzeUnavailableError
+from dropzone.use_cases import fleet as use_case
+from dropzone.use_cases.fleet import NoSuchReplayError
+from dropzone.use_cases.process import process
+from dropzone_process import fleet
+from support.factories import BUCKET, message, payload
+from support.fakes import HookedBronze, InMemoryBronze
+from support.lambda_context import Context
+from support.postgres import PASSWORD, SilverInPostgres
+
+BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
+OBJECTS = 30
+
+
+@dataclass(slots=True)
+class Function:
+    """The function in its environment, and objects in bronze, a minute apart."""
+
+    bronze: HookedBronze
+    tables: SilverInPostgres
+    raw_ids: list[UUID]
+    context: Context
+
+    def __call__(self, action: str, **event: object) -> dict[str, Any]:
+        return fleet.handler({"action": action, **event}, self.context)
+
+    def begin(self, **event: object) -> str:
+        return str(self("begin", since=BEGAN.isoformat(), **event)["replay_id"])
+
+    def planned(self, objects: int = 10, **event: object) -> str:
+        replay_id = self.begin(**event)
+        assert self("plan", replay_id=replay_id, range_objects=objects)["is_planned"]
+        return replay_id
+
+    def run_all(self, replay_id: str) -> list[str]:
+        """As the state machine does."""
+        ranges = self("pending", replay_id=replay_id)["ranges"]
+        return [self("run", replay_id=replay_id, number=number)["state"] for number in ranges]
+
+    def outdate(self) -> None:
+        """Let all outcomes be those of other rules, with figures that are wrong."""
+        self.tables.query("UPDATE outcomes SET ruleset = 'old', mean = -1")
+        self.tables.query("UPDATE measurements SET mean = -1")
+
+    def wrong(self) -> int:
+        ((number,),) = self.tables.query("SELECT count(*) FROM measurements WHERE mean = -1")
+        return int(number)
+
+
+@pytest.fixture
+def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Function]:
+    for name, value in {
+        "BRONZE_BUCKET": BUCKET,
+        "AWS_REGION": "eu-central-1",
+        "DATABASE_HOST": "127.0.0.1",
+        "DATABASE_PORT": str(tables.server.port),
+        "DATABASE_NAME": tables.server.database,
+        "DATABASE_USER": "dropzone_writer",
+        "DATABASE_AUTH": "password",
+        "DATABASE_PASSWORD": PASSWORD,
+        "DATABASE_TLS": "disable",
+        "CALL_SECONDS": "900",
+        "REPLAY_CONCURRENCY": "2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    bronze = HookedBronze(InMemoryBronze(page_size=7))
+    database = tables.open()
+    monkeypatch.setattr(fleet, "bronze", lambda: bronze)
+    monkeypatch.setattr(fleet, "database", lambda: database)
+    monkeypatch.setattr(fleet, "outcome_store", lambda: PostgresOutcomeStore(database))
+    monkeypatch.setattr(fleet, "fleet_store", lambda: PostgresFleetStore(database))
+    monkeypatch.setattr(use_case, "_ROUND_OBJECTS", 4)
+    fleet.settings.cache_clear()
+    raw_ids = []
+    for number in range(OBJECTS):
+        arrived = BEGAN + number * timedelta(minutes=1)
+        raw_ids.append(UUID(int=earliest_raw_id(arrived).int + number))
+        body = payload(time_stamp=arrived.isoformat(), data=[number])
+        bronze.inner.put(raw_ids[-1], body, content_type="application/json", correlation_id="")
+    silver = tables.silver()
+    process([message(raw_id) for raw_id in raw_ids], bronze=bronze, silver=silver, time_left=lambda: 60.0)
+    yield Function(bronze, tables, raw_ids, Context())
+    tables.query("DELETE FROM replays")
+    fleet.settings.cache_clear()
+
+
+def test_ranges_together_replay_everything_once(function: Function) -> None:
+    function.outdate()
+    replay_id = function.planned()
+
+    planned = function("report", replay_id=replay_id)
+    assert (planned["state"], planned["ranges"], planned["objects"], planned["checked"]) == ("unfinished", 3, 30, 0)
+    assert function.run_all(replay_id) == ["done"] * 3
+
+    assert function("report", replay_id=replay_id) == {
+        "replay_id": replay_id,
+        "state": "done",
+        "concurrency": 2,
+        "ranges": 3,
+        "done": 3,
+        "objects": OBJECTS,
+        "checked": OBJECTS,
+        "rejected": 0,
+        "unread": 0,
+        "changes": {"other_figures": OBJECTS},
+    }
+    assert function.wrong() == 0
+    assert function("pending", replay_id=replay_id)["ranges"] == []
+
+
+def test_objects_without_a_receipt_are_replayed_as_well(function: Function, tables: SilverInPostgres) -> None:
+    for raw_id in function.raw_ids[::3]:
+        for table in ("measurements", "outcomes", "receipts"):
+            tables.query(f"DELETE FROM {table} WHERE raw_id = :raw_id", raw_id=raw_id)  # noqa: S608 - one of these
+    replay_id = function.planned()
+    function.run_all(replay_id)
+    assert function("report", replay_id=replay_id)["changes"] == {"new": 10, "same": 20}
+    assert len(tables.receipt_rows()) == OBJECTS
+
+
+def test_a_call_that_ends_in_the_middle_goes_on_behind_what_it_recorded(function: Function) -> None:
+    # GIVEN a bucket that fails while the second round of a range is read
+    function.outdate()
+    replay_id = function.planned(objects=20)
+    reads = 0
+
+    def fail(method: str, _raw_ids: object) -> None:
+        nonlocal reads
+        reads += method == "read"
+        if reads > 1:
+            raise BronzeUnavailableError
+
+    function.bronze.before = fail
+    with pytest.raises(BronzeUnavailableError):
+        function("run", replay_id=replay_id, number=0)
+    assert function("report", replay_id=replay_id)["checked"] == 4
+
+    # WHEN the next call goes on
+    function.bronze.before = lambda _method, _raw_ids: None
+    function.bronze.reads.clear()
+    assert function.run_all(replay_id) == ["done"] * 2
+
+    # THEN no object is read twice, nor counted twice
+    assert sorted(raw_id for chunk in function.bronze.reads for raw_id in chunk) == function.raw_ids[4:]
+    assert function("report", replay_id=replay_id)["checked"] == OBJECTS
+    assert function.wrong() == 0
+
+
+def test_a_call_without_time_leaves_the_rest_to_the_next(function: Function) -> None:
+    function.outdate()
+    replay_id = function.planned(objects=20)
+    function.context = Context(seconds_left=3)
+    assert function("run", replay_id=replay_id, number=0)["state"] == "unfinished"
+    assert function.wrong() == OBJECTS
+
+
+def test_who_begins_the_same_again_goes_on_with_it(function: Function) -> None:
+    replay_id = function.planned()
+    function("run", replay_id=replay_id, number=1)
+
+    assert function.begin() == replay_id
+    assert function("pending", replay_id=replay_id)["ranges"] == [0, 2]
+
+    # Another selection is another replay, and so is one that was finished.
+    until = (BEGAN + timedelta(hours=1)).isoformat()
+    others: list[dict[str, object]] = [{"until": until}, {"dry_run": True}, {"contract": "default"}]
+    assert len({replay_id, *(function.begin(**other) for other in others)}) == 4
+    function.run_all(replay_id)
+    function("report", replay_id=replay_id)
+    assert function.begin() != replay_id
+
+
+def test_a_pause_ends_calls_soon_and_beginning_goes_on(function: Function) -> None:
+    # GIVEN a range whose first round is through when the replay is paused
+    function.outdate()
+    replay_id = function.planned(objects=20)
+
+    def pause(method: str, _raw_ids: object) -> None:
+        if method == "read":
+            function("pause", replay_id=replay_id)
+
+    function.bronze.after = pause
+    assert function("run", replay_id=replay_id, number=0)["state"] == "paused"
+
+    assert function.wrong() == OBJECTS - 4
+    assert function("pending", replay_id=replay_id)["ranges"] == []
+    assert function("report", replay_id=replay_id)["state"] == "paused"
+    function.bronze.after = lambda _method, _raw_ids: None
+    assert function.begin() == replay_id
+    assert function.run_all(replay_id) == ["done"] * 2
+    assert function.wrong() == 0
+
+
+def test_under_other_rules_than_it_began_by_a_replay_does_not_go_on(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay_id = function.planned()
+    rules = Contracts([*BASIC], "other rules")
+    monkeypatch.setattr(fleet, "outcome_store", lambda: PostgresOutcomeStore(fleet.database(), rules))
+
+    assert function("run", replay_id=replay_id, number=0)["state"] == "outdated"
+    assert function("pending", replay_id=replay_id)["ranges"] == []
+    assert function("report", replay_id=replay_id)["state"] == "outdated"
+    assert function.begin() != replay_id
+
+
+def test_a_dry_run_changes_nothing(function: Function) -> None:
+    function.outdate()
+    replay_id = function.planned(dry_run=True)
+    function.run_all(replay_id)
+    assert function("report", replay_id=replay_id)["changes"] == {"other_figures": OBJECTS}
+    assert function.wrong() == OBJECTS
+
+
+def test_only_what_a_contract_decided_under_other_rules_is_replayed(function: Function) -> None:
+    function.outdate()
+    function.tables.query(
+        "UPDATE outcomes SET contract = 'hall@1.0.0' WHERE raw_id < :raw_id", raw_id=function.raw_ids[12]
+    )
+    replay_id = function.planned(contract="hall")
+    assert function.run_all(replay_id) == ["done"] * 3
+    assert function("report", replay_id=replay_id)["checked"] == 12
+    assert function.wrong() == OBJECTS - 12
+
+
+def test_of_two_calls_at_a_range_the_later_one_counts_nothing(function: Function) -> None:
+    replay_id = function.planned(objects=20)
+    other: list[Callable[[], object]] = [lambda: function("run", replay_id=replay_id, number=0)]
+
+    def overtake(method: str, _raw_ids: object) -> None:
+        if method == "read" and other:
+            other.pop()()
+
+    function.bronze.after = overtake
+    assert function("run", replay_id=replay_id, number=0)["state"] == "unfinished"
+    assert function("report", replay_id=replay_id)["checked"] == 20
+
+
+def test_ranges_that_are_planned_twice_exist_once(function: Function) -> None:
+    replay_id = function.begin()
+    store = fleet.fleet_store()
+    until = BEGAN + timedelta(minutes=5)
+    for _ in range(2):
+        store.add_range(UUID(replay_id), BEGAN, until)
+    assert function("report", replay_id=replay_id)["ranges"] == 1
+    # What isn't planned yet isn't done.
+    function.run_all(replay_id)
+    assert function("report", replay_id=replay_id)["state"] == "unfinished"
+
+
+@pytest.mark.parametrize(
+    ("event", "error"),
+    [
+        ({"action": "stop"}, ValidationError),
+        ({"action": "begin", "since": "2026-03-01T00:00:00"}, ValidationError),
+        ({"action": "report", "replay_id": str(UUID(int=1))}, NoSuchReplayError),
+        ({"action": "run", "replay_id": str(UUID(int=1)), "number": 0}, NoSuchReplayError),
+    ],
+)
+def test_what_it_does_not_know_is_refused(function: Function, event: dict[str, object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        fleet.handler(event, function.context)

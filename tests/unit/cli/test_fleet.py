@@ -1,0 +1,132 @@
+"""`dropzone replay --fleet`: what it asks, starts and says. tests/e2e/test_fleet.py has the real state machine."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dropzone_cli.commands import fleet
+from unit.cli.harness import Cli, document
+
+REPLAY = str(UUID(int=7))
+NOTHING_DONE: dict[str, Any] = {
+    "replay_id": REPLAY,
+    "state": "unfinished",
+    "concurrency": 2,
+    "ranges": 3,
+    "done": 0,
+    "objects": 300_000,
+    "checked": 0,
+    "rejected": 0,
+    "unread": 0,
+    "changes": {},
+}
+DONE = NOTHING_DONE | {"state": "done", "done": 3, "checked": 300_000, "changes": {"same": 300_000}}
+
+
+@dataclass
+class Scripted:
+    """A stack's function and machine, which are as a test says."""
+
+    reports: list[dict[str, Any]] = field(default_factory=lambda: [DONE])
+    plans: list[dict[str, Any]] = field(default_factory=lambda: [NOTHING_DONE | {"is_planned": True}])
+    execution: str | None = None
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+
+    def ask(self, action: str, **event: object) -> dict[str, Any]:
+        self.asked.append((action, event))
+        answers = {"plan": self.plans, "report": self.reports, "pause": self.reports}.get(action)
+        return {"replay_id": REPLAY} if answers is None else answers.pop(0)
+
+    def start(self, replay_id: str) -> str:
+        self.started.append(replay_id)
+        return "an execution"
+
+    def is_running(self) -> bool:
+        return len(self.reports) > 1
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    scripted = Scripted()
+    monkeypatch.setattr(fleet._Fleet, "ask", lambda _, action, **event: scripted.ask(action, **event))
+    monkeypatch.setattr(fleet._Fleet, "start", lambda _, replay_id: scripted.start(replay_id))
+    monkeypatch.setattr(fleet._Fleet, "running", lambda *_: scripted.execution)
+    monkeypatch.setattr(fleet._Fleet, "is_running", lambda *_: scripted.is_running())
+    monkeypatch.setattr(fleet, "_LOCAL_SECONDS", 0.0)
+    return scripted
+
+
+@pytest.mark.usefixtures("local")
+def test_a_fleet_is_planned_estimated_started_and_watched(cli: Cli, stack: Scripted) -> None:
+    stack.plans = [NOTHING_DONE | {"is_planned": is_planned} for is_planned in (False, True)]
+    stack.reports = [NOTHING_DONE | {"checked": 150_000}, DONE]
+
+    result = cli("replay", "--fleet", "--yes", "--from", "2026-01-01", "--contract", "hall", "--dry-run")
+
+    assert result.exit_code == 0
+    assert stack.asked[0] == (
+        "begin",
+        {"since": "2026-01-01T00:00:00Z", "until": None, "contract": "hall", "dry_run": True},
+    )
+    assert stack.started == [REPLAY]
+    # Two calls do 500 objects a second each; 600 s of Lambda, 300,000 GETs, 300 LISTs and some transitions.
+    assert (
+        "300,000 objects in 3 ranges, 2 calls at once: about 5 min, and 0.13 USD beside the database." in result.stderr
+    )
+    assert f"dropzone replay --pause {REPLAY}" in result.stderr
+    assert result.stdout.splitlines() == [
+        "300,000 objects would be replayed, 3 of 3 ranges done",
+        "    300,000  unchanged",
+    ]
+
+
+@pytest.mark.usefixtures("local")
+def test_without_a_terminal_or_yes_nothing_is_started(cli: Cli, stack: Scripted) -> None:
+    result = cli("replay", "--fleet")
+    assert result.exit_code == 2
+    assert "Use --yes to start." in result.stderr
+    assert stack.started == []
+
+
+@pytest.mark.usefixtures("local")
+def test_one_that_runs_is_watched_and_not_started_again(cli: Cli, stack: Scripted) -> None:
+    stack.execution = "another"
+    assert document(cli("replay", "--fleet", "--json"))["state"] == "done"
+    assert stack.started == []
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ({"state": "paused"}, "run the command that began it again"),
+        ({"state": "outdated"}, "The rules have changed since it began"),
+        ({"state": "unfinished"}, "Ranges are left"),
+        (DONE | {"unread": 2}, "2 objects could not be read"),
+    ],
+)
+def test_what_is_left_is_said_and_is_no_success(cli: Cli, stack: Scripted, report: dict[str, Any], said: str) -> None:
+    stack.reports = [NOTHING_DONE | report]
+    result = cli("replay", "--fleet", "--yes")
+    assert result.exit_code == 1
+    assert said in result.stderr
+
+
+@pytest.mark.usefixtures("local")
+def test_a_pause_names_the_replay(cli: Cli, stack: Scripted) -> None:
+    stack.reports = [NOTHING_DONE | {"state": "paused"}]
+    assert cli("replay", "--pause", REPLAY).exit_code == 0
+    assert stack.asked == [("pause", {"replay_id": REPLAY})]
+
+
+@pytest.mark.usefixtures("local", "stack")
+@pytest.mark.parametrize(
+    "other", [("--code", "data.empty"), ("--raw-id", REPLAY), ("--limit", "1"), ("--cursor", REPLAY)]
+)
+def test_a_fleet_takes_times_and_a_contract_alone(cli: Cli, other: tuple[str, str]) -> None:
+    result = cli("replay", "--fleet", *other)
+    assert result.exit_code == 2
+    assert "--fleet takes --from, --to and --contract alone." in result.stderr
