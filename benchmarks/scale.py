@@ -1,0 +1,177 @@
+"""The tables of docs/scale.md, by arithmetic alone.
+
+    python -m benchmarks.scale
+
+prints them. Change a figure here, and put what it prints into the document, which a test compares.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+RATES = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
+"""Events a second, day and night."""
+
+SECONDS_A_MONTH = 730 * 3_600
+_DAY = 86_400
+_MIB, _GIB = 1 << 20, 1 << 30
+
+Source = Literal["measured here", "measured before", "computed", "AWS", "template"]
+
+
+class Size(NamedTuple):
+    """How events come."""
+
+    name: str
+    events: int
+    """An object."""
+    bytes_on_disk: int
+    """An event, with indexes."""
+    bytes_of_log: int
+    """An event, without the whole pages that Postgres writes after a checkpoint."""
+    events_processed: int
+    """A second, where the database has two processors."""
+    usd_a_million: float
+    """Objects, without the database: docs/deploy.md."""
+
+
+# Bytes on disk and of the log: measured with 35,000 events by PostgresSilver.write_outcomes. Events a second: `process`
+# and `many-events` of results.json, where the client shares the processors; the latter with a
+# thousand events an object.
+ALONE = Size("alone", 1, 557, 990, 3_500, 10.68)
+HUNDREDS = Size("in hundreds", 100, 459, 773, 19_600, 11.60)
+"""An object of a hundred costs what one of a single event does, and a little for the time to validate it."""
+
+SIZES = (ALONE, HUNDREDS)
+
+
+class Limit(NamedTuple):
+    """What breaks, and above what."""
+
+    name: str
+    most: Callable[[Size], float]
+    """Events a second."""
+    source: Source
+    what_helps: str
+
+
+def _objects(a_second: float) -> Callable[[Size], float]:
+    return lambda size: a_second * size.events
+
+
+LIMITS = (
+    Limit("a key's throttle, `ThrottleRate` 500/s", _objects(500), "template", "a higher rate, or several keys"),
+    Limit(
+        "the scheduled sweep's listing, 1,100 objects/s", _objects(1_100), "measured before", "batches: fewer objects"
+    ),
+    Limit("a method's throttle, `StageThrottleRate` 2,000/s", _objects(2_000), "template", "a higher rate"),
+    Limit(
+        "PUTs of one S3 prefix, 3,500/s: keys in order of time all go to the same",
+        _objects(3_500),
+        "AWS",
+        "batches; or Data Firehose in front, which packs events into objects",
+    ),
+    Limit(
+        "Process at a database of two processors",
+        lambda size: size.events_processed,
+        "measured here",
+        "a larger `DatabaseInstanceClass`, with `ProcessConcurrency`",
+    ),
+    Limit(
+        "API Gateway's requests of an account, 10,000/s",
+        _objects(10_000),
+        "AWS",
+        "a higher quota; or IoT Core or Kinesis in front",
+    ),
+    Limit(
+        "what gp3 writes, 125 MiB/s of log",
+        lambda size: 125 * _MIB / size.bytes_of_log,
+        "computed",
+        "a database for each part of the sources; or Iceberg tables (S3 Tables) in place of Postgres",
+    ),
+)
+
+DISK = 200 * _GIB
+"""`DatabaseMaxStorage`."""
+
+_OTHER = 2 * _GIB
+"""The log, and everything else on the disk."""
+
+
+def objects(rate: float, size: Size) -> float:
+    """Objects a second."""
+    return rate / size.events
+
+
+def days_until_full(rate: float, size: Size) -> float:
+    """Until the database's disk is full."""
+    return (DISK - _OTHER) / (rate * size.bytes_on_disk * _DAY)
+
+
+def broken(rate: float, size: Size) -> Sequence[Limit]:
+    """What breaks at a rate; what broke first on the way there is first."""
+    return sorted((limit for limit in LIMITS if rate > limit.most(size)), key=lambda limit: limit.most(size))
+
+
+def usd_a_month(rate: float, size: Size) -> float:
+    """What the events cost, without the database."""
+    return objects(rate, size) * SECONDS_A_MONTH / 1e6 * size.usd_a_million
+
+
+def replay_days(rate: float, calls: int) -> float:
+    """The days that the replay of a year of single events takes."""
+    return rate * 365 / (REPLAY_RATE * calls)
+
+
+def _row(rate: int, size: Size) -> str:
+    new = [limit for limit in broken(rate, size) if limit.most(size) >= rate / 10]
+    breaks = "; ".join(f"{limit.name} ({limit.source}): {_figure(limit.most(size))} events/s" for limit in new)
+    helps = "; ".join(limit.what_helps for limit in new)
+    cells = (
+        *(f"{rate:,}", size.name, _figure(objects(rate, size)), _figure(days_until_full(rate, size))),
+        *(breaks or "nothing more", helps, _figure(usd_a_month(rate, size))),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def table() -> Iterator[str]:
+    """The lines of the table of rates."""
+    yield (
+        "| events a second | | objects a second | 200 GiB are full after days | what breaks on the way from a tenth "
+        "| what takes over | USD a month, without the database |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    for size in SIZES:
+        for rate in RATES:
+            yield _row(rate, size)
+
+
+REPLAY_RATE = 500
+"""Objects a second of one call: half of the least that `make bench ARGS=replays` has seen, 976, of one event each."""
+
+
+def replays() -> Iterator[str]:
+    """The lines of the table of a year's replay."""
+    calls = (1, 2, 8, 32)
+    yield f"| events a second, alone | {' | '.join(f'{number} at once' for number in calls)} |"
+    yield f"|---|{'---|' * len(calls)}"
+    for rate in RATES[:4]:
+        yield f"| {rate:,} | {' | '.join(_figure(replay_days(rate, number)) for number in calls)} |"
+
+
+def _figure(number: float) -> str:
+    """Two digits, or all in front of the point."""
+    if number >= 10:  # noqa: PLR2004
+        return f"{number:,.0f}"
+    return f"{number:.1f}" if number >= 1 else f"{number:.2g}"
+
+
+def main() -> int:
+    """Print the tables."""
+    for lines in (table(), replays()):
+        sys.stdout.write("\n".join(lines) + "\n\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
