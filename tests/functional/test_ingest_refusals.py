@@ -86,6 +86,30 @@ def test_what_is_no_event_is_refused_with_all_its_reasons(
     assert MARKER not in str(problem)
 
 
+@pytest.mark.parametrize(
+    ("path", "media_type", "body", "detail", "field"),
+    [
+        ("/ingest", "application/json", b"5", "The body must be an event (", "$"),
+        ("/ingest", "application/x-ndjson", b"5", "The body must be an event (", "$[0]"),
+        ("/ingest", "application/senml+json", b"{}", "The body must be a SenML pack: ", "$"),
+        ("/ingest", "application/sensml+json", b"[5]", "The body must be a SenML pack: ", "$[0]"),
+        ("/ingest", "application/cloudevents+json", b"{}", "The body must be a CloudEvent 1.0 ", "specversion"),
+        ("/ingest", "application/cloudevents-batch+json", b"[{}]", "The body must be an array of ", "$[0].specversion"),
+        ("/ingest/telegraf", "application/x-ndjson", b"\n", "The body must be JSON, or lines of it, ", "$"),
+    ],
+)
+def test_a_refusal_says_what_a_body_of_its_media_type_must_be(
+    ingest_function: IngestFunction, path: str, media_type: str, body: bytes, detail: str, field: str
+) -> None:
+    event = api_event(body, path=path, headers={"Content-Type": media_type})
+    if path != "/ingest":
+        event["pathParameters"] = {"id": path.rpartition("/")[2]}
+    problem = ingest_function.refused(event, 422)
+
+    assert problem["detail"].startswith(detail)
+    assert problem["violations"][0]["field"] == field
+
+
 def test_lines_in_utf_16_are_no_json(ingest_function: IngestFunction) -> None:
     body = (EXAMPLE.decode() + "\r\n").encode("utf-16")
     problem = ingest_function.refused(api_event(body, headers={"Content-Type": "application/x-ndjson"}), 400)

@@ -8,7 +8,7 @@ from typing import Any
 
 CHANGES = {
     "dropzone.api.problems": {
-        "The body must be an event (an object": "Another text (an object",
+        "The body must be {reason}.": "Another text {reason}.",
     },
     "dropzone.domain.payloads.v2": {
         "    data: Samples\n": "    data: Samples\n    firmware: str = Field(max_length=9)\n",

@@ -91,7 +91,8 @@ UNSUPPORTED_MEDIA_TYPE = ProblemType(
 INVALID_EVENT = ProblemType(
     "invalid-event",
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    "The body must be an event (an object with a string `time_stamp` and an array `data`) or a list of events.",
+    "The body must be {reason}.",
+    "an event (an object with a string `time_stamp` and an array `data`) or a list of events",
 )
 KEY_REUSED = ProblemType(
     "idempotency-key-reused",

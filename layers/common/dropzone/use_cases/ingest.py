@@ -39,12 +39,22 @@ _MAX_TRIES = 5
 _LISTING_SECONDS = 5.0
 
 
-class EnvelopeError(ValueError):
-    """No element of the body has the envelope of an event."""
+EVENTS = "an event (an object with a string `time_stamp` and an array `data`) or a list of events"
+_EXPECTED = {
+    "application/senml+json": "a SenML pack: an array of records, of which one has a value",
+    "application/sensml+json": "a SenML pack: an array of records, of which one has a value",
+    "application/cloudevents+json": "a CloudEvent 1.0 whose data is an event, a number, or an array of numbers",
+    "application/cloudevents-batch+json": "an array of CloudEvents 1.0, of which one has an event or numbers as data",
+}
+"""What a body must be, by media type; else events."""
 
-    def __init__(self, violations: list[Violation]) -> None:
+
+class EnvelopeError(ValueError):
+    """No element of the body has the envelope of an event; the message says what the body must be."""
+
+    def __init__(self, violations: list[Violation], expected: str = EVENTS) -> None:
         """`violations` has the first reasons."""
-        super().__init__("no element of the body is an event")
+        super().__init__(expected)
         self.violations = violations
 
 
@@ -185,7 +195,7 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
         payloads = [payload_of(item) for item in items[:MAX_VIOLATIONS]]
         if is_single and isinstance(payloads[0], NotJsonError):
             raise payloads[0]
-        raise EnvelopeError(_reasons(payloads, is_single=is_single))
+        raise EnvelopeError(_reasons(payloads, is_single=is_single), _EXPECTED.get(submission.content_type, EVENTS))
     return content, len(items)
 
 
@@ -198,7 +208,7 @@ def _check_json(texts: Iterator[Any]) -> None:
     """Refuse a body of which nothing is JSON; what its mapping makes of the rest shows when it is processed."""
     found = [*islice(texts, 1)]
     if not found:
-        raise EnvelopeError(_reasons([], is_single=False))
+        raise EnvelopeError(_reasons([], is_single=False), "JSON, or lines of it, as the contract's mapping expects it")
     if isinstance(found[0], NotJsonError) and all(isinstance(text, NotJsonError) for text in texts):
         raise found[0]
 
@@ -211,7 +221,8 @@ def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[
     (body,) = bodies(content, content_type)
     if isinstance(body, NotJsonError):
         raise body
-    return list(islice(payloads_of(body, datetime.now(UTC)), MAX_EVENTS + 1)), _with_text_time
+    payloads = list(islice(payloads_of(body, datetime.now(UTC)), MAX_EVENTS + 1))
+    return payloads if type(body) is list else tuple(payloads), _with_text_time
 
 
 def _with_text_time(payload: Any) -> Any:  # noqa: ANN401 - an event, or its rejection
@@ -226,7 +237,8 @@ def _reasons(payloads: Sequence[object], *, is_single: bool) -> list[Violation]:
     if not payloads:
         return [Violation(Code.EMPTY_BATCH, ROOT, "holds no event")]
     if is_single:
-        return envelope_violations(payloads[0])
+        only = payloads[0]
+        return [*only.violations] if isinstance(only, Rejection) else envelope_violations(only)
     found: dict[tuple[Code, str], Violation] = {}
     for number, payload in enumerate(payloads):
         violations = payload.violations if isinstance(payload, Rejection) else envelope_violations(payload)
