@@ -1,6 +1,8 @@
 """`dropzone send`: events of files or stdin, each once, however often the run is stopped."""
 
+from dataclasses import fields
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,28 +11,59 @@ import typer
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.sending.columns import SOURCE_NAMES, TIME_NAMES, VALUE_NAMES, CsvOptions
 from dropzone_cli.sending.inputs import RESUME_SUFFIX, Format, Planned, expand
-from dropzone_cli.sending.options import SendOptions, csv_options
+from dropzone_cli.sending.options import (
+    SendOptions,
+    check_options,
+    parse_decimal,
+    parse_delimiter,
+    parse_encoding,
+    parse_tag,
+    parse_time_format,
+)
 from dropzone_cli.sending.profiles import save_profile, use_profile
 from dropzone_cli.sending.times import FORMATS, Ambiguous, parse_zone
 from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
 
-_COLUMNS = "Columns of CSV and Excel"
-_CELLS = "Cells of CSV and Excel"
-_LAYOUT = "Layout of CSV and Excel"
-_REQUESTS = "Requests"
-_RESUMING = "Resuming"
+_column = partial(typer.Option, rich_help_panel="Columns of CSV and Excel", metavar="NAME")
+_cell = partial(typer.Option, rich_help_panel="Cells of CSV and Excel")
+_layout = partial(typer.Option, rich_help_panel="Layout of CSV and Excel", show_default=False)
+_request = partial(typer.Option, rich_help_panel="Requests")
+_resuming = partial(typer.Option, rich_help_panel="Resuming")
+
+_INPUTS = "Files, patterns such as 'data/*.csv', or - for stdin; compressed with gzip or zip, or not."
+_RETRY = "How long to retry a request after 408, 425, 429, 5xx and broken connections."
+_PARALLEL = (
+    "Requests at a time. They overtake each other: use 1 where a later event is to replace an earlier one of the same "
+    "time and source."
+)
+_RESUME = f"One resume file for all inputs; otherwise NAME{RESUME_SUFFIX} beside each."
+_COMPLETE = "The inputs are not written any more: a last line without a line end is a whole one."
+_REPORT = "Tell the API of the lines that can't be sent, so that its figures count them as rejected."
+_DATE = "The date, where it has a column of its own; --time-format is of both, with a space between."
+_VALUES = (
+    f"A number, or a JSON array of numbers; can be repeated. Found without it: {', '.join(VALUE_NAMES)}, or the only "
+    "column left. '#3' is the third column."
+)
+_PER_COLUMN = "Make an event of each value column. Otherwise an event's data has the values of all."
+_PATTERN = (
+    "The source, put together from {source}, {column} (the value column) and other columns. With --per-column it is "
+    "{source}/{column}."
+)
+_MERGE = (
+    "Make one event of neighbouring rows with the same time, source, unit and tags. Otherwise each row is an event."
+)
+_TIME_FORMAT = (
+    f"Of times that are not ISO 8601: {', '.join(FORMATS)} (auto: by size), or a format of strptime such as "
+    "'%d.%m.%Y %H:%M'."
+)
+_ZONE = "Of times without an offset: Europe/Berlin, UTC, +02:00. Without it, such rows are not sent."
+_AMBIGUOUS = "Which is meant by a time that the clocks showed twice. Without it, such rows are not sent."
+_MISSING = "A cell that says that there is no value, such as NaN or -200; can be repeated."
 
 
 def send(
     ctx: typer.Context,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Files, patterns such as 'data/*.csv', or - for stdin; compressed with gzip or zip, or not.",
-            show_default=False,
-        ),
-    ],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)],
     *,
     input_format: Annotated[
         Format | None,
@@ -44,307 +77,123 @@ def send(
     ] = False,
     batch_size: Annotated[
         int,
-        typer.Option(
+        _request(
             "--batch-size",
             "-b",
             min=1,
             max=100_000,
             metavar="EVENTS",
             help="The limit of events per request; a request is one object in bronze.",
-            rich_help_panel=_REQUESTS,
         ),
     ] = 1_000,
     batch_bytes: Annotated[
         int,
-        typer.Option(
+        _request(
             "--batch-bytes",
             min=1,
             max=4_500_000,  # MaxBodyBytes can't be more: Lambda takes 6 MB in base64
             metavar="BYTES",
             help="The limit of bytes per request, uncompressed; the API accepts 4 MiB.",
-            rich_help_panel=_REQUESTS,
         ),
     ] = 2**20,
-    gzip: Annotated[
-        bool, typer.Option("--gzip/--no-gzip", help="Compress each request's body.", rich_help_panel=_REQUESTS)
-    ] = True,
-    parallel: Annotated[
-        int,
-        typer.Option(
-            "--parallel",
-            "-p",
-            min=1,
-            max=64,
-            metavar="N",
-            help="Requests at a time. They overtake each other: use 1 where a later event is to replace an earlier one "
-            "of the same time and source.",
-            rich_help_panel=_REQUESTS,
-        ),
-    ] = 4,
-    retry_for: Annotated[
-        float,
-        typer.Option(
-            "--retry-for",
-            min=1,
-            metavar="SECONDS",
-            help="How long to retry a request after 408, 425, 429, 5xx and broken connections.",
-            rich_help_panel=_REQUESTS,
-        ),
-    ] = 300.0,
+    gzip: Annotated[bool, _request("--gzip/--no-gzip", help="Compress each request's body.")] = True,
+    parallel: Annotated[int, _request("--parallel", "-p", min=1, max=64, metavar="N", help=_PARALLEL)] = 4,
+    retry_for: Annotated[float, _request("--retry-for", min=1, metavar="SECONDS", help=_RETRY)] = 300.0,
     linger: Annotated[
         float,
-        typer.Option(
-            "--linger",
-            min=0,
-            metavar="SECONDS",
-            help="How long an event of a pipe waits for others before it is sent.",
-            rich_help_panel=_REQUESTS,
+        _request(
+            "--linger", min=0, metavar="SECONDS", help="How long an event of a pipe waits for others before it is sent."
         ),
     ] = 1.0,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            "--resume",
-            show_default=False,
-            metavar="FILE",
-            help=f"One resume file for all inputs; otherwise NAME{RESUME_SUFFIX} beside each.",
-            rich_help_panel=_RESUMING,
-        ),
-    ] = None,
-    no_resume: Annotated[
-        bool, typer.Option("--no-resume", help="Write no resume file.", rich_help_panel=_RESUMING)
-    ] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Send all of it again, also what was accepted.", rich_help_panel=_RESUMING)
-    ] = False,
-    complete: Annotated[
-        bool,
-        typer.Option(
-            "--complete",
-            help="The inputs are not written any more: a last line without a line end is a whole one.",
-            rich_help_panel=_RESUMING,
-        ),
-    ] = False,
+    resume: Annotated[Path | None, _resuming("--resume", show_default=False, metavar="FILE", help=_RESUME)] = None,
+    no_resume: Annotated[bool, _resuming("--no-resume", help="Write no resume file.")] = False,
+    again: Annotated[bool, _resuming("--again", help="Send all of it again, also what was accepted.")] = False,
+    complete: Annotated[bool, _resuming("--complete", help=_COMPLETE)] = False,
     no_rejects: Annotated[
-        bool,
-        typer.Option(
-            "--no-rejects",
-            help="Write no NAME.rejects.csv or .ndjson with what was not sent.",
-            rich_help_panel=_RESUMING,
-        ),
+        bool, _resuming("--no-rejects", help="Write no NAME.rejects.csv or .ndjson with what was not sent.")
     ] = False,
-    report: Annotated[
-        bool,
-        typer.Option(
-            "--report/--no-report",
-            help="Tell the API of the lines that can't be sent, so that its figures count them as rejected.",
-            rich_help_panel=_RESUMING,
-        ),
-    ] = True,
+    report: Annotated[bool, _resuming("--report/--no-report", help=_REPORT)] = True,
     _profile: Annotated[
         str | None,
-        typer.Option(
+        _resuming(
             "--profile",
             is_eager=True,
             callback=use_profile,
             metavar="NAME",
             help="Use the options that --save-profile has saved; others may be added.",
-            rich_help_panel=_RESUMING,
         ),
     ] = None,
     saved_profile: Annotated[
         str | None,
-        typer.Option(
-            "--save-profile",
-            metavar="NAME",
-            help="Save the options that are given as a profile.",
-            rich_help_panel=_RESUMING,
-        ),
+        _resuming("--save-profile", metavar="NAME", help="Save the options that are given as a profile."),
     ] = None,
-    time_column: Annotated[
-        str | None,
-        typer.Option(
-            "--time-column",
-            metavar="NAME",
-            help=f"The time. Found without it: {', '.join(TIME_NAMES)}.",
-            rich_help_panel=_COLUMNS,
-        ),
+    time: Annotated[
+        str | None, _column("--time-column", help=f"The time. Found without it: {', '.join(TIME_NAMES)}.")
     ] = None,
-    date_column: Annotated[
-        str | None,
-        typer.Option(
-            "--date-column",
-            metavar="NAME",
-            help="The date, where it has a column of its own; --time-format is of both, with a space between.",
-            rich_help_panel=_COLUMNS,
-        ),
-    ] = None,
-    value_columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--value-column",
-            metavar="NAME",
-            help=f"A number, or a JSON array of numbers; can be repeated. Found without it: {', '.join(VALUE_NAMES)}, "
-            "or the only column left. '#3' is the third column.",
-            rich_help_panel=_COLUMNS,
-        ),
-    ] = None,
-    per_column: Annotated[
-        bool,
-        typer.Option(
-            "--per-column",
-            help="Make an event of each value column. Otherwise an event's data has the values of all.",
-            rich_help_panel=_COLUMNS,
-        ),
-    ] = False,
-    source_column: Annotated[
-        str | None,
-        typer.Option(
-            "--source-column",
-            metavar="NAME",
-            help=f"The source. Found without it: {', '.join(SOURCE_NAMES)}.",
-            rich_help_panel=_COLUMNS,
-        ),
-    ] = None,
+    date: Annotated[str | None, _column("--date-column", help=_DATE)] = None,
+    values: Annotated[list[str] | None, _column("--value-column", help=_VALUES)] = None,
+    per_column: Annotated[bool, _column("--per-column", metavar=None, help=_PER_COLUMN)] = False,
     source: Annotated[
-        str | None, typer.Option("--source", metavar="TEXT", help="One source for every row.", rich_help_panel=_COLUMNS)
+        str | None, _column("--source-column", help=f"The source. Found without it: {', '.join(SOURCE_NAMES)}.")
+    ] = None,
+    constant_source: Annotated[
+        str | None, _column("--source", metavar="TEXT", help="One source for every row.")
     ] = None,
     source_pattern: Annotated[
-        str | None,
-        typer.Option(
-            "--source-pattern",
-            show_default=False,
-            metavar="TEXT",
-            help="The source, put together from {source}, {column} (the value column) and other columns. "
-            "With --per-column it is {source}/{column}.",
-            rich_help_panel=_COLUMNS,
-        ),
+        str | None, _column("--source-pattern", show_default=False, metavar="TEXT", help=_PATTERN)
     ] = None,
-    unit_column: Annotated[
-        str | None,
-        typer.Option(
-            "--unit-column", metavar="NAME", help="The unit. Found without it: unit.", rich_help_panel=_COLUMNS
-        ),
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option("--unit", metavar="TEXT", help="One unit for every row.", rich_help_panel=_COLUMNS)
-    ] = None,
-    tag_columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tag-column",
-            metavar="NAME",
-            help="A tag of the column's name; can be repeated.",
-            rich_help_panel=_COLUMNS,
-        ),
-    ] = None,
+    unit: Annotated[str | None, _column("--unit-column", help="The unit. Found without it: unit.")] = None,
+    constant_unit: Annotated[str | None, _column("--unit", metavar="TEXT", help="One unit for every row.")] = None,
     tags: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--tag", metavar="NAME=TEXT", help="A tag for every row; can be repeated.", rich_help_panel=_COLUMNS
-        ),
+        list[str] | None, _column("--tag-column", help="A tag of the column's name; can be repeated.")
     ] = None,
-    merge_rows: Annotated[
-        bool,
-        typer.Option(
-            "--merge-rows",
-            help="Make one event of neighbouring rows with the same time, source, unit and tags. "
-            "Otherwise each row is an event.",
-            rich_help_panel=_COLUMNS,
-        ),
-    ] = False,
+    constant_tags: Annotated[
+        list[str] | None, _column("--tag", metavar="NAME=TEXT", help="A tag for every row; can be repeated.")
+    ] = None,
+    merge_rows: Annotated[bool, _column("--merge-rows", metavar=None, help=_MERGE)] = False,
     time_format: Annotated[
         str | None,
-        typer.Option(
-            "--time-format",
-            show_default=False,
-            metavar="FORMAT",
-            help=f"Of times that are not ISO 8601: {', '.join(FORMATS)} (auto: by size), or a format of strptime "
-            "such as '%d.%m.%Y %H:%M'.",
-            rich_help_panel=_CELLS,
-        ),
+        _cell("--time-format", parser=parse_time_format, show_default=False, metavar="FORMAT", help=_TIME_FORMAT),
     ] = None,
-    timezone: Annotated[
-        tzinfo | None,
-        typer.Option(
-            "--timezone",
-            parser=parse_zone,
-            metavar="ZONE",
-            help="Of times without an offset: Europe/Berlin, UTC, +02:00. Without it, such rows are not sent.",
-            rich_help_panel=_CELLS,
-        ),
-    ] = None,
-    ambiguous: Annotated[
-        Ambiguous | None,
-        typer.Option(
-            "--ambiguous",
-            show_default=False,
-            help="Which is meant by a time that the clocks showed twice. Without it, such rows are not sent.",
-            rich_help_panel=_CELLS,
-        ),
-    ] = None,
+    zone: Annotated[tzinfo | None, _cell("--timezone", parser=parse_zone, metavar="ZONE", help=_ZONE)] = None,
+    ambiguous: Annotated[Ambiguous | None, _cell("--ambiguous", show_default=False, help=_AMBIGUOUS)] = None,
     decimal: Annotated[
-        str,
-        typer.Option("--decimal", metavar="SIGN", help="The decimal sign: a point or a comma.", rich_help_panel=_CELLS),
+        str, _cell("--decimal", parser=parse_decimal, metavar="SIGN", help="The decimal sign: a point or a comma.")
     ] = ".",
-    missing: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--missing",
-            metavar="TEXT",
-            help="A cell that says that there is no value, such as NaN or -200; can be repeated.",
-            rich_help_panel=_CELLS,
-        ),
-    ] = None,
+    missing: Annotated[list[str] | None, _cell("--missing", metavar="TEXT", help=_MISSING)] = None,
     delimiter: Annotated[
         str | None,
-        typer.Option(
+        _layout(
             "--delimiter",
+            parser=parse_delimiter,
             metavar="CHAR",
             help="Between the cells. Detected: comma, semicolon, tab or bar.",
-            rich_help_panel=_LAYOUT,
         ),
     ] = None,
     encoding: Annotated[
         str | None,
-        typer.Option(
+        _layout(
             "--encoding",
-            show_default=False,
+            parser=parse_encoding,
             metavar="NAME",
             help="The text's encoding. Detected: UTF-8, and UTF-16 by its byte order mark.",
-            rich_help_panel=_LAYOUT,
         ),
     ] = None,
     skip_lines: Annotated[
         int | None,
-        typer.Option(
+        _layout(
             "--skip-lines",
             min=0,
-            show_default=False,
             metavar="N",
             help="Lines before the header; loggers' layouts are then not looked for.",
-            rich_help_panel=_LAYOUT,
         ),
     ] = None,
     skip_after_header: Annotated[
-        int,
-        typer.Option(
-            "--skip-after-header",
-            min=0,
-            metavar="N",
-            help="Lines after the header that are no rows.",
-            rich_help_panel=_LAYOUT,
-        ),
+        int, _layout("--skip-after-header", min=0, metavar="N", help="Lines after the header that are no rows.")
     ] = 0,
-    comment: Annotated[
-        str | None,
-        typer.Option("--comment", metavar="TEXT", help="Skip lines that begin with this.", rich_help_panel=_LAYOUT),
-    ] = None,
+    comment: Annotated[str, _layout("--comment", metavar="TEXT", help="Skip lines that begin with this.")] = "",
     sheet: Annotated[
-        str | None,
-        typer.Option(
-            "--sheet", metavar="NAME", help="Of a workbook. Without it, the first one.", rich_help_panel=_LAYOUT
-        ),
+        str | None, _layout("--sheet", metavar="NAME", help="Of a workbook. Without it, the first one.")
     ] = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
@@ -356,50 +205,16 @@ def send(
     Events are sent in batches, each with an idempotency key. A resume file beside the input records which batches were
     accepted: the same command continues a run that was stopped, and no event is stored twice.
     """
+    given = locals()
+    given["constant_tags"] = dict(map(parse_tag, constant_tags or ()))
+    given |= {name: tuple(given[name] or ()) for name in ("values", "tags", "missing")}
+    options = SendOptions(**{field.name: given[field.name] for field in fields(SendOptions)})
+    csv = CsvOptions(**{field.name: given[field.name] for field in fields(CsvOptions) if field.name in given})
+    check_options(options, csv)
+
     from dropzone_cli.sending.report import Report
 
     session = Session(ctx, stack_name, region, aws_profile, as_json=as_json)
-    options = SendOptions(
-        dry_run=dry_run,
-        fail_fast=fail_fast,
-        batch_size=batch_size,
-        batch_bytes=batch_bytes,
-        gzip=gzip,
-        parallel=parallel,
-        retry_for=retry_for,
-        linger=linger,
-        resume=resume,
-        no_resume=no_resume,
-        again=again,
-        complete=complete,
-        rejects=not no_rejects,
-        report=report,
-    )
-    csv = csv_options(
-        time=time_column,
-        date=date_column,
-        values=value_columns or (),
-        source_column=source_column,
-        unit_column=unit_column,
-        tag_columns=tag_columns or (),
-        source=source,
-        unit=unit,
-        tags=tags or (),
-        source_pattern=source_pattern,
-        per_column=per_column,
-        merge_rows=merge_rows,
-        zone=timezone,
-        ambiguous=ambiguous,
-        time_format=time_format,
-        decimal=decimal,
-        missing=missing or (),
-        delimiter=delimiter,
-        encoding=encoding,
-        skip_lines=skip_lines,
-        skip_after_header=skip_after_header,
-        comment=comment,
-        sheet=sheet,
-    )
     plan = [Planned.of(one, input_format, csv) for one in expand(inputs)]
     tables = {None, Format.CSV, Format.XLSX}
     if csv != CsvOptions(encoding=encoding) and not any(planned.format in tables for planned in plan):

@@ -52,7 +52,7 @@ def checked(text: str, first: int, last: int) -> Read:
         value = _decoder.decode(text)
         if not isinstance(value, dict):
             return Finding(first, last, "json.not_object", "is no event: not a JSON object", text)
-        if {"raw_id", "item", "event"} <= value.keys() and "time_stamp" not in value:
+        if "event" in value and {"raw_id", "item"} <= value.keys() and "time_stamp" not in value:
             return _corrected(text, value, first, last)
         return _event(text, first, last)
     except (ValueError, RecursionError) as error:

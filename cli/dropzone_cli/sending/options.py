@@ -1,18 +1,19 @@
 """The options of `dropzone send`, checked."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 
+import typer
+
 from dropzone_cli.errors import usage
+from dropzone_cli.formats import CONTROL_CHARACTER, MAX_SOURCE, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS, MAX_UNIT
 from dropzone_cli.sending.batches import Shape
 from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.inputs import Input
-from dropzone_cli.sending.times import FORMATS, Ambiguous
-
-_TAB = {"\\t", "tab"}
+from dropzone_cli.sending.times import FORMATS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +32,8 @@ class SendOptions:
     no_resume: bool
     again: bool
     complete: bool
-    rejects: bool
+    no_rejects: bool
     report: bool
-
-    def __post_init__(self) -> None:
-        """Refuse a contradiction.
-
-        Raises:
-            CliError: there is one.
-        """
-        if self.no_resume and self.resume:
-            raise usage("--resume and --no-resume contradict each other.", "Choose one of them.")
 
     @property
     def shape(self) -> Shape:
@@ -53,121 +45,95 @@ class SendOptions:
         return replace(self.shape, linger=None if one.is_rereadable else self.linger)
 
 
-def csv_options(  # noqa: PLR0913 - an argument an option
-    *,
-    time: str | None,
-    date: str | None,
-    values: Sequence[str],
-    source_column: str | None,
-    unit_column: str | None,
-    tag_columns: Sequence[str],
-    source: str | None,
-    unit: str | None,
-    tags: Sequence[str],
-    source_pattern: str | None,
-    per_column: bool,
-    merge_rows: bool,
-    zone: tzinfo | None,
-    ambiguous: Ambiguous | None,
-    time_format: str | None,
-    decimal: str,
-    missing: Sequence[str],
-    delimiter: str | None,
-    encoding: str | None,
-    skip_lines: int | None,
-    skip_after_header: int,
-    comment: str | None,
-    sheet: str | None,
-) -> CsvOptions:
-    """Make what the reader of CSV needs to know.
+def check_options(options: SendOptions, csv: CsvOptions) -> None:
+    """Refuse contradictions, and labels that would have every event rejected.
 
     Raises:
-        CliError: an option is invalid, or contradicts another.
+        CliError: there is one.
     """
-    if source_column and source:
-        raise usage("--source-column and --source both say what the source is.", "Choose one of them.")
-    if per_column and merge_rows:
-        raise usage("--per-column and --merge-rows contradict each other.", "Choose one of them.")
-    if unit_column and unit:
-        raise usage("--unit-column and --unit both say what the unit is.", "Choose one of them.")
-    named_tags = dict(map(_named_tag, tags))
-    from dropzone_cli.sending.labels import check_labels
-
-    check_labels(source, unit, named_tags, tag_columns)
-    return CsvOptions(
-        time=time,
-        values=tuple(values),
-        source=source_column,
-        unit=unit_column,
-        tags=tuple(tag_columns),
-        constant_source=source,
-        constant_unit=unit,
-        constant_tags=named_tags,
-        source_pattern=source_pattern,
-        per_column=per_column,
-        merge_rows=merge_rows,
-        date=date,
-        zone=zone,
-        ambiguous=ambiguous,
-        time_format=_time_format(time_format),
-        decimal=_decimal(decimal),
-        missing=tuple(missing),
-        delimiter=_delimiter(delimiter),
-        encoding=_encoding(encoding),
-        skip_lines=skip_lines,
-        skip_after_header=skip_after_header,
-        comment=comment or "",
-        sheet=sheet,
-    )
+    contradictions = {
+        "--resume and --no-resume contradict each other.": options.no_resume and options.resume,
+        "--source-column and --source both say what the source is.": csv.source and csv.constant_source,
+        "--unit-column and --unit both say what the unit is.": csv.unit and csv.constant_unit,
+        "--per-column and --merge-rows contradict each other.": csv.per_column and csv.merge_rows,
+    }
+    for message, is_one in contradictions.items():
+        if is_one:
+            raise usage(message, "Choose one of them.")
+    check_labels(csv.constant_source, csv.constant_unit, csv.constant_tags, csv.tags)
 
 
-def _named_tag(text: str) -> tuple[str, str]:
+def check_labels(source: str | None, unit: str | None, tags: Mapping[str, str], columns: Sequence[str]) -> None:
+    """Check the source, the unit and the tags that every event gets; `columns` become tags as well.
+
+    Raises:
+        CliError: the API would reject one of them.
+    """
+    if len({*tags, *columns}) > MAX_TAGS:
+        raise usage(f"An event has at most {MAX_TAGS} tags.")
+    for option, text, limit in _texts(source, unit, tags):
+        if len(text) > limit:
+            raise usage(f"{option} is longer than {limit} characters.")
+        if CONTROL_CHARACTER.search(text):
+            raise usage(f"{option} has control characters.")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise usage(f"{option} is not UTF-8.") from None
+
+
+def _texts(source: str | None, unit: str | None, tags: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
+    yield "--source", source or "", MAX_SOURCE
+    yield "--unit", unit or "", MAX_UNIT
+    for name, value in tags.items():
+        yield "--tag: the name", name, MAX_TAG_NAME
+        yield "--tag: the value", value, MAX_TAG_VALUE
+
+
+def parse_tag(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name:
         raise usage(f"--tag: {text!r} has no name and value.", "Write it like --tag line=B.")
     return name, value
 
 
-def _delimiter(text: str | None) -> str | None:
-    if text is None:
-        return None
-    char = "\t" if text.lower() in _TAB else text
+# ---- parsers of options; each raises typer.BadParameter
+
+
+def parse_delimiter(text: str) -> str:
+    char = "\t" if text.lower() in {"\\t", "tab"} else text
     if len(char) != 1 or char in '"\r\n ':
-        raise usage(f"--delimiter: {text!r} can't separate cells.", "Use one character, or tab.")
+        raise typer.BadParameter(f"{text!r} can't separate cells: use one character, or tab.")
     return char
 
 
-def _decimal(text: str) -> str:
+def parse_decimal(text: str) -> str:
     if text not in {".", ","}:
-        raise usage(f"--decimal: {text!r} can't be in a number.", "Use a point or a comma.")
+        raise typer.BadParameter(f"{text!r} can't be in a number: use a point or a comma.")
     return text
 
 
-def _time_format(text: str | None) -> str | None:
-    """Check a format.
-
-    Raises:
-        CliError: it is none of strptime, or lacks what tells an instant.
-    """
-    if text is None or text in FORMATS:
+def parse_time_format(text: str) -> str:
+    """Check that it is a format of ours, or of strptime."""
+    if text in FORMATS:
         return text
     try:
         datetime.strptime("", text)  # noqa: DTZ007 - nothing is read
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         if "does not match format" not in str(error):
-            raise usage(f"--time-format: {error}.", "It looks like '%d.%m.%Y %H:%M:%S'.") from None
-    except re.error as error:
-        raise usage(f"--time-format: {error}.", "It looks like '%d.%m.%Y %H:%M:%S'.") from None
+            raise typer.BadParameter(f"{error}; it looks like '%d.%m.%Y %H:%M:%S'.") from None
     if "%" not in text:
-        known = ", ".join(FORMATS)
-        raise usage(f"--time-format: {text!r} is not a format.", f"Use {known}, or one such as '%d.%m.%Y %H:%M:%S'.")
+        raise typer.BadParameter(
+            f"{text!r} is not a format: use {', '.join(FORMATS)}, or one such as '%d.%m.%Y %H:%M:%S'."
+        )
     return text
 
 
-def _encoding(name: str | None) -> str | None:
+def parse_encoding(name: str) -> str:
     try:
-        b"a".decode(name or "utf-8", "replace")
+        b"a".decode(name, "replace")
     except (LookupError, UnicodeError):
-        hint = "Use one such as utf-8, utf-16-le, cp1252, latin-1."
-        raise usage(f"--encoding: {name!r} is not an encoding of text.", hint) from None
+        raise typer.BadParameter(
+            f"{name!r} is not an encoding of text: use one such as utf-8, utf-16-le, cp1252, latin-1."
+        ) from None
     return name

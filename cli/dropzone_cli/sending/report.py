@@ -128,61 +128,38 @@ class Report:
             return ExitCode.NOT_ALL_WELL
         return ExitCode.WAITING if Severity.WAITING in found else ExitCode.DONE
 
-    def add(self, name: str, finding: Finding) -> None:
-        """Count a finding, and print the first ones at once.
+    def add(self, name: str, finding: Finding, batch: Batch | None = None, status: int | None = None) -> None:
+        """Count a finding, or a batch that was not accepted with the answer's status; print the first ones at once.
 
         Raises:
             StoppedError: it is to be the last one.
         """
-        where = (finding.first, finding.last)
         with self._lock:
-            self._add(name, where, finding.code, finding.reason, finding.severity)
+            if batch is not None:
+                self._totals.refused += batch.events
+                self._totals.refused_batches += 1
+            self._add(name, finding, 0 if batch is None else batch.events, status)
         if self._fail_fast and finding.severity is Severity.PROBLEM:
             raise StoppedError
 
-    def add_refused(self, name: str, batch: Batch, status: int | None, code: str, reason: str) -> None:
-        """Count a batch that was not accepted, and print the first ones at once.
-
-        Raises:
-            StoppedError: it is to be the last one.
-        """
-        with self._lock:
-            self._totals.refused += batch.events
-            self._totals.refused_batches += 1
-            self._add(
-                name, (batch.first, batch.last), code, reason, Severity.PROBLEM, events=batch.events, status=status
-            )
-        if self._fail_fast:
-            raise StoppedError
-
-    def _add(
-        self,
-        name: str,
-        where: tuple[int, int],
-        code: str,
-        reason: str,
-        severity: Severity,
-        *,
-        events: int = 0,
-        status: int | None = None,
-    ) -> None:
+    def _add(self, name: str, finding: Finding, events: int, status: int | None) -> None:
+        first, last, code, reason, _, severity, *_ = finding
         group = self._groups.get((name, code))
         is_first = group is None
         if group is None:
-            group = self._groups[name, code] = Group(name, code, severity, reason, where[0])
+            group = self._groups[name, code] = Group(name, code, severity, reason, first)
         group.number += 1
         group.events += events
         if severity is Severity.MISSING or (severity is Severity.WARNING and not is_first):
             return
         if severity is not Severity.WARNING:
-            told = {"lines": [*where], "events": events, "status": status, "code": code, "reason": reason}
+            told = {"lines": [first, last], "events": events, "status": status, "code": code, "reason": reason}
             self._problems.append({"input": name, **told})
         self._printed += 1
         if self._printed <= _PROBLEMS_PRINTED:
-            lines = f"line {where[0]:,}" if where[0] == where[1] else f"lines {where[0]:,} to {where[1]:,}"
-            self.out.note(
-                f"{name}, {lines}: {f'{status}, ' if status else ''}{reason}", style=_STYLES.get(severity, "")
-            )
+            lines = f"line {first:,}" if first == last else f"lines {first:,} to {last:,}"
+            said = f"{status}, {reason}" if status else reason
+            self.out.note(f"{name}, {lines}: {said}", style=_STYLES.get(severity, ""))
         if self._printed == _PROBLEMS_PRINTED + 1:
             self.out.note("There are more of these: they are counted, and --json lists them.", style="red")
 

@@ -3,7 +3,7 @@
 import io
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
@@ -27,98 +27,86 @@ class Gunzip(io.RawIOBase):
         self._raw = raw
         self.damage = ""
         """What was wrong with it, once that was met."""
-        self._input = b""
-        self._output = b""
-        self._given = b""
-        """The input before `_input`."""
-        self._inflate = zlib.decompressobj(_GZIP)
-        self._is_within = False
-        """Whether a member has begun that is not at its end."""
-        self._has_more = False
-        """Whether there may be output that needs no further input."""
+        self._pieces = self._decompressed()
+        self._piece = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: any writable buffer
-        while not self._output and (self._has_more or self._fill()):
-            self._output += self._decompressed()
-        size = min(len(buffer), len(self._output))
-        buffer[:size], self._output = self._output[:size], self._output[size:]
+        while not self._piece:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._piece = piece
+        size = min(len(buffer), len(self._piece))
+        buffer[:size], self._piece = self._piece[:size], self._piece[size:]
         return size
 
-    def _fill(self) -> bool:
-        """Get input, if there is any; between two members it begins with a member."""
-        self._input = self._input or self._raw.read(_CHUNK) or b""
-        if self._is_within:
-            return bool(self._input) or self._is_cut_off()
-        self._input = self._input.lstrip(b"\0")  # padding, as tapes and block devices have it
-        while len(self._input) < len(_MEMBER) and (more := self._raw.read(_CHUNK)):
-            self._input = (self._input + more).lstrip(b"\0")
-        if self._input and not self._input.startswith(_MEMBER):
-            self._note("something else follows its end")
-            self._seek_member(0)
-        self._is_within = bool(self._input)
-        return self._is_within
-
-    def _is_cut_off(self) -> bool:
-        """Report a member without an end; return whether another one was taken for its rest."""
-        self._note("it is cut off")
-        self._input, self._given = self._given, b""
-        self._end_member()
-        self._seek_member(1)
-        self._is_within = bool(self._input)
-        self._output = _TORN if self._is_within else b""
-        return self._is_within
-
-    def _decompressed(self) -> bytes:
-        before, given = self._inflate.copy(), self._input
-        self._given = given or self._given
-        try:
-            data = self._inflate.decompress(given, _MOST)
-        except zlib.error as error:
-            self._note(f"it is damaged: {error}")
-            return self._salvaged(before, given)
-        self._input = self._inflate.unconsumed_tail
-        self._has_more = len(data) == _MOST
-        if self._inflate.eof:
-            self._input = self._inflate.unused_data
-            self._end_member()
-        return data
-
-    def _salvaged(self, inflate: "zlib._Decompress", given: bytes) -> bytes:
-        """What comes before the damage; then go on with the next member, if there is any."""
-        parts = []
-        at, step = 0, _STEP
-        while at < len(given):
-            before = inflate.copy()
-            try:
-                parts.append(inflate.decompress(given[at : at + step]))
-                at += step
-            except zlib.error:
-                if step == 1:
+    def _decompressed(self) -> Iterator[bytes]:
+        """Decompress member by member."""
+        waiting = b""
+        while waiting := self._next_member(waiting):
+            inflate, given, has_more = zlib.decompressobj(_GZIP), b"", False
+            while not inflate.eof:
+                waiting = waiting or (b"" if has_more else self._raw.read(_CHUNK) or b"")
+                if not waiting and not has_more:
+                    self._note("it is cut off")
+                    # Another one may have been taken for its rest.
+                    waiting = self._sought(given, 1)
                     break
-                inflate, step = before, 1
-        self._end_member()
-        self._seek_member(1)
-        return b"".join(parts) + (_TORN if self._input else b"")
+                before, given = inflate.copy(), waiting or given
+                try:
+                    data = inflate.decompress(waiting, _MOST)
+                except zlib.error as error:
+                    self._note(f"it is damaged: {error}")
+                    yield _salvaged(before, given)
+                    waiting = self._sought(given, 1)
+                    break
+                waiting, has_more = inflate.unconsumed_tail, len(data) == _MOST
+                yield data
+            else:
+                waiting = inflate.unused_data
+                continue
+            if waiting:
+                yield _TORN
 
-    def _end_member(self) -> None:
-        self._inflate = zlib.decompressobj(_GZIP)
-        self._is_within = self._has_more = False
+    def _next_member(self, waiting: bytes) -> bytes:
+        """The input from where a member begins, behind padding, which tapes and block devices have."""
+        waiting = waiting.lstrip(b"\0")
+        while len(waiting) < len(_MEMBER) and (more := self._raw.read(_CHUNK)):
+            waiting = (waiting + more).lstrip(b"\0")
+        if waiting and not waiting.startswith(_MEMBER):
+            self._note("something else follows its end")
+            return self._sought(waiting, 0)
+        return waiting
 
-    def _seek_member(self, start: int) -> None:
-        """Skip input up to what looks like the beginning of a member."""
-        while (at := self._input.find(_MEMBER, start)) < 0:
+    def _sought(self, waiting: bytes, start: int) -> bytes:
+        """The input from where a member seems to begin; empty where none does."""
+        while (at := waiting.find(_MEMBER, start)) < 0:
             more = self._raw.read(_CHUNK)
             if not more:
-                self._input = b""
-                return
-            self._input, start = self._input[-2:] + more, 0
-        self._input = self._input[at:]
+                return b""
+            waiting, start = waiting[-2:] + more, 0
+        return waiting[at:]
 
     def _note(self, damage: str) -> None:
         self.damage = self.damage or damage
+
+
+def _salvaged(inflate: "zlib._Decompress", given: bytes) -> bytes:
+    """What comes before the damage in a piece of input."""
+    parts, at, step = [], 0, _STEP
+    while at < len(given):
+        before = inflate.copy()
+        try:
+            parts.append(inflate.decompress(given[at : at + step]))
+            at += step
+        except zlib.error:
+            if step == 1:
+                break
+            inflate, step = before, 1
+    return b"".join(parts)
 
 
 class LivePipe(io.RawIOBase):

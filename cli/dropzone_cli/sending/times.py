@@ -23,7 +23,6 @@ _ISO = re.compile(
 # Seconds, milli-, micro- or nanoseconds since 1970 of the years 2001 to 2100: no compact date looks like it.
 _EPOCH = re.compile(r"(?:[0-9]{9,10}|[0-9]{12,13}|[0-9]{15,16}|[0-9]{18,19})(?:\.[0-9]+)?")
 _EARLIEST, _LATEST = Decimal(946_684_800), Decimal(4_102_444_800)
-_EDGES = ("0000", "0001", "9999")
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = Decimal(253_402_300_799)
 _FIRST_SECOND = Decimal(-62_135_596_800)
@@ -95,12 +94,16 @@ def _read_iso(text: str, zoned: Callable[[datetime], str]) -> str:
     match = _ISO.fullmatch(text)
     if match is None:
         return _recent_epoch(text)
+    if text.startswith("0000"):
+        raise _out_of_range()
     try:
-        if text.startswith(_EDGES):
-            return _read_edge(text, zoned)
         read = datetime.fromisoformat(text.upper())
+        if match["offset"] and text.startswith(("0001", "9999")):
+            read.astimezone(UTC)  # which their first and their last hours may not have
     except ValueError:
         raise _unreadable("is not a date and time of ISO 8601") from None
+    except OverflowError:
+        raise _out_of_range() from None
     return text if match["offset"] else zoned(read)
 
 
@@ -114,20 +117,6 @@ def _read_format(text: str, format_: str, zoned: Callable[[datetime], str]) -> s
 
 def _unreadable(reason: str) -> TimeError:
     return TimeError("time.unreadable", reason)
-
-
-def _read_edge(text: str, zoned: Callable[[datetime], str]) -> str:
-    """Read a time of the first and the last year, where offsets may lead out of what is counted."""
-    if text.startswith("0000"):
-        raise _out_of_range()
-    read = datetime.fromisoformat(text.upper())
-    if read.tzinfo is None:
-        return zoned(read)
-    try:
-        read.astimezone(UTC)
-    except OverflowError:
-        raise _out_of_range() from None
-    return text
 
 
 def _out_of_range() -> TimeError:

@@ -146,7 +146,7 @@ class Uploader:
         planned, one = state.planned, state.planned.input
         if before := self._rejects.get(one.identity):
             before.close()
-        rejects = self._rejects[one.identity] = Rejects(one, is_kept=self._options.rejects)
+        rejects = self._rejects[one.identity] = Rejects(one, is_kept=not self._options.no_rejects)
         reading = _Reading(state, rejects, self._options, self._report, workers)
         try:
             with opened(one, is_complete=self._options.complete, piped=_stoppable) as source:
@@ -191,7 +191,7 @@ class Uploader:
             code = f"api.{error.status}"
             task.rejects.add_batch(batch, code, error.reason)
             if not batch.findings:
-                self._report.add_refused(name, batch, error.status, code, error.reason)
+                self._report.add(name, Finding(batch.first, batch.last, code, error.reason), batch, error.status)
             return
         task.journal.accept(task.run, batch, receipt.raw_id)
         if batch.findings:
@@ -211,7 +211,8 @@ class Uploader:
         task.rejects.add_batch(task.batch, "batch.not_sent", reason)
         if not task.batch.findings:
             with suppress(StoppedError):
-                self._report.add_refused(task.input.name, task.batch, None, "batch.not_sent", reason)
+                finding = Finding(task.batch.first, task.batch.last, "batch.not_sent", reason)
+                self._report.add(task.input.name, finding, task.batch)
 
     def _resume_file(self, planned: Planned) -> Path | None:
         return None if self._options.no_resume else self._options.resume or planned.input.resume_file
@@ -287,6 +288,7 @@ class _Reading:
 
     def add(self, found: Read) -> None:
         if isinstance(found, Event):
+            self._last = found.last
             self._events.add(found)
             if self._held is not None:
                 held, self._held = self._held, None
@@ -294,8 +296,8 @@ class _Reading:
                     self._reports.add(event)
         elif self._last_finding != (found.last, found.code):  # one of its kind of a line
             self._last_finding = (found.last, found.code)
+            self._last = max(self._last, found.last)
             self._find(self._one.told(found))
-        self._last = max(self._last, found.last)
 
     def _find(self, finding: Finding) -> None:
         if finding.severity is Severity.PROBLEM:

@@ -16,7 +16,7 @@ from dropzone.domain import identifiers
 from dropzone.domain.payloads import v2
 from dropzone_cli import formats
 from dropzone_cli.errors import CliError
-from dropzone_cli.sending.labels import check_labels
+from dropzone_cli.sending.options import check_labels
 
 SOURCES = sorted((Path(__file__).parents[3] / "cli").rglob("*.py"))
 
