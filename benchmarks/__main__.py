@@ -20,6 +20,7 @@ from benchmarks import (
     replays,
     report,
     seeds_way,
+    send,
     sources,
     store,
     validate,
@@ -44,6 +45,7 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "backlog": backlog.run,
     "sources": sources.run,
     "replays": replays.run,
+    "send": send.run,
 }
 _TAKE_LONG = {"large", "gold", "sources"}
 
