@@ -110,6 +110,14 @@ def test_a_refusal_says_what_a_body_of_its_media_type_must_be(
     assert problem["violations"][0]["field"] == field
 
 
+def test_several_events_on_a_line_are_told_how_to_be_sent(ingest_function: IngestFunction) -> None:
+    body, hint = EXAMPLE + EXAMPLE, "to send several events, put each on a line of its own"
+    problem = ingest_function.refused(api_event(body), 400)
+    assert problem["detail"].endswith(f"{hint}, with Content-Type: application/x-ndjson.")
+    problem = ingest_function.refused(api_event(body, headers={"Content-Type": "application/x-ndjson"}), 422)
+    assert problem["violations"][0]["message"].endswith(hint)
+
+
 def test_lines_in_utf_16_are_no_json(ingest_function: IngestFunction) -> None:
     body = (EXAMPLE.decode() + "\r\n").encode("utf-16")
     problem = ingest_function.refused(api_event(body, headers={"Content-Type": "application/x-ndjson"}), 400)

@@ -34,6 +34,7 @@ _STRING_OR_LONG_NUMBER = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.DOTALL
 )
 _LONG = 1_000
+_OF_LINES = f", with Content-Type: {NDJSON}"
 
 
 class NotJsonError(ValueError):
@@ -141,7 +142,7 @@ def split(text: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], 
     """
     text = text.removeprefix(_MARK)
     if is_ndjson(media_type):
-        return list(lines(text)), _parsed
+        return list(lines(text)), _parsed_line
     payload = _parsed(text)
     return payload if type(payload) is list else (payload,), lambda value: value
 
@@ -149,7 +150,7 @@ def split(text: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], 
 def bodies(text: bytes, media_type: str) -> Iterator[Any]:
     """The JSON value of an unpacked body, or of each line of NDJSON; a `NotJsonError` for a text that is none."""
     text = text.removeprefix(_MARK)
-    return map(_parsed, lines(text) if is_ndjson(media_type) else [text])
+    return map(_parsed_line, lines(text)) if is_ndjson(media_type) else iter([_parsed(text)])
 
 
 def lines(text: bytes) -> Iterator[bytes]:
@@ -162,6 +163,14 @@ def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's type
         return parse_json(text)
     except NotJsonError as error:
         return error
+
+
+def _parsed_line(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's types
+    try:
+        return parse_json(text)
+    except NotJsonError as error:
+        # Its media type is that of lines already.
+        return NotJsonError(str(error).removesuffix(_OF_LINES))
 
 
 def parse_json(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's types
@@ -187,7 +196,7 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's t
 def _not_json(error: ValueError) -> NotJsonError:
     reason = str(error)
     if reason.startswith("trailing characters"):
-        reason += f"; to send several events, put each on a line of its own, with Content-Type: {NDJSON}"
+        reason += f"; to send several events, put each on a line of its own{_OF_LINES}"
     return NotJsonError(reason)
 
 
