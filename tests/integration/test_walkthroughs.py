@@ -97,11 +97,13 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run commands in the copy, by this environment's programs, and with nothing installed."""
     tools = folder.parent / "tools"
     tools.mkdir()
-    make, uv = tools / "make", tools / "uv"
+    make, uv, pytest_ = tools / "make", tools / "uv", tools / "pytest"
     # The Makefile's own commands, without `uv run` and without its set-up.
     make.write_text('#!/bin/sh\nexec /usr/bin/make -o install -o browser -o clients RUN=env "$@"\n', encoding="utf-8")
     uv.write_text('#!/bin/sh\nshift\nexec "$@"\n', encoding="utf-8")
-    for tool in (make, uv):
+    # In one process: what a worker of xdist imports takes longer than what it would take off.
+    pytest_.write_text('#!/bin/sh\nexec python -m pytest "$@" -n 0 --hypothesis-profile quick\n', encoding="utf-8")
+    for tool in (make, uv, pytest_):
         tool.chmod(stat.S_IRWXU)
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
     sources = os.pathsep.join(str(folder / name) for name in (*SOURCES, *OTHERS))
