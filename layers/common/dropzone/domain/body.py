@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from json import detect_encoding
 from typing import Any
 
@@ -15,6 +16,8 @@ GZIP = "gzip"
 
 _JSON_TYPE = re.compile(r"application/(?:x-|[a-z0-9!#$&^_.-]{1,100}\+)?json|text/(?:x-)?json", re.ASCII)
 _NDJSON_TYPE = re.compile(r"(?:application|text)/(?:x-)?(?:(?:nd|ld)-?json|json-?l|json-?lines)", re.ASCII)
+
+_CACHED_TYPES = 64
 
 _MARK = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
@@ -54,6 +57,7 @@ def is_json(media_type: str) -> bool:
     return _JSON_TYPE.fullmatch(media_type) is not None
 
 
+@lru_cache(_CACHED_TYPES)
 def is_ndjson(media_type: str) -> bool:
     """Whether the media type (in lower case, without parameters) is one that NDJSON is known by."""
     return _NDJSON_TYPE.fullmatch(media_type) is not None

@@ -57,10 +57,13 @@ class Contents:
         self._received_at, self._contracts = received_at, contracts
         self._named = contracts.named(contract)
         self._may_write = None if writes is None else matcher(writes)
+        # No bound method of its own: a cycle would keep the body until the garbage is collected.
         self._events: Sequence[Any] = ()
-        self._outcome_of: Callable[[Any], Outcome] = self._whole
-        self._payload_of: Callable[[Any], Any] = lambda event: event
-        """For people, not for `outcomes`."""
+        self._has_events = False
+        self._payload_of: Callable[[Any], Any] = _as_it_is
+        """What is validated of an event."""
+        self._shown: Callable[[Any], Any] = _as_it_is
+        """The same, for people."""
         self.size = len(body)
         """Bytes of the unpacked body."""
         try:
@@ -82,19 +85,19 @@ class Contents:
         if mapping is not None:
             payload_of = mapping.payload
             self._events = _all(bodies(body, content_type), mapping.candidates)
-            self._payload_of = partial(payload_of, keeps_time=True)
-            self._outcome_of = lambda event: self._validate_event(
+            self._shown = partial(payload_of, keeps_time=True)
+            self._payload_of = lambda event: (
                 event if isinstance(event, (Rejection, NotJsonError)) else payload_of(event)
             )
         elif payloads_of is not None:
             self._events = _all(bodies(body, content_type), lambda body: payloads_of(body, self._received_at))
-            self._outcome_of = self._validate_event
         else:
-            self._events, parsed = split(body, content_type)
-            self._payload_of = parsed
-            self._outcome_of = lambda event: self._validate_event(parsed(event))
-        if not self._events:
-            self._events, self._outcome_of = (_NO_EVENT,), self._whole
+            self._events, self._payload_of = split(body, content_type)
+            self._shown = self._payload_of
+        if self._events:
+            self._has_events = True
+        else:
+            self._events, self._payload_of = (_NO_EVENT,), _as_it_is
 
     def __len__(self) -> int:
         """The number of events."""
@@ -102,7 +105,8 @@ class Contents:
 
     def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
         """The outcomes of the events from item `first` on, before item `end`, by the current rules."""
-        return map(self._outcome_of, self._events[first:end])
+        payloads = map(self._payload_of, self._events[first:end])
+        return map(self._validate_event if self._has_events else self._whole, payloads)
 
     def event(self, item: int) -> Any:  # noqa: ANN401 - any JSON
         """What is validated as this item: a line of NDJSON as its bytes, else a JSON value; None if there is neither.
@@ -112,7 +116,7 @@ class Contents:
         if item >= len(self._events):
             return None
         event = self._events[item]
-        payload = event if isinstance(event, (Rejection, NotJsonError)) else self._payload_of(event)
+        payload = event if isinstance(event, (Rejection, NotJsonError)) else self._shown(event)
         if isinstance(payload, (Rejection, NotJsonError)):
             return None
         return event if isinstance(event, bytes) else payload
@@ -142,6 +146,10 @@ class Contents:
         message = f"is {excerpt(source)}, which the key may not write" if source else "is missing: the key needs one"
         violation = Violation(Code.SOURCE_NOT_ALLOWED, "source", message)
         return self._whole(Rejection((violation,)))
+
+
+def _as_it_is(payload: Any) -> Any:  # noqa: ANN401 - what JSON held
+    return payload
 
 
 def _all(values: Iterator[Any], events_of: Callable[[Any], Iterator[Any]]) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from dropzone.domain.aggregates import aggregate
-from dropzone.domain.outcomes import Measurement
+from dropzone.domain.outcomes import NO_TAGS, Measurement
 from dropzone.domain.payloads.event import Event, Instant, Samples
 
 
@@ -32,4 +32,4 @@ class EventV1(Event):
 
     def measurement(self, contract: str = "") -> Measurement:
         """The event with the source ''."""
-        return Measurement(self.time_stamp, "", aggregate(self.data), contract=contract)
+        return Measurement(self.time_stamp, "", aggregate(self.data), "", NO_TAGS, (), contract)
