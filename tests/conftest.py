@@ -16,6 +16,9 @@ _TOGETHER = {"e2e", "artefact", "sam_local", "template"}
 
 _STACK_OF_ITS_OWN = "test_life_of_a_stack.py"
 
+_LONG = ("tests/resilience", "tests/integration/test_walkthroughs.py", "tests/functional/test_bad_input.py")
+"""Where single tests take long. They begin early, so that at the end no process waits for the other."""
+
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Largest groups first. xdist's own groups have no effect under pytest 9.2, which ignores its way to name them."""
@@ -33,11 +36,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     return _Scheduling(config, log)
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-randomly's shuffle
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage by the examples written down.
+    """Begin with what takes long, and measure coverage by the examples written down.
 
     Tracing hypothesis's many would cost a minute, and would hide what has no test of its own.
     """
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker(pytest.mark.no_cover)

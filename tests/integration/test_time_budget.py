@@ -20,6 +20,8 @@ from support.postgres import PASSWORD, SilverInPostgres
 
 BUDGET_SECONDS = 4.0
 REQUESTS = [{}, {"reprocess": True}, {"reprocess": True, "code": "data.empty"}, {"reprocess": True, "dry_run": True}]
+# The connection is made, or was there, before any request is looked at.
+REQUESTS_AND_CONNECTIONS = [({}, False), *((request, True) for request in REQUESTS)]
 
 
 @dataclass(slots=True)
@@ -83,8 +85,7 @@ def locked(tables: SilverInPostgres, *names: str) -> Iterator[None]:
         tables.query("ROLLBACK")
 
 
-@pytest.mark.parametrize("request_", REQUESTS, ids=json.dumps)
-@pytest.mark.parametrize("is_connected", [True, False])
+@pytest.mark.parametrize(("request_", "is_connected"), REQUESTS_AND_CONNECTIONS, ids=json.dumps)
 def test_while_tables_are_locked_the_answer_is_503_in_time(
     function: Function, tables: SilverInPostgres, request_: dict[str, object], *, is_connected: bool
 ) -> None:
