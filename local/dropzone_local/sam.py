@@ -8,20 +8,24 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dropzone_local.environment import REGION, tool_environment
 from dropzone_local.errors import LocalStackError
-from dropzone_local.files import exclusive
+from dropzone_local.files import exclusive, write_json
 
 CONFIG_ENVIRONMENT = "local"
+PACKED = "packed"
+"""The folder in a build that has what a deployment to this machine uploads."""
 
 _PYTHON = (3, 13)
 # What the Lambda runtime of this Python, with its glibc 2.34, can load.
 _WHEEL_PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 _SOURCES = ("template.yaml", "monitoring.yaml", "samconfig.toml", "functions", "layers")
+_UPLOADED = {"CodeUri", "ContentUri", "Location"}
 _NOT_SOURCE = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 _KEPT_BUILDS = 4
 # SAM asks every five seconds how far CloudFormation is, which suits AWS.
@@ -145,7 +149,8 @@ def deploy(
         [
             "deploy",
             *(["--config-file", str(config), "--config-env", CONFIG_ENVIRONMENT] if config.exists() else []),
-            *("--template-file", str(build.template)),
+            # As JSON: SAM reads what it uploaded once more, and YAML slowly.
+            *("--template-file", str(packed(build)), "--use-json"),
             *("--stack-name", stack, "--region", REGION, "--resolve-s3", "--s3-prefix", stack),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
             *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
@@ -156,6 +161,33 @@ def deploy(
         environment=tool_environment(endpoint) | {"SAM_CLI_POLL_DELAY": _POLL_SECONDS},
         log=log,
     )
+
+
+def packed(build: Build) -> Path:
+    """Return the build's template with its code as zip files. SAM would make them again for each deployment."""
+    folder = build.folder / PACKED
+    template = folder / "template.yaml"
+    with exclusive(build.folder / ".lock"):
+        if not template.exists():
+            folder.mkdir(exist_ok=True)
+            content = json.loads(build.template.read_text(encoding="utf-8"))
+            for resource in content["Resources"].values():
+                properties = resource.get("Properties", {})
+                for name in _UPLOADED & properties.keys():
+                    properties[name] = str(_zipped(build.folder / properties[name], folder))
+            write_json(template, content)  # JSON is YAML
+    return template
+
+
+def _zipped(code: Path, folder: Path) -> Path:
+    """Return a zip file of a folder; a file is uploaded as it is."""
+    if code.is_file():
+        return code
+    file = folder / f"{code.name}.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in sorted(code.rglob("*")):
+            archive.write(path, path.relative_to(code))
+    return file
 
 
 def _install_for_host(folder: Path, python: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # comes with SAM's CLI
 
-from dropzone_local.sam import Builder, machine_architecture
+from dropzone_local.sam import PACKED, Builder, machine_architecture
 from unit.template.intrinsics import Evaluator
 from unit.template.loading import defaults, resources
 
@@ -82,7 +82,7 @@ def build_into(folder: Path, architecture: str | None = None) -> Artefacts:
     project = _copy_of_sources(PROJECT / ".aws-sam" / architecture) if foreign else PROJECT
     with _environment(_FOREIGN_WHEELS.get(architecture, {}) if foreign else {}):
         build = Builder(project, architecture=architecture).build()
-    shutil.copytree(build.folder, folder)
+    shutil.copytree(build.folder, folder, ignore=shutil.ignore_patterns(PACKED, ".lock"))
     return Artefacts(folder, architecture, build.fingerprint)
 
 

@@ -142,6 +142,7 @@ def test_0_is_none(tmp_path: Path, command: Callable[[int], None]) -> None:
 
 def deploy(folder: Path) -> None:
     log = folder / "sam.log"
+    (folder / "template.yaml").write_text('{"Resources": {}}', encoding="utf-8")
     sam.deploy(
         Build(folder, "fingerprint", reused=False),
         project=folder,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,6 +134,7 @@ def test_a_deployment_asks_the_emulator_more_often_than_it_would_ask_aws(
         environments.append(environment)
 
     monkeypatch.setattr(sam, "_run_sam", run_sam)
+    (tmp_path / "template.yaml").write_text('{"Resources": {}}', encoding="utf-8")
 
     sam.deploy(
         Build(tmp_path, "fingerprint", reused=True),
@@ -143,3 +146,29 @@ def test_a_deployment_asks_the_emulator_more_often_than_it_would_ask_aws(
     )
 
     assert [float(environment["SAM_CLI_POLL_DELAY"]) < 1 for environment in environments] == [True]
+
+
+def test_code_is_zipped_once_and_other_files_are_uploaded_as_they_are(tmp_path: Path) -> None:
+    build = Build(tmp_path, "fingerprint", reused=True)
+    for name in ("IngestFunction/handler.py", "CommonLayer/python/dropzone/api.py", "Monitoring.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    properties = {
+        "Ingest": {"CodeUri": "IngestFunction"},
+        "Layer": {"ContentUri": "CommonLayer"},
+        "Monitoring": {"Location": "Monitoring.yaml"},
+        "Queue": {},
+    }
+    resources = {name: {"Properties": value} for name, value in properties.items()}
+    build.template.write_text(json.dumps({"Resources": resources}))
+
+    template = sam.packed(build)
+    made = template.stat().st_mtime_ns
+
+    packed = json.loads(template.read_text())["Resources"]
+    with zipfile.ZipFile(packed["Ingest"]["Properties"]["CodeUri"]) as ingest:
+        assert ingest.read("handler.py") == b"IngestFunction/handler.py"
+    with zipfile.ZipFile(packed["Layer"]["Properties"]["ContentUri"]) as layer:
+        assert "python/dropzone/api.py" in layer.namelist()
+    assert packed["Monitoring"]["Properties"] == {"Location": str(tmp_path / "Monitoring.yaml")}
+    assert sam.packed(build).stat().st_mtime_ns == made
