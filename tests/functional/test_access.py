@@ -307,16 +307,21 @@ def test_request_is_logged_with_client_scopes_and_decision_and_without_the_key(
 
     world.call(SEND, "THE-KEY-ITSELF")
     world.call(declared()["GET", "/kpis"], "THE-KEY-ITSELF")
+    world.call(STATUS, "THE-KEY-ITSELF")
     written = capsys.readouterr().out
 
     assert "THE-KEY-ITSELF" not in written
     assert sha256(b"THE-KEY-ITSELF").hexdigest() not in written
     lines = [json.loads(line) for line in written.splitlines()]
     [accepted] = [line for line in lines if line.get("message") == "accepted"]
-    assert (accepted["client"], accepted["scopes"]) == ("ours", ["ingest"])
+    [allowed] = [line for line in lines if line.get("message") == "allowed"]
+    for line in (accepted, allowed):
+        assert (line["client"], line["scopes"], line["decision"]) == ("ours", ["ingest"], "allowed")
     [refused] = [line for line in lines if line.get("message") == "refused"]
     assert (refused["client"], refused["scopes"], refused["opened_by"]) == ("ours", ["ingest"], ["read"])
     assert refused["reason"] == "scope-missing"
+    [denied] = [line for line in lines if "Denied" in line]
+    assert denied["service"] == "access"
     [count] = [line for line in lines if "Refused" in line]
     assert (count["reason"], count["service"]) == ("scope-missing", "query")
 

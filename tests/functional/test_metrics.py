@@ -15,7 +15,7 @@ from functional.lambda_calls import ENVIRONMENT, api_event, sample
 from functional.test_process_request import BAD, StaleGold, Sweep
 from support.contracts import contract, contracts
 from support.factories import EXAMPLE, s3_event, sqs_event
-from support.fakes import InMemorySilver
+from support.fakes import InMemoryClients, InMemorySilver
 from support.lambda_context import Context
 from unit.template.loading import PROJECT
 from unit.template.stacks import deployed
@@ -61,7 +61,7 @@ def counted(
     ingest_function(api_event())
     ingest_function(api_event(b"no JSON"))
     world = Sweep()
-    for name, value in ENVIRONMENT.items():
+    for name, value in (ENVIRONMENT | {"DEFAULT_SCOPES": "ingest"}).items():
         monkeypatch.setenv(name, value)
     for module in (queue, sweep):
         monkeypatch.setattr(module, "settings", cache(module.settings.__wrapped__))
@@ -76,6 +76,8 @@ def counted(
     queue.handler(sqs_event([s3_event(world.arrive(body), bucket=ENVIRONMENT["BRONZE_BUCKET"])]), Context())
     world.arrive(body)
     sweep.handler(sample("schedule"), Context())
+    monkeypatch.setattr(sweep, "clients", InMemoryClients)
+    assert sweep.handler(sample("api-process"), Context())["statusCode"] == 403
     return emitted(capsys.readouterr().out)
 
 

@@ -25,6 +25,18 @@ def count_refused(service: str, reason: str) -> None:
     count_by(service, "Refused", "reason", Counter([reason]))
 
 
+def count_denied() -> None:
+    """Count a request whose key doesn't open what it asks for, of all functions together: bursts raise an alarm."""
+    with single_metric(
+        name="Denied",
+        unit=MetricUnit.Count,
+        value=1,
+        namespace=NAMESPACE,
+        default_dimensions={"service": "access"},
+    ):
+        pass
+
+
 def count_by(service: str, name: str, dimension: str, counts: Mapping[str, int]) -> None:
     """Emit a count for each value of a dimension (of few values: a rule, a reason)."""
     for value, count in counts.items():

@@ -60,6 +60,7 @@ TABLE = {
         *("p95", ">", milliseconds(minutes=5), seconds(minutes=5), "3 of 4"),
     ),
     "ServerErrorAlarm": Measures("AWS/ApiGateway 5XXError v1", "Sum", ">", 0, seconds(minutes=1), "3 of 5"),
+    "AccessDeniedAlarm": Measures("own Denied access", "Sum", ">", 50, seconds(minutes=5), "1 of 1"),
     "RejectionRateAlarm": Measures(
         "own Checked process, own Checked sweep, own Failed process, own Failed sweep",
         *("Sum", ">", 50, seconds(minutes=5), "2 of 3"),

@@ -141,18 +141,27 @@ def test_the_key_is_one_that_api_gateway_checks(cloudformation: Template) -> Non
     }
 
 
+PLANS = {
+    "devices": ("ApiUsagePlan", ""),
+    "analysts": ("AnalystUsagePlan", "Analyst"),
+    "operators": ("OperatorUsagePlan", "Operator"),
+}
+"""By the end of their names, with the beginning of their parameters'."""
+
+
 def test_a_key_has_a_plan_for_this_stage(cloudformation: Template) -> None:
-    [plan] = resources(cloudformation, "AWS::ApiGateway::UsagePlan")
+    plans = resources(cloudformation, "AWS::ApiGateway::UsagePlan")
     [stage] = resources(cloudformation, "AWS::ApiGateway::Stage")
     [link] = resources(cloudformation, "AWS::ApiGateway::UsagePlanKey").values()
 
-    assert cloudformation["Resources"][plan]["Properties"]["ApiStages"] == [
-        {"ApiId": {"Ref": "Api"}, "Stage": {"Ref": stage}}
-    ]
-    assert link["Properties"]["UsagePlanId"] == {"Ref": plan}
+    for plan in plans.values():
+        assert plan["Properties"]["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": stage}}]
+    assert {deployed().one(plan)["UsagePlanName"].rpartition("-")[2] for plan in plans} == {*PLANS}
+    assert link["Properties"]["UsagePlanId"] == {"Ref": PLANS["devices"][0]}
     assert link["Properties"]["KeyId"] == {"Ref": "ApiKey"}
 
 
+@pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize(
     ("parameter", "value", "where"),
     [
@@ -161,11 +170,16 @@ def test_a_key_has_a_plan_for_this_stage(cloudformation: Template) -> None:
         ("MonthlyQuota", "11", ("Quota", "Limit")),
     ],
 )
-def test_a_key_s_requests_are_limited_by_parameter(parameter: str, value: str, where: tuple[str, str]) -> None:
-    plan = deployed("own", (parameter, value), ("MonthlyQuota", "11")).one("ApiUsagePlan")
+def test_a_key_s_requests_are_limited_by_parameter(
+    plan: str, parameter: str, value: str, where: tuple[str, str]
+) -> None:
+    resource, prefix = PLANS[plan]
+    changed = deployed("own", (prefix + parameter, value), (prefix + "MonthlyQuota", "11"))
 
-    assert plan[where[0]][where[1]] == value
-    assert plan["Quota"]["Period"] == "MONTH"
+    assert changed.one(resource)[where[0]][where[1]] == value
+    assert changed.one(resource)["Quota"]["Period"] == "MONTH"
+    for other, _ in PLANS.values():
+        assert other == resource or changed.one(other) == deployed().one(other)
 
 
 def test_a_request_is_logged_without_its_key_and_its_payload() -> None:
@@ -207,7 +221,8 @@ def test_a_key_may_send_what_its_plan_says(template: Template) -> None:
 
 
 def test_a_key_has_a_quota_only_where_one_is_given() -> None:
-    assert "Quota" not in deployed().one("ApiUsagePlan")
+    for plan, _ in PLANS.values():
+        assert "Quota" not in deployed().one(plan)
 
 
 def test_execution_logs_which_hold_payloads_are_off_and_so_are_metrics_that_nothing_reads() -> None:

@@ -11,7 +11,7 @@ from dropzone.api import problems
 from dropzone.api.problems import ProblemError, ProblemType
 from dropzone.api.request import Event, gateway_context
 from dropzone.domain.access import Access, Decision, Scope, access_of, decide
-from dropzone.observability import count_refused
+from dropzone.observability import count_denied, count_refused
 from dropzone.ports import ClientStore
 
 _PROBLEMS: Mapping[Decision, ProblemType] = {
@@ -39,11 +39,12 @@ class Authorizer:
         access = access_of(_digest(event), self.clients.current(), self.default_scopes)
         decision = decide(access, opened_by, datetime.now(UTC))
         # On every further line of the request as well.
-        logger.append_keys(client=access.client, scopes=sorted(access.scopes))
+        logger.append_keys(client=access.client, scopes=sorted(access.scopes), decision=decision.value)
         if decision is Decision.ALLOWED:
             return access
         logger.warning("refused", reason=decision.value, opened_by=sorted(opened_by))
         count_refused(str(logger.service), decision.value)
+        count_denied()
         raise ProblemError(_PROBLEMS[decision], _reason(access, opened_by))
 
 

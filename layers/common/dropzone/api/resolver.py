@@ -112,7 +112,9 @@ def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None)
         if authorizer is None:
             message = "the function has no authorizer, and a route that needs one"
             raise TypeError(message)
+        # Ingest, which has no resolver, says as much when it accepts or refuses.
         app.context["access"] = authorizer().authorize(app.current_event.raw_event, scopes, logger)
+        logger.info("allowed", opened_by=sorted(scopes))
 
     def authorized(_: APIGatewayRestResolver, following: Callable[[APIGatewayRestResolver], Any]) -> Any:  # noqa: ANN401 - whatever follows gives
         authorize()
