@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from benchmarks import (
+    access,
     backlog,
     cold_start,
     contracts,
@@ -37,6 +38,7 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "many-events": many_events.run,
     "seed": seeds_way.run,
     "ingest": ingest.run,
+    "access": access.run,
     "cold-start": cold_start.run,
     "memory": memory.run,
     "growth": growth.run,
