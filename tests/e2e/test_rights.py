@@ -80,7 +80,7 @@ def missing() -> str:
     return object_key(new_raw_id())
 
 
-@pytest.mark.parametrize("function", ["ProcessFunction", "SweepFunction", "QueryFunction"])
+@pytest.mark.parametrize("function", ["ProcessFunction", "SweepFunction", "ReplayFunction", "QueryFunction"])
 def test_readers_read_raw_objects_and_write_nothing(
     client: Client, act: Callable[..., str], bucket: str, function: str
 ) -> None:

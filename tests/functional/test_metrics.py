@@ -128,6 +128,7 @@ def test_each_metric_has_its_unit(counted: dict[Metric, Counted]) -> None:
     assert {name: unit for name, unit in units.items() if unit != "Count"} == {
         "ArrivalToSilver": "Milliseconds",
         "GoldStaleSeconds": "Seconds",
+        "SweepLagSeconds": "Seconds",
     }
 
 

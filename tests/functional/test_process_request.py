@@ -296,22 +296,30 @@ def counted(capsys: pytest.CaptureFixture[str], *names: str) -> dict[str, list[f
     return {name: value for line in lines for name, value in line.items() if name in names}
 
 
-@pytest.mark.parametrize(("limit", "unfinished"), [(1, 1.0), (3, 0.0)])
-def test_scheduled_sweep_says_that_it_ran_and_whether_it_reached_the_end(
-    function: Sweep,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    limit: int,
-    unfinished: float,
+@pytest.mark.parametrize(("limit", "lag"), [(1, 7_200.0), (3, 0.0)])
+def test_scheduled_sweep_says_that_it_ran_and_how_far_it_is_behind(
+    function: Sweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], limit: int, lag: float
 ) -> None:
     # An alarm waits for the first, and one looks at the second.
     monkeypatch.setattr(sweep, "SCHEDULED_LIMIT", limit)
-    function.arrive()
+    function.arrive(age_ns=2 * HOUR_NS)
     function.arrive()
 
     sweep.handler(sample("schedule"), Context())
 
-    assert counted(capsys, "ScheduledRuns", "Unfinished") == {"ScheduledRuns": [1.0], "Unfinished": [unfinished]}
+    found = counted(capsys, "ScheduledRuns", "SweepLagSeconds")
+    assert found == {"ScheduledRuns": [1.0], "SweepLagSeconds": [pytest.approx(lag, abs=120)]}
+
+
+def test_scheduled_sweep_counts_what_waits_for_another_attempt(
+    function: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw_ids = [function.arrive() for _ in range(2)]
+    function.silver.record_attempts(raw_ids, only_due=False)
+
+    sweep.handler(sample("schedule"), Context())
+
+    assert counted(capsys, "Backlog", "Stuck") == {"Backlog": [2.0], "Stuck": [0.0]}
 
 
 def test_gold_leaves_the_sweep_two_thirds_of_the_time(function: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +364,7 @@ def test_sweep_on_request_is_no_scheduled_one(function: Sweep, capsys: pytest.Ca
 
     assert function.counts(b'{"limit": 1}')["checked"] == 1
 
-    assert counted(capsys, "ScheduledRuns", "Unfinished", "Checked") == {"Checked": [1.0]}
+    assert counted(capsys, "ScheduledRuns", "SweepLagSeconds", "Checked") == {"Checked": [1.0]}
 
 
 def test_a_scheduled_sweep_that_fails_raises(function: Sweep, capsys: pytest.CaptureFixture[str]) -> None:

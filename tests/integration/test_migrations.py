@@ -35,7 +35,7 @@ from support.cloudformation import Answers, cloudformation
 from support.lambda_context import Context
 from support.postgres import PASSWORD, database_settings, empty_database, migrate_settings
 
-TABLES = {"alembic_version", "measurements", "outcomes", "receipts", "sweep"}
+TABLES = {"alembic_version", "measurements", "outcomes", "receipts", "replay_ranges", "replays", "sweep"}
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ def test_any_other_state_of_a_database_is_left_to_alembic(
 
     # WHEN it is migrated again THEN it's Alembic that goes on
     asked: list[object] = []
-    monkeypatch.setattr(migrations, "_upgrade", asked.append)
+    monkeypatch.setattr(migrations, "_upgrade", lambda connection, _revision: asked.append(connection))
     migrate(fresh.settings())
     assert len(asked) == 1
 
@@ -717,7 +717,7 @@ def run_as_revision(monkeypatch: pytest.MonkeyPatch, *statements: str) -> Limits
     """Let the next revision be these statements."""
     limits = Limits()
 
-    def upgrade(connection: Any) -> None:  # noqa: ANN401 - pg8000 carries no types
+    def upgrade(connection: Any, _revision: str | None) -> None:  # noqa: ANN401 - pg8000 carries no types
         limits.silence = connection._usock.gettimeout()
         cursor = connection.cursor()
         cursor.execute("SHOW statement_timeout")

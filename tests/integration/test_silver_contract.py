@@ -490,13 +490,13 @@ def test_watermark_begins_before_every_object_and_never_sinks(silver: Silver) ->
     assert silver.watermark() == higher
 
 
-def test_exhausted_counts_what_was_tried_too_often(silver: Silver) -> None:
+def test_the_backlog_is_what_was_tried_and_of_it_what_was_tried_too_often(silver: Silver) -> None:
     waiting, stuck, completed = raw_ids(3)
     for _ in range(MAX_ATTEMPTS):
         silver.record_attempts([stuck, completed], only_due=False)
     silver.record_attempts([waiting], only_due=False)
-    assert silver.exhausted() == 2
+    assert silver.backlog() == (3, 2)
 
     silver.write_outcomes([validated(completed, measurement())])
 
-    assert silver.exhausted() == 1
+    assert silver.backlog() == (2, 1)

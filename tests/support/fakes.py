@@ -19,6 +19,7 @@ from dropzone.ports import (
     HOURLY_ATTEMPTS,
     MAX_ATTEMPTS,
     OPEN_ATTEMPT,
+    Backlog,
     Bronze,
     BronzeError,
     BronzeUnavailableError,
@@ -349,11 +350,10 @@ class InMemorySilver:
             ]
         return [raw_id for _, raw_id in sorted(due)[:limit]]
 
-    def exhausted(self) -> int:
+    def backlog(self) -> Backlog:
         with self._lock:
-            return sum(
-                1 for receipt in self._receipts.values() if not receipt.complete and receipt.attempts >= MAX_ATTEMPTS
-            )
+            waiting = [receipt for receipt in self._receipts.values() if not receipt.complete]
+        return Backlog(len(waiting), sum(receipt.attempts >= MAX_ATTEMPTS for receipt in waiting))
 
     def watermark(self) -> UUID:
         return self._watermark
@@ -421,8 +421,8 @@ class HookedSilver:
     def due_for_retry(self, limit: int, *, exhausted: bool) -> list[UUID]:
         return self._around("due_for_retry", [], lambda: self.inner.due_for_retry(limit, exhausted=exhausted))
 
-    def exhausted(self) -> int:
-        return self._around("exhausted", [], self.inner.exhausted)
+    def backlog(self) -> Backlog:
+        return self._around("backlog", [], self.inner.backlog)
 
     def watermark(self) -> UUID:
         return self._around("watermark", [], self.inner.watermark)

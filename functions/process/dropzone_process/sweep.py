@@ -1,7 +1,7 @@
 """The function Sweep: objects without a receipt, on a schedule and on request (`POST /process`)."""
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from dropzone.api.access import Authorizer
 from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described, make_app, resolve
 from dropzone.domain.access import Scope
-from dropzone.domain.identifiers import Cursor
+from dropzone.domain.identifiers import Cursor, received_at
 from dropzone.domain.notifications import Channel
 from dropzone.domain.outcomes import Change
 from dropzone.observability import NAMESPACE, count_by, logged_errors, report_result
@@ -51,6 +51,8 @@ from dropzone_process.request import ProcessBatch, Replay, ReplayArrived, Replay
 
 SCHEDULED_LIMIT = 10_000
 """The limit of objects in a scheduled run; usually its time ends it before."""
+
+_LONGEST_LAG = 86_400.0
 
 API_SECONDS = 25.0
 """API Gateway gives up on an answer after 29 seconds."""
@@ -226,7 +228,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "httpMethod" in event:
         return resolve(app, event, context, settings().cors_origin)
     database().use_time_left(_time_left(context))
-    metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=silver().exhausted())
+    backlog = silver().backlog()
+    metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=backlog.exhausted)
+    metrics.add_metric(name="Backlog", unit=MetricUnit.Count, value=backlog.waiting)
     _refresh_gold(_time_left(context))
     _check_expectations(_time_left(context))
     _hand_over(_time_left(context))
@@ -239,8 +243,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     # Only of runs that succeed: an alarm watches for the next one.
     metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)
-    metrics.add_metric(name="Unfinished", unit=MetricUnit.Count, value=result.cursor is not None)
+    metrics.add_metric(name="SweepLagSeconds", unit=MetricUnit.Seconds, value=_lag(result.cursor))
     return dict(_counts(result, None))
+
+
+def _lag(reached: UUID | None) -> float:
+    """The age in seconds of the objects that a run reached: 0 if it came to the newest, a day at most."""
+    if reached is None:
+        return 0.0
+    return min((datetime.now(UTC) - received_at(reached)).total_seconds(), _LONGEST_LAG)
 
 
 def _refresh_gold(time_left: TimeLeft) -> None:

@@ -187,6 +187,15 @@ class Written:
     """The number of outcomes under other rules."""
 
 
+class Backlog(NamedTuple):
+    """Numbers of objects that have a receipt, and not all of their outcomes."""
+
+    waiting: int
+    """All of them."""
+    exhausted: int
+    """Those of them with `MAX_ATTEMPTS` attempts or more."""
+
+
 class Silver(Protocol):
     """Receipts, outcomes and measurements. Each call is one transaction.
 
@@ -246,8 +255,8 @@ class Silver(Protocol):
         `exhausted` is set.
         """
 
-    def exhausted(self) -> int:
-        """The number of unprocessed objects with `MAX_ATTEMPTS` attempts or more."""
+    def backlog(self) -> "Backlog":
+        """The unprocessed objects that were tried."""
 
     def watermark(self) -> UUID:
         """Every object in bronze up to this one has a receipt."""

@@ -71,7 +71,9 @@ TABLE = {
     ),
     "ThrottleAlarm": Measures("AWS/Lambda Throttles IngestFunction", "Sum", ">", 0, seconds(minutes=1), "3 of 3"),
     "SweepAlarm": Measures("own ScheduledRuns sweep", "Sum", "<", 1, seconds(minutes=15), "5 of 5", "breaching"),
-    "UnfinishedSweepAlarm": Measures("own Unfinished sweep", "Minimum", ">", 0, seconds(hours=1), "2 of 2"),
+    "UnfinishedSweepAlarm": Measures(
+        "own SweepLagSeconds sweep", "Minimum", ">", seconds(hours=1), seconds(hours=1), "1 of 1"
+    ),
     "GoldStaleAlarm": Measures(
         "own GoldStaleSeconds sweep", "Maximum", ">", seconds(hours=2), seconds(hours=1), "1 of 1"
     ),

@@ -24,7 +24,7 @@ from dropzone.adapters.rows import (
 )
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.outcomes import Code, ValidatedObject
-from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Receipt, Written
+from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Backlog, Receipt, Written
 from dropzone.settings import WriterSettings
 
 # Concurrent calls lock the receipt: the one that waited finds `settled_at` set, and writes nothing. A part that isn't
@@ -145,8 +145,9 @@ WHERE settled_at IS NULL AND retry_at <= now()
 ORDER BY attempts, raw_id LIMIT CAST(:limit AS integer)
 """
 
-_EXHAUSTED: Final = """
-SELECT count(*) FROM receipts WHERE settled_at IS NULL AND attempts >= CAST(:max_attempts AS integer)
+_BACKLOG: Final = """
+SELECT count(*), count(*) FILTER (WHERE attempts >= CAST(:max_attempts AS integer)) FROM receipts
+WHERE settled_at IS NULL
 """
 
 _ADVANCE: Final = """
@@ -258,10 +259,10 @@ class PostgresSilver:
         rows = self._run(_DUE_FOR_RETRY, limit=limit, exhausted=exhausted, max_attempts=MAX_ATTEMPTS)
         return [raw_id for (raw_id,) in rows]
 
-    def exhausted(self) -> int:
-        """See `Silver.exhausted`."""
-        ((count,),) = self._run(_EXHAUSTED, max_attempts=MAX_ATTEMPTS)
-        return int(count)
+    def backlog(self) -> Backlog:
+        """See `Silver.backlog`."""
+        ((waiting, exhausted),) = self._run(_BACKLOG, max_attempts=MAX_ATTEMPTS)
+        return Backlog(int(waiting), int(exhausted))
 
     def watermark(self) -> UUID:
         """See `Silver.watermark`."""
