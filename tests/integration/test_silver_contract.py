@@ -53,7 +53,7 @@ def measured(subject: Subject) -> MeasurementRow:
     return row
 
 
-# ---- settle ----------------------------------------------------------------------------------------------------------
+# ---- write outcomes --------------------------------------------------------------------------------------------------
 
 
 def test_write_outcomes_writes_receipts_outcomes_and_measurements(silver: Silver, subject: Subject) -> None:
@@ -233,6 +233,22 @@ def test_a_last_part_completes_nothing_before_all_others_are_written(silver: Sil
     silver.write_outcomes([part(identifier, 1, rejection())])
     assert silver.write_outcomes([part(identifier, 4, is_whole=True)]) == {identifier}
     assert subject.receipt_rows()[identifier].items == 4
+
+
+def test_of_one_object_the_last_event_of_an_instant_is_kept_whichever_part_comes_last(
+    silver: Silver, subject: Subject
+) -> None:
+    # GIVEN the second of two events of one instant, with another object's before it
+    earlier, identifier = raw_ids(2)
+    silver.write_outcomes([validated(earlier, measurement(later(0), mean=1.0))])
+    silver.write_outcomes([part(identifier, 1, measurement(later(0), mean=3.0))])
+
+    # WHEN the first comes after it
+    silver.write_outcomes([part(identifier, 0, measurement(later(0), mean=2.0))])
+
+    # THEN the second is the measurement still
+    [row] = subject.measurement_rows().values()
+    assert (row.raw_id, row.item, row.measurement.aggregates.mean) == (identifier, 1, 3.0)
 
 
 def test_the_written_events_of_incomplete_objects_are_reported(silver: Silver) -> None:

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+SOURCES = ["template.yaml", "monitoring.yaml", "functions/one/app.py", "layers/common/requirements.txt"]
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    for name in ("template.yaml", "functions/one/app.py", "layers/common/requirements.txt"):
+    for name in SOURCES:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name, encoding="utf-8")
@@ -28,7 +31,7 @@ def fingerprint(project: Path, architecture: str = "x86_64") -> str:
     return Builder(project, architecture=architecture).fingerprint()
 
 
-@pytest.mark.parametrize("name", ["template.yaml", "functions/one/app.py", "layers/common/requirements.txt"])
+@pytest.mark.parametrize("name", SOURCES)
 def test_a_change_of_a_source_asks_for_a_new_build(project: Path, name: str) -> None:
     before = fingerprint(project)
 
