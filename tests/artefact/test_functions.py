@@ -31,6 +31,7 @@ STARTED_HERE = {
     "QueryFunction",
     "WebFunction",
     "MigrateFunction",
+    "NotifyFunction",
 }
 
 
@@ -47,6 +48,15 @@ def api_event(like: str, method: str, path: str, **others: object) -> dict[str, 
 
 def test_all_functions_of_the_template_are_started_here(artefacts: Artefacts) -> None:
     assert artefacts.functions().keys() == STARTED_HERE
+
+
+def test_notify_acknowledges_s3_s_test_event(start: Start, s3_endpoint: str) -> None:
+    [message] = sample("s3-test-event")["Records"]
+    strange = {**message, "messageId": "2", "body": "{}"}
+
+    answer = start("NotifyFunction", BronzeEndpointUrl=s3_endpoint).succeed({"Records": [message, strange]})
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
 
 
 def test_ingest_stores_the_bytes_of_the_request(start: Start, s3: "S3Client", s3_endpoint: str) -> None:

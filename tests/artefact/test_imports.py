@@ -5,7 +5,10 @@ import pytest
 from artefact.build import Artefacts, Function
 from artefact.interpreter import Interpreter
 
-FUNCTIONS = ["IngestFunction", "ProcessFunction", "SweepFunction", "QueryFunction", "WebFunction", "MigrateFunction"]
+FUNCTIONS = [
+    *("IngestFunction", "ProcessFunction", "SweepFunction", "QueryFunction", "WebFunction", "MigrateFunction"),
+    "NotifyFunction",
+]
 
 NOT_ON_LAMBDA = [
     "pytest",
@@ -72,6 +75,15 @@ def test_the_import_reads_no_variable_and_does_no_input_or_output(function: Func
     assert function.module in imported
     # It takes most of a second, and is needed for a secret or a token alone.
     assert "boto3" not in imported
+
+
+def test_notify_finds_the_clients_of_its_channels(artefacts: Artefacts, interpreter: Interpreter) -> None:
+    # urllib3 is there with botocore, which Lambda brings.
+    import_them = (
+        "import dropzone.adapters.channels, json; print(json.dumps({'from': dropzone.adapters.channels.SOURCE}))"
+    )
+
+    assert interpreter.tell(artefacts.functions()["NotifyFunction"], import_them) == {"from": "dropzone"}
 
 
 def test_the_hook_forbids() -> None:

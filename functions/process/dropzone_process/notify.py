@@ -10,7 +10,6 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone.adapters.channels import EventBus, Topic, Webhook
 from dropzone.adapters.s3_notifications import S3Notifications, parse_key
 from dropzone.domain.notifications import Channel
 from dropzone.observability import NAMESPACE
@@ -35,16 +34,23 @@ def notifications() -> S3Notifications:
 
 @cache
 def event_bus() -> Deliver:
+    # Imported here, as boto3 is everywhere: not while the function is loaded.
+    from dropzone.adapters.channels import EventBus  # noqa: PLC0415
+
     return EventBus(settings().event_bus)
 
 
 @cache
 def topic() -> Deliver:
+    from dropzone.adapters.channels import Topic  # noqa: PLC0415 - as above
+
     return Topic(_stated(settings().notification_topic_arn))
 
 
 @cache
 def webhook() -> Deliver:
+    from dropzone.adapters.channels import Webhook  # noqa: PLC0415 - as above
+
     return Webhook(_stated(settings().webhook_secret_arn))
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dropzone.adapters.contracts import compiled_expectations, deployed_contracts
 from dropzone.domain.contracts import Contracts, contracts_of
+from dropzone.domain.outcomes import RULESET
 from dropzone_contracts.compiler import compile_documents, compile_expectations, compile_folder, texts_of
 from dropzone_contracts.document import MAX_BYTES
 from dropzone_contracts.findings import ContractError
@@ -164,6 +165,7 @@ def test_all_errors_are_reported_at_once() -> None:
         (b"a: " + b"[" * 100_000, "0.odcs.yaml:1: is not YAML: exceeded maximum nesting depth"),
         (b"a: " + b"[" * 40 + b"]" * 40, "0.odcs.yaml:1: is nested more than 30 deep"),
         (b"#" * (MAX_BYTES + 1), f"0.odcs.yaml:1: has more than {MAX_BYTES} bytes"),
+        (b"a: [" + b"{b: 1}, " * 1_250_000 + b"]", f"0.odcs.yaml:1: has more than {MAX_BYTES} bytes"),
         (b"a: !!python/object/apply:os.system [ls]", "0.odcs.yaml:1: the contract: "),
     ],
 )
@@ -231,7 +233,7 @@ def test_a_thousand_contracts_compile() -> None:
 def test_the_ruleset_changes_with_any_contract() -> None:
     rulesets = [of.ruleset for of in (compiled(), compiled(HALL), compiled(HALL.replace("maximum: 60", "maximum: 61")))]
     assert len(set(rulesets)) == 3
-    assert all(ruleset.startswith("4.") for ruleset in rulesets)
+    assert all(ruleset.startswith(f"{RULESET}.") for ruleset in rulesets)
     assert compiled(HALL).ruleset == rulesets[1]
 
 
