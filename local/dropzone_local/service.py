@@ -14,7 +14,7 @@ from dropzone_local.files import read_json, write_json
 from dropzone_local.polling import wait_until
 from dropzone_local.processes import Identity
 
-_GUARDIAN = Path(__file__).with_name("supervisor.py")
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _START_SECONDS = 15.0
 # Beyond the supervisor's own grace: it needs some time to end what is left.
 _MARGIN = 10.0
@@ -31,15 +31,15 @@ class Service:
     bound_to_parent: bool
     stop_signal: str = "SIGTERM"
     grace: float = 20.0
-    _tie: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _started: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start the server; return once its process exists, not when it is ready."""
         self.state_file.parent.mkdir(parents=True, exist_ok=True)
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         self.state_file.unlink(missing_ok=True)
-        guarded = [
-            *(sys.executable, "-P", str(_GUARDIAN)),
+        supervised = [
+            *(sys.executable, "-P", str(_SUPERVISOR)),
             *("--state", str(self.state_file), "--stop-signal", self.stop_signal, "--grace", str(self.grace)),
             *(["--bound-to-parent"] if self.bound_to_parent else []),
             "--",
@@ -47,14 +47,14 @@ class Service:
         ]
         with self.log_file.open("ab") as log:
             supervisor = subprocess.Popen(  # noqa: S603 - our own command line
-                guarded,
+                supervised,
                 env=dict(environment),
                 stdin=subprocess.PIPE if self.bound_to_parent else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        self._tie = supervisor
+        self._started = supervisor
         born = wait_until(
             lambda: self.state_file.exists() or supervisor.poll() is not None, seconds=_START_SECONDS, every=0.01
         )
@@ -116,13 +116,13 @@ class Service:
         return LocalStackError(f"{self.name} {what}.", hint=hint or f"Its log: {self.log_file}", detail=detail)
 
     def _forget(self) -> None:
-        tie, self._tie = self._tie, None
-        if tie is not None:
-            if tie.stdin is not None:
-                tie.stdin.close()
-            if tie.poll() is None:
-                tie.terminate()
-            tie.wait(timeout=self.grace + _MARGIN)
+        started, self._started = self._started, None
+        if started is not None:
+            if started.stdin is not None:
+                started.stdin.close()
+            if started.poll() is None:
+                started.terminate()
+            started.wait(timeout=self.grace + _MARGIN)
         self.state_file.unlink(missing_ok=True)
 
 

@@ -111,7 +111,7 @@ def test_redrive_takes_all_of_it(cli: Cli, api: FakeApi, stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("status", ["processed", "superseded", "rejected"])
-def test_what_was_settled_meanwhile_is_dropped(cli: Cli, api: FakeApi, stack: Stack, status: str) -> None:
+def test_what_was_processed_meanwhile_is_dropped(cli: Cli, api: FakeApi, stack: Stack, status: str) -> None:
     identifier = raw_id()
     api.statuses = {identifier: {"status": status}}
     stack.die(identifier)
@@ -193,6 +193,18 @@ def test_more_than_one_page(cli: Cli, stack: Stack) -> None:
 
     assert counts["redriven"] == 57
     assert (len(stack.dead), len(stack.queued)) == (0, 57)
+
+
+def test_messages_that_are_too_large_for_one_call_together(cli: Cli, stack: Stack) -> None:
+    # GIVEN ten messages that SQS takes alone, and not in one batch
+    for number in range(10):
+        stack.die(body=f"{number}{'x' * 150_000}")
+    before = stack.dead
+
+    counts = document(cli("dlq", "redrive", "--json"))
+
+    assert counts["redriven"] == 10
+    assert (stack.dead, stack.queued) == ([], before)
 
 
 def test_of_a_large_queue_little_is_held(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +296,7 @@ def test_what_sqs_does_not_take_stays(cli: Cli, stack: Stack, monkeypatch: pytes
     assert len(stack.dead) == 2
 
 
-def test_what_sqs_does_not_delete_is_told(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_sqs_does_not_delete_is_reported(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Queue, "delete", lambda _, messages: messages[1:])
     stack.die(raw_id())
 
@@ -338,7 +350,7 @@ def test_twice_at_once_is_harmless(stack: Stack) -> None:
     assert set(stack.queued) == {notification(stack, identifier) for identifier in identifiers}
 
 
-def test_ctrl_c_gives_back_what_is_held(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_releases_what_is_held(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     for identifier in raw_ids(15):
         stack.die(identifier)
     delete, calls = Queue.delete, []
