@@ -131,7 +131,7 @@ def _replay(
     stop: Event,
     done: "Synchronized[int]",
 ) -> None:
-    """Replay until told to stop; counts the objects."""
+    """Replay until asked to stop; counts the objects."""
     os.environ |= CREDENTIALS
     bronze = S3Bronze(BUCKET, region=REGION, endpoint=endpoint)
     database = open_database(DatabaseSettings.of(settings))

@@ -97,7 +97,7 @@ class Queue:
     def receive_all(
         self, seconds: int, is_known: Callable[[Message], bool]
     ) -> Iterator[tuple[list[Message], list[Message]]]:
-        """Receive again and again, until all visible messages were seen: what came, and of it what wasn't known."""
+        """Receive until all visible messages were seen: the received ones, and those of them that weren't known."""
         nothing_new = 0
         while nothing_new < _ENOUGH and (messages := self.receive(seconds)):
             fresh = [message for message in messages if not is_known(message)]

@@ -214,7 +214,7 @@ def machine_architecture() -> str:
 
 
 def pip_settings(architecture: str) -> dict[str, str]:
-    """Return what pip needs to be told to collect wheels for a machine other than this one.
+    """Return the settings that pip needs to collect wheels for a machine other than this one.
 
     For the other architecture, and on macOS, SAM asks pip for three forms of wheels only (glibc 2.17, 2.28 and 2.34,
     and the ABI of one Python), and calls a package unavailable that has another, such as obstore's abi3 wheel for

@@ -102,7 +102,7 @@ app = make_app(logger, authorizer)
 def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[StatusRequest, Query()]) -> ObjectStatus:
     """Ask what has become of events.
 
-    Where the `Location` of a 202 leads. A key with the scope `ingest` alone is told of what was sent with it.
+    Where the `Location` of a 202 leads. A key with the scope `ingest` alone sees only what was sent with it.
     """
     gzip = accepts_gzip(_header("Accept-Encoding"))
     return read_status(database(), bronze(), raw_id, request, access=access_of(app), gzip=gzip)

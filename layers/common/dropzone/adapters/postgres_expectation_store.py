@@ -16,7 +16,7 @@ SELECT source, decided_by FROM gold.unassigned(CAST(:ruleset AS text), CAST(:lim
 """
 _ASSIGN: Final = "SELECT gold.assign(CAST(:ruleset AS text), CAST(:sources AS jsonb))"
 _CHECK: Final = "SELECT expectation, broken, changed FROM gold.check_expectations()"
-# Changes are told apart by their batch and their place in it.
+# Changes are distinguished by their batch and their place in it.
 _UNSENT: Final = """
 SELECT CAST(id AS text), CAST((
     SELECT jsonb_agg(change || jsonb_build_object('id', id || '/' || place) ORDER BY place)

@@ -122,7 +122,7 @@ def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(error: RequestValidationError) -> Response[Any]:
-        # Powertools validates before any middleware: what parameters are expected is told to those who may ask.
+        # Powertools validates before any middleware: only those who may ask learn what parameters are expected.
         try:
             authorize()
         except Exception as refusal:  # noqa: BLE001 - as of any other request

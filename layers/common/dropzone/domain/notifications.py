@@ -1,4 +1,4 @@
-"""What is told of sources: that one breaks an expectation, or no longer does."""
+"""Notifications: that a source breaks an expectation, or no longer does."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,7 +29,7 @@ class Change(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
-    """The same each time that it is told."""
+    """The same each time that it is sent."""
     source: str
     expectation: Expectation
     is_broken: bool
