@@ -382,7 +382,7 @@ function showMeasured(rows, buckets, asked) {
         "tr",
         {},
         element("th", { scope: "row" }, text.instant(start)),
-        element("td", {}, `${count > 1 ? `${text.count(count)} × up to ` : ""}${text.duration(longest * 1000)}`),
+        element("td", {}, `${count > 1 ? `${text.count(count)} × ` : ""}${text.duration(longest * 1000)}`),
       ),
     );
     return [element("table", { "aria-labelledby": "gaps-title" }, element("tbody", {}, ...lines))];

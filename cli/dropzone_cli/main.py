@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from dropzone_cli.commands import contract, dlq, keys, rejected, replay, send, status
+from dropzone_cli.commands import contract, dlq, keys, reads, rejected, replay, send, status
 from dropzone_cli.commands.open import open_
 from dropzone_cli.errors import CliError, ExitCode
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEBUG = "DROPZONE_DEBUG"
 
-_HELP = """Send events to a Dropzone stack, and operate it: find events, rejections and dead letters.
+_HELP = """Send events to a Dropzone stack, read what came of them, and operate it: find rejections and dead letters.
 
 The stack is the local one (.local/stack.json, here or in a folder above), or one on AWS by name (--stack-name,
 DROPZONE_STACK_NAME), or an API by its address (DROPZONE_URL and DROPZONE_API_KEY). Every command takes --json.
@@ -32,6 +32,7 @@ _EPILOG = (
 _STATUS_EPILOG = (
     "Exit codes: 0 all processed or superseded; 1 some rejected, stuck or unknown; 4 some are still waiting."
 )
+_SOURCES_EPILOG = "Exit codes: 0 done; 1 --silent found some."
 _SEND_EPILOG = (
     "Exit codes: 0 all accepted; 1 some refused or unreadable, the rest accepted; 2 wrong usage; "
     "3 the API can't be reached or accepts nothing: try again later; 4 a last line may not be complete yet; "
@@ -152,6 +153,10 @@ def _add(parent: typer.Typer, name: str, function: Callable[..., ExitCode], epil
 
 _add(app, "send", send.send, _SEND_EPILOG)
 _add(app, "status", status.status, _STATUS_EPILOG)
+_add(app, "sources", reads.sources, _SOURCES_EPILOG)
+_add(app, "kpis", reads.kpis)
+_add(app, "measurements", reads.measurements)
+_add(app, "quality", reads.quality)
 _rejected = _group("Events that broke rules of data quality.")
 _add(_rejected, "list", rejected.list_)
 _add(_rejected, "show", rejected.show)

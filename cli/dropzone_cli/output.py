@@ -39,6 +39,8 @@ STYLES = {
     "rejected": "red",
     "stuck": "bold red",
     "unknown": "bold red",
+    "late": "yellow",
+    "silent": "red",
 }
 
 

@@ -27,7 +27,7 @@ from dropzone.api.problems import FieldError, Problem, ProblemType
 from dropzone.api.resolver import DESCRIBED
 from dropzone.domain.access import Scope
 from dropzone.domain.payloads import VERSIONS
-from dropzone_openapi import ingest
+from dropzone_openapi import gateway, ingest
 
 VERSION = "0.1.0"
 """The API's and the package's. As long as it is 0.x, a breaking change raises x; later, the first number."""
@@ -54,10 +54,12 @@ _ABOUT: Node = {
     # Relative to the document, so that it is true under any stage and prefix. Web serves it with an absolute one.
     "servers": [Server(url=".")],
     "tags": [
-        Tag(name="Events", description="For those who send."),
-        Tag(name="Data", description="For those who want to know."),
-        Tag(name="Processing", description="For those who run it."),
-        Tag(name="Service", description="For those who watch it."),
+        Tag(
+            name="Events", description="Send events, and see what became of them: status, bytes, why one was rejected."
+        ),
+        Tag(name="Data", description="Read measurements, figures by time, sources, outcomes by rule, contracts."),
+        Tag(name="Processing", description="Process or replay objects by hand; it happens by itself as well."),
+        Tag(name="Service", description="Whether the API answers."),
     ],
     "security_schemes": {_API_KEY: APIKey.model_validate({"name": "x-api-key", "in": "header"})},
 }
@@ -74,7 +76,7 @@ _GATEWAY = {
     "429": "Too many requests for this key.",
     "504": "No answer in API Gateway's 29 seconds.",
 }
-"""API Gateway's own answers, which the template gives the shape of all others."""
+"""What API Gateway's own answers mean."""
 
 
 def _text(description: str, **schema: object) -> Node:
@@ -130,15 +132,20 @@ def build() -> Node:
             operation["requestBody"] = {"required": body.required, "description": body.text, "content": content}
         _finish(operation, schemas)
     used = {name: schema for name, schema in sorted(schemas.items()) if not name.endswith("ValidationError")}
-    problem = {problems.CONTENT_TYPE: {"schema": _any_of([Problem])}}
     document["paths"] = _tidy(document["paths"])
     document["components"] |= {
         "schemas": {name: {"title": name, **_tidy(schema)} for name, schema in used.items()},
         "responses": {
-            f"Gateway{status}": {"description": text, "content": problem} for status, text in _GATEWAY.items()
+            f"Gateway{status}": {"description": text, "content": _gateway_content(status)}
+            for status, text in _GATEWAY.items()
         },
     }
     return document
+
+
+def _gateway_content(status: str) -> Node:
+    media = _problems(gateway.OWN[status])[int(status)]["content"][problems.CONTENT_TYPE]
+    return {problems.CONTENT_TYPE: {"schema": _any_of([Problem]), "examples": media["examples"]}}
 
 
 def _any_of(models: Sequence[type]) -> Node:
@@ -210,7 +217,9 @@ def _parameter(parameter: Node) -> Node:
     description = schema.pop("description", parameter.get("description"))
     # Powertools writes the names of headers in lower case.
     name = parameter["name"].title() if parameter["in"] == "header" else parameter["name"]
-    return {"required": False, **parameter, "name": name, "description": description, "schema": schema}
+    # Swagger UI fills in a parameter's own example, which is what a path needs; its schema's it only shows.
+    example = {"example": schema["examples"][0]} if parameter["in"] == "path" else {}
+    return {"required": False, **parameter, "name": name, "description": description, "schema": schema, **example}
 
 
 # ---- responses -------------------------------------------------------------------------------------------------------
@@ -233,7 +242,7 @@ def _responses(route: Route) -> dict[int, Any]:
             content[kind] = {"schema": {"type": "string"}, "examples": {"example": {"value": text}}}
     kinds = [*described.problems, problems.INTERNAL_ERROR]
     if described.scopes:
-        kinds += [problems.SCOPE_MISSING, problems.KEY_EXPIRED, problems.KEY_UNKNOWN]
+        kinds += [gateway.FORBIDDEN, problems.SCOPE_MISSING, problems.KEY_EXPIRED, problems.KEY_UNKNOWN]
     if route.tags != ["Service"]:
         kinds += [problems.INVALID_REQUEST, problems.UNAVAILABLE]
     answers = _problems(kinds)

@@ -1,5 +1,6 @@
 """Swagger UI in a real browser, on the live stack."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from e2e.client import Client
+from dropzone_openapi.build import TARGET
+from e2e.client import EXAMPLE, Client
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -45,6 +47,11 @@ _HIDE = """(within, secret) => {
     const texts = document.createTreeWalker(within, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(secret, "…");
 }"""
+
+
+def operation_ids() -> list[str]:
+    document = json.loads(TARGET.read_text(encoding="utf-8"))
+    return [each["operationId"] for item in document["paths"].values() for each in item.values()]
 
 
 @pytest.fixture
@@ -93,6 +100,41 @@ def test_try_it_out_posts_the_example(client: Client, page: Page, shots: Path) -
     assert below
     height = below["y"] + below["height"] - above["y"]
     page.screenshot(path=shots / "swagger-try-it-out.png", full_page=True, clip={**above, "height": height})
+
+
+def test_every_operation_runs_as_delivered(client: Client, page: Page) -> None:
+    # GIVEN an event, as the demo would have sent many, and its key
+    client.outcome(client.ingest(EXAMPLE))
+    page.goto(f"{client.endpoints.url}/docs")
+    page.get_by_role("button", name="Authorize").first.click()
+    page.locator(".modal-ux input").fill(client.endpoints.api_key)
+    page.locator(".modal-ux").get_by_role("button", name="Apply credentials").click()
+    page.locator(".modal-ux").get_by_role("button", name="Close").last.click()
+    operations = page.locator(".opblock")
+    expect(operations).to_have_count(len(operation_ids()))
+
+    # WHEN each is executed with what stands there
+    answers: dict[str, str] = {}
+    for name in operation_ids():
+        operation = page.locator(f".opblock[id$='-{name}']")
+        operation.locator(".opblock-summary").click()
+        operation.get_by_role("button", name="Execute").click()
+        status = operation.locator(".live-responses-table tbody .response-col_status").first
+        expect(status).to_be_visible()
+        answers[name] = status.inner_text().split()[0]
+        operation.locator(".opblock-summary").click()
+
+    # THEN each succeeds
+    assert answers == {name: "202" if name.startswith("send") else "200" for name in operation_ids()}
+
+
+def test_it_is_dark_where_the_reader_s_system_is(client: Client, page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{client.endpoints.url}/docs")
+
+    expect(page.locator("html")).to_have_class("dark-mode")
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html")).not_to_have_class("dark-mode")
 
 
 def test_without_a_key_try_it_out_is_refused(client: Client, page: Page) -> None:

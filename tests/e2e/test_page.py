@@ -7,7 +7,9 @@ import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
 
@@ -31,6 +33,7 @@ FLAGS = [
 ]
 SCREENSHOTS = os.environ.get("DROPZONE_SCREENSHOTS")
 PATIENCE = 60_000
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 REFRESH = 11_000
 """In milliseconds: longer than the page waits until it asks again."""
 
@@ -501,25 +504,23 @@ def test_screenshots(client: Client, browser: Browser) -> None:
         sent = send_a_day(sender, datetime.now(UTC))
     assert wait_until(lambda: client.query("SELECT count(*) FROM outcomes")[0][0] >= sent, seconds=180)
 
-    for name, width, scheme, last in (
-        ("page-light", 1120, "light", "main"),
-        ("page-dark", 1120, "dark", "main"),
-        ("page-phone", 360, "light", "#rules"),
-        ("page-phone-dark", 360, "dark", "#rules"),
-    ):
+    shots = (
+        ("page", 1120, "", "#sources"),
+        ("page-source", 1120, of("hall-2/thermometer"), "#measured"),
+        ("page-phone", 390, "", "#sources"),
+    )
+    for (name, width, at, last), scheme in product(shots, SCHEMES):
         context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if scheme == "dark" else "light",
-            timezone_id="UTC",
+            viewport={"width": width, "height": 900}, color_scheme=scheme, timezone_id="UTC", reduced_motion="reduce"
         )
         page = context.new_page()
-        open_shown(page, client)
-        expect(page.locator("#means .panel").first).to_be_visible()
+        open_shown(page, client, at)
+        expect(page.locator("#sources tbody tr:not(.space), #measured .u-over").first).to_be_visible()
         box = page.locator(last).bounding_box()
         assert box is not None
         # From the top to the end of a panel, so that none is cut.
         page.screenshot(
-            path=Path(str(SCREENSHOTS)) / f"{name}.png",
+            path=Path(str(SCREENSHOTS)) / f"{name}-{scheme}.png",
             animations="disabled",
             full_page=True,
             clip={"x": 0, "y": 0, "width": width, "height": box["y"] + box["height"] + 12},

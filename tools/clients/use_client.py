@@ -15,8 +15,8 @@ from dropzone_client.api.data import (
     list_measurements_of_instant,
     list_sources,
 )
-from dropzone_client.api.events import get_raw, get_status, send_events
-from dropzone_client.api.processing import list_rejections, process_objects
+from dropzone_client.api.events import get_raw, get_status, list_rejections, send_events
+from dropzone_client.api.processing import process_objects
 from dropzone_client.api.service import get_health
 from dropzone_client.models import (
     Accepted,

@@ -57,7 +57,11 @@ from dropzone.settings import QuerySettings
 
 # So that the answer comes before API Gateway gives up, also when the database was slow.
 _BRONZE_SECONDS = 5.0
-RAW_ID_PATH = Path(alias="id", description="As POST /ingest answered it.", examples=[EXAMPLE_RAW_ID])
+RAW_ID_PATH = Path(
+    alias="id",
+    description="As POST /ingest answered it. In the browser, the example stands for the newest object.",
+    examples=[EXAMPLE_RAW_ID],
+)
 
 
 _READ = frozenset({Scope.READ})
@@ -145,7 +149,7 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[RawR
     return converted(response.Response(HTTPStatus.OK, content_type, raw.body, headers))
 
 
-@app.get("/rejections", operation_id="listRejections", tags=["Processing"])
+@app.get("/rejections", operation_id="listRejections", tags=["Events"])
 @described(scopes=_READ)
 def get_rejections(
     request: Annotated[RejectionsRequest, Query()],
@@ -173,7 +177,12 @@ def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Respon
 def get_measurements_of_instant(
     measured_at: Annotated[
         InstantInPath,
-        Path(description="The instant, as ingest takes it; escape a `+` as `%2B`.", examples=["2019-05-01T10:00:00Z"]),
+        Path(
+            description=(
+                "The instant, as ingest takes it; escape a `+` as `%2B`. In the browser, the example is the newest."
+            ),
+            examples=["2019-05-01T10:00:00Z"],
+        ),
     ],
     request: Annotated[MeasurementsOfInstantRequest, Query()],
 ) -> Response[Any]:

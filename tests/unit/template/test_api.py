@@ -3,10 +3,12 @@
 import json
 import re
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 import pytest
 
+from dropzone_openapi import gateway
 from unit.template.functions import functions
 from unit.template.loading import Template, defaults, resources, transformed
 from unit.template.stacks import PARAMETERS, deployed
@@ -99,6 +101,17 @@ def test_a_page_of_another_origin_may_read_when_to_try_again(cloudformation: Tem
         assert ("gatewayresponse.header.Access-Control-Expose-Headers" in headers) is (
             "gatewayresponse.header.Retry-After" in headers
         ), name
+
+
+def test_the_document_says_what_api_gateway_answers_itself(cloudformation: Template) -> None:
+    found = [
+        json.loads(response["responseTemplates"]["application/json"])
+        for response in gateway_responses(cloudformation).values()
+    ]
+    answers = {(problem["type"], problem["status"], problem["detail"]) for problem in found}
+
+    for kind in (gateway.FORBIDDEN, *chain.from_iterable(gateway.OWN.values())):
+        assert (kind.type, kind.status.value, kind.detail) in answers
 
 
 def test_each_gateway_response_says_the_status_that_it_has(cloudformation: Template) -> None:

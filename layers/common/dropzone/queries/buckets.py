@@ -90,7 +90,7 @@ class BucketsRequest(Request):
     source: SourceFilter | None = Field(
         default=None,
         description="Of this source; empty: of events that name none; without it, every source by itself.",
-        examples=["boiler-7"],
+        examples=["hall-1/thermometer"],
     )
     tz: ZoneName = Field(
         default="UTC",

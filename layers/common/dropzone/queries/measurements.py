@@ -32,7 +32,7 @@ class MeasurementsOfInstantRequest(Request):
     """The parameters of `GET /measurements/{measured_at}`."""
 
     source: SourceFilter | None = Field(
-        default=None, description="Of this source; empty: of none.", examples=["boiler-7"]
+        default=None, description="Of this source; empty: of none.", examples=["hall-1/thermometer"]
     )
     limit: int = Field(default=100, ge=1, le=1_000, description="The most measurements.", examples=[10])
     cursor: PlaceCursor | None = None

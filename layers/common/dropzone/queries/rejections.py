@@ -37,7 +37,7 @@ class RejectionsRequest(Request):
 
     code: Code | None = Field(default=None, description="Rejected by this rule.", examples=["data.empty"])
     source: SourceFilter | None = Field(
-        default=None, description="Of this source; empty: of none.", examples=["boiler-7"]
+        default=None, description="Of this source; empty: of none.", examples=["hall-1/thermometer"]
     )
     since: InstantOrDate | None = Field(
         default=None,

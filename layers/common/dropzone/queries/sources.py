@@ -40,7 +40,7 @@ class SourceState(StrEnum):
 class SourcesRequest(Request):
     """The parameters of `GET /sources`."""
 
-    prefix: SourceFilter = Field(default="", description="Sources whose names begin so.", examples=["boiler"])
+    prefix: SourceFilter = Field(default="", description="Sources whose names begin so.", examples=["hall"])
     state: SourceState | None = Field(default=None, description="Sources in this state.", examples=["silent"])
     trend: bool = Field(
         default=False, description="With the means of the last 24 hours of each source.", examples=["true"]

@@ -1,0 +1,271 @@
+"""`dropzone kpis`, `measurements`, `quality` and `sources`: the reads of the API, as tables, CSV or JSON."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from dropzone_cli.details import Document
+from dropzone_cli.errors import ExitCode, usage
+from dropzone_cli.instants import FORMS, parse_instant, rfc3339
+from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.text import count
+
+_NESTED = ("gaps", "latency_ms", "last_day")
+"""Objects whose fields are columns of their own in CSV, as in the API's."""
+
+Column: TypeAlias = tuple[str, Callable[[Document], object]]
+
+
+class Granularity(StrEnum):
+    """How long a bucket of time is."""
+
+    MINUTE = "minute"
+    QUARTER_HOUR = "quarter_hour"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+class State(StrEnum):
+    """How a source does, by its usual interval."""
+
+    OK = "ok"
+    LATE = "late"
+    SILENT = "silent"
+
+
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with all columns.")]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of rows.", show_default=False)]
+Source = Annotated[str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for none.")]
+Since = Annotated[
+    datetime | None, typer.Option("--from", parser=parse_instant, metavar="TIME", help=f"From this time on. {FORMS}")
+]
+Until = Annotated[
+    datetime | None, typer.Option("--to", parser=parse_instant, metavar="TIME", help="Before this time; as --from.")
+]
+By = Annotated[Granularity, typer.Option("--by", help="How long a bucket is.")]
+Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The time zone of the buckets, such as Europe/Berlin.")]
+
+
+def kpis(
+    ctx: typer.Context,
+    *,
+    source: Source = None,
+    by: By = Granularity.HOUR,
+    since: Since = None,
+    until: Until = None,
+    tz: Zone = "UTC",
+    expected: Annotated[
+        float | None,
+        typer.Option("--expected", min=1e-6, metavar="SECONDS", help="How long it should be from event to event."),
+    ] = None,
+    limit: Limit = None,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Show figures by source and bucket of time: events, mean, deviation, gaps, what was rejected.
+
+    Without --from: the last hour by minute, the last day by quarter_hour, the last 7 days by hour, 30 days by day.
+    """
+    session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
+    asked = {"granularity": by, "tz": tz, "source": source, "expected_seconds": expected, **_range(since, until)}
+    columns: Sequence[Column] = (
+        *(_plain(name) for name in ("start", "source", "events", "mean", "std_dev", "min", "max")),
+        ("gaps", lambda row: row["gaps"]["count"]),
+        *(_plain(name) for name in ("received", "rejected")),
+    )
+    _show(session, "kpis", asked, limit, columns, as_csv=as_csv)
+    return ExitCode.DONE
+
+
+def measurements(
+    ctx: typer.Context,
+    *,
+    source: Source = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The limit of rows.")] = 50,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Show measurements, the newest first."""
+    session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
+    columns: Sequence[Column] = (
+        *(_plain(name) for name in ("measured_at", "source", "mean", "std_dev", "min", "max", "unit")),
+        ("samples", lambda row: row["sample_count"]),
+        ("flags", lambda row: " ".join(row["flags"])),
+    )
+    _show(session, "measurements", {"source": source, **_range(since, until)}, limit, columns, as_csv=as_csv)
+    return ExitCode.DONE
+
+
+def quality(
+    ctx: typer.Context,
+    *,
+    source: Source = None,
+    by: By = Granularity.HOUR,
+    since: Since = None,
+    until: Until = None,
+    tz: Zone = "UTC",
+    together: Annotated[bool, typer.Option("--together", help="Add up all sources.")] = False,
+    limit: Limit = None,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Show what became of events by source and bucket of arrival, and by which rules they were rejected or flagged."""
+    session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
+    asked = {
+        "granularity": by,
+        "tz": tz,
+        "source": source,
+        "together": "true" if together else None,
+        **_range(since, until),
+    }
+    columns: Sequence[Column] = (
+        *(_plain(name) for name in ("start", "source", "received", "processed", "flagged", "rejected", "open")),
+        ("p95_ms", lambda row: _number(row["latency_ms"]["p95"])),
+        ("rules", lambda row: _rules({**row["flagged_by_rule"], **row["rejected_by_rule"]})),
+    )
+    _show(session, "quality", asked, limit, columns, as_csv=as_csv)
+    return ExitCode.DONE
+
+
+def sources(
+    ctx: typer.Context,
+    *,
+    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Those whose names begin so.")] = "",
+    state: Annotated[State | None, typer.Option("--state", help="Those in this state.")] = None,
+    silent: Annotated[
+        datetime | None,
+        typer.Option(
+            "--silent",
+            parser=parse_instant,
+            metavar="TIME",
+            help="Those that have measured nothing since then, such as 1h; exit code 1 if there are any.",
+        ),
+    ] = None,
+    limit: Limit = None,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """Show sources: state, last value, last measurement, and what was rejected in the last 24 hours."""
+    session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
+    asked = {"prefix": prefix or None, "state": state}
+    columns: Sequence[Column] = (
+        *(_plain(name) for name in ("source", "state", "last_measured_at")),
+        ("last_value", lambda row: f"{_number(row['last_mean'])} {row['unit'] or ''}".strip()),
+        ("received", lambda row: row["last_day"]["received"]),
+        ("rejected", lambda row: row["last_day"]["rejected"]),
+        ("contract", lambda row: row["contract"] or ""),
+    )
+    is_wanted = partial(_is_silent_since, silent) if silent else None
+    found = _show(session, "sources", asked, limit, columns, as_csv=as_csv, is_wanted=is_wanted)
+    return ExitCode.NOT_ALL_WELL if silent and found else ExitCode.DONE
+
+
+def _is_silent_since(instant: datetime, source: Document) -> bool:
+    last = source["last_measured_at"]
+    return last is None or datetime.fromisoformat(last) < instant
+
+
+def _session(
+    ctx: typer.Context,
+    stack_name: str | None,
+    region: str | None,
+    profile: str | None,
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> Session:
+    if as_json and as_csv:
+        raise usage("--json and --csv exclude each other.", "Choose one.")
+    return Session(ctx, stack_name, region, profile, as_json=as_json)
+
+
+def _range(since: datetime | None, until: datetime | None) -> dict[str, str | None]:
+    bounds = {"from": since, "to": until}
+    return {name: None if instant is None else rfc3339(instant) for name, instant in bounds.items()}
+
+
+def _show(
+    session: Session,
+    name: str,
+    asked: Mapping[str, object],
+    limit: int | None,
+    columns: Sequence[Column],
+    *,
+    as_csv: bool,
+    is_wanted: Callable[[Document], bool] | None = None,
+) -> int:
+    """Print all pages of a list, up to a limit of rows; answers how many there are."""
+    parameters = {key: str(value) for key, value in asked.items() if value is not None}
+    rows: list[Document] = []
+    with session.out.progress(name.capitalize()) as progress:
+        for page in session.api.pages(name, parameters, None if is_wanted else limit):
+            rows += [row for row in page[name] if is_wanted is None or is_wanted(row)]
+            progress.advance(len(page[name]))
+            if limit is not None and len(rows) >= limit:
+                break
+    rows = rows[:limit]
+    if session.out.as_json:
+        session.out.document({name: rows})
+    elif as_csv:
+        _print_csv(rows)
+    else:
+        session.out.table([title for title, _ in columns], [[_text(of(row)) for _, of in columns] for row in rows])
+        session.out.note(f"{count(len(rows), 'row')}.")
+    return len(rows)
+
+
+def _print_csv(rows: Iterable[Document]) -> None:
+    writer = None
+    for row in rows:
+        flat: dict[str, object] = {}
+        for key, value in row.items():
+            if key in _NESTED:
+                flat |= {f"{key}_{inner}": each for inner, each in value.items()}
+            else:
+                flat[key] = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+        if writer is None:
+            writer = csv.DictWriter(sys.stdout, [*flat], lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(flat)
+    sys.stdout.flush()
+
+
+def _plain(name: str) -> Column:
+    return name, lambda row: row[name]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - of JSON
+    return "" if value is None else f"{value:.6g}"
+
+
+def _rules(by_rule: Mapping[str, int]) -> str:
+    return ", ".join(f"{code} {number}" for code, number in sorted(by_rule.items(), key=lambda rule: -rule[1]))

@@ -1,0 +1,41 @@
+"""API Gateway's own answers. The template gives them the shape of all others; a test compares their texts."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from dropzone.api.problems import ProblemType
+
+FORBIDDEN = ProblemType(
+    "forbidden", HTTPStatus.FORBIDDEN, "The header x-api-key is missing, or holds no key of this API."
+)
+
+OWN: Mapping[str, Sequence[ProblemType]] = {
+    "413": [
+        ProblemType(
+            "too-large",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "The body is larger than API Gateway (10 MB, also unpacked) or Lambda (6 MB, in base64) takes. "
+            "Send it in parts.",
+        )
+    ],
+    "429": [
+        ProblemType(
+            "throttled",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too many requests at once. It is safe to send this one again.",
+        ),
+        ProblemType(
+            "quota-exceeded",
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "This key's quota is used up for now. It is safe to send this request again later.",
+        ),
+    ],
+    "504": [
+        ProblemType(
+            "gateway-timeout",
+            HTTPStatus.GATEWAY_TIMEOUT,
+            "The function behind the API gave no answer in time. It is safe to send the request again.",
+        )
+    ],
+}
+"""By status, of any route (413: of those with a body)."""
