@@ -1,6 +1,7 @@
 """`slaProperties`: what a contract expects of its sources over time."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,28 @@ def test_a_contract_in_words_says_what_it_expects() -> None:
         "states that measurements are kept for 730 days",
         "expects at most 0.05 of a day's events to be rejected",
     ]
+
+
+def test_the_document_s_example_and_table_are_what_is_evaluated() -> None:
+    section = (
+        (PROJECT / "docs" / "contracts.md").read_text(encoding="utf-8").partition("## Expectations over time\n")[2]
+    )
+    block = section.partition("    slaProperties:\n")[2].partition("\n\n")[0]
+    entries = "\n".join(line[4:] for line in block.splitlines())
+
+    found = stated(f"{HALL.partition('slaProperties')[0]}slaProperties:\n{entries}\n")
+
+    assert found == {
+        "id": "hall",
+        "version": "2.1.0",
+        "interval_seconds": 60,
+        "latency_seconds": 600,
+        "unchanged_seconds": 6 * 3_600,
+        "rejected_share": 0.05,
+        "retention_seconds": 2 * 365 * 86_400,
+    }
+    rows = re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
+    assert rows == ["frequency", "latency", "unchanged", "rejectedShare", "retention"]
 
 
 def test_expectations_are_compiled_apart_from_what_decides(tmp_path: Path) -> None:
