@@ -27,6 +27,8 @@ from support.documents import PROJECT, document
 README, API = document("README.md"), document("docs/api.md")
 
 _DIFFERENT_EACH_TIME = {"raw_id", "received_at", "settled_at", "processed_at", "request_id", "location"}
+_AS_OF_NOW = {"usual_latency_seconds": float | int, "contract": str | None}
+"""Of a source: what differs with the time of day, and what is null until the next scheduled run."""
 _COUNTED = {"$.checked", "$.processed", "$.failed"}
 """Of POST /process: what else the stack has to do at that moment."""
 _MARK = "@@@@"
@@ -111,6 +113,8 @@ def _difference(shown: Any, answer: Any, name: str = "$") -> str | None:  # noqa
     """How an answer differs from what is shown, where … is anything, and fields have no order."""
     if name.rpartition(".")[2] in _DIFFERENT_EACH_TIME:
         return None if isinstance(answer, str) else f"{name} is {answer!r}"
+    if (kind := _AS_OF_NOW.get(name.rpartition(".")[2])) and shown == "…":
+        return None if isinstance(answer, kind) else f"{name} is {answer!r}"
     if name in _COUNTED and type(answer) is int:
         return None
     match shown, answer:
