@@ -138,7 +138,7 @@ def test_stopped_and_killed_it_goes_on_and_every_event_arrives_once(sender: Send
 def test_what_the_api_refuses_is_told_with_its_lines_and_the_rest_arrives(sender: Sender) -> None:
     source = f"refused-{uuid4()}"
     good = json.dumps({"schema_version": 2, "time_stamp": "2031-02-01T00:00:00Z", "data": [1], "source": source})
-    large = json.dumps({"time_stamp": "2031-02-01T00:00:00Z", "data": [], "note": "x" * 5 * 2**20})
+    large = json.dumps({"time_stamp": "2031-02-01T00:00:00Z", "data": [], "note": "x" * 4_700_000})
     (sender.folder / "a.ndjson").write_text(f"{good}\n{large}\nnot JSON\n{good}\n")
 
     ran = sender("send", "a.ndjson", "--json")

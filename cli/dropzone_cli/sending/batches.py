@@ -101,7 +101,9 @@ class Batcher:
         self._reached = 0
 
     def add(self, event: Event) -> None:
-        size = len(event.text) + 1 + (len(event.finding.text) if event.finding is not None else 0)
+        size = len(event.text) + 1
+        if event.finding is not None:
+            size += len(event.finding.text)
         if self._held and self._cut is None and self._length + size > self._shape.bytes:
             self._flush()
         if not self._held:

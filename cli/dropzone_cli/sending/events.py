@@ -8,8 +8,8 @@ from uuid import UUID
 
 from dropzone_cli.formats import CONTROL_CHARACTER, MAX_SOURCE
 
-MAX_EVENT_BYTES = 8 * 2**20
-"""The longest text that is held in memory as one event. The API accepts less."""
+MAX_EVENT_BYTES = 5 * 2**20
+"""The longest text that is held in memory as one event. The API accepts at most 4.5 MB."""
 
 _REPORTED_CHARACTERS = 1_000
 

@@ -49,7 +49,9 @@ def read_ndjson(lines: Lines) -> Iterator[Read]:
 def checked(text: str, first: int, last: int) -> Read:
     """A text as an event, where it is a JSON object; the API validates it."""
     try:
-        value = _decoder.decode(text)
+        value, end = _decoder.raw_decode(text)
+        if end < len(text):
+            raise json.JSONDecodeError("Extra data", text, end)
         if not isinstance(value, dict):
             return Finding(first, last, "json.not_object", "is no event: not a JSON object", text)
         if "event" in value and {"raw_id", "item"} <= value.keys() and "time_stamp" not in value:

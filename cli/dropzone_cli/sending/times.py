@@ -94,17 +94,20 @@ def _read_iso(text: str, zoned: Callable[[datetime], str]) -> str:
     match = _ISO.fullmatch(text)
     if match is None:
         return _recent_epoch(text)
-    if text.startswith("0000"):
+    is_edge = text.startswith(("0000", "0001", "9999"))
+    if is_edge and text.startswith("0000"):
         raise _out_of_range()
     try:
         read = datetime.fromisoformat(text.upper())
-        if match["offset"] and text.startswith(("0001", "9999")):
+        if match["offset"] is None:
+            return zoned(read)
+        if is_edge:
             read.astimezone(UTC)  # which their first and their last hours may not have
     except ValueError:
         raise _unreadable("is not a date and time of ISO 8601") from None
     except OverflowError:
         raise _out_of_range() from None
-    return text if match["offset"] else zoned(read)
+    return text
 
 
 def _read_format(text: str, format_: str, zoned: Callable[[datetime], str]) -> str:

@@ -3,7 +3,7 @@
 import gzip
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,12 +156,11 @@ class Uploader:
                     self._describe(one.name, source)
                     state.run = self._run(state.journal, planned, source)
                 reading.begin(state.run, source)
-                for found in events:
-                    reading.add(found)
+                reading.take(events)
                 reading.end()
                 return source.pipe is not None and source.pipe.was_stopped
         except BrokenInputError as error:
-            reading.add(error.finding)
+            reading.take([error.finding])
             return False
         finally:
             reading.close()
@@ -286,18 +285,19 @@ class _Reading:
         self._state.journal.add(run, batch)
         self._workers.submit(Task(self._one, self._state.journal, run, batch, self._rejects))
 
-    def add(self, found: Read) -> None:
-        if isinstance(found, Event):
-            self._last = found.last
-            self._events.add(found)
-            if self._held is not None:
-                held, self._held = self._held, None
-                for event in held:
-                    self._reports.add(event)
-        elif self._last_finding != (found.last, found.code):  # one of its kind of a line
-            self._last_finding = (found.last, found.code)
-            self._last = max(self._last, found.last)
-            self._find(self._one.told(found))
+    def take(self, read: Iterable[Read]) -> None:
+        for found in read:
+            if isinstance(found, Event):
+                self._last = found.last
+                self._events.add(found)
+                if self._held is not None:
+                    held, self._held = self._held, None
+                    for event in held:
+                        self._reports.add(event)
+            elif self._last_finding != (found.last, found.code):  # one of its kind of a line
+                self._last_finding = (found.last, found.code)
+                self._last = max(self._last, found.last)
+                self._find(self._one.told(found))
 
     def _find(self, finding: Finding) -> None:
         if finding.severity is Severity.PROBLEM:

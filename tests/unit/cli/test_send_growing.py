@@ -399,7 +399,9 @@ def test_lines_that_are_no_events_are_told_once(cli: Cli, bronze: FakeIngest) ->
         "source": "hall",
     }
     # AND once: by the same command, with other batches, when the file has grown, and without the resume file
+    number = len(bronze.requests)
     cli("send", CSV, "--source", "hall", "--batch-size", 7)
+    assert len(bronze.requests) == number, "what was told is not even sent"
     CSV.write_text(CSV.read_text() + bad(31) + rows(32, 40))
     cli("send", CSV, "--source", "hall")
     assert reported(bronze) == ["bad 0", "bad 30", "bad 31"]

@@ -806,4 +806,4 @@ def test_memory_is_bounded_by_batches_whatever_the_input(form: str) -> None:
 
 
 def test_the_longest_event_is_longer_than_any_that_is_taken() -> None:
-    assert events.MAX_EVENT_BYTES > 6 * 2**20
+    assert events.MAX_EVENT_BYTES > 4_500_000, "which MaxBodyBytes can be at most"
