@@ -265,6 +265,31 @@ def test_a_local_time_outside_of_the_clock_is_rejected() -> None:
     assert reasons(*found) == [["time_stamp is outside the years 1 to 9999 in UTC"]]
 
 
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("rows[?a == b].v", [1.0, 7.0]),
+        ("rows[?a != b].v", [2.0, 4.0]),
+        ("rows[?a == `true`].v", [4.0]),
+        ("rows[?a == `1`].v", [1.0]),
+    ],
+)
+def test_an_expression_compares_what_both_sides_are(expression: str, expected: list[float]) -> None:
+    rows_of_it = [
+        {"a": 1, "b": 1.0, "v": 1},
+        {"a": 2, "b": 3, "v": 2},
+        {"a": True, "b": 1, "v": 4},
+        {"a": False, "b": False, "v": 7},
+    ]
+    found = mapped({"rows": rows_of_it, "t": "2026-07-01T12:00:00Z"}, data=expression)
+    assert [row[2] for row in rows(*found)] == [[sum(expected) / len(expected)]]
+
+
+def test_an_expression_joins_by_what_it_finds() -> None:
+    body = {"t": "2026-07-01T12:00:00Z", "v": 1, "glue": "::", "parts": ["hall", "7"]}
+    assert [each.source for each in mapped(body, source="join(glue, parts)")] == ["hall::7"]
+
+
 def test_an_unknown_contract_rejects_all_of_it() -> None:
     (outcome,) = outcomes([{}, {}], "no-such-contract")
     assert codes(outcome) == [[Code.UNKNOWN_CONTRACT]]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dropzone.domain.contracts import BASIC, Contracts
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Outcome, Rejection, Violation
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, EventId, Measurement, Outcome, Rejection, Violation
+from dropzone.domain.patterns import specificity
 from dropzone.domain.validate import Contents
 from support.contracts import ARRIVED, BROKEN, EVENT, contract, contracts, rule
 
@@ -146,6 +148,17 @@ def test_an_error_outweighs_warnings() -> None:
     assert [violation.rule for violation in rejected.violations] == ["b"]
 
 
+def test_an_event_names_the_one_that_it_corrects_whatever_its_contract_says() -> None:
+    corrected = EventId(UUID("019aa0f2-6c00-7000-8000-000000000001"), 3)
+    for limit, expected in ((0, Measurement), (100, Rejection)):
+        found = outcome_of(
+            {**EVENT, "corrects": {"raw_id": str(corrected.raw_id), "item": 3}},
+            contracts(contract("default", {"rule": "minimum", "limit": limit})),
+        )
+        assert isinstance(found, expected)
+        assert found.corrects == corrected
+
+
 def test_an_event_that_breaks_the_basic_rules_is_not_held_against_others() -> None:
     broken = {**EVENT, "data": []}
     rejected = outcome_of(broken, contracts(contract("default", {"rule": "samples", "minimum": 2})))
@@ -183,6 +196,14 @@ def test_the_most_specific_pattern_of_a_source_wins(source: str, expected: str) 
     assert of.of_source(source).id == expected
 
 
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [("ab*", "a**"), ("ab*", "a***"), ("ab*", "a?*"), ("ab??", "ab?*"), ("ab?", "ab*"), ("abc", "ab?"), ("a*d", "**d")],
+)
+def test_a_pattern_is_specific_by_its_letters_and_then_by_its_question_marks(better: str, worse: str) -> None:
+    assert specificity(better) > specificity(worse)
+
+
 def test_outcomes_name_their_contract() -> None:
     of = contracts(contract("hall", {"rule": "minimum", "limit": 0}, sources=("hall-3/*",)))
     others = {**EVENT, "source": "elsewhere"}
@@ -191,6 +212,8 @@ def test_outcomes_name_their_contract() -> None:
     assert outcome_of({**EVENT, "data": []}, of).contract == "hall@1"
     assert outcome_of(others, of).contract == "default@1"
     assert outcome_of({**others, "source": 7}, of).contract == "default@1"
+    version_1 = {name: EVENT[name] for name in ("time_stamp", "data")}
+    assert outcome_of(version_1, of).contract == "default@1"
     (whole,) = Contents(b"[]", received_at=ARRIVED, contracts=of).outcomes()
     assert whole.contract == "default@1"
 

@@ -238,6 +238,12 @@ def test_rejects_missing_timezone(text: str) -> None:
     assert text in result.message
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
+def test_a_time_outside_of_the_clock_names_its_field_and_itself(text: str) -> None:
+    message = f"is outside the years 1 to 9999 in UTC: '{text}'"
+    assert parse_instant(text) == Violation(Code.TIME_STAMP_OUT_OF_RANGE, "time_stamp", message)
+
+
 # ---- numbers since 1970 ----------------------------------------------------------------------------------------------
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
