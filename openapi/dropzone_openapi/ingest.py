@@ -16,7 +16,7 @@ from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.payloads.client_rejected import ClientRejection
 from dropzone.domain.payloads.v1 import EventV1
 from dropzone.domain.payloads.v2 import EventV2
-from dropzone.domain.violations import Envelope
+from dropzone.domain.violations import ClientRejectionEnvelope, Envelope
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_ingest.answers import Accepted
 from dropzone_ingest.handler import MAX_KEY, ROUTE, SCOPES
@@ -27,7 +27,7 @@ _EXAMPLES = [version.model_json_schema()["examples"][0] for version in VERSIONS.
 _TELEGRAF: Any = {"name": "cpu", "fields": {"usage_idle": 98.5}, "tags": {"host": "raynor"}, "timestamp": 1795890111}
 
 
-class Event(RootModel[EventV1 | EventV2 | Envelope | ClientRejection]):
+class Event(RootModel[EventV1 | EventV2 | Envelope | ClientRejection | ClientRejectionEnvelope]):
     """A measurement event, of the version that its `schema_version` names; without it, of version 2 if it has `source`,
     `unit` or `tags`, and of version 1 otherwise. Ingest checks the envelope alone. Values are validated by the rules of
     the version when the event is processed.
@@ -42,7 +42,7 @@ class Events(RootModel[list[Any]]):
     model_config = ConfigDict(
         json_schema_extra={
             "contains": {
-                "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Envelope", "ClientRejection")]
+                "anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Envelope", "ClientRejectionEnvelope")]
             },
             "examples": [_EXAMPLES],
         }

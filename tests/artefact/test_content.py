@@ -23,6 +23,7 @@ OURS = {
     "ProcessFunction": ("functions/process", "dropzone_process"),
     "SweepFunction": ("functions/process", "dropzone_process"),
     "NotifyFunction": ("functions/process", "dropzone_process"),
+    "ReplayFunction": ("functions/process", "dropzone_process"),
     "QueryFunction": ("functions/query", "dropzone_query"),
     "WebFunction": ("functions/web", "dropzone_web"),
     "MigrateFunction": ("functions/migrate", "dropzone_migrate"),

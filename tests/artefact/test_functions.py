@@ -14,11 +14,11 @@ from artefact.build import Artefacts
 from artefact.conftest import Start, database_parameters
 from artefact.samples import BUCKET, keys_of_batch, payload, sample
 from dropzone.domain.identifiers import object_key, raw_id_of
-from dropzone.domain.outcomes import Code
+from dropzone.domain.outcomes import Code, ValidatedObject
 from dropzone_local.postgres import Postgres
 from dropzone_migrate.migrations import head
 from support.cloudformation import cloudformation
-from support.factories import EXAMPLE, EXAMPLE_INSTANT, raw_id, raw_ids, s3_event, sqs_event
+from support.factories import EXAMPLE, EXAMPLE_INSTANT, measurement, raw_id, raw_ids, s3_event, sqs_event
 from support.postgres import SilverInPostgres, empty_database
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ STARTED_HERE = {
     "WebFunction",
     "MigrateFunction",
     "NotifyFunction",
+    "ReplayFunction",
 }
 
 
@@ -129,6 +130,16 @@ def test_process_fails_when_a_bare_event_cannot_be_processed(
     assert process.invoke(sample("s3-object-created"))["errorType"] == "UnprocessedError"
 
     assert not tables.measurement_rows()
+
+
+def test_replay_plans_the_ranges_of_a_replay(start: Start, s3_endpoint: str, tables: SilverInPostgres) -> None:
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(EXAMPLE_INSTANT),))])
+    replay = start("ReplayFunction", BronzeEndpointUrl=s3_endpoint, **database_parameters(tables.server))
+
+    replay_id = replay.succeed({"action": "begin", "since": "2020-01-01T00:00:00Z"})["replay_id"]
+    planned = replay.succeed({"action": "plan", "replay_id": replay_id})
+    assert (planned["is_planned"], planned["objects"]) == (True, 1)
+    assert replay.succeed({"action": "pending", "replay_id": replay_id})["ranges"] == [0]
 
 
 def test_process_acknowledges_s3_s_test_event(start: Start, s3_endpoint: str, tables: SilverInPostgres) -> None:

@@ -97,7 +97,7 @@ def event(number: int) -> str:
 
 
 def arrived(server: Any) -> list[int]:  # noqa: ANN401
-    return sorted(event["data"][0] for batch in server.batches for event in batch)
+    return sorted(event["data"][0] for batch in server.batches for event in batch if "data" in event)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -124,6 +124,8 @@ def test_events_of_a_pipe_arrive_while_it_is_open_and_a_signal_loses_none(
     assert "continue from" not in err
     assert arrived(server) == [*range(3), *range(100, 110)]
     assert "stdin, line 11: has no line end" in slow_err
+    [torn] = [event for batch in server.batches for event in batch if "data" not in event]
+    assert torn["client_rejected"]["lines"] == [11, 11]
 
 
 def test_what_was_read_from_a_pipe_and_could_not_be_sent_is_kept(server: Any, tmp_path: Path) -> None:  # noqa: ANN401
@@ -136,7 +138,7 @@ def test_what_was_read_from_a_pipe_and_could_not_be_sent_is_kept(server: Any, tm
     assert code == 3
     assert "stdin, lines 1 to 2: was read and could not be sent" in err
     kept = [json.loads(line) for line in (tmp_path / "stdin.rejects.ndjson").read_text().splitlines()]
-    assert [(one["data"], one["rejected"]["code"]) for one in kept] == [
+    assert [(one["event"]["data"], one["code"]) for one in kept] == [
         ([1], "batch.not_sent"),
         ([2], "batch.not_sent"),
     ]

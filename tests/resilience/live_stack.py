@@ -23,7 +23,12 @@ class LiveStack:
         self.endpoints = stack.endpoints
         clients = stack.deployment.clients
         self.sqs, self.s3, self.lambda_ = clients.sqs(), clients.s3(), clients.lambda_()
-        (self.mapping,) = self.lambda_.list_event_source_mappings()["EventSourceMappings"]
+        queue = self.endpoints.queue_url.rpartition("/")[2]
+        (self.mapping,) = (
+            mapping
+            for mapping in self.lambda_.list_event_source_mappings()["EventSourceMappings"]
+            if mapping["EventSourceArn"].rpartition(":")[2] == queue
+        )
 
     # ---- the queue
 

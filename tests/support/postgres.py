@@ -109,10 +109,11 @@ class SilverInPostgres:
         return list(self.connection.run(sql, **parameters) or [])
 
     def clear(self) -> None:
-        """Empty the tables."""
-        self.query("DELETE FROM receipts")
-        self.query("DELETE FROM outcomes")
-        self.query("DELETE FROM measurements")
+        """Empty the tables, and gold, which otherwise has what an earlier test left until its next refresh."""
+        for table in ("receipts", "outcomes", "measurements"):
+            self.query(f"DELETE FROM {table}")  # noqa: S608 - our own names
+        for table in ("measured", "arrived", "source", "measured_stale", "arrived_stale"):
+            self.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
         self.query("UPDATE sweep SET watermark = '00000000-0000-0000-0000-000000000000'")
 
     def pass_time(self, duration: timedelta) -> None:

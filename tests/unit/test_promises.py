@@ -19,6 +19,7 @@ PROMISED: dict[str, dict[str, object]] = {
     "dropzone.api.compression": {"MIN_BYTES": 1024},
     "dropzone.adapters.s3": {"CLIENTS_SECONDS": 60.0},
     "dropzone.domain.access": {"MAX_BINDING": 1_500},
+    "dropzone.domain.notifications": {"LISTED": 20},
     "dropzone.domain.validate": {"MAX_UNPACKED_BYTES": 16 * MEBIBYTE},
     "dropzone.domain.outcomes": {"MAX_VIOLATIONS": 10, "RULESET": "5"},
     "dropzone.ports": {"MAX_ATTEMPTS": 5, "HOURLY_ATTEMPTS": 24},

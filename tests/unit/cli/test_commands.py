@@ -587,6 +587,7 @@ def test_a_bug_is_no_traceback(api: FakeApi, cli: Cli, monkeypatch: pytest.Monke
 
 COMMANDS = [
     "send",
+    *("keys create", "keys list", "keys rotate", "keys revoke", "keys check"),
     "status",
     "rejected list",
     "rejected show",

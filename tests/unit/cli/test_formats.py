@@ -91,7 +91,8 @@ def test_the_command_line_runs_on_python_3_11_and_imports_no_function(file: Path
             else []
         )
     }
-    types_only = {"botocore", "mypy_boto3_apigateway", "mypy_boto3_cloudformation", "mypy_boto3_s3", "mypy_boto3_sqs"}
+    services = ("apigateway", "cloudformation", "lambda", "s3", "sqs", "stepfunctions")
+    types_only = {"botocore", *(f"mypy_boto3_{service}" for service in services)}
     extras = {"openpyxl"}
     allowed = {"boto3", "dropzone_cli", "httpx", "rich", "typer"} | extras | types_only
     assert imported <= allowed | sys.stdlib_module_names

@@ -158,9 +158,7 @@ def test_several_objects_on_a_line_are_pointed_to_lines(world: World) -> None:
         ingest(Submission(EXAMPLE * 2, NDJSON), limit=1_000, bronze=world.bronze)
     [violation] = raised.value.violations
     assert violation.message.startswith("is not JSON: ")
-    assert violation.message.endswith(
-        "; to send several events, put each on a line of its own, with Content-Type: application/x-ndjson"
-    )
+    assert violation.message.endswith("; to send several events, put each on a line of its own")
 
 
 @pytest.mark.parametrize("number", [0, 1, 40])
@@ -239,9 +237,9 @@ def test_senml_and_cloudevents_are_stored_if_one_event_is_found(
     ("body", "kind", "codes"),
     [
         (b"[]", SENML, [(Code.EMPTY_BATCH, "$")]),
-        (b"{}", SENML, [(Code.MAPPING_FAILED, "$[0]")]),
+        (b"{}", SENML, [(Code.MAPPING_FAILED, "$")]),
         (b'[{"n": "a", "future_": 1}]', SENML, [(Code.MAPPING_FAILED, "$[0].future_")]),
-        (b"{}", CLOUDEVENTS, [(Code.MISSING_FIELD, "$[0].specversion")]),
+        (b"{}", CLOUDEVENTS, [(Code.MISSING_FIELD, "specversion")]),
     ],
 )
 def test_senml_and_cloudevents_without_an_event_are_refused(

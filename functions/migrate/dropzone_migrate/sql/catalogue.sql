@@ -6,6 +6,8 @@ COMMENT ON TABLE receipts IS 'One row per object of bronze that was tried; settl
 COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
 COMMENT ON TABLE measurements IS 'One row per instant and source: the event that arrived last.';
 COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a receipt.';
+COMMENT ON TABLE replays IS 'Replays by fleet: which objects, and whether they go on.';
+COMMENT ON TABLE replay_ranges IS 'Ranges of arrival of a replay by fleet, and how far each is.';
 COMMENT ON TABLE gold.measured IS 'Measurements by 15-minute bucket and source, but for what gold.measured_stale names.';
 COMMENT ON TABLE gold.arrived IS 'Outcomes by 15-minute bucket of arrival and source, but for what gold.arrived_stale names.';
 COMMENT ON TABLE gold.source IS 'What gold.sources knows of a source as of the last refresh of a bucket with an event of it.';
@@ -115,7 +117,21 @@ BEGIN
         ('created_at', 'When it was written. UTC.'),
         ('changes', 'What has changed: source, expectation, whether it is broken, since when, what was found and expected.'),
         ('last_arrived_at', 'When the last event arrived, also one that was rejected. UTC.'),
-        ('marked_at', 'When a statement marked it. UTC.')
+        ('marked_at', 'When a statement marked it. UTC.'),
+        ('replay_id', 'The replay: a UUIDv7, which holds when it began.'),
+        ('since', 'Objects that arrived from then on. UTC.'),
+        ('until', 'Objects that arrived before. UTC.'),
+        ('is_open', 'Whether the end was not named, and was the beginning of the replay.'),
+        ('dry_run', 'Whether changes are counted and not written.'),
+        ('planned_until', 'Up to which arrival there are ranges. UTC.'),
+        ('is_paused', 'Whether its calls are to end.'),
+        ('finished_at', 'When its last range was done; null before. UTC.'),
+        ('number', 'Its place among the ranges of its replay, counted from 0.'),
+        ('objects', 'How many objects it has.'),
+        ('cursor', 'Where to go on; null at its beginning.'),
+        ('is_done', 'Whether all of its objects were replayed.'),
+        ('checked', 'How many events were validated.'),
+        ('unread', 'How many objects could not be read.')
     LOOP
         FOR kind IN
             SELECT format('%I.%I', table_schema, table_name) FROM information_schema.columns
@@ -125,3 +141,5 @@ BEGIN
         END LOOP;
     END LOOP;
 END $do$;
+COMMENT ON COLUMN replays.contract IS 'The contract whose older decisions are replayed; null for all objects.';
+COMMENT ON COLUMN replay_ranges.changes IS 'How many outcomes changed, by how.';

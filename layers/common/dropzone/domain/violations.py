@@ -73,9 +73,21 @@ def has_envelope(payload: object) -> bool:
     return True
 
 
+class ClientRejectionEnvelope(BaseModel):
+    """What ingest checks of lines that the client could not make an event of: that it names them."""
+
+    client_rejected: dict[str, Any]
+
+
 def is_client_rejection(payload: object) -> bool:
-    """Whether the payload tells of lines that the client could not make an event of."""
-    return type(payload) is dict and type(payload.get(CLIENT_REJECTED)) is dict and "time_stamp" not in payload
+    """Whether the payload reports lines that the client could not make an event of."""
+    if type(payload) is not dict or CLIENT_REJECTED not in payload or "time_stamp" in payload:
+        return False
+    try:
+        ClientRejectionEnvelope.model_validate(payload, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def envelope_violations(payload: object) -> list[Violation]:
