@@ -15,7 +15,7 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import apigateway_v1 as gateway
-from ministack.services import s3
+from ministack.services import cloudwatch_logs, lambda_svc, s3
 
 from dropzone_emulator.content_codings import TooLargeError, UnsupportedMediaTypeError, decompressed
 
@@ -35,6 +35,7 @@ def adapt() -> None:
     _import_gateway_responses()
     _name_the_role()
     _deny_what_is_missing()
+    _log_to_groups_that_are_there()
 
 
 def _decompress_requests() -> None:
@@ -182,3 +183,16 @@ def _deny_what_is_missing() -> None:
         return answer
 
     s3.handle_request = denying
+
+
+def _log_to_groups_that_are_there() -> None:
+    """A function logs to the group that it names; no role of ours may create one, which would outlive its stack."""
+    emit: Callable[..., None] = lambda_svc._emit_lambda_logs
+
+    @wraps(emit)
+    def emitting(func: dict[str, Any], *rest: Any, **named: Any) -> None:
+        group = ((func.get("config") or func).get("LoggingConfig") or {}).get("LogGroup")
+        if group is None or group in cloudwatch_logs._log_groups:
+            emit(func, *rest, **named)
+
+    lambda_svc._emit_lambda_logs = emitting
