@@ -29,6 +29,11 @@ def sessions(client: Client) -> dict[str, Session]:
     client.process(limit=1)
     for path in (f"/ingest/{raw_id}", "/health"):
         assert client.request("GET", path).status_code == 200
+    # There is no such replay, so it fails; by then it runs.
+    client.clients.lambda_().invoke(
+        FunctionName=client.endpoints.replay_function,
+        Payload=json.dumps({"action": "report", "replay_id": str(uuid4())}),
+    )
     functions = {
         entry["PhysicalResourceId"]: entry["LogicalResourceId"]
         for page in client.clients.cloudformation().get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
@@ -45,7 +50,7 @@ def sessions(client: Client) -> dict[str, Session]:
                 environment["AWS_SESSION_TOKEN"],
                 REGION,
             )
-    assert found.keys() >= {f"{name}Function" for name in ("Ingest", "Process", "Sweep", "Query", "Web")}
+    assert found.keys() >= {f"{name}Function" for name in ("Ingest", "Process", "Sweep", "Query", "Web", "Replay")}
     return found
 
 
