@@ -29,11 +29,12 @@ def sessions(client: Client) -> dict[str, Session]:
     client.process(limit=1)
     for path in (f"/ingest/{raw_id}", "/health"):
         assert client.request("GET", path).status_code == 200
-    # There is no such replay, so it fails; by then it runs.
-    client.clients.lambda_().invoke(
+    begun = client.clients.lambda_().invoke(
         FunctionName=client.endpoints.replay_function,
-        Payload=json.dumps({"action": "report", "replay_id": str(uuid4())}),
+        Payload=json.dumps({"action": "begin", "since": "2001-01-01T00:00:00Z", "dry_run": True}).encode(),
     )
+    said = begun["Payload"].read()
+    assert not begun.get("FunctionError"), said
     functions = {
         entry["PhysicalResourceId"]: entry["LogicalResourceId"]
         for page in client.clients.cloudformation().get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
