@@ -198,18 +198,17 @@ def test_a_revision_from_before_the_baseline_is_refused(fresh: Fresh) -> None:
     assert fresh.query("SELECT version_num FROM alembic_version") == [["0005"]]
 
 
-def test_a_revision_that_has_changed_since_is_refused(fresh: Fresh) -> None:
-    # GIVEN a database of an older checkout, with a function that returned something else
-    migrate(fresh.settings())
-    fresh.query("UPDATE alembic_version SET version_num = '0007'")
-    fresh.query("ALTER TABLE outcomes DROP COLUMN corrects_raw_id CASCADE, DROP COLUMN corrects_item CASCADE")
+def test_a_revision_that_has_changed_since_is_refused(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a database of an older checkout, with a function that returned something else, and a revision after it
+    revision = migrate(fresh.settings())
+    monkeypatch.setattr(migrations, "head", lambda: f"{int(revision) + 1:04}")
     fresh.query("DROP FUNCTION gold.resolved")
     fresh.query("CREATE FUNCTION gold.resolved(timestamptz, timestamptz) RETURNS integer RETURN 1")
 
     # WHEN it is migrated THEN the reason says what can be done, and nothing has changed
-    with pytest.raises(MigrationError, match=r"not the one that revision 0007 makes .* 42P13.* `make clean`"):
+    with pytest.raises(MigrationError, match=rf"not the one that revision {revision} makes .* 42P13.* `make clean`"):
         migrate(fresh.settings())
-    assert fresh.query("SELECT version_num FROM alembic_version") == [["0007"]]
+    assert fresh.query("SELECT version_num FROM alembic_version") == [[revision]]
 
 
 def test_functions_and_views_can_be_replaced_where_they_are(fresh: Fresh) -> None:
@@ -780,13 +779,13 @@ def test_an_index_that_was_made_while_everything_ran_is_not_made_again(
     fresh: Fresh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # GIVEN an index that docs/deploy.md has an operator make beside running writers, before the deploy
-    migrate(fresh.settings())
+    revision = migrate(fresh.settings())
     index = "INDEX CONCURRENTLY IF NOT EXISTS receipts_by_items ON receipts (items)"
     fresh.query(f"CREATE {index}")
     before = fresh.query("SELECT 'receipts_by_items'::regclass::oid")
 
     # WHEN a revision has the same
-    monkeypatch.setattr(migrations, "head", lambda: "0007")
+    monkeypatch.setattr(migrations, "head", lambda: f"{int(revision) + 1:04}")
     run_as_revision(monkeypatch, f"CREATE {index.replace('CONCURRENTLY ', '')}")
     migrate(fresh.settings())
 

@@ -28,6 +28,8 @@ CREATE TABLE outcomes (
     ruleset       text NOT NULL,
     unit          text NOT NULL DEFAULT '',
     tags          jsonb NOT NULL DEFAULT '{}',
+    corrects_raw_id uuid,
+    corrects_item   integer,
     PRIMARY KEY (raw_id, item),
     CONSTRAINT outcomes_figures CHECK (
         CASE outcome
@@ -40,6 +42,7 @@ CREATE TABLE outcomes (
 -- A replay looks for the greatest processed outcome of an instant and source, and for what was rejected.
 CREATE INDEX outcomes_processed ON outcomes (measured_at, source, raw_id, item) WHERE outcome = 'processed';
 CREATE INDEX outcomes_rejected ON outcomes (raw_id, item) WHERE outcome = 'rejected';
+CREATE INDEX outcomes_corrects ON outcomes (corrects_raw_id, corrects_item) WHERE corrects_raw_id IS NOT NULL;
 
 CREATE TABLE measurements (
     measured_at   timestamptz NOT NULL,

@@ -7,7 +7,7 @@ from alembic import op
 
 from dropzone_migrate.statements import apply
 
-revision = "0007"
+revision = "0009"
 down_revision = None
 
 
