@@ -24,7 +24,7 @@ from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.formats import Format
 from dropzone.api.pages import Listing, page
 from dropzone.api.problems import FieldError, Problem, ProblemType
-from dropzone.api.resolver import DESCRIBED
+from dropzone.api.resolver import DESCRIBED, check_scopes
 from dropzone.domain.access import Scope
 from dropzone.domain.payloads import VERSIONS
 from dropzone_openapi import gateway, ingest
@@ -177,18 +177,6 @@ def _routes() -> list[Route]:
         # A request that was answered before left what Powertools had made of it without the responses.
         route._dependant = route._body_field = None  # noqa: SLF001 - as above
     return routes
-
-
-def check_scopes(app: APIGatewayRestResolver) -> None:
-    """Refuse a route that doesn't declare which scopes open it.
-
-    Raises:
-        LookupError: naming the route.
-    """
-    for route in app._static_routes + app._dynamic_routes:  # noqa: SLF001 - as above
-        if route.func not in DESCRIBED:
-            message = f"{route.method} {route.path}: add @described(scopes=…), with PUBLIC if it needs no key"
-            raise LookupError(message)
 
 
 def _generated(routes: Iterable[Route]) -> Node:

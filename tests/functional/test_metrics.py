@@ -157,7 +157,7 @@ def test_the_costs_in_the_document_count_them_all(counted: dict[Metric, Counted]
     [(in_all, price_of_all)] = re.findall(r"write their metrics, too: (\d+) in all, (\S+) USD", text)
 
     every = [metric for metric in counted if not metric.dimension]
-    # Latency is written where there is something to settle.
+    # Latency is written where objects are processed.
     schedule = [metric for metric in every if metric.service == "sweep" and metric.name != "ArrivalToSilver"]
     assert (int(at_rest), price) == (len(schedule), f"{len(schedule) * 0.3:.2f}")
     assert (int(in_all), price_of_all) == (len(every), f"{len(every) * 0.3:.2f}")

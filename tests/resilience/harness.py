@@ -1,7 +1,7 @@
 """S3, SQS and Lambda around the real handlers and the real Postgres, every step in the test's hands.
 
 S3 is moto's server, the handlers run in processes that die for real (`mortal.py`), and the queue is simulated here as
-Lambda's event source mapping works it: batches, visibility, receive counts, partial answers, dead letters. A `Plan`
+Lambda's event source mapping works it: batches, visibility, receive counts, partial answers, dead messages. A `Plan`
 says at which boundaries something dies; boundaries are counted over a whole life, in the order in which they come.
 """
 
@@ -116,7 +116,7 @@ def running_containers() -> Iterator[Containers]:
 
 
 @dataclass(slots=True)
-class Letter:
+class Message:
     """A message."""
 
     body: object
@@ -136,33 +136,33 @@ class Letter:
 
 @dataclass(slots=True)
 class SimulatedQueue:
-    """Letters come again each time that their visibility ends, until they are deleted or were received too often."""
+    """Messages come again each time that their visibility ends, until they are deleted or were received too often."""
 
     batch_size: int = 10
     max_receive_count: int = MAX_RECEIVE_COUNT
-    waiting: list[Letter] = field(default_factory=list)
-    dead: list[Letter] = field(default_factory=list)
+    waiting: list[Message] = field(default_factory=list)
+    dead: list[Message] = field(default_factory=list)
 
     def send(self, *bodies: object) -> None:
-        self.waiting += [Letter(body) for body in bodies]
+        self.waiting += [Message(body) for body in bodies]
 
-    def period(self, call: Callable[[list[Letter]], Collection[Letter]]) -> None:
-        """Hand every letter out once, in batches; what the call returns is done, all else comes the next time."""
+    def period(self, call: Callable[[list[Message]], Collection[Message]]) -> None:
+        """Hand every message out once, in batches; what the call returns is done, all else comes the next time."""
         visible = list(self.waiting)
         while visible:
             batch, visible = visible[: self.batch_size], visible[self.batch_size :]
-            worn = [letter for letter in batch if letter.receives == self.max_receive_count]
-            batch = [letter for letter in batch if letter not in worn]
+            worn = [message for message in batch if message.receives == self.max_receive_count]
+            batch = [message for message in batch if message not in worn]
             self.dead += worn
-            for letter in batch:
-                letter.receives += 1
+            for message in batch:
+                message.receives += 1
             gone = [*worn, *(call(batch) if batch else [])]
-            self.waiting = [letter for letter in self.waiting if letter not in gone]
+            self.waiting = [message for message in self.waiting if message not in gone]
 
     def redrive(self) -> None:
-        """Give dead letters another life."""
-        letters, self.dead = self.dead, []
-        self.send(*(letter.body for letter in letters))
+        """Give dead messages another life."""
+        messages, self.dead = self.dead, []
+        self.send(*(message.body for message in messages))
 
 
 # ---- everything together ---------------------------------------------------------------------------------------------
@@ -263,21 +263,21 @@ class World:
         raise AssertionError(message)
 
     def deliver(self) -> None:
-        """Hand every letter out once."""
+        """Hand every message out once."""
         self.queue.period(self._process)
 
-    def _process(self, batch: list[Letter]) -> list[Letter]:
+    def _process(self, batch: list[Message]) -> list[Message]:
         """Do what Lambda's poller does with a batch; it can die as well, and what it didn't delete comes again."""
         if self.plan.reach("sqs received, not processed"):
             return []
-        ended = self.call("process", {"Records": [letter.record() for letter in batch]})
+        ended = self.call("process", {"Records": [message.record() for message in batch]})
         if ended.answer is None or self.plan.reach("sqs answered, not deleted"):
             return []
         failed = {entry["itemIdentifier"] for entry in ended.answer["batchItemFailures"]}
         deleted = []
-        for letter in batch:
-            if letter.message_id not in failed:
-                deleted.append(letter)
+        for message in batch:
+            if message.message_id not in failed:
+                deleted.append(message)
                 if self.plan.reach("sqs deleted, the next one not"):
                     break
         return deleted
@@ -288,7 +288,7 @@ class World:
             if not self.queue.waiting:
                 return
             self.deliver()
-        message = f"{len(self.queue.waiting)} letters wait after {_MANY_ROUNDS} rounds"
+        message = f"{len(self.queue.waiting)} messages wait after {_MANY_ROUNDS} rounds"
         raise AssertionError(message)
 
     def sweep(self) -> Ended:
@@ -324,8 +324,8 @@ class World:
         return receipt.attempts if receipt else 0
 
     def dead_objects(self) -> list[UUID]:
-        """The objects that dead letters name."""
-        bodies = [letter.body for letter in self.queue.dead if isinstance(letter.body, dict)]
+        """The objects that dead messages name."""
+        bodies = [message.body for message in self.queue.dead if isinstance(message.body, dict)]
         return [raw_id_of(record["s3"]["object"]["key"]) for body in bodies for record in body["Records"]]
 
     def _environment(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE
 from resilience.conftest import NewWorld
 from resilience.events import bad_event, generate, good_event
 from resilience.expectations import check_silver
-from resilience.harness import Containers, Letter, Plan, World
+from resilience.harness import Containers, Message, Plan, World
 from resilience.mortal import Ended
 from support.factories import s3_event
 
@@ -63,7 +63,7 @@ def boundaries(worlds: Iterator[World]) -> set[str]:
     return {name for world in worlds for name in world.plan.died_at}
 
 
-def put_events(world: World) -> list[Letter]:
+def put_events(world: World) -> list[Message]:
     """Two events of one instant, one of another, a bad one; the first is notified twice."""
     first, *others = [
         world.arrive(good_event("first", INSTANT, ["0", "2"])),
@@ -116,8 +116,8 @@ def test_process_dies_at_any_boundary(new_world: NewWorld) -> None:
 
 def test_process_dies_at_any_boundary_while_it_takes_objects_one_at_a_time(new_world: NewWorld) -> None:
     def live(world: World) -> None:
-        for letter in put_events(world):
-            letter.receives = 2
+        for message in put_events(world):
+            message.receives = 2
         world.recover()
 
     assert len(boundaries(lives(new_world, live))) >= 8
@@ -143,14 +143,14 @@ def test_process_is_overtaken_at_any_boundary(
     while frozen:
         world, gate = new_world(Plan()), tmp_path / f"{boundary}"
         gate.mkdir()
-        letters = put_events(world)
-        for letter in letters:
-            letter.receives = receives
-        event = {"Records": [letter.record() for letter in letters]}
+        messages = put_events(world)
+        for message in messages:
+            message.receives = receives
+        event = {"Records": [message.record() for message in messages]}
         failed = [failures(ended) for ended in world.overtake(event, boundary, gate, other_containers)]
         # Objects on which one call recorded an attempt may have killed it, as far as the other can know: those wait.
         assert failed == [set(), set()] or receives >= CAUTIOUS_FROM_RECEIVE, f"frozen at boundary {boundary}"
-        world.queue.waiting = [letter for letter in letters if all(letter.message_id in ids for ids in failed)]
+        world.queue.waiting = [message for message in messages if all(message.message_id in ids for ids in failed)]
         world.drain()
         check(world)
         assert world.checked == len(world.completed())

@@ -67,11 +67,11 @@ def main(url: str, key: str) -> None:
     several = given(Accepted, send_events.sync_detailed(client=client, body=[event.to_dict(), broken.to_dict()]))
     assert given(Counts, process_objects.sync_detailed(client=client, body=ProcessBatch(limit=10))).checked >= 0
 
-    def settled() -> ObjectStatus | None:
+    def processed() -> ObjectStatus | None:
         found = given(ObjectStatus, get_status.sync_detailed(several.raw_id, client=client))
         return None if found.status is State.ACCEPTED else found
 
-    counts = until(settled).counts
+    counts = until(processed).counts
     assert counts and (counts.processed, counts.rejected) == (1, 1)
     raw = given(File, get_raw.sync_detailed(accepted.raw_id, client=client))
     assert b"generated client" in raw.payload.read()

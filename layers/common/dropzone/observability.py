@@ -72,7 +72,7 @@ def report_result(result: "ProcessingResult", logger: Logger, metrics: Metrics) 
         ("Processed", result.processed),
         ("Failed", result.rejected),
         ("Duplicates", result.duplicates),
-        ("Unsettled", len(result.errors)),
+        ("ObjectErrors", len(result.errors)),
         ("Events", sum(entry.events for entry in result.objects)),
         ("EventsRejected", sum(entry.rejected for entry in result.objects)),
         ("Flagged", sum(entry.flagged for entry in result.objects)),

@@ -119,12 +119,12 @@ def test_status_waits_until_none_is_waiting(cli: Cli, api: FakeApi) -> None:
     api.statuses = {done: PROCESSED, slow: ACCEPTED}
     sleep = cli.sleep
 
-    def settle(seconds: float) -> None:
+    def process_later(seconds: float) -> None:
         sleep(seconds)
         if cli.now > 5:
             api.statuses[slow] = SUPERSEDED
 
-    cli.sleep = settle  # type: ignore[method-assign]
+    cli.sleep = process_later  # type: ignore[method-assign]
 
     result = cli("status", done, slow, "--wait")
 

@@ -92,7 +92,7 @@ BEGIN
         ('rejected_share', 'Rejected events as a part of those received, from 0 to 1.'),
         ('flagged', 'How many events were processed with warnings.'),
         ('code', 'The rule (docs/errors.md).'),
-        ('settled', 'How many events have a latency: those of objects with all of their outcomes.'),
+        ('latency_count', 'How many events have a latency: those of objects with all of their outcomes.'),
         ('latency_total_ms', 'From arrival to silver, all events together, in milliseconds.'),
         ('latency_mean_ms', 'From arrival to silver, the mean, in milliseconds.'),
         ('latency_max_ms', 'From arrival to silver, the longest, in milliseconds.'),

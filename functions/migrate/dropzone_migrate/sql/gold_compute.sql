@@ -41,12 +41,12 @@ CREATE OR REPLACE FUNCTION gold.compute_arrived(starts timestamptz[], width inte
 RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
     SELECT start, source, sum(events), sum(rejected),
            coalesce(sum(events - rejected) FILTER (WHERE codes IS NOT NULL), 0),
-           sum(settled), coalesce(sum(total), 0), max(longest), max(last),
+           sum(latency_count), coalesce(sum(total), 0), max(longest), max(last),
            array_agg(bin), array_agg(codes), array_agg(events), array_agg(rejected)
     FROM (
         SELECT start, coalesce(source, '') AS source, codes,
                gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin, count(*) AS events,
-               count(*) FILTER (WHERE outcome = 'rejected') AS rejected, count(latency) AS settled, sum(latency) AS total,
+               count(*) FILTER (WHERE outcome = 'rejected') AS rejected, count(latency) AS latency_count, sum(latency) AS total,
                max(latency) AS longest, max(arrived_at) AS last
         FROM unnest(starts) AS start, gold.earliest_raw_id(start) AS since, gold.earliest_raw_id(start + width) AS until,
         LATERAL (

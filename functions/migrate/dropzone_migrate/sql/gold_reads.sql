@@ -78,7 +78,7 @@ BEGIN
         WHERE (only_source IS NULL OR source = only_source) AND (readable IS NULL OR source LIKE ANY (readable))
     ), arrived AS (
         SELECT bucket, shown, sum(events - rejected) AS processed, sum(rejected) AS rejected,
-               sum(flagged) AS flagged, sum(latency_total_ms) / nullif(sum(settled), 0) AS mean, max(latency_max_ms) AS longest
+               sum(flagged) AS flagged, sum(latency_total_ms) / nullif(sum(latency_count), 0) AS mean, max(latency_max_ms) AS longest
         FROM kept GROUP BY 1, 2
     ), part AS MATERIALIZED (
         SELECT bucket, shown, bin, codes, sum(number) AS events, sum(bad) AS rejected

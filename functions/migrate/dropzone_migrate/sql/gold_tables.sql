@@ -31,7 +31,7 @@ CREATE TABLE gold.arrived (
     events              integer NOT NULL,
     rejected            integer NOT NULL,
     flagged             integer NOT NULL,
-    settled             integer NOT NULL,
+    latency_count       integer NOT NULL,
     latency_total_ms    double precision NOT NULL,
     latency_max_ms      double precision,
     last_arrived_at     timestamptz NOT NULL,

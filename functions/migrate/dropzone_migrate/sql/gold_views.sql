@@ -24,7 +24,7 @@ BEGIN
             SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source,
                    sum(events) AS received, sum(events - rejected) AS processed, sum(rejected) AS rejected, sum(flagged) AS flagged,
                    sum(rejected) / CAST(sum(events) AS double precision) AS rejected_share,
-                   sum(latency_total_ms) / nullif(sum(settled), 0) AS latency_mean_ms, max(latency_max_ms) AS latency_max_ms
+                   sum(latency_total_ms) / nullif(sum(latency_count), 0) AS latency_mean_ms, max(latency_max_ms) AS latency_max_ms
             FROM gold.arrived_now AS a GROUP BY 1, 2;
             CREATE OR REPLACE VIEW gold.rules_%1$s AS
             SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source, code,

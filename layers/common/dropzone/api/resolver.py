@@ -81,6 +81,18 @@ def described[F: Callable[..., Any]](
     return describe
 
 
+def check_scopes(app: APIGatewayRestResolver) -> None:
+    """Refuse a route that doesn't declare which scopes open it.
+
+    Raises:
+        LookupError: naming the route.
+    """
+    for route in app._static_routes + app._dynamic_routes:  # noqa: SLF001 - Powertools offers no other way to them
+        if route.func not in DESCRIBED:
+            message = f"{route.method} {route.path}: add @described(scopes=…), with PUBLIC if it needs no key"
+            raise LookupError(message)
+
+
 def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None) -> APIGatewayRestResolver:
     """A resolver that validates, and answers unknown routes, and the errors that any route may meet, with problems.
 

@@ -56,12 +56,12 @@ class ClientRejection(BaseModel):
 def client_rejection(payload: dict[str, Any]) -> Rejection:
     """The rejection that a client reports: whatever else it says, there is no event."""
     try:
-        told = ClientRejection.model_validate(payload)
+        report = ClientRejection.model_validate(payload)
     except ValidationError:
-        told = None
+        report = None
     reason = "gives no reason that can be read"
-    if told is not None:
-        reason = f"{told.client_rejected.code}: {excerpt(told.client_rejected.reason, _MAX_REASON)}"
+    if report is not None:
+        reason = f"{report.client_rejected.code}: {excerpt(report.client_rejected.reason, _MAX_REASON)}"
     message = f"the client has no event for it; {reason}"[:_MAX_MESSAGE]
     violation = Violation(Code.CLIENT_REJECTED, CLIENT_REJECTED, message)
-    return Rejection((violation,), (told and told.source) or "")
+    return Rejection((violation,), (report and report.source) or "")
