@@ -2,9 +2,10 @@
 
     make mutants ARGS="domain use_cases"
 
-mutmut wants its sources in `src/` and its tests beside them, so it works on a copy, in `.mutants/`. It runs, for each
-mutant, the tests that call the function (`TESTS` below), and stops when the time is over (DROPZONE_MUTANTS_SECONDS);
-what it has found stays there for the next run. docs/mutants.md says how to read the survivors.
+mutmut wants its sources in `src/` and its tests beside them, so it works on a copy of the project for each room, in
+`.mutants/`. It runs, for each mutant, those of the room's tests that call the function, the quickest first, and stops
+when the time is over (DROPZONE_MUTANTS_SECONDS, for all rooms together); what it has found stays there for the next
+run. The survivors of a room are in its `survivors.diff`. docs/mutants.md says how to read them.
 """
 
 import logging
@@ -12,47 +13,100 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
-WORKSPACE = Path(os.environ.get("DROPZONE_MUTANTS_FOLDER", PROJECT / ".mutants"))
+WORKSPACES = PROJECT / ".mutants"
+SURVIVORS = "survivors.diff"
 SECONDS = float(os.environ.get("DROPZONE_MUTANTS_SECONDS", "7200"))
 
-TESTS = {
-    "domain": ["tests/unit/domain", "tests/unit/contracts", "tests/unit/use_cases"],
-    "use_cases": ["tests/unit/use_cases"],
-    "adapters": [
-        "tests/unit/test_tls.py",
-        "tests/functional/test_bronze_contract.py",
-        "tests/functional/test_idempotency_store_contract.py",
-        "tests/functional/test_s3_bronze_failures.py",
-        "tests/functional/test_s3_connection.py",
-        "tests/integration/test_database.py",
-        "tests/integration/test_database_credentials.py",
-        "tests/integration/test_gold.py::test_what_is_written_to_is_computed_later_and_every_mark_goes",
-        "tests/integration/test_gold_stale.py",
-        "tests/integration/test_postgres_outcome_store.py",
-        "tests/integration/test_postgres_silver.py",
-        "tests/integration/test_silver_contract.py",
-    ],
-    "queries": [
-        "tests/functional/test_reads.py",
-        "tests/functional/test_status_request.py",
-        "tests/integration/test_gold.py",
-        "tests/integration/test_measurements.py",
-        "tests/integration/test_sources.py",
-        "tests/integration/test_status_and_rejections.py",
-    ],
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Modules that get faults, and the tests that hold them."""
+
+    modules: tuple[str, ...]
+    """Patterns below layers/common/dropzone."""
+    tests: tuple[str, ...]
+    but: tuple[str, ...] = ()
+    """Modules that another room has."""
+    needs_servers: bool = False
+    """Postgres and S3, which all mutants share: one mutant at a time."""
+
+
+_OF_SERVERS = ("use_cases/check_expectations.py", "use_cases/fleet.py", "use_cases/notify.py")
+
+ROOMS = {
+    "domain": Room(("domain/*.py",), ("tests/unit/domain", "tests/unit/contracts", "tests/unit/use_cases")),
+    "use_cases": Room(("use_cases/*.py",), ("tests/unit/use_cases",), but=_OF_SERVERS),
+    "api": Room(
+        ("api/*.py",),
+        (
+            "tests/unit/test_compression.py",
+            "tests/functional/test_access.py",
+            "tests/functional/test_health.py",
+            "tests/functional/test_ingest.py",
+            "tests/functional/test_ingest_encodings.py",
+            "tests/functional/test_ingest_logs.py",
+            "tests/functional/test_ingest_refusals.py",
+            "tests/functional/test_page.py",
+            "tests/functional/test_process_request.py",
+            "tests/functional/test_reads.py",
+            "tests/functional/test_replay_request.py",
+            "tests/functional/test_status_request.py",
+            "tests/functional/test_web_headers.py",
+        ),
+        needs_servers=True,
+    ),
+    "adapters": Room(
+        ("adapters/*.py", *_OF_SERVERS),
+        (
+            "tests/unit/test_tls.py",
+            "tests/functional/test_bronze_contract.py",
+            "tests/functional/test_clients_document.py",
+            "tests/functional/test_idempotency_store_contract.py",
+            "tests/functional/test_notify.py",
+            "tests/functional/test_s3_bronze_failures.py",
+            "tests/functional/test_s3_connection.py",
+            "tests/integration/test_contracts_in_silver.py",
+            "tests/integration/test_database.py",
+            "tests/integration/test_database_credentials.py",
+            "tests/integration/test_expectations.py",
+            "tests/integration/test_fleet.py",
+            "tests/integration/test_gold.py::test_what_is_written_to_is_computed_later_and_every_mark_goes",
+            "tests/integration/test_gold_stale.py",
+            "tests/integration/test_postgres_outcome_store.py",
+            "tests/integration/test_postgres_silver.py",
+            "tests/integration/test_replay.py",
+            "tests/integration/test_silver_contract.py",
+        ),
+        needs_servers=True,
+    ),
+    "queries": Room(
+        ("queries/*.py",),
+        (
+            "tests/functional/test_reads.py",
+            "tests/functional/test_status_request.py",
+            "tests/integration/test_expectations.py",
+            "tests/integration/test_gold.py",
+            "tests/integration/test_measurements.py",
+            "tests/integration/test_sources.py",
+            "tests/integration/test_status_and_rejections.py",
+        ),
+        needs_servers=True,
+    ),
 }
-"""The rooms of the layer, and the tests that hold each."""
 
 UNSUITABLE = " and ".join(
     f"not {words}"
     for words in (
-        *("emulator", "behind_such_a_key_nothing"),
+        *("emulator", "behind_such_a_key", "after_such_a_key"),
         *("restart_of_the_server", "server_that_stays_away"),
         *("bounded_time", "silence_ends", "read_in_time", "falls_silent", "keeps_silent", "silent_secrets"),
         *("two_fifths", "in_time_as_a_whole", "reads_more_than_it_needs"),
@@ -65,7 +119,9 @@ SETTINGS = """[mutmut]
 source_paths =
     src
 only_mutate =
-{rooms}
+{modules}
+do_not_mutate =
+{but}
 pytest_add_cli_args =
     -p
     no:randomly
@@ -78,7 +134,7 @@ pytest_add_cli_args =
 pytest_add_cli_args_test_selection =
 {tests}
 also_copy =
-    events
+{copied}
 track_dependencies = false
 use_git_change_detection = false
 """
@@ -112,33 +168,45 @@ def moto_endpoint():
 APPENDED = {"conftest.py": CONFTEST, "integration/conftest.py": POSTGRES, "functional/conftest.py": MOTO}
 
 
-def prepare(rooms: list[str]) -> None:
-    """Copy what mutmut needs; what it knows of an earlier run stays where the sources are the same."""
-    WORKSPACE.mkdir(exist_ok=True)
-    for source, target in (("layers/common/dropzone", "src/dropzone"), ("tests", "tests"), ("events", "events")):
-        shutil.rmtree(WORKSPACE / target, ignore_errors=True)
-        # Without their times, by which mutmut would take a file that was changed back for one that it knows.
-        shutil.copytree(
-            PROJECT / source,
-            WORKSPACE / target,
-            ignore=shutil.ignore_patterns("__pycache__"),
-            copy_function=shutil.copy,
-        )
-    shutil.copy2(PROJECT / "pyproject.toml", WORKSPACE)
+def prepare(room: Room, workspace: Path) -> None:
+    """Copy the project; what mutmut knows of an earlier run stays where the sources are the same."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"],  # noqa: S607
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\0")
+    files = [file for file in listed if file and (PROJECT / file).is_file()]
+    copied = sorted({file.partition("/")[0] for file in files} - {"src"})
     # mutmut copies all of that on, and leaves what has been renamed since.
-    shutil.rmtree(WORKSPACE / "mutants" / "tests", ignore_errors=True)
-    for path in (WORKSPACE / "mutants" / "src").rglob("*.py*"):
-        copied = WORKSPACE / path.relative_to(WORKSPACE / "mutants")
-        if not copied.with_name(copied.name.removesuffix(".meta").removesuffix(".spans")).exists():
+    for folder in (workspace, workspace / "mutants"):
+        for name in (*copied, "src") if folder == workspace else copied:
+            target = folder / name
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+    for file in files:
+        target = workspace / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Without its time, by which mutmut would take a file that was changed back for one that it knows.
+        shutil.copy(PROJECT / file, target)
+    shutil.copytree(workspace / "layers/common/dropzone", workspace / "src/dropzone", copy_function=shutil.copy)
+    for path in (workspace / "mutants" / "src").rglob("*.py*"):
+        source = workspace / path.relative_to(workspace / "mutants")
+        if not source.with_name(source.name.removesuffix(".meta").removesuffix(".spans")).exists():
             path.unlink()
     for name, text in APPENDED.items():
-        with (WORKSPACE / "tests" / name).open("a", encoding="utf-8") as file:
-            file.write(text)
-    selected = dict.fromkeys(folder for room in rooms for folder in TESTS[room])
-    (WORKSPACE / "setup.cfg").write_text(
+        with (workspace / "tests" / name).open("a", encoding="utf-8") as opened:
+            opened.write(text)
+
+    def lines(values: Iterable[str]) -> str:
+        return "\n".join(f"    {value}" for value in values)
+
+    (workspace / "setup.cfg").write_text(
         SETTINGS.format(
-            rooms="\n".join(f"    src/dropzone/{room}/*.py" for room in rooms),
-            tests="\n".join(f"    {folder}" for folder in selected),
+            modules=lines(f"src/dropzone/{name}" for name in room.modules),
+            but=lines(f"src/dropzone/{name}" for name in room.but or ("none.py",)),
+            tests=lines(room.tests),
+            copied=lines(copied),
             unsuitable=UNSUITABLE,
         ),
         encoding="utf-8",
@@ -146,42 +214,48 @@ def prepare(rooms: list[str]) -> None:
 
 
 @contextmanager
-def servers() -> Iterator[dict[str, str]]:
+def servers(workspace: Path) -> Iterator[dict[str, str]]:
     """One Postgres and one S3 for all mutants; yields where they are, for the tests' environment."""
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - the other rooms need neither
 
     sys.path.insert(0, str(PROJECT / "tests"))
     from support.postgres import running_postgres  # noqa: PLC0415
 
-    shutil.rmtree(WORKSPACE / "postgres", ignore_errors=True)
+    shutil.rmtree(workspace / "postgres", ignore_errors=True)
     logging.getLogger("werkzeug").disabled = True
     s3 = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     s3.start()
     try:
-        with running_postgres(WORKSPACE / "postgres") as postgres:
+        with running_postgres(workspace / "postgres") as postgres:
             host, port = s3.get_host_and_port()
             yield {"MUTANTS_POSTGRES_PORT": str(postgres.port), "MUTANTS_MOTO": f"http://{host}:{port}"}
     finally:
         s3.stop()
 
 
-def run(rooms: list[str]) -> None:
-    """Run mutmut until it is done or the time is over."""
-    command = [sys.executable, __file__, "--mutmut"]
-    if {"adapters", "queries"}.isdisjoint(rooms):
-        subprocess.run(command, cwd=WORKSPACE, check=True, timeout=SECONDS)  # noqa: S603
-        return
-    with servers() as places:
-        subprocess.run(command, cwd=WORKSPACE, env=os.environ | places, check=True, timeout=SECONDS)  # noqa: S603
+def run(room: Room, workspace: Path, seconds: float) -> None:
+    """Run mutmut until it is done.
+
+    Raises:
+        subprocess.TimeoutExpired: the time is over.
+        subprocess.CalledProcessError: the tests fail without a mutant.
+    """
+    children = 1 if room.needs_servers else os.cpu_count() or 1
+    command = [sys.executable, __file__, "--mutmut", str(children)]
+    started: AbstractContextManager[dict[str, str]] = servers(workspace) if room.needs_servers else nullcontext({})
+    with started as places:
+        subprocess.run(command, cwd=workspace, env=os.environ | places, check=True, timeout=seconds)  # noqa: S603
 
 
-def mutmut() -> int:
+def mutmut(children: int) -> None:
     """`mutmut run`, whose own process only imports the tests, and leaves running them to others.
 
     Each mutant is a fork of it, and a fork can't use an S3 client of which its parent had the threads.
     """
     import pytest  # noqa: PLC0415
-    from mutmut import __main__ as program  # type: ignore[import-not-found] # noqa: PLC0415
+    from mutmut import __main__  # type: ignore[import-not-found] # noqa: PLC0415
+
+    program: Any = __main__
 
     run_tests, collect_stats = program.PytestRunner.run_tests, program.run_stats_collection
 
@@ -199,8 +273,7 @@ def mutmut() -> int:
         program.load_stats()
 
     program.PytestRunner.run_tests, program.run_stats_collection = run_apart, collect_apart
-    program.cli(["run", "--max-children", "1"])
-    return 0
+    program.cli(["run", "--max-children", str(children)])
 
 
 def _apart(work: Callable[[], int | None]) -> int:
@@ -216,17 +289,50 @@ def _apart(work: Callable[[], int | None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+def report() -> None:
+    """Print how many mutants ended how, and write the survivors; in a room's workspace."""
+    from mutmut import __main__  # noqa: PLC0415
+
+    program: Any = __main__
+    program.Config.ensure_loaded()
+    counted: Counter[str] = Counter()
+    with Path(SURVIVORS).open("w", encoding="utf-8") as file:
+        for path in program.walk_mutatable_files():
+            found = program.SourceFileMutationData(path=path)
+            found.load()
+            for name, code in found.exit_code_by_key.items():
+                status = program.status_by_exit_code[code]
+                counted[status] += 1
+                if status not in ("killed", "timeout", "not checked"):
+                    file.write(f"# {name}: {status}\n{program.get_diff_for_mutant(name, path=path)}\n\n")
+    print(f"{Path.cwd().name}: {counted.total()} mutants:", dict(counted.most_common()))  # noqa: T201
+
+
 def main() -> int:
     """Run mutmut for the rooms that are named, and list who survived."""
-    rooms = sys.argv[1:] or list(TESTS)
-    prepare(rooms)
-    try:
-        run(rooms)
-    except subprocess.TimeoutExpired:
-        print(f"\nThe time is over ({SECONDS:g} s): call it again to go on.")  # noqa: T201
-    program = str(Path(sys.executable).with_name("mutmut"))
-    return subprocess.run([program, "results"], cwd=WORKSPACE, check=False).returncode  # noqa: S603
+    rooms = sys.argv[1:] or list(ROOMS)
+    ends = time.monotonic() + SECONDS
+    WORKSPACES.mkdir(exist_ok=True)
+    failed = 0
+    for name in rooms:
+        workspace = WORKSPACES / name
+        prepare(ROOMS[name], workspace)
+        try:
+            run(ROOMS[name], workspace, ends - time.monotonic())
+        except subprocess.TimeoutExpired:
+            print(f"\nThe time is over ({SECONDS:g} s): call it again to go on.")  # noqa: T201
+        except subprocess.CalledProcessError as error:
+            failed = error.returncode
+        subprocess.run([sys.executable, __file__, "--report"], cwd=workspace, check=True)  # noqa: S603
+        print(f"What no test sees: {(workspace / SURVIVORS).relative_to(PROJECT)}")  # noqa: T201
+    return failed
 
 
 if __name__ == "__main__":
-    sys.exit(mutmut() if sys.argv[1:] == ["--mutmut"] else main())
+    match sys.argv[1:]:
+        case ["--mutmut", children]:
+            mutmut(int(children))
+        case ["--report"]:
+            report()
+        case _:
+            sys.exit(main())
