@@ -9,6 +9,7 @@ from dropzone.domain.body import JSON, NDJSON, NotJsonError
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Code, Violation
 from dropzone.ports import BronzeUnavailableError, RawIdTakenError, RawObject
+from dropzone.use_cases import ingest as module
 from dropzone.use_cases.ingest import Accepted, EnvelopeError, Submission, TooLargeError, digest, ingest
 from support.factories import EXAMPLE, NOT_NUMERIC, WITHOUT_OFFSET
 from support.packing import gzipped
@@ -35,6 +36,16 @@ def test_ingest_stores_raw(world: World) -> None:
 @pytest.mark.parametrize("body", [WITHOUT_OFFSET, NOT_NUMERIC, b'{"time_stamp": "", "data": []}'])
 def test_what_breaks_a_rule_of_quality_is_taken_in(world: World, body: bytes) -> None:
     assert take_in(world, body).raw_id in world.objects.objects
+
+
+def test_who_sends_an_event_is_stored_with_it(world: World) -> None:
+    submission = Submission(EXAMPLE, JSON, client="line-3", writes=("hall-3/*", "hall-4"))
+    stored = world.objects.objects[ingest(submission, limit=1_000, bronze=world.bronze).raw_id]
+    assert (stored.client, stored.writes) == ("line-3", ("hall-3/*", "hall-4"))
+
+
+def test_a_report_of_a_client_that_found_no_event_is_taken_in(world: World) -> None:
+    assert take_in(world, b'{"client_rejected": {"code": "csv.no_number", "reason": "none"}}').events == 1
 
 
 def test_the_same_body_twice_is_two_objects(world: World) -> None:
@@ -211,6 +222,13 @@ def test_what_holds_no_json_is_not_sent_to_a_contract(
     assert world.objects.objects == {}
 
 
+def test_an_empty_body_for_a_contract_says_what_is_wrong(world: World) -> None:
+    with pytest.raises(EnvelopeError) as raised:
+        ingest(Submission(b"\n", NDJSON, contract="telegraf"), limit=1_000, bronze=world.bronze)
+    assert raised.value.violations == [Violation(Code.EMPTY_BATCH, "$", "holds no event")]
+    assert str(raised.value) == "JSON, or lines of it, as the contract's mapping expects it"
+
+
 SENML, CLOUDEVENTS = "application/senml+json", "application/cloudevents+json"
 CLOUD_EVENT = (
     b'{"specversion": "1.0", "id": "1", "type": "t", "source": "s", "time": "2026-01-01T00:00:00Z", "data": 1}'
@@ -234,20 +252,34 @@ def test_senml_and_cloudevents_are_stored_if_one_event_is_found(
 
 
 @pytest.mark.parametrize(
-    ("body", "kind", "codes"),
+    ("body", "kind", "codes", "expected"),
     [
-        (b"[]", SENML, [(Code.EMPTY_BATCH, "$")]),
-        (b"{}", SENML, [(Code.MAPPING_FAILED, "$")]),
-        (b'[{"n": "a", "future_": 1}]', SENML, [(Code.MAPPING_FAILED, "$[0].future_")]),
-        (b"{}", CLOUDEVENTS, [(Code.MISSING_FIELD, "specversion")]),
+        (b"[]", SENML, [(Code.EMPTY_BATCH, "$")], "a SenML pack"),
+        (b"{}", SENML, [(Code.MAPPING_FAILED, "$")], "a SenML pack"),
+        (b'[{"n": "a", "future_": 1}]', SENML, [(Code.MAPPING_FAILED, "$[0].future_")], "a SenML pack"),
+        (b"{}", CLOUDEVENTS, [(Code.MISSING_FIELD, "specversion")], "a CloudEvent 1.0"),
+        (b"[]", "application/cloudevents-batch+json", [(Code.EMPTY_BATCH, "$")], "an array of CloudEvents 1.0"),
     ],
 )
 def test_senml_and_cloudevents_without_an_event_are_refused(
-    world: World, body: bytes, kind: str, codes: list[tuple[Code, str]]
+    world: World, body: bytes, kind: str, codes: list[tuple[Code, str]], expected: str
 ) -> None:
     with pytest.raises(EnvelopeError) as raised:
         ingest(Submission(body, kind), limit=1_000, bronze=world.bronze)
     assert [(violation.code, violation.field) for violation in raised.value.violations] == codes
+    assert str(raised.value).startswith(expected)
+
+
+@pytest.mark.parametrize("events", [3, 4])
+def test_senml_has_as_many_records_as_other_events(world: World, monkeypatch: pytest.MonkeyPatch, events: int) -> None:
+    monkeypatch.setattr(module, "MAX_EVENTS", 3)
+    body = b"[" + b",".join([b'{"n": "a", "v": 1}'] * events) + b"]"
+    submission = Submission(body, SENML)
+    if events == 3:
+        assert ingest(submission, limit=1_000, bronze=world.bronze).events == 3
+    else:
+        with pytest.raises(TooLargeError):
+            ingest(submission, limit=1_000, bronze=world.bronze)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +295,7 @@ def test_what_is_no_event_is_not_stored(world: World, body: bytes, codes: list[C
     with pytest.raises(EnvelopeError) as raised:
         take_in(world, body)
     assert [violation.code for violation in raised.value.violations] == codes
+    assert str(raised.value).startswith("an event (an object with a string `time_stamp`")
     assert world.objects.objects == {}
 
 

@@ -1,11 +1,13 @@
 """Chunks, retries, and a row that is refused."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from dropzone.domain.body import JSON
+from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.outcomes import Code
 from dropzone.ports import (
     BronzeUnavailableError,
@@ -23,7 +25,9 @@ from dropzone.use_cases.objects import (
     process_objects,
     with_retries,
 )
+from support.contracts import contract, contracts
 from support.factories import NOT_NUMERIC, WITHOUT_OFFSET, payload, raw_id, raw_ids
+from support.fakes import InMemorySilver
 from support.world import Clock, Failing, World
 
 MEBIBYTE = 1024 * 1024
@@ -58,6 +62,13 @@ def test_a_byte_over_the_bound_begins_a_chunk() -> None:
     first, second = raw_ids(2)
     assert len(list(chunks([ListedObject(first, 1), ListedObject(second, MAX_CHUNK_BYTES - 1)]))) == 1
     assert len(list(chunks([ListedObject(first, 1), ListedObject(second, MAX_CHUNK_BYTES)]))) == 2
+
+
+def test_every_chunk_may_be_as_large_as_the_bound() -> None:
+    largest, first, second = raw_ids(3)
+    sizes = [(largest, MAX_CHUNK_BYTES), (first, 1), (second, MAX_CHUNK_BYTES - 1)]
+    cut = chunks(ListedObject(identifier, size) for identifier, size in sizes)
+    assert [[entry.raw_id for entry in chunk] for chunk in cut] == [[largest], [first, second]]
 
 
 def test_chunks_are_cut_by_number() -> None:
@@ -169,17 +180,44 @@ def test_a_chunk_with_a_conflict_is_written_once(world: World) -> None:
 
 def test_a_lost_answer_of_the_database_loses_and_doubles_nothing(world: World) -> None:
     # GIVEN a call whose commit is answered by a broken connection
-    identifier = world.arrive()
+    identifiers = [world.arrive() for _ in range(2)]
     world.silver.after = Failing("write_outcomes", SilverUnavailableError("broken pipe"))
     with pytest.raises(SilverUnavailableError):
-        settle_all(world, identifier)
+        settle_all(world, *identifiers)
 
-    # WHEN the object comes again
-    result = settle_all(world, identifier)
+    # WHEN the objects come again
+    result = settle_all(world, *identifiers)
 
-    # THEN it is recognised
-    assert (result.checked, result.duplicates) == (0, 1)
-    assert world.completed == {identifier}
+    # THEN they are recognised
+    assert (result.checked, result.duplicates) == (0, 2)
+    assert world.completed == set(identifiers)
+
+
+def test_all_that_was_said_of_an_object_decides_its_outcomes(world: World) -> None:
+    # GIVEN objects that were sent to a contract, by a key that may write to one hall, and later than a rule allows
+    line = contract("line", {"rule": "minimum", "limit": 10})
+    fresh = contract(DEFAULT, {"rule": "behind", "limit": "P1D"})
+    world.silver.inner = world.rows = InMemorySilver(contracts=contracts(line, fresh))
+    of_line, of_another, late = raw_ids(3)
+    now = datetime.now(UTC).isoformat()
+    body = payload(now, [2], schema_version=2, source="hall-4")
+    for identifier, sent, others in (
+        (of_line, body, {"contract": "line"}),
+        (of_another, body, {"writes": ("hall-3",)}),
+        (late, payload("2001-01-01T00:00:00Z", [2]), {}),
+    ):
+        world.objects.put(identifier, sent, content_type=JSON, correlation_id=f"of {identifier}", **others)
+
+    # WHEN they are processed
+    result = settle_all(world, of_line, of_another, late)
+
+    # THEN each breaks its rule, and is counted under the identifier of its request
+    assert {entry.raw_id: list(entry.codes) for entry in result.objects} == {
+        of_line: [Code.VALUE_BELOW_MINIMUM],
+        of_another: [Code.SOURCE_NOT_ALLOWED],
+        late: [Code.TIME_STAMP_TOO_OLD],
+    }
+    assert all(entry.correlation_id == f"of {entry.raw_id}" for entry in result.objects)
 
 
 def test_unreadable_objects_are_distinguished(world: World) -> None:
@@ -206,3 +244,17 @@ def test_reading_gets_half_of_the_time_and_objects_read_by_then_are_processed(wo
     assert world.bronze.seconds == [25.0]
     assert world.completed == {quick}
     assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(slow, False)]
+
+
+def test_what_is_deferred_adds_to_what_was(world: World) -> None:
+    earlier, first, second, third = raw_ids(4)
+    for identifier in (first, second, third):
+        world.objects.put(identifier, payload(), content_type=JSON, correlation_id="")
+    result = ProcessingResult(deferred=[earlier])
+    world.bronze.after = lambda _method, _raw_ids: world.clock.spend(world.clock.left)
+
+    process_objects(
+        [first, second, third], result, bronze=world.bronze, silver=world.silver, time_left=world.clock.time_left
+    )
+
+    assert result.deferred == [earlier, second, third]

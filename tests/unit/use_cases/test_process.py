@@ -8,8 +8,10 @@ import pytest
 
 import dropzone.use_cases.objects
 from dropzone.ports import (
+    BronzeError,
     BronzeUnavailableError,
     ListedObject,
+    ObjectMissingError,
     RowRefusedError,
     SilverConflictError,
     SilverUnavailableError,
@@ -139,20 +141,19 @@ def test_a_transaction_holds_a_thousand_objects_at_most(world: World) -> None:
 
 @pytest.mark.parametrize("receive_count", [1, CAUTIOUS_FROM_RECEIVE])
 def test_with_little_time_left_the_rest_goes_back(world: World, receive_count: int) -> None:
-    # GIVEN three chunks, and time for two
-    messages = [message(world.arrive(), size=20 * MEBIBYTE, receive_count=receive_count) for _ in range(3)]
+    # GIVEN four chunks, and time for two
+    messages = [message(world.arrive(), size=20 * MEBIBYTE, receive_count=receive_count) for _ in range(4)]
     world.clock.left = 11.0
     world.bronze.after = lambda _method, _raw_ids: world.clock.spend(5.0)
 
     # WHEN they come
     result = world.process(*messages)
 
-    # THEN what is processed is processed, and the last is returned untouched
-    assert result.deferred == [messages[2].objects[0].raw_id]
-    assert result.returned == [messages[2].message_id]
+    # THEN what is processed is processed, and the others are returned untouched
+    assert result.deferred == [entry.objects[0].raw_id for entry in messages[2:]]
+    assert result.returned == [entry.message_id for entry in messages[2:]]
     assert result.errors == []
-    assert world.completed == {entry.objects[0].raw_id for entry in messages[:2]}
-    assert messages[2].objects[0].raw_id not in world.rows.receipt_rows()
+    assert world.rows.receipt_rows().keys() == world.completed == {entry.objects[0].raw_id for entry in messages[:2]}
 
 
 @pytest.mark.parametrize("receive_count", [1, CAUTIOUS_FROM_RECEIVE])
@@ -220,12 +221,43 @@ def test_an_unavailable_database_raises_the_batch_and_leaves_nothing_half_writte
     assert world.completed == set()
 
 
-def test_conflicts_are_tried_again_within_the_call(world: World) -> None:
+@pytest.mark.parametrize("method", ["receipts", "record_attempts", "write_outcomes"])
+def test_conflicts_are_tried_again_within_the_call(world: World, method: str) -> None:
     identifier = world.arrive()
-    for method in ("receipts", "record_attempts", "write_outcomes"):
-        world.silver.before = Failing(method, SilverConflictError("40P01"), times=2)
-        world.process(message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE))
+    world.silver.before = failing = Failing(method, SilverConflictError("40P01"), times=2)
+    world.process(message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE))
+    assert failing.times == 0
     assert world.completed == {identifier}
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [("release_attempts", BronzeUnavailableError("SlowDown")), ("record_errors", ObjectMissingError("gone"))],
+)
+def test_what_became_of_an_attempt_is_recorded_in_spite_of_conflicts(
+    world: World, method: str, error: BronzeError
+) -> None:
+    identifier = world.arrive()
+    world.bronze.unreadable[identifier] = error
+    world.silver.before = failing = Failing(method, SilverConflictError("40P01"), times=2)
+
+    world.process(message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE))
+
+    assert failing.times == 0
+    assert str(error) in (world.rows.receipt_rows()[identifier].last_error or "")
+
+
+def test_a_database_that_also_takes_no_release_raises_its_first_error(world: World) -> None:
+    identifier = world.arrive()
+
+    def fail(method: str, _raw_ids: Collection[UUID]) -> None:
+        if method in {"write_outcomes", "release_attempts"}:
+            raise SilverUnavailableError(method)
+
+    world.silver.before = fail
+
+    with pytest.raises(SilverUnavailableError, match="write_outcomes"):
+        world.process(message(identifier, receive_count=CAUTIOUS_FROM_RECEIVE))
 
 
 def test_conflicts_without_end_raise_the_batch(world: World) -> None:

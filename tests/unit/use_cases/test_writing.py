@@ -12,7 +12,7 @@ from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
 from dropzone.domain.payloads.event import Event
 from dropzone.domain.validate import Contents, validate
-from dropzone.ports import RowRefusedError, SilverUnavailableError
+from dropzone.ports import RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases import objects
 from dropzone.use_cases.objects import ProcessingResult, process_objects
 from support.contracts import contract, contracts
@@ -95,6 +95,14 @@ def test_small_objects_share_a_statement_and_large_ones_come_last(world: World, 
     # THEN those of the small ones come first, so that the large one doesn't hold them up
     assert statements == [[(first, 0, 4, True), (last, 0, 3, True)], [(large, 0, 10, False)], [(large, 10, 2, True)]]
     assert world.completed == {first, large, last}
+
+
+def test_a_statement_has_as_many_events_as_fit(world: World, statements: Statements) -> None:
+    sent = [arrive(world, events) for events in (5, 5, 5, 4, 1, 1)]
+
+    settle_all(world, *sent)
+
+    assert [[entry[0] for entry in statement] for statement in statements] == [sent[:2], sent[2:5], sent[5:]]
 
 
 def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, statements: Statements) -> None:
@@ -193,10 +201,14 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
     big = arrive(world, 65, bad={3, 4, 64})
     spend_at_settle(world, 1.0)
     receive_count = 1 if path == "queue" else 2
+    world.silver.before = failing = Failing("release_attempts", SilverConflictError("40P01"))
 
     # WHEN calls come
     reached, results = list[int](), list[ProcessingResult]()
     while big not in world.completed:
+        if reached and path != "queue":
+            assert world.rows.receipt_rows()[big].last_error == "no time was left"
+            assert failing.times == 0
         assert not reached or world.attempts(big) == 0
         world.clock.left = 5.0
         if path == "sweep":
@@ -216,6 +228,7 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
     (completed,) = results[-1].objects
     assert (completed.events, completed.rejected, completed.codes) == (65, 3, {Code.DATA_NOT_NUMERIC: 3})
     assert completed.flagged == 62
+    assert completed.correlation_id == "request-1"
     assert [result.errors for result in results] == [[]] * 4
 
 
@@ -340,7 +353,8 @@ def test_what_was_written_under_other_rules_is_written_again(world: World, state
     assert len(current) == 25
 
 
-def test_a_sweep_also_writes_a_short_object_again_where_it_was_written_under_other_rules(world: World) -> None:
+@pytest.mark.parametrize("path", ["queue", "queue, a later receive", "sweep"])
+def test_a_short_object_is_also_written_again_where_it_was_written_under_other_rules(world: World, path: str) -> None:
     # GIVEN three events, two of which were written under the rules of before, when the third was refused
     small = arrive(world, 3)
     old = validate(payload("2001-01-01T00:00:00Z"))[0]
@@ -348,10 +362,14 @@ def test_a_sweep_also_writes_a_short_object_again_where_it_was_written_under_oth
     world.rows.outdate(small, range(2))
     world.rows.pass_time(timedelta(hours=1))
 
-    # WHEN the sweep comes
-    assert world.sweep().checked == 1
+    # WHEN it comes again, and the database has to be asked twice
+    world.silver.before = failing = Failing("written", SilverConflictError("40P01"))
+    receives = 3 if path == "queue, a later receive" else 1
+    result = world.sweep() if path == "sweep" else world.process(message(small, receive_count=receives))
 
     # THEN all three are those of today
+    assert result.checked == 1
+    assert failing.times == 0
     outcomes = validate(world.objects.objects[small].body, NDJSON)
     assert [world.rows.outcome_rows()[small, item].measurement for item in range(3)] == list(outcomes)
 
