@@ -106,6 +106,10 @@ QUALITY: Row = {
     **HOUR,
     "source": "a",
     **ARRIVALS,
+    "rules": [
+        {"code": "time_stamp.ahead", "contract": "default", "rule": "ahead", "severity": "warning", "events": 2},
+        {"code": "data.empty", "contract": None, "rule": None, "severity": "error", "events": 1},
+    ],
     "latency_ms": {"mean": 2.0, "p50": 1.5, "p95": 8.0, "max": 9.0},
 }
 
@@ -836,6 +840,7 @@ def test_quality(get: Get, data: Data) -> None:
                 "flagged": 2,
                 "rejected_by_rule": {"data.empty": 1},
                 "flagged_by_rule": {"time_stamp.ahead": 2},
+                "rules": QUALITY["rules"],
                 "latency_ms": {"mean": 2.0, "p50": 1.5, "p95": 8.0, "max": 9.0},
             }
         ],

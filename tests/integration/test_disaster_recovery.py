@@ -40,7 +40,7 @@ STATES = {
         "SELECT bucket_start, source, events, sample_count, round(mean::numeric, 9), round(std_dev::numeric, 9), min,"
         " max, first_measured_at, last_measured_at FROM gold.kpis_hourly ORDER BY 1, 2"
     ),
-    "rules": "SELECT * FROM gold.rules_daily ORDER BY bucket_start, source, code",
+    "rules": "SELECT * FROM gold.rules_daily ORDER BY bucket_start, source, code, contract, rule",
 }
 
 

@@ -28,7 +28,7 @@ from dropzone.queries import buckets
 from dropzone.queries.buckets import Granularity
 from dropzone.queries.kpis import Kpi
 from dropzone.queries.measurements import MeasurementsRequest
-from dropzone.queries.quality import QualityBucket, QualityRequest, read_quality
+from dropzone.queries.quality import QualityBucket, QualityRequest, RuleCount, read_quality
 from dropzone.queries.ranges import bounds
 from support.background import in_background
 from support.factories import flagged, measurement, raw_ids
@@ -943,13 +943,66 @@ def test_quality_is_by_arrival(
     assert [entry["flagged_by_rule"] for entry in minutes] == [{}, {"value.sentinel": 20, "unit.invalid": 5}]
     per_hour = "SELECT received, processed, rejected, flagged FROM gold.quality_hourly WHERE bucket_start >= :at"
     assert tables.query(per_hour, at=at - HOUR) == [[100, 50, 50, 20]]
-    by_rule = "SELECT code, rejected, flagged FROM gold.rules_daily WHERE bucket_start >= :at ORDER BY code"
+    by_rule = "SELECT code, rejected, flagged FROM gold.rules_daily WHERE bucket_start >= :at ORDER BY code, rejected"
     assert tables.query(by_rule, at=at - DAY) == [
         ["data.empty", 50, 0],
-        ["unit.invalid", 50, 5],
+        ["unit.invalid", 0, 5],
+        ["unit.invalid", 50, 0],
         ["value.sentinel", 0, 20],
     ]
     assert gold.quality(Window(Granularity.DAY, at + DAY, at + 2 * DAY), limit=9) == []
+
+
+@pytest.mark.parametrize("is_fresh", [True, False])
+def test_rules_by_how_often_they_are_broken(
+    tables: SilverInPostgres,
+    gold: Gold,
+    is_fresh: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    # GIVEN rules with one code in two contracts, in two versions of one, and as error and warning of one contract
+    def broke(*rules: str) -> tuple[Violation, ...]:
+        return tuple(Violation(Code.VALUE_SENTINEL, "data", "marks a missing value", rule=rule) for rule in rules)
+
+    at = datetime(2025, 7, 1, 10, tzinfo=UTC)
+    outcomes: list[Outcome] = [
+        Rejection(broke("none"), "a", "halls@1"),
+        Rejection(broke("none"), "a", "halls@2"),
+        Rejection(broke("none", "odd"), "b", "halls@2"),
+        Rejection(broke("none"), "b", "yards@1"),
+        measurement(NOON)._replace(flags=broke("odd"), contract="yards@1"),
+        measurement(NOON + HOUR)._replace(contract="yards@1"),
+        rejected(Code.DATA_EMPTY, Code.DATA_EMPTY)._replace(contract="halls@1"),
+    ]
+    tables.silver().write_outcomes([arrived(at + timedelta(minutes=20 * n), one) for n, one in enumerate(outcomes)])
+    if is_fresh:
+        refresh(tables)
+    window = Window(Granularity.DAY, at, at + HOUR).parameters(None, 9)
+
+    (day,) = read_quality(gold.database, QualityRequest.model_construct(**window, together=True), reads=None)
+
+    def count(rule: RuleCount) -> tuple[str, str | None, str | None, str, int]:
+        return rule["code"], rule["contract"], rule["rule"], rule["severity"], rule["events"]
+
+    assert [count(rule) for rule in day["rules"]] == [
+        ("value.sentinel", "halls", "none", "error", 3),
+        ("data.empty", None, None, "error", 1),
+        ("value.sentinel", "halls", "odd", "error", 1),
+        ("value.sentinel", "yards", "none", "error", 1),
+        ("value.sentinel", "yards", "odd", "warning", 1),
+    ]
+    # AND an event that breaks two rules of a code counts once for the code
+    assert day["rejected_by_rule"] == {"data.empty": 1, "value.sentinel": 4}
+    assert day["flagged_by_rule"] == {"value.sentinel": 1}
+    by_rule = (
+        "SELECT contract, rule, sum(rejected), sum(flagged) FROM gold.rules_daily WHERE bucket_start >= :at"
+        " AND code = 'value.sentinel' GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    assert tables.query(by_rule, at=at - DAY) == [
+        ["halls", "none", 3, 0],
+        ["halls", "odd", 1, 0],
+        ["yards", "none", 1, 0],
+        ["yards", "odd", 0, 1],
+    ]
 
 
 @pytest.mark.parametrize("is_fresh", [True, False])

@@ -141,7 +141,7 @@ def quality(
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("start", "source", "received", "processed", "flagged", "rejected", "open")),
         ("p95_ms", lambda row: _number(row["latency_ms"]["p95"])),
-        ("rules", lambda row: _rules({**row["flagged_by_rule"], **row["rejected_by_rule"]})),
+        ("rules", lambda row: ", ".join(map(_rule, row["rules"]))),
     )
     _show(session, "quality", asked, limit, columns, as_csv=as_csv)
     return ExitCode.DONE
@@ -267,5 +267,7 @@ def _number(value: Any) -> str:  # noqa: ANN401 - of JSON
     return "" if value is None else f"{value:.6g}"
 
 
-def _rules(by_rule: Mapping[str, int]) -> str:
-    return ", ".join(f"{code} {number}" for code, number in sorted(by_rule.items(), key=lambda rule: -rule[1]))
+def _rule(broken: Document) -> str:
+    """The code, the contract's rule if it is of one, and how many events broke it."""
+    of_contract = f" ({broken['contract']}: {broken['rule']})" if broken["rule"] else ""
+    return f"{broken['code']}{of_contract} {broken['events']}"

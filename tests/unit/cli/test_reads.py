@@ -139,14 +139,17 @@ def test_quality_names_rules_by_their_number(cli: Cli, api: FakeApi) -> None:
         "rejected": 5,
         "open": 4,
         "latency_ms": {"p95": 812.25},
-        "rejected_by_rule": {"data.empty": 2, "data.not_numeric": 3},
-        "flagged_by_rule": {"time_stamp.ahead": 1},
+        "rules": [
+            {"code": "data.not_numeric", "contract": None, "rule": None, "severity": "error", "events": 3},
+            {"code": "value.sentinel", "contract": "halls", "rule": "none", "severity": "error", "events": 2},
+            {"code": "value.sentinel", "contract": "halls", "rule": "odd", "severity": "warning", "events": 1},
+        ],
     }
     api.answers = pages("quality", [row])
 
     done = cli("quality", "--together")
 
-    rules = "data.not_numeric 3, data.empty 2, time_stamp.ahead 1"
+    rules = "data.not_numeric 3, value.sentinel (halls: none) 2, value.sentinel (halls: odd) 1"
     assert done.stdout == f"2026-03-04T12:00:00Z\t\t9\t4\t1\t5\t4\t812.25\t{rules}\n"
     assert asked(api)[0]["together"] == "true"
 

@@ -91,13 +91,14 @@ BEGIN
         ('rejected', 'How many events were rejected.'),
         ('rejected_share', 'Rejected events as a part of those received, from 0 to 1.'),
         ('flagged', 'How many events were processed with warnings.'),
-        ('code', 'The rule (docs/errors.md).'),
+        ('code', 'The code of the rule (docs/errors.md).'),
+        ('rule', 'The identifier of the contract''s rule; null for a basic rule.'),
         ('latency_count', 'How many events have a latency: those of objects with all of their outcomes.'),
         ('latency_total_ms', 'From arrival to silver, all events together, in milliseconds.'),
         ('latency_mean_ms', 'From arrival to silver, the mean, in milliseconds.'),
         ('latency_max_ms', 'From arrival to silver, the longest, in milliseconds.'),
         ('group_bins', 'Of groups of events with the same bin of latency and the same broken rules: bin b holds latencies up to 2^(b/4) milliseconds; null for objects that have none yet.'),
-        ('group_codes', 'The codes of the rules that each event of the group broke; null where it broke none.'),
+        ('group_rules', 'The rules that each event of the group broke, as [codes, rules of the contract, contract] for gold.broken_rules; null where it broke none.'),
         ('group_events', 'How many events are in each of the groups.'),
         ('group_rejected', 'How many of them were rejected.'),
         ('next_measured_at', 'When the first event after the last refresh is measured, of a clock that is ahead. UTC.'),
@@ -141,5 +142,7 @@ BEGIN
         END LOOP;
     END LOOP;
 END $do$;
+COMMENT ON COLUMN gold.rules_hourly.contract IS 'The data contract whose rule it is; null for a basic rule.';
+COMMENT ON COLUMN gold.rules_daily.contract IS 'The data contract whose rule it is; null for a basic rule.';
 COMMENT ON COLUMN replays.contract IS 'The contract whose older decisions are replayed; null for all objects.';
 COMMENT ON COLUMN replay_ranges.changes IS 'How many outcomes changed, by how.';

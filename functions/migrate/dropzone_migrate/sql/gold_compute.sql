@@ -36,22 +36,33 @@ RETURNS SETOF gold.measured LANGUAGE sql STABLE ROWS 1000 AS $$
     FROM around GROUP BY 1, 2
 $$;
 
--- By groups of events that have the latency's bin and the codes of broken rules in common.
+-- The distinct rules of a group of events with the same violations: its contract's, or basic ones with null for both.
+CREATE OR REPLACE FUNCTION gold.broken_rules(violated jsonb) RETURNS TABLE (code text, contract text, rule text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
+    SELECT DISTINCT code, CASE WHEN rule IS NOT NULL THEN violated ->> 2 END, rule
+    FROM ROWS FROM (jsonb_array_elements_text(violated -> 0), jsonb_array_elements_text(violated -> 1)) AS broken (code, rule)
+$$;
+
+-- By groups of events that have the latency's bin and the broken rules in common. All violations of an event are of its
+-- contract's rules, or none: to look at each of them takes five times as long.
 CREATE OR REPLACE FUNCTION gold.compute_arrived(starts timestamptz[], width interval DEFAULT '15 minutes')
 RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
     SELECT start, source, sum(events), sum(rejected),
-           coalesce(sum(events - rejected) FILTER (WHERE codes IS NOT NULL), 0),
+           coalesce(sum(events - rejected) FILTER (WHERE rules IS NOT NULL), 0),
            sum(latency_count), coalesce(sum(total), 0), max(longest), max(last),
-           array_agg(bin), array_agg(codes), array_agg(events), array_agg(rejected)
+           array_agg(bin), array_agg(rules), array_agg(events), array_agg(rejected)
     FROM (
-        SELECT start, coalesce(source, '') AS source, codes,
+        SELECT start, coalesce(source, '') AS source, rules,
                gold.bin(CASE WHEN latency < 1 THEN 1 ELSE latency END) AS bin, count(*) AS events,
                count(*) FILTER (WHERE outcome = 'rejected') AS rejected, count(latency) AS latency_count, sum(latency) AS total,
                max(latency) AS longest, max(arrived_at) AS last
         FROM unnest(starts) AS start, gold.earliest_raw_id(start) AS since, gold.earliest_raw_id(start + width) AS until,
         LATERAL (
             SELECT source, outcome, uuid_extract_timestamp(raw_id) AS arrived_at,
-                   CASE WHEN violations <> '[]' THEN jsonb_path_query_array(violations, '$.code') END AS codes,
+                   CASE WHEN violations <> '[]' THEN jsonb_build_array(
+                       jsonb_path_query_array(violations, '$.code'), jsonb_path_query_array(violations, '$.rule'),
+                       split_part(contract, '@', 1)
+                   ) END AS rules,
                    1000 * date_part('epoch', settled_at - least(uuid_extract_timestamp(raw_id), settled_at)) AS latency
             FROM (SELECT * FROM public.outcomes WHERE raw_id >= since AND raw_id < until) AS o
             LEFT JOIN (SELECT * FROM public.receipts WHERE raw_id >= since AND raw_id < until) AS r USING (raw_id) OFFSET 0

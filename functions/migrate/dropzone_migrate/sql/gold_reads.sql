@@ -58,7 +58,7 @@ CREATE OR REPLACE FUNCTION gold.quality(
     tz text DEFAULT 'UTC', together boolean DEFAULT false, readable text[] DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, source text, processed bigint, rejected bigint, resolved bigint,
-    flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, latency_mean_ms double precision,
+    flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, rules jsonb, latency_mean_ms double precision,
     latency_p50_ms double precision, latency_p95_ms double precision, latency_max_ms double precision
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
@@ -81,17 +81,32 @@ BEGIN
                sum(flagged) AS flagged, sum(latency_total_ms) / nullif(sum(latency_count), 0) AS mean, max(latency_max_ms) AS longest
         FROM kept GROUP BY 1, 2
     ), part AS MATERIALIZED (
-        SELECT bucket, shown, bin, codes, sum(number) AS events, sum(bad) AS rejected
-        FROM kept, unnest(group_bins, group_codes, group_events, group_rejected) AS part (bin, codes, number, bad)
+        SELECT bucket, shown, bin, rules, sum(number) AS events, sum(bad) AS rejected
+        FROM kept, unnest(group_bins, group_rules, group_events, group_rejected) AS part (bin, rules, number, bad)
         GROUP BY 1, 2, 3, 4
-    ), rules AS (
+    ), code AS (
         SELECT bucket, shown, jsonb_object_agg(code, bad) FILTER (WHERE bad > 0) AS rejected_by_rule,
                jsonb_object_agg(code, good) FILTER (WHERE good > 0) AS flagged_by_rule
         FROM (
             SELECT bucket, shown, code, sum(rejected) AS bad, sum(events - rejected) AS good
-            FROM part, LATERAL (SELECT DISTINCT jsonb_array_elements_text(codes) AS code) AS broken
-            WHERE codes IS NOT NULL GROUP BY 1, 2, 3
-        ) AS rule GROUP BY 1, 2
+            FROM part, LATERAL (SELECT DISTINCT code FROM gold.broken_rules(rules)) AS broken
+            GROUP BY 1, 2, 3
+        ) AS broken GROUP BY 1, 2
+    ), rule AS (
+        SELECT bucket, shown, jsonb_agg(jsonb_build_object(
+                   'code', code, 'contract', contract, 'rule', rule, 'severity', severity, 'events', events
+               ) ORDER BY place) AS rules
+        FROM (
+            SELECT *, row_number() OVER (
+                PARTITION BY bucket, shown ORDER BY events DESC, code, contract, rule, severity
+            ) AS place
+            FROM (
+                SELECT bucket, shown, code, contract, rule, severity, sum(number) AS events
+                FROM part, gold.broken_rules(rules) AS broken,
+                     LATERAL (VALUES ('error', rejected), ('warning', events - rejected)) AS became (severity, number)
+                WHERE number > 0 GROUP BY 1, 2, 3, 4, 5, 6
+            ) AS counted
+        ) AS ranked WHERE place <= 100 GROUP BY 1, 2
     ), percentile AS (
         SELECT bucket, shown, min(bin) FILTER (WHERE up_to >= 0.5 * total) AS p50,
                min(bin) FILTER (WHERE up_to >= 0.95 * total) AS p95
@@ -108,11 +123,11 @@ BEGIN
         GROUP BY 1, 2
     )
     SELECT starts[bucket], starts[bucket + 1], shown, processed, rejected, coalesce(resolved, 0), flagged,
-           coalesce(rejected_by_rule, '{}'), coalesce(flagged_by_rule, '{}'), mean,
+           coalesce(rejected_by_rule, '{}'), coalesce(flagged_by_rule, '{}'), coalesce(rules, '[]'), mean,
            least(2 ^ ((p50 - 0.5::double precision) / 4), longest),
            least(2 ^ ((p95 - 0.5::double precision) / 4), longest), longest
-    FROM arrived LEFT JOIN rules USING (bucket, shown) LEFT JOIN percentile USING (bucket, shown)
-    LEFT JOIN fixed USING (bucket, shown) ORDER BY bucket, shown;
+    FROM arrived LEFT JOIN code USING (bucket, shown) LEFT JOIN rule USING (bucket, shown)
+    LEFT JOIN percentile USING (bucket, shown) LEFT JOIN fixed USING (bucket, shown) ORDER BY bucket, shown;
 END $$;
 
 CREATE OR REPLACE FUNCTION gold.kpis(

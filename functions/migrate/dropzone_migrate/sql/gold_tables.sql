@@ -36,7 +36,7 @@ CREATE TABLE gold.arrived (
     latency_max_ms      double precision,
     last_arrived_at     timestamptz NOT NULL,
     group_bins          integer[] NOT NULL,
-    group_codes         jsonb[] NOT NULL,
+    group_rules         jsonb[] NOT NULL,
     group_events        integer[] NOT NULL,
     group_rejected      integer[] NOT NULL,
     PRIMARY KEY (bucket_start, source)

@@ -27,10 +27,10 @@ BEGIN
                    sum(latency_total_ms) / nullif(sum(latency_count), 0) AS latency_mean_ms, max(latency_max_ms) AS latency_max_ms
             FROM gold.arrived_now AS a GROUP BY 1, 2;
             CREATE OR REPLACE VIEW gold.rules_%1$s AS
-            SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source, code,
+            SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source, code, contract, rule,
                    sum(part.rejected) AS rejected, sum(part.events - part.rejected) AS flagged
-            FROM gold.arrived_now AS a, unnest(group_codes, group_events, group_rejected) AS part (codes, events, rejected),
-            LATERAL (SELECT DISTINCT jsonb_array_elements_text(codes) AS code) AS broken GROUP BY 1, 2, 3
+            FROM gold.arrived_now AS a, unnest(group_rules, group_events, group_rejected) AS part (rules, events, rejected),
+            gold.broken_rules(rules) AS broken GROUP BY 1, 2, 3, 4, 5
         $sql$, name, width);
     END LOOP;
 END $do$;

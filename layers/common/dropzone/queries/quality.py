@@ -1,7 +1,7 @@
 """`GET /quality`: the outcomes of what arrived, by buckets of time and source."""
 
 from collections.abc import Sequence
-from typing import Final, NotRequired, TypedDict
+from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 
@@ -44,9 +44,31 @@ class QualityLatency(TypedDict):
 
 
 @closed
+class RuleCount(TypedDict):
+    """How many events broke a rule."""
+
+    code: str
+    contract: Annotated[str | None, Field(description="The data contract whose rule it is; null for a basic rule.")]
+    rule: Annotated[str | None, Field(description="The identifier of the contract's rule; null for a basic rule.")]
+    severity: Annotated[
+        Literal["error", "warning"], Field(description="Whether they were rejected (`error`) or flagged (`warning`).")
+    ]
+    events: Annotated[int, Field(ge=1)]
+
+
+@closed
 class QualityBucket(Bucket, Arrivals):
     """The outcomes of a source's arrivals in a bucket of time."""
 
+    rules: Annotated[
+        Sequence[RuleCount],
+        Field(
+            description=(
+                "The rules that events broke, most often broken first, at most 100. An event that breaks two counts "
+                "for both."
+            )
+        ),
+    ]
     latency_ms: QualityLatency
 
 
@@ -56,6 +78,16 @@ class QualityBucket(Bucket, Arrivals):
             {
                 **EXAMPLE_BUCKET,
                 **EXAMPLE_ARRIVALS,
+                "rules": [
+                    {
+                        "code": "time_stamp.ahead",
+                        "contract": "default",
+                        "rule": "clock-ahead",
+                        "severity": "warning",
+                        "events": 2,
+                    },
+                    {"code": "data.empty", "contract": None, "rule": None, "severity": "error", "events": 1},
+                ],
                 "latency_ms": {"mean": 812.4, "p50": 938.7, "p95": 1327.6, "max": 1493.0},
             }
         ],
@@ -77,7 +109,7 @@ LISTING = Listing("quality", QualityPage, QualityBucket, cursor_after)
 _CALL: Final = f"gold.quality({WINDOW}, CAST(:together AS boolean), {READABLE})"
 _COLUMNS: Final = f"""
        {ARRIVALS}, latency_mean_ms AS "latency_ms.mean", latency_p50_ms AS "latency_ms.p50",
-       latency_p95_ms AS "latency_ms.p95", latency_max_ms AS "latency_ms.max"
+       latency_p95_ms AS "latency_ms.p95", latency_max_ms AS "latency_ms.max", rules
 """
 
 
