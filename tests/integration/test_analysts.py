@@ -272,12 +272,3 @@ def test_figures_say_their_unit(tables: SilverInPostgres) -> None:
         re.search("unit of the measurement|seconds|milliseconds|from 0 to 1|UTC", said) for said in columns.values()
     )
     assert "population" in columns["std_dev"]
-
-
-def test_tools_find_how_the_tables_join(tables: SilverInPostgres) -> None:
-    joins = tables.query(
-        "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint"
-        " WHERE contype = 'f' AND conrelid::regclass::text = ANY (:documented) ORDER BY 1, 2",
-        documented=[*DOCUMENTED],
-    )
-    assert joins == [["measurements", "outcomes"], ["outcomes", "receipts"]]

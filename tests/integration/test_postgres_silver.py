@@ -177,7 +177,7 @@ def test_a_refused_row_leaves_nothing_of_its_call(
 
 
 def test_a_refusal_says_where(tables: SilverInPostgres) -> None:
-    with pytest.raises(RowRefusedError, match="SQLSTATE 23514 outcomes outcomes_figures"):
+    with pytest.raises(RowRefusedError, match=r"SQLSTATE 23514 outcomes_\w+ outcomes_figures"):
         tables.silver().write_outcomes([validated(raw_id(), _figures(std_dev=None), _figures())])
 
 

@@ -40,6 +40,8 @@ GRANT SELECT, INSERT, UPDATE ON receipts TO {WRITER};
 GRANT SELECT, INSERT, UPDATE, DELETE ON outcomes, measurements TO {WRITER};
 GRANT SELECT, UPDATE ON sweep TO {WRITER};
 GRANT SELECT, INSERT, UPDATE ON replays, replay_ranges TO {WRITER};
+GRANT USAGE ON SCHEMA parts TO {WRITER};
+GRANT EXECUTE ON FUNCTION parts.add_months TO {WRITER};
 GRANT USAGE ON SCHEMA gold TO {WRITER}, {READER}, {ANALYST};
 GRANT EXECUTE ON FUNCTION gold.refresh, gold.deploy_contracts, gold.unassigned, gold.assign, gold.check_expectations
 TO {WRITER};

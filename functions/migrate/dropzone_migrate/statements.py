@@ -15,6 +15,7 @@ REPLACEABLE = (
     "gold_compute",
     "gold_refresh",
     "gold_reads",
+    "partitions",
     "gold_views",
     "sources",
     "expectations",

@@ -5,7 +5,7 @@ Each error is either transient (worth a retry) or terminal for one object.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from dropzone.domain.access import ClientsDocument
@@ -38,6 +38,10 @@ class RawIdTakenError(BronzeError):
 
 class ObjectMissingError(BronzeError):
     """There is no such object (any more)."""
+
+
+SilverTable = Literal["receipts", "outcomes", "measurements"]
+"""The tables of silver that are partitioned by month."""
 
 
 class SilverError(Exception):
@@ -464,6 +468,24 @@ class Deliver(Protocol):
 
     def __call__(self, batch_id: str, changes: "Sequence[Change]") -> None:
         """Deliver it. What was delivered in part is delivered again, with the same identifiers."""
+
+
+class Months(NamedTuple):
+    """What became of the months that a table of silver needed."""
+
+    made: int
+    missing: int
+    """So many could not be made, since others used the table."""
+
+
+class PartitionStore(Protocol):
+    """The months of silver's tables. Each call may raise SilverUnavailableError and SilverConflictError."""
+
+    def add_months(self, table: SilverTable) -> Months:
+        """Make a table's months ahead, and one of which the default has many rows. It is one transaction.
+
+        Writers don't wait, but for those of the months that it moves rows of.
+        """
 
 
 class GoldStore(Protocol):

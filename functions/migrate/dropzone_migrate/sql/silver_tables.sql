@@ -7,7 +7,7 @@ CREATE TABLE receipts (
     retry_at    timestamptz,
     tried_at    timestamptz,
     CHECK ((settled_at IS NULL) = (items IS NULL))
-);
+) PARTITION BY RANGE (raw_id);
 
 CREATE INDEX receipts_unsettled ON receipts (attempts, raw_id) WHERE settled_at IS NULL;
 
@@ -37,7 +37,7 @@ CREATE TABLE outcomes (
             ELSE num_nonnulls(measured_at, mean, std_dev, sample_count, min, max) = 0
         END
     )
-);
+) PARTITION BY RANGE (raw_id);
 
 -- A replay looks for the greatest processed outcome of an instant and source, and for what was rejected.
 CREATE INDEX outcomes_processed ON outcomes (measured_at, source, raw_id, item) WHERE outcome = 'processed';
@@ -59,7 +59,7 @@ CREATE TABLE measurements (
     unit          text NOT NULL DEFAULT '',
     tags          jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (measured_at, source)
-);
+) PARTITION BY RANGE (measured_at);
 -- Pages of one source, and the event before a range, also where gold has not caught up.
 CREATE INDEX measurements_by_source ON measurements (source, measured_at);
 
@@ -69,7 +69,9 @@ CREATE TABLE sweep (
 );
 INSERT INTO sweep (watermark) VALUES ('00000000-0000-0000-0000-000000000000');
 
--- How the tables join, for tools that read it. Not enforced: one statement writes all three, and to check each row once
--- more costs more than a tenth of it (docs/adr/0017).
-ALTER TABLE outcomes ADD FOREIGN KEY (raw_id) REFERENCES receipts (raw_id) NOT ENFORCED;
-ALTER TABLE measurements ADD FOREIGN KEY (raw_id, item) REFERENCES outcomes (raw_id, item) NOT ENFORCED;
+-- Partitions by month of UTC (partitions.sql), out of sight and reach: all read and write the tables above. What is of no
+-- month that has one goes to the default.
+CREATE SCHEMA parts;
+CREATE TABLE parts.receipts_default PARTITION OF receipts DEFAULT;
+CREATE TABLE parts.outcomes_default PARTITION OF outcomes DEFAULT;
+CREATE TABLE parts.measurements_default PARTITION OF measurements DEFAULT;

@@ -13,6 +13,7 @@ from dropzone.adapters.rows import (
     COMPLETE,
     DECIDED,
     EVENTS,
+    FIRST_PARTS,
     FLAGS,
     MEASURED,
     REPLACED,
@@ -31,8 +32,8 @@ from dropzone.settings import WriterSettings
 # the last takes the same lock, and sets no `settled_at`; nor does the last one while an event before it has no outcome.
 # Rows of an earlier call that died are kept: the same bytes have the same outcomes. Outcomes under other rules were
 # discarded before. The days are locked before the first row is written, which comes of the join.
-_WRITE_OUTCOMES: Final = f"""
-WITH {SHARED}, {COMPLETE}, event AS (
+_WRITE: Final = f"""
+WITH {SHARED}, OBJECTS, event AS (
     SELECT * FROM {EVENTS}
 ), taken AS (
     INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
@@ -63,6 +64,8 @@ WITH {SHARED}, {COMPLETE}, event AS (
 )
 SELECT raw_id FROM object EXCEPT SELECT raw_id FROM taken WHERE items IS NOT NULL
 """  # noqa: S608 - the columns are this project's own
+_WRITE_FIRST_PARTS: Final = _WRITE.replace("OBJECTS", FIRST_PARTS)
+_WRITE_LATER_PARTS: Final = _WRITE.replace("OBJECTS", COMPLETE)
 
 _RECEIPTS: Final = """
 SELECT raw_id, settled_at IS NOT NULL, attempts FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
@@ -76,7 +79,8 @@ SELECT raw_id, is_current, min(item), max(item) + 1 FROM (
     FROM (
         SELECT raw_id, item, ruleset = CAST(:ruleset AS text) AS is_current
         FROM outcomes JOIN receipts USING (raw_id)
-        WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) AND settled_at IS NULL
+        WHERE outcomes.raw_id = ANY (CAST(:raw_ids AS uuid[])) AND receipts.raw_id = ANY (CAST(:raw_ids AS uuid[]))
+          AND settled_at IS NULL
     ) AS own
 ) AS numbered
 GROUP BY raw_id, is_current, run ORDER BY raw_id, min(item)
@@ -188,7 +192,7 @@ class PostgresSilver:
             # Whether every event before has an outcome is counted after the wait.
             incomplete = self._database.transact(lambda run: _write_later_part(run, parameters))
         else:
-            incomplete = self._database.run_prepared(_WRITE_OUTCOMES, **parameters)
+            incomplete = self._database.run_prepared(_WRITE_FIRST_PARTS, **parameters)
         return {one.raw_id for one in validated}.difference(raw_id for (raw_id,) in incomplete)
 
     def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
@@ -280,7 +284,7 @@ class PostgresSilver:
 
 def _write_later_part(run: Run, parameters: Mapping[str, str]) -> list[Row]:
     share_days(run, days=parameters["days"], raw_ids=parameters["raw_ids"])
-    return run(_WRITE_OUTCOMES, **parameters)
+    return run(_WRITE_LATER_PARTS, **parameters)
 
 
 def _written(items: Sequence[range], broken: Mapping[str | None, tuple[int, int]], outdated: int) -> Written:

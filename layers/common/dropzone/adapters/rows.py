@@ -27,6 +27,12 @@ COMPLETE = """object AS (
 )"""
 """A common table of objects, with `object_parameters`: `items` is null while an event before a last part is missing."""
 
+FIRST_PARTS = """object AS (
+    SELECT * FROM unnest(CAST(:raw_ids AS uuid[]), CAST(:items AS integer[])) AS object (raw_id, items)
+)"""
+"""`COMPLETE` for objects from their first item on. It reads no table: a statement that is planned once locks every
+partition of each table that it reads, and none but those of its rows of a table that it only inserts into."""
+
 EVENTS = """(
     SELECT raw_id, item, CASE WHEN mean IS NULL THEN 'rejected' ELSE 'processed' END AS outcome, contract,
            coalesce(violations, '[]') AS violations, measured_at, source, mean, std_dev, sample_count, min, max,

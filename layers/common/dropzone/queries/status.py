@@ -188,7 +188,7 @@ FROM receipts CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE m.raw_id = o.raw_id AND m.item = o.item) AS current,
            count(*) FILTER (WHERE o.outcome = 'processed') AS processed, count(*) AS total
     FROM outcomes AS o LEFT JOIN measurements AS m ON m.measured_at = o.measured_at AND m.source = o.source
-    WHERE o.raw_id = receipts.raw_id AND receipts.settled_at IS NOT NULL AND {_READABLE}
+    WHERE o.raw_id = CAST(:raw_id AS uuid) AND receipts.settled_at IS NOT NULL AND {_READABLE}
 ) AS outcome
 WHERE raw_id = CAST(:raw_id AS uuid)
 """  # noqa: S608 - our own words
