@@ -50,12 +50,16 @@ class Sensor:
     """Sends nothing between these hours of the day."""
     rough: tuple[float, float] | None = None
     """Has five times its noise between these hours of the day."""
+    knock: tuple[float, float] | None = None
+    """Measures too much between these hours of the day, by twelve times its noise."""
 
 
 SENSORS = (
-    Sensor("hall-1/thermometer", "°C", 21.0, 2.5, 0.3, 20, {"hall": "1"}),
-    Sensor("hall-2/thermometer", "°C", 18.5, 4.0, 0.6, 20, {"hall": "2"}, quiet=(9.25, 10.5)),
-    Sensor("press-3/pressure", "bar", 6.2, 0.4, 0.06, 20, {"line": "B"}, peak=10.0, rough=(13.0, 15.0)),
+    Sensor("hall-1/thermometer", "°C", 21.0, 2.5, 0.3, 20, {"hall": "1", "site": "north"}),
+    Sensor("hall-2/thermometer", "°C", 18.5, 4.0, 0.6, 20, {"hall": "2", "site": "north"}, quiet=(9.25, 10.5)),
+    Sensor(
+        "press-3/pressure", "bar", 6.2, 0.4, 0.06, 20, {"line": "B"}, peak=10.0, rough=(13.0, 15.0), knock=(16.5, 16.51)
+    ),
     Sensor("dock/humidity", "%", 48.0, 9.0, 1.8, 60, {"gate": "4"}, peak=4.0),
     Sensor("yard/wind", "m/s", 9.0, 3.0, 0.7, 60, {"site": "north"}, peak=19.0, faulty=0.12),
     Sensor("tank-4/level", "m", 3.4, 0.5, 0.02, 600, {"site": "north"}, peak=1.0),
@@ -77,6 +81,8 @@ def line(sensor: Sensor, at: datetime) -> bytes:
     """What the sensor sends of an instant: an event of version 2; once in a while, something that is none."""
     chance = random.Random(f"{sensor.source} {at.isoformat()}")  # noqa: S311 - plausible, not secret
     middle = sensor.level + sensor.swing * math.cos((_hour(at) - sensor.peak) / 24.0 * math.tau)
+    if _within(at, sensor.knock):
+        middle += 12.0 * sensor.noise
     noise = sensor.noise * (5.0 if _within(at, sensor.rough) else 1.0)
     event: dict[str, object] = {
         "schema_version": 2,

@@ -2,48 +2,34 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pg8000.exceptions import DatabaseError
 from pg8000.native import Connection
 
-from dropzone.adapters.database import connector
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
 from dropzone_migrate.roles import DOCUMENTED
+from support.analysts import DOCUMENT, QUERIES, QUESTIONS, TOOLS, rows_of, signed_in
 from support.factories import raw_ids
-from support.postgres import SilverInPostgres, database_settings
+from support.postgres import SilverInPostgres
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "analysts.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```sql\n(?:-- ([^\n]*)\n)?(.*?)```", DOCUMENT, re.DOTALL)
-QUESTIONS = {name: sql.strip().rstrip(";") for name, sql in BLOCKS if name}
-TOOLS = {"grafana", "quicksight"}
-
-NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
+"""Of a day that all relative times of the document hold."""
 MINUTE = timedelta(minutes=1)
 FAR = datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC)
-SOURCE = "boiler-7"
+SOURCE = "hall-2/thermometer"
 
 Ask = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture
 def analyst(tables: SilverInPostgres) -> Iterator[Connection]:
-    """Alice, as the document makes her; gone again afterwards."""
-    (login,) = (sql for name, sql in BLOCKS if not name and sql.startswith("CREATE ROLE alice"))
-    with tables.server.connect() as owner:
-        for statement in filter(None, map(str.strip, login.split(";"))):
-            owner.run(statement)
-        settings = database_settings(tables.server, database_user="alice", database_password="…")  # noqa: S106 - as the document has it
-        connection = connector(settings, Connection)(20.0)
-        try:
-            yield connection
-        finally:
-            connection.close()
-            owner.run("DROP ROLE alice")
+    with signed_in(tables.server) as connection:
+        yield connection
 
 
 @pytest.fixture(params=[False, True], ids=["stale", "computed"])
@@ -54,8 +40,7 @@ def ask(tables: SilverInPostgres, analyst: Connection, request: pytest.FixtureRe
     def call(name: str) -> list[dict[str, Any]]:
         if request.param:
             tables.query("SELECT gold.refresh(1000000, interval '0')")
-        rows = analyst.run(QUESTIONS[name])
-        return [dict(zip((column["name"] for column in analyst.columns or ()), row, strict=True)) for row in rows or []]
+        return rows_of(analyst, QUERIES[name])
 
     return call
 
@@ -71,8 +56,8 @@ def process_objects(tables: SilverInPostgres, *outcomes: Measurement | Rejection
 
 
 def test_there_are_ten_questions() -> None:
-    assert len(QUESTIONS.keys() - TOOLS) == 10
-    assert QUESTIONS.keys() >= TOOLS
+    assert len(QUESTIONS) == 10
+    assert QUERIES.keys() >= TOOLS
 
 
 def test_latest(tables: SilverInPostgres, ask: Ask) -> None:
@@ -103,20 +88,19 @@ def test_hour_by_hour(tables: SilverInPostgres, ask: Ask) -> None:
 
 
 def test_day_by_day(tables: SilverInPostgres, ask: Ask) -> None:
-    midnight = datetime(2026, 3, 4, 23, tzinfo=UTC)
+    midnight = NOON.astimezone(ZoneInfo("Europe/Berlin")).replace(hour=0).astimezone(UTC)
     process_objects(tables, measured(midnight, 1), measured(midnight - MINUTE, 3), measured(midnight + MINUTE, 3))
 
-    days = [(row["day"], row["events"], row["mean"]) for row in ask("day by day")]
-
-    assert [(day.isoformat(), events, mean) for day, events, mean in days] == [
-        ("2026-03-04T00:00:00", 1, 3.0),
-        ("2026-03-05T00:00:00", 2, 2.0),
+    assert [(row["day"], row["events"], row["mean"]) for row in ask("day by day")] == [
+        (datetime.combine(NOON - timedelta(days=1), time()), 1, 3.0),
+        (datetime.combine(NOON, time()), 2, 2.0),
     ]
 
 
 def test_a_site(tables: SilverInPostgres, ask: Ask) -> None:
+    wind = Measurement(NOON, "yard/wind", aggregate([1000.0]), "m/s", {"site": "north"})
     process_objects(
-        tables, measured(NOON, 1, 3), measured(NOON, 5, 7, source="b"), measured(NOON + MINUTE, 100, site="south")
+        tables, measured(NOON, 1, 3), measured(NOON, 5, 7, source="b"), measured(NOON + MINUTE, 100, site="south"), wind
     )
 
     assert ask("a site") == [{"samples": 4, "mean": 4.0, "std_dev": 5**0.5}]
@@ -174,7 +158,7 @@ def test_latency(tables: SilverInPostgres, ask: Ask) -> None:
 
 def test_lineage(tables: SilverInPostgres, ask: Ask) -> None:
     first = process_objects(tables, measured(NOON, 1))
-    second = process_objects(tables, measured(NOON + MINUTE, 2), measured(NOON, 3))
+    second = process_objects(tables, measured(NOON - MINUTE, 2), measured(NOON, 3))
 
     found = [(row["raw_id"], row["item"], row["mean"], row["is_current"]) for row in ask("lineage")]
 
@@ -183,11 +167,11 @@ def test_lineage(tables: SilverInPostgres, ask: Ask) -> None:
 
 def test_grafana(tables: SilverInPostgres, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     process_objects(tables, measured(NOON, 1, 3), measured(NOON, 5, source="b"))
-    sql = QUESTIONS["grafana"]
+    sql = QUERIES["grafana"]
     for macro, instant in (("$__timeFrom()", NOON - 5 * MINUTE), ("$__timeTo()", NOON + 5 * MINUTE)):
         assert macro in sql
         sql = sql.replace(macro, f"'{instant.isoformat()}'")
-    monkeypatch.setitem(QUESTIONS, "grafana", sql)
+    monkeypatch.setitem(QUERIES, "grafana", sql)
 
     assert [(row["time"], row["metric"], row["low"], row["high"]) for row in ask("grafana")] == [
         (NOON, "b", 5.0, 5.0),
