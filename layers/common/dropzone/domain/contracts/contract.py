@@ -11,8 +11,8 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from dropzone.domain.contracts.mapping import PayloadMapping
-from dropzone.domain.contracts.rules import Candidate, Rule, Severity
-from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection, Violation
+from dropzone.domain.contracts.rules import Check, Rule, Severity
+from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection
 from dropzone.domain.patterns import SourcePattern, as_regex, is_pattern, literal_beginning, specificity
 from dropzone.domain.payloads.event import Event
 
@@ -43,8 +43,8 @@ class Contract(BaseModel):
         return f"{self.id}@{self.version}" if self.version else ""
 
     @cached_property
-    def _checks(self) -> Sequence[Callable[[Candidate], Violation | None]]:
-        return [rule.violation for rule in self.rules]
+    def _checks(self) -> Sequence[tuple[Severity, Check]]:
+        return [(rule.severity, rule.violation) for rule in self.rules]
 
     def validate_event(self, event: Event, received_at: datetime) -> Outcome:
         """The measurement of an event, with a flag for each warning, or its rejection with each error.
@@ -56,15 +56,14 @@ class Contract(BaseModel):
         measurement = event.measurement(self.reference)
         if not self.rules:
             return measurement
-        candidate = Candidate(measurement, event.data, received_at)
-        found = [check(candidate) for check in self._checks]
-        if not any(found):
-            return measurement
+        samples = event.data
         broken = [
-            (rule.severity, violation)
-            for rule, violation in zip(self.rules, found, strict=True)
-            if violation is not None
+            (severity, violation)
+            for severity, check in self._checks
+            if (violation := check(measurement, samples, received_at)) is not None
         ]
+        if not broken:
+            return measurement
         if errors := tuple(violation for severity, violation in broken if severity is Severity.ERROR):
             return Rejection(errors[:MAX_VIOLATIONS], measurement.source, self.reference, measurement.corrects)
         flags = tuple(violation for _, violation in broken)[:MAX_VIOLATIONS]

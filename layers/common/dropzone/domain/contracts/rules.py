@@ -1,10 +1,11 @@
 """The rules that a contract may state: each a model that is checked when it is compiled, and validates an event."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, override
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 from pydantic_core import SchemaError, SchemaValidator, core_schema
@@ -33,13 +34,8 @@ class Dimension(StrEnum):
     UNIQUENESS = "uniqueness"
 
 
-class Candidate(NamedTuple):
-    """An event that keeps the basic rules."""
-
-    measurement: Measurement
-    samples: Sequence[float]
-    received_at: datetime
-    """When its object arrived."""
+type Check = Callable[[Measurement, Sequence[float], datetime], Violation | None]
+"""What is wrong with an event that keeps the basic rules, given its samples and its object's arrival; None: nothing."""
 
 
 class BaseRule(BaseModel):
@@ -52,8 +48,8 @@ class BaseRule(BaseModel):
     dimension: Dimension
     description: str = Field(default="", max_length=300)
 
-    def violation(self, event: Candidate) -> Violation | None:
-        """What is wrong with an event; None where it keeps the rule."""
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        """See `Check`."""
         raise NotImplementedError
 
     def _broken(self, code: Code, field: str, fact: str, index: int | None = None) -> Violation:
@@ -66,11 +62,12 @@ class Minimum(BaseRule):
     rule: Literal["minimum"] = "minimum"
     limit: FiniteFloat
 
-    def violation(self, event: Candidate) -> Violation | None:
-        if event.measurement.aggregates.minimum >= self.limit:
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        if event.aggregates.minimum >= self.limit:
             return None
-        index = _first(event.samples, lambda value: value < self.limit)
-        fact = f"holds {event.samples[index]!r} at index {index}, below the minimum of {self.limit!r}"
+        index = _first(samples, lambda value: value < self.limit)
+        fact = f"holds {samples[index]!r} at index {index}, below the minimum of {self.limit!r}"
         return self._broken(Code.VALUE_BELOW_MINIMUM, "data", fact, index)
 
 
@@ -80,11 +77,12 @@ class Maximum(BaseRule):
     rule: Literal["maximum"] = "maximum"
     limit: FiniteFloat
 
-    def violation(self, event: Candidate) -> Violation | None:
-        if event.measurement.aggregates.maximum <= self.limit:
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        if event.aggregates.maximum <= self.limit:
             return None
-        index = _first(event.samples, lambda value: value > self.limit)
-        fact = f"holds {event.samples[index]!r} at index {index}, above the maximum of {self.limit!r}"
+        index = _first(samples, lambda value: value > self.limit)
+        fact = f"holds {samples[index]!r} at index {index}, above the maximum of {self.limit!r}"
         return self._broken(Code.VALUE_ABOVE_MAXIMUM, "data", fact, index)
 
 
@@ -94,16 +92,20 @@ class Sentinel(BaseRule):
     rule: Literal["sentinel"] = "sentinel"
     values: frozenset[FiniteFloat] = Field(min_length=1, max_length=100)
 
-    def violation(self, event: Candidate) -> Violation | None:
-        _, _, _, minimum, maximum = event.measurement.aggregates
-        for value in self.values:
-            # Most stand far from what is measured: then the samples needn't be looked through.
-            if minimum <= value <= maximum and value in event.samples:
-                break
-        else:
+    @cached_property
+    def _ascending(self) -> tuple[float, ...]:
+        return tuple(sorted(self.values))
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        _, _, _, minimum, maximum = event.aggregates
+        values = self._ascending
+        # Most stand far from what is measured: then the samples needn't be looked through.
+        between = values[bisect_left(values, minimum) : bisect_right(values, maximum)]
+        if not between or not any(value in samples for value in between):
             return None
-        index = _first(event.samples, self.values.__contains__)
-        fact = f"holds {event.samples[index]!r} at index {index}, which marks a missing value"
+        index = _first(samples, self.values.__contains__)
+        fact = f"holds {samples[index]!r} at index {index}, which marks a missing value"
         return self._broken(Code.VALUE_SENTINEL, "data", fact, index)
 
 
@@ -114,8 +116,9 @@ class Samples(BaseRule):
     minimum: int = Field(default=1, ge=1)
     maximum: int | None = Field(default=None, ge=1)
 
-    def violation(self, event: Candidate) -> Violation | None:
-        count = event.measurement.aggregates.sample_count
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        count = event.aggregates.sample_count
         if count < self.minimum:
             return self._broken(Code.SAMPLES_TOO_FEW, "data", f"holds {count} samples, fewer than {self.minimum}")
         if self.maximum is not None and count > self.maximum:
@@ -129,11 +132,12 @@ class Units(BaseRule):
     rule: Literal["units"] = "units"
     allowed: tuple[Annotated[str, Field(max_length=50)], ...] = Field(min_length=1, max_length=100)
 
-    def violation(self, event: Candidate) -> Violation | None:
-        if event.measurement.unit in self.allowed:
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        if event.unit in self.allowed:
             return None
         expected = ", ".join(unit or "none" for unit in self.allowed)
-        fact = f"is {excerpt(event.measurement.unit)}" if event.measurement.unit else "is missing"
+        fact = f"is {excerpt(event.unit)}" if event.unit else "is missing"
         return self._broken(Code.UNIT_UNEXPECTED, "unit", f"{fact}, expected {expected}")
 
 
@@ -143,8 +147,9 @@ class RequiredTags(BaseRule):
     rule: Literal["tags"] = "tags"
     names: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(min_length=1, max_length=16)
 
-    def violation(self, event: Candidate) -> Violation | None:
-        missing = [name for name in self.names if name not in event.measurement.tags]
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        missing = [name for name in self.names if name not in event.tags]
         if not missing:
             return None
         return self._broken(Code.TAGS_MISSING, "tags", f"lacks {', '.join(missing)}")
@@ -174,10 +179,11 @@ class SourcePattern(BaseRule):
     def _matcher(self) -> SchemaValidator:
         return _matcher(self.pattern)
 
-    def violation(self, event: Candidate) -> Violation | None:
-        if self._matcher.isinstance_python(event.measurement.source):
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        if self._matcher.isinstance_python(event.source):
             return None
-        fact = f"is {excerpt(event.measurement.source)}" if event.measurement.source else "is missing"
+        fact = f"is {excerpt(event.source)}" if event.source else "is missing"
         return self._broken(Code.SOURCE_UNEXPECTED, "source", f"{fact}, expected the form {self.pattern}")
 
 
@@ -187,8 +193,9 @@ class Ahead(BaseRule):
     rule: Literal["ahead"] = "ahead"
     limit: timedelta = Field(ge=timedelta(0))
 
-    def violation(self, event: Candidate) -> Violation | None:
-        ahead = event.measurement.measured_at - event.received_at
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        ahead = event.measured_at - received_at
         if ahead <= self.limit:
             return None
         fact = f"is {_words(ahead)} ahead of its arrival, more than {_words(self.limit)}"
@@ -201,8 +208,9 @@ class Behind(BaseRule):
     rule: Literal["behind"] = "behind"
     limit: timedelta = Field(ge=timedelta(0))
 
-    def violation(self, event: Candidate) -> Violation | None:
-        behind = event.received_at - event.measurement.measured_at
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        behind = received_at - event.measured_at
         if behind <= self.limit:
             return None
         fact = f"is {_words(behind)} older than its arrival, more than {_words(self.limit)}"
@@ -215,8 +223,9 @@ class Spread(BaseRule):
     rule: Literal["spread"] = "spread"
     limit: FiniteFloat = Field(ge=0)
 
-    def violation(self, event: Candidate) -> Violation | None:
-        deviation = event.measurement.aggregates.std_dev
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+        deviation = event.aggregates.std_dev
         if deviation <= self.limit:
             return None
         fact = f"has a standard deviation of {deviation:.6g}, above the maximum of {self.limit!r}"
