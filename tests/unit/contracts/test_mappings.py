@@ -321,6 +321,11 @@ def test_a_mapping_that_makes_no_sense_is_refused(stated: Mapping[str, Any]) -> 
         PayloadMapping.model_validate({"time_stamp": "t", "data": "v", **stated})
 
 
+def test_an_unknown_time_zone_says_so() -> None:
+    with pytest.raises(ValidationError, match="time_zone\n  Value error, is no time zone of the IANA database"):
+        PayloadMapping.model_validate({"time_stamp": "t", "data": "v", "time_zone": "Europe/Atlantis"})
+
+
 # ---- what would cost too much ----------------------------------------------------------------------------------------
 
 
@@ -369,6 +374,12 @@ def test_one_event_without_parts_leaves_the_others() -> None:
     assert codes(*found) == [[], [Code.MAPPING_FAILED], [Code.MAPPING_FAILED], []]
     (violation,) = found[1].violations if isinstance(found[1], Rejection) else []
     assert violation.message == "can't be mapped as its contract says: entries() takes object, and got null"
+
+
+def test_a_function_that_takes_several_types_says_which() -> None:
+    assert reasons(*mapped({"t": "2026-01-01T00:00:00Z", "v": 5}, data="[length(v)]")) == [
+        ["$ can't be mapped as its contract says: length() takes string or array or object, and got number"]
+    ]
 
 
 def test_many_parts_of_a_wide_event_take_little_memory() -> None:
@@ -437,13 +448,20 @@ def test_the_data_types_of_the_rfc() -> None:
         {"n": "energy", "s": 17},
     ]
     found = outcomes(pack, content_type=SENML)
-    assert codes(*found) == [
+    assert codes(*found) == [[], *[[Code.DATA_NOT_NUMERIC]] * 4]
+    assert reasons(*found) == [
         [],
-        [Code.DATA_NOT_NUMERIC],
-        [Code.DATA_NOT_NUMERIC],
-        [Code.DATA_NOT_NUMERIC],
-        [Code.DATA_NOT_NUMERIC],
+        ["data holds a string at index 0: only numbers count"],
+        ["data holds a boolean at index 0: only numbers count"],
+        ["data holds a string at index 0: only numbers count"],
+        ["data holds null at index 0: only numbers count"],
     ]
+
+
+def test_a_time_of_senml_is_absolute_from_a_bound_on() -> None:
+    # Section 4.5.3: below 2**28 seconds it is relative to now.
+    pack = [{"n": "a", "t": 2**28, "v": 1}, {"n": "a", "t": 2**28 - 1, "v": 1}]
+    assert [row[0][:4] for row in rows(*outcomes(pack, content_type=SENML))] == ["1978", "2035"]
 
 
 def test_the_base_value_of_the_rfc() -> None:
@@ -466,6 +484,14 @@ def test_the_base_value_of_the_rfc() -> None:
             [None, "bn is not a string", *["$ is behind a record whose base values can't be understood"] * 2],
         ),
         ([{"n": 5, "v": 1}, {"n": "b", "v": 2}], ["n is not a string", None]),
+        (
+            [{"bn": 5}, {"n": 5, "v": 1}, {"n": "b", "v": 2}],
+            [
+                "bn is not a string",
+                "n is not a string",
+                "$ is behind a record whose base values can't be understood",
+            ],
+        ),
         ([{"n": "a", "v": "1"}], ["v is not a number"]),
         ([{"n": "a", "v": 1, "t": True}], ["t is not a number"]),
         ([{"n": "a", "t": 1e300, "v": 1}], ["time_stamp is outside the years 1 to 9999 in UTC"]),

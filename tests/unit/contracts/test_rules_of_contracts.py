@@ -131,6 +131,11 @@ def test_limits_are_included() -> None:
     )
 
 
+def test_a_sentinel_between_the_samples_is_none_of_them() -> None:
+    of = contracts(contract("default", {"rule": "sentinel", "values": [85], "severity": "error"}))
+    assert isinstance(outcome_of({**EVENT, "data": [84, 86]}, of), Measurement)
+
+
 def test_every_broken_rule_is_named_up_to_a_limit() -> None:
     rules = [{"rule": "minimum", "limit": 100 + number, "id": f"rule-{number}"} for number in range(MAX_VIOLATIONS + 5)]
     rejected = outcome_of(EVENT, contracts(contract("default", *rules)))
@@ -262,6 +267,11 @@ def test_patterns_know_two_wildcards_alone(patterns: list[str], source: str) -> 
 def test_a_rule_that_makes_no_sense_is_refused(stated: Mapping[str, Any]) -> None:
     with pytest.raises(ValidationError):
         rule(stated)
+
+
+def test_a_pattern_that_is_none_says_why() -> None:
+    with pytest.raises(ValidationError, match=r"is not a regular expression that can be used here: .*unclosed group"):
+        rule({"rule": "source", "pattern": "hall-("})
 
 
 def test_a_pattern_that_explodes_elsewhere_takes_no_time() -> None:

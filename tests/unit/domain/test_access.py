@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from dropzone.api.problems import ProblemError
 from dropzone.domain.access import MAX_BINDING, Access, ClientsDocument, Decision, Scope, access_of, decide
 from dropzone.domain.body import NDJSON
-from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
+from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, Violation
 from dropzone.domain.patterns import as_like, matcher, may_overlap
 from dropzone.domain.validate import Contents
 from dropzone.queries import contracts as queried
@@ -46,6 +46,14 @@ def test_any_scope_of_a_route_opens_it() -> None:
 
 def test_listed_key_has_none_of_the_default_scopes() -> None:
     assert access_of("a" * 64, document(scopes=[]), EVERY).scopes == NONE
+
+
+def test_listed_key_has_what_its_entry_says() -> None:
+    listed = document(writes=["hall-3/*"], reads=["hall-3/*", "hall-4"], expires=NOW.isoformat())
+
+    assert access_of("a" * 64, listed, EVERY) == Access(
+        "hall-3", frozenset({Scope.INGEST}), ("hall-3/*",), ("hall-3/*", "hall-4"), expires=NOW
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,10 +188,15 @@ def test_source_with_nul_or_of_another_type_is_invalid_whatever_the_binding(sour
     assert [violation.code for violation in found.violations] == [Code.SOURCE_INVALID]
 
 
-def test_key_without_a_source_to_write_writes_nothing() -> None:
-    [found] = Contents(json.dumps(event("")).encode(), writes=()).outcomes()
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("", "is missing: the key needs one"), ("hall-3", "is 'hall-3', which the key may not write")],
+)
+def test_key_without_a_source_to_write_writes_nothing(source: str, message: str) -> None:
+    [found] = Contents(json.dumps(event(source)).encode(), writes=()).outcomes()
 
     assert isinstance(found, Rejection)
+    assert found.violations == (Violation(Code.SOURCE_NOT_ALLOWED, "source", message),)
 
 
 def test_each_event_of_a_batch_is_decided_alone_and_a_rule_of_another_contract_never_asked() -> None:
@@ -235,6 +248,7 @@ def test_no_pattern_is_another_thing_than_none_at_all() -> None:
         ("*a*", "b*c*", True),
         ("abc", "a??", True),
         ("abc", "a?", False),
+        ("a", "aX", False),
     ],
 )
 def test_patterns_overlap_where_a_source_matches_both(one: str, other: str, *, expected: bool) -> None:

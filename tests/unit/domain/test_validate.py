@@ -13,7 +13,7 @@ from pydantic import create_model
 
 import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation
+from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation, excerpt
 from dropzone.domain.payloads.event import Event
 from dropzone.domain.validate import validate
 from support.contracts import BROKEN, OF_KEYS, OF_MAPPINGS
@@ -257,8 +257,24 @@ def test_a_client_s_report_is_a_rejection_of_its_source_with_its_reason() -> Non
     assert outcome.violations[0].message.endswith("row.not_number: \"'\\xb0' is no number\"")
 
 
+@pytest.mark.parametrize("told", [{}, {"code": 5, "reason": "x"}])
+def test_a_client_s_report_without_a_reason_says_so(told: object) -> None:
+    [outcome] = validate(json.dumps({"client_rejected": told}).encode())
+    message = "the client has no event for it; gives no reason that can be read"
+    assert outcome == Rejection((Violation(Code.CLIENT_REJECTED, "client_rejected", message),))
+
+
+def test_what_is_no_client_s_report_lacks_what_an_event_has() -> None:
+    assert [violation.code for violation in violations_of(b'{"client_rejected": 5}')] == [Code.MISSING_FIELD] * 2
+
+
 def test_an_event_may_have_a_field_of_a_client_s_report() -> None:
     assert validate(bytes_of(client_rejected={"code": "a", "reason": "b"})) == (SEEDS_MEASUREMENT,)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("abc", "'abc'"), ("abcd", "'abc'...")])
+def test_an_excerpt_says_whether_it_is_all(text: str, expected: str) -> None:
+    assert excerpt(text, 3) == expected
 
 
 LONG_OR_STRANGE = {
