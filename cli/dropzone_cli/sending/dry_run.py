@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 
 from dropzone_cli.sending.batches import Batch, Batcher
 from dropzone_cli.sending.columns import CsvOptions
@@ -10,35 +11,30 @@ from dropzone_cli.sending.inputs import Planned, opened
 from dropzone_cli.sending.options import SendOptions
 from dropzone_cli.sending.report import Document, Report, StoppedError
 
+_NOTHING: Document = {
+    "input": None,
+    "format": None,
+    "columns": None,
+    "unused_columns": [],
+    "first_event": None,
+    "events": 0,
+    "batches": 0,
+    "bytes": 0,
+    "lines": 0,
+}
+
 
 def dry_run(plan: Sequence[Planned], options: SendOptions, csv: CsvOptions, report: Report) -> None:
     """Read the inputs, and print what would be sent."""
     documents: list[Document] = []
-    with report.meter:
+    with report.meter, suppress(StoppedError):
         for planned in plan:
-            document = _empty(planned)
-            documents.append(document)
+            documents.append({**_NOTHING, "input": planned.input.name, "format": planned.format})
             try:
-                _read(planned, options, csv, report, document)
+                _read(planned, options, csv, report, documents[-1])
             except BrokenInputError as error:
                 report.add(planned.input.name, error.finding)
-            except StoppedError:
-                break
     report.print_dry_run(documents)
-
-
-def _empty(planned: Planned) -> Document:
-    return {
-        "input": planned.input.name,
-        "format": planned.format,
-        "columns": None,
-        "unused_columns": [],
-        "events": 0,
-        "batches": 0,
-        "bytes": 0,
-        "lines": 0,
-        "first_event": None,
-    }
 
 
 def _read(planned: Planned, options: SendOptions, csv: CsvOptions, report: Report, document: Document) -> None:
@@ -63,4 +59,4 @@ def _read(planned: Planned, options: SendOptions, csv: CsvOptions, report: Repor
             else:
                 report.add(name, planned.input.told(one))
         batcher.end()
-        report.add_lines(name, document["lines"])
+        report.lines[name] = document["lines"]

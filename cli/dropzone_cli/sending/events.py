@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from enum import Enum
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,7 +14,7 @@ MAX_EVENT_BYTES = 5 * 2**20
 _REPORTED_CHARACTERS = 1_000
 
 
-class Severity(Enum):
+class Severity(StrEnum):
     """What a finding means for the lines that it is about."""
 
     PROBLEM = "problem"

@@ -10,14 +10,15 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
+from weakref import finalize
 
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.sending.batches import Batch, Cut
@@ -50,7 +51,7 @@ class Run:
 
     number: int
     """In the resume file."""
-    identity: str
+    input: str
     stack: str
     options: Mapping[str, object]
     """What decides which events come of the input."""
@@ -64,17 +65,12 @@ class Run:
 
     @property
     def key(self) -> str:
-        return _run_key(self.identity, self.stack, self.options)
+        return _run_key(self.input, self.stack, self.options)
 
     def idempotency_key(self, batch: Batch) -> str:
         """The same whenever the same events are sent as the same batch of this run."""
         parts = (_KIND["resume_file_of"], self.salt, self.key, batch.number, batch.digest)
         return sha256("\n".join(map(str, parts)).encode()).hexdigest()
-
-    @property
-    def events(self) -> int:
-        """How many an earlier call has brought."""
-        return sum(self.cuts[number].events for number in self.accepted)
 
 
 def _run_key(identity: str, stack: str, options: Mapping[str, object]) -> str:
@@ -82,7 +78,7 @@ def _run_key(identity: str, stack: str, options: Mapping[str, object]) -> str:
 
 
 class Journal:
-    """A resume file that this process alone writes; without a path, nothing is recorded."""
+    """A resume file that this process alone writes, until nobody holds it; without a path, nothing is recorded."""
 
     def __init__(self, path: Path | None) -> None:
         """Open it, and read what is there.
@@ -91,25 +87,27 @@ class Journal:
             CliError: it is not a resume file, or another process uses it, or it can't be written.
         """
         self.path = path
-        self._users = 0
         self._mutex = threading.Lock()
         self._runs: dict[str, Run] = {}
-        self._count = 0
         self._file: io.FileIO | None = None
+        self.close: Callable[[], object] = lambda: None
+        """Closes it, whoever uses it."""
         if path is None:
             return
         try:
-            self._file = _opened(path)
-            self._runs = _read(path)
-            self._count = max((run.number for run in self._runs.values()), default=-1) + 1
-            self._repair(self._file)
+            with ExitStack() as failed:
+                file = failed.enter_context(_opened(path))
+                self._runs, end = _read(path)
+                if end < file.seek(0, 2):
+                    file.truncate(end)
+                if not end:
+                    _write_line(file, _KIND)
+                failed.pop_all()
         except OSError as error:
-            self._close()
             message = f"The resume file {path} can't be written: {error.strerror}."
             raise usage(message, "Name another place: --resume FILE; or do without: --no-resume.") from None
-        except CliError:
-            self._close()
-            raise
+        self._file = file
+        self.close = finalize(self, file.close)
 
     def run(self, identity: str, stack: str, options: Mapping[str, object], *, again: bool = False) -> Run:
         """Return the run of an input that is to be continued, or begin one.
@@ -126,39 +124,29 @@ class Journal:
     def reports_of(self, run: Run, *, is_rereadable: bool) -> Run:
         """Return the run that tells of the same input's lines which are not sent: each is told once."""
         options = {**run.options, REPORTS: True}
-        found = self._runs.get(_run_key(run.identity, run.stack, options))
+        found = self._runs.get(_run_key(run.input, run.stack, options))
         salt = "" if is_rereadable or self.path else secrets.token_hex(8)
-        return found or self._begin(run.identity, run.stack, options, salt)
+        return found or self._begin(run.input, run.stack, options, salt)
 
     def has_reports_of(self, run: Run) -> bool:
-        return _run_key(run.identity, run.stack, {**run.options, REPORTS: True}) in self._runs
+        return _run_key(run.input, run.stack, {**run.options, REPORTS: True}) in self._runs
 
     def restart(self, run: Run) -> Run:
         """Start the run again, since its input has changed."""
-        return self._begin(run.identity, run.stack, run.options, secrets.token_hex(8))
+        return self._begin(run.input, run.stack, run.options, secrets.token_hex(8))
 
     def has_others(self, run: Run) -> bool:
         """Whether the same input was sent with other options."""
-        return any(
-            other.identity == run.identity and other.key != run.key and REPORTS not in other.options
-            for other in self._runs.values()
-        )
+        others = (other for other in self._runs.values() if other.key != run.key and REPORTS not in other.options)
+        return any(other.input == run.input for other in others)
 
     def _begin(self, identity: str, stack: str, options: Mapping[str, object], salt: str) -> Run:
         with self._mutex:
-            run = Run(self._count, identity, stack, dict(options), salt)
-            self._count += 1
+            number = max((run.number for run in self._runs.values()), default=-1) + 1
+            run = Run(number, identity, stack, dict(options), salt)
             self._runs[run.key] = run
-            self._write(
-                {
-                    "run": run.number,
-                    "input": identity,
-                    "stack": stack,
-                    "options": run.options,
-                    "salt": salt,
-                    "began": run.began,
-                }
-            )
+            names = ("input", "stack", "options", "salt", "began")
+            self._write({"run": number, **{name: getattr(run, name) for name in names}})
             return run
 
     def add(self, run: Run, batch: Batch) -> None:
@@ -168,16 +156,8 @@ class Journal:
         with self._mutex:
             run.cuts[batch.number] = batch.cut
             run.accepted.pop(batch.number, None)
-            self._write(
-                {
-                    "run": run.number,
-                    "batch": batch.number,
-                    "lines": [batch.first, batch.last],
-                    "events": batch.events,
-                    "digest": batch.digest,
-                    "beginning": batch.beginning,
-                }
-            )
+            lines = [batch.first, batch.last]
+            self._write({"run": run.number, "batch": batch.number, "lines": lines, **batch.cut._asdict()})
 
     def accept(self, run: Run, batch: Batch, raw_id: UUID) -> None:
         """Record that a batch was accepted."""
@@ -185,50 +165,18 @@ class Journal:
             run.accepted[batch.number] = raw_id
             self._write({"run": run.number, "batch": batch.number, "raw_id": str(raw_id)})
 
-    def use(self) -> Self:
-        """Keep it open until `release` was called as often."""
-        with self._mutex:
-            self._users += 1
-        return self
-
-    def release(self) -> None:
-        with self._mutex:
-            self._users -= 1
-            if not self._users:
-                self._close()
-
-    def close(self) -> None:
-        """Close it, whoever uses it."""
-        with self._mutex:
-            self._close()
-
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
     def _write(self, line: Line) -> None:
-        if self._file is None:
+        if self._file is None or self._file.closed:
             return
         try:
             _write_line(self._file, line)
         except OSError as error:
-            self._close()  # its end may be torn: nothing may follow that
+            self._file.close()  # its end may be torn: nothing may follow that
             raise CliError(
                 f"The resume file {self.path} can't be written: {error.strerror}.",
                 hint="What was accepted meanwhile is recognised by its idempotency key, for 24 hours.",
                 exit_code=ExitCode.NOT_ALL_WELL,
             ) from None
-
-    @staticmethod
-    def _repair(file: io.FileIO) -> None:
-        """Remove a torn last line, and begin an empty file."""
-        size = file.seek(0, 2)
-        whole = _end_of_lines(file, size)
-        if whole < size:
-            file.truncate(whole)
-        if not whole:
-            _write_line(file, _KIND)
 
 
 def raw_ids(path: Path) -> list[UUID]:
@@ -237,7 +185,7 @@ def raw_ids(path: Path) -> list[UUID]:
     Raises:
         CliError: it is not a resume file.
     """
-    return [run.accepted[number] for run in _read(path).values() for number in sorted(run.accepted)]
+    return [run.accepted[number] for run in _read(path)[0].values() for number in sorted(run.accepted)]
 
 
 def check(path: Path) -> None:
@@ -262,39 +210,33 @@ def _opened(path: Path) -> io.FileIO:
     return file
 
 
-def _end_of_lines(file: io.FileIO, size: int) -> int:
-    """Where the last whole line of a file ends."""
-    at, block = size, 2**16
-    while at > 0:
-        start = max(0, at - block)
-        file.seek(start)
-        found = file.read(at - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        at = start
-    return 0
-
-
 def _write_line(file: io.FileIO, line: Line) -> None:
     text = json.dumps(line).encode() + b"\n"
     if file.write(text) != len(text):
         raise OSError(28, "No space left on device")
 
 
-def _read(path: Path) -> dict[str, Run]:
-    """Read a resume file; a last line without an end says nothing.
+def _read(path: Path) -> tuple[dict[str, Run], int]:
+    """Read a resume file; return its runs, and where its last whole line ends: a line without an end says nothing.
 
     Raises:
         CliError: it is none.
     """
+    runs: dict[str, Run] = {}
+    numbered: dict[int, Run] = {}
     try:
         with path.open("rb") as file:
             first = file.readline(1_000)
             if json.dumps(_KIND).encode().startswith(first):  # empty, or torn
-                return {}
-            lines = [json.loads(first)] if json.loads(first) != _KIND else []
-            # What is of another kind is no line of a run either.
-            return _runs(chain(lines, (json.loads(line) for line in file if line.endswith(b"\n"))))
+                return runs, 0
+            end = len(first)
+            if json.loads(first) != _KIND:
+                raise ValueError  # noqa: TRY301 - like what json raises
+            for line in file:
+                if line.endswith(b"\n"):
+                    end += len(line)
+                    _apply(json.loads(line), runs, numbered)
+            return runs, end
     except OSError as error:
         raise usage(f"{path} can't be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -302,23 +244,17 @@ def _read(path: Path) -> dict[str, Run]:
         raise usage(message, "It is left as it is: name another file with --resume FILE, or remove it.") from None
 
 
-def _runs(lines: Iterable[Line]) -> dict[str, Run]:
-    numbered: dict[int, Run] = {}
-    runs: dict[str, Run] = {}
-    for line in lines:
-        number = int(line["run"])
-        if "input" in line:
-            run = Run(
-                number, str(line["input"]), str(line["stack"]), dict(line["options"]), line["salt"], str(line["began"])
-            )
-            numbered[number] = runs[run.key] = run
-        elif "raw_id" in line:
-            run = numbered[number]
-            if line["batch"] not in run.cuts:
-                raise ValueError
-            run.accepted[line["batch"]] = UUID(line["raw_id"])
-        else:
-            cut = Cut(int(line["events"]), str(line["digest"]), str(line["beginning"]))
-            numbered[number].cuts[int(line["batch"])] = cut
-            numbered[number].accepted.pop(int(line["batch"]), None)
-    return runs
+def _apply(line: Line, runs: dict[str, Run], numbered: dict[int, Run]) -> None:
+    number = int(line.pop("run"))
+    if "input" in line:
+        run = Run(number, **line)
+        numbered[number] = runs[run.key] = run
+        return
+    run, batch = numbered[number], int(line["batch"])
+    if "raw_id" in line:
+        if batch not in run.cuts:
+            raise ValueError
+        run.accepted[batch] = UUID(line["raw_id"])
+    else:
+        run.cuts[batch] = Cut(int(line["events"]), str(line["digest"]), str(line["beginning"]))
+        run.accepted.pop(batch, None)

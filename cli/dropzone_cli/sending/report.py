@@ -4,8 +4,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -62,36 +61,25 @@ class Group:
     reason: str
     """Of the first one."""
     first_line: int
-    number: int = 0
+    count: int = 0
     events: int = 0
     """Of batches that the API refused."""
 
-    def document(self) -> Document:
-        return {
-            "input": self.input,
-            "code": self.code,
-            "severity": self.severity.value,
-            "count": self.number,
-            "events": self.events,
-            "first_line": self.first_line,
-            "reason": self.reason,
-        }
-
 
 @dataclass(slots=True)
-class _Totals:
+class Totals:
+    """What became of events and batches."""
+
     accepted: int = 0
-    batches: int = 0
-    earlier: int = 0
-    replayed: int = 0
+    accepted_earlier: int = 0
+    refused: int = 0
     reported: int = 0
     """Findings that the API has counted."""
-    refused: int = 0
+    batches: int = 0
+    replayed_batches: int = 0
     refused_batches: int = 0
     bytes: int = 0
     bytes_sent: int = 0
-    raw_ids: list[UUID] = field(default_factory=list)
-    """Of the first few."""
 
 
 class Report:
@@ -103,18 +91,20 @@ class Report:
         total = None if None in sizes else sum(size for size in sizes if size is not None)
         self.meter = out.meter("Read" if options.dry_run else "Sent", total)
         self.out = out
+        self.lines: dict[str, int] = {}
+        """How many were read of each input."""
+        self.resume_files: dict[str, None] = {}
+        self.rejects_files: dict[str, None] = {}
         self._fail_fast = options.fail_fast
         self._clock = clock
         self._began = clock()
         self._lock = threading.Lock()
-        self._totals = _Totals()
+        self._totals = Totals()
+        self._raw_ids: list[UUID] = []  # the first few
         self._groups: dict[tuple[str, str], Group] = {}
         self._printed = 0
         self._sent = Spool()
         self._problems = Spool()
-        self._lines: dict[str, int] = {}
-        self._resume_files: dict[str, None] = {}
-        self._rejects: dict[str, None] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -144,13 +134,10 @@ class Report:
 
     def _add(self, name: str, finding: Finding, events: int, status: int | None) -> None:
         first, last, code, reason, _, severity, *_ = finding
-        group = self._groups.get((name, code))
-        is_first = group is None
-        if group is None:
-            group = self._groups[name, code] = Group(name, code, severity, reason, first)
-        group.number += 1
+        group = self._groups.setdefault((name, code), Group(name, code, severity, reason, first))
+        group.count += 1
         group.events += events
-        if severity is Severity.MISSING or (severity is Severity.WARNING and not is_first):
+        if severity is Severity.MISSING or (severity is Severity.WARNING and group.count > 1):
             return
         if severity is not Severity.WARNING:
             told = {"lines": [first, last], "events": events, "status": status, "code": code, "reason": reason}
@@ -169,21 +156,14 @@ class Report:
             totals = self._totals
             totals.accepted += batch.events
             totals.batches += 1
-            totals.replayed += is_replayed
+            totals.replayed_batches += is_replayed
             totals.bytes += len(batch.body)
             totals.bytes_sent += bytes_sent
-            if len(totals.raw_ids) <= _RAW_IDS_PRINTED:
-                totals.raw_ids.append(raw_id)
+            if len(self._raw_ids) <= _RAW_IDS_PRINTED:
+                self._raw_ids.append(raw_id)
             if self.out.as_json:
-                self._sent.append(
-                    {
-                        "input": name,
-                        "lines": [batch.first, batch.last],
-                        "events": batch.events,
-                        "raw_id": str(raw_id),
-                        "replayed": is_replayed,
-                    }
-                )
+                told = {"lines": [batch.first, batch.last], "events": batch.events, "raw_id": str(raw_id)}
+                self._sent.append({"input": name, **told, "replayed": is_replayed})
             self.meter.advance(batch.size, batch.events)
 
     def add_reported(self, batch: Batch) -> None:
@@ -193,41 +173,18 @@ class Report:
 
     def add_earlier(self, events: int) -> None:
         """Count events that an earlier run had sent."""
-        with self._lock:
-            self._totals.earlier += events
+        self._totals.accepted_earlier += events
 
     def skip(self, batch: Batch) -> None:
         """Show that a batch which an earlier run had sent was read again."""
         with self._lock:
             self.meter.advance(batch.size, batch.events, fresh=False)
 
-    def add_lines(self, name: str, number: int) -> None:
-        """Record how many lines of an input were read."""
-        self._lines[name] = number
-
-    def add_resume_file(self, path: object) -> None:
-        """Remember where it is recorded what was accepted."""
-        if path is not None:
-            self._resume_files[str(path)] = None
-
-    def add_rejects(self, paths: Sequence[Path]) -> None:
-        """Remember where it is written what was not sent."""
-        self._rejects |= dict.fromkeys(map(str, paths))
-
     def print_dry_run(self, documents: Sequence[Document]) -> None:
         """Print what would be sent."""
+        sums = {name: sum(document[name] for document in documents) for name in ("events", "batches", "bytes")}
         if self.out.as_json:
-            self.out.document(
-                {
-                    "dry_run": True,
-                    "events": sum(document["events"] for document in documents),
-                    "batches": sum(document["batches"] for document in documents),
-                    "bytes": sum(document["bytes"] for document in documents),
-                    "inputs": documents,
-                    "totals": [group.document() for group in self._groups.values()],
-                    "problems": self._problems,
-                }
-            )
+            self.out.document({"dry_run": True, **sums, "inputs": documents, **self._findings()})
             return
         for document in documents:
             columns = f": {document['columns']}" if document["columns"] else ""
@@ -238,7 +195,6 @@ class Report:
                 self.out.line(f"  first: {json.dumps(document['first_event'], ensure_ascii=False)}")
             self.out.line(f"  {_amount(document)}")
         if len(documents) > 1:
-            sums = {name: sum(document[name] for document in documents) for name in ("events", "batches", "bytes")}
             self.out.line(f"{len(documents):,} inputs: {_amount(sums)}")
         self._print_groups()
 
@@ -256,35 +212,28 @@ class Report:
         self._problems.close()
 
     def _document(self, seconds: float, *, is_interrupted: bool) -> Document:
-        totals = self._totals
         return {
             "dry_run": False,
             "interrupted": is_interrupted,
-            "accepted": totals.accepted,
-            "accepted_earlier": totals.earlier,
-            "refused": totals.refused,
-            "reported": totals.reported,
+            **asdict(self._totals),
             "unreadable": self._number(Severity.PROBLEM),
             "waiting": self._number(Severity.WAITING),
             "missing": self._number(Severity.MISSING),
-            "batches": totals.batches,
-            "replayed_batches": totals.replayed,
-            "refused_batches": totals.refused_batches,
-            "bytes": totals.bytes,
-            "bytes_sent": totals.bytes_sent,
             "seconds": round(seconds, 3),
-            "events_per_second": round(totals.accepted / seconds, 1),
-            "lines": self._lines,
-            "totals": [group.document() for group in self._groups.values()],
+            "events_per_second": round(self._totals.accepted / seconds, 1),
+            "lines": self.lines,
+            **self._findings(),
             "sent": self._sent,
-            "problems": self._problems,
-            "resume_files": [*self._resume_files],
-            "rejects_files": [*self._rejects],
+            "resume_files": [*self.resume_files],
+            "rejects_files": [*self.rejects_files],
         }
+
+    def _findings(self) -> Document:
+        return {"totals": [*map(asdict, self._groups.values())], "problems": self._problems}
 
     def _number(self, severity: Severity) -> int:
         """Of findings that are no refused batches."""
-        return sum(group.number for group in self._groups.values() if group.severity is severity and not group.events)
+        return sum(group.count for group in self._groups.values() if group.severity is severity and not group.events)
 
     def _print(self, seconds: float, *, is_ended: bool) -> None:
         totals, out = self._totals, self.out
@@ -294,55 +243,49 @@ class Report:
             f"{count(totals.accepted, 'event')} accepted in {_batches(totals.batches)}: "
             f"{speed}, {totals.bytes:,} bytes{packed}"
         )
-        if totals.earlier:
-            out.line(f"{count(totals.earlier, 'event')} accepted by an earlier run")
-        if totals.replayed:
-            out.line(f"{_batches(totals.replayed)} of these had arrived before, and were not stored again")
+        if totals.accepted_earlier:
+            out.line(f"{count(totals.accepted_earlier, 'event')} accepted by an earlier run")
+        if totals.replayed_batches:
+            out.line(f"{_batches(totals.replayed_batches)} of these had arrived before, and were not stored again")
         if totals.refused_batches:
             out.line(f"{count(totals.refused, 'event')} refused, in {_batches(totals.refused_batches)}", style="red")
         if number := self._number(Severity.PROBLEM):
             told = f"; the API counts {totals.reported:,} of them as rejected" if totals.reported else ""
             out.line(f"{count(number, 'place')} in the input without an event that can be sent{told}", style="red")
         self._print_groups()
-        if self._rejects:
-            out.note(f"What was not sent is in {', '.join(self._rejects)}: correct it there, and send that file.")
+        if self.rejects_files:
+            out.note(f"What was not sent is in {', '.join(self.rejects_files)}: correct it there, and send that file.")
         self._print_what_next(is_ended=is_ended)
 
     def _print_groups(self) -> None:
         if not self._groups:
             return
+        groups = [*self._groups.values()]
         self.out.table(
             ("code", "count", "first line", "input", "reason"),
-            [
-                (group.code, f"{group.number:,}", f"{group.first_line:,}", group.input, group.reason)
-                for group in self._groups.values()
-            ],
+            [(each.code, f"{each.count:,}", f"{each.first_line:,}", each.input, each.reason) for each in groups],
         )
-        for name, lines in self._lines.items():
-            bad = [
-                group.first_line
-                for group in self._groups.values()
-                if group.input == name and group.severity is Severity.PROBLEM
-            ]
-            if bad:
-                first = min(bad)
+        for name, lines in self.lines.items():
+            bad = [each for each in groups if each.input == name and each.severity is Severity.PROBLEM]
+            if first := min((each.first_line for each in bad), default=0):
                 after = max(0, lines - first)
                 self.out.line(f"{name}: {first - 1:,} lines read before the first problem, {after:,} after it")
 
     def _print_what_next(self, *, is_ended: bool) -> None:
-        totals, out = self._totals, self.out
+        totals = self._totals
         if not is_ended:
-            out.note(
-                "Continue with the same command." if self._resume_files else "Nothing was recorded to continue from."
-            )
-        elif totals.accepted + totals.earlier == 0:
-            out.note("There was nothing to send.")
-        elif totals.earlier and not totals.accepted:
-            out.note("Nothing is new. --again sends all of it.")
-        elif len(totals.raw_ids) == totals.batches:
-            out.note(f"See what became of it: dropzone status --wait {' '.join(map(str, totals.raw_ids))}")
-        elif len(self._resume_files) == 1:
-            out.note(f"See what became of it: dropzone status --wait --sent {next(iter(self._resume_files))}")
+            text = "Continue with the same command." if self.resume_files else "Nothing was recorded to continue from."
+        elif totals.accepted + totals.accepted_earlier == 0:
+            text = "There was nothing to send."
+        elif totals.accepted_earlier and not totals.accepted:
+            text = "Nothing is new. --again sends all of it."
+        elif len(self._raw_ids) == totals.batches:
+            text = f"See what became of it: dropzone status --wait {' '.join(map(str, self._raw_ids))}"
+        elif len(self.resume_files) == 1:
+            text = f"See what became of it: dropzone status --wait --sent {next(iter(self.resume_files))}"
+        else:
+            return
+        self.out.note(text)
 
 
 def _amount(document: Document) -> str:

@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from weakref import WeakSet
@@ -15,7 +14,7 @@ from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.sending.batches import Batch, Batcher
 from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.events import BrokenInputError, Event, Finding, Read, Severity, report_of
-from dropzone_cli.sending.inputs import Opened, Planned, opened
+from dropzone_cli.sending.inputs import Input, Opened, Planned, opened
 from dropzone_cli.sending.journal import Journal, Run, check
 from dropzone_cli.sending.options import SendOptions
 from dropzone_cli.sending.rejects import Rejects
@@ -37,17 +36,6 @@ _LONG = 2**16
 
 class _ChangedError(Exception):
     """The input is not the one that an earlier run sent."""
-
-
-@dataclass(slots=True)
-class _State:
-    """An input that is being sent, over all the times that it is read."""
-
-    planned: Planned
-    journal: Journal
-    run: Run | None = None
-    printed: int = 0
-    """The last line with a finding that was printed."""
 
 
 class Uploader:
@@ -89,41 +77,34 @@ class Uploader:
                 journal.close()
             for rejects in self._rejects.values():
                 rejects.close()
-                self._report.add_rejects(rejects.paths)
+                self._report.rejects_files |= dict.fromkeys(map(str, rejects.paths))
             if not is_usage:
                 self._report.print(is_interrupted=is_interrupted, is_ended=is_ended)
 
     def _send_all(self, plan: Sequence[Planned]) -> bool:
         """Send the inputs; return whether a signal ended one that can't be read again, of which all was sent."""
         # Of all inputs, where it isn't beside each.
-        shared = self._open(plan[0]).use() if self._options.resume else None
+        shared = self._open(plan[0]) if self._options.resume else None
         workers = WorkerPool(self._send, self._dropped, self._options.parallel)
         try:
             with self._report.meter:
                 is_stopped = any(self._send_one(planned, shared, workers) for planned in plan)
+                timer = threading.Timer(_FLUSH_SECONDS, self._session.api.end)
+                timer.daemon = True
                 if is_stopped:
                     self._report.out.note("Stopping: what was read is sent. Ctrl-C again stops at once.")
-                self._finish(workers, is_stopped=is_stopped)
+                    timer.start()
+                try:
+                    workers.finish()
+                finally:
+                    timer.cancel()
+                return is_stopped
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 self._report.out.note("Stopping: requests on their way may end. Ctrl-C again stops at once.")
             self._session.api.end()
             workers.stop(_GRACE_SECONDS)
             raise
-        finally:
-            if shared is not None:
-                shared.release()
-        return is_stopped
-
-    def _finish(self, workers: WorkerPool, *, is_stopped: bool) -> None:
-        timer = threading.Timer(_FLUSH_SECONDS, self._session.api.end)
-        timer.daemon = True
-        if is_stopped:
-            timer.start()
-        try:
-            workers.finish()
-        finally:
-            timer.cancel()
 
     def _send_one(self, planned: Planned, shared: Journal | None, workers: WorkerPool) -> bool:
         """Read an input and hand over its batches; return whether that was stopped by a signal.
@@ -131,39 +112,31 @@ class Uploader:
         Raises:
             CliError: nothing can be sent for the moment.
         """
-        state = _State(planned, (shared or self._open(planned)).use())
-        try:
-            while True:
-                try:
-                    return self._read(state, workers)
-                except _ChangedError:
-                    continue
-        finally:
-            state.journal.release()
-
-    def _read(self, state: _State, workers: WorkerPool) -> bool:
-        """Read it once; what an earlier reading found is not printed again."""
-        planned, one = state.planned, state.planned.input
-        if before := self._rejects.get(one.identity):
-            before.close()
-        rejects = self._rejects[one.identity] = Rejects(one, is_kept=not self._options.no_rejects)
-        reading = _Reading(state, rejects, self._options, self._report, workers)
-        try:
-            with opened(one, is_complete=self._options.complete, piped=_stoppable) as source:
-                events = source.read(planned.format or source.detect(), self._csv)
-                rejects.begin(source.table)
-                if state.run is None:
-                    self._describe(one.name, source)
-                    state.run = self._run(state.journal, planned, source)
-                reading.begin(state.run, source)
-                reading.take(events)
-                reading.end()
-                return source.pipe is not None and source.pipe.was_stopped
-        except BrokenInputError as error:
-            reading.take([error.finding])
-            return False
-        finally:
-            reading.close()
+        one, journal, run, printed = planned.input, shared or self._open(planned), None, 0
+        while True:
+            if before := self._rejects.get(one.identity):
+                before.close()
+            rejects = self._rejects[one.identity] = Rejects(one, is_kept=not self._options.no_rejects)
+            reading = _Reading(one, journal, rejects, self._options, self._report, workers, printed)
+            try:
+                with opened(one, is_complete=self._options.complete, piped=_stoppable) as source:
+                    events = source.read(planned.format or source.detect(), self._csv)
+                    rejects.begin(source.table)
+                    if run is None:
+                        self._describe(one.name, source)
+                        run = self._run(journal, planned, source)
+                    reading.begin(run, source)
+                    reading.take(events)
+                    reading.end()
+                    return source.pipe is not None and source.pipe.was_stopped
+            except _ChangedError:
+                # What this reading found is not printed again.
+                run, printed = reading.run, reading.printed
+            except BrokenInputError as error:
+                reading.take([error.finding])
+                return False
+            finally:
+                reading.close()
 
     def _describe(self, name: str, source: Opened) -> None:
         if source.table is None or source.table.waiting:
@@ -219,7 +192,8 @@ class Uploader:
     def _open(self, planned: Planned) -> Journal:
         journal = Journal(self._resume_file(planned))
         self._journals.add(journal)
-        self._report.add_resume_file(journal.path)
+        if journal.path is not None:
+            self._report.resume_files[str(journal.path)] = None
         return journal
 
     def _run(self, journal: Journal, planned: Planned, source: Opened) -> Run:
@@ -234,35 +208,41 @@ class _Reading:
     """One reading of an input: what becomes of its events, and of what is no event."""
 
     def __init__(
-        self, state: _State, rejects: Rejects, options: SendOptions, report: Report, workers: WorkerPool
+        self,
+        one: Input,
+        journal: Journal,
+        rejects: Rejects,
+        options: SendOptions,
+        report: Report,
+        workers: WorkerPool,
+        printed: int,
     ) -> None:
-        self._state, self._rejects, self._options = state, rejects, options
-        self._report, self._workers = report, workers
-        self._one = state.planned.input
+        self._one, self._journal, self._rejects = one, journal, rejects
+        self._options, self._report, self._workers = options, report, workers
         self._held: list[Event] | None = []
         """What is to be reported of lines, until there is an event."""
         self._earlier, self._last, self._last_finding = 0, 0, (0, "")
-        self._printed_before = state.printed
+        self._printed_before = self.printed = printed
+        """The last line with a finding that was printed."""
 
     def begin(self, run: Run, source: Opened) -> None:
         """Begin with the first batches, of events and of reports."""
-        shape, journal = self._options.shape_of(self._one), self._state.journal
+        self.run = run
+        shape = self._options.shape_of(self._one)
         self._events = Batcher(
             shape,
-            lambda batch: self._emit(self._state.run or run, batch),
+            lambda batch: self._emit(self.run, batch),
             known=dict(run.cuts),
             changed=self._change,
             position=lambda: source.position,
         )
-        known = dict(self._run_of_reports(run).cuts) if journal.has_reports_of(run) else {}
-        self._reports = Batcher(
-            shape, lambda batch: self._emit(self._run_of_reports(self._state.run or run), batch), known=known
-        )
+        known = dict(self._run_of_reports().cuts) if self._journal.has_reports_of(run) else {}
+        self._reports = Batcher(shape, lambda batch: self._emit(self._run_of_reports(), batch), known=known)
         if source.pipe is not None:
             source.pipe.idle = self._idle
 
-    def _run_of_reports(self, run: Run) -> Run:
-        return self._state.journal.reports_of(run, is_rereadable=self._one.is_rereadable)
+    def _run_of_reports(self) -> Run:
+        return self._journal.reports_of(self.run, is_rereadable=self._one.is_rereadable)
 
     def _idle(self) -> float | None:
         waits = [wait for wait in (self._events.idle(), self._reports.idle()) if wait is not None]
@@ -270,8 +250,7 @@ class _Reading:
 
     def _change(self) -> None:
         self._report.out.note(f"{self._one.name} is not what was sent under this name: it is sent as a new input.")
-        if self._state.run is not None:
-            self._state.run = self._state.journal.restart(self._state.run)
+        self.run = self._journal.restart(self.run)
         if self._one.is_rereadable:
             raise _ChangedError
 
@@ -282,8 +261,8 @@ class _Reading:
                 self._earlier += batch.events
                 self._report.skip(batch)
             return
-        self._state.journal.add(run, batch)
-        self._workers.submit(Task(self._one, self._state.journal, run, batch, self._rejects))
+        self._journal.add(run, batch)
+        self._workers.submit(Task(self._one, self._journal, run, batch, self._rejects))
 
     def take(self, read: Iterable[Read]) -> None:
         for found in read:
@@ -303,18 +282,21 @@ class _Reading:
         if finding.severity is Severity.PROBLEM:
             self._reject(finding)
         if finding.last > self._printed_before:
-            self._state.printed = finding.last
+            self.printed = finding.last
             self._report.add(self._one.name, finding)
 
     def _reject(self, finding: Finding) -> None:
         """Tell the API of it, and write it to the file of rejects once it is known where the API counts it."""
         is_counted = finding.rejected is not None or not self._options.report
-        if is_counted or len(finding.text) > _LONG or (self._held is not None and len(self._held) == _HELD):
+        is_full = self._held is not None and len(self._held) == _HELD
+        if is_counted or is_full or len(finding.text) > _LONG:
             self._rejects.add(finding)
             finding = finding._replace(text="")
-        if not is_counted and self._held is None:
+        if is_counted:
+            return
+        if self._held is None:
             self._reports.add(report_of(finding))
-        elif not is_counted and self._held is not None and len(self._held) < _HELD:
+        elif not is_full:
             self._held.append(report_of(finding))
 
     def end(self) -> None:
@@ -322,7 +304,7 @@ class _Reading:
         self._events.end()
         self._reports.end()
         self._report.add_earlier(self._earlier)
-        self._report.add_lines(self._one.name, self._last)
+        self._report.lines[self._one.name] = self._last
 
     def close(self) -> None:
         """Write to the file of rejects what the API was not told of."""

@@ -1,5 +1,6 @@
 """Threads that send batches."""
 
+import math
 import queue
 import threading
 import time
@@ -15,7 +16,7 @@ from dropzone_cli.sending.rejects import Rejects
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A batch to be sent. Its resume file stays open until that has ended."""
+    """A batch to be sent."""
 
     input: Input
     journal: Journal
@@ -50,12 +51,9 @@ class WorkerPool:
         Raises:
             Exception: what a task failed with; then no further ones are done.
         """
-        try:
-            self._check()
-        except BaseException:
+        if self._failures:
             self._dropped(task)
-            raise
-        task.journal.use()
+            raise self._failures[0]
         self._tasks.put(task)
 
     def finish(self) -> None:
@@ -64,43 +62,33 @@ class WorkerPool:
         Raises:
             Exception: what a task failed with.
         """
-        self._end()
-        for thread in self._threads:
-            thread.join()
-        self._check()
+        self._join()
+        if self._failures:
+            raise self._failures[0]
 
     def stop(self, timeout: float) -> None:
         """Begin no further task, and wait a while for those that were begun."""
         self._is_stopping.set()
-        ends = time.monotonic() + timeout
         with suppress(queue.Empty):
             while task := self._tasks.get_nowait():
-                self._drop(task)
-        self._end()
-        for thread in self._threads:
-            thread.join(max(0.0, ends - time.monotonic()))
+                self._dropped(task)
+        self._join(timeout)
 
-    def _check(self) -> None:
-        if self._failures:
-            raise self._failures[0]
-
-    def _end(self) -> None:
+    def _join(self, timeout: float = math.inf) -> None:
+        ends = time.monotonic() + timeout
         for _ in self._threads:
             self._tasks.put(None)
-
-    def _drop(self, task: Task) -> None:
-        task.journal.release()
-        self._dropped(task)
+        for thread in self._threads:
+            thread.join(None if timeout == math.inf else max(0.0, ends - time.monotonic()))
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
             if self._is_stopping.is_set():
-                self._drop(task)
+                self._dropped(task)
                 continue
             try:
                 self._work(task)
-                task.journal.release()
             except BaseException as error:  # noqa: BLE001 - it is raised where tasks are handed over
                 self._failures.append(error)
                 self._is_stopping.set()
-                self._drop(task)
+                self._dropped(task)

@@ -812,7 +812,7 @@ def test_nothing_comes_behind_a_line_that_was_torn(tmp_path: Path, monkeypatch: 
         raise OSError(28, "No space left on device")
 
     first, second, third = (batches.Batch(number, [Event(b"x", 1, 1)]) for number in range(3))
-    opened = journal.Journal(tmp_path / "r").use()
+    opened = journal.Journal(tmp_path / "r")
     run = opened.run("a", "stack", {})
     for batch in (first, second, third):
         opened.add(run, batch)
@@ -821,7 +821,7 @@ def test_nothing_comes_behind_a_line_that_was_torn(tmp_path: Path, monkeypatch: 
     with pytest.raises(CliError, match="No space left"):
         opened.accept(run, second, raw_id())
     opened.accept(run, third, raw_id())
-    opened.release()
+    opened.close()
 
     assert len(journal.raw_ids(tmp_path / "r")) == 1
 
