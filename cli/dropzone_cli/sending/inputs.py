@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from glob import glob, has_magic
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self, TypeAlias, cast
 
 from dropzone_cli.errors import usage
 from dropzone_cli.sending.columns import CsvOptions
@@ -25,6 +25,8 @@ from dropzone_cli.sending.streams import GZIP_MAGIC, Gunzip, LivePipe
 STDIN = "-"
 RESUME_SUFFIX = ".dropzone-resume"
 REJECTS_SUFFIXES = (".rejects.csv", ".rejects.ndjson")
+
+BufferedReader: TypeAlias = "io.BufferedReader[Any]"
 
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the latter where it is empty
 _BUFFER = 2**18
@@ -118,29 +120,26 @@ def _inputs(argument: str) -> list[Input]:
     return [Input(argument, path, mode.st_size if stat.S_ISREG(mode.st_mode) else None)]
 
 
+@dataclass(slots=True)
 class Opened:
     """An input that is being read: its bytes, decompressed."""
 
-    def __init__(self, raw: BinaryIO, binary: "io.BufferedReader[Any]", name: str, *, is_complete: bool | None) -> None:
-        """Read from the beginning.
-
-        Args:
-            raw: the file, as it is stored.
-            binary: its bytes.
-            name: in lower case, without what says that it is compressed.
-            is_complete: whether a last line without an end is a whole one; None where the compression tells.
-        """
-        self._raw = raw
-        self._binary = binary
-        self._suffix = Path(name).suffix
-        self._is_complete = is_complete
-        self.pipe: LivePipe | None = None
-        """Where it can't be read again."""
-        self.unpacker: Gunzip | None = None
-        self.table: Table | None = None
-        """Of a CSV or a workbook, once `read` was called."""
-        self.sheet = ""
-        """Of a workbook: which one is read."""
+    raw: BinaryIO
+    """The file, as it is stored."""
+    binary: BufferedReader
+    suffix: str
+    """Of its name, in lower case, without what says that it is compressed."""
+    takes_all: bool | None
+    """Whether a last line without an end is a whole one; None where the compression tells."""
+    pipe: LivePipe | None = None
+    """Where it can't be read again."""
+    unpacker: Gunzip | None = None
+    table: Table | None = None
+    """Of a CSV or a workbook, once `read` was called."""
+    sheet: str = ""
+    """Of a workbook: which one is read."""
+    # When they go, they close the bytes, which are closed by then.
+    _lines: Lines | None = None
 
     @property
     def description(self) -> str | None:
@@ -157,16 +156,16 @@ class Opened:
     def position(self) -> int:
         """How many of the file's bytes were read, about; 0 where that is unknown."""
         try:
-            return self._raw.tell()
+            return self.raw.tell()
         except (OSError, ValueError):
             return 0
 
     def detect(self) -> Format:
         """Tell its format by its name, else by how it begins."""
-        beginning = self._binary.peek(1)
+        beginning = self.binary.peek(1)
         if beginning.startswith(_ZIP_MAGIC):
             return Format.XLSX
-        return _BY_SUFFIX.get(self._suffix) or _by_beginning(beginning)
+        return _BY_SUFFIX.get(self.suffix) or _by_beginning(beginning)
 
     def read(self, format_: Format, options: CsvOptions) -> Iterator[Read]:
         """Read its events; of a table, the header at once.
@@ -176,43 +175,38 @@ class Opened:
             CliError: the columns are not those that were asked for, or it is not clear which are meant.
         """
         if format_ is Format.XLSX:
-            self.sheet, rows = workbook_rows(cast("BinaryIO", self._binary), options.sheet)
+            self.sheet, rows = workbook_rows(self.binary, options.sheet)
             self.table = Table(rows, options)
             return self._guarded(self.table.read())
-        encoding = options.encoding or encoding_of(self._binary.peek(1))
-        if self._binary.peek(1).startswith(UTF8_BOM):
-            self._binary.read(len(UTF8_BOM))
+        encoding = options.encoding or encoding_of(self.binary.peek(1))
+        if self.binary.peek(1).startswith(UTF8_BOM):
+            self.binary.read(len(UTF8_BOM))
         if format_ is Format.JSON:
-            return self._guarded(read_json(cast("BinaryIO", self._binary), encoding))
-        # Kept: when it goes, it closes the bytes, which are closed by then.
-        self._lines = lines = Lines(
-            cast("BinaryIO", self._binary), encoding, is_complete=lambda: self.is_complete, comment=options.comment
-        )
+            return self._guarded(read_json(self.binary, encoding))
+        self._lines = Lines(self.binary, encoding, is_complete=self._is_complete, comment=options.comment)
         if format_ is Format.NDJSON:
-            return self._guarded(read_ndjson(lines))
+            return self._guarded(read_ndjson(self._lines))
         try:
-            self.table = Table.of_lines(lines, options)
+            self.table = Table.of_lines(self._lines, options)
         except (OSError, UnicodeError) as error:
             raise BrokenInputError(1, f"can't be read: {error}") from error
         return self._guarded(self.table.read())
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether a last line without an end is a whole one."""
-        if self._is_complete is not None:
-            return self._is_complete
+    def _is_complete(self) -> bool:
+        if self.takes_all is not None:
+            return self.takes_all
         return self.unpacker is not None and not self.unpacker.damage
 
     def _guarded(self, found: Iterator[Read]) -> Iterator[Read]:
         """Report damage to the container of the text, after everything that could be read."""
-        last, reason = 0, ""
+        last = 0
         try:
             for one in found:
                 last = one.last
                 yield one
+            reason = self._damage()
         except (OSError, UnicodeError) as error:  # such as UTF-16 without its byte order mark
             reason = f"can't be read: {error}"
-        reason = reason or self._damage()
         if reason:
             yield Finding(last + 1, last + 1, "input.damaged", reason)
 
@@ -248,27 +242,24 @@ def opened(
         pipe = None if one.is_rereadable else LivePipe(raw)
         if pipe is not None:
             closing.enter_context(piped(pipe))
-        binary: io.BufferedReader[Any] = io.BufferedReader(pipe or cast("io.RawIOBase", raw), _BUFFER)
-        closing.callback(binary.close)
+        source = Opened(raw, io.BufferedReader(pipe or cast("io.RawIOBase", raw), _BUFFER), "", is_complete, pipe)
+        closing.callback(source.binary.close)
         name = one.path.name.lower() if one.path else ""
-        unpacker = None
-        complete: bool | None = is_complete
         try:
-            beginning = binary.peek(1)
+            beginning = source.binary.peek(1)
             if beginning.startswith(GZIP_MAGIC):
-                unpacker = Gunzip(cast("BinaryIO", binary))
-                binary, name = io.BufferedReader(unpacker, _BUFFER), name.removesuffix(".gz")
-                complete = is_complete or None
+                source.unpacker = Gunzip(source.binary)
+                source.binary, name = io.BufferedReader(source.unpacker, _BUFFER), name.removesuffix(".gz")
+                source.takes_all = is_complete or None
             elif beginning.startswith(_ZIP_MAGIC):
                 if pipe is not None:
                     raise BrokenInputError(1, "is a zip archive or a workbook, which can't be read from a pipe")
-                binary, name = _unzipped(one, binary, name, closing)
-                complete = True
+                source.binary, name = _unzipped(one, source.binary, name, closing)
+                source.takes_all = True
         except OSError as error:
             raise BrokenInputError(1, f"can't be read: {error}") from error
-        closing.callback(binary.close)
-        source = Opened(raw, binary, name, is_complete=complete)
-        source.pipe, source.unpacker = pipe, unpacker
+        closing.callback(source.binary.close)
+        source.suffix = Path(name).suffix
         yield source
 
 
@@ -298,12 +289,10 @@ class Planned:
             return cls(one, format_)  # reported when it is read
 
 
-def _unzipped(
-    one: Input, binary: "io.BufferedReader[Any]", name: str, closing: ExitStack
-) -> tuple["io.BufferedReader[Any]", str]:
+def _unzipped(one: Input, binary: BufferedReader, name: str, closing: ExitStack) -> tuple[BufferedReader, str]:
     """Open the only file of an archive; a workbook, which is an archive as well, stays as it is."""
     try:
-        archive = closing.enter_context(zipfile.ZipFile(cast("BinaryIO", binary)))
+        archive = closing.enter_context(zipfile.ZipFile(binary))
         members = [member for member in archive.infolist() if not member.is_dir()]
         if any(member.filename == "xl/workbook.xml" for member in members):
             binary.seek(0)
