@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 
-from dropzone_cli.sending.batches import Batch, Batcher
+from dropzone_cli.sending.batches import Batch, Batcher, Shape
 from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.events import BrokenInputError, Event
 from dropzone_cli.sending.inputs import Planned, opened
@@ -51,7 +51,7 @@ def _read(planned: Planned, options: SendOptions, csv: CsvOptions, report: Repor
         found = planned.format or source.detect()
         events = source.read(found, csv)
         document |= {"format": found.value, "columns": source.description, "unused_columns": source.unused}
-        batcher = Batcher(options.shape, count, position=lambda: source.position)
+        batcher = Batcher(Shape(options.batch_size, options.batch_bytes), count, position=lambda: source.position)
         for one in events:
             document["lines"] = one.last
             if isinstance(one, Event):

@@ -1,8 +1,8 @@
 """The options of `dropzone send`, checked."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -35,14 +35,9 @@ class SendOptions:
     no_rejects: bool
     report: bool
 
-    @property
-    def shape(self) -> Shape:
-        """When a batch is full."""
-        return Shape(self.batch_size, self.batch_bytes)
-
     def shape_of(self, one: Input) -> Shape:
         """When a batch of an input is full: the events of a pipe are not held for long."""
-        return replace(self.shape, linger=None if one.is_rereadable else self.linger)
+        return Shape(self.batch_size, self.batch_bytes, None if one.is_rereadable else self.linger)
 
 
 def check_options(options: SendOptions, csv: CsvOptions) -> None:
@@ -57,9 +52,8 @@ def check_options(options: SendOptions, csv: CsvOptions) -> None:
         "--unit-column and --unit both say what the unit is.": csv.unit and csv.constant_unit,
         "--per-column and --merge-rows contradict each other.": csv.per_column and csv.merge_rows,
     }
-    for message, is_one in contradictions.items():
-        if is_one:
-            raise usage(message, "Choose one of them.")
+    if message := next((message for message, is_one in contradictions.items() if is_one), None):
+        raise usage(message, "Choose one of them.")
     check_labels(csv.constant_source, csv.constant_unit, csv.constant_tags, csv.tags)
 
 
@@ -71,7 +65,10 @@ def check_labels(source: str | None, unit: str | None, tags: Mapping[str, str], 
     """
     if len({*tags, *columns}) > MAX_TAGS:
         raise usage(f"An event has at most {MAX_TAGS} tags.")
-    for option, text, limit in _texts(source, unit, tags):
+    texts = [("--source", source or "", MAX_SOURCE), ("--unit", unit or "", MAX_UNIT)]
+    texts += [("--tag: the name", name, MAX_TAG_NAME) for name in tags]
+    texts += [("--tag: the value", value, MAX_TAG_VALUE) for value in tags.values()]
+    for option, text, limit in texts:
         if len(text) > limit:
             raise usage(f"{option} is longer than {limit} characters.")
         if CONTROL_CHARACTER.search(text):
@@ -80,14 +77,6 @@ def check_labels(source: str | None, unit: str | None, tags: Mapping[str, str], 
             text.encode()
         except UnicodeEncodeError:
             raise usage(f"{option} is not UTF-8.") from None
-
-
-def _texts(source: str | None, unit: str | None, tags: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
-    yield "--source", source or "", MAX_SOURCE
-    yield "--unit", unit or "", MAX_UNIT
-    for name, value in tags.items():
-        yield "--tag: the name", name, MAX_TAG_NAME
-        yield "--tag: the value", value, MAX_TAG_VALUE
 
 
 def parse_tag(text: str) -> tuple[str, str]:

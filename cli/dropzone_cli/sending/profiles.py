@@ -3,7 +3,6 @@
 import json
 import os
 import tomllib
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def use_profile(ctx: typer.Context, name: str | None) -> str | None:
     """Make the options of a profile the defaults.
 
     Raises:
-        typer.BadParameter: there is no such profile, or it has other options.
+        typer.BadParameter: the file can't be read, there is no such profile, or it has other options.
     """
     if name is None:
         return None
@@ -39,14 +38,10 @@ def use_profile(ctx: typer.Context, name: str | None) -> str | None:
     if name not in profiles:
         known = ", ".join(profiles) or "none"
         raise typer.BadParameter(f"{profiles_file()} has no profile {name!r}; it has {known}.")
-    defaults = {}
-    names = _names(ctx)
-    for option, value in profiles[name].items():
-        parameter = {shown: parameter for parameter, shown in names.items()}.get(option)
-        if parameter is None:
-            raise typer.BadParameter(f"{profiles_file()}: the profile {name!r} has an unknown option {option!r}.")
-        defaults[parameter] = value
-    ctx.default_map = defaults
+    parameters = {option: parameter for parameter, option in _options(ctx).items()}
+    if unknown := [option for option in profiles[name] if option not in parameters]:
+        raise typer.BadParameter(f"{profiles_file()}: the profile {name!r} has an unknown option {unknown[0]!r}.")
+    ctx.default_map = {parameters[option]: value for option, value in profiles[name].items()}
     return name
 
 
@@ -54,18 +49,15 @@ def save_profile(ctx: typer.Context, name: str) -> None:
     """Save the options that were given, or came from another profile.
 
     Raises:
-        CliError: the file can't be written, or read.
+        CliError: the file can't be written.
+        typer.BadParameter: it can't be read.
     """
     path = profiles_file()
-    try:
-        profiles = _read(path)
-    except typer.BadParameter as error:
-        raise usage(str(error)) from None
-    given = ("COMMANDLINE", "DEFAULT_MAP")
+    profiles = _read(path)
     profiles[name] = {
-        shown: _plain(ctx.params[parameter])
-        for parameter, shown in _names(ctx).items()
-        if getattr(ctx.get_parameter_source(parameter), "name", "") in given
+        option: _plain(ctx.params[parameter])
+        for parameter, option in _options(ctx).items()
+        if getattr(ctx.get_parameter_source(parameter), "name", "") in {"COMMANDLINE", "DEFAULT_MAP"}
     }
     text = "\n".join(
         f"[{json.dumps(title)}]\n" + "".join(f"{option} = {json.dumps(value)}\n" for option, value in profile.items())
@@ -78,7 +70,7 @@ def save_profile(ctx: typer.Context, name: str) -> None:
         raise usage(f"{path} can't be written: {error.strerror}.", f"{FILE} names another file.") from None
 
 
-def _names(ctx: typer.Context) -> dict[str, str]:
+def _options(ctx: typer.Context) -> dict[str, str]:
     """The options that a profile may have: the names of the parameters, and those that people write."""
     return {
         str(parameter.name): parameter.opts[0].removeprefix("--")
@@ -88,11 +80,9 @@ def _names(ctx: typer.Context) -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - of any option
-    if isinstance(value, Enum):
-        return value.value
     if isinstance(value, list | tuple):
         return [*map(_plain, value)]
-    return value if isinstance(value, str | bool | int | float) else str(value)
+    return value if isinstance(value, bool | int | float) else str(value)
 
 
 def _read(path: Path) -> dict[str, Profile]:

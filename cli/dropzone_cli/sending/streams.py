@@ -13,37 +13,45 @@ _MEMBER = GZIP_MAGIC + b"\x08"
 _GZIP = 31
 _CHUNK = 2**14
 _MOST = 2**18
-_STEP = 64
 # Ends a line that damage has cut off, so that what follows the damage is not taken for its rest: no UTF-8 has FF.
 _TORN = b"\xff\n"
 
 _Idle = Callable[[], float | None]
 
 
-class Gunzip(io.RawIOBase):
-    """Decompresses gzip: all that can be, also behind damage where another member begins."""
+class _Pieces(io.RawIOBase):
+    """Bytes that come in pieces of any length."""
 
-    def __init__(self, raw: BinaryIO) -> None:
-        self._raw = raw
-        self.damage = ""
-        """What was wrong with it, once that was met."""
-        self._pieces = self._decompressed()
-        self._piece = b""
+    _piece = memoryview(b"")
+    damage = ""
+    """What was wrong with them, once that was met."""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: any writable buffer
-        while not self._piece:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._piece = piece
+        if not self._piece:
+            self._piece = memoryview(self._next())
         size = min(len(buffer), len(self._piece))
         buffer[:size], self._piece = self._piece[:size], self._piece[size:]
         return size
 
-    def _decompressed(self) -> Iterator[bytes]:
+    def _next(self) -> bytes:
+        """The next piece; empty at the end."""
+        raise NotImplementedError
+
+
+class Gunzip(_Pieces):
+    """Decompresses gzip: all that can be, also behind damage where another member begins."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._decompressed = filter(None, self._members())
+
+    def _next(self) -> bytes:
+        return next(self._decompressed, b"")
+
+    def _members(self) -> Iterator[bytes]:
         """Decompress member by member."""
         waiting = b""
         while waiting := self._next_member(waiting):
@@ -51,24 +59,22 @@ class Gunzip(io.RawIOBase):
             while not inflate.eof:
                 waiting = waiting or (b"" if has_more else self._raw.read(_CHUNK) or b"")
                 if not waiting and not has_more:
-                    self._note("it is cut off")
-                    # Another one may have been taken for its rest.
-                    waiting = self._sought(given, 1)
+                    self.damage = self.damage or "it is cut off"
                     break
                 before, given = inflate.copy(), waiting or given
                 try:
                     data = inflate.decompress(waiting, _MOST)
                 except zlib.error as error:
-                    self._note(f"it is damaged: {error}")
+                    self.damage = self.damage or f"it is damaged: {error}"
                     yield _salvaged(before, given)
-                    waiting = self._sought(given, 1)
                     break
                 waiting, has_more = inflate.unconsumed_tail, len(data) == _MOST
                 yield data
             else:
                 waiting = inflate.unused_data
                 continue
-            if waiting:
+            # Another member may have been taken for the rest of this one.
+            if waiting := self._sought(given, 1):
                 yield _TORN
 
     def _next_member(self, waiting: bytes) -> bytes:
@@ -77,7 +83,7 @@ class Gunzip(io.RawIOBase):
         while len(waiting) < len(_MEMBER) and (more := self._raw.read(_CHUNK)):
             waiting = (waiting + more).lstrip(b"\0")
         if waiting and not waiting.startswith(_MEMBER):
-            self._note("something else follows its end")
+            self.damage = self.damage or "something else follows its end"
             return self._sought(waiting, 0)
         return waiting
 
@@ -90,26 +96,17 @@ class Gunzip(io.RawIOBase):
             waiting, start = waiting[-2:] + more, 0
         return waiting[at:]
 
-    def _note(self, damage: str) -> None:
-        self.damage = self.damage or damage
-
 
 def _salvaged(inflate: "zlib._Decompress", given: bytes) -> bytes:
     """What comes before the damage in a piece of input."""
-    parts, at, step = [], 0, _STEP
-    while at < len(given):
-        before = inflate.copy()
-        try:
-            parts.append(inflate.decompress(given[at : at + step]))
-            at += step
-        except zlib.error:
-            if step == 1:
-                break
-            inflate, step = before, 1
+    parts = []
+    with suppress(zlib.error):
+        for at in range(len(given)):
+            parts.append(inflate.decompress(given[at : at + 1]))
     return b"".join(parts)
 
 
-class LivePipe(io.RawIOBase):
+class LivePipe(_Pieces):
     """Reads a pipe in a thread of its own, so that time passes for the reader while nothing comes.
 
     `stop` ends it like the end of the input does, behind everything that was read.
@@ -121,40 +118,30 @@ class LivePipe(io.RawIOBase):
         self._raw = raw
         self._chunks: SimpleQueue[bytes] = SimpleQueue()
         self._room = threading.Semaphore(self._AHEAD)
-        self._held = memoryview(b"")
         self._is_at_end = False
         self.idle: _Idle = lambda: None
         """Called while nothing comes; returns the seconds until it is to be called again."""
         self.was_stopped = False
-        self.damage = ""
         self._thread = threading.Thread(target=self._pump, daemon=True)
-
-    def readable(self) -> bool:
-        return True
 
     def stop(self) -> None:
         """End the input here. Signal handlers may call it."""
         self.was_stopped = True
         self._chunks.put(b"")
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        if not self._held and not self._is_at_end:
-            chunk = self._next()
-            self._room.release()
-            self._is_at_end = not chunk
-            self._held = memoryview(chunk)
-        size = min(len(buffer), len(self._held))
-        buffer[:size], self._held = self._held[:size], self._held[size:]
-        return size
-
     def _next(self) -> bytes:
+        if self._is_at_end:
+            return b""
         if not self._thread.ident:
             self._thread.start()
         while True:
             seconds = self.idle()
             with suppress(Empty):
                 # In Windows, a signal does not interrupt it.
-                return self._chunks.get(timeout=1.0 if seconds is None else min(seconds, 1.0))
+                chunk = self._chunks.get(timeout=1.0 if seconds is None else min(seconds, 1.0))
+                self._room.release()
+                self._is_at_end = not chunk
+                return chunk
 
     def _pump(self) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -73,11 +74,8 @@ def time_reader(
         zone: of times that have no offset.
         ambiguous: which instant a time means that the zone's clocks showed twice.
     """
-    if format_ == AUTO:
-        return lambda text: _instant(number := _number(text), _power_of(number))
-    if format_ in _POWERS:
-        power = _POWERS[format_]
-        return lambda text: _instant(_number(text), power)
+    if format_ in FORMATS:
+        return lambda text: _instant(number := _number(text), _POWERS.get(format_, _power_of(number)))
 
     def zoned(wall: datetime) -> str:
         if zone is None:
@@ -85,23 +83,20 @@ def time_reader(
             raise TimeError("time.no_timezone", message)
         return _zoned(wall, zone, ambiguous)
 
-    if format_ is None:
-        return lambda text: _read_iso(text, zoned)
-    return lambda text: _read_format(text, format_, zoned)
+    return lambda text: _read_iso(text, zoned) if format_ is None else _read_format(text, format_, zoned)
 
 
 def _read_iso(text: str, zoned: Callable[[datetime], str]) -> str:
     match = _ISO.fullmatch(text)
     if match is None:
         return _recent_epoch(text)
-    is_edge = text.startswith(("0000", "0001", "9999"))
-    if is_edge and text.startswith("0000"):
+    if text.startswith("0000"):
         raise _out_of_range()
     try:
         read = datetime.fromisoformat(text.upper())
         if match["offset"] is None:
             return zoned(read)
-        if is_edge:
+        if text.startswith(("0001", "9999")):
             read.astimezone(UTC)  # which their first and their last hours may not have
     except ValueError:
         raise _unreadable("is not a date and time of ISO 8601") from None
@@ -141,13 +136,10 @@ def _zoned(wall: datetime, zone: tzinfo, ambiguous: Ambiguous | None) -> str:
 
 
 def _number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise _unreadable("is not a number of seconds since 1970")
-    return number
+    with suppress(InvalidOperation):
+        if (number := Decimal(text)).is_finite():
+            return number
+    raise _unreadable("is not a number of seconds since 1970")
 
 
 def _power_of(number: Decimal) -> int:
@@ -165,12 +157,8 @@ def _instant(number: Decimal, power: int) -> str:
 
 
 def _recent_epoch(text: str) -> str:
-    if _EPOCH.fullmatch(text):
-        number = Decimal(text)
-        power = _power_of(number)
-        if _EARLIEST <= number.scaleb(-power) < _LATEST:
-            return _instant(number, power)
-    hint = (
-        "--time-format auto reads epochs" if text.replace(".", "", 1).isdigit() else "--time-format names another form"
-    )
+    if _EPOCH.fullmatch(text) and _EARLIEST <= (number := Decimal(text)).scaleb(-_power_of(number)) < _LATEST:
+        return _instant(number, _power_of(number))
+    is_number = text.replace(".", "", 1).isdigit()
+    hint = "--time-format auto reads epochs" if is_number else "--time-format names another form"
     raise _unreadable(f"is not a date and time of ISO 8601; {hint}")
