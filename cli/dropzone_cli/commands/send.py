@@ -59,6 +59,13 @@ _TIME_FORMAT = (
 _ZONE = "Of times without an offset: Europe/Berlin, UTC, +02:00. Without it, such rows are not sent."
 _AMBIGUOUS = "Which is meant by a time that the clocks showed twice. Without it, such rows are not sent."
 _MISSING = "A cell that says that there is no value, such as NaN or -200; can be repeated."
+_BATCH_SIZE = "The limit of events per request; a request is one object in bronze."
+_BATCH_BYTES = "The limit of bytes per request, uncompressed; the API accepts 4 MiB."
+_LINGER = "How long an event of a pipe waits for others before it is sent."
+_PROFILE = "Use the options that --save-profile has saved; others may be added."
+_DELIMITER = "Between the cells. Detected: comma, semicolon, tab or bar."
+_ENCODING = "The text's encoding. Detected: UTF-8, and UTF-16 by its byte order mark."
+_SKIP_LINES = "Lines before the header; loggers' layouts are then not looked for."
 
 
 def send(
@@ -76,35 +83,16 @@ def send(
         bool, typer.Option("--fail-fast", help="End at the first refused batch or line that is not an event.")
     ] = False,
     batch_size: Annotated[
-        int,
-        _request(
-            "--batch-size",
-            "-b",
-            min=1,
-            max=100_000,
-            metavar="EVENTS",
-            help="The limit of events per request; a request is one object in bronze.",
-        ),
+        int, _request("--batch-size", "-b", min=1, max=100_000, metavar="EVENTS", help=_BATCH_SIZE)
     ] = 1_000,
     batch_bytes: Annotated[
-        int,
-        _request(
-            "--batch-bytes",
-            min=1,
-            max=4_500_000,  # MaxBodyBytes can't be more: Lambda takes 6 MB in base64
-            metavar="BYTES",
-            help="The limit of bytes per request, uncompressed; the API accepts 4 MiB.",
-        ),
+        # MaxBodyBytes can't be more: Lambda takes 6 MB in base64.
+        int, _request("--batch-bytes", min=1, max=4_500_000, metavar="BYTES", help=_BATCH_BYTES)
     ] = 2**20,
     gzip: Annotated[bool, _request("--gzip/--no-gzip", help="Compress each request's body.")] = True,
     parallel: Annotated[int, _request("--parallel", "-p", min=1, max=64, metavar="N", help=_PARALLEL)] = 4,
     retry_for: Annotated[float, _request("--retry-for", min=1, metavar="SECONDS", help=_RETRY)] = 300.0,
-    linger: Annotated[
-        float,
-        _request(
-            "--linger", min=0, metavar="SECONDS", help="How long an event of a pipe waits for others before it is sent."
-        ),
-    ] = 1.0,
+    linger: Annotated[float, _request("--linger", min=0, metavar="SECONDS", help=_LINGER)] = 1.0,
     resume: Annotated[Path | None, _resuming("--resume", show_default=False, metavar="FILE", help=_RESUME)] = None,
     no_resume: Annotated[bool, _resuming("--no-resume", help="Write no resume file.")] = False,
     again: Annotated[bool, _resuming("--again", help="Send all of it again, also what was accepted.")] = False,
@@ -114,18 +102,10 @@ def send(
     ] = False,
     report: Annotated[bool, _resuming("--report/--no-report", help=_REPORT)] = True,
     _profile: Annotated[
-        str | None,
-        _resuming(
-            "--profile",
-            is_eager=True,
-            callback=use_profile,
-            metavar="NAME",
-            help="Use the options that --save-profile has saved; others may be added.",
-        ),
+        str | None, _resuming("--profile", is_eager=True, callback=use_profile, metavar="NAME", help=_PROFILE)
     ] = None,
     saved_profile: Annotated[
-        str | None,
-        _resuming("--save-profile", metavar="NAME", help="Save the options that are given as a profile."),
+        str | None, _resuming("--save-profile", metavar="NAME", help="Save the options that are given as a profile.")
     ] = None,
     time: Annotated[
         str | None, _column("--time-column", help=f"The time. Found without it: {', '.join(TIME_NAMES)}.")
@@ -162,32 +142,12 @@ def send(
     ] = ".",
     missing: Annotated[list[str] | None, _cell("--missing", metavar="TEXT", help=_MISSING)] = None,
     delimiter: Annotated[
-        str | None,
-        _layout(
-            "--delimiter",
-            parser=parse_delimiter,
-            metavar="CHAR",
-            help="Between the cells. Detected: comma, semicolon, tab or bar.",
-        ),
+        str | None, _layout("--delimiter", parser=parse_delimiter, metavar="CHAR", help=_DELIMITER)
     ] = None,
     encoding: Annotated[
-        str | None,
-        _layout(
-            "--encoding",
-            parser=parse_encoding,
-            metavar="NAME",
-            help="The text's encoding. Detected: UTF-8, and UTF-16 by its byte order mark.",
-        ),
+        str | None, _layout("--encoding", parser=parse_encoding, metavar="NAME", help=_ENCODING)
     ] = None,
-    skip_lines: Annotated[
-        int | None,
-        _layout(
-            "--skip-lines",
-            min=0,
-            metavar="N",
-            help="Lines before the header; loggers' layouts are then not looked for.",
-        ),
-    ] = None,
+    skip_lines: Annotated[int | None, _layout("--skip-lines", min=0, metavar="N", help=_SKIP_LINES)] = None,
     skip_after_header: Annotated[
         int, _layout("--skip-after-header", min=0, metavar="N", help="Lines after the header that are no rows.")
     ] = 0,

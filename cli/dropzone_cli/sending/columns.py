@@ -83,12 +83,16 @@ class Columns:
         if time is None:
             raise self._unclear("--time-column", "holds the time")
         self.time = time
+        self._used = {self.time, self.date, self.source, self.unit, *self.tags}
         self.values = [self._named("--value-column", name) for name in options.values] or self._found_values()
         self.pattern = self._pattern()
-        used = {self.time, self.date, self.source, self.unit, *self.tags, *self.values, *self._pattern_places()}
-        self.unused = [
-            name for place, name in enumerate(self.header) if place not in used and name and name not in REJECT_NAMES
-        ]
+        self._used |= {*self.values, *self._pattern_places()}
+        self.unused = [self.header[place] for place in self._others()]
+
+    def _others(self) -> list[int]:
+        """Columns with a name that nothing has used so far."""
+        names = enumerate(self.header)
+        return [place for place, name in names if place not in self._used and name and name not in REJECT_NAMES]
 
     def label(self, place: int) -> ColumnLabel:
         """The name of a column, and its unit where the file tells one."""
@@ -121,9 +125,8 @@ class Columns:
             return self._named("--source-column", options.source)
         if options.constant_source is not None:
             return None
-        found = [place for name in SOURCE_NAMES for place in self._places(name)]
         explicit = {place for name in options.values for place in self._places(name)}
-        found = [place for place in found if place not in explicit]
+        found = [place for name in SOURCE_NAMES for place in self._places(name) if place not in explicit]
         if "source" in (self.header[place].casefold() for place in found):
             found = self._places("source")
         if len(found) > 1 and options.source_pattern is None:
@@ -137,7 +140,7 @@ class Columns:
         pattern = self._options.source_pattern
         if pattern is None and self._options.per_column:
             pattern = "{source}/{column}"
-        if pattern is not None and self._options.per_column and "{column}" not in pattern and len(self.values) > 1:
+        if pattern and self._options.per_column and "{column}" not in pattern and len(self.values) > 1:
             raise usage(
                 "--source-pattern: without {column} in it, the columns of a row would replace each other.",
                 "It looks like --source-pattern '{source}/{column}'.",
@@ -153,7 +156,7 @@ class Columns:
             return self._named(option, name)
         if constant is not None:
             return None
-        found = next((found for found in usual if self._places(found)), None)
+        found = next(filter(self._places, usual), None)
         return None if found is None else self._named(option, found)
 
     def _named(self, option: str, name: str) -> int:
@@ -173,12 +176,9 @@ class Columns:
         return exact or [place for place, column in enumerate(self.header) if column.casefold() == name.casefold()]
 
     def _found_values(self) -> list[int]:
-        if found := next((name for name in VALUE_NAMES if self._places(name)), None):
+        if found := next(filter(self._places, VALUE_NAMES), None):
             return [self._named("--value-column", found)]
-        used = {self.time, self.date, self.source, self.unit, *self.tags}
-        others = [
-            place for place, name in enumerate(self.header) if place not in used and name and name not in REJECT_NAMES
-        ]
+        others = self._others()
         if len(others) == 1 or (others and self._options.per_column):
             return others
         raise self._unclear("--value-column", "holds the values")
@@ -198,18 +198,17 @@ class Columns:
     def __str__(self) -> str:
         """Tell which columns are what."""
         options = self._options
-        names = {
-            "time": [place for place in (self.date, self.time) if place is not None],
+        names: Mapping[str, Sequence[int | None]] = {
+            "time": [self.date, self.time],
             "data": self.values,
-            "source": [] if self.source is None else [self.source],
-            "unit": [] if self.unit is None else [self.unit],
+            "source": [self.source],
+            "unit": [self.unit],
             "tags": self.tags,
         }
-        parts = [
-            f"{what} from {' and '.join(repr(self.header[place]) for place in places)}"
-            for what, places in names.items()
-            if places
-        ]
+        parts = []
+        for what, places in names.items():
+            if named := " and ".join(repr(self.header[place]) for place in places if place is not None):
+                parts.append(f"{what} from {named}")
         constants = {"source": options.constant_source, "unit": options.constant_unit}
         parts += [f"{what} {text!r}" for what, text in constants.items() if text]
         parts += [f"tag {name!r} {text!r}" for name, text in options.constant_tags.items()]

@@ -19,7 +19,7 @@ _INSTANTS = 10_000
 _OFTEN_MISSING = {"nan", "na", "n/a", "null", "none"}
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_LOOSE_NUMBER = re.compile(r"([+-]?)(?:([0-9]+)\.?([0-9]*)|\.([0-9]+))([eE][+-]?[0-9]+)?")
+_LOOSE_NUMBER = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)\.?([0-9]*)([eE][+-]?[0-9]+)?")
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -89,17 +89,15 @@ class Table:
         # One for each event of a row.
         values = self.columns.values
         self._groups = [(place,) for place in values] if options.per_column else [tuple(values)]
-        places = (self.columns.source, self.columns.unit, *self.columns.tags)
         self._is_labelled = bool(
-            any(place is not None for place in places)
-            or self.columns.pattern
-            or options.constant_source
+            self.columns.has_source
+            or self.columns.unit is not None
+            or self.columns.tags
             or options.constant_unit
             or options.constant_tags
             or self.columns.is_of_rejects
             or any(self.columns.label(place).unit for place in values)
         )
-        self._has_pattern = self.columns.pattern is not None
         # They are the same in many rows.
         self._label_text = lru_cache(4_096)(self._label_text_of)
 
@@ -116,15 +114,16 @@ class Table:
         """Tell what the columns are, and how they are read."""
         if self.waiting:
             return ""
-        options = self.options
+        options, text = self.options, str(self.columns)
+        if not options.layout:
+            return text
         how = {
             "times": options.time_format,
             "time zone": options.zone,
             "missing": " ".join(map(repr, options.missing)),
             "decimal": repr(options.decimal) if options.decimal != "." else "",
         }
-        extra = "".join(f", {name} {value}" for name, value in how.items() if value) if options.layout else ""
-        return f"{options.layout + ': ' if options.layout else ''}{self.columns}{extra}"
+        return f"{options.layout}: {text}" + "".join(f", {name} {value}" for name, value in how.items() if value)
 
     @property
     def settings(self) -> dict[str, object]:
@@ -132,15 +131,12 @@ class Table:
         if self.waiting:
             return {}
         options = self.options
+        names = ("ambiguous", "time_format", "decimal", "encoding", "merge_rows")
         return {
             "columns": str(self.columns),
             "timezone": None if options.zone is None else str(options.zone),
-            "ambiguous": options.ambiguous,
-            "time_format": options.time_format,
-            "decimal": options.decimal,
             "missing": sorted(options.missing),
-            "encoding": options.encoding,
-            "merge_rows": options.merge_rows,
+            **{name: getattr(options, name) for name in names},
         }
 
     def read(self) -> Iterator[Read]:
@@ -194,23 +190,18 @@ class Table:
         return Finding(row.first, row.last, error.code, str(error), text, error.severity, source, rejected)
 
     def _instant_of(self, cells: list[str]) -> str:
-        time = cells[self.columns.time].strip()
+        text = cells[self.columns.time].strip()
         if self.columns.date is not None:
             # In a workbook, a date has a time of its own.
-            date = cells[self.columns.date].strip().removesuffix("T00:00:00")
-            time = f"{date} {time}".strip()
-        if time != self._last[0] or not time:
-            # The next rows often have it as well.
-            self._last = (time, self._instant(time))
-        return self._last[1]
-
-    def _instant(self, text: str) -> str:
+            text = f"{cells[self.columns.date].strip().removesuffix('T00:00:00')} {text}".strip()
         if not text:
             raise _RowError("row.no_time", "has no time")
-        try:
-            return self._time(text)
-        except TimeError as error:
-            raise _RowError(error.code, f"the time {_shown(text)} {error.reason}") from None
+        if text != self._last[0]:  # the next rows often have it as well
+            try:
+                self._last = (text, self._time(text))
+            except TimeError as error:
+                raise _RowError(error.code, f"the time {_shown(text)} {error.reason}") from None
+        return self._last[1]
 
     def _values(self, cells: list[str], places: Sequence[int]) -> str:
         """The numbers in some columns of a row."""
@@ -246,7 +237,7 @@ class Table:
         if not self._is_labelled:
             return ""
         columns = self.columns
-        if self._has_pattern:
+        if columns.pattern is not None:
             source = columns.source_of(cells, places)
         else:
             source = "" if columns.source is None else cells[columns.source].strip()
@@ -259,7 +250,7 @@ class Table:
         options, columns = self.options, self.columns
         units = {columns.label(place).unit for place in places}
         named = zip((columns.header[place] for place in columns.tags), tags, strict=True)
-        is_constant = columns.source is None and not self._has_pattern
+        is_constant = columns.source is None and columns.pattern is None
         labels = {
             "source": options.constant_source if is_constant else source,
             "unit": unit or options.constant_unit or (units.pop() if len(units) == 1 else ""),
@@ -331,8 +322,7 @@ def json_number(text: str) -> str | None:
     match = _LOOSE_NUMBER.fullmatch(text)
     if match is None:
         return None
-    sign, whole, fraction, bare_fraction, exponent = match.groups(default="")
-    fraction = fraction or bare_fraction
+    sign, whole, fraction, exponent = match.groups(default="")
     return f"{sign.strip('+')}{whole.lstrip('0') or '0'}{'.' if fraction else ''}{fraction}{exponent}"
 
 
