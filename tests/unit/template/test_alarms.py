@@ -66,7 +66,10 @@ TABLE = {
         *("Sum", ">", 50, seconds(minutes=5), "2 of 3"),
     ),
     "FunctionErrorAlarm": Measures(
-        "AWS/Lambda Errors ProcessFunction, AWS/Lambda Errors SweepFunction",
+        ", ".join(
+            f"AWS/Lambda Errors {name}Function"
+            for name in ("Ingest", "Notify", "Process", "Query", "Replay", "Sweep", "Web")
+        ),
         *("Sum", ">", 3, seconds(minutes=5), "2 of 3"),
     ),
     "ThrottleAlarm": Measures("AWS/Lambda Throttles IngestFunction", "Sum", ">", 0, seconds(minutes=1), "3 of 3"),
@@ -278,6 +281,14 @@ def test_an_alarm_looks_at_what_is_there(name: str) -> None:
             assert namespace in KINDS_OF_AWS
             named = {entry["Value"].partition(".")[0] for entry in dimensions} - {"v1", "dropzone-prod", "Apiv1Stage"}
             assert named <= stack.resources.keys()
+
+
+def test_no_function_fails_unseen() -> None:
+    stack = deployed()
+    watched = {metric["Dimensions"][0]["Value"] for metric in measured(stack.one("FunctionErrorAlarm"))}
+
+    # CloudFormation calls Migrate, and a deploy fails with it.
+    assert watched == stack.of("AWS::Lambda::Function").keys() - {"MigrateFunction"}
 
 
 @pytest.mark.parametrize("name", sorted(ALARMS))
