@@ -18,7 +18,8 @@ from dropzone.domain.contracts import Contract, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Change
 from dropzone.use_cases.process import process
-from dropzone.use_cases.replay import Arrived, DecidedBy, ReplayResult, Selection, replay
+from dropzone.use_cases.replay import ReplayResult, replay
+from dropzone.use_cases.selections import Arrived, DecidedBy, Selection
 from support.contracts import ARRIVED, EVENT, contract
 from support.examples import examples
 from support.factories import message

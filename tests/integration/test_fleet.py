@@ -1,6 +1,6 @@
 """The function Replay, from a state machine's calls to the rows of a real Postgres; bronze is in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,13 +13,13 @@ from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.ports import BronzeUnavailableError
-from dropzone.use_cases import fleet as use_case
-from dropzone.use_cases.fleet import NoSuchReplayError
+from dropzone.ports import BronzeUnavailableError, ObjectMissingError
+from dropzone.use_cases import run_range as use_case
+from dropzone.use_cases.fleet import NoSuchReplayError, delete_old
 from dropzone.use_cases.process import process
 from dropzone_process import fleet
 from support.factories import BUCKET, message, payload
-from support.fakes import HookedBronze, InMemoryBronze
+from support.fakes import HookedBronze, InMemoryBronze, ReaderDiedError
 from support.lambda_context import Context
 from support.postgres import PASSWORD, SilverInPostgres
 
@@ -76,12 +76,14 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
         "DATABASE_TLS": "disable",
         "CALL_SECONDS": "900",
         "REPLAY_CONCURRENCY": "2",
+        "SWEEP_RETRY_SECONDS": "60",
     }.items():
         monkeypatch.setenv(name, value)
     bronze = HookedBronze(InMemoryBronze(page_size=7))
-    database = tables.open()
+    database, silver = tables.open(), tables.silver()
     monkeypatch.setattr(fleet, "bronze", lambda: bronze)
     monkeypatch.setattr(fleet, "database", lambda: database)
+    monkeypatch.setattr(fleet, "silver", lambda: silver)
     monkeypatch.setattr(fleet, "outcome_store", lambda: PostgresOutcomeStore(database))
     monkeypatch.setattr(fleet, "fleet_store", lambda: PostgresFleetStore(database))
     monkeypatch.setattr(use_case, "_ROUND_OBJECTS", 4)
@@ -92,7 +94,6 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
         raw_ids.append(UUID(int=earliest_raw_id(arrived).int + number))
         body = payload(time_stamp=arrived.isoformat(), data=[number])
         bronze.inner.put(raw_ids[-1], body, content_type="application/json", correlation_id="")
-    silver = tables.silver()
     process([message(raw_id) for raw_id in raw_ids], bronze=bronze, silver=silver, time_left=lambda: 60.0)
     yield Function(bronze, tables, raw_ids, Context())
     tables.query("DELETE FROM replays")
@@ -275,3 +276,101 @@ def test_ranges_that_are_planned_twice_exist_once(function: Function) -> None:
 def test_what_it_does_not_know_is_refused(function: Function, event: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error):
         fleet.handler(event, function.context)
+
+
+def lose(function: Function, raw_ids: Sequence[UUID]) -> None:
+    """Let no function have seen these objects."""
+    for raw_id in raw_ids:
+        for table in ("measurements", "outcomes", "receipts"):
+            function.tables.query(f"DELETE FROM {table} WHERE raw_id = :raw_id", raw_id=raw_id)  # noqa: S608 - of these
+
+
+def test_a_sweep_by_fleet_processes_what_has_no_receipt_and_raises_the_watermark(function: Function) -> None:
+    lose(function, function.raw_ids[3::2])
+    before = function.tables.outcome_rows()
+    function.bronze.reads.clear()
+    replay_id = function("begin_sweep")["replay_id"]
+
+    planned = function("plan", replay_id=replay_id, range_objects=10)
+    assert planned["is_planned"]
+    assert (planned["ranges"], planned["objects"], planned["checked"]) == (3, OBJECTS, 0)
+    assert function.run_all(replay_id) == ["done"] * 3
+
+    # THEN each of them is processed, and no other was read
+    lost = function.raw_ids[3::2]
+    assert sorted(raw_id for chunk in function.bronze.reads for raw_id in chunk) == lost
+    report = function("report", replay_id=replay_id)
+    assert (report["state"], report["checked"], report["changes"]) == ("done", OBJECTS, {"new": len(lost)})
+    assert len(function.tables.outcome_rows()) == len(before) + len(lost) == OBJECTS
+
+    # AND the scheduled sweep begins behind them
+    watermark = fleet.silver().watermark()
+    assert function.raw_ids[-1] < watermark < earliest_raw_id(datetime.now(UTC) - timedelta(minutes=14))
+    # Another one has nothing to go through.
+    again = function("begin_sweep")["replay_id"]
+    assert function("plan", replay_id=again)["objects"] == 0
+
+
+def test_a_sweep_by_fleet_goes_on_behind_what_it_recorded_and_moves_the_watermark_at_its_end(
+    function: Function,
+) -> None:
+    lose(function, function.raw_ids)
+    replay_id = function("begin_sweep")["replay_id"]
+    function("plan", replay_id=replay_id, range_objects=20)
+
+    def pause(method: str, _raw_ids: object) -> None:
+        if method == "read":
+            function("pause", replay_id=replay_id)
+
+    function.bronze.after = pause
+    assert function("run", replay_id=replay_id, number=0)["state"] == "paused"
+    assert function("report", replay_id=replay_id)["checked"] == 4
+    assert fleet.silver().watermark() == UUID(int=0)
+
+    function.bronze.after = lambda _method, _raw_ids: None
+    assert function("begin_sweep")["replay_id"] == replay_id
+    assert function.run_all(replay_id) == ["done"] * 2
+    assert function("report", replay_id=replay_id)["changes"] == {"new": OBJECTS}
+    assert fleet.silver().watermark() > function.raw_ids[-1]
+
+
+def test_what_cannot_be_processed_is_left_to_the_scheduled_sweep(function: Function) -> None:
+    lose(function, function.raw_ids[:3])
+    poison, gone = function.raw_ids[:2]
+    function.bronze.deadly.add(poison)
+    function.bronze.unreadable[gone] = ObjectMissingError("gone")
+    replay_id = function("begin_sweep")["replay_id"]
+    function("plan", replay_id=replay_id)
+    # A call that dies, and Step Functions' retry of it.
+    with pytest.raises(ReaderDiedError):
+        function("run", replay_id=replay_id, number=0)
+
+    assert function.run_all(replay_id) == ["done"]
+    report = function("report", replay_id=replay_id)
+    assert (report["state"], report["checked"]) == ("done", OBJECTS)
+    assert len(function.tables.receipt_rows()) == OBJECTS
+
+
+def test_what_was_finished_long_ago_is_deleted(function: Function) -> None:
+    """So are those that can't go on; those that may go on stay, however old."""
+    now, day = datetime.now(UTC), timedelta(days=1)
+    old = {name: UUID(int=earliest_raw_id(now - age * day).int + age) for name, age in
+           {"finished": 200, "outdated": 300, "sweep": 400, "paused": 500}.items()}  # fmt: skip
+    for name, replay_id in old.items():
+        function.tables.query(
+            "INSERT INTO replays (replay_id, since, until, is_open, dry_run, ruleset, is_sweep, planned_until,"
+            " finished_at) VALUES (:replay_id, :at, :at, false, false, :ruleset, :is_sweep, :at, :finished_at)",
+            replay_id=replay_id,
+            at=BEGAN,
+            ruleset="old" if name == "outdated" else BASIC.ruleset,
+            is_sweep=name == "sweep",
+            finished_at=now - 91 * day if name == "finished" else None,
+        )
+    recent = function.planned()
+    function.run_all(recent)
+    function("report", replay_id=recent)
+
+    assert delete_old(fleet=fleet.fleet_store(), ruleset=BASIC.ruleset, time_left=lambda: 60.0) == 3
+
+    assert {row[0] for row in function.tables.query("SELECT replay_id FROM replays")} == {old["paused"], UUID(recent)}
+    assert function.tables.query("SELECT DISTINCT replay_id FROM replay_ranges") == [[UUID(recent)]]

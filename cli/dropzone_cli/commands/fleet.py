@@ -1,4 +1,4 @@
-"""`dropzone replay --fleet`: have a stack's state machine replay ranges of objects, and watch it."""
+"""`dropzone replay --fleet`, `dropzone sweep --fleet`: have a state machine take ranges of objects, and watch it."""
 
 from __future__ import annotations
 
@@ -105,34 +105,47 @@ class _Fleet:
 def replay_by_fleet(session: Session, wanted: Wanted, *, yes: bool) -> ExitCode:
     """Plan a replay, or find an unfinished one of the same objects; start it, and watch it to its end."""
     fleet = _Fleet(session)
-    replay_id = str(
-        fleet.ask(
-            "begin",
-            since=rfc3339(wanted.since or datetime(1970, 1, 1, tzinfo=UTC)),
-            until=wanted.until and rfc3339(wanted.until),
-            contract=wanted.contract,
-            dry_run=wanted.dry_run,
-        )["replay_id"]
+    begun = fleet.ask(
+        "begin",
+        since=rfc3339(wanted.since or datetime(1970, 1, 1, tzinfo=UTC)),
+        until=wanted.until and rfc3339(wanted.until),
+        contract=wanted.contract,
+        dry_run=wanted.dry_run,
     )
+    report = _run(fleet, begun["replay_id"], yes=yes)
+    if report is None:
+        return ExitCode.NOT_ALL_WELL
+    return _shown(session.out, report, "would be replayed" if wanted.dry_run else "replayed", dry_run=wanted.dry_run)
+
+
+def sweep_by_fleet(session: Session, *, yes: bool) -> ExitCode:
+    """Process what has no receipt, from the scheduled sweep's watermark on, and watch it to its end."""
+    fleet = _Fleet(session)
+    report = _run(fleet, fleet.ask("begin_sweep")["replay_id"], yes=yes)
+    return ExitCode.NOT_ALL_WELL if report is None else _shown(session.out, report, "checked")
+
+
+def _run(fleet: _Fleet, replay_id: str, *, yes: bool) -> Document | None:
+    """Plan, start and watch; return the last report, or None if the user did not want it."""
+    session = fleet.session
     report = _plan(fleet, replay_id)
     execution = fleet.running(replay_id)
     if execution is None and report["state"] != "done":
         session.out.note(_estimate(report))
         if not yes and not _confirmed():
             session.out.note("Nothing was started.")
-            return ExitCode.NOT_ALL_WELL
+            return None
         execution = fleet.start(replay_id)
     if execution is not None:
         session.out.note(f"Replay {replay_id}. Pause it: dropzone replay --pause {replay_id}")
         report = _watch(fleet, replay_id, execution, report)
-    _show(session.out, report, dry_run=wanted.dry_run)
-    return ExitCode.DONE if report["state"] == "done" and not report["unread"] else ExitCode.NOT_ALL_WELL
+    return report
 
 
 def pause_fleet(session: Session, replay_id: UUID) -> ExitCode:
     """Pause a replay: its calls end after the thousand objects that they are at."""
     report = _Fleet(session).ask("pause", replay_id=str(replay_id))
-    _show(session.out, report, dry_run=False)
+    _show(session.out, report, "replayed")
     return ExitCode.DONE
 
 
@@ -179,7 +192,7 @@ def _watch(fleet: _Fleet, replay_id: str, execution: str, report: Document) -> D
     pause = _LOCAL_SECONDS if fleet.session.target.local else _LOOK_EVERY_SECONDS
     began, first, seen = time.monotonic(), report["checked"], 0
     try:
-        with fleet.session.out.progress("Replayed", report["objects"]) as progress:
+        with fleet.session.out.progress("Checked", report["objects"]) as progress:
             while True:
                 is_running = fleet.is_running(execution)
                 report = fleet.ask("report", replay_id=replay_id)
@@ -202,13 +215,17 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else "1 min"
 
 
-def _show(out: Output, report: Document, *, dry_run: bool) -> None:
+def _shown(out: Output, report: Document, what: str, *, dry_run: bool = False) -> ExitCode:
+    _show(out, report, what, dry_run=dry_run)
+    return ExitCode.DONE if report["state"] == "done" and not report["unread"] else ExitCode.NOT_ALL_WELL
+
+
+def _show(out: Output, report: Document, what: str, *, dry_run: bool = False) -> None:
     if out.as_json:
         out.document({"dry_run": dry_run, **report})
         return
-    would = "would be replayed" if dry_run else "replayed"
     out.line(
-        f"{count(report['checked'], 'object')} {would}, {report['done']:,} of {count(report['ranges'], 'range')} done"
+        f"{count(report['checked'], 'object')} {what}, {report['done']:,} of {count(report['ranges'], 'range')} done"
     )
     show_changes(out, report["changes"])
     if report["unread"]:
@@ -220,7 +237,7 @@ def _show(out: Output, report: Document, *, dry_run: bool) -> None:
     if report["state"] == "paused":
         out.note("It is paused: run the command that began it again, and it goes on.")
     elif report["state"] == "outdated":
-        out.note("The rules have changed since it began: run the command again, and all of it is replayed by today's.")
+        out.note("The rules have changed since it began: run the command again, and another is begun under today's.")
     elif report["state"] != "done":
         out.note(
             "Ranges are left, of which calls failed. Run the same command again: it goes on with them.", style="red"

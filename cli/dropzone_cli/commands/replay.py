@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from dropzone_cli.commands.fleet import Wanted, pause_fleet, replay_by_fleet, show_changes
+from dropzone_cli.commands.fleet import Wanted, pause_fleet, replay_by_fleet, show_changes, sweep_by_fleet
 from dropzone_cli.commands.rejected import Code, Since, Until
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
@@ -40,6 +40,10 @@ SweepCursor = Annotated[
     UUID | None,
     typer.Option("--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."),
 ]
+Fleet = Annotated[
+    bool, typer.Option("--fleet", help="By many calls at once, on the stack itself, for millions of objects.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Start a fleet without asking.")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of objects.")]
 
 
@@ -91,14 +95,12 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
     limit: Limit = None,
     cursor: ReplayCursor = None,
-    fleet: Annotated[
-        bool, typer.Option("--fleet", help="By many calls at once, on the stack itself, for millions of objects.")
-    ] = False,
+    fleet: Fleet = False,
     pause: Annotated[
         UUID | None,
         typer.Option("--pause", metavar="REPLAY_ID", help="Pause a replay by fleet.", show_default=False),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Start a fleet without asking.")] = False,
+    yes: Yes = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
@@ -215,6 +217,8 @@ def sweep(
     *,
     limit: Limit = None,
     cursor: SweepCursor = None,
+    fleet: Fleet = False,
+    yes: Yes = False,
     as_json: AsJson = False,
     stack_name: StackName = None,
     region: Region = None,
@@ -225,6 +229,10 @@ def sweep(
     The schedule does the same every few minutes with objects older than a few minutes.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    if fleet:
+        if limit or cursor:
+            raise usage("--fleet takes neither --limit nor --cursor.", "Leave them out, or --fleet.")
+        return sweep_by_fleet(session, yes=yes)
     totals = _Totals(cursor=cursor)
     try:
         with session.out.progress("Processed") as progress:

@@ -1,10 +1,10 @@
-"""The function Replay: calls of a state machine, each at a range of a replay; and what the command line asks of it."""
+"""The function Replay: calls of a state machine, each at a range of a replay or sweep; and what the CLI asks."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -12,19 +12,21 @@ from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import open_bronze
-from dropzone.observability import logged_errors
-from dropzone.ports import Bronze, FleetStore, OutcomeStore, TimeLeft, Wanted
+from dropzone.observability import NAMESPACE, logged_errors, report_result
+from dropzone.ports import Bronze, FleetStore, OutcomeStore, Silver, TimeLeft, Wanted
 from dropzone.settings import ReplaySettings
-from dropzone.use_cases.fleet import RANGE_OBJECTS, RunState, begin, pending, plan, report, run_range
-
-if TYPE_CHECKING:
-    from dropzone.use_cases.objects import ObjectError
+from dropzone.use_cases.fleet import RunState, begin, begin_sweep, pending, plan, report
+from dropzone.use_cases.objects import ObjectError, ProcessingResult
+from dropzone.use_cases.run_range import World, run_range
 
 _PLAN_SECONDS = 20.0
 """The command line waits for an answer, and asks again while there is more to plan."""
 
 logger = Logger(service="replay")
+# What it sweeps is counted as what the schedule sweeps.
+metrics = Metrics(service="sweep", namespace=NAMESPACE)
 
 
 class _Action(BaseModel):
@@ -41,6 +43,12 @@ class Begin(_Action):
     dry_run: bool = False
 
 
+class BeginSweep(_Action):
+    """Begin to process all that has no receipt."""
+
+    action: Literal["begin_sweep"]
+
+
 class _OfOne(_Action):
     replay_id: UUID
 
@@ -49,7 +57,7 @@ class Plan(_OfOne):
     """Cut its time into ranges, for some seconds."""
 
     action: Literal["plan"]
-    range_objects: Annotated[int, Field(ge=1)] = RANGE_OBJECTS
+    range_objects: Annotated[int | None, Field(ge=1)] = None
 
 
 class Pending(_OfOne):
@@ -59,7 +67,7 @@ class Pending(_OfOne):
 
 
 class RunRange(_OfOne):
-    """Replay a range, as far as the time of a call goes."""
+    """Replay or sweep a range, as far as the time of a call goes."""
 
     action: Literal["run"]
     number: Annotated[int, Field(ge=0)]
@@ -77,7 +85,7 @@ class Pause(_OfOne):
     action: Literal["pause"]
 
 
-Action = Begin | Plan | Pending | RunRange | Report | Pause
+Action = Begin | BeginSweep | Plan | Pending | RunRange | Report | Pause
 _ACTION: TypeAdapter[Action] = TypeAdapter(Annotated[Action, Field(discriminator="action")])
 
 
@@ -95,6 +103,11 @@ def bronze() -> Bronze:
 def database() -> Database:
     """One connection for each container."""
     return open_database(settings())
+
+
+@cache
+def silver() -> Silver:
+    return open_silver(settings(), database())
 
 
 @cache
@@ -121,31 +134,40 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return context.get_remaining_time_in_millis() / 1000
 
     database().use_time_left(time_left)
-    action = _ACTION.validate_python(event)
+    return _answer(_ACTION.validate_python(event), time_left)
+
+
+def _answer(action: Action, time_left: TimeLeft) -> dict[str, Any]:
     match action:
-        case Begin():
-            wanted = Wanted(action.since, action.until, action.contract, action.dry_run)
-            replay_id = begin(wanted, fleet=fleet_store(), ruleset=_ruleset(), time_left=time_left)
-            return {"replay_id": str(replay_id)}
+        case Begin() | BeginSweep():
+            return {"replay_id": str(_begin(action, time_left))}
         case Plan():
             spare = max(time_left() - _PLAN_SECONDS, 0.0)
             is_planned = plan(
                 action.replay_id,
                 fleet=fleet_store(),
+                bronze=bronze(),
                 time_left=lambda: time_left() - spare,
                 range_objects=action.range_objects,
             )
-            return {"is_planned": is_planned, **_report(action.replay_id)}
+            return {"is_planned": is_planned, **_report(action.replay_id, time_left)}
         case Pending():
             numbers = pending(action.replay_id, fleet=fleet_store(), ruleset=_ruleset())
             return {"replay_id": str(action.replay_id), "ranges": numbers}
         case RunRange():
             return {"replay_id": str(action.replay_id), "number": action.number, "state": _run(action, time_left)}
         case Report():
-            return _report(action.replay_id)
+            return _report(action.replay_id, time_left)
         case Pause():
             fleet_store().pause(action.replay_id)
-            return _report(action.replay_id)
+            return _report(action.replay_id, time_left)
+
+
+def _begin(action: Begin | BeginSweep, time_left: TimeLeft) -> UUID:
+    if isinstance(action, BeginSweep):
+        return begin_sweep(fleet=fleet_store(), silver=silver(), ruleset=_ruleset(), time_left=time_left)
+    wanted = Wanted(action.since, action.until, action.contract, action.dry_run)
+    return begin(wanted, fleet=fleet_store(), ruleset=_ruleset(), time_left=time_left)
 
 
 def _ruleset() -> str:
@@ -158,11 +180,9 @@ def _run(action: RunRange, time_left: TimeLeft) -> RunState:
         state = run_range(
             action.replay_id,
             action.number,
-            fleet=fleet_store(),
-            bronze=bronze(),
-            outcome_store=outcome_store(),
-            time_left=time_left,
+            World(fleet_store(), bronze(), silver(), outcome_store(), time_left),
             errors=errors,
+            swept=_swept,
         )
     finally:
         if errors:
@@ -171,12 +191,17 @@ def _run(action: RunRange, time_left: TimeLeft) -> RunState:
                 replay_id=str(action.replay_id),
                 objects=logged_errors(errors),
             )
-    logger.info("replayed", replay_id=str(action.replay_id), number=action.number, state=state)
+    logger.info("range left", replay_id=str(action.replay_id), number=action.number, state=state)
     return state
 
 
-def _report(replay_id: UUID) -> dict[str, Any]:
+def _swept(result: ProcessingResult) -> None:
+    report_result(result, logger, metrics)
+    metrics.flush_metrics()
+
+
+def _report(replay_id: UUID, time_left: TimeLeft) -> dict[str, Any]:
     """What was done, and whether there is more to do."""
-    state, sums = report(replay_id, fleet=fleet_store(), ruleset=_ruleset())
+    state, sums = report(replay_id, fleet=fleet_store(), silver=silver(), ruleset=_ruleset(), time_left=time_left)
     known = {"replay_id": str(replay_id), "state": state, "concurrency": settings().replay_concurrency}
     return known | sums._asdict()

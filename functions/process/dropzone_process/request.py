@@ -13,7 +13,7 @@ from dropzone.api.request import body_bytes
 from dropzone.domain.body import parse_json
 from dropzone.domain.identifiers import POSITION_PATTERN, Cursor, parse_cursor
 from dropzone.domain.outcomes import Code
-from dropzone.use_cases.replay import Arrived, DecidedBy, Named, RejectedBy, Selection
+from dropzone.use_cases.selections import Arrived, DecidedBy, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
 """The limit of objects in one call."""

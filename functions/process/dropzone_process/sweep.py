@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_expectation_store import PostgresExpectationStore
+from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_partition_store import PostgresPartitionStore
@@ -33,6 +34,7 @@ from dropzone.ports import (
     BronzeError,
     ClientStore,
     ExpectationStore,
+    FleetStore,
     GoldStore,
     Notifications,
     OutcomeStore,
@@ -44,6 +46,7 @@ from dropzone.ports import (
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.add_months import add_months
 from dropzone.use_cases.check_expectations import check_expectations
+from dropzone.use_cases.fleet import delete_old
 from dropzone.use_cases.notify import hand_over
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.refresh_gold import refresh_gold
@@ -111,6 +114,10 @@ def notifications() -> Notifications:
 
 def partition_store() -> PartitionStore:
     return PostgresPartitionStore(database())
+
+
+def fleet_store() -> FleetStore:
+    return PostgresFleetStore(database())
 
 
 def gold_store() -> GoldStore:
@@ -242,6 +249,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     _refresh_gold(_time_left(context))
     _check_expectations(_time_left(context))
     _hand_over(_time_left(context))
+    _delete_old_replays(_time_left(context))
     result = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),
@@ -253,6 +261,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="SweepLagSeconds", unit=MetricUnit.Seconds, value=_lag(result.cursor))
     return dict(_counts(result, None))
+
+
+def _delete_old_replays(time_left: TimeLeft) -> None:
+    try:
+        deleted = delete_old(fleet=fleet_store(), ruleset=outcome_store().contracts.ruleset, time_left=time_left)
+    except SilverError as error:
+        logger.warning(
+            "old replays could not be deleted; the next run will try again",
+            error=type(error).__name__,
+            reason=str(error),
+        )
+    else:
+        if deleted:
+            logger.info("old replays deleted", replays=deleted)
 
 
 def _lag(reached: UUID | None) -> float:

@@ -325,10 +325,12 @@ class Wanted(NamedTuple):
     contract: str | None = None
     """Only those with an outcome of this contract, of any version, under another ruleset."""
     dry_run: bool = False
+    is_sweep: bool = False
+    """Process those without a receipt, in place of replaying."""
 
 
 class FleetReplay(NamedTuple):
-    """A replay by fleet."""
+    """A replay or sweep by fleet."""
 
     since: "datetime"
     until: "datetime"
@@ -339,6 +341,8 @@ class FleetReplay(NamedTuple):
     planned_until: "datetime"
     """Ranges exist up to here."""
     is_paused: bool
+    is_sweep: bool
+    """Whether objects without a receipt are processed, in place of replaying all."""
 
 
 class FleetRange(NamedTuple):
@@ -371,7 +375,7 @@ class FleetReport(NamedTuple):
     ranges: int
     done: int
     objects: int
-    """Those that have a receipt, counted when the ranges were made."""
+    """Those that have a receipt, of a sweep all in bronze, counted when the ranges were made."""
     checked: int
     rejected: int
     unread: int
@@ -393,8 +397,11 @@ class FleetStore(Protocol):
     def first_beyond(self, since: "datetime", until: "datetime", objects: int) -> UUID | None:
         """Of the objects with a receipt that arrived in a time, the one after so many; None if there are no more."""
 
-    def add_range(self, replay_id: UUID, since: "datetime", until: "datetime") -> None:
-        """Add a range that begins where those that are planned end; no other is added."""
+    def add_range(self, replay_id: UUID, since: "datetime", until: "datetime", objects: int | None = None) -> None:
+        """Add a range that begins where those that are planned end; no other is added.
+
+        Without `objects`, those that have a receipt are counted.
+        """
 
     def pending(self, replay_id: UUID, limit: int) -> list[int]:
         """The numbers of ranges that are not done, in order."""
@@ -410,6 +417,12 @@ class FleetStore(Protocol):
 
     def pause(self, replay_id: UUID) -> None:
         """Let the calls that are at it end soon."""
+
+    def delete_old(self, before: "datetime", ruleset: str) -> int:
+        """Delete what was finished before an instant, or begun before it and can't go on; how many.
+
+        Under other rules than these no replay goes on, and no sweep is as old as that.
+        """
 
 
 class Standing(NamedTuple):

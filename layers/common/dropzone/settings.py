@@ -165,7 +165,7 @@ class NotifySettings(BronzeSettings):
     webhook_secret_arn: str | None = None
 
 
-class ReplaySettings(BronzeSettings, DatabaseSettings):
+class ReplaySettings(WriterSettings):
     """Of the function Replay."""
 
     replay_concurrency: Annotated[int, Field(ge=1)]

@@ -84,6 +84,20 @@ def test_a_fleet_is_planned_estimated_started_and_watched(cli: Cli, stack: Scrip
 
 
 @pytest.mark.usefixtures("local")
+def test_a_sweep_by_fleet_begins_at_the_watermark(cli: Cli, stack: Scripted) -> None:
+    stack.reports = [DONE | {"changes": {"new": 12}}]
+    result = cli("sweep", "--fleet", "--yes")
+    assert result.exit_code == 0
+    assert stack.asked[0] == ("begin_sweep", {})
+    assert stack.started == [REPLAY]
+    assert result.stdout.splitlines() == [
+        "300,000 objects checked, 3 of 3 ranges done",
+        "         12  validated for the first time",
+    ]
+    assert cli("sweep", "--fleet", "--limit", "1").exit_code == 2
+
+
+@pytest.mark.usefixtures("local")
 def test_without_a_terminal_or_yes_nothing_is_started(cli: Cli, stack: Scripted) -> None:
     result = cli("replay", "--fleet")
     assert result.exit_code == 2

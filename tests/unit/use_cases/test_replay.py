@@ -25,7 +25,8 @@ from dropzone.ports import (
     SilverError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.replay import Arrived, DecidedBy, Named, RejectedBy, ReplayResult, Selection, replay
+from dropzone.use_cases.replay import ReplayResult, replay
+from dropzone.use_cases.selections import Arrived, DecidedBy, Named, RejectedBy, Selection
 from support.factories import EXAMPLE, NOT_NUMERIC, arrive, payload, raw_id, raw_ids
 from support.fakes import HookedBronze, InMemoryBronze
 from support.world import Clock

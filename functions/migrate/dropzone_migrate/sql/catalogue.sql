@@ -6,8 +6,8 @@ COMMENT ON TABLE receipts IS 'One row per object of bronze that was tried; settl
 COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
 COMMENT ON TABLE measurements IS 'One row per instant and source: the event that arrived last.';
 COMMENT ON TABLE sweep IS 'Every object of bronze up to the watermark has a receipt.';
-COMMENT ON TABLE replays IS 'Replays by fleet: which objects, and whether they go on.';
-COMMENT ON TABLE replay_ranges IS 'Ranges of arrival of a replay by fleet, and how far each is.';
+COMMENT ON TABLE replays IS 'Replays and sweeps by fleet: which objects, and whether they go on.';
+COMMENT ON TABLE replay_ranges IS 'Ranges of arrival of a replay or sweep by fleet, and how far each is.';
 COMMENT ON TABLE gold.measured IS 'Measurements by 15-minute bucket and source, but for what gold.measured_stale names.';
 COMMENT ON TABLE gold.arrived IS 'Outcomes by 15-minute bucket of arrival and source, but for what gold.arrived_stale names.';
 COMMENT ON TABLE gold.source IS 'What gold.sources knows of a source as of the last refresh of a bucket with an event of it.';
@@ -145,4 +145,5 @@ END $do$;
 COMMENT ON COLUMN gold.rules_hourly.contract IS 'The data contract whose rule it is; null for a basic rule.';
 COMMENT ON COLUMN gold.rules_daily.contract IS 'The data contract whose rule it is; null for a basic rule.';
 COMMENT ON COLUMN replays.contract IS 'The contract whose older decisions are replayed; null for all objects.';
+COMMENT ON COLUMN replays.is_sweep IS 'Whether objects without a receipt are processed, in place of replaying all.';
 COMMENT ON COLUMN replay_ranges.changes IS 'How many outcomes changed, by how.';

@@ -1,4 +1,4 @@
--- Replays by fleet: which objects, in ranges of arrival, and how far each range is.
+-- Replays and sweeps by fleet: which objects, in ranges of arrival, and how far each range is.
 CREATE TABLE replays (
     replay_id      uuid PRIMARY KEY,
     since          timestamptz NOT NULL,
@@ -8,6 +8,7 @@ CREATE TABLE replays (
     dry_run        boolean NOT NULL,
     ruleset        text NOT NULL,
     planned_until  timestamptz NOT NULL,
+    is_sweep       boolean NOT NULL,
     is_paused      boolean NOT NULL DEFAULT false,
     finished_at    timestamptz
 );

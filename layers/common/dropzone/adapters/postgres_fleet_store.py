@@ -1,4 +1,4 @@
-"""Replays by fleet in Postgres: their ranges, and how far each is."""
+"""Replays and sweeps by fleet in Postgres: their ranges, and how far each is."""
 
 from datetime import datetime
 from typing import Final
@@ -14,16 +14,18 @@ from dropzone.ports import FleetRange, FleetReplay, FleetReport, RangeProgress, 
 _BEGIN: Final = """
 WITH wanted AS (
     SELECT CAST(:since AS timestamptz) AS since, CAST(:until AS timestamptz) AS until,
-           CAST(:contract AS text) AS contract, CAST(:dry_run AS boolean) AS dry_run, CAST(:ruleset AS text) AS ruleset
+           CAST(:contract AS text) AS contract, CAST(:dry_run AS boolean) AS dry_run, CAST(:ruleset AS text) AS ruleset,
+           CAST(:is_sweep AS boolean) AS is_sweep
 ), known AS (
     UPDATE replays AS r SET is_paused = false FROM wanted
     WHERE r.since = wanted.since AND (r.is_open AND wanted.until IS NULL OR NOT r.is_open AND r.until = wanted.until)
       AND r.contract IS NOT DISTINCT FROM wanted.contract AND r.dry_run = wanted.dry_run
-      AND r.ruleset = wanted.ruleset AND r.finished_at IS NULL
+      AND r.ruleset = wanted.ruleset AND r.is_sweep = wanted.is_sweep AND r.finished_at IS NULL
     RETURNING r.replay_id
 ), new AS (
-    INSERT INTO replays (replay_id, since, until, is_open, contract, dry_run, ruleset, planned_until)
-    SELECT CAST(:replay_id AS uuid), since, coalesce(until, now()), until IS NULL, contract, dry_run, ruleset, since
+    INSERT INTO replays (replay_id, since, until, is_open, contract, dry_run, ruleset, is_sweep, planned_until)
+    SELECT CAST(:replay_id AS uuid), since, coalesce(until, now()), until IS NULL, contract, dry_run, ruleset, is_sweep,
+           since
     FROM wanted WHERE NOT EXISTS (SELECT FROM known)
     RETURNING replay_id
 )
@@ -31,7 +33,7 @@ SELECT replay_id FROM known UNION ALL SELECT replay_id FROM new LIMIT 1
 """
 
 _REPLAY: Final = """
-SELECT since, until, contract, dry_run, ruleset, planned_until, is_paused FROM replays
+SELECT since, until, contract, dry_run, ruleset, planned_until, is_paused, is_sweep FROM replays
 WHERE replay_id = CAST(:replay_id AS uuid)
 """
 
@@ -103,6 +105,14 @@ SELECT count(*), count(*) FILTER (WHERE is_done), coalesce(sum(objects), 0), coa
 FROM replay_ranges WHERE replay_id = CAST(:replay_id AS uuid)
 """
 
+# Identifiers begin with the time when a replay was begun. Its ranges go with it.
+_DELETE_OLD: Final = """
+DELETE FROM replays
+WHERE finished_at < CAST(:before AS timestamptz)
+   OR replay_id < CAST(:replay_id AS uuid) AND (ruleset <> CAST(:ruleset AS text) OR is_sweep)
+RETURNING replay_id
+"""
+
 
 class PostgresFleetStore:
     """See `FleetStore`. Not thread-safe."""
@@ -121,6 +131,7 @@ class PostgresFleetStore:
             contract=wanted.contract,
             dry_run=wanted.dry_run,
             ruleset=ruleset,
+            is_sweep=wanted.is_sweep,
         )
         return UUID(str(replay_id))
 
@@ -134,9 +145,10 @@ class PostgresFleetStore:
         rows = self._database.run(_FIRST_BEYOND, objects=objects, **_bounds(since, until))
         return rows[0][0] if rows else None
 
-    def add_range(self, replay_id: UUID, since: datetime, until: datetime) -> None:
+    def add_range(self, replay_id: UUID, since: datetime, until: datetime, objects: int | None = None) -> None:
         """See `FleetStore.add_range`."""
-        ((objects,),) = self._database.run(_COUNT, **_bounds(since, until))
+        if objects is None:
+            ((objects,),) = self._database.run(_COUNT, **_bounds(since, until))
         self._run(_ADD, replay_id, since=_text(since), until=_text(until), objects=objects)
 
     def pending(self, replay_id: UUID, limit: int) -> list[int]:
@@ -178,6 +190,10 @@ class PostgresFleetStore:
     def pause(self, replay_id: UUID) -> None:
         """See `FleetStore.pause`."""
         self._run("UPDATE replays SET is_paused = true WHERE replay_id = CAST(:replay_id AS uuid)", replay_id)
+
+    def delete_old(self, before: datetime, ruleset: str) -> int:
+        """See `FleetStore.delete_old`."""
+        return len(self._run(_DELETE_OLD, earliest_raw_id(before), before=_text(before), ruleset=ruleset))
 
     def _run(self, sql: str, replay_id: UUID, **parameters: object) -> list[Row]:
         return self._database.run(sql, replay_id=str(replay_id), **parameters)

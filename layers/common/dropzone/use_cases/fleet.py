@@ -1,35 +1,28 @@
-"""Replay years of data by many calls at once: ranges of arrival, each with a cursor of its own.
+"""Replay years of data, or sweep a long backlog, by many calls at once: ranges of arrival, each with its own cursor.
 
 The store has all that a replay knows. Whoever starts the calls may end at any time, and start them again.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from dropzone.domain.identifiers import received_at
-from dropzone.ports import (
-    Bronze,
-    FleetRange,
-    FleetReplay,
-    FleetReport,
-    FleetStore,
-    OutcomeStore,
-    RangeProgress,
-    TimeLeft,
-    Wanted,
-)
-from dropzone.use_cases.objects import RESERVE_SECONDS, ObjectError, with_retries
-from dropzone.use_cases.replay import Arrived, DecidedBy, Selection, replay
+from dropzone.domain.identifiers import earliest_raw_id, received_at
+from dropzone.ports import Bronze, FleetReplay, FleetReport, FleetStore, Silver, TimeLeft, Wanted
+from dropzone.use_cases.objects import RESERVE_SECONDS, with_retries
+from dropzone.use_cases.sweep import WATERMARK_LAG
 
 RANGE_OBJECTS = 100_000
-"""The objects of a range, but for those that have no receipt."""
+"""The objects of a replay's range, but for those that have no receipt."""
+
+SWEEP_RANGE_OBJECTS = 10_000
+"""The objects of a sweep's range: processing takes longer than replaying what is as it was."""
 
 MOST_PENDING = 10_000
 """The limit of ranges in one run: what a state machine passes on has at most 256 KiB."""
 
-_ROUND_OBJECTS = 1_000
-"""Progress is recorded after so many objects."""
+_KEPT = timedelta(days=90)
+"""How long a finished replay's rows stay: as long as Step Functions keeps the history of an execution."""
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -54,23 +47,53 @@ def begin(wanted: Wanted, *, fleet: FleetStore, ruleset: str, time_left: TimeLef
     return with_retries(lambda: fleet.begin(wanted, ruleset), time_left)
 
 
-def plan(replay_id: UUID, *, fleet: FleetStore, time_left: TimeLeft, range_objects: int = RANGE_OBJECTS) -> bool:
+def begin_sweep(*, fleet: FleetStore, silver: Silver, ruleset: str, time_left: TimeLeft) -> UUID:
+    """Begin a sweep of all that arrived since the watermark, or go on with an unfinished one."""
+    watermark = with_retries(silver.watermark, time_left)
+    return begin(Wanted(received_at(watermark), is_sweep=True), fleet=fleet, ruleset=ruleset, time_left=time_left)
+
+
+def plan(
+    replay_id: UUID, *, fleet: FleetStore, bronze: Bronze, time_left: TimeLeft, range_objects: int | None = None
+) -> bool:
     """Cut the time of a replay into ranges, while there is time; whether all of it is cut.
+
+    A sweep's are counted in bronze: what it looks for has no receipt.
 
     Raises:
         NoSuchReplayError: there is none of this name.
+        BronzeUnavailableError: the bucket can't be listed.
     """
-    known = _known(replay_id, fleet)
+    known = known_replay(replay_id, fleet)
     since = known.planned_until
     while since < known.until:
         if time_left() < RESERVE_SECONDS:
             return False
-        beyond = fleet.first_beyond(since, known.until, range_objects)
+        objects = None
+        if known.is_sweep:
+            beyond, objects = _listed(since, known.until, range_objects or SWEEP_RANGE_OBJECTS, bronze, time_left)
+        else:
+            beyond = fleet.first_beyond(since, known.until, range_objects or RANGE_OBJECTS)
         # Objects of one millisecond stay together.
         until = known.until if beyond is None else min(max(received_at(beyond), since + _MILLISECOND), known.until)
-        fleet.add_range(replay_id, since, until)
+        fleet.add_range(replay_id, since, until, objects)
         since = until
     return True
+
+
+def _listed(
+    since: datetime, until: datetime, limit: int, bronze: Bronze, time_left: TimeLeft
+) -> tuple[UUID | None, int]:
+    """Of the objects that arrived in a time, the one after so many, and how many come before it."""
+    end, found = earliest_raw_id(until), 0
+    for page in bronze.list_after(UUID(int=earliest_raw_id(since).int - 1), timeout=lambda: time_left() / 2):
+        raw_ids = [listed.raw_id for listed in page if listed.raw_id < end]
+        if found + len(raw_ids) > limit:
+            return raw_ids[limit - found], limit
+        found += len(raw_ids)
+        if len(raw_ids) < len(page):
+            break
+    return None, found
 
 
 def pending(replay_id: UUID, *, fleet: FleetStore, ruleset: str) -> list[int]:
@@ -79,101 +102,47 @@ def pending(replay_id: UUID, *, fleet: FleetStore, ruleset: str) -> list[int]:
     Raises:
         NoSuchReplayError: there is none of this name.
     """
-    state = _state(_known(replay_id, fleet), ruleset)
+    state = state_of(known_replay(replay_id, fleet), ruleset)
     return fleet.pending(replay_id, MOST_PENDING) if state is RunState.UNFINISHED else []
 
 
-def report(replay_id: UUID, *, fleet: FleetStore, ruleset: str) -> tuple[RunState, FleetReport]:
-    """How far a replay is.
+def report(
+    replay_id: UUID, *, fleet: FleetStore, silver: Silver, ruleset: str, time_left: TimeLeft
+) -> tuple[RunState, FleetReport]:
+    """How far a replay is. The watermark follows a sweep that is done.
 
     Raises:
         NoSuchReplayError: there is none of this name.
     """
-    known = _known(replay_id, fleet)
+    known = known_replay(replay_id, fleet)
     sums = fleet.report(replay_id)
-    if known.planned_until >= known.until and sums.done == sums.ranges:
-        return RunState.DONE, sums
-    return _state(known, ruleset), sums
+    if known.planned_until < known.until or sums.done < sums.ranges:
+        return state_of(known, ruleset), sums
+    if known.is_sweep:
+        watermark = earliest_raw_id(known.until - WATERMARK_LAG)
+        with_retries(lambda: silver.advance_watermark(watermark), time_left)
+    return RunState.DONE, sums
 
 
-def run_range(
-    replay_id: UUID,
-    number: int,
-    *,
-    fleet: FleetStore,
-    bronze: Bronze,
-    outcome_store: OutcomeStore,
-    time_left: TimeLeft,
-    errors: list[ObjectError],
-) -> RunState:
-    """Replay a range from its cursor on, and record how far it is every thousand objects.
+def delete_old(*, fleet: FleetStore, ruleset: str, time_left: TimeLeft) -> int:
+    """Delete replays that were finished long ago, or can't go on; how many."""
+    return with_retries(lambda: fleet.delete_old(datetime.now(UTC) - _KEPT, ruleset), time_left)
 
-    Args:
-        replay_id: the replay.
-        number: the range.
-        fleet: what is recorded of both.
-        bronze: the objects.
-        outcome_store: their outcomes.
-        time_left: the seconds left in this call.
-        errors: where to add the objects that can't be replayed.
+
+def known_replay(replay_id: UUID, fleet: FleetStore) -> FleetReplay:
+    """What is recorded of a replay.
 
     Raises:
-        NoSuchReplayError: there is no such range.
-        BronzeUnavailableError, SilverUnavailableError: what was recorded stays; the next call goes on behind it.
+        NoSuchReplayError: there is none of this name.
     """
-    found = fleet.range(replay_id, number)
-    if found is None:
-        raise NoSuchReplayError(f"{replay_id}, range {number}")
-    cursor = found.cursor
-    is_done = found.is_done
-    while not is_done:
-        known = _known(replay_id, fleet)
-        state = _state(known, outcome_store.contracts.ruleset)
-        if state is not RunState.UNFINISHED or time_left() < 2 * RESERVE_SECONDS:
-            return state
-        result = replay(
-            _selection(known, found),
-            bronze=bronze,
-            outcome_store=outcome_store,
-            limit=_ROUND_OBJECTS,
-            after=cursor,
-            dry_run=known.dry_run,
-            time_left=time_left,
-        )
-        is_done = result.cursor is None
-        # Nothing was done, and the cursor is the one before the first object.
-        reached = None if cursor is None and result.cursor == UUID(int=0) else result.cursor
-        progress = RangeProgress(
-            before=cursor,
-            cursor=cursor if is_done else reached,
-            is_done=is_done,
-            checked=result.checked,
-            rejected=result.rejected,
-            unread=len(result.errors),
-            changes={change.value: events for change, events in result.changes.items() if events},
-        )
-        errors += result.errors
-        if not with_retries(lambda progress=progress: fleet.advance(replay_id, number, progress), time_left):  # type: ignore[misc]
-            # Another call is at this range, and further: the next one goes on where that one is then.
-            return RunState.UNFINISHED
-        cursor = reached
-    return RunState.DONE
-
-
-def _known(replay_id: UUID, fleet: FleetStore) -> FleetReplay:
     known = fleet.replay(replay_id)
     if known is None:
         raise NoSuchReplayError(str(replay_id))
     return known
 
 
-def _state(known: FleetReplay, ruleset: str) -> RunState:
+def state_of(known: FleetReplay, ruleset: str) -> RunState:
+    """Whether calls may go on with a replay that is not done."""
     if known.ruleset != ruleset:
         return RunState.OUTDATED
     return RunState.PAUSED if known.is_paused else RunState.UNFINISHED
-
-
-def _selection(known: FleetReplay, found: FleetRange) -> Selection:
-    if known.contract is None:
-        return Arrived(found.since, found.until)
-    return DecidedBy(known.contract, found.since, found.until)

@@ -4,12 +4,14 @@ The listing starts at a watermark: every object up to it has a receipt. Objects 
 tried before; they are found by their receipts.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
-from dropzone.domain.identifiers import earliest_raw_id, received_at
+from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.ports import Bronze, ListedObject, Silver, TimeLeft
 from dropzone.use_cases.objects import (
     ON_REQUEST_CHUNK_OBJECTS,
@@ -19,6 +21,8 @@ from dropzone.use_cases.objects import (
     process_with_attempts,
     with_retries,
 )
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 WATERMARK_LAG = timedelta(minutes=15)
 """How far the watermark trails the present, so that late puts and clock differences stay above it."""
@@ -64,9 +68,17 @@ def sweep(
     def time_for_new() -> float:
         return time_left() - reserved_seconds
 
-    pages = _pages(bronze, silver, start, now - min_age if min_age else None, time_for_new)
     limit_of_new = limit - min(len(due), limit // RETRY_SHARE)
-    reached, tried = _process_new(result, pages, start, limit_of_new, bronze, silver, time_for_new)
+    reached, tried, _ = sweep_range(
+        start,
+        # To the millisecond, as identifiers are.
+        earliest_raw_id(now - min_age + _MILLISECOND) if min_age else None,
+        bronze=bronze,
+        silver=silver,
+        limit=limit_of_new,
+        time_left=time_for_new,
+        result=result,
+    )
     # Only a sweep from the watermark may raise it: what lies before another start was not looked at.
     watermark = min(reached, earliest_raw_id(now - WATERMARK_LAG))
     if after is None and watermark > start:
@@ -84,46 +96,78 @@ def sweep(
     return result
 
 
-Pages = Iterator[tuple[list[ListedObject], UUID]]
-"""Of each page of the listing: the objects without a receipt, and the page's last object."""
+class Reached(NamedTuple):
+    """How far a range was swept."""
+
+    raw_id: UUID
+    """The last object looked at; where the range begins if there is none."""
+    tried: int = 0
+    """How many objects had no receipt."""
+    passed: int = 0
+    """How many were looked at."""
 
 
-def _pages(bronze: Bronze, silver: Silver, start: UUID, before: datetime | None, time_left: TimeLeft) -> Pages:
-    """The pages from `start` up to the first object that is too young."""
-    for page in bronze.list_after(start, timeout=lambda: time_left() / 2):
-        old = [listed for listed in page if before is None or received_at(listed.raw_id) <= before]
-        if old:
-            raw_ids = [listed.raw_id for listed in old]
-            known = with_retries(partial(silver.receipts, raw_ids), time_left)
-            yield [listed for listed in old if listed.raw_id not in known], raw_ids[-1]
-        if len(old) < len(page):
-            return
-
-
-def _process_new(
-    result: ProcessingResult,
-    pages: Pages,
-    start: UUID,
-    limit: int,
+def sweep_range(
+    after: UUID,
+    end: UUID | None,
+    *,
     bronze: Bronze,
     silver: Silver,
+    limit: int,
     time_left: TimeLeft,
-) -> tuple[UUID, int]:
-    """Process objects that have no receipt, up to a limit; the last object looked at, and how many were tried."""
-    reached, tried = start, 0
+    result: ProcessingResult,
+) -> Reached:
+    """Process up to `limit` objects that have no receipt, in order of arrival.
+
+    Args:
+        after: the range begins behind this object.
+        end: the range ends before this one; None for no end.
+        bronze: where to list and read.
+        silver: where to write.
+        limit: how many objects may be tried.
+        time_left: the seconds left in this call.
+        result: where to count; its cursor says where to go on, and is left alone if the end was reached.
+
+    Raises:
+        BronzeUnavailableError: the bucket can't be listed.
+        SilverUnavailableError: the database can't be used. What was processed until then stays processed.
+    """
+    pages = _pages(bronze, silver, after, end, time_left)
+    reached = Reached(after)
     while time_left() >= RESERVE_SECONDS:
-        new, last = next(pages, (None, reached))
-        if new is None:
-            return reached, tried
-        for chunk in chunks(new, ON_REQUEST_CHUNK_OBJECTS):
+        page = next(pages, None)
+        if page is None:
+            return reached
+        last, tried = reached.raw_id, reached.tried
+        for chunk in chunks(page.new, ON_REQUEST_CHUNK_OBJECTS):
             chosen = [listed.raw_id for listed in chunk[: limit - tried]]
             if chosen and time_left() >= RESERVE_SECONDS:
                 process_with_attempts(chosen, result, bronze=bronze, silver=silver, time_left=time_left, only_due=True)
                 tried += len(chosen)
-                reached = chosen[-1]
-            if reached != chunk[-1].raw_id:
-                result.cursor = reached
-                return reached, tried
-        reached = last
-    result.cursor = reached
-    return reached, tried
+                last = chosen[-1]
+            if last != chunk[-1].raw_id:
+                result.cursor = last
+                return Reached(last, tried, reached.passed + bisect_right(page.raw_ids, last))
+        reached = Reached(page.raw_ids[-1], tried, reached.passed + len(page.raw_ids))
+    result.cursor = reached.raw_id
+    return reached
+
+
+class _Page(NamedTuple):
+    """A page of the listing."""
+
+    new: Sequence[ListedObject]
+    """Those without a receipt."""
+    raw_ids: Sequence[UUID]
+    """All, in order."""
+
+
+def _pages(bronze: Bronze, silver: Silver, after: UUID, end: UUID | None, time_left: TimeLeft) -> Iterator[_Page]:
+    for page in bronze.list_after(after, timeout=lambda: time_left() / 2):
+        wanted = [listed for listed in page if end is None or listed.raw_id < end]
+        if wanted:
+            raw_ids = [listed.raw_id for listed in wanted]
+            known = with_retries(partial(silver.receipts, raw_ids), time_left)
+            yield _Page([listed for listed in wanted if listed.raw_id not in known], raw_ids)
+        if len(wanted) < len(page):
+            return
