@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 DOCUMENT = "access/clients.json"
 SCOPES = ("ingest", "read", "operate")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-MAX_BINDING, MAX_PATTERN = 1_500, 200
+ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[\w+=,.@-]+", re.ASCII)
+MAX_BINDING, MAX_PATTERN, MAX_SUBJECT = 1_500, 200, 255
 
 # By the scope that asks for most: the end of the usage plan's name.
 _PLANS = {"operate": "operators", "read": "analysts", "ingest": "devices"}
@@ -96,7 +97,7 @@ class Keys:
         entries: list[Entry] = []
         try:
             entries = json.loads(found["Body"].read())["clients"]
-            is_valid = all(isinstance(entry["name"], str) and isinstance(entry["sha256"], str) for entry in entries)
+            is_valid = all(isinstance(entry["name"], str) and isinstance(_known_by(entry), tuple) for entry in entries)
         except (ValueError, KeyError, TypeError):
             is_valid = False
         if not is_valid:
@@ -124,6 +125,22 @@ class Keys:
         message = "Others change the keys at the same time."
         raise CliError(message, hint="Run the command again.")
 
+    def enlist(self, entry: Entry) -> None:
+        """Add an entry for a role or a subject, which signs in and needs no key.
+
+        Raises:
+            CliError: its name has been given before, or it is listed.
+        """
+
+        def added(entries: list[Entry]) -> list[Entry]:
+            _check_name(entries, entry["name"])
+            if any(_known_by(each) == _known_by(entry) for each in entries):
+                message = f"{_known_by(entry)[1]} is listed already."
+                raise usage(message, "dropzone keys list --all shows it.")
+            return [*entries, entry]
+
+        self._change(added)
+
     # ---- keys --------------------------------------------------------------------------------------------------------
 
     def create(self, entry: Entry) -> Made:
@@ -132,16 +149,10 @@ class Keys:
         Raises:
             CliError: the name has been given before.
         """
-
-        def check(entries: list[Entry]) -> None:
-            if any(each["name"] == entry["name"] for each in entries):
-                message = f"There is a client named {entry['name']} already, or there was one."
-                raise usage(message, "What was sent under a name belongs to it: choose another, or rotate its key.")
-
-        check(self.entries())
+        _check_name(self.entries(), entry["name"])
 
         def added(entries: list[Entry], made: Entry) -> list[Entry]:
-            check(entries)
+            _check_name(entries, entry["name"])
             return [*entries, made]
 
         return self._make(entry, added)
@@ -152,6 +163,9 @@ class Keys:
         Without an expiry, the new key lives as long as the newest of the earlier ones was to.
         """
         newest = self.active(name, now)[-1]
+        if "sha256" not in newest:
+            message = f"{name} signs in, and has no key."
+            raise usage(message, "Only keys are rotated.")
         until = expires(newest)
         if expiry is None and until is not None and newest.get("created"):
             expiry = now + (until - datetime.fromisoformat(newest["created"]))
@@ -171,10 +185,10 @@ class Keys:
         if not ended:
             message = f"{name} has no key {key_id}."
             raise usage(message, "dropzone keys list shows the keys.")
-        hashes = {each["sha256"] for each in ended}
+        known_by = {_known_by(each) for each in ended}
         self._change(
             lambda entries: [
-                {**each, "expires": rfc3339(now)} if each["sha256"] in hashes else each for each in entries
+                {**each, "expires": rfc3339(now)} if _known_by(each) in known_by else each for each in entries
             ]
         )
         for each in ended:
@@ -277,6 +291,18 @@ class Keys:
         )
         for page in pages:
             yield from page.get("items", {}).items()
+
+
+def _check_name(entries: Sequence[Entry], name: str) -> None:
+    if any(each["name"] == name for each in entries):
+        message = f"There is a client named {name} already, or there was one."
+        raise usage(message, "What was sent under a name belongs to it: choose another, or rotate its key.")
+
+
+def _known_by(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """What the API knows an entry's client by: its key's hash, its role's ARN or its subject."""
+    [(kind, value)] = [(kind, entry[kind]) for kind in ("sha256", "role", "subject") if entry.get(kind) is not None]
+    return kind, str(value)
 
 
 def is_over(entry: Mapping[str, Any], now: datetime) -> bool:

@@ -40,6 +40,11 @@ RELEASED = Path(__file__).parent / "released.json"
 Node = dict[str, Any]
 
 _API_KEY = "apiKey"
+_SIGN_IN = (
+    "What it opens are the scopes that its entry has. Where the stack's parameter SignIn is set, reads and POST "
+    "/process are also at another address (its output SignedApiUrl), which takes a signature of AWS (SigV4) or "
+    "`Authorization: Bearer` with a token in place of a key: docs/deploy.md."
+)
 _ABOUT: Node = {
     "title": "Dropzone",
     "version": VERSION,
@@ -61,7 +66,9 @@ _ABOUT: Node = {
         Tag(name="Processing", description="Process or replay objects by hand; it happens by itself as well."),
         Tag(name="Service", description="Whether the API answers."),
     ],
-    "security_schemes": {_API_KEY: APIKey.model_validate({"name": "x-api-key", "in": "header"})},
+    "security_schemes": {
+        _API_KEY: APIKey.model_validate({"name": "x-api-key", "in": "header", "description": _SIGN_IN})
+    },
 }
 _REFERENCE = "#/components/schemas/{model}"
 _REQUEST_ID = "0b9ca6bf-0d4a-4a8e-a8d2-6d4c0f4e7b11"

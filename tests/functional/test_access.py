@@ -118,9 +118,10 @@ class World:
             self.bronze.objects[identifier] = RawObject(identifier, EXAMPLE, "application/json", "c", client=client)
 
     def allow(self, key: str, *scopes: Scope, **fields: Any) -> None:  # noqa: ANN401 - the entry's
-        entry = ListedClient(
-            name=fields.pop("name", "ours"), sha256=sha256(key.encode()).hexdigest(), scopes=frozenset(scopes), **fields
-        )
+        self.enlist(*scopes, sha256=sha256(key.encode()).hexdigest(), **fields)
+
+    def enlist(self, *scopes: Scope, **fields: Any) -> None:  # noqa: ANN401 - the entry's
+        entry = ListedClient(name=fields.pop("name", "ours"), scopes=frozenset(scopes), **fields)
         self.clients.document = ClientsDocument(clients=(*self.clients.document.clients, entry))
 
     def call(self, route: Route, key: str, identifier: UUID = OURS, **parts: Any) -> dict[str, Any]:  # noqa: ANN401 - of a request
@@ -130,10 +131,14 @@ class World:
         if (route.method, route.path) == ("POST", "/ingest/<id>"):
             path = "/ingest/telegraf"
         body = EXAMPLE if path.startswith("/ingest") and route.method == "POST" else b""
+        signed_in = parts.pop("signed_in", None)
         event = api_event(body, like="api-ingest", path=path, **parts) | {"httpMethod": route.method}
         if path == "/ingest/telegraf":
             event["pathParameters"] = {"id": "telegraf"}
         event["requestContext"]["identity"]["apiKey"] = key
+        if signed_in is not None:
+            event |= {"version": "1.0"}
+            event["requestContext"] |= signed_in
         answer: dict[str, Any] = route.module.handler(event, Context())
         return answer
 
@@ -339,3 +344,155 @@ class _Stdout:
 
 def test_apps_are_the_resolvers_that_the_handlers_use() -> None:
     assert all(isinstance(module.app, APIGatewayRestResolver) for module in (sweep, query, web))
+
+
+# ---- who has signed in ----------------------------------------------------------------------------------------------
+
+SIGNED = [route for route in KEYED if route.module is not ingest]
+SIGNED_ROUTES = pytest.mark.parametrize("route", SIGNED, ids=lambda route: f"{route.method} {route.path}")
+ROLE = "arn:aws:iam::111122223333:role/analyst"
+SESSION = "arn:aws:sts::111122223333:assumed-role/analyst/ann@example.com"
+
+
+def token(**claims: object) -> dict[str, Any]:
+    """As API Gateway has checked it."""
+    return {"authorizer": {"claims": {"sub": "ann", **claims}, "scopes": None}}
+
+
+def role(arn: str = SESSION) -> dict[str, Any]:
+    return {"identity": {"userArn": arn, "sourceIp": "192.0.2.1"}}
+
+
+@SIGNED_ROUTES
+@pytest.mark.parametrize("scope", Scope)
+def test_token_opens_what_its_scopes_open(world: World, route: Route, scope: Scope) -> None:
+    answer = world.call(route, "", signed_in=token(scope=f"openid {scope} profile"))
+
+    if scope not in EXPECTED[route.method, route.path]:
+        assert problem(answer) == "scope-missing"
+        assert f"this token has: {scope}." in json_body(answer)["detail"]
+    elif scope is Scope.INGEST:
+        # It has sent nothing.
+        assert answer["statusCode"] == 404
+    else:
+        assert answer["statusCode"] == 200, answer
+
+
+@SIGNED_ROUTES
+@pytest.mark.parametrize("scope", Scope)
+def test_role_opens_what_its_entry_says(world: World, route: Route, scope: Scope) -> None:
+    world.enlist(scope, role=ROLE)
+
+    answer = world.call(route, "", signed_in=role())
+
+    if scope in EXPECTED[route.method, route.path]:
+        assert answer["statusCode"] == 200, answer
+    else:
+        assert problem(answer) == "scope-missing"
+        assert f"this role has: {scope}." in json_body(answer)["detail"]
+
+
+@SIGNED_ROUTES
+@pytest.mark.parametrize(
+    ("signed_in", "reason"),
+    [
+        (role(), "key-unknown"),
+        (role("arn:aws:sts::111122223333:assumed-role/admin/analyst"), "key-unknown"),
+        (role("arn:aws:sts::444455556666:assumed-role/analyst/ann"), "key-unknown"),
+        (role("arn:aws:iam::111122223333:user/analyst"), "key-unknown"),
+        (role("arn:aws:iam::111122223333:root"), "key-unknown"),
+        (role("analyst"), "key-unknown"),
+        (token(), "scope-missing"),
+        (token(scope=""), "scope-missing"),
+        (token(scope="reader operated READ openid"), "scope-missing"),
+        (token(scp="read operate"), "scope-missing"),
+        ({"identity": {"userArn": None}, "authorizer": {"claims": None, "scopes": None}}, "key-unknown"),
+        ({"identity": {}, "authorizer": None}, "key-unknown"),
+    ],
+)
+def test_who_is_not_listed_or_has_another_scope_opens_nothing(
+    world: World, route: Route, signed_in: dict[str, Any], reason: str
+) -> None:
+    for number, arn in enumerate(["arn:aws:iam::111122223333:role/other", "arn:aws:iam::111122223333:user/other"]):
+        world.enlist(*Scope, role=arn, name=f"other-{number}")
+
+    assert problem(world.call(route, "", signed_in=signed_in)) == reason
+
+
+@SIGNED_ROUTES
+def test_default_scopes_are_of_keys_and_roles_and_never_of_nobody(
+    world: World, route: Route, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEFAULT_SCOPES", "ingest,read,operate")
+
+    assert world.call(route, "", signed_in=role())["statusCode"] in {200, 404}
+    assert problem(world.call(route, "key", signed_in={"identity": {"apiKey": "key"}})) == "key-unknown"
+
+
+@SIGNED_ROUTES
+def test_key_beside_a_sign_in_counts_for_nothing(world: World, route: Route) -> None:
+    world.allow("key", *Scope)
+
+    for signed_in in (token(), role(), {"authorizer": {"claims": None}}):
+        beside = {"identity": {"apiKey": "key", **signed_in.get("identity", {})}}
+        assert problem(world.call(route, "key", signed_in={**signed_in, **beside}))
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        SESSION,
+        ROLE,
+        "arn:aws:iam::111122223333:role/service-role/analyst",
+        "arn:aws:sts::111122223333:assumed-role/analyst/another",
+    ],
+)
+def test_role_is_known_in_any_session_and_under_any_path(world: World, arn: str) -> None:
+    world.enlist(Scope.READ, role=ROLE)
+
+    assert world.call(declared()["GET", "/kpis"], "", signed_in=role(arn))["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "opens"),
+    [
+        ("dropzone/read", True),
+        ("openid dropzone/read", True),
+        ("[admins dropzone/read]", True),
+        (["admins", "dropzone/read"], True),
+        ("read", False),
+        ("xdropzone/read", False),
+        ("dropzone/reads", False),
+        ("[dropzone/operate]", False),
+    ],
+)
+def test_claim_and_prefix_of_scopes_are_parameters(
+    world: World, value: object, *, opens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JWT_SCOPES_CLAIM", "cognito:groups")
+    monkeypatch.setenv("JWT_SCOPE_PREFIX", "dropzone/")
+
+    answer = world.call(declared()["GET", "/kpis"], "", signed_in=token(**{"cognito:groups": value, "scope": "x"}))
+
+    assert (answer["statusCode"] == 200) is opens
+
+
+@SIGNED_ROUTES
+def test_key_opens_no_more_than_keys_may(world: World, route: Route, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY_SCOPES", "ingest")
+    world.allow("key", *Scope)
+
+    answer = world.call(route, "key")
+
+    if Scope.INGEST in EXPECTED[route.method, route.path]:
+        assert answer["statusCode"] == 200
+    else:
+        assert problem(answer) == "scope-missing"
+        assert world.call(route, "", signed_in=token(scope="read operate"))["statusCode"] == 200
+
+
+@SIGNED_ROUTES
+def test_key_that_is_bound_to_sources_operates_on_nothing(world: World, route: Route) -> None:
+    world.allow("key", Scope.OPERATE, writes=("hall-3/*",), name="bound")
+
+    assert problem(world.call(route, "key", OTHERS)) == "scope-missing"

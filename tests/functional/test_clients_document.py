@@ -8,7 +8,7 @@ import pytest
 
 from dropzone.adapters import s3
 from dropzone.adapters.s3 import CLIENTS_KEY, CLIENTS_SECONDS, S3Clients
-from dropzone.domain.access import Scope
+from dropzone.domain.access import Kind, Scope
 from dropzone.ports import BronzeUnavailableError
 from functional.conftest import REGION, MakeBucket
 from functional.scripted_s3 import Answer, ScriptedS3, refusal
@@ -53,7 +53,7 @@ def clients_of(scripted: ScriptedS3) -> S3Clients:
 
 
 def scopes(clients: S3Clients) -> frozenset[Scope]:
-    return clients.current().by_sha256[KEY].scopes
+    return clients.current().by_identity[Kind.KEY, KEY].scopes
 
 
 def test_document_is_read_again_after_a_minute_and_only_if_it_has_changed(scripted: ScriptedS3, clock: Clock) -> None:
@@ -86,7 +86,7 @@ def test_deleted_document_lists_nobody_any_more(scripted: ScriptedS3, clock: Clo
     assert scopes(clients) == {Scope.READ}
 
     clock.now += CLIENTS_SECONDS
-    assert clients.current().by_sha256 == {}
+    assert clients.current().by_identity == {}
 
     clock.now += CLIENTS_SECONDS
     assert scopes(clients) == {Scope.READ}

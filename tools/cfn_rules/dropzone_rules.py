@@ -28,6 +28,7 @@ NOT_OF_THE_ACCOUNT = frozenset(
         ("AWS::ApiGateway::Deployment", "StageName"),  # within its API
         ("AWS::ApiGateway::DomainName", "DomainName"),  # which is one in the world, and given
         ("AWS::ApiGateway::Stage", "StageName"),
+        ("AWS::ApiGatewayV2::Stage", "StageName"),
         ("AWS::CloudWatch::Alarm", "MetricName"),  # within its namespace, which is the stack's or AWS's
         ("AWS::EC2::VPCEndpoint", "ServiceName"),  # AWS's
         ("AWS::RDS::DBInstance", "DBName"),  # within its instance
@@ -88,7 +89,7 @@ class QueueFeedsInPart(CloudFormationLintRule):  # type: ignore[misc]
 
 
 class MethodNeedsKey(CloudFormationLintRule):  # type: ignore[misc]
-    """Every method of a REST API needs a key, but for those that are named here."""
+    """Every method of a REST API needs a key, but for those that are named here; HTTP APIs ask for a sign-in."""
 
     id = "E9003"
     shortdesc = "A method of the API needs a key, unless it is in the list of those that need none"
@@ -111,6 +112,9 @@ class MethodNeedsKey(CloudFormationLintRule):  # type: ignore[misc]
         for name, properties in _resources(cfn, "AWS::ApiGateway::Method").items():
             if properties.get("ApiKeyRequired") is not True and properties.get("HttpMethod") != "OPTIONS":
                 matches.append(RuleMatch(["Resources", name, "Properties"], f"{name} needs no key"))
+        for name, properties in _resources(cfn, "AWS::ApiGatewayV2::Route").items():
+            if _may_be(properties.get("AuthorizationType", "NONE"), "NONE"):
+                matches.append(RuleMatch(["Resources", name, "Properties"], f"{name} needs no sign-in"))
         return matches
 
 
@@ -234,6 +238,14 @@ def _get(node: Node, *names: str) -> Any:  # noqa: ANN401 - any value of a templ
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value
+
+
+def _may_be(node: object, value: str) -> bool:
+    """Whether a property has a value under some condition; also where only a deploy can tell."""
+    if isinstance(node, dict):
+        branches = node.get("Fn::If")
+        return branches is None or any(_may_be(branch, value) for branch in branches[1:])
+    return node == value
 
 
 def _target(node: object) -> str:

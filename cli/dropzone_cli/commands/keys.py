@@ -11,7 +11,9 @@ from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.keys import (
     MAX_BINDING,
     MAX_PATTERN,
+    MAX_SUBJECT,
     NAME,
+    ROLE,
     SCOPES,
     Entry,
     Keys,
@@ -53,6 +55,12 @@ def create(
     reads: Annotated[
         list[str] | None, typer.Option("--reads", metavar="PATTERN", help="A source that it may read.")
     ] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", metavar="ARN", help="No key: an IAM role or user that signs in.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="SUB", help="No key: the claim sub of tokens that sign in.")
+    ] = None,
     expiry: Expires = None,
     as_json: AsJson = False,
     stack_name: StackName = None,
@@ -62,7 +70,7 @@ def create(
     """Make a key, and say what it may do. It is shown once.
 
     Without --source, --writes and --reads it may write and read every source. Each can be repeated; `*` is any text and
-    `?` any character.
+    `?` any character. With --role or --subject there is no key: the entry is for whoever signs in as that.
     """
     session = Session(ctx, stack_name, region, profile, as_json=as_json)
     now = datetime.now(UTC)
@@ -75,8 +83,34 @@ def create(
             entry[field] = bound
     if expiry is not None:
         entry["expires"] = rfc3339(parse_lifetime(expiry, now))
+    if "operate" in entry["scopes"] and entry.keys() & {"writes", "reads"}:
+        message = "A replay and raw bytes are of any source: operate can't be bound to some."
+        raise usage(message, "Make one key that is bound, and another with --scope operate alone.")
+    if signs_in := _signs_in(role, subject):
+        entry |= signs_in
+        _keys(session).enlist(entry)
+        if session.out.as_json:
+            session.out.document(entry)
+        else:
+            session.out.line(f"{name} is listed ({', '.join(entry['scopes'])}). {_A_MINUTE}")
+        return ExitCode.DONE
     _show(session, _keys(session).create(entry))
     return ExitCode.DONE
+
+
+def _signs_in(role: str | None, subject: str | None) -> dict[str, str]:
+    if role is not None and subject is not None:
+        message = "--role and --subject are two clients."
+        raise usage(message, "Give one of them.")
+    if role is not None:
+        if not ROLE.fullmatch(role):
+            message = f"{role} is no role or user of IAM."
+            raise usage(message, "Give its ARN without a path, such as arn:aws:iam::111122223333:role/analyst.")
+        return {"role": role}
+    if subject is not None and not 1 <= len(subject) <= MAX_SUBJECT:
+        message = "That is no claim sub."
+        raise usage(message, f"It has 1 to {MAX_SUBJECT} characters.")
+    return {} if subject is None else {"subject": subject}
 
 
 def _scopes(given: Sequence[str]) -> list[str]:
@@ -162,7 +196,7 @@ def list_(
         session.out.document({"keys": listed})
         return ExitCode.DONE
     session.out.table(
-        ("name", "scopes", "writes", "reads", "expires", "last used", "key id"),
+        ("name", "scopes", "writes", "reads", "expires", "last used", "key id, role or subject"),
         [
             (
                 each["name"],
@@ -171,7 +205,7 @@ def list_(
                 _bound(each, "reads", "read"),
                 each.get("expires", "never"),
                 used.get(each.get("key_id", ""), "-"),
-                each.get("key_id", "-"),
+                each.get("key_id") or each.get("role") or each.get("subject") or "-",
             )
             for each in shown
         ],
@@ -221,13 +255,21 @@ def check(
 
 
 def _finding(entry: Mapping[str, Any], present: Mapping[str, str], now: datetime) -> str:
-    until = expires(entry)
+    if "sha256" not in entry:
+        return _ends_soon(entry, now)
     is_there = entry.get("key_id") in present
     if is_over(entry, now):
         return "expired, and still in API Gateway: revoke it" if is_there else ""
     if not is_there:
         return "listed, and in no usage plan: it opens nothing"
-    return f"expires on {entry['expires']}: rotate it" if until is not None and until <= now + _SOON else ""
+    return _ends_soon(entry, now)
+
+
+def _ends_soon(entry: Mapping[str, Any], now: datetime) -> str:
+    until = expires(entry)
+    if until is None or not now < until <= now + _SOON:
+        return ""
+    return f"expires on {entry['expires']}: rotate it" if "sha256" in entry else f"expires on {entry['expires']}"
 
 
 def _show(session: Session, made: Made) -> None:

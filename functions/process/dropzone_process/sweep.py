@@ -21,7 +21,7 @@ from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import open_bronze, open_clients
 from dropzone.adapters.s3_notifications import S3Notifications
 from dropzone.api import problems
-from dropzone.api.access import Authorizer
+from dropzone.api.access import Authorizer, authorizer_of
 from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described, make_app, resolve
 from dropzone.domain.access import Scope
@@ -84,7 +84,7 @@ def clients() -> ClientStore:
 
 
 def authorizer() -> Authorizer:
-    return Authorizer(clients(), settings().default_scopes)
+    return authorizer_of(clients(), settings())
 
 
 @cache

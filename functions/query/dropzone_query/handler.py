@@ -20,7 +20,7 @@ from pydantic_core import to_json
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.s3 import S3Bronze, open_bronze, open_clients
 from dropzone.api import problems, response
-from dropzone.api.access import Authorizer
+from dropzone.api.access import Authorizer, authorizer_of
 from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.compression import accepts_gzip
 from dropzone.api.formats import Format, best_format
@@ -89,7 +89,7 @@ def clients() -> ClientStore:
 
 
 def authorizer() -> Authorizer:
-    return Authorizer(clients(), settings().default_scopes)
+    return authorizer_of(clients(), settings())
 
 
 @cache

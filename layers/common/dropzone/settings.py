@@ -85,7 +85,16 @@ class KeySettings(BronzeSettings, ApiSettings):
     """Of the functions whose routes need a key. The document of clients is beside bronze."""
 
     default_scopes: Annotated[frozenset[Scope], BeforeValidator(_scopes)] = frozenset()
-    """Of keys that the document of clients doesn't list."""
+    """Of keys and roles that the document of clients doesn't list."""
+
+
+class SignInSettings(KeySettings):
+    """Of the functions that are reached with signatures and tokens as well."""
+
+    key_scopes: Annotated[frozenset[Scope], BeforeValidator(_scopes)] = frozenset(Scope)
+    """What keys may open at most."""
+    jwt_scopes_claim: str = "scope"
+    jwt_scope_prefix: str = ""
 
 
 MAX_BODY_BYTES = 4_500_000
@@ -145,7 +154,7 @@ class ProcessSettings(WriterSettings):
     """Receives after which the queue gives a message to the DLQ."""
 
 
-class SweepSettings(WriterSettings, KeySettings):
+class SweepSettings(WriterSettings, SignInSettings):
     """Of the function Sweep."""
 
     sweep_min_age_seconds: Annotated[int, Field(ge=0)]
@@ -172,7 +181,7 @@ class ReplaySettings(WriterSettings):
     """How many calls the state machine makes at once."""
 
 
-class QuerySettings(DatabaseSettings, KeySettings):
+class QuerySettings(DatabaseSettings, SignInSettings):
     """Of the function Query, which signs in as a role that only reads."""
 
 

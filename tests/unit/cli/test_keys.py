@@ -11,12 +11,16 @@ import pytest
 
 from dropzone.adapters.s3 import CLIENTS_KEY
 from dropzone.domain.access import MAX_BINDING as LAYER_BINDING
-from dropzone.domain.access import ClientsDocument, Decision, ListedClient, Scope, access_of, decide
+from dropzone.domain.access import ClientsDocument, Decision, Identity, Kind, ListedClient, Scope, access_of, decide
 from dropzone_cli import keys as core
 from dropzone_cli.errors import CliError, ExitCode
 from unit.cli.harness import API_ID, REGION, STACK, Cli, Stack
 
 NONE: frozenset[Scope] = frozenset()
+
+
+def identity(key: str) -> Identity:
+    return Identity(Kind.KEY, sha256(key.encode()).hexdigest())
 
 
 class World:
@@ -40,10 +44,10 @@ class World:
         return ClientsDocument.model_validate_json(found)
 
     def entry(self, key: str) -> ListedClient:
-        return self.document().by_sha256[sha256(key.encode()).hexdigest()]
+        return self.document().by_identity[identity(key).kind, identity(key).value]
 
     def decision(self, key: str, scope: Scope, when: timedelta = timedelta(0)) -> Decision:
-        access = access_of(sha256(key.encode()).hexdigest(), self.document(), NONE)
+        access = access_of(identity(key), self.document(), NONE)
         return decide(access, frozenset({scope}), datetime.now(UTC) + when)
 
     def plan_of(self, key_id: str) -> list[str]:
@@ -156,6 +160,47 @@ def test_both_keys_work_for_a_while_after_a_rotation(world: World) -> None:
     assert world.run("revoke", "hall-3", "--key-id", old["key_id"]) == {"revoked": [old["key_id"]]}
     assert world.decision(old["key"], Scope.INGEST) is Decision.EXPIRED
     assert world.decision(new["key"], Scope.INGEST) is Decision.ALLOWED
+
+
+ROLE = "arn:aws:iam::111122223333:role/analyst"
+
+
+@pytest.mark.parametrize(("option", "kind", "value"), [("--role", Kind.ROLE, ROLE), ("--subject", Kind.SUBJECT, "ann")])
+def test_who_signs_in_is_listed_without_a_key(world: World, option: str, kind: Kind, value: str) -> None:
+    world.run("create", "hall-3", "--scope", "ingest")
+    keys = world.gateway.get_api_keys()["items"]
+
+    world.run("create", "ann", "--scope", "read", "--reads", "hall-3/*", "--expires", "90d", option, value)
+
+    listed = world.document().by_identity[kind, value]
+    assert (listed.name, listed.scopes, listed.reads) == ("ann", frozenset({Scope.READ}), ("hall-3/*",))
+    assert listed.expires is not None
+    assert len(world.gateway.get_api_keys()["items"]) == len(keys)
+    assert world.run("check") == {"findings": []}
+    world.run("create", "again", "--scope", "read", option, value, code=ExitCode.USAGE)
+    world.run("rotate", "ann", code=ExitCode.USAGE)
+
+    world.run("revoke", "ann")
+
+    access = access_of(Identity(kind, value), world.document(), NONE)
+    assert decide(access, frozenset({Scope.READ}), datetime.now(UTC)) is Decision.EXPIRED
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--scope", "read", "--role", "analyst"),
+        ("--scope", "read", "--role", "arn:aws:sts::111122223333:assumed-role/analyst/ann"),
+        ("--scope", "read", "--role", ROLE, "--subject", "ann"),
+        ("--scope", "read", "--subject", ""),
+        ("--scope", "operate", "--source", "hall-3/*"),
+        ("--scope", "read,operate", "--reads", "hall-3/*"),
+    ],
+)
+def test_entry_that_would_not_hold_is_refused(world: World, words: tuple[str, ...]) -> None:
+    world.run("create", "ann", *words, code=ExitCode.USAGE)
+
+    assert [key["name"] for key in world.gateway.get_api_keys()["items"]] == ["measurements-first"]
 
 
 def test_rotation_never_lengthens_a_life(world: World) -> None:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dropzone.api.problems import ProblemError
-from dropzone.domain.access import MAX_BINDING, Access, ClientsDocument, Decision, Scope, access_of, decide
+from dropzone.domain.access import (
+    MAX_BINDING,
+    Access,
+    ClientsDocument,
+    Decision,
+    Identity,
+    Kind,
+    Scope,
+    access_of,
+    decide,
+)
 from dropzone.domain.body import NDJSON
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, Violation
 from dropzone.domain.patterns import as_like, matcher, may_overlap
@@ -23,6 +33,9 @@ EVERY = frozenset(Scope)
 NONE: frozenset[Scope] = frozenset()
 
 
+KEY = Identity(Kind.KEY, "a" * 64)
+
+
 def document(**fields: Any) -> ClientsDocument:  # noqa: ANN401 - JSON's
     entry = {"name": "hall-3", "sha256": "a" * 64, "scopes": ["ingest"], **fields}
     return ClientsDocument.model_validate_json(json.dumps({"clients": [entry]}))
@@ -31,7 +44,7 @@ def document(**fields: Any) -> ClientsDocument:  # noqa: ANN401 - JSON's
 @pytest.mark.parametrize("needed", Scope)
 @pytest.mark.parametrize("has", Scope)
 def test_scope_opens_itself_alone(has: Scope, needed: Scope) -> None:
-    access = access_of("a" * 64, document(scopes=[has]), EVERY)
+    access = access_of(KEY, document(scopes=[has]), EVERY)
 
     decision = decide(access, frozenset({needed}), NOW)
 
@@ -45,13 +58,13 @@ def test_any_scope_of_a_route_opens_it() -> None:
 
 
 def test_listed_key_has_none_of_the_default_scopes() -> None:
-    assert access_of("a" * 64, document(scopes=[]), EVERY).scopes == NONE
+    assert access_of(KEY, document(scopes=[]), EVERY).scopes == NONE
 
 
 def test_listed_key_has_what_its_entry_says() -> None:
     listed = document(writes=["hall-3/*"], reads=["hall-3/*", "hall-4"], expires=NOW.isoformat())
 
-    assert access_of("a" * 64, listed, EVERY) == Access(
+    assert access_of(KEY, listed, EVERY) == Access(
         "hall-3", frozenset({Scope.INGEST}), ("hall-3/*",), ("hall-3/*", "hall-4"), expires=NOW
     )
 
@@ -61,7 +74,7 @@ def test_listed_key_has_what_its_entry_says() -> None:
     [(NONE, Decision.UNKNOWN), ({Scope.READ}, Decision.ALLOWED), ({Scope.INGEST}, Decision.SCOPE_MISSING)],
 )
 def test_key_without_an_entry_has_the_default_scopes(default: set[Scope], decision: Decision) -> None:
-    access = access_of("b" * 64, document(), frozenset(default))
+    access = access_of(Identity(Kind.KEY, "b" * 64), document(), frozenset(default))
 
     assert access.client == "~" + "b" * 16
     assert decide(access, frozenset({Scope.READ}), NOW) is decision
@@ -71,7 +84,7 @@ def test_key_without_an_entry_has_the_default_scopes(default: set[Scope], decisi
     ("left", "decision"), [(timedelta(seconds=1), Decision.ALLOWED), (timedelta(0), Decision.EXPIRED)]
 )
 def test_key_opens_nothing_from_its_expiry_on(left: timedelta, decision: Decision) -> None:
-    access = access_of("a" * 64, document(expires=(NOW + left).isoformat()), EVERY)
+    access = access_of(KEY, document(expires=(NOW + left).isoformat()), EVERY)
 
     assert decide(access, frozenset({Scope.INGEST}), NOW) is decision
 
@@ -89,6 +102,12 @@ def test_key_opens_nothing_from_its_expiry_on(left: timedelta, decision: Decisio
         {"writes": "hall-3/*"},
         {"writes": [""]},
         {"reads": ["é" * 200] * 2},
+        {"sha256": None},
+        {"subject": "b7a1"},
+        {"sha256": None, "subject": ""},
+        {"sha256": None, "role": "arn:aws:sts::111122223333:assumed-role/analyst/ann"},
+        {"sha256": None, "role": "arn:aws:iam::111122223333:role/path/analyst"},
+        {"sha256": None, "role": "analyst"},
     ],
     ids=str,
 )
@@ -97,6 +116,66 @@ def test_document_with_anything_unforeseen_is_refused_as_a_whole(fields: dict[st
 
     with pytest.raises(ValidationError):
         document(**fields)
+
+
+@pytest.mark.parametrize("binding", [{"writes": ["hall-3/*"]}, {"reads": ["hall-3/*"]}, {"writes": []}, {"reads": []}])
+def test_who_is_bound_to_sources_does_not_operate_on_others(binding: dict[str, list[str]]) -> None:
+    access = access_of(KEY, document(scopes=[*Scope], **binding), EVERY)
+
+    assert access.scopes == {Scope.INGEST, Scope.READ}
+
+
+# ---- who has signed in -----------------------------------------------------------------------------------------------
+
+ROLE = Identity(Kind.ROLE, "arn:aws:iam::111122223333:role/analyst")
+BOTH = frozenset({Scope.READ, Scope.OPERATE})
+
+
+def test_listed_role_has_the_scopes_of_its_entry() -> None:
+    listed = document(sha256=None, role=ROLE.value, scopes=["read"], reads=["hall-3/*"])
+
+    assert access_of(ROLE, listed, EVERY) == Access("hall-3", frozenset({Scope.READ}), reads=("hall-3/*",))
+
+
+def test_role_without_an_entry_has_the_default_scopes() -> None:
+    access = access_of(ROLE, document(), frozenset({Scope.READ}))
+
+    assert access.scopes == {Scope.READ}
+    assert decide(access_of(ROLE, document(), NONE), BOTH, NOW) is Decision.UNKNOWN
+
+
+def test_token_says_what_it_opens_whatever_the_default_scopes() -> None:
+    token = Identity(Kind.SUBJECT, "ann", frozenset({Scope.READ}))
+
+    assert access_of(token, document(), NONE).scopes == access_of(token, document(), EVERY).scopes == {Scope.READ}
+    assert decide(access_of(Identity(Kind.SUBJECT, "ann", NONE), document(), EVERY), BOTH, NOW) is (
+        Decision.SCOPE_MISSING
+    )
+
+
+def test_entry_of_a_subject_restricts_its_token_and_widens_it_never() -> None:
+    listed = document(sha256=None, subject="ann", scopes=["ingest", "read"], reads=["hall-3/*"])
+
+    access = access_of(Identity(Kind.SUBJECT, "ann", BOTH), listed, EVERY)
+
+    assert access == Access("hall-3", frozenset({Scope.READ}), reads=("hall-3/*",))
+
+
+def test_limit_of_keys_holds_for_listed_and_other_ones() -> None:
+    for listed in (document(scopes=[*Scope]), document(sha256="b" * 64)):
+        assert access_of(Identity(Kind.KEY, "a" * 64, frozenset({Scope.INGEST})), listed, EVERY).scopes == {
+            Scope.INGEST
+        }
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_value_of_one_kind_is_none_of_another(kind: Kind) -> None:
+    value = {Kind.KEY: "a" * 64, Kind.ROLE: ROLE.value, Kind.SUBJECT: "a" * 64}[kind]
+    listed = document(**({"sha256": None} | {kind.value: value}), scopes=["operate"])
+
+    for other in Kind:
+        access = access_of(Identity(other, value), listed, NONE)
+        assert (access.client == "hall-3") is (other is kind)
 
 
 # ---- events of sources that a key may not write ----------------------------------------------------------------------

@@ -31,6 +31,9 @@ Resources:
   Dead: { Type: AWS::SQS::Queue }
   Logs: { Type: AWS::Logs::LogGroup, Properties: { RetentionInDays: 7 } }
   Api: { Type: AWS::Serverless::Api, Properties: { StageName: v1, Auth: { ApiKeyRequired: true } } }
+  Route:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: { ApiId: !Ref Api, RouteKey: GET /, AuthorizationType: !If [Tokens, JWT, AWS_IAM] }
   Function:
     Type: AWS::Serverless::Function
     Properties:
@@ -87,7 +90,7 @@ def test_sam_writes_out_what_the_template_says_once() -> None:
 
     assert {token.value for token in yaml.scan(text) if isinstance(token, yaml.AliasToken)} == {
         *("InTheNetwork", "NetworkInterfaces", "DatabaseHost", "Refused", "TryAgain", "OfTheDomain"),
-        "ReadsClients",
+        *("ReadsClients", "HowToSignIn", "SignInWith"),
     }
     assert not [token for token in yaml.scan(built) if isinstance(token, yaml.AliasToken | yaml.AnchorToken)]
     assert yaml_parse(built) == yaml_parse(text)
@@ -115,6 +118,8 @@ def test_our_template_is_good(name: str) -> None:
         ("Path: /data, Method: get", "Path: /data, Method: get, Auth: { ApiKeyRequired: false }", "E9003", "GET /data"),
         ("Path: /health, Method: GET", "Path: /health, Method: POST", "E9003", "POST /health"),
         ("Auth: { ApiKeyRequired: true }", "TracingEnabled: true", "E9003", "GET /data"),
+        ("JWT, AWS_IAM]", "JWT, NONE]", "E9003", "Route needs no sign-in"),
+        (", AuthorizationType: !If [Tokens, JWT, AWS_IAM]", "", "E9003", "Route needs no sign-in"),
         ("OmitName: true, ", "", "E9004", "FunctionClock (AWS::Scheduler::Schedule) has the Name"),
         ("{ Type: AWS::SQS::Queue }", "{ Type: AWS::SQS::Queue, Properties: { QueueName: dead } }", "E9004", '"dead"'),
         ("{ RetentionInDays: 7 }", "{ RetentionInDays: 7, LogGroupName: !Ref Seconds }", "E9004", "LogGroupName"),

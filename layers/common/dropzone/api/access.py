@@ -1,18 +1,20 @@
 """The one place that decides whether a request may go on, before any use case or query."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from dropzone.api import problems
 from dropzone.api.problems import ProblemError, ProblemType
 from dropzone.api.request import Event, gateway_context
-from dropzone.domain.access import Access, Decision, Scope, access_of, decide
+from dropzone.domain.access import Access, Decision, Identity, Kind, Scope, access_of, decide
 from dropzone.observability import count_denied, count_refused
 from dropzone.ports import ClientStore
+from dropzone.settings import SignInSettings
 
 _PROBLEMS: Mapping[Decision, ProblemType] = {
     Decision.UNKNOWN: problems.KEY_UNKNOWN,
@@ -22,12 +24,32 @@ _PROBLEMS: Mapping[Decision, ProblemType] = {
 
 
 @dataclass(frozen=True, slots=True)
+class TokenScopes:
+    """Where a token says what it opens."""
+
+    claim: str = "scope"
+    """A text of words, or a list of them."""
+    prefix: str = ""
+    """What its words have before `ingest`, `read` and `operate`."""
+
+    def of(self, claims: Mapping[str, Any]) -> frozenset[Scope]:
+        """The scopes that a token's claims grant; other words grant none."""
+        value = claims.get(self.claim)
+        # API Gateway writes a list as "[a b]".
+        words = value if isinstance(value, list) else str(value or "").removeprefix("[").removesuffix("]").split()
+        return frozenset(scope for scope in Scope if self.prefix + scope in words)
+
+
+@dataclass(frozen=True, slots=True)
 class Authorizer:
     """Decides on the requests of a function."""
 
     clients: ClientStore
     default_scopes: frozenset[Scope]
-    """Of keys without an entry."""
+    """Of keys and roles without an entry."""
+    key_scopes: frozenset[Scope] = frozenset(Scope)
+    """What keys may open at most, whatever their entries say."""
+    token_scopes: TokenScopes = field(default_factory=TokenScopes)
 
     def authorize(self, event: Event, opened_by: frozenset[Scope], logger: Logger) -> Access:
         """What a request may do, if one of its scopes is among those that open its route. Logged either way.
@@ -36,7 +58,8 @@ class Authorizer:
             ProblemError: it may not go on.
             BronzeUnavailableError: the document of clients can't be read.
         """
-        access = access_of(_digest(event), self.clients.current(), self.default_scopes)
+        identity = identify(event, self.key_scopes, self.token_scopes)
+        access = access_of(identity, self.clients.current(), self.default_scopes)
         decision = decide(access, opened_by, datetime.now(UTC))
         # On every further line of the request as well.
         logger.append_keys(client=access.client, scopes=sorted(access.scopes), decision=decision.value)
@@ -45,16 +68,50 @@ class Authorizer:
         logger.warning("refused", reason=decision.value, opened_by=sorted(opened_by))
         count_refused(str(logger.service), decision.value)
         count_denied()
-        raise ProblemError(_PROBLEMS[decision], _reason(access, opened_by))
+        raise ProblemError(_PROBLEMS[decision], _reason(identity, access, opened_by))
 
 
-def _reason(access: Access, opened_by: frozenset[Scope]) -> str:
+def authorizer_of(clients: ClientStore, settings: SignInSettings) -> Authorizer:
+    """What decides in functions that are reached with signatures and tokens as well."""
+    tokens = TokenScopes(settings.jwt_scopes_claim, settings.jwt_scope_prefix)
+    return Authorizer(clients, settings.default_scopes, settings.key_scopes, tokens)
+
+
+_WHAT: Mapping[Kind, str] = {Kind.KEY: "key", Kind.ROLE: "role", Kind.SUBJECT: "token"}
+
+
+def _reason(identity: Identity, access: Access, opened_by: frozenset[Scope]) -> str:
     needed = " or ".join(scope.value for scope in Scope if scope in opened_by)
     given = ", ".join(scope.value for scope in Scope if scope in access.scopes) or "none"
-    return f"This call needs the scope {needed}; this key has: {given}."
+    return f"This call needs the scope {needed}; this {_WHAT[identity.kind]} has: {given}."
 
 
-def _digest(event: Event) -> str:
-    """The SHA-256 of the request's key, which API Gateway has checked; of nothing where it asks for none."""
-    identity = gateway_context(event).get("identity") or {}
-    return sha256(str(identity.get("apiKey") or "").encode()).hexdigest()
+def identify(event: Event, key_scopes: frozenset[Scope], token_scopes: TokenScopes) -> Identity:
+    """Who sent a request.
+
+    The REST API asks for keys, and the HTTP API for signatures or tokens. Its events (payload format 1.0) have a
+    `version`; there, no header makes anybody another than who has signed in.
+    """
+    context = gateway_context(event)
+    caller = context.get("identity") or {}
+    if "version" not in event:
+        # Of nothing where API Gateway asks for no key, which no entry has.
+        return Identity(Kind.KEY, sha256(str(caller.get("apiKey") or "").encode()).hexdigest(), key_scopes)
+    claims = (context.get("authorizer") or {}).get("claims") or {}
+    if claims:
+        return Identity(Kind.SUBJECT, str(claims.get("sub") or ""), token_scopes.of(claims))
+    if arn := caller.get("userArn"):
+        return Identity(Kind.ROLE, _role(str(arn)))
+    # Nobody has signed in.
+    return Identity(Kind.ROLE, "", frozenset())
+
+
+def _role(arn: str) -> str:
+    """An IAM principal's ARN without what differs from session to session; as it is where it has another form."""
+    _, partition, service, _, account, resource = (arn.split(":", 5) + [""] * 6)[:6]
+    kind, _, name = resource.partition("/")
+    if (service, kind) == ("sts", "assumed-role"):
+        return f"arn:{partition}:iam::{account}:role/{name.partition('/')[0]}"
+    if service == "iam" and kind in {"role", "user"}:
+        return f"arn:{partition}:iam::{account}:{kind}/{name.rpartition('/')[2]}"
+    return arn

@@ -46,9 +46,11 @@ NOT_GZIP = ProblemType("not-gzip", HTTPStatus.BAD_REQUEST, "The body is gzip tha
 KEY_UNKNOWN = ProblemType(
     "key-unknown",
     HTTPStatus.FORBIDDEN,
-    "The key is of this API, and opens nothing yet: an operator has to give it scopes.",
+    "The key or role is known to API Gateway, and opens nothing yet: an operator has to give it scopes.",
 )
-KEY_EXPIRED = ProblemType("key-expired", HTTPStatus.FORBIDDEN, "The key has expired. Ask an operator for a new one.")
+KEY_EXPIRED = ProblemType(
+    "key-expired", HTTPStatus.FORBIDDEN, "The key or what is listed in its place has expired. Ask an operator."
+)
 SCOPE_MISSING = ProblemType(
     "scope-missing", HTTPStatus.FORBIDDEN, "{reason}", "This call needs the scope read; this key has: ingest."
 )

@@ -1,7 +1,7 @@
 """What clients may do: their scopes, and the sources to which they are bound. Pure.
 
-A client is known by the SHA-256 of its key; who is listed, and for what, is in a document that operators keep
-(docs/security.md).
+A client is known by the SHA-256 of its key, or as who it has signed in: by an IAM role, or by the subject of its
+tokens. Who is listed, and for what, is in a document that operators keep (docs/security.md).
 """
 
 import json
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated
+from hashlib import sha256
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from dropzone.domain.patterns import SourcePattern
 
@@ -45,15 +46,38 @@ def _short_enough(patterns: tuple[str, ...]) -> tuple[str, ...]:
 _Binding = Annotated[tuple[SourcePattern, ...], AfterValidator(_short_enough)]
 
 
+class Kind(StrEnum):
+    """How API Gateway knows a client; the field of its entry."""
+
+    KEY = "sha256"
+    ROLE = "role"
+    SUBJECT = "subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who sent a request, as API Gateway has checked it."""
+
+    kind: Kind
+    value: str
+    """The SHA-256 of its key in hexadecimal, the ARN of its IAM role or user, or the claim `sub` of its token."""
+    limit: frozenset[Scope] = frozenset(Scope)
+    """The scopes that it has at most: those of its token, or those that any key may have."""
+
+
 class ListedClient(BaseModel):
-    """An entry of the document of clients: one key. During a rotation, a client has two."""
+    """An entry of the document of clients: one key, role or subject. During a rotation, a client has two."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     """What was sent with a key belongs to this name, whatever the key."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Of the key; of a role's ARN where API Gateway checks signatures."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Of the key."""
+    role: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[\w+=,.@-]+$")] | None = None
+    """The ARN of an IAM role or user, without its path, which no session's ARN has."""
+    subject: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """The claim `sub` of its tokens."""
     key_id: str = ""
     """API Gateway's identifier of the key, for those who manage it."""
     scopes: frozenset[Scope]
@@ -65,6 +89,22 @@ class ListedClient(BaseModel):
     expires: AwareDatetime | None = None
     """From then on it opens nothing."""
 
+    @model_validator(mode="after")
+    def _is_known_by_one_thing(self) -> Self:
+        if len(self._identities) != 1:
+            message = "an entry has one of sha256, role and subject"
+            raise ValueError(message)
+        return self
+
+    @property
+    def _identities(self) -> list[tuple[Kind, str]]:
+        return [(kind, value) for kind in Kind if (value := getattr(self, kind)) is not None]
+
+    @property
+    def identity(self) -> tuple[Kind, str]:
+        """What it is known by."""
+        return self._identities[0]
+
 
 class ClientsDocument(BaseModel):
     """The document of clients."""
@@ -74,9 +114,9 @@ class ClientsDocument(BaseModel):
     clients: tuple[ListedClient, ...] = ()
 
     @cached_property
-    def by_sha256(self) -> Mapping[str, ListedClient]:
-        """The entries by their keys' hashes."""
-        return {client.sha256: client for client in self.clients}
+    def by_identity(self) -> Mapping[tuple[Kind, str], ListedClient]:
+        """The entries by what their clients are known by."""
+        return {client.identity: client for client in self.clients}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +124,45 @@ class Access:
     """Who sent a request, and what it may do."""
 
     client: str
-    """The client's name; of an unlisted one `~` and the beginning of its key's hash, which no name looks like."""
+    """The client's name; of an unlisted one `~` and the beginning of a hash, which no name looks like."""
     scopes: frozenset[Scope]
     writes: tuple[str, ...] | None = None
     """Patterns of the sources that it may write; None for all."""
     reads: tuple[str, ...] | None = None
     """Patterns of the sources that it may read; None for all."""
-    is_listed: bool = True
+    is_known: bool = True
+    """It is listed, or has a token, which says what it may do."""
     expires: datetime | None = None
 
 
 _HASH_CHARACTERS = 16
 
 
-def access_of(digest: str, clients: ClientsDocument, default_scopes: frozenset[Scope]) -> Access:
-    """What a request may do: what its client's entry says, or without one the default scopes.
+def access_of(identity: Identity, clients: ClientsDocument, default_scopes: frozenset[Scope]) -> Access:
+    """What a request may do: what its client's entry says, or without one its token or the default scopes.
+
+    Whoever is bound to sources has no scope `operate`: a replay and raw bytes are of any source.
 
     Args:
-        digest: the SHA-256 of its key, in hexadecimal.
+        identity: who sent it.
         clients: those that are listed.
-        default_scopes: of keys without an entry.
+        default_scopes: of keys and roles without an entry.
     """
-    listed = clients.by_sha256.get(digest)
+    listed = clients.by_identity.get((identity.kind, identity.value))
     if listed is None:
-        return Access(f"~{digest[:_HASH_CHARACTERS]}", default_scopes, is_listed=False)
-    return Access(listed.name, listed.scopes, listed.writes, listed.reads, expires=listed.expires)
+        is_token = identity.kind is Kind.SUBJECT
+        scopes = identity.limit if is_token else identity.limit & default_scopes
+        return Access(_unlisted(identity), scopes, is_known=is_token)
+    is_bound = listed.writes is not None or listed.reads is not None
+    scopes = identity.limit & listed.scopes - ({Scope.OPERATE} if is_bound else set())
+    return Access(listed.name, scopes, listed.writes, listed.reads, expires=listed.expires)
+
+
+def _unlisted(identity: Identity) -> str:
+    digest = identity.value
+    if identity.kind is not Kind.KEY:
+        digest = sha256(f"{identity.kind}:{identity.value}".encode()).hexdigest()
+    return f"~{digest[:_HASH_CHARACTERS]}"
 
 
 class Decision(StrEnum):
@@ -126,4 +180,4 @@ def decide(access: Access, opened_by: frozenset[Scope], now: datetime) -> Decisi
         return Decision.EXPIRED
     if not access.scopes.isdisjoint(opened_by):
         return Decision.ALLOWED
-    return Decision.SCOPE_MISSING if access.is_listed or access.scopes else Decision.UNKNOWN
+    return Decision.SCOPE_MISSING if access.is_known or access.scopes else Decision.UNKNOWN
