@@ -6,6 +6,8 @@ becomes an `@example` in its test.
 """
 
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 _SHARES = {"quick": 0.1, "ci": 1.0, "explore": 10.0}
 _FEWEST = 10
@@ -16,6 +18,20 @@ for _name, _share in _SHARES.items():
         _name, max_examples=int(100 * _share), deadline=None, derandomize=_name != "explore", print_blob=True
     )
 settings.load_profile("ci")
+
+# Hypothesis has no setting for it.
+_found = providers._get_local_constants
+
+
+def _constants() -> Constants:
+    """The constants of our modules, of which hypothesis makes examples; none where examples are the same every time.
+
+    It takes those of the modules that are loaded, so that a test's examples would depend on the tests before it.
+    """
+    return _found() if settings.get_current_profile_name() == "explore" else Constants()
+
+
+providers._get_local_constants = _constants
 
 
 def examples(number: int) -> int:

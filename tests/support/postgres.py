@@ -67,7 +67,8 @@ def database_settings(server: Postgres, **changes: Any) -> DatabaseSettings:  # 
 
 def migrate_settings(server: Postgres, **changes: Any) -> MigrateSettings:  # noqa: ANN401 - any field's
     """How migrate reaches it, as the owner."""
-    values = _settings(server, database_user=SUPERUSER, role_auth="password")
+    # A migration takes a second, and many on a busy machine.
+    values = _settings(server, database_user=SUPERUSER, role_auth="password", call_seconds=300)
     return MigrateSettings.of(values | changes)
 
 
