@@ -4,7 +4,7 @@ import uPlot from "uplot";
 
 import { dataOf as dataMenu } from "./data.js";
 import { element, say, setText, show } from "./dom.js";
-import { filled, topOf } from "./figures.js";
+import { filled, topOf } from "./drawn.js";
 import { instant, number, tick, zone } from "./text.js";
 
 const SYNC = "dropzone";

@@ -1,6 +1,4 @@
-// What isn't needed for the first look at the sources: it is fetched when it is.
+// What the views of rejected events and contracts need beyond the first look: it is fetched with them.
 
-export { Chart } from "./charts.js";
 export { showContract } from "./contract.js";
-export { startData } from "./data.js";
 export { refreshRejected, showSelection, startRejected } from "./rejected.js";

@@ -2,6 +2,7 @@
 
 import { hashOf, viewOf } from "./address.js";
 import * as api from "./api.js";
+import { startData } from "./data.js";
 import { byId, element, fill, save, setText, show } from "./dom.js";
 import { arrived, measured } from "./figures.js";
 import { arrivalTiles, showRules, showTiles } from "./panels.js";
@@ -26,7 +27,7 @@ let retryAt = null;
 const known = { sources: [], isWhole: false, at: 0, trends: new Map() };
 let table = null;
 let later = null; // what page/later.js has, once it is here
-const charts = {};
+let charts = null; // once page/charts.js is here
 
 const nowSeconds = () => Date.now() / 1000;
 const isLive = () => byId("live").checked;
@@ -271,31 +272,52 @@ function showArrived(rows, buckets, asked) {
   drawTiles();
   showRules("rule", figures.rules, (rule) => linkTo({ tab: "rejected", rule }));
   showRules("warning", figures.warnings);
+  showSelection();
   drawCharts();
 }
 
+// Imports a part of the page once; again, where it did not come.
+function part(load, start) {
+  let coming = null;
+  return () => {
+    coming ??= load().then(start);
+    coming.catch(() => {
+      coming = null;
+    });
+    return coming;
+  };
+}
+
 // The charts are fetched when they come into sight.
-function needLater() {
-  needLater.coming ??= import("./later.js").then((found) => {
-    later = found;
-    later.startData();
-    later.startRejected();
-    charts.mean = new later.Chart(byId("chart-mean"), { title: "Mean, and one deviation around it", height: 240, ...actions });
-    charts.arrived = new later.Chart(byId("chart-arrived"), { title: "Received events, by time of arrival", ...actions });
-    charts.latency = new later.Chart(byId("chart-latency"), { title: "Latency, from arrival to measurement", ...actions });
+const needCharts = part(
+  () => import("./charts.js"),
+  ({ Chart }) => {
+    charts = {
+      mean: new Chart(byId("chart-mean"), { title: "Mean, and one deviation around it", height: 240, ...actions }),
+      arrived: new Chart(byId("chart-arrived"), { title: "Received events, by time of arrival", ...actions }),
+      latency: new Chart(byId("chart-latency"), { title: "Latency, from arrival to measurement", ...actions }),
+    };
     drawCharts();
+  },
+);
+
+const needLater = part(
+  () => import("./later.js"),
+  (found) => {
+    later = found;
+    later.startRejected();
+    showSelection();
     return later;
-  });
-  needLater.coming.catch(() => {
-    needLater.coming = null;
-  });
-  return needLater.coming;
+  },
+);
+
+function showSelection() {
+  if (later === null || figures === null || view.tab !== "rejected") return;
+  later.showSelection(figures.rules, view.rule, (rule) => linkTo({ tab: "rejected", rule }));
 }
 
 function drawCharts() {
-  if (later === null || figures === null) return;
-  if (view.tab === "rejected") later.showSelection(figures.rules, view.rule, (rule) => linkTo({ tab: "rejected", rule }));
-  if (view.tab !== "overview") return;
+  if (charts === null || figures === null || view.tab !== "overview") return;
   drawMean();
   const { times, clean, flagged, rejected, latency, buckets, asked } = figures;
   const data = (name) => ({ name, path: "quality", parameters: asked });
@@ -390,7 +412,7 @@ function showMeasured(rows, buckets, asked) {
 }
 
 function drawMean() {
-  if (later === null || lastMeasured === null) return;
+  if (charts === null || lastMeasured === null) return;
   const { times, mean, low, high, source, buckets, asked } = lastMeasured;
   if (source !== view.source || view.tab !== "overview") return;
   charts.mean.draw({
@@ -469,7 +491,7 @@ function start() {
     learnTrend,
   });
   const sight = new IntersectionObserver((seen) => {
-    if (seen.some(({ isIntersecting }) => isIntersecting)) needLater().catch(() => {});
+    if (seen.some(({ isIntersecting }) => isIntersecting)) needCharts().catch(() => {});
   });
   for (const id of ["measured", "charts"]) sight.observe(byId(id));
 
@@ -484,6 +506,7 @@ function start() {
     api.key.forget();
     askForKey();
   });
+  startData();
   byId("retry").addEventListener("click", () => refresh());
   byId("range").addEventListener("change", () => {
     const preset = ranges.presetOf(byId("range").value);
@@ -510,7 +533,7 @@ function start() {
   });
   addEventListener("hashchange", arrive);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const chart of Object.values(charts)) chart.recolour();
+    for (const chart of Object.values(charts ?? {})) chart.recolour();
   });
   setInterval(showStatus, 1000);
   refresh(true);

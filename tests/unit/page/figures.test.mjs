@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./modules.mjs";
 
-const { arrived, filled, measured, topOf } = await load("figures.js");
+const { arrived, measured } = await load("figures.js");
 
 const START = Date.parse("2026-03-04T12:00:00Z") / 1000;
 const MINUTE = 60;
@@ -99,17 +99,4 @@ test("days begin where the rows say, which is where the time zone's do", () => {
   const day = { from: START, to: START + 3 * 86400, granularity: "day", step: 86400 };
   const rows = [kpi(0, 1), { ...kpi(0, 1), start: iso(START + 90000) }];
   assert.deepEqual(measured(rows, day, LATER).times, [START, START + 90000]);
-});
-
-test("buckets with anything are counted", () => {
-  assert.equal(filled([{ values: [0, 1, null, 2] }, { values: [0, 0, 3, 1] }]), 3);
-  assert.equal(filled([{ values: [] }]), 0);
-});
-
-test("an axis ends below a spike that would flatten the rest", () => {
-  assert.equal(topOf([10, 12, 9]), 12);
-  assert.equal(topOf([10, 60, 9]), 60);
-  assert.equal(topOf([10, 1000, 9]), 16);
-  assert.equal(topOf([1000]), 1000);
-  assert.equal(topOf([]), 0);
 });

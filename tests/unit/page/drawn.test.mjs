@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { load } from "./modules.mjs";
+
+const { filled, topOf } = await load("drawn.js");
+
+test("buckets with anything are counted", () => {
+  assert.equal(filled([{ values: [0, 1, null, 2] }, { values: [0, 0, 3, 1] }]), 3);
+  assert.equal(filled([{ values: [] }]), 0);
+});
+
+test("an axis ends below a spike that would flatten the rest", () => {
+  assert.equal(topOf([10, 12, 9]), 12);
+  assert.equal(topOf([10, 60, 9]), 60);
+  assert.equal(topOf([10, 1000, 9]), 16);
+  assert.equal(topOf([1000]), 1000);
+  assert.equal(topOf([]), 0);
+});
