@@ -218,7 +218,7 @@ format: install ## format, and fix what the linter can fix
 	@$(RUN) ruff check --fix --quiet $(SOURCES) || true
 	@$(RUN) ruff format --quiet $(SOURCES)
 
-REQUIREMENTS := layers/common/requirements.txt functions/migrate/requirements.txt
+REQUIREMENTS := layers/common/requirements.txt functions/migrate/requirements.txt functions/archive/requirements.txt
 
 .PHONY: page
 page: install page-tools ## format the page's modules, fix what the linter can fix, and bundle them
@@ -236,6 +236,7 @@ contracts: install ## compile contracts/*.odcs.yaml into the layer
 requirements: install ## write the artefacts' requirements from the lock
 	@$(UV) export --quiet --locked --only-group layer --no-emit-project --no-hashes --no-header -o layers/common/requirements.txt
 	@$(UV) export --quiet --locked --only-group migrate --no-emit-project --no-hashes --no-header -o functions/migrate/requirements.txt
+	@$(UV) export --quiet --locked --only-group archive --no-emit-project --no-hashes --no-header -o functions/archive/requirements.txt
 
 # ---- AWS --------------------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ OURS = {
     "ReplayFunction": ("functions/process", "dropzone_process"),
     "QueryFunction": ("functions/query", "dropzone_query"),
     "WebFunction": ("functions/web", "dropzone_web"),
+    "ArchiveFunction": ("functions/archive", "dropzone_archive"),
     "MigrateFunction": ("functions/migrate", "dropzone_migrate"),
 }
 NEVER = {

@@ -33,6 +33,7 @@ STARTED_HERE = {
     "MigrateFunction",
     "NotifyFunction",
     "ReplayFunction",
+    "ArchiveFunction",
 }
 
 
@@ -140,6 +141,24 @@ def test_replay_plans_the_ranges_of_a_replay(start: Start, s3_endpoint: str, tab
     planned = replay.succeed({"action": "plan", "replay_id": replay_id})
     assert (planned["is_planned"], planned["objects"]) == (True, 1)
     assert replay.succeed({"action": "pending", "replay_id": replay_id})["ranges"] == [0]
+
+
+def test_archive_moves_a_closed_month_to_files(
+    start: Start, s3: "S3Client", s3_endpoint: str, tables: SilverInPostgres
+) -> None:
+    tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(EXAMPLE_INSTANT),))])
+    tables.query("UPDATE gold.measured_stale SET marked_at = '2020-01-01Z'")
+    assert tables.query("SELECT gold.refresh()") == [[1]]
+    parameters = database_parameters(tables.server) | {"SilverMonths": "1"}
+
+    answer = start("ArchiveFunction", BronzeEndpointUrl=s3_endpoint, **parameters).succeed({})
+
+    month = f"{EXAMPLE_INSTANT:%Y-%m}"
+    assert answer == {"archived": [month], "reinstated": [], "changed": [], "events": 1, "waiting": 0}
+    assert not tables.measurement_rows()
+    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"silver/measurements/month={month}/")["Contents"]
+    assert [entry["Key"][-18:] for entry in listed] == [f"{month}-{day:02}.parquet" for day in range(1, 32)]
+    tables.query("DELETE FROM archive.months")
 
 
 def test_process_acknowledges_s3_s_test_event(start: Start, s3_endpoint: str, tables: SilverInPostgres) -> None:

@@ -7,7 +7,7 @@ from artefact.interpreter import Interpreter
 
 FUNCTIONS = [
     *("IngestFunction", "ProcessFunction", "SweepFunction", "QueryFunction", "WebFunction", "MigrateFunction"),
-    "NotifyFunction",
+    *("NotifyFunction", "ArchiveFunction"),
 ]
 
 NOT_ON_LAMBDA = [

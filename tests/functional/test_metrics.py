@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.use_cases.archive_months import ArchiveResult
+from dropzone_archive import handler as archive
 from dropzone_process import queue, sweep
 from functional.ingest_function import IngestFunction
 from functional.lambda_calls import ENVIRONMENT, api_event, sample
@@ -78,6 +80,11 @@ def counted(
     sweep.handler(sample("schedule"), Context())
     monkeypatch.setattr(sweep, "clients", InMemoryClients)
     assert sweep.handler(sample("api-process"), Context())["statusCode"] == 403
+    monkeypatch.setenv("SILVER_MONTHS", "12")
+    for name in ("settings", "database"):
+        monkeypatch.setattr(archive, name, cache(getattr(archive, name).__wrapped__))
+    monkeypatch.setattr(archive, "archive_months", lambda *_, **__: ArchiveResult(waiting=2))
+    assert archive.handler({}, Context())["waiting"] == 2
     return emitted(capsys.readouterr().out)
 
 
@@ -147,17 +154,21 @@ def test_each_service_counts_its_own(counted: dict[Metric, Counted]) -> None:
         assert values[Metric("EventsRejected", service)] == values[Metric("Flagged", service)] == [1.0]
         assert values[Metric("FailedByRule", service, "rule")] == [1.0]
     assert values[Metric("Accepted", "ingest")] == values[Metric("Refused", "ingest", "reason")] == [1.0]
+    assert values[Metric("MonthsToArchive", "archive")] == [2.0]
     assert values[Metric("GoldParts", "sweep")] == [3.0]
     assert values[Metric("GoldStaleSeconds", "sweep")] == [5400.0]
 
 
 def test_the_costs_in_the_document_count_them_all(counted: dict[Metric, Counted]) -> None:
     text = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
-    [(at_rest, price)] = re.findall(r"custom metrics that Sweep's schedule writes \| (\d+) × 0\.30 \| (\S+) \|", text)
+    [(at_rest, price)] = re.findall(
+        r"custom metrics that the schedules of Sweep and Archive write \| (\d+) × 0\.30 \| (\S+) \|", text
+    )
     [(in_all, price_of_all)] = re.findall(r"write their metrics, too: (\d+) in all, (\S+) USD", text)
 
     every = [metric for metric in counted if not metric.dimension]
     # Latency is written where objects are processed.
-    schedule = [metric for metric in every if metric.service == "sweep" and metric.name != "ArrivalToSilver"]
+    scheduled = {"sweep", "archive"}
+    schedule = [metric for metric in every if metric.service in scheduled and metric.name != "ArrivalToSilver"]
     assert (int(at_rest), price) == (len(schedule), f"{len(schedule) * 0.3:.2f}")
     assert (int(in_all), price_of_all) == (len(every), f"{len(every) * 0.3:.2f}")

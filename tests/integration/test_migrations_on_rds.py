@@ -94,7 +94,9 @@ def test_the_stack_s_own_database_is_migrated_twice_by_token(server: Rds) -> Non
         with pytest.raises(DatabaseError, match="28000"):
             sign_in(server, role, "anything")
     # AND they own nothing: all of it is the owner's, who is no superuser
-    owners = server.query("SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname IN ('public', 'gold')")
+    owners = server.query(
+        "SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname IN ('public', 'gold', 'archive', 'parts')"
+    )
     assert owners == [[OWNER]]
     assert server.query("SELECT count(*) FROM pg_roles WHERE rolsuper") == [[1]]
 

@@ -20,6 +20,7 @@ SOURCES = (
     "functions/query",
     "functions/web",
     "functions/migrate",
+    "functions/archive",
 )
 OTHERS = "cli", "local", "openapi"
 

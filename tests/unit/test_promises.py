@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-OURS = ("dropzone", "dropzone_ingest", "dropzone_process", "dropzone_query", "dropzone_web", "dropzone_migrate")
+OURS = (
+    "dropzone",
+    "dropzone_ingest",
+    "dropzone_process",
+    "dropzone_query",
+    "dropzone_web",
+    "dropzone_migrate",
+    "dropzone_archive",
+)
 
 MEBIBYTE = 1024 * 1024
 

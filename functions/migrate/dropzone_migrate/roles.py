@@ -1,6 +1,6 @@
-"""The roles of the functions: one that writes silver, one that only reads; neither may change the schema.
+"""The roles of the functions: one writes silver, one only reads, one archives; none may change the schema.
 
-A third one can't sign in: analysts' own roles are members of it (docs/analysts.md). Roles are set at each migration,
+A fourth one can't sign in: analysts' own roles are members of it (docs/analysts.md). Roles are set at each migration,
 since how they sign in is a setting of the stack.
 """
 
@@ -10,12 +10,14 @@ from dropzone.settings import MigrateSettings
 
 WRITER = "dropzone_writer"
 READER = "dropzone_reader"
+ARCHIVER = "dropzone_archiver"
 ANALYST = "dropzone_analyst"
 
 DOCUMENTED = (
     *("receipts", "outcomes", "measurements"),
     *("gold.kpis_hourly", "gold.kpis_daily", "gold.quality_hourly", "gold.quality_daily"),
     *("gold.rules_hourly", "gold.rules_daily"),
+    *("archive.months", "archive.files"),
 )
 """The tables and views that readers may select from: those of docs/analysts.md."""
 
@@ -44,6 +46,13 @@ GRANT DELETE ON replays TO {WRITER};
 GRANT USAGE ON SCHEMA parts TO {WRITER};
 GRANT EXECUTE ON FUNCTION parts.add_months TO {WRITER};
 GRANT USAGE ON SCHEMA gold TO {WRITER}, {READER}, {ANALYST};
+GRANT USAGE ON SCHEMA archive TO {WRITER}, {READER}, {ARCHIVER}, {ANALYST};
+GRANT SELECT ON archive.months TO {WRITER};
+GRANT INSERT ON archive.changes TO {WRITER};
+GRANT SELECT ON measurements, archive.months, archive.files, archive.changes TO {ARCHIVER};
+GRANT INSERT ON archive.files TO {ARCHIVER};
+GRANT EXECUTE ON FUNCTION archive.closed, archive.begin, archive.finish, archive.reinstate, archive.reopen
+TO {ARCHIVER};
 GRANT EXECUTE ON FUNCTION gold.refresh, gold.deploy_contracts, gold.unassigned, gold.assign, gold.check_expectations
 TO {WRITER};
 GRANT SELECT, DELETE ON gold.notification TO {WRITER};
@@ -60,7 +69,7 @@ def set_roles(cursor: Cursor, settings: MigrateSettings) -> None:
     if settings.role_auth == "password" and settings.database_password is None:
         return
     cursor.execute(_CREATE.format(role=ANALYST, login="NOLOGIN"))
-    for role in (WRITER, READER):
+    for role in (WRITER, READER, ARCHIVER):
         cursor.execute(_CREATE.format(role=role, login="LOGIN"))
         if settings.role_auth == "iam":
             cursor.execute(f"GRANT rds_iam TO {role}")

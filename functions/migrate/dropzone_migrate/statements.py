@@ -14,6 +14,7 @@ REPLACEABLE = (
     "gold_pool",
     "gold_compute",
     "gold_refresh",
+    "archive",
     "gold_reads",
     "partitions",
     "gold_views",

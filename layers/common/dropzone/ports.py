@@ -12,7 +12,7 @@ from dropzone.domain.access import ClientsDocument
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     # Ingest needs none: it would slow down its start.
     from dropzone.domain.contracts import Contracts
@@ -511,4 +511,103 @@ class GoldStore(Protocol):
         """Compute stale buckets of about `max_events` events again, at least one; returns how many.
 
         It is one transaction, and waits for no lock.
+        """
+
+
+class ArchivedRow(NamedTuple):
+    """A measurement as a file of the archive has it."""
+
+    measured_at: int
+    """In microseconds since 1970, as `updated_at`."""
+    source: str
+    mean: float
+    std_dev: float
+    sample_count: int
+    min: float
+    max: float
+    unit: str
+    tags: str
+    """In JSON."""
+    flags: list[str]
+    raw_id: str
+    item: int
+    updated_at: int
+
+
+class SourceDigest(NamedTuple):
+    """What a day has of a source: two that are equal have the same rows."""
+
+    events: int
+    samples: int
+    digest: int
+    """The sum of a digest of each row, in whatever order."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A file as it was read back."""
+
+    key: str
+    bytes: int
+    e_tag: str
+    sources: Mapping[str, SourceDigest]
+
+
+class ArchiveFiles(Protocol):
+    """The files of the archive: one for each day."""
+
+    def write(self, day: "date", rows: Iterator[Sequence[ArchivedRow]]) -> WrittenFile:
+        """Write a day's file in place of the one that there may be, and read it back.
+
+        Raises:
+            BronzeUnavailableError: it could not be stored or read.
+        """
+
+
+class FileDiffersError(Exception):
+    """A file doesn't have what the table has: nothing is dropped."""
+
+
+class ArchiveStore(Protocol):
+    """Months of measurements, on their way to files and back. Each call is one transaction, and may be repeated.
+
+    Each may raise SilverUnavailableError and SilverConflictError. A month is named by its first day.
+    """
+
+    def changed(self) -> "list[date]":
+        """Months in files that have changed since, or that are being reinstated."""
+
+    def days_to_reinstate(self, month: "date") -> "list[date]":
+        """Days of a month that are in files."""
+
+    def reinstate(self, month: "date", day: "date") -> None:
+        """Derive the measurements of a day from its outcomes again."""
+
+    def reopen(self, month: "date") -> None:
+        """Let a month whose days are all back be as if it was never archived; gold is computed again."""
+
+    def closed(self, kept: int) -> "list[date]":
+        """Months that ended so many months ago and are not archived, and of which no bucket of gold is stale."""
+
+    def begin(self, month: "date") -> None:
+        """Mark every change of the month from now on."""
+
+    def days_to_write(self, month: "date") -> "list[date]":
+        """Days of a month that have no file since it began."""
+
+    def write(self, month: "date", day: "date", files: ArchiveFiles) -> int | None:
+        """Write a day's file, and record it if it has what the table has; returns the number of its events.
+
+        None where another run is writing it.
+
+        Raises:
+            FileDiffersError: it has something else.
+            BronzeUnavailableError: it could not be stored or read.
+        """
+
+    def finish(self, month: "date") -> str:
+        """Drop a month's measurements if its files have them; returns how that ended.
+
+        `archived`; `changed` if it has changed since it began, and so has to begin again; `stale` if gold has to catch
+        up first; `not_begun` if another run ended it.
         """

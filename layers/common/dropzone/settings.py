@@ -181,6 +181,13 @@ class ReplaySettings(WriterSettings):
     """How many calls the state machine makes at once."""
 
 
+class ArchiveSettings(BronzeSettings, DatabaseSettings):
+    """Of the function Archive."""
+
+    silver_months: Annotated[int, Field(ge=0)]
+    """Whole months that measurements stay in silver; 0: for ever."""
+
+
 class QuerySettings(DatabaseSettings, SignInSettings):
     """Of the function Query, which signs in as a role that only reads."""
 

@@ -38,6 +38,7 @@ USERS = {
     "ProcessFunction": "dropzone_writer",
     "SweepFunction": "dropzone_writer",
     "ReplayFunction": "dropzone_writer",
+    "ArchiveFunction": "dropzone_archiver",
     "QueryFunction": "dropzone_reader",
 }
 """Who signs in to the database as whom; Migrate does as the schema's owner."""

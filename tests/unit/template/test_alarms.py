@@ -77,6 +77,9 @@ TABLE = {
     "UnfinishedSweepAlarm": Measures(
         "own SweepLagSeconds sweep", "Minimum", ">", seconds(hours=1), seconds(hours=1), "1 of 1"
     ),
+    "ArchiveAlarm": Measures(
+        "own MonthsToArchive archive", "Minimum", ">", 0, seconds(hours=24), "3 of 3", "breaching"
+    ),
     "GoldStaleAlarm": Measures(
         "own GoldStaleSeconds sweep", "Maximum", ">", seconds(hours=2), seconds(hours=1), "1 of 1"
     ),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from dropzone_migrate.roles import READER, WRITER
+from dropzone_migrate.roles import ARCHIVER, READER, WRITER
 from unit.template.intrinsics import broken_rules
 from unit.template.loading import PROJECT, Template, defaults
 from unit.template.stacks import IN_THE_NETWORK, ON_AWS, OUTSIDE, PARAMETERS, USERS, YOURS_IAM, Stack, deployed, leaves
@@ -205,6 +205,8 @@ def test_the_s3_endpoint_lets_bronze_be_read_and_cloudformation_be_answered() ->
         ("s3:GetObject", f"{bucket}/access/clients.json"),
         ("s3:ListBucket", f"{bucket}/access/clients.json"),
         ("s3:PutObject", f"{bucket}/notifications/*"),
+        ("s3:GetObject", f"{bucket}/silver/*"),
+        ("s3:PutObject", f"{bucket}/silver/*"),
         # The region's own: anybody may have a bucket whose name only begins so.
         ("s3:PutObject", "arn:aws:s3:::cloudformation-custom-resource-response-eucentral1/*"),
     }
@@ -372,7 +374,7 @@ def test_functions_use_the_database_of_the_parameters() -> None:
 
 
 def test_the_users_are_those_that_migrations_make() -> None:
-    assert set(USERS.values()) == {WRITER, READER}
+    assert set(USERS.values()) == {WRITER, READER, ARCHIVER}
     assert USERS["QueryFunction"] == READER
 
 
@@ -384,11 +386,12 @@ def variables(name: str, function: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_all_functions_get_the_same_settings_of_the_database(name: str) -> None:
-    process, sweep, replay, query, migrate = (variables(name, function) for function in (*USERS, "MigrateFunction"))
+    process, *others, migrate = (variables(name, function) for function in (*USERS, "MigrateFunction"))
     # How the schema's owner signs in is Migrate's own.
     own = {"DATABASE_USER", "DATABASE_AUTH", "DATABASE_SECRET_ARN"}
 
-    assert process == sweep == replay == query | {"DATABASE_USER": WRITER}
+    assert len(others) == len(USERS) - 1
+    assert all(other | {"DATABASE_USER": WRITER} == process for other in others)
     assert migrate.keys() <= process.keys()
     assert {key: process[key] for key in migrate.keys() - own} == {key: migrate[key] for key in migrate.keys() - own}
 
@@ -410,11 +413,11 @@ def test_another_database_is_migrated(parameter: str, value: str) -> None:
 
 
 def caps(parameters: Mapping[str, str]) -> int:
-    """The most connections that the functions open at once: one each container, and those of Migrate and of a report.
+    """The most connections that the functions open at once: one each container; Migrate, Archive and a report have one.
 
     A function without a reservation (0) has no cap of the stack's, and is not counted.
     """
-    return sum(int(parameters[name]) for name in CAPS) + 2
+    return sum(int(parameters[name]) for name in CAPS) + 3
 
 
 def by_the_formula(gibibytes: int) -> int:
@@ -467,8 +470,8 @@ def test_ingest_and_web_may_be_given_a_share_of_the_account() -> None:
 
 
 def test_the_functions_caps_are_below_the_database_s_connections(template: Template) -> None:
-    # 2 GiB / 9,531,392 = 225; three quarters of it 168; less 5 reserved, 163. The functions: 10 + 5 + 10 + 2 + 2 = 29.
-    assert (by_the_formula(2), connections(2), caps(defaults(template))) == (225, 163, 29)
+    # 2 GiB / 9,531,392 = 225; three quarters of it 168; less 5 reserved, 163. The functions: 10 + 5 + 10 + 2 + 3 = 30.
+    assert (by_the_formula(2), connections(2), caps(defaults(template))) == (225, 163, 30)
     assert GENERATIONS * caps(defaults(template)) < connections(GIBIBYTES[defaults(template)["DatabaseInstanceClass"]])
 
 
@@ -540,7 +543,7 @@ def test_the_document_s_table_of_connections_is_what_the_rules_say(template: Tem
             max(int(value) for value in allowed(template, name) if passes(template, gibibytes, name, value))
             for name in CAPS
         ]
-        assert together == GENERATIONS * (sum(most) + 2)
+        assert together == GENERATIONS * (sum(most) + 3)
     assert classes == GIBIBYTES
 
 

@@ -19,6 +19,7 @@ from unit.template.stacks import (
 STACKS = pytest.mark.parametrize("name", PARAMETERS)
 
 OBJECTS = "arn:aws:s3:::BronzeBucket/raw/*"
+ARCHIVE = "arn:aws:s3:::BronzeBucket/silver/*"
 NOTIFICATIONS = "arn:aws:s3:::BronzeBucket/notifications/*"
 RECORDS = "arn:aws:s3:::BronzeBucket/idempotency/*"
 CLIENTS = "arn:aws:s3:::BronzeBucket/access/clients.json"
@@ -33,6 +34,7 @@ EXECUTIONS = "arn:aws:states:eu-central-1:111122223333:execution:dropzone-prod-r
 WILDCARDS = {
     OBJECTS: "Objects have names of their own; the prefix is as narrow as they can be named.",
     RECORDS: "As for objects: a name for each idempotency key.",
+    ARCHIVE: "As for objects: a name for each day.",
     NOTIFICATIONS: "As for objects: a name for each batch of changes.",
     EXECUTIONS: "Executions get their names when they start.",
     "*": "EC2 lists network interfaces on * only, and nobody knows their names before they are made.",
@@ -88,7 +90,9 @@ def test_each_function_may_do_what_it_needs_and_nothing_else(name: str) -> None:
     in_network = makes_interfaces(name)
     migrates = writes_logs("MigrateFunction") | signs_in(stack, "MigrateFunction")
     assert stack.rights("MigrateFunction") == migrates | in_network
-    for function in USERS:
+    archive = {("s3:GetObject", ARCHIVE), ("s3:PutObject", ARCHIVE)} | signs_in(stack, "ArchiveFunction")
+    assert stack.rights("ArchiveFunction") == writes_logs("ArchiveFunction") | archive | in_network
+    for function in USERS.keys() - {"ArchiveFunction"}:
         # Process and Replay have no clients.
         own = set() if function in {"ProcessFunction", "ReplayFunction"} else {("s3:GetObject", CLIENTS)}
         own |= takes_messages("Queue") if function == "ProcessFunction" else set()
@@ -258,7 +262,7 @@ def test_nobody_deletes_in_s3(name: str) -> None:
 def test_names_are_listed_under_raw_only(name: str) -> None:
     stack = deployed(name)
 
-    for function in [*USERS, "IngestFunction"]:
+    for function in USERS.keys() - {"ArchiveFunction"} | {"IngestFunction"}:
         [listing] = [entry for entry in stack.statements(function + "Role") if "s3:ListBucket" in entry["Action"]]
         assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": "raw/*"}}
 
@@ -271,13 +275,13 @@ def test_readers_of_objects_get_404_for_a_missing_one(name: str) -> None:
     for role in stack.of("AWS::IAM::Role"):
         statements = stack.statements(role)
         if any("s3:GetObject" in entry["Action"] for entry in statements):
-            if role == "NotifyFunctionRole":
-                # What it reads is there, or the message is tried again and then in the DLQ: 403 says as much.
+            if role in {"NotifyFunctionRole", "ArchiveFunctionRole"}:
+                # What they read is there, or they are called again: 403 says as much.
                 continue
             readers += 1
             [listing] = [entry for entry in statements if "s3:ListBucket" in entry["Action"]]
             assert all(operator.endswith("IfExists") for operator in listing.get("Condition", {}))
-    assert readers == len(USERS) + 1
+    assert readers == len(USERS)
 
 
 def test_no_password_is_in_a_variable() -> None:
@@ -317,9 +321,10 @@ def test_only_this_api_and_this_schedule_call_functions() -> None:
     for permission in stack.of("AWS::Lambda::Permission").values():
         assert permission["Principal"] == "apigateway.amazonaws.com"
         assert permission["SourceArn"].startswith("arn:aws:execute-api:eu-central-1:111122223333:Api/")
-    assert stack.statements("SweepFunctionScheduleRole") == [
-        {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": ["SweepFunction.Arn"]}
-    ]
+    for function in ("SweepFunction", "ArchiveFunction"):
+        assert stack.statements(f"{function}ScheduleRole") == [
+            {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": [f"{function}.Arn"]}
+        ]
 
 
 def test_your_database_is_signed_in_to_and_no_other() -> None:

@@ -86,6 +86,13 @@ def test_only_ingest_writes_bronze(name: str) -> None:
         "Resource": "arn:aws:s3:::BronzeBucket/notifications/*",
         "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "SweepFunctionRole.Arn"}},
     }
+    [archive] = [statement for statement in statements if statement["Sid"] == "ArchiveWrittenByArchiveOnly"]
+    assert archive == {
+        **refusal,
+        "Sid": "ArchiveWrittenByArchiveOnly",
+        "Resource": "arn:aws:s3:::BronzeBucket/silver/*",
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": "ArchiveFunctionRole.Arn"}},
+    }
     assert deployed(name).one("IngestFunction")["Role"] == "IngestFunctionRole.Arn"
 
 

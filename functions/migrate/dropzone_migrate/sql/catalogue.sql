@@ -1,6 +1,10 @@
 -- What analysts find in their tools. A column of one name means the same wherever it is.
 COMMENT ON SCHEMA public IS 'Silver: what was received and what it was found to be, event by event.';
 COMMENT ON SCHEMA gold IS 'Figures of silver by buckets of time and source, computed from current silver.';
+COMMENT ON SCHEMA archive IS 'Months of measurements that are in files of the bucket, and no longer in silver.';
+COMMENT ON TABLE archive.months IS 'Months of UTC that are archived, or on their way: what is archived or reinstating is in the files alone.';
+COMMENT ON TABLE archive.files IS 'A Parquet file a day of these months, sorted by source and instant.';
+COMMENT ON TABLE archive.changes IS 'Months that have changed since they were written: the next run brings them back, and writes them again.';
 COMMENT ON TYPE gold.granularity IS 'How long a bucket is, on the clock of its time zone. Weeks begin on Monday.';
 COMMENT ON TABLE receipts IS 'One row per object of bronze that was tried; settled_at says that it has its outcomes.';
 COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
@@ -115,6 +119,15 @@ BEGIN
         ('assigned_at', 'When its contract was last looked up. UTC.'),
         ('broken', 'What it broke at the last scheduled run: silent, stuck, rejected_share, latency; null before the first.'),
         ('stuck_since', 'Since when all samples are the same, at least; null where no longer than expected. UTC.'),
+        ('month', 'The first day of the month, of UTC.'),
+        ('state', 'writing, while silver has it as well; archived; reinstating, on its way back.'),
+        ('began_at', 'When it began. UTC.'),
+        ('archived_at', 'When silver dropped it; null before. UTC.'),
+        ('day', 'The day of UTC that the file holds.'),
+        ('key', 'Its name in the bucket.'),
+        ('bytes', 'Its size.'),
+        ('e_tag', 'What S3 calls its content.'),
+        ('written_at', 'When it was written and compared. UTC.'),
         ('created_at', 'When it was written. UTC.'),
         ('changes', 'What has changed: source, expectation, whether it is broken, since when, what was found and expected.'),
         ('last_arrived_at', 'When the last event arrived, also one that was rejected. UTC.'),
@@ -136,7 +149,7 @@ BEGIN
     LOOP
         FOR kind IN
             SELECT format('%I.%I', table_schema, table_name) FROM information_schema.columns
-            WHERE column_name = name AND table_schema IN ('public', 'gold')
+            WHERE column_name = name AND table_schema IN ('public', 'gold', 'archive')
         LOOP
             EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', kind, name, said);
         END LOOP;

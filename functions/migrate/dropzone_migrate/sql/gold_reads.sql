@@ -150,6 +150,11 @@ BEGIN
                    lag(last_measured_at) OVER (PARTITION BY source ORDER BY bucket, bucket_start), (
                        SELECT max(measured_at) FROM public.measurements AS before
                        WHERE before.source = m.source AND before.measured_at < m.first_measured_at
+                   ), (
+                       SELECT last_measured_at FROM gold.measured AS before
+                       WHERE before.source = m.source AND before.bucket_start < m.bucket_start
+                         AND gold.is_archived(before.bucket_start)
+                       ORDER BY before.bucket_start DESC LIMIT 1
                    )
                )) AS pause_before,
                greatest(min(mean) OVER whole, least(max(mean) OVER whole, 0)) AS near,

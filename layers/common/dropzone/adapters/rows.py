@@ -132,6 +132,7 @@ def _entries(violations: Iterable[Violation]) -> list[dict[str, Any]]:
     return [{key: value for key, value in asdict(each).items() if value is not None} for each in violations]
 
 
+# Of an archived month, a measurement that goes is no row whose deletion a trigger sees.
 _DERIVE: Final = f"""
 WITH key AS (
     SELECT DISTINCT * FROM json_to_recordset(CAST(:keys AS json)) AS k (measured_at timestamptz, source text)
@@ -145,6 +146,9 @@ WITH key AS (
     DELETE FROM measurements USING key
     WHERE measurements.measured_at = key.measured_at AND measurements.source = key.source
       AND NOT EXISTS (SELECT FROM best WHERE best.measured_at = key.measured_at AND best.source = key.source)
+), archived AS (
+    INSERT INTO archive.changes (month)
+    SELECT DISTINCT month FROM archive.months JOIN key ON archive.month_of(measured_at) = month
 )
 INSERT INTO measurements AS m ({MEASURED}, flags, raw_id, item)
 SELECT {MEASURED}, flags, raw_id, item FROM best

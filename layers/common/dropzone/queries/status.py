@@ -176,6 +176,19 @@ class ObjectStatus(_Object, _Outcome):
 
 _READABLE: Final = "(CAST(:reads AS text[]) IS NULL OR coalesce(o.source, '') LIKE ANY (CAST(:reads AS text[])))"
 
+# Which event has the place of an instant and source: that of silver, or, of an archived month, the last one.
+_IN_PLACE: Final = """LEFT JOIN LATERAL (
+        SELECT raw_id, item FROM measurements AS kept
+        WHERE kept.measured_at = o.measured_at AND kept.source = o.source AND NOT gold.is_archived(o.measured_at)
+        UNION ALL
+        SELECT raw_id, item FROM (
+            SELECT raw_id, item FROM outcomes AS last
+            WHERE last.measured_at = o.measured_at AND last.source = o.source AND last.outcome = 'processed'
+              AND gold.is_archived(o.measured_at)
+            ORDER BY raw_id DESC, item DESC LIMIT 1
+        ) AS last
+    ) AS m ON true"""
+
 _OBJECT: Final = f"""
 SELECT CASE WHEN settled_at IS NULL THEN CASE WHEN attempts < {MAX_ATTEMPTS} THEN 'accepted' ELSE 'stuck' END
             WHEN current > 0 THEN 'processed' WHEN processed > 0 THEN 'superseded' ELSE 'rejected' END AS status,
@@ -187,7 +200,7 @@ SELECT CASE WHEN settled_at IS NULL THEN CASE WHEN attempts < {MAX_ATTEMPTS} THE
 FROM receipts CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE m.raw_id = o.raw_id AND m.item = o.item) AS current,
            count(*) FILTER (WHERE o.outcome = 'processed') AS processed, count(*) AS total
-    FROM outcomes AS o LEFT JOIN measurements AS m ON m.measured_at = o.measured_at AND m.source = o.source
+    FROM outcomes AS o {_IN_PLACE}
     WHERE o.raw_id = CAST(:raw_id AS uuid) AND receipts.settled_at IS NOT NULL AND {_READABLE}
 ) AS outcome
 WHERE raw_id = CAST(:raw_id AS uuid)
@@ -205,7 +218,7 @@ FROM (
            CASE WHEN o.outcome = 'rejected' THEN 'rejected'
                 WHEN m.raw_id = o.raw_id AND m.item = o.item THEN 'processed' ELSE 'superseded' END AS status
     FROM outcomes AS o
-    LEFT JOIN measurements AS m ON m.measured_at = o.measured_at AND m.source = o.source
+    {_IN_PLACE}
     LEFT JOIN LATERAL (
         SELECT o.measured_at, o.source, o.mean, o.std_dev, o.sample_count, o.min, o.max, o.unit, o.tags
     ) AS event ON o.outcome = 'processed'

@@ -1,0 +1,1 @@
+"""The function Archive: moves closed months of measurements to Parquet files."""

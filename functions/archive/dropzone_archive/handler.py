@@ -1,0 +1,66 @@
+"""The function Archive, on a schedule."""
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.postgres_archive_store import PostgresArchiveStore
+from dropzone.observability import NAMESPACE
+from dropzone.ports import ArchiveFiles, ArchiveStore
+from dropzone.settings import ArchiveSettings
+from dropzone.use_cases.archive_months import archive_months
+from dropzone_archive.files import S3ArchiveFiles
+
+logger = Logger(service="archive")
+metrics = Metrics(service="archive", namespace=NAMESPACE)
+
+
+@cache
+def settings() -> ArchiveSettings:
+    return ArchiveSettings.from_environment()
+
+
+@cache
+def database() -> Database:
+    """One connection for each container."""
+    return open_database(settings())
+
+
+@cache
+def files() -> ArchiveFiles:
+    return S3ArchiveFiles(settings())
+
+
+def store() -> ArchiveStore:
+    return PostgresArchiveStore(database())
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Lambda's entry; answers which months were archived and reinstated, and how many are left.
+
+    Raises:
+        FileDiffersError: a file doesn't have what the table has. Nothing was dropped.
+        BronzeUnavailableError, SilverUnavailableError, SilverConflictError: the next run goes on.
+    """
+
+    def time_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    database().use_time_left(time_left)
+    result = archive_months(settings().silver_months, store=store(), files=files(), time_left=time_left)
+    metrics.add_metric(name="MonthsToArchive", unit=MetricUnit.Count, value=result.waiting)
+    report: dict[str, Any] = {
+        "archived": [f"{month:%Y-%m}" for month in result.archived],
+        "reinstated": [f"{month:%Y-%m}" for month in result.reinstated],
+        "changed": [f"{month:%Y-%m}" for month in result.changed],
+        "events": result.events,
+        "waiting": result.waiting,
+    }
+    logger.info("archived months", **report)
+    return report

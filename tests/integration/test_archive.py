@@ -1,0 +1,429 @@
+"""A closed month goes to files, whole or not at all, and comes back when it changes."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import pytest
+
+from dropzone.adapters.postgres_archive_store import PostgresArchiveStore
+from dropzone.adapters.postgres_gold_store import PostgresGoldStore
+from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.domain.access import Access, Scope
+from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.contracts import BASIC
+from dropzone.domain.identifiers import new_raw_id
+from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
+from dropzone.ports import ArchivedRow, FileDiffersError, SilverError, WrittenFile
+from dropzone.queries.status import StatusRequest, read_status
+from dropzone.use_cases.archive_months import ArchiveResult, archive_months
+from dropzone_archive import parquet
+from support.background import in_background
+from support.postgres import SilverInPostgres
+
+MAY = date(2019, 5, 1)
+FIRST = datetime(2019, 5, 1, tzinfo=UTC)
+JUNE = datetime(2019, 6, 1, tzinfo=UTC)
+FLAG = Violation(Code.VALUE_ABOVE_MAXIMUM, "data", "too high")
+
+
+class Folder:
+    """Files in a folder, and what happens before and after one is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.before: Callable[[date], None] = lambda _: None
+        self.after: Callable[[Path], None] = lambda _: None
+
+    def write(self, day: date, rows: Iterator[Sequence[ArchivedRow]]) -> WrittenFile:
+        path = self.path / f"{day}.parquet"
+        self.before(day)
+        parquet.write(path, rows)
+        self.after(path)
+        return WrittenFile(path.name, path.stat().st_size, "tag", parquet.digests(path))
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """As another library reads them."""
+        return duckdb.execute(
+            f"SELECT {COLUMNS} FROM '{self.path}/*.parquet' ORDER BY measured_at, source"  # noqa: S608 - our own words
+        ).fetchall()
+
+
+COLUMNS = (
+    "epoch_us(measured_at), source, mean, std_dev, sample_count, min, max, unit, tags, flags, raw_id, item,"
+    " epoch_us(updated_at)"
+)
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "analysts.md").read_text()
+
+
+@dataclass
+class Archive:
+    """The archive of these tables, in a folder."""
+
+    tables: SilverInPostgres
+    files: Folder
+
+    def store(self) -> PostgresArchiveStore:
+        return PostgresArchiveStore(self.tables.open(database_user="dropzone_archiver"))
+
+    def run(self, months: int = 1, *, seconds: float = 900) -> ArchiveResult:
+        return archive_months(months, store=self.store(), files=self.files, time_left=lambda: seconds)
+
+    def refresh_gold(self) -> None:
+        self.tables.query("UPDATE gold.measured_stale SET marked_at = marked_at - interval '1 hour'")
+        while PostgresGoldStore(self.tables.open()).refresh(1_000_000):
+            pass
+
+    def settle(self, *measurements: Measurement, raw_id: UUID | None = None, refresh: bool = True) -> UUID:
+        raw_id = raw_id or new_raw_id()
+        self.tables.silver().write_outcomes([ValidatedObject(raw_id, measurements)])
+        if refresh:
+            self.refresh_gold()
+        return raw_id
+
+    def silver(self) -> list[Any]:
+        """What the files have to have, as the table has it."""
+        return [
+            tuple(row)
+            for row in self.tables.query(
+                "SELECT CAST(1000000 * extract(epoch FROM measured_at) AS bigint), source, mean, std_dev, sample_count,"
+                " min, max, unit, CAST(tags AS text), flags, CAST(raw_id AS text), item,"
+                " CAST(1000000 * extract(epoch FROM updated_at) AS bigint)"
+                " FROM measurements WHERE measured_at < '2019-06-01Z' ORDER BY measured_at, source COLLATE \"C\""
+            )
+        ]
+
+    def gold(self) -> list[Any]:
+        return self.tables.query("SELECT * FROM gold.measured_now ORDER BY bucket_start, source")
+
+    def partitions(self) -> list[date]:
+        return [month for (month,) in self.tables.query("SELECT month FROM parts.months('measurements')")]
+
+    def state(self) -> list[Any]:
+        return self.tables.query("SELECT month, state FROM archive.months")
+
+
+@pytest.fixture
+def archive(tables: SilverInPostgres, tmp_path: Path) -> Archive:
+    tables.query("DELETE FROM archive.months")
+    tables.query("DELETE FROM archive.changes")
+    return Archive(tables, Folder(tmp_path))
+
+
+def measured(at: datetime, mean: float = 1.5, source: str = "boiler-7", **others: Any) -> Measurement:  # noqa: ANN401 - any field's
+    return Measurement(at, source, Aggregates(mean, 0.1, 3, mean - 1, mean + 1), **others)
+
+
+ODD = (
+    measured(FIRST, -0.0, "", unit="°C", tags={"b": 'a "quote"', "a": "ü\x1f"}, flags=(FLAG,)),
+    measured(FIRST, 1e308, "z"),
+    measured(FIRST + timedelta(microseconds=1), 5e-324, "a,b'; --"),
+    measured(JUNE - timedelta(microseconds=1), 0.1 + 0.2, "日本"),
+)
+
+
+def test_a_closed_month_is_in_files_and_gold_stays(archive: Archive) -> None:
+    archive.settle(*ODD, measured(JUNE), measured(FIRST - timedelta(microseconds=1)))
+    gold, before = archive.gold(), archive.silver()
+    archive.tables.query("SET TimeZone = 'Asia/Kolkata'")  # what the sessions of people may have
+
+    result = archive.run()
+
+    assert (result.waiting, result.events) == (0, 6)
+    assert result.archived == [date(2019, 4, 1), MAY, date(2019, 6, 1)]
+    assert archive.silver() == []
+    june = (archive.files.path / "2019-06-01.parquet").rename(archive.files.path.parent / "june")
+    assert june.exists()
+    assert archive.files.rows() == before
+    assert archive.gold() == gold
+    assert archive.run() == ArchiveResult()
+
+
+def test_the_partition_of_a_month_is_dropped(archive: Archive) -> None:
+    archive.tables.query("SELECT parts.add_month('measurements', '2019-05-01')")
+    archive.settle(*ODD)
+    gold = archive.gold()
+    assert archive.partitions()[0] == MAY
+
+    archive.run()
+    assert MAY not in archive.partitions()
+    # One that comes back has a partition again.
+    archive.settle(measured(FIRST, 9.0, "late"))
+    archive.run()
+    assert MAY in archive.partitions()
+    archive.refresh_gold()
+    archive.run()
+
+    assert MAY not in archive.partitions()
+    assert archive.silver() == []
+    assert len(archive.gold()) == len(gold) + 1
+
+
+def test_files_are_sorted_and_compressed(archive: Archive) -> None:
+    archive.settle(*(measured(FIRST + timedelta(minutes=n), source=f"s{n % 3}") for n in range(30)))
+
+    archive.run()
+
+    file = f"'{archive.files.path}/2019-05-01.parquet'"
+    kept = duckdb.execute(f"SELECT source, measured_at FROM {file}").fetchall()  # noqa: S608 - our own words
+    assert kept == sorted(kept)
+    assert len(kept) == 30
+    compression = duckdb.execute(f"SELECT DISTINCT compression FROM parquet_metadata({file})").fetchall()  # noqa: S608 - as above
+    assert compression == [("ZSTD",)]
+
+
+def test_analysts_read_files_as_the_document_says(archive: Archive) -> None:
+    archive.settle(measured(FIRST, 1.0), measured(FIRST + timedelta(days=1), 2.0), measured(JUNE, 9.0))
+    archive.run()
+    query = re.search(r"^    (SELECT [^;]*read_parquet[^;]*);$", DOCUMENT, re.MULTILINE)
+    assert query
+    for path in archive.files.path.glob("*.parquet"):
+        folder = archive.files.path / f"month={path.name[:7]}"
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+
+    sql = query[1].replace("s3://BUCKET/silver/measurements", str(archive.files.path)).replace("2026-05", "2019-05")
+    assert duckdb.execute(sql).fetchall() == [("boiler-7", 2, 1.5)]
+
+
+def test_months_that_stay_are_left_alone(archive: Archive) -> None:
+    this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    last_month = (this_month - timedelta(days=1)).replace(day=1)
+    archive.settle(measured(this_month), measured(last_month), measured(last_month - timedelta(microseconds=1)))
+
+    assert archive.run(0) == ArchiveResult()
+    assert archive.run(1).archived == [(last_month - timedelta(days=1)).date().replace(day=1)]
+    assert archive.tables.query("SELECT count(*) FROM measurements") == [[2]]
+
+
+def test_a_month_waits_for_gold(archive: Archive) -> None:
+    archive.settle(*ODD, refresh=False)
+
+    assert archive.run() == ArchiveResult()
+    archive.refresh_gold()
+    assert archive.run().archived == [MAY]
+
+
+class NoBronze:
+    """Is not asked: all is processed."""
+
+    def sender(self, raw_id: UUID) -> str | None:
+        raise NotImplementedError(raw_id)
+
+
+class DiedError(Exception):
+    """In place of the end of a process."""
+
+
+@pytest.mark.parametrize("day", [1, 17, 31])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_that_dies_loses_nothing_and_the_next_one_ends_it(archive: Archive, day: int, moment: str) -> None:
+    archive.settle(*ODD)
+    before = archive.silver()
+
+    def die(what: date | Path) -> None:
+        if f"2019-05-{day:02}" in str(what):
+            raise DiedError
+
+    setattr(archive.files, moment, die)
+    with pytest.raises(DiedError):
+        archive.run()
+    assert archive.silver() == before
+    setattr(archive.files, moment, lambda _: None)
+    written: list[date] = []
+    archive.files.before = written.append
+
+    assert archive.run().archived == [MAY]
+
+    assert [each.day for each in written] == [*range(day, 32)]
+    assert (archive.silver(), archive.files.rows()) == ([], before)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "mean = -mean",
+        "tags = 'null'",
+        "source = 'another'",
+        "measured_at = measured_at + INTERVAL 1 MICROSECOND",
+        "flags = ['value.spread']",
+        "raw_id = upper(raw_id)",
+    ],
+)
+def test_a_file_that_differs_from_the_table_drops_nothing(archive: Archive, fault: str) -> None:
+    archive.settle(*ODD)
+    before = archive.silver()
+
+    def damage(path: Path) -> None:
+        duckdb.execute(f"CREATE OR REPLACE TABLE damaged AS SELECT * FROM '{path}'")  # noqa: S608 - our own words
+        duckdb.execute(f"UPDATE damaged SET {fault} WHERE source = 'z'")  # noqa: S608 - our own words
+        duckdb.execute(f"COPY damaged TO '{path}' (FORMAT parquet)")
+
+    archive.files.after = damage
+    with pytest.raises(FileDiffersError, match="2019-05-01"):
+        archive.run()
+    assert archive.silver() == before
+    assert archive.state() == [[MAY, "writing"]]
+
+
+def test_a_month_that_changes_while_it_is_written_begins_again(archive: Archive) -> None:
+    archive.settle(*ODD)
+    late = measured(FIRST + timedelta(days=2), 7.0, "late")
+
+    def arrive(day: date) -> None:
+        if day.day == 20:
+            archive.settle(late)
+
+    archive.files.before = arrive
+    assert archive.run().changed == [MAY]
+    assert archive.state() == []
+    before = archive.silver()
+    archive.files.before = lambda _: None
+
+    assert archive.run().archived == [MAY]
+    assert archive.files.rows() == before
+    assert len(before) == len(ODD) + 1
+
+
+def test_the_pause_after_an_archived_event_is_known(archive: Archive) -> None:
+    archive.settle(measured(JUNE - timedelta(minutes=1)))
+    archive.run()
+    archive.settle(measured(datetime.now(UTC).replace(microsecond=0)))
+    reader = archive.tables.open(database_user="dropzone_reader")
+
+    sql = "SELECT longest_pause_seconds FROM gold.kpis('day', now() - interval '1 day', now() + interval '1 day')"
+    [[seconds]] = reader.run(sql)
+
+    assert seconds > timedelta(days=365).total_seconds()
+
+
+def test_a_late_event_of_an_archived_month_is_in_gold_and_in_the_file(archive: Archive) -> None:
+    raw_id = archive.settle(*ODD)
+    archive.run()
+    gold = archive.gold()
+
+    archive.settle(measured(FIRST, 9.0, "late"), measured(FIRST, 8.0, "z"))
+
+    # Gold doesn't take what is left of the bucket for all of it.
+    assert archive.gold() == gold
+    assert archive.run().reinstated == [MAY]
+    archive.refresh_gold()
+    before = archive.silver()
+    assert {row[1]: row[2] for row in before if row[0] == before[0][0]} == {"": 0.0, "late": 9.0, "z": 8.0}
+    counted = {row[1]: row[2] for row in archive.gold()}
+    assert counted == {"": 1, "late": 1, "z": 1, "a,b'; --": 1, "日本": 1}
+    assert archive.run().archived == [MAY]
+    assert archive.files.rows() == before
+    assert archive.silver() == []
+    assert str(raw_id) in {row[10] for row in before}
+
+
+def test_an_earlier_event_that_comes_late_does_not_replace_an_archived_one(archive: Archive) -> None:
+    earlier = new_raw_id()
+    archive.settle(measured(FIRST, 2.0))
+    archive.run()
+
+    archive.settle(measured(FIRST, 1.0), raw_id=earlier)
+
+    archive.run()
+    assert [row[2] for row in archive.silver()] == [2.0]
+
+
+def test_a_replay_that_rejects_archived_events_takes_them_out_of_the_file(archive: Archive) -> None:
+    raw_id = archive.settle(measured(FIRST), measured(FIRST, source="kept"))
+    archive.run()
+    rejected = Rejection((Violation(Code.DATA_EMPTY, "data", "empty"),), "boiler-7")
+
+    outcome_store = PostgresOutcomeStore(archive.tables.open(), BASIC)
+    outcome_store.replace([ValidatedObject(raw_id, (rejected, measured(FIRST, source="kept")))])
+
+    assert archive.run().reinstated == [MAY]
+    archive.refresh_gold()
+    archive.run()
+    assert [row[1] for row in archive.files.rows()] == ["kept"]
+    assert [row[1] for row in archive.gold()] == ["kept"]
+
+
+def test_a_reinstatement_goes_on_where_it_ended(archive: Archive) -> None:
+    archive.settle(*ODD)
+    archive.run()
+    before = archive.files.rows()
+    archive.tables.query("INSERT INTO archive.changes VALUES ('2019-05-01')")
+    archive.store().reinstate(MAY, MAY)
+    archive.tables.query("DELETE FROM archive.changes")
+    gold = archive.gold()
+
+    # Neither by gold, nor as a month that is closed.
+    archive.refresh_gold()
+    assert archive.gold() == gold
+    assert archive.store().closed(1) == []
+    assert archive.run().reinstated == [MAY]
+    assert [row[:-1] for row in archive.silver()] == [row[:-1] for row in before]
+
+
+def test_the_status_of_archived_events_stays(archive: Archive) -> None:
+    first = archive.settle(measured(FIRST, 1.0), measured(FIRST + timedelta(days=1), 1.0))
+    second = archive.settle(measured(FIRST, 2.0))
+
+    def statuses() -> list[Any]:
+        reader, access = archive.tables.open(database_user="dropzone_reader"), Access("client", frozenset(Scope))
+        return [
+            read_status(reader, NoBronze(), raw_id, StatusRequest(), access=access, gzip=False)
+            for raw_id in (first, second)
+        ]
+
+    before = statuses()
+    assert before[0]["counts"] == {"processed": 1, "superseded": 1, "rejected": 0}
+    assert before[1]["status"] == "processed"
+    archive.run()
+
+    assert archive.silver() == []
+    assert statuses() == before
+
+
+def test_two_runs_at_once_end_as_one(archive: Archive) -> None:
+    archive.settle(*ODD)
+    before = archive.silver()
+    others: list[ArchiveResult] = []
+
+    def run_beside(day: date) -> None:
+        if day.day == 5 and not others:
+            others.append(ArchiveResult())
+            others[0] = in_background(archive.run).result(60)
+
+    archive.files.before = run_beside
+    ends = archive.run()
+
+    assert [*ends.archived, *others[0].archived] == [MAY]
+    assert (archive.silver(), archive.files.rows()) == ([], before)
+
+
+def test_the_archiver_may_not_change_silver(archive: Archive) -> None:
+    archive.settle(*ODD)
+    database = archive.tables.open(database_user="dropzone_archiver")
+
+    for sql in (
+        "DELETE FROM measurements",
+        "DELETE FROM archive.months",
+        "SELECT FROM receipts",
+        "DROP TABLE measurements",
+    ):
+        with pytest.raises(SilverError, match="42501"):
+            database.run(sql)
+    with pytest.raises(SilverError, match="42501"):
+        archive.tables.open().run("SELECT archive.finish('2019-05-01')")
+
+
+def test_a_run_without_time_leaves_the_rest(archive: Archive) -> None:
+    archive.settle(*ODD)
+
+    result = archive.run(seconds=25)
+
+    assert (result.archived, result.waiting) == ([], 1)
