@@ -3,7 +3,7 @@
 import json
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
 from dropzone_cli.sending.events import MAX_EVENT_BYTES, Event, Finding, Read, Rejected, Severity
@@ -80,15 +80,19 @@ def _corrected(line: str, value: dict[str, Any], first: int, last: int) -> Read:
 def _members(text: str) -> dict[str, str]:
     """The members of a JSON object, each value as it is written."""
     found: dict[str, str] = {}
-    at = _BLANK.match(text).end() + 1  # type: ignore[union-attr]  # it matches nothing as well
-    while True:
-        at = _SEPARATORS.match(text, at).end()  # type: ignore[union-attr]
-        if text[at] == "}":
-            return found
+    at = _behind_blanks(text, _behind_blanks(text, 0) + 1)
+    while text[at] != "}":
         name, end = _decoder.raw_decode(text, at)
-        at = _BLANK.match(text, text.index(":", end) + 1).end()  # type: ignore[union-attr]
-        _, end = _decoder.raw_decode(text, at)
-        found[name], at = text[at:end], end
+        start = _behind_blanks(text, text.index(":", end) + 1)
+        _, end = _decoder.raw_decode(text, start)
+        found[name], at = text[start:end], _behind_blanks(text, end)
+        if text[at] == ",":
+            at = _behind_blanks(text, at + 1)
+    return found
+
+
+def _behind_blanks(text: str, at: int) -> int:
+    return _BLANK.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing as well
 
 
 def _event(text: str, first: int, last: int) -> Read:
@@ -100,14 +104,13 @@ def _event(text: str, first: int, last: int) -> Read:
 
 
 def _json_finding(error: Exception, text: str, first: int, last: int) -> Finding:
+    reason = "is nested too deep" if isinstance(error, RecursionError) else f"is not JSON: {error}"
     if BAD.search(text):
         return Finding(first, last, "line.encoding", "is not UTF-8", text)
-    if isinstance(error, RecursionError):
-        return Finding(first, last, "json.invalid", "is nested too deep", text)
     if isinstance(error, json.JSONDecodeError):
         line = f"line {first + error.lineno - 1:,}, " if error.lineno > 1 else ""
-        return Finding(first, last, "json.invalid", f"is not JSON: {error.msg} ({line}character {error.colno})", text)
-    return Finding(first, last, "json.invalid", f"is not JSON: {error}", text)
+        reason = f"is not JSON: {error.msg} ({line}character {error.colno})"
+    return Finding(first, last, "json.invalid", reason, text)
 
 
 def elements(text: str) -> Iterator[str]:
@@ -116,11 +119,11 @@ def elements(text: str) -> Iterator[str]:
     Raises:
         ValueError: it is not an array of JSON; the elements before that are given.
     """
-    at = _BLANK.match(text).end() + 1  # type: ignore[union-attr]  # it matches nothing as well
+    at = _behind_blanks(text, 0) + 1
     while True:
-        at = _BLANK.match(text, at).end()  # type: ignore[union-attr]
+        at = _behind_blanks(text, at)
         _, end = _decoder.raw_decode(text, at)
-        behind = _BLANK.match(text, end).end()  # type: ignore[union-attr]
+        behind = _behind_blanks(text, end)
         if text[behind : behind + 1] not in {",", "]"}:
             raise ValueError("no comma or bracket follows an element")
         yield text[at:end]
@@ -141,7 +144,7 @@ class _Scanner:
     """The text from a value on, as far as it was read."""
 
     def __init__(self, binary: BinaryIO, encoding: str) -> None:
-        self._binary = binary
+        self._read: Callable[[int], bytes] = getattr(binary, "read1", binary.read)
         self._decoder = getincrementaldecoder(encoding)(errors=MARKING)
         self._text = ""
         self._at = 0
@@ -170,18 +173,13 @@ class _Scanner:
         parts, chunk = [self._text[self._at :]], ""
         size = len(parts[0])
         while not self._is_at_end and "}" not in chunk and size <= MAX_EVENT_BYTES:
-            data = self._read1()
+            data = self._read(_CHUNK)  # a pipe gives less than was asked for
             self._is_at_end = not data
             chunk = self._decoder.decode(data, final=self._is_at_end)
             parts.append(chunk)
             size += len(chunk)
         self._text, self._at = "".join(parts), 0
         return True
-
-    def _read1(self) -> bytes:
-        """What is there; a pipe gives less than was asked for."""
-        read: Any = getattr(self._binary, "read1", self._binary.read)
-        return bytes(read(_CHUNK))
 
     def _move_to(self, at: int) -> None:
         self._line += self._text.count("\n", self._at, at)
@@ -205,17 +203,18 @@ class _Scanner:
     def _value(self) -> Read | None:
         """Read the value that begins here; None where that is only to be tried again, with more text."""
         text, at, first = self._text, self._at, self._line
+        if text[at] != "{":
+            return self._no_object()
         try:
-            if text[at] != "{":
-                return self._no_object()
             value, end = _decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            is_open = error.msg.startswith("Unterminated string") or error.pos >= len(text) - _LAST_SIGNS
+        except (ValueError, RecursionError) as error:
+            position = error.pos if isinstance(error, json.JSONDecodeError) else at
+            is_open = isinstance(error, json.JSONDecodeError) and (
+                error.msg.startswith("Unterminated string") or position >= len(text) - _LAST_SIGNS
+            )
             if is_open and len(text) - at <= MAX_EVENT_BYTES and self._more():
                 return None
-            return self._damaged(error, error.pos, is_open=is_open)
-        except (ValueError, RecursionError) as error:
-            return self._damaged(error, at)
+            return self._damaged(error, position, is_open=is_open)
         self._move_to(end)
         if self._is_lost:
             if not {"time_stamp", "data"} <= value.keys():
@@ -235,18 +234,19 @@ class _Scanner:
             return None
         return Finding(first, self._line, "json.not_object", "is no event: not a JSON object", text[at:end])
 
-    def _damaged(self, error: Exception, position: int, *, is_open: bool = False) -> Finding | None:
+    def _damaged(self, error: Exception, position: int, *, is_open: bool) -> Finding | None:
         """Report damage, and go where the next event seems to begin."""
         text, at, first = self._text, self._at, self._line
-        # The line of the damage may be a good one, where the one before it misses its end.
-        start = max(at + 1, text.rfind("\n", at + 1, position + 1))
         if len(text) - at > MAX_EVENT_BYTES:
             finding = Finding(first, first, "event.too_long", TOO_LONG)
         elif is_open:
             finding = Finding(first, first, "json.cut_off", "what begins here has no end")
         else:
-            finding = _json_finding(_relative(error, text, at), text[at:], first, first)
-        match = self._seek_next(start)
+            if isinstance(error, json.JSONDecodeError):  # its place counts from where the value begins
+                error = json.JSONDecodeError(error.msg, text[at:], error.pos - at)
+            finding = _json_finding(error, text[at:], first, first)
+        # The line of the damage may be a good one, where the one before it misses its end.
+        match = self._seek_next(max(at + 1, text.rfind("\n", at + 1, position + 1)))
         skipped = text[at : match.end()] if match and self._text is text else text[at:]
         self._move_to(match.end() if match else len(self._text))
         was_lost, self._is_lost = self._is_lost, True
@@ -260,10 +260,3 @@ class _Scanner:
                 return None
             start = 0
         return match
-
-
-def _relative(error: Exception, text: str, at: int) -> Exception:
-    """The error with its place counted from where the value begins."""
-    return (
-        json.JSONDecodeError(error.msg, text[at:], error.pos - at) if isinstance(error, json.JSONDecodeError) else error
-    )

@@ -34,11 +34,9 @@ def recognise(lines: Lines, options: CsvOptions) -> CsvOptions:
 def _combined(options: CsvOptions, found: dict[str, Any]) -> CsvOptions:
     nothing = CsvOptions()
     said = {name for name in CsvOptions.__slots__ if getattr(options, name) != getattr(nothing, name)}
-    if said & {"source", "constant_source", "source_pattern"}:
-        # Who names the source means it as it is.
-        said |= {"source", "constant_source", "source_pattern"}
-    if said & {"values", "per_column"}:
-        said |= {"values", "per_column"}
+    # Who names the source means it as it is.
+    for together in ({"source", "constant_source", "source_pattern"}, {"values", "per_column"}):
+        said |= together if said & together else set()
     if "missing" in said:
         found["missing"] = (*options.missing, *found.get("missing", ()))
         said.remove("missing")
@@ -130,14 +128,12 @@ def _hobo(lines: Lines) -> dict[str, Any] | None:
 def _hobo_labels(columns: dict[str, re.Match[str]]) -> dict[str, ColumnLabel]:
     """Short names of columns; with the sensor's label or serial number where a logger has several of a kind."""
     number = Counter(found["name"] for found in columns.values())
-
-    def label(name: str, found: re.Match[str]) -> ColumnLabel:
+    labels = {}
+    for name, found in columns.items():
         sensor = _HOBO_LABEL.search(name) or _HOBO_SENSOR.search(name)
-        if number[found["name"]] == 1 or sensor is None:
-            return ColumnLabel(found["name"], found["unit"] or "")
-        return ColumnLabel(f"{found['name']}/{sensor[1].strip()}", found["unit"] or "")
-
-    return {name: label(name, found) for name, found in columns.items()}
+        suffix = f"/{sensor[1].strip()}" if sensor and number[found["name"]] > 1 else ""
+        labels[name] = ColumnLabel(found["name"] + suffix, found["unit"] or "")
+    return labels
 
 
 def _hobo_format(stamps: Sequence[str]) -> str | None:
@@ -169,21 +165,13 @@ def _influx(lines: Lines) -> dict[str, Any] | None:
     (first,) = lines.peek(1) or [""]
     if not first.startswith(("#datatype,", "#group,", "#default,")) and not first.startswith(",result,table,"):
         return None
-    return {
-        "layout": INFLUX,
-        "delimiter": ",",
-        "time": "_time",
-        "values": ["_value"],
-        "source": SERIES,
-        "missing": ("",),
-    }
+    constant = {"layout": INFLUX, "delimiter": ",", "time": "_time", "source": SERIES}
+    return {**constant, "values": ["_value"], "missing": ("",)}
 
 
 def influx_rows(rows: Iterator[Row | Finding]) -> Iterator[Row | Finding]:
     """Put the tables together: one header, the first one's, and a column of the series that a row belongs to."""
-    header: list[str] = []
-    own: list[str] = []
-    defaults: list[str] = []
+    header, own, defaults = list[str](), list[str](), list[str]()
     expects_header = True
     for row in rows:
         if isinstance(row, Finding):

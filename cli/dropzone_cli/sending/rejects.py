@@ -6,15 +6,17 @@ import threading
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from uuid import UUID
 
 from dropzone_cli.errors import usage
 from dropzone_cli.sending.batches import Batch
 from dropzone_cli.sending.columns import REJECT_NAMES
-from dropzone_cli.sending.csv_reader import Table
 from dropzone_cli.sending.events import Finding, Rejected
 from dropzone_cli.sending.inputs import REJECTS_SUFFIXES, Input
+
+if TYPE_CHECKING:
+    from dropzone_cli.sending.csv_reader import Table
 
 
 class Rejects:
@@ -25,12 +27,9 @@ class Rejects:
         self._csv, self._ndjson = (name.with_name(name.name + suffix) for suffix in REJECTS_SUFFIXES)
         self._files: dict[Path, TextIO] = {}
         self._is_open = is_kept
-        self.begin(None)
+        self.table: Table | None = None
+        """What the lines are rows of, if they are."""
         self._mutex = threading.Lock()
-
-    def begin(self, table: Table | None) -> None:
-        """Say what the lines are rows of, if they are."""
-        self._table = table
 
     @property
     def paths(self) -> list[Path]:
@@ -44,13 +43,11 @@ class Rejects:
 
     def add(self, finding: Finding) -> None:
         """Write lines that are no event; with the event that a correction of them corrects, if the API has one."""
-        table, rejected = self._table, finding.rejected
+        table, rejected = self.table, finding.rejected
         if not finding.text:  # nothing to correct
             return
         if table is None or table.head is None:
-            document = {"raw_id": None, "item": None} if rejected is None else rejected._asdict()
-            document |= {"lines": [finding.first, finding.last], "code": finding.code, "reason": finding.reason}
-            self._write(self._ndjson, json.dumps({**document, "event": None, "text": finding.text}))
+            self._write(self._ndjson, json.dumps({**_described(finding), "event": None, "text": finding.text}))
             return
         before, header, after = table.preamble
         told = [finding.code, finding.reason, *(rejected or ("", ""))]
@@ -74,8 +71,7 @@ class Rejects:
             for finding in batch.findings:
                 self.add(finding)
             return
-        document = {"raw_id": None, "item": None, "lines": [batch.first, batch.last], "code": code, "reason": reason}
-        beginning = json.dumps(document)[:-1]
+        beginning = json.dumps(_described(Finding(batch.first, batch.last, code, reason)))[:-1]
         for line in batch.body.decode().splitlines():
             self._write(self._ndjson, f'{beginning}, "event": {line}}}')
 
@@ -94,6 +90,11 @@ class Rejects:
                 file = self._files[path] = _opened(path)
                 file.write(beginning)
             file.write(line + "\n")
+
+
+def _described(finding: Finding) -> dict[str, object]:
+    counted = {"raw_id": None, "item": None} if finding.rejected is None else finding.rejected._asdict()
+    return {**counted, "lines": [finding.first, finding.last], "code": finding.code, "reason": finding.reason}
 
 
 def _opened(path: Path) -> TextIO:

@@ -121,7 +121,7 @@ class Uploader:
             try:
                 with opened(one, is_complete=self._options.complete, piped=_stoppable) as source:
                     events = source.read(planned.format or source.detect(), self._csv)
-                    rejects.begin(source.table)
+                    rejects.table = source.table
                     if run is None:
                         self._describe(one.name, source)
                         run = self._run(journal, planned, source)
