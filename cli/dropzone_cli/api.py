@@ -80,6 +80,10 @@ class Receipt:
     """Whether an earlier request had brought it already."""
 
 
+_CONVERTED = ("senml", "cloudevents", "text/plain")
+"""In media types of which the events are made, also without a contract."""
+
+
 class Raw(NamedTuple):
     """The bytes of an object."""
 
@@ -91,7 +95,7 @@ class Raw(NamedTuple):
     @property
     def is_mapped(self) -> bool:
         """Whether an event of it is not a part of its bytes."""
-        return bool(self.contract) or "senml" in self.content_type or "cloudevents" in self.content_type
+        return bool(self.contract) or any(kind in self.content_type for kind in _CONVERTED)
 
 
 class Api:

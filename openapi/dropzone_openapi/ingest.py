@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, RootModel
 from dropzone.api import problems
 from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described
-from dropzone.domain.body import NDJSON
+from dropzone.domain.body import LINE_PROTOCOL, NDJSON
 from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.payloads.client_rejected import ClientRejection
 from dropzone.domain.payloads.v1 import EventV1
@@ -59,6 +59,12 @@ class Lines(RootModel[str]):
     root: str = Field(pattern=r"[^ \t\r\n]")
 
 
+class Points(RootModel[str]):
+    """InfluxDB's line protocol, as Telegraf sends it: each numeric field of a point is an event."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": ["cpu,host=raynor usage_idle=98.5 1795890111000000000\n"]})
+
+
 class OtherJson(RootModel[Any]):
     """JSON as the contract's mapping expects it; this is a metric of Telegraf, for the contract `telegraf`."""
 
@@ -86,7 +92,11 @@ _KEY = Header(
 
 @app.post(ROUTE[1], operation_id="sendEvents", tags=["Events"], status_code=202)
 @_described(
-    body=Body("One event or several, in UTF-8.", {Format.JSON: (Event, Events), NDJSON: (Lines,)}, required=True)
+    body=Body(
+        "One event or several, in UTF-8.",
+        {Format.JSON: (Event, Events), NDJSON: (Lines,), LINE_PROTOCOL: (Points,)},
+        required=True,
+    )
 )
 def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send events.
@@ -98,7 +108,8 @@ def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted
     The body is one event, or an array of events, or (as `application/x-ndjson`) an event a line, in UTF-8; a leading
     byte order mark is ignored. It may be compressed, with `Content-Encoding: gzip`: API Gateway unpacks it, and the
     unpacked size counts for the limit. Other common names of the two media types are accepted, such as `text/json` and
-    `application/jsonl`.
+    `application/jsonl`. SenML and CloudEvents are known by their media types, and `text/plain` is InfluxDB's line
+    protocol.
     """
     raise NotImplementedError
 

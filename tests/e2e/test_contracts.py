@@ -38,6 +38,25 @@ def test_senml_needs_no_contract(client: Client) -> None:
     ]
 
 
+def test_telegrafs_lines_need_no_contract(client: Client) -> None:
+    # GIVEN what outputs.http sends where nothing but the address and the key is configured
+    lines = (
+        b"cpu,host=raynor usage_idle=98.5,usage_user=1i 1458229140000000000\n"
+        b"mem,host=raynor free=7i 1458229140000000000\n"
+    )
+
+    response = client.request("POST", "/ingest", lines, content_type="text/plain; charset=utf-8")
+
+    assert (response.status_code, response.json()["items"]) == (202, 3)
+    raw_id = UUID(response.json()["raw_id"])
+    assert client.outcome(raw_id) == "processed"
+    assert client.query("SELECT source, mean FROM measurements WHERE raw_id = :id ORDER BY item", id=raw_id) == [
+        ["cpu/raynor/usage_idle", 98.5],
+        ["cpu/raynor/usage_user", 1.0],
+        ["mem/raynor/free", 7.0],
+    ]
+
+
 def test_a_clock_that_is_ahead_is_flagged(client: Client) -> None:
     ahead = (datetime.now(UTC) + timedelta(days=3650)).isoformat()
     raw_id = send(client, "/ingest", {"time_stamp": ahead, "data": [1], "source": "ahead", "schema_version": 2})

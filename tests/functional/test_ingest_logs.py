@@ -17,7 +17,7 @@ BODY = b'{"time_stamp": "2019-05-01T06:00:00Z MARKER-OF-THE-PAYLOAD", "data": ["
 REQUESTS = {
     "accepted": api_event(BODY, request_id="id-of-accepted"),
     "not-json": api_event(BODY[:-2], request_id="id-of-not-json"),
-    "unsupported-media-type": api_event(BODY, request_id="id-of-type", headers={"Content-Type": "text/plain"}),
+    "unsupported-media-type": api_event(BODY, request_id="id-of-type", headers={"Content-Type": "text/csv"}),
     "invalid-event": api_event(b'{"data": "MARKER-OF-THE-PAYLOAD"}', request_id="id-of-invalid"),
     "too-large": api_event(BODY.ljust(2_001), request_id="id-of-large"),
     "not-found": api_event(BODY, request_id="id-of-nowhere", path="/MARKER"),

@@ -53,7 +53,7 @@ NO_EVENT: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
 }
 
 OTHER_TYPES = [
-    "text/plain",
+    "text/csv",
     "text/jsonx",
     "application/xml",
     "application/jsonx",
@@ -95,6 +95,7 @@ def test_what_is_no_event_is_refused_with_all_its_reasons(
         ("/ingest", "application/sensml+json", b"[5]", "The body must be a SenML pack: ", "$[0]"),
         ("/ingest", "application/cloudevents+json", b"{}", "The body must be a CloudEvent 1.0 ", "specversion"),
         ("/ingest", "application/cloudevents-batch+json", b"[{}]", "The body must be an array of ", "$[0].specversion"),
+        ("/ingest", "text/plain", b'{"data": []}', "The body must be InfluxDB's line protocol ", "$[0]"),
         ("/ingest/telegraf", "application/x-ndjson", b"\n", "The body must be JSON, or lines of it, ", "$"),
     ],
 )

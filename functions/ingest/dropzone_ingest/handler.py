@@ -18,7 +18,7 @@ from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, 
 from dropzone.api.request import Event, body_bytes, request_id
 from dropzone.api.response import Response, json_response, milliseconds, proxy_result
 from dropzone.domain.access import Scope
-from dropzone.domain.body import JSON, NDJSON, NotGzipError, NotJsonError, is_json, is_ndjson
+from dropzone.domain.body import JSON, LINE_PROTOCOL, NDJSON, NotGzipError, NotJsonError, is_json, is_ndjson
 from dropzone.observability import NAMESPACE, count_refused
 from dropzone.ports import Bronze, ClientStore, IdempotencyStore
 from dropzone.settings import IngestSettings
@@ -189,7 +189,7 @@ def _media_type(headers: Mapping[str, str]) -> str:
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if not media_type:
         return JSON
-    if is_json(media_type) or is_ndjson(media_type):
+    if is_json(media_type) or is_ndjson(media_type) or media_type == LINE_PROTOCOL:
         return media_type
     message = f"Send JSON with the header Content-Type: {JSON}, or a line for each event with {NDJSON}."
     if media_type == _FORM:

@@ -11,6 +11,8 @@ from pydantic_core import from_json
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+LINE_PROTOCOL = "text/plain"
+"""What Telegraf and InfluxDB's clients send lines as; no media type of their own is registered."""
 GZIP = "gzip"
 """The name of the encoding in `Content-Encoding`."""
 
@@ -137,6 +139,11 @@ def check_utf_8(text: bytes) -> None:
         raise NotJsonError(message)
 
 
+def without_mark(text: bytes) -> bytes:
+    """The text without a byte order mark."""
+    return text.removeprefix(_MARK)
+
+
 def split(text: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
     """The events of an unpacked body: a sequence with an item for each, and a function that makes a payload of an item.
 
@@ -144,7 +151,7 @@ def split(text: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], 
     only when it is needed. Otherwise the body is one JSON text: a list of events, or a single one, returned as a tuple.
     A leading byte order mark is ignored.
     """
-    text = text.removeprefix(_MARK)
+    text = without_mark(text)
     if is_ndjson(media_type):
         return list(lines(text)), _parsed_line
     payload = _parsed(text)
@@ -153,7 +160,7 @@ def split(text: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], 
 
 def bodies(text: bytes, media_type: str) -> Iterator[Any]:
     """The JSON value of an unpacked body, or of each line of NDJSON; a `NotJsonError` for a text that is none."""
-    text = text.removeprefix(_MARK)
+    text = without_mark(text)
     return map(_parsed_line, lines(text)) if is_ndjson(media_type) else iter([_parsed(text)])
 
 

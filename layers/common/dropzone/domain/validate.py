@@ -1,6 +1,6 @@
 """From the bytes of a raw object to the outcome of each of its events."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -81,7 +81,7 @@ class Contents:
 
     def _find_events(self, body: bytes, content_type: str) -> None:
         mapping = None if self._named is None else self._named.mapping
-        payloads_of = FORMATS.get(content_type)
+        form = FORMATS.get(content_type)
         if mapping is not None:
             payload_of = mapping.payload
             self._events = _all(bodies(body, content_type), mapping.candidates)
@@ -89,8 +89,8 @@ class Contents:
             self._payload_of = lambda event: (
                 event if isinstance(event, (Rejection, NotJsonError)) else payload_of(event)
             )
-        elif payloads_of is not None:
-            self._events = _all(bodies(body, content_type), lambda body: payloads_of(body, self._received_at))
+        elif form is not None:
+            self._events = _all([form.content(body)], lambda content: form.payloads(content, self._received_at))
         else:
             self._events, self._payload_of = split(body, content_type)
             self._shown = self._payload_of
@@ -111,7 +111,7 @@ class Contents:
     def event(self, item: int) -> Any:  # noqa: ANN401 - any JSON
         """What is validated as this item: a line of NDJSON as its bytes, else a JSON value; None if there is neither.
 
-        A body that a mapping reads, SenML and CloudEvents are converted to payloads.
+        A body that a mapping reads, SenML, CloudEvents and line protocol are converted to payloads.
         """
         if item >= len(self._events):
             return None
@@ -152,7 +152,7 @@ def _as_it_is(payload: Any) -> Any:  # noqa: ANN401 - what JSON held
     return payload
 
 
-def _all(values: Iterator[Any], events_of: Callable[[Any], Iterator[Any]]) -> Sequence[Any]:
+def _all(values: Iterable[Any], events_of: Callable[[Any], Iterator[Any]]) -> Sequence[Any]:
     """What the events of all bodies are made of, up to as many as an object may hold."""
     found: list[Any] = []
     for body in values:

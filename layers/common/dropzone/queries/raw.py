@@ -21,8 +21,8 @@ class RawRequest(Request):
         ge=0,
         le=2**31 - 1,
         description=(
-            "One event alone, as JSON. Of a body that a contract's mapping reads, of SenML and of CloudEvents: the "
-            "event that was made of it."
+            "One event alone, as JSON. Of a body that a contract's mapping reads, of SenML, CloudEvents and line "
+            "protocol: the event that was made of it."
         ),
         examples=[0],
     )

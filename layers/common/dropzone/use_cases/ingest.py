@@ -36,17 +36,13 @@ _PUT_IS_DUE = timedelta(minutes=10)
 would find it. The call that wrote the record has ended by then."""
 
 _MAX_TRIES = 5
+_OF_SEVERAL = frozenset({list, bytes})
+"""The types of a content that holds several events: an array, or lines."""
 _LISTING_SECONDS = 5.0
 
 
 EVENTS = "an event (an object with a string `time_stamp` and an array `data`) or a list of events"
-_EXPECTED = {
-    "application/senml+json": "a SenML pack: an array of records, of which one has a value",
-    "application/sensml+json": "a SenML pack: an array of records, of which one has a value",
-    "application/cloudevents+json": "a CloudEvent 1.0 whose data is an event, a number, or an array of numbers",
-    "application/cloudevents-batch+json": "an array of CloudEvents 1.0, of which one has an event or numbers as data",
-}
-"""What a body must be, by media type; else events."""
+"""What a body must be, but for those of `FORMATS`."""
 
 
 class EnvelopeError(ValueError):
@@ -195,7 +191,8 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
         payloads = [payload_of(item) for item in items[:MAX_VIOLATIONS]]
         if is_single and isinstance(payloads[0], NotJsonError):
             raise payloads[0]
-        raise EnvelopeError(_reasons(payloads, is_single=is_single), _EXPECTED.get(submission.content_type, EVENTS))
+        form = FORMATS.get(submission.content_type)
+        raise EnvelopeError(_reasons(payloads, is_single=is_single), form.expected if form else EVENTS)
     return content, len(items)
 
 
@@ -214,15 +211,15 @@ def _check_json(texts: Iterator[Any]) -> None:
 
 
 def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
-    """The events of a body, as `split` returns them; those of SenML and CloudEvents converted."""
-    payloads_of = FORMATS.get(content_type)
-    if payloads_of is None:
+    """The events of a body, as `split` returns them; those of `FORMATS` converted."""
+    form = FORMATS.get(content_type)
+    if form is None:
         return split(content, content_type)
-    (body,) = bodies(content, content_type)
+    body = form.content(content)
     if isinstance(body, NotJsonError):
         raise body
-    payloads = list(islice(payloads_of(body, datetime.now(UTC)), MAX_EVENTS + 1))
-    return payloads if type(body) is list else tuple(payloads), _with_text_time
+    payloads = list(islice(form.payloads(body, datetime.now(UTC)), MAX_EVENTS + 1))
+    return payloads if type(body) in _OF_SEVERAL else tuple(payloads), _with_text_time
 
 
 def _with_text_time(payload: Any) -> Any:  # noqa: ANN401 - an event, or its rejection

@@ -1,19 +1,43 @@
-"""Media types with events of their own, which need no contract: SenML and CloudEvents."""
+"""Media types with events of their own, which need no contract: SenML, CloudEvents, and InfluxDB's line protocol."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from dropzone.domain.formats import cloudevents, senml
+from dropzone.domain.body import JSON, LINE_PROTOCOL, bodies, without_mark
+from dropzone.domain.formats import cloudevents, line_protocol, senml
 from dropzone.domain.outcomes import Rejection
 
-type Read = Callable[[Any, datetime], Iterator[dict[str, Any] | Rejection]]
-"""From a value of JSON, and its arrival, to a payload of version 2 for each event, or its rejection."""
 
-FORMATS: Mapping[str, Read] = {
-    "application/senml+json": senml.payloads,
-    "application/sensml+json": senml.payloads,
-    "application/cloudevents+json": cloudevents.payloads,
-    "application/cloudevents-batch+json": cloudevents.payloads,
+class Format(NamedTuple):
+    """How the events of a body are found."""
+
+    payloads: Callable[[Any, datetime], Iterator[dict[str, Any] | Rejection]]
+    """From the content of a body, and its arrival, to a payload of version 2 for each event, or its rejection."""
+    expected: str
+    """What a body must be."""
+    is_json: bool = True
+
+    def content(self, text: bytes) -> Any:  # noqa: ANN401 - any JSON
+        """What an unpacked body holds: a value of JSON, or a `NotJsonError`; the bytes where it is another format."""
+        return next(bodies(text, JSON)) if self.is_json else without_mark(text)
+
+
+_SENML = Format(senml.payloads, "a SenML pack: an array of records, of which one has a value")
+
+FORMATS: Mapping[str, Format] = {
+    "application/senml+json": _SENML,
+    "application/sensml+json": _SENML,
+    "application/cloudevents+json": Format(
+        cloudevents.payloads, "a CloudEvent 1.0 whose data is an event, a number, or an array of numbers"
+    ),
+    "application/cloudevents-batch+json": Format(
+        cloudevents.payloads, "an array of CloudEvents 1.0, of which one has an event or numbers as data"
+    ),
+    LINE_PROTOCOL: Format(
+        line_protocol.payloads,
+        f"InfluxDB's line protocol with a numeric field; JSON has the header Content-Type: {JSON}",
+        is_json=False,
+    ),
 }
 """By media type."""
