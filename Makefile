@@ -204,7 +204,7 @@ bench: install ## measure everything beside its reference, in minutes (ARGS=vali
 
 .PHONY: bench-full
 bench-full: bench ## the same, and five million rows: about ten minutes
-	@$(BENCH) large gold backlog sources
+	@$(BENCH) large gold backlog sources months
 
 .PHONY: bench-plots
 bench-plots: install ## draw the plots of docs/performance.md from benchmarks/results.json

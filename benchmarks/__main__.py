@@ -1,4 +1,4 @@
-"""`python -m benchmarks [subject …]` measures; without subjects, all but those that take long: large, gold, sources."""
+"""`python -m benchmarks [subject …]` measures; without subjects, all but the long ones: large, gold, sources, months."""
 
 import argparse
 import sys
@@ -16,6 +16,7 @@ from benchmarks import (
     large,
     many_events,
     memory,
+    months,
     process,
     read,
     replays,
@@ -47,9 +48,10 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "backlog": backlog.run,
     "sources": sources.run,
     "replays": replays.run,
+    "months": months.run,
     "send": send.run,
 }
-_TAKE_LONG = {"large", "gold", "sources"}
+_TAKE_LONG = {"large", "gold", "sources", "months"}
 
 
 def main() -> int:

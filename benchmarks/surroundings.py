@@ -117,7 +117,10 @@ class Surroundings:
     @cached_property
     def second_database(self) -> str:
         """The name of another database on the same server, with the same tables."""
-        name = "second"
+        return self.new_database("second")
+
+    def new_database(self, name: str) -> str:
+        """Make one more; returns its name."""
         with self.postgres.connect("postgres") as connection:
             connection.run(f"CREATE DATABASE {name}")
         _migrate(self.postgres, name)
