@@ -1,4 +1,4 @@
-"""`python -m benchmarks [subject …]` measures; without subjects, all but the long ones: large, gold, sources, months."""
+"""`python -m benchmarks [subject …]` measures; without subjects, all but the long large, gold, sources and months."""
 
 import argparse
 import sys

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 
 from benchmarks.measuring import Entry, Goal, alternate, entry, microseconds
-from benchmarks.store import storing
+from benchmarks.store import clock_of_both, storing
 from benchmarks.surroundings import Surroundings
 from dropzone_migrate.statements import SQL
 
@@ -36,7 +36,7 @@ WITH event AS MATERIALIZED (
     SELECT raw_id, 0, 'processed', '[]', measured_at, '', mean, 1, 100, mean, mean, 'default@1.0.0', '0123456789abcdef'
     FROM event WHERE NOT is_rejected
     UNION ALL
-    SELECT raw_id, 0, 'rejected', '[{"code": "data.empty", "field": "data", "message": "is empty"}]',
+    SELECT raw_id, 0, 'rejected', CAST('[{"code": "data.empty", "message": "is empty"}]' AS jsonb),
            NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'default@1.0.0', '0123456789abcdef'
     FROM event WHERE is_rejected
 )
@@ -84,31 +84,25 @@ def _without_partitions(surroundings: Surroundings, database: str) -> None:
 
 
 def _beside_plain_tables(surroundings: Surroundings, many: str, plain: str) -> Iterator[Entry]:
-    with surroundings.silver(many) as ours, surroundings.silver(plain) as theirs:
-        for events, runs in _BATCHES.items():
-            taken = alternate(
-                {
-                    name: storing(silver.write_outcomes, _recent(events))
-                    for name, silver in (("ours", ours), ("plain", theirs))
-                },
-                runs,
-            )
-            scale = microseconds(events)
-            yield entry(f"{MONTHS} months, {events:,} events", scale, taken["ours"].wall, taken["plain"].wall, _COST)
-        taken = alternate(
-            {
-                name: storing(silver.write_outcomes, _of_all_months)
-                for name, silver in (("ours", ours), ("plain", theirs))
-            },
-            40,
-        )
-        yield entry(
-            f"{MONTHS} months, 100 events of all months",
-            microseconds(100),
-            taken["ours"].wall,
-            taken["plain"].wall,
-            _COST,
-        )
+    with (
+        surroundings.silver(many) as ours,
+        surroundings.silver(plain) as theirs,
+        surroundings.connect(many) as connection,
+    ):
+        for silver in (ours, theirs):
+            silver.watermark()  # connects
+        clock = clock_of_both(connection)
+        cases = {f"{events:,} events": (_recent(events), events, runs) for events, runs in _BATCHES.items()}
+        cases["100 events of all months"] = (_of_all_months, 100, _BATCHES[100])
+        for name, (instants, events, runs) in cases.items():
+            works = {
+                "ours": storing(ours.write_outcomes, instants, clock),
+                "plain": storing(theirs.write_outcomes, instants, clock),
+            }
+            taken, scale = alternate(works, runs), microseconds(events)
+            mine, reference = taken["ours"], taken["plain"]
+            yield entry(f"{MONTHS} months, {name}", scale, mine.wall, reference.wall, _COST)
+            yield entry(f"{MONTHS} months, {name}, by CPU of both ends", scale, mine.cpu, reference.cpu, _COST)
 
 
 def _growing(surroundings: Surroundings, many: str, small: str) -> Iterator[Entry]:

@@ -56,7 +56,7 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
 def _beside_one_table(surroundings: Surroundings, silver: PostgresSilver, connection: Connection) -> Iterator[Entry]:
     connection.run(_REFERENCE_TABLE)
     silver.watermark()  # connects
-    clock = _clock_of_both(connection)
+    clock = clock_of_both(connection)
     same = fresh_instants(EVENTS)
     cases: dict[str, Instants] = {"ascending keys": never_used, "all conflict": lambda: same}
     for name, instants in cases.items():
@@ -128,7 +128,7 @@ def upsert(connection: Connection, batch: Batch) -> None:
     )
 
 
-def _clock_of_both(connection: Connection) -> Clock:
+def clock_of_both(connection: Connection) -> Clock:
     """The processor's time of this process and of every server process that talks to it. Linux's alone."""
     rows = connection.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'") or []
     files = [Path(f"/proc/{pid}/schedstat") for (pid,) in rows]

@@ -169,6 +169,21 @@ def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
     assert found["alive"]["last_measured_at"] <= datetime.now(UTC)
 
 
+@pytest.mark.parametrize(("minutes", "usual"), [(21, MINUTE), (20, MINUTE), (8, 7 * DAY)])
+def test_the_last_twenty_pauses_are_of_as_many_months_as_it_takes(
+    tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime, minutes: int, usual: timedelta
+) -> None:
+    # GIVEN a source that measured weekly, for half a year, and then by the minute
+    weekly = every(7 * DAY, now - 7 * DAY, "a", 26)
+    store(tables, *weekly, *every(MINUTE, now, "a", minutes))
+    refreshed()
+
+    # THEN its usual pause is the median of twenty
+    [source] = read()
+    assert source["usual_interval_seconds"] == pytest.approx(usual.total_seconds())
+    assert source["last_measured_at"] == now
+
+
 def test_what_was_ahead_counts_once_it_is_now(
     tables: SilverInPostgres, read: Read, refreshed: Refresh, now: datetime
 ) -> None:

@@ -1,9 +1,15 @@
 -- The last measurement up to now, so that a clock that is ahead is not taken for a sign of life; the first after it; the
--- last arrival among the last ones; the median of the last twenty pauses, and of how long the last ones travelled.
+-- last arrival among the last ones; the median of the last twenty pauses, and of how long the last ones travelled. The last
+-- 31 days are in two months or three, and are enough for most sources: others are looked for in all months.
 CREATE OR REPLACE FUNCTION gold.measured_by(of_source text) RETURNS TABLE (
     last_measured_at timestamptz, next_measured_at timestamptz, last_processed_at timestamptz,
     usual_interval_seconds double precision, usual_latency_seconds double precision
 ) LANGUAGE sql STABLE ROWS 1 AS $$
+    WITH recent AS MATERIALIZED (
+        SELECT measured_at, raw_id FROM public.measurements
+        WHERE source = of_source AND measured_at <= now() AND measured_at > now() - interval '31 days'
+        ORDER BY measured_at DESC LIMIT 21
+    )
     SELECT max(measured_at) FILTER (WHERE measured_at <= now()), (
                SELECT min(measured_at) FROM public.measurements WHERE source = of_source AND measured_at > now()
            ), max(uuid_extract_timestamp(raw_id)), percentile_disc(0.5) WITHIN GROUP (ORDER BY pause),
@@ -13,8 +19,12 @@ CREATE OR REPLACE FUNCTION gold.measured_by(of_source text) RETURNS TABLE (
                date_part('epoch', measured_at - lead(measured_at) OVER (ORDER BY measured_at DESC)) AS pause,
                date_part('epoch', uuid_extract_timestamp(raw_id) - measured_at) AS latency
         FROM (
-            SELECT measured_at, raw_id FROM public.measurements WHERE source = of_source AND measured_at <= now()
-            ORDER BY measured_at DESC LIMIT 21
+            SELECT * FROM recent WHERE (SELECT count(*) FROM recent) = 21
+            UNION ALL
+            SELECT * FROM (
+                SELECT measured_at, raw_id FROM public.measurements WHERE source = of_source AND measured_at <= now()
+                ORDER BY measured_at DESC LIMIT 21
+            ) AS all_months WHERE (SELECT count(*) FROM recent) < 21
         ) AS event
         UNION ALL
         SELECT measured_at, raw_id, NULL, NULL
