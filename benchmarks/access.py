@@ -31,8 +31,8 @@ spent = time.process_time() - began
 import dropzone.settings, dropzone.ports, dropzone.api.problems, dropzone.observability
 began = time.process_time()
 from dropzone.api.access import Authorizer
-from dropzone.domain.access import ClientsDocument, access_of
-access_of("", ClientsDocument.model_validate_json(text), frozenset())
+from dropzone.domain.access import ClientsDocument, Identity, Kind, access_of
+access_of(Identity(Kind.KEY, ""), ClientsDocument.model_validate_json(text), frozenset())
 print(spent + time.process_time() - began)
 """
 

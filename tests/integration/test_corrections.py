@@ -180,6 +180,38 @@ def test_a_replay_that_rejects_the_correction_opens_what_it_resolved(tables: Sil
     assert scene.replay(BASIC).changes == {Change.SAME: 2}
 
 
+@pytest.mark.parametrize(
+    ("rejected", "source", "resolves"),
+    [("hall-3", "hall-3", True), ("hall-3", "hall-4", False), ("hall-3", "Hall-3", False), ("", "hall-4", True)],
+)
+def test_event_of_another_source_resolves_nothing(
+    tables: SilverInPostgres, rejected: str, source: str, *, resolves: bool
+) -> None:
+    # Who may write some sources alone would otherwise make others' rejections disappear.
+    world = Corrections(tables)
+    bad = world.arrive({**BAD, "source": rejected})
+    fix = world.arrive({**GOOD, "source": source, "corrects": {"raw_id": str(bad), "item": 0}})
+    world.process([bad, fix])
+
+    assert world.rejections("true") == ([(bad, 0, (fix, 0))] if resolves else [])
+
+
+@pytest.mark.parametrize("between", [{"source": "hall-4"}, {"source": 7}], ids=["another source", "no source"])
+def test_event_of_another_source_resolves_nothing_by_way_of_a_rejected_one(
+    tables: SilverInPostgres, between: dict[str, object]
+) -> None:
+    world = Corrections(tables)
+    bad = world.arrive(BAD)
+    failed = world.arrive({**BAD, **between, "corrects": {"raw_id": str(bad), "item": 0}})
+    fix = world.arrive({**GOOD, "source": "hall-4", "corrects": {"raw_id": str(failed), "item": 0}})
+    world.process([bad, failed, fix])
+
+    assert (bad, 0) not in [entry[:2] for entry in world.rejections("true")]
+
+    world.process([world.arrive({**GOOD, "corrects": {"raw_id": str(failed), "item": 0}})])
+    assert (bad, 0) in [entry[:2] for entry in world.rejections("true")]
+
+
 def test_fifty_corrections_in_a_row_are_followed(tables: SilverInPostgres) -> None:
     # GIVEN a rejection, fifty corrections that were rejected, each of the one before, and one that is processed
     scene = Corrections(tables)

@@ -17,6 +17,7 @@ from dropzone.domain.access import (
     Decision,
     Identity,
     Kind,
+    ListedClient,
     Scope,
     access_of,
     decide,
@@ -116,6 +117,28 @@ def test_document_with_anything_unforeseen_is_refused_as_a_whole(fields: dict[st
 
     with pytest.raises(ValidationError):
         document(**fields)
+
+
+@pytest.mark.parametrize("value", ["a" * 64, "a" * 63 + "b", "b" * 64, "", "A" * 64])
+def test_key_is_looked_up_once_by_its_whole_hash_and_compared_with_nothing(value: str) -> None:
+    # So that the time that it takes says nothing about how far an unknown key is right.
+    class Recorder(dict[tuple[Kind, str], ListedClient]):
+        def get(self, key: tuple[Kind, str], default: Any = None) -> Any:  # noqa: ANN401
+            asked.append(key)
+            return super().get(key, default)
+
+        def __iter__(self) -> Any:  # noqa: ANN401
+            raise AssertionError
+
+        __getitem__ = __contains__ = keys = values = items = __iter__  # type: ignore[assignment] # refused alike
+
+    asked: list[tuple[Kind, str]] = []
+    listed = document()
+    listed.__dict__["by_identity"] = Recorder(listed.by_identity)
+
+    access_of(Identity(Kind.KEY, value), listed, NONE)
+
+    assert asked == [(Kind.KEY, value)]
 
 
 @pytest.mark.parametrize("binding", [{"writes": ["hall-3/*"]}, {"reads": ["hall-3/*"]}, {"writes": []}, {"reads": []}])

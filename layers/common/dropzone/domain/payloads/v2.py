@@ -58,7 +58,8 @@ class Labels(BaseModel):
     tags: Tags | None = Field(default=None, description="Further labels. No control characters.")
     corrects: Corrects | None = Field(
         default=None,
-        description="The rejected event that this one replaces. When this one is processed, that one is resolved.",
+        description="The rejected event that this one replaces. When this one is processed, that one is resolved, if "
+        "it has the same source or none.",
     )
 
 
