@@ -54,7 +54,6 @@ ROOMS = {
             "tests/functional/test_health.py",
             "tests/functional/test_ingest.py",
             "tests/functional/test_ingest_encodings.py",
-            "tests/functional/test_ingest_logs.py",
             "tests/functional/test_ingest_refusals.py",
             "tests/functional/test_page.py",
             "tests/functional/test_process_request.py",

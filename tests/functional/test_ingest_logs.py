@@ -109,7 +109,7 @@ def test_identifiers_are_never_dimensions(container: Container) -> None:
 def test_a_failure_of_s3_is_logged_with_its_reason_and_nothing_of_the_request(
     ingest_environment: dict[str, str], scripted_s3: ScriptedS3, tmp_path: Path
 ) -> None:
-    quoted = f"<Token>TOKENMARKER</Token><Body>{PAYLOAD}</Body>"
+    quoted = f"<Token>TOKENMARKER0</Token><Body>{PAYLOAD}</Body>"
     scripted_s3.script = [refusal(403, "SignatureDoesNotMatch", quoted), Answer()]
     environment = ingest_environment | {"AWS_ENDPOINT_URL": scripted_s3.endpoint}
 
@@ -119,8 +119,7 @@ def test_a_failure_of_s3_is_logged_with_its_reason_and_nothing_of_the_request(
     [line] = [line for line in container.log if line["level"] == "ERROR"]
     assert line["reason"] == "S3 answered 403 SignatureDoesNotMatch"
     assert line["correlation_id"] == "id-of-accepted"
-    assert_no_trace(container.stdout + container.stderr, PAYLOAD, KEY)
-    assert "TOKENMARKER" not in container.stdout + container.stderr
+    assert_no_trace(container.stdout + container.stderr, PAYLOAD, KEY, "TOKENMARKER0")
 
 
 def test_what_nobody_foresaw_is_logged_by_its_kind_and_place(
