@@ -94,6 +94,7 @@ _HEADERS: Node = {
     "Cache-Control": _text("How long it may be kept."),
     "Content-Disposition": _text("A name for the file, where the body is meant to be saved."),
     "Content-Encoding": _text("Where the bytes are compressed."),
+    "Dropzone-Archived": _text("Months of the range that are archived, and so are not listed.", examples=["2019-04"]),
     "Dropzone-Contract": _text("The contract that the body was sent to.", examples=["telegraf"]),
     "ETag": _text("Of this content, compressed or not; for If-None-Match."),
     "Idempotent-Replayed": _text("There where an earlier request with the same key got the same answer.", const="true"),
@@ -229,7 +230,7 @@ def _responses(route: Route) -> dict[int, Any]:
     if listing := described.listing:
         description = f"The {listing.name}, in the format that `Accept` asks for."
         content = {Format.JSON.value: {"model": listing.page}, **_other_formats(listing)}
-        headers = (*_KEPT, "Link", "Content-Disposition")
+        headers = (*_KEPT, "Link", "Content-Disposition", *headers)
     elif is_typeddict(model := described.answer or get_type_hints(route.func)["return"]):
         description = (inspect.getdoc(model) or "").partition("\n")[0]
         content = {Format.JSON.value: {"model": model}}

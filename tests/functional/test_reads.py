@@ -242,6 +242,53 @@ def test_measurements_with_all_that_is_known_of_them(get: Get, data: Data) -> No
     assert "ORDER BY measured_at DESC, source DESC" in data.asked[0]["sql"]
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
+@pytest.mark.parametrize(
+    ("path", "parameters", "since"),
+    [
+        ("/measurements", {}, "-infinity"),
+        ("/measurements", {"from": "2026-01-15", "to": "2026-03-04T12:00Z"}, datetime(2026, 1, 15, tzinfo=UTC)),
+        (
+            "/kpis",
+            {"granularity": "minute", "to": "2026-03-04T12:00Z"},
+            datetime(2026, 3, 4, 11, tzinfo=UTC),
+        ),
+    ],
+)
+def test_archived_months_of_the_range_are_named(
+    get: Get, data: Data, path: str, parameters: dict[str, str], since: object, accept: str
+) -> None:
+    data.archived = ["2026-01", "2026-02"]
+
+    answer = get(path, parameters, Accept=accept)
+
+    assert header(answer, "Dropzone-Archived") == "2026-01, 2026-02"
+    if accept == "application/json":
+        assert json_body(answer)["archived"] == ["2026-01", "2026-02"]
+    [asked] = data.asked_of_archive
+    assert asked["since"] == since
+
+
+def test_gold_lacks_no_month(get: Get, data: Data) -> None:
+    data.archived = ["2026-01"]
+
+    answer = get("/kpis", {"granularity": "hour", "from": "2026-01-01", "to": "2026-01-31"})
+
+    assert header(answer, "Dropzone-Archived") is None
+    assert "archived" not in json_body(answer)
+
+
+def test_an_instant_of_an_archived_month_is_gone(get: Get, data: Data) -> None:
+    # Also where something arrived since, which may not be all.
+    data.measurements = [measured(1)]
+    data.archived = ["2026-03"]
+
+    answer = get("/measurements/2026-03-04T12:00Z")
+
+    assert answer["statusCode"] == 410
+    assert json_body(answer)["type"] == "urn:dropzone:problem:archived"
+
+
 def test_parameters_in_any_form_that_ingest_takes(get: Get, data: Data) -> None:
     parameters = {"from": "2026-03-04 13:00+01", "to": "2026-03-04T12:00:00,5Z", "source": "", "order": "asc"}
     get("/measurements", parameters | {"limit": "1000"})

@@ -36,6 +36,9 @@ class Rows:
     rejections: Sequence[Row] = ()
     objects: Sequence[Row] = ()
     events: Sequence[Row] = ()
+    archived: Sequence[str] = ()
+    """Months."""
+    asked_of_archive: list[dict[str, Any]] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     """The parameters of each read, and its SQL."""
     refusal: SilverError | None = None
@@ -51,6 +54,9 @@ class Rows:
             return [[]] if parameters["name"] in {"UTC", "Europe/Berlin"} else []
         if "gold.day_start" in sql:
             return [list(_day(parameters["day"], parameters["tz"]))]
+        if "archive.months" in sql:
+            self.asked_of_archive.append(parameters)
+            return [[month] for month in self.archived]
         if "gold.cost" in sql:
             return [[self.parts > parameters["most_parts"]]]
         self.asked.append({**parameters, "sql": sql})

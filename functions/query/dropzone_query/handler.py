@@ -7,6 +7,7 @@ rules all of that is validated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ from dropzone.api.resolver import access_of, converted, described, make_app, pro
 from dropzone.domain.access import Scope
 from dropzone.ports import ClientStore, RowRefusedError
 from dropzone.queries import contracts, kpis, measurements, quality, sources
+from dropzone.queries.archive import archived_months
 from dropzone.queries.buckets import others_of
 from dropzone.queries.contracts import (
     Contract,
@@ -162,18 +164,26 @@ def get_rejections(
 
 
 @app.get("/measurements", operation_id="listMeasurements", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING)
+@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING, headers=("Dropzone-Archived",))
 def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Response[Any]:
     """List measurements.
 
     The measurements in silver: of each instant and source, the event that arrived last. Pages are by the last entry, so
-    that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`.
+    that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`. `archived` names months in
+    the range whose measurements are no longer in silver, as the header `Dropzone-Archived` does.
     """
-    return _listed(measurements.LISTING, lambda: read_measurements(database(), request, reads=_reads()), request.limit)
+    return _listed(
+        measurements.LISTING,
+        lambda: read_measurements(database(), request, reads=_reads()),
+        request.limit,
+        archived=lambda: measurements.archived_of(database(), request),
+    )
 
 
 @app.get("/measurements/<measured_at>", operation_id="listMeasurementsOfInstant", tags=["Data"])
-@described(problems.NO_MEASUREMENT, problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING)
+@described(
+    problems.NO_MEASUREMENT, problems.ARCHIVED, problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING
+)
 def get_measurements_of_instant(
     measured_at: Annotated[
         InstantInPath,
@@ -193,6 +203,8 @@ def get_measurements_of_instant(
 
     def read() -> list[Measurement]:
         found = read_measurements(database(), request, measured_at, reads=_reads())
+        if archived_months(database(), measured_at, measured_at + timedelta(microseconds=1)):
+            raise ProblemError(problems.ARCHIVED)
         if not found and request.cursor is None:
             raise ProblemError(problems.NO_MEASUREMENT)
         return found
@@ -215,16 +227,21 @@ def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
 
 
 @app.get("/kpis", operation_id="getKpis", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=kpis.LISTING)
+@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=kpis.LISTING, headers=("Dropzone-Archived",))
 def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
     """Get figures by minute, 15 minutes, hour, day, week or month.
 
     By source, of whole buckets: measurements by their own instant; what was received, rejected, and how long it took to
     silver by the time of arrival, since a rejected event has no instant. Computed from current silver.
-    Buckets in which nothing was measured and nothing arrived are left out.
+    Buckets in which nothing was measured and nothing arrived are left out. Minutes are not kept of months whose
+    measurements are archived: `archived` names them, and the header `Dropzone-Archived`.
     """
     return _listed(
-        kpis.LISTING, lambda: read_kpis(database(), request, reads=_reads()), request.limit, others_of(request)
+        kpis.LISTING,
+        lambda: read_kpis(database(), request, reads=_reads()),
+        request.limit,
+        others_of(request),
+        archived=lambda: kpis.archived_of(database(), request),
     )
 
 
@@ -277,19 +294,29 @@ def get_contract(
 
 
 def _listed[R: Mapping[str, Any]](
-    listing: Listing[R], read: Callable[[], Sequence[R]], limit: int, others: Mapping[str, str] | None = None
+    listing: Listing[R],
+    read: Callable[[], Sequence[R]],
+    limit: int,
+    others: Mapping[str, str] | None = None,
+    *,
+    archived: Callable[[], Sequence[str]] = tuple,
 ) -> Response[Any]:
-    """A page of a list, in the format that the client accepts best."""
+    """A page of a list, in the format that the client accepts best, with the months that it lacks."""
     form = best_format(_header("Accept"), Format)
+    rows = read()
+    # A month that is archived meanwhile is named.
+    months = archived()
     body, headers = page(
         listing,
-        read(),
+        rows,
         limit,
         query=app.current_event.query_string_parameters or {},
         form=form,
-        others=others,
+        others={**(others or {}), **({"archived": months} if months else {})},
         gzip=accepts_gzip(_header("Accept-Encoding")),
     )
+    if months:
+        headers["Dropzone-Archived"] = ", ".join(months)
     return converted(cached(body, content_type=form.content_type, given=_header("If-None-Match"), headers=headers))
 
 

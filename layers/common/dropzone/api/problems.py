@@ -72,6 +72,12 @@ NO_RAW_EVENT = ProblemType(
 NO_MEASUREMENT = ProblemType(
     "not-found", HTTPStatus.NOT_FOUND, "There is no measurement at this instant, or not from this source."
 )
+ARCHIVED = ProblemType(
+    "archived",
+    HTTPStatus.GONE,
+    "The measurements of this month are archived, and no longer in silver. Its figures are in GET /kpis, and operators "
+    "know where its files are.",
+)
 NOT_ACCEPTABLE = ProblemType(
     "not-acceptable",
     HTTPStatus.NOT_ACCEPTABLE,

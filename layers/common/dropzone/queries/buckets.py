@@ -244,13 +244,19 @@ def read_buckets[B: Bucket](
     return [_with_local_bounds(row) for row in rows]
 
 
-def _window(database: Database, request: BucketsRequest) -> dict[str, object]:
+def range_of(database: Database, request: BucketsRequest) -> tuple[datetime, datetime]:
+    """From when on, and to before when, also where the request doesn't say; see `bounds`."""
     since, until = bounds(database, request)
-    granularity = request.granularity
     if until is None:
         until = datetime.now(UTC)
     if since is None:
-        since = max(until, FIRST + granularity.default_range) - granularity.default_range
+        since = max(until, FIRST + request.granularity.default_range) - request.granularity.default_range
+    return since, until
+
+
+def _window(database: Database, request: BucketsRequest) -> dict[str, object]:
+    since, until = range_of(database, request)
+    granularity = request.granularity
     if since >= until:
         raise InvalidRequestError([FieldError("from", "request.range_empty", "is not before to")])
     if (until - since) // granularity.width + 2 > granularity.max_buckets:

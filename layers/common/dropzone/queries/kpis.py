@@ -9,6 +9,7 @@ from pydantic import Field
 from dropzone.adapters.database import Database
 from dropzone.api.answers import EXAMPLE_INSTANT, Count, Cursor, answer, closed
 from dropzone.api.pages import Listing
+from dropzone.queries.archive import Archived, archived_months
 from dropzone.queries.buckets import (
     ARRIVALS,
     EXAMPLE_ARRIVALS,
@@ -20,6 +21,7 @@ from dropzone.queries.buckets import (
     BucketsRequest,
     Granularity,
     cursor_after,
+    range_of,
     read_buckets,
 )
 
@@ -129,6 +131,7 @@ class KpisPage(TypedDict):
     kpis: Sequence[Kpi]
     granularity: Granularity
     tz: str
+    archived: NotRequired[Archived]
     cursor: NotRequired[Cursor]
 
 
@@ -160,3 +163,10 @@ def read_kpis(database: Database, request: KpisRequest, *, reads: tuple[str, ...
         reads=reads,
         expected=request.expected_seconds,
     )
+
+
+def archived_of(database: Database, request: KpisRequest) -> list[str]:
+    """The archived months of the request's range, if it is of minutes: all others are in gold."""
+    if request.granularity is not Granularity.MINUTE:
+        return []
+    return archived_months(database, *range_of(database, request))

@@ -24,6 +24,7 @@ from dropzone.api.answers import (
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
 from dropzone.domain.patterns import as_like
+from dropzone.queries.archive import Archived, archived_months
 from dropzone.queries.ranges import EXAMPLE_PLACE, PlaceCursor, ZoneOfDates, bounds, cursor_of, place_of
 from dropzone.queries.rows import read
 
@@ -106,6 +107,7 @@ class MeasurementsPage(TypedDict):
     """A page of measurements."""
 
     measurements: Sequence[Measurement]
+    archived: NotRequired[Archived]
     cursor: NotRequired[Cursor]
 
 
@@ -170,3 +172,8 @@ def read_measurements(
         limit=request.limit + 1,
         **dict(asked.values()),
     )
+
+
+def archived_of(database: Database, request: MeasurementsRequest) -> list[str]:
+    """The archived months of the request's range; see `archived_months`."""
+    return archived_months(database, *bounds(database, request))
