@@ -10,7 +10,8 @@ from unit.template.stacks import deployed
 SECTION = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8").partition("## What it costs\n")[2]
 NUMBERS = ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 NUMBERS += [f"{stem}teen" for stem in ("thir", "four", "fif", "six", "seven", "eigh", "nine")] + ["twenty"]
-NUMBERS += [f"twenty-{digit}" for digit in NUMBERS[1:10]]
+NUMBERS += [f"twenty-{digit}" for digit in NUMBERS[1:10]] + ["thirty"]
+NUMBERS += [f"thirty-{digit}" for digit in NUMBERS[1:10]]
 
 
 def table(title: str) -> list[list[str]]:

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from dropzone.api.compression import compressed, vary
 from dropzone.api.request import Event, header
 
-_EXPOSED = "Content-Disposition, ETag, Idempotent-Replayed, Link, Location, Retry-After"
+_EXPOSED = "Content-Disposition, Dropzone-Archived, ETag, Idempotent-Replayed, Link, Location, Retry-After"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ Archived = Annotated[
     Sequence[str],
     Field(
         description=(
-            "Months of UTC in the range whose measurements are archived, and so are not listed, but for what arrived since; "
-            "absent without any."
+            "Months of UTC in the range whose measurements are archived, and so are not listed, but for what arrived "
+            "since; absent without any."
         ),
         examples=[["2019-04", "2019-05"]],
     ),
