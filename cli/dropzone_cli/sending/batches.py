@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -43,19 +42,11 @@ class Batch:
         self.events = len(events)
         self.first, self.last = events[0].first, events[-1].last
         """Its lines."""
-        self.beginning = digest(events[0].text)
+        self.cut = Cut(self.events, digest(self.body), digest(events[0].text))
         self.findings = [event.finding for event in events if event.finding is not None]
         """What it reports, where it holds no events."""
         self.size = size
         """Bytes of the input that it takes, about, including what was skipped before it."""
-
-    @cached_property
-    def digest(self) -> str:
-        return digest(self.body)
-
-    @property
-    def cut(self) -> Cut:
-        return Cut(self.events, self.digest, self.beginning)
 
 
 def digest(text: bytes) -> str:
@@ -86,16 +77,11 @@ class Batcher:
             position: how far the input was read.
             clock: seconds.
         """
-        self._shape = shape
-        self._emit = emit
-        self._known = known or {}
-        self._changed = changed
-        self._position = position
-        self._clock = clock
+        self._shape, self._emit, self._known, self._changed = shape, emit, known or {}, changed
+        self._position, self._clock = position, clock
         self._number = 0
         self._held: list[Event] = []
         self._length = 0
-        self._limit = shape.events
         self._cut: Cut | None = None
         self._due: float | None = None
         self._reached = 0
@@ -110,7 +96,8 @@ class Batcher:
             self._begin(event)
         self._held.append(event)
         self._length += size
-        if len(self._held) >= self._limit or (self._due is not None and self._clock() >= self._due):
+        limit = self._cut.events if self._cut else self._shape.events
+        if len(self._held) >= limit or (self._due is not None and self._clock() >= self._due):
             self._flush()
 
     def idle(self) -> float | None:
@@ -140,7 +127,6 @@ class Batcher:
             self._begin_afresh()
         linger = self._shape.linger
         self._due = None if linger is None or self._cut else self._clock() + linger
-        self._limit = self._cut.events if self._cut else self._shape.events
 
     def _begin_afresh(self) -> None:
         self._known, self._cut = {}, None
@@ -151,7 +137,7 @@ class Batcher:
     def _flush(self) -> None:
         held, self._held, self._length = self._held, [], 0
         batch = Batch(self._number, held)
-        if self._cut is not None and self._cut.digest != batch.digest:
+        if self._cut is not None and self._cut.digest != batch.cut.digest:
             self._begin_afresh()
             for event in held:
                 self.add(event)

@@ -50,7 +50,7 @@ def _read(planned: Planned, options: SendOptions, csv: CsvOptions, report: Repor
     with opened(planned.input, is_complete=options.complete) as source:
         found = planned.format or source.detect()
         events = source.read(found, csv)
-        document |= {"format": found.value, "columns": source.description, "unused_columns": source.unused}
+        document |= {"format": found.value, "columns": source.description or None, "unused_columns": source.unused}
         batcher = Batcher(Shape(options.batch_size, options.batch_bytes), count, position=lambda: source.position)
         for one in events:
             document["lines"] = one.last

@@ -6,12 +6,12 @@ import stat
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from glob import glob, has_magic
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeAlias, cast
+from typing import Any, BinaryIO, NamedTuple, Self, TypeAlias, cast
 
 from dropzone_cli.errors import usage
 from dropzone_cli.sending.columns import CsvOptions
@@ -41,12 +41,7 @@ class Format(StrEnum):
     XLSX = "xlsx"
 
 
-_BY_SUFFIX = {
-    ".csv": Format.CSV,
-    ".tsv": Format.CSV,
-    ".ndjson": Format.NDJSON,
-    ".jsonl": Format.NDJSON,
-}
+_BY_SUFFIX = {".csv": Format.CSV, ".tsv": Format.CSV, ".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +137,9 @@ class Opened:
     _lines: Lines | None = None
 
     @property
-    def description(self) -> str | None:
+    def description(self) -> str:
         """What the columns of a table are."""
-        parts = [self.sheet, "" if self.table is None else str(self.table)]
-        return ": ".join(filter(None, parts)) or None
+        return ": ".join(filter(None, [self.sheet, "" if self.table is None else str(self.table)]))
 
     @property
     def unused(self) -> list[str]:
@@ -155,10 +149,9 @@ class Opened:
     @property
     def position(self) -> int:
         """How many of the file's bytes were read, about; 0 where that is unknown."""
-        try:
+        with suppress(OSError, ValueError):
             return self.raw.tell()
-        except (OSError, ValueError):
-            return 0
+        return 0
 
     def detect(self) -> Format:
         """Tell its format by its name, else by how it begins."""
@@ -263,8 +256,7 @@ def opened(
         yield source
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """An input, and how it is to be read: found out before anything is sent."""
 
     input: Input
@@ -278,15 +270,12 @@ class Planned:
         Raises:
             CliError: its columns are not those that were asked for.
         """
-        if not one.is_rereadable:
-            return cls(one, format_)
-        try:
-            with opened(one) as source:
+        if one.is_rereadable:
+            with suppress(BrokenInputError), opened(one) as source:  # reported when it is read
                 found = format_ or source.detect()
                 source.read(found, options)
                 return cls(one, found)
-        except BrokenInputError:
-            return cls(one, format_)  # reported when it is read
+        return cls(one, format_)
 
 
 def _unzipped(one: Input, binary: BufferedReader, name: str, closing: ExitStack) -> tuple[BufferedReader, str]:
@@ -318,8 +307,7 @@ def _by_beginning(beginning: bytes) -> Format:
     if not text.startswith(("{", "[")):
         return Format.CSV if text else Format.NDJSON
     first, end, _ = text.partition("\n")
-    try:
+    whole = False
+    with suppress(ValueError, RecursionError):
         whole = bool(end) and isinstance(json.loads(first), dict)
-    except (ValueError, RecursionError):
-        whole = False
     return Format.NDJSON if whole else Format.JSON

@@ -684,7 +684,7 @@ def test_batches_know_their_lines_and_size() -> None:
         (0, b"x\nxx\n", 1, 2, 100),
         (1, b"xxx\n", 3, 3, 70),
     ]
-    assert batches[0].digest != batches[1].digest
+    assert batches[0].cut.digest != batches[1].cut.digest
 
 
 def recorded(*sizes: int) -> dict[int, Cut]:
