@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.ports import SilverUnavailableError
 from dropzone.use_cases.archive_months import ArchiveResult
 from dropzone_archive import handler as archive
 from dropzone_process import queue, sweep
@@ -55,6 +56,19 @@ def emitted(output: str) -> dict[Metric, Counted]:
     return found
 
 
+class Outbox:
+    """Changes of two hours ago, which can't be read; nor can anything else."""
+
+    def deploy(self) -> None:
+        raise SilverUnavailableError
+
+    def unsent(self, _limit: int) -> list[tuple[str, bytes]]:
+        raise SilverUnavailableError
+
+    def unsent_seconds(self) -> float:
+        return 7200.0
+
+
 @pytest.fixture
 def counted(
     ingest_function: IngestFunction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -72,6 +86,7 @@ def counted(
         monkeypatch.setattr(module, "silver", lambda: world.silver)
     monkeypatch.setattr(sweep, "refresh_gold", lambda *_, **__: 3)
     monkeypatch.setattr(sweep, "gold_store", StaleGold)
+    monkeypatch.setattr(sweep, "expectation_store", Outbox)
     assert isinstance(world.silver.inner, InMemorySilver)
     world.silver.inner.contracts = contracts(contract(DEFAULT, {"rule": "minimum", "limit": 1, "severity": "warning"}))
     body = b"[%s, %s]" % (BAD, EXAMPLE)
@@ -135,6 +150,7 @@ def test_each_metric_has_its_unit(counted: dict[Metric, Counted]) -> None:
     assert {name: unit for name, unit in units.items() if unit != "Count"} == {
         "ArrivalToSilver": "Milliseconds",
         "GoldStaleSeconds": "Seconds",
+        "NotificationLagSeconds": "Seconds",
         "SweepLagSeconds": "Seconds",
     }
 
@@ -157,6 +173,7 @@ def test_each_service_counts_its_own(counted: dict[Metric, Counted]) -> None:
     assert values[Metric("MonthsToArchive", "archive")] == [2.0]
     assert values[Metric("GoldParts", "sweep")] == [3.0]
     assert values[Metric("GoldStaleSeconds", "sweep")] == [5400.0]
+    assert values[Metric("NotificationLagSeconds", "sweep")] == [7200.0]
 
 
 def test_the_costs_in_the_document_count_them_all(counted: dict[Metric, Counted]) -> None:

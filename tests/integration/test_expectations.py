@@ -308,11 +308,14 @@ def test_changes_are_handed_over_until_each_channel_has_them(
     with pytest.raises(BronzeUnavailableError):
         hand_over(outbox, memory, channels, time_left=lambda: 60.0)
     assert [channel for channel, _ in memory.kept] == [Channel.EVENTS]
+    tables.query("UPDATE gold.notification SET created_at = now() - interval '90 minutes'")
+    assert outbox.unsent_seconds() == pytest.approx(5_400, abs=60)
 
     # WHEN the next run tries again
     memory.fails = None
     assert hand_over(outbox, memory, channels, time_left=lambda: 60.0) == 1
     assert hand_over(outbox, memory, channels, time_left=lambda: 60.0) == 0
+    assert outbox.unsent_seconds() == 0
 
     # THEN both have it, under one name, as deliveries read it
     assert {channel for channel, _ in memory.kept} == {*channels}

@@ -1,6 +1,7 @@
 """The function Sweep: objects without a receipt, on a schedule and on request (`POST /process`)."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -348,3 +349,7 @@ def _hand_over(time_left: TimeLeft) -> None:
             error=type(error).__name__,
             reason=str(error),
         )
+    # Without the database, other alarms go off.
+    with suppress(SilverError):
+        waiting = expectation_store().unsent_seconds()
+        metrics.add_metric(name="NotificationLagSeconds", unit=MetricUnit.Seconds, value=waiting)

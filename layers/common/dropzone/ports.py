@@ -461,6 +461,9 @@ class ExpectationStore(Protocol):
     def sent(self, batch_id: str) -> None:
         """Forget a batch, which was handed over."""
 
+    def unsent_seconds(self) -> float:
+        """For how long the oldest batch has not been handed over; 0 without one."""
+
 
 class UndeliverableError(Exception):
     """A notification could not be delivered; the message may be logged."""

@@ -83,6 +83,9 @@ TABLE = {
     "GoldStaleAlarm": Measures(
         "own GoldStaleSeconds sweep", "Maximum", ">", seconds(hours=2), seconds(hours=1), "1 of 1"
     ),
+    "UnsentNotificationAlarm": Measures(
+        "own NotificationLagSeconds sweep", "Maximum", ">", seconds(hours=1), seconds(hours=1), "1 of 1"
+    ),
     "UnprocessedAlarm": Measures(
         "own Accepted ingest, own Checked process, own Checked sweep",
         *("Sum", ">", 0, seconds(minutes=30), "2 of 3"),

@@ -24,6 +24,7 @@ SELECT CAST(id AS text), CAST((
 ) AS text)
 FROM gold.notification ORDER BY created_at, id LIMIT CAST(:limit AS integer)
 """
+_UNSENT_SECONDS: Final = "SELECT coalesce(date_part('epoch', now() - min(created_at)), 0) FROM gold.notification"
 _SENT: Final = "DELETE FROM gold.notification WHERE id = CAST(:id AS uuid)"
 
 
@@ -61,3 +62,8 @@ class PostgresExpectationStore:
     def sent(self, batch_id: str) -> None:
         """See `ExpectationStore.sent`."""
         self._database.run(_SENT, id=batch_id)
+
+    def unsent_seconds(self) -> float:
+        """See `ExpectationStore.unsent_seconds`."""
+        ((seconds,),) = self._database.run(_UNSENT_SECONDS)
+        return float(seconds)
