@@ -177,7 +177,7 @@ first-run: install ## try make up, demo and down as a newcomer on unusual machin
 
 .PHONY: soak
 soak: install ## minutes of faults and load on the local stack, 10,000 hostile bodies (DROPZONE_SOAK_SECONDS=300)
-	@DROPZONE_BAD_INPUT_ROUNDS=500 $(RUN) pytest tests/soak/soak_load.py tests/soak/soak_oracle.py \
+	@DROPZONE_BAD_INPUT_ROUNDS=500 $(RUN) pytest tests/soak/soak_load.py tests/soak/soak_oracle.py tests/soak/soak_fleet.py \
 	    tests/functional/test_bad_input.py -p no:randomly --timeout 0 $(ARGS)
 
 .PHONY: mutants
