@@ -91,12 +91,14 @@ def _heed_disabled_keys() -> None:
 
 
 def _name_the_key() -> None:
-    """API Gateway passes the id of the request's API key to the function."""
+    """API Gateway passes the request's API key to the function, and no version of a REST API's event."""
     build: Callable[..., dict[str, Any]] = gateway._build_lambda_event_v1
 
     @wraps(build)
     def naming(*parts: Any, **named: Any) -> dict[str, Any]:
         event = build(*parts, **named)
+        # Only an HTTP API's events have one, by which the functions tell who has signed in.
+        del event["version"]
         key = gateway._resolve_api_key(gateway._api_key_from_request(event["headers"]))
         if key:
             event["requestContext"]["identity"] |= {"apiKey": key["value"], "apiKeyId": key["id"]}
