@@ -12,13 +12,14 @@ from pathlib import Path
 import psutil
 from pg8000.native import Connection
 
-from benchmarks.measuring import MILLISECONDS, Entry, Goal, Series, entry, timed
+from benchmarks.measuring import MILLISECONDS, Entry, Goal, Series, Work, alternate, entry, timed
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_expectation_store import PostgresExpectationStore
 from dropzone.domain.contracts import BASIC
 from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.expectations import EXPECTATIONS, Expectations
+from dropzone.queries.measurements import MeasurementsRequest, read_measurements
 from dropzone.queries.sources import SourcesRequest, SourceState, read_sources
 from dropzone.use_cases.check_expectations import check_expectations
 from support.postgres import database_settings, running_postgres
@@ -81,7 +82,37 @@ def run(_: Surroundings) -> Iterator[Entry]:
         }
         for name, request in asked.items():
             yield from _took(f"sources, of ten thousand, {name}", database, request)
+        yield from _bound(database)
         yield from _checked(open_database(database_settings(server, call_seconds=300)))
+
+
+def _bound(database: Database) -> Iterator[Entry]:
+    """A page of measurements of keys that are bound to sources, beside one of all sources."""
+
+    def page(*reads: str) -> Work:
+        return lambda: timed(lambda: read_measurements(database, MeasurementsRequest(), reads=reads or None))
+
+    taken = alternate(
+        {
+            "all": page(),
+            "one": page("hall-7/sensor-57"),
+            "ten": page(*(f"hall-{number}/sensor-{number}" for number in range(1, 11))),
+            "pattern": page("hall-7/*"),
+        },
+        TRIES,
+    )
+    for name, bound in (
+        ("to one source", "one"),
+        ("to ten sources", "ten"),
+        ("to a hall of 200 by a pattern", "pattern"),
+    ):
+        yield entry(
+            f"a page of measurements, bound {name}, beside all",
+            MILLISECONDS,
+            taken[bound].wall,
+            taken["all"].wall,
+            Goal("≤", 3),
+        )
 
 
 def _checked(database: Database) -> Iterator[Entry]:

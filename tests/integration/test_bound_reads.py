@@ -13,6 +13,7 @@ import pytest
 from dropzone.domain.access import ClientsDocument, ListedClient, Scope
 from dropzone.domain.body import JSON
 from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.domain.patterns import matcher
 from dropzone.use_cases.process import process
 from dropzone_query import handler as query
 from functional.lambda_calls import api_event, header
@@ -30,6 +31,7 @@ KEYS = {
     "all": None,
     "bound": ("hall-3/*",),
     "exact": ("hall-3/b%c",),
+    "several": ("hall-3/b_c", "hall-3/a", "hall-3/a", "hall-3/none"),
     "wild": ("hall-3/b_c", "%", "_*", ".*", "hall-[34]/*", "hall-3\\/*"),
     "none": (),
 }
@@ -143,11 +145,28 @@ def test_list_has_the_rows_of_readable_sources_on_all_its_pages(
     assert {*everything} == {*OURS, *OTHERS}
     assert sources("bound") == [each for each in everything if each in OURS]
     assert sources("exact") == [each for each in everything if each == "hall-3/b%c"]
+    assert sources("several") == [each for each in everything if each in {"hall-3/a", "hall-3/b_c"}]
     assert sources("wild") == [each for each in everything if each == "hall-3/b_c"]
     assert sources("none") == []
     if path != "/sources":
         assert sources("bound", source="hall-4/SECRET") == []
     assert HIDDEN not in api.answer("bound", path, **parameters)["body"]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("key", ["bound", "exact", "several"])
+def test_pages_of_a_bound_key_are_in_the_order_of_all(api: Api, key: str, order: str) -> None:
+    everything = api.pages("all", "/measurements", order=order, **RANGE)
+    allowed = set(matched(key))
+
+    assert api.pages(key, "/measurements", order=order, **RANGE) == [
+        row for row in everything if row["source"] in allowed
+    ]
+
+
+def matched(key: str) -> list[str]:
+    patterns = KEYS[key]
+    return [source for source in [*OURS, *OTHERS] if patterns is None or matcher(patterns)(source)]
 
 
 def test_figures_of_all_sources_together_count_only_the_readable_ones(api: Api) -> None:

@@ -23,7 +23,7 @@ from dropzone.api.answers import (
 )
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
-from dropzone.domain.patterns import as_like
+from dropzone.domain.patterns import as_like, is_pattern
 from dropzone.queries.archive import Archived, archived_months
 from dropzone.queries.ranges import EXAMPLE_PLACE, PlaceCursor, ZoneOfDates, bounds, cursor_of, place_of
 from dropzone.queries.rows import read
@@ -115,12 +115,19 @@ LISTING = Listing(
     "measurements", MeasurementsPage, Measurement, lambda row: cursor_of(row["measured_at"], row["source"])
 )
 
-# Whatever the range, the order and the source, this reads no more than a page, along one of two indexes.
+# Whatever the range, the order and the source, this reads no more than a page, along one of two indexes. Where patterns
+# of sources limit it, it passes over the rows of others.
 _PAGE = """
 SELECT measured_at, source, mean, std_dev, sample_count, min, max, unit, tags, flags, raw_id, item,
        to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS received_at, updated_at
 FROM measurements
 WHERE {conditions}
+ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
+"""
+# A page of each of these sources, along the index by source: passing over the rows of all others would read the whole
+# range for a page of one that is rare.
+_PAGE_OF_SOURCES = """
+SELECT page.* FROM unnest(CAST(:reads AS text[])) AS readable CROSS JOIN LATERAL ({page}) AS page
 ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
 """
 
@@ -151,12 +158,14 @@ def read_measurements(
         newest_first = request.order == "desc"
     after, after_source = place_of(request.cursor) or (None, None)
     beyond = "<" if newest_first else ">"
+    names = _names(reads) if request.source is None else None
     conditions: Mapping[str, tuple[str, Any]] = {
         "measured_at = CAST(:instant AS timestamptz)": ("instant", instant),
         "measured_at >= CAST(:since AS timestamptz)": ("since", since),
         "measured_at < CAST(:until AS timestamptz)": ("until", until),
         "source = CAST(:source AS text)": ("source", request.source),
-        "source LIKE ANY (CAST(:reads AS text[]))": ("reads", as_like(reads)),
+        "source = readable": ("reads", names),
+        "source LIKE ANY (CAST(:reads AS text[]))": ("reads", as_like(reads) if names is None else None),
         # The first is implied by the second, and is what the index by source can start at.
         f"measured_at {beyond}= CAST(:after AS timestamptz)": ("after", after),
         f"(measured_at, source) {beyond} (CAST(:after AS timestamptz), CAST(:after_source AS text))": (
@@ -165,10 +174,12 @@ def read_measurements(
         ),
     }
     asked = {sql: parameter for sql, parameter in conditions.items() if parameter[1] is not None}
+    order = "DESC" if newest_first else "ASC"
+    page = _PAGE.format(conditions=" AND ".join(asked) or "true", order=order)
     return read(
         database,
         Measurement,
-        _PAGE.format(conditions=" AND ".join(asked) or "true", order="DESC" if newest_first else "ASC"),
+        page if names is None else _PAGE_OF_SOURCES.format(page=page, order=order),
         limit=request.limit + 1,
         **dict(asked.values()),
     )
@@ -177,3 +188,8 @@ def read_measurements(
 def archived_of(database: Database, request: MeasurementsRequest) -> list[str]:
     """The archived months of the request's range; see `archived_months`."""
     return archived_months(database, *bounds(database, request))
+
+
+def _names(reads: tuple[str, ...] | None) -> list[str] | None:
+    """Each source that may be read, where they are named one by one; None where a pattern may match others."""
+    return None if reads is None or any(map(is_pattern, reads)) else list(dict.fromkeys(reads))
