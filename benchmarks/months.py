@@ -109,25 +109,23 @@ def _growing(surroundings: Surroundings, many: str, small: str) -> Iterator[Entr
     """Fill all months to five million rows; at each step, time chunks beside months that stay almost empty."""
     for database in (many, small):
         surroundings.empty_tables(database)
-    with surroundings.silver(many) as ours, surroundings.silver(small) as theirs:
+    with (
+        surroundings.silver(many) as ours,
+        surroundings.silver(small) as theirs,
+        surroundings.connect(many) as connection,
+    ):
+        for silver in (ours, theirs):
+            silver.watermark()  # connects
+        works = {
+            name: storing(silver.write_outcomes, _recent(100), clock_of_both(connection))
+            for name, silver in (("ours", ours), ("small", theirs))
+        }
         for filled, rows in pairwise((0, *_STEPS)):
             _fill(surroundings, many, filled, rows)
-            taken = alternate(
-                {
-                    name: storing(silver.write_outcomes, _recent(100))
-                    for name, silver in (("ours", ours), ("small", theirs))
-                },
-                100,
-            )
-            reference = taken["small"].wall
-            yield entry(
-                f"{MONTHS} months, {rows:,} rows there",
-                microseconds(100),
-                taken["ours"].wall,
-                reference,
-                _FLAT,
-                at=rows,
-            )
+            taken, name = alternate(works, 100), f"{MONTHS} months, {rows:,} rows there"
+            mine, reference = taken["ours"], taken["small"]
+            yield entry(name, microseconds(100), mine.wall, reference.wall, _FLAT, at=rows)
+            yield entry(f"{name}, by CPU of both ends", microseconds(100), mine.cpu, reference.cpu, _FLAT)
     with surroundings.connect(many) as connection:
         for table in _TABLES:
             ((size,),) = connection.run(_BYTES, relation=table) or []

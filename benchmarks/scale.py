@@ -159,6 +159,42 @@ def replays() -> Iterator[str]:
         yield f"| {rate:,} | {' | '.join(_figure(replay_days(rate, number)) for number in calls)} |"
 
 
+BYTES = {"receipts": 102, "outcomes": 274, "measurements": 202}
+"""On disk, with indexes, of an event alone: `make bench ARGS=months`."""
+
+_DAYS_OF_A_MONTH = 365 / 12
+
+
+def days_with_months(rate: float, months: int) -> float:
+    """Until the disk is full, where closed months of measurements are archived after so many; the rest stays.
+
+    The month that is running, and the one that is being archived, are there as well.
+    """
+    bytes_a_day = {table: rate * size * _DAY for table, size in BYTES.items()}
+    everything = (DISK - _OTHER) / sum(bytes_a_day.values())
+    kept = (months + 2) * _DAYS_OF_A_MONTH
+    if everything <= kept:
+        return everything
+    staying = bytes_a_day["receipts"] + bytes_a_day["outcomes"]
+    return (DISK - _OTHER - kept * bytes_a_day["measurements"]) / staying
+
+
+def retention() -> Iterator[str]:
+    """The lines of the tables of bytes, and of what `SilverMonths` gains."""
+    yield f"| bytes an event, alone | {' | '.join(BYTES)} | all |"
+    yield f"|---|{'---|' * (len(BYTES) + 1)}"
+    yield f"| with indexes | {' | '.join(map(str, BYTES.values()))} | {sum(BYTES.values())} |"
+    yield ""
+    months = (24, 12, 3, 1)
+    header = (f"`SilverMonths` {number}" for number in months)
+    yield f"| events a second, alone | all kept | {' | '.join(header)} |"
+    yield f"|---|---|{'---|' * len(months)}"
+    for rate in RATES[:4]:
+        everything = (DISK - _OTHER) / (rate * sum(BYTES.values()) * _DAY)
+        days = (everything, *(days_with_months(rate, number) for number in months))
+        yield f"| {rate:,} | {' | '.join(map(_figure, days))} |"
+
+
 def _figure(number: float) -> str:
     """Two digits, or all in front of the point."""
     if number >= 10:  # noqa: PLR2004
@@ -168,7 +204,7 @@ def _figure(number: float) -> str:
 
 def main() -> int:
     """Print the tables."""
-    for lines in (table(), replays()):
+    for lines in (table(), retention(), replays()):
         sys.stdout.write("\n".join(lines) + "\n\n")
     return 0
 

@@ -3,17 +3,21 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import get_args
 from uuid import UUID
 
 import pytest
+from pg8000.exceptions import DatabaseError
 
+from dropzone.adapters.database import sqlstate
 from dropzone.adapters.postgres_partition_store import PostgresPartitionStore
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.identifiers import earliest_raw_id, new_raw_id
 from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone.ports import Months, SilverTable, SilverUnavailableError
 from dropzone.use_cases.add_months import add_months
+from dropzone_local.polling import wait_until
 from support.postgres import SilverInPostgres
 
 TABLES: tuple[SilverTable, ...] = get_args(SilverTable)
@@ -30,7 +34,18 @@ def silver(tables: SilverInPostgres) -> Iterator[SilverInPostgres]:
     tables.clear()
     for table in TABLES:
         for month in set(months(tables, table)) - set(before[table]):
-            tables.query("SELECT parts.drop_month(:table, :month)", table=table, month=month)
+            assert wait_until(partial(dropped, tables, table, month), seconds=20)
+
+
+def dropped(tables: SilverInPostgres, table: SilverTable, month: date) -> bool | None:
+    """Drop a month, unless others use the table for longer than it waits."""
+    try:
+        tables.query("SELECT parts.drop_month(:table, :month)", table=table, month=month)
+    except DatabaseError as error:
+        if sqlstate(error) != "55P03":
+            raise
+        return None
+    return True
 
 
 def months(tables: SilverInPostgres, table: SilverTable) -> list[date]:
