@@ -311,6 +311,9 @@ class _Reading:
         for event in self._reports.rest() if self._held is None else self._held:
             if event.finding is not None:
                 self._rejects.add(event.finding)
+        # They refer to this reading: without them nothing keeps its resume file open.
+        vars(self).pop("_events", None)
+        vars(self).pop("_reports", None)
 
 
 @contextmanager

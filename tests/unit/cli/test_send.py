@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -1064,3 +1065,19 @@ def test_wrong_calls_send_nothing(cli: Cli, bronze: FakeIngest, arguments: list[
     assert result.exit_code == 2
     assert bronze.requests == []
     assert not RESUME.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_resume_file_is_closed_when_its_input_is_sent(cli: Cli, bronze: FakeIngest) -> None:
+    for number in range(30):
+        Path(f"{number:02}.csv").write_text(f"time,value\n2026-01-01T00:00:00Z,{number}\n")
+    most = 0
+
+    def look(*_: object) -> None:
+        nonlocal most
+        files = [link.resolve().name for link in Path("/proc/self/fd").iterdir()]
+        most = max(most, sum(name.endswith(".dropzone-resume") for name in files))
+
+    bronze.fault = look
+    assert cli("send", "*.csv", "--parallel", 2).exit_code == 0
+    assert 1 <= most <= 10
