@@ -59,7 +59,15 @@ def _objects(a_second: float) -> Callable[[Size], float]:
     return lambda size: a_second * size.events
 
 
+_QUOTA = 100_000_000
+
 LIMITS = (
+    Limit(
+        "a key's quota, where `MonthlyQuota` is 100 million (0, for none, by default)",
+        _objects(_QUOTA / SECONDS_A_MONTH),
+        "template",
+        "no quota, or several keys",
+    ),
     Limit("a key's throttle, `ThrottleRate` 500/s", _objects(500), "template", "a higher rate, or several keys"),
     Limit(
         "the scheduled sweep's listing, 1,100 objects/s", _objects(1_100), "measured before", "batches: fewer objects"
@@ -118,6 +126,28 @@ def usd_a_month(rate: float, size: Size) -> float:
     return objects(rate, size) * SECONDS_A_MONTH / 1e6 * size.usd_a_million
 
 
+# AWS's list prices for us-east-1, a million events: a message to IoT Core, a rule triggered, and its action; Data
+# Firehose counts each record as 5 KB at least.
+_IOT_CORE, _RULE, _ACTION, _FIREHOSE = 1.00, 0.15, 0.15, 5_000 * 1e6 / _GIB * 0.029
+
+
+def usd_a_month_after(rate: float, size: Size) -> float:
+    """What they cost once IoT Core takes single events, and Data Firehose packs a hundred into an object.
+
+    Those that come in hundreds are packed already. Without the database, and IoT Core's minutes of connection.
+    """
+    if size is HUNDREDS:
+        return usd_a_month(rate, size)
+    requests = _IOT_CORE + _RULE + _ACTION + _FIREHOSE
+    # API Gateway and Ingest have no part in it any more.
+    packed = (HUNDREDS.usd_a_million - _API_GATEWAY - _INGEST) / HUNDREDS.events
+    return rate * SECONDS_A_MONTH / 1e6 * (requests + packed)
+
+
+_API_GATEWAY, _INGEST = 3.50, 0.27
+"""USD a million requests: docs/deploy.md."""
+
+
 def replay_days(rate: float, calls: int) -> float:
     """The days that the replay of a year of single events takes."""
     return rate * 365 / (REPLAY_RATE * calls)
@@ -129,7 +159,8 @@ def _row(rate: int, size: Size) -> str:
     helps = "; ".join(limit.what_helps for limit in new)
     cells = (
         *(f"{rate:,}", size.name, _figure(objects(rate, size)), _figure(days_until_full(rate, size))),
-        *(breaks or "nothing more", helps, _figure(usd_a_month(rate, size))),
+        *(breaks or "nothing more", helps),
+        *(_figure(usd_a_month(rate, size)), _figure(usd_a_month_after(rate, size))),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -138,9 +169,9 @@ def table() -> Iterator[str]:
     """The lines of the table of rates."""
     yield (
         "| events a second | | objects a second | 200 GiB are full after days | what breaks on the way from a tenth "
-        "| what takes over | USD a month, without the database |"
+        "| what takes over | USD a month, without the database | by IoT Core and Data Firehose |"
     )
-    yield "|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|"
     for size in SIZES:
         for rate in RATES:
             yield _row(rate, size)
