@@ -76,6 +76,8 @@ class Measurements:
     """Silver as the function Query reads it."""
 
     database: Database
+    reads: tuple[str, ...] | None = None
+    """The sources to which the key is bound."""
 
     def page(
         self, *, limit: int, after: Place | None = None, newest_first: bool = True, **others: object
@@ -102,7 +104,7 @@ class Measurements:
         cursor = None if after is None else cursor_of(*after)
         # There is one more, where there are more.
         return read_measurements(
-            self.database, request.model_construct(**asked, cursor=cursor, limit=limit - 1), instant, reads=None
+            self.database, request.model_construct(**asked, cursor=cursor, limit=limit - 1), instant, reads=self.reads
         )
 
 

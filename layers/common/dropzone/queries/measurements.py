@@ -122,10 +122,11 @@ SELECT measured_at, source, mean, std_dev, sample_count, min, max, unit, tags, f
        to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS received_at, updated_at
 FROM measurements
 WHERE {conditions}
-ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
+ORDER BY {columns} LIMIT CAST(:limit AS integer)
 """
 # A page of each of these sources, along the index by source: passing over the rows of all others would read the whole
-# range for a page of one that is rare.
+# range for a page of one that is rare. With an equality, or in the order of time, Postgres could still choose the other
+# index: it goes by how many rows a source has on average.
 _PAGE_OF_SOURCES = """
 SELECT page.* FROM unnest(CAST(:reads AS text[])) AS readable CROSS JOIN LATERAL ({page}) AS page
 ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
@@ -164,7 +165,7 @@ def read_measurements(
         "measured_at >= CAST(:since AS timestamptz)": ("since", since),
         "measured_at < CAST(:until AS timestamptz)": ("until", until),
         "source = CAST(:source AS text)": ("source", request.source),
-        "source = readable": ("reads", names),
+        "source >= readable AND source <= readable": ("reads", names),
         "source LIKE ANY (CAST(:reads AS text[]))": ("reads", as_like(reads) if names is None else None),
         # The first is implied by the second, and is what the index by source can start at.
         f"measured_at {beyond}= CAST(:after AS timestamptz)": ("after", after),
@@ -175,7 +176,8 @@ def read_measurements(
     }
     asked = {sql: parameter for sql, parameter in conditions.items() if parameter[1] is not None}
     order = "DESC" if newest_first else "ASC"
-    page = _PAGE.format(conditions=" AND ".join(asked) or "true", order=order)
+    columns = f"measured_at {order}, source {order}" if names is None else f"source {order}, measured_at {order}"
+    page = _PAGE.format(conditions=" AND ".join(asked) or "true", columns=columns)
     return read(
         database,
         Measurement,
