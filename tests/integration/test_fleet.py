@@ -13,7 +13,7 @@ from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.ports import BronzeUnavailableError, ObjectMissingError
+from dropzone.ports import BronzeUnavailableError, ObjectMissingError, RangeProgress
 from dropzone.use_cases import run_range as use_case
 from dropzone.use_cases.fleet import NoSuchReplayError, delete_old
 from dropzone.use_cases.process import process
@@ -250,6 +250,15 @@ def test_of_two_calls_at_a_range_the_later_one_counts_nothing(function: Function
     function.bronze.after = overtake
     assert function("run", replay_id=replay_id, number=0)["state"] == "unfinished"
     assert function("report", replay_id=replay_id)["checked"] == 20
+
+
+def test_progress_behind_a_cursor_that_has_moved_counts_nothing(function: Function) -> None:
+    replay_id = function.planned(objects=20)
+    progress = RangeProgress(None, function.raw_ids[3], is_done=False, checked=4, rejected=0, unread=0, changes={})
+    store = fleet.fleet_store()
+
+    assert [store.advance(UUID(replay_id), 0, progress) for _ in range(2)] == [True, False]
+    assert function("report", replay_id=replay_id)["checked"] == 4
 
 
 def test_ranges_that_are_planned_twice_exist_once(function: Function) -> None:
