@@ -41,6 +41,9 @@ def sessions(client: Client) -> dict[str, Session]:
         for entry in page["StackResourceSummaries"]
         if entry["ResourceType"] == "AWS::Lambda::Function" and "PhysicalResourceId" in entry
     }
+    archive = next(name for name, resource in functions.items() if resource == "ArchiveFunction")
+    archived = client.clients.lambda_().invoke(FunctionName=archive, Payload=b"{}")
+    assert not archived.get("FunctionError"), archived["Payload"].read()
     found: dict[str, Session] = {}
     for process in client.stack.emulator.service.processes():
         environment = _environment(process)
@@ -51,7 +54,9 @@ def sessions(client: Client) -> dict[str, Session]:
                 environment["AWS_SESSION_TOKEN"],
                 REGION,
             )
-    assert found.keys() >= {f"{name}Function" for name in ("Ingest", "Process", "Sweep", "Query", "Web", "Replay")}
+    assert found.keys() >= {
+        f"{name}Function" for name in ("Ingest", "Process", "Sweep", "Query", "Web", "Replay", "Archive")
+    }
     return found
 
 
@@ -117,6 +122,19 @@ def test_ingest_writes_raw_objects_and_reads_none(act: Callable[..., str], bucke
         act("IngestFunction", "s3", "delete_object", Bucket=bucket, Key=record),
         act("IngestFunction", "s3", "put_object", Bucket=bucket, Key="elsewhere", Body=b"{}"),
         act("IngestFunction", "s3", "list_objects_v2", Bucket=bucket, Prefix="idempotency/"),
+    ):
+        assert denied in DENIED
+
+
+def test_archive_writes_its_files_and_reads_nothing_else(client: Client, act: Callable[..., str], bucket: str) -> None:
+    key, raw = "silver/measurements/month=1900-01/1900-01-01.parquet", object_key(client.ingest(EXAMPLE))
+    assert act("ArchiveFunction", "s3", "put_object", Bucket=bucket, Key=key, Body=b"") == ""
+    assert act("ArchiveFunction", "s3", "get_object", Bucket=bucket, Key=key) == ""
+    for denied in (
+        act("ArchiveFunction", "s3", "delete_object", Bucket=bucket, Key=key),
+        act("ArchiveFunction", "s3", "get_object", Bucket=bucket, Key=raw),
+        act("ArchiveFunction", "s3", "put_object", Bucket=bucket, Key=missing(), Body=b"{}"),
+        act("SweepFunction", "s3", "put_object", Bucket=bucket, Key=key, Body=b""),
     ):
         assert denied in DENIED
 
