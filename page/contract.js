@@ -1,7 +1,7 @@
 // A source's data contract: by which rules its events are validated, and what is expected of it over time.
 
 import { byId, element, fill } from "./dom.js";
-import { duration } from "./text.js";
+import { count, duration } from "./text.js";
 
 const EXPECTED = {
   interval_seconds: "From one event to the next",
@@ -17,8 +17,10 @@ const BROKEN = {
   latency: "they arrive late",
 };
 
-export function showContract(contract, source) {
-  fill(byId("contract-text"), JSON.stringify([contract, source?.broken_expectations]), () => {
+// hitsOf(id): how many events broke the rule in the time that is shown.
+export function showContract(contract, source, hitsOf) {
+  const hits = (contract?.rules ?? []).map(({ id }) => hitsOf(id));
+  fill(byId("contract-text"), JSON.stringify([contract, source?.broken_expectations, hits]), () => {
     if (contract === null) return [element("p", { class: "note" }, "Nothing is known of this source’s contract yet.")];
     const { id, version, sources, rules, expectations } = contract;
     const expected = Object.entries(EXPECTED)
@@ -36,8 +38,8 @@ export function showContract(contract, source) {
     const facts = pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
     const basic = element("p", { class: "note" }, "The basic rules hold beside these: a time with its offset, and numbers in data.");
     if (rules.length === 0) return [element("dl", { class: "facts" }, ...facts), basic];
-    const heads = ["Rule", "Of", "Limits", "Where broken"].map((text) => element("th", { scope: "col" }, text));
-    const rows = rules.map((rule) =>
+    const heads = ["Rule", "Of", "Limits", "Where broken", "In this time"].map((text) => element("th", { scope: "col" }, text));
+    const rows = rules.map((rule, place) =>
       element(
         "tr",
         {},
@@ -51,6 +53,7 @@ export function showContract(contract, source) {
             .join(", "),
         ),
         element("td", {}, rule.severity === "error" ? "rejected" : "flagged"),
+        element("td", {}, hits[place] === 0 ? "never" : `${count(hits[place])} ×`),
       ),
     );
     const table = element(

@@ -4,15 +4,17 @@ import * as api from "./api.js";
 import { curlOf } from "./curl.js";
 import { byId, element, save, setText } from "./dom.js";
 
-// data(): {name, path, parameters}
-export function dataOf(data) {
+// data(): {name, path, parameters}; null while nothing is shown. `of` names it for those who don't see where it is.
+export function dataOf(data, of = null) {
   const note = element("span", { class: "note", role: "status" });
   const file = element(
     "button",
     {
       type: "button",
       class: "small",
+      "aria-label": of && `${of}: CSV`,
       onclick: async () => {
+        if (data() === null) return;
         const { name, path, parameters } = data();
         file.disabled = true;
         setText(note, "Fetching it …");
@@ -32,7 +34,9 @@ export function dataOf(data) {
     {
       type: "button",
       class: "small",
+      "aria-label": of && `${of}: curl`,
       onclick: () => {
+        if (data() === null) return;
         const { path, parameters } = data();
         openLine("The line for a shell", curlOf(api.base(), path, parameters, "text/csv"));
       },

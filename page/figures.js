@@ -56,6 +56,7 @@ export function arrived(rows, range) {
     latency: { p50: nothing(), p95: nothing(), mean: null, max: null },
     totals: { received: 0, processed: 0, rejected: 0, flagged: 0, resolved: 0, open: 0 },
   };
+  const hits = new Map(); // of a contract's rules: how often one was broken
   const rules = new Map();
   const warnings = new Map();
   let weight = 0;
@@ -68,6 +69,9 @@ export function arrived(rows, range) {
     found.rejected[at] = row.rejected;
     add(rules, row.rejected_by_rule);
     add(warnings, row.flagged_by_rule);
+    for (const { contract, rule, events } of row.rules) {
+      if (contract !== null && rule !== null) add(hits, { [hitOf(contract, rule)]: events });
+    }
     const { mean, p50, p95, max } = row.latency_ms;
     if (mean === null) continue;
     found.latency.p50[at] = p50;
@@ -77,7 +81,7 @@ export function arrived(rows, range) {
     sum += mean * row.received;
   }
   if (weight > 0) found.latency.mean = sum / weight;
-  return { ...found, rules: mostFirst(rules), warnings: mostFirst(warnings) };
+  return { ...found, hits, rules: mostFirst(rules), warnings: mostFirst(warnings) };
 }
 
 function add(rules, byRule) {
@@ -85,3 +89,6 @@ function add(rules, byRule) {
 }
 
 const mostFirst = (rules) => [...rules].sort((one, other) => other[1] - one[1] || one[0].localeCompare(other[0]));
+
+// The name of a contract's rule among those that are counted.
+export const hitOf = (contract, rule) => `${contract} ${rule}`;

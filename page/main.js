@@ -2,9 +2,9 @@
 
 import { hashOf, viewOf } from "./address.js";
 import * as api from "./api.js";
-import { startData } from "./data.js";
-import { byId, element, fill, save, setText, show } from "./dom.js";
-import { arrived, measured } from "./figures.js";
+import { dataOf, startData } from "./data.js";
+import { byId, element, fill, setText, show } from "./dom.js";
+import { arrived, hitOf, measured } from "./figures.js";
 import { arrivalTiles, showRules, showTiles } from "./panels.js";
 import * as ranges from "./range.js";
 import { stateOf, summary } from "./sources.js";
@@ -80,7 +80,8 @@ function load(signal, isNew) {
   const asked = { granularity: buckets.granularity, ...span, ...days };
   const of = view.source === null ? { together: true } : { source: view.source };
   showFrame(buckets);
-  const parts = [api.quality({ ...asked, ...of }, signal).then((rows) => showArrived(rows, buckets, { ...asked, ...of }))];
+  const arriving = api.quality({ ...asked, ...of }, signal).then((rows) => showArrived(rows, buckets, { ...asked, ...of }));
+  const parts = [arriving];
   if (view.tab === "rejected") {
     const selection = { ...span, resolved: "all" };
     if (view.source !== null) selection.source = view.source;
@@ -88,7 +89,7 @@ function load(signal, isNew) {
     parts.push(needLater().then(({ refreshRejected }) => refreshRejected(selection, signal, isNew)));
   } else if (view.source === null) parts.push(loadSources(signal));
   else {
-    parts.push(loadSource(signal));
+    parts.push(loadSource(signal, arriving));
     if (view.tab === "overview") {
       const mine = { ...asked, source: view.source };
       parts.push(api.kpis(mine, signal).then((rows) => showMeasured(rows, buckets, mine)));
@@ -110,7 +111,7 @@ async function loadSources(signal) {
   if (found.length === 0) showSources();
 }
 
-async function loadSource(signal) {
+async function loadSource(signal, arriving) {
   const found = await api.source(view.source, signal);
   showSource(found);
   if (view.tab !== "contract") return;
@@ -118,7 +119,8 @@ async function loadSource(signal) {
     needLater(),
     found?.contract ? api.contract(contractId(found.contract), signal) : null,
   ]);
-  showContract(contract, found);
+  await arriving; // the rules' counts come with it
+  if (!signal.aborted) showContract(contract, found, (rule) => figures.hits.get(hitOf(contract.id, rule)) ?? 0);
 }
 
 const contractId = (contract) => contract.split("@")[0];
@@ -259,10 +261,12 @@ function showSources() {
 
 let figures = null; // what arrived, as the tiles need it
 let lastSource = null;
+let isUnknown = false; // the source that is looked at
 let lastMeasured = null;
 
 function showSource(found) {
   lastSource = found;
+  isUnknown = found === null;
   drawTiles();
   drawMean();
 }
@@ -372,6 +376,7 @@ function drawTiles() {
   }
   const of = lastSource?.source === view.source ? lastSource : null;
   const tiles = [];
+  if (isUnknown) tiles.push(["Last value", "–", "no source of this name has sent anything", true]);
   if (of) {
     const seen = of.last_measured_at === null ? "never measured" : text.ago(Date.now() - Date.parse(of.last_measured_at));
     tiles.push([
@@ -450,6 +455,7 @@ function arrive() {
   if (view.source !== before.source || view.tab !== before.tab) scrollTo(0, 0);
   if (view.source !== before.source) {
     figures = lastSource = lastMeasured = null;
+    isUnknown = false;
     byId("tiles").replaceChildren();
   }
   refresh(true);
@@ -463,16 +469,14 @@ const actions = {
   onFactor: (factor, at) => choose(ranges.zoomed(range(), factor, at)),
 };
 
-async function saveSources() {
-  const button = byId("sources-csv");
-  button.disabled = true;
-  try {
-    save("sources.csv", await api.csv("sources", { limit: 1000 }, new AbortController().signal), "text/csv");
-  } catch (trouble) {
-    setText(byId("sources-count"), `They can’t be had: ${trouble.detail ?? "the API can’t be reached"}`);
-  }
-  button.disabled = false;
-}
+// What can be taken along from the places of the page that name it. Charts have their own.
+const MENUS = {
+  figures: ["What arrived", () => figures && { name: "figures", path: "quality", parameters: figures.asked }],
+  sources: ["Sources", () => ({ name: "sources", path: "sources", parameters: { limit: 1000 } })],
+  gaps: ["Gaps", () => lastMeasured && { name: "gaps", path: "kpis", parameters: lastMeasured.asked }],
+  rules: ["Rejected by rule", () => figures && { name: "rejected-by-rule", path: "quality", parameters: figures.asked }],
+  warnings: ["Warnings by rule", () => figures && { name: "warnings-by-rule", path: "quality", parameters: figures.asked }],
+};
 
 function start() {
   // What a link to the stage's root without its slash was sent on with has done its work.
@@ -507,6 +511,10 @@ function start() {
     askForKey();
   });
   startData();
+  for (const place of document.querySelectorAll("[data-menu]")) {
+    const [of, data] = MENUS[place.dataset.menu];
+    place.replaceWith(dataOf(data, of));
+  }
   byId("retry").addEventListener("click", () => refresh());
   byId("range").addEventListener("change", () => {
     const preset = ranges.presetOf(byId("range").value);
@@ -518,7 +526,6 @@ function start() {
     history.replaceState(null, "", hashOf(view));
     showSources();
   });
-  byId("sources-csv").addEventListener("click", saveSources);
   byId("live").addEventListener("change", () => refresh());
   byId("earlier").addEventListener("click", () => choose(ranges.moved(range(), -0.5)));
   byId("later").addEventListener("click", () => choose(ranges.moved(range(), 0.5)));
@@ -532,9 +539,11 @@ function start() {
     if (!document.hidden && isLive()) refresh();
   });
   addEventListener("hashchange", arrive);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    for (const chart of Object.values(charts ?? {})) chart.recolour();
-  });
+  for (const what of ["(prefers-color-scheme: dark)", "print"]) {
+    matchMedia(what).addEventListener("change", () => {
+      for (const chart of Object.values(charts ?? {})) chart.recolour();
+    });
+  }
   setInterval(showStatus, 1000);
   refresh(true);
 }

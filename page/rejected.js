@@ -1,7 +1,7 @@
 // Rejected events by rule and source, a page at a time: why, the bytes that they came in, and what to send instead.
 
 import * as api from "./api.js";
-import { csvOf, curlToSend } from "./curl.js";
+import { csvOf, curlOf, curlToSend } from "./curl.js";
 import { openLine } from "./data.js";
 import { byId, element, fill, save, setText, show } from "./dom.js";
 import { correction, fixOf } from "./fixes.js";
@@ -38,7 +38,7 @@ function draw() {
     shown.length === 0 ? [element("li", { class: "note" }, "None in this time.")] : shown.map(entry),
   );
   show(byId("rejected-more"), cursor !== null);
-  byId("rejected-export").disabled = shown.length === 0;
+  for (const id of ["rejected-export", "rejected-curl"]) byId(id).disabled = shown.length === 0;
   setText(byId("rejected-count"), shown.length === 0 ? "" : `${counted(shown.length, "event")}${cursor === null ? "" : ", and more"}`);
 }
 
@@ -168,6 +168,7 @@ function showBytes({ bytes, type, isUnpacked }, event) {
 export function startRejected() {
   byId("rejected-more").addEventListener("click", more);
   byId("rejected-export").addEventListener("click", exportAll);
+  byId("rejected-curl").addEventListener("click", () => openLine("The line for a shell", curlOf(api.base(), "rejections", asked)));
   byId("raw-save").addEventListener("click", () => save(opened.name, [opened.bytes], "application/octet-stream"));
   byId("raw-close").addEventListener("click", () => byId("raw").close());
   byId("raw").addEventListener("close", () => asking?.abort());

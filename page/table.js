@@ -136,7 +136,7 @@ export class SourcesTable {
           element("span", { class: "word" }, ` ${word}`),
         ),
         element("th", { scope: "row" }, link),
-        element("td", { class: "value" }, value),
+        element("td", { class: "value", title: value }, value),
         element("td", { class: "trend" }, trendOf(source)),
         element("td", { class: "seen", title: last_measured_at === null ? null : preciseInstant(last_measured_at) }, seen),
         element("td", { class: "received" }, count(last_day.received)),

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect, sync_playwright
 
 from dropzone_local.demo import Sender, send_a_day
@@ -156,6 +157,10 @@ def test_data_that_arrives_while_it_is_open_appears(
     expect(page.locator("#line-text")).to_contain_text("/kpis?granularity=quarter_hour&")
     expect(page.locator("#line-text")).not_to_contain_text(client.endpoints.api_key)
     page.keyboard.press("Escape")
+    for of, path in {"What arrived": "quality", "Gaps": "kpis", "Rejected by rule": "quality"}.items():
+        page.get_by_role("button", name=f"{of}: curl", exact=True).click()
+        expect(page.locator("#line-text")).to_contain_text(f"/{path}?granularity=quarter_hour&")
+        page.keyboard.press("Escape")
 
     # AND another event of the same source
     process_objects(client, event(source, now + timedelta(microseconds=1), [31, 33]))
@@ -182,6 +187,11 @@ def test_an_event_with_a_warning_is_counted_by_its_rule(
     expect(page.locator("#rule-list")).to_have_text("None in this time.")
     expect(tile(page, "Processed")).to_have_text("2")
     expect(page.locator("#tiles")).to_contain_text("1 of them with warnings")
+
+    # AND its contract says how often the rule was broken
+    page.get_by_role("link", name="Contract").click()
+    rule = page.locator("#contract-text").get_by_role("row", name="clock-ahead")
+    expect(rule).to_contain_text("1 ×")
     assert complaints == []
 
 
@@ -525,6 +535,64 @@ def test_everything_is_reached_by_keyboard_and_named(client: Client, page: Page,
     assert label is not None
     assert "in °C" in label
     assert "Mean: 22 to 22" in label
+
+
+def test_axe_finds_nothing_in_any_state(client: Client, page: Page, source: str) -> None:
+    now = datetime.now(UTC)
+    good = [event(source, now - timedelta(minutes=30 * number), [21, 23]) for number in range(4)]
+    process_objects(client, b"\n".join([*good, event(source, now, ["n/a"])]))
+    found: dict[str, list[str]] = {}
+
+    def look(state: str) -> None:
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            results = Axe().run(page)
+            told = [
+                f"{rule['id']}: {node['target']}" for rule in results.response["violations"] for node in rule["nodes"]
+            ]
+            found[f"{state}, {scheme}"] = told
+
+    page.goto(f"{client.endpoints.url}/")
+    expect(page.get_by_label("API key")).to_be_focused()
+    look("the key's form")
+    open_with(page, client, "wrong")
+    expect(page.get_by_role("alert")).to_contain_text("refuses this key")
+    look("a wrong key")
+    page.get_by_label("API key").fill(client.endpoints.api_key)
+    page.keyboard.press("Enter")
+    expect(row(page, source)).to_be_visible()
+    look("all sources")
+    page.get_by_label("Filter").fill("no such source")
+    expect(page.locator("#sources-none")).to_be_visible()
+    look("no source")
+    page.goto(f"{client.endpoints.url}/{of(source)}")
+    expect(page.locator("#chart-mean .u-over")).to_be_visible()
+    page.locator("#chart-mean").get_by_text("Data").click()
+    look("one source")
+    page.get_by_role("button", name="Gaps: curl").click()
+    look("the line for a shell")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Contract").click()
+    expect(page.locator("#contract-text table")).to_be_visible()
+    look("a contract")
+    page.get_by_role("link", name="Rejected", exact=True).click()
+    expect(page.locator("#rejected-list > li")).to_have_count(1)
+    look("rejected events")
+    page.get_by_role("button", name="Look into").click()
+    expect(page.locator("#raw-text em")).to_be_visible()
+    look("a rejected event")
+    page.keyboard.press("Escape")
+    page.route("**/quality*", lambda route: route.fulfill(status=503, json={"detail": "Out of reach."}))
+    page.clock.fast_forward(REFRESH)
+    expect(page.get_by_role("alert")).to_contain_text("unavailable")
+    look("trouble")
+    page.route("**/sources*", lambda route: route.fulfill(json={"sources": []}))
+    page.unroute("**/quality*")
+    page.goto(f"{client.endpoints.url}/#")
+    expect(page.locator("#welcome")).to_be_visible()
+    look("nothing yet")
+
+    assert {state: told for state, told in found.items() if told} == {}
 
 
 @pytest.mark.parametrize("width", [360, 768])

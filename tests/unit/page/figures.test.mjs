@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./modules.mjs";
 
-const { arrived, measured } = await load("figures.js");
+const { arrived, hitOf, measured } = await load("figures.js");
 
 const START = Date.parse("2026-03-04T12:00:00Z") / 1000;
 const MINUTE = 60;
@@ -20,7 +20,7 @@ const NO_LATENCY = { mean: null, p50: null, p95: null, max: null };
 const quality = (number, processed, rejected, others = {}) =>
   bucket(number, {
     received: processed + rejected, processed, rejected, flagged: 0, resolved: 0, open: rejected,
-    rejected_by_rule: {}, flagged_by_rule: {}, latency_ms: NO_LATENCY, ...others,
+    rejected_by_rule: {}, flagged_by_rule: {}, rules: [], latency_ms: NO_LATENCY, ...others,
   });
 
 const empty = (length, value) => new Array(length).fill(value);
@@ -36,7 +36,7 @@ test("a range without events is whole and empty", () => {
     times, clean: empty(10, 0), flagged: empty(10, 0), rejected: empty(10, 0),
     latency: { p50: empty(10, null), p95: empty(10, null), mean: null, max: null },
     totals: { received: 0, processed: 0, rejected: 0, flagged: 0, resolved: 0, open: 0 },
-    rules: [], warnings: [],
+    hits: new Map(), rules: [], warnings: [],
   });
 });
 
@@ -93,6 +93,16 @@ test("rules and warnings are added up apart, the most frequent first", () => {
   const { rules, warnings } = arrived(rows, RANGE);
   assert.deepEqual(rules, [["data.empty", 4], ["a", 2], ["b", 2]]);
   assert.deepEqual(warnings, [["ahead", 2]]);
+});
+
+test("the rules of contracts are counted one by one, and the basic ones not among them", () => {
+  const hit = (contract, rule, events) => ({ code: "data.out_of_range", contract, rule, events, severity: "error" });
+  const rows = [
+    quality(0, 2, 3, { rules: [hit("weather", "cold", 2), hit(null, null, 1)] }),
+    quality(5, 0, 4, { rules: [hit("weather", "cold", 3), hit("weather", "hot", 1), hit("default", "hot", 4)] }),
+  ];
+  const { hits } = arrived(rows, RANGE);
+  assert.deepEqual([hits.size, hits.get(hitOf("weather", "cold")), hits.get(hitOf("weather", "hot"))], [3, 5, 1]);
 });
 
 test("days begin where the rows say, which is where the time zone's do", () => {
