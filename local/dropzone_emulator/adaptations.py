@@ -102,8 +102,6 @@ def _name_the_key() -> None:
         key = gateway._resolve_api_key(gateway._api_key_from_request(event["headers"]))
         if key:
             event["requestContext"]["identity"] |= {"apiKey": key["value"], "apiKeyId": key["id"]}
-        # Which of the API's two kinds has sent it: events of a REST API have none.
-        event.pop("version", None)
         return event
 
     gateway._build_lambda_event_v1 = naming
