@@ -14,6 +14,7 @@ from ministack import app
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id
+from ministack.services import apigateway as http_gateway
 from ministack.services import apigateway_v1 as gateway
 from ministack.services import cloudwatch_logs, lambda_svc, s3
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _LAMBDA_REQUEST_BYTES = 6 * 1024 * 1024
+_NOBODY = dict.fromkeys(("accessKey", "accountId", "caller", "principalOrgId", "user", "userArn"))
 
 
 def adapt() -> None:
@@ -31,6 +33,7 @@ def adapt() -> None:
     _take_what_is_not_named_for_json()
     _heed_disabled_keys()
     _name_the_key()
+    _heed_the_payload_format()
     _limit_requests_of_functions()
     _import_gateway_responses()
     _name_the_role()
@@ -95,8 +98,10 @@ def _name_the_key() -> None:
     build: Callable[..., dict[str, Any]] = gateway._build_lambda_event_v1
 
     @wraps(build)
-    def naming(*parts: Any, **named: Any) -> dict[str, Any]:
-        event = build(*parts, **named)
+    def naming(api_id: str, *parts: Any, **named: Any) -> dict[str, Any]:
+        event = build(api_id, *parts, **named)
+        if gateway.find_api_scope(api_id) is None:
+            return event
         # Only an HTTP API's events have one, by which the functions tell who has signed in.
         del event["version"]
         key = gateway._resolve_api_key(gateway._api_key_from_request(event["headers"]))
@@ -105,6 +110,61 @@ def _name_the_key() -> None:
         return event
 
     gateway._build_lambda_event_v1 = naming
+
+
+def _heed_the_payload_format() -> None:
+    """An integration of an HTTP API with `PayloadFormatVersion: "1.0"` gets events, and gives answers, of that form.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+    """
+    invoke: Callable[..., Awaitable[Any]] = http_gateway._invoke_lambda_proxy
+    build: Callable[..., dict[str, Any]] = gateway._build_lambda_event_v1
+
+    @wraps(build)
+    def building(api_id: str, *parts: Any, **named: Any) -> dict[str, Any]:
+        if http_gateway.find_api_scope(api_id) is None:
+            return build(api_id, *parts, **named)
+        *_, headers, _, _, _ = parts
+        # An HTTP API has no binary types: what a request brings is text by its Content-Type, and answers are bytes.
+        text = http_gateway._v2_request_body_is_text(headers.get("content-type"))
+        event = build(api_id, *parts, **named | {"binary_media_types": [] if text else ["*/*"]})
+        context = event["requestContext"]
+        context |= {"domainName": f"{api_id}.execute-api.{http_gateway._HOST}", "domainPrefix": api_id}
+        if context["stage"] == "$default":
+            context["path"] = event["path"]
+        context["identity"] = _NOBODY | context["identity"]
+        return event
+
+    @wraps(invoke)
+    async def invoking(integration: dict[str, Any], *parts: Any, **named: Any) -> Any:
+        if integration.get("payloadFormatVersion") != "1.0":
+            return await invoke(integration, *parts, **named)
+        api_id, stage, path, method, headers, body, query, route_key, path_parameters = parts
+        claims = named["authorizer_claims"]
+        return await gateway._invoke_lambda_proxy_v1(
+            {"uri": integration["integrationUri"]},
+            api_id,
+            stage,
+            {"variables": http_gateway._get_stage_variables(api_id, stage)},
+            {"id": route_key, "path": route_key.rpartition(" ")[2]},
+            path,
+            method,
+            headers,
+            body,
+            query,
+            path_parameters,
+            owner_account_id=named["owner_account_id"],
+            owner_region=named["owner_region"],
+            binary_media_types=["*/*"],
+            authorizer_context={
+                "claims": claims and {name: http_gateway._jwt_claim_to_string(value) for name, value in claims.items()},
+                "scopes": named["authorizer_scopes"] or None,
+            },
+            caller_identity=named["authorizer_iam"] and gateway._iam_caller_identity(headers, query),
+        )
+
+    gateway._build_lambda_event_v1 = building
+    http_gateway._invoke_lambda_proxy = invoking
 
 
 def _limit_requests_of_functions() -> None:

@@ -36,17 +36,32 @@ class Client:
     def make_keys(self) -> None:
         """Make a key for each scope, as `make run` does, and two that are bound, as the command line does."""
         self.keys = dict(self.stack.deployment.keys())
-        keys = Keys(
-            Aws.local(self.endpoints.emulator_url, self.endpoints.region),
-            self.endpoints.bucket,
-            self.stack.deployment.outputs()["ApiId"],
-        )
+        keys = self.key_keeper
         self.keys["bound"] = keys.create(
             {"name": "bound", "scopes": ["ingest", "read"], "writes": [f"{BOUND}/*"], "reads": [f"{BOUND}/*"]}
         ).value
         self.keys["expired"] = keys.create(
             {"name": "expired", "scopes": ["ingest"], "expires": "2020-01-01T00:00:00Z"}
         ).value
+
+    @property
+    def key_keeper(self) -> Keys:
+        """Return what the command line manages keys and entries with."""
+        return Keys(
+            Aws.local(self.endpoints.emulator_url, self.endpoints.region),
+            self.endpoints.bucket,
+            self.stack.deployment.outputs()["ApiId"],
+        )
+
+    @property
+    def signed_api_id(self) -> str:
+        """Return the identifier of the API for those who sign in."""
+        return httpx.URL(self.stack.deployment.outputs()["SignedApiUrl"]).host.partition(".")[0]
+
+    @property
+    def signed_url(self) -> str:
+        """Return where the API for those who sign in is on this machine."""
+        return f"{self.endpoints.emulator_url}/_aws/execute-api/{self.signed_api_id}"
 
     def __enter__(self) -> Self:
         return self

@@ -7,8 +7,11 @@ import pytest
 
 from dropzone_local.stack import LocalStack, Options
 from e2e.client import Client
+from e2e.issuer import AUDIENCE, SCOPE_PREFIX, Issuer
 
 ORIGIN = "https://app.example.com"
+NARROW = "narrow"
+"""A subject whose entry restricts it to the sources below its name."""
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +31,20 @@ def client(stack_root: Path) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="session")
-def waiting_client(stack_root: Path) -> Iterator[Client]:
-    """A client of a stack whose queue feeds nothing, so that objects wait for POST /process; and of one origin."""
-    options = Options(parameters={"ProcessEnabled": "false", "SweepMinAge": "86400", "CorsOrigin": ORIGIN})
-    with LocalStack(stack_root / "waiting", options) as stack, Client(stack) as client:
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="session")
+def waiting_client(stack_root: Path, issuer: Issuer) -> Iterator[Client]:
+    """A client of a stack whose queue feeds nothing, so that objects wait for POST /process.
+
+    Pages of one origin may read, and tokens of one issuer sign in.
+    """
+    tokens = {"SignIn": "jwt", "JwtIssuer": issuer.url, "JwtAudience": AUDIENCE, "JwtScopePrefix": SCOPE_PREFIX}
+    parameters = {"ProcessEnabled": "false", "SweepMinAge": "86400", "CorsOrigin": ORIGIN, **tokens}
+    with LocalStack(stack_root / "waiting", Options(parameters=parameters)) as stack, Client(stack) as client:
+        # Before the first request, as with keys.
+        client.key_keeper.enlist({"name": NARROW, "subject": NARROW, "scopes": ["read"], "reads": [f"{NARROW}/*"]})
         yield client

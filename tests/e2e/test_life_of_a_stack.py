@@ -11,6 +11,9 @@ from typing import Any
 import jmespath
 import pexpect  # type: ignore[import-untyped]
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from dropzone.domain.identifiers import object_key
 from dropzone_local import sam
@@ -29,6 +32,7 @@ RECOVERY = (PROJECT / "docs" / "disaster-recovery.md").read_text(encoding="utf-8
 ROW = ["2019-05-01 10:00:00+00", 1.0, 1.0]
 BRANCH = "dropzone-branch"
 DOMAIN = "events.example.com"
+ROLES = "arn:aws:iam::000000000000:role"
 CERTIFICATE = "arn:aws:acm:us-east-1:000000000000:certificate/of-tests"
 
 # What an account can be asked for: the service, the operation, and where the names are in its answer.
@@ -40,6 +44,7 @@ INVENTORY: dict[str, tuple[str, str, str, str]] = {
     "event sources": ("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),
     "roles": ("iam", "list_roles", "Roles", "RoleName"),
     "APIs": ("apigateway", "get_rest_apis", "items", "name"),
+    "APIs for those who sign in": ("apigatewayv2", "get_apis", "Items", "Name"),
     "domains": ("apigateway", "get_domain_names", "items", "domainName"),
     "keys": ("apigateway", "get_api_keys", "items", "id"),
     "plans": ("apigateway", "get_usage_plans", "items", "id"),
@@ -59,9 +64,11 @@ NOT_MADE_HERE = {"alarms", "databases", "domains", "network interfaces", "secret
 
 @pytest.fixture(scope="module")
 def moving_client(stack_root: Path) -> Iterator[Client]:
-    """A client of a stack in which only POST /process processes anything."""
-    options = Options(parameters={"ProcessEnabled": "false", "SweepMinAge": "86400"})
+    """A client of a stack in which only POST /process processes anything, and to which roles sign in."""
+    options = Options(parameters={"ProcessEnabled": "false", "SweepMinAge": "86400", "SignIn": "iam"})
     with LocalStack(stack_root / "moving", options) as stack, Client(stack) as client:
+        # Before the first request: what a function has read of these, it knows for a minute.
+        client.key_keeper.enlist({"name": "analyst", "role": f"{ROLES}/analyst", "scopes": ["read"]})
         yield client
 
 
@@ -287,6 +294,50 @@ def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion
         branch.delete()
 
     later.append(data_is_back)
+
+
+def session_of(client: Client, role: str, *routes: str) -> Credentials:
+    """Make a role that may call routes of the API for those who sign in, and return the credentials of a session."""
+    iam: Any = client.clients.of("iam")
+    sts: Any = client.clients.of("sts")
+
+    def policy(**statement: object) -> str:
+        return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
+
+    trust = policy(Principal={"AWS": "*"}, Action="sts:AssumeRole")
+    arn = iam.create_role(RoleName=role, Path="/people/", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    if routes:
+        api = f"arn:aws:execute-api:{client.endpoints.region}:000000000000:{client.signed_api_id}"
+        allowed = policy(Action="execute-api:Invoke", Resource=[f"{api}/*/{route}" for route in routes])
+        iam.put_role_policy(RoleName=role, PolicyName="calls", PolicyDocument=allowed)
+    made = sts.assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+    return Credentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+
+
+def test_a_role_signs_in_with_its_signature(moving_client: Client) -> None:
+    def ask(credentials: Credentials | None, path: str = "/sources", method: str = "GET") -> int:
+        request = AWSRequest(method, moving_client.signed_url + path, {"x-api-key": moving_client.endpoints.api_key})
+        if credentials is not None:
+            SigV4Auth(credentials, "execute-api", moving_client.endpoints.region).add_auth(request)
+        return moving_client.http.request(method, str(request.url), headers=dict(request.headers.items())).status_code
+
+    analyst = session_of(moving_client, "analyst", "GET/*", "POST/process")
+    operator = session_of(moving_client, "operator", "POST/process")
+    stranger = session_of(moving_client, "stranger")
+
+    # What IAM allows and the role's entry opens, in any session and under any path.
+    assert ask(analyst) == 200
+    assert ask(operator, "/process?limit=1", "POST") == 200
+    # What IAM allows, and the entry does not open; and the reverse.
+    assert ask(analyst, "/process?limit=1", "POST") == 403
+    assert ask(operator) == ask(stranger) == 403
+    # Nobody who has signed it, whatever key is with it.
+    assert ask(None) == 403
+    assert ask(replace_secret(analyst)) == 403
+
+
+def replace_secret(credentials: Credentials) -> Credentials:
+    return Credentials(credentials.access_key, "another", credentials.token)
 
 
 def test_a_first_deploy_with_a_database_of_its_own_that_fails_leaves_nothing(
