@@ -12,6 +12,9 @@ from e2e.issuer import AUDIENCE, SCOPE_PREFIX, Issuer
 ORIGIN = "https://app.example.com"
 NARROW = "narrow"
 """A subject whose entry restricts it to the sources below its name."""
+TOPIC_ARN = "arn:aws:sns:us-east-1:000000000000:changes"
+WEBHOOK_SECRET_ARN = "arn:aws:secretsmanager:us-east-1:000000000000:secret:webhook"  # noqa: S105 - a name
+"""Of a topic and of a secret that only the test that needs them makes (test_notifications.py)."""
 
 
 @pytest.fixture(scope="session")
@@ -21,10 +24,11 @@ def stack_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def client(stack_root: Path) -> Iterator[Client]:
-    """A client of a stack as `make up` makes it."""
+    """A client of a stack as `make up` makes it, which tells a topic and a webhook as well what sources break."""
     twice = [*stack_root.parent.parent.glob("popen-*/stacks*/flowing")]
     assert not twice, "Another process of this run has the stack as well: tests/conftest.py keeps its tests together."
-    with LocalStack(stack_root / "flowing") as stack, Client(stack) as client:
+    options = Options(parameters={"NotificationTopicArn": TOPIC_ARN, "WebhookSecretArn": WEBHOOK_SECRET_ARN})
+    with LocalStack(stack_root / "flowing", options) as stack, Client(stack) as client:
         # Before the first request: what a function has read of the keys, it knows for a minute.
         client.make_keys()
         yield client

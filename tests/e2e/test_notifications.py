@@ -1,49 +1,106 @@
-"""Notifications on a running stack: from the outbox to a queue that a rule of EventBridge sends to."""
+"""Notifications on a running stack: from the outbox to those who are told, on each channel."""
 
+import hashlib
+import hmac
 import json
+import threading
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pytest
 
 from dropzone.domain.notifications import Change
 from dropzone_local.deployment import STACK_NAME
-from dropzone_local.environment import ACCESS_KEY, REGION, SECRET_KEY
 from dropzone_local.polling import wait_until
 from e2e.client import Client
+from e2e.conftest import TOPIC_ARN, WEBHOOK_SECRET_ARN
 from support.documents import PROJECT
 
 SCHEDULE = (PROJECT / "events" / "schedule.json").read_bytes()
+KEY = b"0123456789abcdef0123456789abcdef"
+
+
+@dataclass(slots=True)
+class Receivers:
+    """Who is told: the targets of a rule and of a topic, and a webhook."""
+
+    client: Client
+    queues: dict[str, str]
+    got: dict[str, list[Any]] = field(default_factory=lambda: {"events": [], "topic": [], "webhook": []})
+
+    def about(self, source: str) -> dict[str, list[Any]]:
+        """What each has got so far about a source."""
+        sqs = self.client.clients.sqs()
+        for name, url in self.queues.items():
+            found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+            self.got[name] += [json.loads(message["Body"]) for message in found.get("Messages", [])]
+        return {name: [each for each in got if source in str(each)] for name, got in self.got.items()}
 
 
 @pytest.fixture
-def received(client: Client) -> Iterator[str]:
-    """The address of a queue that gets every event of Dropzone's."""
+def receivers(client: Client) -> Iterator[Receivers]:
     sqs = client.clients.sqs()
-    events = boto3.client(
-        "events",
-        endpoint_url=client.endpoints.emulator_url,
-        region_name=REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
-    name = f"receiver-{uuid4()}"
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    events.put_rule(Name=name, EventPattern=json.dumps({"source": ["dropzone"]}))
-    events.put_targets(Rule=name, Targets=[{"Id": "receiver", "Arn": arn}])
-    yield url
-    events.remove_targets(Rule=name, Ids=["receiver"])
-    events.delete_rule(Name=name)
-    sqs.delete_queue(QueueUrl=url)
+    events: Any = client.clients.of("events")
+    sns: Any = client.clients.of("sns")
+    secrets: Any = client.clients.of("secretsmanager")
+    made = Receivers(client, {})
+    rule = f"receiver-{uuid4()}"
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            made.got["webhook"].append((dict(self.headers.items()), body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    arns = {}
+    for name in ("events", "topic"):
+        url = made.queues[name] = sqs.create_queue(QueueName=f"{name}-{uuid4()}")["QueueUrl"]
+        arns[name] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arns["topic"],
+            "Condition": {"ArnEquals": {"aws:SourceArn": TOPIC_ARN}},
+        },
+    }
+    sqs.set_queue_attributes(QueueUrl=made.queues["topic"], Attributes={"Policy": json.dumps(policy)})
+    events.put_rule(Name=rule, EventPattern=json.dumps({"source": ["dropzone"]}))
+    events.put_targets(Rule=rule, Targets=[{"Id": "receiver", "Arn": arns["events"]}])
+    assert sns.create_topic(Name=TOPIC_ARN.rpartition(":")[2])["TopicArn"] == TOPIC_ARN
+    sns.subscribe(TopicArn=TOPIC_ARN, Protocol="sqs", Endpoint=arns["topic"])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/hook"
+        secret = {"url": url, "key": f"whsec_{b64encode(KEY).decode()}"}
+        secrets.create_secret(Name=WEBHOOK_SECRET_ARN.rpartition(":")[2], SecretString=json.dumps(secret))
+        yield made
+        server.shutdown()
+        thread.join()
+    secrets.delete_secret(SecretId=WEBHOOK_SECRET_ARN, ForceDeleteWithoutRecovery=True)
+    sns.delete_topic(TopicArn=TOPIC_ARN)
+    events.remove_targets(Rule=rule, Ids=["receiver"])
+    events.delete_rule(Name=rule)
+    for url in made.queues.values():
+        sqs.delete_queue(QueueUrl=url)
 
 
-def test_a_change_is_told_to_eventbridge_once(client: Client, received: str) -> None:
+def test_a_change_is_told_once_on_each_channel(client: Client, receivers: Receivers) -> None:
     # GIVEN a change that a check of expectations has written
+    source = f"hall-{uuid4()}"
     change: dict[str, Any] = {
-        "source": f"hall-{uuid4()}",
+        "source": source,
         "expectation": "silent",
         "is_broken": True,
         "contract": "default@1.0.0",
@@ -52,33 +109,34 @@ def test_a_change_is_told_to_eventbridge_once(client: Client, received: str) -> 
         "observed": 3_600,
         "expected": 60,
     }
-    with client.stack.postgres.connect() as owner:
-        owner.run(
-            "INSERT INTO gold.notification (changes) VALUES (CAST(:changes AS jsonb))", changes=json.dumps([change])
-        )
+    client.query(
+        "INSERT INTO gold.notification (changes) VALUES (CAST(:changes AS jsonb))", changes=json.dumps([change])
+    )
 
     # WHEN the scheduled sweep runs
     [sweep] = client.clients.cloudformation().describe_stack_resources(
         StackName=STACK_NAME, LogicalResourceId="SweepFunction"
     )["StackResources"]
     client.clients.lambda_().invoke(FunctionName=sweep["PhysicalResourceId"], Payload=SCHEDULE)
-    sqs, got = client.clients.sqs(), list[dict[str, Any]]()
 
-    def arrived() -> bool | None:
-        found = sqs.receive_message(QueueUrl=received, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-        got.extend(json.loads(message["Body"]) for message in found.get("Messages", []))
-        return any(event["detail"]["source"] == change["source"] for event in got) or None
-
-    assert wait_until(arrived, seconds=90, every=0.5)
-
-    # THEN the receiver has it, and the outbox no longer
-    [event] = [event for event in got if event["detail"]["source"] == change["source"]]
+    # THEN each receiver has it once
+    assert wait_until(lambda: all(receivers.about(source).values()) or None, seconds=90, every=0.5), receivers.got
+    got = receivers.about(source)
+    [event], [message], [(headers, body)] = got["events"], got["topic"], got["webhook"]
     assert (event["source"], event["detail-type"]) == ("dropzone", "Source Expectation Broken")
     told = {name: value for name, value in event["detail"].items() if name != "text"}
-    assert Change.model_validate(told).text == event["detail"]["text"]
-    with client.stack.postgres.connect() as owner:
-        left = owner.run(
-            "SELECT count(*) FROM gold.notification WHERE changes @> CAST(:one AS jsonb)",
-            one=json.dumps([{"source": change["source"]}]),
-        )
+    text = Change.model_validate(told).text
+    assert event["detail"]["text"] == text
+    assert (message["TopicArn"], message["Message"]) == (TOPIC_ARN, text)
+    assert json.loads(body)["data"]["changes"] == [event["detail"]]
+
+    # AND the webhook's is signed
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    assert b64decode(headers["webhook-signature"].removeprefix("v1,")) == hmac.digest(KEY, signed, hashlib.sha256)
+
+    # AND the outbox has it no longer
+    left = client.query(
+        "SELECT count(*) FROM gold.notification WHERE changes @> CAST(:one AS jsonb)",
+        one=json.dumps([{"source": source}]),
+    )
     assert left == [[0]]

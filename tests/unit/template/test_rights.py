@@ -115,6 +115,7 @@ NOTIFIES = {
     ("events:PutEvents", "arn:aws:events:eu-central-1:111122223333:event-bus/default"),
 }
 WEBHOOK = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:webhook"
+READS_WEBHOOK = {("secretsmanager:GetSecretValue", arn) for arn in (WEBHOOK, f"{WEBHOOK}-??????")}
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/yours"
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:pager"
 
@@ -134,11 +135,11 @@ TOPIC = "arn:aws:sns:eu-central-1:111122223333:pager"
             "events,topic,",
             {("sns:Publish", TOPIC), ("kms:Decrypt", KEY), ("kms:GenerateDataKey", KEY)},
         ),
-        ((("WebhookSecretArn", WEBHOOK),), "events,,webhook", {("secretsmanager:GetSecretValue", WEBHOOK)}),
+        ((("WebhookSecretArn", WEBHOOK),), "events,,webhook", READS_WEBHOOK),
         (
             (("WebhookSecretArn", WEBHOOK), ("WebhookSecretKeyArn", KEY)),
             "events,,webhook",
-            {("secretsmanager:GetSecretValue", WEBHOOK), ("kms:Decrypt", KEY)},
+            {*READS_WEBHOOK, ("kms:Decrypt", KEY)},
         ),
     ],
 )
