@@ -111,6 +111,16 @@ def test_a_refusal_says_what_a_body_of_its_media_type_must_be(
     assert problem["violations"][0]["field"] == field
 
 
+@pytest.mark.parametrize("contract", ["telegraf", "default"])
+def test_lines_of_influxdb_are_told_to_name_no_contract(ingest_function: IngestFunction, contract: str) -> None:
+    event = api_event(b"m f=1", path=f"/ingest/{contract}", headers={"Content-Type": "text/plain; charset=utf-8"})
+    problem = ingest_function.refused(event | {"pathParameters": {"id": contract}}, 415)
+
+    assert problem["detail"].startswith(
+        "Send InfluxDB's line protocol to POST /ingest, without a contract's identifier"
+    )
+
+
 def test_several_events_on_a_line_are_told_how_to_be_sent(ingest_function: IngestFunction) -> None:
     body, hint = EXAMPLE + EXAMPLE, "to send several events, put each on a line of its own"
     problem = ingest_function.refused(api_event(body), 400)

@@ -108,11 +108,12 @@ def post_ingest(event: Event) -> Response:
     access = authorizer().authorize(event, SCOPES, logger)
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     _check_content_encoding(headers)
+    contract = _contract(event)
     submission = Submission(
         body_bytes(event),
-        _media_type(headers),
+        _media_type(headers, contract),
         correlation_id=request_id(event),
-        contract=_contract(event),
+        contract=contract,
         client=access.client,
         writes=access.writes,
     )
@@ -184,13 +185,23 @@ def _check_content_encoding(headers: Mapping[str, str]) -> None:
         raise UnsupportedMediaTypeError(message)
 
 
-def _media_type(headers: Mapping[str, str]) -> str:
-    """The body's media type, without parameters; JSON if the client names none."""
+def _media_type(headers: Mapping[str, str], contract: str) -> str:
+    """The body's media type, without parameters; JSON if the client names none.
+
+    Raises:
+        UnsupportedMediaTypeError: no event is read from it, or not by a named contract.
+    """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if not media_type:
         return JSON
-    if is_json(media_type) or is_ndjson(media_type) or media_type == LINE_PROTOCOL:
+    if is_json(media_type) or is_ndjson(media_type) or (media_type == LINE_PROTOCOL and not contract):
         return media_type
+    if media_type == LINE_PROTOCOL:
+        message = (
+            "Send InfluxDB's line protocol to POST /ingest, without a contract's identifier: contracts apply to its "
+            f"events by their sources. A contract in the path reads JSON, with the header Content-Type: {JSON}."
+        )
+        raise UnsupportedMediaTypeError(message)
     message = f"Send JSON with the header Content-Type: {JSON}, or a line for each event with {NDJSON}."
     if media_type == _FORM:
         message += f" For curl, add -H 'content-type: {JSON}': without it, curl says that it sends a form."
