@@ -1,4 +1,4 @@
-"""`dropzone kpis`, `measurements`, `quality` and `sources`: the reads of the API, as tables, CSV or JSON."""
+"""`dropzone kpis`, `measurements`, `quality`, `sources` and `archive`: reads of the API, as tables, CSV or JSON."""
 
 import csv
 import json
@@ -183,6 +183,33 @@ def sources(
     return ExitCode.NOT_ALL_WELL if silent and found else ExitCode.DONE
 
 
+def archive(
+    ctx: typer.Context,
+    *,
+    since: Since = None,
+    until: Until = None,
+    as_json: AsJson = False,
+    stack_name: StackName = None,
+    region: Region = None,
+    profile: Profile = None,
+) -> ExitCode:
+    """List the months of UTC whose measurements are archived: in Parquet files of the bucket, and no longer in silver.
+
+    Reads of measurements, and of figures by the minute, lack these months.
+    """
+    session = Session(ctx, stack_name, region, profile, as_json=as_json)
+    asked = {name: value for name, value in _range(since, until).items() if value is not None}
+    # Whatever is on the page, it names the archived months of the range.
+    [page] = session.api.pages("measurements", asked, 1)
+    months: list[str] = page.get("archived", [])
+    if session.out.as_json:
+        session.out.document({"archived": months})
+    else:
+        session.out.table(["month"], [[month] for month in months])
+        session.out.note(f"{count(len(months), 'month')}.")
+    return ExitCode.DONE
+
+
 def _is_silent_since(instant: datetime, source: Document) -> bool:
     last = source["last_measured_at"]
     return last is None or datetime.fromisoformat(last) < instant
@@ -220,20 +247,26 @@ def _show(
     """Print all pages of a list, up to a limit of rows; answers how many there are."""
     parameters = {key: str(value) for key, value in asked.items() if value is not None}
     rows: list[Document] = []
+    archived: set[str] = set()
     with session.out.progress(name.capitalize()) as progress:
         for page in session.api.pages(name, parameters, None if is_wanted else limit):
             rows += [row for row in page[name] if is_wanted is None or is_wanted(row)]
+            archived.update(page.get("archived", ()))
             progress.advance(len(page[name]))
             if limit is not None and len(rows) >= limit:
                 break
     rows = rows[:limit]
     if session.out.as_json:
-        session.out.document({name: rows})
+        session.out.document({name: rows} | ({"archived": sorted(archived)} if archived else {}))
     elif as_csv:
         _print_csv(rows)
     else:
         session.out.table([title for title, _ in columns], [[_text(of(row)) for _, of in columns] for row in rows])
         session.out.note(f"{count(len(rows), 'row')}.")
+    if archived and not session.out.as_json:
+        first, last = min(archived), max(archived)
+        span = f"in {first}" if first == last else f"in months from {first} to {last} (dropzone archive lists them)"
+        session.out.note(f"Not all is here: measurements {span} are archived, in files of the bucket.")
     return len(rows)
 
 

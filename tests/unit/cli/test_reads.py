@@ -159,3 +159,40 @@ def test_one_format_at_a_time(cli: Cli, api: FakeApi) -> None:
 
     assert done.exit_code == 2
     assert api.requests == []
+
+
+def test_archived_months_are_told_with_what_is_read(cli: Cli, api: FakeApi) -> None:
+    several = [
+        httpx.Response(200, json={"kpis": [], "archived": ["2019-04"], "cursor": ".0"}),
+        httpx.Response(200, json={"kpis": [], "archived": ["2019-04", "2019-06"]}),
+    ]
+    api.answers = [
+        *several,
+        *several,
+        httpx.Response(200, json={"measurements": [], "archived": ["2019-05"]}),
+        *pages("measurements", []),
+    ]
+
+    done = cli("kpis", "--by", "minute", "--from", "2019-04-01")
+    assert (done.stdout, done.exit_code) == ("", 0)
+    assert "measurements in months from 2019-04 to 2019-06 (dropzone archive lists them) are archived" in done.stderr
+    done = cli("kpis", "--by", "minute", "--from", "2019-04-01", "--json")
+    assert (json.loads(done.stdout), done.stderr) == ({"kpis": [], "archived": ["2019-04", "2019-06"]}, "")
+
+    assert "measurements in 2019-05 are archived" in cli("measurements", "--csv").stderr
+    assert "archived" not in cli("measurements").stderr
+
+
+def test_archived_months_are_listed(cli: Cli, api: FakeApi) -> None:
+    row = {"measured_at": "2019-07-01T00:00:00Z"}
+    kept = {"measurements": [row], "archived": ["2019-04", "2019-05"], "cursor": "a.b"}
+    api.answers = [httpx.Response(200, json=kept), httpx.Response(200, json=kept), *pages("measurements", [])]
+
+    done = cli("archive", "--from", "2019-04-01", "--to", "2019-08-01")
+    assert (done.stdout.splitlines(), done.exit_code) == (["2019-04", "2019-05"], 0)
+    assert json.loads(cli("archive", "--json").stdout) == {"archived": ["2019-04", "2019-05"]}
+    assert cli("archive").stdout == ""
+    # One page, whatever it holds, of the whole range.
+    first, second, _ = asked(api)
+    assert first == {"path": "measurements", "from": "2019-04-01T00:00:00Z", "to": "2019-08-01T00:00:00Z", "limit": "1"}
+    assert second == {"path": "measurements", "limit": "1"}
