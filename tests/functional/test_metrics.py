@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dropzone.domain.contracts.contract import DEFAULT
-from dropzone.ports import SilverUnavailableError
+from dropzone.ports import Months, SilverUnavailableError
 from dropzone.use_cases.archive_months import ArchiveResult
 from dropzone_archive import handler as archive
 from dropzone_process import queue, sweep
@@ -85,6 +85,7 @@ def counted(
         monkeypatch.setattr(module, "bronze", lambda: world.bronze)
         monkeypatch.setattr(module, "silver", lambda: world.silver)
     monkeypatch.setattr(sweep, "refresh_gold", lambda *_, **__: 3)
+    monkeypatch.setattr(sweep, "add_months", lambda *_, **__: Months(made=1, missing=2))
     monkeypatch.setattr(sweep, "gold_store", StaleGold)
     monkeypatch.setattr(sweep, "expectation_store", Outbox)
     assert isinstance(world.silver.inner, InMemorySilver)
@@ -171,6 +172,7 @@ def test_each_service_counts_its_own(counted: dict[Metric, Counted]) -> None:
         assert values[Metric("FailedByRule", service, "rule")] == [1.0]
     assert values[Metric("Accepted", "ingest")] == values[Metric("Refused", "ingest", "reason")] == [1.0]
     assert values[Metric("MonthsToArchive", "archive")] == [2.0]
+    assert values[Metric("MonthsMissing", "sweep")] == [2.0]
     assert values[Metric("GoldParts", "sweep")] == [3.0]
     assert values[Metric("GoldStaleSeconds", "sweep")] == [5400.0]
     assert values[Metric("NotificationLagSeconds", "sweep")] == [7200.0]

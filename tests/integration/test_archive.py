@@ -325,6 +325,29 @@ def test_a_late_event_of_an_archived_month_is_in_gold_and_in_the_file(archive: A
     assert str(raw_id) in {row[10] for row in before}
 
 
+def test_a_partition_for_late_events_of_an_archived_month_does_no_harm(archive: Archive) -> None:
+    archive.settle(*ODD)
+    archive.run()
+    late = [measured(FIRST + timedelta(minutes=n), 9.0, f"late-{n}") for n in range(3)]
+    archive.settle(*late)
+
+    # GIVEN as many of them that the month gets a partition, which holds no others
+    assert archive.tables.query("SELECT made FROM parts.add_months('measurements', 2, 0, 100)") == [[1]]
+    assert MAY in archive.partitions()
+    assert (len(archive.silver()), archive.state()) == (len(late), [[MAY, "archived"]])
+
+    # WHEN the month comes back
+    assert archive.run().reinstated == [MAY]
+    archive.refresh_gold()
+    before = archive.silver()
+    assert len(before) == len(ODD) + len(late)
+
+    # THEN it goes again, with its partition and all its events
+    assert archive.run().archived == [MAY]
+    assert archive.files.rows() == before
+    assert (archive.silver(), MAY in archive.partitions()) == ([], False)
+
+
 def test_an_earlier_event_that_comes_late_does_not_replace_an_archived_one(archive: Archive) -> None:
     earlier = new_raw_id()
     archive.settle(measured(FIRST, 2.0))

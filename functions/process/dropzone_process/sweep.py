@@ -297,6 +297,7 @@ def _add_months(time_left: TimeLeft) -> None:
             reason=str(error),
         )
         return
+    metrics.add_metric(name="MonthsMissing", unit=MetricUnit.Count, value=months.missing)
     if months.made:
         logger.info("partitions of silver were made", made=months.made)
     if months.missing:

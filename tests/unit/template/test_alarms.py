@@ -83,6 +83,9 @@ TABLE = {
     "GoldStaleAlarm": Measures(
         "own GoldStaleSeconds sweep", "Maximum", ">", seconds(hours=2), seconds(hours=1), "1 of 1"
     ),
+    "MissingMonthsAlarm": Measures(
+        "own MonthsMissing sweep", "Minimum", ">", 0, seconds(hours=24), "2 of 2", "breaching"
+    ),
     "UnsentNotificationAlarm": Measures(
         "own NotificationLagSeconds sweep", "Maximum", ">", seconds(hours=1), seconds(hours=1), "1 of 1"
     ),
