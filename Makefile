@@ -23,7 +23,7 @@ LOCAL := $(RUN) python -m dropzone_local
 INSTALLED := test -x .venv/bin/python || { echo "Nothing is installed here yet, so nothing runs: make up"; exit 0; }; .venv/bin/python -m dropzone_local
 SOURCES := layers functions cli local openapi contracts tools/cfn_rules tools/mutants.py tests benchmarks
 # As tools/page sees them.
-PAGE_SOURCES := ../../page build.mjs ../../functions/web/dropzone_web/static/docs.js
+PAGE_SOURCES := ../../page ../../tests/unit/page build.mjs ../../functions/web/dropzone_web/static/docs.js
 # Only where the lock has changed.
 NPM_INSTALL := { cmp -s package-lock.json node_modules/.installed || ! command -v npm >/dev/null \
     || { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }

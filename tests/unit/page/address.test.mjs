@@ -18,7 +18,8 @@ test("an address brings what it was made of", () => {
     { ...FIRST, source: "", tab: "contract", preset: "7d" },
     { ...FIRST, source: "a&b=c#d/ü +", tab: "rejected", rule: "data.empty", zone: "Europe/Berlin" },
     { ...FIRST, chosen: { from, to: from + 3600 }, filter: "hall silent" },
-  ]) assert.deepEqual(viewOf(hashOf(view)), view);
+  ])
+    assert.deepEqual(viewOf(hashOf(view)), view);
 });
 
 test("the zone is always in the address, so that a link shows the clock of who sent it", () => {
@@ -26,7 +27,14 @@ test("the zone is always in the address, so that a link shows the clock of who s
 });
 
 test("what is wrong in an address counts as missing", () => {
-  for (const hash of ["#range=9y", "#tab=secrets", "#tab=contract", "#zone=Mars/Base", "#from=x&to=y", "#from=2026-03-04T12:00Z&to=2026-03-04T12:00Z"]) {
+  for (const hash of [
+    "#range=9y",
+    "#tab=secrets",
+    "#tab=contract",
+    "#zone=Mars/Base",
+    "#from=x&to=y",
+    "#from=2026-03-04T12:00Z&to=2026-03-04T12:00Z",
+  ]) {
     assert.deepEqual(viewOf(hash), FIRST, hash);
   }
 });

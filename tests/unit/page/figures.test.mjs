@@ -19,8 +19,17 @@ const kpi = (number, events, mean = 1, std_dev = 0.5, gaps = NO_GAPS) => bucket(
 const NO_LATENCY = { mean: null, p50: null, p95: null, max: null };
 const quality = (number, processed, rejected, others = {}) =>
   bucket(number, {
-    received: processed + rejected, processed, rejected, flagged: 0, resolved: 0, open: rejected,
-    rejected_by_rule: {}, flagged_by_rule: {}, rules: [], latency_ms: NO_LATENCY, ...others,
+    received: processed + rejected,
+    processed,
+    rejected,
+    flagged: 0,
+    resolved: 0,
+    open: rejected,
+    rejected_by_rule: {},
+    flagged_by_rule: {},
+    rules: [],
+    latency_ms: NO_LATENCY,
+    ...others,
   });
 
 const empty = (length, value) => new Array(length).fill(value);
@@ -29,14 +38,24 @@ const at = (length, places, other) => empty(length, other).map((value, place) =>
 test("a range without events is whole and empty", () => {
   const times = [...empty(10)].map((_, number) => START + number * MINUTE);
   assert.deepEqual(measured([], RANGE, LATER), {
-    times, mean: empty(10, null), low: empty(10, null), high: empty(10, null), events: 0, seconds: 600,
+    times,
+    mean: empty(10, null),
+    low: empty(10, null),
+    high: empty(10, null),
+    events: 0,
+    seconds: 600,
     gaps: { count: 0, longest: null, expected: null, rows: [] },
   });
   assert.deepEqual(arrived([], RANGE), {
-    times, clean: empty(10, 0), flagged: empty(10, 0), rejected: empty(10, 0),
+    times,
+    clean: empty(10, 0),
+    flagged: empty(10, 0),
+    rejected: empty(10, 0),
     latency: { p50: empty(10, null), p95: empty(10, null), mean: null, max: null },
     totals: { received: 0, processed: 0, rejected: 0, flagged: 0, resolved: 0, open: 0 },
-    hits: new Map(), rules: [], warnings: [],
+    hits: new Map(),
+    rules: [],
+    warnings: [],
   });
 });
 
@@ -63,8 +82,13 @@ test("gaps are counted, and listed by the bucket that they end in", () => {
   const gap = (count, longest) => ({ count, longest_seconds: longest, expected_seconds: 60 });
   const { gaps } = measured([kpi(0, 1), kpi(3, 1, 1, 0, gap(1, 180)), kpi(9, 2, 1, 0, gap(2, 120))], RANGE, LATER);
   assert.deepEqual(gaps, {
-    count: 3, longest: 180, expected: 60,
-    rows: [{ start: START + 180, count: 1, longest: 180 }, { start: START + 540, count: 2, longest: 120 }],
+    count: 3,
+    longest: 180,
+    expected: 60,
+    rows: [
+      { start: START + 180, count: 1, longest: 180 },
+      { start: START + 540, count: 2, longest: 120 },
+    ],
   });
 });
 
@@ -91,7 +115,11 @@ test("rules and warnings are added up apart, the most frequent first", () => {
     quality(5, 0, 4, { rejected_by_rule: { "data.empty": 3, a: 2 } }),
   ];
   const { rules, warnings } = arrived(rows, RANGE);
-  assert.deepEqual(rules, [["data.empty", 4], ["a", 2], ["b", 2]]);
+  assert.deepEqual(rules, [
+    ["data.empty", 4],
+    ["a", 2],
+    ["b", 2],
+  ]);
   assert.deepEqual(warnings, [["ahead", 2]]);
 });
 

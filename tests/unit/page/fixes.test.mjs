@@ -14,7 +14,9 @@ test("each rule has its fix; those of a contract name their rule", () => {
 test("a correction is the event, of version 2, with its reference to the rejected one", () => {
   const event = { raw_id: "r", item: 3 };
   assert.deepEqual(JSON.parse(correction('{"data": [], "schema_version": 1}', event)), {
-    data: [], schema_version: 2, corrects: { raw_id: "r", item: 3 },
+    data: [],
+    schema_version: 2,
+    corrects: { raw_id: "r", item: 3 },
   });
   for (const text of ["{", "5", "null", "[1]"]) assert.equal(correction(text, event), null);
 });

@@ -5,23 +5,36 @@ import { load } from "./modules.mjs";
 
 const range = await load("range.js");
 
-const MINUTE = 60, HOUR = 3600, DAY = 86400;
+const MINUTE = 60,
+  HOUR = 3600,
+  DAY = 86400;
 const NOON = Date.parse("2026-03-04T12:00:00Z") / 1000;
 
 test("the presets are as long as they say", () => {
-  assert.deepEqual(range.PRESETS.map(({ id, seconds }) => [id, seconds]), [
-    ["1h", 3600], ["6h", 21600], ["24h", 86400], ["7d", 604800], ["30d", 2592000],
-  ]);
+  assert.deepEqual(
+    range.PRESETS.map(({ id, seconds }) => [id, seconds]),
+    [
+      ["1h", 3600],
+      ["6h", 21600],
+      ["24h", 86400],
+      ["7d", 604800],
+      ["30d", 2592000],
+    ],
+  );
   assert.equal(range.presetOf(range.FIRST).seconds, 86400);
   assert.equal(range.presetOf("9y"), null);
 });
 
 test("buckets are as small as the range allows", () => {
   for (const [seconds, granularity, step] of [
-    [MINUTE, "minute", 60], [2 * HOUR, "minute", 60],
-    [2 * HOUR + 1, "quarter_hour", 900], [3 * DAY, "quarter_hour", 900],
-    [3 * DAY + 1, "hour", 3600], [31 * DAY, "hour", 3600],
-    [31 * DAY + 1, "day", 86400], [1000 * DAY, "day", 86400],
+    [MINUTE, "minute", 60],
+    [2 * HOUR, "minute", 60],
+    [2 * HOUR + 1, "quarter_hour", 900],
+    [3 * DAY, "quarter_hour", 900],
+    [3 * DAY + 1, "hour", 3600],
+    [31 * DAY, "hour", 3600],
+    [31 * DAY + 1, "day", 86400],
+    [1000 * DAY, "day", 86400],
   ]) {
     assert.equal(range.granularityOf(seconds), granularity);
     assert.equal(range.stepOf(granularity), step);

@@ -6,8 +6,12 @@ import { load } from "./modules.mjs";
 const { arranged, sparkline, summary } = await load("sources.js");
 
 const source = (name, state = "ok", rejected_share = 0, hour = 12, received = 100) => ({
-  source: name, state, last_measured_at: hour === null ? null : `2026-03-04T${hour}:00:00Z`, last_day: { received, rejected_share },
-  stuck_since: null, broken_expectations: [],
+  source: name,
+  state,
+  last_measured_at: hour === null ? null : `2026-03-04T${hour}:00:00Z`,
+  last_day: { received, rejected_share },
+  stuck_since: null,
+  broken_expectations: [],
 });
 const names = (sources) => sources.map((each) => each.source);
 
@@ -20,7 +24,13 @@ test("silent sources are on top, then the late, then those with many rejected", 
 test("a source that sends the same for too long is stuck, and bad is what its contract says", () => {
   const stuck = { ...source("a"), stuck_since: "2026-03-04T09:00:00Z" };
   const bad = { ...source("b"), broken_expectations: ["rejected_share"] };
-  assert.deepEqual(names(arranged([source("0"), bad, source("c", "late"), stuck, source("d", "silent")], "", "state")), ["d", "a", "c", "b", "0"]);
+  assert.deepEqual(names(arranged([source("0"), bad, source("c", "late"), stuck, source("d", "silent")], "", "state")), [
+    "d",
+    "a",
+    "c",
+    "b",
+    "0",
+  ]);
   assert.deepEqual(names(arranged([source("0"), stuck], "stuck", "state")), ["a"]);
   assert.deepEqual(summary([stuck, bad]), { ok: 1, late: 0, silent: 0, stuck: 1, bad: 1 });
 });
@@ -51,7 +61,13 @@ test("what was given stays in its order", () => {
 });
 
 test("states are counted, and those with many rejected", () => {
-  assert.deepEqual(summary([source("a"), source("b", "late", 0.06), source("c", "silent", null)]), { ok: 1, late: 1, silent: 1, stuck: 0, bad: 1 });
+  assert.deepEqual(summary([source("a"), source("b", "late", 0.06), source("c", "silent", null)]), {
+    ok: 1,
+    late: 1,
+    silent: 1,
+    stuck: 0,
+    bad: 1,
+  });
 });
 
 test("a trend is a line with gaps; a lone value is a dash, and a flat line is in the middle", () => {

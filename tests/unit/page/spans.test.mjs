@@ -10,9 +10,18 @@ const cut = (text, span) => (span === null ? null : text.slice(span.start, span.
 test("a value is found where it was written", () => {
   const text = ' { "a" : [1, "n/a" , {"b\\"": -1.5e3}], "time_stamp":"x, ]}" , "e": {} ,"l":[ ]}';
   for (const [path, found] of [
-    [[], text.trim()], [["a", 1], '"n/a"'], [["a", 2, 'b"'], "-1.5e3"], [["time_stamp"], '"x, ]}"'], [["e"], "{}"], [["l"], "[ ]"],
-    [["a"], '[1, "n/a" , {"b\\"": -1.5e3}]'], [["none"], null], [["a", 9], null], [["time_stamp", 0], null],
-  ]) assert.equal(cut(text, spanOf(text, path)), found, JSON.stringify(path));
+    [[], text.trim()],
+    [["a", 1], '"n/a"'],
+    [["a", 2, 'b"'], "-1.5e3"],
+    [["time_stamp"], '"x, ]}"'],
+    [["e"], "{}"],
+    [["l"], "[ ]"],
+    [["a"], '[1, "n/a" , {"b\\"": -1.5e3}]'],
+    [["none"], null],
+    [["a", 9], null],
+    [["time_stamp", 0], null],
+  ])
+    assert.equal(cut(text, spanOf(text, path)), found, JSON.stringify(path));
 });
 
 test("of names that come twice the last counts, as in parsing", () => {

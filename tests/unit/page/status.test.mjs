@@ -19,7 +19,8 @@ test("live is what is fresh and goes on, and nothing else", () => {
     [{ shownAt: NOW - 3 * REFRESH, isLive: false }, "paused", "Paused"],
     [{ shownAt: null, error: new Error() }, "stale", "Incomplete"],
     [{ shownAt: null }, "stale", ""],
-  ]) assert.deepEqual(statusOf({ ...FRESH, ...change }), { kind, text }, JSON.stringify(change));
+  ])
+    assert.deepEqual(statusOf({ ...FRESH, ...change }), { kind, text }, JSON.stringify(change));
 });
 
 test("each trouble says what is wrong, and when it is tried again", () => {

@@ -7,23 +7,45 @@ const text = await load("text.js");
 
 const NOON = Date.parse("2026-03-04T12:34:56Z") / 1000;
 
-const cases = (name, call, pairs) => test(name, () => {
-  for (const [given, shown] of pairs) assert.equal(call(given), shown, `${given}`);
-});
+const cases = (name, call, pairs) =>
+  test(name, () => {
+    for (const [given, shown] of pairs) assert.equal(call(given), shown, `${given}`);
+  });
 
-cases("counts have their thousands apart", text.count, [[0, "0"], [999, "999"], [1234567, "1,234,567"]]);
+cases("counts have their thousands apart", text.count, [
+  [0, "0"],
+  [999, "999"],
+  [1234567, "1,234,567"],
+]);
 
 cases("numbers have four digits, large ones six, and extreme ones an exponent", text.number, [
-  [0, "0"], [1.23456, "1.235"], [-0.0012345, "-0.001235"], [999.99, "1,000"], [1234.5678, "1,234.57"],
-  [0.0001, "0.0001"], [0.00009, "9.00e-5"], [1e9, "1.00e+9"], [999999999, "1,000,000,000"], [-2.5e300, "-2.50e+300"],
-  [null, "–"], [undefined, "–"], [NaN, "–"], [Infinity, "–"],
+  [0, "0"],
+  [1.23456, "1.235"],
+  [-0.0012345, "-0.001235"],
+  [999.99, "1,000"],
+  [1234.5678, "1,234.57"],
+  [0.0001, "0.0001"],
+  [0.00009, "9.00e-5"],
+  [1e9, "1.00e+9"],
+  [999999999, "1,000,000,000"],
+  [-2.5e300, "-2.50e+300"],
+  [null, "–"],
+  [undefined, "–"],
+  [NaN, "–"],
+  [Infinity, "–"],
 ]);
 
 test("rates are by the shortest time in which there is an event", () => {
   for (const [events, seconds, shown] of [
-    [120, 60, "2 / s"], [59, 60, "59 / min"], [144, 86400, "6 / h"], [2, 86400, "2 / day"],
-    [12345, 3600, "3.43 / s"], [0, 60, "0 / day"], [1, 0, "–"],
-  ]) assert.equal(text.rate(events, seconds), shown);
+    [120, 60, "2 / s"],
+    [59, 60, "59 / min"],
+    [144, 86400, "6 / h"],
+    [2, 86400, "2 / day"],
+    [12345, 3600, "3.43 / s"],
+    [0, 60, "0 / day"],
+    [1, 0, "–"],
+  ])
+    assert.equal(text.rate(events, seconds), shown);
 });
 
 test("a long name is in two parts, whose second is its end", () => {
@@ -39,26 +61,48 @@ test("values have their unit, where there is one", () => {
 });
 
 cases("what was is so long ago", text.ago, [
-  [0, "just now"], [5000, "5 s ago"], [119_999, "119 s ago"], [120_000, "2 min ago"], [7_199_000, "119 min ago"],
-  [7_200_000, "2 h ago"], [172_800_000, "2 days ago"],
+  [0, "just now"],
+  [5000, "5 s ago"],
+  [119_999, "119 s ago"],
+  [120_000, "2 min ago"],
+  [7_199_000, "119 min ago"],
+  [7_200_000, "2 h ago"],
+  [172_800_000, "2 days ago"],
 ]);
 
 test("what is counted is one or more", () => {
-  assert.deepEqual([text.counted(1, "event"), text.counted(0, "event"), text.counted(1200, "entry", "entries")], [
-    "1 event", "0 events", "1,200 entries",
-  ]);
+  assert.deepEqual(
+    [text.counted(1, "event"), text.counted(0, "event"), text.counted(1200, "entry", "entries")],
+    ["1 event", "0 events", "1,200 entries"],
+  );
 });
 
 cases("shares are percent", text.percent, [
-  [0, "0.0 %"], [0.0009, "under 0.1 %"], [0.001, "0.1 %"], [0.25, "25.0 %"], [1, "100.0 %"], [null, "–"],
+  [0, "0.0 %"],
+  [0.0009, "under 0.1 %"],
+  [0.001, "0.1 %"],
+  [0.25, "25.0 %"],
+  [1, "100.0 %"],
+  [null, "–"],
 ]);
 
 cases("durations, in milliseconds, have a unit that suits them", text.duration, [
-  [0, "0 ms"], [999.4, "999 ms"], [1000, "1 s"], [89_900, "89.9 s"], [90_000, "1.5 min"],
-  [5_399_000, "90 min"], [5_400_000, "1.5 h"], [172_800_000, "2 days"], [null, "–"], [undefined, "–"],
+  [0, "0 ms"],
+  [999.4, "999 ms"],
+  [1000, "1 s"],
+  [89_900, "89.9 s"],
+  [90_000, "1.5 min"],
+  [5_399_000, "90 min"],
+  [5_400_000, "1.5 h"],
+  [172_800_000, "2 days"],
+  [null, "–"],
+  [undefined, "–"],
 ]);
 
-cases("a source without a name is said to be one", text.sourceName, [["", "(no source)"], ["a", "a"]]);
+cases("a source without a name is said to be one", text.sourceName, [
+  ["", "(no source)"],
+  ["a", "a"],
+]);
 
 test("instants are on the clock of the zone that was chosen", () => {
   text.useZone("Europe/Berlin");
