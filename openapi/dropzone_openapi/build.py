@@ -20,12 +20,13 @@ import dropzone_query.handler
 import dropzone_web.handler
 import dropzone_web.static
 from dropzone.api import problems
+from dropzone.api.access import missing_scope
 from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.formats import Format
 from dropzone.api.pages import Listing, page
 from dropzone.api.problems import FieldError, Problem, ProblemType
 from dropzone.api.resolver import DESCRIBED, check_scopes
-from dropzone.domain.access import Scope
+from dropzone.domain.access import Kind, Scope
 from dropzone.domain.payloads import VERSIONS
 from dropzone_openapi import gateway, ingest
 
@@ -80,7 +81,8 @@ _VIOLATIONS = {
 }
 _GATEWAY = {
     "413": "The body is larger than API Gateway or Lambda take.",
-    "429": "Too many requests for this key.",
+    "429": "Too many requests at once, or for this key.",
+    "503": "The function behind the API is busy, or out of reach.",
     "504": "No answer in API Gateway's 29 seconds.",
 }
 """What API Gateway's own answers mean."""
@@ -143,17 +145,9 @@ def build() -> Node:
     document["paths"] = _tidy(document["paths"])
     document["components"] |= {
         "schemas": {name: {"title": name, **_tidy(schema)} for name, schema in used.items()},
-        "responses": {
-            f"Gateway{status}": {"description": text, "content": _gateway_content(status)}
-            for status, text in _GATEWAY.items()
-        },
+        "responses": {f"Gateway{status}": _gateway_response(status, gateway.OWN[status]) for status in gateway.OWN},
     }
     return document
-
-
-def _gateway_content(status: str) -> Node:
-    media = _problems(gateway.OWN[status])[int(status)]["content"][problems.CONTENT_TYPE]
-    return {problems.CONTENT_TYPE: {"schema": _any_of([Problem]), "examples": media["examples"]}}
 
 
 def _any_of(models: Sequence[type]) -> Node:
@@ -238,7 +232,8 @@ def _responses(route: Route) -> dict[int, Any]:
             content[kind] = {"schema": {"type": "string"}, "examples": {"example": {"value": text}}}
     kinds = [*described.problems, problems.INTERNAL_ERROR]
     if described.scopes:
-        kinds += [gateway.FORBIDDEN, problems.SCOPE_MISSING, problems.KEY_EXPIRED, problems.KEY_UNKNOWN]
+        scope_missing = problems.SCOPE_MISSING._replace(example=_without_scope(described.scopes))
+        kinds += [gateway.FORBIDDEN, scope_missing, problems.KEY_EXPIRED, problems.KEY_UNKNOWN]
     if route.tags != ["Service"]:
         kinds += [problems.INVALID_REQUEST, problems.UNAVAILABLE]
     answers = _problems(kinds)
@@ -246,6 +241,12 @@ def _responses(route: Route) -> dict[int, Any]:
     if "ETag" in headers:
         answers[304] = {"description": "The client has it already, by its If-None-Match."}
     return dict(sorted(answers.items()))
+
+
+def _without_scope(opened_by: frozenset[Scope]) -> str:
+    """What a key is told that has another scope than those of a route."""
+    other = next(scope for scope in Scope if scope not in opened_by)
+    return missing_scope(Kind.KEY, frozenset({other}), opened_by)
 
 
 def _with_headers(*names: str) -> Node:
@@ -269,16 +270,28 @@ def _problems(kinds: Iterable[ProblemType]) -> dict[int, Any]:
     """Problems by status; those of one status share an entry."""
     answers: dict[int, Any] = {}
     for kind in kinds:
-        body = problems.document(
-            kind, kind.example, request_id=_REQUEST_ID, violations=_VIOLATIONS.get(kind.detail, ())
-        )
         status = kind.status.value
         known = answers.setdefault(status, {"description": kind.status.phrase, "content": {}})
         media = known["content"].setdefault(problems.CONTENT_TYPE, {"model": Problem, "examples": {}})
-        media["examples"][kind.name] = {"value": body}
+        media["examples"][kind.name] = _example(kind)
         if kind is problems.UNAVAILABLE:
             known |= _with_headers("Retry-After")
     return answers
+
+
+def _example(kind: ProblemType) -> Node:
+    violations = _VIOLATIONS.get(kind.detail, ())
+    return {"value": problems.document(kind, kind.example, request_id=_REQUEST_ID, violations=violations)}
+
+
+def _gateway_response(status: str, kinds: Sequence[ProblemType]) -> Node:
+    """An answer of API Gateway's own, which says when to try again where that helps."""
+    examples = {kind.name: _example(kind) for kind in kinds}
+    return {
+        "description": _GATEWAY[status],
+        "content": {problems.CONTENT_TYPE: {"schema": _any_of([Problem]), "examples": examples}},
+        **(_with_headers("Retry-After") if int(status) >= HTTPStatus.TOO_MANY_REQUESTS else {}),
+    }
 
 
 def _finish(operation: Node, schemas: Node) -> None:
@@ -293,9 +306,17 @@ def _finish(operation: Node, schemas: Node) -> None:
     }
     parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
     operation["parameters"] = parameters + ([_IF_NONE_MATCH] if "304" in responses else [])
-    own = ["429", "504", *(["413"] if "requestBody" in operation else [])]
-    for status in own:
-        responses.setdefault(status, {"$ref": f"#/components/responses/Gateway{status}"})
+    for status, kinds in gateway.OWN.items():
+        if status == "413" and "requestBody" not in operation:
+            continue
+        if status in responses:
+            # The function has one of this status as well.
+            media = responses[status]["content"][problems.CONTENT_TYPE]
+            media["examples"] |= {f"{kind.name} (API Gateway)": _example(kind) for kind in kinds}
+        elif status == "429" and not has_key:
+            responses[status] = _gateway_response(status, [gateway.THROTTLED])
+        else:
+            responses[status] = {"$ref": f"#/components/responses/Gateway{status}"}
     operation["responses"] = dict(sorted(responses.items()))
     parts = [*responses.values(), operation.get("requestBody", {})]
     for media in (media for part in parts for media in part.get("content", {}).values()):

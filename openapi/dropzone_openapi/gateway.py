@@ -9,6 +9,10 @@ FORBIDDEN = ProblemType(
     "forbidden", HTTPStatus.FORBIDDEN, "The header x-api-key is missing, or holds no key of this API."
 )
 
+THROTTLED = ProblemType(
+    "throttled", HTTPStatus.TOO_MANY_REQUESTS, "Too many requests at once. It is safe to send this one again."
+)
+
 OWN: Mapping[str, Sequence[ProblemType]] = {
     "413": [
         ProblemType(
@@ -19,16 +23,19 @@ OWN: Mapping[str, Sequence[ProblemType]] = {
         )
     ],
     "429": [
-        ProblemType(
-            "throttled",
-            HTTPStatus.TOO_MANY_REQUESTS,
-            "Too many requests at once. It is safe to send this one again.",
-        ),
+        THROTTLED,
         ProblemType(
             "quota-exceeded",
             HTTPStatus.TOO_MANY_REQUESTS,
             "This key's quota is used up for now. It is safe to send this request again later.",
         ),
+    ],
+    "503": [
+        ProblemType(
+            "unavailable",
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The function behind the API is busy, or out of reach. It is safe to send the request again.",
+        )
     ],
     "504": [
         ProblemType(

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from dropzone.api import problems
+from dropzone.api.problems import ProblemType
 from dropzone_openapi import gateway
+from dropzone_openapi.build import TARGET
 from unit.template.functions import functions
 from unit.template.loading import Template, defaults, resources, transformed
 from unit.template.stacks import PARAMETERS, deployed
@@ -26,6 +29,8 @@ LOGGED = {
     "$context.responseLatency",
     "$context.error.responseType",
 }
+TOLD = ("403", "413", "429", "503", "504")
+"""The statuses that API Gateway answers with itself, and the document has."""
 OUTPUTS = {
     "ApiUrl",
     "ApiId",
@@ -112,6 +117,57 @@ def test_the_document_says_what_api_gateway_answers_itself(cloudformation: Templ
 
     for kind in (gateway.FORBIDDEN, *chain.from_iterable(gateway.OWN.values())):
         assert (kind.type, kind.status.value, kind.detail) in answers
+
+
+def test_the_document_s_examples_are_what_is_answered(cloudformation: Template) -> None:
+    # GIVEN whatever API Gateway answers itself, and what a function answers with these statuses
+    own = [
+        json.loads(response["responseTemplates"]["application/json"])
+        for response in gateway_responses(cloudformation).values()
+    ]
+    answered = {(problem["type"], problem["detail"]) for problem in own}
+    answered |= {
+        (kind.type, kind.detail.format(reason=kind.example))
+        for kind in vars(problems).values()
+        if isinstance(kind, ProblemType)
+    }
+    document = json.loads(TARGET.read_text(encoding="utf-8"))
+    found: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = {status: {} for status in TOLD}
+
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            for status in found.keys() & operation["responses"].keys():
+                response = operation["responses"][status]
+                if reference := response.get("$ref"):
+                    response = document["components"]["responses"][reference.rpartition("/")[2]]
+                assert ("Retry-After" in response.get("headers", {})) == (status >= "429"), (method, path, status)
+                examples = response["content"]["application/problem+json"]["examples"].values()
+                found[status][method, path] = [example["value"] for example in examples]
+            # AND a key is told the scope that this very operation needs
+            if scopes := operation.get("x-scopes"):
+                [told] = [
+                    each["detail"] for each in found["403"][method, path] if each["type"].endswith(":scope-missing")
+                ]
+                assert told.startswith(f"This call needs the scope {' or '.join(scopes)}; this key has: ")
+                assert told.rpartition(": ")[2].removesuffix(".") not in scopes
+
+    # THEN each example is one of them, and each operation has what API Gateway may answer in its place
+    for status, of in found.items():
+        for examples in of.values():
+            assert {
+                (each["type"], each["detail"]) for each in examples if "scope-missing" not in each["type"]
+            } <= answered
+            assert {int(status)} == {each["status"] for each in examples}
+    operations = {(method, path): each for path, item in document["paths"].items() for method, each in item.items()}
+    assert found["429"].keys() == found["503"].keys() == found["504"].keys() == operations.keys()
+    assert found["413"].keys() == {name for name, each in operations.items() if "requestBody" in each}
+    for status, kinds in gateway.OWN.items():
+        for (method, path), examples in found[status].items():
+            needed = {
+                kind.detail for kind in kinds if operations[method, path]["security"] or kind.name != "quota-exceeded"
+            }
+            assert needed <= {each["detail"] for each in examples}, (status, method, path)
+    assert all("quota" not in each["detail"] for each in found["429"]["get", "/health"])
 
 
 def test_each_gateway_response_says_the_status_that_it_has(cloudformation: Template) -> None:

@@ -68,7 +68,7 @@ class Authorizer:
         logger.warning("refused", reason=decision.value, opened_by=sorted(opened_by))
         count_refused(str(logger.service), decision.value)
         count_denied()
-        raise ProblemError(_PROBLEMS[decision], _reason(identity, access, opened_by))
+        raise ProblemError(_PROBLEMS[decision], missing_scope(identity.kind, access.scopes, opened_by))
 
 
 def authorizer_of(clients: ClientStore, settings: SignInSettings) -> Authorizer:
@@ -80,10 +80,11 @@ def authorizer_of(clients: ClientStore, settings: SignInSettings) -> Authorizer:
 _WHAT: Mapping[Kind, str] = {Kind.KEY: "key", Kind.ROLE: "role", Kind.SUBJECT: "token"}
 
 
-def _reason(identity: Identity, access: Access, opened_by: frozenset[Scope]) -> str:
+def missing_scope(kind: Kind, has: frozenset[Scope], opened_by: frozenset[Scope]) -> str:
+    """Why a call is refused that is opened by other scopes than the caller has."""
     needed = " or ".join(scope.value for scope in Scope if scope in opened_by)
-    given = ", ".join(scope.value for scope in Scope if scope in access.scopes) or "none"
-    return f"This call needs the scope {needed}; this {_WHAT[identity.kind]} has: {given}."
+    given = ", ".join(scope.value for scope in Scope if scope in has) or "none"
+    return f"This call needs the scope {needed}; this {_WHAT[kind]} has: {given}."
 
 
 def identify(event: Event, key_scopes: frozenset[Scope], token_scopes: TokenScopes) -> Identity:

@@ -51,9 +51,7 @@ KEY_UNKNOWN = ProblemType(
 KEY_EXPIRED = ProblemType(
     "key-expired", HTTPStatus.FORBIDDEN, "The key or what is listed in its place has expired. Ask an operator."
 )
-SCOPE_MISSING = ProblemType(
-    "scope-missing", HTTPStatus.FORBIDDEN, "{reason}", "This call needs the scope read; this key has: ingest."
-)
+SCOPE_MISSING = ProblemType("scope-missing", HTTPStatus.FORBIDDEN, "{reason}")
 NO_SUCH_PATH = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such path or method here.")
 NO_SUCH_CONTRACT = ProblemType(
     "not-found", HTTPStatus.NOT_FOUND, "There is no data contract with this identifier; GET /contracts lists them."
