@@ -4,12 +4,13 @@ import uPlot from "uplot";
 
 import { dataOf as dataMenu } from "./data.js";
 import { element, say, setText, show } from "./dom.js";
-import { filled, topOf } from "./drawn.js";
+import { filled, sumsOf, topOf } from "./drawn.js";
 import { instant, number, tick, zone } from "./text.js";
 
 const SYNC = "dropzone";
 const DRAG = 8; // pixels: less is a click
 const TABLE_ROWS = 200; // the latest
+const ROOM = 1.08; // of an axis, for what it shows
 const FEW = 3; // buckets: less is no chart
 const AXIS_FONT = "12px system-ui, sans-serif";
 
@@ -17,7 +18,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 export class Chart {
   // spec: {times, range, kind: "stack" | "lines" | "band", lines: [{label, colour, values, low?, high?, dash?, hatched?}],
-  //        unit, format?, data: {name, path, parameters}}
+  //        unit, format?, note?, data: {name, path, parameters}}
   constructor(host, { title, height = 180, onZoom, onReset, onFactor }) {
     this.title = title;
     this.height = height;
@@ -26,6 +27,7 @@ export class Chart {
     this.plot = null;
     this.shape = "";
     this.legend = element("p", { class: "legend" });
+    this.note = element("p", { class: "note", hidden: "" });
     this.few = element("p", { class: "few", hidden: "" });
     this.canvas = element("div", { class: "canvas", tabindex: "0", role: "group", "aria-describedby": "keys" });
     this.table = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}: table` });
@@ -33,7 +35,7 @@ export class Chart {
     this.details = element("details", {}, element("summary", {}, "Data"), this.menu, this.table);
     this.details.addEventListener("toggle", () => this.#fillTable());
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
-    host.replaceChildren(element("h2", {}, title), this.legend, this.few, this.canvas, this.details);
+    host.replaceChildren(element("h2", {}, title), this.note, this.legend, this.few, this.canvas, this.details);
     this.observer = new ResizeObserver(() => this.#resize());
     this.observer.observe(this.canvas);
   }
@@ -47,6 +49,8 @@ export class Chart {
     this.spec = spec;
     const buckets = filled(spec.lines);
     const isFew = buckets < FEW;
+    setText(this.note, spec.note ?? "");
+    show(this.note, Boolean(spec.note) && !isFew);
     show(this.few, isFew);
     show(this.canvas, !isFew);
     show(this.legend, !isFew);
@@ -86,7 +90,7 @@ export class Chart {
         },
         scales: {
           x: { range: () => [this.spec.range.from, this.spec.range.to] },
-          y: { range: spec.kind === "band" ? aroundBand : (plot) => this.#fromZero(plot) },
+          y: { range: spec.kind === "band" ? aroundBand : () => this.#fromZero() },
         },
         axes: [
           axis({ space: 62, size: 30, values: tickTexts }),
@@ -118,16 +122,16 @@ export class Chart {
   }
 
   // Of a stack, a spike far above the others is cut, and says how high it is.
-  #fromZero(plot) {
+  #fromZero() {
     const { kind, lines } = this.spec;
-    const top = kind === "stack" ? topOf(plot.data[1]) : Math.max(0, ...lines.flatMap(({ values }) => values.filter(Number.isFinite)));
-    return [0, top > 0 ? top * 1.08 : 1];
+    const top = kind === "stack" ? topOf(sumsOf(lines)) : Math.max(0, ...lines.flatMap(({ values }) => values.filter(Number.isFinite)));
+    return [0, top > 0 ? top * ROOM : 1];
   }
 
   #markSpikes(plot) {
     if (this.spec.kind !== "stack") return;
     const { ctx, bbox, scales } = plot;
-    const sums = plot.data[1].slice(0, -1);
+    const sums = sumsOf(this.spec.lines);
     ctx.save();
     ctx.fillStyle = colour("ink");
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
@@ -298,11 +302,14 @@ function hatch(name) {
   return ctx.createPattern(tile, "repeat");
 }
 
+// A sum above the axis reaches its end, and keeps its shares.
 function stacked(lines) {
+  const whole = sumsOf(lines);
+  const end = topOf(whole) * ROOM;
   const sums = [];
   for (const line of lines) {
     const below = sums.at(-1);
-    sums.push(line.values.map((value, at) => (value ?? 0) + (below ? below[at] : 0)));
+    sums.push(line.values.map((value, at) => (value ?? 0) * Math.min(end / whole[at] || 0, 1) + (below ? below[at] : 0)));
   }
   // The whole first: what is drawn later covers it. The last bucket ends with the range.
   return sums.reverse().map((values) => [...values, values.at(-1) ?? 0]);

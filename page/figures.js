@@ -50,6 +50,7 @@ export function arrived(rows, range) {
   const nothing = () => new Array(times.length).fill(null);
   const found = {
     times,
+    received: zeros(),
     clean: zeros(),
     flagged: zeros(),
     rejected: zeros(),
@@ -64,6 +65,7 @@ export function arrived(rows, range) {
   for (const row of rows) {
     const at = index.get(seconds(row.start));
     for (const name of Object.keys(found.totals)) found.totals[name] += row[name];
+    found.received[at] = row.received;
     found.clean[at] = row.processed - row.flagged;
     found.flagged[at] = row.flagged;
     found.rejected[at] = row.rejected;

@@ -80,7 +80,7 @@ function load(signal, isNew) {
   const asked = { granularity: buckets.granularity, ...span, ...days };
   const of = view.source === null ? { together: true } : { source: view.source };
   showFrame(buckets);
-  const arriving = api.quality({ ...asked, ...of }, signal).then((rows) => showArrived(rows, buckets, { ...asked, ...of }));
+  const arriving = api.quality({ ...asked, ...of }, signal).then((rows) => showArrived(rows, buckets, { ...asked, ...of }, signal));
   const parts = [arriving];
   if (view.tab === "rejected") {
     const selection = { ...span, resolved: "all" };
@@ -271,13 +271,25 @@ function showSource(found) {
   drawMean();
 }
 
-function showArrived(rows, buckets, asked) {
-  figures = { ...arrived(rows, buckets), buckets, asked };
+async function showArrived(rows, buckets, asked, signal) {
+  figures = { ...arrived(rows, buckets), buckets, asked, closer: null };
   drawTiles();
   showRules("rule", figures.rules, (rule) => linkTo({ tab: "rejected", rule }));
   showRules("warning", figures.warnings);
   showSelection();
+  if (charts !== null) await lookCloser(signal);
   drawCharts();
+}
+
+// What arrived within a few buckets, as a file of old events does, is drawn by shorter ones.
+async function lookCloser(signal) {
+  const mine = figures;
+  const buckets = mine === null || view.tab !== "overview" ? null : ranges.closer(mine.times, mine.received, mine.buckets, nowSeconds());
+  if (buckets === null) return;
+  const { tz: _, ...others } = mine.asked;
+  const asked = { ...others, granularity: buckets.granularity, from: ranges.iso(buckets.from), to: ranges.iso(buckets.to) };
+  const rows = await api.quality(asked, signal);
+  mine.closer = { ...arrived(rows, buckets), buckets, asked };
 }
 
 // Imports a part of the page once; again, where it did not come.
@@ -302,6 +314,7 @@ const needCharts = part(
       latency: new Chart(byId("chart-latency"), { title: "Latency, from arrival to measurement", ...actions }),
     };
     drawCharts();
+    lookCloser(asking?.signal).then(drawCharts, () => {}); // the next refresh tells what is wrong
   },
 );
 
@@ -323,13 +336,15 @@ function showSelection() {
 function drawCharts() {
   if (charts === null || figures === null || view.tab !== "overview") return;
   drawMean();
-  const { times, clean, flagged, rejected, latency, buckets, asked } = figures;
+  const { times, clean, flagged, rejected, latency, buckets, asked } = figures.closer ?? figures;
+  const note = figures.closer && `All of it arrived from ${text.instant(buckets.from)} on: by ${ranges.WORDS[buckets.granularity]}.`;
   const data = (name) => ({ name, path: "quality", parameters: asked });
   const warned = flagged.some((value) => value > 0) ? [{ label: "With warnings", colour: "colour-1", values: flagged }] : [];
   charts.arrived.draw({
     times,
     range: buckets,
     kind: "stack",
+    note,
     data: data("arrivals"),
     lines: [
       { label: "Rejected", colour: "bad", values: rejected, hatched: true },
@@ -341,6 +356,7 @@ function drawCharts() {
     times,
     range: buckets,
     kind: "lines",
+    note,
     format: text.duration,
     data: data("latency"),
     lines: [

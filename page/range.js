@@ -40,6 +40,17 @@ export function wholeBuckets({ from, to }) {
   return { from: Math.floor(from / step) * step, to: Math.ceil(to / step) * step, granularity, step };
 }
 
+const FEW = 3; // buckets: less is no chart
+
+// Shorter buckets for the part of a range that has anything, where that is too few buckets for a chart; else null.
+export function closer(times, values, { to, granularity, step }, now) {
+  const filled = times.filter((_, at) => values[at] > 0);
+  if (filled.length === 0 || filled.length >= FEW || granularity === "minute") return null;
+  const end = Math.min(filled.at(-1) + step, to, now);
+  const found = wholeBuckets({ from: filled[0], to: end });
+  return found.step < step ? found : null;
+}
+
 export function zoomed({ from, to }, factor, at = (from + to) / 2) {
   const length = Math.min(Math.max((to - from) * factor, SHORTEST), LONGEST);
   const start = at - length * ((at - from) / (to - from));

@@ -48,6 +48,7 @@ test("a range without events is whole and empty", () => {
   });
   assert.deepEqual(arrived([], RANGE), {
     times,
+    received: empty(10, 0),
     clean: empty(10, 0),
     flagged: empty(10, 0),
     rejected: empty(10, 0),

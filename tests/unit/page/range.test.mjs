@@ -79,3 +79,17 @@ test("moving is by a share of what is shown", () => {
 test("instants are ISO 8601", () => {
   assert.equal(range.iso(NOON), "2026-03-04T12:00:00.000Z");
 });
+
+test("what arrived in a few buckets is looked at by shorter ones, until now", () => {
+  const day = range.wholeBuckets({ from: NOON - DAY, to: NOON + 5 * MINUTE });
+  const times = [...new Array(97)].map((_, at) => day.from + at * 15 * MINUTE);
+  const within = (...places) => times.map((_, at) => (places.includes(at) ? 7 : 0));
+  const closer = (places, now = NOON + 90) => range.closer(times, within(...places), day, now);
+  assert.deepEqual(closer([96]), { from: NOON, to: NOON + 2 * MINUTE, granularity: "minute", step: MINUTE });
+  assert.deepEqual(closer([90, 91]), { from: NOON - 90 * MINUTE, to: NOON - HOUR, granularity: "minute", step: MINUTE });
+  assert.equal(closer([]), null);
+  assert.equal(closer([94, 95, 96]), null);
+  assert.equal(closer([10, 90]), null, "too long for shorter ones");
+  const minutes = range.wholeBuckets({ from: NOON - HOUR, to: NOON });
+  assert.equal(range.closer([NOON - HOUR], [7], minutes, NOON), null, "there are none");
+});

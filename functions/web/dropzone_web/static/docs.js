@@ -29,3 +29,8 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", follow);
 follow();
+
+// Its code in running text is higher than a line, and would cover the lines around it.
+const style = new CSSStyleSheet();
+style.replaceSync(".swagger-ui :is(.markdown, .renderedMarkdown) code { padding: 0 4px; } .swagger-ui .markdown p { line-height: 1.5; }");
+document.adoptedStyleSheets = [style];
