@@ -112,8 +112,6 @@ class Archive:
 
 @pytest.fixture
 def archive(tables: SilverInPostgres, tmp_path: Path) -> Archive:
-    tables.query("DELETE FROM archive.months")
-    tables.query("DELETE FROM archive.changes")
     return Archive(tables, Folder(tmp_path))
 
 

@@ -110,11 +110,15 @@ class SilverInPostgres:
         return list(self.connection.run(sql, **parameters) or [])
 
     def clear(self) -> None:
-        """Empty the tables, and gold, which otherwise has what an earlier test left until its next refresh."""
+        """Empty the tables, gold, which otherwise has what an earlier test left until its next refresh, and the
+        archive, whose months gold leaves alone.
+        """
         for table in ("receipts", "outcomes", "measurements"):
             self.query(f"DELETE FROM {table}")  # noqa: S608 - our own names
         for table in ("measured", "arrived", "source", "measured_stale", "arrived_stale"):
             self.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
+        for table in ("months", "changes"):
+            self.query(f"DELETE FROM archive.{table}")  # noqa: S608 - our own names
         self.query("UPDATE sweep SET watermark = '00000000-0000-0000-0000-000000000000'")
 
     def pass_time(self, duration: timedelta) -> None:
