@@ -14,11 +14,11 @@ $$;
 CREATE OR REPLACE FUNCTION parts.name(relation text, month date) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN relation || to_char(month, '_YYYY_MM');
 
--- The months that have a partition, ascending. The default's name has none, and Postgres may ask for it before the default
--- is left out: null, where right() would make an error of to_date.
+-- The months that have a partition, ascending. Some plans ask for the month of every relation's name, before the join: it
+-- has to be null where there is none, and no error of to_date.
 CREATE OR REPLACE FUNCTION parts.months(relation text) RETURNS TABLE (month date, bytes bigint)
 LANGUAGE sql STABLE AS $$
-    SELECT to_date(substring(c.relname FROM '[0-9]{4}_[0-9]{2}$'), 'YYYY_MM') AS month, pg_total_relation_size(c.oid)
+    SELECT to_date(substring(c.relname FROM '[0-9]{4}_(?:0[1-9]|1[0-2])$'), 'YYYY_MM') AS month, pg_total_relation_size(c.oid)
     FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid
     WHERE inhparent = CAST('public.' || relation AS regclass) AND c.relname <> relation || '_default' ORDER BY month
 $$;
