@@ -313,6 +313,7 @@ const needCharts = part(
       arrived: new Chart(byId("chart-arrived"), { title: "Received events, by time of arrival", ...actions }),
       latency: new Chart(byId("chart-latency"), { title: "Latency, from arrival to measurement", ...actions }),
     };
+    drawMean(); // which waits for no other figures
     drawCharts();
     lookCloser(asking?.signal).then(drawCharts, () => {}); // the next refresh tells what is wrong
   },
@@ -335,7 +336,6 @@ function showSelection() {
 
 function drawCharts() {
   if (charts === null || figures === null || view.tab !== "overview") return;
-  drawMean();
   const { times, clean, flagged, rejected, latency, buckets, asked } = figures.closer ?? figures;
   const note = figures.closer && `All of it arrived from ${text.instant(buckets.from)} on: by ${ranges.WORDS[buckets.granularity]}.`;
   const data = (name) => ({ name, path: "quality", parameters: asked });

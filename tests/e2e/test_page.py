@@ -489,6 +489,24 @@ def test_a_week_of_43_sources_is_light(client: Client, page: Page, source: str) 
     assert sum(traffic.sizes.values()) <= 200_000, traffic.sizes
 
 
+def test_the_chart_waits_for_neither_unit_nor_arrivals(client: Client, page: Page, source: str) -> None:
+    now = datetime.now(UTC)
+    process_objects(client, *(event(source, now - timedelta(minutes=30 * number), [21, 23]) for number in range(4)))
+    held: list[Route] = []
+    late = re.compile("/(sources|quality[?]granularity=quarter_hour)")
+    page.route(late, lambda route: held.append(route))  # noqa: PLW0108 - it marks the function given
+
+    open_with(page, client, at=of(source))
+
+    # What it measured is there, while its unit and what arrived are on their way.
+    expect(page.locator("#chart-mean .u-over")).to_be_visible()
+    expect(page.locator("#chart-mean .legend")).to_contain_text("22 ± 1")
+    expect(page.locator("#chart-mean .legend")).not_to_contain_text("°C")
+    for route in held:
+        route.continue_()
+    expect(page.locator("#chart-mean .legend")).to_contain_text("22 ± 1 °C")
+
+
 def test_zoom_by_keyboard_and_by_mouse(client: Client, page: Page, source: str, complaints: list[str]) -> None:
     now = datetime.now(UTC)
     process_objects(client, *(event(source, now - timedelta(minutes=30 * number), [21, 23]) for number in range(4)))
@@ -646,7 +664,7 @@ def test_screenshots(client: Client, browser: Browser) -> None:
 
     shots = (
         ("page", 1120, "", "#chart-latency"),
-        ("page-source", 1120, of("hall-2/thermometer"), "#chart-latency"),
+        ("page-source", 1120, of("press-3/pressure"), "#chart-latency"),
         ("page-phone", 390, "", "#sources"),
     )
     for (name, width, at, last), scheme in product(shots, SCHEMES):
