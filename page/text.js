@@ -67,7 +67,8 @@ export function ago(milliseconds) {
   if (seconds < 120) return `${seconds} s ago`;
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86400)} days ago`;
+  const days = Math.floor(seconds / 86400);
+  return days < 731 ? `${days} days ago` : `${Math.floor(days / 365.25)} years ago`;
 }
 
 // ---- instants, on the clock of a zone ----------------------------------------------------------------------------

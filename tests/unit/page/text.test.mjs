@@ -68,6 +68,8 @@ cases("what was is so long ago", text.ago, [
   [7_199_000, "119 min ago"],
   [7_200_000, "2 h ago"],
   [172_800_000, "2 days ago"],
+  [729 * 86_400_000, "729 days ago"],
+  [2768 * 86_400_000, "7 years ago"],
 ]);
 
 test("what is counted is one or more", () => {
