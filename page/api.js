@@ -91,7 +91,7 @@ export const quality = async (parameters, signal) => (await json("quality", para
 export const rejections = (parameters, signal) => json("rejections", parameters, signal);
 export const contract = (id, signal) => json(`contracts/${encodeURIComponent(id)}`, {}, signal);
 
-// Pages of rejections until there is no more; `onPage` is told how many there are so far.
+// Pages of rejections until there is no more; `onPage` gets how many there are so far.
 export async function allRejections(parameters, signal, onPage) {
   const found = [];
   let cursor;

@@ -244,7 +244,7 @@ def _responses(route: Route) -> dict[int, Any]:
 
 
 def _without_scope(opened_by: frozenset[Scope]) -> str:
-    """What a key is told that has another scope than those of a route."""
+    """The problem of a key that has another scope than those of a route."""
     other = next(scope for scope in Scope if scope not in opened_by)
     return missing_scope(Kind.KEY, frozenset({other}), opened_by)
 

@@ -1,4 +1,4 @@
-"""Notifications on a running stack: from the outbox to those who are told, on each channel."""
+"""Notifications on a running stack: from the outbox to the receivers, on each channel."""
 
 import hashlib
 import hmac
@@ -26,7 +26,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 
 @dataclass(slots=True)
 class Receivers:
-    """Who is told: the targets of a rule and of a topic, and a webhook."""
+    """The receivers: the targets of a rule and of a topic, and a webhook."""
 
     client: Client
     queues: dict[str, str]

@@ -49,7 +49,7 @@ def change(source: str = "hall-3", **of: Any) -> Change:  # noqa: ANN401 - any f
 
 @dataclass(slots=True)
 class Receiver:
-    """An endpoint that notes what it is sent, and answers what it is told."""
+    """An endpoint that notes what it is sent, and answers as it should."""
 
     url: str = ""
     answers: list[int] = field(default_factory=list)

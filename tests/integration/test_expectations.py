@@ -121,7 +121,7 @@ def test_silence_and_return_are_told_once_each(tables: SilverInPostgres, check: 
     assert check(interval_seconds=300.0)[Expectation.SILENT] == Standing(broken=2, changed=1)
     assert check(interval_seconds=300.0)[Expectation.SILENT] == Standing(broken=2, changed=0)
 
-    # THEN it is told once, with what was found
+    # THEN it is reported once, with what was found
     [change] = changes(tables)
     assert named([change]) == [("a", "silent", True)]
     assert change["contract"] == "a@1"

@@ -482,7 +482,7 @@ def test_what_was_sent_is_not_sent_again(cli: Cli, bronze: FakeIngest) -> None:
     assert "--again sends all of it" in result.stderr
 
 
-def test_again_sends_all_of_it_anew(cli: Cli, bronze: FakeIngest) -> None:
+def test_again_sends_all_of_it(cli: Cli, bronze: FakeIngest) -> None:
     write(20)
     cli("send", CSV)
 

@@ -369,7 +369,7 @@ def test_an_exported_line_that_nobody_corrected_is_not_sent(cli: Cli, bronze: Fa
     assert bronze.reported == []
 
 
-# ---- what the API is told of lines that are no events
+# ---- reports to the API of lines that are no events
 
 
 def bad(number: int) -> str:

@@ -143,7 +143,7 @@ def test_the_document_s_examples_are_what_is_answered(cloudformation: Template) 
                 assert ("Retry-After" in response.get("headers", {})) == (status >= "429"), (method, path, status)
                 examples = response["content"]["application/problem+json"]["examples"].values()
                 found[status][method, path] = [example["value"] for example in examples]
-            # AND a key is told the scope that this very operation needs
+            # AND a key gets the scope that this very operation needs
             if scopes := operation.get("x-scopes"):
                 [told] = [
                     each["detail"] for each in found["403"][method, path] if each["type"].endswith(":scope-missing")
