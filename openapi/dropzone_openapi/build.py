@@ -207,8 +207,9 @@ def _parameter(parameter: Node) -> Node:
     description = schema.pop("description", parameter.get("description"))
     # Powertools writes the names of headers in lower case.
     name = parameter["name"].title() if parameter["in"] == "header" else parameter["name"]
-    # Swagger UI fills in a parameter's own example, which is what a path needs; its schema's it only shows.
-    example = {"example": schema["examples"][0]} if parameter["in"] == "path" else {}
+    # Swagger UI fills in a parameter's own example, and only shows its schema's. A path needs one, and without a limit
+    # it would draw thousands of rows for minutes.
+    example = {"example": schema["examples"][0]} if parameter["in"] == "path" or name == "limit" else {}
     return {"required": False, **parameter, "name": name, "description": description, "schema": schema, **example}
 
 

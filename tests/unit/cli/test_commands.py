@@ -597,6 +597,7 @@ COMMANDS = [
     "contract new",
     "replay",
     "sweep",
+    "archive",
     "sources",
     "kpis",
     "measurements",
