@@ -284,12 +284,15 @@ async function showArrived(rows, buckets, asked, signal) {
 // What arrived within a few buckets, as a file of old events does, is drawn by shorter ones.
 async function lookCloser(signal) {
   const mine = figures;
-  const buckets = mine === null || view.tab !== "overview" ? null : ranges.closer(mine.times, mine.received, mine.buckets, nowSeconds());
-  if (buckets === null) return;
-  const { tz: _, ...others } = mine.asked;
-  const asked = { ...others, granularity: buckets.granularity, from: ranges.iso(buckets.from), to: ranges.iso(buckets.to) };
-  const rows = await api.quality(asked, signal);
-  mine.closer = { ...arrived(rows, buckets), buckets, asked };
+  let found = mine;
+  while (found !== null && view.tab === "overview") {
+    const buckets = ranges.closer(found.times, found.received, found.buckets, nowSeconds());
+    if (buckets === null) break;
+    const { tz: _, ...others } = mine.asked;
+    const asked = { ...others, granularity: buckets.granularity, from: ranges.iso(buckets.from), to: ranges.iso(buckets.to) };
+    found = { ...arrived(await api.quality(asked, signal), buckets), buckets, asked };
+  }
+  if (found !== mine) mine.closer = found;
 }
 
 // Imports a part of the page once; again, where it did not come.

@@ -16,13 +16,14 @@ export const CHOSEN = "chosen";
 
 const SHORTEST = 5 * MINUTE;
 const LONGEST = 1000 * DAY;
-const STEPS = { minute: MINUTE, quarter_hour: 15 * MINUTE, hour: HOUR, day: DAY };
+const STEPS = { second: 1, minute: MINUTE, quarter_hour: 15 * MINUTE, hour: HOUR, day: DAY };
 
-export const WORDS = { minute: "minute", quarter_hour: "15 minutes", hour: "hour", day: "day" };
+export const WORDS = { second: "second", minute: "minute", quarter_hour: "15 minutes", hour: "hour", day: "day" };
 
 export const stepOf = (granularity) => STEPS[granularity];
 
 export function granularityOf(seconds) {
+  if (seconds <= 10 * MINUTE) return "second";
   if (seconds <= 2 * HOUR) return "minute";
   if (seconds <= 3 * DAY) return "quarter_hour";
   if (seconds <= 31 * DAY) return "hour";
@@ -40,12 +41,13 @@ export function wholeBuckets({ from, to }) {
   return { from: Math.floor(from / step) * step, to: Math.ceil(to / step) * step, granularity, step };
 }
 
-const FEW = 3; // buckets: less is no chart
+const FEW = 8; // buckets: less is a poor chart
 
-// Shorter buckets for the part of a range that has anything, where that is too few buckets for a chart; else null.
-export function closer(times, values, { to, granularity, step }, now) {
-  const filled = times.filter((_, at) => values[at] > 0);
-  if (filled.length === 0 || filled.length >= FEW || granularity === "minute") return null;
+// Shorter buckets for the part of a range that has anything, where that is only a few buckets, of enough events; else null.
+export function closer(times, events, { to, step }, now) {
+  const filled = times.filter((_, at) => events[at] > 0);
+  const all = events.reduce((sum, number) => sum + number, 0);
+  if (all < FEW || filled.length >= FEW) return null;
   const end = Math.min(filled.at(-1) + step, to, now);
   const found = wholeBuckets({ from: filled[0], to: end });
   return found.step < step ? found : null;

@@ -442,9 +442,13 @@ def test_the_first_look_is_light_and_the_next_lighter(client: Client, page: Page
     traffic = Traffic(page)
     open_shown(page, client)
     # The charts are below what is seen of eight sources or more, and come when they are scrolled to; with them, what
-    # arrived within a few buckets is asked for by the minute.
-    with_charts = re.compile("page/charts-|quality.*granularity=minute")
-    first = {path: size for path, size in traffic.sizes.items() if not with_charts.match(path)}
+    # arrived within a few buckets is asked for by shorter ones.
+    closer = re.compile("quality.*granularity=(minute|second)")
+    first = {
+        path: size
+        for path, size in traffic.sizes.items()
+        if not (path.startswith("page/charts-") or closer.match(path))
+    }
 
     assert len(first) <= 6, first
     assert sum(first.values()) <= 40_000, first
@@ -453,7 +457,7 @@ def test_the_first_look_is_light_and_the_next_lighter(client: Client, page: Page
     expect(page.locator("#chart-arrived h2")).to_be_visible()
     # Asking the page something lets its events in.
     assert wait_until(lambda: page.evaluate("true") and len(traffic.sizes) >= 7, seconds=30)
-    assert len([path for path in traffic.sizes if "granularity=minute" not in path]) == 7, traffic.sizes
+    assert len([path for path in traffic.sizes if not closer.search(path)]) == 7, traffic.sizes
     assert sum(traffic.sizes.values()) <= 55_000, traffic.sizes
 
     # What is named by its content is not asked for again, and neither is a page that has not changed.

@@ -701,6 +701,8 @@ def test_a_range_is_of_whole_buckets(tables: SilverInPostgres, gold: Gold) -> No
     assert found(Granularity.DAY, inside, inside + just) == [(NOON.replace(hour=0), 180)]
     assert found(Granularity.HOUR, NOON - 5 * HOUR, NOON) == []
     assert len(found(Granularity.MINUTE, NOON, NOON + 3 * HOUR)) == 180
+    assert found(Granularity.SECOND, inside - timedelta(seconds=1), inside) == [(NOON + timedelta(minutes=61), 1)]
+    assert found(Granularity.SECOND, inside, inside + timedelta(seconds=58)) == []
 
 
 @pytest.mark.parametrize("instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
@@ -793,8 +795,8 @@ def test_too_much_is_refused_before_it_is_computed(
     refresh(tables)
     start = later if is_of_arrivals else NOON
 
-    # Only what is computed by the minute is bounded by its events.
-    refusing = {Granularity.MINUTE, *(Granularity if bound == "MOST_PARTS" else ())}
+    # Only what is computed from silver is bounded by its events.
+    refusing = {Granularity.SECOND, Granularity.MINUTE, *(Granularity if bound == "MOST_PARTS" else ())}
     for granularity in Granularity:
         window = Window(granularity, start, start + timedelta(minutes=1))
         if granularity in refusing:

@@ -26,6 +26,7 @@ Column: TypeAlias = tuple[str, Callable[[Document], object]]
 class Granularity(StrEnum):
     """How long a bucket of time is."""
 
+    SECOND = "second"
     MINUTE = "minute"
     QUARTER_HOUR = "quarter_hour"
     HOUR = "hour"
@@ -76,7 +77,7 @@ def kpis(
 ) -> ExitCode:
     """Show figures by source and bucket of time: events, mean, deviation, gaps, what was rejected.
 
-    Without --from: the last hour by minute, the last day by quarter_hour, the last 7 days by hour, 30 days by day.
+    Without --from: the last 5 minutes by second, hour by minute, day by quarter_hour, 7 days by hour, 30 days by day.
     """
     session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
     asked = {"granularity": by, "tz": tz, "source": source, "expected_seconds": expected, **_range(since, until)}

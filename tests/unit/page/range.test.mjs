@@ -27,7 +27,9 @@ test("the presets are as long as they say", () => {
 
 test("buckets are as small as the range allows", () => {
   for (const [seconds, granularity, step] of [
-    [MINUTE, "minute", 60],
+    [MINUTE, "second", 1],
+    [10 * MINUTE, "second", 1],
+    [10 * MINUTE + 1, "minute", 60],
     [2 * HOUR, "minute", 60],
     [2 * HOUR + 1, "quarter_hour", 900],
     [3 * DAY, "quarter_hour", 900],
@@ -83,13 +85,18 @@ test("instants are ISO 8601", () => {
 test("what arrived in a few buckets is looked at by shorter ones, until now", () => {
   const day = range.wholeBuckets({ from: NOON - DAY, to: NOON + 5 * MINUTE });
   const times = [...new Array(97)].map((_, at) => day.from + at * 15 * MINUTE);
-  const within = (...places) => times.map((_, at) => (places.includes(at) ? 7 : 0));
-  const closer = (places, now = NOON + 90) => range.closer(times, within(...places), day, now);
-  assert.deepEqual(closer([96]), { from: NOON, to: NOON + 2 * MINUTE, granularity: "minute", step: MINUTE });
+  const within = (places, events) => times.map((_, at) => (places.includes(at) ? events : 0));
+  const closer = (places, now = NOON + 90, events = 9) => range.closer(times, within(places, events), day, now);
+  assert.deepEqual(closer([96]), { from: NOON, to: NOON + 90, granularity: "second", step: 1 });
+  assert.deepEqual(closer([95]), { from: NOON - 15 * MINUTE, to: NOON, granularity: "minute", step: MINUTE });
   assert.deepEqual(closer([90, 91]), { from: NOON - 90 * MINUTE, to: NOON - HOUR, granularity: "minute", step: MINUTE });
   assert.equal(closer([]), null);
-  assert.equal(closer([94, 95, 96]), null);
+  assert.equal(closer([96], NOON + 90, 7), null, "too few events for a chart");
+  assert.notEqual(closer([92, 96], NOON + 90, 4), null);
+  assert.equal(closer([89, 90, 91, 92, 93, 94, 95, 96]), null, "enough buckets");
   assert.equal(closer([10, 90]), null, "too long for shorter ones");
   const minutes = range.wholeBuckets({ from: NOON - HOUR, to: NOON });
-  assert.equal(range.closer([NOON - HOUR], [7], minutes, NOON), null, "there are none");
+  assert.deepEqual(range.closer([NOON - 5 * MINUTE], [9], minutes, NOON)?.granularity, "second");
+  const seconds = range.wholeBuckets({ from: NOON - MINUTE, to: NOON });
+  assert.equal(range.closer([NOON - MINUTE], [9], seconds, NOON), null, "there are none");
 });

@@ -69,15 +69,16 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
+    width  CONSTANT interval := CASE granularity WHEN 'second' THEN '1 second' ELSE '1 minute' END;
 BEGIN
     RETURN QUERY
     WITH kept AS MATERIALIZED (
         SELECT *, width_bucket(a.bucket_start, starts) AS bucket, CASE WHEN together THEN '' ELSE source END AS shown
         FROM (
             SELECT * FROM gold.arrived_now
-            WHERE granularity <> 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
+            WHERE granularity > 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
             UNION ALL
-            SELECT * FROM gold.compute_arrived(trim_array(starts, 1), '1 minute') WHERE granularity = 'minute'
+            SELECT * FROM gold.compute_arrived(trim_array(starts, 1), width) WHERE granularity <= 'minute'
         ) AS a
         WHERE (only_source IS NULL OR source = only_source) AND (readable IS NULL OR source LIKE ANY (readable))
     ), arrived AS (
@@ -147,6 +148,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
+    width  CONSTANT interval := CASE granularity WHEN 'second' THEN '1 second' ELSE '1 minute' END;
 BEGIN
     RETURN QUERY
     WITH kept AS MATERIALIZED (
@@ -165,9 +167,9 @@ BEGIN
                sample_count / sum(CAST(sample_count AS double precision)) OVER whole AS weight
         FROM (
             SELECT * FROM gold.measured_now
-            WHERE granularity <> 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
+            WHERE granularity > 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
             UNION ALL
-            SELECT * FROM gold.compute_measured(trim_array(starts, 1), '1 minute') WHERE granularity = 'minute'
+            SELECT * FROM gold.compute_measured(trim_array(starts, 1), width) WHERE granularity <= 'minute'
         ) AS m
         CROSS JOIN LATERAL (SELECT width_bucket(m.bucket_start, starts) AS bucket) AS place
         WHERE (only_source IS NULL OR source = only_source) AND (readable IS NULL OR source LIKE ANY (readable))
@@ -210,6 +212,6 @@ BEGIN
             WHERE bucket_start >= gold.bucket_of($1) AND bucket_start < $2 AND ($3 IS NULL OR source = $3)
               AND ($6 IS NULL OR source LIKE ANY ($6)) LIMIT $4
         ) AS kept
-    $sql$, kind) USING starts[1], starts[cardinality(starts)], only_source, most, granularity = 'minute',
+    $sql$, kind) USING starts[1], starts[cardinality(starts)], only_source, most, granularity <= 'minute',
         readable;
 END $$;

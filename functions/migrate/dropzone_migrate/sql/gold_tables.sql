@@ -1,6 +1,6 @@
 CREATE SCHEMA gold;
 
-CREATE TYPE gold.granularity AS ENUM ('minute', 'quarter_hour', 'hour', 'day', 'week', 'month');
+CREATE TYPE gold.granularity AS ENUM ('second', 'minute', 'quarter_hour', 'hour', 'day', 'week', 'month');
 
 -- A bucket is 15 minutes of UTC: every time zone's hours and days are made of whole buckets.
 CREATE FUNCTION gold.bucket_of(instant timestamptz, width interval DEFAULT '15 minutes') RETURNS timestamptz

@@ -23,12 +23,13 @@ MOST_PARTS = 1_000_000
 """The limit of 15-minute buckets that one call pools, over all sources: some seconds' work."""
 
 MOST_EVENTS = 2_000_000
-"""The most events that one call reads from silver, by the minute or where gold is stale: some seconds' work."""
+"""The most events that one call reads from silver, by second or minute or where gold is stale: some seconds' work."""
 
 
 class Granularity(StrEnum):
     """How long a bucket is. Hours, days, weeks (from Monday) and months are those of a time zone's clock."""
 
+    SECOND = "second"
     MINUTE = "minute"
     QUARTER_HOUR = "quarter_hour"
     HOUR = "hour"
@@ -43,7 +44,7 @@ class Granularity(StrEnum):
 
     @property
     def max_buckets(self) -> int:
-        """The limit of a range. A minute is computed from silver itself, the others are in gold."""
+        """The limit of a range. Seconds and minutes are computed from silver itself, the others are in gold."""
         return _WIDTHS[self][1]
 
     @property
@@ -53,6 +54,7 @@ class Granularity(StrEnum):
 
 
 _WIDTHS: Final = {
+    Granularity.SECOND: (timedelta(seconds=1), 1_500, timedelta(minutes=5)),
     Granularity.MINUTE: (timedelta(minutes=1), 1_500, timedelta(hours=1)),
     Granularity.QUARTER_HOUR: (timedelta(minutes=15), 3_000, timedelta(days=1)),
     Granularity.HOUR: (timedelta(hours=1), 2_300, timedelta(days=7)),
@@ -74,8 +76,8 @@ class BucketsRequest(Request):
         default=None,
         alias="from",
         description=(
-            "From the bucket on that holds this instant, or the begin of this day. Without it 1 hour back (minute), "
-            "1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month)."
+            "From the bucket on that holds this instant, or the begin of this day. Without it 5 minutes back (second), "
+            "1 hour (minute), 1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month)."
         ),
         examples=["2019-05-01"],
     )
