@@ -111,6 +111,26 @@ def test_a_refusal_says_what_a_body_of_its_media_type_must_be(
     assert problem["violations"][0]["field"] == field
 
 
+@pytest.mark.parametrize(
+    ("media_type", "status", "reason", "codes"),
+    [
+        ("text/html", 415, "Send JSON with the header Content-Type: application/json", []),
+        ("application/json", 400, "The body is not JSON: expected value at line 1 column 1.", []),
+        ("application/x-ndjson", 422, "The body must be an event (", ["payload.not_json"]),
+        ("text/plain", 422, "The body must be InfluxDB's line protocol ", ["payload.mapping_failed"]),
+    ],
+)
+def test_an_html_page_is_refused_by_the_media_type_that_it_is_sent_with(
+    ingest_function: IngestFunction, media_type: str, status: int, reason: str, codes: list[str]
+) -> None:
+    page = b"<!DOCTYPE html>\n<html>\n<title>MARKER-OF-THE-PAYLOAD</title>\n</html>\n"
+    problem = ingest_function.refused(api_event(page, headers={"Content-Type": media_type}), status)
+
+    assert problem["detail"].startswith(reason)
+    assert [violation["code"] for violation in problem.get("violations", [])] == codes
+    assert MARKER not in str(problem)
+
+
 @pytest.mark.parametrize("contract", ["telegraf", "default"])
 def test_lines_of_influxdb_are_told_to_name_no_contract(ingest_function: IngestFunction, contract: str) -> None:
     event = api_event(b"m f=1", path=f"/ingest/{contract}", headers={"Content-Type": "text/plain; charset=utf-8"})
