@@ -15,6 +15,7 @@ from aws_lambda_powertools.event_handler.openapi.models import APIKey, Contact, 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+import dropzone_ingest.routes
 import dropzone_process.sweep
 import dropzone_query.handler
 import dropzone_web.handler
@@ -28,7 +29,7 @@ from dropzone.api.problems import FieldError, Problem, ProblemType
 from dropzone.api.resolver import DESCRIBED, check_scopes
 from dropzone.domain.access import Kind, Scope
 from dropzone.domain.payloads import VERSIONS
-from dropzone_openapi import gateway, ingest
+from dropzone_openapi import gateway
 
 VERSION = "0.1.0"
 """The API's and the package's. As long as it is 0.x, a breaking change raises x; later, the first number."""
@@ -162,7 +163,12 @@ def _body_of(route: Route) -> Mapping[str, tuple[type[BaseModel], ...]]:
 
 def _routes() -> list[Route]:
     """Those that are part of the document, with their docstrings as its text, and with their answers."""
-    apps = (ingest.app, dropzone_process.sweep.app, dropzone_query.handler.app, dropzone_web.handler.app)
+    apps = (
+        dropzone_ingest.routes.app,
+        dropzone_process.sweep.app,
+        dropzone_query.handler.app,
+        dropzone_web.handler.app,
+    )
     # Powertools offers no other way to them.
     routes = [route for app in apps for route in app._static_routes + app._dynamic_routes if route.include_in_schema]  # noqa: SLF001
     for app in apps:

@@ -15,7 +15,7 @@ from dropzone.api.resolver import DESCRIBED, check_scopes, described, make_app
 from dropzone.domain.access import PUBLIC, ClientsDocument, ListedClient, Scope
 from dropzone.ports import BronzeUnavailableError, RawObject
 from dropzone_ingest import handler as ingest
-from dropzone_openapi import ingest as documented_ingest
+from dropzone_ingest import routes as documented_ingest
 from dropzone_process import sweep
 from dropzone_query import handler as query
 from dropzone_web import handler as web

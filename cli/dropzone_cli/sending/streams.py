@@ -3,6 +3,7 @@
 import io
 import threading
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -36,9 +37,9 @@ class _Pieces(io.RawIOBase):
         buffer[:size], self._piece = self._piece[:size], self._piece[size:]
         return size
 
+    @abstractmethod
     def _next(self) -> bytes:
         """The next piece; empty at the end."""
-        raise NotImplementedError
 
 
 class Gunzip(_Pieces):

@@ -33,7 +33,7 @@ from dropzone.use_cases.ingest import (
 )
 
 if TYPE_CHECKING:
-    from dropzone_ingest import answers
+    from dropzone_ingest import routes
 
 _FORM = "application/x-www-form-urlencoded"
 # API Gateway decompresses gzip and deflate, and keeps the header: it says nothing about the body.
@@ -140,7 +140,7 @@ def _accepted(accepted: Accepted, path: str) -> Response:
     headers = {"Location": f"{_to_statuses(path)}{accepted.raw_id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
-    answer: answers.Accepted = {
+    answer: routes.Accepted = {
         "raw_id": accepted.raw_id,
         "status": "accepted",
         "received_at": milliseconds(accepted.received_at),

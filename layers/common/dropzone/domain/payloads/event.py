@@ -1,5 +1,6 @@
 """Shared parts of the payload versions."""
 
+from abc import abstractmethod
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -66,13 +67,13 @@ class Event(BaseModel):
     data: Samples
 
     @property
+    @abstractmethod
     def named_source(self) -> str:
         """Empty if the event names none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def measurement(self, contract: str = "") -> Measurement:
         """The event in its canonical form, validated by a contract."""
-        raise NotImplementedError
 
     @classmethod
     def read(cls, event: dict[str, Any]) -> Self | Rejection:

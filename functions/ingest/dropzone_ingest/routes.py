@@ -1,14 +1,15 @@
-"""Ingest's routes, as the other functions declare theirs: at run time, it starts without a resolver."""
+"""The API document's routes of Ingest, and what they take and answer: at run time, it starts without a resolver."""
 
 import json
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path
 from pydantic import ConfigDict, Field, RootModel
 
 from dropzone.api import problems
+from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID, Arrival, RawId, answer
 from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described
 from dropzone.domain.body import LINE_PROTOCOL, NDJSON
@@ -18,7 +19,6 @@ from dropzone.domain.payloads.v1 import EventV1
 from dropzone.domain.payloads.v2 import EventV2
 from dropzone.domain.violations import ClientRejectionEnvelope, Envelope
 from dropzone.use_cases.ingest import MAX_EVENTS
-from dropzone_ingest.answers import Accepted
 from dropzone_ingest.handler import MAX_KEY, ROUTE, SCOPES
 
 app = APIGatewayRestResolver(enable_validation=True)
@@ -69,6 +69,18 @@ class OtherJson(RootModel[Any]):
     """JSON as the contract's mapping expects it; this is a metric of Telegraf, for the contract `telegraf`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_TELEGRAF]})
+
+
+@answer({"raw_id": EXAMPLE_RAW_ID, "status": "accepted", "received_at": EXAMPLE_ARRIVAL, "items": 1})
+class Accepted(TypedDict):
+    """The body is stored; its events will be processed."""
+
+    raw_id: RawId
+    status: Literal["accepted"]
+    received_at: Arrival
+    items: NotRequired[
+        Annotated[int, Field(ge=1, description="How many events it holds; absent if a contract's mapping finds them.")]
+    ]
 
 
 _described = partial(
