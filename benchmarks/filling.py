@@ -44,9 +44,9 @@ def fill(surroundings: Surroundings, begin: int, end: int) -> None:
         connection.run("CHECKPOINT")
 
 
-def refresh_gold(surroundings: Surroundings) -> None:
+def refresh_gold(surroundings: Surroundings, database: str | None = None) -> None:
     """Compute what is stale, as the sweeps do bit by bit."""
-    with surroundings.connect() as connection:
+    with surroundings.connect(database) as connection:
         while connection.run("SELECT gold.refresh(100000, interval '0 seconds')") != [[0]]:
             pass
         connection.run("VACUUM ANALYZE")

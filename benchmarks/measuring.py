@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import Literal, NamedTuple
@@ -158,3 +158,12 @@ def entry(
         turns = zip(ours.seconds, reference.seconds, strict=True)
         ratio = median(scale.of(mine) / their_scale.of(other) for mine, other in turns)
     return Entry(name, scale.unit, scale.of(ours.median), theirs, ratio, goal, len(ours.seconds), ours.spread, at)
+
+
+def entries(
+    name: str, scale: Scale, taken: Mapping[str, Runs], goal: Goal | None = None, *, at: float | None = None
+) -> Iterator[Entry]:
+    """The lines for `ours` and one other contestant, by the wall's clock, and by the processors'."""
+    ours, (reference,) = taken["ours"], [runs for other, runs in taken.items() if other != "ours"]
+    yield entry(name, scale, ours.wall, reference.wall, goal, at=at)
+    yield entry(f"{name}, by CPU of both ends", scale, ours.cpu, reference.cpu, goal)

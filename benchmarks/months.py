@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 
-from benchmarks.measuring import Entry, Goal, alternate, entry, microseconds
+from benchmarks.measuring import Entry, Goal, alternate, entries, microseconds
+from benchmarks.month_reads import reading
 from benchmarks.store import clock_of_both, storing
 from benchmarks.surroundings import Surroundings
 from dropzone_migrate.statements import SQL
@@ -19,15 +20,19 @@ _COST, _FLAT = Goal("≤", 1.1), Goal("≤", 1.2)
 
 _STEPS = (100_000, 1_000_000, 5_000_000)
 _MOST = _STEPS[-1]
+_TO_READ = 200_000
+_DAYS = 1_000
 _AT_ONCE = 250_000
 
 # One in fifty was rejected. Arrivals and measurements fill the months evenly, in order.
-_FILL = """
+_FILL = f"""
 WITH event AS MATERIALIZED (
     SELECT n, uuidv7(before) AS raw_id, now() + before AS measured_at, n % 50 = 0 AS is_rejected,
            random(-50, 50) AS mean
     FROM generate_series(CAST(:begin AS integer), CAST(:last AS integer)) AS n,
-         LATERAL (SELECT (CAST(n AS float8) / :most - 1) * interval '1000 days' - interval '1 day' AS before) AS place
+         LATERAL (
+             SELECT (CAST(n AS float8) / :most - 1) * interval '{_DAYS} days' - interval '1 day' AS before
+         ) AS place
 ), receipt AS (
     INSERT INTO receipts (raw_id, items, settled_at) SELECT raw_id, 1, now() FROM event
 ), outcome AS (
@@ -36,13 +41,13 @@ WITH event AS MATERIALIZED (
     SELECT raw_id, 0, 'processed', '[]', measured_at, '', mean, 1, 100, mean, mean, 'default@1.0.0', '0123456789abcdef'
     FROM event WHERE NOT is_rejected
     UNION ALL
-    SELECT raw_id, 0, 'rejected', CAST('[{"code": "data.empty", "message": "is empty"}]' AS jsonb),
+    SELECT raw_id, 0, 'rejected', CAST('[{{"code": "data.empty", "message": "is empty"}}]' AS jsonb),
            NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'default@1.0.0', '0123456789abcdef'
     FROM event WHERE is_rejected
 )
 INSERT INTO measurements (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)
 SELECT measured_at, '', mean, 1, 100, mean, mean, raw_id, 0 FROM event WHERE NOT is_rejected
-"""
+"""  # noqa: S608 - our own number
 
 _BYTES = """
 SELECT sum(bytes) FROM parts.months(CAST(:relation AS text))
@@ -58,6 +63,7 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
         _add_months(surroundings, database)
     _without_partitions(surroundings, plain)
     yield from _beside_plain_tables(surroundings, many, plain)
+    yield from _reading(surroundings, many, plain)
     yield from _growing(surroundings, many, small)
 
 
@@ -80,6 +86,7 @@ def _without_partitions(surroundings: Surroundings, database: str) -> None:
             connection.run(f"DROP TABLE {table} CASCADE")
             connection.run(f"ALTER TABLE plain_{table} RENAME TO {table}")
             connection.run(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO dropzone_writer")
+            connection.run(f"GRANT SELECT ON {table} TO dropzone_reader")
         connection.run((SQL / "gold_refresh.sql").read_text(encoding="utf-8"))
 
 
@@ -99,10 +106,14 @@ def _beside_plain_tables(surroundings: Surroundings, many: str, plain: str) -> I
                 "ours": storing(ours.write_outcomes, instants, clock),
                 "plain": storing(theirs.write_outcomes, instants, clock),
             }
-            taken, scale = alternate(works, runs), microseconds(events)
-            mine, reference = taken["ours"], taken["plain"]
-            yield entry(f"{MONTHS} months, {name}", scale, mine.wall, reference.wall, _COST)
-            yield entry(f"{MONTHS} months, {name}, by CPU of both ends", scale, mine.cpu, reference.cpu, _COST)
+            yield from entries(f"{MONTHS} months, {name}", microseconds(events), alternate(works, runs), _COST)
+
+
+def _reading(surroundings: Surroundings, many: str, plain: str) -> Iterator[Entry]:
+    for database in (many, plain):
+        surroundings.empty_tables(database)
+        _fill(surroundings, database, 0, _TO_READ, _TO_READ)
+    yield from reading(surroundings, {"ours": many, "plain": plain}, _DAYS)
 
 
 def _growing(surroundings: Surroundings, many: str, small: str) -> Iterator[Entry]:
@@ -121,21 +132,19 @@ def _growing(surroundings: Surroundings, many: str, small: str) -> Iterator[Entr
             for name, silver in (("ours", ours), ("small", theirs))
         }
         for filled, rows in pairwise((0, *_STEPS)):
-            _fill(surroundings, many, filled, rows)
-            taken, name = alternate(works, 100), f"{MONTHS} months, {rows:,} rows there"
-            mine, reference = taken["ours"], taken["small"]
-            yield entry(name, microseconds(100), mine.wall, reference.wall, _FLAT, at=rows)
-            yield entry(f"{name}, by CPU of both ends", microseconds(100), mine.cpu, reference.cpu, _FLAT)
+            _fill(surroundings, many, filled, rows, _MOST)
+            name = f"{MONTHS} months, {rows:,} rows there"
+            yield from entries(name, microseconds(100), alternate(works, 100), _FLAT, at=rows)
     with surroundings.connect(many) as connection:
         for table in _TABLES:
             ((size,),) = connection.run(_BYTES, relation=table) or []
             yield Entry(f"{MONTHS} months, {table}", "bytes/event", float(size) / _MOST)
 
 
-def _fill(surroundings: Surroundings, database: str, begin: int, end: int) -> None:
+def _fill(surroundings: Surroundings, database: str, begin: int, end: int, most: int) -> None:
     with surroundings.connect(database) as connection:
         for first in range(begin, end, _AT_ONCE):
-            connection.run(_FILL, begin=first, last=min(first + _AT_ONCE, end) - 1, most=_MOST)
+            connection.run(_FILL, begin=first, last=min(first + _AT_ONCE, end) - 1, most=most)
         connection.run("VACUUM ANALYZE")
         connection.run("CHECKPOINT")
 

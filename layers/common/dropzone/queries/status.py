@@ -129,6 +129,23 @@ class _Object(TypedDict):
     last_error: NotRequired[Annotated[str, Field(description="Why the last one failed.")]]
 
 
+class _Known(TypedDict):
+    """What decides how a status is answered."""
+
+    status: State
+    """Of an object that is not processed yet."""
+    settled_at: datetime | None
+    items: int | None
+    attempts: int
+    last_error: str | None
+    first: datetime | None
+    """When its first event was measured, and its last one."""
+    last: datetime | None
+    has_rejections: bool
+    is_archived: bool
+    """Whether some of these measurements are archived, or may be."""
+
+
 _OPEN: Final = {"raw_id": None, "item": None}
 """Of an event that isn't a resolved rejection: by what it is resolved."""
 
@@ -174,58 +191,66 @@ class ObjectStatus(_Object, _Outcome):
     cursor: NotRequired[Annotated[int, Field(ge=0, description="Where to go on: there if there are more events.")]]
 
 
-_READABLE: Final = "(CAST(:reads AS text[]) IS NULL OR coalesce(o.source, '') LIKE ANY (CAST(:reads AS text[])))"
+# What else has to be asked, and of which months: those from the object's first event to its last. A statement is
+# planned for each month that it might read, which takes longer than to read one.
+_OBJECT: Final = f"""
+SELECT CASE WHEN attempts < {MAX_ATTEMPTS} THEN 'accepted' ELSE 'stuck' END AS status, settled_at, items, attempts,
+       last_error, first, last, coalesce(has_rejections, false) AS has_rejections, EXISTS (
+           SELECT FROM archive.months
+           WHERE state <> 'writing' AND month BETWEEN archive.month_of(first) AND archive.month_of(last)
+       ) AS is_archived
+FROM receipts CROSS JOIN LATERAL (
+    SELECT min(measured_at) AS first, max(measured_at) AS last, bool_or(outcome = 'rejected') AS has_rejections
+    FROM outcomes WHERE raw_id = CAST(:raw_id AS uuid) AND receipts.settled_at IS NOT NULL
+) AS outcome
+WHERE raw_id = CAST(:raw_id AS uuid)
+"""  # noqa: S608 - our own words
 
 # Which event has the place of an instant and source: that of silver, or, of an archived month, the last one.
-_IN_PLACE: Final = """LEFT JOIN LATERAL (
+_IN_SILVER: Final = """
         SELECT raw_id, item FROM measurements AS kept
-        WHERE kept.measured_at = o.measured_at AND kept.source = o.source AND NOT gold.is_archived(o.measured_at)
+        WHERE kept.measured_at = o.measured_at AND kept.source = o.source
+          AND kept.measured_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)"""
+_IN_ARCHIVE: Final = f"""{_IN_SILVER} AND NOT gold.is_archived(o.measured_at)
         UNION ALL
         SELECT raw_id, item FROM (
             SELECT raw_id, item FROM outcomes AS last
             WHERE last.measured_at = o.measured_at AND last.source = o.source AND last.outcome = 'processed'
               AND gold.is_archived(o.measured_at)
             ORDER BY raw_id DESC, item DESC LIMIT 1
-        ) AS last
-    ) AS m ON true"""
+        ) AS last"""  # noqa: S608 - our own words
 
-_OBJECT: Final = f"""
-SELECT CASE WHEN settled_at IS NULL THEN CASE WHEN attempts < {MAX_ATTEMPTS} THEN 'accepted' ELSE 'stuck' END
-            WHEN current > 0 THEN 'processed' WHEN processed > 0 THEN 'superseded' ELSE 'rejected' END AS status,
-       settled_at, current AS "counts.processed",
-       CASE WHEN settled_at IS NULL THEN NULL WHEN CAST(:reads AS text[]) IS NULL THEN items ELSE total END AS items,
-       processed - current AS "counts.superseded", total - processed AS "counts.rejected",
-       CASE WHEN settled_at IS NULL THEN attempts END AS attempts,
-       CASE WHEN settled_at IS NULL THEN last_error END AS last_error
-FROM receipts CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE m.raw_id = o.raw_id AND m.item = o.item) AS current,
-           count(*) FILTER (WHERE o.outcome = 'processed') AS processed, count(*) AS total
-    FROM outcomes AS o {_IN_PLACE}
-    WHERE o.raw_id = CAST(:raw_id AS uuid) AND receipts.settled_at IS NOT NULL AND {_READABLE}
-) AS outcome
-WHERE raw_id = CAST(:raw_id AS uuid)
+_RESOLVED: Final = "LEFT JOIN LATERAL gold.resolved_by(o.raw_id, o.item) AS fix ON o.outcome = 'rejected'"
+_NONE_REJECTED: Final = "CROSS JOIN (SELECT CAST(NULL AS uuid) AS raw_id, CAST(NULL AS integer) AS item) AS fix"
+
+_EVENT: Final = """
+    SELECT o.*, m.raw_id AS current,
+           CASE WHEN o.outcome = 'rejected' THEN 'rejected'
+                WHEN m.raw_id = o.raw_id AND m.item = o.item THEN 'processed' ELSE 'superseded' END AS status
+    FROM outcomes AS o LEFT JOIN LATERAL ({in_place}
+    ) AS m ON true
+    WHERE o.raw_id = CAST(:raw_id AS uuid)
+      AND (CAST(:reads AS text[]) IS NULL OR coalesce(o.source, '') LIKE ANY (CAST(:reads AS text[])))
+"""
+
+_COUNTS: Final = f"""
+SELECT count(*) FILTER (WHERE status = 'processed') AS processed,
+       count(*) FILTER (WHERE status = 'superseded') AS superseded,
+       count(*) FILTER (WHERE status = 'rejected') AS rejected
+FROM ({_EVENT}) AS event
 """  # noqa: S608 - our own words
 
 _EVENTS: Final = f"""
-SELECT item, status, measured_at, source, mean, std_dev, sample_count, min, max, unit, tags,
-       CASE WHEN status = 'superseded' THEN current END AS superseded_by,
+SELECT o.item, status, event.*, CASE WHEN status = 'superseded' THEN current END AS superseded_by,
        CASE WHEN status <> 'rejected' AND violations <> '[]' THEN violations END AS warnings,
        CASE WHEN status = 'rejected' THEN violations END AS violations, nullif(contract, '') AS contract,
-       "resolved_by.raw_id", "resolved_by.item"
-FROM (
-    SELECT o.item, m.raw_id AS current, o.violations, o.contract, event.*,
-           fix.raw_id AS "resolved_by.raw_id", fix.item AS "resolved_by.item",
-           CASE WHEN o.outcome = 'rejected' THEN 'rejected'
-                WHEN m.raw_id = o.raw_id AND m.item = o.item THEN 'processed' ELSE 'superseded' END AS status
-    FROM outcomes AS o
-    {_IN_PLACE}
-    LEFT JOIN LATERAL (
-        SELECT o.measured_at, o.source, o.mean, o.std_dev, o.sample_count, o.min, o.max, o.unit, o.tags
-    ) AS event ON o.outcome = 'processed'
-    LEFT JOIN LATERAL gold.resolved_by(o.raw_id, o.item) AS fix ON o.outcome <> 'processed'
-    WHERE o.raw_id = CAST(:raw_id AS uuid) AND o.item > CAST(:after AS integer) AND {_READABLE}
-    ORDER BY o.item LIMIT CAST(:limit AS integer)
-) AS event ORDER BY item
+       fix.raw_id AS "resolved_by.raw_id", fix.item AS "resolved_by.item"
+FROM ({_EVENT} AND o.item > CAST(:after AS integer) ORDER BY o.item LIMIT CAST(:limit AS integer)) AS o
+LEFT JOIN LATERAL (
+    SELECT o.measured_at, o.source, o.mean, o.std_dev, o.sample_count, o.min, o.max, o.unit, o.tags
+) AS event ON status <> 'rejected'
+{{resolved}}
+ORDER BY o.item
 """  # noqa: S608 - our own words
 
 
@@ -257,35 +282,45 @@ def read_status(
     if not sees_all and not is_own and Scope.READ not in access.scopes:
         raise ProblemError(problems.NO_SUCH_OBJECT)
     reads = None if sees_all or is_own else as_like(access.reads)
-    known = [_there(row) for row in read(database, _Object, _OBJECT, raw_id=str(raw_id), reads=reads)]
-    if reads is not None and not (known and known[0].get("items")):
+    found: dict[str, Any] = {"raw_id": raw_id, "received_at": milliseconds(received_at(raw_id))}
+    known = next(iter(read(database, _Known, _OBJECT, raw_id=str(raw_id))), None)
+    if known is not None and known["settled_at"] is not None:
+        return cast("ObjectStatus", found | _processed(database, raw_id, known, request, reads=reads, gzip=gzip))
+    if reads is not None:
         # What is not processed yet has no source that could be compared.
         raise ProblemError(problems.NO_SUCH_OBJECT)
-    found: dict[str, Any] = {
-        "raw_id": raw_id,
-        "status": State.ACCEPTED,
-        "received_at": milliseconds(received_at(raw_id)),
+    if bronze.sender(raw_id) is None:
+        raise ProblemError(problems.OBJECT_GONE if known else problems.NO_SUCH_OBJECT)
+    if known is None:
+        return cast("ObjectStatus", found | {"status": State.ACCEPTED})
+    return cast("ObjectStatus", found | _there({name: known[name] for name in ("status", "attempts", "last_error")}))
+
+
+def _processed(
+    database: Database, raw_id: UUID, known: _Known, request: StatusRequest, *, reads: list[str] | None, gzip: bool
+) -> dict[str, Any]:
+    """The status of a processed object, of the events that may be read."""
+    asked: dict[str, Any] = {"raw_id": str(raw_id), "reads": reads, "first": known["first"], "last": known["last"]}
+    parts = {
+        "in_place": _IN_ARCHIVE if known["is_archived"] else _IN_SILVER,
+        "resolved": _RESOLVED if known["has_rejections"] else _NONE_REJECTED,
     }
-    found |= known[0] if known else {}
-    counts = found.pop("counts", None)
-    if "settled_at" not in found:
-        if bronze.sender(raw_id) is None:
-            raise ProblemError(problems.OBJECT_GONE if known else problems.NO_SUCH_OBJECT)
-        return cast("ObjectStatus", found)
-    rows = read(
-        database, EventStatus, _EVENTS, raw_id=str(raw_id), after=request.cursor, limit=request.limit + 1, reads=reads
-    )
+    (counts,) = read(database, EventCounts, _COUNTS.format(**parts), **asked)
+    items = known["items"] if reads is None else counts["processed"] + counts["superseded"] + counts["rejected"]
+    if not items:
+        raise ProblemError(problems.NO_SUCH_OBJECT)
+    state = next((State(name) for name in ("processed", "superseded") if counts[name]), State.REJECTED)
+    found: dict[str, Any] = {"status": state, "settled_at": known["settled_at"], "items": items}
+    rows = read(database, EventStatus, _EVENTS.format(**parts), after=request.cursor, limit=request.limit + 1, **asked)
     events = [_there(row) for row in rows]
-    if found["items"] == 1:
-        return cast(
-            "ObjectStatus", {name: value for name, value in (events or [{}])[0].items() if name != "item"} | found
-        )
+    if items == 1:
+        return {name: value for name, value in (events or [{}])[0].items() if name != "item"} | found
     shown = events[: request.limit]
     shown = shown[: len(fitting((to_json(event).decode() for event in shown), gzip=gzip))]
     found |= {"counts": counts, "events": shown}
     if len(shown) < len(events):
         found["cursor"] = shown[-1]["item"]
-    return cast("ObjectStatus", found)
+    return found
 
 
 def _there(row: Mapping[str, Any]) -> dict[str, Any]:
