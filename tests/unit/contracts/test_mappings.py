@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import jmespath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.domain.body import JSON, NDJSON
-from dropzone.domain.contracts import Contract, Contracts
+from dropzone.domain.contracts import Contract, Contracts, expressions
 from dropzone.domain.contracts.mapping import PayloadMapping
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
 from dropzone.domain.validate import Contents
@@ -366,6 +367,22 @@ def test_any_json_has_outcomes(contract: str, shape: dict[str, Any], value: obje
     for body in (value, twisted, [twisted, value]):
         assert outcomes(body, contract)
         assert outcomes(body, contract) == outcomes(body, contract)
+
+
+@pytest.mark.parametrize("value", [None, False, True, 0, 1, 0.0, 2.5, "", "5", "a", [], [0], ["a"], {}, {"a": 0}])
+def test_what_is_evaluated_directly_is_what_the_library_finds(value: object) -> None:
+    library = jmespath.Options(custom_functions=expressions._Functions())
+    for text in (
+        *("v.a", "[v, w]", "v || `1`", "[v, `0`, `false`][?@]", "[v][?@ == `0`]", "[v][?@ == `true`]", "type(v)"),
+        *("join('/', v)", "to_number(v)", "pair(v, v)", "entries(v)", "entries(v)[?type(value)=='number'].key"),
+    ):
+        try:
+            expected = json.dumps(jmespath.search(text, {"v": value}, library))
+        except expressions.ERRORS:
+            with pytest.raises(expressions.ERRORS):
+                expressions.search(text)({"v": value})
+        else:
+            assert json.dumps(expressions.search(text)({"v": value})) == expected, text
 
 
 def test_one_event_without_parts_leaves_the_others() -> None:

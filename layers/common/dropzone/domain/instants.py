@@ -58,7 +58,7 @@ def epoch_instant(value: Any, digits: int) -> datetime | Violation:  # noqa: ANN
     try:
         if type(value) is int:
             microseconds = value * 10**6 // 10**digits
-        elif type(value) in {float, str}:
+        elif type(value) is float or type(value) is str:
             number = Decimal(repr(value) if type(value) is float else value)
             # The clock's range is passed long before, and an integer of a billion digits is not computed.
             if number.adjusted() >= _MOST_DIGITS:

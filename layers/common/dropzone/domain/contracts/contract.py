@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from dropzone.domain.contracts.mapping import PayloadMapping
-from dropzone.domain.contracts.rules import Check, Rule, Severity
+from dropzone.domain.contracts.rules import Rule, Severity
 from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection
 from dropzone.domain.patterns import SourcePattern, as_regex, is_pattern, literal_beginning, specificity
 from dropzone.domain.payloads.event import Event
@@ -43,31 +43,29 @@ class Contract(BaseModel):
         return f"{self.id}@{self.version}" if self.version else ""
 
     @cached_property
-    def _checks(self) -> Sequence[tuple[Severity, Check]]:
-        return [(rule.severity, rule.violation) for rule in self.rules]
-
-    def validate_event(self, event: Event, received_at: datetime) -> Outcome:
+    def validate_event(self) -> Callable[[Event, datetime], Outcome]:
         """The measurement of an event, with a flag for each warning, or its rejection with each error.
 
-        Args:
-            event: one that keeps the basic rules.
-            received_at: when its object arrived.
+        A function of an event that keeps the basic rules, and of its object's arrival.
         """
-        measurement = event.measurement(self.reference)
-        if not self.rules:
-            return measurement
-        samples = event.data
-        broken = [
-            (severity, violation)
-            for severity, check in self._checks
-            if (violation := check(measurement, samples, received_at)) is not None
-        ]
-        if not broken:
-            return measurement
-        if errors := tuple(violation for severity, violation in broken if severity is Severity.ERROR):
-            return Rejection(errors[:MAX_VIOLATIONS], measurement.source, self.reference, measurement.corrects)
-        flags = tuple(violation for _, violation in broken)[:MAX_VIOLATIONS]
-        return measurement._replace(flags=flags)
+        reference = self.reference
+        rules = [(rule.keeps(), rule) for rule in self.rules]
+
+        def validate_event(event: Event, received_at: datetime) -> Outcome:
+            measurement = event.measurement(reference)
+            if not rules:
+                return measurement
+            samples = event.data
+            broken = [rule for keeps, rule in rules if not keeps(measurement, samples, received_at)]
+            if not broken:
+                return measurement
+            violations = [(rule.severity, rule.violation(measurement, samples, received_at)) for rule in broken]
+            if errors := tuple(violation for severity, violation in violations if severity is Severity.ERROR):
+                return Rejection(errors[:MAX_VIOLATIONS], measurement.source, reference, measurement.corrects)
+            flags = tuple(violation for _, violation in violations)[:MAX_VIOLATIONS]
+            return measurement._replace(flags=flags)
+
+        return validate_event
 
 
 class Contracts:

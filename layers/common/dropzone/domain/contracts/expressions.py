@@ -18,13 +18,17 @@ _BUDGET = 3_000_000
 _CHARACTERS_OF_A_STEP = 100
 
 
+def _as_entries(of: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": value} for key, value in of.items()]
+
+
 class _Functions(functions.Functions):
     """JMESPath's functions, and two that make parts of what senders put side by side."""
 
     @functions.signature({"types": ["object"]})
     def _func_entries(self, of: dict[str, Any]) -> list[dict[str, Any]]:
         """The entries of an object, each with its `key` and its `value`."""
-        return [{"key": key, "value": value} for key, value in of.items()]
+        return _as_entries(of)
 
     @functions.signature({"types": ["array"]}, {"types": ["array"]})
     def _func_pair(self, keys: list[Any], values: list[Any]) -> list[dict[str, Any]]:
@@ -140,8 +144,7 @@ def _filtered(of: Search, then: Search, condition: Search) -> Search:
         found = of(at)
         if type(found) is not list:
             return None
-        kept = (then(element) for element in found if not _is_false(condition(element)))
-        return [element for element in kept if element is not None]
+        return [kept for element in found if not _is_false(condition(element)) and (kept := then(element)) is not None]
 
     return search
 
@@ -154,18 +157,40 @@ def _equal(one: Search, other: Search) -> Search:
     return search
 
 
+def _entries(of: Search) -> Search:
+    def search(at: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any JSON
+        found = of(at)
+        return _as_entries(found) if type(found) is dict else _refused("entries", found)
+
+    return search
+
+
+def _type(of: Search) -> Search:
+    return lambda at: functions.TYPES_MAP.get(type(of(at)).__name__)
+
+
 def _called(name: str) -> Callable[..., Search]:
     return lambda *arguments: lambda at: _FUNCTIONS.call_function(name, [argument(at) for argument in arguments])
 
 
 def _joined(glue: Search, parts: Search) -> Search:
-    return lambda at: str.join(glue(at), parts(at))
+    def search(at: Any) -> str:  # noqa: ANN401 - any JSON
+        between, found = glue(at), parts(at)
+        return str.join(between, found) if type(found) is list else _refused("join", between, found)
+
+    return search
+
+
+def _refused(name: str, *arguments: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Let the function itself say what it takes."""
+    return _FUNCTIONS.call_function(name, arguments)
 
 
 def _is_false(value: Any) -> bool:  # noqa: ANN401 - any JSON
-    return value is None or value is False or (type(value) in {str, list, dict} and not value)
+    return not value and type(value) not in _NUMBERS
 
 
+_NUMBERS = frozenset({int, float})
 _FUNCTIONS = _Functions()
 _DIRECT: Mapping[tuple[str, object], Callable[..., Search]] = {
     ("subexpression", None): _path,
@@ -174,6 +199,8 @@ _DIRECT: Mapping[tuple[str, object], Callable[..., Search]] = {
     ("filter_projection", None): _filtered,
     ("comparator", "eq"): _equal,
     ("function_expression", "join"): _joined,
-    **{("function_expression", name): _called(name) for name in ("entries", "pair", "to_number", "type")},
+    ("function_expression", "entries"): _entries,
+    ("function_expression", "type"): _type,
+    **{("function_expression", name): _called(name) for name in ("pair", "to_number")},
 }
 """By the node's type and value."""

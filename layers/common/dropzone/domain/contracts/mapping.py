@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from importlib import import_module
 from types import ModuleType
 from typing import Annotated, Any, NamedTuple, Self
@@ -187,23 +187,28 @@ class PayloadMapping(BaseModel):
         return [(name, _search(text)) for name, text in self.tags.items()]
 
     @cached_property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone or "UTC")
-
-    def _instant(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        """An instant as events have it; what is none stays as it is, for the basic rules to say so."""
+    def _instant(self) -> Callable[[Any], Any]:
+        """To an instant as events have it; what is none stays as it is, for the basic rules to say so."""
         if self.time_format is not TimeFormat.ISO8601:
-            return epoch_instant(value, _DIGITS[self.time_format])
-        if self.time_zone is None or type(value) is not str:
-            return value
-        # Local where it has no offset; of the hour that is twice when clocks go back, the first.
-        local = parse_instant(f"{value}Z")
-        if isinstance(local, Violation):
-            return value
-        try:
-            return local.replace(tzinfo=self._zone).astimezone(UTC)
-        except OverflowError:
-            return OUT_OF_RANGE
+            return partial(epoch_instant, digits=_DIGITS[self.time_format])
+        return _as_it_is if self.time_zone is None else partial(_local_instant, zone=ZoneInfo(self.time_zone))
+
+
+def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    return value
+
+
+def _local_instant(value: Any, zone: ZoneInfo) -> Any:  # noqa: ANN401 - any JSON
+    if type(value) is not str:
+        return value
+    # Local where it has no offset; of the hour that is twice when clocks go back, the first.
+    local = parse_instant(f"{value}Z")
+    if isinstance(local, Violation):
+        return value
+    try:
+        return local.replace(tzinfo=zone).astimezone(UTC)
+    except OverflowError:
+        return OUT_OF_RANGE
 
 
 def _unmapped(error: Exception) -> Rejection:

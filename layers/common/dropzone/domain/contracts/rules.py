@@ -1,10 +1,10 @@
 """The rules that a contract may state: each a model that is checked when it is compiled, and validates an event."""
 
-from bisect import bisect_left, bisect_right
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
 from typing import Annotated, Literal, override
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
@@ -34,8 +34,8 @@ class Dimension(StrEnum):
     UNIQUENESS = "uniqueness"
 
 
-type Check = Callable[[Measurement, Sequence[float], datetime], Violation | None]
-"""What is wrong with an event that keeps the basic rules, given its samples and its object's arrival; None: nothing."""
+type Keeps = Callable[[Measurement, Sequence[float], datetime], bool]
+"""Whether an event that keeps the basic rules keeps another one, given its samples and its object's arrival."""
 
 
 class BaseRule(BaseModel):
@@ -48,8 +48,12 @@ class BaseRule(BaseModel):
     dimension: Dimension
     description: str = Field(default="", max_length=300)
 
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
-        """See `Check`."""
+    def keeps(self) -> Keeps:
+        """Whether an event keeps the rule: a function, since a model's attributes are slow."""
+        raise NotImplementedError
+
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
+        """What is wrong with an event that breaks the rule, given its samples and its object's arrival."""
         raise NotImplementedError
 
     def _broken(self, code: Code, field: str, fact: str, index: int | None = None) -> Violation:
@@ -63,9 +67,12 @@ class Minimum(BaseRule):
     limit: FiniteFloat
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
-        if event.aggregates.minimum >= self.limit:
-            return None
+    def keeps(self) -> Keeps:
+        limit = self.limit
+        return lambda event, _, __: event.aggregates.minimum >= limit
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         index = _first(samples, lambda value: value < self.limit)
         fact = f"holds {samples[index]!r} at index {index}, below the minimum of {self.limit!r}"
         return self._broken(Code.VALUE_BELOW_MINIMUM, "data", fact, index)
@@ -78,9 +85,12 @@ class Maximum(BaseRule):
     limit: FiniteFloat
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
-        if event.aggregates.maximum <= self.limit:
-            return None
+    def keeps(self) -> Keeps:
+        limit = self.limit
+        return lambda event, _, __: event.aggregates.maximum <= limit
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         index = _first(samples, lambda value: value > self.limit)
         fact = f"holds {samples[index]!r} at index {index}, above the maximum of {self.limit!r}"
         return self._broken(Code.VALUE_ABOVE_MAXIMUM, "data", fact, index)
@@ -92,18 +102,21 @@ class Sentinel(BaseRule):
     rule: Literal["sentinel"] = "sentinel"
     values: frozenset[FiniteFloat] = Field(min_length=1, max_length=100)
 
-    @cached_property
-    def _ascending(self) -> tuple[float, ...]:
-        return tuple(sorted(self.values))
+    @override
+    def keeps(self) -> Keeps:
+        values = sorted(self.values)
+
+        def keeps(event: Measurement, samples: Sequence[float], _: datetime) -> bool:
+            # Most stand far from what is measured: then the samples needn't be looked through.
+            place = bisect_left(values, event.aggregates.minimum)
+            if place == len(values) or values[place] > event.aggregates.maximum:
+                return True
+            return self.values.isdisjoint(samples)
+
+        return keeps
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
-        _, _, _, minimum, maximum = event.aggregates
-        values = self._ascending
-        # Most stand far from what is measured: then the samples needn't be looked through.
-        between = values[bisect_left(values, minimum) : bisect_right(values, maximum)]
-        if not between or not any(value in samples for value in between):
-            return None
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         index = _first(samples, self.values.__contains__)
         fact = f"holds {samples[index]!r} at index {index}, which marks a missing value"
         return self._broken(Code.VALUE_SENTINEL, "data", fact, index)
@@ -117,13 +130,16 @@ class Samples(BaseRule):
     maximum: int | None = Field(default=None, ge=1)
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+    def keeps(self) -> Keeps:
+        minimum, maximum = self.minimum, math.inf if self.maximum is None else self.maximum
+        return lambda event, _, __: minimum <= event.aggregates.sample_count <= maximum
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         count = event.aggregates.sample_count
         if count < self.minimum:
             return self._broken(Code.SAMPLES_TOO_FEW, "data", f"holds {count} samples, fewer than {self.minimum}")
-        if self.maximum is not None and count > self.maximum:
-            return self._broken(Code.SAMPLES_TOO_MANY, "data", f"holds {count} samples, more than {self.maximum}")
-        return None
+        return self._broken(Code.SAMPLES_TOO_MANY, "data", f"holds {count} samples, more than {self.maximum}")
 
 
 class Units(BaseRule):
@@ -133,9 +149,12 @@ class Units(BaseRule):
     allowed: tuple[Annotated[str, Field(max_length=50)], ...] = Field(min_length=1, max_length=100)
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
-        if event.unit in self.allowed:
-            return None
+    def keeps(self) -> Keeps:
+        allowed = self.allowed
+        return lambda event, _, __: event.unit in allowed
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         expected = ", ".join(unit or "none" for unit in self.allowed)
         fact = f"is {excerpt(event.unit)}" if event.unit else "is missing"
         return self._broken(Code.UNIT_UNEXPECTED, "unit", f"{fact}, expected {expected}")
@@ -148,10 +167,13 @@ class RequiredTags(BaseRule):
     names: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(min_length=1, max_length=16)
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+    def keeps(self) -> Keeps:
+        names = frozenset(self.names)
+        return lambda event, _, __: names <= event.tags.keys()
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         missing = [name for name in self.names if name not in event.tags]
-        if not missing:
-            return None
         return self._broken(Code.TAGS_MISSING, "tags", f"lacks {', '.join(missing)}")
 
 
@@ -175,14 +197,13 @@ class SourcePattern(BaseRule):
     rule: Literal["source"] = "source"
     pattern: Annotated[str, Field(max_length=200), AfterValidator(_check_pattern)]
 
-    @cached_property
-    def _matcher(self) -> SchemaValidator:
-        return _matcher(self.pattern)
+    @override
+    def keeps(self) -> Keeps:
+        is_match = _matcher(self.pattern).isinstance_python
+        return lambda event, _, __: is_match(event.source)
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
-        if self._matcher.isinstance_python(event.source):
-            return None
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         fact = f"is {excerpt(event.source)}" if event.source else "is missing"
         return self._broken(Code.SOURCE_UNEXPECTED, "source", f"{fact}, expected the form {self.pattern}")
 
@@ -194,10 +215,13 @@ class Ahead(BaseRule):
     limit: timedelta = Field(ge=timedelta(0))
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+    def keeps(self) -> Keeps:
+        limit = self.limit
+        return lambda event, _, received_at: event.measured_at - received_at <= limit
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         ahead = event.measured_at - received_at
-        if ahead <= self.limit:
-            return None
         fact = f"is {_words(ahead)} ahead of its arrival, more than {_words(self.limit)}"
         return self._broken(Code.TIME_STAMP_AHEAD, "time_stamp", fact)
 
@@ -209,10 +233,13 @@ class Behind(BaseRule):
     limit: timedelta = Field(ge=timedelta(0))
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+    def keeps(self) -> Keeps:
+        limit = self.limit
+        return lambda event, _, received_at: received_at - event.measured_at <= limit
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         behind = received_at - event.measured_at
-        if behind <= self.limit:
-            return None
         fact = f"is {_words(behind)} older than its arrival, more than {_words(self.limit)}"
         return self._broken(Code.TIME_STAMP_TOO_OLD, "time_stamp", fact)
 
@@ -224,10 +251,13 @@ class Spread(BaseRule):
     limit: FiniteFloat = Field(ge=0)
 
     @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation | None:
+    def keeps(self) -> Keeps:
+        limit = self.limit
+        return lambda event, _, __: event.aggregates.std_dev <= limit
+
+    @override
+    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         deviation = event.aggregates.std_dev
-        if deviation <= self.limit:
-            return None
         fact = f"has a standard deviation of {deviation:.6g}, above the maximum of {self.limit!r}"
         return self._broken(Code.VALUE_SPREAD, "data", fact)
 

@@ -79,9 +79,12 @@ class Event(BaseModel):
     def read(cls, event: dict[str, Any]) -> Self | Rejection:
         """A valid event, or its rejection by the basic rules. Takes any JSON object."""
         try:
-            return cls.model_validate(event)
+            # As `model_validate`, whose options that nobody gives take a tenth of the time of an event.
+            valid: Self = cls.__pydantic_validator__.validate_python(event)
         except ValidationError as error:
             violations = violations_in(error, event)
+        else:
+            return valid
         read = cls.model_fields.keys() - {violation.field for violation in violations}
         source = event.get("source") if "source" in read else None
         corrects = event.get("corrects") if "corrects" in read else None
