@@ -5,7 +5,8 @@
 mutmut wants its sources in `src/` and its tests beside them, so it works on a copy of the project for each room, in
 `.mutants/`. It runs, for each mutant, those of the room's tests that call the function, the quickest first, and stops
 when the time is over (DROPZONE_MUTANTS_SECONDS, for all rooms together); what it has found stays there for the next
-run. The survivors of a room are in its `survivors.diff`. docs/mutants.md says how to read them.
+run. A test that fails without a mutant as well is left out, and named. The survivors of a room are in its
+`survivors.diff`. docs/mutants.md says how to read them.
 """
 
 import json
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 WORKSPACES = PROJECT / ".mutants"
 SURVIVORS = "survivors.diff"
+FAILING = "failing.json"
+"""The tests that fail without a mutant, twice."""
 SECONDS = float(os.environ.get("DROPZONE_MUTANTS_SECONDS", "7200"))
 
 
@@ -33,7 +36,7 @@ class Room:
     """Modules that get faults, and the tests that hold them."""
 
     modules: tuple[str, ...]
-    """Patterns below layers/common/dropzone."""
+    """Patterns below `src/`, which has the layer's package and the functions'."""
     tests: tuple[str, ...]
     but: tuple[str, ...] = ()
     """Modules that another room has."""
@@ -41,13 +44,15 @@ class Room:
     """Postgres and S3, which all mutants share: one mutant at a time."""
 
 
-_OF_SERVERS = ("use_cases/check_expectations.py", "use_cases/fleet.py", "use_cases/notify.py")
+_OF_SERVERS = tuple(
+    f"dropzone/use_cases/{name}.py" for name in ("archive_months", "check_expectations", "fleet", "notify", "run_range")
+)
 
 ROOMS = {
-    "domain": Room(("domain/*.py",), ("tests/unit/domain", "tests/unit/contracts", "tests/unit/use_cases")),
-    "use_cases": Room(("use_cases/*.py",), ("tests/unit/use_cases",), but=_OF_SERVERS),
+    "domain": Room(("dropzone/domain/*.py",), ("tests/unit/domain", "tests/unit/contracts", "tests/unit/use_cases")),
+    "use_cases": Room(("dropzone/use_cases/*.py",), ("tests/unit/use_cases",), but=_OF_SERVERS),
     "api": Room(
-        ("api/*.py",),
+        ("dropzone/api/*.py",),
         (
             "tests/unit/test_compression.py",
             "tests/functional/test_access.py",
@@ -65,7 +70,7 @@ ROOMS = {
         needs_servers=True,
     ),
     "adapters": Room(
-        ("adapters/*.py", *_OF_SERVERS),
+        ("dropzone/adapters/*.py", *_OF_SERVERS),
         (
             "tests/unit/test_tls.py",
             "tests/functional/test_bronze_contract.py",
@@ -74,6 +79,7 @@ ROOMS = {
             "tests/functional/test_notify.py",
             "tests/functional/test_s3_bronze_failures.py",
             "tests/functional/test_s3_connection.py",
+            "tests/integration/test_archive.py",
             "tests/integration/test_contracts_in_silver.py",
             "tests/integration/test_database.py",
             "tests/integration/test_database_credentials.py",
@@ -81,6 +87,7 @@ ROOMS = {
             "tests/integration/test_fleet.py",
             "tests/integration/test_gold.py::test_what_is_written_to_is_computed_later_and_every_mark_goes",
             "tests/integration/test_gold_stale.py",
+            "tests/integration/test_partitions.py",
             "tests/integration/test_postgres_outcome_store.py",
             "tests/integration/test_postgres_silver.py",
             "tests/integration/test_replay.py",
@@ -89,7 +96,7 @@ ROOMS = {
         needs_servers=True,
     ),
     "queries": Room(
-        ("queries/*.py",),
+        ("dropzone/queries/*.py",),
         (
             "tests/functional/test_access.py",
             "tests/functional/test_reads.py",
@@ -104,7 +111,41 @@ ROOMS = {
         ),
         needs_servers=True,
     ),
+    "functions": Room(
+        tuple(f"dropzone_{name}/*.py" for name in ("archive", "ingest", "process", "query", "web")),
+        (
+            "tests/functional/test_access.py",
+            "tests/functional/test_health.py",
+            "tests/functional/test_ingest.py",
+            "tests/functional/test_ingest_encodings.py",
+            "tests/functional/test_ingest_refusals.py",
+            "tests/functional/test_metrics.py",
+            "tests/functional/test_notify.py",
+            "tests/functional/test_page.py",
+            "tests/functional/test_process_request.py",
+            "tests/functional/test_reads.py",
+            "tests/functional/test_replay_request.py",
+            "tests/functional/test_status_request.py",
+            "tests/functional/test_web_headers.py",
+            "tests/integration/test_archive.py",
+            "tests/integration/test_fleet.py",
+            "tests/integration/test_process_handler.py",
+        ),
+        needs_servers=True,
+    ),
 }
+
+SUSPICIOUS, SKIPPED = 35, 34
+"""What mutmut takes these exit statuses for."""
+
+AT_IMPORT = (
+    "dropzone.api.answers.x_answer__mutmut_",
+    "dropzone.api.resolver.x_described__mutmut_",
+    "dropzone.api.resolver.x_make_app__mutmut_",
+    "dropzone.domain.contracts.expressions.x__called__mutmut_",
+    "dropzone.domain.contracts.expressions.xǁ_Interpreterǁ",
+)
+"""Mutants of functions that run when their module is imported, before the fault is put in: no test can see them."""
 
 UNSUITABLE = " and ".join(
     f"not {words}"
@@ -130,14 +171,13 @@ pytest_add_cli_args =
     no:randomly
     -p
     no:cacheprovider
-    --timeout
-    60
     -k
     {unsuitable}
 pytest_add_cli_args_test_selection =
 {tests}
 also_copy =
 {copied}
+timeout_constant = 5.0
 track_dependencies = false
 use_git_change_detection = false
 """
@@ -192,7 +232,8 @@ def prepare(room: Room, workspace: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Without its time, by which mutmut would take a file that was changed back for one that it knows.
         shutil.copy(PROJECT / file, target)
-    shutil.copytree(workspace / "layers/common/dropzone", workspace / "src/dropzone", copy_function=shutil.copy)
+    for package in (workspace / "layers/common/dropzone", *workspace.glob("functions/*/dropzone_*")):
+        shutil.copytree(package, workspace / "src" / package.name, copy_function=shutil.copy)
     for path in (workspace / "mutants" / "src").rglob("*.py*"):
         source = workspace / path.relative_to(workspace / "mutants")
         if not source.with_name(source.name.removesuffix(".meta").removesuffix(".spans")).exists():
@@ -208,8 +249,8 @@ def prepare(room: Room, workspace: Path) -> None:
 
     (workspace / "setup.cfg").write_text(
         SETTINGS.format(
-            modules=lines(f"src/dropzone/{name}" for name in room.modules),
-            but=lines(f"src/dropzone/{name}" for name in room.but or ("none.py",)),
+            modules=lines(f"src/{name}" for name in room.modules),
+            but=lines(f"src/{name}" for name in room.but or ("none.py",)),
             tests=lines(room.tests),
             copied=lines(copied),
             unsuitable=UNSUITABLE,
@@ -260,33 +301,95 @@ def run(room: Room, workspace: Path, seconds: float) -> None:
         subprocess.run(command, cwd=workspace, env=os.environ | places, check=True, timeout=seconds)  # noqa: S603
 
 
+class Failures:
+    """A plugin of pytest: which tests failed."""
+
+    def __init__(self) -> None:
+        self.tests: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:  # noqa: ANN401 - pytest isn't imported here
+        """A test's preparation, itself, or what comes after it has ended."""
+        if report.failed:
+            self.tests.add(report.nodeid)
+
+
 def mutmut(children: int) -> None:
     """`mutmut run`, whose own process only imports the tests, and leaves running them to others.
 
     Each mutant is a fork of it, and a fork can't use an S3 client of which its parent had the threads.
     """
-    import pytest  # noqa: PLC0415
     from mutmut import __main__  # type: ignore[import-not-found] # noqa: PLC0415
 
     program: Any = __main__
+    runner, collect_stats = _runner(program), program.run_stats_collection
 
-    run_tests, collect_stats = program.PytestRunner.run_tests, program.run_stats_collection
-
-    def run_apart(runner: Any, **options: object) -> int:  # noqa: ANN401 - mutmut has no types
-        if os.environ["MUTANT_UNDER_TEST"] not in ("", "fail"):
-            return int(run_tests(runner, **options))
-        if os.environ["MUTANT_UNDER_TEST"] == "":
-            with program.change_cwd("mutants"):
-                pytest.main(["--collect-only", "-qq", "--rootdir=.", *runner._pytest_add_cli_args_test_selection])  # noqa: SLF001
-        return _apart(lambda: run_tests(runner, **options))
-
-    def collect_apart(runner: object, tests: object = None) -> None:
-        if _apart(lambda: collect_stats(runner, tests)) != 0:
-            sys.exit("The tests fail without a mutant.")
+    def collect_apart(made: object, tests: object = None) -> None:
+        if _apart(lambda: collect_stats(made, tests)) != 0:
+            sys.exit("The tests can't be run without a mutant.")
+        runner.all_have_run = tests is None
         program.load_stats()
 
-    program.PytestRunner.run_tests, program.run_stats_collection = run_apart, collect_apart
+    program.PytestRunner, program.run_stats_collection = runner, collect_apart
+    program.collect_source_file_mutation_data = _without_those_at_import(program.collect_source_file_mutation_data)
     program.cli(["run", "--max-children", str(children)])
+
+
+def _runner(program: Any) -> Any:  # noqa: ANN401 - mutmut has no types
+    """The class that mutmut runs tests by, with a second try for those that fail without a mutant."""
+    import pytest  # noqa: PLC0415
+
+    class Runner(program.PytestRunner):  # type: ignore[misc]
+        all_have_run = False
+
+        def execute_pytest(self, params: list[str], plugins: Iterable[object] = ()) -> int:
+            if os.environ["MUTANT_UNDER_TEST"] in ("", "stats"):
+                return _twice(super().execute_pytest, params, plugins)
+            try:
+                return int(super().execute_pytest([*params, "--timeout", "60"], plugins=[*plugins]))
+            except program.BadTestExecutionCommandsException:
+                # Its exit status would be a failed test's.
+                return SUSPICIOUS
+
+        def run_tests(self, **options: Any) -> int:  # noqa: ANN401
+            run, under_test = super().run_tests, os.environ["MUTANT_UNDER_TEST"]
+            if under_test == "":
+                with program.change_cwd("mutants"):
+                    pytest.main(["--collect-only", "-qq", "--rootdir=.", *self._pytest_add_cli_args_test_selection])
+                status = 0 if self.all_have_run else _apart(lambda: run(**options))
+                _leave_out_failing(program.mutmut.tests_by_mangled_function_name)
+                return status
+            return _apart(lambda: run(**options)) if under_test == "fail" else int(run(**options))
+
+    return Runner
+
+
+def _twice(execute: Callable[..., int], params: Sequence[str], plugins: Iterable[object]) -> int:
+    """Run tests without a mutant, and those that fail once more: a busy machine may be to blame."""
+    first, again = Failures(), Failures()
+    status = execute([each for each in params if each != "-x"], plugins=[*plugins, first])
+    if first.tests:
+        status = execute(["-q", *sorted(first.tests)], plugins=[*plugins, again])
+    Path("..", FAILING).write_text(json.dumps(sorted(again.tests)), encoding="utf-8")
+    return 0 if again.tests else int(status)
+
+
+def _leave_out_failing(tests_of: Mapping[str, set[str]]) -> None:
+    failing = json.loads(Path(FAILING).read_text(encoding="utf-8"))
+    for tests in tests_of.values():
+        tests.difference_update(failing)
+
+
+def _without_those_at_import(collect: Callable[..., Any]) -> Callable[..., Any]:
+    def skip(**options: object) -> tuple[list[tuple[Any, str, int | None]], dict[str, Any]]:
+        mutants, files = collect(**options)
+        for file in files.values():
+            skipped = dict.fromkeys((name for name in file.exit_code_by_key if name.startswith(AT_IMPORT)), SKIPPED)
+            if skipped:
+                file.exit_code_by_key |= skipped
+                file.save()
+        return [(file, name, file.exit_code_by_key[name]) for file, name, _ in mutants], files
+
+    return skip
 
 
 def _apart(work: Callable[[], int | None]) -> int:
@@ -316,7 +419,7 @@ def report() -> None:
             for name, code in found.exit_code_by_key.items():
                 status = program.status_by_exit_code[code]
                 counted[status] += 1
-                if status not in ("killed", "timeout", "not checked"):
+                if status not in ("killed", "timeout", "not checked", "skipped"):
                     file.write(f"# {name}: {status}\n{program.get_diff_for_mutant(name, path=path)}\n\n")
     print(f"{Path.cwd().name}: {counted.total()} mutants:", dict(counted.most_common()))  # noqa: T201
 
@@ -337,6 +440,9 @@ def main() -> int:
         except subprocess.CalledProcessError as error:
             failed = error.returncode
         subprocess.run([sys.executable, __file__, "--report"], cwd=workspace, check=True)  # noqa: S603
+        if failing := json.loads((workspace / FAILING).read_text(encoding="utf-8")):
+            failed = 1
+            print("Left out, since they fail without a mutant as well:", *failing, sep="\n  ")  # noqa: T201
         print(f"What no test sees: {(workspace / SURVIVORS).relative_to(PROJECT)}")  # noqa: T201
     return failed
 

@@ -458,7 +458,7 @@ REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("parameters", "violations"), REFUSED, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("parameters", "violations"), REFUSED, ids=lambda value: str(value)[:60].rstrip("\\"))
 def test_other_parameters_are_refused_and_nothing_is_done(
     function: Sweep, parameters: dict[str, object], violations: list[tuple[str, str]]
 ) -> None:
