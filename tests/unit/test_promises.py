@@ -75,3 +75,11 @@ def imported(file: Path) -> set[tuple[str, str]]:
         for alias in node.names
         if alias.name.isupper()
     }
+
+
+def test_all_of_gold_is_at_most_400_lines_of_sql() -> None:
+    gold = sorted((TESTS.parent / "functions/migrate/dropzone_migrate/sql").glob("gold_*.sql"))
+    lines = [line.strip() for path in gold for line in path.read_text().splitlines()]
+
+    assert gold
+    assert len([line for line in lines if line and not line.startswith("--")]) <= 400

@@ -15,6 +15,7 @@ REPLACEABLE = (
     "gold_compute",
     "gold_refresh",
     "archive",
+    "corrections",
     "gold_reads",
     "partitions",
     "gold_views",

@@ -1,3 +1,15 @@
+-- Whether silver has no longer what a bucket of gold was computed from: it stays as it is.
+CREATE OR REPLACE FUNCTION archive.is_archived(bucket_start timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN EXISTS (SELECT FROM archive.months WHERE month = archive.month_of(bucket_start) AND state <> 'writing');
+
+-- The source's last measurement before a bucket, of those that silver has no longer.
+CREATE OR REPLACE FUNCTION archive.last_measured_before(of_source text, bucket timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE
+RETURN (SELECT last_measured_at FROM gold.measured
+        WHERE source = of_source AND bucket_start < bucket AND archive.is_archived(bucket_start)
+        ORDER BY bucket_start DESC LIMIT 1);
+
 -- The steps of archiving, with the rights of the schema's owner. Each is one transaction, and may be repeated.
 
 -- Months with measurements that ended so many months ago, and of which gold knows all.
@@ -110,4 +122,4 @@ BEGIN
     END IF;
 END $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA archive FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION archive.month_of, archive.start_of TO PUBLIC;
+GRANT EXECUTE ON FUNCTION archive.month_of, archive.start_of, archive.is_archived TO PUBLIC;

@@ -12,17 +12,15 @@ RETURNS SETOF gold.measured LANGUAGE sql STABLE ROWS 1000 AS $$
     WITH event AS (
         SELECT start, m.*, date_part('epoch', measured_at - lag(measured_at) OVER part) AS pause,
                greatest(min(mean) OVER part, least(max(mean) OVER part, 0)) AS near,
-               sample_count / sum(CAST(sample_count AS double precision)) OVER part AS weight
+               sample_count / sum(CAST(sample_count AS float8)) OVER part AS weight
         FROM unnest(starts) AS start CROSS JOIN LATERAL (
             SELECT * FROM public.measurements WHERE measured_at >= start AND measured_at < start + width OFFSET 0
         ) AS m
-        WINDOW part AS (
-            PARTITION BY start, source ORDER BY measured_at ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-        )
+        WINDOW part AS (PARTITION BY start, source ORDER BY measured_at
+                        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
     ), piece AS (
         SELECT start, source, gold.bin(pause) AS bin, count(*) AS events, sum(sample_count) AS sample_count,
-               gold.combine(gold.part(weight, mean, std_dev, near)) AS pooled, min(near) AS near,
-               min(min) AS min, max(max) AS max,
+               gold.combine(gold.part(weight, mean, std_dev, near)) AS pooled, min(near) AS near, min(min) AS min, max(max) AS max,
                min(measured_at) AS first, max(measured_at) AS last, sum(pause) AS paused, max(pause) AS longest
         FROM event GROUP BY 1, 2, 3
     ), around AS (

@@ -6,16 +6,13 @@ RETURN (SELECT CASE WHEN CAST((midnight - interval '1 hour') AT TIME ZONE tz AS 
 
 -- Buckets begin at a multiple of 15 minutes of UTC: hours where the local clock begins one or is set, days, weeks and
 -- months where the local date changes. From the bucket that the range begins in to the end of the one it ends in.
-CREATE OR REPLACE FUNCTION gold.bucket_starts(
-    granularity gold.granularity, since timestamptz, until timestamptz, tz text
-) RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION gold.bucket_starts(granularity gold.granularity, since timestamptz, until timestamptz, tz text)
+RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
     step       CONSTANT interval := CASE WHEN granularity IN ('quarter_hour', 'hour') THEN '15 minutes'
                                          ELSE '1 ' || granularity END;
     candidates CONSTANT timestamptz[] := CASE WHEN granularity < 'day' THEN ARRAY(
-        SELECT start FROM generate_series(
-            gold.bucket_of(since) - interval '2 hours', until + interval '2 hours', step
-        ) AS start
+        SELECT start FROM generate_series(gold.bucket_of(since) - interval '2 hours', until + interval '2 hours', step) AS start
         WHERE granularity <> 'hour' OR date_part('minute', start AT TIME ZONE tz) < 15
            OR start AT TIME ZONE tz <> (start - step) AT TIME ZONE tz + step
     ) ELSE ARRAY(
@@ -27,49 +24,21 @@ BEGIN
     RETURN candidates[width_bucket(since, candidates):width_bucket(until - interval '1 microsecond', candidates) + 1];
 END $$;
 
--- The last processed event that corrects a rejected one, or that corrects a rejected correction of it, up to 50 in a row: a
--- client that corrects without success would make it longer to look for with each try. It has to be of the rejected event's
--- source, if that has one: who may write some sources alone resolves nothing of others. Derived from the corrections as
--- they are now, so that a replay that rejects one opens what it had resolved.
-CREATE OR REPLACE FUNCTION gold.resolved_by(rejected_raw_id uuid, rejected_item integer)
-RETURNS TABLE (raw_id uuid, item integer) LANGUAGE sql STABLE ROWS 1 AS $$
-    WITH RECURSIVE correction AS (
-        SELECT o.raw_id, o.item, o.outcome, coalesce(o.source, '') AS source, 0 AS depth FROM public.outcomes AS o
-        WHERE o.raw_id = rejected_raw_id AND o.item = rejected_item
-        UNION
-        SELECT c.raw_id, c.item, c.outcome, coalesce(c.source, ''), depth + 1 FROM correction AS failed
-        JOIN public.outcomes AS c ON c.corrects_raw_id = failed.raw_id AND c.corrects_item = failed.item
-        WHERE failed.outcome = 'rejected' AND depth < 50
-    )
-    SELECT c.raw_id, c.item FROM correction AS c
-    JOIN correction AS rejected ON rejected.depth = 0 AND rejected.source IN ('', c.source)
-    WHERE c.outcome = 'processed' AND c.depth > 0
-    ORDER BY c.raw_id DESC, c.item DESC LIMIT 1
-$$;
-
-CREATE OR REPLACE FUNCTION gold.resolved(since timestamptz, until timestamptz)
-RETURNS TABLE (raw_id uuid, item integer, source text) LANGUAGE sql STABLE AS $$
-    SELECT o.raw_id, o.item, coalesce(o.source, '') FROM public.outcomes AS o
-    WHERE (o.raw_id, o.item) IN (
-        SELECT c.corrects_raw_id, c.corrects_item FROM public.outcomes AS c
-        WHERE c.corrects_raw_id >= gold.earliest_raw_id(since) AND c.corrects_raw_id < gold.earliest_raw_id(until)
-    ) AND o.outcome = 'rejected' AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
-$$;
-
--- `readable` limits what is counted to sources that are LIKE one of these patterns. Planned by index, as gold.refresh is; with the rights of the schema's owner, so that readers need none to its tables.
+-- `readable` limits what is counted to sources that are LIKE one of these patterns. Planned by index, as gold.refresh is;
+-- with the rights of the schema's owner, so that readers need none to its tables.
 CREATE OR REPLACE FUNCTION gold.quality(
     granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
     tz text DEFAULT 'UTC', together boolean DEFAULT false, readable text[] DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, source text, processed bigint, rejected bigint, resolved bigint,
-    flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, rules jsonb, latency_mean_ms double precision,
-    latency_p50_ms double precision, latency_p95_ms double precision, latency_max_ms double precision
+    flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, rules jsonb,
+    latency_mean_ms float8, latency_p50_ms float8, latency_p95_ms float8, latency_max_ms float8
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
-    width  CONSTANT interval := CASE granularity WHEN 'second' THEN '1 second' ELSE '1 minute' END;
+    width  CONSTANT interval := '1 ' || least(granularity, 'minute');
 BEGIN
     RETURN QUERY
     WITH kept AS MATERIALIZED (
@@ -94,31 +63,23 @@ BEGIN
                jsonb_object_agg(code, good) FILTER (WHERE good > 0) AS flagged_by_rule
         FROM (
             SELECT bucket, shown, code, sum(rejected) AS bad, sum(events - rejected) AS good
-            FROM part, LATERAL (SELECT DISTINCT code FROM gold.broken_rules(rules)) AS broken
-            GROUP BY 1, 2, 3
+            FROM part, LATERAL (SELECT DISTINCT code FROM gold.broken_rules(rules)) AS broken GROUP BY 1, 2, 3
         ) AS broken GROUP BY 1, 2
     ), rule AS (
-        SELECT bucket, shown, jsonb_agg(jsonb_build_object(
-                   'code', code, 'contract', contract, 'rule', rule, 'severity', severity, 'events', events
-               ) ORDER BY place) AS rules
+        SELECT bucket, shown, jsonb_path_query_array(jsonb_agg(
+                   to_jsonb(hit) - ARRAY['bucket', 'shown'] ORDER BY events DESC, code, contract, rule, severity
+               ), '$[0 to 99]') AS rules
         FROM (
-            SELECT *, row_number() OVER (
-                PARTITION BY bucket, shown ORDER BY events DESC, code, contract, rule, severity
-            ) AS place
-            FROM (
-                SELECT bucket, shown, code, contract, rule, severity, sum(number) AS events
-                FROM part, gold.broken_rules(rules) AS broken,
-                     LATERAL (VALUES ('error', rejected), ('warning', events - rejected)) AS became (severity, number)
-                WHERE number > 0 GROUP BY 1, 2, 3, 4, 5, 6
-            ) AS counted
-        ) AS ranked WHERE place <= 100 GROUP BY 1, 2
+            SELECT bucket, shown, code, contract, rule, severity, sum(number) AS events
+            FROM part, gold.broken_rules(rules) AS broken,
+                 LATERAL (VALUES ('error', rejected), ('warning', events - rejected)) AS became (severity, number)
+            WHERE number > 0 GROUP BY 1, 2, 3, 4, 5, 6
+        ) AS hit GROUP BY 1, 2
     ), percentile AS (
-        SELECT bucket, shown, min(bin) FILTER (WHERE up_to >= 0.5 * total) AS p50,
-               min(bin) FILTER (WHERE up_to >= 0.95 * total) AS p95
+        SELECT bucket, shown, min(bin) FILTER (WHERE share >= 0.5) AS p50, min(bin) FILTER (WHERE share >= 0.95) AS p95
         FROM (
-            SELECT *, sum(events) OVER (PARTITION BY bucket, shown ORDER BY bin) AS up_to,
-                   sum(events) OVER (PARTITION BY bucket, shown) AS total
-            FROM part WHERE bin IS NOT NULL
+            SELECT *, sum(events) OVER (whole ORDER BY bin) / sum(events) OVER whole AS share
+            FROM part WHERE bin IS NOT NULL WINDOW whole AS (PARTITION BY bucket, shown)
         ) AS latency GROUP BY 1, 2
     ), fixed AS (
         SELECT width_bucket(uuid_extract_timestamp(raw_id), starts) AS bucket,
@@ -129,26 +90,24 @@ BEGIN
     )
     SELECT starts[bucket], starts[bucket + 1], shown, processed, rejected, coalesce(resolved, 0), flagged,
            coalesce(rejected_by_rule, '{}'), coalesce(flagged_by_rule, '{}'), coalesce(rules, '[]'), mean,
-           least(2 ^ ((p50 - 0.5::double precision) / 4), longest),
-           least(2 ^ ((p95 - 0.5::double precision) / 4), longest), longest
+           least(2 ^ ((p50 - 0.5::float8) / 4), longest), least(2 ^ ((p95 - 0.5::float8) / 4), longest), longest
     FROM arrived LEFT JOIN code USING (bucket, shown) LEFT JOIN rule USING (bucket, shown)
     LEFT JOIN percentile USING (bucket, shown) LEFT JOIN fixed USING (bucket, shown) ORDER BY bucket, shown;
 END $$;
 
 CREATE OR REPLACE FUNCTION gold.kpis(
     granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
-    tz text DEFAULT 'UTC', expected_seconds double precision DEFAULT NULL, readable text[] DEFAULT NULL
+    tz text DEFAULT 'UTC', expected_seconds float8 DEFAULT NULL, readable text[] DEFAULT NULL
 ) RETURNS TABLE (
     bucket_start timestamptz, bucket_end timestamptz, source text, events bigint, sample_count bigint,
-    mean double precision, std_dev double precision, min double precision, max double precision,
-    first_measured_at timestamptz, last_measured_at timestamptz, gaps bigint, longest_pause_seconds double precision,
-    expected_pause_seconds double precision, gap_limit_seconds double precision
+    mean float8, std_dev float8, min float8, max float8, first_measured_at timestamptz, last_measured_at timestamptz,
+    gaps bigint, longest_pause_seconds float8, expected_pause_seconds float8, gap_limit_seconds float8
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
-    width  CONSTANT interval := CASE granularity WHEN 'second' THEN '1 second' ELSE '1 minute' END;
+    width  CONSTANT interval := '1 ' || least(granularity, 'minute');
 BEGIN
     RETURN QUERY
     WITH kept AS MATERIALIZED (
@@ -156,15 +115,10 @@ BEGIN
                    lag(last_measured_at) OVER (PARTITION BY source ORDER BY bucket, bucket_start), (
                        SELECT max(measured_at) FROM public.measurements AS before
                        WHERE before.source = m.source AND before.measured_at < m.first_measured_at
-                   ), (
-                       SELECT last_measured_at FROM gold.measured AS before
-                       WHERE before.source = m.source AND before.bucket_start < m.bucket_start
-                         AND gold.is_archived(before.bucket_start)
-                       ORDER BY before.bucket_start DESC LIMIT 1
-                   )
+                   ), archive.last_measured_before(m.source, m.bucket_start)
                )) AS pause_before,
                greatest(min(mean) OVER whole, least(max(mean) OVER whole, 0)) AS near,
-               sample_count / sum(CAST(sample_count AS double precision)) OVER whole AS weight
+               sample_count / sum(CAST(sample_count AS float8)) OVER whole AS weight
         FROM (
             SELECT * FROM gold.measured_now
             WHERE granularity > 'minute' AND bucket_start >= starts[1] AND bucket_start < starts[cardinality(starts)]
@@ -175,12 +129,12 @@ BEGIN
         WHERE (only_source IS NULL OR source = only_source) AND (readable IS NULL OR source LIKE ANY (readable))
         WINDOW whole AS (PARTITION BY source, bucket)
     ), bound AS MATERIALIZED (
-        SELECT *, gold.bin(1.5 * expected) AS limit_bin, 2 ^ (gold.bin(1.5 * expected) / 4.0::double precision) AS seconds
+        SELECT source, expected, limit_bin, 2 ^ (limit_bin / 4.0::float8) AS seconds
         FROM (
             SELECT source, coalesce(expected_seconds, percentile_disc(0.5) WITHIN GROUP (
                        ORDER BY coalesce(usual_pause_seconds, pause_before))) AS expected
             FROM kept GROUP BY 1
-        ) AS usual
+        ) AS usual, gold.bin(1.5 * expected) AS limit_bin
     )
     SELECT starts[bucket], starts[bucket + 1], source, sum(events), CAST(sum(sample_count) AS bigint),
            min(near) + (gold.combine(gold.part(weight, mean, std_dev, near)))[2],
@@ -212,6 +166,5 @@ BEGIN
             WHERE bucket_start >= gold.bucket_of($1) AND bucket_start < $2 AND ($3 IS NULL OR source = $3)
               AND ($6 IS NULL OR source LIKE ANY ($6)) LIMIT $4
         ) AS kept
-    $sql$, kind) USING starts[1], starts[cardinality(starts)], only_source, most, granularity <= 'minute',
-        readable;
+    $sql$, kind) USING starts[1], starts[cardinality(starts)], only_source, most, granularity <= 'minute', readable;
 END $$;

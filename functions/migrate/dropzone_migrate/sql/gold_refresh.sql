@@ -1,8 +1,3 @@
--- Whether silver has no longer what the bucket was computed from: it stays as it is.
-CREATE OR REPLACE FUNCTION gold.is_archived(bucket_start timestamptz) RETURNS boolean
-LANGUAGE sql STABLE
-RETURN EXISTS (SELECT FROM archive.months WHERE month = archive.month_of(bucket_start) AND state <> 'writing');
-
 -- Marks what a statement has changed, with the rights of the schema's owner: nobody else writes gold. Outcomes are
 -- written with their object's receipt, in the same transaction.
 CREATE OR REPLACE FUNCTION gold.mark() RETURNS trigger
@@ -12,16 +7,15 @@ BEGIN
         EXECUTE format('INSERT INTO gold.%1$I_stale SELECT DISTINCT bucket_start, 0 FROM gold.%1$I', TG_ARGV[0]);
         IF TG_TABLE_NAME = 'measurements' THEN
             INSERT INTO archive.changes (month) SELECT month FROM archive.months;
-            DELETE FROM gold.measured_stale WHERE gold.is_archived(bucket_start);
+            DELETE FROM gold.measured_stale WHERE archive.is_archived(bucket_start);
         END IF;
     ELSIF TG_TABLE_NAME = 'measurements' THEN
-        WITH bucket AS (
-            SELECT gold.bucket_of(measured_at) AS bucket_start, count(*) AS events FROM touched GROUP BY 1
-        ), changed AS (
+        WITH bucket AS (SELECT gold.bucket_of(measured_at) AS bucket_start, count(*) AS events FROM touched GROUP BY 1),
+        changed AS (
             INSERT INTO archive.changes (month)
             SELECT DISTINCT month FROM archive.months JOIN bucket ON archive.month_of(bucket_start) = month
         )
-        INSERT INTO gold.measured_stale SELECT * FROM bucket WHERE NOT gold.is_archived(bucket_start);
+        INSERT INTO gold.measured_stale SELECT * FROM bucket WHERE NOT archive.is_archived(bucket_start);
     ELSE
         INSERT INTO gold.arrived_stale
         SELECT gold.bucket_of(uuid_extract_timestamp(raw_id)), sum(coalesce(items, 1)) FROM touched

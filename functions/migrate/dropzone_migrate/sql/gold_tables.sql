@@ -11,14 +11,14 @@ CREATE TABLE gold.measured (
     source                 text NOT NULL,
     events                 integer NOT NULL,
     sample_count           bigint NOT NULL,
-    mean                   double precision NOT NULL,
-    std_dev                double precision,
-    min                    double precision NOT NULL,
-    max                    double precision NOT NULL,
+    mean                   float8 NOT NULL,
+    std_dev                float8,
+    min                    float8 NOT NULL,
+    max                    float8 NOT NULL,
     first_measured_at      timestamptz NOT NULL,
     last_measured_at       timestamptz NOT NULL,
-    usual_pause_seconds    double precision,
-    longest_pause_seconds  double precision,
+    usual_pause_seconds    float8,
+    longest_pause_seconds  float8,
     pause_bins             integer[] NOT NULL,
     pause_counts           integer[] NOT NULL,
     PRIMARY KEY (bucket_start, source)
@@ -32,8 +32,8 @@ CREATE TABLE gold.arrived (
     rejected            integer NOT NULL,
     flagged             integer NOT NULL,
     latency_count       integer NOT NULL,
-    latency_total_ms    double precision NOT NULL,
-    latency_max_ms      double precision,
+    latency_total_ms    float8 NOT NULL,
+    latency_max_ms      float8,
     last_arrived_at     timestamptz NOT NULL,
     group_bins          integer[] NOT NULL,
     group_rules         jsonb[] NOT NULL,
@@ -55,6 +55,5 @@ CREATE TABLE gold.measured_stale (
     events        integer NOT NULL,
     marked_at     timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX ON gold.measured_stale (bucket_start);
 CREATE TABLE gold.arrived_stale (LIKE gold.measured_stale INCLUDING ALL);
-CREATE INDEX measured_stale_bucket ON gold.measured_stale (bucket_start);
-CREATE INDEX arrived_stale_bucket ON gold.arrived_stale (bucket_start);

@@ -15,7 +15,7 @@ BEGIN
             FROM (
                 SELECT *, gold.bucket_of(m.bucket_start, %2$L) AS bucket,
                        greatest(min(mean) OVER whole, least(max(mean) OVER whole, 0)) AS near,
-                       sample_count / sum(CAST(sample_count AS double precision)) OVER whole AS weight
+                       sample_count / sum(CAST(sample_count AS float8)) OVER whole AS weight
                 FROM gold.measured_now AS m
                 WINDOW whole AS (PARTITION BY gold.bucket_of(m.bucket_start, %2$L), source)
             ) AS part
@@ -23,7 +23,7 @@ BEGIN
             CREATE OR REPLACE VIEW gold.quality_%1$s AS
             SELECT gold.bucket_of(a.bucket_start, %2$L) AS bucket_start, source,
                    sum(events) AS received, sum(events - rejected) AS processed, sum(rejected) AS rejected, sum(flagged) AS flagged,
-                   sum(rejected) / CAST(sum(events) AS double precision) AS rejected_share,
+                   sum(rejected) / CAST(sum(events) AS float8) AS rejected_share,
                    sum(latency_total_ms) / nullif(sum(latency_count), 0) AS latency_mean_ms, max(latency_max_ms) AS latency_max_ms
             FROM gold.arrived_now AS a GROUP BY 1, 2;
             CREATE OR REPLACE VIEW gold.rules_%1$s AS

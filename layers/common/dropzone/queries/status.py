@@ -211,12 +211,12 @@ _IN_SILVER: Final = """
         SELECT raw_id, item FROM measurements AS kept
         WHERE kept.measured_at = o.measured_at AND kept.source = o.source
           AND kept.measured_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)"""
-_IN_ARCHIVE: Final = f"""{_IN_SILVER} AND NOT gold.is_archived(o.measured_at)
+_IN_ARCHIVE: Final = f"""{_IN_SILVER} AND NOT archive.is_archived(o.measured_at)
         UNION ALL
         SELECT raw_id, item FROM (
             SELECT raw_id, item FROM outcomes AS last
             WHERE last.measured_at = o.measured_at AND last.source = o.source AND last.outcome = 'processed'
-              AND gold.is_archived(o.measured_at)
+              AND archive.is_archived(o.measured_at)
             ORDER BY raw_id DESC, item DESC LIMIT 1
         ) AS last"""  # noqa: S608 - our own words
 

@@ -1,0 +1,29 @@
+-- The last processed event that corrects a rejected one, or that corrects a rejected correction of it, up to 50 in a row: a
+-- client that corrects without success would make it longer to look for with each try. It has to be of the rejected event's
+-- source, if that has one: who may write some sources alone resolves nothing of others. Derived from the corrections as
+-- they are now, so that a replay that rejects one opens what it had resolved.
+CREATE OR REPLACE FUNCTION gold.resolved_by(rejected_raw_id uuid, rejected_item integer)
+RETURNS TABLE (raw_id uuid, item integer) LANGUAGE sql STABLE ROWS 1 AS $$
+    WITH RECURSIVE correction AS (
+        SELECT o.raw_id, o.item, o.outcome, coalesce(o.source, '') AS source, 0 AS depth FROM public.outcomes AS o
+        WHERE o.raw_id = rejected_raw_id AND o.item = rejected_item
+        UNION
+        SELECT c.raw_id, c.item, c.outcome, coalesce(c.source, ''), depth + 1 FROM correction AS failed
+        JOIN public.outcomes AS c ON c.corrects_raw_id = failed.raw_id AND c.corrects_item = failed.item
+        WHERE failed.outcome = 'rejected' AND depth < 50
+    )
+    SELECT c.raw_id, c.item FROM correction AS c
+    JOIN correction AS rejected ON rejected.depth = 0 AND rejected.source IN ('', c.source)
+    WHERE c.outcome = 'processed' AND c.depth > 0
+    ORDER BY c.raw_id DESC, c.item DESC LIMIT 1
+$$;
+
+-- Of the rejected events that arrived from one instant to another, those that a processed one corrects.
+CREATE OR REPLACE FUNCTION gold.resolved(since timestamptz, until timestamptz)
+RETURNS TABLE (raw_id uuid, item integer, source text) LANGUAGE sql STABLE AS $$
+    SELECT o.raw_id, o.item, coalesce(o.source, '') FROM public.outcomes AS o
+    WHERE (o.raw_id, o.item) IN (
+        SELECT c.corrects_raw_id, c.corrects_item FROM public.outcomes AS c
+        WHERE c.corrects_raw_id >= gold.earliest_raw_id(since) AND c.corrects_raw_id < gold.earliest_raw_id(until)
+    ) AND o.outcome = 'rejected' AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
+$$;
