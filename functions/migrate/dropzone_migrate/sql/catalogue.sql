@@ -42,6 +42,7 @@ COMMENT ON FUNCTION gold.resolved_by IS
     'The last processed event that corrects an event, or that corrects a rejected correction of it; no row while the '
     'rejection is open.';
 COMMENT ON FUNCTION gold.resolved IS 'Rejected events that arrived from one instant to another, and that a processed one corrects.';
+COMMENT ON FUNCTION gold.resolved_of_sources IS 'How many of them there are of each source.';
 COMMENT ON FUNCTION gold.earliest_raw_id IS 'The smallest raw_id that can be made at an instant: they ascend by arrival.';
 COMMENT ON FUNCTION gold.refresh IS
     'Computes stale buckets again: of about so many events, the stalest first, and those that are written to at this '

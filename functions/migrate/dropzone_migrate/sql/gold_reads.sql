@@ -34,7 +34,8 @@ CREATE OR REPLACE FUNCTION gold.quality(
     flagged bigint, rejected_by_rule jsonb, flagged_by_rule jsonb, rules jsonb,
     latency_mean_ms float8, latency_p50_ms float8, latency_p95_ms float8, latency_max_ms float8
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off
+SET enable_memoize = off AS $$
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);
@@ -103,7 +104,8 @@ CREATE OR REPLACE FUNCTION gold.kpis(
     mean float8, std_dev float8, min float8, max float8, first_measured_at timestamptz, last_measured_at timestamptz,
     gaps bigint, longest_pause_seconds float8, expected_pause_seconds float8, gap_limit_seconds float8
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off
+SET enable_memoize = off AS $$
 #variable_conflict use_column
 DECLARE
     starts CONSTANT timestamptz[] := gold.bucket_starts(granularity, since, until, tz);

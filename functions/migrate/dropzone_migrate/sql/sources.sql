@@ -103,7 +103,8 @@ CREATE OR REPLACE FUNCTION gold.sources(
     usual_latency_seconds double precision, expected_interval_seconds double precision, contract text, broken text[],
     stuck_since timestamptz
 ) LANGUAGE sql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off
+SET enable_memoize = off AS $$
     -- Where any state is asked for, a page ends at the latest where one of kept sources alone would: they are all shown.
     WITH bound AS MATERIALIZED (
         SELECT (
@@ -200,3 +201,15 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off SET
     ) AS day
     ORDER BY source
 $$;
+
+-- How many rejected events of each source are resolved. Where nothing was corrected, as mostly, no other month is opened.
+CREATE OR REPLACE FUNCTION gold.resolved_of_sources(since timestamptz, until timestamptz)
+RETURNS TABLE (source text, resolved bigint) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM public.outcomes AS correction
+        WHERE corrects_raw_id >= gold.earliest_raw_id(since) AND corrects_raw_id < gold.earliest_raw_id(until)
+    ) THEN
+        RETURN QUERY SELECT fixed.source, count(*) FROM gold.resolved(since, until) AS fixed GROUP BY 1;
+    END IF;
+END $$;

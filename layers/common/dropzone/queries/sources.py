@@ -155,18 +155,6 @@ WITH page AS MATERIALIZED (
     SELECT *
     FROM gold.sources(CAST(:prefix AS text), CAST(:state AS text), CAST(:after AS text), CAST(:limit AS bigint),
                       CAST(:reads AS text[]))
-), trend AS MATERIALIZED (
-    SELECT source, json_object_agg(
-               CAST(date_part('epoch', date_trunc('hour', now(), 'UTC') - bucket_start) AS integer) / 3600, mean
-           ) AS mean_of_hours_ago
-    FROM gold.kpis_hourly
-    WHERE CAST(:trend AS boolean) AND source = ANY (ARRAY(SELECT source FROM page))
-      AND bucket_start BETWEEN date_trunc('hour', now(), 'UTC') - interval '23 hours' AND now()
-    GROUP BY 1
-), fixed AS (
-    SELECT source, count(*) AS resolved
-    FROM gold.resolved(gold.bucket_of(now() - interval '1 day') + interval '15 minutes', now() + interval '1 day')
-    GROUP BY 1
 )
 SELECT source, state, first_measured_at, last_measured_at, mean AS last_mean, unit,
        to_char(last_arrived_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS last_received_at, usual_interval_seconds,
@@ -175,16 +163,32 @@ SELECT source, state, first_measured_at, last_measured_at, mean AS last_mean, un
        coalesce(resolved, 0) AS "last_day.resolved", rejected_of_last_day - coalesce(resolved, 0) AS "last_day.open",
        CAST(rejected_of_last_day AS double precision) / nullif(events_of_last_day, 0) AS "last_day.rejected_share",
        CAST(rejected_of_last_day - coalesce(resolved, 0) AS double precision) / nullif(events_of_last_day, 0)
-           AS "last_day.open_share",
-       CASE WHEN CAST(:trend AS boolean) THEN (
-           SELECT json_agg(mean_of_hours_ago -> CAST(ago AS text) ORDER BY ago DESC) FROM generate_series(0, 23) AS ago
-       ) END AS trend
-FROM page LEFT JOIN trend USING (source) LEFT JOIN fixed USING (source) LEFT JOIN LATERAL (
+           AS "last_day.open_share", {trend} AS trend
+FROM page {trends} LEFT JOIN gold.resolved_of_sources(
+    gold.bucket_of(now() - interval '1 day') + interval '15 minutes', now() + interval '1 day'
+) AS fixed USING (source) LEFT JOIN LATERAL (
     SELECT mean, unit FROM measurements AS m
     WHERE m.measured_at = page.last_measured_at AND m.source = page.source OFFSET 0
 ) AS last ON true
 ORDER BY source
 """
+
+# Nothing of it is planned where it isn't asked for: it could read every month.
+_NO_TREND: Final = {"trend": "CAST(NULL AS json)", "trends": ""}
+_TREND: Final = {
+    "trend": """(
+           SELECT json_agg(mean_of_hours_ago -> CAST(ago AS text) ORDER BY ago DESC) FROM generate_series(0, 23) AS ago
+       )""",
+    "trends": """LEFT JOIN (
+    SELECT source, json_object_agg(
+               CAST(date_part('epoch', date_trunc('hour', now(), 'UTC') - bucket_start) AS integer) / 3600, mean
+           ) AS mean_of_hours_ago
+    FROM gold.kpis_hourly
+    WHERE source = ANY (ARRAY(SELECT source FROM page))
+      AND bucket_start BETWEEN date_trunc('hour', now(), 'UTC') - interval '23 hours' AND now()
+    GROUP BY 1
+) AS hour USING (source)""",
+}
 
 
 def read_sources(database: Database, request: SourcesRequest, *, reads: tuple[str, ...] | None) -> list[SourceSummary]:
@@ -196,11 +200,10 @@ def read_sources(database: Database, request: SourcesRequest, *, reads: tuple[st
     return read(
         database,
         SourceSummary,
-        _SOURCES,
+        _SOURCES.format_map(_TREND if request.trend else _NO_TREND),
         prefix=request.prefix,
         reads=as_like(reads),
         state=request.state,
-        trend=request.trend,
         after=request.cursor and request.cursor[1:],
         limit=request.limit + 1,
     )
