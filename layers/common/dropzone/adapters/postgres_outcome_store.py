@@ -10,6 +10,7 @@ from dropzone.adapters.rows import (
     COMPLETE,
     DECIDED,
     EVENTS,
+    FIRST_PARTS,
     MEASURED,
     derive,
     event_parameters,
@@ -24,13 +25,15 @@ from dropzone.ports import Decided
 
 _PAGE = 1_000
 
-# Items from one on, up to another that is left out, or to the end.
+# Items from one on, up to another that is left out, or to the end. The bounds are those of all the objects: a statement
+# is planned for the months between them, and not for all.
 _PARTS: Final = """
 unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:end_items AS integer[]))
 AS part (raw_id, first_item, end_item)
 """
 _IN_PART: Final = """
 outcomes.raw_id = part.raw_id AND item >= first_item AND (end_item IS NULL OR item < end_item)
+AND outcomes.raw_id BETWEEN CAST(:first_raw_id AS uuid) AND CAST(:last_raw_id AS uuid)
 """
 
 _OUTCOMES: Final = f"""
@@ -46,8 +49,8 @@ RETURNING CAST(measured_at AS text), source, {DAY}
 
 # `settled_at` stays, since latencies are measured by it; outcomes have the time of their last validation.
 # Each part updates the receipt, since its trigger marks gold stale. Without `settled_at`, the sweep is due.
-_COMPLETE_RECEIPT: Final = f"""
-WITH {COMPLETE}
+_COMPLETE_RECEIPT: Final = """
+WITH OBJECTS
 INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
 SELECT raw_id, items, CASE WHEN items IS NOT NULL THEN now() END,
        CASE WHEN items IS NULL THEN now() + interval '1 minute' END
@@ -57,7 +60,9 @@ ON CONFLICT (raw_id) DO UPDATE
         last_error = CASE WHEN excluded.items IS NULL THEN r.last_error END,
         tried_at = CASE WHEN excluded.items IS NULL THEN r.tried_at END,
         retry_at = CASE WHEN excluded.items IS NULL THEN r.retry_at END
-"""  # noqa: S608 - the expression is this project's own
+"""
+_COMPLETE_FIRST_PARTS: Final = _COMPLETE_RECEIPT.replace("OBJECTS", FIRST_PARTS)
+_COMPLETE_LATER_PARTS: Final = _COMPLETE_RECEIPT.replace("OBJECTS", COMPLETE)
 
 _RECORD: Final = f"""
 INSERT INTO outcomes ({DECIDED}, ruleset)
@@ -109,9 +114,10 @@ class PostgresOutcomeStore:
         def work(run: Run) -> None:
             parts, objects = _part_parameters(validated), object_parameters(validated)
             rows = f"{_PARTS} JOIN outcomes ON {_IN_PART}"
-            days = LockedDays(run, rows, parts, raw_ids=parts["raw_ids"], days=days_of(validated))
+            days = LockedDays(run, rows, parts, raw_ids=objects["raw_ids"], days=days_of(validated))
             # Before its outcomes are looked for: whoever writes the same object has its receipt first as well.
-            run(_COMPLETE_RECEIPT, **objects)
+            is_later = any(part.first_item for part in validated)
+            run(_COMPLETE_LATER_PARTS if is_later else _COMPLETE_FIRST_PARTS, **objects)
             removed = run(_REMOVE, **parts)
             days.check(removed)
             recorded = run(_RECORD, **event_parameters(validated), ruleset=self.contracts.ruleset)
@@ -143,10 +149,13 @@ class PostgresOutcomeStore:
         return Decided([raw_id for raw_id, is_found in rows if is_found], rows[-1][0] if len(rows) == _PAGE else None)
 
 
-def _part_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
+def _part_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str | None]:
     ends = ["NULL" if part.is_whole else str(part.items) for part in validated]
+    raw_ids = [part.raw_id for part in validated]
     return {
-        "raw_ids": uuid_array(part.raw_id for part in validated),
+        "first_raw_id": str(min(raw_ids)) if raw_ids else None,
+        "last_raw_id": str(max(raw_ids)) if raw_ids else None,
+        "raw_ids": uuid_array(raw_ids),
         "first_items": f"{{{','.join([str(part.first_item) for part in validated])}}}",
         "end_items": f"{{{','.join(ends)}}}",
     }

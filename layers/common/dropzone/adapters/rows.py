@@ -132,7 +132,8 @@ def _entries(violations: Iterable[Violation]) -> list[dict[str, Any]]:
     return [{key: value for key, value in asdict(each).items() if value is not None} for each in violations]
 
 
-# Of an archived month, a measurement that goes is no row whose deletion a trigger sees.
+# Of an archived month, a measurement that goes is no row whose deletion a trigger sees. Without the bounds, which are
+# those of the keys, the deletion is planned for every month.
 _DERIVE: Final = f"""
 WITH key AS (
     SELECT DISTINCT * FROM json_to_recordset(CAST(:keys AS json)) AS k (measured_at timestamptz, source text)
@@ -145,6 +146,7 @@ WITH key AS (
 ), gone AS (
     DELETE FROM measurements USING key
     WHERE measurements.measured_at = key.measured_at AND measurements.source = key.source
+      AND measurements.measured_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)
       AND NOT EXISTS (SELECT FROM best WHERE best.measured_at = key.measured_at AND best.source = key.source)
 ), archived AS (
     INSERT INTO archive.changes (month)
@@ -165,4 +167,7 @@ def derive(run: Run, touched: Iterable[Row]) -> None:
     keys = [
         {"measured_at": measured_at, "source": source} for measured_at, source, *_ in touched if measured_at is not None
     ]
-    run(_DERIVE, keys=json_text(keys))
+    if keys:
+        # As Postgres writes them, of the years 1 to 9999 of UTC, texts have the order of their instants.
+        instants = [key["measured_at"] for key in keys]
+        run(_DERIVE, keys=json_text(keys), first=min(instants), last=max(instants))
