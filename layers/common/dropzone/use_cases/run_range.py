@@ -1,10 +1,10 @@
 """Replay or sweep one range of a replay by fleet, as far as a call's time goes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from dropzone.domain.identifiers import Cursor, Position, earliest_raw_id
+from dropzone.domain.identifiers import Position, earliest_raw_id
 from dropzone.domain.outcomes import Change
 from dropzone.ports import (
     Bronze,
@@ -18,7 +18,7 @@ from dropzone.ports import (
 )
 from dropzone.use_cases.fleet import NoSuchReplayError, RunState, known_replay, state_of
 from dropzone.use_cases.objects import RESERVE_SECONDS, ObjectError, ProcessingResult, with_retries
-from dropzone.use_cases.replay import replay
+from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.selections import Arrived, DecidedBy, Selection
 from dropzone.use_cases.sweep import sweep_range
 
@@ -88,15 +88,7 @@ def _replay(known: FleetReplay, found: FleetRange, world: World, errors: list[Ob
         time_left=world.time_left,
     )
     errors += result.errors
-    return RangeProgress(
-        before=found.cursor,
-        cursor=_reached(found, result.cursor, _BEGINNING),
-        is_done=result.cursor is None,
-        checked=result.checked,
-        rejected=result.rejected,
-        unread=len(result.errors),
-        changes={change.value: events for change, events in result.changes.items() if events},
-    )
+    return _progress(found, result, _BEGINNING, checked=result.checked, changes=result.changes)
 
 
 def _sweep(found: FleetRange, world: World, swept: Callable[[ProcessingResult], None]) -> RangeProgress:
@@ -117,20 +109,27 @@ def _sweep(found: FleetRange, world: World, swept: Callable[[ProcessingResult], 
         )
     finally:
         swept(result)
+    return _progress(found, result, beginning, checked=reached.passed, changes={Change.NEW: result.checked})
+
+
+def _progress(
+    found: FleetRange,
+    result: ReplayResult | ProcessingResult,
+    beginning: UUID,
+    *,
+    checked: int,
+    changes: Mapping[Change, int],
+) -> RangeProgress:
+    """What is recorded of a range. Its cursor stays where it was if all is done, or if nothing was."""
     return RangeProgress(
         before=found.cursor,
-        cursor=_reached(found, result.cursor, beginning),
+        cursor=found.cursor if result.cursor in (None, beginning) else result.cursor,
         is_done=result.cursor is None,
-        checked=reached.passed,
+        checked=checked,
         rejected=result.rejected,
         unread=len(result.errors),
-        changes={Change.NEW.value: result.checked} if result.checked else {},
+        changes={change.value: events for change, events in changes.items() if events},
     )
-
-
-def _reached(found: FleetRange, cursor: Cursor | None, beginning: UUID) -> Cursor | None:
-    """Where to go on: where the range was, if it is done, or if nothing was done."""
-    return found.cursor if cursor is None or cursor == beginning else cursor
 
 
 def _selection(known: FleetReplay, found: FleetRange) -> Selection:
