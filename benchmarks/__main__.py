@@ -25,6 +25,7 @@ from benchmarks import (
     send,
     sources,
     store,
+    sweeping,
     validate,
 )
 from benchmarks.measuring import Entry
@@ -48,6 +49,7 @@ SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
     "backlog": backlog.run,
     "sources": sources.run,
     "replays": replays.run,
+    "sweep": sweeping.run,
     "months": months.run,
     "send": send.run,
 }

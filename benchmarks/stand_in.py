@@ -6,14 +6,17 @@ It prints its port and serves until its standard input ends. One process and one
 the other one is the client's. It checks no signature.
 
 `PUT /` sets the answer to every key that was never put; `POST /` stores many objects at once, each as a line with its
-path and its length, then its bytes. What is put into the bucket `forgotten` is not kept. Every listing is empty.
+path and its length, then its bytes. What is put into the bucket `forgotten` is not kept. A page of a listing has a
+thousand keys, as S3's.
 """
 
 import re
 import selectors
 import socket
 import sys
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs
 
 _CHUNK = 1 << 20
 _END_OF_HEAD = b"\r\n\r\n"
@@ -31,10 +34,16 @@ _FOUND = (
     b"x-amz-meta-correlation-id: 0b9ee3b2-2b4c-4f0e-9a5c-1f8d5c6b7a80\r\nContent-Length: %d\r\n\r\n"
 )
 
-_LISTING = (
-    b'<?xml version="1.0"?><ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>'
+_PAGE = 1_000
+_LISTED = (
+    b"<Contents><Key>%s</Key><Size>%d</Size><LastModified>2025-01-01T00:00:00.000Z</LastModified>"
+    b"<ETag>&quot;0f343b0931126a20f133d67c2b018a3b&quot;</ETag></Contents>"
 )
-_EMPTY = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s" % (len(_LISTING), _LISTING)
+_LISTING = (
+    b'<?xml version="1.0"?><ListBucketResult><KeyCount>%d</KeyCount><IsTruncated>%s</IsTruncated>'
+    b"<NextContinuationToken>%s</NextContinuationToken>%s</ListBucketResult>"
+)
+_XML = b"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s"
 
 _WITH_BODY = (b"PUT", b"POST")
 _DEFAULT = b"/"
@@ -58,6 +67,8 @@ class Server:
         """Take the socket that connections come from."""
         self.listener = listener
         self.objects: dict[bytes, bytes] = {}
+        self.listed: list[bytes] = []
+        """Their paths in order, as of the last listing."""
         self.selector = selectors.DefaultSelector()
 
     def serve(self, until: socket.socket | int) -> None:
@@ -127,7 +138,7 @@ class Server:
                 self.objects[path] = body
             return _STORED
         if b"list-type=2" in path:
-            return _EMPTY
+            return self._list(path)
         found = self.objects.get(path.partition(b"?")[0])
         if found is None and b"/access/" not in path:
             found = self.objects.get(_DEFAULT)
@@ -135,6 +146,22 @@ class Server:
             return _MISSING
         head = _FOUND % len(found)
         return head if verb == b"HEAD" else head + found
+
+    def _list(self, path: bytes) -> bytes:
+        bucket, _, query = path.partition(b"?")
+        asked = parse_qs(query)
+        begin = bucket.rstrip(b"/") + b"/"
+        prefix = begin + asked.get(b"prefix", [b""])[0]
+        after = begin + asked.get(b"continuation-token", asked.get(b"start-after", [b""]))[0]
+        if len(self.listed) != len(self.objects):
+            self.listed = sorted(self.objects)
+        first = max(bisect_right(self.listed, after), bisect_left(self.listed, prefix))
+        found = [key for key in self.listed[first : first + _PAGE + 1] if key.startswith(prefix)]
+        page = found[:_PAGE]
+        entries = b"".join(_LISTED % (key[len(begin) :], len(self.objects[key])) for key in page)
+        last = page[-1][len(begin) :] if page else b""
+        listing = _LISTING % (len(page), b"true" if len(found) > _PAGE else b"false", last, entries)
+        return _XML % (len(listing), listing)
 
     def _store_many(self, body: bytes) -> None:
         start = 0
