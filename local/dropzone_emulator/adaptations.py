@@ -5,13 +5,19 @@ docs/local.md lists these, and what is left.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import tempfile
+import zipfile
 from functools import wraps
 from http import HTTPStatus
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ministack import app
-from ministack.core import iam_evaluator
+from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.responses import get_region
 from ministack.core.router import extract_access_key_id
 from ministack.services import apigateway as http_gateway
@@ -39,6 +45,7 @@ def adapt() -> None:
     _name_the_role()
     _deny_what_is_missing()
     _log_to_groups_that_are_there()
+    _unpack_once()
 
 
 def _decompress_requests() -> None:
@@ -258,3 +265,28 @@ def _log_to_groups_that_are_there() -> None:
             emit(func, *rest, **named)
 
     lambda_svc._emit_lambda_logs = emitting
+
+
+def _unpack_once() -> None:
+    """A function's processes share its unpacked code, as Lambda's containers share a layer's.
+
+    The emulator unpacks 35 MB for each, which takes longer than the function's own start. Nothing writes there: the
+    build brings the bytecode.
+    """
+    shared = Path(tempfile.gettempdir()) / "unpacked"
+
+    class Shared(zipfile.ZipFile):
+        def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+            target = Path(path)
+            with Path(str(self.filename)).open("rb") as file:
+                content = shared / hashlib.file_digest(file, "sha256").hexdigest()
+            if not content.exists():
+                unfinished = Path(tempfile.mkdtemp(prefix="unpacking-"))
+                super().extractall(unfinished, members, pwd)
+                content.parent.mkdir(exist_ok=True)
+                with contextlib.suppress(OSError):  # another process of the function was sooner
+                    unfinished.rename(content)
+            target.rmdir()
+            target.symlink_to(content, target_is_directory=True)
+
+    lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": Shared})
