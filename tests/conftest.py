@@ -1,6 +1,6 @@
 """Settings of the whole run: which tests share a process, and what is reported at the end.
 
-`make test` runs two processes. Tests that share something costly, such as a stack, stay in one of them.
+`make test` runs three processes. Tests that share something costly, such as a stack, stay in one of them.
 """
 
 from pathlib import PurePosixPath
@@ -40,7 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, and measure coverage by the examples written down.
 
-    Tracing hypothesis's many would cost a minute, and would hide what has no test of its own.
+    Hypothesis's many would hide what has no test of its own.
     """
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
     for item in items:

@@ -1,14 +1,27 @@
 """The real template on the real emulator, with a real Postgres: one stack for the session, and one that waits."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from dropzone_local.stack import LocalStack, Options
 from e2e.client import Client
 from e2e.issuer import AUDIENCE, SCOPE_PREFIX, Issuer
 
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # What moves while the page loads is drawn by the processors here, sixty times a second.
+    "--force-prefers-reduced-motion",
+]
 ORIGIN = "https://app.example.com"
 NARROW = "narrow"
 """A subject whose entry restricts it to the sources below its name."""
@@ -52,3 +65,15 @@ def waiting_client(stack_root: Path, issuer: Issuer) -> Iterator[Client]:
         # Before the first request, as with keys.
         client.key_keeper.enlist({"name": NARROW, "subject": NARROW, "scopes": ["read"], "reads": [f"{NARROW}/*"]})
         yield client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=60_000)
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium: as root, make test installs it")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,40 +15,18 @@ from uuid import UUID, uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
 from dropzone_local.demo import Sender, body, send_a_day
 from dropzone_local.polling import wait_until
 from e2e.client import Client
 from support.packing import gzipped
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCREENSHOTS = os.environ.get("DROPZONE_SCREENSHOTS")
 PATIENCE = 60_000
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 REFRESH = 11_000
 """In milliseconds: longer than the page waits until it asks again."""
-
-expect.set_options(timeout=PATIENCE)
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: as root, make test installs it")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-from cfnlint.decode.decode import decode_str  # type: ignore[import-untyped]
-from cfnlint.rules import Rules  # type: ignore[import-untyped]
-from cfnlint.template import Template as LintedTemplate  # type: ignore[import-untyped]
 from samcli.yamlhelper import yaml_dump, yaml_parse  # type: ignore[import-untyped]
 
 from unit.template.loading import PROJECT, Template, load_template
@@ -71,6 +68,11 @@ SECOND = "  Second: { Type: AWS::Serverless::Function, Properties: { LoggingConf
 
 def found(text: str) -> list[tuple[str, str]]:
     """The rule and the message of each finding of our rules, as cfn-lint has them look."""
+    # They import sympy and networkx, which each process of a run would otherwise do as it collects.
+    from cfnlint.decode.decode import decode_str  # type: ignore[import-untyped]  # noqa: PLC0415
+    from cfnlint.rules import Rules  # type: ignore[import-untyped]  # noqa: PLC0415
+    from cfnlint.template import Template as LintedTemplate  # type: ignore[import-untyped]  # noqa: PLC0415
+
     decoded, errors = decode_str(text)
     assert errors == []
     template = LintedTemplate("snippet", decoded, ["eu-central-1"])
