@@ -21,7 +21,7 @@ import psutil
 from dropzone.adapters.s3 import S3Bronze
 from dropzone.domain.contracts import Contracts, contracts_of
 from dropzone.domain.identifiers import new_raw_id
-from dropzone.ports import Bronze
+from dropzone.ports import Bronze, RawObject
 from dropzone.use_cases.process import process
 from dropzone_contracts.compiler import compile_documents
 from dropzone_local.polling import wait_until
@@ -153,7 +153,7 @@ def put(bronze: Bronze, raw_ids: Sequence[UUID]) -> None:
 
     def put_one(entry: tuple[int, UUID]) -> None:
         number, raw_id = entry
-        bronze.put(raw_id, body(number), content_type="application/json", correlation_id=str(number))
+        bronze.put(RawObject(raw_id, body(number), content_type="application/json", correlation_id=str(number)))
 
     with ThreadPoolExecutor(PUTS_AT_ONCE) as pool:
         list(pool.map(put_one, enumerate(raw_ids)))

@@ -46,7 +46,7 @@ def long_enough() -> float:
 
 def put(bronze: Bronze, body: bytes = b"{}") -> UUID:
     raw_id = new_raw_id()
-    bronze.put(raw_id, body, content_type="application/json", correlation_id="c")
+    bronze.put(RawObject(raw_id, body, content_type="application/json", correlation_id="c"))
     return raw_id
 
 
@@ -54,7 +54,7 @@ def put(bronze: Bronze, body: bytes = b"{}") -> UUID:
 def test_an_object_comes_back_as_it_went(bronze: Bronze, body: bytes) -> None:
     raw_id = new_raw_id()
 
-    bronze.put(raw_id, body, content_type="application/vnd.dropzone+json", correlation_id="a-b-c")
+    bronze.put(RawObject(raw_id, body, content_type="application/vnd.dropzone+json", correlation_id="a-b-c"))
 
     assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, body, "application/vnd.dropzone+json", "a-b-c")]
 
@@ -62,7 +62,7 @@ def test_an_object_comes_back_as_it_went(bronze: Bronze, body: bytes) -> None:
 def test_an_object_keeps_the_contract_that_it_was_sent_to(bronze: Bronze) -> None:
     raw_id = new_raw_id()
 
-    bronze.put(raw_id, b"{}", content_type="application/json", correlation_id="c", contract="telegraf")
+    bronze.put(RawObject(raw_id, b"{}", content_type="application/json", correlation_id="c", contract="telegraf"))
 
     assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"{}", "application/json", "c", "", "telegraf")]
 
@@ -70,7 +70,7 @@ def test_an_object_keeps_the_contract_that_it_was_sent_to(bronze: Bronze) -> Non
 def test_an_object_of_another_writer_has_no_correlation_id(bronze: Bronze) -> None:
     raw_id = new_raw_id()
 
-    bronze.put(raw_id, b"{}", content_type="application/json", correlation_id="")
+    bronze.put(RawObject(raw_id, b"{}", content_type="application/json", correlation_id=""))
 
     assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"{}", "application/json", "")]
 
@@ -79,7 +79,7 @@ def test_an_existing_object_is_not_overwritten(bronze: Bronze) -> None:
     raw_id = put(bronze, b"first")
 
     with pytest.raises(RawIdTakenError, match=str(raw_id)):
-        bronze.put(raw_id, b"second", content_type="text/plain", correlation_id="d")
+        bronze.put(RawObject(raw_id, b"second", content_type="text/plain", correlation_id="d"))
 
     assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"first", "application/json", "c")]
 
@@ -89,7 +89,7 @@ def test_of_many_puts_at_once_one_gets_the_place(bronze: Bronze) -> None:
 
     def attempt(number: int) -> bool:
         try:
-            bronze.put(raw_id, b"%d" % number, content_type="application/json", correlation_id="")
+            bronze.put(RawObject(raw_id, b"%d" % number, content_type="application/json", correlation_id=""))
         except RawIdTakenError:
             return False
         return True
@@ -166,7 +166,7 @@ def test_an_empty_bronze_lists_nothing(bronze: Bronze) -> None:
 def test_the_listing_is_in_the_order_of_arrival_with_sizes(bronze: Bronze) -> None:
     raw_ids = [new_raw_id() for _ in range(3)]
     for raw_id, size in zip(reversed(raw_ids), (30, 20, 10), strict=True):
-        bronze.put(raw_id, b"x" * size, content_type="application/json", correlation_id="")
+        bronze.put(RawObject(raw_id, b"x" * size, content_type="application/json", correlation_id=""))
 
     listed = [entry for page in bronze.list_after(NOTHING_BEFORE, timeout=long_enough) for entry in page]
 
@@ -192,7 +192,7 @@ def test_a_long_listing_comes_in_pages(bronze: Bronze) -> None:
     raw_ids = [new_raw_id() for _ in range(MANY)]
     with ThreadPoolExecutor(8) as threads:
         for done in [
-            threads.submit(bronze.put, raw_id, b"", content_type="application/json", correlation_id="")
+            threads.submit(bronze.put, RawObject(raw_id, b"", content_type="application/json", correlation_id=""))
             for raw_id in raw_ids
         ]:
             done.result()

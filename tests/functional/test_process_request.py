@@ -13,7 +13,7 @@ import pytest
 
 from dropzone.adapters.postgres_silver import open_silver
 from dropzone.domain.identifiers import new_raw_id
-from dropzone.ports import BronzeUnavailableError, SilverUnavailableError, TimeLeft
+from dropzone.ports import BronzeUnavailableError, RawObject, SilverUnavailableError, TimeLeft
 from dropzone_process import sweep
 from functional.lambda_calls import ENVIRONMENT, EXAMPLE, api_event, header, json_body, sample
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemoryClients, InMemorySilver
@@ -33,7 +33,7 @@ class Sweep:
 
     def arrive(self, body: bytes = EXAMPLE, *, age_ns: int = HOUR_NS) -> UUID:
         raw_id = new_raw_id(time.time_ns() - age_ns)
-        self.bronze.put(raw_id, body, content_type="application/json", correlation_id="c")
+        self.bronze.put(RawObject(raw_id, body, content_type="application/json", correlation_id="c"))
         return raw_id
 
     def __call__(self, body: bytes = b"", query: dict[str, str] | None = None) -> dict[str, Any]:

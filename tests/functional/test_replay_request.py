@@ -15,7 +15,7 @@ from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.domain.validate import validate
-from dropzone.ports import BronzeUnavailableError, Decided, SilverUnavailableError
+from dropzone.ports import BronzeUnavailableError, Decided, RawObject, SilverUnavailableError
 from dropzone_process import sweep
 from functional.lambda_calls import ENVIRONMENT, EXAMPLE, api_event, header, json_body, sample
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemoryClients, InMemorySilver
@@ -79,7 +79,7 @@ class Sweep:
         """Let objects arrive, a second apart from midnight on."""
         for body in bodies:
             raw_id = earliest_raw_id(DAY + len(self.arrived) * SECOND)
-            self.bronze.put(raw_id, body, content_type="application/json", correlation_id="c")
+            self.bronze.put(RawObject(raw_id, body, content_type="application/json", correlation_id="c"))
             self.arrived.append(raw_id)
         return self.arrived
 

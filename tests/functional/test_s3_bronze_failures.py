@@ -32,7 +32,7 @@ def bronze(scripted_s3: ScriptedS3) -> S3Bronze:
 
 
 def put(bronze: S3Bronze, raw_id: UUID | None = None) -> None:
-    bronze.put(raw_id or new_raw_id(), BODY, content_type="application/json", correlation_id="c")
+    bronze.put(RawObject(raw_id or new_raw_id(), BODY, content_type="application/json", correlation_id="c"))
 
 
 def long_enough() -> float:
@@ -206,7 +206,7 @@ def test_sender_is_recorded_with_the_object(moto_endpoint: str, make_bucket: Mak
     bronze = S3Bronze(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint)
     raw_id = new_raw_id()
 
-    bronze.put(raw_id, BODY, content_type="application/json", correlation_id="c", client="hall-3")
+    bronze.put(RawObject(raw_id, BODY, content_type="application/json", correlation_id="c", client="hall-3"))
 
     assert bronze.sender(raw_id) == "hall-3"
     assert bronze.sender(new_raw_id()) is None
@@ -270,7 +270,7 @@ def test_errors_never_show_credentials(
 
 @pytest.mark.parametrize("text", ["line\r\nX-Injected: 1", "é", "\x00", "🙂"])
 def test_what_no_header_can_carry_is_replaced(bronze: S3Bronze, scripted_s3: ScriptedS3, text: str) -> None:
-    bronze.put(new_raw_id(), BODY, content_type=text, correlation_id=text)
+    bronze.put(RawObject(new_raw_id(), BODY, content_type=text, correlation_id=text))
 
     [asked] = scripted_s3.asked
     assert "x-injected" not in asked.headers

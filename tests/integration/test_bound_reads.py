@@ -14,6 +14,7 @@ from dropzone.domain.access import ClientsDocument, ListedClient, Scope
 from dropzone.domain.body import JSON
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.patterns import matcher
+from dropzone.ports import RawObject
 from dropzone.use_cases.process import process
 from dropzone_query import handler as query
 from functional.lambda_calls import api_event, header
@@ -58,7 +59,11 @@ class Api:
         bad = [{**event, "data": []} for event in good]
         others = {**good[sources.index("hall-4/SECRET")], "time_stamp": (NOW - timedelta(minutes=1)).isoformat()}
         for identifier, events in ((self.batch, [*good, *bad]), (self.single, [others])):
-            bronze.put(identifier, json.dumps(events).encode(), content_type=JSON, correlation_id="", client="device")
+            bronze.put(
+                RawObject(
+                    identifier, json.dumps(events).encode(), content_type=JSON, correlation_id="", client="device"
+                )
+            )
             process([message(identifier)], bronze=bronze, silver=silver, time_left=lambda: 60.0)
         entries = [
             ListedClient(

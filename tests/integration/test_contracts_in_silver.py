@@ -17,6 +17,7 @@ from dropzone.domain.body import JSON
 from dropzone.domain.contracts import Contract, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Change
+from dropzone.ports import RawObject
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.selections import Arrived, DecidedBy, Selection
@@ -47,7 +48,7 @@ class Stage:
         self._number += 1
         raw_id = earliest_raw_id(ARRIVED + timedelta(milliseconds=self._number))
         body = json.dumps([{**EVENT, **event} for event in events]).encode()
-        self.bronze.put(raw_id, body, content_type=JSON, correlation_id="")
+        self.bronze.put(RawObject(raw_id, body, content_type=JSON, correlation_id=""))
         return raw_id
 
     def process(self, raw_id: UUID, contracts: Contracts) -> None:

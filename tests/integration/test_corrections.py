@@ -14,6 +14,7 @@ from dropzone.domain.body import JSON
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Change
+from dropzone.ports import RawObject
 from dropzone.queries.buckets import Arrivals
 from dropzone.queries.kpis import KpisRequest, read_kpis
 from dropzone.queries.quality import QualityRequest, read_quality
@@ -47,7 +48,7 @@ class Corrections:
 
     def arrive(self, *events: dict[str, Any]) -> UUID:
         raw_id = earliest_raw_id(self.at.replace(microsecond=1_000 * len(self.raw_ids)))
-        self.bronze.put(raw_id, json.dumps(events).encode(), content_type=JSON, correlation_id="")
+        self.bronze.put(RawObject(raw_id, json.dumps(events).encode(), content_type=JSON, correlation_id=""))
         self.raw_ids.append(raw_id)
         return raw_id
 

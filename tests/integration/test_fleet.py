@@ -13,7 +13,7 @@ from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.ports import BronzeUnavailableError, ObjectMissingError, RangeProgress
+from dropzone.ports import BronzeUnavailableError, ObjectMissingError, RangeProgress, RawObject
 from dropzone.use_cases import run_range as use_case
 from dropzone.use_cases.fleet import NoSuchReplayError, delete_old
 from dropzone.use_cases.process import process
@@ -93,7 +93,7 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
         arrived = BEGAN + number * timedelta(minutes=1)
         raw_ids.append(UUID(int=earliest_raw_id(arrived).int + number))
         body = payload(time_stamp=arrived.isoformat(), data=[number])
-        bronze.inner.put(raw_ids[-1], body, content_type="application/json", correlation_id="")
+        bronze.inner.put(RawObject(raw_ids[-1], body, content_type="application/json", correlation_id=""))
     process([message(raw_id) for raw_id in raw_ids], bronze=bronze, silver=silver, time_left=lambda: 60.0)
     yield Function(bronze, tables, raw_ids, Context())
     tables.query("DELETE FROM replays")

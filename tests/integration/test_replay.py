@@ -22,7 +22,7 @@ from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import Cursor, earliest_raw_id
 from dropzone.domain.outcomes import RULESET, Change, Code, Measurement, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import Contents, validate
-from dropzone.ports import BronzeUnavailableError
+from dropzone.ports import BronzeUnavailableError, RawObject
 from dropzone.use_cases.process import process
 from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.selections import Arrived, Named, RejectedBy, Selection
@@ -69,7 +69,7 @@ class Scene:
         return self.rules[body] if body in self.rules else validate(body)
 
     def put(self, raw_id: UUID, body: bytes) -> UUID:
-        self.objects.put(raw_id, body, content_type="application/json", correlation_id="")
+        self.objects.put(RawObject(raw_id, body, content_type="application/json", correlation_id=""))
         return raw_id
 
     def arrive(self, *outcomes: Outcome, at: UUID | None = None, completed: bool = True) -> UUID:

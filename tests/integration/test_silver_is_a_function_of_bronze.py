@@ -14,6 +14,7 @@ from dropzone.domain.outcomes import Code
 from dropzone.ports import (
     Bronze,
     BronzeUnavailableError,
+    RawObject,
     Silver,
     SilverConflictError,
     SilverUnavailableError,
@@ -143,7 +144,7 @@ def live_through(
     bronze = InMemoryBronze(page_size=3)
     arrived = dict(zip(raw_ids(len(events), age=timedelta(hours=1)), events, strict=True))
     for raw_id, event in arrived.items():
-        bronze.put(raw_id, event.body, content_type="application/json", correlation_id="")
+        bronze.put(RawObject(raw_id, event.body, content_type="application/json", correlation_id=""))
     order = list(arrived)
     for step in steps:
         trouble = Trouble(step)

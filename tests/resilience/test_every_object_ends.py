@@ -17,7 +17,7 @@ from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.body import NDJSON
 from dropzone.domain.outcomes import Change
-from dropzone.ports import MAX_ATTEMPTS, OPEN_ATTEMPT, Bronze, Silver, SilverUnavailableError, TimeLeft
+from dropzone.ports import MAX_ATTEMPTS, OPEN_ATTEMPT, Bronze, RawObject, Silver, SilverUnavailableError, TimeLeft
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, process
 from dropzone.use_cases.replay import ReplayResult, replay
@@ -72,7 +72,9 @@ class LargestObject:
         """Put it into bronze, packed as a client would."""
         identifier = raw_id(timedelta(minutes=30))
         packed = gzipped(self.body, 1)
-        bronze.put(identifier, packed, content_type=NDJSON, correlation_id="request", content_encoding="gzip")
+        bronze.put(
+            RawObject(identifier, packed, content_type=NDJSON, correlation_id="request", content_encoding="gzip")
+        )
         return identifier
 
 

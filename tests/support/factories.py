@@ -12,7 +12,7 @@ from dropzone.domain.access import Access, Scope
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.identifiers import new_raw_id, object_key
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
-from dropzone.ports import Bronze, ListedObject
+from dropzone.ports import Bronze, ListedObject, RawObject
 from dropzone.use_cases.process import Message
 
 EXAMPLE = b'{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}'
@@ -54,7 +54,7 @@ def payload(time_stamp: str = "2019-05-01T06:00:00-04:00", data: Iterable[object
 def arrive(bronze: Bronze, body: bytes = EXAMPLE, age: timedelta = timedelta(0), correlation_id: str = "") -> UUID:
     """Put an object into bronze."""
     identifier = raw_id(age)
-    bronze.put(identifier, body, content_type="application/json", correlation_id=correlation_id)
+    bronze.put(RawObject(identifier, body, content_type="application/json", correlation_id=correlation_id))
     return identifier
 
 

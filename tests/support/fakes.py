@@ -55,23 +55,10 @@ class InMemoryBronze:
     objects: dict[UUID, RawObject] = field(default_factory=dict)
     page_size: int = 1_000
 
-    def put(
-        self,
-        raw_id: UUID,
-        body: bytes,
-        *,
-        content_type: str,
-        correlation_id: str,
-        content_encoding: str = "",
-        contract: str = "",
-        client: str = "",
-        writes: tuple[str, ...] | None = None,
-    ) -> None:
-        if raw_id in self.objects:
-            raise RawIdTakenError(str(raw_id))
-        self.objects[raw_id] = RawObject(
-            raw_id, bytes(body), content_type, correlation_id, content_encoding, contract, client, writes
-        )
+    def put(self, raw: RawObject) -> None:
+        if raw.raw_id in self.objects:
+            raise RawIdTakenError(str(raw.raw_id))
+        self.objects[raw.raw_id] = raw
 
     def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
         if timeout <= 0:
@@ -107,30 +94,10 @@ class HookedBronze:
     seconds: list[float] = field(default_factory=list)
     """What reads and pages were given."""
 
-    def put(
-        self,
-        raw_id: UUID,
-        body: bytes,
-        *,
-        content_type: str,
-        correlation_id: str,
-        content_encoding: str = "",
-        contract: str = "",
-        client: str = "",
-        writes: tuple[str, ...] | None = None,
-    ) -> None:
-        self.before("put", [raw_id])
-        self.inner.put(
-            raw_id,
-            body,
-            content_type=content_type,
-            correlation_id=correlation_id,
-            content_encoding=content_encoding,
-            contract=contract,
-            client=client,
-            writes=writes,
-        )
-        self.after("put", [raw_id])
+    def put(self, raw: RawObject) -> None:
+        self.before("put", [raw.raw_id])
+        self.inner.put(raw)
+        self.after("put", [raw.raw_id])
 
     def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
         self.reads.append(list(raw_ids))

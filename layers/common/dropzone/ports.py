@@ -89,18 +89,7 @@ class ListedObject(NamedTuple):
 class Bronze(Protocol):
     """The raw objects, immutable, in order of arrival."""
 
-    def put(
-        self,
-        raw_id: UUID,
-        body: bytes,
-        *,
-        content_type: str,
-        correlation_id: str,
-        content_encoding: str = "",
-        contract: str = "",
-        client: str = "",
-        writes: tuple[str, ...] | None = None,
-    ) -> None:
+    def put(self, raw: RawObject) -> None:
         """Store an object that was never there before.
 
         Raises:

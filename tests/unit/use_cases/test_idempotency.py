@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain.body import JSON, NDJSON, NotJsonError
-from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, RawIdTakenError, StoredRecord
+from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, RawIdTakenError, RawObject, StoredRecord
 from dropzone.use_cases.ingest import Accepted, EnvelopeError, KeyReusedError, Submission, digest, ingest_once
 from support.factories import EXAMPLE, WITHOUT_OFFSET, raw_id
 from support.fakes import InMemoryIdempotencyStore
@@ -111,7 +111,7 @@ def grow_old(world: World, idempotency_store: InMemoryIdempotencyStore, age: tim
         IdempotencyRecord(old, digest(Submission(EXAMPLE, JSON), EXAMPLE)), "1"
     )
     if is_stored:
-        world.objects.put(old, EXAMPLE, content_type=JSON, correlation_id="")
+        world.objects.put(RawObject(old, EXAMPLE, content_type=JSON, correlation_id=""))
     return old
 
 

@@ -12,6 +12,7 @@ from dropzone.domain.outcomes import Code
 from dropzone.ports import (
     BronzeUnavailableError,
     ListedObject,
+    RawObject,
     RowRefusedError,
     SilverConflictError,
     SilverUnavailableError,
@@ -206,7 +207,7 @@ def test_all_that_was_said_of_an_object_decides_its_outcomes(world: World) -> No
         (of_another, body, {"writes": ("hall-3",)}),
         (late, payload("2001-01-01T00:00:00Z", [2]), {}),
     ):
-        world.objects.put(identifier, sent, content_type=JSON, correlation_id=f"of {identifier}", **others)
+        world.objects.put(RawObject(identifier, sent, content_type=JSON, correlation_id=f"of {identifier}", **others))
 
     # WHEN they are processed
     result = settle_all(world, of_line, of_another, late)
@@ -249,7 +250,7 @@ def test_reading_gets_half_of_the_time_and_objects_read_by_then_are_processed(wo
 def test_what_is_deferred_adds_to_what_was(world: World) -> None:
     earlier, first, second, third = raw_ids(4)
     for identifier in (first, second, third):
-        world.objects.put(identifier, payload(), content_type=JSON, correlation_id="")
+        world.objects.put(RawObject(identifier, payload(), content_type=JSON, correlation_id=""))
     result = ProcessingResult(deferred=[earlier])
     world.bronze.after = lambda _method, _raw_ids: world.clock.spend(world.clock.left)
 

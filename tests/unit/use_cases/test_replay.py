@@ -20,6 +20,7 @@ from dropzone.ports import (
     BronzeUnavailableError,
     Decided,
     ListedObject,
+    RawObject,
     RowRefusedError,
     SilverConflictError,
     SilverError,
@@ -476,7 +477,7 @@ def test_few_events_in_many_bytes_are_replayed_alone(call: Calls, monkeypatch: p
 
 def test_an_object_is_replayed_by_its_media_type(call: Calls) -> None:
     identifier = raw_id()
-    call.bronze.put(identifier, EXAMPLE + b"\n" + NOT_NUMERIC, content_type=NDJSON, correlation_id="")
+    call.bronze.put(RawObject(identifier, EXAMPLE + b"\n" + NOT_NUMERIC, content_type=NDJSON, correlation_id=""))
     assert call().changes == Counter({Change.NEW: 2})
     assert call.outcome_store.of[identifier] == validate(EXAMPLE) + validate(NOT_NUMERIC)
 
@@ -564,7 +565,7 @@ def test_the_listing_ends_with_the_first_that_is_too_young(call: Calls) -> None:
     call.bronze.before = lambda method, page: seen.extend(page) if method == "list_after" else None
     ids = [UUID(f"016a72d6-2d0{n}-7000-8000-000000000000") for n in range(9)]
     for identifier in ids:
-        call.bronze.put(identifier, EXAMPLE, content_type="application/json", correlation_id="")
+        call.bronze.put(RawObject(identifier, EXAMPLE, content_type="application/json", correlation_id=""))
     call(Arrived(until=datetime.fromisoformat("2019-05-01T10:00:00.003Z")))
     assert [identifier for read in call.bronze.reads for identifier in read] == ids[:3]
     assert seen == ids[:4]

@@ -12,7 +12,7 @@ from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
 from dropzone.domain.payloads.event import Event
 from dropzone.domain.validate import Contents, validate
-from dropzone.ports import RowRefusedError, SilverConflictError, SilverUnavailableError
+from dropzone.ports import RawObject, RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases import objects
 from dropzone.use_cases.objects import ProcessingResult, process_objects
 from support.contracts import contract, contracts
@@ -47,7 +47,7 @@ def arrive(world: World, events: int, bad: Collection[int] = ()) -> UUID:
     """A batch arrives; its events are seconds apart, and those of these items break a rule."""
     identifier = raw_id()
     lines = [NOT_NUMERIC if n in bad else payload(f"2019-05-01T06:{n // 60:02}:{n % 60:02}Z") for n in range(events)]
-    world.objects.put(identifier, b"\n".join(lines), content_type=NDJSON, correlation_id="request-1")
+    world.objects.put(RawObject(identifier, b"\n".join(lines), content_type=NDJSON, correlation_id="request-1"))
     return identifier
 
 

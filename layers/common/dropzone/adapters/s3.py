@@ -151,35 +151,24 @@ class S3Bronze(_Bucket):
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(_THREADS, thread_name_prefix="bronze")
 
-    def put(
-        self,
-        raw_id: UUID,
-        body: bytes,
-        *,
-        content_type: str,
-        correlation_id: str,
-        content_encoding: str = "",
-        contract: str = "",
-        client: str = "",
-        writes: tuple[str, ...] | None = None,
-    ) -> None:
+    def put(self, raw: RawObject) -> None:
         """See `Bronze.put`."""
-        attributes = {"Content-Type": in_header(content_type), CORRELATION_ID: in_header(correlation_id)}
-        if content_encoding:
-            attributes["Content-Encoding"] = in_header(content_encoding)
-        if contract:
-            attributes[CONTRACT] = contract
-        if client:
-            attributes[CLIENT] = in_header(client)
-        if writes is not None:
+        attributes = {"Content-Type": in_header(raw.content_type), CORRELATION_ID: in_header(raw.correlation_id)}
+        if raw.content_encoding:
+            attributes["Content-Encoding"] = in_header(raw.content_encoding)
+        if raw.contract:
+            attributes[CONTRACT] = raw.contract
+        if raw.client:
+            attributes[CLIENT] = in_header(raw.client)
+        if raw.writes is not None:
             # In ASCII, as headers are.
-            attributes[WRITES] = json.dumps(writes)
+            attributes[WRITES] = json.dumps(raw.writes)
         for pause in _CONFLICT_PAUSES_SECONDS:
-            if self._put_once(raw_id, body, attributes):
+            if self._put_once(raw.raw_id, raw.body, attributes):
                 return
             time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter is no secret
-        if not self._put_once(raw_id, body, attributes):
-            message = f"{object_key(raw_id)} still conflicts with another write after several tries"
+        if not self._put_once(raw.raw_id, raw.body, attributes):
+            message = f"{object_key(raw.raw_id)} still conflicts with another write after several tries"
             raise BronzeUnavailableError(message)
 
     def _put_once(self, raw_id: UUID, body: bytes, attributes: dict[str, str]) -> bool:

@@ -23,7 +23,14 @@ from dropzone.domain.formats import FORMATS
 from dropzone.domain.identifiers import new_raw_id, received_at
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Rejection, Violation
 from dropzone.domain.violations import ROOT, envelope_violations, has_envelope, is_client_rejection
-from dropzone.ports import Bronze, BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, RawIdTakenError
+from dropzone.ports import (
+    Bronze,
+    BronzeUnavailableError,
+    IdempotencyRecord,
+    IdempotencyStore,
+    RawIdTakenError,
+    RawObject,
+)
 
 MAX_EVENTS = 100_000
 """The limit of events in one body. The smallest valid one has 46 bytes, so the limit of bytes is reached before."""
@@ -273,12 +280,14 @@ def _is_in(bronze: Bronze, raw_id: UUID) -> bool:
 
 def _put(raw_id: UUID, submission: Submission, bronze: Bronze) -> None:
     bronze.put(
-        raw_id,
-        submission.body,
-        content_type=submission.content_type,
-        correlation_id=submission.correlation_id,
-        content_encoding=submission.content_encoding,
-        contract=submission.contract,
-        client=submission.client,
-        writes=submission.writes,
+        RawObject(
+            raw_id,
+            submission.body,
+            submission.content_type,
+            submission.correlation_id,
+            submission.content_encoding,
+            submission.contract,
+            submission.client,
+            submission.writes,
+        )
     )
