@@ -208,7 +208,7 @@ def _texts(
 
 def _exported(entry: details.Document, text: bytes | None, *, is_event: bool) -> bytes:
     """A line: the event's own text is part of it, where it is JSON."""
-    told: details.Document = {name: entry.get(name) for name in ("raw_id", "item", "source", "violations")}
+    described: details.Document = {name: entry.get(name) for name in ("raw_id", "item", "source", "violations")}
     try:
         event = json.loads(text or b"", parse_int=float, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -220,10 +220,10 @@ def _exported(entry: details.Document, text: bytes | None, *, is_event: bool) ->
         if not is_event:
             event, shown = None, (text or b"").decode("utf-8", "backslashreplace")
     if event is None:
-        return json.dumps({**told, "event": None, "text": shown}).encode()
+        return json.dumps({**described, "event": None, "text": shown}).encode()
     # In JSON, line ends stand between tokens alone.
     event = (text or b"").strip().translate(_LINE_ENDS)
-    return json.dumps(told).encode()[:-1] + b', "event": ' + event + b"}"
+    return json.dumps(described).encode()[:-1] + b', "event": ' + event + b"}"
 
 
 def _no_constant(name: str) -> NoReturn:

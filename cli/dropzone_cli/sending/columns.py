@@ -3,63 +3,22 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import tzinfo
-from typing import NamedTuple
 
 from dropzone_cli.errors import CliError, usage
-from dropzone_cli.sending.times import Ambiguous
+from dropzone_cli.sending.options import (
+    SOURCE_NAMES,
+    TIME_NAMES,
+    UNIT_NAMES,
+    VALUE_NAMES,
+    ColumnLabel,
+    CsvOptions,
+)
 
-TIME_NAMES = ("time_stamp", "timestamp", "time", "datetime", "measured_at")
-VALUE_NAMES = ("data", "value", "values")
-SOURCE_NAMES = ("source", "device", "sensor", "sensor_id", "entity_id")
-UNIT_NAMES = ("unit",)
 REJECT_NAMES = ("rejected_code", "rejected_reason", "rejected_raw_id", "rejected_item")
 """What `send` adds to the rows that it writes into NAME.rejects.csv."""
 
 _PLACE = re.compile(r"#([1-9][0-9]*)", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-
-
-class ColumnLabel(NamedTuple):
-    """What a logger's file says of a column beside its name."""
-
-    name: str
-    unit: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvOptions:
-    """What is known of a table: by options, or by its layout. None and nothing: to be found out."""
-
-    time: str | None = None
-    date: str | None = None
-    """Of a column that holds the date, where the time has one of its own."""
-    values: Sequence[str] = ()
-    source: str | None = None
-    unit: str | None = None
-    tags: Sequence[str] = ()
-    constant_source: str | None = None
-    constant_unit: str | None = None
-    constant_tags: Mapping[str, str] = field(default_factory=dict)
-    source_pattern: str | None = None
-    zone: tzinfo | None = None
-    ambiguous: Ambiguous | None = None
-    time_format: str | None = None
-    decimal: str = "."
-    missing: Sequence[str] = ()
-    delimiter: str | None = None
-    encoding: str | None = None
-    skip_lines: int | None = None
-    skip_after_header: int = 0
-    comment: str = ""
-    sheet: str | None = None
-    per_column: bool = False
-    merge_rows: bool = False
-    layout: str = ""
-    """Of the logger that wrote the file, where it was recognised."""
-    labels: Mapping[str, ColumnLabel] = field(default_factory=dict)
-    """By the columns' names."""
 
 
 class Columns:
@@ -211,7 +170,7 @@ class Columns:
                 parts.append(f"{what} from {named}")
         constants = {"source": options.constant_source, "unit": options.constant_unit}
         parts += [f"{what} {text!r}" for what, text in constants.items() if text]
-        parts += [f"tag {name!r} {text!r}" for name, text in options.constant_tags.items()]
+        parts += [f"tag {name!r} {text!r}" for name, text in options.tags_of_all.items()]
         parts += [f"source {self.pattern!r}"] if self.pattern else []
         parts += ["an event per column"] if options.per_column else []
         return ", ".join(parts)

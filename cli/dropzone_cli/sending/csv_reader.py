@@ -7,10 +7,11 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple, Self
 
-from dropzone_cli.sending.columns import Columns, CsvOptions
+from dropzone_cli.sending.columns import Columns
 from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event, Finding, Read, Rejected, Severity
 from dropzone_cli.sending.layouts import ADAPTERS, recognise
 from dropzone_cli.sending.lines import Lines
+from dropzone_cli.sending.options import CsvOptions
 from dropzone_cli.sending.rows import Row, csv_rows, delimiter_of, read_separator
 from dropzone_cli.sending.times import TimeError, time_reader
 
@@ -254,7 +255,7 @@ class Table:
         labels = {
             "source": options.constant_source if is_constant else source,
             "unit": unit or options.constant_unit or (units.pop() if len(units) == 1 else ""),
-            "tags": {**options.constant_tags, **{name: text for name, text in named if text}},
+            "tags": {**options.tags_of_all, **{name: text for name, text in named if text}},
         }
         return "".join(f',"{name}":{_json(label)}' for name, label in labels.items() if label)
 

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from dropzone_cli.sending.batches import Batch, Batcher, Shape
-from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.events import BrokenInputError, Event
 from dropzone_cli.sending.inputs import Planned, opened
-from dropzone_cli.sending.options import SendOptions
+from dropzone_cli.sending.options import CsvOptions, SendOptions
 from dropzone_cli.sending.report import Document, Report, StoppedError
 
 _NOTHING: Document = {
@@ -57,6 +56,6 @@ def _read(planned: Planned, options: SendOptions, csv: CsvOptions, report: Repor
             if isinstance(one, Event):
                 batcher.add(one)
             else:
-                report.add(name, planned.input.told(one))
+                report.add(name, planned.input.as_reported(one))
         batcher.end()
         report.lines[name] = document["lines"]

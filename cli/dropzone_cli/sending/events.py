@@ -74,7 +74,7 @@ Read = Event | Finding
 
 def report_of(finding: Finding) -> Event:
     """Make what tells the API of lines that are not sent: it is stored, and counted as a rejection (docs/adr/0025)."""
-    told = {
+    report = {
         "code": finding.code,
         "reason": _clean(finding.reason),
         "lines": [finding.first, finding.last],
@@ -82,7 +82,7 @@ def report_of(finding: Finding) -> Event:
     }
     is_source = 0 < len(finding.source) <= MAX_SOURCE and not CONTROL_CHARACTER.search(finding.source)
     source = {"source": _clean(finding.source)} if is_source else {}
-    return Event(json.dumps({"client_rejected": told, **source}).encode(), finding.first, finding.last, finding)
+    return Event(json.dumps({"client_rejected": report, **source}).encode(), finding.first, finding.last, finding)
 
 
 def _clean(text: str) -> str:

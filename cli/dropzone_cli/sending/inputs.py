@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self, TypeAlias, cast
 
 from dropzone_cli.errors import usage
-from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.csv_reader import Table
 from dropzone_cli.sending.events import BrokenInputError, Finding, Read, Severity
 from dropzone_cli.sending.json_reader import read_json, read_ndjson
 from dropzone_cli.sending.lines import CUT_OFF, UTF8_BOM, Lines, encoding_of
+from dropzone_cli.sending.options import RESUME_SUFFIX, CsvOptions
 from dropzone_cli.sending.rows import workbook_rows
 from dropzone_cli.sending.streams import GZIP_MAGIC, Gunzip, LivePipe
 
 STDIN = "-"
-RESUME_SUFFIX = ".dropzone-resume"
 REJECTS_SUFFIXES = (".rejects.csv", ".rejects.ndjson")
 
 BufferedReader: TypeAlias = "io.BufferedReader[Any]"
@@ -64,8 +63,8 @@ class Input:
     def is_rereadable(self) -> bool:
         return self.size is not None
 
-    def told(self, finding: Finding) -> Finding:
-        """A finding, as it is to be told of this input: what can't be read again will not be complete later."""
+    def as_reported(self, finding: Finding) -> Finding:
+        """A finding, as it is reported of this input: what can't be read again will not be complete later."""
         if finding.severity is not Severity.WAITING or self.is_rereadable:
             return finding
         return finding._replace(severity=Severity.PROBLEM, reason=CUT_OFF)

@@ -10,15 +10,14 @@ import json
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
-from weakref import finalize
 
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.sending.batches import Batch, Cut
@@ -78,7 +77,10 @@ def _run_key(identity: str, stack: str, options: Mapping[str, object]) -> str:
 
 
 class Journal:
-    """A resume file that this process alone writes, until nobody holds it; without a path, nothing is recorded."""
+    """A resume file that this process alone writes; without a path, nothing is recorded.
+
+    It is closed with the last `with` block of it, and the last batch that was handed over within one.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open it, and read what is there.
@@ -90,8 +92,7 @@ class Journal:
         self._mutex = threading.Lock()
         self._runs: dict[str, Run] = {}
         self._file: io.FileIO | None = None
-        self.close: Callable[[], object] = lambda: None
-        """Closes it, whoever uses it."""
+        self._holders = 0
         if path is None:
             return
         try:
@@ -107,7 +108,33 @@ class Journal:
             message = f"The resume file {path} can't be written: {error.strerror}."
             raise usage(message, "Name another place: --resume FILE; or do without: --no-resume.") from None
         self._file = file
-        self.close = finalize(self, file.close)
+
+    def hold(self) -> Self:
+        """Keep it open until `release`."""
+        with self._mutex:
+            self._holders += 1
+        return self
+
+    def release(self) -> None:
+        with self._mutex:
+            self._holders -= 1
+            if self._holders == 0:
+                self.close()
+
+    __enter__ = hold
+
+    def __exit__(self, *_: object) -> None:
+        """As `release`."""
+        self.release()
+
+    def close(self) -> None:
+        """Close it, whoever holds it: nothing is recorded any more."""
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._file is None or self._file.closed
 
     def run(self, identity: str, stack: str, options: Mapping[str, object], *, again: bool = False) -> Run:
         """Return the run of an input that is to be continued, or begin one.
@@ -122,7 +149,7 @@ class Journal:
         return self._begin(identity, stack, options, salt)
 
     def reports_of(self, run: Run, *, is_rereadable: bool) -> Run:
-        """Return the run that tells of the same input's lines which are not sent: each is told once."""
+        """Return the run that reports the lines of the same input which are not sent, each once."""
         options = {**run.options, REPORTS: True}
         found = self._runs.get(_run_key(run.input, run.stack, options))
         salt = "" if is_rereadable or self.path else secrets.token_hex(8)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dropzone_cli.sending.columns import ColumnLabel, CsvOptions
 from dropzone_cli.sending.events import Finding
 from dropzone_cli.sending.lines import Lines
+from dropzone_cli.sending.options import ColumnLabel, CsvOptions
 from dropzone_cli.sending.rows import Row, delimiter_of
 from dropzone_cli.sending.times import parse_zone
 

@@ -72,7 +72,7 @@ class Lines:
         return [*islice(self._ahead, number)]
 
     def skip(self, number: int) -> list[str]:
-        """Pass over lines, and return them."""
+        """Skip lines, and return them."""
         skipped = []
         for line in islice(self, number):
             skipped.append(line)

@@ -1,82 +1,69 @@
-"""The options of `dropzone send`, checked."""
+"""The options of `dropzone send`: each is a field that says how it is given, and what is made of it."""
 
+import inspect
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime, tzinfo
+from functools import partial, wraps
 from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_origin, get_type_hints
 
 import typer
 
-from dropzone_cli.errors import usage
+from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.formats import CONTROL_CHARACTER, MAX_SOURCE, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS, MAX_UNIT
-from dropzone_cli.sending.batches import Shape
-from dropzone_cli.sending.columns import CsvOptions
-from dropzone_cli.sending.inputs import Input
-from dropzone_cli.sending.times import FORMATS
+from dropzone_cli.sending.profiles import use_profile
+from dropzone_cli.sending.times import FORMATS, Ambiguous, parse_zone
 
+RESUME_SUFFIX = ".dropzone-resume"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendOptions:
-    """How batches are made and sent."""
+TIME_NAMES = ("time_stamp", "timestamp", "time", "datetime", "measured_at")
+VALUE_NAMES = ("data", "value", "values")
+SOURCE_NAMES = ("source", "device", "sensor", "sensor_id", "entity_id")
+UNIT_NAMES = ("unit",)
 
-    dry_run: bool
-    fail_fast: bool
-    batch_size: int
-    batch_bytes: int
-    gzip: bool
-    parallel: int
-    retry_for: float
-    linger: float
-    resume: Path | None
-    no_resume: bool
-    again: bool
-    complete: bool
-    no_rejects: bool
-    report: bool
+_column = partial(typer.Option, rich_help_panel="Columns of CSV and Excel", metavar="NAME")
+_cell = partial(typer.Option, rich_help_panel="Cells of CSV and Excel")
+_layout = partial(typer.Option, rich_help_panel="Layout of CSV and Excel", show_default=False)
+_request = partial(typer.Option, rich_help_panel="Requests")
+_resuming = partial(typer.Option, rich_help_panel="Resuming")
 
-    def shape_of(self, one: Input) -> Shape:
-        """When a batch of an input is full: the events of a pipe are not held for long."""
-        return Shape(self.batch_size, self.batch_bytes, None if one.is_rereadable else self.linger)
-
-
-def check_options(options: SendOptions, csv: CsvOptions) -> None:
-    """Refuse contradictions, and labels that would have every event rejected.
-
-    Raises:
-        CliError: there is one.
-    """
-    contradictions = {
-        "--resume and --no-resume contradict each other.": options.no_resume and options.resume,
-        "--source-column and --source both say what the source is.": csv.source and csv.constant_source,
-        "--unit-column and --unit both say what the unit is.": csv.unit and csv.constant_unit,
-        "--per-column and --merge-rows contradict each other.": csv.per_column and csv.merge_rows,
-    }
-    if message := next((message for message, is_one in contradictions.items() if is_one), None):
-        raise usage(message, "Choose one of them.")
-    check_labels(csv.constant_source, csv.constant_unit, csv.constant_tags, csv.tags)
-
-
-def check_labels(source: str | None, unit: str | None, tags: Mapping[str, str], columns: Sequence[str]) -> None:
-    """Check the source, the unit and the tags that every event gets; `columns` become tags as well.
-
-    Raises:
-        CliError: the API would reject one of them.
-    """
-    if len({*tags, *columns}) > MAX_TAGS:
-        raise usage(f"An event has at most {MAX_TAGS} tags.")
-    texts = [("--source", source or "", MAX_SOURCE), ("--unit", unit or "", MAX_UNIT)]
-    texts += [("--tag: the name", name, MAX_TAG_NAME) for name in tags]
-    texts += [("--tag: the value", value, MAX_TAG_VALUE) for value in tags.values()]
-    for option, text, limit in texts:
-        if len(text) > limit:
-            raise usage(f"{option} is longer than {limit} characters.")
-        if CONTROL_CHARACTER.search(text):
-            raise usage(f"{option} has control characters.")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise usage(f"{option} is not UTF-8.") from None
+_RETRY = "How long to retry a request after 408, 425, 429, 5xx and broken connections."
+_PARALLEL = (
+    "Requests at a time. They overtake each other: use 1 where a later event is to replace an earlier one of the same "
+    "time and source."
+)
+_RESUME = f"One resume file for all inputs; otherwise NAME{RESUME_SUFFIX} beside each."
+_COMPLETE = "The inputs are not written any more: a last line without a line end is a whole one."
+_REPORT = "Tell the API of the lines that can't be sent, so that its figures count them as rejected."
+_DATE = "The date, where it has a column of its own; --time-format is of both, with a space between."
+_VALUES = (
+    f"A number, or a JSON array of numbers; can be repeated. Found without it: {', '.join(VALUE_NAMES)}, or the only "
+    "column left. '#3' is the third column."
+)
+_PER_COLUMN = "Make an event of each value column. Otherwise an event's data has the values of all."
+_PATTERN = (
+    "The source, put together from {source}, {column} (the value column) and other columns. With --per-column it is "
+    "{source}/{column}."
+)
+_MERGE = (
+    "Make one event of neighbouring rows with the same time, source, unit and tags. Otherwise each row is an event."
+)
+_TIME_FORMAT = (
+    f"Of times that are not ISO 8601: {', '.join(FORMATS)} (auto: by size), or a format of strptime such as "
+    "'%d.%m.%Y %H:%M'."
+)
+_ZONE = "Of times without an offset: Europe/Berlin, UTC, +02:00. Without it, such rows are not sent."
+_AMBIGUOUS = "Which is meant by a time that the clocks showed twice. Without it, such rows are not sent."
+_MISSING = "A cell that says that there is no value, such as NaN or -200; can be repeated."
+_BATCH_SIZE = "The limit of events per request; a request is one object in bronze."
+_BATCH_BYTES = "The limit of bytes per request, uncompressed; the API accepts 4 MiB."
+_LINGER = "How long an event of a pipe waits for others before it is sent."
+_PROFILE = "Use the options that --save-profile has saved; others may be added."
+_DELIMITER = "Between the cells. Detected: comma, semicolon, tab or bar."
+_ENCODING = "The text's encoding. Detected: UTF-8, and UTF-16 by its byte order mark."
+_SKIP_LINES = "Lines before the header; loggers' layouts are then not looked for."
 
 
 def parse_tag(text: str) -> tuple[str, str]:
@@ -126,3 +113,185 @@ def parse_encoding(name: str) -> str:
             f"{name!r} is not an encoding of text: use one such as utf-8, utf-16-le, cp1252, latin-1."
         ) from None
     return name
+
+
+# ---- the options
+
+
+class ColumnLabel(NamedTuple):
+    """What a logger's file says of a column beside its name."""
+
+    name: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOptions:
+    """How batches are made and sent."""
+
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read all of it, print what would be sent, and send nothing.")
+    ] = False
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="End at the first refused batch or line that is not an event.")
+    ] = False
+    batch_size: Annotated[
+        int, _request("--batch-size", "-b", min=1, max=100_000, metavar="EVENTS", help=_BATCH_SIZE)
+    ] = 1_000
+    batch_bytes: Annotated[
+        # MaxBodyBytes can't be more: Lambda takes 6 MB in base64.
+        int, _request("--batch-bytes", min=1, max=4_500_000, metavar="BYTES", help=_BATCH_BYTES)
+    ] = 2**20
+    gzip: Annotated[bool, _request("--gzip/--no-gzip", help="Compress each request's body.")] = True
+    parallel: Annotated[int, _request("--parallel", "-p", min=1, max=64, metavar="N", help=_PARALLEL)] = 4
+    retry_for: Annotated[float, _request("--retry-for", min=1, metavar="SECONDS", help=_RETRY)] = 300.0
+    linger: Annotated[float, _request("--linger", min=0, metavar="SECONDS", help=_LINGER)] = 1.0
+    resume: Annotated[Path | None, _resuming("--resume", show_default=False, metavar="FILE", help=_RESUME)] = None
+    no_resume: Annotated[bool, _resuming("--no-resume", help="Write no resume file.")] = False
+    again: Annotated[bool, _resuming("--again", help="Send all of it again, also what was accepted.")] = False
+    complete: Annotated[bool, _resuming("--complete", help=_COMPLETE)] = False
+    no_rejects: Annotated[
+        bool, _resuming("--no-rejects", help="Write no NAME.rejects.csv or .ndjson with what was not sent.")
+    ] = False
+    report: Annotated[bool, _resuming("--report/--no-report", help=_REPORT)] = True
+    profile: Annotated[
+        str | None, _resuming("--profile", is_eager=True, callback=use_profile, metavar="NAME", help=_PROFILE)
+    ] = None
+    saved_profile: Annotated[
+        str | None, _resuming("--save-profile", metavar="NAME", help="Save the options that are given as a profile.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvOptions:
+    """What is known of a table: by options, or by its layout. None and nothing: to be found out."""
+
+    time: Annotated[
+        str | None, _column("--time-column", help=f"The time. Found without it: {', '.join(TIME_NAMES)}.")
+    ] = None
+    date: Annotated[str | None, _column("--date-column", help=_DATE)] = None
+    values: Annotated[list[str], _column("--value-column", help=_VALUES)] = field(default_factory=list)
+    per_column: Annotated[bool, _column("--per-column", metavar=None, help=_PER_COLUMN)] = False
+    source: Annotated[
+        str | None, _column("--source-column", help=f"The source. Found without it: {', '.join(SOURCE_NAMES)}.")
+    ] = None
+    constant_source: Annotated[str | None, _column("--source", metavar="TEXT", help="One source for every row.")] = None
+    source_pattern: Annotated[
+        str | None, _column("--source-pattern", show_default=False, metavar="TEXT", help=_PATTERN)
+    ] = None
+    unit: Annotated[str | None, _column("--unit-column", help="The unit. Found without it: unit.")] = None
+    constant_unit: Annotated[str | None, _column("--unit", metavar="TEXT", help="One unit for every row.")] = None
+    tags: Annotated[list[str], _column("--tag-column", help="A tag of the column's name; can be repeated.")] = field(
+        default_factory=list
+    )
+    constant_tags: Annotated[
+        list[str], _column("--tag", metavar="NAME=TEXT", help="A tag for every row; can be repeated.")
+    ] = field(default_factory=list)
+    merge_rows: Annotated[bool, _column("--merge-rows", metavar=None, help=_MERGE)] = False
+    time_format: Annotated[
+        str | None,
+        _cell("--time-format", parser=parse_time_format, show_default=False, metavar="FORMAT", help=_TIME_FORMAT),
+    ] = None
+    zone: Annotated[tzinfo | None, _cell("--timezone", parser=parse_zone, metavar="ZONE", help=_ZONE)] = None
+    ambiguous: Annotated[Ambiguous | None, _cell("--ambiguous", show_default=False, help=_AMBIGUOUS)] = None
+    decimal: Annotated[
+        str, _cell("--decimal", parser=parse_decimal, metavar="SIGN", help="The decimal sign: a point or a comma.")
+    ] = "."
+    missing: Annotated[list[str], _cell("--missing", metavar="TEXT", help=_MISSING)] = field(default_factory=list)
+    delimiter: Annotated[
+        str | None, _layout("--delimiter", parser=parse_delimiter, metavar="CHAR", help=_DELIMITER)
+    ] = None
+    encoding: Annotated[str | None, _layout("--encoding", parser=parse_encoding, metavar="NAME", help=_ENCODING)] = None
+    skip_lines: Annotated[int | None, _layout("--skip-lines", min=0, metavar="N", help=_SKIP_LINES)] = None
+    skip_after_header: Annotated[
+        int, _layout("--skip-after-header", min=0, metavar="N", help="Lines after the header that are no rows.")
+    ] = 0
+    comment: Annotated[str, _layout("--comment", metavar="TEXT", help="Skip lines that begin with this.")] = ""
+    sheet: Annotated[
+        str | None, _layout("--sheet", metavar="NAME", help="Of a workbook. Without it, the first one.")
+    ] = None
+    layout: str = ""
+    """Of the logger that wrote the file, where it was recognised."""
+    labels: Mapping[str, ColumnLabel] = field(default_factory=dict)
+    """By the columns' names."""
+
+    @property
+    def tags_of_all(self) -> dict[str, str]:
+        """The tags of every row.
+
+        Raises:
+            CliError: one has no name and value.
+        """
+        return dict(map(parse_tag, self.constant_tags))
+
+
+def with_options(function: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Let Typer see the fields of parameters that are dataclasses: each that says how it is given is an option."""
+    shown: list[inspect.Parameter] = []
+    made: dict[str, tuple[Any, list[str]]] = {}
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        if is_dataclass(kind := parameter.annotation):
+            options = _options_of(kind)
+            made[parameter.name] = kind, [option.name for option in options]
+            shown += options
+        else:
+            shown.append(parameter)
+
+    @wraps(function)
+    def called(**given: Any) -> ExitCode:  # noqa: ANN401 - of any option
+        others = {name: kind(**{each: given.pop(each) for each in names}) for name, (kind, names) in made.items()}
+        return function(**given, **others)
+
+    called.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # inspect looks for it
+    return called
+
+
+def _options_of(kind: Any) -> list[inspect.Parameter]:  # noqa: ANN401 - a dataclass
+    hints = get_type_hints(kind, include_extras=True)
+    nothing = kind()
+    return [
+        inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(nothing, each.name), annotation=hints[each.name]
+        )
+        for each in fields(kind)
+        if get_origin(hints[each.name]) is Annotated
+    ]
+
+
+def check_options(options: SendOptions, csv: CsvOptions) -> None:
+    """Refuse contradictions, and labels that would have every event rejected.
+
+    Raises:
+        CliError: there is one.
+    """
+    contradictions = {
+        "--resume and --no-resume contradict each other.": options.no_resume and options.resume,
+        "--source-column and --source both say what the source is.": csv.source and csv.constant_source,
+        "--unit-column and --unit both say what the unit is.": csv.unit and csv.constant_unit,
+        "--per-column and --merge-rows contradict each other.": csv.per_column and csv.merge_rows,
+    }
+    if message := next((message for message, is_one in contradictions.items() if is_one), None):
+        raise usage(message, "Choose one of them.")
+    check_labels(csv.constant_source, csv.constant_unit, csv.tags_of_all, csv.tags)
+
+
+def check_labels(source: str | None, unit: str | None, tags: Mapping[str, str], columns: Sequence[str]) -> None:
+    """Check the source, the unit and the tags that every event gets; `columns` become tags as well.
+
+    Raises:
+        CliError: the API would reject one of them.
+    """
+    if len({*tags, *columns}) > MAX_TAGS:
+        raise usage(f"An event has at most {MAX_TAGS} tags.")
+    texts = [("--source", source or "", MAX_SOURCE), ("--unit", unit or "", MAX_UNIT)]
+    texts += [("--tag: the name", name, MAX_TAG_NAME) for name in tags]
+    texts += [("--tag: the value", value, MAX_TAG_VALUE) for value in tags.values()]
+    for option, text, limit in texts:
+        if len(text) > limit:
+            raise usage(f"{option} is longer than {limit} characters.")
+        if CONTROL_CHARACTER.search(text):
+            raise usage(f"{option} has control characters.")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise usage(f"{option} is not UTF-8.") from None

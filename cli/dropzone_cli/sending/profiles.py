@@ -14,7 +14,7 @@ FILE = "DROPZONE_PROFILES"
 
 # What belongs to one call, not to a kind of input.
 _NOT_SAVED = {
-    *("inputs", "dry_run", "as_json", "fail_fast", "again", "resume", "_profile", "saved_profile"),
+    *("inputs", "dry_run", "as_json", "fail_fast", "again", "resume", "profile", "saved_profile"),
     *("stack_name", "region", "aws_profile"),
 }
 

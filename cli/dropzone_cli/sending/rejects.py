@@ -50,18 +50,18 @@ class Rejects:
             self._write(self._ndjson, json.dumps({**_described(finding), "event": None, "text": finding.text}))
             return
         before, header, after = table.preamble
-        told = [finding.code, finding.reason, *(rejected or ("", ""))]
+        reasons = [finding.code, finding.reason, *(rejected or ("", ""))]
         # A quote that is open would take the reasons in.
         line = finding.text if finding.text.count('"') % 2 == 0 else finding.text.replace('"', "")
         names = ""
         if table.columns.is_of_rejects:  # it has the reasons of an earlier time
             cells = next(csv.reader([line], delimiter=table.delimiter))
-            line = _cells(table.delimiter, *cells[: len(table.columns.header) - len(told)])
+            line = _cells(table.delimiter, *cells[: len(table.columns.header) - len(reasons)])
         else:
             names = _cells(table.delimiter, "", *REJECT_NAMES)
         self._write(
             self._csv,
-            line + _cells(table.delimiter, "", *told),
+            line + _cells(table.delimiter, "", *reasons),
             "".join([*before, header.rstrip("\r\n"), names, "\n", *after]),
         )
 

@@ -140,8 +140,8 @@ class Report:
         if severity is Severity.MISSING or (severity is Severity.WARNING and group.count > 1):
             return
         if severity is not Severity.WARNING:
-            told = {"lines": [first, last], "events": events, "status": status, "code": code, "reason": reason}
-            self._problems.append({"input": name, **told})
+            problem = {"lines": [first, last], "events": events, "status": status, "code": code, "reason": reason}
+            self._problems.append({"input": name, **problem})
         self._printed += 1
         if self._printed <= _PROBLEMS_PRINTED:
             lines = f"line {first:,}" if first == last else f"lines {first:,} to {last:,}"
@@ -162,12 +162,12 @@ class Report:
             if len(self._raw_ids) <= _RAW_IDS_PRINTED:
                 self._raw_ids.append(raw_id)
             if self.out.as_json:
-                told = {"lines": [batch.first, batch.last], "events": batch.events, "raw_id": str(raw_id)}
-                self._sent.append({"input": name, **told, "replayed": is_replayed})
+                sent = {"lines": [batch.first, batch.last], "events": batch.events, "raw_id": str(raw_id)}
+                self._sent.append({"input": name, **sent, "replayed": is_replayed})
             self.meter.advance(batch.size, batch.events)
 
     def add_reported(self, batch: Batch) -> None:
-        """Count findings that the API was told of."""
+        """Count findings that were reported to the API."""
         with self._lock:
             self._totals.reported += batch.events
 
@@ -250,8 +250,8 @@ class Report:
         if totals.refused_batches:
             out.line(f"{count(totals.refused, 'event')} refused, in {_batches(totals.refused_batches)}", style="red")
         if number := self._number(Severity.PROBLEM):
-            told = f"; the API counts {totals.reported:,} of them as rejected" if totals.reported else ""
-            out.line(f"{count(number, 'place')} in the input without an event that can be sent{told}", style="red")
+            reported = f"; the API counts {totals.reported:,} of them as rejected" if totals.reported else ""
+            out.line(f"{count(number, 'place')} in the input without an event that can be sent{reported}", style="red")
         self._print_groups()
         if self.rejects_files:
             out.note(f"What was not sent is in {', '.join(self.rejects_files)}: correct it there, and send that file.")

@@ -4,19 +4,17 @@ import gzip
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
-from weakref import WeakSet
 
 from dropzone_cli.api import RefusedError
 from dropzone_cli.errors import CliError, ExitCode
-from dropzone_cli.sending.batches import Batch, Batcher
-from dropzone_cli.sending.columns import CsvOptions
+from dropzone_cli.sending.batches import Batch, Batcher, Shape
 from dropzone_cli.sending.events import BrokenInputError, Event, Finding, Read, Severity, report_of
 from dropzone_cli.sending.inputs import Input, Opened, Planned, opened
 from dropzone_cli.sending.journal import Journal, Run, check
-from dropzone_cli.sending.options import SendOptions
+from dropzone_cli.sending.options import CsvOptions, SendOptions
 from dropzone_cli.sending.rejects import Rejects
 from dropzone_cli.sending.report import Report, StoppedError
 from dropzone_cli.sending.streams import LivePipe
@@ -46,7 +44,8 @@ class Uploader:
         self._options = options
         self._csv = csv
         self._report = report
-        self._journals: WeakSet[Journal] = WeakSet()
+        self._journals: list[Journal] = []
+        """Those that are open."""
         self._rejects: dict[str, Rejects] = {}
 
     def run(self, plan: Sequence[Planned]) -> None:
@@ -83,11 +82,10 @@ class Uploader:
 
     def _send_all(self, plan: Sequence[Planned]) -> bool:
         """Send the inputs; return whether a signal ended one that can't be read again, of which all was sent."""
-        # Of all inputs, where it isn't beside each.
-        shared = self._open(plan[0]) if self._options.resume else None
         workers = WorkerPool(self._send, self._dropped, self._options.parallel)
         try:
-            with self._report.meter:
+            # One of all inputs, where there isn't one beside each.
+            with self._report.meter, self._open(plan[0]) if self._options.resume else nullcontext() as shared:
                 is_stopped = any(self._send_one(planned, shared, workers) for planned in plan)
                 timer = threading.Timer(_FLUSH_SECONDS, self._session.api.end)
                 timer.daemon = True
@@ -112,7 +110,12 @@ class Uploader:
         Raises:
             CliError: nothing can be sent for the moment.
         """
-        one, journal, run, printed = planned.input, shared or self._open(planned), None, 0
+        with shared or self._open(planned) as journal:
+            return self._read_one(planned, journal, workers)
+
+    def _read_one(self, planned: Planned, journal: Journal, workers: WorkerPool) -> bool:
+        """See `_send_one`: again from the beginning, where the input has changed since it was sent."""
+        one, run, printed = planned.input, None, 0
         while True:
             if before := self._rejects.get(one.identity):
                 before.close()
@@ -191,7 +194,7 @@ class Uploader:
 
     def _open(self, planned: Planned) -> Journal:
         journal = Journal(self._resume_file(planned))
-        self._journals.add(journal)
+        self._journals = [journal, *(other for other in self._journals if not other.is_closed)]
         if journal.path is not None:
             self._report.resume_files[str(journal.path)] = None
         return journal
@@ -228,7 +231,9 @@ class _Reading:
     def begin(self, run: Run, source: Opened) -> None:
         """Begin with the first batches, of events and of reports."""
         self.run = run
-        shape = self._options.shape_of(self._one)
+        # The events of a pipe are not held for long.
+        linger = None if self._one.is_rereadable else self._options.linger
+        shape = Shape(self._options.batch_size, self._options.batch_bytes, linger)
         self._events = Batcher(
             shape,
             lambda batch: self._emit(self.run, batch),
@@ -276,7 +281,7 @@ class _Reading:
             elif self._last_finding != (found.last, found.code):  # one of its kind of a line
                 self._last_finding = (found.last, found.code)
                 self._last = max(self._last, found.last)
-                self._find(self._one.told(found))
+                self._find(self._one.as_reported(found))
 
     def _find(self, finding: Finding) -> None:
         if finding.severity is Severity.PROBLEM:
@@ -307,13 +312,10 @@ class _Reading:
         self._report.lines[self._one.name] = self._last
 
     def close(self) -> None:
-        """Write to the file of rejects what the API was not told of."""
+        """Write to the file of rejects what was not reported to the API."""
         for event in self._reports.rest() if self._held is None else self._held:
             if event.finding is not None:
                 self._rejects.add(event.finding)
-        # They refer to this reading: without them nothing keeps its resume file open.
-        vars(self).pop("_events", None)
-        vars(self).pop("_reports", None)
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class WorkerPool:
         if self._failures:
             self._dropped(task)
             raise self._failures[0]
+        task.journal.hold()
         self._tasks.put(task)
 
     def finish(self) -> None:
@@ -72,6 +73,7 @@ class WorkerPool:
         with suppress(queue.Empty):
             while task := self._tasks.get_nowait():
                 self._dropped(task)
+                task.journal.release()
         self._join(timeout)
 
     def _join(self, timeout: float = math.inf) -> None:
@@ -83,12 +85,18 @@ class WorkerPool:
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
-            if self._is_stopping.is_set():
-                self._dropped(task)
-                continue
             try:
-                self._work(task)
-            except BaseException as error:  # noqa: BLE001 - it is raised where tasks are handed over
-                self._failures.append(error)
-                self._is_stopping.set()
-                self._dropped(task)
+                self._do(task)
+            finally:
+                task.journal.release()
+
+    def _do(self, task: Task) -> None:
+        if self._is_stopping.is_set():
+            self._dropped(task)
+            return
+        try:
+            self._work(task)
+        except BaseException as error:  # noqa: BLE001 - it is raised where tasks are handed over
+            self._failures.append(error)
+            self._is_stopping.set()
+            self._dropped(task)

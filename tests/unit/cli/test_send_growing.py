@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.events import Event, Finding, Read
 from dropzone_cli.sending.inputs import expand, opened
+from dropzone_cli.sending.options import CsvOptions
 from unit.cli.harness import KEY, Cli, FakeIngest, document
 
 pytestmark = pytest.mark.usefixtures("local")

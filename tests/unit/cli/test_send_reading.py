@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.sending import csv_reader, events, json_reader, lines, rows
 from dropzone_cli.sending.batches import Batch, Batcher, Cut, Shape
-from dropzone_cli.sending.columns import CsvOptions
 from dropzone_cli.sending.csv_reader import Table, json_number
 from dropzone_cli.sending.events import BrokenInputError, Event, Finding, Read
 from dropzone_cli.sending.inputs import Format, expand, opened
 from dropzone_cli.sending.json_reader import elements, read_json, read_ndjson
 from dropzone_cli.sending.lines import Lines
+from dropzone_cli.sending.options import CsvOptions
 from dropzone_cli.sending.times import TimeError, parse_zone, time_reader
 from support.packing import gzipped
 
@@ -305,7 +305,7 @@ def test_numbers_keep_their_digits() -> None:
 def test_labels_make_it_version_2() -> None:
     text = "Timestamp;t;Source;unit;hall;line\n2026-01-01T00:00Z;1;x/1;°C; H 3 ;\n2026-01-01T00:00Z;1;;;;B\n"
 
-    assert events_of(text, values=["t"], tags=["hall", "line"], constant_tags={"site": "Köln", "line": "A"}) == [
+    assert events_of(text, values=["t"], tags=["hall", "line"], constant_tags=["site=Köln", "line=A"]) == [
         {
             "schema_version": 2,
             "time_stamp": "2026-01-01T00:00Z",
