@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from dropzone_cli.commands import contract, dlq, keys, reads, rejected, replay, send, status
 from dropzone_cli.commands.open import open_
 from dropzone_cli.errors import CliError, ExitCode
+from dropzone_cli.parameters import with_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,7 +149,7 @@ def _root(
 
 
 def _add(parent: typer.Typer, name: str, function: Callable[..., ExitCode], epilog: str | None = None) -> None:
-    parent.command(name, cls=_Command, help=_paragraphs(function.__doc__ or ""), epilog=epilog)(function)
+    parent.command(name, cls=_Command, help=_paragraphs(function.__doc__ or ""), epilog=epilog)(with_options(function))
 
 
 _add(app, "send", send.send, _SEND_EPILOG)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,58 +18,68 @@ if TYPE_CHECKING:
 
 _PANEL = "Which stack"
 
-StackName = Annotated[
-    str | None,
-    typer.Option(
-        "--stack-name", metavar="NAME", help="A CloudFormation stack on AWS.", show_envvar=False, rich_help_panel=_PANEL
-    ),
-]
-Region = Annotated[
-    str | None, typer.Option("--region", metavar="REGION", help="The stack's AWS region.", rich_help_panel=_PANEL)
-]
-Profile = Annotated[
-    str | None, typer.Option("--aws-profile", metavar="NAME", help="The AWS profile to use.", rich_help_panel=_PANEL)
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """The options of every command that needs a stack."""
+
+    as_json: AsJson = False
+    stack_name: Annotated[
+        str | None,
+        typer.Option(
+            "--stack-name",
+            metavar="NAME",
+            help="A CloudFormation stack on AWS.",
+            show_envvar=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="REGION", help="The stack's AWS region.", rich_help_panel=_PANEL)
+    ] = None
+    aws_profile: Annotated[
+        str | None,
+        typer.Option("--aws-profile", metavar="NAME", help="The AWS profile to use.", rich_help_panel=_PANEL),
+    ] = None
 
 
 class Session:
     """One run of a command. Nothing is looked up, and no client is imported, before it is used."""
 
-    def __init__(
-        self, ctx: typer.Context, stack_name: str | None, region: str | None, profile: str | None, *, as_json: bool
-    ) -> None:
-        self._ctx = ctx
-        self._stack = (stack_name, region, profile)
-        self._as_json = as_json
+    def __init__(self, ctx: typer.Context, options: SessionOptions) -> None:
+        self.ctx = ctx
+        self._options = options
 
     @cached_property
     def out(self) -> Output:
         """Where results and messages are printed."""
         from dropzone_cli.output import Output
 
-        return Output(as_json=self._as_json)
+        return Output(as_json=self._options.as_json)
 
     @cached_property
     def target(self) -> Target:
         """The stack."""
         from dropzone_cli.target import Options, resolve
 
-        return resolve(Options(*self._stack), os.environ, Path.cwd())
+        options = self._options
+        return resolve(Options(options.stack_name, options.region, options.aws_profile), os.environ, Path.cwd())
 
     @cached_property
     def client_options(self) -> ClientOptions:
         """How requests are sent; tests pass their own as `ctx.obj`."""
         from dropzone_cli.api import ClientOptions
 
-        return self._ctx.obj if isinstance(self._ctx.obj, ClientOptions) else ClientOptions()
+        return self.ctx.obj if isinstance(self.ctx.obj, ClientOptions) else ClientOptions()
 
     @cached_property
     def api(self) -> Api:
         """The stack's API; its connections are closed when the command ends."""
         from dropzone_cli.api import Api
 
-        return self._ctx.with_resource(Api(self.target, self.client_options))
+        return self.ctx.with_resource(Api(self.target, self.client_options))
 
     @property
     def resources(self) -> Resources:

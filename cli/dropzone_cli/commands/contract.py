@@ -18,7 +18,7 @@ from dropzone_cli.details import Document
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.formats import object_key, raw_id_of, received_at
 from dropzone_cli.instants import FORMS, parse_instant, rfc3339
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import AsJson, Session
 from dropzone_cli.text import count
 
 _AT_ONCE = 8
@@ -48,17 +48,14 @@ Until = Annotated[
 ]
 
 
-def check(
-    ctx: typer.Context,
-    files: Files,
-    *,
-    as_json: AsJson = False,
-) -> ExitCode:
+def check(files: Files, *, as_json: AsJson = False) -> ExitCode:
     """Check data contracts, alone and beside each other, and say what each would do; needs no stack.
 
     Errors name file and line. `make contracts` checks all files of the folder contracts/ together.
     """
-    out = Session(ctx, None, None, None, as_json=as_json).out
+    from dropzone_cli.output import Output
+
+    out = Output(as_json=as_json)
     checking = _of_checkout("checking")
     texts = _texts(files)
     findings = checking.check(texts)
@@ -77,7 +74,7 @@ def check(
 
 
 def try_(
-    ctx: typer.Context,
+    session: Session,
     files: Files,
     *,
     since: Since = None,
@@ -86,17 +83,12 @@ def try_(
         str | None, typer.Option("--source", metavar="TEXT", help="Only events of this source.", show_default=False)
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of objects.")] = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Say which events would change if these contracts were deployed, by rule, with samples; changes nothing.
 
     Reads what arrived from bronze, the last day without --from, and validates it here: by the deployed contracts, and
     by these in place of theirs. Drafts are tried as if they were active.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     trial = _trial(session, _texts(files), source)
     unread = 0
     with session.out.progress("Validated") as progress:
@@ -112,7 +104,7 @@ def try_(
 
 
 def new(
-    ctx: typer.Context,
+    session: Session,
     *,
     source: Annotated[
         str, typer.Option("--from-source", metavar="NAME", help="Whose measurements to go by.", show_default=False)
@@ -128,16 +120,11 @@ def new(
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="The limit of measurements, of which the newest count.")
     ] = 10_000,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Propose a data contract for a source from its measurements: bounds, unit and interval, as YAML.
 
     It is a draft, whose rules only flag events.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     if not source:
         raise usage("A contract names its sources, and this one has no name.", "Correct --from-source.")
     proposal = _of_checkout("proposal")

@@ -13,7 +13,7 @@ from dropzone_cli.details import Document
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.queue import Message, Queue, objects_of
 from dropzone_cli.redrive import FINAL, LEASE_SECONDS, Redrive, Report
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import Session
 from dropzone_cli.text import age, count
 
 # A listing takes seconds. If it dies, the messages are visible again after this time.
@@ -73,19 +73,14 @@ def _reason(status: Document | None) -> str:
 
 
 def list_(
-    ctx: typer.Context,
+    session: Session,
     *,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="The limit of messages.")] = 100,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """List dead letters: object, age, how often received and tried, and why.
 
     Messages are received and released at once, which "received" counts too.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     counts = session.dlq.counts()
     entries = _peek(session, limit)
     statuses, failure = _statuses(session, entries)
@@ -138,7 +133,7 @@ def _summary(shown: int, total: int) -> str:
 
 
 def redrive(
-    ctx: typer.Context,
+    session: Session,
     raw_ids: Annotated[
         list[UUID] | None,
         typer.Argument(metavar="RAW_ID", help="Only these objects' messages; otherwise all.", show_default=False),
@@ -146,17 +141,12 @@ def redrive(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of messages.")] = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Send dead letters through the queue again.
 
     A message is sent before it is deleted, so that none is lost. A message whose objects are done meanwhile is dropped.
     Two redrives at the same time are safe.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     chosen = frozenset(raw_ids or ())
     total = session.dlq.counts().visible
     with session.out.progress("Dead letters seen", total) as progress:
@@ -219,19 +209,14 @@ def _show(session: Session, report: Report, not_found: frozenset[UUID], *, dry_r
 
 
 def purge(
-    ctx: typer.Context,
+    session: Session,
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Delete all dead letters, after asking.
 
     Raw objects stay in bronze, and the sweep processes those without an outcome.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     dlq: Queue = session.dlq
     total = dlq.counts().total
     if not total:

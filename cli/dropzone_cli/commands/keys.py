@@ -23,7 +23,7 @@ from dropzone_cli.keys import (
     parse_lifetime,
     rfc3339,
 )
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import Session
 from dropzone_cli.text import count
 
 _A_MINUTE = "It takes up to a minute until every container knows it."
@@ -41,7 +41,7 @@ Expires = Annotated[
 
 
 def create(
-    ctx: typer.Context,
+    session: Session,
     name: Name,
     *,
     scopes: Scopes,
@@ -62,17 +62,12 @@ def create(
         str | None, typer.Option("--subject", metavar="SUB", help="No key: the claim sub of tokens that sign in.")
     ] = None,
     expiry: Expires = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Make a key, and say what it may do. It is shown once.
 
     Without --source, --writes and --reads it may write and read every source. Each can be repeated; `*` is any text and
     `?` any character. With --role or --subject there is no key: the entry is for whoever signs in as that.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     now = datetime.now(UTC)
     if not NAME.fullmatch(name):
         message = f"{name} is no name of a client."
@@ -129,20 +124,15 @@ def _patterns(given: Sequence[str]) -> list[str]:
 
 
 def rotate(
-    ctx: typer.Context,
+    session: Session,
     name: Name,
     *,
     overlap: Annotated[
         str, typer.Option("--overlap", metavar="TIME", help="How long the earlier key works beside the new one.")
     ] = "7d",
     expiry: Expires = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Make another key for a name, with the same scopes. It is shown once; the earlier key works for a while."""
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     now = datetime.now(UTC)
     until = None if expiry is None else parse_lifetime(expiry, now)
     made = _keys(session).rotate(name, parse_lifetime(overlap, now) - now, until, now)
@@ -152,17 +142,12 @@ def rotate(
 
 
 def revoke(
-    ctx: typer.Context,
+    session: Session,
     name: Name,
     *,
     key_id: Annotated[str | None, typer.Option("--key-id", metavar="ID", help="Only this key of the name.")] = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Delete the keys of a name. The name is not given again."""
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     ended = _keys(session).revoke(name, key_id, datetime.now(UTC))
     if session.out.as_json:
         session.out.document({"revoked": [each.get("key_id") for each in ended]})
@@ -172,16 +157,11 @@ def revoke(
 
 
 def list_(
-    ctx: typer.Context,
+    session: Session,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Also expired and revoked keys.")] = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """List the keys: name, scopes, sources, expiry, and the day of the last request, as API Gateway has metered it."""
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     keys, now = _keys(session), datetime.now(UTC)
     shown = [each for each in keys.entries() if everything or not is_over(each, now)]
     used = keys.last_used(now)
@@ -218,19 +198,11 @@ def _bound(entry: Mapping[str, Any], field: str, scope: str) -> str:
     return " ".join(entry.get(field) or ["*"]) if scope in entry["scopes"] else "-"
 
 
-def check(
-    ctx: typer.Context,
-    *,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
-) -> ExitCode:
+def check(session: Session) -> ExitCode:
     """Compare the document with API Gateway: keys that are not listed, entries without a key, keys that expire soon.
 
     Exits with 1 if something needs attention.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     keys, now = _keys(session), datetime.now(UTC)
     entries, present = keys.entries(), keys.in_plans()
     listed = {each.get("key_id") for each in entries}

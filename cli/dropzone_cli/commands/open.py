@@ -7,25 +7,20 @@ from typing import Annotated
 import typer
 
 from dropzone_cli.errors import ExitCode
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import Session
 
 
 def open_(
-    ctx: typer.Context,
+    session: Session,
     *,
     docs: Annotated[bool, typer.Option("--docs", help="Swagger UI, where every call can be tried.")] = False,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open a browser, where there is a display.")
     ] = True,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Print the address of the stack's page, and open it in a browser."""
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     url = f"{session.target.url}/{'docs' if docs else ''}"
-    if as_json:
+    if session.out.as_json:
         session.out.document({"url": url})
     else:
         session.out.line(url)

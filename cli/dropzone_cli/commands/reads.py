@@ -14,7 +14,7 @@ import typer
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.instants import FORMS, parse_instant, rfc3339
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import Session
 from dropzone_cli.text import count
 
 _NESTED = ("gaps", "latency_ms", "last_day")
@@ -57,7 +57,7 @@ Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The time zone o
 
 
 def kpis(
-    ctx: typer.Context,
+    session: Session,
     *,
     source: Source = None,
     by: By = Granularity.HOUR,
@@ -70,16 +70,12 @@ def kpis(
     ] = None,
     limit: Limit = None,
     as_csv: AsCsv = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Show figures by source and bucket of time: events, mean, deviation, gaps, what was rejected.
 
     Without --from: the last 5 minutes by second, hour by minute, day by quarter_hour, 7 days by hour, 30 days by day.
     """
-    session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
+    _check_format(session, as_csv=as_csv)
     asked = {"granularity": by, "tz": tz, "source": source, "expected_seconds": expected, **_range(since, until)}
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("start", "source", "events", "mean", "std_dev", "min", "max")),
@@ -91,20 +87,16 @@ def kpis(
 
 
 def measurements(
-    ctx: typer.Context,
+    session: Session,
     *,
     source: Source = None,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The limit of rows.")] = 50,
     as_csv: AsCsv = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Show measurements, the newest first."""
-    session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
+    _check_format(session, as_csv=as_csv)
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("measured_at", "source", "mean", "std_dev", "min", "max", "unit")),
         ("samples", lambda row: row["sample_count"]),
@@ -115,7 +107,7 @@ def measurements(
 
 
 def quality(
-    ctx: typer.Context,
+    session: Session,
     *,
     source: Source = None,
     by: By = Granularity.HOUR,
@@ -125,13 +117,9 @@ def quality(
     together: Annotated[bool, typer.Option("--together", help="Add up all sources.")] = False,
     limit: Limit = None,
     as_csv: AsCsv = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Show what became of events by source and bucket of arrival, and by which rules they were rejected or flagged."""
-    session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
+    _check_format(session, as_csv=as_csv)
     asked = {
         "granularity": by,
         "tz": tz,
@@ -149,7 +137,7 @@ def quality(
 
 
 def sources(
-    ctx: typer.Context,
+    session: Session,
     *,
     prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Those whose names begin so.")] = "",
     state: Annotated[State | None, typer.Option("--state", help="Those in this state.")] = None,
@@ -164,13 +152,9 @@ def sources(
     ] = None,
     limit: Limit = None,
     as_csv: AsCsv = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Show sources: state, last value, last measurement, and what was rejected in the last 24 hours."""
-    session = _session(ctx, stack_name, region, profile, as_json=as_json, as_csv=as_csv)
+    _check_format(session, as_csv=as_csv)
     asked = {"prefix": prefix or None, "state": state}
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("source", "state", "last_measured_at")),
@@ -185,20 +169,15 @@ def sources(
 
 
 def archive(
-    ctx: typer.Context,
+    session: Session,
     *,
     since: Since = None,
     until: Until = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """List the months of UTC whose measurements are archived: in Parquet files of the bucket, and no longer in silver.
 
     Reads of measurements, and of figures by the minute, lack these months.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     asked = {name: value for name, value in _range(since, until).items() if value is not None}
     # Whatever is on the page, it names the archived months of the range.
     [page] = session.api.pages("measurements", asked, 1)
@@ -216,18 +195,9 @@ def _is_silent_since(instant: datetime, source: Document) -> bool:
     return last is None or datetime.fromisoformat(last) < instant
 
 
-def _session(
-    ctx: typer.Context,
-    stack_name: str | None,
-    region: str | None,
-    profile: str | None,
-    *,
-    as_json: bool,
-    as_csv: bool,
-) -> Session:
-    if as_json and as_csv:
+def _check_format(session: Session, *, as_csv: bool) -> None:
+    if session.out.as_json and as_csv:
         raise usage("--json and --csv exclude each other.", "Choose one.")
-    return Session(ctx, stack_name, region, profile, as_json=as_json)
 
 
 def _range(since: datetime | None, until: datetime | None) -> dict[str, str | None]:

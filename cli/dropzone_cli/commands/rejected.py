@@ -20,7 +20,7 @@ from dropzone_cli import details
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.formats import object_key
 from dropzone_cli.instants import FORMS, parse_instant, rfc3339
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import Session
 from dropzone_cli.stored import Stored, of_answer, stored
 from dropzone_cli.text import count, preview
 
@@ -60,7 +60,7 @@ Resolved = Annotated[
 
 
 def list_(
-    ctx: typer.Context,
+    session: Session,
     *,
     code: Code = None,
     source: Source = None,
@@ -79,14 +79,9 @@ def list_(
         str | None,
         typer.Option("--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."),
     ] = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """List rejected events, newest first, with the rules that each broke; or count them."""
     fields = _fields(by)
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     parameters = _parameters(code, source, since, until, resolved)
     if cursor is not None:
         parameters["cursor"] = cursor
@@ -128,7 +123,7 @@ def list_(
 
 
 def export(
-    ctx: typer.Context,
+    session: Session,
     *,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Write them here.", show_default=False)],
     code: Code = None,
@@ -136,16 +131,11 @@ def export(
     since: Since = None,
     until: Until = None,
     resolved: Resolved = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Write rejected events to a file, newest first, a line of JSON each: raw_id, item, source, violations, event.
 
     `event` is the event as it was received. Where that is no JSON it is null, and `text` has it, escaped.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     parameters = _parameters(code, source, since, until, resolved)
     exported, missing = 0, 0
     try:
@@ -256,7 +246,7 @@ def _print_counts(session: Session, fields: list[str], counts: Counter[tuple[str
 
 
 def show(
-    ctx: typer.Context,
+    session: Session,
     raw_id: Annotated[UUID, typer.Argument(metavar="RAW_ID", help="The object.", show_default=False)],
     *,
     item: Annotated[
@@ -266,16 +256,11 @@ def show(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write these bytes to a file.")
     ] = None,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Show an object's or an event's violations, and the beginning of its text, escaped.
 
     --raw and --output give all bytes: the object's as stored, gzipped or not; with --item, the event's.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     if raw or output is not None:
         if raw and output is not None:
             raise usage("--raw and --output exclude each other.", "Choose one of them.")

@@ -14,7 +14,7 @@ from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.formats import Cursor, Position, parse_cursor, received_at
 from dropzone_cli.instants import rfc3339
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import Session
 from dropzone_cli.text import count
 
 _NAMED_AT_ONCE = 1_000
@@ -74,7 +74,7 @@ class _Totals:
 
 
 def replay(
-    ctx: typer.Context,
+    session: Session,
     *,
     since: Since = None,
     until: Until = None,
@@ -101,16 +101,11 @@ def replay(
         typer.Option("--pause", metavar="REPLAY_ID", help="Pause a replay by fleet.", show_default=False),
     ] = None,
     yes: Yes = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Revalidate objects under the current rules: all, or by time of arrival, rule, contract, or RAW_ID.
 
     Afterwards, silver is what it would be if these rules had always applied. A second replay changes nothing.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     if fleet or pause:
         if code or raw_ids or limit or cursor:
             raise usage("--fleet takes --from, --to and --contract alone.", "Leave the others out, or --fleet.")
@@ -213,22 +208,17 @@ def _show_cursor(session: Session, cursor: Cursor | None) -> None:
 
 
 def sweep(
-    ctx: typer.Context,
+    session: Session,
     *,
     limit: Limit = None,
     cursor: SweepCursor = None,
     fleet: Fleet = False,
     yes: Yes = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Process objects in bronze now that have no outcome yet, because their message was lost or is late.
 
     The schedule does the same every few minutes with objects older than a few minutes.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     if fleet:
         if limit or cursor:
             raise usage("--fleet takes neither --limit nor --cursor.", "Leave them out, or --fleet.")

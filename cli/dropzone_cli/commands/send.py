@@ -6,16 +6,15 @@ import typer
 
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.sending.inputs import Format, Planned, expand
-from dropzone_cli.sending.options import CsvOptions, SendOptions, check_options, with_options
+from dropzone_cli.sending.options import CsvOptions, SendOptions, check_options
 from dropzone_cli.sending.profiles import save_profile
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import Session
 
 _INPUTS = "Files, patterns such as 'data/*.csv', or - for stdin; compressed with gzip or zip, or not."
 
 
-@with_options
 def send(
-    ctx: typer.Context,
+    session: Session,
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help=_INPUTS, show_default=False)],
     *,
     input_format: Annotated[
@@ -24,10 +23,6 @@ def send(
     ] = None,
     options: SendOptions,
     csv: CsvOptions,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    aws_profile: Profile = None,
 ) -> ExitCode:
     """Send events: JSON (an event, several, arrays of them), NDJSON, CSV, or an Excel workbook.
 
@@ -38,14 +33,13 @@ def send(
 
     from dropzone_cli.sending.report import Report
 
-    session = Session(ctx, stack_name, region, aws_profile, as_json=as_json)
     plan = [Planned.of(one, input_format, csv) for one in expand(inputs)]
     tables = {None, Format.CSV, Format.XLSX}
     if csv != CsvOptions(encoding=csv.encoding) and not any(planned.format in tables for planned in plan):
         message = "Options of columns, labels and times are for CSV; JSON is sent as it is."
         raise usage(message, "--format csv says that an input is CSV.")
     if options.saved_profile is not None:
-        save_profile(ctx, options.saved_profile)
+        save_profile(session.ctx, options.saved_profile)
     results = Report(session.out, session.client_options.clock, plan, options)
     try:
         if options.dry_run:

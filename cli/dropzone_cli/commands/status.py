@@ -8,7 +8,7 @@ import typer
 
 from dropzone_cli import details
 from dropzone_cli.errors import ExitCode, usage
-from dropzone_cli.session import AsJson, Profile, Region, Session, StackName
+from dropzone_cli.session import Session
 
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -16,7 +16,7 @@ _GOOD = {"processed", "superseded"}
 
 
 def status(
-    ctx: typer.Context,
+    session: Session,
     raw_ids: Annotated[
         list[UUID] | None,
         typer.Argument(metavar="RAW_ID...", help="From the answer of POST /ingest.", show_default=False),
@@ -34,16 +34,11 @@ def status(
         int, typer.Option("--rejections", "-r", min=0, metavar="N", help="How many rejected events of a batch to show.")
     ] = 3,
     events: Annotated[bool, typer.Option("--events", help="Show every event of a batch, one per line.")] = False,
-    as_json: AsJson = False,
-    stack_name: StackName = None,
-    region: Region = None,
-    profile: Profile = None,
 ) -> ExitCode:
     """Show the status of events: accepted, processed, superseded, rejected or stuck.
 
     For a batch, show how many events have each status, and why the first rejected ones were rejected.
     """
-    session = Session(ctx, stack_name, region, profile, as_json=as_json)
     wanted = [*(raw_ids or ()), *(raw_id for file in sent or () for raw_id in _sent(file))]
     if not wanted and not sent:
         raise usage("Nothing to look up.", "Give RAW_IDs, or a resume file: --sent FILE.")

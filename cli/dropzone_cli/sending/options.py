@@ -1,17 +1,16 @@
 """The options of `dropzone send`: each is a field that says how it is given, and what is made of it."""
 
-import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_origin, get_type_hints
+from typing import Annotated, NamedTuple
 
 import typer
 
-from dropzone_cli.errors import ExitCode, usage
+from dropzone_cli.errors import usage
 from dropzone_cli.formats import CONTROL_CHARACTER, MAX_SOURCE, MAX_TAG_NAME, MAX_TAG_VALUE, MAX_TAGS, MAX_UNIT
 from dropzone_cli.sending.profiles import use_profile
 from dropzone_cli.sending.times import FORMATS, Ambiguous, parse_zone
@@ -223,39 +222,6 @@ class CsvOptions:
             CliError: one has no name and value.
         """
         return dict(map(parse_tag, self.constant_tags))
-
-
-def with_options(function: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Let Typer see the fields of parameters that are dataclasses: each that says how it is given is an option."""
-    shown: list[inspect.Parameter] = []
-    made: dict[str, tuple[Any, list[str]]] = {}
-    for parameter in inspect.signature(function, eval_str=True).parameters.values():
-        if is_dataclass(kind := parameter.annotation):
-            options = _options_of(kind)
-            made[parameter.name] = kind, [option.name for option in options]
-            shown += options
-        else:
-            shown.append(parameter)
-
-    @wraps(function)
-    def called(**given: Any) -> ExitCode:  # noqa: ANN401 - of any option
-        others = {name: kind(**{each: given.pop(each) for each in names}) for name, (kind, names) in made.items()}
-        return function(**given, **others)
-
-    called.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]  # inspect looks for it
-    return called
-
-
-def _options_of(kind: Any) -> list[inspect.Parameter]:  # noqa: ANN401 - a dataclass
-    hints = get_type_hints(kind, include_extras=True)
-    nothing = kind()
-    return [
-        inspect.Parameter(
-            each.name, inspect.Parameter.KEYWORD_ONLY, default=getattr(nothing, each.name), annotation=hints[each.name]
-        )
-        for each in fields(kind)
-        if get_origin(hints[each.name]) is Annotated
-    ]
 
 
 def check_options(options: SendOptions, csv: CsvOptions) -> None:
