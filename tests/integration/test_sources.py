@@ -166,7 +166,7 @@ def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
     assert found["once"]["usual_interval_seconds"] == 3600
     assert found["only"]["first_measured_at"] is found["only"]["last_measured_at"] is None
     assert found["alive"]["last_measured_at"] is not None
-    assert found["alive"]["last_measured_at"] <= datetime.now(UTC)
+    assert now <= found["alive"]["last_measured_at"] <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize(("minutes", "usual"), [(21, MINUTE), (20, MINUTE), (8, 7 * DAY)])

@@ -2,14 +2,18 @@
 
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from dropzone.adapters.database import Database
+from dropzone.api.problems import TOO_MUCH_ASKED, ProblemError
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.identifiers import received_at
 from dropzone.queries.buckets import Granularity
@@ -273,3 +277,12 @@ def _expected(tables: SilverInPostgres, starts: Sequence[datetime]) -> Mapping[t
             )
             found[next(start for start in starts[::-1] if start <= key[0]), key[1]] = end, events, counts
     return found
+
+
+@contextmanager
+def too_much() -> Iterator[None]:
+    """Expect that what is asked within is refused, since it is more than is computed at once."""
+    with pytest.raises(ProblemError) as raised:
+        yield
+    assert raised.value.type is TOO_MUCH_ASKED
+    assert [(each.field, each.code) for each in raised.value.violations] == [("from", "request.too_much")]

@@ -1,13 +1,18 @@
 """`dropzone replay --fleet`: what it asks, starts and says. tests/e2e/test_fleet.py has the real state machine."""
 
+import json
 from dataclasses import dataclass, field
+from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import boto3
 import pytest
 
 from dropzone_cli.commands import fleet
-from unit.cli.harness import Cli, document
+from dropzone_cli.errors import CliError
+from unit.cli.harness import REGION, Cli, document
 
 REPLAY = str(UUID(int=7))
 NOTHING_DONE: dict[str, Any] = {
@@ -144,3 +149,51 @@ def test_a_fleet_takes_times_and_a_contract_alone(cli: Cli, other: tuple[str, st
     result = cli("replay", "--fleet", *other)
     assert result.exit_code == 2
     assert "--fleet takes --from, --to and --contract alone." in result.stderr
+
+
+# ---- AWS -------------------------------------------------------------------------------------------------------------
+
+
+def fleet_of(**aws: Any) -> fleet._Fleet:  # noqa: ANN401 - clients, by their service
+    clients = SimpleNamespace(**{name: lambda client=client: client for name, client in aws.items()})
+    machine = f"arn:aws:states:{REGION}:123456789012:stateMachine:replay"
+    resources = SimpleNamespace(aws=clients, replay_function="Replay", replay_machine=machine)
+    return fleet._Fleet(SimpleNamespace(resources=resources))  # type: ignore[arg-type] # what it needs of a session
+
+
+def test_the_function_is_asked_and_a_failure_of_it_is_told() -> None:
+    called: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = [
+        {"Payload": BytesIO(b'{"state": "done"}')},
+        {"Payload": BytesIO(b'{"errorType": "NoSuchReplayError", "errorMessage": "it"}'), "FunctionError": "Unhandled"},
+    ]
+
+    def invoke(**call: Any) -> dict[str, Any]:  # noqa: ANN401 - of boto3
+        called.append({**call, "Payload": json.loads(call["Payload"])})
+        return answers.pop(0)
+
+    asked = fleet_of(lambda_=SimpleNamespace(invoke=invoke))
+
+    assert asked.ask("report", replay_id=REPLAY) == {"state": "done"}
+    assert called == [{"FunctionName": "Replay", "Payload": {"action": "report", "replay_id": REPLAY}}]
+    with pytest.raises(CliError, match=r"^The function Replay failed: NoSuchReplayError: it$"):
+        asked.ask("report", replay_id=REPLAY)
+
+
+@pytest.mark.usefixtures("account")
+def test_only_an_execution_of_this_replay_that_runs_is_found() -> None:
+    machine = boto3.client("stepfunctions", region_name=REGION)
+    role = "arn:aws:iam::123456789012:role/machine"
+    machine.create_state_machine(name="replay", definition='{"StartAt": "a", "States": {}}', roleArn=role)
+    started = fleet_of(stepfunctions=machine)
+
+    assert started.running(REPLAY) is None
+    execution = started.start(REPLAY)
+
+    assert started.running(REPLAY) == execution
+    assert started.running(str(UUID(int=8))) is None
+    assert started.is_running(execution)
+    assert json.loads(machine.describe_execution(executionArn=execution)["input"]) == {"replay_id": REPLAY}
+    machine.stop_execution(executionArn=execution)
+    assert not started.is_running(execution)
+    assert started.running(REPLAY) is None

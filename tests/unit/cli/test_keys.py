@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from dropzone.adapters.s3 import CLIENTS_KEY
 from dropzone.domain.access import MAX_BINDING as LAYER_BINDING
@@ -77,6 +79,52 @@ def test_new_key_does_what_the_document_says_and_no_more(world: World) -> None:
     assert world.decision(made["key"], Scope.INGEST, timedelta(days=90, minutes=1)) is Decision.EXPIRED
     assert world.plan_of(made["key_id"]) == [f"{STACK}-devices"]
     assert world.run("list")["keys"][0].keys() >= {"name", "scopes", "key_id", "expires", "last_used"}
+
+
+def test_what_people_read_has_the_key_alone_on_stdout(world: World, cli: Cli) -> None:
+    of = ("--stack-name", STACK, "--region", REGION)
+
+    made = cli("keys", "create", "hall-3", "--scope", "ingest", "--source", "hall-3/*", *of)
+    key = made.stdout.rstrip("\n")
+    role = cli("keys", "create", "ann", "--scope", "read", "--role", ROLE, *of)
+    listed = [line.split("\t") for line in cli("keys", "list", *of).stdout.splitlines()]
+    checked = cli("keys", "check", *of)
+
+    assert world.decision(key, Scope.INGEST) is Decision.ALLOWED
+    assert made.stderr.startswith("This is the key of hall-3 (ingest). It is not shown again.\n")
+    assert role.stdout.startswith("ann is listed (read). ")
+    assert listed == [
+        ["hall-3", "ingest", "hall-3/*", "-", "never", "-", listed[0][-1]],
+        ["ann", "read", "-", "*", "never", "-", ROLE],
+    ]
+    assert listed[0][-1] in {each["id"] for each in world.gateway.get_api_keys()["items"]}
+    assert (checked.exit_code, checked.stdout, checked.stderr) == (0, "", "All keys are listed, and work.\n")
+
+
+def test_the_last_day_of_use_is_as_api_gateway_has_metered_it() -> None:
+    """On AWS alone: moto and the emulator meter nothing."""
+    unused, refused = [[0, 9]] * 90, ClientError({"Error": {"Code": "NotFoundException"}}, "GetUsage")
+    asked: list[dict[str, str]] = []
+    pages: dict[str, list[dict[str, Any]]] = {
+        "devices": [{"items": {"early": [[7, 9], *unused[1:]]}}, {"items": {"never": unused}}],
+        "analysts": [{"items": {"early": [*unused[:-2], [1, 9], [0, 9]], "today": [*unused[:-1], [1, 9]]}}, {}],
+    }
+
+    def usage(**call: str) -> list[dict[str, Any]]:
+        asked.append(call)
+        if call["usagePlanId"] == "metered by nobody":
+            raise refused
+        return pages[call["usagePlanId"]]
+
+    gateway = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=usage))
+    keys = core.Keys(SimpleNamespace(apigateway=lambda: gateway), "bucket", API_ID)  # type: ignore[arg-type] # as much as it needs
+    plans = [{"id": plan} for plan in ("metered by nobody", *pages)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core.Keys, "plans", lambda _: plans)
+        found = keys.last_used(datetime(2026, 3, 31, 12, tzinfo=UTC))
+
+    assert found == {"early": "2026-03-30", "today": "2026-03-31"}
+    assert asked[1] == {"usagePlanId": "devices", "startDate": "2026-01-01", "endDate": "2026-03-31"}
 
 
 @pytest.mark.parametrize(

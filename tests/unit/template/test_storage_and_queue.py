@@ -96,14 +96,16 @@ def test_only_ingest_writes_bronze(name: str) -> None:
     assert deployed(name).one("IngestFunction")["Role"] == "IngestFunctionRole.Arn"
 
 
-def refuses_plain_text(policy: dict[str, Any]) -> bool:
-    return any(
-        statement["Effect"] == "Deny"
+def refused_in_plain_text(policy: dict[str, Any]) -> list[Any]:
+    """The resources of which a policy refuses everything that is asked without TLS."""
+    return [
+        statement["Resource"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny"
         and statement["Principal"] == "*"
         and statement["Action"] in {"s3:*", "sqs:*"}
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        for statement in policy["PolicyDocument"]["Statement"]
-    )
+    ]
 
 
 @pytest.mark.parametrize("name", BUCKETS)
@@ -111,10 +113,8 @@ def test_a_bucket_is_reached_over_tls_only(template: Template, name: str) -> Non
     policies = [entry["Properties"] for entry in resources(template, "AWS::S3::BucketPolicy").values()]
 
     [policy] = [policy for policy in policies if policy["Bucket"] == {"Ref": name}]
-    assert refuses_plain_text(policy)
-    resource = str(policy["PolicyDocument"]["Statement"])
-    assert f"${{{name}}}'" in resource
-    assert f"${{{name}}}/*'" in resource
+    arn = f"arn:${{AWS::Partition}}:s3:::${{{name}}}"
+    assert refused_in_plain_text(policy) == [[{"Fn::Sub": arn}, {"Fn::Sub": f"{arn}/*"}]]
 
 
 @pytest.mark.parametrize("name", QUEUES)
@@ -122,7 +122,7 @@ def test_a_queue_is_reached_over_tls_only(template: Template, name: str) -> None
     policies = [entry["Properties"] for entry in resources(template, "AWS::SQS::QueuePolicy").values()]
 
     covering = [policy for policy in policies if {"Ref": name} in policy["Queues"]]
-    assert any(map(refuses_plain_text, covering))
+    assert [refused_in_plain_text(policy) for policy in covering] == [[{"Fn::GetAtt": [name, "Arn"]}]]
 
 
 @pytest.mark.parametrize("name", ["QueuePolicy", "NotificationQueuePolicy"])

@@ -4,7 +4,7 @@ Ingest doesn't use it: importing the event handler takes nearly as long as the r
 """
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -21,7 +21,7 @@ from dropzone.api import problems, response
 from dropzone.api.access import Authorizer
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, invalid_request, unknown_parameter
-from dropzone.api.problems import FieldError, ProblemError, ProblemType
+from dropzone.api.problems import ProblemError, ProblemType
 from dropzone.domain.access import PUBLIC, Access, Scope
 
 
@@ -184,16 +184,9 @@ def json_response(status: HTTPStatus, body: object) -> Response[Any]:
     return converted(response.json_response(status, body))
 
 
-def problem(
-    app: APIGatewayRestResolver,
-    problem_type: ProblemType,
-    *,
-    reason: str = "",
-    violations: Iterable[FieldError] = (),
-) -> Response[Any]:
+def problem(app: APIGatewayRestResolver, problem_type: ProblemType) -> Response[Any]:
     """A problem's response; see `problems.problem`."""
-    event = app.current_event.raw_event
-    return converted(problems.problem(problem_type, event, reason=reason, violations=violations))
+    return converted(problems.problem(problem_type, app.current_event.raw_event))
 
 
 def converted(ours: response.Response) -> Response[Any]:
