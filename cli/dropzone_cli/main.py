@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -14,9 +12,10 @@ from dropzone_cli.commands import contract, dlq, keys, reads, rejected, replay, 
 from dropzone_cli.commands.open import open_
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.parameters import with_options
+from dropzone_cli.signals import handled_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import FrameType
 
 DEBUG = "DROPZONE_DEBUG"
@@ -66,7 +65,7 @@ class _Group(TyperGroup):
 
 def _exit_code(call: Callable[[], ExitCode]) -> ExitCode:
     try:
-        with _interruptible():
+        with handled_by(_interrupt):
             return call()
     except CliError as error:
         return _failed(error)
@@ -94,26 +93,9 @@ def _failed(error: CliError) -> ExitCode:
     return error.exit_code
 
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP all end a command as Ctrl-C does, so that it can release what it holds.
-
-    SIGINT is set as well: a shell starts its background jobs with it ignored.
-    """
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
-    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # as nohup sets it, and means it
-        numbers.append(hang_up)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """End a command as Ctrl-C does, so that it can release what it holds."""
+    raise KeyboardInterrupt
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it

@@ -1,7 +1,6 @@
 """Inputs on their way: read, cut into batches, and handed to the threads that send them."""
 
 import gzip
-import signal
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -20,6 +19,7 @@ from dropzone_cli.sending.report import Report, StoppedError
 from dropzone_cli.sending.streams import LivePipe
 from dropzone_cli.sending.workers import Task, WorkerPool
 from dropzone_cli.session import Session
+from dropzone_cli.signals import handled_by
 
 _GRACE_SECONDS = 10.0
 _FLUSH_SECONDS = 30.0
@@ -327,13 +327,5 @@ def _stoppable(pipe: LivePipe) -> Iterator[None]:
             raise KeyboardInterrupt
         pipe.stop()
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
-    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
-        numbers.append(hang_up)
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
+    with handled_by(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
