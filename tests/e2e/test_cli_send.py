@@ -135,7 +135,7 @@ def test_stopped_and_killed_it_goes_on_and_every_event_arrives_once(sender: Send
     assert json.loads(sender(*command, "--json").stdout)["accepted"] == 0
 
 
-def test_what_the_api_refuses_is_told_with_its_lines_and_the_rest_arrives(sender: Sender) -> None:
+def test_what_the_api_refuses_is_reported_with_its_lines_and_the_rest_arrives(sender: Sender) -> None:
     source = f"refused-{uuid4()}"
     good = json.dumps({"schema_version": 2, "time_stamp": "2031-02-01T00:00:00Z", "data": [1], "source": source})
     large = json.dumps({"time_stamp": "2031-02-01T00:00:00Z", "data": [], "note": "x" * 4_700_000})
@@ -163,7 +163,7 @@ def test_a_batch_from_stdin_its_rejections_and_their_bytes(sender: Sender) -> No
     sent = sender("send", "-", "--json", given=f"[{','.join(texts)}]".encode())
     (batch,) = json.loads(sent.stdout)["sent"]
 
-    # WHEN it is asked after
+    # WHEN it is looked up
     status = sender("status", "--wait", batch["raw_id"], "--json")
     lines = sender("status", batch["raw_id"], "--events").stdout.decode().splitlines()
     listed = sender("rejected", "list", "--source", source)

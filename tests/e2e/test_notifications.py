@@ -96,7 +96,7 @@ def receivers(client: Client) -> Iterator[Receivers]:
         sqs.delete_queue(QueueUrl=url)
 
 
-def test_a_change_is_told_once_on_each_channel(client: Client, receivers: Receivers) -> None:
+def test_a_change_is_reported_once_on_each_channel(client: Client, receivers: Receivers) -> None:
     # GIVEN a change that a check of expectations has written
     source = f"hall-{uuid4()}"
     change: dict[str, Any] = {

@@ -74,11 +74,11 @@ def test_a_waiting_event_is_accepted_and_an_exhausted_one_is_stuck(waiting_clien
     assert status(waiting_client, raw_id)["status"] == "accepted"
 
     waiting_client.query(
-        "INSERT INTO receipts (raw_id, attempts, last_error) VALUES (:id, 5, 'it killed its reader')", id=raw_id
+        "INSERT INTO receipts (raw_id, attempts, last_error) VALUES (:id, 5, 'its process died')", id=raw_id
     )
 
     told = status(waiting_client, raw_id)
-    assert (told["status"], told["attempts"], told["last_error"]) == ("stuck", 5, "it killed its reader")
+    assert (told["status"], told["attempts"], told["last_error"]) == ("stuck", 5, "its process died")
 
 
 def test_what_never_arrived_is_not_found(client: Client) -> None:

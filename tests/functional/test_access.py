@@ -233,7 +233,7 @@ def test_public_route_asks_for_nothing(world: World, route: Route) -> None:
 
 
 @pytest.mark.parametrize("path", ["/measurements", "/process"])
-def test_who_may_not_ask_is_not_told_what_is_wrong_with_the_parameters(world: World, path: str) -> None:
+def test_who_may_not_ask_does_not_learn_what_is_wrong_with_the_parameters(world: World, path: str) -> None:
     world.allow("key", Scope.INGEST)
     route = declared()["POST" if path == "/process" else "GET", path]
 
@@ -255,7 +255,7 @@ STATUS, RAW = declared()["GET", "/ingest/<id>"], declared()["GET", "/ingest/<id>
 
 
 @pytest.mark.parametrize("route", [STATUS, RAW], ids=["status", "raw"])
-def test_device_sees_its_own_objects_and_is_not_told_of_others(world: World, route: Route) -> None:
+def test_device_sees_its_own_objects_and_does_not_learn_of_others(world: World, route: Route) -> None:
     world.allow("key", Scope.INGEST)
     never = raw_id()
 

@@ -132,7 +132,7 @@ def test_an_html_page_is_refused_by_the_media_type_that_it_is_sent_with(
 
 
 @pytest.mark.parametrize("contract", ["telegraf", "default"])
-def test_lines_of_influxdb_are_told_to_name_no_contract(ingest_function: IngestFunction, contract: str) -> None:
+def test_lines_of_influxdb_get_a_hint_to_name_no_contract(ingest_function: IngestFunction, contract: str) -> None:
     event = api_event(b"m f=1", path=f"/ingest/{contract}", headers={"Content-Type": "text/plain; charset=utf-8"})
     problem = ingest_function.refused(event | {"pathParameters": {"id": contract}}, 415)
 
@@ -141,7 +141,7 @@ def test_lines_of_influxdb_are_told_to_name_no_contract(ingest_function: IngestF
     )
 
 
-def test_several_events_on_a_line_are_told_how_to_be_sent(ingest_function: IngestFunction) -> None:
+def test_several_events_on_a_line_get_a_hint_how_to_send_them(ingest_function: IngestFunction) -> None:
     body, hint = EXAMPLE + EXAMPLE, "to send several events, put each on a line of its own"
     problem = ingest_function.refused(api_event(body), 400)
     assert problem["detail"].endswith(f"{hint}, with Content-Type: application/x-ndjson.")

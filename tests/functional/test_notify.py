@@ -229,7 +229,7 @@ def test_what_is_not_delivered_comes_again_with_the_same_name(world: World, rece
     assert_no_trace(logged, "SECRETMARKER")
 
 
-def test_a_webhook_that_is_gone_is_told_without_its_address(world: World, receiver: Receiver) -> None:
+def test_a_webhook_that_is_gone_is_reported_without_its_address(world: World, receiver: Receiver) -> None:
     gone = json.dumps({"url": "http://127.0.0.1:9/SECRETMARKER", "key": "k" * 24})
     world.client("secretsmanager").put_secret_value(SecretId=world.secret_arn, SecretString=gone)
 
@@ -250,7 +250,9 @@ def test_a_webhook_that_is_gone_is_told_without_its_address(world: World, receiv
         ("SECRETMARKER", "JSON"),
     ],
 )
-def test_a_secret_that_is_no_webhook_s_is_told_without_what_it_holds(world: World, secret: str, reason: str) -> None:
+def test_a_secret_that_is_no_webhook_s_is_reported_without_what_it_holds(
+    world: World, secret: str, reason: str
+) -> None:
     world.client("secretsmanager").put_secret_value(SecretId=world.secret_arn, SecretString=secret)
 
     assert len(call(world.put(Channel.WEBHOOK, change()))) == 1
@@ -319,7 +321,7 @@ def test_a_batch_is_handed_over_once_however_often_it_is_written(world: World) -
     assert store.read(Channel.EVENTS, "00000000-0000-0000-0000-000000000000") == b"[1]"
 
 
-def test_the_document_s_example_is_what_is_told() -> None:
+def test_the_document_s_example_is_what_is_sent() -> None:
     [example] = [json.loads(text) for kind, text, _ in document("docs/operations.md").blocks if kind == "json"]
 
     text = example.pop("text")

@@ -110,7 +110,7 @@ def test_the_frequency_of_the_contract_decides_in_place_of_the_usual_interval(
     }
 
 
-def test_silence_and_return_are_told_once_each(tables: SilverInPostgres, check: Check, now: datetime) -> None:
+def test_silence_and_return_are_reported_once_each(tables: SilverInPostgres, check: Check, now: datetime) -> None:
     # GIVEN a source on time, and one that was silent before anybody asked
     store(tables, *every(HOUR, now - 30 * MINUTE, "a", 1.0, 2.0), *every(HOUR, now - 9 * DAY, "a/old", 1.0, 2.0))
     standing = check(interval_seconds=3_600.0)
@@ -140,7 +140,7 @@ def test_silence_and_return_are_told_once_each(tables: SilverInPostgres, check: 
     assert named(changes(tables)) == [("a", "silent", False)]
 
 
-def test_silence_is_told_by_the_usual_interval_where_no_contract_says_it(
+def test_silence_is_reported_by_the_usual_interval_where_no_contract_says_it(
     tables: SilverInPostgres, check: Check, now: datetime
 ) -> None:
     store(tables, *every(HOUR, now - 30 * MINUTE, "b", 1.0, 2.0, 3.0), measurement(now - DAY, 1.0, source="once"))

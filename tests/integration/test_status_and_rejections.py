@@ -144,9 +144,9 @@ def test_tried_and_stuck(tables: SilverInPostgres, statuses: Statuses) -> None:
     states = []
     for _ in range(MAX_ATTEMPTS):
         silver.record_attempts([raw_id], only_due=False)
-        silver.record_errors({raw_id: "it killed its reader"})
+        silver.record_errors({raw_id: "its process died"})
         told = statuses.status(raw_id)
-        assert told["last_error"] == "it killed its reader"
+        assert told["last_error"] == "its process died"
         states.append((told["status"], told["attempts"]))
 
     assert states == [*(("accepted", attempts) for attempts in range(1, MAX_ATTEMPTS)), ("stuck", MAX_ATTEMPTS)]

@@ -62,7 +62,7 @@ def test_retry_after_is_honoured(cli: Cli, api: FakeApi) -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "²"])
-def test_a_retry_after_that_says_nothing_is_passed_over(cli: Cli, api: FakeApi, value: str) -> None:
+def test_a_retry_after_that_says_nothing_is_skipped(cli: Cli, api: FakeApi, value: str) -> None:
     api.answers = [httpx.Response(503, headers=[(b"retry-after", value.encode("latin-1", "replace"))]), done()]
 
     assert cli("sweep").exit_code == 0
@@ -96,7 +96,7 @@ def test_a_quota_that_is_used_up_is_not_asked_again(cli: Cli, api: FakeApi) -> N
     assert "quota" in result.stderr
 
 
-def test_an_api_out_of_reach_is_told_soon(cli: Cli, api: FakeApi) -> None:
+def test_an_api_out_of_reach_is_reported_soon(cli: Cli, api: FakeApi) -> None:
     api.answers = [httpx.ConnectError("Connection refused") for _ in range(10)]
 
     result = cli("sweep")
@@ -113,7 +113,7 @@ def test_a_connection_that_breaks_once_does_no_harm(cli: Cli, api: FakeApi) -> N
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b"5", b"\xff"])
-def test_another_server_is_told_apart(cli: Cli, api: FakeApi, content: bytes) -> None:
+def test_another_server_is_recognised(cli: Cli, api: FakeApi, content: bytes) -> None:
     api.answers = [httpx.Response(200, content=content)]
 
     result = cli("sweep")
@@ -129,7 +129,7 @@ def test_a_redirect_is_not_followed_with_the_key(cli: Cli, api: FakeApi) -> None
     assert len(api.requests) == 1
 
 
-def test_violations_are_told(cli: Cli, api: FakeApi) -> None:
+def test_violations_are_reported(cli: Cli, api: FakeApi) -> None:
     api.answers = [refusal(422, violations=[{"field": "limit", "code": "c", "message": "should be \x1b[31mless"}])]
 
     result = cli("sweep")

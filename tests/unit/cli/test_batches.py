@@ -58,7 +58,7 @@ def test_a_batch_is_counted(cli: Cli, api: FakeApi, told: dict[str, Any], code: 
 
 
 @pytest.mark.usefixtures("local")
-def test_the_first_rejections_of_a_batch_are_told(cli: Cli, api: FakeApi) -> None:
+def test_the_first_rejections_of_a_batch_are_reported(cli: Cli, api: FakeApi) -> None:
     identifier, other = raw_id(), raw_id()
     api.answers = [
         page(raw_id=str(identifier), **batch(processed=1, rejected=3)),

@@ -46,7 +46,7 @@ REJECTED: dict[str, Any] = {
     ],
 }
 ACCEPTED: dict[str, Any] = {"status": "accepted", "attempts": 0}
-STUCK: dict[str, Any] = {"status": "stuck", "attempts": 5, "last_error": "it killed its reader"}
+STUCK: dict[str, Any] = {"status": "stuck", "attempts": 5, "last_error": "its process died"}
 
 
 def page(**answer: object) -> httpx.Response:
@@ -97,7 +97,7 @@ def test_status_shows_details(cli: Cli, api: FakeApi) -> None:
         "2019-05-01T10:00:00Z mean 1.0 std_dev 1.0 of 2",
         f"2019-05-01T10:00:00Z mean 1.0 std_dev 1.0 of 2, superseded by {SUPERSEDED['superseded_by']}",
         "data.empty: data is empty; data.not_numeric: data holds a \\x1b string",
-        "5 failed tries: it killed its reader",
+        "5 failed tries: its process died",
     ]
 
 

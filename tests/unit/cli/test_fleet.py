@@ -161,7 +161,7 @@ def fleet_of(**aws: Any) -> fleet._Fleet:  # noqa: ANN401 - clients, by their se
     return fleet._Fleet(SimpleNamespace(resources=resources))  # type: ignore[arg-type] # what it needs of a session
 
 
-def test_the_function_is_asked_and_a_failure_of_it_is_told() -> None:
+def test_the_function_is_asked_and_a_failure_of_it_is_reported() -> None:
     called: list[dict[str, Any]] = []
     answers: list[dict[str, Any]] = [
         {"Payload": BytesIO(b'{"state": "done"}')},

@@ -51,7 +51,7 @@ def test_with_a_display_a_browser_opens(
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
-def test_a_browser_that_does_not_open_is_told(
+def test_a_browser_that_does_not_open_is_reported(
     cli: Cli, opened: list[str], monkeypatch: pytest.MonkeyPatch, system: str
 ) -> None:
     monkeypatch.setattr("sys.platform", system)

@@ -161,7 +161,7 @@ def test_one_format_at_a_time(cli: Cli, api: FakeApi) -> None:
     assert api.requests == []
 
 
-def test_archived_months_are_told_with_what_is_read(cli: Cli, api: FakeApi) -> None:
+def test_archived_months_are_reported_with_what_is_read(cli: Cli, api: FakeApi) -> None:
     several = [
         httpx.Response(200, json={"kpis": [], "archived": ["2019-04"], "cursor": ".0"}),
         httpx.Response(200, json={"kpis": [], "archived": ["2019-04", "2019-06"]}),

@@ -100,7 +100,7 @@ def test_packed_objects_are_unpacked(encoding: dict[str, str]) -> None:
 
 
 @pytest.mark.usefixtures("local")
-def test_what_is_no_json_is_text_and_what_is_gone_is_told() -> None:
+def test_what_is_no_json_is_text_and_what_is_gone_is_reported() -> None:
     # GIVEN a line that is no JSON, an object that is gone, and a batch that ends early
     broken, gone, short = raw_ids(3)
     api = Rejecting(

@@ -276,7 +276,7 @@ def test_a_connection_that_is_gone_for_a_while_is_waited_for_once_it_was_there(c
     assert values(bronze) == [*range(20)]
 
 
-def test_an_api_that_was_never_there_is_told_soon(cli: Cli, bronze: FakeIngest) -> None:
+def test_an_api_that_was_never_there_is_reported_soon(cli: Cli, bronze: FakeIngest) -> None:
     write(1)
     bronze.answers = [httpx.ConnectError("refused") for _ in range(9)]
 
@@ -290,7 +290,7 @@ def test_an_api_that_was_never_there_is_told_soon(cli: Cli, bronze: FakeIngest) 
 
 
 @pytest.mark.parametrize("status", [400, 409, 413, 422])
-def test_a_batch_that_is_refused_is_told_with_its_lines_and_the_rest_goes_on(
+def test_a_batch_that_is_refused_is_reported_with_its_lines_and_the_rest_goes_on(
     cli: Cli, bronze: FakeIngest, status: int
 ) -> None:
     write(30)
@@ -365,7 +365,7 @@ def test_an_answer_of_another_server_is_no_promise(cli: Cli, bronze: FakeIngest)
     assert "accepted by an earlier run" not in cli("send", CSV).stdout
 
 
-def test_an_api_that_counts_otherwise_is_told(cli: Cli, bronze: FakeIngest) -> None:
+def test_an_api_that_counts_otherwise_is_reported(cli: Cli, bronze: FakeIngest) -> None:
     write(2)
     identifier = "01a20e71-e5a4-700b-bae4-431c79e16819"
     bronze.answers = [httpx.Response(202, json={"raw_id": identifier, "items": 1})]
@@ -376,7 +376,7 @@ def test_an_api_that_counts_otherwise_is_told(cli: Cli, bronze: FakeIngest) -> N
     assert f"counts 1 events in {identifier}, where 2 were sent" in result.stderr
 
 
-def test_lines_that_are_no_events_are_told_and_the_rest_arrives(cli: Cli, bronze: FakeIngest) -> None:
+def test_lines_that_are_no_events_are_reported_and_the_rest_arrives(cli: Cli, bronze: FakeIngest) -> None:
     Path(CSV).write_text("time,value\n2026-01-01T00:00Z,1\n" + "x,2\n" * 30 + "2026-01-01T00:00Z,3\n")
 
     result = cli("send", CSV)
@@ -391,7 +391,7 @@ def test_lines_that_are_no_events_are_told_and_the_rest_arrives(cli: Cli, bronze
     assert values(bronze) == [1, 1, 3, 3]
 
 
-def test_an_input_that_breaks_is_told_and_the_others_arrive(cli: Cli, bronze: FakeIngest) -> None:
+def test_an_input_that_breaks_is_reported_and_the_others_arrive(cli: Cli, bronze: FakeIngest) -> None:
     Path("1.json").write_text('[{"data":[0]},\n{"data":[1]},\n{"data":[2]},,')
     Path("2.json").write_text('{"data":[7]}')
     Path("3.csv").write_text("")
@@ -770,7 +770,7 @@ def test_a_resume_file_that_was_changed_is_refused(cli: Cli, bronze: FakeIngest)
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").is_dir(), reason="root may write anywhere")
-def test_a_place_that_cant_be_written_is_told_before_anything_is_sent(cli: Cli, bronze: FakeIngest) -> None:
+def test_a_place_that_cant_be_written_is_reported_before_anything_is_sent(cli: Cli, bronze: FakeIngest) -> None:
     write(2)
     for place in ("no/such/folder/r", "/proc/self/r"):
         result = cli("send", CSV, "--resume", place)

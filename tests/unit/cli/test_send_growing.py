@@ -380,7 +380,7 @@ def reported(bronze: FakeIngest) -> list[str]:
     return sorted(one["client_rejected"]["text"].partition(",")[2] for one in bronze.reported)
 
 
-def test_lines_that_are_no_events_are_told_once(cli: Cli, bronze: FakeIngest) -> None:
+def test_lines_that_are_no_events_are_reported_once(cli: Cli, bronze: FakeIngest) -> None:
     # GIVEN a file with bad rows, before the first event as well
     CSV.write_text("time,value\n" + bad(0) + rows(1, 30) + bad(30))
 
@@ -412,7 +412,7 @@ def test_lines_that_are_no_events_are_told_once(cli: Cli, bronze: FakeIngest) ->
     assert reported(bronze).count("bad 0") <= 2, "cut in other batches, they may be told once more, and then no more"
 
 
-def test_lines_whose_report_was_lost_are_told_again(cli: Cli, bronze: FakeIngest) -> None:
+def test_lines_whose_report_was_lost_are_reported_again(cli: Cli, bronze: FakeIngest) -> None:
     CSV.write_text("time,value\n" + rows(0, 3) + bad(3))
     bronze.fault = lambda number: httpx.ConnectError("gone") if number >= 1 else None
 
@@ -425,7 +425,7 @@ def test_lines_whose_report_was_lost_are_told_again(cli: Cli, bronze: FakeIngest
     assert not REJECTS.read_text().splitlines()[1].endswith(",,")
 
 
-def test_other_findings_in_an_input_that_has_changed_are_told_and_the_same_are_not(
+def test_other_findings_in_an_input_that_has_changed_are_reported_and_the_same_are_not(
     cli: Cli, bronze: FakeIngest
 ) -> None:
     Path("a.json").write_text('[{"data":[0]}, 5, {"data":[1]}')

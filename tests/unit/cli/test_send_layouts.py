@@ -311,7 +311,7 @@ def test_units_of_a_layout(cli: Cli, bronze: FakeIngest) -> None:
     assert [event["unit"] for event in bronze.events] == ["°C", "%", "°C"]
 
 
-def test_a_layout_is_not_looked_for_where_the_lines_are_told(cli: Cli) -> None:
+def test_a_layout_is_not_looked_for_where_the_lines_are_given(cli: Cli) -> None:
     Path("toa5.dat").write_text(TOA5)
 
     result = cli("send", "toa5.dat", "--skip-lines", 1, "--timezone", "UTC", "--dry-run", "--value-column", "Ts")

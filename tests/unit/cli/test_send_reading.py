@@ -104,7 +104,7 @@ def test_a_line_is_an_event_and_its_text_stays() -> None:
         (b'{"a":' + b"[" * 100_000, "is nested too deep"),
     ],
 )
-def test_a_line_that_is_no_event_is_told_and_the_others_are_read(line: bytes, reason: str) -> None:
+def test_a_line_that_is_no_event_is_reported_and_the_others_are_read(line: bytes, reason: str) -> None:
     found = [*read_ndjson(lines_of(b"\n".join((EVENT, line, EVENT))))]
 
     assert found == [Event(EVENT, 1, 1), found[1], Event(EVENT, 3, 3)]
@@ -113,7 +113,7 @@ def test_a_line_that_is_no_event_is_told_and_the_others_are_read(line: bytes, re
     assert found[1].text[:5] == line[:5].decode()
 
 
-def test_a_line_too_long_to_hold_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_too_long_to_hold_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "MAX_EVENT_BYTES", 100)
 
     first, second = read_ndjson(lines_of(b"x" * 200_000 + b"\n" + EVENT))
@@ -190,7 +190,7 @@ def good(value: int, more: str = "") -> str:
     return f'{{"time_stamp":"2026-01-01T00:00:00Z","data":[{value}]{more}}}'
 
 
-def test_what_an_array_holds_beside_objects_is_told() -> None:
+def test_what_an_array_holds_beside_objects_is_reported() -> None:
     found = [*read_json(io.BytesIO(b'[1,\n{"data":1},\n"x,]", 1.5e3, true, {"data": 2}]'))]
 
     told = [one for one in found if isinstance(one, Finding)]
@@ -263,7 +263,7 @@ def test_a_value_too_large_to_hold_is_not_held(monkeypatch: pytest.MonkeyPatch) 
     assert (values, told) == ([[1]], [(2, "event.too_long")])
 
 
-def test_blanks_without_end_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blanks_without_end_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_reader, "MAX_EVENT_BYTES", 1_000)
 
     (item,) = read_json(io.BytesIO(b" \n" * 100_000 + b'{"a":1}'))
@@ -378,7 +378,7 @@ def test_quotes_blanks_and_empty_rows() -> None:
         ('2026-01-01T00:00Z,"1"2', "is not CSV: ',' expected after '\"'"),
     ],
 )
-def test_a_row_that_is_no_event_is_told_with_its_line(row: str, told: str) -> None:
+def test_a_row_that_is_no_event_is_reported_with_its_line(row: str, told: str) -> None:
     first, bad, last = table(f"time,value\n2025-01-01T00:00Z,7\n{row}\n2027-01-01T00:00Z,7\n")
 
     assert isinstance(first, Event)
@@ -606,7 +606,7 @@ def test_packed_by_its_bytes_and_not_its_name(tmp_path: Path) -> None:
     assert read(tmp_path / "a.ndjson")[1] == [Event(EVENT, 1, 1)]
 
 
-def test_a_packing_that_breaks_is_told_with_the_line(tmp_path: Path) -> None:
+def test_a_packing_that_breaks_is_reported_with_the_line(tmp_path: Path) -> None:
     body = b"".join(b'{"n":%d,"x":"%b"}\n' % (number, number.to_bytes(8).hex().encode()) for number in range(50_000))
     packed = gzipped(body)
     (tmp_path / "a.ndjson").write_bytes(packed[: len(packed) // 2])

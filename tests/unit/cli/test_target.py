@@ -70,7 +70,7 @@ def test_the_local_clients_are_deaf_to_the_users_settings(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"url": "http://127.0.0.1"}', "\x00"])
-def test_a_broken_file_is_told(local: Path, content: str) -> None:
+def test_a_broken_file_is_reported(local: Path, content: str) -> None:
     local.write_text(content)
 
     error = refused()
@@ -79,7 +79,7 @@ def test_a_broken_file_is_told(local: Path, content: str) -> None:
     assert "make up" in error.hint
 
 
-def test_without_any_stack_the_ways_to_name_one_are_told() -> None:
+def test_without_any_stack_the_ways_to_name_one_are_reported() -> None:
     error = refused()
 
     assert error.exit_code == ExitCode.OUT_OF_REACH
@@ -174,7 +174,7 @@ def test_the_key_is_not_in_a_targets_representation() -> None:
 
 
 @pytest.mark.usefixtures("account")
-def test_errors_of_aws_are_told_in_words(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_aws_are_reported_in_words(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     # No region is set, and no profile of this name.
     result = cli("dlq", "list", "--stack-name", "x")
     assert (result.exit_code, "AWS_REGION" in result.stderr) == (3, True)

@@ -52,7 +52,7 @@ SENT = HALL.replace('  - {property: sources, value: ["hall-3/*"]}', "  - {proper
 # ---- in words --------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_wrong_is_told_with_file_and_line() -> None:
+def test_what_is_wrong_is_reported_with_file_and_line() -> None:
     files = {
         "one.yaml": HALL.replace("maximum: 60", "maximum: much").encode(),
         "two.yaml": HALL.replace("rule: spread", "rule: smell").encode(),
@@ -176,7 +176,7 @@ def test_another_mapping_finds_other_events() -> None:
     assert [(rule["change"], rule["events"]) for rule in trial.report()["rules"]] == [("no longer rejects", 1)]
 
 
-def test_a_source_limits_what_is_told() -> None:
+def test_a_source_limits_what_is_reported() -> None:
     trial = Trial({"default": DEFAULT}, {"x.yaml": HALL.encode()}, source="hall-3/b")
 
     add(trial, {"data": [61]}, {"source": "hall-3/b", "data": [61]}, {"source": "hall-3/b", "data": [1]})

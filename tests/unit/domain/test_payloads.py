@@ -70,7 +70,7 @@ def test_an_event_names_the_one_that_it_corrects_whatever_becomes_of_it() -> Non
         ({**CORRECTS, "item": "1"}, "names no event: its item is not an integer"),
     ],
 )
-def test_what_is_wrong_with_a_reference_is_told(named: object, message: str) -> None:
+def test_what_is_wrong_with_a_reference_is_reported(named: object, message: str) -> None:
     assert validate(event(data=[], corrects=named)) == (
         Rejection(
             (

@@ -431,7 +431,7 @@ def test_two_poisons_end_as_dead_letters_alone(world: World) -> None:
 
 
 def test_objects_beside_a_poison_one_are_processed_at_their_first_receive(world: World) -> None:
-    # GIVEN a poison that has killed its reader, in others' company
+    # GIVEN a poison that has ended its call, in others' company
     poison, *fresh = (world.arrive() for _ in range(3))
     world.bronze.deadly = {poison}
 
