@@ -1,20 +1,18 @@
 // A chart with its legend, its summary for screen readers, its keys, and its data: a table, a file, a line for a shell.
 
-import uPlot from "uplot";
-
 import { dataOf as dataMenu } from "./data.js";
-import { element, say, setText, show } from "./dom.js";
-import { filled, sumsOf, topOf } from "./drawn.js";
-import { instant, number, tick, zone } from "./text.js";
+import { drawing, element, say, setText, show } from "./dom.js";
+import { areaOf, extentOf, filled, lineOf, scaleOf, stepsOf, sumsOf, ticksOf, timeTicksOf } from "./drawn.js";
+import { instant, number, offsetAt, tick } from "./text.js";
 
-const SYNC = "dropzone";
 const DRAG = 8; // pixels: less is a click
 const TABLE_ROWS = 200; // the latest
-const ROOM = 1.08; // of an axis, for what it shows
 const FEW = 3; // buckets: less is no chart
-const AXIS_FONT = "12px system-ui, sans-serif";
+const SIDES = { top: 14, right: 8, bottom: 24, left: 58 }; // pixels around what is drawn
+const TICK = { height: 28, letter: 8 }; // pixels from one to the next, at least; and of a letter, with some room
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const colour = (name) => `var(--${name})`;
+const charts = new Set(); // which show the same instant under the pointer
 
 export class Chart {
   // spec: {times, range, kind: "stack" | "lines" | "band", lines: [{label, colour, values, low?, high?, dash?, hatched?}],
@@ -24,25 +22,21 @@ export class Chart {
     this.height = height;
     this.act = { onZoom, onReset, onFactor };
     this.spec = null;
-    this.plot = null;
-    this.shape = "";
+    this.place = null; // of the bucket that is looked at
     this.legend = element("p", { class: "legend" });
     this.note = element("p", { class: "note", hidden: "" });
     this.few = element("p", { class: "few", hidden: "" });
-    this.canvas = element("div", { class: "canvas", tabindex: "0", role: "group", "aria-describedby": "keys" });
+    this.svg = drawing("svg", { height, "aria-hidden": "true" });
+    this.canvas = element("div", { class: "canvas", tabindex: "0", role: "group", "aria-describedby": "keys" }, this.svg);
     this.table = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}: table` });
     this.menu = dataMenu(() => this.spec.data);
     this.details = element("details", {}, element("summary", {}, "Data"), this.menu, this.table);
     this.details.addEventListener("toggle", () => this.#fillTable());
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
+    this.#listen();
     host.replaceChildren(element("h2", {}, title), this.note, this.legend, this.few, this.canvas, this.details);
-    this.observer = new ResizeObserver(() => this.#resize());
-    this.observer.observe(this.canvas);
-  }
-
-  remove() {
-    this.observer.disconnect();
-    this.plot?.destroy();
+    new ResizeObserver(() => this.#plot()).observe(this.canvas);
+    charts.add(this);
   }
 
   draw(spec) {
@@ -54,118 +48,157 @@ export class Chart {
     show(this.few, isFew);
     show(this.canvas, !isFew);
     show(this.legend, !isFew);
+    show(this.details, buckets > 0);
     if (isFew) setText(this.few, this.#inWords(buckets));
-    const shape = JSON.stringify([spec.kind, spec.unit, zone(), spec.lines.map((line) => [line.label, line.colour])]);
-    if (shape !== this.shape || this.plot === null) {
-      this.shape = shape;
-      this.#make();
-    } else {
-      this.plot.setData(dataOf(spec), false);
-      this.plot.setScale("x", { min: spec.range.from, max: spec.range.to });
-    }
     this.canvas.setAttribute("aria-label", this.#summary());
-    this.#read(this.#place());
+    this.#fillLegend();
+    this.#plot();
     this.#fillTable();
   }
 
-  recolour() {
-    if (this.spec) this.#make();
+  #plot() {
+    const width = this.canvas.clientWidth;
+    if (this.spec === null || width === 0) return;
+    const { kind, lines, range, times } = this.spec;
+    const [left, right, bottom] = [SIDES.left, width - SIDES.right, this.height - SIDES.bottom];
+    const [least, most] = extentOf(kind, lines);
+    const x = scaleOf(range.from, range.to, left, right);
+    const y = scaleOf(least, most, bottom, SIDES.top);
+    const edges = [...times, range.to].map((at) => Math.round(x(at)));
+    const middles = times.map((_, at) => (edges[at] + edges[at + 1]) / 2);
+    this.scale = { x, y, left, right, bottom, middles };
+    this.selection = drawing("rect", { class: "selection", y: SIDES.top, height: bottom - SIDES.top, width: 0 });
+    this.cursor = drawing("g", {});
+    const shapes = kind === "stack" ? stackOf(lines, edges, y, most) : linesOf(lines, middles, y);
+    const spikes = kind === "stack" ? this.#spikes(edges, most) : [];
+    this.svg.setAttribute("width", width);
+    this.svg.replaceChildren(...this.#axes(least, most), ...shapes, ...spikes, this.cursor, this.selection);
+    this.#look(this.place);
   }
 
-  #make() {
-    const { spec } = this;
-    this.plot?.destroy();
-    this.plot = new uPlot(
-      {
-        width: Math.max(this.canvas.clientWidth, 50),
-        height: this.height,
-        padding: [12, null, null, null],
-        legend: { show: false },
-        tzDate: (at) => uPlot.tzDate(new Date(at * 1000), zone()),
-        cursor: {
-          drag: { x: true, y: false, setScale: false, dist: DRAG },
-          points: { size: 7 },
-          sync: { key: SYNC, filters: { pub: (kind) => !/^(mouse(up|down)|dblclick)$/.test(kind) } },
-          bind: { dblclick: () => () => this.act.onReset() },
-        },
-        scales: {
-          x: { range: () => [this.spec.range.from, this.spec.range.to] },
-          y: { range: spec.kind === "band" ? aroundBand : () => this.#fromZero() },
-        },
-        axes: [
-          axis({ space: 62, size: 30, values: tickTexts }),
-          axis({ space: this.height / 6, size: 58, values: (_, ticks) => ticks.map((at) => this.#format(at)) }),
-        ],
-        series: [{}, ...seriesOf(spec)],
-        bands: spec.kind === "band" ? [{ series: [3, 2], fill: faded(spec.lines[0].colour) }] : undefined,
-        hooks: {
-          draw: [(plot) => this.#markSpikes(plot)],
-          setCursor: [() => this.#read(this.#place())],
-          setSelect: [(plot) => this.#select(plot)],
-        },
-      },
-      dataOf(spec),
-      this.canvas,
-    );
-    this.values = spec.lines.map(() => element("b", {}));
-    this.at = element("span", { class: "at" });
-    const keys = spec.lines.map((line, place) => {
-      const swatch = element("span", { class: `swatch${line.hatched ? " hatched" : ""}${line.dash ? " dashed" : ""}` });
-      swatch.style.setProperty("--swatch", colour(line.colour));
-      return element("span", { class: "key" }, swatch, `${line.label} `, this.values[place]);
+  #axes(least, most) {
+    const { x, y, left, right, bottom } = this.scale;
+    const { from, to } = this.spec.range;
+    const rows = ticksOf(least, most, Math.floor((bottom - SIDES.top) / TICK.height)).flatMap((value) => [
+      drawing("path", { class: "grid", d: `M${left} ${Math.round(y(value)) + 0.5}H${right}` }),
+      drawing("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, this.#format(value)),
+    ]);
+    const fitting = (letters) => timeTicksOf(from, to, Math.max(Math.floor((right - left) / (letters * TICK.letter)), 1), offsetAt);
+    const short = fitting("12:00 ".length);
+    const { ticks, step } = short.step < 60 ? fitting("12:00:00 ".length) : short;
+    const columns = ticks.flatMap((at) => {
+      const line = drawing("path", { class: "grid", d: `M${Math.round(x(at)) + 0.5} ${SIDES.top}V${bottom + 5}` });
+      const text = tick(at, step);
+      // None is cut at the end.
+      if (x(at) + (text.length * TICK.letter) / 2 > right + SIDES.right) return [line];
+      return [line, drawing("text", { x: x(at), y: this.height - 5, "text-anchor": "middle" }, text)];
     });
-    this.legend.replaceChildren(...(spec.kind === "band" ? this.values : keys), this.at);
+    return [...rows, ...columns];
+  }
+
+  // Sums that are cut say how high they are.
+  #spikes(edges, most) {
+    const { left, right } = this.scale;
+    return sumsOf(this.spec.lines).flatMap((sum, at) => {
+      if (sum <= most) return [];
+      const isLate = edges[at] > left + (right - left) * 0.8;
+      const place = isLate ? { x: edges[at] - 4, "text-anchor": "end" } : { x: edges[at + 1] + 4 };
+      return [drawing("text", { class: "spike", y: SIDES.top + 9, ...place }, `▲ ${this.#format(sum)}`)];
+    });
   }
 
   #format(value) {
     return (this.spec.format ?? number)(value);
   }
 
-  // Of a stack, a spike far above the others is cut, and says how high it is.
-  #fromZero() {
-    const { kind, lines } = this.spec;
-    const top = kind === "stack" ? topOf(sumsOf(lines)) : Math.max(0, ...lines.flatMap(({ values }) => values.filter(Number.isFinite)));
-    return [0, top > 0 ? top * ROOM : 1];
+  // ---- the pointer -------------------------------------------------------------------------------------------------
+
+  #listen() {
+    const { canvas } = this;
+    let from = null; // where a drag began
+    const inside = (event) => {
+      const { left, right } = this.scale;
+      return Math.min(Math.max(event.clientX - canvas.getBoundingClientRect().left, left), right);
+    };
+    const select = (start, end) => {
+      this.selection.setAttribute("x", Math.min(start, end));
+      this.selection.setAttribute("width", Math.abs(end - start));
+    };
+    const end = () => {
+      from = null;
+      select(0, 0);
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      from = inside(event);
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      const at = this.#instantAt(inside(event));
+      lookAt(at);
+      if (from !== null) select(from, inside(event));
+    });
+    canvas.addEventListener("pointerup", (event) => {
+      if (from === null) return;
+      const [first, last] = [from, inside(event)].sort((one, other) => one - other);
+      end();
+      if (last - first >= DRAG) this.act.onZoom(this.#instantAt(first), this.#instantAt(last));
+    });
+    canvas.addEventListener("pointercancel", end);
+    canvas.addEventListener("pointerleave", () => lookAt(null));
+    canvas.addEventListener("dblclick", () => this.act.onReset());
   }
 
-  #markSpikes(plot) {
-    if (this.spec.kind !== "stack") return;
-    const { ctx, bbox, scales } = plot;
-    const sums = sumsOf(this.spec.lines);
-    ctx.save();
-    ctx.fillStyle = colour("ink");
-    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-    for (const [place, sum] of sums.entries()) {
-      if (sum <= scales.y.max) continue;
-      const left = plot.valToPos(plot.data[0][place], "x", true);
-      const isLeft = left > bbox.left + bbox.width * 0.8;
-      ctx.textAlign = isLeft ? "right" : "left";
-      const right = plot.valToPos(plot.data[0][place + 1], "x", true);
-      ctx.fillText(`▲ ${this.#format(sum)}`, isLeft ? left - 4 : right + 4, bbox.top + 10 * devicePixelRatio);
+  #instantAt(pixel) {
+    const { from, to } = this.spec.range;
+    const { left, right } = this.scale;
+    return from + ((pixel - left) / (right - left)) * (to - from);
+  }
+
+  // Shows the bucket that an instant is in.
+  lookAt(at) {
+    if (this.spec === null) return;
+    const { times, range } = this.spec;
+    const place = at === null || at >= range.to ? -1 : times.findLastIndex((start) => start <= at);
+    this.#look(place < 0 ? null : place);
+  }
+
+  // Shows a bucket: where it is, and in the legend what it has; of null the latest, where that says something.
+  #look(place) {
+    const { kind, lines, times } = this.spec;
+    const isAt = place !== null && place < times.length;
+    this.place = isAt ? place : null;
+    const last = isAt ? place : kind === "band" ? lines[0].values.findLastIndex((value) => value !== null) : -1;
+    this.values.forEach((node, at) => {
+      node.textContent = last < 0 ? "" : this.#valueAt(lines[at], last) + (kind === "band" ? this.#unit() : "");
+    });
+    this.at.textContent = last < 0 ? "" : this.#instant(times[last]);
+    if (this.cursor === undefined) return;
+    const { y, bottom, middles } = this.scale;
+    const marks = isAt ? [drawing("path", { class: "cursor", d: `M${Math.round(middles[place]) + 0.5} ${SIDES.top}V${bottom}` })] : [];
+    if (isAt && kind !== "stack") {
+      for (const { values, colour: name } of lines) {
+        if (values[place] !== null) marks.push(drawing("circle", { cx: middles[place], cy: y(values[place]), r: 3.5, fill: colour(name) }));
+      }
     }
-    ctx.restore();
+    this.cursor.replaceChildren(...marks);
   }
 
-  #resize() {
-    const width = this.canvas.clientWidth;
-    if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
+  #fillLegend() {
+    const { kind, lines } = this.spec;
+    this.values = lines.map(() => element("b", {}));
+    this.at = element("span", { class: "at" });
+    const keys = lines.map((line, at) => {
+      const form = line.hatched ? "hatched" : kind === "stack" ? "" : line.dash ? "dashed" : "line";
+      const swatch = element("span", { class: `swatch ${form}` });
+      swatch.style.setProperty("--swatch", colour(line.colour));
+      return element("span", { class: "key" }, swatch, `${line.label} `, this.values[at]);
+    });
+    this.legend.replaceChildren(...(kind === "band" ? this.values : keys), this.at);
   }
 
-  // The bucket at the cursor: of steps the one that it is in, of lines the one whose start is nearest.
-  #place() {
-    const { idx, left } = this.plot.cursor;
-    if (idx === null || idx === undefined || left < 0) return null;
-    const isLater = this.spec.kind === "stack" && this.plot.data[0][idx] > this.plot.posToVal(left, "x");
-    return Math.max(Math.min(idx, this.spec.times.length) - (isLater ? 1 : 0), 0);
-  }
-
-  #select(plot) {
-    const { left, width } = plot.select;
-    if (width < DRAG) return;
-    const from = plot.posToVal(left, "x");
-    const to = plot.posToVal(left + width, "x");
-    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    this.act.onZoom(from, to);
+  #instant(seconds) {
+    return instant(seconds, this.spec.range.step);
   }
 
   #valueAt(line, place) {
@@ -179,20 +212,10 @@ export class Chart {
     return this.spec.unit ? ` ${this.spec.unit}` : "";
   }
 
-  #read(place) {
-    const isAt = place !== null && place !== undefined && place < this.spec.times.length;
-    const isBand = this.spec.kind === "band";
-    const last = isAt ? place : isBand ? lastKnown(this.spec.lines[0].values) : -1;
-    this.values.forEach((node, at) => {
-      node.textContent = last < 0 ? "" : this.#valueAt(this.spec.lines[at], last) + (isBand ? this.#unit() : "");
-    });
-    this.at.textContent = last < 0 ? "" : instant(this.spec.times[last]);
-  }
-
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { place } = this;
     const { times } = this.spec;
-    const place = this.#place();
     const to = {
       ArrowLeft: (place ?? times.length) - 1,
       ArrowRight: (place ?? -1) + 1,
@@ -208,11 +231,10 @@ export class Chart {
   }
 
   #moveTo(place) {
-    const { spec, plot } = this;
-    const inside = spec.kind === "stack" ? spec.range.step / 2 : 0;
-    plot.setCursor({ left: plot.valToPos(spec.times[place] + inside, "x"), top: plot.over.clientHeight / 2 });
-    const told = spec.lines.map((line) => `${line.label}: ${this.#valueAt(line, place)}${this.#unit()}`);
-    say(`${instant(spec.times[place])}. ${told.join(", ")}`);
+    const { times, lines } = this.spec;
+    lookAt(times[place]);
+    const values = lines.map((line) => `${line.label}: ${this.#valueAt(line, place)}${this.#unit()}`);
+    say(`${this.#instant(times[place])}. ${values.join(", ")}`);
   }
 
   #summary() {
@@ -231,12 +253,12 @@ export class Chart {
   #inWords(buckets) {
     if (buckets === 0) return "Nothing in this time.";
     const { times, lines } = this.spec;
-    const told = times.flatMap((at, place) => {
+    const sentences = times.flatMap((at, place) => {
       const shown = lines.filter(({ values }) => values[place]);
       if (shown.length === 0) return [];
-      return [`${instant(at)}: ${shown.map((line) => `${line.label} ${this.#valueAt(line, place)}${this.#unit()}`).join(", ")}.`];
+      return [`${this.#instant(at)}: ${shown.map((line) => `${line.label} ${this.#valueAt(line, place)}${this.#unit()}`).join(", ")}.`];
     });
-    return `${told.join(" ")} Too little for a chart.`;
+    return `${sentences.join(" ")} Too little for a chart.`;
   }
 
   #fillTable() {
@@ -246,7 +268,7 @@ export class Chart {
     for (let at = times.length - 1; at >= 0 && rows.length < TABLE_ROWS; at -= 1) {
       if (lines.every((line) => !line.values[at])) continue;
       const cells = lines.map((line) => element("td", {}, this.#valueAt(line, at)));
-      rows.push(element("tr", {}, element("th", { scope: "row" }, instant(times[at])), ...cells));
+      rows.push(element("tr", {}, element("th", { scope: "row" }, this.#instant(times[at])), ...cells));
     }
     const heads = ["From", ...lines.map((line) => line.label)].map((text) => element("th", { scope: "col" }, text));
     this.table.replaceChildren(
@@ -261,90 +283,35 @@ export class Chart {
   }
 }
 
-const lastKnown = (values) => values.findLastIndex((value) => value !== null);
-
-function axis(more) {
-  return {
-    stroke: () => colour("quiet"),
-    grid: { stroke: () => colour("grid"), width: 1 },
-    ticks: { stroke: () => colour("grid"), width: 1, size: 5 },
-    font: AXIS_FONT,
-    ...more,
-  };
+function lookAt(at) {
+  for (const chart of charts) chart.lookAt(at);
 }
-
-function tickTexts(_, ticks, __, ___, step) {
-  return ticks.map((at) => tick(at, step));
-}
-
-function aroundBand(_, least, most) {
-  if (least === null || most === null) return [0, 1];
-  const room = (most - least) * 0.08 || Math.abs(most) * 0.05 || 1;
-  return [least - room, most + room];
-}
-
-const faded = (name) => `color-mix(in srgb, ${colour(name)} 32%, transparent)`;
 
 // So that outcomes differ by more than their colours.
-function hatch(name) {
-  const size = 6 * devicePixelRatio;
-  const tile = new OffscreenCanvas(size, size);
-  const ctx = tile.getContext("2d");
-  ctx.fillStyle = colour(name);
-  ctx.fillRect(0, 0, size, size);
-  ctx.strokeStyle = colour("panel");
-  ctx.lineWidth = devicePixelRatio;
-  for (const shift of [-size, 0, size]) {
-    ctx.moveTo(shift, size);
-    ctx.lineTo(shift + size, 0);
-  }
-  ctx.stroke();
-  return ctx.createPattern(tile, "repeat");
+const hatch = (name) =>
+  drawing(
+    "pattern",
+    { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse" },
+    drawing("rect", { width: 6, height: 6, fill: colour(name) }),
+    drawing("path", { d: "M-1 1L1 -1M0 6L6 0M5 7L7 5", stroke: colour("panel") }),
+  );
+
+function stackOf(lines, edges, y, most) {
+  const patterns = lines.filter(({ hatched }) => hatched).map((line) => hatch(line.colour));
+  const paths = stepsOf(lines, edges, y, most).map((d, at) =>
+    drawing("path", { d, fill: lines[at].hatched ? "url(#hatch)" : colour(lines[at].colour) }),
+  );
+  return [...patterns, ...paths];
 }
 
-// A sum above the axis reaches its end, and keeps its shares.
-function stacked(lines) {
-  const whole = sumsOf(lines);
-  const end = topOf(whole) * ROOM;
-  const sums = [];
-  for (const line of lines) {
-    const below = sums.at(-1);
-    sums.push(line.values.map((value, at) => (value ?? 0) * Math.min(end / whole[at] || 0, 1) + (below ? below[at] : 0)));
-  }
-  // The whole first: what is drawn later covers it. The last bucket ends with the range.
-  return sums.reverse().map((values) => [...values, values.at(-1) ?? 0]);
-}
-
-function dataOf({ kind, times, lines, range }) {
-  if (kind === "stack") return [[...times, range.to], ...stacked(lines)];
-  if (kind === "band") return [times, lines[0].values, lines[0].low, lines[0].high];
-  return [times, ...lines.map((line) => line.values)];
-}
-
-// A value between two empty buckets has no line: it gets a point.
-function lonely(plot, series) {
-  const values = plot.data[series];
-  const isEmpty = (at) => (values[at] ?? null) === null;
-  return values.flatMap((_, at) => (!isEmpty(at) && isEmpty(at - 1) && isEmpty(at + 1) ? [at] : []));
-}
-
-function seriesOf({ kind, lines }) {
-  const hidden = { stroke: "transparent", width: 0, points: { show: false } };
-  if (kind === "stack") {
-    const stepped = uPlot.paths.stepped({ align: 1 });
-    return [...lines].reverse().map((line) => ({
-      stroke: () => colour(line.colour),
-      fill: () => (line.hatched ? hatch(line.colour) : colour(line.colour)),
-      width: 0,
-      paths: stepped,
-      points: { show: false },
-    }));
-  }
-  const drawn = lines.map((line) => ({
-    stroke: () => colour(line.colour),
-    width: 1.75,
-    dash: line.dash,
-    points: { show: true, size: 5, width: 1, fill: () => colour(line.colour), filter: lonely },
-  }));
-  return kind === "band" ? [...drawn, hidden, hidden] : drawn;
+function linesOf(lines, xs, y) {
+  return lines.flatMap(({ values, low, high, colour: name, dash }) => {
+    const { line, dots } = lineOf(values, xs, y);
+    const area = low ? [drawing("path", { class: "area", d: areaOf(low, high, xs, y), fill: colour(name) })] : [];
+    return [
+      ...area,
+      drawing("path", { class: "line", d: line, stroke: colour(name), "stroke-dasharray": dash }),
+      drawing("path", { class: "dots", d: dots, stroke: colour(name) }),
+    ];
+  });
 }

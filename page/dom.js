@@ -20,11 +20,11 @@ function filled(made, attributes, children) {
 }
 
 // Replaces what is inside, unless it is the same already: a list that is being read keeps its focus and its place.
-const told = new WeakMap();
+const fingerprints = new WeakMap();
 
 export function fill(host, fingerprint, make) {
-  if (told.get(host) === fingerprint) return;
-  told.set(host, fingerprint);
+  if (fingerprints.get(host) === fingerprint) return;
+  fingerprints.set(host, fingerprint);
   host.replaceChildren(...make());
 }
 

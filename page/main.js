@@ -558,11 +558,6 @@ function start() {
     if (!document.hidden && isLive()) refresh();
   });
   addEventListener("hashchange", arrive);
-  for (const what of ["(prefers-color-scheme: dark)", "print"]) {
-    matchMedia(what).addEventListener("change", () => {
-      for (const chart of Object.values(charts ?? {})) chart.recolour();
-    });
-  }
   setInterval(showStatus, 1000);
   refresh(true);
 }

@@ -6,14 +6,16 @@ import { count, percent } from "./text.js";
 // tiles: [name, value, more, isBad?]
 export function showTiles(tiles) {
   fill(byId("tiles"), JSON.stringify(tiles), () =>
-    tiles.map(([name, value, more, isBad]) =>
-      element(
+    tiles.map(([name, value, more, isBad]) => {
+      const [figure, ...unit] = value.split(" ");
+      const whole = element("b", {}, figure, unit.length > 0 ? element("small", {}, ` ${unit.join(" ")}`) : null);
+      return element(
         "div",
         { class: isBad ? "tile bad" : "tile" },
         element("dt", {}, name),
-        element("dd", {}, element("b", {}, value), element("span", {}, more)),
-      ),
-    ),
+        element("dd", {}, whole, element("span", {}, more)),
+      );
+    }),
   );
 }
 

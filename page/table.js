@@ -7,6 +7,7 @@ import { ago, count, counted, nameParts, percent, preciseInstant, sourceName, wi
 const ALL_AT_ONCE = 25; // more scroll in a box of their own
 const ROW = 40; // pixels, as in page.css
 const AROUND = 8; // rows above and below those that are seen
+const AGO = " ago"; // is left out where there is little room
 const TREND = { width: 96, height: 22 };
 const STATES = { ok: ["●", "ok"], late: ["◐", "late"], silent: ["○", "silent"], stuck: ["▬", "stuck"] };
 const COLUMNS = [
@@ -138,7 +139,12 @@ export class SourcesTable {
         element("th", { scope: "row" }, link),
         element("td", { class: "value", title: value }, value),
         element("td", { class: "trend" }, trendOf(source)),
-        element("td", { class: "seen", title: last_measured_at === null ? null : preciseInstant(last_measured_at) }, seen),
+        element(
+          "td",
+          { class: "seen", title: last_measured_at === null ? null : preciseInstant(last_measured_at) },
+          seen.replace(AGO, ""),
+          seen.endsWith(AGO) ? element("span", { class: "word" }, AGO) : null,
+        ),
         element("td", { class: "received" }, count(last_day.received)),
         element(
           "td",

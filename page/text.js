@@ -82,6 +82,7 @@ const FORMS = {
   time: MINUTE,
   clock: { ...MINUTE, second: "2-digit" },
   instant: { ...DAY, ...MINUTE },
+  offset: { timeZoneName: "longOffset" },
   precise: { ...DAY, ...MINUTE, second: "2-digit" },
 };
 
@@ -108,12 +109,20 @@ function format(form, milliseconds) {
   return formats[form].format(milliseconds);
 }
 
-export const instant = (seconds) => format("instant", seconds * 1000);
+// To the second where times are closer than a minute.
+export const instant = (seconds, step = 60) => format(step < 60 ? "precise" : "instant", seconds * 1000);
 export const preciseInstant = (text) => format("precise", Date.parse(text));
 export const timeOfDay = (milliseconds) => format("clock", milliseconds);
 
-// On an axis: the time; where a day begins, or whole days are between two, the date.
+// On an axis: the time, to the second where it needs that; where a day begins, or whole days are between two, the date.
 export function tick(seconds, step) {
+  if (step < 60) return format("clock", seconds * 1000);
   const time = format("time", seconds * 1000);
   return step >= 86400 || time === "00:00" ? format("day", seconds * 1000) : time;
+}
+
+// How far the zone's clock is ahead of UTC, in seconds.
+export function offsetAt(seconds) {
+  const [, sign, hours, minutes] = /GMT([+-])(\d+):(\d+)/.exec(format("offset", seconds * 1000)) ?? [null, "+", 0, 0];
+  return Number(`${sign}1`) * (hours * 3600 + minutes * 60);
 }

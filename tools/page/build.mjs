@@ -9,32 +9,16 @@ import { build } from "esbuild";
 
 const at = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const STATIC = "functions/web/dropzone_web/static";
-const LICENSE = "uplot-license.txt";
-
-// The published file is smaller than what esbuild makes of its sources.
-const uplot = {
-  name: "uplot",
-  setup(set) {
-    set.onResolve({ filter: /^uplot$/ }, () => ({ path: "uplot", namespace: "uplot" }));
-    set.onLoad({ filter: /.*/, namespace: "uplot" }, async () => {
-      const text = await readFile(at("tools/page/node_modules/uplot/dist/uPlot.iife.min.js"), "utf8");
-      return { contents: `${text}\nexport default uPlot;` };
-    });
-  },
-};
 
 const { outputFiles, metafile } = await build({
   absWorkingDir: at(""),
   entryPoints: { page: "page/main.js", style: "page/page.css" },
-  nodePaths: [at("tools/page/node_modules")],
-  plugins: [uplot],
   bundle: true,
   splitting: true,
   minify: true,
   metafile: true,
   format: "esm",
   target: ["chrome123", "firefox124", "safari17.4"],
-  legalComments: "inline",
   entryNames: "[name]-[hash]",
   chunkNames: "[name]-[hash]",
   outdir: "/page",
@@ -52,12 +36,7 @@ const html = (await readFile(at("page/page.html"), "utf8"))
     return `${preloads.join("")}${indent}<script src="page/${basename(script)}"`;
   });
 
-const license = await readFile(at("tools/page/node_modules/uplot/LICENSE"), "utf8");
-const made = new Map([
-  [`${STATIC}/page.html`, html],
-  [`${STATIC}/page/${LICENSE}`, license],
-  ...outputFiles.map(({ path, text }) => [`${STATIC}/page/${basename(path)}`, text]),
-]);
+const made = new Map([[`${STATIC}/page.html`, html], ...outputFiles.map(({ path, text }) => [`${STATIC}/page/${basename(path)}`, text])]);
 const old = (await readdir(at(`${STATIC}/page`))).map((name) => `${STATIC}/page/${name}`).filter((path) => !made.has(path));
 
 if (process.argv.includes("--check")) {

@@ -24,7 +24,6 @@ _OWN = "dropzone_web.static"
 _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
-    "txt": "text/plain; charset=utf-8",
 }
 # Swagger UI is part of Powertools; its assets are served from here.
 _POWERTOOLS, _SWAGGER_UI = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"

@@ -116,6 +116,7 @@ test("instants are on the clock of the zone that was chosen", () => {
 
 test("instants are of the reader's clock", () => {
   assert.equal(text.instant(NOON), "4 Mar 2026, 12:34");
+  assert.equal(text.instant(NOON, 1), "4 Mar 2026, 12:34:56");
   assert.equal(text.preciseInstant("2026-03-04T12:34:56Z"), "4 Mar 2026, 12:34:56");
   assert.equal(text.timeOfDay(NOON * 1000), "12:34:56");
   assert.equal(text.zone(), "UTC");
@@ -126,4 +127,18 @@ test("an axis has the time, and the date where a day begins", () => {
   assert.equal(text.tick(midnight + 900, 900), "00:15");
   assert.equal(text.tick(midnight, 900), "4 Mar");
   assert.equal(text.tick(midnight + 43200, 86400), "4 Mar");
+  assert.equal(text.tick(midnight, 30), "00:00:00");
+});
+
+test("a clock is so far from UTC", () => {
+  for (const [zone, at, offset] of [
+    ["UTC", NOON, 0],
+    ["Asia/Kathmandu", NOON, 20_700],
+    ["America/St_Johns", NOON, -12_600],
+    ["Europe/Berlin", NOON, 3600],
+    ["Europe/Berlin", NOON + 60 * 86_400, 7200],
+  ]) {
+    text.useZone(zone);
+    assert.equal(text.offsetAt(at), offset, zone);
+  }
 });
