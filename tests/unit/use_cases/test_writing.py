@@ -8,6 +8,7 @@ import pytest
 
 from dropzone.domain import validate as validate_module
 from dropzone.domain.body import NDJSON
+from dropzone.domain.contracts import Contracts
 from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
 from dropzone.domain.payloads.event import Event
@@ -307,10 +308,31 @@ def test_few_events_in_many_bytes_are_long_as_well(
     world: World, statements: Statements, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "LONG_BYTES", 3 * len(EXAMPLE) - 1)
+    parsed: list[UUID] = []
+    contents_of = objects.contents_of
+
+    def noted(raw: RawObject, contracts: Contracts) -> Contents:
+        parsed.append(raw.raw_id)
+        return contents_of(raw, contracts)
+
+    monkeypatch.setattr(objects, "contents_of", noted)
     big, small = arrive(world, 4), arrive(world, 1)
     settle_all(world, big, small)
     assert statements == [[(small, 0, 1, True)], [(big, 0, 4, True)]]
     assert world.completed == {big, small}
+    assert parsed == [small, big]  # the long one once
+
+
+def test_the_parts_of_a_long_object_are_as_large_as_the_last_ones_grew(
+    world: World, statements: Statements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "_FIRST_PART_EVENTS", 4)
+    first, second = arrive(world, 12), arrive(world, 12)
+    settle_all(world, first, second)
+    assert statements == [
+        *([(first, 0, 4, False)], [(first, 4, 8, True)]),
+        *([(second, 0, 10, False)], [(second, 10, 2, True)]),
+    ]
 
 
 @pytest.mark.parametrize("written", [[range(10)], [range(3, 5)], [range(2), range(4, 25)], [range(25)], []])

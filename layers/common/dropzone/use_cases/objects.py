@@ -256,7 +256,7 @@ def is_long(contents: Contents) -> bool:
 
 
 class Parts:
-    """How many events of a long object its next part has, and whether there is time for it.
+    """How many events the next part of long objects has, and whether there is time for it.
 
     The first part is small: a call makes progress however slow the database is. Quick parts make the next one larger.
     """
@@ -332,10 +332,13 @@ class Writer:
         self._result, self._silver, self._time_left = result, silver, time_left
         self._waiting: list[ValidatedObject] = []
         self._events = 0
+        self._parts = Parts(time_left)
         self._progress: dict[UUID, _Progress] = {}
 
     def add(self, raw: RawObject) -> bool:
         """Validate an object, to be written now or with the next ones. False for a long one: see `add_in_parts`."""
+        if len(raw.body) > LONG_BYTES:
+            return False  # before it is parsed, which it is again in parts
         contents = contents_of(raw, self._silver.contracts)
         if is_long(contents):
             return False
@@ -349,7 +352,7 @@ class Writer:
     def add_in_parts(self, raw: RawObject) -> bool:
         """Write the outcomes that an object lacks, each part in a statement of its own; whether all are written.
 
-        At least one part is written, and others while there is time.
+        Of the first object at least one part is written, and all others while there is time.
         """
         contents = contents_of(raw, self._silver.contracts)
         written = self._written(raw.raw_id)
@@ -358,7 +361,7 @@ class Writer:
         self._progress[raw.raw_id] = _Progress(
             raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes), written.flagged
         )
-        parts, end = Parts(self._time_left), 0
+        parts, end = self._parts, 0
         for run in _missing(len(contents), written.items):
             first, end = run.start, run.start
             while first < run.stop:
