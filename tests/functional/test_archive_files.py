@@ -1,13 +1,14 @@
 """The archive's files in S3, and that what is compared with the table is what S3 has."""
 
-from datetime import date
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
-from dropzone.ports import ArchivedRow, BronzeUnavailableError
+from dropzone.ports import ArchivePart, BronzeUnavailableError
 from dropzone.settings import BronzeSettings
 from dropzone_archive import parquet
 from dropzone_archive.files import S3ArchiveFiles
@@ -19,13 +20,27 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-DAY = date(2019, 5, 2)
+PART = ArchivePart("measurements", datetime(2019, 5, 2, tzinfo=UTC), datetime(2019, 5, 3, tzinfo=UTC))
 KEY = "silver/measurements/month=2019-05/2019-05-02.parquet"
 ROWS = [
-    ArchivedRow(1, "a", 0.1, 0.0, 2, 0.1, 0.1, "°C", '{"k": "v"}', ["value.above_maximum"], "r-1", 0, 5),
-    ArchivedRow(2, "a", -0.0, 1e-308, 1, -1e308, 1e308, "", "{}", [], "r-1", 7, 6),
-    ArchivedRow(1, "", 3.0, 0.0, 1, 3.0, 3.0, "", "{}", [], "r-2", 2**31 - 1, 2**53),
+    {
+        "measured_at": "2019-05-02T00:00:00.000001Z",
+        "source": source,
+        "mean": mean,
+        "std_dev": 1e-308,
+        "sample_count": 1,
+        "min": -1e308,
+        "max": 1e308,
+        "unit": "°C",
+        "tags": '{"k": "v"}',
+        "flags": flags,
+        "raw_id": "019aa0c0-0000-7000-8000-000000000000",
+        "item": 2**31 - 1,
+        "updated_at": "2026-05-02T00:00:00.000001Z",
+    }
+    for source, mean, flags in (("a", 0.1, ["value.above_maximum"]), ("", -0.0, []), ("ü\x1f\n", 3.0, ["a", "b"]))
 ]
+LINES = [json.dumps(row) for row in ROWS]
 
 
 def of(endpoint: str, bucket: str = "bucket") -> S3ArchiveFiles:
@@ -34,43 +49,42 @@ def of(endpoint: str, bucket: str = "bucket") -> S3ArchiveFiles:
     )
 
 
-def test_a_day_is_an_object_of_which_all_is_known(
+def test_a_part_is_an_object_of_which_all_is_known(
     moto_endpoint: str, make_bucket: MakeBucket, s3_client: "Callable[[str], S3Client]", tmp_path: Path
 ) -> None:
     bucket, s3 = make_bucket(moto_endpoint), s3_client(moto_endpoint)
     s3.put_object(Bucket=bucket, Key=KEY, Body=b"of an earlier try")
 
-    written = of(moto_endpoint, bucket).write(DAY, iter([ROWS[:1], ROWS[1:]]))
+    written = of(moto_endpoint, bucket).write(PART, iter([LINES[0], "\n".join(LINES[1:])]))
 
     stored = s3.get_object(Bucket=bucket, Key=KEY)
     (tmp_path / "day.parquet").write_bytes(stored["Body"].read())
     assert stored["ContentType"] == "application/vnd.apache.parquet"
-    assert (written.key, written.bytes, written.e_tag) == (KEY, stored["ContentLength"], stored["ETag"])
-    assert {source: (each.events, each.samples) for source, each in written.sources.items()} == {
-        "a": (2, 3),
-        "": (1, 1),
-    }
-    columns = [f"epoch_us({name})" if name in {"measured_at", "updated_at"} else name for name in ArchivedRow._fields]
-    found = duckdb.execute(f"SELECT {', '.join(columns)} FROM '{tmp_path}/day.parquet'").fetchall()  # noqa: S608 - our own words
-    assert [ArchivedRow(*row) for row in found] == ROWS
+    assert written == (KEY, stored["ContentLength"], stored["ETag"])
+    found = duckdb.execute(f"SELECT source, mean, flags, std_dev FROM '{tmp_path}/day.parquet'").fetchall()  # noqa: S608 - our own words
+    assert found == [(row["source"], row["mean"], row["flags"], row["std_dev"]) for row in ROWS]
+    [rows] = of(moto_endpoint, bucket).read(PART)
+    assert [{**row, "measured_at": ROWS[0]["measured_at"]} for row in json.loads(rows)] == ROWS
 
 
-def test_what_is_compared_is_what_s3_has(scripted_s3: ScriptedS3, tmp_path: Path) -> None:
+def test_what_is_read_is_what_s3_has(scripted_s3: ScriptedS3, tmp_path: Path) -> None:
     # GIVEN a bucket that keeps other bytes than it was sent
-    parquet.write(tmp_path / "other.parquet", [ROWS[2:]])
-    other = (tmp_path / "other.parquet").read_bytes()
-    scripted_s3.script = [Answer(), Answer(body=other)]
+    parquet.write(tmp_path / "other.parquet", "measurements", LINES[2:])
+    scripted_s3.script = [Answer(), Answer(body=(tmp_path / "other.parquet").read_bytes())]
+    files = of(scripted_s3.endpoint)
 
-    written = of(scripted_s3.endpoint).write(DAY, iter([ROWS]))
+    files.write(PART, iter(LINES))
 
+    [rows] = files.read(PART)
+    assert [row["source"] for row in json.loads(rows)] == [ROWS[2]["source"]]
     assert [asked.method for asked in scripted_s3.asked] == ["PUT", "GET"]
-    assert (written.bytes, written.sources) == (len(other), parquet.digests(tmp_path / "other.parquet"))
-    assert written.sources.keys() == {""}
 
 
-@pytest.mark.parametrize("script", [[refusal(403, "AccessDenied")], [Answer(), refusal(403, "AccessDenied")]])
-def test_a_file_that_can_t_be_written_or_read_back_says_why(scripted_s3: ScriptedS3, script: list[Answer]) -> None:
-    scripted_s3.script = script
+def test_a_file_that_can_t_be_written_or_read_says_why(scripted_s3: ScriptedS3) -> None:
+    scripted_s3.script = [refusal(403, "AccessDenied"), refusal(403, "AccessDenied")]
+    files = of(scripted_s3.endpoint)
 
     with pytest.raises(BronzeUnavailableError, match=r"^S3 answered 403 AccessDenied$"):
-        of(scripted_s3.endpoint).write(DAY, iter([ROWS]))
+        files.write(PART, iter(LINES))
+    with pytest.raises(BronzeUnavailableError, match=r"^S3 answered 403 AccessDenied$"):
+        next(files.read(PART))

@@ -176,6 +176,9 @@ class _NothingRejected:
     def decided_by(self, *_: object, **__: object) -> Decided:
         return Decided([], None)
 
+    def archived_months(self, *_: object) -> list[str]:
+        return []
+
     def rejected_by(self, *_: object, **__: object) -> list[UUID]:
         return []
 

@@ -34,6 +34,7 @@ class InMemoryOutcomeStore:
     contracts: Contracts = BASIC
     of: dict[UUID, tuple[Outcome, ...]] = field(default_factory=dict)
     asked: list[tuple[Code, UUID, UUID | None]] = field(default_factory=list)
+    archived: list[datetime] = field(default_factory=list)
 
     def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
         return {
@@ -53,6 +54,13 @@ class InMemoryOutcomeStore:
         page = sorted(raw_id for raw_id in self.of if raw_id > after and (before is None or raw_id < before))[:2]
         found = [raw_id for raw_id in page if any(one.contract.startswith(f"{contract}@") for one in self.of[raw_id])]
         return Decided(found, page[-1] if len(page) == 2 else None)
+
+    def archived_months(self, since: datetime | None, until: datetime | None) -> list[str]:
+        return [
+            f"{month:%Y-%m}"
+            for month in self.archived
+            if (since is None or since < month + timedelta(days=30)) and (until is None or month < until)
+        ]
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
         self.asked.append((code, after, before))
@@ -261,6 +269,33 @@ def test_objects_are_chosen_by_name(function: Sweep) -> None:
     assert (answer["checked"], answer["unread"], answer["changes"]["new"]) == (2, 1, 2)
     assert function.bronze.reads == [[UUID(unknown), function.arrived[1], function.arrived[3]]]
     assert function.bronze.listed_after == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "months"),
+    [
+        ({}, "2026-04, 2026-05"),
+        ({"contract": "default"}, "2026-04, 2026-05"),
+        ({"code": "data.empty", "from": "2026-05-01T00:00:00Z"}, "2026-05"),
+        ({"to": "2026-05-01T00:00:00Z"}, "2026-04"),
+        ({"raw_ids": [str(earliest_raw_id(datetime(2026, 3, 9, tzinfo=UTC))), str(UUID(int=2**128 - 1))]}, None),
+        ({"raw_ids": [str(earliest_raw_id(datetime(2026, month, 9, tzinfo=UTC))) for month in (3, 5)]}, "2026-05"),
+        ({"from": "2026-06-01T00:00:00Z"}, None),
+        ({"cursor": str(earliest_raw_id(datetime(2026, 6, 1, tzinfo=UTC)))}, None),
+        ({"cursor": f"{earliest_raw_id(datetime(2026, 5, 9, tzinfo=UTC))}.2"}, "2026-05"),
+    ],
+)
+def test_archived_objects_are_refused(function: Sweep, asked: dict[str, Any], months: str | None) -> None:
+    function.outcome_store.archived = [datetime(2026, month, 1, tzinfo=UTC) for month in (4, 5)]
+
+    answer = function(dry_run=True, **asked)
+
+    if months is None:
+        assert answer["statusCode"] == 200
+        return
+    problem = json_body(answer)
+    assert (answer["statusCode"], problem["type"]) == (409, "urn:dropzone:problem:objects-archived")
+    assert f"arrived in {months} are archived" in problem["detail"]
 
 
 def test_a_thousand_may_be_named(function: Sweep) -> None:

@@ -1,7 +1,7 @@
 """A closed month goes to files, whole or not at all, and comes back when it changes."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -14,19 +14,29 @@ import pytest
 from dropzone.adapters.postgres_archive_store import PostgresArchiveStore
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.api.problems import ProblemError
 from dropzone.domain.access import Access, Scope
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.contracts import BASIC
-from dropzone.domain.identifiers import new_raw_id
-from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
-from dropzone.ports import ArchivedRow, FileDiffersError, SilverError, WrittenFile
-from dropzone.queries.status import StatusRequest, read_status
+from dropzone.domain.identifiers import earliest_raw_id, new_raw_id
+from dropzone.domain.outcomes import Code, EventId, Measurement, Rejection, ValidatedObject, Violation
+from dropzone.ports import (
+    ARCHIVED_COLUMNS,
+    ArchivedMonth,
+    ArchivePart,
+    FileDiffersError,
+    RowRefusedError,
+    SilverError,
+    WrittenFile,
+)
+from dropzone.queries.status import ObjectStatus, Senders, StatusRequest, read_status
 from dropzone.use_cases.archive_months import ArchiveResult, archive_months
 from dropzone_archive import parquet
+from dropzone_archive.files import key_of
 from support.background import in_background
 from support.postgres import SilverInPostgres
 
-MAY = date(2019, 5, 1)
+MAY = ArchivedMonth("measured", date(2019, 5, 1))
 FIRST = datetime(2019, 5, 1, tzinfo=UTC)
 JUNE = datetime(2019, 6, 1, tzinfo=UTC)
 FLAG = Violation(Code.VALUE_ABOVE_MAXIMUM, "data", "too high")
@@ -40,17 +50,26 @@ class Folder:
         self.before: Callable[[date], None] = lambda _: None
         self.after: Callable[[Path], None] = lambda _: None
 
-    def write(self, day: date, rows: Iterator[Sequence[ArchivedRow]]) -> WrittenFile:
-        path = self.path / f"{day}.parquet"
-        self.before(day)
-        parquet.write(path, rows)
-        self.after(path)
-        return WrittenFile(path.name, path.stat().st_size, "tag", parquet.digests(path))
+    def path_of(self, part: ArchivePart) -> Path:
+        path = self.path / key_of(part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
-    def rows(self) -> list[tuple[Any, ...]]:
-        """As another library reads them."""
+    def write(self, part: ArchivePart, rows: Iterator[str]) -> WrittenFile:
+        path = self.path_of(part)
+        self.before(part.begins_at.date())
+        parquet.write(path, part.relation, rows)
+        self.after(path)
+        return WrittenFile(key_of(part), path.stat().st_size, "tag")
+
+    def read(self, part: ArchivePart) -> Iterator[str]:
+        return parquet.read(self.path_of(part))
+
+    def rows(self, month: str = "2019-05") -> list[tuple[Any, ...]]:
+        """The measurements, as another library reads them."""
+        files = f"'{self.path}/silver/measurements/month={month}/*.parquet'"
         return duckdb.execute(
-            f"SELECT {COLUMNS} FROM '{self.path}/*.parquet' ORDER BY measured_at, source"  # noqa: S608 - our own words
+            f"SELECT {COLUMNS} FROM {files} ORDER BY measured_at, source"  # noqa: S608 - our own words
         ).fetchall()
 
 
@@ -76,8 +95,14 @@ class Archive:
     def run(self, months: int = 1, *, seconds: float = 900) -> ArchiveResult:
         return archive_months(months, store=self.store(), files=self.files, time_left=lambda: seconds)
 
+    def in_files_of(self, events: int) -> None:
+        """Begin to write May, in files of at most so many events."""
+        self.tables.query("SELECT archive.begin('measured', '2019-05-01', :events)", events=events)
+
     def refresh_gold(self) -> None:
-        self.tables.query("UPDATE gold.measured_stale SET marked_at = marked_at - interval '1 hour'")
+        for kind in ("measured", "arrived"):
+            sql = f"UPDATE gold.{kind}_stale SET marked_at = marked_at - interval '1 hour'"  # noqa: S608 - our own words
+            self.tables.query(sql)
         while PostgresGoldStore(self.tables.open()).refresh(1_000_000):
             pass
 
@@ -107,7 +132,7 @@ class Archive:
         return [month for (month,) in self.tables.query("SELECT month FROM parts.months('measurements')")]
 
     def state(self) -> list[Any]:
-        return self.tables.query("SELECT month, state FROM archive.months")
+        return self.tables.query("SELECT kind, month, state FROM archive.months")
 
 
 @pytest.fixture
@@ -134,12 +159,10 @@ def test_a_closed_month_is_in_files_and_gold_stays(archive: Archive) -> None:
 
     result = archive.run()
 
-    assert (result.waiting, result.events) == (0, 6)
-    assert result.archived == [date(2019, 4, 1), MAY, date(2019, 6, 1)]
+    assert (result.waiting, result.rows) == (0, 6)
+    assert result.archived == [ArchivedMonth("measured", date(2019, month, 1)) for month in (4, 5, 6)]
     assert archive.silver() == []
-    june = (archive.files.path / "2019-06-01.parquet").rename(archive.files.path.parent / "june")
-    assert june.exists()
-    assert archive.files.rows() == before
+    assert archive.files.rows("2019-0[45]") == before
     assert archive.gold() == gold
     assert archive.run() == ArchiveResult()
 
@@ -148,18 +171,18 @@ def test_the_partition_of_a_month_is_dropped(archive: Archive) -> None:
     archive.tables.query("SELECT parts.add_month('measurements', '2019-05-01')")
     archive.settle(*ODD)
     gold = archive.gold()
-    assert archive.partitions()[0] == MAY
+    assert archive.partitions()[0] == MAY.month
 
     archive.run()
-    assert MAY not in archive.partitions()
+    assert MAY.month not in archive.partitions()
     # One that comes back has a partition again.
     archive.settle(measured(FIRST, 9.0, "late"))
     archive.run()
-    assert MAY in archive.partitions()
+    assert MAY.month in archive.partitions()
     archive.refresh_gold()
     archive.run()
 
-    assert MAY not in archive.partitions()
+    assert MAY.month not in archive.partitions()
     assert archive.silver() == []
     assert len(archive.gold()) == len(gold) + 1
 
@@ -169,7 +192,7 @@ def test_files_are_sorted_and_compressed(archive: Archive) -> None:
 
     archive.run()
 
-    file = f"'{archive.files.path}/2019-05-01.parquet'"
+    file = f"'{archive.files.path}/silver/measurements/month=2019-05/2019-05-01.parquet'"
     kept = duckdb.execute(f"SELECT source, measured_at FROM {file}").fetchall()  # noqa: S608 - our own words
     assert kept == sorted(kept)
     assert len(kept) == 30
@@ -182,12 +205,8 @@ def test_analysts_read_files_as_the_document_says(archive: Archive) -> None:
     archive.run()
     query = re.search(r"^    (SELECT [^;]*read_parquet[^;]*);$", DOCUMENT, re.MULTILINE)
     assert query
-    for path in archive.files.path.glob("*.parquet"):
-        folder = archive.files.path / f"month={path.name[:7]}"
-        folder.mkdir(exist_ok=True)
-        path.rename(folder / path.name)
 
-    sql = query[1].replace("s3://BUCKET/silver/measurements", str(archive.files.path)).replace("2026-05", "2019-05")
+    sql = query[1].replace("s3://BUCKET", str(archive.files.path)).replace("2026-05", "2019-05")
     assert duckdb.execute(sql).fetchall() == [("boiler-7", 2, 1.5)]
 
 
@@ -197,7 +216,7 @@ def test_months_that_stay_are_left_alone(archive: Archive) -> None:
     archive.settle(measured(this_month), measured(last_month), measured(last_month - timedelta(microseconds=1)))
 
     assert archive.run(0) == ArchiveResult()
-    assert archive.run(1).archived == [(last_month - timedelta(days=1)).date().replace(day=1)]
+    assert [month for _, month in archive.run(1).archived] == [(last_month - timedelta(days=1)).date().replace(day=1)]
     assert archive.tables.query("SELECT count(*) FROM measurements") == [[2]]
 
 
@@ -224,6 +243,7 @@ class DiedError(Exception):
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_run_that_dies_loses_nothing_and_the_next_one_ends_it(archive: Archive, day: int, moment: str) -> None:
     archive.settle(*ODD)
+    archive.in_files_of(3)
     before = archive.silver()
 
     def die(what: date | Path) -> None:
@@ -252,7 +272,7 @@ def test_a_run_that_dies_loses_nothing_and_the_next_one_ends_it(archive: Archive
         "source = 'another'",
         "measured_at = measured_at + INTERVAL 1 MICROSECOND",
         "flags = ['value.spread']",
-        "raw_id = upper(raw_id)",
+        "raw_id = '019aa0c0-0000-7000-8000-000000000000'",
     ],
 )
 def test_a_file_that_differs_from_the_table_drops_nothing(archive: Archive, fault: str) -> None:
@@ -268,11 +288,12 @@ def test_a_file_that_differs_from_the_table_drops_nothing(archive: Archive, faul
     with pytest.raises(FileDiffersError, match="2019-05-01"):
         archive.run()
     assert archive.silver() == before
-    assert archive.state() == [[MAY, "writing"]]
+    assert archive.state() == [[*MAY, "writing"]]
 
 
 def test_a_month_that_changes_while_it_is_written_begins_again(archive: Archive) -> None:
     archive.settle(*ODD)
+    archive.in_files_of(3)
     late = measured(FIRST + timedelta(days=2), 7.0, "late")
 
     def arrive(day: date) -> None:
@@ -282,6 +303,7 @@ def test_a_month_that_changes_while_it_is_written_begins_again(archive: Archive)
     archive.files.before = arrive
     assert archive.run().changed == [MAY]
     assert archive.state() == []
+    archive.in_files_of(3)
     before = archive.silver()
     archive.files.before = lambda _: None
 
@@ -331,8 +353,8 @@ def test_a_partition_for_late_events_of_an_archived_month_does_no_harm(archive: 
 
     # GIVEN as many of them that the month gets a partition, which holds no others
     assert archive.tables.query("SELECT made FROM parts.add_months('measurements', 2, 0, 100)") == [[1]]
-    assert MAY in archive.partitions()
-    assert (len(archive.silver()), archive.state()) == (len(late), [[MAY, "archived"]])
+    assert MAY.month in archive.partitions()
+    assert (len(archive.silver()), archive.state()) == (len(late), [[*MAY, "archived"]])
 
     # WHEN the month comes back
     assert archive.run().reinstated == [MAY]
@@ -343,7 +365,7 @@ def test_a_partition_for_late_events_of_an_archived_month_does_no_harm(archive: 
     # THEN it goes again, with its partition and all its events
     assert archive.run().archived == [MAY]
     assert archive.files.rows() == before
-    assert (archive.silver(), MAY in archive.partitions()) == ([], False)
+    assert (archive.silver(), MAY.month in archive.partitions()) == ([], False)
 
 
 def test_an_earlier_event_that_comes_late_does_not_replace_an_archived_one(archive: Archive) -> None:
@@ -377,15 +399,16 @@ def test_a_reinstatement_goes_on_where_it_ended(archive: Archive) -> None:
     archive.settle(*ODD)
     archive.run()
     before = archive.files.rows()
-    archive.tables.query("INSERT INTO archive.changes VALUES ('2019-05-01')")
-    archive.store().reinstate(MAY, MAY)
+    archive.tables.query("INSERT INTO archive.changes VALUES ('measured', '2019-05-01')")
+    store = archive.store()
+    store.reinstate(MAY, store.away(MAY)[0], archive.files)
     archive.tables.query("DELETE FROM archive.changes")
     gold = archive.gold()
 
     # Neither by gold, nor as a month that is closed.
     archive.refresh_gold()
     assert archive.gold() == gold
-    assert archive.store().closed(1) == []
+    assert archive.store().closed("measured", 1) == []
     assert archive.run().reinstated == [MAY]
     assert [row[:-1] for row in archive.silver()] == [row[:-1] for row in before]
 
@@ -410,20 +433,19 @@ def test_the_status_of_archived_events_stays(archive: Archive) -> None:
     assert statuses() == before
 
 
-def test_two_runs_at_once_end_as_one(archive: Archive) -> None:
+def test_a_run_beside_another_does_nothing(archive: Archive) -> None:
     archive.settle(*ODD)
     before = archive.silver()
     others: list[ArchiveResult] = []
 
-    def run_beside(day: date) -> None:
-        if day.day == 5 and not others:
-            others.append(ArchiveResult())
-            others[0] = in_background(archive.run).result(60)
+    def run_beside(_: date) -> None:
+        if not others:
+            others.append(in_background(archive.run).result(60))
 
     archive.files.before = run_beside
     ends = archive.run()
 
-    assert [*ends.archived, *others[0].archived] == [MAY]
+    assert (ends.archived, others) == ([MAY], [ArchiveResult(is_beside_another=True)])
     assert (archive.silver(), archive.files.rows()) == ([], before)
 
 
@@ -434,13 +456,14 @@ def test_the_archiver_may_not_change_silver(archive: Archive) -> None:
     for sql in (
         "DELETE FROM measurements",
         "DELETE FROM archive.months",
-        "SELECT FROM receipts",
+        "DELETE FROM receipts",
+        "INSERT INTO outcomes SELECT FROM outcomes",
         "DROP TABLE measurements",
     ):
         with pytest.raises(SilverError, match="42501"):
             database.run(sql)
     with pytest.raises(SilverError, match="42501"):
-        archive.tables.open().run("SELECT archive.finish('2019-05-01')")
+        archive.tables.open().run("SELECT archive.finish('measured', '2019-05-01')")
 
 
 def test_a_run_without_time_leaves_the_rest(archive: Archive) -> None:
@@ -449,3 +472,235 @@ def test_a_run_without_time_leaves_the_rest(archive: Archive) -> None:
     result = archive.run(seconds=25)
 
     assert (result.archived, result.waiting) == ([], 1)
+
+
+# What arrived in April 2019, and its measurements of May: both are closed.
+ARRIVED = ArchivedMonth("arrived", date(2019, 4, 1))
+APRIL = datetime(2019, 4, 30, 23, 59, 59, tzinfo=UTC)
+
+
+def raw_id_at(arrival: datetime, number: int = 0) -> UUID:
+    return UUID(int=earliest_raw_id(arrival).int + number)
+
+
+def arrive(archive: Archive, number: int, *outcomes: Measurement | Rejection) -> UUID:
+    """Process an object of April."""
+    raw_id = raw_id_at(APRIL, number)
+    archive.tables.silver().write_outcomes([ValidatedObject(raw_id, outcomes)])
+    archive.refresh_gold()
+    return raw_id
+
+
+def swept(archive: Archive) -> None:
+    """Have the sweep's watermark behind all of it."""
+    archive.tables.silver().advance_watermark(earliest_raw_id(datetime.now(UTC)))
+
+
+def table(archive: Archive, relation: str) -> list[Any]:
+    return archive.tables.query(f"SELECT CAST(o AS text) FROM {relation} AS o ORDER BY raw_id")  # noqa: S608 - our own names
+
+
+BAD = Rejection((Violation(Code.DATA_EMPTY, "data", "empty"),), "boiler-7")
+
+
+def test_outcomes_and_receipts_go_to_files_and_come_back_as_they_were(archive: Archive) -> None:
+    archive.tables.query(
+        "SELECT parts.add_month(relation, '2019-04-01') FROM unnest(ARRAY['outcomes', 'receipts']) AS relation"
+    )
+    arrive(archive, 1, *ODD)
+    arrive(archive, 2, BAD)
+    arrive(archive, 3, measured(FIRST, 7.0, "boiler-7", corrects=EventId(raw_id_at(APRIL, 2), 0)))
+    swept(archive)
+    outcomes, receipts, gold = table(archive, "outcomes"), table(archive, "receipts"), arrivals(archive)
+
+    assert archive.run().archived == [MAY, ARRIVED]
+
+    # THEN gold stays, and what was rejected, and its correction
+    assert arrivals(archive) == gold
+    assert archive.tables.query("SELECT outcome, item FROM outcomes ORDER BY raw_id") == [
+        ["rejected", 0],
+        ["processed", 0],
+    ]
+    assert table(archive, "receipts") == []
+    assert archive.tables.query("SELECT month FROM parts.months('receipts') WHERE month = '2019-04-01'") == []
+    files = archive.files.path / "silver" / "outcomes" / "month=2019-04"
+    assert duckdb.execute(f"SELECT outcome, count(*) FROM '{files}/*.parquet' GROUP BY 1 ORDER BY 1").fetchall() == [  # noqa: S608 - our own words
+        ("processed", 5),
+        ("rejected", 1),
+    ]
+    assert archive.run() == ArchiveResult()
+
+    # WHEN somebody asks for the month
+    archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+    assert archive.run().reinstated == [ARRIVED]
+
+    # THEN all is back, and stays
+    archive.refresh_gold()
+    assert (table(archive, "outcomes"), table(archive, "receipts")) == (outcomes, receipts)
+    assert arrivals(archive) == gold
+    assert archive.run() == ArchiveResult()
+    archive.tables.query("UPDATE archive.requested SET until = now()")
+    assert archive.run().archived == [ARRIVED]
+
+
+def arrivals(archive: Archive) -> list[Any]:
+    archive.refresh_gold()
+    return archive.tables.query("SELECT * FROM gold.arrived_now ORDER BY bucket_start, source")
+
+
+def test_files_have_all_columns_of_their_table(archive: Archive) -> None:
+    for relation, columns in ARCHIVED_COLUMNS.items():
+        assert set(columns) == {
+            name
+            for (name,) in archive.tables.query(
+                "SELECT column_name FROM information_schema.columns"
+                " WHERE table_schema = 'public' AND table_name = :name",
+                name=relation,
+            )
+        }
+
+
+def test_a_month_of_arrival_waits_until_all_of_it_is_processed(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    assert archive.run().archived == [MAY]
+
+    # An object without a receipt may lie before the end of the month.
+    archive.tables.silver().advance_watermark(raw_id_at(APRIL, 5))
+    assert archive.run() == ArchiveResult()
+    swept(archive)
+    archive.tables.silver().record_attempts([raw_id_at(APRIL, 2)], only_due=False)
+    archive.refresh_gold()
+    assert archive.run() == ArchiveResult()
+    archive.tables.silver().write_outcomes([ValidatedObject(raw_id_at(APRIL, 2), (BAD,))])
+    assert archive.run() == ArchiveResult()
+    archive.refresh_gold()
+
+    assert archive.run().archived == [ARRIVED]
+
+
+def test_archived_objects_are_processed_ones_for_the_queue_and_the_sweep(archive: Archive) -> None:
+    raw_ids = [arrive(archive, 1, *ODD), arrive(archive, 2, BAD)]
+    swept(archive)
+    archive.run()
+
+    known = archive.tables.silver().receipts([*raw_ids, new_raw_id()])
+
+    assert {raw_id: receipt.complete for raw_id, receipt in known.items()} == dict.fromkeys(raw_ids, True)
+
+
+def test_a_replay_of_archived_objects_is_refused(archive: Archive) -> None:
+    raw_id = arrive(archive, 1, measured(FIRST))
+    arrive(archive, 2, measured(FIRST, source="kept"))
+    swept(archive)
+    archive.run()
+    outcome_store = PostgresOutcomeStore(archive.tables.open(), BASIC)
+
+    with pytest.raises(RowRefusedError, match="archived"):
+        outcome_store.replace([ValidatedObject(raw_id, (BAD,))])
+
+    archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+    assert archive.run().reinstated == [ARRIVED]
+    outcome_store.replace([ValidatedObject(raw_id, (BAD,))])
+    # The month of the measurement is derived again.
+    assert archive.run().reinstated == [MAY]
+    archive.refresh_gold()
+    assert archive.run().archived == [MAY]
+    assert [row[1] for row in archive.files.rows()] == ["kept"]
+
+
+def test_a_late_event_finds_the_archived_outcomes_of_its_month(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    arrive(archive, 2, measured(FIRST, 3.0, "z"))
+    swept(archive)
+    archive.run()
+    before = archive.files.rows()
+    late = measured(FIRST + timedelta(days=3), 9.0, "late")
+    archive.settle(late)
+
+    assert archive.run().reinstated == [MAY]
+    archive.refresh_gold()
+    assert [row[:-1] for row in archive.silver() if row[1] != "late"] == [row[:-1] for row in before]
+    # A replay that rejects the last event of an instant finds the one before.
+    assert archive.tables.query("SELECT count(*) FROM outcomes WHERE source = 'z'") == [[2]]
+    assert archive.run().archived == [MAY]
+
+    assert len(archive.files.rows()) == len(before) + 1
+    # What was put back for the month is gone with it.
+    assert archive.tables.query("SELECT source FROM outcomes") == [["late"]]
+    archive.settle(measured(FIRST, 4.0, "later"))
+    assert archive.run().reinstated == [MAY]
+    assert len(archive.silver()) == len(before) + 2
+
+
+def test_outcomes_of_measurements_that_stay_stay(archive: Archive) -> None:
+    this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    arrive(archive, 1, measured(this_month, 1.0), measured(FIRST))
+    second = archive.settle(measured(this_month, 2.0))
+    swept(archive)
+    assert archive.run().archived == [MAY, ARRIVED]
+
+    # The last event of an instant is rejected: the one before, which has arrived in April, returns.
+    PostgresOutcomeStore(archive.tables.open(), BASIC).replace([ValidatedObject(second, (BAD,))])
+
+    assert archive.tables.query("SELECT mean FROM measurements WHERE measured_at = :at", at=this_month) == [[1.0]]
+
+
+def test_too_many_outcomes_that_would_stay_are_waited_for(archive: Archive) -> None:
+    this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    arrive(archive, 1, measured(this_month, 1.0), measured(this_month + timedelta(seconds=1)))
+    swept(archive)
+    store = archive.store()
+    store.begin(ARRIVED)
+    for part in store.unwritten(ARRIVED):
+        store.write(ARRIVED, part, archive.files)
+
+    assert archive.tables.query("SELECT archive.finish('arrived', '2019-04-01', 1)") == [["early"]]
+    assert archive.tables.query("SELECT archive.finish('arrived', '2019-04-01', 2)") == [["archived"]]
+
+
+def test_the_status_of_an_archived_object_says_so(archive: Archive) -> None:
+    raw_id = arrive(archive, 1, *ODD)
+    swept(archive)
+    archive.run()
+    reader = archive.tables.open(database_user="dropzone_reader")
+
+    def status(bronze: Senders, *scopes: Scope, reads: tuple[str, ...] | None = None) -> ObjectStatus:
+        access = Access("client", frozenset(scopes), reads=reads)
+        return read_status(reader, bronze, raw_id, StatusRequest(), access=access, gzip=False)
+
+    found = status(HasBronze(), *Scope)
+    assert (found["status"], found["received_at"]) == ("archived", "2019-04-30T23:59:59.000Z")
+    assert datetime.now(UTC) - found["archived_at"] < timedelta(minutes=5)
+    assert status(HasBronze(), Scope.INGEST) == found
+    # Who reads some sources may not know whether it has an event of them.
+    for bronze, reads in ((HasBronze("another"), ("boiler-7",)), (HasBronze(None), None)):
+        with pytest.raises(ProblemError, match="not-found"):
+            status(bronze, *Scope, reads=reads)
+
+
+@dataclass
+class HasBronze:
+    """Has each object, of this sender; none where it is None."""
+
+    client: str | None = "client"
+
+    def sender(self, _: UUID) -> str | None:
+        return self.client
+
+
+def test_a_file_has_a_day_or_an_hour_where_there_are_too_many_events(archive: Archive) -> None:
+    archive.settle(*ODD)
+    before = archive.silver()
+    archive.in_files_of(1)
+    names = [Path(key_of(part)).stem for part in archive.store().unwritten(MAY)]
+    assert (names[0], names[24:26], len(names)) == ("2019-05-01", ["2019-05-02", "2019-05-02T01"], 744)
+    archive.tables.query("DELETE FROM archive.months")
+    archive.in_files_of(3)
+
+    assert archive.run().archived == [MAY]
+
+    assert archive.files.rows() == before
+    assert len([*archive.files.path.glob("silver/measurements/*/*")]) == 31
+    archive.settle(measured(FIRST, 4.0, "later"))
+    assert archive.run().reinstated == [MAY]
+    assert len(archive.silver()) == len(before) + 1

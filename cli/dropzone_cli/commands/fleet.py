@@ -112,10 +112,20 @@ def replay_by_fleet(session: Session, wanted: Wanted, *, yes: bool) -> ExitCode:
         contract=wanted.contract,
         dry_run=wanted.dry_run,
     )
+    if months := begun.get("archived"):
+        message = f"Objects that arrived in {', '.join(months)} are archived, so that their outcomes can't be replaced."
+        raise CliError(
+            message, hint="Begin after them (--since), or bring them back first (dropzone archive --restore)."
+        )
     report = _run(fleet, begun["replay_id"], yes=yes)
     if report is None:
         return ExitCode.NOT_ALL_WELL
     return _shown(session.out, report, "would be replayed" if wanted.dry_run else "replayed", dry_run=wanted.dry_run)
+
+
+def restore_month(session: Session, month: str, days: int) -> bool:
+    """Have a month of arrival brought back from the archive, and kept for some days; whether it is archived."""
+    return bool(_Fleet(session).ask("restore", month=month, days=days)["is_archived"])
 
 
 def sweep_by_fleet(session: Session, *, yes: bool) -> ExitCode:

@@ -173,11 +173,21 @@ def archive(
     *,
     since: Since = None,
     until: Until = None,
+    restore: Annotated[
+        datetime | None,
+        typer.Option(
+            "--restore", formats=["%Y-%m"], metavar="MONTH", help="Bring back what arrived in a month: 2026-05."
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long --restore keeps it.")] = 7,
 ) -> ExitCode:
     """List the months of UTC whose measurements are archived: in Parquet files of the bucket, and no longer in silver.
 
-    Reads of measurements, and of figures by the minute, lack these months.
+    Reads of measurements, and of figures by the minute, lack these months. With --restore, the outcomes of what arrived
+    in a month are brought back, so that statuses are whole and it can be replayed; Archive does it by the hour.
     """
+    if restore is not None:
+        return _restore(session, f"{restore:%Y-%m}", days)
     asked = {name: value for name, value in _range(since, until).items() if value is not None}
     # Whatever is on the page, it names the archived months of the range.
     [page] = session.api.pages("measurements", asked, 1)
@@ -187,6 +197,21 @@ def archive(
     else:
         session.out.table(["month"], [[month] for month in months])
         session.out.note(f"{count(len(months), 'month')}.")
+    return ExitCode.DONE
+
+
+def _restore(session: Session, month: str, days: int) -> ExitCode:
+    from dropzone_cli.commands.fleet import restore_month
+
+    is_archived = restore_month(session, month, days)
+    if session.out.as_json:
+        session.out.document({"month": month, "is_archived": is_archived, "days": days})
+    elif is_archived:
+        session.out.note(
+            f"The next run of Archive, within the hour, begins to bring {month} back; it stays {count(days, 'day')}."
+        )
+    else:
+        session.out.note(f"What arrived in {month} is not archived; it stays {count(days, 'day')} at least.")
     return ExitCode.DONE
 
 

@@ -1,7 +1,6 @@
 """The files of the archive, in the bucket of bronze."""
 
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,17 +10,21 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from dropzone.adapters.s3 import open_store, reason_of
-from dropzone.ports import ArchivedRow, BronzeUnavailableError, WrittenFile
+from dropzone.ports import ArchivePart, BronzeUnavailableError, WrittenFile
 from dropzone.settings import BronzeSettings
 from dropzone_archive import parquet
 
-PREFIX = "silver/measurements/"
 _TIMEOUT_SECONDS = 60.0
 
 
-def key_of(day: date) -> str:
-    """The key of a day's file, by month as DuckDB, Athena and Spark know partitions."""
-    return f"{PREFIX}month={day:%Y-%m}/{day}.parquet"
+def key_of(part: ArchivePart) -> str:
+    """The key of a part's file, by month as DuckDB, Athena and Spark know partitions.
+
+    By its beginning alone, so that a month's file is replaced where days or hours follow it.
+    """
+    begin = part.begins_at
+    hour = f"T{begin:%H}" if begin.hour else ""
+    return f"silver/{part.relation}/month={begin:%Y-%m}/{begin:%Y-%m-%d}{hour}.parquet"
 
 
 class S3ArchiveFiles:
@@ -36,19 +39,28 @@ class S3ArchiveFiles:
         settings = self._settings
         return open_store(settings.bronze_bucket, settings.aws_region, settings.bronze_endpoint, _TIMEOUT_SECONDS)
 
-    def write(self, day: date, rows: Iterator[Sequence[ArchivedRow]]) -> WrittenFile:
+    def write(self, part: ArchivePart, rows: Iterator[str]) -> WrittenFile:
         """See `ArchiveFiles.write`."""
-        key = key_of(day)
+        key = key_of(part)
         with TemporaryDirectory() as folder:
-            path = Path(folder) / "day.parquet"
-            parquet.write(path, rows)
+            path = Path(folder) / "part.parquet"
+            parquet.write(path, part.relation, rows)
             try:
-                obstore.put(self._store, key, path, attributes={"Content-Type": "application/vnd.apache.parquet"})
-                path.unlink()
-                stored = obstore.get(self._store, key)
-                with path.open("wb") as file:
-                    for part in stored.stream():
-                        file.write(part)
+                stored = obstore.put(
+                    self._store, key, path, attributes={"Content-Type": "application/vnd.apache.parquet"}
+                )
             except (BaseError, OSError) as error:
                 raise BronzeUnavailableError(reason_of(error)) from None
-            return WrittenFile(key, path.stat().st_size, stored.meta["e_tag"] or "", parquet.digests(path))
+            return WrittenFile(key, path.stat().st_size, stored["e_tag"] or "")
+
+    def read(self, part: ArchivePart) -> Iterator[str]:
+        """See `ArchiveFiles.read`."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "part.parquet"
+            try:
+                with path.open("wb") as file:
+                    for chunk in obstore.get(self._store, key_of(part)).stream():
+                        file.write(chunk)
+            except (BaseError, OSError) as error:
+                raise BronzeUnavailableError(reason_of(error)) from None
+            yield from parquet.read(path)

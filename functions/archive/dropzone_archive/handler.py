@@ -54,12 +54,15 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     database().use_time_left(time_left)
     result = archive_months(settings().silver_months, store=store(), files=files(), time_left=time_left)
+    if result.is_beside_another:
+        logger.info("another run is at work")
+        return {"is_beside_another": True}
     metrics.add_metric(name="MonthsToArchive", unit=MetricUnit.Count, value=result.waiting)
     report: dict[str, Any] = {
-        "archived": [f"{month:%Y-%m}" for month in result.archived],
-        "reinstated": [f"{month:%Y-%m}" for month in result.reinstated],
-        "changed": [f"{month:%Y-%m}" for month in result.changed],
-        "events": result.events,
+        "archived": [str(month) for month in result.archived],
+        "reinstated": [str(month) for month in result.reinstated],
+        "changed": [str(month) for month in result.changed],
+        "rows": result.rows,
         "waiting": result.waiting,
     }
     logger.info("archived months", **report)

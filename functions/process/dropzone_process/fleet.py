@@ -1,5 +1,6 @@
 """The function Replay: calls of a state machine, each at a range of a replay or sweep; and what the CLI asks."""
 
+from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -16,6 +17,7 @@ from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import open_bronze
 from dropzone.observability import NAMESPACE, logged_errors, report_result
 from dropzone.ports import Bronze, FleetStore, OutcomeStore, Silver, TimeLeft, Wanted
+from dropzone.queries.archive import request_month
 from dropzone.settings import ReplaySettings
 from dropzone.use_cases.fleet import RunState, begin, begin_sweep, pending, plan, report
 from dropzone.use_cases.objects import ObjectError, ProcessingResult
@@ -85,7 +87,15 @@ class Pause(_OfOne):
     action: Literal["pause"]
 
 
-Action = Begin | BeginSweep | Plan | Pending | RunRange | Report | Pause
+class Restore(_Action):
+    """Have a month of arrival brought back from the archive, and kept for some days."""
+
+    action: Literal["restore"]
+    month: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+    days: Annotated[int, Field(ge=1, le=366)]
+
+
+Action = Begin | BeginSweep | Plan | Pending | RunRange | Report | Pause | Restore
 _ACTION: TypeAdapter[Action] = TypeAdapter(Annotated[Action, Field(discriminator="action")])
 
 
@@ -140,7 +150,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _answer(action: Action, time_left: TimeLeft) -> dict[str, Any]:
     match action:
         case Begin() | BeginSweep():
-            return {"replay_id": str(_begin(action, time_left))}
+            return _begin(action, time_left)
+        case Restore():
+            return {"is_archived": _restore(action)}
         case Plan():
             spare = max(time_left() - _PLAN_SECONDS, 0.0)
             is_planned = plan(
@@ -156,18 +168,26 @@ def _answer(action: Action, time_left: TimeLeft) -> dict[str, Any]:
             return {"replay_id": str(action.replay_id), "ranges": numbers}
         case RunRange():
             return {"replay_id": str(action.replay_id), "number": action.number, "state": _run(action, time_left)}
-        case Report():
-            return _report(action.replay_id, time_left)
-        case Pause():
-            fleet_store().pause(action.replay_id)
+        case Report() | Pause():
+            if isinstance(action, Pause):
+                fleet_store().pause(action.replay_id)
             return _report(action.replay_id, time_left)
 
 
-def _begin(action: Begin | BeginSweep, time_left: TimeLeft) -> UUID:
+def _begin(action: Begin | BeginSweep, time_left: TimeLeft) -> dict[str, Any]:
+    """The replay; or the archived months among those that are to be replayed."""
     if isinstance(action, BeginSweep):
-        return begin_sweep(fleet=fleet_store(), silver=silver(), ruleset=_ruleset(), time_left=time_left)
-    wanted = Wanted(action.since, action.until, action.contract, action.dry_run)
-    return begin(wanted, fleet=fleet_store(), ruleset=_ruleset(), time_left=time_left)
+        replay_id = begin_sweep(fleet=fleet_store(), silver=silver(), ruleset=_ruleset(), time_left=time_left)
+    elif months := outcome_store().archived_months(action.since, action.until):
+        return {"archived": months}
+    else:
+        wanted = Wanted(action.since, action.until, action.contract, action.dry_run)
+        replay_id = begin(wanted, fleet=fleet_store(), ruleset=_ruleset(), time_left=time_left)
+    return {"replay_id": str(replay_id)}
+
+
+def _restore(action: Restore) -> bool:
+    return request_month(database(), date.fromisoformat(f"{action.month}-01"), action.days)
 
 
 def _ruleset() -> str:

@@ -1,6 +1,7 @@
 """The parameters of `POST /process`: process objects without a receipt, or replay objects."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
@@ -11,12 +12,14 @@ from dropzone.api.parameters import Instant, Request
 from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.api.request import body_bytes
 from dropzone.domain.body import parse_json
-from dropzone.domain.identifiers import POSITION_PATTERN, Cursor, parse_cursor
+from dropzone.domain.identifiers import POSITION_PATTERN, Cursor, parse_cursor, received_at
 from dropzone.domain.outcomes import Code
 from dropzone.use_cases.selections import Arrived, DecidedBy, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
 """The limit of objects in one call."""
+
+Arrivals = tuple[datetime | None, datetime | None]
 
 
 def _whole(value: object) -> object:
@@ -87,6 +90,10 @@ class ReplayArrived(_Replay):
     until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
     code: Code | None = Field(default=None, description="With an event that this rule rejected.")
 
+    def arrivals(self) -> Arrivals:
+        """When they arrived: from when on, and before when."""
+        return self.since, self.until
+
     def selection(self) -> Selection:
         """These objects."""
         return Arrived(self.since, self.until) if self.code is None else RejectedBy(self.code, self.since, self.until)
@@ -105,6 +112,10 @@ class ReplayDecided(_Replay):
     since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
     until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
 
+    def arrivals(self) -> Arrivals:
+        """When they arrived: from when on, and before when."""
+        return self.since, self.until
+
     def selection(self) -> Selection:
         """These objects."""
         return DecidedBy(self.contract, self.since, self.until)
@@ -116,6 +127,10 @@ class ReplayNamed(_Replay):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reprocess": True, "raw_ids": [EXAMPLE_RAW_ID]}]})
 
     raw_ids: list[UUID] = Field(min_length=1, max_length=MAX_OBJECTS)
+
+    def arrivals(self) -> Arrivals:
+        """When the first of them arrived, and no end."""
+        return received_at(min(self.raw_ids)), None
 
     def selection(self) -> Selection:
         """These objects."""

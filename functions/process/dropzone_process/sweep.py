@@ -24,9 +24,10 @@ from dropzone.adapters.s3_notifications import S3Notifications
 from dropzone.api import problems
 from dropzone.api.access import Authorizer, authorizer_of
 from dropzone.api.formats import Format
+from dropzone.api.problems import ProblemError
 from dropzone.api.resolver import Body, described, make_app, resolve
 from dropzone.domain.access import Scope
-from dropzone.domain.identifiers import Cursor, received_at
+from dropzone.domain.identifiers import Cursor, Position, received_at
 from dropzone.domain.notifications import Channel
 from dropzone.domain.outcomes import Change
 from dropzone.observability import NAMESPACE, count_by, logged_errors, report_result
@@ -131,6 +132,7 @@ app = make_app(logger, authorizer)
 @app.post("/process", operation_id="processObjects", tags=["Processing"])
 @described(
     problems.NOT_JSON,
+    problems.OBJECTS_ARCHIVED,
     scopes=frozenset({Scope.OPERATE}),
     body=Body(
         "What to do; without one, a batch.", {Format.JSON: (ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed)}
@@ -160,6 +162,8 @@ def post_process() -> Counts:
 
 
 def _replay(request: Replay, time_left: TimeLeft) -> Counts:
+    if months := _archived(request):
+        raise ProblemError(problems.OBJECTS_ARCHIVED, reason=", ".join(months))
     result = ReplayResult()
     try:
         replay(
@@ -175,6 +179,20 @@ def _replay(request: Replay, time_left: TimeLeft) -> Counts:
     finally:
         _log_replay(result, dry_run=request.dry_run)
     return {**_counts(result, result.cursor), "changes": _changes(result), "unread": len(result.errors)}
+
+
+def _archived(request: Replay) -> list[str]:
+    """The archived months of arrival that are asked for."""
+    since, until = request.arrivals()
+    if request.after is not None:
+        # What lies before is done.
+        reached = request.after.raw_id if isinstance(request.after, Position) else request.after
+        since = max(since or received_at(reached), received_at(reached))
+    months = outcome_store().archived_months(since, until)
+    if isinstance(request, ReplayNamed):
+        named = {f"{received_at(raw_id):%Y-%m}" for raw_id in request.raw_ids}
+        return [month for month in months if month in named]
+    return months
 
 
 def _log_replay(result: ReplayResult, *, dry_run: bool) -> None:

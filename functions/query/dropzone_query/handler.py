@@ -18,6 +18,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
+from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.s3 import S3Bronze, open_bronze, open_clients
 from dropzone.api import problems, response
@@ -33,7 +34,6 @@ from dropzone.api.resolver import access_of, converted, described, make_app, pro
 from dropzone.domain.access import Scope
 from dropzone.ports import ClientStore, RowRefusedError
 from dropzone.queries import contracts, kpis, measurements, quality, sources
-from dropzone.queries.archive import archived_months
 from dropzone.queries.buckets import others_of
 from dropzone.queries.contracts import (
     Contract,
@@ -203,7 +203,7 @@ def get_measurements_of_instant(
 
     def read() -> list[Measurement]:
         found = read_measurements(database(), request, measured_at, reads=_reads())
-        if archived_months(database(), measured_at, measured_at + timedelta(microseconds=1)):
+        if archived_months(database(), measured_at, measured_at + timedelta(microseconds=1), "measured"):
             raise ProblemError(problems.ARCHIVED)
         if not found and request.cursor is None:
             raise ProblemError(problems.NO_MEASUREMENT)
@@ -233,8 +233,8 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
 
     By source, of whole buckets: measurements by their own instant; what was received, rejected, and how long it took to
     silver by the time of arrival, since a rejected event has no instant. Computed from current silver.
-    Buckets in which nothing was measured and nothing arrived are left out. Minutes are not kept of months whose
-    measurements are archived: `archived` names them, and the header `Dropzone-Archived`.
+    Buckets in which nothing was measured and nothing arrived are left out. Minutes are not kept of months that
+    are archived: `archived` names them, and the header `Dropzone-Archived`.
     """
     return _listed(
         kpis.LISTING,
@@ -250,10 +250,15 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
 def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
     """Get outcomes by rule over time.
 
-    By time of arrival and source, of whole buckets.
+    By time of arrival and source, of whole buckets. Minutes are not kept of months whose arrivals are archived:
+    `archived` names them, and the header `Dropzone-Archived`.
     """
     return _listed(
-        quality.LISTING, lambda: read_quality(database(), request, reads=_reads()), request.limit, others_of(request)
+        quality.LISTING,
+        lambda: read_quality(database(), request, reads=_reads()),
+        request.limit,
+        others_of(request),
+        archived=lambda: quality.archived_of(database(), request),
     )
 
 

@@ -5,7 +5,7 @@ Each error is either transient (worth a retry) or terminal for one object.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from dropzone.domain.access import ClientsDocument
@@ -282,6 +282,9 @@ class OutcomeStore(Protocol):
         None for an item that has no outcome; objects without any are left out.
         """
 
+    def archived_months(self, since: "datetime | None", until: "datetime | None") -> list[str]:
+        """The months of a time of arrival whose outcomes are in files and can't be replaced, such as `2026-05`."""
+
     def replace(self, validated: Sequence[ValidatedObject]) -> None:
         """Replace the outcomes of objects, or of these parts of them.
 
@@ -506,53 +509,102 @@ class GoldStore(Protocol):
         """
 
 
-class ArchivedRow(NamedTuple):
-    """A measurement as a file of the archive has it."""
+MonthKind = Literal["measured", "arrived"]
+"""Of measurements, by their own instant; or of outcomes and receipts, by arrival."""
 
-    measured_at: int
-    """In microseconds since 1970, as `updated_at`."""
-    source: str
-    mean: float
-    std_dev: float
-    sample_count: int
-    min: float
-    max: float
-    unit: str
-    tags: str
-    """In JSON."""
-    flags: list[str]
-    raw_id: str
-    item: int
-    updated_at: int
+ArchivedType = Literal["uuid", "text", "texts", "json", "instant", "float", "integer"]
+
+ARCHIVED_COLUMNS: Final[Mapping[SilverTable, Mapping[str, ArchivedType]]] = {
+    "measurements": {
+        "measured_at": "instant",
+        "source": "text",
+        "mean": "float",
+        "std_dev": "float",
+        "sample_count": "integer",
+        "min": "float",
+        "max": "float",
+        "unit": "text",
+        "tags": "json",
+        "flags": "texts",
+        "raw_id": "uuid",
+        "item": "integer",
+        "updated_at": "instant",
+    },
+    "outcomes": {
+        "raw_id": "uuid",
+        "item": "integer",
+        "outcome": "text",
+        "violations": "json",
+        "measured_at": "instant",
+        "source": "text",
+        "mean": "float",
+        "std_dev": "float",
+        "sample_count": "integer",
+        "min": "float",
+        "max": "float",
+        "processed_at": "instant",
+        "contract": "text",
+        "ruleset": "text",
+        "unit": "text",
+        "tags": "json",
+        "corrects_raw_id": "uuid",
+        "corrects_item": "integer",
+    },
+    "receipts": {
+        "raw_id": "uuid",
+        "items": "integer",
+        "settled_at": "instant",
+        "attempts": "integer",
+        "last_error": "text",
+        "retry_at": "instant",
+        "tried_at": "instant",
+    },
+}
+"""The columns of a file of the archive: those of the table, all of them."""
 
 
-class SourceDigest(NamedTuple):
-    """What a day has of a source: two that are equal have the same rows."""
+class ArchivedMonth(NamedTuple):
+    """A month of UTC, by its first day."""
 
-    events: int
-    samples: int
-    digest: int
-    """The sum of a digest of each row, in whatever order."""
+    kind: MonthKind
+    month: "date"
+
+    def __str__(self) -> str:
+        """Such as `2026-05 of arrival`."""
+        return f"{self.month:%Y-%m}{' of arrival' if self.kind == 'arrived' else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """A file as it was read back."""
+class ArchivePart(NamedTuple):
+    """What a file of the archive holds: the rows of a table from one instant on, and before another."""
+
+    relation: SilverTable
+    begins_at: "datetime"
+    ends_at: "datetime"
+
+
+class WrittenFile(NamedTuple):
+    """A file in the bucket."""
 
     key: str
     bytes: int
     e_tag: str
-    sources: Mapping[str, SourceDigest]
 
 
 class ArchiveFiles(Protocol):
-    """The files of the archive: one for each day."""
+    """The files of the archive."""
 
-    def write(self, day: "date", rows: Iterator[Sequence[ArchivedRow]]) -> WrittenFile:
-        """Write a day's file in place of the one that there may be, and read it back.
+    def write(self, part: ArchivePart, rows: Iterator[str]) -> WrittenFile:
+        """Write a file in place of the one that there may be, of rows as lines of JSON, many in each text.
 
         Raises:
-            BronzeUnavailableError: it could not be stored or read.
+            BronzeUnavailableError: it could not be stored.
+        """
+
+    def read(self, part: ArchivePart) -> Iterator[str]:
+        """The rows of a file, as arrays in JSON.
+
+        Raises:
+            BronzeUnavailableError: it could not be read.
         """
 
 
@@ -561,45 +613,50 @@ class FileDiffersError(Exception):
 
 
 class ArchiveStore(Protocol):
-    """Months of measurements, on their way to files and back. Each call is one transaction, and may be repeated.
+    """Months of silver, on their way to files and back. Each call is one transaction, and may be repeated.
 
-    Each may raise SilverUnavailableError and SilverConflictError. A month is named by its first day.
+    Each may raise SilverUnavailableError and SilverConflictError.
     """
 
-    def changed(self) -> "list[date]":
+    def begin_run(self) -> bool:
+        """Whether no other run is at work; none begins until this one's session ends, or `end_run`."""
+
+    def end_run(self) -> None:
+        """Let another run begin."""
+
+    def changed(self) -> list[ArchivedMonth]:
         """Months in files that have changed since, or that are being reinstated."""
 
-    def days_to_reinstate(self, month: "date") -> "list[date]":
-        """Days of a month that are in files."""
+    def away(self, month: ArchivedMonth) -> list[ArchivePart]:
+        """The files to read until a month is back, in this order. Begins to bring it back."""
 
-    def reinstate(self, month: "date", day: "date") -> None:
-        """Derive the measurements of a day from its outcomes again."""
+    def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> None:
+        """Put back what a file has of a month; of measurements, by deriving them from the outcomes that are back."""
 
-    def reopen(self, month: "date") -> None:
-        """Let a month whose days are all back be as if it was never archived; gold is computed again."""
+    def reopen(self, month: ArchivedMonth) -> None:
+        """Let a month that is back be as if it was never archived; gold is computed again."""
 
-    def closed(self, kept: int) -> "list[date]":
-        """Months that ended so many months ago and are not archived, and of which no bucket of gold is stale."""
+    def closed(self, kind: MonthKind, kept: int) -> list[ArchivedMonth]:
+        """Months that ended so many months ago, are not archived, and may be: nothing of them is under way."""
 
-    def begin(self, month: "date") -> None:
+    def begin(self, month: ArchivedMonth) -> None:
         """Mark every change of the month from now on."""
 
-    def days_to_write(self, month: "date") -> "list[date]":
-        """Days of a month that have no file since it began."""
+    def unwritten(self, month: ArchivedMonth) -> list[ArchivePart]:
+        """The files of a month that are to be written."""
 
-    def write(self, month: "date", day: "date", files: ArchiveFiles) -> int | None:
-        """Write a day's file, and record it if it has what the table has; returns the number of its events.
-
-        None where another run is writing it.
+    def write(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> int:
+        """Write a file, compare it with the table, and record it; returns how many rows it has.
 
         Raises:
             FileDiffersError: it has something else.
             BronzeUnavailableError: it could not be stored or read.
         """
 
-    def finish(self, month: "date") -> str:
-        """Drop a month's measurements if its files have them; returns how that ended.
+    def finish(self, month: ArchivedMonth) -> str:
+        """Drop a month if its files have it; returns how that ended.
 
         `archived`; `changed` if it has changed since it began, and so has to begin again; `stale` if gold has to catch
-        up first; `not_begun` if another run ended it.
+        up first; `early` if too many of its outcomes are of months of measurements that are not archived yet;
+        `not_begun` if another run ended it.
         """

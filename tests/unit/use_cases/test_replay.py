@@ -81,6 +81,9 @@ class NotedOutcomeStore:
             self.of[part.raw_id] = (*old[: part.first_item], *part.outcomes, *rest)
         self.after_replacing()
 
+    def archived_months(self, since: datetime | None, until: datetime | None) -> list[str]:
+        raise NotImplementedError(since, until)
+
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
         self.asked.append((code, after, before))
         return self.pages.pop(0) if self.pages else []

@@ -1,7 +1,8 @@
 -- Whether silver has no longer what a bucket of gold was computed from: it stays as it is.
-CREATE OR REPLACE FUNCTION archive.is_archived(bucket_start timestamptz) RETURNS boolean
-LANGUAGE sql STABLE
-RETURN EXISTS (SELECT FROM archive.months WHERE month = archive.month_of(bucket_start) AND state <> 'writing');
+CREATE OR REPLACE FUNCTION archive.is_archived(bucket_start timestamptz, of_kind text DEFAULT 'measured') RETURNS boolean
+LANGUAGE sql STABLE RETURN EXISTS (
+    SELECT FROM archive.months WHERE kind = of_kind AND month = archive.month_of(bucket_start) AND state <> 'writing'
+);
 
 -- The source's last measurement before a bucket, of those that silver has no longer.
 CREATE OR REPLACE FUNCTION archive.last_measured_before(of_source text, bucket timestamptz) RETURNS timestamptz
@@ -10,82 +11,265 @@ RETURN (SELECT last_measured_at FROM gold.measured
         WHERE source = of_source AND bucket_start < bucket AND archive.is_archived(bucket_start)
         ORDER BY bucket_start DESC LIMIT 1);
 
--- The steps of archiving, with the rights of the schema's owner. Each is one transaction, and may be repeated.
-
--- Months with measurements that ended so many months ago, and of which gold knows all.
-CREATE OR REPLACE FUNCTION archive.closed(kept integer) RETURNS SETOF date
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    WITH RECURSIVE there AS (
-        SELECT archive.month_of(min(measured_at)) AS month FROM public.measurements
-        UNION ALL
-        SELECT (
-            SELECT archive.month_of(min(measured_at)) FROM public.measurements
-            WHERE measured_at >= archive.start_of(CAST(there.month + interval '1 month' AS date))
-        ) FROM there WHERE month < archive.month_of(now()) - make_interval(months => kept)
-    )
-    SELECT month FROM there
-    WHERE month < archive.month_of(now()) - make_interval(months => kept)
-      AND NOT EXISTS (SELECT FROM archive.months AS known WHERE known.month = there.month AND state <> 'writing')
-      AND NOT EXISTS (
-          SELECT FROM gold.measured_stale WHERE bucket_start >= archive.start_of(month)
-          AND bucket_start < archive.start_of(CAST(month + interval '1 month' AS date))
-      )
-    ORDER BY month
+-- The months of these instants that are in files, or on their way.
+CREATE OR REPLACE FUNCTION archive.touched(of_kind text, instants timestamptz[]) RETURNS TABLE (kind text, month date)
+LANGUAGE sql STABLE AS $$
+    SELECT kind, month FROM archive.months
+    WHERE kind = of_kind AND month IN (SELECT archive.month_of(instant) FROM unnest(instants) AS instant)
 $$;
 
--- From then on, every change of the month is marked: whoever writes at this moment is waited for.
-CREATE OR REPLACE FUNCTION archive.begin(of_month date) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+-- The steps of archiving, with the rights of the schema's owner. Each is one transaction, and may be repeated.
+
+-- A run at a time: the lock is the run's session's, and each step has it as well.
+CREATE OR REPLACE FUNCTION archive.check_alone() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM archive.months WHERE month = of_month) THEN
-        LOCK TABLE ONLY public.measurements IN SHARE MODE;
-        INSERT INTO archive.months (month) VALUES (of_month) ON CONFLICT DO NOTHING;
+    IF NOT pg_try_advisory_xact_lock(7308335::bigint) THEN
+        RAISE EXCEPTION 'another run of the archive is at work' USING ERRCODE = '55P03';
     END IF;
 END $$;
 
--- Drops a month's measurements, if its files have what the table has: no change was marked since before the first was
--- written, and gold, which is computed from the table, counts as many events. Answers how it ended.
-CREATE OR REPLACE FUNCTION archive.finish(of_month date) RETURNS text
+-- Months with rows that ended so many months ago, and of which gold knows all. Of arrival: those that nobody has asked for,
+-- whose objects all have a receipt, as the sweep's watermark says, and all of whose receipts are settled.
+CREATE OR REPLACE FUNCTION archive.closed(of_kind text, kept integer) RETURNS SETOF date
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    newest CONSTANT date := CAST(archive.month_of(now()) - make_interval(months => kept) AS date);
+    closed date := NULL;
+BEGIN
+    LOOP
+        IF of_kind = 'measured' THEN
+            SELECT archive.month_of(min(measured_at)) INTO closed FROM public.measurements
+            WHERE measured_at >= coalesce(archive.end_of(closed), '-infinity');
+        ELSE
+            closed := archive.month_of(uuid_extract_timestamp((
+                SELECT raw_id FROM public.receipts
+                WHERE raw_id >= gold.earliest_raw_id(coalesce(archive.end_of(closed), '1970-01-01Z'))
+                ORDER BY raw_id LIMIT 1
+            )));
+        END IF;
+        EXIT WHEN closed IS NULL OR closed >= newest;
+        CONTINUE WHEN EXISTS (SELECT FROM archive.months WHERE kind = of_kind AND month = closed AND state <> 'writing');
+        IF of_kind = 'measured' THEN
+            CONTINUE WHEN EXISTS (
+                SELECT FROM gold.measured_stale
+                WHERE bucket_start >= archive.start_of(closed) AND bucket_start < archive.end_of(closed)
+            );
+        ELSE
+            CONTINUE WHEN EXISTS (SELECT FROM archive.requested WHERE month = closed AND until > now())
+                OR EXISTS (SELECT FROM public.sweep WHERE watermark < gold.earliest_raw_id(archive.end_of(closed)))
+                OR EXISTS (
+                    SELECT FROM gold.arrived_stale
+                    WHERE bucket_start >= archive.start_of(closed) AND bucket_start < archive.end_of(closed)
+                )
+                OR EXISTS (
+                    SELECT FROM public.receipts
+                    WHERE settled_at IS NULL AND raw_id >= gold.earliest_raw_id(archive.start_of(closed))
+                      AND raw_id < gold.earliest_raw_id(archive.end_of(closed))
+                );
+        END IF;
+        RETURN NEXT closed;
+    END LOOP;
+END $$;
+
+-- From then on, every change of the month is marked: whoever writes at this moment is waited for. A file has the month; or
+-- a day, or an hour, where that has too many events for a call.
+CREATE OR REPLACE FUNCTION archive.begin(of_kind text, of_month date, most_events bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
-    since CONSTANT timestamptz := archive.start_of(of_month);
-    until CONSTANT timestamptz := archive.start_of(CAST(of_month + interval '1 month' AS date));
+    hours integer;
 BEGIN
-    -- Partitions are written to by their parent alone.
-    LOCK TABLE ONLY public.measurements IN ACCESS EXCLUSIVE MODE;
-    PERFORM FROM archive.months WHERE month = of_month AND state = 'writing' FOR UPDATE;
+    PERFORM archive.check_alone();
+    IF EXISTS (SELECT FROM archive.months WHERE kind = of_kind AND month = of_month) THEN
+        RETURN;
+    END IF;
+    EXECUTE format($sql$
+        SELECT CASE WHEN max(events) > $2 THEN 1 WHEN sum(events) > $2 THEN 24 ELSE 744 END FROM (
+            SELECT sum(events) AS events FROM gold.%I
+            WHERE bucket_start >= archive.start_of($1) AND bucket_start < archive.end_of($1)
+            GROUP BY gold.bucket_of(bucket_start, '1 day')
+        ) AS day
+    $sql$, of_kind) INTO hours USING of_month, most_events;
+    -- Who writes outcomes writes their receipt before.
+    IF of_kind = 'measured' THEN
+        LOCK TABLE ONLY public.measurements IN SHARE MODE;
+    ELSE
+        LOCK TABLE ONLY public.receipts IN SHARE MODE;
+    END IF;
+    INSERT INTO archive.months (kind, month, file_hours) VALUES (of_kind, of_month, hours);
+END $$;
+
+-- Drops a month, if its files have what the tables have: no change was marked since before the first was written, and gold,
+-- which is computed from the tables, counts as many events. Answers how it ended.
+--
+-- Of a month of arrival, some outcomes stay: rejected ones, corrections, and those of months of measurements that are not
+-- in files. So a month of measurements that is in the table has all its outcomes there.
+CREATE OR REPLACE FUNCTION archive.finish(of_kind text, of_month date, most_rows bigint DEFAULT 500000) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
+DECLARE
+    since   CONSTANT timestamptz := archive.start_of(of_month);
+    until   CONSTANT timestamptz := archive.end_of(of_month);
+    first   CONSTANT uuid := gold.earliest_raw_id(since);
+    beyond  CONSTANT uuid := gold.earliest_raw_id(until);
+    staying date[];
+    gone    date;
+    counted bigint;
+    is_stale boolean;
+BEGIN
+    PERFORM archive.check_alone();
+    PERFORM FROM archive.months WHERE kind = of_kind AND month = of_month AND state = 'writing' FOR UPDATE;
     IF NOT FOUND THEN
         RETURN 'not_begun';
-    ELSIF EXISTS (SELECT FROM archive.changes WHERE month = of_month) THEN
-        DELETE FROM archive.months WHERE month = of_month;
-        DELETE FROM archive.changes WHERE month = of_month;
+    END IF;
+    IF of_kind = 'arrived' THEN
+        SELECT array_agg(CAST(own.month || '-01' AS date)), coalesce(sum(own.events), 0) INTO staying, counted
+        FROM (
+            SELECT each.key AS month, sum(CAST(each.value AS bigint)) AS events
+            FROM archive.files CROSS JOIN jsonb_each_text(by_month) AS each
+            WHERE kind = of_kind AND month = of_month GROUP BY 1
+        ) AS own
+        WHERE NOT EXISTS (
+            SELECT FROM archive.months AS measured
+            WHERE measured.kind = 'measured' AND measured.month = CAST(own.month || '-01' AS date) AND state = 'archived'
+        );
+        IF counted > most_rows THEN
+            RETURN 'early';
+        END IF;
+        -- Before the lock, since it may take long: what changes meanwhile is marked.
+        CREATE TEMPORARY TABLE staying_outcomes ON COMMIT DROP AS
+        SELECT * FROM public.outcomes WHERE raw_id >= first AND raw_id < beyond AND outcome = 'rejected'
+        UNION ALL
+        SELECT * FROM public.outcomes
+        WHERE raw_id >= first AND raw_id < beyond AND corrects_raw_id IS NOT NULL AND outcome = 'processed'
+        UNION ALL
+        SELECT o.* FROM unnest(staying) AS own (month) CROSS JOIN LATERAL (
+            SELECT * FROM public.outcomes
+            WHERE raw_id >= first AND raw_id < beyond AND corrects_raw_id IS NULL AND outcome = 'processed'
+              AND measured_at >= archive.start_of(own.month) AND measured_at < archive.end_of(own.month) OFFSET 0
+        ) AS o;
+        -- In the order of those who write. Partitions are written to by their parent alone.
+        LOCK TABLE ONLY public.receipts, ONLY public.outcomes IN ACCESS EXCLUSIVE MODE;
+    ELSE
+        LOCK TABLE ONLY public.measurements IN ACCESS EXCLUSIVE MODE;
+    END IF;
+    EXECUTE format('SELECT EXISTS (SELECT FROM gold.%I WHERE bucket_start >= $1 AND bucket_start < $2)', of_kind || '_stale')
+    INTO is_stale USING since, until;
+    IF EXISTS (SELECT FROM archive.changes WHERE kind = of_kind AND month = of_month) THEN
+        DELETE FROM archive.months WHERE kind = of_kind AND month = of_month;
+        DELETE FROM archive.changes WHERE kind = of_kind AND month = of_month;
         RETURN 'changed';
-    ELSIF EXISTS (SELECT FROM gold.measured_stale WHERE bucket_start >= since AND bucket_start < until) THEN
+    ELSIF is_stale THEN
         RETURN 'stale';
-    ELSIF (SELECT coalesce(sum(events), 0) FROM gold.measured WHERE bucket_start >= since AND bucket_start < until)
-          <> (SELECT sum(events) FROM archive.files WHERE month = of_month)
-       OR (SELECT count(*) FROM archive.files WHERE month = of_month) <> CAST(of_month + interval '1 month' AS date) - of_month THEN
+    END IF;
+    EXECUTE format('SELECT coalesce(sum(events), 0) FROM gold.%I WHERE bucket_start >= $1 AND bucket_start < $2', of_kind)
+    INTO counted USING since, until;
+    IF counted <> (
+        SELECT sum(events) FROM archive.files WHERE kind = of_kind AND month = of_month AND relation <> 'receipts'
+    ) OR EXISTS (SELECT FROM archive.unwritten(of_kind, of_month)) THEN
         RAISE EXCEPTION 'the files of % do not hold as many events as gold counts', of_month USING ERRCODE = 'DZ001';
     END IF;
-    UPDATE archive.months SET state = 'archived', archived_at = now() WHERE month = of_month;
-    PERFORM parts.drop_month('measurements', of_month);
-    -- What the default has of it.
-    DELETE FROM public.measurements WHERE measured_at >= since AND measured_at < until;
+    UPDATE archive.months SET state = 'archived', archived_at = now() WHERE kind = of_kind AND month = of_month;
+    -- Besides its partition, what the default has of it.
+    IF of_kind = 'measured' THEN
+        PERFORM parts.drop_month('measurements', of_month);
+        DELETE FROM public.measurements WHERE measured_at >= since AND measured_at < until;
+        UPDATE archive.files SET put_back_for = array_remove(put_back_for, of_month) WHERE of_month = ANY (put_back_for);
+        FOR gone IN SELECT month FROM archive.months WHERE kind = 'arrived' AND state = 'archived' LOOP
+            DELETE FROM public.outcomes
+            WHERE raw_id >= gold.earliest_raw_id(archive.start_of(gone)) AND raw_id < gold.earliest_raw_id(archive.end_of(gone))
+              AND outcome = 'processed' AND corrects_raw_id IS NULL AND measured_at >= since AND measured_at < until;
+        END LOOP;
+    ELSE
+        PERFORM parts.drop_month(relation, of_month) FROM unnest(ARRAY['receipts', 'outcomes']) AS relation;
+        DELETE FROM public.receipts WHERE raw_id >= first AND raw_id < beyond;
+        DELETE FROM public.outcomes WHERE raw_id >= first AND raw_id < beyond;
+        IF (SELECT count(*) FROM pg_temp.staying_outcomes) >= 10000 THEN
+            PERFORM parts.add_month('outcomes', of_month);
+        END IF;
+        INSERT INTO public.outcomes SELECT * FROM pg_temp.staying_outcomes;
+    END IF;
     -- Those of the deletion itself.
-    DELETE FROM archive.changes WHERE month = of_month;
+    DELETE FROM archive.changes WHERE kind = of_kind AND month = of_month;
     RETURN 'archived';
 END $$;
 
--- Puts the measurements of a day back, as its outcomes have them; the day's lock is that of a replay
--- (dropzone.adapters.days).
-CREATE OR REPLACE FUNCTION archive.reinstate(of_month date, of_day date) RETURNS void
+-- The files of a month that are still to be written, in their order.
+CREATE OR REPLACE FUNCTION archive.unwritten(of_kind text, of_month date)
+RETURNS TABLE (relation text, begins_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+    SELECT part.relation, begins, least(begins + make_interval(hours => file_hours), archive.end_of(month))
+    FROM archive.months CROSS JOIN LATERAL generate_series(
+        archive.start_of(month), archive.end_of(month) - interval '1 hour', make_interval(hours => file_hours)
+    ) AS begins
+    CROSS JOIN unnest(CASE of_kind WHEN 'measured' THEN ARRAY['measurements'] ELSE ARRAY['outcomes', 'receipts'] END)
+        WITH ORDINALITY AS part (relation, place)
+    WHERE kind = of_kind AND month = of_month
+      AND NOT EXISTS (SELECT FROM archive.files WHERE files.relation = part.relation AND files.begins_at = begins)
+    ORDER BY place, begins
+$$;
+
+-- Files that have to be read until a month is back, in their order: for measurements, the outcomes of their month that are
+-- in files of arrival, then the month's own, whose measurements are derived.
+CREATE OR REPLACE FUNCTION archive.away(of_kind text, of_month date)
+RETURNS TABLE (relation text, begins_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT relation, begins_at, ends_at FROM archive.files
+    WHERE kind = of_kind AND month = of_month
+       OR of_kind = 'measured' AND relation = 'outcomes' AND by_month ? to_char(of_month, 'YYYY-MM')
+          AND NOT of_month = ANY (put_back_for)
+          AND EXISTS (SELECT FROM archive.months AS own WHERE own.kind = files.kind AND own.month = files.month AND state <> 'writing')
+    ORDER BY relation <> 'outcomes', begins_at
+$$;
+
+CREATE OR REPLACE FUNCTION archive.begin_reinstating(of_kind text, of_month date) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+BEGIN
+    PERFORM archive.check_alone();
+    -- Not into the default, where they could not be dropped.
+    PERFORM parts.add_month(relation, of_month)
+    FROM unnest(CASE of_kind WHEN 'measured' THEN ARRAY['measurements'] ELSE ARRAY['receipts', 'outcomes'] END) AS relation;
+    UPDATE archive.months SET state = 'reinstating' WHERE kind = of_kind AND month = of_month AND state = 'archived';
+END $$;
+
+-- Puts rows of a file of arrival back: all of them, or the outcomes of a month of measurements. Those that the table has
+-- are left as they are. A file has JSON as text.
+CREATE OR REPLACE FUNCTION archive.put_back(of_relation text, rows json, of_month date DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    -- Not into the default, where they could not be dropped.
-    PERFORM set_config('lock_timeout', '1s', true), parts.add_month('measurements', of_month);
-    PERFORM set_config('lock_timeout', '0', true);
-    PERFORM pg_advisory_xact_lock(7308333, (of_day - date '1970-01-01') & 63);
-    UPDATE archive.months SET state = 'reinstating' WHERE month = of_month AND state = 'archived';
+    IF of_relation = 'receipts' THEN
+        INSERT INTO public.receipts SELECT * FROM json_populate_recordset(CAST(NULL AS public.receipts), rows)
+        ON CONFLICT DO NOTHING;
+    ELSIF of_relation = 'outcomes' THEN
+        INSERT INTO public.outcomes (
+            raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max, processed_at,
+            contract, ruleset, unit, tags, corrects_raw_id, corrects_item
+        )
+        SELECT raw_id, item, outcome, CAST(violations #>> '{}' AS jsonb), measured_at, source, mean, std_dev, sample_count,
+               min, max, processed_at, contract, ruleset, unit, CAST(tags #>> '{}' AS jsonb), corrects_raw_id, corrects_item
+        FROM json_populate_recordset(CAST(NULL AS public.outcomes), rows)
+        WHERE of_month IS NULL OR outcome = 'processed' AND archive.month_of(measured_at) = of_month
+        ON CONFLICT DO NOTHING;
+    END IF;
+END $$;
+
+-- A file whose rows are back, for another month, or for its own.
+CREATE OR REPLACE FUNCTION archive.has_put_back(of_relation text, of_begin timestamptz, for_month date DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM archive.check_alone();
+    IF for_month IS NULL THEN
+        DELETE FROM archive.files WHERE relation = of_relation AND begins_at = of_begin;
+    ELSE
+        UPDATE archive.files SET put_back_for = put_back_for || for_month WHERE relation = of_relation AND begins_at = of_begin;
+    END IF;
+END $$;
+
+-- Puts the measurements of a day or an hour back, as their outcomes have them; the day's lock is that of a replay
+-- (dropzone.adapters.days).
+CREATE OR REPLACE FUNCTION archive.derive(begins timestamptz, ends timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM archive.check_alone();
+    PERFORM pg_advisory_xact_lock(7308333, (CAST(begins AT TIME ZONE 'UTC' AS date) - date '1970-01-01') & 63);
     INSERT INTO public.measurements AS m (
         measured_at, source, mean, std_dev, sample_count, min, max, unit, tags, flags, raw_id, item
     )
@@ -94,32 +278,47 @@ BEGIN
            ELSE ARRAY(SELECT DISTINCT v ->> 'code' FROM jsonb_array_elements(violations) AS v ORDER BY 1) END,
            raw_id, item
     FROM public.outcomes
-    WHERE outcome = 'processed' AND measured_at >= archive.start_of(of_day) AND measured_at < archive.start_of(of_day + 1)
+    WHERE outcome = 'processed' AND measured_at >= begins AND measured_at < ends
     ORDER BY measured_at, source, raw_id DESC, item DESC
     ON CONFLICT (measured_at, source) DO UPDATE SET
         mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count, min = excluded.min,
         max = excluded.max, unit = excluded.unit, tags = excluded.tags, flags = excluded.flags, raw_id = excluded.raw_id,
         item = excluded.item, updated_at = now()
         WHERE (m.raw_id, m.item) < (excluded.raw_id, excluded.item);
-    DELETE FROM archive.files WHERE month = of_month AND day = of_day;
 END $$;
 
--- Once all days of a month are back: it is one of the table's again, and gold computes it again.
-CREATE OR REPLACE FUNCTION archive.reopen(of_month date) RETURNS void
+-- Once all of a month is back: it is one of the table's again, and gold computes it again.
+CREATE OR REPLACE FUNCTION archive.reopen(of_kind text, of_month date) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN
+    PERFORM archive.check_alone();
     -- Who writes at this moment marks no bucket of gold.
-    LOCK TABLE ONLY public.measurements IN SHARE MODE;
-    DELETE FROM archive.months AS m WHERE month = of_month AND state = 'reinstating'
-    AND NOT EXISTS (SELECT FROM archive.files WHERE files.month = m.month);
+    IF of_kind = 'measured' THEN
+        LOCK TABLE ONLY public.measurements IN SHARE MODE;
+    ELSE
+        LOCK TABLE ONLY public.receipts IN SHARE MODE;
+    END IF;
+    DELETE FROM archive.months WHERE kind = of_kind AND month = of_month AND state = 'reinstating'
+    AND NOT EXISTS (SELECT FROM archive.away(of_kind, of_month));
     IF FOUND THEN
-        DELETE FROM archive.changes WHERE month = of_month;
-        INSERT INTO gold.measured_stale
-        SELECT bucket_start, 0 FROM generate_series(
-            archive.start_of(of_month), archive.start_of(CAST(of_month + interval '1 month' AS date)) - interval '1 second',
-            interval '15 minutes'
-        ) AS bucket_start;
+        DELETE FROM archive.changes WHERE kind = of_kind AND month = of_month;
+        EXECUTE format($sql$
+            INSERT INTO gold.%I SELECT bucket_start, 0 FROM generate_series(
+                archive.start_of($1), archive.end_of($1) - interval '1 second', interval '15 minutes'
+            ) AS bucket_start
+        $sql$, of_kind || '_stale') USING of_month;
     END IF;
 END $$;
+
+-- Has a month of arrival brought back by the next run, and kept so long.
+CREATE OR REPLACE FUNCTION archive.request(of_month date, days integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO archive.requested VALUES (of_month, now() + make_interval(days => days))
+    ON CONFLICT (month) DO UPDATE SET until = excluded.until;
+    INSERT INTO archive.changes (kind, month)
+    SELECT kind, month FROM archive.months WHERE kind = 'arrived' AND month = of_month;
+    RETURN FOUND;
+END $$;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA archive FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION archive.month_of, archive.start_of, archive.is_archived TO PUBLIC;
+GRANT EXECUTE ON FUNCTION archive.month_of, archive.start_of, archive.end_of, archive.is_archived TO PUBLIC;

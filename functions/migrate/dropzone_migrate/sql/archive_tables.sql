@@ -1,4 +1,5 @@
--- Months of measurements that are in files, and those on their way there and back (docs/adr/0029).
+-- Months that are in files, and those on their way there and back (docs/adr/0029). Measured: of measurements, by their own
+-- instant. Arrived: of outcomes and receipts, by arrival.
 CREATE SCHEMA archive;
 
 CREATE FUNCTION archive.month_of(instant timestamptz) RETURNS date
@@ -7,30 +8,52 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CAST(date_trunc('month', instant AT 
 CREATE FUNCTION archive.start_of(day date) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CAST(day AS timestamp) AT TIME ZONE 'UTC';
 
+CREATE FUNCTION archive.end_of(month date) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN archive.start_of(CAST(month + interval '1 month' AS date));
+
 -- In files alone are the months that are archived or being reinstated.
 CREATE TABLE archive.months (
-    month        date PRIMARY KEY CHECK (extract(day FROM month) = 1),
+    kind         text NOT NULL CHECK (kind IN ('measured', 'arrived')),
+    month        date NOT NULL CHECK (extract(day FROM month) = 1),
     state        text NOT NULL DEFAULT 'writing' CHECK (state IN ('writing', 'archived', 'reinstating')),
+    file_hours   integer NOT NULL CHECK (file_hours IN (1, 24, 744)),
     began_at     timestamptz NOT NULL DEFAULT now(),
     archived_at  timestamptz,
+    PRIMARY KEY (kind, month),
     CHECK ((state = 'writing') = (archived_at IS NULL))
 );
 
+-- By months: how many events of which month of measurements a file of outcomes has. Put back for: those that it has been
+-- read for since.
 CREATE TABLE archive.files (
-    month       date NOT NULL REFERENCES archive.months ON DELETE CASCADE,
-    day         date NOT NULL,
-    key         text NOT NULL,
-    events      bigint NOT NULL,
-    bytes       bigint NOT NULL,
-    e_tag       text NOT NULL,
-    written_at  timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (month, day)
+    relation      text NOT NULL CHECK (relation IN ('measurements', 'outcomes', 'receipts')),
+    begins_at     timestamptz NOT NULL,
+    ends_at       timestamptz NOT NULL,
+    kind          text NOT NULL,
+    month         date NOT NULL,
+    key           text NOT NULL,
+    events        bigint NOT NULL,
+    bytes         bigint NOT NULL,
+    e_tag         text NOT NULL,
+    by_month      jsonb NOT NULL DEFAULT '{}',
+    put_back_for  date[] NOT NULL DEFAULT '{}',
+    written_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (relation, begins_at),
+    FOREIGN KEY (kind, month) REFERENCES archive.months ON DELETE CASCADE
 );
+CREATE INDEX files_month ON archive.files (kind, month);
 
--- Marks of months whose measurements have changed since their writing began. Each statement adds its own, so that
--- writers never wait for each other.
+-- Marks of months that have changed since their writing began. Each statement adds its own, so that writers never wait
+-- for each other.
 CREATE TABLE archive.changes (
+    kind       text NOT NULL,
     month      date NOT NULL,
     marked_at  timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX changes_month ON archive.changes (month);
+CREATE INDEX changes_month ON archive.changes (kind, month);
+
+-- Months of arrival that somebody has asked for, and that stay until then.
+CREATE TABLE archive.requested (
+    month  date PRIMARY KEY CHECK (extract(day FROM month) = 1),
+    until  timestamptz NOT NULL
+);

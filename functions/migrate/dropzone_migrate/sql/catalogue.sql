@@ -1,10 +1,11 @@
 -- What analysts find in their tools. A column of one name means the same wherever it is.
 COMMENT ON SCHEMA public IS 'Silver: what was received and what it was found to be, event by event.';
 COMMENT ON SCHEMA gold IS 'Figures of silver by buckets of time and source, computed from current silver.';
-COMMENT ON SCHEMA archive IS 'Months of measurements that are in files of the bucket, and no longer in silver.';
+COMMENT ON SCHEMA archive IS 'Months that are in files of the bucket, and no longer in silver.';
 COMMENT ON TABLE archive.months IS 'Months of UTC that are archived, or on their way: what is archived or reinstating is in the files alone.';
-COMMENT ON TABLE archive.files IS 'A Parquet file a day of these months, sorted by source and instant.';
+COMMENT ON TABLE archive.files IS 'A Parquet file of a day or an hour of these months.';
 COMMENT ON TABLE archive.changes IS 'Months that have changed since they were written: the next run brings them back, and writes them again.';
+COMMENT ON TABLE archive.requested IS 'Months of arrival that somebody has asked for: the next run brings them back, and they stay until then.';
 COMMENT ON TYPE gold.granularity IS 'How long a bucket is, on the clock of its time zone. Weeks begin on Monday.';
 COMMENT ON TABLE receipts IS 'One row per object of bronze that was tried; settled_at says that it has its outcomes.';
 COMMENT ON TABLE outcomes IS 'One row per event: processed, with its figures, or rejected, with its violations.';
@@ -121,10 +122,16 @@ BEGIN
         ('broken', 'What it broke at the last scheduled run: silent, stuck, rejected_share, latency; null before the first.'),
         ('stuck_since', 'Since when all samples are the same, at least; null where no longer than expected. UTC.'),
         ('month', 'The first day of the month, of UTC.'),
+        ('kind', 'measured: of measurements, by their own instant; arrived: of outcomes and receipts, by arrival.'),
+        ('file_hours', 'How many hours of rows a file has: a month, a day or an hour.'),
+        ('relation', 'The table whose rows the file has.'),
+        ('begins_at', 'It has rows from then on. UTC.'),
+        ('ends_at', 'It has rows of before. UTC.'),
+        ('by_month', 'Of a file of outcomes: how many are of which month of measurements.'),
+        ('put_back_for', 'The months of measurements that it has been read for since.'),
         ('state', 'writing, while silver has it as well; archived; reinstating, on its way back.'),
         ('began_at', 'When it began. UTC.'),
         ('archived_at', 'When silver dropped it; null before. UTC.'),
-        ('day', 'The day of UTC that the file holds.'),
         ('key', 'Its name in the bucket.'),
         ('bytes', 'Its size.'),
         ('e_tag', 'What S3 calls its content.'),

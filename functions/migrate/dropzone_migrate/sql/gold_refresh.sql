@@ -5,21 +5,22 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         EXECUTE format('INSERT INTO gold.%1$I_stale SELECT DISTINCT bucket_start, 0 FROM gold.%1$I', TG_ARGV[0]);
-        IF TG_TABLE_NAME = 'measurements' THEN
-            INSERT INTO archive.changes (month) SELECT month FROM archive.months;
-            DELETE FROM gold.measured_stale WHERE archive.is_archived(bucket_start);
-        END IF;
+        EXECUTE format('DELETE FROM gold.%1$I_stale WHERE archive.is_archived(bucket_start, %1$L)', TG_ARGV[0]);
+        INSERT INTO archive.changes (kind, month) SELECT kind, month FROM archive.months WHERE kind = TG_ARGV[0];
     ELSIF TG_TABLE_NAME = 'measurements' THEN
         WITH bucket AS (SELECT gold.bucket_of(measured_at) AS bucket_start, count(*) AS events FROM touched GROUP BY 1),
         changed AS (
-            INSERT INTO archive.changes (month)
-            SELECT DISTINCT month FROM archive.months JOIN bucket ON archive.month_of(bucket_start) = month
+            INSERT INTO archive.changes SELECT * FROM archive.touched('measured', ARRAY(SELECT bucket_start FROM bucket))
         )
         INSERT INTO gold.measured_stale SELECT * FROM bucket WHERE NOT archive.is_archived(bucket_start);
     ELSE
-        INSERT INTO gold.arrived_stale
-        SELECT gold.bucket_of(uuid_extract_timestamp(raw_id)), sum(coalesce(items, 1)) FROM touched
-        WHERE uuid_extract_timestamp(raw_id) IS NOT NULL GROUP BY 1;
+        WITH bucket AS (
+            SELECT gold.bucket_of(uuid_extract_timestamp(raw_id)) AS bucket_start, sum(coalesce(items, 1)) AS events
+            FROM touched WHERE uuid_extract_timestamp(raw_id) IS NOT NULL GROUP BY 1
+        ), changed AS (
+            INSERT INTO archive.changes SELECT * FROM archive.touched('arrived', ARRAY(SELECT bucket_start FROM bucket))
+        )
+        INSERT INTO gold.arrived_stale SELECT * FROM bucket WHERE NOT archive.is_archived(bucket_start, 'arrived');
     END IF;
     RETURN NULL;
 END $$;

@@ -1,66 +1,73 @@
-"""Months of measurements in Postgres, on their way to files and back; the schema's own functions change them."""
+"""Months of silver in Postgres, on their way to files and back; the schema's own functions change them."""
 
-from collections.abc import Iterator, Sequence
-from datetime import date
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Final
 
 from dropzone.adapters.database import Database, Run
-from dropzone.ports import ArchivedRow, ArchiveFiles, FileDiffersError, SourceDigest, WrittenFile
+from dropzone.adapters.rows import json_text
+from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.ports import (
+    ARCHIVED_COLUMNS,
+    ArchivedMonth,
+    ArchivedType,
+    ArchiveFiles,
+    ArchivePart,
+    FileDiffersError,
+    MonthKind,
+    SilverTable,
+)
 
 _FETCHED: Final = 10_000
 
-_LOCK_CLASS: Final = 7308335
-"""The first number of the advisory lock of a day's file."""
+_MOST_EVENTS: Final = 4_000_000
+"""In a file, of a month; of a day, where the month has more, or of an hour."""
 
-_MICROSECONDS: Final = "CAST(1000000 * extract(epoch FROM {}) AS bigint)"
+# JSON is text in a file.
+_TYPES: Final[Mapping[ArchivedType, str]] = {
+    "uuid": "uuid",
+    "text": "text",
+    "texts": "text[]",
+    "json": "text",
+    "instant": "timestamptz",
+    "float": "float8",
+    "integer": "integer",
+}
 
-# In UTC, and as a literal: a cursor's declaration takes no parameters.
-_OF_DAY: Final = "measured_at >= archive.start_of('{day}') AND measured_at < archive.start_of(date '{day}' + 1)"
+_ORDER: Final[Mapping[SilverTable, str]] = {
+    "measurements": "source, measured_at",
+    "outcomes": "raw_id, item",
+    "receipts": "raw_id",
+}
 
-_EXPORT: Final = f"""
-DECLARE export NO SCROLL CURSOR FOR
-SELECT {_MICROSECONDS.format("measured_at")}, source, mean, std_dev, sample_count, min, max, unit, CAST(tags AS text),
-       flags, CAST(raw_id AS text), item, {_MICROSECONDS.format("updated_at")}
-FROM measurements WHERE {_OF_DAY} ORDER BY source, measured_at
-"""  # noqa: S608 - the columns are this project's own
+# A sum, which is the same in whatever order.
+_DIGEST: Final = "SELECT count(*), coalesce(sum(CAST(hashtextextended(CAST(row_of AS text), 0) AS numeric)), 0) FROM "
 
-# As `dropzone_archive.parquet` digests a row of a file.
-_DIGESTS: Final = f"""
-SELECT source, count(*), sum(sample_count),
-       sum(CAST(CAST('x' || encode(substring(sha256(
-           int8send({_MICROSECONDS.format("measured_at")}) || float8send(mean) || float8send(std_dev)
-           || int4send(sample_count) || float8send(min) || float8send(max) || int4send(item)
-           || int8send({_MICROSECONDS.format("updated_at")}) || convert_to(concat_ws(
-               E'\\x1f', raw_id, source, unit, CAST(tags AS text), array_to_string(flags, ',')
-           ), 'UTF8')
-       ) FROM 1 FOR 7), 'hex') AS bit(56)) AS bigint))
-FROM measurements WHERE {_OF_DAY} GROUP BY source
-"""  # noqa: S608 - the columns are this project's own
+_BY_MONTH: Final = """
+SELECT to_char(measured_at, 'YYYY-MM'), count(*) FROM outcomes
+WHERE {} AND measured_at IS NOT NULL AND corrects_raw_id IS NULL GROUP BY 1
+"""
 
 _RECORD: Final = """
-INSERT INTO archive.files (month, day, key, events, bytes, e_tag)
-SELECT month, CAST(:day AS date), :key, CAST(:events AS bigint), CAST(:bytes AS bigint), :e_tag
-FROM archive.months WHERE month = CAST(:month AS date) AND state = 'writing'
+INSERT INTO archive.files (kind, month, relation, begins_at, ends_at, key, events, bytes, e_tag, by_month)
+SELECT kind, month, :relation, CAST(:begins_at AS timestamptz), CAST(:ends_at AS timestamptz), :key,
+       CAST(:events AS bigint), CAST(:bytes AS bigint), :e_tag, CAST(:by_month AS jsonb)
+FROM archive.months WHERE kind = :kind AND month = CAST(:month AS date) AND state = 'writing'
 ON CONFLICT DO NOTHING
 """
 
 _CHANGED: Final = """
-SELECT month FROM archive.months AS m
+SELECT kind, month FROM archive.months AS m
 WHERE state = 'reinstating'
-   OR state = 'archived' AND EXISTS (SELECT FROM archive.changes AS c WHERE c.month = m.month)
-ORDER BY month
+   OR state = 'archived' AND EXISTS (SELECT FROM archive.changes AS c WHERE c.kind = m.kind AND c.month = m.month)
+ORDER BY kind, month
 """
 
-_TO_REINSTATE: Final = "SELECT day FROM archive.files WHERE month = CAST(:month AS date) ORDER BY day"
+_RUN: Final = "CAST(7308335 AS bigint)"
+"""The advisory lock that a run has, as archive.check_alone has it."""
 
-_TO_WRITE: Final = """
-SELECT CAST(day AS date)
-FROM generate_series(
-    CAST(CAST(:month AS date) AS timestamp), CAST(:month AS date) + interval '1 month - 1 day', interval '1 day'
-) AS series (day)
-WHERE NOT EXISTS (SELECT FROM archive.files WHERE files.day = CAST(series.day AS date))
-ORDER BY day
-"""
+_MONTH: Final = "CAST(:kind AS text), CAST(:month AS date)"
 
 
 class PostgresArchiveStore:
@@ -70,72 +77,135 @@ class PostgresArchiveStore:
         """Take the database."""
         self._database = database
 
-    def changed(self) -> list[date]:
+    def begin_run(self) -> bool:
+        """See `ArchiveStore.begin_run`."""
+        ((is_alone,),) = self._database.run(f"SELECT pg_try_advisory_lock({_RUN})")
+        return bool(is_alone)
+
+    def end_run(self) -> None:
+        """See `ArchiveStore.end_run`."""
+        self._database.run("SELECT pg_advisory_unlock_all()")
+
+    def changed(self) -> list[ArchivedMonth]:
         """See `ArchiveStore.changed`."""
-        return self._dates(_CHANGED)
+        return [ArchivedMonth(kind, month) for kind, month in self._database.run(_CHANGED)]
 
-    def days_to_reinstate(self, month: date) -> list[date]:
-        """See `ArchiveStore.days_to_reinstate`."""
-        return self._dates(_TO_REINSTATE, month=month)
+    def away(self, month: ArchivedMonth) -> list[ArchivePart]:
+        """See `ArchiveStore.away`."""
+        self._call("begin_reinstating", month)
+        return self._parts("away", month)
 
-    def reinstate(self, month: date, day: date) -> None:
+    def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> None:
         """See `ArchiveStore.reinstate`."""
-        self._database.run("SELECT archive.reinstate(CAST(:month AS date), CAST(:day AS date))", month=month, day=day)
+        if part.relation == "measurements":
+            # A day at a time: others wait for its lock.
+            begin = part.begins_at
+            while begin < part.ends_at:
+                end = min(begin + timedelta(days=1), part.ends_at)
+                derive = "SELECT archive.derive(CAST(:begin AS timestamptz), CAST(:end AS timestamptz))"
+                self._database.run(derive, begin=begin, end=end)
+                begin = end
 
-    def reopen(self, month: date) -> None:
+        def work(run: Run) -> None:
+            is_of_another = month.kind == "measured" and part.relation == "outcomes"
+            of_month = month.month if is_of_another else None
+            for rows in files.read(part) if part.relation != "measurements" else ():
+                put_back = "SELECT archive.put_back(:relation, CAST(:rows AS json), CAST(:of_month AS date))"
+                run(put_back, relation=part.relation, rows=rows, of_month=of_month)
+            run(
+                "SELECT archive.has_put_back(:relation, CAST(:begins_at AS timestamptz), CAST(:of_month AS date))",
+                relation=part.relation,
+                begins_at=part.begins_at,
+                of_month=of_month,
+            )
+
+        self._database.transact(work)
+
+    def reopen(self, month: ArchivedMonth) -> None:
         """See `ArchiveStore.reopen`."""
-        self._database.run("SELECT archive.reopen(CAST(:month AS date))", month=month)
+        self._call("reopen", month)
 
-    def closed(self, kept: int) -> list[date]:
+    def closed(self, kind: MonthKind, kept: int) -> list[ArchivedMonth]:
         """See `ArchiveStore.closed`."""
-        return self._dates("SELECT * FROM archive.closed(CAST(:kept AS integer))", kept=kept)
+        sql = "SELECT * FROM archive.closed(CAST(:kind AS text), CAST(:kept AS integer))"
+        return [ArchivedMonth(kind, month) for (month,) in self._database.run(sql, kind=kind, kept=kept)]
 
-    def begin(self, month: date) -> None:
+    def begin(self, month: ArchivedMonth) -> None:
         """See `ArchiveStore.begin`."""
-        self._database.run("SELECT archive.begin(CAST(:month AS date))", month=month)
+        sql = f"SELECT archive.begin({_MONTH}, {_MOST_EVENTS})"
+        self._database.run(sql, kind=month.kind, month=month.month)
 
-    def days_to_write(self, month: date) -> list[date]:
-        """See `ArchiveStore.days_to_write`."""
-        return self._dates(_TO_WRITE, month=month)
+    def unwritten(self, month: ArchivedMonth) -> list[ArchivePart]:
+        """See `ArchiveStore.unwritten`."""
+        return self._parts("unwritten", month)
 
-    def write(self, month: date, day: date, files: ArchiveFiles) -> int | None:
+    def write(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> int:
         """See `ArchiveStore.write`."""
 
-        def work(run: Run) -> int | None:
+        def work(run: Run) -> int:
             run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            lock = "SELECT pg_try_advisory_xact_lock(CAST(:class AS integer), CAST(:day AS date) - date '1970-01-01')"
-            ((is_mine,),) = run(lock, **{"class": _LOCK_CLASS, "day": day})
-            if not is_mine:
-                return None
-            file = files.write(day, _rows(run, day))
-            digests = {
-                source: SourceDigest(events, int(samples), int(digest))
-                for source, events, samples, digest in run(_DIGESTS.format(day=day))
-            }
-            _compare(day, file, digests)
-            events = sum(of_source.events for of_source in digests.values())
-            run(_RECORD, month=month, day=day, key=file.key, events=events, bytes=file.bytes, e_tag=file.e_tag)
-            return events
+            file = files.write(part, _lines(run, part))
+            ((rows, digest),) = run(_digest_of_table(part))
+            found: Counter[str] = Counter()
+            for text in files.read(part):
+                ((number, sum_of_hashes),) = run(_digest_of_rows(part.relation), rows=text)
+                found.update(rows=number, digest=int(sum_of_hashes))
+            if (found["rows"], found["digest"]) != (rows, int(digest)):
+                message = f"{file.key} has other rows than the table"
+                raise FileDiffersError(message)
+            by_month = run(_BY_MONTH.format(_of(part))) if part.relation == "outcomes" else ()
+            run(
+                _RECORD,
+                **month._asdict(),
+                **part._asdict(),
+                **file._asdict(),
+                events=rows,
+                by_month=json_text(dict(by_month)),
+            )
+            return int(rows)
 
         return self._database.transact(work)
 
-    def finish(self, month: date) -> str:
+    def finish(self, month: ArchivedMonth) -> str:
         """See `ArchiveStore.finish`."""
-        ((end,),) = self._database.run("SELECT archive.finish(CAST(:month AS date))", month=month)
-        return str(end)
+        return str(self._call("finish", month))
 
-    def _dates(self, sql: str, **parameters: object) -> list[date]:
-        return [day for (day,) in self._database.run(sql, **parameters)]
+    def _call(self, function: str, month: ArchivedMonth) -> object:
+        ((answer,),) = self._database.run(f"SELECT archive.{function}({_MONTH})", kind=month.kind, month=month.month)
+        return answer
 
-
-def _rows(run: Run, day: date) -> Iterator[Sequence[ArchivedRow]]:
-    run(_EXPORT.format(day=day))
-    while rows := run(f"FETCH {_FETCHED} FROM export"):
-        yield [ArchivedRow(*row) for row in rows]
+    def _parts(self, function: str, month: ArchivedMonth) -> list[ArchivePart]:
+        sql = f"SELECT * FROM archive.{function}({_MONTH})"  # noqa: S608 - our own words
+        return [ArchivePart(*row) for row in self._database.run(sql, kind=month.kind, month=month.month)]
 
 
-def _compare(day: date, file: WrittenFile, digests: dict[str, SourceDigest]) -> None:
-    if file.sources != digests:
-        differ = sum(file.sources.get(source) != digests.get(source) for source in {*file.sources, *digests})
-        message = f"the file of {day} has other rows than the table, of {differ} sources"
-        raise FileDiffersError(message)
+def _of(part: ArchivePart) -> str:
+    """The condition of a part's rows: with literals, since a cursor's declaration takes no parameters."""
+    since, until = part.begins_at, part.ends_at
+    if part.relation == "measurements":
+        return f"measured_at >= '{since.isoformat()}' AND measured_at < '{until.isoformat()}'"
+    return f"raw_id >= '{earliest_raw_id(since)}' AND raw_id < '{earliest_raw_id(until)}'"
+
+
+def _columns(relation: SilverTable) -> str:
+    columns = ARCHIVED_COLUMNS[relation].items()
+    return ", ".join(f"CAST({name} AS text) AS {name}" if kind == "json" else name for name, kind in columns)
+
+
+def _lines(run: Run, part: ArchivePart) -> Iterator[str]:
+    """The rows of a part, as lines of JSON."""
+    relation = part.relation
+    rows = f"SELECT {_columns(relation)} FROM {relation} WHERE {_of(part)} ORDER BY {_ORDER[relation]}"  # noqa: S608 - our own words
+    run(f"DECLARE export NO SCROLL CURSOR FOR SELECT CAST(row_to_json(row_of) AS text) FROM ({rows}) AS row_of")  # noqa: S608 - as above
+    while lines := run(f"FETCH {_FETCHED} FROM export"):
+        yield "\n".join([line for (line,) in lines])
+
+
+def _digest_of_table(part: ArchivePart) -> str:
+    rows = f"SELECT {_columns(part.relation)} FROM {part.relation} WHERE {_of(part)}"  # noqa: S608 - our own words
+    return f"{_DIGEST} ({rows}) AS row_of"
+
+
+def _digest_of_rows(relation: SilverTable) -> str:
+    columns = ", ".join(f"{name} {_TYPES[kind]}" for name, kind in ARCHIVED_COLUMNS[relation].items())
+    return f"{_DIGEST} json_to_recordset(CAST(:rows AS json)) AS row_of ({columns})"

@@ -1,9 +1,11 @@
 """The outcomes of events in Postgres, for replays."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database, Run
 from dropzone.adapters.days import DAY, LockedDays, days_of
 from dropzone.adapters.rows import (
@@ -21,7 +23,7 @@ from dropzone.adapters.rows import (
 )
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.outcomes import Code, Outcome, ValidatedObject
-from dropzone.ports import Decided
+from dropzone.ports import Decided, RowRefusedError
 
 _PAGE = 1_000
 
@@ -71,6 +73,13 @@ FROM {EVENTS}
 RETURNING CAST(measured_at AS text), source
 """  # noqa: S608 - the columns are this project's own
 
+_IS_ARCHIVED: Final = """
+SELECT EXISTS (
+    SELECT FROM unnest(CAST(:raw_ids AS uuid[])) AS raw_id
+    WHERE archive.is_archived(uuid_extract_timestamp(raw_id), 'arrived')
+)
+"""
+
 _REJECTED_BY: Final = """
 SELECT DISTINCT raw_id FROM outcomes
 WHERE outcome = 'rejected' AND violations @> CAST(:pattern AS jsonb) AND raw_id > CAST(:after AS uuid)
@@ -108,11 +117,19 @@ class PostgresOutcomeStore:
             outcomes.append(outcome_of(violations, columns[:2], columns[2:]))
         return {raw_id: tuple(outcomes) for raw_id, outcomes in found.items()}
 
+    def archived_months(self, since: datetime | None, until: datetime | None) -> list[str]:
+        """See `OutcomeStore.archived_months`."""
+        return archived_months(self._database, since, until, "arrived")
+
     def replace(self, validated: Sequence[ValidatedObject]) -> None:
         """See `OutcomeStore.replace`."""
 
         def work(run: Run) -> None:
             parts, objects = _part_parameters(validated), object_parameters(validated)
+            ((is_archived,),) = run(_IS_ARCHIVED, raw_ids=parts["raw_ids"])
+            if is_archived:
+                message = "its outcomes are archived: bring the month of its arrival back first"
+                raise RowRefusedError(message)
             rows = f"{_PARTS} JOIN outcomes ON {_IN_PART}"
             days = LockedDays(run, rows, parts, raw_ids=objects["raw_ids"], days=days_of(validated))
             # Before its outcomes are looked for: whoever writes the same object has its receipt first as well.

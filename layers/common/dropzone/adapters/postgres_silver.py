@@ -67,8 +67,12 @@ SELECT raw_id FROM object EXCEPT SELECT raw_id FROM taken WHERE items IS NOT NUL
 _WRITE_FIRST_PARTS: Final = _WRITE.replace("OBJECTS", FIRST_PARTS)
 _WRITE_LATER_PARTS: Final = _WRITE.replace("OBJECTS", COMPLETE)
 
+# Of a month that is archived, all are processed (archive.closed).
 _RECEIPTS: Final = """
 SELECT raw_id, settled_at IS NOT NULL, attempts FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
+UNION ALL
+SELECT raw_id, true, 0 FROM unnest(CAST(:raw_ids AS uuid[])) AS raw_id
+WHERE archive.is_archived(uuid_extract_timestamp(raw_id), 'arrived')
 """
 
 # Consecutive items have the same difference to their row number.

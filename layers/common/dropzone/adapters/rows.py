@@ -149,8 +149,9 @@ WITH key AS (
       AND measurements.measured_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)
       AND NOT EXISTS (SELECT FROM best WHERE best.measured_at = key.measured_at AND best.source = key.source)
 ), archived AS (
-    INSERT INTO archive.changes (month)
-    SELECT DISTINCT month FROM archive.months JOIN key ON archive.month_of(measured_at) = month
+    INSERT INTO archive.changes (kind, month)
+    SELECT DISTINCT kind, month FROM archive.months JOIN key ON archive.month_of(measured_at) = month
+    WHERE kind = 'measured'
 )
 INSERT INTO measurements AS m ({MEASURED}, flags, raw_id, item)
 SELECT {MEASURED}, flags, raw_id, item FROM best

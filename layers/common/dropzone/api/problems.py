@@ -76,6 +76,13 @@ ARCHIVED = ProblemType(
     "The measurements of this month are archived, and no longer in silver. Its figures are in GET /kpis, and operators "
     "know where its files are.",
 )
+OBJECTS_ARCHIVED = ProblemType(
+    "objects-archived",
+    HTTPStatus.CONFLICT,
+    "Objects that arrived in {reason} are archived, so that their outcomes can't be replaced. Begin after them "
+    "(`from`), or bring them back first (dropzone archive --restore).",
+    "2026-04, 2026-05",
+)
 NOT_ACCEPTABLE = ProblemType(
     "not-acceptable",
     HTTPStatus.NOT_ACCEPTABLE,

@@ -6,10 +6,11 @@ from typing import Annotated, Final, NotRequired, TypedDict
 
 from pydantic import Field
 
+from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database
 from dropzone.api.answers import EXAMPLE_INSTANT, Count, Cursor, answer, closed
 from dropzone.api.pages import Listing
-from dropzone.queries.archive import Archived, archived_months
+from dropzone.queries.archive import Archived
 from dropzone.queries.buckets import (
     ARRIVALS,
     EXAMPLE_ARRIVALS,
@@ -169,4 +170,4 @@ def archived_of(database: Database, request: KpisRequest) -> list[str]:
     """The archived months of the request's range, if it is read from silver: all others are in gold."""
     if request.granularity not in {Granularity.SECOND, Granularity.MINUTE}:
         return []
-    return archived_months(database, *range_of(database, request))
+    return archived_months(database, *range_of(database, request), "measured", "arrived")

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database
 from dropzone.api.answers import (
     EXAMPLE_ARRIVAL,
@@ -24,7 +25,7 @@ from dropzone.api.answers import (
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
 from dropzone.domain.patterns import as_like, is_pattern
-from dropzone.queries.archive import Archived, archived_months
+from dropzone.queries.archive import Archived
 from dropzone.queries.ranges import EXAMPLE_PLACE, PlaceCursor, ZoneOfDates, bounds, cursor_of, place_of
 from dropzone.queries.rows import read
 
@@ -189,7 +190,7 @@ def read_measurements(
 
 def archived_of(database: Database, request: MeasurementsRequest) -> list[str]:
     """The archived months of the request's range; see `archived_months`."""
-    return archived_months(database, *bounds(database, request))
+    return archived_months(database, *bounds(database, request), "measured")
 
 
 def _names(reads: tuple[str, ...] | None) -> list[str] | None:

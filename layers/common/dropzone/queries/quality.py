@@ -5,9 +5,11 @@ from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 
+from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database
 from dropzone.api.answers import Cursor, answer, closed
 from dropzone.api.pages import Listing
+from dropzone.queries.archive import Archived
 from dropzone.queries.buckets import (
     ARRIVALS,
     EXAMPLE_ARRIVALS,
@@ -19,6 +21,7 @@ from dropzone.queries.buckets import (
     BucketsRequest,
     Granularity,
     cursor_after,
+    range_of,
     read_buckets,
 )
 
@@ -101,6 +104,7 @@ class QualityPage(TypedDict):
     quality: Sequence[QualityBucket]
     granularity: Granularity
     tz: str
+    archived: NotRequired[Archived]
     cursor: NotRequired[Cursor]
 
 
@@ -125,3 +129,10 @@ def read_quality(database: Database, request: QualityRequest, *, reads: tuple[st
         reads=reads,
         together=request.together,
     )
+
+
+def archived_of(database: Database, request: QualityRequest) -> list[str]:
+    """The archived months of the request's range, if it is of minutes: all others are in gold."""
+    if request.granularity is not Granularity.MINUTE:
+        return []
+    return archived_months(database, *range_of(database, request), "arrived")

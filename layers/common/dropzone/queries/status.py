@@ -37,6 +37,7 @@ from dropzone.domain.access import Access, Scope
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.patterns import as_like
 from dropzone.ports import MAX_ATTEMPTS
+from dropzone.queries.archive import archived_at
 from dropzone.queries.rows import read
 
 
@@ -48,6 +49,7 @@ class State(StrEnum):
     SUPERSEDED = "superseded"
     REJECTED = "rejected"
     STUCK = "stuck"
+    ARCHIVED = "archived"
 
 
 EventState = Literal[State.PROCESSED, State.SUPERSEDED, State.REJECTED]
@@ -118,7 +120,9 @@ class _Object(TypedDict):
                 "`accepted`: stored, not processed yet. `processed`: its measurement is in silver. `superseded`: it "
                 "was processed, and a later event for the same instant and source replaced it. `rejected`: it breaks "
                 "rules. `stuck`: five attempts failed, which `last_error` explains; it is retried hourly, then daily. "
-                "Of several events: `processed` if one is in silver at least, `rejected` if all are."
+                "Of several events: `processed` if one is in silver at least, `rejected` if all are. `archived`: it "
+                "was processed, and what became of its events is in files since `archived_at`; an operator can bring "
+                "it back (dropzone archive --restore), and GET /rejections still has those that were rejected."
             )
         ),
     ]
@@ -187,6 +191,7 @@ class ObjectStatus(_Object, _Outcome):
 
     raw_id: RawId
     received_at: Arrival
+    archived_at: NotRequired[Annotated[datetime, Field(description="Of an archived object: since when it is.")]]
     events: NotRequired[Annotated[Sequence[EventStatus], Field(description="Of several events: a page of them.")]]
     cursor: NotRequired[Annotated[int, Field(ge=0, description="Where to go on: there if there are more events.")]]
 
@@ -197,7 +202,8 @@ _OBJECT: Final = f"""
 SELECT CASE WHEN attempts < {MAX_ATTEMPTS} THEN 'accepted' ELSE 'stuck' END AS status, settled_at, items, attempts,
        last_error, first, last, coalesce(has_rejections, false) AS has_rejections, EXISTS (
            SELECT FROM archive.months
-           WHERE state <> 'writing' AND month BETWEEN archive.month_of(first) AND archive.month_of(last)
+           WHERE kind = 'measured' AND state <> 'writing'
+             AND month BETWEEN archive.month_of(first) AND archive.month_of(last)
        ) AS is_archived
 FROM receipts CROSS JOIN LATERAL (
     SELECT min(measured_at) AS first, max(measured_at) AS last, bool_or(outcome = 'rejected') AS has_rejections
@@ -292,6 +298,8 @@ def read_status(
     if bronze.sender(raw_id) is None:
         raise ProblemError(problems.OBJECT_GONE if known else problems.NO_SUCH_OBJECT)
     if known is None:
+        if (since := archived_at(database, raw_id)) is not None:
+            return cast("ObjectStatus", found | {"status": State.ARCHIVED, "archived_at": since})
         return cast("ObjectStatus", found | {"status": State.ACCEPTED})
     return cast("ObjectStatus", found | _there({name: known[name] for name in ("status", "attempts", "last_error")}))
 

@@ -1,28 +1,33 @@
-"""Move closed months of measurements to files, and bring back those that have changed (docs/adr/0029)."""
+"""Move closed months of silver to files, and bring back those that have changed (docs/adr/0029)."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 
-from dropzone.ports import ArchiveFiles, ArchiveStore, TimeLeft
+from dropzone.ports import ArchivedMonth, ArchiveFiles, ArchivePart, ArchiveStore, MonthKind, SilverError, TimeLeft
 
 _RESERVE_SECONDS = 30.0
+
+_KINDS: tuple[MonthKind, ...] = ("measured", "arrived")
+"""In this order: outcomes of a month of measurements that is archived need not stay."""
 
 
 @dataclass(slots=True)
 class ArchiveResult:
     """What a run came to."""
 
-    archived: list[date] = field(default_factory=list)
-    reinstated: list[date] = field(default_factory=list)
-    changed: list[date] = field(default_factory=list)
+    archived: list[ArchivedMonth] = field(default_factory=list)
+    reinstated: list[ArchivedMonth] = field(default_factory=list)
+    changed: list[ArchivedMonth] = field(default_factory=list)
     """Months that changed while they were written: they begin again."""
-    events: int = 0
+    rows: int = 0
     """Written to files."""
     waiting: int = 0
     """Months that are left to archive or to reinstate."""
+    is_beside_another: bool = False
+    """Whether another run was at work, so that this one did nothing."""
 
 
 def archive_months(
@@ -30,34 +35,49 @@ def archive_months(
 ) -> ArchiveResult:
     """Reinstate months that have changed, then archive those that are closed, oldest first, as far as the time goes.
 
-    A run goes on where an earlier one ended, a day at a time. Months in files stay there whatever `silver_months` is.
+    A run goes on where an earlier one ended, a file at a time. Months in files stay there whatever `silver_months` is.
 
     Args:
         silver_months: whole months that stay in silver; 0: all of them.
-        store: the table.
+        store: the tables.
         files: the files.
-        time_left: seconds that are left. A day is begun if it may take twice as long as the longest before.
+        time_left: seconds that are left. A file is begun if it may take twice as long as the longest before.
 
     Raises:
         FileDiffersError, BronzeUnavailableError, SilverUnavailableError, SilverConflictError: the next run goes on.
     """
     result, pace = ArchiveResult(), _Pace(time_left)
-    for month in store.changed():
-        if pace.run(store.days_to_reinstate(month), partial(store.reinstate, month)):
-            store.reopen(month)
-            result.reinstated.append(month)
-    for month in store.closed(silver_months) if silver_months else ():
-        _archive(month, store, files, pace, result)
-    result.waiting = len(store.changed()) + (len(store.closed(silver_months)) if silver_months else 0)
+    if not store.begin_run():
+        result.is_beside_another = True
+        return result
+    try:
+        _run(silver_months, store, files, pace, result)
+    finally:
+        with suppress(SilverError):
+            store.end_run()
     return result
 
 
-def _archive(month: date, store: ArchiveStore, files: ArchiveFiles, pace: "_Pace", result: ArchiveResult) -> None:
-    def write(day: date) -> None:
-        result.events += store.write(month, day, files) or 0
+def _run(silver_months: int, store: ArchiveStore, files: ArchiveFiles, pace: "_Pace", result: ArchiveResult) -> None:
+    for month in store.changed():
+        if pace.run(store.away(month), partial(store.reinstate, month, files=files)):
+            store.reopen(month)
+            result.reinstated.append(month)
+    kinds = _KINDS if silver_months else ()
+    for kind in kinds:
+        for month in store.closed(kind, silver_months):
+            _archive(month, store, files, pace, result)
+    result.waiting = len(store.changed()) + sum(len(store.closed(kind, silver_months)) for kind in kinds)
+
+
+def _archive(
+    month: ArchivedMonth, store: ArchiveStore, files: ArchiveFiles, pace: "_Pace", result: ArchiveResult
+) -> None:
+    def write(part: ArchivePart) -> None:
+        result.rows += store.write(month, part, files)
 
     store.begin(month)
-    if not pace.run(store.days_to_write(month), write) or store.days_to_write(month):
+    if not pace.run(store.unwritten(month), write):
         return
     match store.finish(month):
         case "archived":
@@ -67,17 +87,17 @@ def _archive(month: date, store: ArchiveStore, files: ArchiveFiles, pace: "_Pace
 
 
 class _Pace:
-    """Whether the time is enough for another day."""
+    """Whether the time is enough for another file."""
 
     def __init__(self, time_left: TimeLeft) -> None:
         self._time_left, self._longest = time_left, 0.0
 
-    def run(self, days: list[date], work: Callable[[date], None]) -> bool:
-        """Do the work for each day; False if the time ended before the last."""
-        for day in days:
+    def run(self, parts: Sequence[ArchivePart], work: Callable[[ArchivePart], None]) -> bool:
+        """Do the work for each part; False if the time ended before the last."""
+        for part in parts:
             if self._time_left() < 2 * self._longest + _RESERVE_SECONDS:
                 return False
             began = time.monotonic()
-            work(day)
+            work(part)
             self._longest = max(self._longest, time.monotonic() - began)
         return True
