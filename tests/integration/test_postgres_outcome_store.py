@@ -18,6 +18,7 @@ from dropzone.adapters.database import ConnectionBrokenError, Database
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import validate
 from dropzone.ports import RowRefusedError, SilverConflictError, SilverUnavailableError
@@ -25,7 +26,7 @@ from dropzone.use_cases.objects import with_retries
 from dropzone_local.polling import wait_until
 from support.background import in_background
 from support.factories import EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, shuffled, validated
-from support.postgres import RETRY_AFTER, SilverInPostgres
+from support.postgres import RETRY_AFTER, SilverInPostgres, months_opened
 
 LATER = EXAMPLE_INSTANT + timedelta(hours=1)
 KEY, LATER_KEY = (EXAMPLE_INSTANT, ""), (LATER, "")
@@ -76,6 +77,15 @@ def test_outcomes_are_read_as_they_were_written(tables: SilverInPostgres) -> Non
     assert [struct.pack(">d", value) for value in stored.aggregates] == [struct.pack(">d", value) for value in figures]
     assert type(stored.aggregates.sample_count) is int
     assert of_tables.outcomes([]) == {}
+
+
+def test_outcomes_are_looked_for_in_their_months_alone(tables: SilverInPostgres) -> None:
+    objects = [ValidatedObject(identifier, (measurement(),)) for identifier in raw_ids(2)]
+    database = tables.open()
+
+    opened = months_opened(database, lambda: PostgresOutcomeStore(database).outcomes(objects))
+
+    assert opened == [f"outcomes_{received_at(objects[0].raw_id):%Y_%m}"]
 
 
 def test_replaced_figures_are_stored_bit_for_bit(tables: SilverInPostgres) -> None:

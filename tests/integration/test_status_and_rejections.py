@@ -17,7 +17,7 @@ from dropzone.ports import MAX_ATTEMPTS
 from dropzone.queries.rejections import RejectionsPage, RejectionsRequest, read_rejections
 from dropzone.queries.status import ObjectStatus, State, StatusRequest, read_status
 from support.factories import EXAMPLE_INSTANT, READER, measurement, raw_ids
-from support.postgres import SilverInPostgres
+from support.postgres import SilverInPostgres, months_opened
 
 
 @dataclass(slots=True)
@@ -136,6 +136,16 @@ def test_rejected(tables: SilverInPostgres, statuses: Statuses) -> None:
     assert told["status"] == "rejected"
     assert told["violations"] == [{"code": "data.empty", "field": "data", "message": "is bad"}]
     assert told.keys() == {"raw_id", "status", "received_at", "settled_at", "items", "violations"}
+
+
+def test_a_status_opens_the_months_of_its_events_alone(tables: SilverInPostgres, statuses: Statuses) -> None:
+    (raw_id,) = raw_ids(1)
+    month = datetime.now(UTC)
+    tables.silver().write_outcomes([ValidatedObject(raw_id, (measurement(month),))])
+
+    opened = months_opened(statuses.database, lambda: statuses.status(raw_id))
+
+    assert opened == [f"{table}_{month:%Y_%m}" for table in ("measurements", "outcomes", "receipts")]
 
 
 def test_tried_and_stuck(tables: SilverInPostgres, statuses: Statuses) -> None:

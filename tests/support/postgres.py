@@ -1,6 +1,6 @@
 """A real Postgres, migrated by the real migrations, and a look at its tables."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -84,6 +84,18 @@ def _settings(server: Postgres, **others: object) -> dict[str, object]:
         "call_seconds": 20,
         **others,
     }
+
+
+def months_opened(database: Database, work: Callable[[], object]) -> list[str]:
+    """The partitions that work locks on this connection, by their names; it is rolled back."""
+    database.run("BEGIN")
+    work()
+    rows = database.run(
+        "SELECT relname FROM pg_locks JOIN pg_class ON pg_class.oid = relation WHERE pid = pg_backend_pid()"
+        " AND relkind = 'r' AND relnamespace = CAST('parts' AS regnamespace) ORDER BY relname"
+    )
+    database.run("ROLLBACK")
+    return [name for (name,) in rows]
 
 
 @dataclass(slots=True)
