@@ -107,12 +107,12 @@ def replay_under_new_rules(client: Client, size: Size, folder: Path) -> list[str
             connection.run(
                 "SELECT pg_advisory_xact_lock_shared(7308333, day) FROM generate_series(0, :last) AS day", last=DAYS - 1
             )
-            interrupted = dropzone(client, "--fleet", "--yes", "--from", BEGAN.isoformat())
+            interrupted = dropzone(client, "replay", "--fleet", "--yes", "--from", BEGAN.isoformat())
             waiting = "SELECT pid FROM pg_locks WHERE NOT granted AND classid = 7308333"
             assert wait_until(lambda: connection.run(waiting) or None, seconds=size.seconds), "no call waits"
             killed = kill_replays(client)
             assert killed
-            assert ended(dropzone(client, "--pause", replay_id), size.seconds)[0] == 0
+            assert ended(dropzone(client, "replay", "--pause", replay_id), size.seconds)[0] == 0
             connection.run("ROLLBACK")
         code, paused = ended(interrupted, size.seconds)
         assert (code, paused["state"]) == (1, "paused"), paused
@@ -120,7 +120,7 @@ def replay_under_new_rules(client: Client, size: Size, folder: Path) -> list[str
 
         # AND it goes on while others arrive
         arriving = in_background(lambda: [client.ingest(body(size.arrived + each)) for each in range(size.arriving)])
-        code, report = ended(dropzone(client, "--fleet", "--yes", "--from", BEGAN.isoformat()), size.seconds)
+        code, report = ended(dropzone(client, "replay", "--fleet", "--yes", "--from", BEGAN.isoformat()), size.seconds)
         raw_ids += arriving.result(size.seconds)
         await_outcomes(client, raw_ids, size.seconds)
 
@@ -224,10 +224,15 @@ def with_contracts(archive: bytes, compiled: str) -> bytes:
 def begin(client: Client, size: Size) -> str:
     """Begin the replay that the command line finds then, and cut it into ranges of that size."""
     replay_id: str = ask(client, "begin", since=BEGAN.isoformat())["replay_id"]
-    while not (planned := ask(client, "plan", replay_id=replay_id, range_objects=size.range_objects))["is_planned"]:
-        pass
-    assert planned["ranges"] >= size.arrived // size.range_objects
+    plan(client, replay_id, size.arrived, size.range_objects)
     return replay_id
+
+
+def plan(client: Client, replay_id: str, objects: int, range_objects: int) -> None:
+    """Cut it into ranges of that size."""
+    while not (planned := ask(client, "plan", replay_id=replay_id, range_objects=range_objects))["is_planned"]:
+        pass
+    assert planned["ranges"] >= objects // range_objects
 
 
 def ask(client: Client, action: str, **payload: object) -> Any:  # noqa: ANN401 - JSON
@@ -262,10 +267,10 @@ def environment(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def dropzone(client: Client, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start `dropzone replay`."""
+def dropzone(client: Client, command: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a command."""
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "dropzone_cli", "replay", "--json", *arguments],
+        [sys.executable, "-m", "dropzone_cli", command, "--json", *arguments],
         env={"PATH": "", "DROPZONE_ROOT": str(client.stack.root), "PYTHONPATH": str(ROOT / "cli")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

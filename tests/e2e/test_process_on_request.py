@@ -8,7 +8,9 @@ from uuid import UUID
 import pytest
 
 from e2e.client import Client
+from e2e.fleet import ask, dropzone, ended, plan
 
+SECONDS = 120
 _seconds = count()
 
 
@@ -83,3 +85,19 @@ def test_bad_parameters_are_refused_and_nothing_is_processed(
     assert response.status_code == 422
     assert response.json()["violations"][0]["field"] == next(iter(parameters))
     assert waiting_client.query("SELECT * FROM receipts WHERE raw_id = :id", id=raw_id) == []
+
+
+def test_a_fleet_sweeps_in_ranges(waiting_client: Client) -> None:
+    ((known,),) = waiting_client.query("SELECT count(*) FROM receipts JOIN sweep ON raw_id > watermark")
+    raw_ids = [waiting_client.ingest(good()) for _ in range(12)]
+    replay_id = ask(waiting_client, "begin_sweep")["replay_id"]
+    objects = known + len(raw_ids)
+    plan(waiting_client, replay_id, objects, objects // 3)
+
+    code, report = ended(dropzone(waiting_client, "sweep", "--fleet", "--yes"), SECONDS)
+
+    # It goes on with the ranges that were planned.
+    assert (code, report["replay_id"], report["state"]) == (0, replay_id, "done"), report
+    assert report["done"] == report["ranges"] >= 3
+    assert (report["checked"], report["changes"]) == (objects, {"new": len(raw_ids)})
+    assert {waiting_client.outcome(raw_id) for raw_id in raw_ids} == {"processed"}
