@@ -1,4 +1,9 @@
-"""A live writer beside replays, and one replay beside four at once, each in a process of its own."""
+"""A live writer beside replays, and one replay beside four at once, each in a process of its own.
+
+What the writer waits for is told apart: the kernel counts how long a process was ready and had no processor
+(`/proc/PID/schedstat`, Linux's alone). What is left is work, locks and the disk. Dry runs are the control: they need
+processors as well, and neither lock nor write.
+"""
 
 import multiprocessing
 import os
@@ -7,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import batched
 from multiprocessing.synchronize import Event, Semaphore
+from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from benchmarks.measuring import Entry, Goal
+from benchmarks.measuring import Clock, Entry, Goal
 from benchmarks.store import fresh
 from benchmarks.surroundings import CREDENTIALS, REGION, Surroundings
 from benchmarks.workloads import BUCKET, FIRST_INSTANT, body, floats, fresh_instants
@@ -51,9 +57,25 @@ class _Listed(NamedTuple):
         yield [ListedObject(raw_id, 200) for raw_id in self.raw_ids]
 
 
+class _Beside(NamedTuple):
+    """What runs beside the live writer."""
+
+    replays: int
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.replays} {'dry run' if self.dry_run else 'replay'}{'s' if self.replays > 1 else ''}"
+
+
+_NONE, _ONE, _MOST = _Beside(0), _Beside(1), _Beside(_AT_ONCE)
+_KINDS = (_NONE, _ONE, _Beside(2), _MOST, _Beside(_AT_ONCE, dry_run=True))
+
+
 class _Turn(NamedTuple):
     live: float
     """The 95th percentile of the live writer's statements, in seconds."""
+    undelayed: float
+    """The same, without the time that it and its server process waited for a processor."""
     rate: float
     """Objects a second that the replays did together."""
 
@@ -62,19 +84,26 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
     """Measure."""
     with surroundings.silver() as silver:
         days = [_arrive(surroundings, silver, day) for day in range(_AT_ONCE)]
-        _turn(surroundings, silver, days[:1])
-        turns = {number: list[_Turn]() for number in (0, 1, _AT_ONCE)}
+        delays = _delays(surroundings)
+        _turn(surroundings, silver, days, _ONE, delays)
+        turns = {kind: list[_Turn]() for kind in _KINDS}
         for _ in range(_TURNS):
-            for number, taken in turns.items():
-                taken.append(_turn(surroundings, silver, days[:number]))
+            for kind, taken in turns.items():
+                taken.append(_turn(surroundings, silver, days, kind, delays))
     surroundings.empty_tables()
-    alone = median(turn.live for turn in turns[0])
-    for number in (1, _AT_ONCE):
-        p95, goal = median(turn.live for turn in turns[number]), _SLOWED if number == _AT_ONCE else None
-        name = f"live writer's p95 beside {number} replay{'s' if number > 1 else ''}"
-        yield Entry(name, "ms", p95 * 1e3, alone * 1e3, p95 / alone, goal, _TURNS)
-    one, several = (median(turn.rate for turn in turns[number]) for number in (1, _AT_ONCE))
+    for kind, taken in turns.items():
+        if kind != _NONE:
+            name, goal = f"live writer's p95 beside {kind}", _SLOWED if kind == _MOST else None
+            yield _entry(name, [turn.live for turn in taken], [turn.live for turn in turns[_NONE]], goal)
+            name = f"{name}, without its waits for a processor"
+            yield _entry(name, [turn.undelayed for turn in taken], [turn.undelayed for turn in turns[_NONE]])
+    one, several = (median(turn.rate for turn in turns[kind]) for kind in (_ONE, _MOST))
     yield Entry(f"{_AT_ONCE} replays at once, beside one", "objects/s", several, one, several / one, _SPED, _TURNS)
+
+
+def _entry(name: str, beside: Sequence[float], alone: Sequence[float], goal: Goal | None = None) -> Entry:
+    ours, reference = median(beside), median(alone)
+    return Entry(name, "ms", ours * 1e3, reference * 1e3, ours / reference, goal, _TURNS)
 
 
 def _arrive(surroundings: Surroundings, silver: PostgresSilver, day: int) -> Sequence[UUID]:
@@ -91,15 +120,22 @@ def _arrive(surroundings: Surroundings, silver: PostgresSilver, day: int) -> Seq
     return raw_ids
 
 
-def _turn(surroundings: Surroundings, silver: PostgresSilver, days: Sequence[Sequence[UUID]]) -> _Turn:
-    """Write for some seconds while a replay goes through each of these days again and again."""
+def _turn(
+    surroundings: Surroundings,
+    silver: PostgresSilver,
+    days: Sequence[Sequence[UUID]],
+    beside: _Beside,
+    delays: Clock,
+) -> _Turn:
+    """Write for some seconds while a replay goes through each of so many days again and again."""
     context = multiprocessing.get_context("spawn")
     ready, begun, stop = context.Semaphore(0), context.Event(), context.Event()
-    done = [context.Value("l", 0) for _ in days]
-    settings = surroundings.database_settings()
+    chosen = days[: beside.replays]
+    done = [context.Value("l", 0) for _ in chosen]
+    world = (surroundings.database_settings(), surroundings.stand_in.endpoint, beside.dry_run)
     running = [
-        context.Process(target=_replay, args=(settings, surroundings.stand_in.endpoint, day, ready, begun, stop, count))
-        for day, count in zip(days, done, strict=True)
+        context.Process(target=_replay, args=(*world, day, ready, begun, stop, count))
+        for day, count in zip(chosen, done, strict=True)
     ]
     for process in running:
         process.start()
@@ -107,24 +143,34 @@ def _turn(surroundings: Surroundings, silver: PostgresSilver, days: Sequence[Seq
         ready.acquire()
     begun.set()
     start = time.perf_counter()
-    latencies = []
+    latencies, undelayed = [], []
     while time.perf_counter() - start < _SECONDS:
         batch = fresh(fresh_instants(_LIVE))
-        before = time.perf_counter()
+        delayed, before = delays(), time.perf_counter()
         silver.write_outcomes(batch)
         latencies.append(time.perf_counter() - before)
+        undelayed.append(max(latencies[-1] - (delays() - delayed), 0))
         time.sleep(max(_PAUSE - latencies[-1], 0))
     rate = sum(count.value for count in done) / (time.perf_counter() - start)
     stop.set()
     for process in running:
         process.join()
         assert process.exitcode == 0  # noqa: S101 - a replay that failed measures nothing
-    return _Turn(quantiles(latencies, n=20)[-1], rate)
+    return _Turn(quantiles(latencies, n=20)[-1], quantiles(undelayed, n=20)[-1], rate)
+
+
+def _delays(surroundings: Surroundings) -> Clock:
+    """For how long this process and the live writer's on the server were ready and had no processor, in seconds."""
+    with surroundings.connect() as connection:
+        rows = connection.run("SELECT pid FROM pg_stat_activity WHERE usename = 'dropzone_writer'") or []
+    files = [Path(f"/proc/{pid}/schedstat") for (pid,) in [["self"], *rows]]
+    return lambda: sum(int(file.read_text(encoding="ascii").split()[1]) for file in files) / 1e9
 
 
 def _replay(
     settings: Mapping[str, object],
     endpoint: str,
+    dry_run: bool,  # noqa: FBT001 - given by place to a process
     raw_ids: Sequence[UUID],
     ready: Semaphore,
     begun: Event,
@@ -149,7 +195,7 @@ def _replay(
                 outcome_store=outcome_store,
                 limit=len(some),
                 after=None,
-                dry_run=False,
+                dry_run=dry_run,
                 time_left=lambda: 60.0,
             )
             assert result.checked == len(some)  # noqa: S101
