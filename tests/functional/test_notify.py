@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from dropzone.adapters.s3_notifications import S3Notifications
 from dropzone.domain.expectations import Expectation
@@ -272,21 +274,56 @@ def test_a_bus_or_topic_that_is_gone_is_tried_again(world: World, monkeypatch: p
     assert "SNS answered NotFound" in world.log.getvalue()
 
 
-def test_events_that_the_bus_refuses_for_a_moment_are_put_again_alone(
+def test_services_that_are_out_of_reach_are_told_without_their_address(
     world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://SECRETMARKER")
+
+    messages = [world.put(channel, change()) for channel in Channel]
+    for sender, call_ in (
+        (notify.event_bus(), "put_events"),
+        (notify.topic(), "publish"),
+        (notify.webhook(), "get_secret_value"),
+    ):
+        monkeypatch.setattr(sender, "_client", SimpleNamespace(**{call_: fail}))
+
+    assert call(*messages) == [message["messageId"] for message in messages]
+
+    for service in ("EventBridge", "SNS", "Secrets Manager"):
+        assert f"{service} could not be called: EndpointConnectionError" in world.log.getvalue()
+    assert_no_trace(world.log.getvalue(), "SECRETMARKER")
+
+
+def test_a_secret_without_a_text_is_told(world: World) -> None:
+    world.client("secretsmanager").put_secret_value(SecretId=world.secret_arn, SecretBinary=b"SECRETMARKER")
+
+    assert len(call(world.put(Channel.WEBHOOK, change()))) == 1
+
+    assert "the webhook's secret holds no text" in world.log.getvalue()
+    assert_no_trace(world.log.getvalue(), "SECRETMARKER")
+
+
+@pytest.mark.parametrize("tries", [3, 4])
+def test_events_that_the_bus_refuses_for_a_moment_are_put_again_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, tries: int
 ) -> None:
     put: list[list[str]] = []
 
     class Bus:
         def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - AWS's own name
             put.append([json.loads(entry["Detail"])["source"] for entry in Entries])
-            refused = "b" if len(put) < 3 else ""
+            refused = "b" if len(put) < tries else ""
             return {"Entries": [{"ErrorCode": "Throttled"} if name == refused else {} for name in put[-1]]}
 
     monkeypatch.setattr(notify.event_bus(), "_client", Bus())
 
-    assert call(world.put(Channel.EVENTS, change("a"), change("b"))) == []
+    message = world.put(Channel.EVENTS, change("a"), change("b"))
+
+    # Three tries are made at once; then all of it comes again.
+    assert call(message) == ([] if tries == 3 else [message["messageId"]])
     assert put == [["a", "b"], ["b"], ["b"]]
+    assert ("EventBridge refuses 1 events" in world.log.getvalue()) is (tries == 4)
 
 
 def test_a_channel_that_was_switched_off_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,11 +204,13 @@ def test_a_read_distinguishes_missing_from_unavailable(
 
 def test_sender_is_recorded_with_the_object(moto_endpoint: str, make_bucket: MakeBucket) -> None:
     bronze = S3Bronze(make_bucket(moto_endpoint), region=REGION, endpoint=moto_endpoint)
-    raw_id = new_raw_id()
+    raw_id, by_nobody = new_raw_id(), new_raw_id()
 
     bronze.put(RawObject(raw_id, BODY, content_type="application/json", correlation_id="c", client="hall-3"))
+    bronze.put(RawObject(by_nobody, BODY, content_type="application/json", correlation_id="c"))
 
     assert bronze.sender(raw_id) == "hall-3"
+    assert bronze.sender(by_nobody) == ""
     assert bronze.sender(new_raw_id()) is None
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from dropzone.api import problems
+from dropzone.api.parameters import invalid_request, unknown_parameter
 from dropzone.api.problems import InvalidRequestError, ProblemType
 from dropzone.domain.body import JSON, NotJsonError
 from dropzone.domain.outcomes import Code, Rejection
@@ -235,6 +236,19 @@ def test_a_parameter_s_example_is_refused_with_its_code(code: str, example: str)
         read(example)
 
     assert [violation.code for violation in caught.value.violations] == [code]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("x" * 40, "x" * 40),
+        ("x" * 41, "x" * 40 + "..."),
+        ("\n\u202eü'", "\\n\\u202e\\xfc'"),
+        ("", "$"),
+    ],
+)
+def test_a_parameter_s_name_is_told_short_and_in_ascii(name: str, told: str) -> None:
+    assert [each.field for each in invalid_request([unknown_parameter(name)]).violations] == [told]
 
 
 def test_every_code_of_parameters_has_an_example() -> None:

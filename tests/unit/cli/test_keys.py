@@ -107,7 +107,10 @@ def test_the_last_day_of_use_is_as_api_gateway_has_metered_it() -> None:
     asked: list[dict[str, str]] = []
     pages: dict[str, list[dict[str, Any]]] = {
         "devices": [{"items": {"early": [[7, 9], *unused[1:]]}}, {"items": {"never": unused}}],
-        "analysts": [{"items": {"early": [*unused[:-2], [1, 9], [0, 9]], "today": [*unused[:-1], [1, 9]]}}, {}],
+        "analysts": [
+            {"items": {"early": [*unused[:-2], [1, 9], [0, 9]], "today": [[3, 9], *unused[1:-1], [1, 9]]}},
+            {},
+        ],
     }
 
     def usage(**call: str) -> list[dict[str, Any]]:

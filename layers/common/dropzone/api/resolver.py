@@ -179,11 +179,6 @@ def resolve(
     return result | {"body": "", "isBase64Encoded": False}
 
 
-def json_response(status: HTTPStatus, body: object) -> Response[Any]:
-    """A response in JSON."""
-    return converted(response.json_response(status, body))
-
-
 def problem(app: APIGatewayRestResolver, problem_type: ProblemType) -> Response[Any]:
     """A problem's response; see `problems.problem`."""
     return converted(problems.problem(problem_type, app.current_event.raw_event))
