@@ -13,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pg8000.native import Connection
 
+from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, connector
-from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.adapters.postgres_silver import PostgresSilver, open_silver
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import RULESET, Measurement, Rejection, ValidatedObject
 from dropzone.domain.validate import validate
 from dropzone.ports import Receipt, RowRefusedError, SilverConflictError, SilverUnavailableError
+from dropzone.settings import WriterSettings
 from dropzone.use_cases.objects import with_retries
 from support.background import in_background
 from support.examples import examples
@@ -428,3 +430,13 @@ def test_a_last_part_counts_the_events_before_it_after_a_discard(tables: SilverI
     assert discarded.result(10) == 1
     assert written.result(10) == set()
     assert tables.receipt_rows()[identifier].items is None
+
+
+def test_silver_is_opened_with_the_pause_of_the_settings_and_the_deployed_contracts(tables: SilverInPostgres) -> None:
+    stated = database_settings(tables.server).model_dump() | {"bronze_bucket": "bronze", "sweep_retry_seconds": 7}
+    silver = open_silver(WriterSettings.of(stated), tables.open())
+
+    silver.record_attempts(raw_ids(1), only_due=False)
+
+    assert tables.query("SELECT retry_at - tried_at FROM receipts") == [[timedelta(seconds=7)]]
+    assert silver.contracts is deployed_contracts()
