@@ -57,7 +57,7 @@ def sentences(expectations: Expectations) -> Iterator[str]:
         "interval_seconds": "expects an event every {}: a source is late after 1.5 times that, and silent after 2.5",
         "latency_seconds": "expects measurements to arrive within {}",
         "unchanged_seconds": "expects another value within {}, or the source is stuck",
-        "retention_seconds": "states that measurements are kept for {}",
+        "retention_seconds": "states that measurements are kept for {}: nothing is deleted, sooner or later",
     }
     for field, text in words.items():
         if (seconds := getattr(expectations, field)) is not None:

@@ -1,7 +1,7 @@
 """A closed month goes to files, whole or not at all, and comes back when it changes."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -79,7 +79,9 @@ COLUMNS = (
 )
 
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "analysts.md").read_text()
+DOCUMENT, OPERATIONS = (
+    (Path(__file__).parents[2] / "docs" / name).read_text() for name in ("analysts.md", "operations.md")
+)
 
 
 @dataclass
@@ -704,3 +706,77 @@ def test_a_file_has_a_day_or_an_hour_where_there_are_too_many_events(archive: Ar
     archive.settle(measured(FIRST, 4.0, "later"))
     assert archive.run().reinstated == [MAY]
     assert len(archive.silver()) == len(before) + 1
+
+
+def test_a_source_whose_measurements_are_archived_is_as_before(archive: Archive) -> None:
+    for minute in range(3):
+        arrive(archive, minute, measured(FIRST + timedelta(minutes=minute)))
+    swept(archive)
+
+    def source() -> Any:  # noqa: ANN401 - a row
+        archive.refresh_gold()
+        return archive.tables.query(
+            "SELECT source, state, first_measured_at, last_measured_at, last_arrived_at, usual_interval_seconds"
+            " FROM gold.sources()"
+        )
+
+    before = source()
+    assert before[0][2:4] == [FIRST, FIRST + timedelta(minutes=2)]
+    assert archive.run().archived == [MAY, ARRIVED]
+    assert source() == before
+
+    # An older one comes late, and is archived as well.
+    older = FIRST - timedelta(days=300)
+    archive.settle(measured(older))
+    [[_, _, first, last, *_]] = source()
+    assert (first, last) == (older, before[0][3])
+    assert len(archive.run().archived) == 1
+    [[_, _, first, last, *_]] = source()
+    assert (first, last) == (older, before[0][3])
+
+
+def test_erased_events_are_in_no_file_after_their_month_was_back(archive: Archive) -> None:
+    erased, kept = arrive(archive, 1, measured(FIRST, 1.0)), arrive(archive, 2, measured(FIRST, 2.0, "kept"))
+    swept(archive)
+    archive.run()
+    archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+    assert archive.run().reinstated == [ARRIVED]
+
+    # As docs/operations.md says.
+    steps = re.findall(
+        r"^       (BEGIN;.*?COMMIT;|INSERT INTO archive.changes.*?;)", OPERATIONS, re.DOTALL | re.MULTILINE
+    )
+    assert len(steps) == 2
+    archive.tables.query("CREATE TEMPORARY TABLE erased AS SELECT CAST(:raw_id AS uuid) AS raw_id", raw_id=erased)
+    for step in steps:
+        archive.tables.query(step)
+    archive.tables.query("DROP TABLE erased")
+    archive.tables.query("UPDATE archive.requested SET until = now()")
+    assert archive.run().reinstated == [MAY]
+    archive.refresh_gold()
+    assert archive.run().archived == [MAY, ARRIVED]
+
+    for relation in ("measurements", "outcomes", "receipts"):
+        files = f"{archive.files.path}/silver/{relation}/*/*.parquet"
+        assert duckdb.execute(f"SELECT raw_id FROM '{files}'").fetchall() == [(str(kept),)]  # noqa: S608 - our own words
+
+
+def test_a_database_that_is_filled_again_archives_over_the_files(archive: Archive) -> None:
+    outcomes: dict[int, Sequence[Measurement | Rejection]] = {1: ODD, 2: (BAD,), 3: (measured(FIRST, 5.0, "z"),)}
+
+    def fill() -> None:
+        for number, each in outcomes.items():
+            arrive(archive, number, *each)
+        swept(archive)
+
+    fill()
+    archive.run()
+    before, gold = [row[:-1] for row in archive.files.rows()], archive.gold()
+    archive.tables.clear()
+
+    fill()
+    assert [row[:-1] for row in archive.silver()] == before
+    assert archive.run().archived == [MAY, ARRIVED]
+
+    assert ([row[:-1] for row in archive.files.rows()], archive.gold()) == (before, gold)
+    assert len([*archive.files.path.glob("silver/*/*/*")]) == 3

@@ -184,7 +184,7 @@ def archive(
     """List the months of UTC whose measurements are archived: in Parquet files of the bucket, and no longer in silver.
 
     Reads of measurements, and of figures by the minute, lack these months. With --restore, the outcomes of what arrived
-    in a month are brought back, so that statuses are whole and it can be replayed; Archive does it by the hour.
+    in a month are brought back, so that statuses are whole and it can be replayed; Archive does it every 20 minutes.
     """
     if restore is not None:
         return _restore(session, f"{restore:%Y-%m}", days)

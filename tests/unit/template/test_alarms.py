@@ -296,8 +296,8 @@ def test_no_function_fails_unseen() -> None:
     stack = deployed()
     watched = {metric["Dimensions"][0]["Value"] for metric in measured(stack.one("FunctionErrorAlarm"))}
 
-    # CloudFormation calls Migrate, and a deploy fails with it. Archive is called once an hour, too seldom for a number
-    # of errors: an alarm of its own goes off where none of its calls ends well.
+    # CloudFormation calls Migrate, and a deploy fails with it. Archive is called every 20 minutes, too seldom for a
+    # number of errors: an alarm of its own goes off where none of its calls ends well.
     assert watched == stack.of("AWS::Lambda::Function").keys() - {"MigrateFunction", "ArchiveFunction"}
     assert TABLE["ArchiveAlarm"].silence == "breaching"
 

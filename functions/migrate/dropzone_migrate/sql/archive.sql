@@ -11,12 +11,32 @@ RETURN (SELECT last_measured_at FROM gold.measured
         WHERE source = of_source AND bucket_start < bucket AND archive.is_archived(bucket_start)
         ORDER BY bucket_start DESC LIMIT 1);
 
+-- The source's first measurement and its last one after an instant, of those that silver has no longer.
+CREATE OR REPLACE FUNCTION archive.first_measured(of_source text) RETURNS timestamptz LANGUAGE sql STABLE
+RETURN (SELECT CASE WHEN archive.is_archived(bucket_start) THEN first_measured_at END FROM (
+            SELECT * FROM gold.measured WHERE source = of_source ORDER BY bucket_start LIMIT 1
+        ) AS first);
+
+CREATE OR REPLACE FUNCTION archive.last_measured_after(of_source text, instant timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE
+RETURN (SELECT last_measured_at FROM gold.measured
+        WHERE source = of_source AND bucket_start > instant AND bucket_start <= now() AND archive.is_archived(bucket_start)
+        ORDER BY bucket_start DESC LIMIT 1);
+
 -- The months of these instants that are in files, or on their way.
 CREATE OR REPLACE FUNCTION archive.touched(of_kind text, instants timestamptz[]) RETURNS TABLE (kind text, month date)
 LANGUAGE sql STABLE AS $$
     SELECT kind, month FROM archive.months
     WHERE kind = of_kind AND month IN (SELECT archive.month_of(instant) FROM unnest(instants) AS instant)
 $$;
+
+-- Marks all of gold stale whose table is empty now, but for what is archived: those months have changed.
+CREATE OR REPLACE FUNCTION archive.mark_all(of_kind text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    EXECUTE format('INSERT INTO gold.%1$I_stale SELECT DISTINCT bucket_start, 0 FROM gold.%1$I', of_kind);
+    EXECUTE format('DELETE FROM gold.%1$I_stale WHERE archive.is_archived(bucket_start, %1$L)', of_kind);
+    INSERT INTO archive.changes SELECT kind, month FROM archive.months WHERE kind = of_kind;
+END $$;
 
 -- The steps of archiving, with the rights of the schema's owner. Each is one transaction, and may be repeated.
 

@@ -34,7 +34,9 @@ SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
         ) AS event
         ORDER BY event.source, event.raw_id DESC, event.item DESC
     )
-    SELECT due.source, coalesce(decided.contract, '') FROM due LEFT JOIN decided USING (source)
+    -- Of a source whose last outcome is archived, it is the one that it has.
+    SELECT due.source, coalesce(decided.contract, known.contract, '')
+    FROM due LEFT JOIN decided USING (source) LEFT JOIN gold.expectation AS known USING (source)
 $$;
 
 CREATE OR REPLACE FUNCTION gold.assign(of_ruleset text, sources jsonb) RETURNS void

@@ -4,9 +4,7 @@ CREATE OR REPLACE FUNCTION gold.mark() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        EXECUTE format('INSERT INTO gold.%1$I_stale SELECT DISTINCT bucket_start, 0 FROM gold.%1$I', TG_ARGV[0]);
-        EXECUTE format('DELETE FROM gold.%1$I_stale WHERE archive.is_archived(bucket_start, %1$L)', TG_ARGV[0]);
-        INSERT INTO archive.changes (kind, month) SELECT kind, month FROM archive.months WHERE kind = TG_ARGV[0];
+        PERFORM archive.mark_all(TG_ARGV[0]);
     ELSIF TG_TABLE_NAME = 'measurements' THEN
         WITH bucket AS (SELECT gold.bucket_of(measured_at) AS bucket_start, count(*) AS events FROM touched GROUP BY 1),
         changed AS (

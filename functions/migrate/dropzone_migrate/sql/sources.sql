@@ -10,7 +10,9 @@ CREATE OR REPLACE FUNCTION gold.measured_by(of_source text) RETURNS TABLE (
         WHERE source = of_source AND measured_at <= now() AND measured_at > now() - interval '31 days'
         ORDER BY measured_at DESC LIMIT 21
     )
-    SELECT max(measured_at) FILTER (WHERE measured_at <= now()), (
+    SELECT greatest(max(measured_at) FILTER (WHERE measured_at <= now()), archive.last_measured_after(
+               of_source, coalesce(max(measured_at) FILTER (WHERE measured_at <= now()), '-infinity')
+           )), (
                SELECT min(measured_at) FROM public.measurements WHERE source = of_source AND measured_at > now()
            ), max(uuid_extract_timestamp(raw_id)), percentile_disc(0.5) WITHIN GROUP (ORDER BY pause),
            percentile_disc(0.5) WITHIN GROUP (ORDER BY latency)
@@ -53,7 +55,12 @@ BEGIN
     ON CONFLICT (source) DO UPDATE SET (
         last_measured_at, next_measured_at, last_processed_at, usual_interval_seconds, usual_latency_seconds
     ) = (
-        excluded.last_measured_at, excluded.next_measured_at, excluded.last_processed_at, excluded.usual_interval_seconds,
+        excluded.last_measured_at, excluded.next_measured_at,
+        -- Those of a source that has archived measurements alone are as they were.
+        CASE WHEN excluded.last_measured_at IS NULL THEN excluded.last_processed_at
+             ELSE coalesce(excluded.last_processed_at, source.last_processed_at) END,
+        CASE WHEN excluded.last_measured_at IS NULL THEN excluded.usual_interval_seconds
+             ELSE coalesce(excluded.usual_interval_seconds, source.usual_interval_seconds) END,
         excluded.usual_latency_seconds
     );
     RETURN NULL;
@@ -186,10 +193,10 @@ SET enable_memoize = off AS $$
         WHERE (coalesce(o.source, '') IN (SELECT page.source FROM page)) IS TRUE
         GROUP BY 1
     )
-    SELECT source, state, (
+    SELECT source, state, least((
                SELECT min(m.measured_at) FROM public.measurements AS m
                WHERE m.source = page.source AND m.measured_at <= now()
-           ), last_measured_at, greatest(page.arrived_at, arrived.last), usually[1],
+           ), archive.first_measured(page.source)), last_measured_at, greatest(page.arrived_at, arrived.last), usually[1],
            CAST(coalesce(day.events, 0) + coalesce(arrived.events, 0) AS bigint),
            CAST(coalesce(day.rejected, 0) + coalesce(arrived.rejected, 0) AS bigint), usually[2], expected, contract,
            coalesce(broken, '{}'), stuck_since
