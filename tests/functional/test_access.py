@@ -446,17 +446,22 @@ def test_key_beside_a_sign_in_counts_for_nothing(world: World, route: Route) -> 
         assert problem(world.call(route, "key", signed_in={**signed_in, **beside})) == reason
 
 
+USER = "arn:aws:iam::111122223333:user/ann"
+
+
 @pytest.mark.parametrize(
-    "arn",
+    ("listed", "arn"),
     [
-        SESSION,
-        ROLE,
-        "arn:aws:iam::111122223333:role/service-role/analyst",
-        "arn:aws:sts::111122223333:assumed-role/analyst/another",
+        (ROLE, SESSION),
+        (ROLE, ROLE),
+        (ROLE, "arn:aws:iam::111122223333:role/service-role/analyst"),
+        (ROLE, "arn:aws:sts::111122223333:assumed-role/analyst/another"),
+        (USER, USER),
+        (USER, "arn:aws:iam::111122223333:user/team/hall/ann"),
     ],
 )
-def test_role_is_known_in_any_session_and_under_any_path(world: World, arn: str) -> None:
-    world.enlist(Scope.READ, role=ROLE)
+def test_role_or_user_is_known_in_any_session_and_under_any_path(world: World, listed: str, arn: str) -> None:
+    world.enlist(Scope.READ, role=listed)
 
     assert world.call(declared()["GET", "/kpis"], "", signed_in=role(arn))["statusCode"] == 200
 
