@@ -14,10 +14,31 @@ from support.findings import write_findings
 _TOGETHER = {"e2e", "artefact", "sam_local", "template"}
 """Folders whose tests share a stack, a build, or what SAM makes of the template."""
 
-_STACK_OF_ITS_OWN = "test_life_of_a_stack.py"
+_STACKS_OF_THEIR_OWN = {
+    "test_life_of_a_stack.py": "moving",
+    **dict.fromkeys(
+        (
+            "test_cli_waiting.py",
+            "test_contract.py",
+            "test_cors.py",
+            "test_cors_of_reads.py",
+            "test_process_on_request.py",
+            "test_refusals.py",
+            "test_rejections.py",
+            "test_signed_api.py",
+        ),
+        "waiting",
+    ),
+}
+"""Files of tests/e2e whose tests have another stack than the others, by the stack (tests/e2e/conftest.py)."""
 
-_LONG = ("tests/resilience", "tests/integration/test_walkthroughs.py", "tests/functional/test_bad_input.py")
-"""Where single tests take long. They begin early, so that at the end no process waits for the other."""
+_LONG = (
+    "tests/resilience/test_oracle.py",
+    "tests/resilience",
+    "tests/integration/test_walkthroughs.py",
+    "tests/functional/test_bad_input.py",
+)
+"""Where single tests take long, the longest first. They begin early: no process waits for another at the end."""
 
 
 class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -25,8 +46,8 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.partition("::")[0])
-        if file.name == _STACK_OF_ITS_OWN:
-            return file.name
+        if file.name in _STACKS_OF_THEIR_OWN:
+            return _STACKS_OF_THEIR_OWN[file.name]
         return next((folder for folder in file.parts if folder in _TOGETHER), nodeid)
 
 
@@ -42,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Hypothesis's many would hide what has no test of its own.
     """
-    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+    items.sort(key=lambda item: next((place for place, long in enumerate(_LONG) if item.nodeid.startswith(long)), 99))
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker(pytest.mark.no_cover)

@@ -35,13 +35,18 @@ def stack_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("stacks")
 
 
+def once(root: Path) -> Path:
+    """The folder of a stack that no other process of this run has."""
+    twice = [*root.parents[2].glob(f"popen-*/stacks*/{root.name}")]
+    assert not twice, "Another process of this run has the stack as well: tests/conftest.py keeps its tests together."
+    return root
+
+
 @pytest.fixture(scope="session")
 def client(stack_root: Path) -> Iterator[Client]:
     """A client of a stack as `make up` makes it, which tells a topic and a webhook as well what sources break."""
-    twice = [*stack_root.parent.parent.glob("popen-*/stacks*/flowing")]
-    assert not twice, "Another process of this run has the stack as well: tests/conftest.py keeps its tests together."
     options = Options(parameters={"NotificationTopicArn": TOPIC_ARN, "WebhookSecretArn": WEBHOOK_SECRET_ARN})
-    with LocalStack(stack_root / "flowing", options) as stack, Client(stack) as client:
+    with LocalStack(once(stack_root / "flowing"), options) as stack, Client(stack) as client:
         # Before the first request: what a function has read of the keys, it knows for a minute.
         client.make_keys()
         yield client
@@ -61,7 +66,7 @@ def waiting_client(stack_root: Path, issuer: Issuer) -> Iterator[Client]:
     """
     tokens = {"SignIn": "jwt", "JwtIssuer": issuer.url, "JwtAudience": AUDIENCE, "JwtScopePrefix": SCOPE_PREFIX}
     parameters = {"ProcessEnabled": "false", "SweepMinAge": "86400", "CorsOrigin": ORIGIN, **tokens}
-    with LocalStack(stack_root / "waiting", Options(parameters=parameters)) as stack, Client(stack) as client:
+    with LocalStack(once(stack_root / "waiting"), Options(parameters=parameters)) as stack, Client(stack) as client:
         # Before the first request, as with keys.
         client.key_keeper.enlist({"name": NARROW, "subject": NARROW, "scopes": ["read"], "reads": [f"{NARROW}/*"]})
         yield client

@@ -49,8 +49,8 @@ def test_every_answer_is_one_that_the_document_declares_and_none_is_a_5xx(
     assert "No issues found" in done.stdout or "passed" in done.stdout
 
 
-def test_the_served_document_is_the_committed_one(client: Client) -> None:
-    response = client.request("GET", "/openapi.json", key=None)
+def test_the_served_document_is_the_committed_one(waiting_client: Client) -> None:
+    response = waiting_client.request("GET", "/openapi.json", key=None)
 
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"

@@ -43,6 +43,18 @@ def test_an_object_waits_until_it_is_asked_for(waiting_client: Client) -> None:
     assert waiting_client.process() == {"checked": 0, "processed": 0, "failed": 0}
 
 
+def test_a_waiting_event_is_accepted_and_an_exhausted_one_is_stuck(waiting_client: Client) -> None:
+    raw_id = waiting_client.ingest(good())
+    assert waiting_client.request("GET", f"/ingest/{raw_id}").json()["status"] == "accepted"
+
+    waiting_client.query(
+        "INSERT INTO receipts (raw_id, attempts, last_error) VALUES (:id, 5, 'its process died')", id=raw_id
+    )
+
+    told = waiting_client.request("GET", f"/ingest/{raw_id}").json()
+    assert (told["status"], told["attempts"], told["last_error"]) == ("stuck", 5, "its process died")
+
+
 def test_process_counts_failed(waiting_client: Client) -> None:
     raw_ids = {waiting_client.ingest(body): body for body in [good(), BAD, good(), BAD, good()]}
 

@@ -69,18 +69,6 @@ def test_a_rejected_event_has_its_reasons(client: Client) -> None:
     assert [entry["code"] for entry in violations] == ["time_stamp.not_iso8601", "data.empty"]
 
 
-def test_a_waiting_event_is_accepted_and_an_exhausted_one_is_stuck(waiting_client: Client) -> None:
-    raw_id = waiting_client.ingest(b'{"time_stamp": "2023-08-01T00:00:00Z", "data": [1]}')
-    assert status(waiting_client, raw_id)["status"] == "accepted"
-
-    waiting_client.query(
-        "INSERT INTO receipts (raw_id, attempts, last_error) VALUES (:id, 5, 'its process died')", id=raw_id
-    )
-
-    told = status(waiting_client, raw_id)
-    assert (told["status"], told["attempts"], told["last_error"]) == ("stuck", 5, "its process died")
-
-
 def test_what_never_arrived_is_not_found(client: Client) -> None:
     response = client.request("GET", f"/ingest/{uuid4()}")
 
