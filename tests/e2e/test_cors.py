@@ -1,6 +1,5 @@
 """Browsers: no page may call the API, unless its origin is the parameter's."""
 
-import httpx
 import pytest
 
 from e2e.client import EXAMPLE, Client
@@ -11,7 +10,7 @@ PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 
 @pytest.mark.parametrize("path", ["/ingest", "/process"])
 def test_a_preflight_lists_what_the_origin_may_send(waiting_client: Client, path: str) -> None:
-    response = httpx.options(f"{waiting_client.endpoints.url}{path}", headers=PREFLIGHT)
+    response = waiting_client.http.options(f"{waiting_client.endpoints.url}{path}", headers=PREFLIGHT)
 
     assert response.status_code == 204
     assert response.headers["access-control-allow-origin"] == ORIGIN
