@@ -3,11 +3,9 @@
 import hashlib
 import hmac
 import json
-import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +17,7 @@ from dropzone_local.polling import wait_until
 from e2e.client import Client
 from e2e.conftest import TOPIC_ARN, WEBHOOK_SECRET_ARN
 from support.documents import PROJECT
+from support.http_server import Request, serving
 
 SCHEDULE = (PROJECT / "events" / "schedule.json").read_bytes()
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -50,15 +49,10 @@ def receivers(client: Client) -> Iterator[Receivers]:
     made = Receivers(client, {})
     rule = f"receiver-{uuid4()}"
 
-    class Webhook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            made.got["webhook"].append((dict(self.headers.items()), body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    class Webhook(Request):
+        def respond(self) -> None:
+            made.got["webhook"].append((dict(self.headers.items()), self.body()))
+            self.answer(204)
 
     arns = {}
     for name in ("events", "topic"):
@@ -79,15 +73,10 @@ def receivers(client: Client) -> Iterator[Receivers]:
     events.put_targets(Rule=rule, Targets=[{"Id": "receiver", "Arn": arns["events"]}])
     assert sns.create_topic(Name=TOPIC_ARN.rpartition(":")[2])["TopicArn"] == TOPIC_ARN
     sns.subscribe(TopicArn=TOPIC_ARN, Protocol="sqs", Endpoint=arns["topic"])
-    with ThreadingHTTPServer(("127.0.0.1", 0), Webhook) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/hook"
-        secret = {"url": url, "key": f"whsec_{b64encode(KEY).decode()}"}
+    with serving(Webhook) as url:
+        secret = {"url": f"{url}/hook", "key": f"whsec_{b64encode(KEY).decode()}"}
         secrets.create_secret(Name=WEBHOOK_SECRET_ARN.rpartition(":")[2], SecretString=json.dumps(secret))
         yield made
-        server.shutdown()
-        thread.join()
     secrets.delete_secret(SecretId=WEBHOOK_SECRET_ARN, ForceDeleteWithoutRecovery=True)
     sns.delete_topic(TopicArn=TOPIC_ARN)
     events.remove_targets(Rule=rule, Ids=["receiver"])

@@ -4,14 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,6 +21,7 @@ from dropzone_local.demo import HOUR, Sender, body
 from dropzone_local.polling import wait_until
 from e2e.client import Client
 from support.documents import PROJECT, document
+from support.http_server import Request, serving
 
 README, API = document("README.md"), document("docs/api.md")
 
@@ -212,37 +211,23 @@ class BadLine:
     def serve(self) -> Iterator[str]:
         line = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["content-length"]))
+        class Handler(Request):
+            def respond(self) -> None:
+                content = self.body()
                 line.seen.append((self.headers["idempotency-key"], content))
                 names = ("content-type", "content-encoding", "idempotency-key")
                 headers = {name.replace("-", "_"): self.headers[name] for name in names}
                 number = len(line.seen)
                 if number == 2:
-                    self.send_response(503)
-                    self.send_header("retry-after", "1")
-                    self.send_header("content-length", "0")
-                    self.end_headers()
+                    self.answer(503, retry_after="1")
                     return
                 answer = line.client.request("POST", self.path, content, key=self.headers["x-api-key"], **headers)
                 if number == 1:
                     return  # without an answer
-                self.send_response(answer.status_code)
-                self.send_header("content-length", str(len(answer.content)))
-                self.end_headers()
-                self.wfile.write(answer.content)
+                self.answer(answer.status_code, answer.content)
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        with server:
-            thread.start()
-            yield f"http://127.0.0.1:{server.server_port}"
-            server.shutdown()
-            thread.join()
+        with serving(Handler) as url:
+            yield url
 
 
 def python_client() -> str:

@@ -8,9 +8,8 @@ import signal
 import subprocess
 import sys
 import termios
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,46 +17,43 @@ import pytest
 
 from dropzone_local.polling import wait_until
 from support.factories import raw_id
+from support.http_server import Request, serving
 
 KEY = "k3y-that-nobody-may-see"
 
 
-class _Ingest(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = gzip.decompress(self.rfile.read(int(self.headers["content-length"])))
-        lines = body.splitlines()
-        if self.server.is_down:  # type: ignore[attr-defined]
-            self.send_error(503)
-            return
-        self.server.batches.append([json.loads(line) for line in lines])  # type: ignore[attr-defined]
-        answer = json.dumps({"raw_id": str(raw_id()), "items": len(lines)}).encode()
-        self.send_response(202)
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
+@dataclass(slots=True)
+class Server:
+    """What stands for the API."""
 
-    def log_message(self, *_: object) -> None:
-        pass
+    url: str = ""
+    batches: list[list[dict[str, Any]]] = field(default_factory=list)
+    is_down: bool = False
 
 
 @pytest.fixture
-def server() -> Iterator[Any]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Ingest)
-    server.batches, server.is_down = [], False  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def server() -> Iterator[Server]:
+    state = Server()
+
+    class Ingest(Request):
+        def respond(self) -> None:
+            lines = gzip.decompress(self.body()).splitlines()
+            if state.is_down:
+                self.answer(503)
+                return
+            state.batches.append([json.loads(line) for line in lines])
+            self.answer(202, json.dumps({"raw_id": str(raw_id()), "items": len(lines)}).encode())
+
+    with serving(Ingest) as state.url:
+        yield state
 
 
 class Piped:
     """`dropzone send -` in a process of its own."""
 
-    def __init__(self, server: Any, folder: Path, *options: str) -> None:  # noqa: ANN401
+    def __init__(self, server: Server, folder: Path, *options: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPZONE_")}
-        environment |= {"DROPZONE_URL": f"http://127.0.0.1:{server.server_port}", "DROPZONE_API_KEY": KEY}
+        environment |= {"DROPZONE_URL": server.url, "DROPZONE_API_KEY": KEY}
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "dropzone_cli", "send", "-", *options],
             cwd=folder,
@@ -96,13 +92,13 @@ def event(number: int) -> str:
     return json.dumps({"time_stamp": "2026-01-01T00:00:00Z", "data": [number]}) + "\n"
 
 
-def arrived(server: Any) -> list[int]:  # noqa: ANN401
+def arrived(server: Server) -> list[int]:
     return sorted(event["data"][0] for batch in server.batches for event in batch if "data" in event)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_events_of_a_pipe_arrive_while_it_is_open_and_a_signal_loses_none(
-    server: Any,  # noqa: ANN401
+    server: Server,
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
@@ -128,7 +124,7 @@ def test_events_of_a_pipe_arrive_while_it_is_open_and_a_signal_loses_none(
     assert torn["client_rejected"]["lines"] == [11, 11]
 
 
-def test_what_was_read_from_a_pipe_and_could_not_be_sent_is_kept(server: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_what_was_read_from_a_pipe_and_could_not_be_sent_is_kept(server: Server, tmp_path: Path) -> None:
     server.is_down = True
     piped = Piped(server, tmp_path, "--retry-for", "1")
     piped.write(event(1) + event(2))

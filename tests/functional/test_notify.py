@@ -4,12 +4,10 @@ import hashlib
 import hmac
 import io
 import json
-import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -26,6 +24,7 @@ from dropzone_process import notify
 from dropzone_process.events import NotUnderstoodError
 from functional.conftest import REGION, MakeBucket
 from support.documents import document
+from support.http_server import Request, serving
 from support.lambda_context import Context
 from support.traces import assert_no_trace
 
@@ -62,26 +61,15 @@ class Receiver:
 def receiver() -> Iterator[Receiver]:
     noted = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            noted.got.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+    class Handler(Request):
+        def respond(self) -> None:
+            noted.got.append((self.path, {name.lower(): value for name, value in self.headers.items()}, self.body()))
             status = noted.answers.pop(0) if noted.answers else 204
-            self.send_response(status)
-            if status == 302:
-                self.send_header("location", "/elsewhere")
-            self.end_headers()
+            self.answer(status, b"", **({"location": "/elsewhere"} if status == 302 else {}))
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        noted.url = f"http://127.0.0.1:{server.server_port}{SECRET_PATH}"
+    with serving(Handler) as url:
+        noted.url = url + SECRET_PATH
         yield noted
-        server.shutdown()
-        thread.join()
 
 
 @dataclass(slots=True)

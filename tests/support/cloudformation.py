@@ -1,12 +1,12 @@
 """CloudFormation's side of a custom resource: the request, and the address that the answer is put to."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+
+from support.http_server import Request, serving
 
 
 @dataclass(slots=True)
@@ -40,9 +40,9 @@ class Answers:
 def cloudformation() -> Iterator[Answers]:
     """Listen for answers for the time of a with block."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+    class Handler(Request):
+        def respond(self) -> None:
+            body = self.body()
             refusal = answers.refusals.pop(0) if answers.refusals else 200
             if refusal is None:
                 self.close_connection = True
@@ -51,19 +51,8 @@ def cloudformation() -> Iterator[Answers]:
                 answers.received.append(json.loads(body))
                 answers.lengths.append(len(body))
                 answers.content_types.append(self.headers["Content-Type"])
-            self.send_response(refusal)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(refusal)
 
-        def log_message(self, *_arguments: object) -> None:
-            """Keep silent."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        answers = Answers(f"http://127.0.0.1:{server.server_port}/answer?X-Amz-Signature=secret")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield answers
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        answers = Answers(f"{url}/answer?X-Amz-Signature=secret")
+        yield answers
