@@ -18,12 +18,17 @@ RETURNS TABLE (raw_id uuid, item integer) LANGUAGE sql STABLE ROWS 1 AS $$
     ORDER BY c.raw_id DESC, c.item DESC LIMIT 1
 $$;
 
--- Of the rejected events that arrived from one instant to another, those that a processed one corrects.
+-- Of the rejected events that arrived from one instant to another, those that a processed one corrects. OFFSET 0 has what
+-- corrects looked up first: Postgres may ask of every rejected event instead.
 CREATE OR REPLACE FUNCTION gold.resolved(since timestamptz, until timestamptz)
 RETURNS TABLE (raw_id uuid, item integer, source text) LANGUAGE sql STABLE AS $$
-    SELECT o.raw_id, o.item, coalesce(o.source, '') FROM public.outcomes AS o
-    WHERE (o.raw_id, o.item) IN (
-        SELECT c.corrects_raw_id, c.corrects_item FROM public.outcomes AS c
-        WHERE c.corrects_raw_id >= gold.earliest_raw_id(since) AND c.corrects_raw_id < gold.earliest_raw_id(until)
-    ) AND o.outcome = 'rejected' AND EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
+    SELECT o.raw_id, o.item, coalesce(o.source, '')
+    FROM (
+        SELECT DISTINCT corrects_raw_id, corrects_item FROM public.outcomes
+        WHERE corrects_raw_id >= gold.earliest_raw_id(since) AND corrects_raw_id < gold.earliest_raw_id(until) OFFSET 0
+    ) AS correction CROSS JOIN LATERAL (
+        SELECT raw_id, item, source FROM public.outcomes
+        WHERE raw_id = correction.corrects_raw_id AND item = correction.corrects_item AND outcome = 'rejected' OFFSET 0
+    ) AS o
+    WHERE EXISTS (SELECT FROM gold.resolved_by(o.raw_id, o.item))
 $$;
