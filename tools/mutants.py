@@ -117,6 +117,7 @@ ROOMS = {
         tuple(f"dropzone_{name}/*.py" for name in ("archive", "ingest", "process", "query", "web")),
         (
             "tests/functional/test_access.py",
+            "tests/functional/test_archive_files.py",
             "tests/functional/test_health.py",
             "tests/functional/test_ingest.py",
             "tests/functional/test_ingest_encodings.py",

@@ -217,3 +217,27 @@ def test_an_idempotency_key_is_its_client_s_own(ingest_function: IngestFunction)
     assert ingest_function.object(second)["Body"].read() == other
     assert accepted(send("one", EXAMPLE)) == first
     assert send("one", other)["statusCode"] == 422
+
+
+@pytest.mark.parametrize(
+    ("key", "is_one"), [("x", True), ("x" * 255, True), ("", False), ("x" * 256, False), ("a\tb", False)]
+)
+def test_an_idempotency_key_has_1_to_255_printable_characters(
+    ingest_function: IngestFunction,
+    key: str,
+    is_one: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    answer = ingest_function(api_event(EXAMPLE, headers={"Idempotency-Key": key}))
+
+    if is_one:
+        assert accepted(answer)
+    else:
+        assert answer["statusCode"] == 422
+        assert json_body(answer)["violations"] == [
+            {
+                "field": "Idempotency-Key",
+                "code": "request.idempotency_key",
+                "message": "is not 1 to 255 printable characters",
+            }
+        ]
+        assert ingest_function.keys() == []
