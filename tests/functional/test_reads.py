@@ -974,10 +974,10 @@ def test_sources(get: Get, data: Data) -> None:
             },
         ]
     }
+    assert "kpis_hourly" not in data.asked[-1]["sql"]
     assert data.parameters() == {
         "prefix": "",
         "state": None,
-        "trend": False,
         "after": None,
         "reads": None,
         "limit": 101,
@@ -993,10 +993,10 @@ def test_a_page_of_sources_leads_to_the_next(get: Get, data: Data, name: str) ->
 
     assert len(body["sources"]) == 1
     get("/sources", parameters | {"cursor": body["cursor"]})
+    assert "kpis_hourly" in data.asked[-1]["sql"]
     assert data.parameters() == {
         "prefix": "b",
         "state": "silent",
-        "trend": True,
         "after": name,
         "reads": None,
         "limit": 2,
