@@ -17,7 +17,7 @@ from support.factories import raw_id, raw_ids, s3_event, s3_test_event
 from unit.cli.harness import Cli, FakeApi, Stack, document
 
 ACCEPTED = {"status": "accepted", "attempts": 2, "last_error": "the database \x1b[31m was away"}
-STUCK = {"status": "stuck", "attempts": 5, "last_error": "it killed its reader"}
+STUCK = {"status": "stuck", "attempts": 5, "last_error": "its process died"}
 
 
 def notification(stack: Stack, *identifiers: UUID) -> str:
@@ -39,10 +39,10 @@ def test_the_list_tells_why_and_leaves_all_of_it(cli: Cli, api: FakeApi, stack: 
     assert result.exit_code == 0
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in result.stdout.splitlines()}
     assert rows[str(waiting)][2:] == ["2", "accepted: the database \\x1b[31m was away"]
-    assert rows[str(stuck)][3] == "stuck: it killed its reader"
+    assert rows[str(stuck)][3] == "stuck: its process died"
     assert rows[str(completed)][3] == "done meanwhile: rejected"
     assert rows[str(missing)][3] == "object missing"
-    assert rows[f"{stuck} +1"][2:] == ["5", "stuck: it killed its reader; object missing"]
+    assert rows[f"{stuck} +1"][2:] == ["5", "stuck: its process died; object missing"]
     reasons = [line.split("\t")[-1] for line in result.stdout.splitlines() if line.startswith("-")]
     assert sorted(reasons) == ["a test event of S3", "not understood"]
     assert "7 dead letters." in result.stderr

@@ -1,6 +1,7 @@
 """The rules that a contract may state: each a model that is checked when it is compiled, and validates an event."""
 
 import math
+from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -48,13 +49,13 @@ class BaseRule(BaseModel):
     dimension: Dimension
     description: str = Field(default="", max_length=300)
 
+    @abstractmethod
     def keeps(self) -> Keeps:
         """Whether an event keeps the rule: a function, since a model's attributes are slow."""
-        raise NotImplementedError
 
+    @abstractmethod
     def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         """What is wrong with an event that breaks the rule, given its samples and its object's arrival."""
-        raise NotImplementedError
 
     def _broken(self, code: Code, field: str, fact: str, index: int | None = None) -> Violation:
         return Violation(code, field, f"{fact}: {self.description}" if self.description else fact, index, self.id)
