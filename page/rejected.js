@@ -56,9 +56,8 @@ function entry(event) {
     element("time", { datetime: event.received_at }, when),
     element("span", { class: "from" }, sourceName(event.source)),
     event.resolved_by ? element("span", { class: "resolved" }, "✓ resolved") : null,
-    open,
   );
-  return element("li", {}, head, element("ul", { class: "reasons" }, ...reasons));
+  return element("li", {}, head, open, element("ul", { class: "reasons" }, ...reasons));
 }
 
 async function more() {

@@ -1,7 +1,7 @@
 """Pictures of the pages: those of the documents, and one of every state, to be looked at. Both only on request."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -271,8 +271,20 @@ def what_was_rejected(album: Album, client: Client) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     page.goto(f"{url}/{of('tank-4/level', tab='rejected', rule='unit.invalid')}")
-    expect(listed).to_have_text("None in this time.")
+    expect(listed).to_have_text(["None in this time."])
     album.take("none-rejected")
+
+
+def failing(answer: tuple[int, object] | None) -> Callable[[Route], None]:
+    """Answers so, or as if there were no network."""
+
+    def fail(route: Route) -> None:
+        if answer is None:
+            route.abort()
+        else:
+            route.fulfill(status=answer[0], json=answer[1], headers={"Retry-After": "30"})
+
+    return fail
 
 
 def trouble(album: Album, client: Client) -> None:
@@ -280,7 +292,7 @@ def trouble(album: Album, client: Client) -> None:
     page.goto(f"{client.endpoints.url}/{of(SOURCE)}")
     expect(drawn(page, "mean")).to_be_visible()
     all_drawn(page)
-    answers = {
+    answers: dict[str, tuple[int, object] | None] = {
         "unavailable": (
             503,
             {"detail": "The database is out of reach.", "request_id": "0f1d4c6e-3f5a"},
@@ -289,14 +301,7 @@ def trouble(album: Album, client: Client) -> None:
         "without-network": None,
     }
     for name, answer in answers.items():
-
-        def fail(route: Route, answer: tuple[int, object] | None = answer) -> None:
-            if answer is None:
-                route.abort()
-            else:
-                route.fulfill(status=answer[0], json=answer[1], headers={"Retry-After": "30"})
-
-        page.route("**/quality*", fail)
+        page.route("**/quality*", failing(answer))
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         status_of(page, "Not up to date")
         album.take(name)
