@@ -72,7 +72,7 @@ export function arrived(rows, range) {
     add(rules, row.rejected_by_rule);
     add(warnings, row.flagged_by_rule);
     for (const { contract, rule, events } of row.rules) {
-      if (contract !== null && rule !== null) add(hits, { [hitOf(contract, rule)]: events });
+      if (rule !== null) add(hits, { [hitOf(contract, rule)]: events });
     }
     const { mean, p50, p95, max } = row.latency_ms;
     if (mean === null) continue;

@@ -7,14 +7,16 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from dropzone_openapi.build import TARGET
-from e2e.browser import authorize, open_docs
+from e2e.browser import PATIENCE, authorize, open_docs
 from e2e.client import EXAMPLE, Client
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 1600})
-    yield context.new_page()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    yield page
     context.close()
 
 

@@ -73,6 +73,13 @@ test("ticks of time are round on the clock that is shown", () => {
   const spring = Date.parse("2026-03-29T01:00:00Z") / 1000;
   const berlin = (at) => (at < spring ? 3600 : 7200);
   assert.deepEqual(found(spring - 86400, spring + 86400, 3, berlin), [86400, ["03-29T00:00:00", "03-30T00:00:00"]]);
+  const night = ["00", "01", "03", "04", "05"].map((hour) => `03-29T${hour}:00:00`);
+  assert.deepEqual(found(spring - 2 * 3600, spring + 2 * 3600, 4, berlin), [3600, night]);
+  const bogota = ["07", "08", "09"].map((hour) => `03-04T${hour}:00:00`);
+  assert.deepEqual(
+    found(noon, noon + 2 * 3600, 2, () => -18_000),
+    [3600, bogota],
+  );
   assert.equal(timeTicksOf(noon, noon + 5000 * 86400, 2, utc).step, 200 * 86400);
 });
 
