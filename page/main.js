@@ -290,7 +290,9 @@ async function lookCloser(signal) {
     if (buckets === null) break;
     const { tz: _, ...others } = mine.asked;
     const asked = { ...others, granularity: buckets.granularity, from: ranges.iso(buckets.from), to: ranges.iso(buckets.to) };
-    found = { ...arrived(await api.quality(asked, signal), buckets), buckets, asked };
+    const rows = await api.quality(asked, signal);
+    const begun = { ...buckets, from: rows.length > 0 ? Date.parse(rows[0].start) / 1000 : buckets.from };
+    found = { ...arrived(rows, begun), buckets: begun, asked };
   }
   if (found !== mine) mine.closer = found;
 }
@@ -340,7 +342,8 @@ function showSelection() {
 function drawCharts() {
   if (charts === null || figures === null || view.tab !== "overview") return;
   const { times, clean, flagged, rejected, latency, buckets, asked } = figures.closer ?? figures;
-  const note = figures.closer && `All of it arrived from ${text.instant(buckets.from)} on: by ${ranges.WORDS[buckets.granularity]}.`;
+  const note =
+    figures.closer && `All of it arrived from ${text.instant(buckets.from, buckets.step)} on: by ${ranges.WORDS[buckets.granularity]}.`;
   const data = (name) => ({ name, path: "quality", parameters: asked });
   const warned = flagged.some((value) => value > 0) ? [{ label: "With warnings", colour: "colour-1", values: flagged }] : [];
   charts.arrived.draw({

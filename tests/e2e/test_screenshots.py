@@ -41,7 +41,6 @@ def demo(client: Client) -> Client:
     now = datetime.now(UTC)
     with Sender(client.endpoints) as sender:
         sent = send_a_day(sender, now)
-    client.outcome(client.ingest(event("once/measured", now, [21, 23])))
     assert wait_until(lambda: client.query("SELECT count(*) FROM outcomes")[0][0] >= sent, seconds=180)
     return client
 
@@ -334,6 +333,7 @@ def documentation(album: Album, client: Client) -> None:
 def test_every_state(demo: Client, browser: Browser, width: int, scheme: Scheme) -> None:
     folder = Path(str(ALL_SCREENSHOTS))
     folder.mkdir(parents=True, exist_ok=True)
+    demo.outcome(demo.ingest(event("once/measured", datetime.now(UTC), [21, 23])))
     with opened(browser, width, scheme) as page:
         album = Album(page, folder, f"{width}-{scheme}")
         for part in (the_way_in, the_demo, a_source, what_was_rejected, trouble, documentation):
