@@ -1,16 +1,19 @@
-"""A closed month on the real stack: archived, read by another library, and brought back by a late event."""
+"""Closed months on the real stack: archived, read by another library, brought back by a late event and on request."""
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import duckdb
 import pytest
 
+from dropzone.domain.identifiers import earliest_raw_id
 from dropzone_local.deployment import STACK_NAME
 from e2e.client import Client
+from e2e.fleet import dropzone, ended
 
 MONTH = "1985-05"
 """Of no other test."""
@@ -64,7 +67,8 @@ class Archive:
         return json.loads(said)
 
     def refresh_gold(self) -> None:
-        self.client.query("UPDATE gold.measured_stale SET marked_at = marked_at - interval '1 hour'")
+        for kind in ("measured", "arrived"):
+            self.client.query(f"UPDATE gold.{kind}_stale SET marked_at = marked_at - interval '1 hour'")  # noqa: S608 - our own words
         while self.client.query("SELECT gold.refresh(10000000)") != [[0]]:
             pass
 
@@ -117,3 +121,38 @@ def test_a_month_goes_to_files_and_comes_back_with_a_late_event(
     assert client.request("GET", KPIS).json() == kpis
     late = client.request("GET", KPIS + "-late").json()["kpis"]
     assert [bucket["mean"] for bucket in late] == [100.0]
+
+
+def test_what_arrived_in_a_month_goes_to_files_and_comes_back_on_request(client: Client, archive: Archive) -> None:
+    raw_id = UUID(int=earliest_raw_id(datetime(1985, 6, 10, tzinfo=UTC)).int + 1)
+    body = event(20, 1, 3, source="archived-arrival").replace(MONTH.encode(), b"1984-05")
+    client.clients.s3().put_object(Bucket=client.endpoints.bucket, Key=f"raw/{raw_id}.json", Body=body)
+    client.outcome(raw_id)
+    swept = earliest_raw_id(datetime(1986, 1, 1, tzinfo=UTC))
+    client.query(
+        "UPDATE sweep SET watermark = CAST(:swept AS uuid) WHERE watermark < CAST(:swept AS uuid)", swept=swept
+    )
+    archive.refresh_gold()
+
+    def status() -> Any:  # noqa: ANN401 - JSON
+        return client.request("GET", f"/ingest/{raw_id}").json()
+
+    before = status()
+    assert before["status"] == "processed"
+
+    assert "1985-06 of arrival" in archive.run()["archived"]
+
+    assert status()["status"] == "archived"
+    refused = client.request(
+        "POST",
+        "/process",
+        json.dumps({"reprocess": True, "raw_ids": [str(raw_id)]}).encode(),
+        content_type="application/json",
+    )
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:dropzone:problem:objects-archived")
+    assert ended(dropzone(client, "archive", "--restore", "1985-06"), 60) == (
+        0,
+        {"month": "1985-06", "is_archived": True, "days": 7},
+    )
+    assert archive.run()["reinstated"] == ["1985-06 of arrival"]
+    assert status() == before
