@@ -229,12 +229,12 @@ def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
 @app.get("/kpis", operation_id="getKpis", tags=["Data"])
 @described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=kpis.LISTING, headers=("Dropzone-Archived",))
 def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
-    """Get figures by minute, 15 minutes, hour, day, week or month.
+    """Get figures by second, minute, 15 minutes, hour, day, week or month.
 
     By source, of whole buckets: measurements by their own instant; what was received, rejected, and how long it took to
     silver by the time of arrival, since a rejected event has no instant. Computed from current silver.
-    Buckets in which nothing was measured and nothing arrived are left out. Minutes are not kept of months that
-    are archived: `archived` names them, and the header `Dropzone-Archived`.
+    Buckets in which nothing was measured and nothing arrived are left out. Seconds and minutes are not kept of months
+    that are archived: `archived` names them, and the header `Dropzone-Archived`.
     """
     return _listed(
         kpis.LISTING,
@@ -250,8 +250,8 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
 def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
     """Get outcomes by rule over time.
 
-    By time of arrival and source, of whole buckets. Minutes are not kept of months whose arrivals are archived:
-    `archived` names them, and the header `Dropzone-Archived`.
+    By time of arrival and source, of whole buckets. Seconds and minutes are not kept of months whose arrivals are
+    archived: `archived` names them, and the header `Dropzone-Archived`.
     """
     return _listed(
         quality.LISTING,
