@@ -252,6 +252,11 @@ def test_measurements_with_all_that_is_known_of_them(get: Get, data: Data) -> No
             {"granularity": "minute", "to": "2026-03-04T12:00Z"},
             datetime(2026, 3, 4, 11, tzinfo=UTC),
         ),
+        (
+            "/quality",
+            {"granularity": "second", "to": "2026-03-04T12:00Z"},
+            datetime(2026, 3, 4, 11, 55, tzinfo=UTC),
+        ),
     ],
 )
 def test_archived_months_of_the_range_are_named(

@@ -132,7 +132,7 @@ def read_quality(database: Database, request: QualityRequest, *, reads: tuple[st
 
 
 def archived_of(database: Database, request: QualityRequest) -> list[str]:
-    """The archived months of the request's range, if it is of minutes: all others are in gold."""
-    if request.granularity is not Granularity.MINUTE:
+    """The archived months of the request's range, if it is read from silver: all others are in gold."""
+    if request.granularity not in {Granularity.SECOND, Granularity.MINUTE}:
         return []
     return archived_months(database, *range_of(database, request), "arrived")
