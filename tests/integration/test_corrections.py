@@ -228,6 +228,27 @@ def test_fifty_corrections_in_a_row_are_followed(tables: SilverInPostgres) -> No
     assert scene.quality() == (51, 50, 1)
 
 
+def test_what_resolves_a_rejection_is_looked_for_where_one_is_corrected(tables: SilverInPostgres) -> None:
+    # GIVEN many rejections of which one is corrected, and statistics of before
+    tables.query("ANALYZE outcomes")
+    scene = Corrections(tables)
+    batch = scene.arrive(*[BAD] * 300)
+    scene.arrive({**GOOD, **corrects(batch)})
+    scene.process(scene.raw_ids)
+
+    # WHEN those that are resolved are counted
+    scene.reader.run("BEGIN")
+    assert scene.quality() == (300, 1, 299)
+    read_sources(scene.reader, SourcesRequest(), reads=None)
+    ((lookups,),) = scene.reader.run(
+        "SELECT sum(idx_scan) FROM pg_stat_xact_user_tables WHERE schemaname = 'parts' AND relname LIKE 'outcomes%'"
+    )
+    scene.reader.run("ROLLBACK")
+
+    # THEN no index was asked for each of them
+    assert 0 < lookups < 300
+
+
 def test_a_source_says_what_of_its_last_day_is_open(tables: SilverInPostgres) -> None:
     scene = Corrections(tables)
     scene.at = datetime.now(UTC) - timedelta(minutes=2)
