@@ -5,10 +5,10 @@ docs/local.md lists these, and what is left.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import tempfile
+import threading
 import zipfile
 from functools import wraps
 from http import HTTPStatus
@@ -274,18 +274,21 @@ def _unpack_once() -> None:
     build brings the bytecode.
     """
     shared = Path(tempfile.gettempdir()) / "unpacked"
+    shared.mkdir(exist_ok=True)
+    # Processes that start together, of all functions, have the same layer.
+    unpacking = threading.Lock()
 
     class Shared(zipfile.ZipFile):
         def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
             target = Path(path)
             with Path(str(self.filename)).open("rb") as file:
                 content = shared / hashlib.file_digest(file, "sha256").hexdigest()
-            if not content.exists():
-                unfinished = Path(tempfile.mkdtemp(prefix="unpacking-"))
-                super().extractall(unfinished, members, pwd)
-                content.parent.mkdir(exist_ok=True)
-                with contextlib.suppress(OSError):  # another process of the function was sooner
-                    unfinished.rename(content)
+            with unpacking:
+                if not content.exists():
+                    with tempfile.TemporaryDirectory(dir=shared) as unfinished:
+                        whole = Path(unfinished) / "whole"
+                        super().extractall(whole, members, pwd)
+                        whole.rename(content)
             target.rmdir()
             target.symlink_to(content, target_is_directory=True)
 
