@@ -290,12 +290,16 @@ class Parts:
         self.learn(len(outcomes), begun - self._time_left())
 
     def learn(self, events: int, seconds: float) -> None:
-        """Set the size of the next part by the seconds that so many events took."""
-        self._seconds_each = seconds / max(events, 1)
-        if seconds < _SHORT_SECONDS:
-            self.size = min(2 * self.size, MAX_CHUNK_EVENTS)
-        elif seconds > _LONG_SECONDS:
+        """Set the size of the next part by the seconds that so many events took.
+
+        Of a part that was far smaller than it might be, the statement is most: a large one takes at least as long.
+        """
+        is_telling = 2 * events >= self.size
+        self._seconds_each = seconds / (events if is_telling else self.size)
+        if seconds > _LONG_SECONDS:
             self.size = max(self.size // 2, 1)
+        elif is_telling and seconds < _SHORT_SECONDS:
+            self.size = min(2 * self.size, MAX_CHUNK_EVENTS)
 
 
 @dataclass(slots=True)
