@@ -11,7 +11,9 @@ from uuid import UUID
 import duckdb
 import pytest
 
+from dropzone.adapters.days import LockedDays
 from dropzone.adapters.postgres_archive_store import PostgresArchiveStore
+from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.api.problems import ProblemError
@@ -25,8 +27,10 @@ from dropzone.ports import (
     ArchivedMonth,
     ArchivePart,
     FileDiffersError,
+    RangeProgress,
     RowRefusedError,
     SilverError,
+    Wanted,
     WrittenFile,
 )
 from dropzone.queries.status import ObjectStatus, Senders, StatusRequest, read_status
@@ -326,6 +330,17 @@ def test_the_pause_after_an_archived_event_is_known(archive: Archive) -> None:
     assert seconds > timedelta(days=365).total_seconds()
 
 
+def test_a_pause_ends_at_the_last_event_before_archived_or_not(archive: Archive) -> None:
+    archive.settle(measured(JUNE - timedelta(minutes=1)))
+    archive.run()
+    # GIVEN one of before, in a month that is back or not gone yet
+    archive.settle(measured(FIRST - timedelta(days=1)), measured(JUNE + timedelta(minutes=1)))
+    reader = archive.tables.open(database_user="dropzone_reader")
+
+    sql = "SELECT longest_pause_seconds FROM gold.kpis('day', '2019-06-01Z', '2019-06-02Z')"
+    assert reader.run(sql) == [[120.0]]
+
+
 def test_a_late_event_of_an_archived_month_is_in_gold_and_in_the_file(archive: Archive) -> None:
     raw_id = archive.settle(*ODD)
     archive.run()
@@ -580,6 +595,82 @@ def test_a_month_of_arrival_waits_until_all_of_it_is_processed(archive: Archive)
     assert archive.run().archived == [ARRIVED]
 
 
+@pytest.mark.parametrize("what", ["an attempt", "a request"])
+def test_what_comes_before_a_closed_month_is_begun_keeps_it_open(archive: Archive, what: str) -> None:
+    arrive(archive, 1, *ODD)
+    swept(archive)
+    archive.run()
+    archive.tables.query("DELETE FROM archive.months WHERE kind = 'arrived'")
+    arrive(archive, 1, *ODD)
+    store = archive.store()
+    assert store.closed("arrived", 1) == [ARRIVED]
+
+    if what == "an attempt":
+        archive.tables.silver().record_attempts([raw_id_at(APRIL, 2)], only_due=False)
+        archive.refresh_gold()
+    else:
+        archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+    store.begin(ARRIVED)
+
+    assert (archive.state(), store.unwritten(ARRIVED), store.finish(ARRIVED)) == ([[*MAY, "archived"]], [], "not_begun")
+
+
+def test_a_request_is_kept_whatever_the_archive_does_at_that_moment(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    swept(archive)
+    archive.run()
+    # Its mark went with the month.
+    archive.tables.query("INSERT INTO archive.requested VALUES ('2019-04-01', now() + interval '1 day')")
+
+    assert archive.run().reinstated == [ARRIVED]
+
+
+def test_a_month_of_arrival_waits_for_replays_by_fleet(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    swept(archive)
+    fleet = PostgresFleetStore(archive.tables.open())
+    replay_id = fleet.begin(Wanted(APRIL, JUNE), BASIC.ruleset)
+    store = archive.store()
+    assert archive.run().archived == [MAY]
+
+    fleet.add_range(replay_id, APRIL, JUNE, 1)
+    fleet.advance(replay_id, 0, RangeProgress(None, None, is_done=True, checked=1, rejected=0, unread=0, changes={}))
+    assert archive.run().archived == [ARRIVED]
+    assert store.closed("arrived", 1) == []
+
+
+def test_a_replay_that_meets_the_archive_is_refused(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw_id = arrive(archive, 1, *ODD)
+    swept(archive)
+
+    def meet(*given: Any, **others: Any) -> LockedDays:  # noqa: ANN401 - whatever it is called with
+        assert archive.run().archived == [MAY, ARRIVED]
+        return LockedDays(*given, **others)
+
+    monkeypatch.setattr("dropzone.adapters.postgres_outcome_store.LockedDays", meet)
+    with pytest.raises(RowRefusedError, match="archived"):
+        PostgresOutcomeStore(archive.tables.open(), BASIC).replace([ValidatedObject(raw_id, (BAD,))])
+
+
+@pytest.mark.parametrize("relation", ["outcomes", "receipts"])
+def test_a_file_that_lost_rows_brings_no_month_back(archive: Archive, relation: str) -> None:
+    arrive(archive, 1, *ODD)
+    arrive(archive, 2, measured(FIRST, 3.0, "z"))
+    swept(archive)
+    archive.run()
+    archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+    path = archive.files.path / "silver" / relation / "month=2019-04" / "2019-04-01.parquet"
+    whole = path.read_bytes()
+    duckdb.execute(f"CREATE OR REPLACE TABLE cut AS SELECT * FROM '{path}' LIMIT 1")  # noqa: S608 - our own words
+    duckdb.execute(f"COPY cut TO '{path}' (FORMAT parquet)")
+
+    with pytest.raises(FileDiffersError, match=f"{relation}.* has 1 rows"):
+        archive.run()
+    assert archive.state() == [[*MAY, "archived"], [*ARRIVED, "reinstating"]]
+    path.write_bytes(whole)
+    assert archive.run().reinstated == [ARRIVED]
+
+
 def test_archived_objects_are_processed_ones_for_the_queue_and_the_sweep(archive: Archive) -> None:
     raw_ids = [arrive(archive, 1, *ODD), arrive(archive, 2, BAD)]
     swept(archive)
@@ -608,6 +699,43 @@ def test_a_replay_of_archived_objects_is_refused(archive: Archive) -> None:
     archive.refresh_gold()
     assert archive.run().archived == [MAY]
     assert [row[1] for row in archive.files.rows()] == ["kept"]
+
+
+def test_many_outcomes_that_come_back_get_a_partition(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    swept(archive)
+    archive.run()
+    archive.tables.query("UPDATE archive.files SET by_month = '{\"2019-05\": 10000}' WHERE relation = 'outcomes'")
+    archive.settle(measured(FIRST, 9.0, "late"))
+
+    assert archive.run().reinstated == [MAY]
+
+    assert archive.tables.query("SELECT count(*) FROM parts.outcomes_2019_04") == [[len(ODD)]]
+
+
+def test_outcomes_that_stayed_go_after_their_measurements(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    correction = arrive(archive, 2, measured(FIRST, 2.0, corrects=EventId(raw_id_at(APRIL, 9), 0)))
+    swept(archive)
+    store = archive.store()
+    store.begin(ARRIVED)
+    for part in store.unwritten(ARRIVED):
+        store.write(ARRIVED, part, archive.files)
+    assert store.finish(ARRIVED) == "archived"
+    assert archive.tables.query("SELECT count(*) FROM outcomes") == [[len(ODD) + 1]]
+
+    # A run may end in between.
+    store.begin(MAY)
+    for part in store.unwritten(MAY):
+        store.write(MAY, part, archive.files)
+    assert store.finish(MAY) == "archived"
+    assert archive.tables.query("SELECT count(*) FROM outcomes") == [[len(ODD) + 1]]
+
+    archive.run()
+    assert archive.tables.query("SELECT raw_id FROM outcomes") == [[correction]]
+    archive.settle(measured(FIRST, 9.0, "late"))
+    archive.run()
+    assert len(archive.silver()) == len(ODD) + 2
 
 
 def test_a_late_event_finds_the_archived_outcomes_of_its_month(archive: Archive) -> None:

@@ -125,7 +125,7 @@ class SilverInPostgres:
         """Empty the tables, gold, which otherwise has what an earlier test left until its next refresh, and the
         archive, whose months gold leaves alone.
         """
-        for table in ("receipts", "outcomes", "measurements"):
+        for table in ("receipts", "outcomes", "measurements", "replays"):
             self.query(f"DELETE FROM {table}")  # noqa: S608 - our own names
         for table in ("measured", "arrived", "source", "measured_stale", "arrived_stale"):
             self.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names

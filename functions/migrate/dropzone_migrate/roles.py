@@ -49,10 +49,12 @@ GRANT USAGE ON SCHEMA gold TO {WRITER}, {READER}, {ANALYST};
 GRANT USAGE ON SCHEMA archive TO {WRITER}, {READER}, {ARCHIVER}, {ANALYST};
 GRANT SELECT ON archive.months TO {WRITER};
 GRANT INSERT ON archive.changes TO {WRITER};
-GRANT SELECT ON measurements, outcomes, receipts, archive.months, archive.files, archive.changes TO {ARCHIVER};
+GRANT SELECT ON measurements, outcomes, receipts, archive.months, archive.files, archive.changes,
+    archive.requested TO {ARCHIVER};
 GRANT INSERT ON archive.files TO {ARCHIVER};
-GRANT EXECUTE ON FUNCTION archive.closed, archive.begin, archive.unwritten, archive.finish, archive.begin_reinstating,
-    archive.away, archive.put_back, archive.has_put_back, archive.derive, archive.reopen TO {ARCHIVER};
+GRANT EXECUTE ON FUNCTION archive.closed, archive.begin, archive.unwritten, archive.finish, archive.surplus,
+    archive.remove_surplus, archive.begin_reinstating, archive.away, archive.put_back, archive.has_put_back,
+    archive.derive, archive.reopen TO {ARCHIVER};
 GRANT EXECUTE ON FUNCTION archive.request TO {WRITER};
 GRANT EXECUTE ON FUNCTION gold.refresh, gold.deploy_contracts, gold.unassigned, gold.assign, gold.check_expectations
 TO {WRITER};

@@ -609,7 +609,7 @@ class ArchiveFiles(Protocol):
 
 
 class FileDiffersError(Exception):
-    """A file doesn't have what the table has: nothing is dropped."""
+    """A file doesn't have what the table has, or had when it was written: nothing is dropped, or forgotten."""
 
 
 class ArchiveStore(Protocol):
@@ -631,7 +631,12 @@ class ArchiveStore(Protocol):
         """The files to read until a month is back, in this order. Begins to bring it back."""
 
     def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> None:
-        """Put back what a file has of a month; of measurements, by deriving them from the outcomes that are back."""
+        """Put back what a file has of a month; of measurements, by deriving them from the outcomes that are back.
+
+        Raises:
+            FileDiffersError: it has not as many rows as when it was written.
+            BronzeUnavailableError: it could not be read.
+        """
 
     def reopen(self, month: ArchivedMonth) -> None:
         """Let a month that is back be as if it was never archived; gold is computed again."""
@@ -640,7 +645,7 @@ class ArchiveStore(Protocol):
         """Months that ended so many months ago, are not archived, and may be: nothing of them is under way."""
 
     def begin(self, month: ArchivedMonth) -> None:
-        """Mark every change of the month from now on."""
+        """Mark every change of the month from now on; not if it is no longer closed."""
 
     def unwritten(self, month: ArchivedMonth) -> list[ArchivePart]:
         """The files of a month that are to be written."""
@@ -656,7 +661,13 @@ class ArchiveStore(Protocol):
     def finish(self, month: ArchivedMonth) -> str:
         """Drop a month if its files have it; returns how that ended.
 
-        `archived`; `changed` if it has changed since it began, and so has to begin again; `stale` if gold has to catch
-        up first; `early` if too many of its outcomes are of months of measurements that are not archived yet;
-        `not_begun` if another run ended it.
+        `archived`; `changed` if it has changed since it began, and so has to begin again; `open` if it is no longer
+        closed; `early` if too many of its outcomes are of months of measurements that are not archived yet;
+        `not_begun` if it isn't being written.
         """
+
+    def surplus(self) -> list[ArchivePart]:
+        """Files of arrival whose outcomes the table still has for months of measurements that are archived by now."""
+
+    def remove_surplus(self, part: ArchivePart) -> None:
+        """Remove these outcomes from the table."""

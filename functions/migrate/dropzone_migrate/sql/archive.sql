@@ -4,23 +4,18 @@ LANGUAGE sql STABLE RETURN EXISTS (
     SELECT FROM archive.months WHERE kind = of_kind AND month = archive.month_of(bucket_start) AND state <> 'writing'
 );
 
--- The source's last measurement before a bucket, of those that silver has no longer.
-CREATE OR REPLACE FUNCTION archive.last_measured_before(of_source text, bucket timestamptz) RETURNS timestamptz
-LANGUAGE sql STABLE
-RETURN (SELECT last_measured_at FROM gold.measured
-        WHERE source = of_source AND bucket_start < bucket AND archive.is_archived(bucket_start)
-        ORDER BY bucket_start DESC LIMIT 1);
-
--- The source's first measurement and its last one after an instant, of those that silver has no longer.
+-- The source's first measurement, and its last one after an instant (null: of all) and before a bucket, of those that silver has
+-- no longer. Between silver's last one and the bucket, gold has no others.
 CREATE OR REPLACE FUNCTION archive.first_measured(of_source text) RETURNS timestamptz LANGUAGE sql STABLE
 RETURN (SELECT CASE WHEN archive.is_archived(bucket_start) THEN first_measured_at END FROM (
             SELECT * FROM gold.measured WHERE source = of_source ORDER BY bucket_start LIMIT 1
         ) AS first);
 
-CREATE OR REPLACE FUNCTION archive.last_measured_after(of_source text, instant timestamptz) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION archive.last_measured(of_source text, instant timestamptz, bucket timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE
 RETURN (SELECT last_measured_at FROM gold.measured
-        WHERE source = of_source AND bucket_start > instant AND bucket_start <= now() AND archive.is_archived(bucket_start)
+        WHERE source = of_source AND bucket_start > coalesce(instant - interval '15 minutes', '-infinity') AND bucket_start < bucket
+          AND archive.is_archived(bucket_start)
         ORDER BY bucket_start DESC LIMIT 1);
 
 -- The months of these instants that are in files, or on their way.
@@ -48,8 +43,33 @@ BEGIN
     END IF;
 END $$;
 
--- Months with rows that ended so many months ago, and of which gold knows all. Of arrival: those that nobody has asked for,
--- whose objects all have a receipt, as the sweep's watermark says, and all of whose receipts are settled.
+-- Whether nothing of a month is under way: gold knows all of it. Of arrival, also, nobody has asked for it, its objects all
+-- have a receipt, as the sweep's watermark says, which are all settled, and no replay by fleet has still to read it.
+CREATE OR REPLACE FUNCTION archive.is_quiet(of_kind text, of_month date) RETURNS boolean LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE of_kind WHEN 'measured' THEN NOT EXISTS (
+        SELECT FROM gold.measured_stale WHERE bucket_start >= since AND bucket_start < until
+    ) ELSE NOT EXISTS (
+        SELECT FROM gold.arrived_stale WHERE bucket_start >= since AND bucket_start < until
+    ) AND NOT EXISTS (
+        SELECT FROM archive.requested WHERE month = of_month AND requested.until > now()
+    ) AND NOT EXISTS (
+        SELECT FROM public.sweep WHERE watermark < gold.earliest_raw_id(span.until)
+    ) AND NOT EXISTS (
+        SELECT FROM public.receipts
+        WHERE settled_at IS NULL AND raw_id >= gold.earliest_raw_id(since) AND raw_id < gold.earliest_raw_id(until)
+    ) AND NOT EXISTS (
+        SELECT FROM public.replays AS r
+        WHERE finished_at IS NULL AND NOT is_sweep AND r.since < span.until AND r.until > span.since
+          AND (planned_until < least(r.until, span.until) OR EXISTS (
+              SELECT FROM public.replay_ranges AS own
+              WHERE own.replay_id = r.replay_id AND NOT is_done AND own.since < span.until AND own.until > span.since
+          ))
+    ) END
+    FROM (SELECT archive.start_of(of_month) AS since, archive.end_of(of_month) AS until) AS span
+$$;
+
+-- Months with rows that ended so many months ago, of which nothing is under way.
 CREATE OR REPLACE FUNCTION archive.closed(of_kind text, kept integer) RETURNS SETOF date
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -68,25 +88,8 @@ BEGIN
             )));
         END IF;
         EXIT WHEN closed IS NULL OR closed >= newest;
-        CONTINUE WHEN EXISTS (SELECT FROM archive.months WHERE kind = of_kind AND month = closed AND state <> 'writing');
-        IF of_kind = 'measured' THEN
-            CONTINUE WHEN EXISTS (
-                SELECT FROM gold.measured_stale
-                WHERE bucket_start >= archive.start_of(closed) AND bucket_start < archive.end_of(closed)
-            );
-        ELSE
-            CONTINUE WHEN EXISTS (SELECT FROM archive.requested WHERE month = closed AND until > now())
-                OR EXISTS (SELECT FROM public.sweep WHERE watermark < gold.earliest_raw_id(archive.end_of(closed)))
-                OR EXISTS (
-                    SELECT FROM gold.arrived_stale
-                    WHERE bucket_start >= archive.start_of(closed) AND bucket_start < archive.end_of(closed)
-                )
-                OR EXISTS (
-                    SELECT FROM public.receipts
-                    WHERE settled_at IS NULL AND raw_id >= gold.earliest_raw_id(archive.start_of(closed))
-                      AND raw_id < gold.earliest_raw_id(archive.end_of(closed))
-                );
-        END IF;
+        CONTINUE WHEN EXISTS (SELECT FROM archive.months WHERE kind = of_kind AND month = closed AND state <> 'writing')
+            OR NOT archive.is_quiet(of_kind, closed);
         RETURN NEXT closed;
     END LOOP;
 END $$;
@@ -115,7 +118,10 @@ BEGIN
     ELSE
         LOCK TABLE ONLY public.receipts IN SHARE MODE;
     END IF;
-    INSERT INTO archive.months (kind, month, file_hours) VALUES (of_kind, of_month, hours);
+    -- What has come since it was found to be closed was not marked.
+    IF archive.is_quiet(of_kind, of_month) THEN
+        INSERT INTO archive.months (kind, month, file_hours) VALUES (of_kind, of_month, hours);
+    END IF;
 END $$;
 
 -- Drops a month, if its files have what the tables have: no change was marked since before the first was written, and gold,
@@ -131,9 +137,7 @@ DECLARE
     first   CONSTANT uuid := gold.earliest_raw_id(since);
     beyond  CONSTANT uuid := gold.earliest_raw_id(until);
     staying date[];
-    gone    date;
     counted bigint;
-    is_stale boolean;
 BEGIN
     PERFORM archive.check_alone();
     PERFORM FROM archive.months WHERE kind = of_kind AND month = of_month AND state = 'writing' FOR UPDATE;
@@ -171,14 +175,12 @@ BEGIN
     ELSE
         LOCK TABLE ONLY public.measurements IN ACCESS EXCLUSIVE MODE;
     END IF;
-    EXECUTE format('SELECT EXISTS (SELECT FROM gold.%I WHERE bucket_start >= $1 AND bucket_start < $2)', of_kind || '_stale')
-    INTO is_stale USING since, until;
     IF EXISTS (SELECT FROM archive.changes WHERE kind = of_kind AND month = of_month) THEN
         DELETE FROM archive.months WHERE kind = of_kind AND month = of_month;
         DELETE FROM archive.changes WHERE kind = of_kind AND month = of_month;
         RETURN 'changed';
-    ELSIF is_stale THEN
-        RETURN 'stale';
+    ELSIF NOT archive.is_quiet(of_kind, of_month) THEN
+        RETURN 'open';
     END IF;
     EXECUTE format('SELECT coalesce(sum(events), 0) FROM gold.%I WHERE bucket_start >= $1 AND bucket_start < $2', of_kind)
     INTO counted USING since, until;
@@ -192,12 +194,6 @@ BEGIN
     IF of_kind = 'measured' THEN
         PERFORM parts.drop_month('measurements', of_month);
         DELETE FROM public.measurements WHERE measured_at >= since AND measured_at < until;
-        UPDATE archive.files SET put_back_for = array_remove(put_back_for, of_month) WHERE of_month = ANY (put_back_for);
-        FOR gone IN SELECT month FROM archive.months WHERE kind = 'arrived' AND state = 'archived' LOOP
-            DELETE FROM public.outcomes
-            WHERE raw_id >= gold.earliest_raw_id(archive.start_of(gone)) AND raw_id < gold.earliest_raw_id(archive.end_of(gone))
-              AND outcome = 'processed' AND corrects_raw_id IS NULL AND measured_at >= since AND measured_at < until;
-        END LOOP;
     ELSE
         PERFORM parts.drop_month(relation, of_month) FROM unnest(ARRAY['receipts', 'outcomes']) AS relation;
         DELETE FROM public.receipts WHERE raw_id >= first AND raw_id < beyond;
@@ -206,10 +202,42 @@ BEGIN
             PERFORM parts.add_month('outcomes', of_month);
         END IF;
         INSERT INTO public.outcomes SELECT * FROM pg_temp.staying_outcomes;
+        UPDATE archive.files SET in_table_for = ARRAY(
+            SELECT own.month FROM unnest(staying) AS own (month) WHERE by_month ? to_char(own.month, 'YYYY-MM')
+        ) WHERE kind = of_kind AND month = of_month AND relation = 'outcomes';
     END IF;
     -- Those of the deletion itself.
     DELETE FROM archive.changes WHERE kind = of_kind AND month = of_month;
     RETURN 'archived';
+END $$;
+
+-- Files of arrival whose outcomes the table still has for months of measurements that are in files as well by now.
+CREATE OR REPLACE FUNCTION archive.surplus() RETURNS TABLE (relation text, begins_at timestamptz, ends_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT relation, begins_at, ends_at FROM archive.files
+    WHERE EXISTS (SELECT FROM archive.months AS own WHERE own.kind = files.kind AND own.month = files.month AND state = 'archived')
+      AND EXISTS (SELECT FROM archive.months AS m WHERE m.kind = 'measured' AND m.month = ANY (in_table_for) AND state = 'archived')
+    ORDER BY begins_at
+$$;
+
+-- Deletes them. Not when their month of measurements goes, whose table is locked then.
+CREATE OR REPLACE FUNCTION archive.remove_surplus(of_begin timestamptz) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    file record;
+BEGIN
+    PERFORM archive.check_alone();
+    FOR file IN
+        SELECT gold.earliest_raw_id(begins_at) AS first, gold.earliest_raw_id(ends_at) AS beyond, m.month AS gone
+        FROM archive.files JOIN archive.months AS own USING (kind, month) JOIN archive.months AS m ON m.month = ANY (in_table_for)
+        WHERE relation = 'outcomes' AND begins_at = of_begin AND own.state = 'archived' AND m.kind = 'measured' AND m.state = 'archived'
+    LOOP
+        DELETE FROM public.outcomes
+        WHERE raw_id >= file.first AND raw_id < file.beyond AND outcome = 'processed' AND corrects_raw_id IS NULL
+          AND measured_at >= archive.start_of(file.gone) AND measured_at < archive.end_of(file.gone);
+        UPDATE archive.files SET in_table_for = array_remove(in_table_for, file.gone)
+        WHERE relation = 'outcomes' AND begins_at = of_begin;
+    END LOOP;
 END $$;
 
 -- The files of a month that are still to be written, in their order.
@@ -235,7 +263,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT relation, begins_at, ends_at FROM archive.files
     WHERE kind = of_kind AND month = of_month
        OR of_kind = 'measured' AND relation = 'outcomes' AND by_month ? to_char(of_month, 'YYYY-MM')
-          AND NOT of_month = ANY (put_back_for)
+          AND NOT of_month = ANY (in_table_for)
           AND EXISTS (SELECT FROM archive.months AS own WHERE own.kind = files.kind AND own.month = files.month AND state <> 'writing')
     ORDER BY relation <> 'outcomes', begins_at
 $$;
@@ -247,12 +275,17 @@ BEGIN
     -- Not into the default, where they could not be dropped.
     PERFORM parts.add_month(relation, of_month)
     FROM unnest(CASE of_kind WHEN 'measured' THEN ARRAY['measurements'] ELSE ARRAY['receipts', 'outcomes'] END) AS relation;
+    PERFORM parts.add_month('outcomes', own.month) FROM (
+        SELECT month FROM archive.files
+        WHERE of_kind = 'measured' AND relation = 'outcomes' AND NOT of_month = ANY (in_table_for)
+        GROUP BY month HAVING sum(CAST(by_month ->> to_char(of_month, 'YYYY-MM') AS bigint)) >= 10000
+    ) AS own;
     UPDATE archive.months SET state = 'reinstating' WHERE kind = of_kind AND month = of_month AND state = 'archived';
 END $$;
 
 -- Puts rows of a file of arrival back: all of them, or the outcomes of a month of measurements. Those that the table has
--- are left as they are. A file has JSON as text.
-CREATE OR REPLACE FUNCTION archive.put_back(of_relation text, rows json, of_month date DEFAULT NULL) RETURNS void
+-- are left as they are. A file has JSON as text. Answers how many rows it was given.
+CREATE OR REPLACE FUNCTION archive.put_back(of_relation text, rows json, of_month date DEFAULT NULL) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF of_relation = 'receipts' THEN
@@ -269,6 +302,7 @@ BEGIN
         WHERE of_month IS NULL OR outcome = 'processed' AND archive.month_of(measured_at) = of_month
         ON CONFLICT DO NOTHING;
     END IF;
+    RETURN json_array_length(rows);
 END $$;
 
 -- A file whose rows are back, for another month, or for its own.
@@ -279,11 +313,11 @@ BEGIN
     IF for_month IS NULL THEN
         DELETE FROM archive.files WHERE relation = of_relation AND begins_at = of_begin;
     ELSE
-        UPDATE archive.files SET put_back_for = put_back_for || for_month WHERE relation = of_relation AND begins_at = of_begin;
+        UPDATE archive.files SET in_table_for = in_table_for || for_month WHERE relation = of_relation AND begins_at = of_begin;
     END IF;
 END $$;
 
--- Puts the measurements of a day or an hour back, as their outcomes have them; the day's lock is that of a replay
+-- Puts the measurements of an hour back, as their outcomes have them; the day's lock is that of a replay
 -- (dropzone.adapters.days).
 CREATE OR REPLACE FUNCTION archive.derive(begins timestamptz, ends timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -23,8 +23,8 @@ CREATE TABLE archive.months (
     CHECK ((state = 'writing') = (archived_at IS NULL))
 );
 
--- By months: how many events of which month of measurements a file of outcomes has. Put back for: those that it has been
--- read for since.
+-- By month: how many events of which month of measurements a file of outcomes has. In table for: those of which the table
+-- has them as well, since they stayed, or were put back.
 CREATE TABLE archive.files (
     relation      text NOT NULL CHECK (relation IN ('measurements', 'outcomes', 'receipts')),
     begins_at     timestamptz NOT NULL,
@@ -36,7 +36,7 @@ CREATE TABLE archive.files (
     bytes         bigint NOT NULL,
     e_tag         text NOT NULL,
     by_month      jsonb NOT NULL DEFAULT '{}',
-    put_back_for  date[] NOT NULL DEFAULT '{}',
+    in_table_for  date[] NOT NULL DEFAULT '{}',
     written_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (relation, begins_at),
     FOREIGN KEY (kind, month) REFERENCES archive.months ON DELETE CASCADE

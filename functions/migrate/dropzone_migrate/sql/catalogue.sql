@@ -128,7 +128,7 @@ BEGIN
         ('begins_at', 'It has rows from then on. UTC.'),
         ('ends_at', 'It has rows of before. UTC.'),
         ('by_month', 'Of a file of outcomes: how many are of which month of measurements.'),
-        ('put_back_for', 'The months of measurements that it has been read for since.'),
+        ('in_table_for', 'The months of measurements of which the table has its outcomes as well.'),
         ('state', 'writing, while silver has it as well; archived; reinstating, on its way back.'),
         ('began_at', 'When it began. UTC.'),
         ('archived_at', 'When silver dropped it; null before. UTC.'),

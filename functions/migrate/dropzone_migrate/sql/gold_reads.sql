@@ -115,9 +115,11 @@ BEGIN
     WITH kept AS MATERIALIZED (
         SELECT *, date_part('epoch', first_measured_at - coalesce(
                    lag(last_measured_at) OVER (PARTITION BY source ORDER BY bucket, bucket_start), (
-                       SELECT max(measured_at) FROM public.measurements AS before
-                       WHERE before.source = m.source AND before.measured_at < m.first_measured_at
-                   ), archive.last_measured_before(m.source, m.bucket_start)
+                       SELECT greatest(last, archive.last_measured(m.source, last, m.bucket_start)) FROM (
+                           SELECT max(measured_at) AS last FROM public.measurements AS before
+                           WHERE before.source = m.source AND before.measured_at < m.first_measured_at
+                       ) AS before
+                   )
                )) AS pause_before,
                greatest(min(mean) OVER whole, least(max(mean) OVER whole, 0)) AS near,
                sample_count / sum(CAST(sample_count AS float8)) OVER whole AS weight

@@ -10,8 +10,8 @@ CREATE OR REPLACE FUNCTION gold.measured_by(of_source text) RETURNS TABLE (
         WHERE source = of_source AND measured_at <= now() AND measured_at > now() - interval '31 days'
         ORDER BY measured_at DESC LIMIT 21
     )
-    SELECT greatest(max(measured_at) FILTER (WHERE measured_at <= now()), archive.last_measured_after(
-               of_source, coalesce(max(measured_at) FILTER (WHERE measured_at <= now()), '-infinity')
+    SELECT greatest(max(measured_at) FILTER (WHERE measured_at <= now()), archive.last_measured(
+               of_source, max(measured_at) FILTER (WHERE measured_at <= now()), now()
            )), (
                SELECT min(measured_at) FROM public.measurements WHERE source = of_source AND measured_at > now()
            ), max(uuid_extract_timestamp(raw_id)), percentile_disc(0.5) WITHIN GROUP (ORDER BY pause),
@@ -162,8 +162,10 @@ SET enable_memoize = off AS $$
     ), dated AS MATERIALIZED (
         SELECT source, processed_at, greatest(arrived_at, last_arrived_at) AS arrived_at,
                CASE WHEN is_doubtful THEN (
-                   SELECT max(m.measured_at) FROM public.measurements AS m
-                   WHERE m.source = known.source AND m.measured_at <= now()
+                   SELECT greatest(last, archive.last_measured(known.source, last, now())) FROM (
+                       SELECT max(measured_at) AS last FROM public.measurements AS m
+                       WHERE m.source = known.source AND m.measured_at <= now()
+                   ) AS m
                ) ELSE greatest(kept_last, last) END AS last_measured_at,
                CASE WHEN usual IS NULL AND last IS NOT NULL THEN (
                    SELECT ARRAY[usual_interval_seconds, usual_latency_seconds] FROM gold.measured_by(known.source)

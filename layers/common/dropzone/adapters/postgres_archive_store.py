@@ -57,10 +57,19 @@ FROM archive.months WHERE kind = :kind AND month = CAST(:month AS date) AND stat
 ON CONFLICT DO NOTHING
 """
 
+_PUT_BACK: Final = "SELECT archive.put_back(:relation, CAST(:rows AS json), CAST(:of_month AS date))"
+
+_WRITTEN: Final = """
+SELECT key, events FROM archive.files WHERE relation = :relation AND begins_at = CAST(:begins_at AS timestamptz)
+"""
+
 _CHANGED: Final = """
 SELECT kind, month FROM archive.months AS m
 WHERE state = 'reinstating'
-   OR state = 'archived' AND EXISTS (SELECT FROM archive.changes AS c WHERE c.kind = m.kind AND c.month = m.month)
+   OR state = 'archived' AND (
+       EXISTS (SELECT FROM archive.changes AS c WHERE c.kind = m.kind AND c.month = m.month)
+       OR kind = 'arrived' AND EXISTS (SELECT FROM archive.requested AS r WHERE r.month = m.month AND until > now())
+   )
 ORDER BY kind, month
 """
 
@@ -98,10 +107,10 @@ class PostgresArchiveStore:
     def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> None:
         """See `ArchiveStore.reinstate`."""
         if part.relation == "measurements":
-            # A day at a time: others wait for its lock.
+            # An hour at a time: others wait for the lock of its day.
             begin = part.begins_at
             while begin < part.ends_at:
-                end = min(begin + timedelta(days=1), part.ends_at)
+                end = min(begin + timedelta(hours=1), part.ends_at)
                 derive = "SELECT archive.derive(CAST(:begin AS timestamptz), CAST(:end AS timestamptz))"
                 self._database.run(derive, begin=begin, end=end)
                 begin = end
@@ -109,9 +118,15 @@ class PostgresArchiveStore:
         def work(run: Run) -> None:
             is_of_another = month.kind == "measured" and part.relation == "outcomes"
             of_month = month.month if is_of_another else None
-            for rows in files.read(part) if part.relation != "measurements" else ():
-                put_back = "SELECT archive.put_back(:relation, CAST(:rows AS json), CAST(:of_month AS date))"
-                run(put_back, relation=part.relation, rows=rows, of_month=of_month)
+            if part.relation != "measurements":
+                read = 0
+                for rows in files.read(part):
+                    ((number,),) = run(_PUT_BACK, relation=part.relation, rows=rows, of_month=of_month)
+                    read += number
+                ((key, written),) = run(_WRITTEN, relation=part.relation, begins_at=part.begins_at)
+                if read != written:
+                    message = f"{key} has {read} rows, and had {written} when it was written"
+                    raise FileDiffersError(message)
             run(
                 "SELECT archive.has_put_back(:relation, CAST(:begins_at AS timestamptz), CAST(:of_month AS date))",
                 relation=part.relation,
@@ -169,6 +184,15 @@ class PostgresArchiveStore:
     def finish(self, month: ArchivedMonth) -> str:
         """See `ArchiveStore.finish`."""
         return str(self._call("finish", month))
+
+    def surplus(self) -> list[ArchivePart]:
+        """See `ArchiveStore.surplus`."""
+        return [ArchivePart(*row) for row in self._database.run("SELECT * FROM archive.surplus()")]
+
+    def remove_surplus(self, part: ArchivePart) -> None:
+        """See `ArchiveStore.remove_surplus`."""
+        sql = "SELECT archive.remove_surplus(CAST(:begins_at AS timestamptz))"
+        self._database.run(sql, begins_at=part.begins_at)
 
     def _call(self, function: str, month: ArchivedMonth) -> object:
         ((answer,),) = self._database.run(f"SELECT archive.{function}({_MONTH})", kind=month.kind, month=month.month)

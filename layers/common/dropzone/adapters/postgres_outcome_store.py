@@ -126,12 +126,13 @@ class PostgresOutcomeStore:
 
         def work(run: Run) -> None:
             parts, objects = _part_parameters(validated), object_parameters(validated)
+            rows = f"{_PARTS} JOIN outcomes ON {_IN_PART}"
+            days = LockedDays(run, rows, parts, raw_ids=objects["raw_ids"], days=days_of(validated))
+            # Once receipts have been read, no month of them goes before this transaction's end.
             ((is_archived,),) = run(_IS_ARCHIVED, raw_ids=parts["raw_ids"])
             if is_archived:
                 message = "its outcomes are archived: bring the month of its arrival back first"
                 raise RowRefusedError(message)
-            rows = f"{_PARTS} JOIN outcomes ON {_IN_PART}"
-            days = LockedDays(run, rows, parts, raw_ids=objects["raw_ids"], days=days_of(validated))
             # Before its outcomes are looked for: whoever writes the same object has its receipt first as well.
             is_later = any(part.first_item for part in validated)
             run(_COMPLETE_LATER_PARTS if is_later else _COMPLETE_FIRST_PARTS, **objects)

@@ -67,6 +67,7 @@ def _run(silver_months: int, store: ArchiveStore, files: ArchiveFiles, pace: "_P
     for kind in kinds:
         for month in store.closed(kind, silver_months):
             _archive(month, store, files, pace, result)
+    pace.run(store.surplus(), store.remove_surplus)
     result.waiting = len(store.changed()) + sum(len(store.closed(kind, silver_months)) for kind in kinds)
 
 
