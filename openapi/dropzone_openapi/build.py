@@ -97,7 +97,10 @@ _HEADERS: Node = {
     "Cache-Control": _text("How long it may be kept."),
     "Content-Disposition": _text("A name for the file, where the body is meant to be saved."),
     "Content-Encoding": _text("Where the bytes are compressed."),
-    "Dropzone-Archived": _text("Months of the range that are archived, and so are not listed.", examples=["2019-04"]),
+    "Dropzone-Archived": _text(
+        "Months of the range that are archived, and so are not listed: the first 100, and how many more there are.",
+        examples=["2019-04"],
+    ),
     "Dropzone-Contract": _text("The contract that the body was sent to.", examples=["telegraf"]),
     "ETag": _text("Of this content, compressed or not; for If-None-Match."),
     "Idempotent-Replayed": _text("There where an earlier request with the same key got the same answer.", const="true"),

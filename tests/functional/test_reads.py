@@ -273,6 +273,15 @@ def test_archived_months_of_the_range_are_named(
     assert asked["since"] == since
 
 
+def test_a_header_does_not_grow_with_the_archive(get: Get, data: Data) -> None:
+    data.archived = [f"{year}-01" for year in range(1000, 1102)]
+
+    answer = get("/measurements", {})
+
+    assert (header(answer, "Dropzone-Archived") or "").endswith("1098-01, 1099-01, and 2 more")
+    assert json_body(answer)["archived"] == data.archived
+
+
 def test_gold_lacks_no_month(get: Get, data: Data) -> None:
     data.archived = ["2026-01"]
 

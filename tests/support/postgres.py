@@ -129,7 +129,7 @@ class SilverInPostgres:
             self.query(f"DELETE FROM {table}")  # noqa: S608 - our own names
         for table in ("measured", "arrived", "source", "measured_stale", "arrived_stale"):
             self.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
-        for table in ("months", "changes", "requested"):
+        for table in ("months", "layouts", "changes", "requested"):
             self.query(f"DELETE FROM archive.{table}")  # noqa: S608 - our own names
         self.query("UPDATE sweep SET watermark = '00000000-0000-0000-0000-000000000000'")
 

@@ -69,6 +69,7 @@ RAW_ID_PATH = Path(
 _READ = frozenset({Scope.READ})
 _STATUS = frozenset({Scope.INGEST, Scope.READ})
 _RAW = frozenset({Scope.INGEST, Scope.OPERATE})
+_MONTHS_IN_HEADER = 100
 # What a mapping makes of a body changes with its contract.
 _UNKEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -321,7 +322,9 @@ def _listed[R: Mapping[str, Any]](
         gzip=accepts_gzip(_header("Accept-Encoding")),
     )
     if months:
-        headers["Dropzone-Archived"] = ", ".join(months)
+        # All headers of an answer together may have 10 KiB.
+        more = [f"and {len(months) - _MONTHS_IN_HEADER} more"] if len(months) > _MONTHS_IN_HEADER else []
+        headers["Dropzone-Archived"] = ", ".join([*months[:_MONTHS_IN_HEADER], *more])
     return converted(cached(body, content_type=form.content_type, given=_header("If-None-Match"), headers=headers))
 
 

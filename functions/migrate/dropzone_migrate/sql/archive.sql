@@ -120,6 +120,9 @@ BEGIN
     END IF;
     -- What has come since it was found to be closed was not marked.
     IF archive.is_quiet(of_kind, of_month) THEN
+        INSERT INTO archive.layouts AS known VALUES (of_kind, of_month, coalesce(hours, 744))
+        ON CONFLICT (kind, month) DO UPDATE SET file_hours = least(known.file_hours, excluded.file_hours)
+        RETURNING file_hours INTO hours;
         INSERT INTO archive.months (kind, month, file_hours) VALUES (of_kind, of_month, hours);
     END IF;
 END $$;

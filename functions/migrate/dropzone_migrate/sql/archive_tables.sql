@@ -43,6 +43,15 @@ CREATE TABLE archive.files (
 );
 CREATE INDEX files_month ON archive.files (kind, month);
 
+-- How a month was ever cut into files. A file is replaced by one that begins as it does, and none is deleted: a month is not
+-- cut more coarsely afterwards, or files of days would stay beside that of their month.
+CREATE TABLE archive.layouts (
+    kind        text NOT NULL,
+    month       date NOT NULL,
+    file_hours  integer NOT NULL,
+    PRIMARY KEY (kind, month)
+);
+
 -- Marks of months that have changed since their writing began. Each statement adds its own, so that writers never wait
 -- for each other.
 CREATE TABLE archive.changes (

@@ -4,6 +4,7 @@ COMMENT ON SCHEMA gold IS 'Figures of silver by buckets of time and source, comp
 COMMENT ON SCHEMA archive IS 'Months that are in files of the bucket, and no longer in silver.';
 COMMENT ON TABLE archive.months IS 'Months of UTC that are archived, or on their way: what is archived or reinstating is in the files alone.';
 COMMENT ON TABLE archive.files IS 'A Parquet file of a day or an hour of these months.';
+COMMENT ON TABLE archive.layouts IS 'How finely a month was ever cut into files.';
 COMMENT ON TABLE archive.changes IS 'Months that have changed since they were written: the next run brings them back, and writes them again.';
 COMMENT ON TABLE archive.requested IS 'Months of arrival that somebody has asked for: the next run brings them back, and they stay until then.';
 COMMENT ON TYPE gold.granularity IS 'How long a bucket is, on the clock of its time zone. Weeks begin on Monday.';
