@@ -13,7 +13,7 @@ from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
 from dropzone.domain.payloads.event import Event
 from dropzone.domain.validate import Contents, validate
-from dropzone.ports import RawObject, RowRefusedError, SilverConflictError, SilverUnavailableError
+from dropzone.ports import MAX_ATTEMPTS, RawObject, RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases import objects
 from dropzone.use_cases.objects import ProcessingResult, process_objects
 from support.contracts import contract, contracts
@@ -379,6 +379,30 @@ def test_an_event_that_is_refused_again_does_not_hold_up_those_behind_it(
     # THEN that one is an error, and the others are written
     assert [error.raw_id for error in result.errors] == [big]
     assert items(world, big) == list(range(1, 3_000))
+
+
+def test_an_object_of_refused_rows_for_which_the_time_is_never_enough_is_stuck_in_the_end(world: World) -> None:
+    # GIVEN a long object whose rows are all refused, which takes longer to find out than a call has
+    big = arrive(world, 25)
+
+    def refuse(method: str, _raw_ids: Collection[UUID]) -> None:
+        if method == "write_outcomes":
+            world.clock.spend(0.2)
+            raise RowRefusedError("22000")
+
+    world.silver.before = refuse
+
+    # WHEN it is tried again and again
+    for _ in range(MAX_ATTEMPTS):
+        world.clock.left = 6.0
+        result = world.sweep()
+        assert (result.deferred, [error.raw_id for error in result.errors]) == ([big], [big])
+        world.rows.pass_time(timedelta(days=1))
+
+    # THEN each attempt counted: it holds up no others
+    assert world.rows.receipt_rows()[big].attempts == MAX_ATTEMPTS
+    world.clock.left = 6.0
+    assert world.sweep().errors == []
 
 
 @pytest.mark.parametrize("written", [[range(10)], [range(3, 5)], [range(2), range(4, 25)], [range(25)], []])

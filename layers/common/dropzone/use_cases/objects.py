@@ -207,7 +207,7 @@ def process_with_attempts(
     """Record an attempt on each object before it is touched, then process those whose attempt was recorded.
 
     An attempt counts if it ended the process, or showed that the object can't be processed as it is. It doesn't count
-    if bronze or silver was out of reach, or if no time was left.
+    if bronze or silver was out of reach, or if nothing but time was missing.
 
     Raises:
         SilverUnavailableError: as for `process_objects`.
@@ -227,9 +227,10 @@ def process_with_attempts(
     new = result.errors[errors:]
     if transient := {error.raw_id: error.reason for error in new if not error.terminal}:
         with_retries(lambda: silver.release_attempts(transient), time_left)
-    if unfinished := dict.fromkeys(result.deferred[deferred:], "no time was left"):
+    terminal = {error.raw_id: error.reason for error in new if error.terminal}
+    if unfinished := {raw_id: "no time was left" for raw_id in result.deferred[deferred:] if raw_id not in terminal}:
         with_retries(lambda: silver.release_attempts(unfinished, retry_now=True), time_left)
-    if terminal := {error.raw_id: error.reason for error in new if error.terminal}:
+    if terminal:
         with_retries(lambda: silver.record_errors(terminal), time_left)
 
 
