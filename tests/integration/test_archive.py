@@ -788,6 +788,42 @@ def test_too_many_outcomes_that_would_stay_are_waited_for(archive: Archive) -> N
     assert archive.tables.query("SELECT archive.finish('arrived', '2019-04-01', 2)") == [["archived"]]
 
 
+def test_what_stays_takes_the_place_of_its_month(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    arrive(archive, 2, BAD)
+    swept(archive)
+    archive.run()
+    outcomes = table(archive, "outcomes")
+
+    def finish() -> object:
+        store = archive.store()
+        store.begin(ARRIVED)
+        for part in store.unwritten(ARRIVED):
+            store.write(ARRIVED, part, archive.files)
+        [[ended]] = archive.tables.query("SELECT archive.finish('arrived', '2019-04-01', least_rows => 1)")
+        return ended
+
+    # Also of a month whose outcomes have taken it before.
+    for _ in range(2):
+        archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+        assert archive.run().reinstated == [ARRIVED]
+        archive.refresh_gold()
+        archive.tables.query("UPDATE archive.requested SET until = now()")
+        assert finish() == "archived"
+        assert table(archive, "outcomes") == outcomes
+        assert archive.tables.query("SELECT count(*) FROM parts.outcomes_2019_04") == [[1]]
+
+    archive.tables.query("DELETE FROM archive.months WHERE kind = 'arrived'")
+    arrive(archive, 3, BAD)
+
+    def change(_: date) -> None:
+        archive.tables.query("INSERT INTO archive.changes VALUES ('arrived', '2019-04-01')")
+
+    archive.files.before = change
+    assert finish() == "changed"
+    assert archive.tables.query("SELECT relname FROM pg_class WHERE relname LIKE '%next'") == []
+
+
 def test_the_status_of_an_archived_object_says_so(archive: Archive) -> None:
     raw_id = arrive(archive, 1, *ODD)
     swept(archive)

@@ -132,7 +132,9 @@ END $$;
 --
 -- Of a month of arrival, some outcomes stay: rejected ones, corrections, and those of months of measurements that are not
 -- in files. So a month of measurements that is in the table has all its outcomes there.
-CREATE OR REPLACE FUNCTION archive.finish(of_kind text, of_month date, most_rows bigint DEFAULT 500000) RETURNS text
+CREATE OR REPLACE FUNCTION archive.finish(
+    of_kind text, of_month date, most_rows bigint DEFAULT 500000, least_rows bigint DEFAULT 10000
+) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
     since   CONSTANT timestamptz := archive.start_of(of_month);
@@ -141,6 +143,9 @@ DECLARE
     beyond  CONSTANT uuid := gold.earliest_raw_id(until);
     staying date[];
     counted bigint;
+    stayed  bigint;
+    next    text;
+    ended   text;
 BEGIN
     PERFORM archive.check_alone();
     PERFORM FROM archive.months WHERE kind = of_kind AND month = of_month AND state = 'writing' FOR UPDATE;
@@ -161,18 +166,23 @@ BEGIN
         IF counted > most_rows THEN
             RETURN 'early';
         END IF;
-        -- Before the lock, since it may take long: what changes meanwhile is marked.
-        CREATE TEMPORARY TABLE staying_outcomes ON COMMIT DROP AS
-        SELECT * FROM public.outcomes WHERE raw_id >= first AND raw_id < beyond AND outcome = 'rejected'
-        UNION ALL
-        SELECT * FROM public.outcomes
-        WHERE raw_id >= first AND raw_id < beyond AND corrects_raw_id IS NOT NULL AND outcome = 'processed'
-        UNION ALL
-        SELECT o.* FROM unnest(staying) AS own (month) CROSS JOIN LATERAL (
+        -- Before the lock, since it may take long: what changes meanwhile is marked. With its indexes, to take the month's place.
+        next := parts.name('outcomes', of_month) || '_next';
+        EXECUTE format('CREATE TABLE parts.%I (LIKE public.outcomes INCLUDING ALL)', next);
+        EXECUTE format($sql$
+            INSERT INTO parts.%I
+            SELECT * FROM public.outcomes WHERE raw_id >= $1 AND raw_id < $2 AND outcome = 'rejected'
+            UNION ALL
             SELECT * FROM public.outcomes
-            WHERE raw_id >= first AND raw_id < beyond AND corrects_raw_id IS NULL AND outcome = 'processed'
-              AND measured_at >= archive.start_of(own.month) AND measured_at < archive.end_of(own.month) OFFSET 0
-        ) AS o;
+            WHERE raw_id >= $1 AND raw_id < $2 AND corrects_raw_id IS NOT NULL AND outcome = 'processed'
+            UNION ALL
+            SELECT o.* FROM unnest($3) AS own (month) CROSS JOIN LATERAL (
+                SELECT * FROM public.outcomes
+                WHERE raw_id >= $1 AND raw_id < $2 AND corrects_raw_id IS NULL AND outcome = 'processed'
+                  AND measured_at >= archive.start_of(own.month) AND measured_at < archive.end_of(own.month) OFFSET 0
+            ) AS o
+        $sql$, next) USING first, beyond, staying;
+        GET DIAGNOSTICS stayed = ROW_COUNT;
         -- In the order of those who write. Partitions are written to by their parent alone.
         LOCK TABLE ONLY public.receipts, ONLY public.outcomes IN ACCESS EXCLUSIVE MODE;
     ELSE
@@ -181,9 +191,15 @@ BEGIN
     IF EXISTS (SELECT FROM archive.changes WHERE kind = of_kind AND month = of_month) THEN
         DELETE FROM archive.months WHERE kind = of_kind AND month = of_month;
         DELETE FROM archive.changes WHERE kind = of_kind AND month = of_month;
-        RETURN 'changed';
+        ended := 'changed';
     ELSIF NOT archive.is_quiet(of_kind, of_month) THEN
-        RETURN 'open';
+        ended := 'open';
+    END IF;
+    IF ended IS NOT NULL THEN
+        IF next IS NOT NULL THEN
+            EXECUTE format('DROP TABLE parts.%I', next);
+        END IF;
+        RETURN ended;
     END IF;
     EXECUTE format('SELECT coalesce(sum(events), 0) FROM gold.%I WHERE bucket_start >= $1 AND bucket_start < $2', of_kind)
     INTO counted USING since, until;
@@ -201,10 +217,13 @@ BEGIN
         PERFORM parts.drop_month(relation, of_month) FROM unnest(ARRAY['receipts', 'outcomes']) AS relation;
         DELETE FROM public.receipts WHERE raw_id >= first AND raw_id < beyond;
         DELETE FROM public.outcomes WHERE raw_id >= first AND raw_id < beyond;
-        IF (SELECT count(*) FROM pg_temp.staying_outcomes) >= 10000 THEN
-            PERFORM parts.add_month('outcomes', of_month);
+        IF stayed >= least_rows THEN
+            EXECUTE format('ALTER TABLE parts.%I RENAME TO %I', next, parts.name('outcomes', of_month));
+            PERFORM parts.attach_month('outcomes', of_month);
+        ELSE
+            EXECUTE format('INSERT INTO public.outcomes SELECT * FROM parts.%I', next);
+            EXECUTE format('DROP TABLE parts.%I', next);
         END IF;
-        INSERT INTO public.outcomes SELECT * FROM pg_temp.staying_outcomes;
         UPDATE archive.files SET in_table_for = ARRAY(
             SELECT own.month FROM unnest(staying) AS own (month) WHERE by_month ? to_char(own.month, 'YYYY-MM')
         ) WHERE kind = of_kind AND month = of_month AND relation = 'outcomes';

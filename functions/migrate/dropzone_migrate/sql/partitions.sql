@@ -43,10 +43,20 @@ BEGIN
     );
     -- A month of which it is known what it holds is not looked through when it is attached.
     EXECUTE format('ALTER TABLE parts.%I ADD CONSTRAINT bounds CHECK (%s)', part, inside);
-    EXECUTE format(
-        'ALTER TABLE public.%I ATTACH PARTITION parts.%I FOR VALUES FROM (%L) TO (%L)', relation, part, bounds.since, bounds.until
-    );
+    PERFORM parts.attach_month(relation, month);
     EXECUTE format('ALTER TABLE parts.%I DROP CONSTRAINT bounds', part);
+END $$;
+
+-- Has a month's table be its partition.
+CREATE OR REPLACE FUNCTION parts.attach_month(relation text, month date) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    bounds CONSTANT record := parts.bounds(relation, month);
+BEGIN
+    EXECUTE format(
+        'ALTER TABLE public.%I ATTACH PARTITION parts.%I FOR VALUES FROM (%L) TO (%L)',
+        relation, parts.name(relation, month), bounds.since, bounds.until
+    );
 END $$;
 
 -- Makes this month and those ahead; and one of which the default has so many rows at least, and not more than can be moved
@@ -115,6 +125,6 @@ BEGIN
     RETURN true;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION parts.add_month, parts.add_months, parts.drop_month FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION parts.add_month, parts.attach_month, parts.add_months, parts.drop_month FROM PUBLIC;
 
 SELECT parts.add_months(relation) FROM unnest(ARRAY['receipts', 'outcomes', 'measurements']) AS relation;
