@@ -55,7 +55,12 @@ class WorkerPool:
             self._dropped(task)
             raise self._failures[0]
         task.journal.hold()
-        self._tasks.put(task)
+        try:
+            self._tasks.put(task)
+        except BaseException:  # interrupted while there was no room
+            self._dropped(task)
+            task.journal.release()
+            raise
 
     def finish(self) -> None:
         """Wait until every task is done.
