@@ -895,9 +895,14 @@ def test_a_source_whose_measurements_are_archived_is_as_before(archive: Archive)
     assert archive.run().archived == [MAY, ARRIVED]
     assert source() == before
 
-    # An older one comes late, and is archived as well.
+    # The last one is rejected after all: gold has to catch up.
+    last_of_all = archive.settle(measured(datetime.now(UTC)))
+    PostgresOutcomeStore(archive.tables.open(), BASIC).replace([ValidatedObject(last_of_all, (BAD,))])
+    assert archive.tables.query("SELECT last_measured_at FROM gold.sources()") == [[before[0][3]]]
+
+    # An older one comes late, and is archived as well; and one of the archived quarter of an hour.
     older = FIRST - timedelta(days=300)
-    archive.settle(measured(older))
+    archive.settle(measured(older), measured(FIRST + timedelta(seconds=90)))
     [[_, _, first, last, *_]] = source()
     assert (first, last) == (older, before[0][3])
     assert len(archive.run().archived) == 1
