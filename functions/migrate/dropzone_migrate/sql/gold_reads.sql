@@ -115,10 +115,8 @@ BEGIN
     WITH kept AS MATERIALIZED (
         SELECT *, date_part('epoch', first_measured_at - coalesce(
                    lag(last_measured_at) OVER (PARTITION BY source ORDER BY bucket, bucket_start), (
-                       SELECT greatest(last, archive.last_measured(m.source, last, m.bucket_start)) FROM (
-                           SELECT max(measured_at) AS last FROM public.measurements AS before
-                           WHERE before.source = m.source AND before.measured_at < m.first_measured_at
-                       ) AS before
+                       SELECT greatest(max(measured_at), archive.last_measured(m.source, max(measured_at), m.bucket_start))
+                       FROM public.measurements AS b WHERE b.source = m.source AND b.measured_at < m.first_measured_at
                    )
                )) AS pause_before,
                greatest(min(mean) OVER whole, least(max(mean) OVER whole, 0)) AS near,
