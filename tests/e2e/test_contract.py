@@ -35,7 +35,7 @@ def test_every_answer_is_one_that_the_document_declares_and_none_is_a_5xx(
         *("--header", f"x-api-key: {waiting_client.endpoints.api_key}"),
         *("--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)),
         *("--phases", "examples,coverage,fuzzing"),
-        *("--max-examples", str(examples(30)), "--no-color"),
+        *("--max-examples", str(examples(10)), "--no-color"),
         *(["--generation-deterministic"] if settings.get_current_profile_name() != "explore" else []),
     ]
 
