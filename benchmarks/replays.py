@@ -1,6 +1,6 @@
 """A live writer beside replays, and one replay beside four at once, each in a process of its own.
 
-What the writer waits for is told apart: the kernel counts how long a process was ready and had no processor
+The waits of the writer are separated by cause: the kernel counts how long a process was ready and had no processor
 (`/proc/PID/schedstat`, Linux's alone). What is left is work, locks and the disk. Dry runs are the control: they need
 processors as well, and neither lock nor write.
 """

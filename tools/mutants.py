@@ -49,6 +49,23 @@ _OF_SERVERS = tuple(
     f"dropzone/use_cases/{name}.py" for name in ("archive_months", "check_expectations", "fleet", "notify", "run_range")
 )
 
+_CALLS_OF_HANDLERS = tuple(
+    f"tests/functional/test_{name}.py"
+    for name in (
+        "access",
+        "health",
+        "ingest",
+        "ingest_encodings",
+        "ingest_refusals",
+        "page",
+        "process_request",
+        "reads",
+        "replay_request",
+        "status_request",
+        "web_headers",
+    )
+)
+
 ROOMS = {
     "domain": Room(("dropzone/domain/*.py",), ("tests/unit/domain", "tests/unit/contracts", "tests/unit/use_cases")),
     "use_cases": Room(("dropzone/use_cases/*.py",), ("tests/unit/use_cases",), but=_OF_SERVERS),
@@ -56,17 +73,7 @@ ROOMS = {
         ("dropzone/api/*.py",),
         (
             "tests/unit/test_compression.py",
-            "tests/functional/test_access.py",
-            "tests/functional/test_health.py",
-            "tests/functional/test_ingest.py",
-            "tests/functional/test_ingest_encodings.py",
-            "tests/functional/test_ingest_refusals.py",
-            "tests/functional/test_page.py",
-            "tests/functional/test_process_request.py",
-            "tests/functional/test_reads.py",
-            "tests/functional/test_replay_request.py",
-            "tests/functional/test_status_request.py",
-            "tests/functional/test_web_headers.py",
+            *_CALLS_OF_HANDLERS,
         ),
         needs_servers=True,
     ),
@@ -116,20 +123,10 @@ ROOMS = {
     "functions": Room(
         tuple(f"dropzone_{name}/*.py" for name in ("archive", "ingest", "process", "query", "web")),
         (
-            "tests/functional/test_access.py",
+            *_CALLS_OF_HANDLERS,
             "tests/functional/test_archive_files.py",
-            "tests/functional/test_health.py",
-            "tests/functional/test_ingest.py",
-            "tests/functional/test_ingest_encodings.py",
-            "tests/functional/test_ingest_refusals.py",
             "tests/functional/test_metrics.py",
             "tests/functional/test_notify.py",
-            "tests/functional/test_page.py",
-            "tests/functional/test_process_request.py",
-            "tests/functional/test_reads.py",
-            "tests/functional/test_replay_request.py",
-            "tests/functional/test_status_request.py",
-            "tests/functional/test_web_headers.py",
             "tests/integration/test_archive.py",
             "tests/integration/test_fleet.py",
             "tests/integration/test_process_handler.py",

@@ -22,6 +22,12 @@ def good() -> bytes:
     return f'{{"time_stamp": "2021-01-01T{second // 60:02}:{second % 60:02}Z", "data": [1, 2, 3]}}'.encode()
 
 
+def invocation(*arguments: object) -> tuple[list[str], dict[str, str]]:
+    """`dropzone` with its arguments, and an environment without what would lead to another stack."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPZONE_")}
+    return [sys.executable, "-m", "dropzone_cli", *map(str, arguments)], environment
+
+
 @dataclass
 class Cli:
     """Runs `dropzone` in a folder below the one with the stack's file."""
@@ -31,9 +37,9 @@ class Cli:
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[bytes]:
         """Run it, with what would lead elsewhere in its environment."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPZONE_")}
+        command, environment = invocation(*arguments)
         ran = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "dropzone_cli", *map(str, arguments)],
+            command,
             cwd=self.folder,
             env=environment | {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
             stdin=subprocess.DEVNULL,

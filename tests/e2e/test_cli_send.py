@@ -1,10 +1,8 @@
 """`dropzone send` as people run it, on a live stack: stopped, killed, refused, and what status shows of it."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import pytest
 
 from dropzone.domain.identifiers import PREFIX
 from dropzone_local.polling import wait_until
+from e2e.cli import invocation
 from e2e.client import Client
 
 ROWS = 3_000
@@ -31,9 +30,9 @@ class Sender:
     folder: Path
 
     def start(self, *arguments: object) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPZONE_")}
+        command, environment = invocation(*arguments)
         return subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "dropzone_cli", *map(str, arguments)],
+            command,
             cwd=self.folder,
             env=environment,
             stdin=subprocess.PIPE,

@@ -24,7 +24,7 @@ KEY = "k3y-that-nobody-may-see"
 
 @dataclass(slots=True)
 class Server:
-    """What stands for the API."""
+    """A stand-in for the API, which keeps the batches that it accepts."""
 
     url: str = ""
     batches: list[list[dict[str, Any]]] = field(default_factory=list)

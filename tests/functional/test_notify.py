@@ -262,7 +262,7 @@ def test_a_bus_or_topic_that_is_gone_is_tried_again(world: World, monkeypatch: p
     assert "SNS answered NotFound" in world.log.getvalue()
 
 
-def test_services_that_are_out_of_reach_are_told_without_their_address(
+def test_services_that_are_out_of_reach_are_reported_without_their_address(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**_: object) -> None:
@@ -283,7 +283,7 @@ def test_services_that_are_out_of_reach_are_told_without_their_address(
     assert_no_trace(world.log.getvalue(), "SECRETMARKER")
 
 
-def test_a_secret_without_a_text_is_told(world: World) -> None:
+def test_a_secret_without_a_text_is_reported(world: World) -> None:
     world.client("secretsmanager").put_secret_value(SecretId=world.secret_arn, SecretBinary=b"SECRETMARKER")
 
     assert len(call(world.put(Channel.WEBHOOK, change()))) == 1

@@ -208,12 +208,12 @@ def test_what_an_older_version_of_a_contract_decided_is_replayed(stage: Stage, m
     assert found("hal") == []
 
     # WHEN what the hall's contract decided is replayed
-    foretold = stage.replay(second, dry_run=True, selection=DecidedBy("hall"))
+    predicted = stage.replay(second, dry_run=True, selection=DecidedBy("hall"))
     assert found("hall") == [hall, mixed]
     result = stage.replay(second, selection=DecidedBy("hall"))
 
     # THEN those are, and nothing of it is left
-    assert result == foretold
+    assert result == predicted
     assert result.checked == 2
     assert result.changes[Change.NOW_REJECTED] >= 1
     assert found("hall") == []

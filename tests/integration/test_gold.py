@@ -249,8 +249,8 @@ def test_what_squares_can_not_hold_has_a_mean_and_no_deviation(
     (kpi,) = live
     assert kpi["mean"] is not None
     assert_pooled(kpi["mean"], kpi["std_dev"], Exact.of_values(values), values, groups=3)
-    is_told = abs(value) <= LARGEST and (third == 3.0 or value == 0.0)
-    assert (kpi["std_dev"] is not None) == is_told
+    is_reported = abs(value) <= LARGEST and (third == 3.0 or value == 0.0)
+    assert (kpi["std_dev"] is not None) == is_reported
 
 
 def test_what_never_changes_does_not_deviate(tables: SilverInPostgres, gold: Gold) -> None:

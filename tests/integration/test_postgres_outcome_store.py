@@ -37,7 +37,7 @@ PATIENT = 120
 
 
 def outcome_store(tables: SilverInPostgres, *, used: bool = True, call_seconds: int = 20) -> PostgresOutcomeStore:
-    """Another outcome_store, with a connection of its own, which was used before unless told otherwise."""
+    """Another outcome_store, with a connection of its own, which was used before unless asked otherwise."""
     database = tables.open(call_seconds=call_seconds)
     if used:
         database.run("SELECT 1")

@@ -112,10 +112,10 @@ class Scene:
     def changes(self, selection: Selection | None = None) -> dict[Change, int]:
         """Replay, after a dry run that has to count the same, and to change nothing."""
         before = rows(self.tables, times=True)
-        foretold = self.replay(selection, dry_run=True)
+        predicted = self.replay(selection, dry_run=True)
         assert rows(self.tables, times=True) == before
         result = self.replay(selection)
-        assert foretold == result
+        assert predicted == result
         assert result.cursor is None
         return {change: number for change, number in result.changes.items() if number}
 

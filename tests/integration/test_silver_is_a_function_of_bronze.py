@@ -84,7 +84,7 @@ FAULTS: list[tuple[str, BaseException]] = [
     ("before", SilverConflictError("40P01")),
     ("before", ReaderDiedError()),
     ("after", SilverUnavailableError("the answer was lost")),
-    ("after", SilverConflictError("told so although it was done")),
+    ("after", SilverConflictError("reported although it was done")),
     ("after", ReaderDiedError()),
 ]
 

@@ -166,16 +166,16 @@ class Table:
                 if any(map(str.strip, cells)):
                     yield self._finding(row, error)
                 continue
-            is_told = False
+            is_reported = False
             for places in groups:
                 try:
                     if values := self._values(cells, places):
-                        is_told = True
+                        is_reported = True
                         yield Reading(instant, values, self._labels(cells, places), first, last, text)
                 except _RowError as error:
-                    is_told = True
+                    is_reported = True
                     yield self._finding(row, error, places)
-            if not is_told:
+            if not is_reported:
                 yield self._finding(row, self._no_value(cells))
 
     def _finding(self, row: Row, error: _RowError, places: Sequence[int] | None = None) -> Finding:

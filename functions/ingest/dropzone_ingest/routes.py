@@ -23,6 +23,8 @@ from dropzone_ingest.handler import MAX_KEY, ROUTE, SCOPES
 
 app = APIGatewayRestResolver(enable_validation=True)
 
+_DECLARED = "this route is declared for the document; dropzone_ingest.handler answers it"
+
 _EXAMPLES = [version.model_json_schema()["examples"][0] for version in VERSIONS.values()]
 _TELEGRAF: Any = {"name": "cpu", "fields": {"usage_idle": 98.5}, "tags": {"host": "raynor"}, "timestamp": 1795890111}
 
@@ -123,7 +125,7 @@ def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted
     `application/jsonl`. SenML and CloudEvents are known by their media types, and `text/plain` is InfluxDB's line
     protocol.
     """
-    raise NotImplementedError
+    raise NotImplementedError(_DECLARED)
 
 
 _ID = Path(
@@ -148,4 +150,4 @@ def post_to_contract(id: Annotated[str, _ID], idempotency_key: Annotated[str | N
     are found by the contract's mapping when the body is processed, and validated by its rules: `GET /ingest/{id}` tells
     what became of them, and a replay applies a better mapping later.
     """
-    raise NotImplementedError
+    raise NotImplementedError(_DECLARED)

@@ -514,15 +514,19 @@ MonthKind = Literal["measured", "arrived"]
 
 ArchivedType = Literal["uuid", "text", "texts", "json", "instant", "float", "integer"]
 
+_FIGURES: Final[Mapping[str, ArchivedType]] = {
+    "measured_at": "instant",
+    "source": "text",
+    "mean": "float",
+    "std_dev": "float",
+    "sample_count": "integer",
+    "min": "float",
+    "max": "float",
+}
+
 ARCHIVED_COLUMNS: Final[Mapping[SilverTable, Mapping[str, ArchivedType]]] = {
     "measurements": {
-        "measured_at": "instant",
-        "source": "text",
-        "mean": "float",
-        "std_dev": "float",
-        "sample_count": "integer",
-        "min": "float",
-        "max": "float",
+        **_FIGURES,
         "unit": "text",
         "tags": "json",
         "flags": "texts",
@@ -535,13 +539,7 @@ ARCHIVED_COLUMNS: Final[Mapping[SilverTable, Mapping[str, ArchivedType]]] = {
         "item": "integer",
         "outcome": "text",
         "violations": "json",
-        "measured_at": "instant",
-        "source": "text",
-        "mean": "float",
-        "std_dev": "float",
-        "sample_count": "integer",
-        "min": "float",
-        "max": "float",
+        **_FIGURES,
         "processed_at": "instant",
         "contract": "text",
         "ruleset": "text",

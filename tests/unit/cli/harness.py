@@ -118,7 +118,7 @@ class FakeIngest:
 
     @property
     def reported(self) -> list[Any]:
-        """What was told of lines that are no events."""
+        """The reports of lines that are no events."""
         return [one for one in self._elements if "client_rejected" in one]
 
     @property

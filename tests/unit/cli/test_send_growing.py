@@ -273,7 +273,7 @@ def test_rejects_are_written_with_their_reasons_and_can_be_corrected_and_sent(cl
     assert lines[1].startswith('2026-01-01T00:01Z,n/a,"b, ""c""",row.not_number,')
     assert lines[2].startswith("2026-01-01T00:02,3,,time.no_timezone,")
 
-    # WHEN one of them is corrected, it corrects what the API was told of; the other one is not told again
+    # WHEN one of them is corrected, it corrects what was reported to the API; the other one is not reported again
     told = told_of(bronze)
     REJECTS.write_text(REJECTS.read_text().replace("n/a", "2", 1))
     assert cli("send", REJECTS, "--source", "x").exit_code == 1
@@ -294,7 +294,7 @@ def test_rejects_are_written_with_their_reasons_and_can_be_corrected_and_sent(cl
 
 
 def told_of(bronze: FakeIngest) -> dict[str, dict[str, Any]]:
-    """Where the API counts what it was told of, by the lines' beginning."""
+    """Where the API counts what was reported to it, by the lines' beginning."""
     return {
         json.loads(line)["client_rejected"]["text"][:21]: {"raw_id": str(identifier), "item": item}
         for identifier, body in bronze.objects.items()
@@ -311,9 +311,10 @@ def test_rejects_of_json_and_of_refused_batches(cli: Cli, bronze: FakeIngest) ->
     Path("a.ndjson").write_text('{"data":[1]}\nno JSON\n{"data":[2.10]}\n')
     bronze.answers = [httpx.Response(413, json={"detail": "Too large."})]
 
-    assert cli("send", "a.ndjson").exit_code == 1
+    # One at a time: the answer is that of the events, not of the report.
+    assert cli("send", "a.ndjson", "--parallel", 1).exit_code == 1
 
-    # THEN what the API refused waits to be sent, and what it was told of is named
+    # THEN what the API refused waits to be sent, and what was reported to it is named
     rejects = Path("a.ndjson.rejects.ndjson")
     lines = sorted(rejects.read_text().splitlines(), key=lambda line: "no JSON" in line)
     (told,) = told_of(bronze).values()

@@ -49,7 +49,7 @@ def test_a_batch_that_waits_for_room_when_it_is_interrupted_is_told_of() -> None
         with pytest.raises(KeyboardInterrupt):
             pool.submit(tasks[2])
 
-    # THEN both that were not sent are told of
+    # THEN both that were not sent are reported
     pool.stop(0)
     may_end.set()
     assert sorted(dropped) == [1, 2]
