@@ -38,6 +38,7 @@ from dropzone.use_cases.archive_months import ArchiveResult, archive_months
 from dropzone_archive import parquet
 from dropzone_archive.files import key_of
 from support.background import in_background
+from support.months import months
 from support.postgres import SilverInPostgres
 
 MAY = ArchivedMonth("measured", date(2019, 5, 1))
@@ -135,15 +136,15 @@ class Archive:
         return self.tables.query("SELECT * FROM gold.measured_now ORDER BY bucket_start, source")
 
     def partitions(self) -> list[date]:
-        return [month for (month,) in self.tables.query("SELECT month FROM parts.months('measurements')")]
+        return months(self.tables, "measurements")
 
     def state(self) -> list[Any]:
         return self.tables.query("SELECT kind, month, state FROM archive.months")
 
 
 @pytest.fixture
-def archive(tables: SilverInPostgres, tmp_path: Path) -> Archive:
-    return Archive(tables, Folder(tmp_path))
+def archive(tables_in_months: SilverInPostgres, tmp_path: Path) -> Archive:
+    return Archive(tables_in_months, Folder(tmp_path))
 
 
 def measured(at: datetime, mean: float = 1.5, source: str = "boiler-7", **others: Any) -> Measurement:  # noqa: ANN401 - any field's

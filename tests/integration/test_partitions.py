@@ -1,55 +1,27 @@
 """The months of silver's tables: made ahead and late, moved into, dropped, and out of everybody's way."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
-from typing import get_args
 from uuid import UUID
 
 import pytest
-from pg8000.exceptions import DatabaseError
 
-from dropzone.adapters.database import sqlstate
 from dropzone.adapters.postgres_partition_store import PostgresPartitionStore
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.identifiers import earliest_raw_id, new_raw_id
 from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone.ports import Months, SilverTable, SilverUnavailableError
 from dropzone.use_cases.add_months import add_months
-from dropzone_local.polling import wait_until
+from support.months import TABLES, months
 from support.postgres import SilverInPostgres
 
-TABLES: tuple[SilverTable, ...] = get_args(SilverTable)
 MARCH, APRIL = datetime(2019, 3, 1, tzinfo=UTC), datetime(2019, 4, 1, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 
 
 @pytest.fixture
-def silver(tables: SilverInPostgres) -> Iterator[SilverInPostgres]:
-    """The tables, which lose the months that the test makes."""
-    before = {table: months(tables, table) for table in TABLES}
-    yield tables
-    tables.connection.run("ROLLBACK")
-    tables.clear()
-    for table in TABLES:
-        for month in set(months(tables, table)) - set(before[table]):
-            assert wait_until(partial(dropped, tables, table, month), seconds=20)
-
-
-def dropped(tables: SilverInPostgres, table: SilverTable, month: date) -> bool | None:
-    """Drop a month, unless others use the table for longer than it waits."""
-    try:
-        tables.query("SELECT parts.drop_month(:table, :month)", table=table, month=month)
-    except DatabaseError as error:
-        if sqlstate(error) != "55P03":
-            raise
-        return None
-    return True
-
-
-def months(tables: SilverInPostgres, table: SilverTable) -> list[date]:
-    return [month for (month,) in tables.query("SELECT month FROM parts.months(:table)", table=table)]
+def silver(tables_in_months: SilverInPostgres) -> SilverInPostgres:
+    return tables_in_months
 
 
 def process_objects(tables: SilverInPostgres, *arrivals: tuple[datetime, datetime]) -> list[UUID]:
