@@ -64,7 +64,6 @@ class RefusedError(Exception):
     """The API takes others, and not this body, however often it is sent."""
 
     def __init__(self, status: int, reason: str) -> None:
-        """Tell the answer's status, and why."""
         super().__init__(f"{status}: {reason}")
         self.status = status
         self.reason = reason
@@ -99,10 +98,7 @@ class Raw(NamedTuple):
 
 
 class Api:
-    """The API of one stack."""
-
     def __init__(self, target: Target, options: ClientOptions) -> None:
-        """Make a client; no connection is made yet."""
         self._target = target
         self._options = options
         self._key: str | None = None
@@ -117,11 +113,9 @@ class Api:
         )
 
     def __enter__(self) -> Self:
-        """Use it in a block."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close its connections."""
         self._client.close()
 
     def end(self) -> None:

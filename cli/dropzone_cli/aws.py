@@ -97,27 +97,21 @@ class Aws:
         return cls(open_session, endpoint)
 
     def cloudformation(self) -> CloudFormationClient:
-        """Return a client of CloudFormation."""
         return self._session.client("cloudformation", endpoint_url=self._endpoint, config=self._config)
 
     def apigateway(self) -> APIGatewayClient:
-        """Return a client of API Gateway's REST APIs."""
         return self._session.client("apigateway", endpoint_url=self._endpoint, config=self._config)
 
     def lambda_(self) -> LambdaClient:
-        """Return a client of Lambda."""
         return self._session.client("lambda", endpoint_url=self._endpoint, config=self._config)
 
     def stepfunctions(self) -> SFNClient:
-        """Return a client of Step Functions."""
         return self._session.client("stepfunctions", endpoint_url=self._endpoint, config=self._config)
 
     def s3(self) -> S3Client:
-        """Return a client of S3."""
         return self._session.client("s3", endpoint_url=self._endpoint, config=self._config)
 
     def sqs(self) -> SQSClient:
-        """Return a client of SQS."""
         return self._session.client("sqs", endpoint_url=self._endpoint, config=self._config)
 
 

@@ -24,7 +24,6 @@ class CliError(Exception):
     """Something a person can act on: what is wrong, what to do about it, and the exit code that says so."""
 
     def __init__(self, message: str, *, hint: str = "", exit_code: ExitCode = ExitCode.OUT_OF_REACH) -> None:
-        """Keep the parts apart: each is a line of its own."""
         super().__init__(message)
         self.message = message
         self.hint = hint

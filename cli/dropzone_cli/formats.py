@@ -18,7 +18,6 @@ _LAST = datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
 
 
 def object_key(raw_id: UUID) -> str:
-    """Return the key of a raw object in bronze."""
     return f"raw/{raw_id}.json"
 
 

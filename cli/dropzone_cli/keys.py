@@ -50,12 +50,10 @@ def parse_lifetime(text: str, now: datetime) -> datetime:
 
 
 def rfc3339(instant: datetime) -> str:
-    """An instant, as the document has it."""
     return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def expires(entry: Mapping[str, Any]) -> datetime | None:
-    """When an entry's key expires."""
     return datetime.fromisoformat(entry["expires"]) if entry.get("expires") else None
 
 
@@ -69,8 +67,6 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one stack."""
-
     aws: Aws
     bucket: str
     api_id: str
@@ -306,7 +302,6 @@ def _known_by(entry: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def is_over(entry: Mapping[str, Any], now: datetime) -> bool:
-    """Tell whether an entry's key has expired, or was revoked."""
     until = expires(entry)
     return until is not None and until <= now
 

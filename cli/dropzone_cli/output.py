@@ -48,7 +48,6 @@ class Output:
     """Prints results to stdout, and everything about them to stderr."""
 
     def __init__(self, *, as_json: bool) -> None:
-        """Print JSON, or for people and their tools."""
         self.as_json = as_json
         self._out = Console(highlight=False, soft_wrap=True)
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -59,12 +58,10 @@ class Output:
         return sys.stdout.isatty()
 
     def document(self, document: object) -> None:
-        """Print a JSON document."""
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True, default=str) + "\n")
         sys.stdout.flush()
 
     def line(self, text: str = "", style: str = "") -> None:
-        """Print a line."""
         self._out.print(Text(printable(text), style=style))
 
     def note(self, text: str, style: str = "") -> None:
@@ -72,7 +69,6 @@ class Output:
         self._err.print(Text(printable(text), style=style))
 
     def error(self, error: CliError) -> None:
-        """Print what is wrong, and what to do about it."""
         self.note(f"Error: {error.message}", style="bold red")
         if error.hint:
             self.note(error.hint)
@@ -121,7 +117,6 @@ class _Progress:
     """A bar on a terminal; elsewhere a plain line now and then. Threads may share it."""
 
     def __init__(self, console: Console, what: str, total: int | None, *columns: ProgressColumn) -> None:
-        """Nothing is shown before it is entered."""
         self._console = console
         self._what = what
         self._total = total
@@ -139,14 +134,12 @@ class _Progress:
         )
 
     def __enter__(self) -> Self:
-        """Show it, on a terminal."""
         if self._console.is_terminal:
             self._task = self._progress.add_task(self._what, total=self._total, text="")
             self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the bar."""
         if self._task is not None:
             self._progress.stop()
 

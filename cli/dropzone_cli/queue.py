@@ -51,20 +51,15 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """Return their sum."""
         return self.visible + self.in_flight
 
 
 class Queue:
-    """One queue of SQS."""
-
     def __init__(self, client: SQSClient, url: str) -> None:
-        """Talk to the queue of this address."""
         self._client = client
         self._url = url
 
     def counts(self) -> Counts:
-        """Return how many messages there are."""
         attributes = self._client.get_queue_attributes(
             QueueUrl=self._url,
             AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -140,7 +135,6 @@ class Queue:
         return gone
 
     def purge(self) -> None:
-        """Delete all of it."""
         self._client.purge_queue(QueueUrl=self._url)
 
 

@@ -68,7 +68,6 @@ class Redrive:
     _held: dict[str, Message] = field(default_factory=dict)
 
     def run(self) -> Report:
-        """Go through it once."""
         try:
             for messages, fresh in self.dlq.receive_all(
                 LEASE_SECONDS, lambda message: _short(message.message_id) in self._seen

@@ -54,14 +54,12 @@ class Session:
 
     @cached_property
     def out(self) -> Output:
-        """Where results and messages are printed."""
         from dropzone_cli.output import Output
 
         return Output(as_json=self._options.as_json)
 
     @cached_property
     def target(self) -> Target:
-        """The stack."""
         from dropzone_cli.target import Options, resolve
 
         options = self._options
@@ -83,17 +81,14 @@ class Session:
 
     @property
     def resources(self) -> Resources:
-        """The stack's bucket and queues."""
         return self.target.needed_resources()
 
     @cached_property
     def dlq(self) -> Queue:
-        """The stack's dead-letter queue."""
         return self._queue(self.resources.dlq_url)
 
     @cached_property
     def queue(self) -> Queue:
-        """The stack's queue."""
         return self._queue(self.resources.queue_url)
 
     def _queue(self, url: str) -> Queue:

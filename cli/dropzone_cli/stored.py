@@ -95,11 +95,9 @@ class _Raw(io.RawIOBase):
         self._body = body
 
     def readable(self) -> bool:
-        """It is there to be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any that can be written to
-        """Read what there is room for."""
         part: bytes = self._body.read(len(buffer))
         buffer[: len(part)] = part
         return len(part)

@@ -19,6 +19,5 @@ class ContractError(ValueError):
     """Contracts can't be used."""
 
     def __init__(self, findings: list[Finding]) -> None:
-        """Carry every reason."""
         super().__init__("\n".join(map(str, findings)))
         self.findings = findings

@@ -48,7 +48,6 @@ class Trial:
         self._counts = Counter[tuple[str, _Effect]]()
 
     def add(self, raw_id: UUID, body: bytes, *, content_type: str, contract: str) -> None:
-        """Validate an object by both."""
         self._objects += 1
         before, after = (
             [

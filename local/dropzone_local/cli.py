@@ -255,16 +255,13 @@ class _Steps:
         self._progress.stop()
 
     def stack(self, root: Path, options: Options) -> LocalStack:
-        """Return a stack that reports here."""
         return LocalStack(root, options, report=self.done, announce=self.begun)
 
     def begun(self, step: str) -> None:
-        """Show that a step has begun."""
         if not console.is_terminal:
             self._print(f"{step} …")
 
     def done(self, step: str) -> None:
-        """Print a step that is done."""
         self.any_done = True
         self._print(step)
 

@@ -42,7 +42,6 @@ class Endpoints:
     region: str = REGION
 
     def document(self) -> dict[str, object]:
-        """Return a form for JSON."""
         return asdict(self)
 
 
@@ -60,7 +59,6 @@ class Deployment:
 
     @property
     def clients(self) -> Clients:
-        """boto3 clients of the emulator."""
         return Clients(self._emulator.endpoint)
 
     @property
@@ -109,7 +107,6 @@ class Deployment:
         return True
 
     def outputs(self) -> Mapping[str, str]:
-        """Return the stack's outputs."""
         answer = self.clients.cloudformation().describe_stacks(StackName=self._stack)
         return {
             output["OutputKey"]: output["OutputValue"]
@@ -118,7 +115,6 @@ class Deployment:
         }
 
     def endpoints(self, database_url: str) -> Endpoints:
-        """Return where everything of the stack is."""
         outputs = self.outputs()
         try:
             key = self.clients.apigateway().get_api_key(apiKey=outputs["ApiKeyId"], includeValue=True)

@@ -58,12 +58,10 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
-        """Where every AWS API is reached."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def healthy(self) -> bool:
-        """Return whether the emulator runs and answers."""
         return self.service.running and self._answers()
 
     def start(self) -> None:
@@ -90,7 +88,6 @@ class Emulator:
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     def restart(self) -> None:
-        """Stop and start."""
         self.stop()
         self.start()
 

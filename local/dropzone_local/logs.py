@@ -126,7 +126,6 @@ class LogReader:
         self._read: dict[str, tuple[int, int]] = {}
 
     def read(self) -> list[LogLine]:
-        """Return the lines that are new."""
         lines = [
             line
             for group, function in self._groups.items()

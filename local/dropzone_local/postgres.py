@@ -87,7 +87,6 @@ class Postgres:
     def __init__(
         self, directory: Path, *, port: int, password: str, database: str = "dropzone", bound_to_parent: bool = False
     ) -> None:
-        """Describe the server; nothing runs yet."""
         self.directory = directory
         self.port = port
         self.password = password
@@ -109,7 +108,6 @@ class Postgres:
 
     @property
     def healthy(self) -> bool:
-        """Return whether the server runs and answers a query."""
         return self.service.running and self._answers(self.database)
 
     def start(self) -> None:
@@ -137,7 +135,6 @@ class Postgres:
         self.service.kill()
 
     def restart(self) -> None:
-        """Stop and start."""
         self.stop()
         self.start()
 

@@ -21,7 +21,6 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """Return the identity of a living process."""
         try:
             return cls(pid, psutil.Process(pid).create_time())
         except psutil.NoSuchProcess:
@@ -37,7 +36,6 @@ class Identity:
                 return None
 
     def document(self) -> Mapping[str, float]:
-        """Return a form for JSON."""
         return {"pid": self.pid, "born": self.born}
 
     def process(self) -> psutil.Process | None:
@@ -51,11 +49,9 @@ class Identity:
 
     @property
     def alive(self) -> bool:
-        """Return whether the process still runs."""
         return self.process() is not None
 
     def tree(self) -> list[psutil.Process]:
-        """Return the process and all its descendants."""
         process = self.process()
         if process is None:
             return []

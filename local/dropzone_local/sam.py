@@ -45,7 +45,6 @@ class Build:
 
     @property
     def template(self) -> Path:
-        """The built template."""
         return self.folder / "template.yaml"
 
 

@@ -74,7 +74,6 @@ class Service:
 
     @property
     def running(self) -> bool:
-        """Return whether the server's process lives."""
         return self.server is not None and self.server.alive
 
     def processes(self) -> list[psutil.Process]:

@@ -33,5 +33,4 @@ class Settings:
         )
 
     def save(self, path: Path) -> None:
-        """Write the settings for the next run."""
         write_json(path, asdict(self))

@@ -122,7 +122,6 @@ class LocalStack:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Take the stack down."""
         self.down()
 
     def up(self) -> Endpoints:
@@ -159,7 +158,6 @@ class LocalStack:
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """The template's parameters on this machine."""
         own = {
             "Architecture": self.builder.architecture,
             "DatabasePort": str(self.postgres.port),
@@ -169,12 +167,10 @@ class LocalStack:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """The servers, running or not."""
         return self.postgres.service, self.emulator.service
 
     @property
     def running(self) -> bool:
-        """Return whether any process of the stack lives."""
         return any(service.processes() for service in self.services)
 
     @property
@@ -183,7 +179,6 @@ class LocalStack:
         return self.postgres.healthy and self.emulator.healthy and self.deployment.is_deployed
 
     def processes(self) -> Mapping[str, list[psutil.Process]]:
-        """Return the living processes of each server."""
         return {service.name: service.processes() for service in self.services}
 
     @property

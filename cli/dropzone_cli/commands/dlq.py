@@ -36,7 +36,6 @@ class _Entry:
         return "; ".join(dict.fromkeys(reasons))
 
     def document(self, statuses: Mapping[UUID, Document | None]) -> Document:
-        """Return it for JSON."""
         return {
             "message_id": self.message.message_id,
             "reason": self.reason(statuses),
@@ -47,7 +46,6 @@ class _Entry:
         }
 
     def row(self, statuses: Mapping[UUID, Document | None]) -> tuple[str, ...]:
-        """Return a table's row."""
         objects = self.raw_ids or ()
         shown = f"{objects[0]}{f' +{len(objects) - 1}' if len(objects) > 1 else ''}" if objects else "-"
         tries = max(((statuses.get(raw_id) or {}).get("attempts", 0) for raw_id in objects), default=0)

@@ -46,8 +46,6 @@ _LOOK_EVERY_SECONDS, _LOCAL_SECONDS = 5.0, 0.5
 
 
 class Wanted(NamedTuple):
-    """Which objects to replay."""
-
     since: datetime | None
     until: datetime | None
     contract: str | None
@@ -97,7 +95,6 @@ class _Fleet:
         )["executionArn"]
 
     def is_running(self, execution: str) -> bool:
-        """Tell whether it has not ended."""
         described = self.session.resources.aws.stepfunctions().describe_execution(executionArn=execution)
         return described["status"] == "RUNNING"
 

@@ -164,7 +164,6 @@ def _parameters(
     until: datetime | None,
     resolved: WhichResolved | None,
 ) -> dict[str, str]:
-    """What is asked of the API."""
     asked = {
         "code": code,
         "source": source,
@@ -284,7 +283,6 @@ def show(
 
 
 def _status(session: Session, raw_id: UUID, item: int | None) -> details.Document:
-    """Return the API's status of an object, or of one of its events."""
     status = session.api.status(raw_id, after=-1 if item is None else item - 1) or details.unknown(raw_id)
     if not details.is_batch(status):
         return status
@@ -299,7 +297,6 @@ def _status(session: Session, raw_id: UUID, item: int | None) -> details.Documen
 
 
 def _object(found: Stored, raw_id: UUID, item: int | None) -> details.Document:
-    """Return what is shown of an object's bytes."""
     text = found.beginning(PREVIEW_BYTES + 1) if item is None else _item(found, raw_id, item)
     return {
         "key": object_key(raw_id),

@@ -59,7 +59,6 @@ class _Totals:
     cursor: Cursor | None = None
 
     def add(self, answer: Document) -> None:
-        """Add an answer."""
         self.checked += int(answer["checked"])
         self.processed += int(answer["processed"])
         self.failed += int(answer["failed"])
@@ -68,7 +67,6 @@ class _Totals:
         self.cursor = parse_cursor(answer["cursor"]) if "cursor" in answer else None
 
     def document(self) -> Document:
-        """A form for JSON."""
         counts: Document = {"checked": self.checked, "processed": self.processed, "failed": self.failed}
         return counts if self.cursor is None else counts | {"cursor": str(self.cursor)}
 

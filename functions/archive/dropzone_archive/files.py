@@ -31,7 +31,6 @@ class S3ArchiveFiles:
     """See `ArchiveFiles`. What is on its way is on the function's own disk."""
 
     def __init__(self, settings: BronzeSettings) -> None:
-        """Take the settings; it connects at its first call."""
         self._settings = settings
 
     @cached_property
@@ -40,7 +39,6 @@ class S3ArchiveFiles:
         return open_store(settings.bronze_bucket, settings.aws_region, settings.bronze_endpoint, _TIMEOUT_SECONDS)
 
     def write(self, part: ArchivePart, rows: Iterator[str]) -> WrittenFile:
-        """See `ArchiveFiles.write`."""
         key = key_of(part)
         with TemporaryDirectory() as folder:
             path = Path(folder) / "part.parquet"
@@ -54,7 +52,6 @@ class S3ArchiveFiles:
             return WrittenFile(key, path.stat().st_size, stored["e_tag"] or "")
 
     def read(self, part: ArchivePart) -> Iterator[str]:
-        """See `ArchiveFiles.read`."""
         with TemporaryDirectory() as folder:
             path = Path(folder) / "part.parquet"
             try:

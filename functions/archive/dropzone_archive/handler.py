@@ -26,7 +26,6 @@ def settings() -> ArchiveSettings:
 
 @cache
 def database() -> Database:
-    """One connection for each container."""
     return open_database(settings())
 
 

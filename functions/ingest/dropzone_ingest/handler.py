@@ -231,7 +231,6 @@ def _respond(event: Event) -> Response:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry."""
     metrics.add_metric(name="Requests", unit=MetricUnit.Count, value=1)
     logger.set_correlation_id(request_id(event) or None)
     return proxy_result(_respond(event), event, settings().cors_origin)

@@ -63,8 +63,6 @@ class Plan(_OfOne):
 
 
 class Pending(_OfOne):
-    """Its ranges that are not done."""
-
     action: Literal["pending"]
 
 
@@ -76,14 +74,10 @@ class RunRange(_OfOne):
 
 
 class Report(_OfOne):
-    """Its sums."""
-
     action: Literal["report"]
 
 
 class Pause(_OfOne):
-    """Let its calls end soon."""
-
     action: Literal["pause"]
 
 
@@ -111,7 +105,6 @@ def bronze() -> Bronze:
 
 @cache
 def database() -> Database:
-    """One connection for each container."""
     return open_database(settings())
 
 

@@ -38,7 +38,6 @@ def bronze() -> Bronze:
 
 @cache
 def database() -> Database:
-    """One connection for each container."""
     return open_database(settings())
 
 

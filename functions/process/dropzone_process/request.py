@@ -55,7 +55,6 @@ class _ReplayInQuery(Request):
 
     @property
     def after(self) -> Cursor | None:
-        """Where to go on."""
         return None if self.cursor is None else parse_cursor(self.cursor)
 
 
@@ -91,11 +90,9 @@ class ReplayArrived(_Replay):
     code: Code | None = Field(default=None, description="With an event that this rule rejected.")
 
     def arrivals(self) -> Arrivals:
-        """When they arrived: from when on, and before when."""
         return self.since, self.until
 
     def selection(self) -> Selection:
-        """These objects."""
         return Arrived(self.since, self.until) if self.code is None else RejectedBy(self.code, self.since, self.until)
 
 
@@ -113,11 +110,9 @@ class ReplayDecided(_Replay):
     until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
 
     def arrivals(self) -> Arrivals:
-        """When they arrived: from when on, and before when."""
         return self.since, self.until
 
     def selection(self) -> Selection:
-        """These objects."""
         return DecidedBy(self.contract, self.since, self.until)
 
 
@@ -133,7 +128,6 @@ class ReplayNamed(_Replay):
         return received_at(min(self.raw_ids)), None
 
     def selection(self) -> Selection:
-        """These objects."""
         return Named(tuple(self.raw_ids))
 
 

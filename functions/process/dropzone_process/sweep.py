@@ -1,10 +1,11 @@
 """The function Sweep: objects without a receipt, on a schedule and on request (`POST /process`)."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from aws_lambda_powertools import Logger, Metrics
@@ -91,7 +92,6 @@ def authorizer() -> Authorizer:
 
 @cache
 def database() -> Database:
-    """One connection for each container."""
     return open_database(settings())
 
 
@@ -205,16 +205,7 @@ def _log_replay(result: ReplayResult, *, dry_run: bool) -> None:
 
 
 def _changes(result: ReplayResult) -> Changes:
-    return {
-        "same": result.changes[Change.SAME],
-        "new": result.changes[Change.NEW],
-        "now_processed": result.changes[Change.NOW_PROCESSED],
-        "now_rejected": result.changes[Change.NOW_REJECTED],
-        "other_figures": result.changes[Change.OTHER_FIGURES],
-        "other_flags": result.changes[Change.OTHER_FLAGS],
-        "other_reasons": result.changes[Change.OTHER_REASONS],
-        "gone": result.changes[Change.GONE],
-    }
+    return cast("Changes", {change.value: result.changes[change] for change in Change})
 
 
 def _counts(result: ProcessingResult | ReplayResult, cursor: Cursor | None) -> Counts:
@@ -282,20 +273,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return dict(_counts(result, None))
 
 
-def _delete_old_replays(time_left: TimeLeft) -> None:
-    try:
-        deleted = delete_old(fleet=fleet_store(), ruleset=outcome_store().contracts.ruleset, time_left=time_left)
-    except SilverError as error:
-        logger.warning(
-            "old replays could not be deleted; the next run will try again",
-            error=type(error).__name__,
-            reason=str(error),
-        )
-    else:
-        if deleted:
-            logger.info("old replays deleted", replays=deleted)
-
-
 def _lag(reached: UUID | None) -> float:
     """The age in seconds of the objects that a run reached: 0 if it came to the newest, a day at most."""
     if reached is None:
@@ -303,72 +280,63 @@ def _lag(reached: UUID | None) -> float:
     return min((datetime.now(UTC) - received_at(reached)).total_seconds(), _LONGEST_LAG)
 
 
+@contextmanager
+def _put_off_if_it_fails(message: str) -> Iterator[None]:
+    """Log that a step of a scheduled run failed, and go on: the next run tries it again."""
+    try:
+        yield
+    except (SilverError, BronzeError) as error:
+        logger.warning(message, error=type(error).__name__, reason=str(error))
+
+
+def _share_of(time_left: TimeLeft, share: float) -> TimeLeft:
+    kept = time_left() * (1 - share)
+    return lambda: time_left() - kept
+
+
 def _add_months(time_left: TimeLeft) -> None:
     """Make the months of silver's tables, in at most a third of the time. Without one, its rows are in the default."""
-    until = time_left() * 2 / 3
-    try:
-        months = add_months(partition_store(), time_left=lambda: time_left() - until)
-    except SilverError as error:
-        logger.warning(
-            "the partitions of silver could not be made; the next run will try again",
-            error=type(error).__name__,
-            reason=str(error),
-        )
-        return
-    metrics.add_metric(name="MonthsMissing", unit=MetricUnit.Count, value=months.missing)
-    if months.made:
-        logger.info("partitions of silver were made", made=months.made)
-    if months.missing:
-        logger.warning("partitions of silver are missing, since others used the tables", missing=months.missing)
+    with _put_off_if_it_fails("the partitions of silver could not be made; the next run will try again"):
+        months = add_months(partition_store(), time_left=_share_of(time_left, 1 / 3))
+        metrics.add_metric(name="MonthsMissing", unit=MetricUnit.Count, value=months.missing)
+        if months.made:
+            logger.info("partitions of silver were made", made=months.made)
+        if months.missing:
+            logger.warning("partitions of silver are missing, since others used the tables", missing=months.missing)
 
 
 def _refresh_gold(time_left: TimeLeft) -> None:
     """Refresh gold, in at most a third of the time. Without it gold is right as well, and slower to read."""
-    until = time_left() * 2 / 3
-    try:
+    share = _share_of(time_left, 1 / 3)
+    with _put_off_if_it_fails("gold could not be refreshed; the next run will try again"):
         metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=gold_store().stale_seconds())
-        buckets = refresh_gold(gold_store(), time_left=lambda: time_left() - until)
-    except SilverError as error:
-        logger.warning(
-            "gold could not be refreshed; the next run will try again", error=type(error).__name__, reason=str(error)
-        )
-    else:
-        metrics.add_metric(name="GoldParts", unit=MetricUnit.Count, value=buckets)
+        metrics.add_metric(name="GoldParts", unit=MetricUnit.Count, value=refresh_gold(gold_store(), time_left=share))
 
 
 def _check_expectations(time_left: TimeLeft) -> None:
     """Compare sources with what is expected of them, in at most half of the time. The next run makes up for it."""
-    until = time_left() / 2
-    try:
-        found = check_expectations(expectation_store(), deployed_contracts(), time_left=lambda: time_left() - until)
-    except SilverError as error:
-        logger.warning(
-            "expectations could not be checked; the next run will try again",
-            error=type(error).__name__,
-            reason=str(error),
-        )
-        return
-    # Zeros are left out, since each name costs for the hours in which it is written.
-    for metric, counts in (
-        ("BrokenExpectations", {str(name): standing.broken for name, standing in found.items() if standing.broken}),
-        ("ChangedExpectations", {str(name): standing.changed for name, standing in found.items() if standing.changed}),
-    ):
-        count_by("sweep", metric, "expectation", counts)
+    with _put_off_if_it_fails("expectations could not be checked; the next run will try again"):
+        found = check_expectations(expectation_store(), deployed_contracts(), time_left=_share_of(time_left, 1 / 2))
+        # Zeros are left out, since each name costs for the hours in which it is written.
+        broken = {str(name): standing.broken for name, standing in found.items() if standing.broken}
+        changed = {str(name): standing.changed for name, standing in found.items() if standing.changed}
+        count_by("sweep", "BrokenExpectations", "expectation", broken)
+        count_by("sweep", "ChangedExpectations", "expectation", changed)
 
 
 def _hand_over(time_left: TimeLeft) -> None:
     """Hand notifications over, in at most half of the time. What is left is handed over by the next run."""
-    until = time_left() / 2
     channels = [Channel(name) for name in settings().notification_channels]
-    try:
-        hand_over(expectation_store(), notifications(), channels, time_left=lambda: time_left() - until)
-    except (SilverError, BronzeError) as error:
-        logger.warning(
-            "notifications could not be handed over; the next run will try again",
-            error=type(error).__name__,
-            reason=str(error),
-        )
+    with _put_off_if_it_fails("notifications could not be handed over; the next run will try again"):
+        hand_over(expectation_store(), notifications(), channels, time_left=_share_of(time_left, 1 / 2))
     # Without the database, other alarms go off.
     with suppress(SilverError):
         waiting = expectation_store().unsent_seconds()
         metrics.add_metric(name="NotificationLagSeconds", unit=MetricUnit.Seconds, value=waiting)
+
+
+def _delete_old_replays(time_left: TimeLeft) -> None:
+    with _put_off_if_it_fails("old replays could not be deleted; the next run will try again"):
+        ruleset = outcome_store().contracts.ruleset
+        if deleted := delete_old(fleet=fleet_store(), ruleset=ruleset, time_left=time_left):
+            logger.info("old replays deleted", replays=deleted)

@@ -97,7 +97,6 @@ def authorizer() -> Authorizer:
 
 @cache
 def database() -> Database:
-    """One connection for each container."""
     return open_database(settings())
 
 
@@ -334,7 +333,6 @@ def _reads() -> tuple[str, ...] | None:
 
 
 def _header(name: str) -> str | None:
-    """A header of the request."""
     return header(app.current_event.raw_event, name)
 
 
@@ -347,6 +345,5 @@ def _not_comparable(error: RowRefusedError) -> Response[Any]:
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry."""
     database().use_time_left(lambda: context.get_remaining_time_in_millis() / 1000)
     return resolve(app, event, context, settings().cors_origin)

@@ -220,5 +220,4 @@ def _text(package: str, name: str) -> str:
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry."""
     return resolve(app, event, context, settings().cors_origin)

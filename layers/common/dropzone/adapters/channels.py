@@ -40,7 +40,6 @@ class EventBus:
     """EventBridge: an event for each change."""
 
     def __init__(self, name: str) -> None:
-        """Take the bus's name."""
         self._name, self._client = name, boto3.client("events", config=_CONFIG)
 
     def __call__(self, batch_id: str, changes: Sequence[Change]) -> None:  # noqa: ARG002 - events carry their own id
@@ -77,7 +76,6 @@ class Topic:
     """SNS: a message for each batch."""
 
     def __init__(self, arn: str) -> None:
-        """Take the topic's ARN."""
         self._arn, self._client = arn, boto3.client("sns", config=_CONFIG)
 
     def __call__(self, batch_id: str, changes: Sequence[Change]) -> None:

@@ -161,7 +161,6 @@ class Database:
         return SilverUnavailableError(message)
 
     def close(self) -> None:
-        """End the connection, if there is one; a broken one as well."""
         connection, self._connection = self._connection, None
         self._prepared.clear()
         if connection is not None:

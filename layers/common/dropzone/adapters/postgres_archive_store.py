@@ -83,29 +83,23 @@ class PostgresArchiveStore:
     """See `ArchiveStore`."""
 
     def __init__(self, database: Database) -> None:
-        """Take the database."""
         self._database = database
 
     def begin_run(self) -> bool:
-        """See `ArchiveStore.begin_run`."""
         ((is_alone,),) = self._database.run(f"SELECT pg_try_advisory_lock({_RUN})")
         return bool(is_alone)
 
     def end_run(self) -> None:
-        """See `ArchiveStore.end_run`."""
         self._database.run("SELECT pg_advisory_unlock_all()")
 
     def changed(self) -> list[ArchivedMonth]:
-        """See `ArchiveStore.changed`."""
         return [ArchivedMonth(kind, month) for kind, month in self._database.run(_CHANGED)]
 
     def away(self, month: ArchivedMonth) -> list[ArchivePart]:
-        """See `ArchiveStore.away`."""
         self._call("begin_reinstating", month)
         return self._parts("away", month)
 
     def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> None:
-        """See `ArchiveStore.reinstate`."""
         if part.relation == "measurements":
             # An hour at a time: others wait for the lock of its day.
             begin = part.begins_at
@@ -137,25 +131,20 @@ class PostgresArchiveStore:
         self._database.transact(work)
 
     def reopen(self, month: ArchivedMonth) -> None:
-        """See `ArchiveStore.reopen`."""
         self._call("reopen", month)
 
     def closed(self, kind: MonthKind, kept: int) -> list[ArchivedMonth]:
-        """See `ArchiveStore.closed`."""
         sql = "SELECT * FROM archive.closed(CAST(:kind AS text), CAST(:kept AS integer))"
         return [ArchivedMonth(kind, month) for (month,) in self._database.run(sql, kind=kind, kept=kept)]
 
     def begin(self, month: ArchivedMonth) -> None:
-        """See `ArchiveStore.begin`."""
         sql = f"SELECT archive.begin({_MONTH}, {_MOST_EVENTS})"
         self._database.run(sql, kind=month.kind, month=month.month)
 
     def unwritten(self, month: ArchivedMonth) -> list[ArchivePart]:
-        """See `ArchiveStore.unwritten`."""
         return self._parts("unwritten", month)
 
     def write(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> int:
-        """See `ArchiveStore.write`."""
 
         def work(run: Run) -> int:
             run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -182,15 +171,12 @@ class PostgresArchiveStore:
         return self._database.transact(work)
 
     def finish(self, month: ArchivedMonth) -> str:
-        """See `ArchiveStore.finish`."""
         return str(self._call("finish", month))
 
     def surplus(self) -> list[ArchivePart]:
-        """See `ArchiveStore.surplus`."""
         return [ArchivePart(*row) for row in self._database.run("SELECT * FROM archive.surplus()")]
 
     def remove_surplus(self, part: ArchivePart) -> None:
-        """See `ArchiveStore.remove_surplus`."""
         sql = "SELECT archive.remove_surplus(CAST(:begins_at AS timestamptz))"
         self._database.run(sql, begins_at=part.begins_at)
 

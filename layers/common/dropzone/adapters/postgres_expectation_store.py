@@ -32,38 +32,30 @@ class PostgresExpectationStore:
     """See `ExpectationStore`."""
 
     def __init__(self, database: Database, expectations: str | None = None) -> None:
-        """Take the database, and the compiled expectations: those of this deployment, where none are given."""
         self._database = database
         self._expectations = compiled_expectations() if expectations is None else expectations
 
     def deploy(self) -> None:
-        """See `ExpectationStore.deploy`."""
         self._database.run(_DEPLOY, contracts=self._expectations)
 
     def unassigned(self, ruleset: str, limit: int) -> Sequence[tuple[str, str]]:
-        """See `ExpectationStore.unassigned`."""
         found = self._database.run(_UNASSIGNED, ruleset=ruleset, limit=limit)
         return [(str(source), str(decided_by)) for source, decided_by in found]
 
     def assign(self, ruleset: str, contracts: Mapping[str, str]) -> None:
-        """See `ExpectationStore.assign`."""
         rows = [{"source": source, "contract": contract} for source, contract in contracts.items()]
         self._database.run(_ASSIGN, ruleset=ruleset, sources=to_json(rows).decode())
 
     def check(self) -> Mapping[Expectation, Standing]:
-        """See `ExpectationStore.check`."""
         return {Expectation(name): Standing(broken, changed) for name, broken, changed in self._database.run(_CHECK)}
 
     def unsent(self, limit: int) -> Sequence[tuple[str, bytes]]:
-        """See `ExpectationStore.unsent`."""
         found = self._database.run(_UNSENT, limit=limit)
         return [(str(batch_id), str(changes).encode()) for batch_id, changes in found]
 
     def sent(self, batch_id: str) -> None:
-        """See `ExpectationStore.sent`."""
         self._database.run(_SENT, id=batch_id)
 
     def unsent_seconds(self) -> float:
-        """See `ExpectationStore.unsent_seconds`."""
         ((seconds,),) = self._database.run(_UNSENT_SECONDS)
         return float(seconds)

@@ -118,11 +118,9 @@ class PostgresFleetStore:
     """See `FleetStore`. Not thread-safe."""
 
     def __init__(self, database: Database) -> None:
-        """Take the database."""
         self._database = database
 
     def begin(self, wanted: Wanted, ruleset: str) -> UUID:
-        """See `FleetStore.begin`."""
         ((replay_id,),) = self._run(
             _BEGIN,
             new_raw_id(),
@@ -136,27 +134,22 @@ class PostgresFleetStore:
         return UUID(str(replay_id))
 
     def replay(self, replay_id: UUID) -> FleetReplay | None:
-        """See `FleetStore.replay`."""
         rows = self._run(_REPLAY, replay_id)
         return FleetReplay(*rows[0]) if rows else None
 
     def first_beyond(self, since: datetime, until: datetime, objects: int) -> UUID | None:
-        """See `FleetStore.first_beyond`."""
         rows = self._database.run(_FIRST_BEYOND, objects=objects, **_bounds(since, until))
         return rows[0][0] if rows else None
 
     def add_range(self, replay_id: UUID, since: datetime, until: datetime, objects: int | None = None) -> None:
-        """See `FleetStore.add_range`."""
         if objects is None:
             ((objects,),) = self._database.run(_COUNT, **_bounds(since, until))
         self._run(_ADD, replay_id, since=_text(since), until=_text(until), objects=objects)
 
     def pending(self, replay_id: UUID, limit: int) -> list[int]:
-        """See `FleetStore.pending`."""
         return [number for (number,) in self._run(_PENDING, replay_id, limit=limit)]
 
     def range(self, replay_id: UUID, number: int) -> FleetRange | None:
-        """See `FleetStore.range`."""
         rows = self._run(_RANGE, replay_id, number=number)
         if not rows:
             return None
@@ -164,7 +157,6 @@ class PostgresFleetStore:
         return FleetRange(since, until, None if cursor is None else parse_cursor(cursor), is_done)
 
     def advance(self, replay_id: UUID, number: int, progress: RangeProgress) -> bool:
-        """See `FleetStore.advance`."""
         rows = self._run(
             _ADVANCE,
             replay_id,
@@ -180,7 +172,6 @@ class PostgresFleetStore:
         return bool(rows)
 
     def report(self, replay_id: UUID) -> FleetReport:
-        """See `FleetStore.report`."""
         self._run(_FINISH, replay_id)
         (row,) = self._run(_REPORT, replay_id)
         *sums, changes = row
@@ -188,11 +179,9 @@ class PostgresFleetStore:
         return FleetReport(ranges, done, objects, checked, rejected, unread, changes)
 
     def pause(self, replay_id: UUID) -> None:
-        """See `FleetStore.pause`."""
         self._run("UPDATE replays SET is_paused = true WHERE replay_id = CAST(:replay_id AS uuid)", replay_id)
 
     def delete_old(self, before: datetime, ruleset: str) -> int:
-        """See `FleetStore.delete_old`."""
         return len(self._run(_DELETE_OLD, earliest_raw_id(before), before=_text(before), ruleset=ruleset))
 
     def _run(self, sql: str, replay_id: UUID, **parameters: object) -> list[Row]:

@@ -17,15 +17,12 @@ class PostgresGoldStore:
     """See `GoldStore`."""
 
     def __init__(self, database: Database) -> None:
-        """Take the database."""
         self._database = database
 
     def stale_seconds(self) -> float:
-        """See `GoldStore.stale_seconds`."""
         ((seconds,),) = self._database.run(_STALE_SECONDS)
         return float(seconds)
 
     def refresh(self, max_events: int) -> int:
-        """See `GoldStore.refresh`."""
         ((buckets,),) = self._database.run(_REFRESH, max_events=max_events)
         return int(buckets)

@@ -105,11 +105,9 @@ class PostgresOutcomeStore:
     """See `OutcomeStore`. Not thread-safe."""
 
     def __init__(self, database: Database, contracts: Contracts = BASIC) -> None:
-        """Take the database, and the contracts to validate by."""
         self._database, self.contracts = database, contracts
 
     def outcomes(self, validated: Sequence[ValidatedObject]) -> dict[UUID, tuple[Outcome | None, ...]]:
-        """See `OutcomeStore.outcomes`."""
         found: dict[UUID, list[Outcome | None]] = {}
         for raw_id, number, violations, *columns in self._database.run(_OUTCOMES, **_part_parameters(validated)):
             outcomes = found.setdefault(raw_id, [])
@@ -118,11 +116,9 @@ class PostgresOutcomeStore:
         return {raw_id: tuple(outcomes) for raw_id, outcomes in found.items()}
 
     def archived_months(self, since: datetime | None, until: datetime | None) -> list[str]:
-        """See `OutcomeStore.archived_months`."""
         return archived_months(self._database, since, until, "arrived")
 
     def replace(self, validated: Sequence[ValidatedObject]) -> None:
-        """See `OutcomeStore.replace`."""
 
         def work(run: Run) -> None:
             parts, objects = _part_parameters(validated), object_parameters(validated)
@@ -144,7 +140,6 @@ class PostgresOutcomeStore:
         self._database.transact(work)
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
-        """See `OutcomeStore.rejected_by`."""
         rows = self._database.run(
             _REJECTED_BY,
             pattern=json_text([{"code": code}]),
@@ -155,7 +150,6 @@ class PostgresOutcomeStore:
         return [raw_id for (raw_id,) in rows]
 
     def decided_by(self, contract: str, *, after: UUID, before: UUID | None) -> Decided:
-        """See `OutcomeStore.decided_by`."""
         rows = self._database.run(
             _DECIDED_BY,
             prefix=f"{contract}@",

@@ -12,10 +12,8 @@ class PostgresPartitionStore:
     """See `PartitionStore`."""
 
     def __init__(self, database: Database) -> None:
-        """Take the database."""
         self._database = database
 
     def add_months(self, table: SilverTable) -> Months:
-        """See `PartitionStore.add_months`."""
         ((made, missing),) = self._database.run(_ADD_MONTHS, relation=table)
         return Months(made, missing)

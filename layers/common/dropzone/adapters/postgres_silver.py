@@ -179,12 +179,10 @@ class PostgresSilver:
         self._to_release: dict[UUID, dict[str, object]] = {}
 
     def receipts(self, raw_ids: Collection[UUID]) -> dict[UUID, Receipt]:
-        """See `Silver.receipts`."""
         rows = self._run(_RECEIPTS, raw_ids=uuid_array(raw_ids))
         return {raw_id: Receipt(complete, attempts) for raw_id, complete, attempts in rows}
 
     def write_outcomes(self, validated: Sequence[ValidatedObject]) -> set[UUID]:
-        """See `Silver.write_outcomes`."""
         parameters = {
             **object_parameters(validated),
             **event_parameters(validated),
@@ -200,7 +198,6 @@ class PostgresSilver:
         return {one.raw_id for one in validated}.difference(raw_id for (raw_id,) in incomplete)
 
     def written(self, raw_ids: Collection[UUID]) -> dict[UUID, Written]:
-        """See `Silver.written`."""
         runs: dict[UUID, list[range]] = {}
         outdated: Counter[UUID] = Counter()
         for raw_id, is_current, first, end in self._run(
@@ -218,7 +215,6 @@ class PostgresSilver:
         return {raw_id: _written(items, broken.get(raw_id, {}), outdated[raw_id]) for raw_id, items in runs.items()}
 
     def discard_outdated(self, raw_id: UUID, limit: int) -> int:
-        """See `Silver.discard_outdated`."""
 
         def work(run: Run) -> int:
             outdated = {"raw_id": str(raw_id), "ruleset": self.contracts.ruleset, "limit": limit}
@@ -232,7 +228,6 @@ class PostgresSilver:
         return self._database.transact(work)
 
     def record_attempts(self, raw_ids: Collection[UUID], *, only_due: bool) -> set[UUID]:
-        """See `Silver.record_attempts`."""
         rows = self._run(
             _RECORD_ATTEMPTS,
             raw_ids=uuid_array(raw_ids),
@@ -245,7 +240,6 @@ class PostgresSilver:
         return {raw_id for (raw_id,) in rows}
 
     def release_attempts(self, reasons: Mapping[UUID, str], *, retry_now: bool = False) -> None:
-        """See `Silver.release_attempts`."""
         for raw_id, reason in reasons.items():
             self._to_release[raw_id] = {"raw_id": raw_id, "reason": reason, "retry_now": retry_now}
         self._release()
@@ -258,27 +252,22 @@ class PostgresSilver:
             self._to_release.clear()
 
     def record_errors(self, reasons: Mapping[UUID, str]) -> None:
-        """See `Silver.record_errors`."""
         given = json_text([{"raw_id": raw_id, "reason": reason} for raw_id, reason in reasons.items()])
         self._run(_RECORD_ERRORS, reasons=given)
 
     def due_for_retry(self, limit: int, *, exhausted: bool) -> list[UUID]:
-        """See `Silver.due_for_retry`."""
         rows = self._run(_DUE_FOR_RETRY, limit=limit, exhausted=exhausted, max_attempts=MAX_ATTEMPTS)
         return [raw_id for (raw_id,) in rows]
 
     def backlog(self) -> Backlog:
-        """See `Silver.backlog`."""
         ((waiting, exhausted),) = self._run(_BACKLOG, max_attempts=MAX_ATTEMPTS)
         return Backlog(int(waiting), int(exhausted))
 
     def watermark(self) -> UUID:
-        """See `Silver.watermark`."""
         ((raw_id,),) = self._run("SELECT watermark FROM sweep")
         return UUID(str(raw_id))
 
     def advance_watermark(self, raw_id: UUID) -> None:
-        """See `Silver.advance_watermark`."""
         self._run(_ADVANCE, raw_id=str(raw_id))
 
     def _run(self, sql: str, **parameters: object) -> list[Row]:

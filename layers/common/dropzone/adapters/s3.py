@@ -135,7 +135,6 @@ class _Bucket:
     def __init__(
         self, bucket: str, *, region: str, endpoint: str | None = None, timeout_seconds: float = LONGEST_TIMEOUT_SECONDS
     ) -> None:
-        """See `open_store`."""
         self._bucket, self._region, self._endpoint = bucket, region, endpoint
         self._timeout_seconds = timeout_seconds
 
@@ -152,7 +151,6 @@ class S3Bronze(_Bucket):
         return ThreadPoolExecutor(_THREADS, thread_name_prefix="bronze")
 
     def put(self, raw: RawObject) -> None:
-        """See `Bronze.put`."""
         attributes = {"Content-Type": in_header(raw.content_type), CORRELATION_ID: in_header(raw.correlation_id)}
         if raw.content_encoding:
             attributes["Content-Encoding"] = in_header(raw.content_encoding)
@@ -191,7 +189,6 @@ class S3Bronze(_Bucket):
         return True
 
     def read(self, raw_ids: Sequence[UUID], *, timeout: float) -> list[RawObject | BronzeError]:
-        """See `Bronze.read`."""
         if timeout <= 0:
             return [BronzeUnavailableError(_LATE) for _ in raw_ids]
         reads = [self._threads.submit(self._read_one, raw_id) for raw_id in raw_ids]
@@ -254,7 +251,6 @@ class S3Bronze(_Bucket):
             raise BronzeUnavailableError(reason_of(error)) from None
 
     def _in_time[T](self, call: Callable[[], T], seconds: float) -> T:
-        """Make a call with a timeout."""
         if seconds > 0:
             made = self._threads.submit(call)
             if not self._wait([made], seconds):
@@ -310,7 +306,6 @@ class S3Clients(_Bucket):
     _read_at = -math.inf
 
     def current(self) -> ClientsDocument:
-        """See `ClientStore.current`."""
         now = time.monotonic()
         if self._document is None or now - self._read_at >= CLIENTS_SECONDS:
             self._document = self._read(self._document)
@@ -355,11 +350,9 @@ class S3IdempotencyStore(_Bucket):
     """
 
     def __init__(self, bucket: str, *, region: str, endpoint: str | None = None) -> None:
-        """See `open_store`."""
         super().__init__(bucket, region=region, endpoint=endpoint, timeout_seconds=IDEMPOTENCY_TIMEOUT_SECONDS)
 
     def put_if_absent(self, key: str, record: IdempotencyRecord) -> StoredRecord | None:
-        """See `IdempotencyStore.put_if_absent`."""
         missing = ""
         for _ in range(_TRIES):
             if self._put(key, record, "create"):
@@ -375,7 +368,6 @@ class S3IdempotencyStore(_Bucket):
         raise BronzeUnavailableError(message)
 
     def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
-        """See `IdempotencyStore.replace`."""
         return self._put(key, record, {"e_tag": existing.version})
 
     def _put(self, key: str, record: IdempotencyRecord, mode: Any) -> bool:  # noqa: ANN401 - the client's own type

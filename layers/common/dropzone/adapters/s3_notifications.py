@@ -26,7 +26,6 @@ class S3Notifications:
     """See `Notifications`."""
 
     def __init__(self, settings: BronzeSettings) -> None:
-        """Take the settings; it connects at its first call."""
         self._settings = settings
 
     @cached_property
@@ -37,7 +36,6 @@ class S3Notifications:
         )
 
     def put(self, channel: Channel, batch_id: str, changes: bytes) -> None:
-        """See `Notifications.put`."""
         try:
             obstore.put(
                 self._store,
@@ -55,7 +53,6 @@ class S3Notifications:
             raise BronzeUnavailableError(reason_of(error)) from None
 
     def read(self, channel: Channel, batch_id: str) -> bytes:
-        """See `Notifications.read`."""
         try:
             return obstore.get(self._store, f"{PREFIX}{channel}/{batch_id}.json").bytes().to_bytes()
         except (BaseError, OSError) as error:

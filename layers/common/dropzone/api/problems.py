@@ -161,7 +161,6 @@ class ProblemError(Exception):
     """The answer is this problem."""
 
     def __init__(self, problem_type: ProblemType, reason: str = "", violations: Iterable[FieldError] = ()) -> None:
-        """Take its type, and what that leaves open."""
         super().__init__(problem_type.name)
         self.type, self.reason, self.violations = problem_type, reason, list(violations)
 
@@ -170,7 +169,6 @@ class InvalidRequestError(ProblemError):
     """Parameters are not what the call takes."""
 
     def __init__(self, errors: Iterable[FieldError]) -> None:
-        """Carry what is wrong with each."""
         super().__init__(INVALID_REQUEST, violations=errors)
 
 

@@ -26,7 +26,6 @@ class Response:
 
 
 def json_response(status: HTTPStatus, body: object, headers: Mapping[str, str] | None = None) -> Response:
-    """A response in JSON."""
     return Response(status, "application/json", to_json(body).decode(), headers or {})
 
 

@@ -102,7 +102,6 @@ class ListedClient(BaseModel):
 
     @property
     def identity(self) -> tuple[Kind, str]:
-        """What it is known by."""
         return self._identities[0]
 
 

@@ -39,7 +39,6 @@ class NotFiniteError(ValueError):
     """There is a value that is not finite."""
 
     def __init__(self) -> None:
-        """Say so."""
         super().__init__("an aggregate needs finite values")
 
 

@@ -100,7 +100,6 @@ class Contents:
             self._events, self._payload_of = (_NO_EVENT,), _as_it_is
 
     def __len__(self) -> int:
-        """The number of events."""
         return len(self._events)
 
     def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:

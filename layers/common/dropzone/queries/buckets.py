@@ -304,5 +304,4 @@ def cursor_after(bucket: Bucket) -> str:
 
 
 def others_of(request: BucketsRequest) -> dict[str, str]:
-    """The fields beside the buckets."""
     return {"granularity": request.granularity, "tz": request.tz}

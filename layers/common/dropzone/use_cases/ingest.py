@@ -104,7 +104,6 @@ class Accepted:
 
     @property
     def received_at(self) -> datetime:
-        """When it arrived, to the millisecond."""
         return received_at(self.raw_id)
 
 

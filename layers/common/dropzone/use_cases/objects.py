@@ -263,7 +263,6 @@ class Parts:
     """
 
     def __init__(self, time_left: TimeLeft) -> None:
-        """Start with the seconds left in the call."""
         self._time_left = time_left
         self.size = min(_FIRST_PART_EVENTS, MAX_CHUNK_EVENTS)
         """The limit of events in the next part."""
@@ -333,7 +332,6 @@ class Writer:
     """
 
     def __init__(self, result: ProcessingResult, silver: Silver, time_left: TimeLeft) -> None:
-        """Count in `result`, write to `silver`, and retry conflicts while time is left."""
         self._result, self._silver, self._time_left = result, silver, time_left
         self._waiting: list[ValidatedObject] = []
         self._events = 0
@@ -393,7 +391,6 @@ class Writer:
         return with_retries(call, self._time_left)
 
     def flush(self) -> None:
-        """Write the objects that were added."""
         waiting, self._waiting, self._events = self._waiting, [], 0
         self._write(waiting)
 

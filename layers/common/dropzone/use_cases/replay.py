@@ -56,7 +56,6 @@ class ReplayResult:
 
     @property
     def processed(self) -> int:
-        """Objects without a rejected event."""
         return self.checked - self.rejected
 
 

@@ -30,8 +30,6 @@ _BEGINNING = UUID(int=0)
 
 
 class World(NamedTuple):
-    """What a range is run with."""
-
     fleet: FleetStore
     bronze: Bronze
     silver: Silver

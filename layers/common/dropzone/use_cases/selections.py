@@ -37,7 +37,6 @@ class Arrived:
         outcome_store: OutcomeStore,  # noqa: ARG002 - the selection's face
         time_left: TimeLeft,
     ) -> Iterator[Sequence[ListedObject]]:
-        """See `Selection.pages`."""
         start, end = _bounds(self.since, self.until, after)
         for page in bronze.list_after(start, timeout=lambda: time_left() / 2):
             wanted = [listed for listed in page if end is None or listed.raw_id < end]
@@ -62,7 +61,6 @@ class RejectedBy:
         outcome_store: OutcomeStore,
         time_left: TimeLeft,  # noqa: ARG002
     ) -> Iterator[Sequence[ListedObject]]:
-        """See `Selection.pages`."""
         reached, end = _bounds(self.since, self.until, after)
         while page := outcome_store.rejected_by(self.code, after=reached, before=end):
             yield [ListedObject(raw_id, 0) for raw_id in page]
@@ -84,7 +82,6 @@ class DecidedBy:
         outcome_store: OutcomeStore,
         time_left: TimeLeft,  # noqa: ARG002
     ) -> Iterator[Sequence[ListedObject] | UUID]:
-        """See `Selection.pages`."""
         reached, end = _bounds(self.since, self.until, after)
         while True:
             found = outcome_store.decided_by(self.contract, after=reached, before=end)
@@ -110,7 +107,6 @@ class Named:
         outcome_store: OutcomeStore,  # noqa: ARG002
         time_left: TimeLeft,  # noqa: ARG002
     ) -> Iterator[Sequence[ListedObject]]:
-        """See `Selection.pages`."""
         wanted = sorted(raw_id for raw_id in set(self.raw_ids) if after is None or raw_id > after)
         if wanted:
             yield [ListedObject(raw_id, 0) for raw_id in wanted]

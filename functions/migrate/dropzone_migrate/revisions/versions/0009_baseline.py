@@ -12,5 +12,4 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Create them."""
     apply(op.get_bind(), "silver_tables", "archive_tables", "gold_tables", "sources_tables", "replays_tables")

@@ -54,7 +54,6 @@ class Corrects(BaseModel):
 
     @property
     def event_id(self) -> EventId:
-        """The event."""
         return EventId(UUID(self.raw_id), self.item)
 
 
