@@ -44,7 +44,7 @@ LINES = [json.dumps(row) for row in ROWS]
 
 
 def of(endpoint: str, bucket: str = "bucket") -> S3ArchiveFiles:
-    return S3ArchiveFiles(
+    return S3ArchiveFiles.of(
         BronzeSettings.of({"bronze_bucket": bucket, "aws_region": REGION, "bronze_endpoint_url": endpoint})
     )
 

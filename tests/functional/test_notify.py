@@ -90,7 +90,7 @@ class World:
         """Write a batch, and return the message about it."""
         batch_id = str(uuid4())
         settings = BronzeSettings(bronze_bucket=self.bucket, aws_region=REGION, bronze_endpoint_url=self.endpoint)
-        S3Notifications(settings).put(channel, batch_id, CHANGES.dump_json(changes))
+        S3Notifications.of(settings).put(channel, batch_id, CHANGES.dump_json(changes))
         return self.message(f"notifications/{channel}/{batch_id}.json")
 
     def message(self, key: str) -> dict[str, Any]:
@@ -339,7 +339,7 @@ def test_other_messages_go_back_and_s3_s_test_event_does_not(world: World) -> No
 
 def test_a_batch_is_handed_over_once_however_often_it_is_written(world: World) -> None:
     settings = BronzeSettings(bronze_bucket=world.bucket, aws_region=REGION, bronze_endpoint_url=world.endpoint)
-    store = S3Notifications(settings)
+    store = S3Notifications.of(settings)
     for body in (b"[1]", b"[2]"):
         store.put(Channel.EVENTS, "00000000-0000-0000-0000-000000000000", body)
 

@@ -1,10 +1,8 @@
 """How S3 is reached on AWS, where no test goes: over TLS alone."""
 
-from collections.abc import Callable
-
 import pytest
 
-from dropzone.adapters.s3 import S3Bronze, S3Clients, open_bronze, open_clients, open_store
+from dropzone.adapters.s3 import Bucket, S3Bronze, S3Clients, S3IdempotencyStore, open_store
 from dropzone.settings import BronzeSettings
 
 
@@ -25,15 +23,17 @@ def test_plain_text_is_for_an_endpoint_that_says_so(endpoint: str | None, is_pla
     assert store.config["region"] == "eu-central-1"
 
 
-@pytest.mark.parametrize("open_", [open_bronze, open_clients])
-@pytest.mark.parametrize(("asked", "given"), [(2.0, "2s"), (14.0, "10s")])
+@pytest.mark.parametrize(
+    ("kind", "asked", "given"),
+    [(S3Bronze, 2.0, "2s"), (S3Bronze, 14.0, "10s"), (S3Clients, 14.0, "10s"), (S3IdempotencyStore, 14.0, "5s")],
+)
 @pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:4566"])
 def test_a_bucket_is_opened_as_the_settings_say(
-    open_: Callable[[BronzeSettings, float], S3Bronze | S3Clients], asked: float, given: str, endpoint: str | None
+    kind: type[Bucket], asked: float, given: str, endpoint: str | None
 ) -> None:
     settings = {"bronze_bucket": "bronze", "aws_region": "eu-west-3", "aws_endpoint_url": endpoint}
 
-    store = open_(BronzeSettings.of(settings), asked)._store
+    store = kind.of(BronzeSettings.of(settings), asked)._store
 
     assert store.config == {"bucket": "bronze", "region": "eu-west-3", **({"endpoint": endpoint} if endpoint else {})}
     assert store.client_options is not None

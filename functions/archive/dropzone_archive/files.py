@@ -1,20 +1,15 @@
 """The files of the archive, in the bucket of bronze."""
 
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import S3Store
 
-from dropzone.adapters.s3 import open_store, reason_of
+from dropzone.adapters.s3 import Bucket, reason_of
 from dropzone.ports import ArchivePart, BronzeUnavailableError, WrittenFile
-from dropzone.settings import BronzeSettings
 from dropzone_archive import parquet
-
-_TIMEOUT_SECONDS = 60.0
 
 
 def key_of(part: ArchivePart) -> str:
@@ -27,16 +22,10 @@ def key_of(part: ArchivePart) -> str:
     return f"silver/{part.relation}/month={begin:%Y-%m}/{begin:%Y-%m-%d}{hour}.parquet"
 
 
-class S3ArchiveFiles:
+class S3ArchiveFiles(Bucket):
     """See `ArchiveFiles`. What is on its way is on the function's own disk."""
 
-    def __init__(self, settings: BronzeSettings) -> None:
-        self._settings = settings
-
-    @cached_property
-    def _store(self) -> S3Store:
-        settings = self._settings
-        return open_store(settings.bronze_bucket, settings.aws_region, settings.bronze_endpoint, _TIMEOUT_SECONDS)
+    LONGEST_SECONDS = 60.0
 
     def write(self, part: ArchivePart, rows: Iterator[str]) -> WrittenFile:
         key = key_of(part)

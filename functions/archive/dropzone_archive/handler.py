@@ -31,7 +31,7 @@ def database() -> Database:
 
 @cache
 def files() -> ArchiveFiles:
-    return S3ArchiveFiles(settings())
+    return S3ArchiveFiles.of(settings())
 
 
 def store() -> ArchiveStore:

@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.contracts import contract_ids
-from dropzone.adapters.s3 import S3IdempotencyStore, open_bronze, open_clients
+from dropzone.adapters.s3 import S3Bronze, S3Clients, S3IdempotencyStore
 from dropzone.api import problems
 from dropzone.api.access import Authorizer
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, problem, problem_of
@@ -80,19 +80,17 @@ def settings() -> IngestSettings:
 
 @cache
 def bronze() -> Bronze:
-    return open_bronze(settings())
+    return S3Bronze.of(settings())
 
 
 @cache
 def idempotency_store() -> IdempotencyStore:
-    return S3IdempotencyStore(
-        settings().bronze_bucket, region=settings().aws_region, endpoint=settings().bronze_endpoint
-    )
+    return S3IdempotencyStore.of(settings())
 
 
 @cache
 def clients() -> ClientStore:
-    return open_clients(settings())
+    return S3Clients.of(settings())
 
 
 def authorizer() -> Authorizer:

@@ -14,7 +14,7 @@ from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
-from dropzone.adapters.s3 import open_bronze
+from dropzone.adapters.s3 import S3Bronze
 from dropzone.observability import NAMESPACE, logged_errors, report_result
 from dropzone.ports import Bronze, FleetStore, OutcomeStore, Silver, TimeLeft, Wanted
 from dropzone.queries.archive import request_month
@@ -100,7 +100,7 @@ def settings() -> ReplaySettings:
 
 @cache
 def bronze() -> Bronze:
-    return open_bronze(settings(), settings().call_seconds / 2)
+    return S3Bronze.of(settings(), settings().call_seconds / 2)
 
 
 @cache

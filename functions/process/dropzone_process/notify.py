@@ -29,7 +29,7 @@ def settings() -> NotifySettings:
 
 @cache
 def notifications() -> S3Notifications:
-    return S3Notifications(settings())
+    return S3Notifications.of(settings())
 
 
 @cache

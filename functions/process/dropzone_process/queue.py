@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_silver import open_silver
-from dropzone.adapters.s3 import open_bronze
+from dropzone.adapters.s3 import S3Bronze
 from dropzone.observability import LISTED, NAMESPACE, report_result
 from dropzone.ports import Bronze, Silver, TimeLeft
 from dropzone.settings import ProcessSettings
@@ -33,7 +33,7 @@ def settings() -> ProcessSettings:
 @cache
 def bronze() -> Bronze:
     # Half of the call, so that there is time left to report a silent S3.
-    return open_bronze(settings(), settings().call_seconds / 2)
+    return S3Bronze.of(settings(), settings().call_seconds / 2)
 
 
 @cache

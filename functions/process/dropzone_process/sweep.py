@@ -20,7 +20,7 @@ from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_partition_store import PostgresPartitionStore
 from dropzone.adapters.postgres_silver import open_silver
-from dropzone.adapters.s3 import open_bronze, open_clients
+from dropzone.adapters.s3 import S3Bronze, S3Clients
 from dropzone.adapters.s3_notifications import S3Notifications
 from dropzone.api import problems
 from dropzone.api.access import Authorizer, authorizer_of
@@ -78,12 +78,12 @@ def settings() -> SweepSettings:
 @cache
 def bronze() -> Bronze:
     # Half of the call, so that there is time left to report a silent S3.
-    return open_bronze(settings(), settings().call_seconds / 2)
+    return S3Bronze.of(settings(), settings().call_seconds / 2)
 
 
 @cache
 def clients() -> ClientStore:
-    return open_clients(settings(), settings().call_seconds / 2)
+    return S3Clients.of(settings(), settings().call_seconds / 2)
 
 
 def authorizer() -> Authorizer:
@@ -111,7 +111,7 @@ def expectation_store() -> ExpectationStore:
 
 @cache
 def notifications() -> Notifications:
-    return S3Notifications(settings())
+    return S3Notifications.of(settings())
 
 
 def partition_store() -> PartitionStore:

@@ -20,7 +20,7 @@ from pydantic_core import to_json
 
 from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.s3 import S3Bronze, open_bronze, open_clients
+from dropzone.adapters.s3 import S3Bronze, S3Clients
 from dropzone.api import problems, response
 from dropzone.api.access import Authorizer, authorizer_of
 from dropzone.api.answers import EXAMPLE_RAW_ID
@@ -34,7 +34,7 @@ from dropzone.api.resolver import access_of, converted, described, make_app, pro
 from dropzone.domain.access import Scope
 from dropzone.ports import ClientStore, RowRefusedError
 from dropzone.queries import contracts, kpis, measurements, quality, sources
-from dropzone.queries.buckets import others_of
+from dropzone.queries.buckets import archived_of, others_of
 from dropzone.queries.contracts import (
     Contract,
     ContractFormat,
@@ -83,12 +83,12 @@ def settings() -> QuerySettings:
 
 @cache
 def bronze() -> S3Bronze:
-    return open_bronze(settings(), _BRONZE_SECONDS)
+    return S3Bronze.of(settings(), _BRONZE_SECONDS)
 
 
 @cache
 def clients() -> ClientStore:
-    return open_clients(settings(), _BRONZE_SECONDS)
+    return S3Clients.of(settings(), _BRONZE_SECONDS)
 
 
 def authorizer() -> Authorizer:
@@ -241,7 +241,7 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
         lambda: read_kpis(database(), request, reads=_reads()),
         request.limit,
         others_of(request),
-        archived=lambda: kpis.archived_of(database(), request),
+        archived=lambda: archived_of(database(), request, "measured", "arrived"),
     )
 
 
@@ -258,7 +258,7 @@ def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
         lambda: read_quality(database(), request, reads=_reads()),
         request.limit,
         others_of(request),
-        archived=lambda: quality.archived_of(database(), request),
+        archived=lambda: archived_of(database(), request, "arrived"),
     )
 
 

@@ -43,9 +43,9 @@ def test_functions_behind_the_api_end_before_it_gives_up(stack: Stack) -> None:
 
 def test_ingest_outlasts_s3(stack: Stack) -> None:
     # A put is sent again for its timeout, and the last one may take as long again; the record comes before it.
-    put = 2 * s3.LONGEST_TIMEOUT_SECONDS
+    put = 2 * s3.Bucket.LONGEST_SECONDS
     assert put < timeout(stack, "IngestFunction")
-    assert put + s3.IDEMPOTENCY_TIMEOUT_SECONDS < API_GATEWAY_SECONDS
+    assert put + s3.S3IdempotencyStore.LONGEST_SECONDS < API_GATEWAY_SECONDS
 
 
 def test_cloudformation_waits_for_the_migration(stack: Stack) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 import obstore
@@ -57,14 +57,12 @@ CLIENTS_KEY = "access/clients.json"
 CLIENTS_SECONDS = 60.0
 """How long the document of clients counts as current."""
 
-LONGEST_TIMEOUT_SECONDS = 10.0
 _THREADS = 16
 _PAGE = 1_000
 _LATE = "S3 did not answer in the time that is left"
 _CONFLICT_PAUSES_SECONDS = (0.05, 0.2, 0.8)
 
 IDEMPOTENCY_PREFIX = "idempotency/"
-IDEMPOTENCY_TIMEOUT_SECONDS = 5.0
 _TRIES = 20
 _LONGEST_PAUSE_SECONDS = 0.2
 
@@ -129,21 +127,35 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(summary.split())[:_LONGEST_REASON]}"
 
 
-class _Bucket:
+class Bucket:
     """A bucket's client. Thread-safe; connects at its first call."""
 
+    LONGEST_SECONDS = 10.0
+    """The longest timeout of a request."""
+
     def __init__(
-        self, bucket: str, *, region: str, endpoint: str | None = None, timeout_seconds: float = LONGEST_TIMEOUT_SECONDS
+        self, bucket: str, *, region: str, endpoint: str | None = None, timeout_seconds: float | None = None
     ) -> None:
+        """See `open_store`; without a timeout, it is the longest."""
         self._bucket, self._region, self._endpoint = bucket, region, endpoint
-        self._timeout_seconds = timeout_seconds
+        self._timeout_seconds = self.LONGEST_SECONDS if timeout_seconds is None else timeout_seconds
+
+    @classmethod
+    def of(cls, settings: "BronzeSettings", timeout_seconds: float = math.inf) -> Self:
+        """The bucket of bronze, by these settings."""
+        return cls(
+            settings.bronze_bucket,
+            region=settings.aws_region,
+            endpoint=settings.bronze_endpoint,
+            timeout_seconds=min(timeout_seconds, cls.LONGEST_SECONDS),
+        )
 
     @cached_property
     def _store(self) -> S3Store:
         return open_store(self._bucket, self._region, self._endpoint, self._timeout_seconds)
 
 
-class S3Bronze(_Bucket):
+class S3Bronze(Bucket):
     """The raw objects in one bucket."""
 
     @cached_property
@@ -288,17 +300,7 @@ def _listed(entries: Iterable[tuple[str, int]]) -> Iterator[ListedObject]:
         _log.warning("bronze holds objects that ingest did not write; they are skipped", extra={"objects": foreign})
 
 
-def open_bronze(settings: "BronzeSettings", timeout_seconds: float = LONGEST_TIMEOUT_SECONDS) -> S3Bronze:
-    """The bronze of these settings; a request's timeout is at most `LONGEST_TIMEOUT_SECONDS`."""
-    return S3Bronze(
-        settings.bronze_bucket,
-        region=settings.aws_region,
-        endpoint=settings.bronze_endpoint,
-        timeout_seconds=min(timeout_seconds, LONGEST_TIMEOUT_SECONDS),
-    )
-
-
-class S3Clients(_Bucket):
+class S3Clients(Bucket):
     """See `ClientStore`. Asks S3 once a minute whether the document has changed."""
 
     _document: ClientsDocument | None = None
@@ -333,24 +335,13 @@ class S3Clients(_Bucket):
         return document
 
 
-def open_clients(settings: "BronzeSettings", timeout_seconds: float = LONGEST_TIMEOUT_SECONDS) -> S3Clients:
-    """The document of clients in the bucket of these settings; see `open_bronze`."""
-    return S3Clients(
-        settings.bronze_bucket,
-        region=settings.aws_region,
-        endpoint=settings.bronze_endpoint,
-        timeout_seconds=min(timeout_seconds, LONGEST_TIMEOUT_SECONDS),
-    )
-
-
-class S3IdempotencyStore(_Bucket):
+class S3IdempotencyStore(Bucket):
     """See `IdempotencyStore`. An object per key, written conditionally (docs/adr/0011).
 
     The bucket's lifecycle rule removes expired ones.
     """
 
-    def __init__(self, bucket: str, *, region: str, endpoint: str | None = None) -> None:
-        super().__init__(bucket, region=region, endpoint=endpoint, timeout_seconds=IDEMPOTENCY_TIMEOUT_SECONDS)
+    LONGEST_SECONDS = 5.0
 
     def put_if_absent(self, key: str, record: IdempotencyRecord) -> StoredRecord | None:
         missing = ""

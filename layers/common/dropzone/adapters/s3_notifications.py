@@ -1,16 +1,13 @@
 """Notifications on their way, in the bucket of bronze: an object for each batch and channel."""
 
 import re
-from functools import cached_property
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import S3Store
 
-from dropzone.adapters.s3 import LONGEST_TIMEOUT_SECONDS, open_store, reason_of, status_of
+from dropzone.adapters.s3 import Bucket, reason_of, status_of
 from dropzone.domain.notifications import Channel
 from dropzone.ports import BronzeUnavailableError
-from dropzone.settings import BronzeSettings
 
 PREFIX = "notifications/"
 _KEY = re.compile(rf"{PREFIX}({'|'.join(Channel)})/([0-9a-f-]{{36}})\.json")
@@ -22,18 +19,8 @@ def parse_key(key: str) -> tuple[Channel, str] | None:
     return (Channel(match[1]), match[2]) if match else None
 
 
-class S3Notifications:
+class S3Notifications(Bucket):
     """See `Notifications`."""
-
-    def __init__(self, settings: BronzeSettings) -> None:
-        self._settings = settings
-
-    @cached_property
-    def _store(self) -> S3Store:
-        settings = self._settings
-        return open_store(
-            settings.bronze_bucket, settings.aws_region, settings.bronze_endpoint, LONGEST_TIMEOUT_SECONDS
-        )
 
     def put(self, channel: Channel, batch_id: str, changes: bytes) -> None:
         try:

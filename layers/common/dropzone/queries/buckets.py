@@ -7,12 +7,14 @@ from typing import Annotated, Any, Final, TypedDict
 
 from pydantic import Field
 
+from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database, StatementTimeoutError
 from dropzone.api import problems
 from dropzone.api.answers import EXAMPLE_INSTANT, Count, Share, SourceOfBucket
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter, ZoneName
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemError
 from dropzone.domain.patterns import as_like
+from dropzone.ports import MonthKind
 from dropzone.queries.ranges import FIRST, LAST, PlaceCursor, bounds, cursor_of, place_of
 from dropzone.queries.rows import read
 
@@ -254,6 +256,13 @@ def range_of(database: Database, request: BucketsRequest) -> tuple[datetime, dat
     if since is None:
         since = max(until, FIRST + request.granularity.default_range) - request.granularity.default_range
     return since, until
+
+
+def archived_of(database: Database, request: BucketsRequest, *kinds: MonthKind) -> list[str]:
+    """The archived months of the request's range, if it is read from silver: all others are in gold."""
+    if request.granularity not in {Granularity.SECOND, Granularity.MINUTE}:
+        return []
+    return archived_months(database, *range_of(database, request), *kinds)
 
 
 def _window(database: Database, request: BucketsRequest) -> dict[str, object]:

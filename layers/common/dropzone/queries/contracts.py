@@ -16,7 +16,6 @@ from dropzone.api.problems import ProblemError
 from dropzone.domain.patterns import may_overlap
 
 _IDENTIFIER = r"^[a-z0-9][a-z0-9-]{0,63}$"
-_OF_ALL_RULES = frozenset({"id", "rule", "severity", "dimension", "description"})
 
 
 class ContractFormat(MediaType):
@@ -151,8 +150,10 @@ def read_contracts(request: ContractsRequest, *, reads: tuple[str, ...] | None) 
     """The deployed contracts by their identifiers; one more than the limit where there are more."""
     found = sorted(_readable(reads), key=lambda contract: str(contract["id"]))
     after = [contract for contract in found if request.cursor is None or contract["id"] > request.cursor]
-    expectations = _expectations()
-    return [_summary(contract, expectations[contract["id"]]) for contract in after[: request.limit + 1]]
+    return [
+        _as(ContractSummary, {**contract, "has_mapping": contract["mapping"] is not None})
+        for contract in after[: request.limit + 1]
+    ]
 
 
 def read_contract(identifier: str, *, reads: tuple[str, ...] | None) -> Contract:
@@ -161,17 +162,10 @@ def read_contract(identifier: str, *, reads: tuple[str, ...] | None) -> Contract
     Raises:
         ProblemError: there is none of this identifier.
     """
-    for contract in _readable(reads):
-        if contract["id"] == identifier:
-            return {
-                "id": contract["id"],
-                "version": contract["version"],
-                "sources": contract["sources"],
-                "rules": [_rule(rule) for rule in contract["rules"]],
-                "expectations": _expectations()[identifier],
-                "mapping": contract["mapping"],
-            }
-    raise ProblemError(problems.NO_SUCH_CONTRACT)
+    found = next((contract for contract in _readable(reads) if contract["id"] == identifier), None)
+    if found is None:
+        raise ProblemError(problems.NO_SUCH_CONTRACT)
+    return _as(Contract, found)
 
 
 def read_contract_text(identifier: str, *, reads: tuple[str, ...] | None) -> str:
@@ -191,39 +185,20 @@ def _readable(reads: tuple[str, ...] | None) -> Iterator[Mapping[str, Any]]:
 
     One that names no sources is the default, or what foreign bodies are sent to.
     """
+    stated = {contract["id"]: contract for contract in from_json(compiled_expectations())}
     for contract in compiled_contracts():
         named = contract["sources"]
         shown = named if reads is None else [one for one in named if any(may_overlap(one, other) for other in reads)]
         if shown or not named:
-            yield {**contract, "sources": shown}
-
-
-def _expectations() -> dict[str, ContractExpectations]:
-    """Of each deployed contract, by its identifier."""
-    names = fields_of(ContractExpectations)
-    return {
-        contract["id"]: cast("ContractExpectations", {name: contract[name] for name in names})
-        for contract in from_json(compiled_expectations())
-    }
-
-
-def _summary(contract: Mapping[str, Any], expectations: ContractExpectations) -> ContractSummary:
-    return {
-        "id": contract["id"],
-        "version": contract["version"],
-        "sources": contract["sources"],
-        "has_mapping": contract["mapping"] is not None,
-        "rules": [_rule(rule) for rule in contract["rules"]],
-        "expectations": expectations,
-    }
+            expected = _as(ContractExpectations, stated[contract["id"]])
+            yield {**contract, "sources": shown, "rules": [*map(_rule, contract["rules"])], "expectations": expected}
 
 
 def _rule(rule: Mapping[str, Any]) -> ContractRule:
-    return {
-        "id": rule["id"],
-        "rule": rule["rule"],
-        "severity": rule["severity"],
-        "dimension": rule["dimension"],
-        "description": rule["description"],
-        "arguments": {name: value for name, value in rule.items() if name not in _OF_ALL_RULES},
-    }
+    arguments = {name: value for name, value in rule.items() if name not in ContractRule.__annotations__}
+    return _as(ContractRule, {**rule, "arguments": arguments})
+
+
+def _as[T](answer: type[T], found: Mapping[str, Any]) -> T:
+    """What an answer has of this."""
+    return cast("T", {name: found[name] for name in answer.__annotations__})

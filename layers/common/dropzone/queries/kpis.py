@@ -6,7 +6,6 @@ from typing import Annotated, Final, NotRequired, TypedDict
 
 from pydantic import Field
 
-from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database
 from dropzone.api.answers import EXAMPLE_INSTANT, Count, Cursor, answer, closed
 from dropzone.api.pages import Listing
@@ -22,7 +21,6 @@ from dropzone.queries.buckets import (
     BucketsRequest,
     Granularity,
     cursor_after,
-    range_of,
     read_buckets,
 )
 
@@ -164,10 +162,3 @@ def read_kpis(database: Database, request: KpisRequest, *, reads: tuple[str, ...
         reads=reads,
         expected=request.expected_seconds,
     )
-
-
-def archived_of(database: Database, request: KpisRequest) -> list[str]:
-    """The archived months of the request's range, if it is read from silver: all others are in gold."""
-    if request.granularity not in {Granularity.SECOND, Granularity.MINUTE}:
-        return []
-    return archived_months(database, *range_of(database, request), "measured", "arrived")

@@ -5,7 +5,6 @@ from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from pydantic import Field
 
-from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database
 from dropzone.api.answers import Cursor, answer, closed
 from dropzone.api.pages import Listing
@@ -21,7 +20,6 @@ from dropzone.queries.buckets import (
     BucketsRequest,
     Granularity,
     cursor_after,
-    range_of,
     read_buckets,
 )
 
@@ -129,10 +127,3 @@ def read_quality(database: Database, request: QualityRequest, *, reads: tuple[st
         reads=reads,
         together=request.together,
     )
-
-
-def archived_of(database: Database, request: QualityRequest) -> list[str]:
-    """The archived months of the request's range, if it is read from silver: all others are in gold."""
-    if request.granularity not in {Granularity.SECOND, Granularity.MINUTE}:
-        return []
-    return archived_months(database, *range_of(database, request), "arrived")
