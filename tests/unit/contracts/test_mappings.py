@@ -1,6 +1,8 @@
 """Other senders' JSON: by a contract's mapping, with the tools' own payloads, and by the media types of standards."""
 
 import json
+import re
+import time
 import tracemalloc
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -378,8 +380,8 @@ def test_what_is_evaluated_directly_is_what_the_library_finds(value: object) -> 
     ):
         try:
             expected = json.dumps(jmespath.search(text, {"v": value}, library))
-        except expressions.ERRORS:
-            with pytest.raises(expressions.ERRORS):
+        except expressions.ERRORS as error:
+            with pytest.raises(type(error), match=f"^{re.escape(str(error))}$"):
                 expressions.search(text)({"v": value})
         else:
             assert json.dumps(expressions.search(text)({"v": value})) == expected, text
@@ -473,6 +475,19 @@ def test_the_data_types_of_the_rfc() -> None:
         ["data holds a string at index 0: only numbers count"],
         ["data holds null at index 0: only numbers count"],
     ]
+
+
+def test_the_machine_s_own_time_zone_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        senml = outcomes([{"n": "a", "v": 1}], content_type=SENML)
+        local = mapped({"t": "2026-07-01T12:00:00", "v": 1}, time_zone="Europe/Berlin")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert [row[0] for row in rows(*senml, *local)] == ["2026-11-24T17:00:00.000000", "2026-07-01T10:00:00.000000"]
 
 
 def test_a_time_of_senml_is_absolute_from_a_bound_on() -> None:

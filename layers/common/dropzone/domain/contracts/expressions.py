@@ -1,6 +1,7 @@
 """JMESPath, bounded: an expression of a contract costs no more than its body is worth."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import reduce
 from typing import Any
 
@@ -174,9 +175,12 @@ def _called(name: str) -> Callable[..., Search]:
 
 
 def _joined(glue: Search, parts: Search) -> Search:
-    def search(at: Any) -> str:  # noqa: ANN401 - any JSON
+    def search(at: Any) -> Any:  # noqa: ANN401 - any JSON
         between, found = glue(at), parts(at)
-        return str.join(between, found) if type(found) is list else _refused("join", between, found)
+        if type(found) is list:
+            with suppress(TypeError):
+                return str.join(between, found)
+        return _refused("join", between, found)
 
     return search
 
