@@ -18,7 +18,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from dropzone.adapters.s3_notifications import S3Notifications
 from dropzone.domain.expectations import Expectation
-from dropzone.domain.notifications import CHANGES, LISTED, Change, Channel, summary
+from dropzone.domain.notifications import CHANGES, Change, Channel
 from dropzone.settings import BronzeSettings
 from dropzone_process import notify
 from dropzone_process.events import NotUnderstoodError
@@ -352,27 +352,3 @@ def test_the_document_s_example_is_what_is_sent() -> None:
     text = example.pop("text")
     assert Change.model_validate(example).text == text
     assert Change.model_validate(example).model_dump(mode="json") == example
-
-
-def test_a_summary_names_the_first_of_many() -> None:
-    lines = summary([change(f"hall-{number}") for number in range(500)]).splitlines()
-
-    assert len(lines) == LISTED + 1
-    assert lines[-1] == f"and {500 - LISTED} more"
-
-
-@pytest.mark.parametrize(
-    ("of", "text"),
-    [
-        ({"is_broken": False}, "hall-3 is back"),
-        (
-            {"expectation": "rejected_share", "observed": 0.125, "expected": 0.05},
-            "hall-3: 12.5 % of its events of a day",
-        ),
-        ({"expectation": "latency", "observed": 90}, "hall-3 is behind: its measurements take 90 seconds to arrive"),
-        ({"source": "", "observed": None}, "the source without a name is silent: nothing for nothing"),
-        ({"observed": 259_200}, "hall-3 is silent: nothing for 3 days"),
-    ],
-)
-def test_changes_in_words(of: dict[str, Any], text: str) -> None:
-    assert change(**of).text.startswith(text)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dropzone.domain.contracts import BASIC, Contracts
+from dropzone.domain.contracts.mapping import PayloadMapping
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, EventId, Measurement, Outcome, Rejection, Violation
 from dropzone.domain.patterns import specificity
 from dropzone.domain.validate import Contents
@@ -221,6 +222,33 @@ def test_outcomes_name_their_contract() -> None:
     assert outcome_of(version_1, of).contract == "default@1"
     (whole,) = Contents(b"[]", received_at=ARRIVED, contracts=of).outcomes()
     assert whole.contract == "default@1"
+
+
+@pytest.mark.parametrize(
+    ("decided_by", "expected"),
+    [
+        ("by-name@1", "by-name"),  # no source is its own: events are sent to it
+        ("by-name@0", "by-name"),  # its version of before
+        ("by-name", "by-name"),
+        ("mapped@1", "mapped"),
+        ("elsewhere@1", "hall"),  # events of other sources, which it had then
+        ("default@1", "hall"),
+        ("gone@1", "hall"),
+        ("", "hall"),
+    ],
+)
+def test_what_is_expected_of_a_source_is_up_to_the_contract_that_its_events_are_sent_to(
+    decided_by: str, expected: str
+) -> None:
+    mapping = PayloadMapping.model_validate({"time_stamp": "t", "data": "v"})
+    of = contracts(
+        contract("hall", sources=("hall-3/*",)),
+        contract("elsewhere", sources=("elsewhere/*",)),
+        contract("by-name"),
+        contract("mapped", sources=("elsewhere-too/*",)).model_copy(update={"mapping": mapping}),
+    )
+
+    assert of.expecting("hall-3/thermometer-7", decided_by).id == expected
 
 
 @given(st.lists(st.text("ab*?[]!-", max_size=6), max_size=6, unique=True), st.text("ab*?[]!-", max_size=6))

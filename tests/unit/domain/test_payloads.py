@@ -13,6 +13,7 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, EventId, Measurement, Rejection, Violation
 from dropzone.domain.payloads import VERSIONS
 from dropzone.domain.payloads.event import Event
+from dropzone.domain.payloads.v2 import EventV2
 from dropzone.domain.validate import validate
 
 INSTANT = datetime(2019, 5, 1, 10, tzinfo=UTC)
@@ -32,6 +33,10 @@ def test_version_2_reads_source_unit_and_tags() -> None:
 @pytest.mark.parametrize("absent", [{}, {"source": None, "unit": None, "tags": None}, {"source": "", "tags": {}}])
 def test_absent_and_null_are_the_same(absent: dict[str, object]) -> None:
     assert validate(event(schema_version=2, **absent)) == (Measurement(INSTANT, "", FIGURES, "", {}),)
+
+
+def test_the_schema_leaves_open_which_version_an_event_without_one_has() -> None:
+    assert "default" not in EventV2.model_json_schema()["properties"]["schema_version"]
 
 
 def test_version_1_reads_none_of_them() -> None:

@@ -13,9 +13,10 @@ from pydantic import create_model
 
 import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.body import JSON, NDJSON
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation, excerpt
 from dropzone.domain.payloads.event import Event
-from dropzone.domain.validate import validate
+from dropzone.domain.validate import Contents, validate
 from support.contracts import BROKEN, OF_KEYS, OF_MAPPINGS
 from support.examples import examples
 
@@ -328,6 +329,36 @@ def assert_validated(body: bytes) -> None:
 @given(st.binary())
 def test_any_bytes_have_an_outcome(body: bytes) -> None:
     assert_validated(body)
+
+
+@pytest.mark.parametrize(("reason", "shown"), [("x" * 200, f"'{'x' * 200}'"), ("x" * 201, f"'{'x' * 200}'...")])
+def test_a_client_s_own_reason_is_shown_in_two_hundred_characters(reason: str, shown: str) -> None:
+    body = json.dumps({"client_rejected": {"code": "row.cells", "reason": reason}}).encode()
+    [outcome] = validate(body)
+
+    assert isinstance(outcome, Rejection)
+    assert [each.message for each in outcome.violations] == [f"the client has no event for it; row.cells: {shown}"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "events"),
+    [
+        (b"[" + SEEDS_BYTES + b", 7]", JSON, [EXAMPLE, 7]),
+        # A line as its bytes, and nothing for one that is no JSON.
+        (SEEDS_BYTES + b"\n{\n", NDJSON, [SEEDS_BYTES, None]),
+        (b"[]", JSON, [None]),
+        (b"no JSON", JSON, [None]),
+        (
+            b'[{"n": "a", "v": 1, "t": 0}]',
+            "application/senml+json",
+            [{"schema_version": 2, "time_stamp": datetime(1970, 1, 1, tzinfo=UTC), "source": "a", "data": [1]}],
+        ),
+    ],
+)
+def test_an_item_is_shown_as_what_is_validated(body: bytes, content_type: str, events: list[object]) -> None:
+    contents = Contents(body, content_type)
+
+    assert [contents.event(item) for item in range(len(events) + 1)] == [*events, None]
 
 
 any_json = st.recursive(
