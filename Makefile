@@ -21,7 +21,7 @@ RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
 # For what is already there: without it, nothing can be running.
 INSTALLED := test -x .venv/bin/python || { echo "Nothing is installed here yet, so nothing runs: make up"; exit 0; }; .venv/bin/python -m dropzone_local
-SOURCES := layers functions cli local openapi contracts tools/cfn_rules tools/mutants.py tests benchmarks
+SOURCES := layers functions cli local openapi contracts tools/cfn_rules tools/mutants.py tools/mutants_run.py tests benchmarks
 # As tools/page sees them.
 PAGE_SOURCES := ../../page ../../tests/unit/page build.mjs ../../functions/web/dropzone_web/static/docs.js
 # Only where the lock has changed.
