@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -74,6 +75,8 @@ def _exit_code(call: Callable[[], ExitCode]) -> ExitCode:
     except Exception as error:
         from dropzone_cli import aws
 
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return _failed(CliError(f"{error.strerror}.", exit_code=ExitCode.NOT_ALL_WELL))
         if explained := aws.explained(error):
             return _failed(explained)
         if isinstance(error, BrokenPipeError) or os.environ.get(DEBUG):

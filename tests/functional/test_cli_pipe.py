@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,11 @@ class Server:
     url: str = ""
     batches: list[list[dict[str, Any]]] = field(default_factory=list)
     is_down: bool = False
+    may_answer: threading.Event = field(default_factory=threading.Event)
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
 
 
 @pytest.fixture
@@ -38,6 +44,8 @@ def server() -> Iterator[Server]:
     class Ingest(Request):
         def respond(self) -> None:
             lines = gzip.decompress(self.body()).splitlines()
+            state.asked += 1
+            state.may_answer.wait(60)
             if state.is_down:
                 self.answer(503)
                 return
@@ -138,3 +146,28 @@ def test_what_was_read_from_a_pipe_and_could_not_be_sent_is_kept(server: Server,
         ([1], "batch.not_sent"),
         ([2], "batch.not_sent"),
     ]
+
+
+def kept(folder: Path) -> list[int]:
+    lines = (folder / "stdin.rejects.ndjson").read_text().splitlines()
+    return sorted(json.loads(line)["event"]["data"][0] for line in lines)
+
+
+def test_a_second_signal_keeps_what_was_read_and_not_sent(server: Server, tmp_path: Path) -> None:
+    # GIVEN a request without an answer, a batch that waits behind it, another without room, and many that were not read
+    server.may_answer.clear()
+    piped = Piped(server, tmp_path, "--batch-size", "2", "--parallel", "1", "--format", "ndjson")
+    piped.write("".join(map(event, range(200))))
+    assert wait_until(lambda: server.asked > 0 and not piped.unread, seconds=60, every=0.02)
+
+    # WHEN it is interrupted twice
+    piped.process.send_signal(signal.SIGINT)
+    assert piped.process.stderr is not None
+    assert b"Stopping: what was read is sent." in piped.process.stderr.readline()
+    code, out, err = piped.end(signal.SIGTERM)
+    server.may_answer.set()
+
+    # THEN all of it is in the rejects, also what may have arrived
+    assert code == 130, err
+    assert kept(tmp_path) == [*range(200)]
+    assert "200 events refused, in 100 batches" in out

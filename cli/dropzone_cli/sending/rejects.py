@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from uuid import UUID
 
-from dropzone_cli.errors import usage
+from dropzone_cli.errors import CliError, usage
 from dropzone_cli.sending.batches import Batch
 from dropzone_cli.sending.columns import REJECT_NAMES
 from dropzone_cli.sending.events import Finding, Rejected
@@ -29,6 +29,8 @@ class Rejects:
         self._is_open = is_kept
         self.table: Table | None = None
         """What the lines are rows of, if they are."""
+        self.error: CliError | None = None
+        """Why not all of them could be written."""
         self._mutex = threading.Lock()
 
     @property
@@ -78,30 +80,35 @@ class Rejects:
     def close(self) -> None:
         with self._mutex:
             self._is_open = False
-            for file in self._files.values():
-                file.close()
+            for path, file in self._files.items():
+                try:
+                    file.close()
+                except OSError as error:
+                    self._fail(path, error)
 
     def _write(self, path: Path, line: str, beginning: str = "") -> None:
         with self._mutex:
             if not self._is_open:  # a thread that was not waited for
                 return
-            file = self._files.get(path)
-            if file is None:
-                file = self._files[path] = _opened(path)
-                file.write(beginning)
-            file.write(line + "\n")
+            try:
+                file = self._files.get(path)
+                if file is None:
+                    file = path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+                    self._files[path] = file
+                    file.write(beginning)
+                file.write(line + "\n")
+            except OSError as error:
+                self._fail(path, error)
+
+    def _fail(self, path: Path, error: OSError) -> None:
+        self._is_open = False
+        message = f"{path} can't be written: {error.strerror}. It does not have all that was not sent."
+        self.error = self.error or usage(message, "--no-rejects writes no such file.")
 
 
 def _described(finding: Finding) -> dict[str, object]:
     counted = {"raw_id": None, "item": None} if finding.rejected is None else finding.rejected._asdict()
     return {**counted, "lines": [finding.first, finding.last], "code": finding.code, "reason": finding.reason}
-
-
-def _opened(path: Path) -> TextIO:
-    try:
-        return path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise usage(f"{path} can't be written: {error.strerror}.", "--no-rejects writes no such file.") from None
 
 
 def _cells(delimiter: str, *cells: object) -> str:

@@ -1,7 +1,9 @@
 """Bytes of an input: decompressed, as far as they are intact, and from a pipe as they come."""
 
 import io
+import math
 import threading
+import time
 import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
@@ -110,39 +112,45 @@ def _salvaged(inflate: "zlib._Decompress", given: bytes) -> bytes:
 class LivePipe(_Pieces):
     """Reads a pipe in a thread of its own, so that time passes for the reader while nothing comes.
 
-    `stop` ends it like the end of the input does, behind everything that was read.
+    `stop` ends it like the end of the input does, behind everything that was written by then.
     """
 
     _AHEAD = 16
+    _REST_SECONDS, _LONGEST_REST_SECONDS = 0.1, 1.0
 
     def __init__(self, raw: BinaryIO) -> None:
         self._raw = raw
-        self._chunks: SimpleQueue[bytes] = SimpleQueue()
+        self._chunks: SimpleQueue[bytes | None] = SimpleQueue()
         self._room = threading.Semaphore(self._AHEAD)
         self._is_at_end = False
         self.idle: _Idle = lambda: None
         """Called while nothing comes; returns the seconds until it is to be called again."""
-        self.was_stopped = False
+        self._ends = math.inf
         self._thread = threading.Thread(target=self._pump, daemon=True)
 
     def stop(self) -> None:
         """End the input here. Signal handlers may call it."""
-        self.was_stopped = True
-        self._chunks.put(b"")
+        self._ends = min(self._ends, time.monotonic() + self._LONGEST_REST_SECONDS)
+        self._chunks.put(None)
 
     def _next(self) -> bytes:
-        if self._is_at_end:
-            return b""
         if not self._thread.ident:
             self._thread.start()
-        while True:
-            seconds = self.idle()
-            with suppress(Empty):
-                # In Windows, a signal does not interrupt it.
-                chunk = self._chunks.get(timeout=1.0 if seconds is None else min(seconds, 1.0))
-                self._room.release()
+        while not self._is_at_end:
+            # In Windows, a signal does not interrupt it.
+            seconds = min(1.0, self.idle() or 1.0)
+            is_stopped = self._ends < math.inf
+            try:
+                chunk = self._chunks.get(timeout=self._REST_SECONDS if is_stopped else seconds)
+            except Empty:
+                self._is_at_end = is_stopped
+                continue
+            if chunk is not None:  # it was not only woken
+                if time.monotonic() < self._ends:  # a writer may go on for ever
+                    self._room.release()
                 self._is_at_end = not chunk
                 return chunk
+        return b""
 
     def _pump(self) -> None:
         try:

@@ -1,13 +1,14 @@
 """Inputs on their way: read, cut into batches, and handed to the threads that send them."""
 
 import gzip
-import threading
+import math
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 
-from dropzone_cli.api import RefusedError
+from dropzone_cli.api import Receipt, RefusedError
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.sending.batches import Batch, Batcher, Shape
 from dropzone_cli.sending.events import BrokenInputError, Event, Finding, Read, Severity, report_of
@@ -22,7 +23,9 @@ from dropzone_cli.session import Session
 from dropzone_cli.signals import handled_by
 
 _GRACE_SECONDS = 10.0
+_AT_ONCE_SECONDS = 1.0
 _FLUSH_SECONDS = 30.0
+_STOPPING = "Stopping: requests on their way may end. Ctrl-C again stops at once."
 _NDJSON = {"content-type": "application/x-ndjson"}
 _COMPRESSED = {"content-encoding": "gzip"}
 
@@ -47,6 +50,10 @@ class Uploader:
         self._journals: list[Journal] = []
         """Those that are open."""
         self._rejects: dict[str, Rejects] = {}
+        self._signals = 0
+        """That came while a pipe was read."""
+        self._ends = math.inf
+        """When requests are given up, after the first of them."""
 
     def run(self, plan: Sequence[Planned]) -> None:
         """Send the inputs, and report the result, however it ends.
@@ -59,9 +66,9 @@ class Uploader:
             check(path)
         is_ended, is_interrupted, is_usage = False, False, False
         try:
-            is_stopped = self._send_all(plan)
-            is_ended = not is_stopped or len(plan) == 1
-            if is_stopped:
+            self._send_all(plan)
+            is_ended = not self._signals or len(plan) == 1
+            if self._signals:
                 raise KeyboardInterrupt  # noqa: TRY301 - as if it had been one
         except StoppedError:
             pass
@@ -77,52 +84,72 @@ class Uploader:
             for rejects in self._rejects.values():
                 rejects.close()
                 self._report.rejects_files |= dict.fromkeys(map(str, rejects.paths))
+                if rejects.error is not None:
+                    self._report.out.error(rejects.error)
             if not is_usage:
                 self._report.print(is_interrupted=is_interrupted, is_ended=is_ended)
 
-    def _send_all(self, plan: Sequence[Planned]) -> bool:
-        """Send the inputs; return whether a signal ended one that can't be read again, of which all was sent."""
-        workers = WorkerPool(self._send, self._dropped, self._options.parallel)
+    def _send_all(self, plan: Sequence[Planned]) -> None:
+        self._workers = workers = WorkerPool(self._send, self._options.parallel, self._look)
         try:
             # One of all inputs, where there isn't one beside each.
             with self._report.meter, self._open(plan[0]) if self._options.resume else nullcontext() as shared:
-                is_stopped = any(self._send_one(planned, shared, workers) for planned in plan)
-                timer = threading.Timer(_FLUSH_SECONDS, self._session.api.end)
-                timer.daemon = True
-                if is_stopped:
-                    self._report.out.note("Stopping: what was read is sent. Ctrl-C again stops at once.")
-                    timer.start()
-                try:
-                    workers.finish()
-                finally:
-                    timer.cancel()
-                return is_stopped
+                for planned in plan:
+                    with shared or self._open(planned) as journal:
+                        self._send_one(planned, journal)
+                    if self._signals or workers.is_stopping:
+                        break
+                self._look()
+                if self._signals > 1:
+                    raise KeyboardInterrupt  # noqa: TRY301 - as if it had been one
+                workers.finish()
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                self._report.out.note("Stopping: requests on their way may end. Ctrl-C again stops at once.")
+            if isinstance(error, KeyboardInterrupt) and not self._signals:
+                self._report.out.note(_STOPPING)
             self._session.api.end()
-            workers.stop(_GRACE_SECONDS)
+            workers.stop(_AT_ONCE_SECONDS if self._signals else _GRACE_SECONDS)
             raise
+        finally:
+            for task in workers.undone:
+                self._tell_of(task)
 
-    def _send_one(self, planned: Planned, shared: Journal | None, workers: WorkerPool) -> bool:
-        """Read an input and hand over its batches; return whether that was stopped by a signal.
+    def _look(self) -> None:
+        """Act on signals that came while a pipe was read: here, since a handler of signals can't do much."""
+        if not self._signals:
+            return
+        if self._ends == math.inf:
+            self._ends = time.monotonic() + _FLUSH_SECONDS
+            self._report.out.note("Stopping: what was read is sent. Ctrl-C again stops at once.")
+        if self._signals > 1:
+            self._workers.is_stopping = True
+        if self._signals > 1 or time.monotonic() > self._ends:
+            self._session.api.end()
+
+    @contextmanager
+    def _stoppable(self, pipe: LivePipe) -> Iterator[None]:
+        """Let signals end an input that can't be read again; what was read is sent, or kept with the rejects."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self._signals += 1
+            pipe.stop()
+
+        with handled_by(stop):
+            yield
+
+    def _send_one(self, planned: Planned, journal: Journal) -> None:
+        """Read an input and hand over its batches: again from the beginning, where it has changed since it was sent.
 
         Raises:
             CliError: nothing can be sent for the moment.
         """
-        with shared or self._open(planned) as journal:
-            return self._read_one(planned, journal, workers)
-
-    def _read_one(self, planned: Planned, journal: Journal, workers: WorkerPool) -> bool:
-        """See `_send_one`: again from the beginning, where the input has changed since it was sent."""
         one, run, printed = planned.input, None, 0
         while True:
             if before := self._rejects.get(one.identity):
                 before.close()
             rejects = self._rejects[one.identity] = Rejects(one, is_kept=not self._options.no_rejects)
-            reading = _Reading(one, journal, rejects, self._options, self._report, workers, printed)
+            reading = _Reading(one, journal, rejects, self._options, self._report, self._workers, printed)
             try:
-                with opened(one, is_complete=self._options.complete, piped=_stoppable) as source:
+                with opened(one, is_complete=self._options.complete, piped=self._stoppable) as source:
                     events = source.read(planned.format or source.detect(), self._csv)
                     rejects.table = source.table
                     if run is None:
@@ -131,13 +158,13 @@ class Uploader:
                     reading.begin(run, source)
                     reading.take(events)
                     reading.end()
-                    return source.pipe is not None and source.pipe.was_stopped
+                    return
             except _ChangedError:
                 # What this reading found is not printed again.
                 run, printed = reading.run, reading.printed
             except BrokenInputError as error:
                 reading.take([error.finding])
-                return False
+                return
             finally:
                 reading.close()
 
@@ -150,36 +177,45 @@ class Uploader:
             self._report.out.note(f"{name}: columns that are not used: {', '.join(map(repr, source.unused))}")
 
     def _send(self, task: Task) -> None:
-        """Send a batch, record that it was accepted, and report it; called by several threads.
+        """Send a batch, record its answer, and report it; called by several threads.
 
         Raises:
             CliError: no batch can be sent for the moment.
-            StoppedError: it was refused, and that is to end everything.
         """
-        name, batch = task.input.name, task.batch
+        batch = task.batch
         body = gzip.compress(batch.body, mtime=0) if self._options.gzip else batch.body
         headers = _NDJSON | (_COMPRESSED if self._options.gzip else {})
         headers["idempotency-key"] = task.run.idempotency_key(batch)
+        answer: Receipt | RefusedError
         try:
-            receipt = self._session.api.ingest(body, headers, self._options.retry_for)
+            answer = self._session.api.ingest(body, headers, self._options.retry_for)
         except RefusedError as error:
-            code = f"api.{error.status}"
-            task.rejects.add_batch(batch, code, error.reason)
+            answer = error
+        try:
+            self._record(task, answer, len(body))
+        except (CliError, StoppedError) as error:  # the task is done, and is the last one
+            self._workers.fail(error)
+
+    def _record(self, task: Task, answer: Receipt | RefusedError, size: int) -> None:
+        name, batch = task.input.name, task.batch
+        if isinstance(answer, RefusedError):
+            code = f"api.{answer.status}"
+            task.rejects.add_batch(batch, code, answer.reason)
             if not batch.findings:
-                self._report.add(name, Finding(batch.first, batch.last, code, error.reason), batch, error.status)
+                self._report.add(name, Finding(batch.first, batch.last, code, answer.reason), batch, answer.status)
             return
-        task.journal.accept(task.run, batch, receipt.raw_id)
         if batch.findings:
-            task.rejects.add_all(batch.findings, receipt.raw_id)
+            task.rejects.add_all(batch.findings, answer.raw_id)
             self._report.add_reported(batch)
         else:
-            self._report.add_sent(name, batch, receipt.raw_id, len(body), is_replayed=receipt.is_replayed)
-        if receipt.items != batch.events:
-            message = f"The API counts {receipt.items} events in {receipt.raw_id}, where {batch.events} were sent."
+            self._report.add_sent(name, batch, answer.raw_id, size, is_replayed=answer.is_replayed)
+        task.journal.accept(task.run, batch, answer.raw_id)
+        if answer.items != batch.events:
+            message = f"The API counts {answer.items} events in {answer.raw_id}, where {batch.events} were sent."
             raise CliError(message, hint="It is of another version than this command.", exit_code=ExitCode.NOT_ALL_WELL)
 
-    def _dropped(self, task: Task) -> None:
-        """Tell of a batch that was not sent, and that can't be read again."""
+    def _tell_of(self, task: Task) -> None:
+        """Tell of a batch that was not sent, as far as is known, and that can't be read again."""
         if task.input.is_rereadable and not task.batch.findings:
             return
         reason = "was read and could not be sent"
@@ -225,6 +261,7 @@ class _Reading:
         self._held: list[Event] | None = []
         """What is to be reported of lines, until there is an event."""
         self._earlier, self._last, self._last_finding = 0, 0, (0, "")
+        self._pipe: LivePipe | None = None
         self._printed_before = self.printed = printed
         """The last line with a finding that was printed."""
 
@@ -243,8 +280,9 @@ class _Reading:
         )
         known = dict(self._run_of_reports().cuts) if self._journal.has_reports_of(run) else {}
         self._reports = Batcher(shape, lambda batch: self._emit(self._run_of_reports(), batch), known=known)
-        if source.pipe is not None:
-            source.pipe.idle = self._idle
+        self._pipe = source.pipe
+        if self._pipe is not None:
+            self._pipe.idle = self._idle
 
     def _run_of_reports(self) -> Run:
         return self._journal.reports_of(self.run, is_rereadable=self._one.is_rereadable)
@@ -266,8 +304,20 @@ class _Reading:
                 self._earlier += batch.events
                 self._report.skip(batch)
             return
-        self._journal.add(run, batch)
+        try:
+            self._journal.add(run, batch)
+        except CliError as error:
+            self._fail(error)
         self._workers.submit(Task(self._one, self._journal, run, batch, self._rejects))
+        if self._workers.failure is not None:
+            self._fail(self._workers.failure)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the reading; of what can't be read again, what was read is handed over nevertheless, to be kept."""
+        if self._pipe is None:
+            raise error
+        self._workers.fail(error)
+        self._pipe.stop()
 
     def take(self, read: Iterable[Read]) -> None:
         for found in read:
@@ -288,7 +338,10 @@ class _Reading:
             self._reject(finding)
         if finding.last > self._printed_before:
             self.printed = finding.last
-            self._report.add(self._one.name, finding)
+            try:
+                self._report.add(self._one.name, finding)
+            except StoppedError as error:
+                self._fail(error)
 
     def _reject(self, finding: Finding) -> None:
         """Tell the API of it, and write it to the file of rejects once it is known where the API counts it."""
@@ -316,16 +369,3 @@ class _Reading:
         for event in self._reports.rest() if self._held is None else self._held:
             if event.finding is not None:
                 self._rejects.add(event.finding)
-
-
-@contextmanager
-def _stoppable(pipe: LivePipe) -> Iterator[None]:
-    """Let the first signal end an input that can't be read again; what was read is sent. The second one interrupts."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        if pipe.was_stopped:
-            raise KeyboardInterrupt
-        pipe.stop()
-
-    with handled_by(stop):
-        yield

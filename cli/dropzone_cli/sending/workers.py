@@ -1,20 +1,20 @@
 """Threads that send batches."""
 
-import math
-import queue
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from dropzone_cli.sending.batches import Batch
 from dropzone_cli.sending.inputs import Input
 from dropzone_cli.sending.journal import Journal, Run
 from dropzone_cli.sending.rejects import Rejects
 
+_TICK_SECONDS = 0.1
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """A batch to be sent."""
 
@@ -28,80 +28,80 @@ class Task:
 class WorkerPool:
     """Threads that take tasks, a few of which wait. They don't keep the process alive."""
 
-    def __init__(self, work: Callable[[Task], None], dropped: Callable[[Task], None], number: int) -> None:
+    def __init__(self, work: Callable[[Task], None], number: int, waiting: Callable[[], None] = lambda: None) -> None:
         """Start the threads.
 
         Args:
             work: called with each task.
-            dropped: called with a task that failed, or that nobody begins any more.
             number: of threads.
+            waiting: called again and again while this thread waits for them.
         """
-        self._work = work
-        self._dropped = dropped
-        self._tasks: queue.Queue[Task | None] = queue.Queue(maxsize=number)
-        self._is_stopping = threading.Event()
-        self._failures: list[BaseException] = []
+        self._work, self._waiting = work, waiting
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._room = threading.Semaphore(number)
+        self._undone: dict[Task, None] = {}
+        self.failure: BaseException | None = None
+        """What the first task failed with; no other is begun then."""
+        self.is_stopping = False
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(number)]
         for thread in self._threads:
             thread.start()
 
-    def submit(self, task: Task) -> None:
-        """Hand over a task, as soon as there is room.
+    @property
+    def undone(self) -> list[Task]:
+        """The tasks that were handed over and not done, in their order."""
+        return [*self._undone]
 
-        Raises:
-            Exception: what a task failed with; then no further ones are done.
-        """
-        if self._failures:
-            self._dropped(task)
-            raise self._failures[0]
+    def submit(self, task: Task) -> None:
+        """Hand over a task, as soon as there is room; it stays undone where no further one is begun."""
         task.journal.hold()
-        try:
-            self._tasks.put(task)
-        except BaseException:  # interrupted while there was no room
-            self._dropped(task)
-            task.journal.release()
-            raise
+        self._undone[task] = None
+        while not self.is_stopping:
+            if self._room.acquire(timeout=_TICK_SECONDS):
+                self._tasks.put(task)
+                return
+            self._waiting()
+
+    def fail(self, error: BaseException) -> None:
+        """Begin no further task, because of an error."""
+        self.failure = self.failure or error
+        self.is_stopping = True
 
     def finish(self) -> None:
         """Wait until every task is done.
 
         Raises:
-            Exception: what a task failed with.
+            Exception: what a task failed with; others may not have ended.
         """
-        self._join()
-        if self._failures:
-            raise self._failures[0]
+        self._end()
+        for thread in self._threads:
+            while thread.is_alive() and not self.failure:
+                thread.join(_TICK_SECONDS)
+                self._waiting()
+        if self.failure:
+            raise self.failure
 
     def stop(self, timeout: float) -> None:
         """Begin no further task, and wait a while for those that were begun."""
-        self._is_stopping.set()
-        with suppress(queue.Empty):
-            while task := self._tasks.get_nowait():
-                self._dropped(task)
-                task.journal.release()
-        self._join(timeout)
-
-    def _join(self, timeout: float = math.inf) -> None:
+        self.is_stopping = True
         ends = time.monotonic() + timeout
+        self._end()
+        for thread in self._threads:
+            thread.join(max(0.0, ends - time.monotonic()))
+
+    def _end(self) -> None:
         for _ in self._threads:
             self._tasks.put(None)
-        for thread in self._threads:
-            thread.join(None if timeout == math.inf else max(0.0, ends - time.monotonic()))
 
     def _run(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        while task := self._tasks.get():
+            self._room.release()
+            if self.is_stopping:
+                continue
             try:
-                self._do(task)
-            finally:
+                self._work(task)
+            except BaseException as error:  # noqa: BLE001 - it is raised where tasks are handed over
+                self.fail(error)
+            else:
+                del self._undone[task]
                 task.journal.release()
-
-    def _do(self, task: Task) -> None:
-        if self._is_stopping.is_set():
-            self._dropped(task)
-            return
-        try:
-            self._work(task)
-        except BaseException as error:  # noqa: BLE001 - it is raised where tasks are handed over
-            self._failures.append(error)
-            self._is_stopping.set()
-            self._dropped(task)

@@ -1,5 +1,6 @@
 """Files that grow, break and rotate: no good row is lost, no partial row is taken, nothing is sent twice."""
 
+import errno
 import gzip
 import json
 import random
@@ -7,16 +8,19 @@ import tempfile
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.sending.events import Event, Finding, Read
 from dropzone_cli.sending.inputs import expand, opened
+from dropzone_cli.sending.journal import Journal
 from dropzone_cli.sending.options import CsvOptions
+from dropzone_cli.sending.report import Report
 from unit.cli.harness import KEY, Cli, FakeIngest, document
 
 pytestmark = pytest.mark.usefixtures("local")
@@ -109,6 +113,83 @@ def test_a_last_row_of_a_pipe_without_a_line_end_is_a_problem(cli: Cli, bronze: 
     assert values(bronze) == halves(0, 3)
     assert "stdin, line 5: has no line end, so it may be cut off; --complete sends it as it is" in result.stderr
     assert row(3)[:-2] in Path("stdin.rejects.csv").read_text()
+
+
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+
+
+def is_full(*_: object) -> NoReturn:
+    raise NO_SPACE
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "code"),
+    [
+        (["--batch-bytes", "110"], 403, 3),
+        (["--batch-size", "2"], 403, 3),
+        (["--batch-size", "2", "--fail-fast"], 422, 1),
+        (["--batch-size", "2", "--resume", "r"], 202, 1),
+    ],
+)
+def test_whatever_ends_a_pipe_what_was_read_is_kept(
+    cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch, options: list[str], status: int, code: int
+) -> None:
+    bronze.fault = lambda number: None if number < 1 or status == 202 else httpx.Response(status)
+    write = Journal.add
+    if "r" in options:
+        monkeypatch.setattr(Journal, "add", lambda *given: write(*given) if given[2].number < 3 else is_full_file())
+    taken = set[float]()
+    take = cli.api
+
+    def counted(request: httpx.Request) -> httpx.Response:
+        answer = take(request)
+        if answer.status_code == 202:
+            taken.update(json.loads(line)["data"][0] for line in gzip.decompress(request.content).splitlines())
+        return answer
+
+    cli.api = counted  # type: ignore[assignment]
+
+    result = cli("send", "-", "--parallel", 1, *options, given="time,value\n" + rows(0, 500))
+
+    assert result.exit_code == code, result.output
+    kept = [json.loads(line)["event"]["data"][0] for line in Path("stdin.rejects.ndjson").read_text().splitlines()]
+    assert taken
+    assert sorted([*taken, *kept]) == halves(0, 500)
+
+
+def is_full_file() -> NoReturn:
+    raise CliError("The resume file r can't be written: No space left on device.", exit_code=ExitCode.NOT_ALL_WELL)
+
+
+def test_rejects_that_cant_be_written_hold_up_no_good_row(
+    cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CSV.write_text("time,value\n" + rows(0, 5) + "x,1\n" + rows(5, 10))
+    opened = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, *how, **more: is_full() if path == REJECTS else opened(path, *how, **more)
+    )
+
+    result = cli("send", CSV)
+
+    assert result.exit_code == 1
+    assert "log.csv.rejects.csv can't be written: No space left on device." in result.stderr
+    assert values(bronze) == halves(0, 10)
+    assert [one["client_rejected"]["lines"] for one in bronze.reported] == [[7, 7]]
+
+
+def test_a_full_disk_is_no_bug_and_the_same_command_goes_on(
+    cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CSV.write_text("time,value\n" + rows(0, 5))
+    with monkeypatch.context() as patch:
+        patch.setattr(Report, "add_sent", is_full)
+        result = cli("send", CSV)
+    assert result.exit_code == 1
+    assert "No space left on device." in result.stderr
+
+    assert cli("send", CSV).exit_code == 0
+    assert len(bronze.events) == 5
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(1, 9), st.booleans())
