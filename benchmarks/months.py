@@ -38,11 +38,11 @@ WITH event AS MATERIALIZED (
 ), outcome AS (
     INSERT INTO outcomes (raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max,
                           contract, ruleset)
-    SELECT raw_id, 0, 'processed', '[]', measured_at, '', mean, 1, 100, mean, mean, 'default@1.0.0', '0123456789abcdef'
+    SELECT raw_id, 0, 'processed', '[]', measured_at, '', mean, 1, 100, mean, mean, 'default@1.0.0', '5.6a3e0b95'
     FROM event WHERE NOT is_rejected
     UNION ALL
     SELECT raw_id, 0, 'rejected', CAST('[{{"code": "data.empty", "message": "is empty"}}]' AS jsonb),
-           NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'default@1.0.0', '0123456789abcdef'
+           NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'default@1.0.0', '5.6a3e0b95'
     FROM event WHERE is_rejected
 )
 INSERT INTO measurements (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)

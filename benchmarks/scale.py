@@ -35,11 +35,11 @@ class Size(NamedTuple):
     """Objects, without the database: docs/deploy.md."""
 
 
-# Bytes on disk and of the log: measured with 35,000 events by PostgresSilver.write_outcomes. Events a second: `process`
+# Bytes on disk and of the log: measured with 36,000 events of a contract by PostgresSilver.write_outcomes. Events a second: `process`
 # and `many-events` of results.json, where the client shares the processors; the latter with a
 # thousand events an object.
-ALONE = Size("alone", 1, 557, 990, 3_500, 10.68)
-HUNDREDS = Size("in hundreds", 100, 459, 773, 19_600, 11.60)
+ALONE = Size("alone", 1, 542, 986, 3_500, 10.68)
+HUNDREDS = Size("in hundreds", 100, 451, 776, 19_600, 11.60)
 """An object of a hundred costs what one of a single event does, and a little for the time to validate it."""
 
 SIZES = (ALONE, HUNDREDS)
@@ -97,7 +97,7 @@ LIMITS = (
     ),
 )
 
-DISK = 200 * _GIB
+DISK = 400 * _GIB
 """`DatabaseMaxStorage`."""
 
 _OTHER = 2 * _GIB
@@ -166,7 +166,7 @@ def _row(rate: int, size: Size) -> str:
 def table() -> Iterator[str]:
     """The lines of the table of rates."""
     yield (
-        "| events a second | | objects a second | 200 GiB are full after days | what breaks on the way from a tenth "
+        "| events a second | | objects a second | 400 GiB are full after days | what breaks on the way from a tenth "
         "| what takes over | USD a month, without the database | by IoT Core and Data Firehose |"
     )
     yield "|---|---|---|---|---|---|---|---|"
@@ -188,7 +188,7 @@ def replays() -> Iterator[str]:
         yield f"| {rate:,} | {' | '.join(_figure(replay_days(rate, number)) for number in calls)} |"
 
 
-BYTES = {"receipts": 102, "outcomes": 274, "measurements": 202}
+BYTES = {"receipts": 93, "outcomes": 248, "measurements": 186}
 """On disk, with indexes, of an event alone: `make bench ARGS=months`."""
 
 FILE_BYTES = {"receipts": 3, "outcomes": 44, "measurements": 47}

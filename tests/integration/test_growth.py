@@ -98,4 +98,4 @@ def test_a_disk_is_full_when_the_document_says() -> None:
         exact = rate * size * DAY / GIB
         assert a_day == pytest.approx(exact, rel=0.02)
         assert small == pytest.approx((20 - RESERVED_GIB) / exact, rel=0.05)
-        assert large == pytest.approx((200 - RESERVED_GIB) / exact, rel=0.02)
+        assert large == pytest.approx((400 - RESERVED_GIB) / exact, rel=0.02)

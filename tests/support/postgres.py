@@ -156,7 +156,9 @@ class SilverInPostgres:
         """Begin a transaction that whoever measures this instant has to wait for, after it wrote its receipts."""
         self.query("BEGIN")
         self.query(
-            "INSERT INTO measurements VALUES (:instant, '', 0, 0, 1, 0, 0, gen_random_uuid(), 0)", instant=instant
+            "INSERT INTO measurements (measured_at, mean, std_dev, sample_count, min, max, raw_id, item)"
+            " VALUES (:instant, 0, 0, 1, 0, 0, gen_random_uuid(), 0)",
+            instant=instant,
         )
 
     def receipt_rows(self) -> dict[UUID, ReceiptRow]:

@@ -87,7 +87,7 @@ def test_everybody_signs_in_to_the_database_by_token_and_there_is_no_secret() ->
         ("DatabaseBackupDays", "BackupRetentionPeriod", "35", "7"),
         ("DatabaseInstanceClass", "DBInstanceClass", "db.r8g.large", "db.t4g.small"),
         ("DatabaseStorage", "AllocatedStorage", "100", "20"),
-        ("DatabaseMaxStorage", "MaxAllocatedStorage", "1000", "200"),
+        ("DatabaseMaxStorage", "MaxAllocatedStorage", "1000", "400"),
         ("DatabaseVersion", "EngineVersion", "19", "18"),
     ],
 )

@@ -1,35 +1,37 @@
+-- Columns of eight bytes first, then those of four, then texts: Postgres aligns each, and a row that begins with texts has
+-- up to 16 bytes of padding.
 CREATE TABLE receipts (
-    raw_id      uuid PRIMARY KEY,
-    items       integer,
     settled_at  timestamptz,
-    attempts    integer NOT NULL DEFAULT 0,
-    last_error  text,
     retry_at    timestamptz,
     tried_at    timestamptz,
+    raw_id      uuid PRIMARY KEY,
+    items       integer,
+    attempts    integer NOT NULL DEFAULT 0,
+    last_error  text,
     CHECK ((settled_at IS NULL) = (items IS NULL))
 ) PARTITION BY RANGE (raw_id);
 
 CREATE INDEX receipts_unsettled ON receipts (attempts, raw_id) WHERE settled_at IS NULL;
 
 CREATE TABLE outcomes (
-    raw_id        uuid NOT NULL,
-    item          integer NOT NULL,
-    outcome       text NOT NULL CHECK (outcome IN ('processed', 'rejected')),
-    violations    jsonb NOT NULL,
     measured_at   timestamptz,
-    source        text,
+    processed_at  timestamptz NOT NULL DEFAULT now(),
     mean          double precision,
     std_dev       double precision,
-    sample_count  integer,
     min           double precision,
     max           double precision,
-    processed_at  timestamptz NOT NULL DEFAULT now(),
+    raw_id        uuid NOT NULL,
+    corrects_raw_id uuid,
+    corrects_item   integer,
+    item          integer NOT NULL,
+    sample_count  integer,
+    outcome       text NOT NULL CHECK (outcome IN ('processed', 'rejected')),
+    source        text,
     contract      text NOT NULL DEFAULT '',
     ruleset       text NOT NULL,
     unit          text NOT NULL DEFAULT '',
     tags          jsonb NOT NULL DEFAULT '{}',
-    corrects_raw_id uuid,
-    corrects_item   integer,
+    violations    jsonb NOT NULL,
     PRIMARY KEY (raw_id, item),
     CONSTRAINT outcomes_figures CHECK (
         CASE outcome
@@ -46,18 +48,18 @@ CREATE INDEX outcomes_corrects ON outcomes (corrects_raw_id, corrects_item) WHER
 
 CREATE TABLE measurements (
     measured_at   timestamptz NOT NULL,
-    source        text NOT NULL DEFAULT '',
+    updated_at    timestamptz NOT NULL DEFAULT now(),
     mean          double precision NOT NULL,
     std_dev       double precision NOT NULL,
-    sample_count  integer NOT NULL,
     min           double precision NOT NULL,
     max           double precision NOT NULL,
     raw_id        uuid NOT NULL,
     item          integer NOT NULL,
-    updated_at    timestamptz NOT NULL DEFAULT now(),
-    flags         text[] NOT NULL DEFAULT '{}',
+    sample_count  integer NOT NULL,
+    source        text NOT NULL DEFAULT '',
     unit          text NOT NULL DEFAULT '',
     tags          jsonb NOT NULL DEFAULT '{}',
+    flags         text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (measured_at, source)
 ) PARTITION BY RANGE (measured_at);
 -- Pages of one source, and the event before a range, also where gold has not caught up.
