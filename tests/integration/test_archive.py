@@ -26,6 +26,7 @@ from dropzone.ports import (
     ARCHIVED_COLUMNS,
     ArchivedMonth,
     ArchivePart,
+    BronzeUnavailableError,
     FileDiffersError,
     RangeProgress,
     RowRefusedError,
@@ -37,6 +38,7 @@ from dropzone.queries.status import ObjectStatus, Senders, StatusRequest, read_s
 from dropzone.use_cases.archive_months import ArchiveResult, archive_months
 from dropzone_archive import parquet
 from dropzone_archive.files import key_of
+from dropzone_local.polling import wait_until
 from support.background import in_background
 from support.months import months
 from support.postgres import SilverInPostgres
@@ -292,9 +294,56 @@ def test_a_file_that_differs_from_the_table_drops_nothing(archive: Archive, faul
         duckdb.execute(f"COPY damaged TO '{path}' (FORMAT parquet)")
 
     archive.files.after = damage
-    with pytest.raises(FileDiffersError, match="2019-05-01"):
-        archive.run()
+    assert_differs(archive.run(), MAY, "2019-05-01")
     assert archive.silver() == before
+    assert archive.state() == [[*MAY, "writing"]]
+
+
+def assert_differs(result: ArchiveResult, month: ArchivedMonth, message: str) -> None:
+    [(failed, error)] = result.errors.items()
+    assert (failed, type(error)) == (month, FileDiffersError)
+    assert message in str(error)
+
+
+def test_a_month_that_fails_holds_no_other_up(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    april, june = (measured(FIRST.replace(month=month)) for month in (4, 6))
+    archive.settle(april, *ODD, june)
+    archive.run()
+    for late in (april, *ODD, june):
+        archive.settle(late._replace(source="late"))
+    reinstate = PostgresArchiveStore.reinstate
+
+    def fail(store: PostgresArchiveStore, month: ArchivedMonth, *others: Any, **named: Any) -> None:  # noqa: ANN401 - whatever it is called with
+        if month == MAY:
+            # As it ends: with the connection, and so the lock of the run.
+            store._database.close()
+            message = "its file is not there"
+            raise BronzeUnavailableError(message)
+        reinstate(store, month, *others, **named)
+
+    monkeypatch.setattr(PostgresArchiveStore, "reinstate", fail)
+    result = archive.run()
+
+    assert [month.month.month for month in result.reinstated] == [4, 6]
+    assert [*result.errors] == [MAY]
+    assert result.waiting == 1
+    monkeypatch.setattr(PostgresArchiveStore, "reinstate", reinstate)
+    assert archive.run().reinstated == [MAY]
+
+
+def test_a_run_ends_where_another_has_taken_over(archive: Archive) -> None:
+    archive.settle(*ODD, measured(JUNE))
+    store, another = archive.store(), archive.store()
+
+    def take_over(_: date) -> None:
+        store._database.close()
+        assert wait_until(another.begin_run, seconds=5)
+        message = "it went away"
+        raise BronzeUnavailableError(message)
+
+    archive.files.before = take_over
+    with pytest.raises(BronzeUnavailableError, match="away"):
+        archive_months(1, store=store, files=archive.files, time_left=lambda: 900)
     assert archive.state() == [[*MAY, "writing"]]
 
 
@@ -640,6 +689,19 @@ def test_a_month_of_arrival_waits_for_replays_by_fleet(archive: Archive) -> None
     assert store.closed("arrived", 1) == []
 
 
+def test_an_abandoned_replay_by_fleet_holds_no_month(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    swept(archive)
+    fleet = PostgresFleetStore(archive.tables.open())
+    replay_id = fleet.begin(Wanted(APRIL, JUNE), BASIC.ruleset)
+    fleet.pause(replay_id)
+    archive.tables.query("UPDATE replays SET active_at = now() - interval '6 days 23 hours'")
+    assert archive.run().archived == [MAY]
+
+    archive.tables.query("UPDATE replays SET active_at = now() - interval '7 days'")
+    assert archive.run().archived == [ARRIVED]
+
+
 def test_a_replay_that_meets_the_archive_is_refused(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     raw_id = arrive(archive, 1, *ODD)
     swept(archive)
@@ -665,8 +727,7 @@ def test_a_file_that_lost_rows_brings_no_month_back(archive: Archive, relation: 
     duckdb.execute(f"CREATE OR REPLACE TABLE cut AS SELECT * FROM '{path}' LIMIT 1")  # noqa: S608 - our own words
     duckdb.execute(f"COPY cut TO '{path}' (FORMAT parquet)")
 
-    with pytest.raises(FileDiffersError, match=f"{relation}.* has 1 rows"):
-        archive.run()
+    assert_differs(archive.run(), ARRIVED, " has 1 rows")
     assert archive.state() == [[*MAY, "archived"], [*ARRIVED, "reinstating"]]
     path.write_bytes(whole)
     assert archive.run().reinstated == [ARRIVED]

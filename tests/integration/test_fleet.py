@@ -360,26 +360,51 @@ def test_what_cannot_be_processed_is_left_to_the_scheduled_sweep(function: Funct
     assert len(function.tables.receipt_rows()) == OBJECTS
 
 
-def test_what_was_finished_long_ago_is_deleted(function: Function) -> None:
-    """So are those that can't go on; those that may go on stay, however old."""
-    now, day = datetime.now(UTC), timedelta(days=1)
-    old = {name: UUID(int=earliest_raw_id(now - age * day).int + age) for name, age in
-           {"finished": 200, "outdated": 300, "sweep": 400, "paused": 500}.items()}  # fmt: skip
-    for name, replay_id in old.items():
-        function.tables.query(
-            "INSERT INTO replays (replay_id, since, until, is_open, dry_run, ruleset, is_sweep, planned_until,"
-            " finished_at) VALUES (:replay_id, :at, :at, false, false, :ruleset, :is_sweep, :at, :finished_at)",
-            replay_id=replay_id,
-            at=BEGAN,
-            ruleset="old" if name == "outdated" else BASIC.ruleset,
-            is_sweep=name == "sweep",
-            finished_at=now - 91 * day if name == "finished" else None,
-        )
-    recent = function.planned()
-    function.run_all(recent)
-    function("report", replay_id=recent)
+def test_what_has_not_got_further_for_long_is_deleted(function: Function) -> None:
+    abandoned, recent = function.planned(), function("begin_sweep")["replay_id"]
+    function.tables.query("UPDATE replays SET active_at = now() - interval '91 days'")
+    function("plan", replay_id=recent)
 
-    assert delete_old(fleet=fleet.fleet_store(), ruleset=BASIC.ruleset, time_left=lambda: 60.0) == 3
+    assert delete_old(fleet=fleet.fleet_store(), time_left=lambda: 60.0) == 1
 
-    assert {row[0] for row in function.tables.query("SELECT replay_id FROM replays")} == {old["paused"], UUID(recent)}
+    assert function.tables.query("SELECT replay_id FROM replays") == [[UUID(recent)]]
     assert function.tables.query("SELECT DISTINCT replay_id FROM replay_ranges") == [[UUID(recent)]]
+    assert abandoned != recent
+
+
+def test_a_replay_is_active_while_it_gets_further(function: Function) -> None:
+    replay_id = function.planned()
+
+    def is_active_after(action: str, **event: object) -> bool:
+        function.tables.query("UPDATE replays SET active_at = now() - interval '8 days'")
+        function(action, **event)
+        [[is_active]] = function.tables.query("SELECT active_at > now() - interval '1 day' FROM replays")
+        return bool(is_active)
+
+    assert not is_active_after("report", replay_id=replay_id)
+    assert is_active_after("run", replay_id=replay_id, number=0)
+    assert is_active_after("begin", since=BEGAN.isoformat())
+
+
+def test_a_month_is_asked_back_for_some_days(function: Function) -> None:
+    function.tables.query(
+        "INSERT INTO archive.months (kind, month, state, file_hours, archived_at)"
+        " VALUES ('arrived', '2026-05-01', 'archived', 744, now())"
+    )
+
+    assert function("restore", month="2026-05", days=3) == {"is_archived": True}
+    assert function("restore", month="2026-04", days=1) == {"is_archived": False}
+    # Asked again, it stays as long as was asked last.
+    assert function("restore", month="2026-05", days=2) == {"is_archived": True}
+
+    asked = (
+        "SELECT to_char(month, 'YYYY-MM'), round(extract(epoch FROM until - now()) / 86400) FROM archive.requested"
+        " ORDER BY 1"
+    )
+    assert function.tables.query(asked) == [["2026-04", 1], ["2026-05", 2]]
+    assert function.tables.query("SELECT DISTINCT kind, to_char(month, 'YYYY-MM') FROM archive.changes") == [
+        ["arrived", "2026-05"]
+    ]
+    for wrong in ({"month": "2026-13", "days": 1}, {"month": "2026-05", "days": 0}, {"month": "2026-05", "days": 367}):
+        with pytest.raises(ValidationError):
+            function("restore", **wrong)

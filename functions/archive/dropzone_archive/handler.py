@@ -44,8 +44,9 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry; answers which months were archived and reinstated, and how many are left.
 
     Raises:
-        FileDiffersError: a file doesn't have what the table has. Nothing was dropped.
+        FileDiffersError: a file doesn't have what the table has, or had. Nothing was dropped.
         BronzeUnavailableError, SilverUnavailableError, SilverConflictError: the next run goes on.
+        ExceptionGroup: of these, where several months failed.
     """
 
     def time_left() -> float:
@@ -65,4 +66,8 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "waiting": result.waiting,
     }
     logger.info("archived months", **report)
+    for month, error in result.errors.items():
+        logger.error("a month failed; others were gone on with", month=str(month), reason=str(error))
+    if result.errors:
+        raise ExceptionGroup("months failed", [*result.errors.values()])
     return report

@@ -337,6 +337,5 @@ def _hand_over(time_left: TimeLeft) -> None:
 
 def _delete_old_replays(time_left: TimeLeft) -> None:
     with _put_off_if_it_fails("old replays could not be deleted; the next run will try again"):
-        ruleset = outcome_store().contracts.ruleset
-        if deleted := delete_old(fleet=fleet_store(), ruleset=ruleset, time_left=time_left):
+        if deleted := delete_old(fleet=fleet_store(), time_left=time_left):
             logger.info("old replays deleted", replays=deleted)

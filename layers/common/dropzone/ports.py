@@ -410,11 +410,8 @@ class FleetStore(Protocol):
     def pause(self, replay_id: UUID) -> None:
         """Let the calls that are at it end soon."""
 
-    def delete_old(self, before: "datetime", ruleset: str) -> int:
-        """Delete what was finished before an instant, or begun before it and can't go on; how many.
-
-        Under other rules than these no replay goes on, and no sweep is as old as that.
-        """
+    def delete_old(self, before: "datetime") -> int:
+        """Delete what has not got further since an instant; how many."""
 
 
 class Standing(NamedTuple):

@@ -37,11 +37,14 @@ class Scripted:
     reports: list[dict[str, Any]] = field(default_factory=lambda: [DONE])
     plans: list[dict[str, Any]] = field(default_factory=lambda: [NOTHING_DONE | {"is_planned": True}])
     execution: str | None = None
+    restored: list[bool] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
 
     def ask(self, action: str, **event: object) -> dict[str, Any]:
         self.asked.append((action, event))
+        if action == "restore":
+            return {"is_archived": self.restored.pop(0)}
         answers = {"plan": self.plans, "report": self.reports, "pause": self.reports}.get(action)
         return {"replay_id": REPLAY} if answers is None else answers.pop(0)
 
@@ -100,6 +103,30 @@ def test_a_sweep_by_fleet_begins_at_the_watermark(cli: Cli, stack: Scripted) -> 
         "         12  validated for the first time",
     ]
     assert cli("sweep", "--fleet", "--limit", "1").exit_code == 2
+
+
+@pytest.mark.usefixtures("local")
+def test_a_month_of_arrival_is_asked_back(cli: Cli, stack: Scripted) -> None:
+    stack.restored = [True, False, True]
+
+    result = cli("archive", "--restore", "2026-05")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "begins to bring 2026-05 back; it stays 7 days" in result.stderr
+    assert (
+        "2026-04 is not archived; it stays 1 day at least"
+        in cli("archive", "--restore", "2026-04", "--days", "1").stderr
+    )
+    assert document(cli("archive", "--restore", "2026-05", "--json")) == {
+        "month": "2026-05",
+        "is_archived": True,
+        "days": 7,
+    }
+    assert stack.asked == [
+        ("restore", {"month": month, "days": days}) for month, days in (("2026-05", 7), ("2026-04", 1), ("2026-05", 7))
+    ]
+    for wrong in (("2026-13",), ("2026-05-01",), ("2026-05", "--days", "0")):
+        assert cli("archive", "--restore", *wrong).exit_code == 2
+    assert len(stack.asked) == 3
 
 
 @pytest.mark.usefixtures("local")

@@ -44,7 +44,8 @@ BEGIN
 END $$;
 
 -- Whether nothing of a month is under way: gold knows all of it. Of arrival, also, nobody has asked for it, its objects all
--- have a receipt, as the sweep's watermark says, which are all settled, and no replay by fleet has still to read it.
+-- have a receipt, as the sweep's watermark says, which are all settled, and no replay by fleet has still to read it, unless it
+-- has not got further for a week.
 CREATE OR REPLACE FUNCTION archive.is_quiet(of_kind text, of_month date) RETURNS boolean LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE of_kind WHEN 'measured' THEN NOT EXISTS (
@@ -60,7 +61,8 @@ SET search_path = pg_catalog, pg_temp AS $$
         WHERE settled_at IS NULL AND raw_id >= gold.earliest_raw_id(since) AND raw_id < gold.earliest_raw_id(until)
     ) AND NOT EXISTS (
         SELECT FROM public.replays AS r
-        WHERE finished_at IS NULL AND NOT is_sweep AND r.since < span.until AND r.until > span.since
+        WHERE finished_at IS NULL AND NOT is_sweep AND active_at > now() - interval '7 days'
+          AND r.since < span.until AND r.until > span.since
           AND (planned_until < least(r.until, span.until) OR EXISTS (
               SELECT FROM public.replay_ranges AS own
               WHERE own.replay_id = r.replay_id AND NOT is_done AND own.since < span.until AND own.until > span.since

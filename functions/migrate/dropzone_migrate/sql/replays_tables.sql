@@ -10,6 +10,7 @@ CREATE TABLE replays (
     planned_until  timestamptz NOT NULL,
     is_sweep       boolean NOT NULL,
     is_paused      boolean NOT NULL DEFAULT false,
+    active_at      timestamptz NOT NULL DEFAULT now(),
     finished_at    timestamptz
 );
 

@@ -17,7 +17,7 @@ WITH wanted AS (
            CAST(:contract AS text) AS contract, CAST(:dry_run AS boolean) AS dry_run, CAST(:ruleset AS text) AS ruleset,
            CAST(:is_sweep AS boolean) AS is_sweep
 ), known AS (
-    UPDATE replays AS r SET is_paused = false FROM wanted
+    UPDATE replays AS r SET is_paused = false, active_at = now() FROM wanted
     WHERE r.since = wanted.since AND (r.is_open AND wanted.until IS NULL OR NOT r.is_open AND r.until = wanted.until)
       AND r.contract IS NOT DISTINCT FROM wanted.contract AND r.dry_run = wanted.dry_run
       AND r.ruleset = wanted.ruleset AND r.is_sweep = wanted.is_sweep AND r.finished_at IS NULL
@@ -47,7 +47,7 @@ _COUNT: Final = "SELECT count(*) FROM receipts WHERE raw_id >= CAST(:since AS uu
 # Two planners at once: one adds the range, the other nothing.
 _ADD: Final = """
 WITH planned AS (
-    UPDATE replays SET planned_until = CAST(:until AS timestamptz)
+    UPDATE replays SET planned_until = CAST(:until AS timestamptz), active_at = now()
     WHERE replay_id = CAST(:replay_id AS uuid) AND planned_until = CAST(:since AS timestamptz)
     RETURNING replay_id
 )
@@ -68,8 +68,12 @@ WHERE replay_id = CAST(:replay_id AS uuid) AND number = CAST(:number AS integer)
 """
 
 # Of two calls at one range, which a retry may bring about, the one that is behind changes nothing: its objects are
-# counted already.
+# counted already. Calls at other ranges wait for the replay's own row once an hour.
 _ADVANCE: Final = """
+WITH active AS (
+    UPDATE replays SET active_at = now()
+    WHERE replay_id = CAST(:replay_id AS uuid) AND active_at < now() - interval '1 hour'
+)
 UPDATE replay_ranges AS r
 SET cursor = CAST(:cursor AS text), is_done = CAST(:is_done AS boolean), checked = checked + CAST(:checked AS bigint),
     rejected = rejected + CAST(:rejected AS bigint), unread = unread + CAST(:unread AS bigint),
@@ -105,13 +109,8 @@ SELECT count(*), count(*) FILTER (WHERE is_done), coalesce(sum(objects), 0), coa
 FROM replay_ranges WHERE replay_id = CAST(:replay_id AS uuid)
 """
 
-# Identifiers begin with the time when a replay was begun. Its ranges go with it.
-_DELETE_OLD: Final = """
-DELETE FROM replays
-WHERE finished_at < CAST(:before AS timestamptz)
-   OR replay_id < CAST(:replay_id AS uuid) AND (ruleset <> CAST(:ruleset AS text) OR is_sweep)
-RETURNING replay_id
-"""
+# Its ranges go with it.
+_DELETE_OLD: Final = "DELETE FROM replays WHERE active_at < CAST(:before AS timestamptz) RETURNING replay_id"
 
 
 class PostgresFleetStore:
@@ -181,8 +180,8 @@ class PostgresFleetStore:
     def pause(self, replay_id: UUID) -> None:
         self._run("UPDATE replays SET is_paused = true WHERE replay_id = CAST(:replay_id AS uuid)", replay_id)
 
-    def delete_old(self, before: datetime, ruleset: str) -> int:
-        return len(self._run(_DELETE_OLD, earliest_raw_id(before), before=_text(before), ruleset=ruleset))
+    def delete_old(self, before: datetime) -> int:
+        return len(self._database.run(_DELETE_OLD, before=_text(before)))
 
     def _run(self, sql: str, replay_id: UUID, **parameters: object) -> list[Row]:
         return self._database.run(sql, replay_id=str(replay_id), **parameters)

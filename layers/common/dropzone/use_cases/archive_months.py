@@ -1,12 +1,22 @@
 """Move closed months of silver to files, and bring back those that have changed (docs/adr/0029)."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from dropzone.ports import ArchivedMonth, ArchiveFiles, ArchivePart, ArchiveStore, MonthKind, SilverError, TimeLeft
+from dropzone.ports import (
+    ArchivedMonth,
+    ArchiveFiles,
+    ArchivePart,
+    ArchiveStore,
+    BronzeError,
+    FileDiffersError,
+    MonthKind,
+    SilverError,
+    TimeLeft,
+)
 
 _RESERVE_SECONDS = 30.0
 
@@ -24,6 +34,8 @@ class ArchiveResult:
     """Months that changed while they were written: they begin again."""
     rows: int = 0
     """Written to files."""
+    errors: dict[ArchivedMonth, Exception] = field(default_factory=dict)
+    """Why a month could be neither archived nor reinstated; others were."""
     waiting: int = 0
     """Months that are left to archive or to reinstate."""
     is_beside_another: bool = False
@@ -36,6 +48,7 @@ def archive_months(
     """Reinstate months that have changed, then archive those that are closed, oldest first, as far as the time goes.
 
     A run goes on where an earlier one ended, a file at a time. Months in files stay there whatever `silver_months` is.
+    A month that fails is among the errors, and holds no other up.
 
     Args:
         silver_months: whole months that stay in silver; 0: all of them.
@@ -44,7 +57,7 @@ def archive_months(
         time_left: seconds that are left. A file is begun if it may take twice as long as the longest before.
 
     Raises:
-        FileDiffersError, BronzeUnavailableError, SilverUnavailableError, SilverConflictError: the next run goes on.
+        SilverUnavailableError, SilverConflictError: the next run goes on.
     """
     result, pace = ArchiveResult(), _Pace(time_left)
     if not store.begin_run():
@@ -59,32 +72,49 @@ def archive_months(
 
 
 def _run(silver_months: int, store: ArchiveStore, files: ArchiveFiles, pace: "_Pace", result: ArchiveResult) -> None:
-    for month in store.changed():
+    def reinstate(month: ArchivedMonth) -> None:
         if pace.run(store.away(month), partial(store.reinstate, month, files=files)):
             store.reopen(month)
             result.reinstated.append(month)
+
+    def archive(month: ArchivedMonth) -> None:
+        store.begin(month)
+        if not pace.run(store.unwritten(month), write_of(month)):
+            return
+        match store.finish(month):
+            case "archived":
+                result.archived.append(month)
+            case "changed":
+                result.changed.append(month)
+
+    def write_of(month: ArchivedMonth) -> Callable[[ArchivePart], None]:
+        def write(part: ArchivePart) -> None:
+            result.rows += store.write(month, part, files)
+
+        return write
+
+    _each(store.changed(), reinstate, store, result)
     kinds = _KINDS if silver_months else ()
     for kind in kinds:
-        for month in store.closed(kind, silver_months):
-            _archive(month, store, files, pace, result)
+        _each(store.closed(kind, silver_months), archive, store, result)
     pace.run(store.surplus(), store.remove_surplus)
     result.waiting = len(store.changed()) + sum(len(store.closed(kind, silver_months)) for kind in kinds)
 
 
-def _archive(
-    month: ArchivedMonth, store: ArchiveStore, files: ArchiveFiles, pace: "_Pace", result: ArchiveResult
+def _each(
+    months: Iterable[ArchivedMonth],
+    work: Callable[[ArchivedMonth], None],
+    store: ArchiveStore,
+    result: ArchiveResult,
 ) -> None:
-    def write(part: ArchivePart) -> None:
-        result.rows += store.write(month, part, files)
-
-    store.begin(month)
-    if not pace.run(store.unwritten(month), write):
-        return
-    match store.finish(month):
-        case "archived":
-            result.archived.append(month)
-        case "changed":
-            result.changed.append(month)
+    for month in months:
+        try:
+            work(month)
+        except (BronzeError, FileDiffersError, SilverError) as error:
+            result.errors[month] = error
+            # Its connection may be another, which is not this run's yet.
+            if not store.begin_run():
+                raise
 
 
 class _Pace:
@@ -99,6 +129,8 @@ class _Pace:
             if self._time_left() < 2 * self._longest + _RESERVE_SECONDS:
                 return False
             began = time.monotonic()
-            work(part)
-            self._longest = max(self._longest, time.monotonic() - began)
+            try:
+                work(part)
+            finally:
+                self._longest = max(self._longest, time.monotonic() - began)
         return True

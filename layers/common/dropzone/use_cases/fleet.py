@@ -22,7 +22,7 @@ MOST_PENDING = 10_000
 """The limit of ranges in one run: what a state machine passes on has at most 256 KiB."""
 
 _KEPT = timedelta(days=90)
-"""How long a finished replay's rows stay: as long as Step Functions keeps the history of an execution."""
+"""How long the rows of a replay stay that is finished or abandoned: as long as Step Functions keeps its executions."""
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -124,9 +124,9 @@ def report(
     return RunState.DONE, sums
 
 
-def delete_old(*, fleet: FleetStore, ruleset: str, time_left: TimeLeft) -> int:
-    """Delete replays that were finished long ago, or can't go on; how many."""
-    return with_retries(lambda: fleet.delete_old(datetime.now(UTC) - _KEPT, ruleset), time_left)
+def delete_old(*, fleet: FleetStore, time_left: TimeLeft) -> int:
+    """Delete replays that were finished or abandoned long ago; how many."""
+    return with_retries(lambda: fleet.delete_old(datetime.now(UTC) - _KEPT), time_left)
 
 
 def known_replay(replay_id: UUID, fleet: FleetStore) -> FleetReplay:
