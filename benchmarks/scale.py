@@ -35,8 +35,8 @@ class Size(NamedTuple):
     """Objects, without the database: docs/deploy.md."""
 
 
-# Bytes on disk and of the log: measured with 36,000 events of a contract by PostgresSilver.write_outcomes. Events a second: `process`
-# and `many-events` of results.json, where the client shares the processors; the latter with a
+# Bytes on disk and of the log: measured with 36,000 events of a contract by PostgresSilver.write_outcomes. Events a
+# second: `process` and `many-events` of results.json, where the client shares the processors; the latter with a
 # thousand events an object.
 ALONE = Size("alone", 1, 542, 986, 3_500, 10.68)
 HUNDREDS = Size("in hundreds", 100, 451, 776, 19_600, 11.60)

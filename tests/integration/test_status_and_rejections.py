@@ -11,9 +11,10 @@ from dropzone.adapters.database import Database
 from dropzone.api import problems
 from dropzone.api.problems import ProblemError
 from dropzone.api.response import milliseconds
-from dropzone.domain.identifiers import received_at
+from dropzone.domain.identifiers import earliest_raw_id, new_raw_id, received_at
 from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
 from dropzone.ports import MAX_ATTEMPTS
+from dropzone.queries.measurements import MeasurementsRequest, read_measurements
 from dropzone.queries.rejections import RejectionsPage, RejectionsRequest, read_rejections
 from dropzone.queries.status import ObjectStatus, State, StatusRequest, read_status
 from support.factories import EXAMPLE_INSTANT, READER, measurement, raw_ids
@@ -146,6 +147,27 @@ def test_a_status_opens_the_months_of_its_events_alone(tables: SilverInPostgres,
     opened = months_opened(statuses.database, lambda: statuses.status(raw_id))
 
     assert opened == [f"{table}_{month:%Y_%m}" for table in ("measurements", "outcomes", "receipts")]
+
+
+def test_the_newest_are_read_without_the_months_before(tables_in_months: SilverInPostgres, statuses: Statuses) -> None:
+    now, old = datetime.now(UTC), datetime(2019, 5, 2, tzinfo=UTC)
+    for table in ("outcomes", "measurements"):
+        tables_in_months.query("SELECT parts.add_month(:table, '2019-05-01')", table=table)
+    for at, raw_id in ((old, earliest_raw_id(old)), (now, new_raw_id()), (now - timedelta(seconds=1), new_raw_id())):
+        outcomes = (measurement(at), *rejected(raw_id, Code.DATA_EMPTY).outcomes)
+        tables_in_months.silver().write_outcomes([ValidatedObject(raw_id, outcomes)])
+    # One more is looked for, to know whether there are more.
+    enough, more = MeasurementsRequest(limit=1), MeasurementsRequest(limit=2)
+
+    assert "measurements_2019_05" not in months_opened(
+        statuses.database, lambda: read_measurements(statuses.database, enough, reads=None)
+    )
+    assert "measurements_2019_05" in months_opened(
+        statuses.database, lambda: read_measurements(statuses.database, more, reads=None)
+    )
+    assert "outcomes_2019_05" not in months_opened(statuses.database, lambda: statuses.rejections(1, resolved="all"))
+    assert "outcomes_2019_05" in months_opened(statuses.database, lambda: statuses.rejections(2, resolved="all"))
+    assert len(statuses.rejections(3, resolved="all")["rejections"]) == 3
 
 
 def test_tried_and_stuck(tables: SilverInPostgres, statuses: Statuses) -> None:

@@ -26,7 +26,7 @@ from dropzone.api.pages import Listing
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
 from dropzone.domain.patterns import as_like, is_pattern
 from dropzone.queries.archive import Archived
-from dropzone.queries.ranges import EXAMPLE_PLACE, PlaceCursor, ZoneOfDates, bounds, cursor_of, place_of
+from dropzone.queries.ranges import EXAMPLE_PLACE, PlaceCursor, ZoneOfDates, bounds, cursor_of, newest, place_of
 from dropzone.queries.rows import read
 
 
@@ -161,31 +161,37 @@ def read_measurements(
     after, after_source = place_of(request.cursor) or (None, None)
     beyond = "<" if newest_first else ">"
     names = _names(reads) if request.source is None else None
-    conditions: Mapping[str, tuple[str, Any]] = {
-        "measured_at = CAST(:instant AS timestamptz)": ("instant", instant),
-        "measured_at >= CAST(:since AS timestamptz)": ("since", since),
-        "measured_at < CAST(:until AS timestamptz)": ("until", until),
-        "source = CAST(:source AS text)": ("source", request.source),
-        "source >= readable AND source <= readable": ("reads", names),
-        "source LIKE ANY (CAST(:reads AS text[]))": ("reads", as_like(reads) if names is None else None),
-        # The first is implied by the second, and is what the index by source can start at.
-        f"measured_at {beyond}= CAST(:after AS timestamptz)": ("after", after),
-        f"(measured_at, source) {beyond} (CAST(:after AS timestamptz), CAST(:after_source AS text))": (
-            "after_source",
-            after_source,
-        ),
-    }
-    asked = {sql: parameter for sql, parameter in conditions.items() if parameter[1] is not None}
-    order = "DESC" if newest_first else "ASC"
-    columns = f"measured_at {order}, source {order}" if names is None else f"source {order}, measured_at {order}"
-    page = _PAGE.format(conditions=" AND ".join(asked) or "true", columns=columns)
-    return read(
-        database,
-        Measurement,
-        page if names is None else _PAGE_OF_SOURCES.format(page=page, order=order),
-        limit=request.limit + 1,
-        **dict(asked.values()),
-    )
+
+    def rows(since: datetime | None, until: datetime | None, limit: int) -> list[Measurement]:
+        conditions: Mapping[str, tuple[str, Any]] = {
+            "measured_at = CAST(:instant AS timestamptz)": ("instant", instant),
+            "measured_at >= CAST(:since AS timestamptz)": ("since", since),
+            "measured_at < CAST(:until AS timestamptz)": ("until", until),
+            "source = CAST(:source AS text)": ("source", request.source),
+            "source >= readable AND source <= readable": ("reads", names),
+            "source LIKE ANY (CAST(:reads AS text[]))": ("reads", as_like(reads) if names is None else None),
+            # The first is implied by the second, and is what the index by source can start at.
+            f"measured_at {beyond}= CAST(:after AS timestamptz)": ("after", after),
+            f"(measured_at, source) {beyond} (CAST(:after AS timestamptz), CAST(:after_source AS text))": (
+                "after_source",
+                after_source,
+            ),
+        }
+        asked = {sql: parameter for sql, parameter in conditions.items() if parameter[1] is not None}
+        order = "DESC" if newest_first else "ASC"
+        columns = f"measured_at {order}, source {order}" if names is None else f"source {order}, measured_at {order}"
+        page = _PAGE.format(conditions=" AND ".join(asked) or "true", columns=columns)
+        return read(
+            database,
+            Measurement,
+            page if names is None else _PAGE_OF_SOURCES.format(page=page, order=order),
+            limit=limit,
+            **dict(asked.values()),
+        )
+
+    if newest_first:
+        return newest(rows, since, until, request.limit + 1, before=after)
+    return rows(since, until, request.limit + 1)
 
 
 def archived_of(database: Database, request: MeasurementsRequest) -> list[str]:

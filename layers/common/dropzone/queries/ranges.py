@@ -1,5 +1,6 @@
 """What the parameters of several reads have in common: days of a time zone, and places in an order."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final, Protocol
 
@@ -33,6 +34,8 @@ ZoneOfDates = Annotated[
     ),
 ]
 """Where nothing else depends on it."""
+
+_RECENT: Final = timedelta(days=31)
 
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
@@ -83,6 +86,34 @@ def _day(database: Database, day: date, tz: str) -> tuple[datetime, datetime]:
     """When a day of a time zone begins and ends, within the years 1 to 9999 of UTC."""
     ((begins, ends),) = database.run(_DAY, day=day, tz=tz)
     return begins, ends
+
+
+def newest[R](
+    read: Callable[[datetime | None, datetime | None, int], list[R]],
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    *,
+    before: datetime | None,
+) -> list[R]:
+    """The newest of a range, up to a limit: first those of its last month, and earlier ones if they are not enough.
+
+    A statement without a lower bound is planned for every month that there is, and reads some rows of each: Postgres
+    doesn't take partitions in their order where one of them is a default.
+
+    Args:
+        read: those from an instant on, before another, up to a limit; the newest first.
+        since: where the range begins, if it does.
+        until: where it ends, if it does.
+        limit: how many are wanted.
+        before: no later ones are looked for; None for now, or `until`.
+    """
+    end = min(each for each in (before or datetime.now(UTC), until) if each is not None)
+    recent = end - min(_RECENT, end - FIRST)
+    if since is not None and since >= recent:
+        return read(since, until, limit)
+    found = read(recent, until, limit)
+    return found if len(found) == limit else found + read(since, recent, limit - len(found))
 
 
 def cursor_of(instant: datetime, source: str) -> str:

@@ -1,8 +1,9 @@
 """`GET /rejections`: which events broke rules, and why; the last arrival first."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal, NotRequired, TypedDict
+from uuid import UUID
 
 from pydantic import Field
 from pydantic_core import to_json
@@ -25,10 +26,10 @@ from dropzone.api.answers import (
     closed,
 )
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
-from dropzone.domain.identifiers import earliest_raw_id
+from dropzone.domain.identifiers import earliest_raw_id, received_at
 from dropzone.domain.outcomes import Code
 from dropzone.domain.patterns import as_like
-from dropzone.queries.ranges import ZoneOfDates, bounds
+from dropzone.queries.ranges import FIRST, ZoneOfDates, bounds, newest
 from dropzone.queries.rows import read
 
 
@@ -114,7 +115,7 @@ SELECT raw_id, item, to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:
        processed_at, contract, ruleset, coalesce(source, '') AS source, violations, resolved_by
 FROM outcomes LEFT JOIN LATERAL (
     SELECT json_build_object('raw_id', fix.raw_id, 'item', fix.item) AS resolved_by
-    FROM gold.resolved_by(outcomes.raw_id, outcomes.item) AS fix
+    FROM gold.resolved_by(outcomes.raw_id, outcomes.item, CAST(:corrections_since AS uuid)) AS fix
 ) AS fixed ON true
 WHERE outcome = 'rejected'
   AND (:resolved = 'all' OR (resolved_by IS NOT NULL) = (:resolved = 'true'))
@@ -129,6 +130,14 @@ ORDER BY raw_id DESC, item LIMIT CAST(:limit AS integer)
 """
 
 
+def _corrections_since(since: datetime | None) -> UUID:
+    """Since when corrections of what arrived since then have arrived: who corrects knows of a rejection by its answer.
+
+    A day earlier, for clocks that differ.
+    """
+    return UUID(int=0) if since is None else earliest_raw_id(since - min(timedelta(days=1), since - FIRST))
+
+
 def read_rejections(database: Database, request: RejectionsRequest, *, reads: tuple[str, ...] | None) -> RejectionsPage:
     """A page of rejected events: the last object to arrive first, and the events of each by their items.
 
@@ -136,22 +145,27 @@ def read_rejections(database: Database, request: RejectionsRequest, *, reads: tu
         InvalidRequestError: there is no such time zone.
         SilverUnavailableError: the database is out of reach.
     """
-    since, until = bounds(database, request)
     after, _, after_item = (request.cursor or "").partition(".")
-    found = read(
-        database,
-        Rejection,
-        _REJECTIONS,
-        pattern=None if request.code is None else to_json([{"code": request.code}]).decode(),
-        source=request.source,
-        reads=as_like(reads),
-        resolved=request.resolved,
-        since=None if since is None else str(earliest_raw_id(since)),
-        before=None if until is None else str(earliest_raw_id(until)),
-        after=after or None,
-        after_item=int(after_item) if after_item else None,
-        limit=request.limit + 1,
-    )
+
+    def rows(since: datetime | None, until: datetime | None, limit: int) -> list[Rejection]:
+        return read(
+            database,
+            Rejection,
+            _REJECTIONS,
+            pattern=None if request.code is None else to_json([{"code": request.code}]).decode(),
+            source=request.source,
+            reads=as_like(reads),
+            resolved=request.resolved,
+            since=None if since is None else str(earliest_raw_id(since)),
+            corrections_since=str(_corrections_since(since)),
+            before=None if until is None else str(earliest_raw_id(until)),
+            after=after or None,
+            after_item=int(after_item) if after_item else None,
+            limit=limit,
+        )
+
+    before = received_at(UUID(after)) if after else None
+    found = newest(rows, *bounds(database, request), request.limit + 1, before=before)
     page: RejectionsPage = {"rejections": found[: request.limit]}
     if len(found) > request.limit:
         last = found[request.limit - 1]
