@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from dropzone_cli.errors import CliError, ExitCode
@@ -42,6 +42,24 @@ _HINTS = {
 }
 
 
+def emulator_session(region: str) -> Session:
+    """A session that any emulator takes: no profile and no configuration file can lead away from this machine."""
+    import boto3.session
+    import botocore.session
+
+    no_files = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.session.Session(
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
+        region_name=region,
+        botocore_session=botocore.session.Session(session_vars=no_files),
+    )
+
+
 class Aws:
     """Clients of one account and region, made when asked for."""
 
@@ -76,25 +94,8 @@ class Aws:
 
     @classmethod
     def local(cls, endpoint: str, region: str) -> Aws:
-        """Use the emulator: no profile, no configuration file, no real key can lead away from this machine."""
-
-        def open_session() -> Session:
-            import boto3.session
-            import botocore.session
-
-            no_files = {
-                "profile": (None, None, None, None),
-                "config_file": (None, None, os.devnull, None),
-                "credentials_file": (None, None, os.devnull, None),
-            }
-            return boto3.session.Session(
-                aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
-                region_name=region,
-                botocore_session=botocore.session.Session(session_vars=no_files),
-            )
-
-        return cls(open_session, endpoint)
+        """Use the emulator; see `emulator_session`."""
+        return cls(partial(emulator_session, region), endpoint)
 
     def cloudformation(self) -> CloudFormationClient:
         return self._session.client("cloudformation", endpoint_url=self._endpoint, config=self._config)

@@ -29,8 +29,7 @@ def raw_id_of(key: str) -> UUID:
     """
     if match := _KEY.fullmatch(key):
         return UUID(match[1])
-    message = "not a key of the form raw/<UUIDv7>.json"
-    raise ValueError(message)
+    raise ValueError("not a key of the form raw/<UUIDv7>.json")
 
 
 def received_at(raw_id: UUID) -> datetime:
@@ -63,7 +62,6 @@ def parse_cursor(text: str) -> Cursor:
     """
     match = _CURSOR.fullmatch(text)
     if match is None:
-        message = "is not a cursor that an earlier run printed: RAW_ID, or RAW_ID.ITEM"
-        raise ValueError(message)
+        raise ValueError("is not a cursor that an earlier run printed: RAW_ID, or RAW_ID.ITEM")
     raw_id, item, rejected = match.groups()
     return UUID(raw_id) if item is None else Position(UUID(raw_id), int(item), rejected is not None)

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import typer
 
@@ -34,6 +35,11 @@ def parse_instant(text: str) -> datetime:
         return instant.astimezone(UTC)
     except OverflowError:
         raise typer.BadParameter(f"{text!r} is outside the years 1 to 9999 in UTC.") from None
+
+
+def instant_option(*names: str, help: str) -> Any:  # noqa: ANN401 - Typer's own words
+    """An option that takes an instant; see `FORMS`."""
+    return typer.Option(*names, parser=parse_instant, metavar="TIME", help=help)
 
 
 def rfc3339(instant: datetime) -> str:

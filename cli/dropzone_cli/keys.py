@@ -118,8 +118,7 @@ class Keys:
                     continue
                 raise
             return
-        message = "Others change the keys at the same time."
-        raise CliError(message, hint="Run the command again.")
+        raise CliError("Others change the keys at the same time.", hint="Run the command again.")
 
     def enlist(self, entry: Entry) -> None:
         """Add an entry for a role or a subject, which signs in and needs no key.
@@ -131,8 +130,7 @@ class Keys:
         def added(entries: list[Entry]) -> list[Entry]:
             _check_name(entries, entry["name"])
             if any(_known_by(each) == _known_by(entry) for each in entries):
-                message = f"{_known_by(entry)[1]} is listed already."
-                raise usage(message, "dropzone keys list --all shows it.")
+                raise usage(f"{_known_by(entry)[1]} is listed already.", "dropzone keys list --all shows it.")
             return [*entries, entry]
 
         self._change(added)
@@ -160,8 +158,7 @@ class Keys:
         """
         newest = self.active(name, now)[-1]
         if "sha256" not in newest:
-            message = f"{name} signs in, and has no key."
-            raise usage(message, "Only keys are rotated.")
+            raise usage(f"{name} signs in, and has no key.", "Only keys are rotated.")
         until = expires(newest)
         if expiry is None and until is not None and newest.get("created"):
             expiry = now + (until - datetime.fromisoformat(newest["created"]))
@@ -179,8 +176,7 @@ class Keys:
         """End the keys of a name, or one of them: at once in API Gateway, and in the document, which keeps the name."""
         ended = [each for each in self.active(name, now) if key_id in {None, each.get("key_id")}]
         if not ended:
-            message = f"{name} has no key {key_id}."
-            raise usage(message, "dropzone keys list shows the keys.")
+            raise usage(f"{name} has no key {key_id}.", "dropzone keys list shows the keys.")
         known_by = {_known_by(each) for each in ended}
         self._change(
             lambda entries: [

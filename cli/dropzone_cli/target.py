@@ -83,8 +83,7 @@ def resolve(options: Options, environment: Mapping[str, str], folder: Path) -> T
         return _on_aws(options, options.stack_name, environment, key)
     url, name = environment.get(URL), environment.get(STACK_NAME)
     if url and name:
-        message = f"{URL} and {STACK_NAME} are both set, and may mean two stacks."
-        raise usage(message, "Unset one of them.")
+        raise usage(f"{URL} and {STACK_NAME} are both set, and may mean two stacks.", "Unset one of them.")
     if name:
         return _on_aws(options, name, environment, key)
     if options.region or options.profile:
@@ -147,8 +146,7 @@ def _by_url(url: str, key: str | None) -> Target:
 
     def needed_key() -> str:
         if not key:
-            message = f"{URL} is set, and {API_KEY} isn't."
-            raise usage(message, "Set it to a key of this API.")
+            raise usage(f"{URL} is set, and {API_KEY} isn't.", "Set it to a key of this API.")
         return key
 
     return Target(name=parts.hostname, url=url.rstrip("/"), api_key=needed_key, key_source=API_KEY)

@@ -341,8 +341,7 @@ def _parse(parameters: list[str] | None) -> dict[str, str]:
     pairs = [parameter.partition("=") for parameter in parameters or []]
     for name, separator, _ in pairs:
         if not (name and separator):
-            message = f"--parameter takes NAME=VALUE, and not {name!r}."
-            raise LocalStackError(message)
+            raise LocalStackError(f"--parameter takes NAME=VALUE, and not {name!r}.")
     return {name: value for name, _, value in pairs}
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from dropzone_cli.aws import Aws
 from dropzone_cli.keys import SCOPES, Keys
 from dropzone_local import sam
 from dropzone_local.aws import Clients
@@ -131,13 +130,12 @@ class Deployment:
                 replay_machine=outputs["ReplayMachineArn"],
             )
         except KeyError as error:
-            message = f"The template has no output {error}, which the local stack needs."
-            raise LocalStackError(message) from error
+            raise LocalStackError(f"The template has no output {error}, which the local stack needs.") from error
 
     def keys(self) -> Mapping[str, str]:
         """Return a key for each scope, by the scope; make those that are missing."""
         outputs, gateway = self.outputs(), self.clients.apigateway()
-        keys = Keys(Aws.local(self._emulator.endpoint, REGION), outputs["BronzeBucketName"], outputs["ApiId"])
+        keys = Keys(self.clients, outputs["BronzeBucketName"], outputs["ApiId"])
         listed = {entry["name"]: entry for entry in keys.entries()}
         found = {}
         for scope in SCOPES:

@@ -3,24 +3,22 @@
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 
+from dropzone_local import processes
 from dropzone_local.environment import ACCESS_KEY, REGION, SECRET_KEY, bare_environment, tool_environment
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import exclusive
-from dropzone_local.polling import wait_until
 from dropzone_local.ports import LOOPBACK
 from dropzone_local.service import Service
 
 ACCOUNT = "000000000000"
 
 _PROGRAM = Path(__file__).parents[1] / "dropzone_emulator" / "__main__.py"
-_READY_SECONDS = 30.0
 _HEALTH_SECONDS = 2.0
 
 
@@ -72,7 +70,7 @@ class Emulator:
             folder.mkdir(parents=True, exist_ok=True)
         self._move_state_to_port()
         self.service.spawn([str(python), "-P", str(_PROGRAM)], self._environment())
-        if not self._wait_ready():
+        if not self.service.wait_ready(self._answers, every=0.05):
             failure = self.service.failure("did not become ready")
             self.stop()
             raise failure
@@ -137,13 +135,6 @@ class Emulator:
         except httpx.HTTPError:
             return False
 
-    def _wait_ready(self) -> bool:
-        def ready_or_dead() -> bool | None:
-            return True if self._answers() or not self.service.running else None
-
-        wait_until(ready_or_dead, seconds=_READY_SECONDS, every=0.05)
-        return self.healthy
-
 
 def ensure_environment(project: Path) -> Path:
     """Return the interpreter of the emulator's environment, made or updated from its lock where needed."""
@@ -177,16 +168,9 @@ def find_uv(project: Path) -> Path:
 def _sync(home: Path, uv: Path) -> None:
     environment = tool_environment()
     environment.pop("UV_PROJECT_ENVIRONMENT", None)
-    done = subprocess.run(  # noqa: S603 - our own command line
+    processes.run(
         [str(uv), "sync", "--project", str(home), "--locked", "--quiet", "--python", sys.executable],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        environment=environment,
+        failure="The emulator's Python environment could not be made.",
+        hint="It needs the package index: check the network, and the proxy (HTTPS_PROXY).",
     )
-    if done.returncode != 0:
-        raise LocalStackError(
-            "The emulator's Python environment could not be made.",
-            detail=done.stderr.strip(),
-            hint="It needs the package index: check the network, and the proxy (HTTPS_PROXY).",
-        )

@@ -5,7 +5,6 @@ import importlib.util
 import os
 import pwd
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +14,15 @@ import psutil
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection, identifier
 
+from dropzone_local import processes
 from dropzone_local.environment import bare_environment
 from dropzone_local.errors import LocalStackError
-from dropzone_local.polling import wait_until
 from dropzone_local.ports import LOOPBACK
 from dropzone_local.processes import Identity
 from dropzone_local.service import Service
 
 SUPERUSER = "postgres"
 
-_READY_SECONDS = 30.0
 _CONNECT_SECONDS = 5
 _INITDB_SECONDS = 60
 # Some attempts at most: after a crash, the last child of the old server may hold the shared memory for a moment.
@@ -118,7 +116,7 @@ class Postgres:
         self._end_stray_server()
         for attempt in range(1, _START_ATTEMPTS + 1):
             self.service.spawn(self._command(), bare_environment(self.directory))
-            if self._wait_ready():
+            if self.service.wait_ready(lambda: self._answers("postgres"), every=0.03):
                 self._create_database()
                 return
             failure = self.service.failure("did not become ready")
@@ -179,18 +177,14 @@ class Postgres:
             ]
         )
         try:
-            done = subprocess.run(  # noqa: S603 - our own command line
+            processes.run(
                 command,
-                env=bare_environment(self.directory),
-                capture_output=True,
-                text=True,
-                check=False,
+                environment=bare_environment(self.directory),
                 timeout=_INITDB_SECONDS,
+                failure="PostgreSQL's data folder could not be made.",
             )
         finally:
             password_file.unlink()
-        if done.returncode != 0:
-            raise LocalStackError("PostgreSQL's data folder could not be made.", detail=done.stderr.strip())
         unfinished.rename(self.data)
 
     def _end_stray_server(self) -> None:
@@ -225,13 +219,6 @@ class Postgres:
         except (DatabaseError, InterfaceError, OSError):
             return False
         return True
-
-    def _wait_ready(self) -> bool:
-        def ready_or_dead() -> bool | None:
-            return True if self._answers("postgres") or not self.service.running else None
-
-        wait_until(ready_or_dead, seconds=_READY_SECONDS, every=0.03)
-        return self.service.running and self._answers("postgres")
 
     def _create_database(self) -> None:
         with self.connect("postgres") as connection:

@@ -2,14 +2,18 @@
 
 import contextlib
 import signal
-from collections.abc import Iterable, Mapping
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import psutil
 
+from dropzone_local.errors import LocalStackError
+
 # psutil computes the time of birth from the boot time, which moves by some milliseconds with clock corrections.
 _BIRTH_TOLERANCE = 0.5
+_MOST_DETAIL = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,32 @@ class Identity:
         with contextlib.suppress(psutil.NoSuchProcess):
             return [process, *process.children(recursive=True)]
         return [process]
+
+
+def run(
+    command: Sequence[str],
+    *,
+    failure: str,
+    hint: str = "",
+    environment: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> None:
+    """Run a command to its end.
+
+    Raises:
+        LocalStackError: it failed; with this message, and the end of what it printed.
+    """
+    done = subprocess.run(  # noqa: S603 - our own command line
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    if done.returncode != 0:
+        raise LocalStackError(failure, detail=done.stdout.strip()[-_MOST_DETAIL:], hint=hint)
 
 
 def end(process: psutil.Process | None, *, request: signal.Signals = signal.SIGTERM, grace: float) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dropzone_local import processes
 from dropzone_local.environment import REGION, tool_environment
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import exclusive, write_json
@@ -31,7 +32,6 @@ _KEPT_BUILDS = 4
 # SAM asks every five seconds how far CloudFormation is, which suits AWS.
 _POLL_SECONDS = "0.5"
 _ERROR_LINES = 40
-_MOST_DETAIL = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,16 +195,11 @@ def _install_for_host(folder: Path, python: Path) -> None:
         if not requirements.read_text(encoding="utf-8").strip():
             continue
         where = ["--target", str(requirements.parent), "--upgrade", "--requirement", str(requirements)]
-        done = subprocess.run(  # noqa: S603 - our own command line
+        processes.run(
             [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *where],
-            env=tool_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
+            environment=tool_environment(),
+            failure="The functions' packages could not be installed for this machine.",
         )
-        if done.returncode:
-            message = "The functions' packages could not be installed for this machine."
-            raise LocalStackError(message, detail=done.stderr[-_MOST_DETAIL:])
 
 
 def machine_architecture() -> str:
@@ -273,11 +268,7 @@ def _compile(folder: Path, python: Path) -> None:
     sources are never compared with it, since an archive's times are not theirs.
     """
     where = ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-j", "0", str(folder)]
-    done = subprocess.run(  # noqa: S603 - our own command line
-        [str(python), "-m", "compileall", "-q", *where], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise LocalStackError("The build can't be compiled.", detail=done.stdout[-_MOST_DETAIL:])
+    processes.run([str(python), "-m", "compileall", "-q", *where], failure="The build can't be compiled.")
 
 
 def _run_sam(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path) -> None:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from dropzone_local.processes import Identity
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _START_SECONDS = 15.0
+_READY_SECONDS = 30.0
 # Beyond the supervisor's own grace: it needs some time to end what is left.
 _MARGIN = 10.0
 _LOG_TAIL_LINES = 15
@@ -61,6 +62,15 @@ class Service:
         if not born or not self.state_file.exists():
             self.stop()
             raise self.failure("could not be started")
+
+    def wait_ready(self, answers: Callable[[], bool], *, every: float) -> bool:
+        """Wait until the server answers, or has ended; whether it runs and answers."""
+
+        def ready_or_dead() -> bool | None:
+            return True if answers() or not self.running else None
+
+        wait_until(ready_or_dead, seconds=_READY_SECONDS, every=every)
+        return self.running and answers()
 
     @property
     def supervisor(self) -> Identity | None:

@@ -48,8 +48,8 @@ class Interpreter:
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
-        told: dict[str, object] = json.loads(done.stdout)
-        return told
+        printed: dict[str, object] = json.loads(done.stdout)
+        return printed
 
 
 def make_interpreter(folder: Path) -> Interpreter:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from dropzone_local.stack import LocalStack, Options
 from e2e.client import Client
-from e2e.issuer import AUDIENCE, SCOPE_PREFIX, Issuer
+from e2e.issuer import AUDIENCE, SCOPE_PREFIX, Issuer, issuing
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -54,7 +54,7 @@ def client(stack_root: Path) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[Issuer]:
-    with Issuer() as issuer:
+    with issuing() as issuer:
         yield issuer
 
 

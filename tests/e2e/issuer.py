@@ -2,34 +2,26 @@
 
 import json
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+
+from support.http_server import Request, serving
 
 AUDIENCE = "dropzone-tests"
 SCOPE_PREFIX = "dropzone/"
 
 
 class Issuer:
-    """Listens on 127.0.0.1 as long as it is open."""
+    """Signs tokens; `issuing` has it listen."""
+
+    url = ""
 
     def __init__(self) -> None:
-        self._key = RSAKey.generate_key(2048, {"kid": "of-tests"})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.key = RSAKey.generate_key(2048, {"kid": "of-tests"})
 
     def token(self, *scopes: str, key: RSAKey | None = None, **claims: object) -> str:
         """A token that is good for five minutes, but for what `claims` say otherwise.
@@ -46,27 +38,22 @@ class Issuer:
             "exp": int(time.time()) + 300,
             "scope": " ".join(SCOPE_PREFIX + scope for scope in scopes),
         }
-        return jwt.encode({"alg": "RS256", "kid": "of-tests"}, good | claims, key or self._key)
+        return jwt.encode({"alg": "RS256", "kid": "of-tests"}, good | claims, key or self.key)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                documents: dict[str, Any] = {
-                    "/.well-known/openid-configuration": {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"},
-                    "/keys": {"keys": [issuer._key.as_dict(private=False)]},
-                }
-                if self.path not in documents:
-                    self.send_error(404)
-                    return
-                body = json.dumps(documents[self.path]).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+@contextmanager
+def issuing() -> Iterator[Issuer]:
+    """An issuer that answers on 127.0.0.1 for the time of a with block."""
+    issuer = Issuer()
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing on stderr."""
+    class Handler(Request):
+        def respond(self) -> None:
+            documents: dict[str, Any] = {
+                "/.well-known/openid-configuration": {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"},
+                "/keys": {"keys": [issuer.key.as_dict(private=False)]},
+            }
+            found = documents.get(self.path)
+            self.answer(404 if found is None else 200, json.dumps(found).encode())
 
-        return Handler
+    with serving(Handler) as issuer.url:
+        yield issuer

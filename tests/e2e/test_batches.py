@@ -32,13 +32,13 @@ def test_each_line_has_its_outcome(client: Client) -> None:
     client.outcome(raw_id)
 
     # THEN the answer counts them, and pages through them
-    told = client.request("GET", f"/ingest/{raw_id}?limit=2").json()
-    assert (told["status"], told["items"]) == ("processed", 3)
-    assert sum(told["counts"].values()) == 3
-    assert told["counts"]["rejected"] == 1
-    assert [event["item"] for event in told["events"]] == [0, 1]
-    assert [violation["code"] for violation in told["events"][1]["violations"]] == ["payload.not_json"]
-    rest = client.request("GET", f"/ingest/{raw_id}?limit=2&cursor={told['cursor']}").json()
+    answered = client.request("GET", f"/ingest/{raw_id}?limit=2").json()
+    assert (answered["status"], answered["items"]) == ("processed", 3)
+    assert sum(answered["counts"].values()) == 3
+    assert answered["counts"]["rejected"] == 1
+    assert [event["item"] for event in answered["events"]] == [0, 1]
+    assert [violation["code"] for violation in answered["events"][1]["violations"]] == ["payload.not_json"]
+    rest = client.request("GET", f"/ingest/{raw_id}?limit=2&cursor={answered['cursor']}").json()
     assert [(event["item"], event["status"], event["source"]) for event in rest["events"]] == [
         (2, "processed", "hall-3")
     ]

@@ -108,11 +108,11 @@ def test_stopped_and_killed_it_goes_on_and_every_event_arrives_once(sender: Send
 
     # THEN each run went on where the one before it stopped, and what had arrived is recognised
     assert (interrupted, killed, ended.returncode) == (130, -signal.SIGKILL, 0), ended.stderr.decode()
-    told = json.loads(ended.stdout)
+    printed = json.loads(ended.stdout)
     assert 8 <= first < second < ROWS / BATCH
-    assert told["accepted_earlier"] == (second - 1) * BATCH
-    assert told["accepted"] == ROWS - (second - 1) * BATCH
-    assert told["replayed_batches"] >= 1
+    assert printed["accepted_earlier"] == (second - 1) * BATCH
+    assert printed["accepted"] == ROWS - (second - 1) * BATCH
+    assert printed["replayed_batches"] >= 1
 
     # AND every event is in bronze once
     objects = sender.objects(sender.client.bronze_keys() - before)
@@ -142,10 +142,10 @@ def test_what_the_api_refuses_is_reported_with_its_lines_and_the_rest_arrives(se
 
     ran = sender("send", "a.ndjson", "--json")
 
-    told = json.loads(ran.stdout)
+    printed = json.loads(ran.stdout)
     assert ran.returncode == 1
-    assert told["accepted"] == 2
-    assert sorted((problem["lines"], problem["status"]) for problem in told["problems"]) == [
+    assert printed["accepted"] == 2
+    assert sorted((problem["lines"], problem["status"]) for problem in printed["problems"]) == [
         ([2, 2], 413),
         ([3, 3], None),
     ]
@@ -171,9 +171,9 @@ def test_a_batch_from_stdin_its_rejections_and_their_bytes(sender: Sender) -> No
 
     # THEN it is counted, and what was rejected is reported
     assert [ran.returncode for ran in (sent, status, listed, shown, raw)] == [0, 1, 0, 0, 0], listed.stderr.decode()
-    (told,) = json.loads(status.stdout)["statuses"]
-    assert told["counts"] == {"processed": 2, "superseded": 0, "rejected": 2}
-    assert [(entry["item"], entry["violations"][0]["code"]) for entry in told["rejections"]] == [
+    (printed,) = json.loads(status.stdout)["statuses"]
+    assert printed["counts"] == {"processed": 2, "superseded": 0, "rejected": 2}
+    assert [(entry["item"], entry["violations"][0]["code"]) for entry in printed["rejections"]] == [
         (1, "data.empty"),
         (2, "data.not_numeric"),
     ]
@@ -209,8 +209,8 @@ def test_what_was_rejected_is_corrected_and_resolved(sender: Sender) -> None:
 
     # THEN all of them are in the figures, also those that were never sent
     def figures() -> list[tuple[int, int, int, int]]:
-        told = sender.client.request("GET", f"/quality?source={source}&granularity=day").json()["quality"]
-        return [(one["received"], one["rejected"], one["resolved"], one["open"]) for one in told]
+        answered = sender.client.request("GET", f"/quality?source={source}&granularity=day").json()["quality"]
+        return [(one["received"], one["rejected"], one["resolved"], one["open"]) for one in answered]
 
     assert figures() == [(4, 3, 0, 3)]
     assert sender.client.request("GET", f"/sources?prefix={source}").json()["sources"][0]["last_day"]["rejected"] == 3

@@ -25,8 +25,8 @@ def test_telegrafs_metrics_become_measurements(client: Client) -> None:
     assert client.query(
         "SELECT measured_at::text, source, mean FROM measurements WHERE raw_id = :id ORDER BY item", id=raw_id
     ) == [["2016-03-17 15:39:00+00", "raynor/cpu/idle", 98.5], ["2016-03-17 15:39:00+00", "raynor/cpu/user", 1.0]]
-    told = client.request("GET", f"/ingest/{raw_id}").json()
-    assert [event["contract"] for event in told["events"]] == ["telegraf@1.0.0"] * 2
+    answered = client.request("GET", f"/ingest/{raw_id}").json()
+    assert [event["contract"] for event in answered["events"]] == ["telegraf@1.0.0"] * 2
 
 
 def test_senml_needs_no_contract(client: Client) -> None:

@@ -113,8 +113,8 @@ def test_a_change_is_reported_once_on_each_channel(client: Client, receivers: Re
     got = receivers.about(source)
     [event], [message], [(headers, body)] = got["events"], got["topic"], got["webhook"]
     assert (event["source"], event["detail-type"]) == ("dropzone", "Source Expectation Broken")
-    told = {name: value for name, value in event["detail"].items() if name != "text"}
-    text = Change.model_validate(told).text
+    known = {name: value for name, value in event["detail"].items() if name != "text"}
+    text = Change.model_validate(known).text
     assert event["detail"]["text"] == text
     assert (message["TopicArn"], message["Message"]) == (TOPIC_ARN, text)
     assert json.loads(body)["data"]["changes"] == [event["detail"]]

@@ -51,8 +51,8 @@ def test_a_waiting_event_is_accepted_and_an_exhausted_one_is_stuck(waiting_clien
         "INSERT INTO receipts (raw_id, attempts, last_error) VALUES (:id, 5, 'its process died')", id=raw_id
     )
 
-    told = waiting_client.request("GET", f"/ingest/{raw_id}").json()
-    assert (told["status"], told["attempts"], told["last_error"]) == ("stuck", 5, "its process died")
+    answered = waiting_client.request("GET", f"/ingest/{raw_id}").json()
+    assert (answered["status"], answered["attempts"], answered["last_error"]) == ("stuck", 5, "its process died")
 
 
 def test_process_counts_failed(waiting_client: Client) -> None:

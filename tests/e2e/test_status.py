@@ -11,8 +11,8 @@ from e2e.client import Client
 def status(client: Client, raw_id: UUID) -> dict[str, object]:
     response = client.request("GET", f"/ingest/{raw_id}")
     assert response.status_code == 200, response.text
-    told: dict[str, object] = response.json()
-    return told
+    answered: dict[str, object] = response.json()
+    return answered
 
 
 def test_the_location_leads_to_the_processed_event(client: Client) -> None:
@@ -25,10 +25,10 @@ def test_the_location_leads_to_the_processed_event(client: Client) -> None:
     response = client.http.get(address, headers={"x-api-key": client.endpoints.api_key})
 
     # THEN its figures are there
-    told = response.json()
+    answered = response.json()
     assert response.status_code == 200
-    assert told.pop("settled_at") > told["received_at"]
-    assert told == {
+    assert answered.pop("settled_at") > answered["received_at"]
+    assert answered == {
         "raw_id": sent.json()["raw_id"],
         "status": "processed",
         "received_at": sent.json()["received_at"],
@@ -61,10 +61,10 @@ def test_a_rejected_event_has_its_reasons(client: Client) -> None:
     raw_id = client.ingest(b'{"time_stamp": "2023-07-01", "data": []}')
     assert client.outcome(raw_id) == "rejected"
 
-    told = status(client, raw_id)
+    answered = status(client, raw_id)
 
-    assert told["status"] == "rejected"
-    violations = told["violations"]
+    assert answered["status"] == "rejected"
+    violations = answered["violations"]
     assert isinstance(violations, list)
     assert [entry["code"] for entry in violations] == ["time_stamp.not_iso8601", "data.empty"]
 

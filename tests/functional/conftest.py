@@ -13,7 +13,7 @@ from dropzone_ingest import handler
 from dropzone_local.emulator import Emulator
 from dropzone_local.ports import find_free
 from functional.ingest_function import IngestFunction
-from functional.scripted_s3 import ScriptedS3
+from functional.scripted_s3 import ScriptedS3, scripted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -93,7 +93,7 @@ def make_bucket(s3_client: Callable[[str], "S3Client"]) -> MakeBucket:
 
 @pytest.fixture
 def scripted_s3() -> Iterator[ScriptedS3]:
-    with ScriptedS3() as server:
+    with scripted() as server:
         yield server
 
 

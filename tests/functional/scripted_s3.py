@@ -1,12 +1,12 @@
 """A server in place of S3 that answers what a test tells it to, and remembers what it was asked."""
 
-import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
 
 from dropzone.adapters.s3 import CLIENTS_KEY
+from support.http_server import Request, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,71 +59,47 @@ class ScriptedS3:
         self.asked: list[Asked] = []
         self.missing = CLIENTS_KEY
         """What is never there, and not counted."""
-        self._ended = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.endpoint = ""
+        self.ended = threading.Event()
 
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 5
-
-            def _answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                if self.path.endswith(outer.missing):
-                    outer._give(self, refusal(404, "NoSuchKey"))
-                    return
-                outer.asked.append(Asked(self.command, self.path, headers, body))
-                outer._give(self, outer.script.pop(0) if len(outer.script) > 1 else outer.script[0])
-
-            do_GET = do_HEAD = do_PUT = _answer  # noqa: N815 - the names that http.server looks for
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        return Handler
-
-    def _give(self, request: BaseHTTPRequestHandler, answer: Answer) -> None:
-        if answer.hang:
-            self._ended.wait()
-            request.close_connection = True
-            return
-        if answer.drop:
-            _end(request)
-            return
-        status, body, headers = answer.status, answer.body, dict(answer.headers)
-        if asked := request.headers.get("range"):
-            first = int(asked.removeprefix("bytes=").partition("-")[0])
-            headers["Content-Range"] = f"bytes {first}-{len(body) - 1}/{len(body)}"
-            status, body = 206, body[first:]
-        request.send_response(status)
-        for name, value in {"ETag": '"e"', "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT", **headers}.items():
-            request.send_header(name, value)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body[: answer.cut_after])
-        if answer.cut_after is not None:
-            request.wfile.flush()
-            _end(request)
+    def answer_to(self, request: Asked) -> Answer:
+        if request.path.endswith(self.missing):
+            return refusal(404, "NoSuchKey")
+        self.asked.append(request)
+        return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
 
-def _end(request: BaseHTTPRequestHandler) -> None:
-    request.close_connection = True
-    request.connection.shutdown(socket.SHUT_RDWR)
+@contextmanager
+def scripted() -> Iterator[ScriptedS3]:
+    """A server for the time of a with block."""
+    script = ScriptedS3()
+
+    class Handler(Request):
+        protocol_version = "HTTP/1.1"
+        timeout = 5
+
+        def respond(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = script.answer_to(Asked(self.command, self.path, headers, self.body()))
+            if answer.hang:
+                script.ended.wait()
+                self.close_connection = True
+            elif answer.drop:
+                self.hang_up()
+            else:
+                self._give(answer)
+
+        def _give(self, answer: Answer) -> None:
+            status, body, headers = answer.status, answer.body, dict(answer.headers)
+            if asked := self.headers.get("range"):
+                first = int(asked.removeprefix("bytes=").partition("-")[0])
+                headers["Content-Range"] = f"bytes {first}-{len(body) - 1}/{len(body)}"
+                status, body = 206, body[first:]
+            given = {"ETag": '"e"', "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT", **headers}
+            self.answer(status, body, cut_after=answer.cut_after, **given)
+
+    with serving(Handler) as script.endpoint:
+        try:
+            yield script
+        finally:
+            script.ended.set()

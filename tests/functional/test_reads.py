@@ -60,8 +60,8 @@ def measured(number: int, source: str = "", unit: str = "", tags: Mapping[str, s
 
 
 def event(number: int, of: Row) -> Row:
-    told = {name: value for name, value in of.items() if name not in {"raw_id", "received_at", "updated_at"}}
-    return told | {"item": number, "status": "processed"}
+    shown = {name: value for name, value in of.items() if name not in {"raw_id", "received_at", "updated_at"}}
+    return shown | {"item": number, "status": "processed"}
 
 
 HOUR = {"start": NOON, "end": NOON + timedelta(hours=1)}
@@ -423,9 +423,9 @@ def test_rejections_tell_by_what_they_are_resolved(
     }
     data.rejections = [{**rejection, "item": 0, "resolved_by": None}, {**rejection, "item": 1, "resolved_by": by}]
 
-    told = json_body(get("/rejections", parameters))["rejections"]
+    answered = json_body(get("/rejections", parameters))["rejections"]
 
-    assert [(each["item"], each["resolved_by"]) for each in told] == [(0, None), (1, by)]
+    assert [(each["item"], each["resolved_by"]) for each in answered] == [(0, None), (1, by)]
     assert data.asked[0]["resolved"] == asked
     assert refused(get("/rejections", {"resolved": "yes"})) == [("resolved", "request.invalid")]
     # A page that is just full leads nowhere.
@@ -573,11 +573,11 @@ def test_a_batch_s_events_that_would_not_fit_through_lambda_go_on_at_the_cursor(
     while True:
         answer = get(f"/ingest/{RAW_ID}", parameters)
         assert len(json.dumps(answer)) < LAMBDA_ANSWER_BYTES - ROOM
-        told = json_body(answer)
-        read += [event["item"] for event in told["events"]]
-        if "cursor" not in told:
+        answered = json_body(answer)
+        read += [event["item"] for event in answered["events"]]
+        if "cursor" not in answered:
             break
-        parameters["cursor"] = str(told["cursor"])
+        parameters["cursor"] = str(answered["cursor"])
 
     assert read == list(range(400))
 

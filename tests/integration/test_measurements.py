@@ -142,13 +142,13 @@ def test_pages_are_stable_while_rows_arrive(
 
 def test_a_measurement_with_all_that_is_known_of_it(silver: PostgresSilver, measurements: Measurements) -> None:
     (raw_id,) = raw_ids(1)
-    told = measurement(NOON, mean=0.1 + 0.2, std_dev=5e-324, source="a")._replace(unit="°C", tags={"k": "v"})
+    whole = measurement(NOON, mean=0.1 + 0.2, std_dev=5e-324, source="a")._replace(unit="°C", tags={"k": "v"})
     before = datetime.now(UTC) - timedelta(seconds=60)
-    silver.write_outcomes([ValidatedObject(raw_id, (measurement(NOON - MINUTE), told))])
+    silver.write_outcomes([ValidatedObject(raw_id, (measurement(NOON - MINUTE), whole))])
 
     for found in (measurements.page(source="a", limit=9), measurements.at(NOON, limit=9)):
         [current] = found
-        assert measured(current) == told
+        assert measured(current) == whole
         assert (str(current["raw_id"]), current["item"]) == (str(raw_id), 1)
         assert current["received_at"] == milliseconds(received_at(raw_id))
         assert before < current["updated_at"] < datetime.now(UTC) + timedelta(seconds=60)

@@ -262,8 +262,7 @@ def test_the_revisions_run_in_the_transaction_that_looked(fresh: Fresh, monkeypa
     # WHEN they have run, and the roles can't be set
     def fail(*_arguments: object) -> None:
         free.extend(fresh.query(f"SELECT pg_try_advisory_xact_lock({migrations._LOCK})"))
-        message = "no roles today"
-        raise RuntimeError(message)
+        raise RuntimeError("no roles today")
 
     monkeypatch.setattr(migrations, "set_roles", fail)
     with pytest.raises(RuntimeError, match="no roles today"):
@@ -310,8 +309,7 @@ def test_a_migration_waits_for_another_one(fresh: Fresh) -> None:
 def test_a_failure_rolls_everything_back(fresh: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a failure after the revisions, when the roles are set
     def fail(*_arguments: object) -> None:
-        message = "no roles today"
-        raise RuntimeError(message)
+        raise RuntimeError("no roles today")
 
     with monkeypatch.context() as patched:
         patched.setattr(migrations, "set_roles", fail)

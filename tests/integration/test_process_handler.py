@@ -385,8 +385,8 @@ def test_a_batch_is_rejected_where_all_of_its_events_are(function: Function) -> 
     partly, wholly = (function.arrive(f"[{first}, {bad}]".encode()) for first in (good, bad))
     function(sqs_event([s3_event(partly), s3_event(wholly)]))
     (line,) = function.log_lines()
-    told = {entry["raw_id"]: (entry["outcome"], entry["events"], entry["rejected"]) for entry in line["objects"]}
-    assert told == {str(partly): ("processed", 2, 1), str(wholly): ("rejected", 2, 2)}
+    logged = {entry["raw_id"]: (entry["outcome"], entry["events"], entry["rejected"]) for entry in line["objects"]}
+    assert logged == {str(partly): ("processed", 2, 1), str(wholly): ("rejected", 2, 2)}
 
 
 def test_nothing_of_a_payload_or_a_secret_is_logged(function: Function, tables: SilverInPostgres) -> None:

@@ -2,19 +2,19 @@
 
 import http.client
 import random
-import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Self
 from uuid import UUID
 
+from dropzone_local.polling import wait_until
 from dropzone_local.ports import LOOPBACK
+from support.http_server import Request, serving
 
 POISON = b'"event": "poison'
 """Begins the body of an object that kills whoever reads it."""
@@ -58,30 +58,23 @@ class FaultyS3:
     doomed: set[str] = field(default_factory=set)
     """Keys, as paths."""
     _weather: dict[Weather, float] = field(default_factory=dict)
+    endpoint: str = ""
+    """Where the functions find their S3."""
     _random: random.Random = field(init=False)
-    _server: "_Server" = field(init=False)
-    _thread: threading.Thread = field(init=False)
+    _serving: AbstractContextManager[str] = field(init=False)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - no secret
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-
-    @property
-    def endpoint(self) -> str:
-        """Where the functions find their S3."""
-        return f"http://{LOOPBACK}:{self._server.server_port}"
+        self._serving = serving(type("Handler", (_Handler,), {"gateway": self}))
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self.endpoint = self._serving.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: Any) -> None:  # noqa: ANN401 - a context manager's
         self._ended.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._serving.__exit__(*error)
 
     @contextmanager
     def weather(self, kind: Weather, chance: float) -> Iterator[None]:
@@ -123,56 +116,51 @@ class FaultyS3:
             connection.close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, gateway: FaultyS3) -> None:
-        super().__init__((LOOPBACK, 0), _Handler)
-        self.gateway = gateway
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Request):
     protocol_version = "HTTP/1.1"
     timeout = 30
-    server: "_Server"
+    gateway: FaultyS3
+
+    def respond(self) -> None:
+        if self.command in {"GET", "HEAD"}:
+            self._read()
+        else:
+            self._write()
 
     def _read(self) -> None:
         key = self.path.partition("?")[0]
-        if key in self.server.gateway.poisons and self.command == "GET":
+        if key in self.gateway.poisons and self.command == "GET":
             # Whoever gets away with it is at least given nothing to read.
-            if until(lambda: self.server.gateway.kill_reader(self.client_address[1]), _KILL_SECONDS):
-                self.server.gateway.counts["readers killed by a poison"] += 1
-            self._hang_up()
-        elif key in self.server.gateway.doomed or self.server.gateway.meets(Weather.READS_FAIL):
+            if wait_until(lambda: self.gateway.kill_reader(self.client_address[1]), seconds=_KILL_SECONDS):
+                self.gateway.counts["readers killed by a poison"] += 1
+            self.hang_up()
+        elif key in self.gateway.doomed or self.gateway.meets(Weather.READS_FAIL):
             self._busy()
         else:
-            if self.server.gateway.meets(Weather.READS_SLOW):
-                self.server.gateway.pause()
-            self._pass_on(b"", cut=self.server.gateway.meets(Weather.READS_CUT))
+            if self.gateway.meets(Weather.READS_SLOW):
+                self.gateway.pause()
+            self._pass_on(b"", cut=self.gateway.meets(Weather.READS_CUT))
 
     def _write(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.body()
         if POISON in body:
-            self.server.gateway.poisons.add(self.path)
+            self.gateway.poisons.add(self.path)
         if DOOMED in body:
-            self.server.gateway.doomed.add(self.path)
-        if self.server.gateway.meets(Weather.PUTS_FAIL):
+            self.gateway.doomed.add(self.path)
+        if self.gateway.meets(Weather.PUTS_FAIL):
             self._busy()
-        elif self.server.gateway.meets(Weather.PUT_ANSWERS_LOST):
+        elif self.gateway.meets(Weather.PUT_ANSWERS_LOST):
             with suppress(OSError, http.client.HTTPException):
-                self.server.gateway.forward(self, body)
-            self._hang_up()
+                self.gateway.forward(self, body)
+            self.hang_up()
         else:
             self._pass_on(body)
 
-    do_GET = do_HEAD = _read  # noqa: N815 - the names that http.server looks for
-    do_PUT = do_POST = do_DELETE = _write  # noqa: N815
-
     def _pass_on(self, body: bytes, *, cut: bool = False) -> None:
         try:
-            answer = self.server.gateway.forward(self, body)
+            answer = self.gateway.forward(self, body)
         except (OSError, http.client.HTTPException):
-            self._hang_up()
+            self.hang_up()
             return
         with suppress(OSError):
             self._send(answer, cut=cut)
@@ -190,27 +178,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body[: len(answer.body) // 2] if cut else answer.body)
         if cut:
             self.wfile.flush()
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        self.close_connection = True
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self.hang_up()
 
     def handle(self) -> None:
         # Its client may be killed at any moment.
         with suppress(OSError):
             super().handle()
-
-    def log_message(self, *_arguments: object) -> None:
-        """Keep silent."""
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait for a condition, for some time."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.05)
-    return True

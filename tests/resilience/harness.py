@@ -259,8 +259,7 @@ class World:
             self.notify(*sorted(self.listed() - before))
             if ended.answer is not None and ended.answer["statusCode"] == 202:
                 return UUID(json_body(ended.answer)["raw_id"])
-        message = f"not acknowledged in {tries} tries"
-        raise AssertionError(message)
+        raise AssertionError(f"not acknowledged in {tries} tries")
 
     def deliver(self) -> None:
         """Hand every message out once."""
@@ -288,8 +287,7 @@ class World:
             if not self.queue.waiting:
                 return
             self.deliver()
-        message = f"{len(self.queue.waiting)} messages wait after {_MANY_ROUNDS} rounds"
-        raise AssertionError(message)
+        raise AssertionError(f"{len(self.queue.waiting)} messages wait after {_MANY_ROUNDS} rounds")
 
     def sweep(self) -> Ended:
         """Let the schedule strike, an hour after the last time that anything happened."""
@@ -311,8 +309,7 @@ class World:
             ended = self.sweep()
             if not ended.died_at and ended.answer is not None and not ended.answer["checked"]:
                 return
-        message = "the sweep finds no end"
-        raise AssertionError(message)
+        raise AssertionError("the sweep finds no end")
 
     def completed(self) -> set[UUID]:
         """The objects that have their outcomes."""

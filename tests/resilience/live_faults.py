@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection
 
-from resilience.faulty_s3 import FaultyS3, Weather, until
+from dropzone_local.polling import wait_until
+from resilience.faulty_s3 import FaultyS3, Weather
 from resilience.live_stack import LiveStack, objects_of
 
 _PATIENCE_SECONDS = 30
@@ -129,14 +130,16 @@ class Faults:
             before = self._deadlocks(connection)
             # A batch of many messages has rows of both halves.
             with self.live.queue_held():
-                until(lambda: self.live.visible(self.live.endpoints.queue_url) >= _A_BATCH, _PATIENCE_SECONDS / 3)
+                wait_until(
+                    lambda: self.live.visible(self.live.endpoints.queue_url) >= _A_BATCH, seconds=_PATIENCE_SECONDS / 3
+                )
                 connection.run("BEGIN")
                 connection.run("SET LOCAL deadlock_timeout = '20s'")
                 connection.run(_SECOND_HALF, middle=middle)
             if self._someone_waits(connection, _PATIENCE_SECONDS / 3):
                 connection.run(_FIRST_HALF, middle=middle)
             connection.run("ROLLBACK")
-            if until(lambda: self._deadlocks(connection) > before, 2.0):
+            if wait_until(lambda: self._deadlocks(connection) > before, seconds=2.0):
                 self.counts["deadlocks"] += 1
                 return True
         return False
@@ -154,7 +157,7 @@ class Faults:
             rows = connection.run(_WAITERS) or []
             return bool(rows[0][0])
 
-        return until(waits, seconds)
+        return wait_until(waits, seconds=seconds) is not None
 
     def _trap(self, name: str, state: str, chance: float) -> None:
         """Have the database raise a state now and then."""
@@ -167,7 +170,7 @@ class Faults:
         with self._superuser() as connection, suppress(DatabaseError):
             connection.run(_TRAP.format(state=state, chance=chance))
             connection.run(_SET_TRAP)
-        until(lambda: raised() > before + 2, _PATIENCE_SECONDS)
+        wait_until(lambda: raised() > before + 2, seconds=_PATIENCE_SECONDS)
         self._lift_trap()
         self.counts[name] += raised() - before
 
@@ -178,7 +181,7 @@ class Faults:
                 return True
             return False
 
-        assert until(lift, 60)
+        assert wait_until(lift, seconds=60)
 
     # ---- S3, SQS and Lambda
 
@@ -187,13 +190,13 @@ class Faults:
         before = self.s3.counts[kind]
         with self.s3.weather(kind, chance):
             time.sleep(seconds)
-            until(lambda: self.s3.counts[kind] > before, _PATIENCE_SECONDS)
+            wait_until(lambda: self.s3.counts[kind] > before, seconds=_PATIENCE_SECONDS)
 
     def _disturb_notifications(self) -> None:
         """Hold the queue until it has some messages; lose some, double some, and send them in another order."""
         url = self.live.endpoints.queue_url
         with self.live.queue_held():
-            until(lambda: self.live.visible(url) >= _A_BATCH, _PATIENCE_SECONDS / 3)
+            wait_until(lambda: self.live.visible(url) >= _A_BATCH, seconds=_PATIENCE_SECONDS / 3)
             messages = list(self.live.take(url, visibility=30))
             self._random.shuffle(messages)
             for number, (handle, body) in enumerate(messages):
@@ -212,6 +215,6 @@ class Faults:
     def _kill_workers(self, function: str) -> None:
         """Kill the processes of a function, twice, so that it happens at different moments of their work."""
         for _ in range(2):
-            until(lambda: bool(self.live.workers(function)), _PATIENCE_SECONDS)
+            wait_until(lambda: bool(self.live.workers(function)), seconds=_PATIENCE_SECONDS)
             self.counts[f"{function.lower()} killed"] += self.live.kill_workers(function)
             time.sleep(self._random.uniform(0.2, 0.7))

@@ -149,8 +149,7 @@ def _run(order: Order) -> Ended:
         _, status = os.waitpid(child, 0)
         code = os.waitstatus_to_exitcode(status)
         if code not in {0, DIED}:
-            message = f"the child ended with {code}: {(directory / 'stderr').read_text()[-2000:]}"
-            raise RuntimeError(message)
+            raise RuntimeError(f"the child ended with {code}: {(directory / 'stderr').read_text()[-2000:]}")
         boundaries = (directory / "boundaries").read_text().splitlines()
         if code == DIED:
             return Ended(boundaries[:-1], died_at=boundaries[-1].removeprefix(_DEATH))

@@ -286,7 +286,7 @@ class Oracle:
             last, _ = current[event.instant]
             return {"status": "processed"} if last == raw_id else {"status": "superseded", "superseded_by": str(last)}
 
-        def told(raw_id: UUID) -> dict[str, object]:
+        def status_of(raw_id: UUID) -> dict[str, object]:
             response = self.http.get(
                 f"{self.live.endpoints.url}/ingest/{raw_id}", headers={"x-api-key": self.live.endpoints.api_key}
             )
@@ -297,7 +297,7 @@ class Oracle:
 
         raw_ids = sorted({*events} | self.incomplete)
         with ThreadPoolExecutor(4) as pool:
-            for raw_id, status in zip(raw_ids, pool.map(told, raw_ids), strict=True):
+            for raw_id, status in zip(raw_ids, pool.map(status_of, raw_ids), strict=True):
                 wanted = expected(raw_id)
                 assert {name: status.get(name) for name in wanted} == wanted, f"{raw_id} has the status {status}"
                 self.report.events[str(status["status"])] += 1

@@ -61,8 +61,7 @@ class SamLocal:
         try:
             return json.loads(done.stdout)
         except json.JSONDecodeError:
-            message = f"sam local invoke printed no JSON: {done.stdout}\n{done.stderr}"
-            raise AssertionError(message) from None
+            raise AssertionError(f"sam local invoke printed no JSON: {done.stdout}\n{done.stderr}") from None
 
     @contextmanager
     def api(self) -> Iterator[tuple[str, Service]]:
@@ -115,7 +114,7 @@ def _add_libraries(layer: Path) -> None:
     folder = layer / "lib"
     folder.mkdir()
     for module in layer.rglob("*.so"):
-        told = subprocess.run(["ldd", str(module)], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
-        for name, _, rest in (line.strip().partition(" => ") for line in told.splitlines()):
+        printed = subprocess.run(["ldd", str(module)], capture_output=True, text=True, check=True).stdout  # noqa: S603, S607
+        for name, _, rest in (line.strip().partition(" => ") for line in printed.splitlines()):
             if rest and not name.startswith(_LIBC) and not (folder / name).exists():
                 (folder / name).write_bytes(Path(rest.split()[0]).read_bytes())

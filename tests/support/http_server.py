@@ -1,8 +1,9 @@
 """HTTP servers of the tests' own."""
 
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -13,19 +14,29 @@ class Request(BaseHTTPRequestHandler):
         """Answer it, whatever its method is."""
         raise NotImplementedError
 
-    do_GET = do_POST = do_PUT = lambda self: self.respond()  # noqa: N815 - the names that http.server looks for
+    # The names that http.server looks for.
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = lambda self: self.respond()  # noqa: N815
 
     def body(self) -> bytes:
         """What was sent."""
-        return self.rfile.read(int(self.headers["content-length"]))
+        return self.rfile.read(int(self.headers.get("content-length", 0)))
 
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        """Answer, with headers by their names with `_` for `-`."""
+    def answer(self, status: int, body: bytes = b"", *, cut_after: int | None = None, **headers: str) -> None:
+        """Answer, with headers by their names with `_` for `-`; hang up after so many bytes of the body."""
         self.send_response(status)
-        for name, value in {**headers, "content_length": str(len(body))}.items():
+        for name, value in {"content_length": str(len(body)), **headers}.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[:cut_after])
+        if cut_after is not None:
+            self.wfile.flush()
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection without another word."""
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, *_: object) -> None:
         pass

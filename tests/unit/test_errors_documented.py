@@ -187,15 +187,15 @@ def test_a_code_s_example_breaks_that_rule_only(code: Code) -> None:
 @pytest.mark.parametrize("code", sorted(set(Code) - set(PACKED) - set(BROKEN) - OF_MAPPINGS - OF_KEYS))
 def test_only_the_envelope_is_checked_at_once(code: Code) -> None:
     [example] = quoted(rows(EVENTS)[code]["Example"])
-    told: list[Code] = []
+    named: list[Code] = []
     try:
         check(Submission(example.encode(), JSON), limit=1_000)
     except EnvelopeError as error:
-        told += [violation.code for violation in error.violations]
+        named += [violation.code for violation in error.violations]
     except NotJsonError:
         pass
 
-    assert told == ([code] if rows(EVENTS)[code]["Reported"] == "at once" else [])
+    assert named == ([code] if rows(EVENTS)[code]["Reported"] == "at once" else [])
 
 
 LONG = "9" * 5_000
@@ -239,7 +239,7 @@ def test_a_parameter_s_example_is_refused_with_its_code(code: str, example: str)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "named"),
     [
         ("x" * 40, "x" * 40),
         ("x" * 41, "x" * 40 + "..."),
@@ -247,8 +247,8 @@ def test_a_parameter_s_example_is_refused_with_its_code(code: str, example: str)
         ("", "$"),
     ],
 )
-def test_a_parameter_s_name_is_told_short_and_in_ascii(name: str, told: str) -> None:
-    assert [each.field for each in invalid_request([unknown_parameter(name)]).violations] == [told]
+def test_a_parameter_s_name_is_told_short_and_in_ascii(name: str, named: str) -> None:
+    assert [each.field for each in invalid_request([unknown_parameter(name)]).violations] == [named]
 
 
 def test_every_code_of_parameters_has_an_example() -> None:

@@ -95,9 +95,9 @@ def test_the_batch_names_three_objects() -> None:
     assert records is not None
     assert [record.attributes.receive_count for record in records] == [1, 1, 1]
     assert len({record.message_id for record in records}) == 3
-    told = [objects_in(record.body, BUCKET) for record in records]
-    assert [len(objects) for objects in told] == [1, 1, 1]
-    assert len({listed.raw_id for objects in told for listed in objects}) == 3
+    found = [objects_in(record.body, BUCKET) for record in records]
+    assert [len(objects) for objects in found] == [1, 1, 1]
+    assert len({listed.raw_id for objects in found for listed in objects}) == 3
 
 
 def test_s3_s_test_event_names_no_object() -> None:
@@ -184,5 +184,5 @@ FOR_EVER: dict[str, list[Measurement | Code]] = {
 def test_outcomes_of_samples_never_change(name: str) -> None:
     outcomes = validate((EVENTS / "payloads" / name).read_bytes(), NDJSON if name.endswith(".ndjson") else JSON)
 
-    told = [outcome if isinstance(outcome, Measurement) else outcome.violations[0].code for outcome in outcomes]
-    assert told == FOR_EVER[name]
+    found = [outcome if isinstance(outcome, Measurement) else outcome.violations[0].code for outcome in outcomes]
+    assert found == FOR_EVER[name]

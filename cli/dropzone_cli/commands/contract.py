@@ -17,7 +17,7 @@ import typer
 from dropzone_cli.details import Document
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.formats import object_key, raw_id_of, received_at
-from dropzone_cli.instants import FORMS, parse_instant, rfc3339
+from dropzone_cli.instants import FORMS, instant_option, rfc3339
 from dropzone_cli.session import AsJson, Session
 from dropzone_cli.text import count
 
@@ -36,16 +36,8 @@ _KINDS = {
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Contracts, *.odcs.yaml.", show_default=False, exists=False)
 ]
-Since = Annotated[
-    datetime | None,
-    typer.Option(
-        "--from", "--since", parser=parse_instant, metavar="TIME", help=f"Arrived at this time or later. {FORMS}"
-    ),
-]
-Until = Annotated[
-    datetime | None,
-    typer.Option("--to", "--until", parser=parse_instant, metavar="TIME", help="Arrived before; as --from."),
-]
+Since = Annotated[datetime | None, instant_option("--from", "--since", help=f"Arrived at this time or later. {FORMS}")]
+Until = Annotated[datetime | None, instant_option("--to", "--until", help="Arrived before; as --from.")]
 
 
 def check(files: Files, *, as_json: AsJson = False) -> ExitCode:
@@ -110,13 +102,9 @@ def new(
         str, typer.Option("--from-source", metavar="NAME", help="Whose measurements to go by.", show_default=False)
     ],
     since: Annotated[
-        datetime | None,
-        typer.Option("--from", "--since", parser=parse_instant, metavar="TIME", help="Measured at this time or later."),
+        datetime | None, instant_option("--from", "--since", help="Measured at this time or later.")
     ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option("--to", "--until", parser=parse_instant, metavar="TIME", help="Measured before; as --from."),
-    ] = None,
+    until: Annotated[datetime | None, instant_option("--to", "--until", help="Measured before; as --from.")] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="The limit of measurements, of which the newest count.")
     ] = 10_000,
@@ -146,8 +134,7 @@ def _of_checkout(name: str) -> Any:  # noqa: ANN401 - a module that this package
     try:
         return import_module(f"dropzone_contracts.{name}")
     except ModuleNotFoundError:
-        message = "This command needs Dropzone's checkout: run it there, as uv run dropzone contract …"
-        raise usage(message) from None
+        raise usage("This command needs Dropzone's checkout: run it there, as uv run dropzone contract …") from None
 
 
 def _texts(files: Iterable[Path]) -> dict[str, bytes]:
@@ -156,8 +143,7 @@ def _texts(files: Iterable[Path]) -> dict[str, bytes]:
         try:
             found[str(file)] = file.read_bytes()
         except OSError as error:
-            message = f"{file} can't be read: {error.strerror}."
-            raise usage(message, "Check its name.") from None
+            raise usage(f"{file} can't be read: {error.strerror}.", "Check its name.") from None
     return found
 
 

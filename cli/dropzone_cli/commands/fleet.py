@@ -189,8 +189,7 @@ def _estimate(report: Document) -> str:
 
 def _confirmed() -> bool:
     if not sys.stdin.isatty():
-        message = "There is no terminal to ask on."
-        raise usage(message, "Use --yes to start.")
+        raise usage("There is no terminal to ask on.", "Use --yes to start.")
     return typer.confirm("Start it?", err=True)
 
 

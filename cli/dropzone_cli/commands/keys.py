@@ -95,24 +95,21 @@ def create(
 
 def _signs_in(role: str | None, subject: str | None) -> dict[str, str]:
     if role is not None and subject is not None:
-        message = "--role and --subject are two clients."
-        raise usage(message, "Give one of them.")
+        raise usage("--role and --subject are two clients.", "Give one of them.")
     if role is not None:
         if not ROLE.fullmatch(role):
             message = f"{role} is no role or user of IAM."
             raise usage(message, "Give its ARN without a path, such as arn:aws:iam::111122223333:role/analyst.")
         return {"role": role}
     if subject is not None and not 1 <= len(subject) <= MAX_SUBJECT:
-        message = "That is no claim sub."
-        raise usage(message, f"It has 1 to {MAX_SUBJECT} characters.")
+        raise usage("That is no claim sub.", f"It has 1 to {MAX_SUBJECT} characters.")
     return {} if subject is None else {"subject": subject}
 
 
 def _scopes(given: Sequence[str]) -> list[str]:
     scopes = [scope for each in given for scope in each.split(",")]
     if unknown := [scope for scope in scopes if scope not in SCOPES]:
-        message = f"There is no scope {unknown[0]}."
-        raise usage(message, f"The scopes are {', '.join(SCOPES)}.")
+        raise usage(f"There is no scope {unknown[0]}.", f"The scopes are {', '.join(SCOPES)}.")
     return [scope for scope in SCOPES if scope in scopes]
 
 

@@ -13,7 +13,7 @@ import typer
 
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
-from dropzone_cli.instants import FORMS, parse_instant, rfc3339
+from dropzone_cli.instants import FORMS, instant_option, rfc3339
 from dropzone_cli.session import Session
 from dropzone_cli.text import count
 
@@ -46,12 +46,8 @@ class State(StrEnum):
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with all columns.")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of rows.", show_default=False)]
 Source = Annotated[str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for none.")]
-Since = Annotated[
-    datetime | None, typer.Option("--from", parser=parse_instant, metavar="TIME", help=f"From this time on. {FORMS}")
-]
-Until = Annotated[
-    datetime | None, typer.Option("--to", parser=parse_instant, metavar="TIME", help="Before this time; as --from.")
-]
+Since = Annotated[datetime | None, instant_option("--from", help=f"From this time on. {FORMS}")]
+Until = Annotated[datetime | None, instant_option("--to", help="Before this time; as --from.")]
 By = Annotated[Granularity, typer.Option("--by", help="How long a bucket is.")]
 Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The time zone of the buckets, such as Europe/Berlin.")]
 
@@ -143,11 +139,8 @@ def sources(
     state: Annotated[State | None, typer.Option("--state", help="Those in this state.")] = None,
     silent: Annotated[
         datetime | None,
-        typer.Option(
-            "--silent",
-            parser=parse_instant,
-            metavar="TIME",
-            help="Those that have measured nothing since then, such as 1h; exit code 1 if there are any.",
+        instant_option(
+            "--silent", help="Those that have measured nothing since then, such as 1h; exit code 1 if there are any."
         ),
     ] = None,
     limit: Limit = None,

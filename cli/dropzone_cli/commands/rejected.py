@@ -19,7 +19,7 @@ import typer
 from dropzone_cli import details
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.formats import object_key
-from dropzone_cli.instants import FORMS, parse_instant, rfc3339
+from dropzone_cli.instants import FORMS, instant_option, rfc3339
 from dropzone_cli.session import Session
 from dropzone_cli.stored import Stored, of_answer, stored
 from dropzone_cli.text import count, preview
@@ -29,13 +29,8 @@ _LISTED = 50
 _REJECTIONS = 3
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
-Since = Annotated[
-    datetime | None,
-    typer.Option("--from", parser=parse_instant, metavar="TIME", help=f"Received at this time or later. {FORMS}"),
-]
-Until = Annotated[
-    datetime | None, typer.Option("--to", parser=parse_instant, metavar="TIME", help="Arrived before; as --from.")
-]
+Since = Annotated[datetime | None, instant_option("--from", help=f"Received at this time or later. {FORMS}")]
+Until = Annotated[datetime | None, instant_option("--to", help="Arrived before; as --from.")]
 Code = Annotated[
     str | None,
     typer.Option("--code", metavar="CODE", help="Rejected by this rule, such as data.empty (docs/errors.md)."),
@@ -147,8 +142,7 @@ def export(
                     missing += text is None
                 progress.advance(len(page))
     except OSError as error:
-        message = f"{out} can't be written: {error.strerror}."
-        raise usage(message, "Name another file.") from None
+        raise usage(f"{out} can't be written: {error.strerror}.", "Name another file.") from None
     if session.out.as_json:
         session.out.document({"events": exported, "missing": missing, "file": str(out)})
     session.out.note(f"{count(exported, 'rejected event')} in {out}")
@@ -216,8 +210,7 @@ def _exported(entry: details.Document, text: bytes | None, *, is_event: bool) ->
 
 
 def _no_constant(name: str) -> NoReturn:
-    message = f"{name} is no number"
-    raise ValueError(message)
+    raise ValueError(f"{name} is no number")
 
 
 def _fields(by: str | None) -> list[str]:
@@ -350,6 +343,5 @@ def _copy(session: Session, raw_id: UUID, item: int | None, output: Path | None)
                 shutil.copyfileobj(body, file)
                 size = file.tell()
         except OSError as error:
-            message = f"{output} can't be written: {error.strerror}."
-            raise usage(message, "Name another file.") from None
+            raise usage(f"{output} can't be written: {error.strerror}.", "Name another file.") from None
     session.out.note(f"{count(size, 'byte')} in {output}")

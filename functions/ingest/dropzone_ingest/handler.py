@@ -179,8 +179,7 @@ def _check_content_encoding(headers: Mapping[str, str]) -> None:
     """Refuse unknown codings. The body's first bytes show whether it is gzip, not this header."""
     codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")}
     if not codings <= _CODINGS:
-        message = "Send the body without a Content-Encoding, or with Content-Encoding: gzip."
-        raise UnsupportedMediaTypeError(message)
+        raise UnsupportedMediaTypeError("Send the body without a Content-Encoding, or with Content-Encoding: gzip.")
 
 
 def _media_type(headers: Mapping[str, str], contract: str) -> str:

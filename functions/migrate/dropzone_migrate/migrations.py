@@ -77,8 +77,7 @@ def migrate(settings: MigrateSettings) -> str:
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", (_milliseconds(settings.lock_seconds),))
             revision = _current_revision(cursor)
             if revision is not None and revision < min(_revisions()):
-                message = _TOO_OLD.format(revision=revision, oldest=min(_revisions()))
-                raise MigrationError(message)
+                raise MigrationError(_TOO_OLD.format(revision=revision, oldest=min(_revisions())))
             if revision is None or revision < head():
                 _upgrade(connection, revision)
                 revision = head()
@@ -87,8 +86,7 @@ def migrate(settings: MigrateSettings) -> str:
     except Error as error:
         # Without the cause: the server's details quote rows, and would be logged with it.
         reason = describe_error(error) if isinstance(error, DatabaseError) else f"{error}"
-        message = f"{type(error).__name__}: {reason}"
-        raise MigrationError(message) from None
+        raise MigrationError(f"{type(error).__name__}: {reason}") from None
     return revision
 
 
@@ -166,5 +164,4 @@ def _upgrade(connection: pg8000.dbapi.Connection, revision: str | None) -> None:
     except DatabaseError as error:
         if revision is None or sqlstate(error) not in _DOES_NOT_FIT:
             raise
-        message = _CHANGED.format(revision=revision, reason=describe_error(error))
-        raise MigrationError(message) from None
+        raise MigrationError(_CHANGED.format(revision=revision, reason=describe_error(error))) from None

@@ -111,8 +111,7 @@ def _sized_keys_in(notification: str | dict[str, Any], bucket: str) -> list[tupl
         return []
     parsed = _read(notification, _S3Notification)
     if any(record.s3.bucket.name != bucket for record in parsed.records):
-        message = "it is about another bucket"
-        raise NotUnderstoodError(message)
+        raise NotUnderstoodError("it is about another bucket")
     return [(unquote_plus(record.s3.object.key), record.s3.object.size) for record in parsed.records]
 
 

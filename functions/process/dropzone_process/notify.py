@@ -68,8 +68,7 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     records = sqs_records(event)
     if records is None:
-        message = "the event is not one of SQS"
-        raise NotUnderstoodError(message)
+        raise NotUnderstoodError("the event is not one of SQS")
     delivered, returned = 0, []
     for record in records:
         try:
@@ -92,8 +91,7 @@ def _deliver(record: SqsRecord) -> int:
     for key in keys_in(record.body, settings().bronze_bucket):
         batch = parse_key(key)
         if batch is None:
-            message = "it is about another object"
-            raise NotUnderstoodError(message)
+            raise NotUnderstoodError("it is about another object")
         channel, batch_id = batch
         delivered += deliver(channel, batch_id, notifications(), _WAYS)
         logger.info("delivered", channel=channel, batch_id=batch_id, changes=delivered)
@@ -102,6 +100,5 @@ def _deliver(record: SqsRecord) -> int:
 
 def _stated(value: str | None) -> str:
     if value is None:
-        message = "the channel is no longer one of the stack's"
-        raise UndeliverableError(message)
+        raise UndeliverableError("the channel is no longer one of the stack's")
     return value

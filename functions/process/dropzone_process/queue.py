@@ -66,8 +66,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if records is None:
         result = _process([Message("", 1, objects_in(event, settings().bronze_bucket))], time_left)
         if result.returned:
-            message = "objects of the event could not be processed: send it again"
-            raise UnprocessedError(message)
+            raise UnprocessedError("objects of the event could not be processed: send it again")
         return {}
     messages, returned = _decode(records)
     returned += _process(messages, time_left).returned

@@ -129,8 +129,7 @@ class DatabaseSettings(Settings):
     @model_validator(mode="after")
     def _secrets_stay_on_this_machine(self) -> Self:
         if self.database_tls == "disable" and not _is_loopback(self.database_host):
-            message = "DATABASE_TLS=disable is for a loopback host only"
-            raise ValueError(message)
+            raise ValueError("DATABASE_TLS=disable is for a loopback host only")
         if self.database_password is not None and not _is_loopback(self.database_host):
             message = "DATABASE_PASSWORD is for a loopback host only: use DATABASE_SECRET_ARN, or DATABASE_AUTH=iam"
             raise ValueError(message)

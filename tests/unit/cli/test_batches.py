@@ -39,21 +39,21 @@ def rejection(identifier: UUID, item: int) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("local")
 @pytest.mark.parametrize(
-    ("told", "code", "details"),
+    ("status", "code", "details"),
     [
         (batch(processed=1_000), 0, "1,000 events: 1,000 processed"),
         (batch(processed=3, superseded=2), 0, "5 events: 3 processed, 2 superseded"),
         (batch(superseded=2), 0, "2 events: 2 superseded"),
     ],
 )
-def test_a_batch_is_counted(cli: Cli, api: FakeApi, told: dict[str, Any], code: int, details: str) -> None:
+def test_a_batch_is_counted(cli: Cli, api: FakeApi, status: dict[str, Any], code: int, details: str) -> None:
     identifier = raw_id()
-    api.statuses = {identifier: told}
+    api.statuses = {identifier: status}
 
     result = cli("status", identifier)
 
     assert result.exit_code == code
-    assert result.stdout == f"{identifier}\t{told['status']}\t{details}\n"
+    assert result.stdout == f"{identifier}\t{status['status']}\t{details}\n"
     assert dict(api.requests[0].url.params)["limit"] == "1"
 
 
@@ -82,14 +82,14 @@ def test_the_first_rejections_of_a_batch_are_reported(cli: Cli, api: FakeApi) ->
 @pytest.mark.parametrize("number", [0, 3])
 def test_the_rejections_of_a_batch_as_json(cli: Cli, api: FakeApi, number: int) -> None:
     identifier = raw_id()
-    told = batch(processed=1, rejected=1)
-    api.answers = [page(raw_id=str(identifier), **told), page(rejections=[rejection(identifier, 1)])]
+    answered = batch(processed=1, rejected=1)
+    api.answers = [page(raw_id=str(identifier), **answered), page(rejections=[rejection(identifier, 1)])]
 
     (status,) = document(cli("status", identifier, "--json", "--rejections", number))["statuses"]
 
     assert status.get("rejections") == ([rejection(identifier, 1)] if number else None)
     assert not {"events", "cursor"} & set(status)
-    assert status["counts"] == told["counts"]
+    assert status["counts"] == answered["counts"]
 
 
 @pytest.mark.usefixtures("local")
@@ -101,11 +101,11 @@ def test_every_event_of_a_batch(cli: Cli, api: FakeApi, form: str) -> None:
         {"item": 1, "status": "rejected", "violations": REASON},
         {"item": 2, "status": "superseded", "superseded_by": "x"},
     ]
-    told = batch(processed=1, superseded=1, rejected=1)
+    status = batch(processed=1, superseded=1, rejected=1)
     api.answers = [
-        page(raw_id=str(identifier), **told),
-        page(**told | {"events": events[:2], "cursor": 1}),
-        page(**{name: value for name, value in told.items() if name != "cursor"} | {"events": events[2:]}),
+        page(raw_id=str(identifier), **status),
+        page(**status | {"events": events[:2], "cursor": 1}),
+        page(**{name: value for name, value in status.items() if name != "cursor"} | {"events": events[2:]}),
     ]
 
     result = cli("status", identifier, "--events", *(["--json"] if form == "json" else []))
@@ -209,12 +209,12 @@ def test_rejected_events_are_counted_over_all_pages(cli: Cli, api: FakeApi, by: 
     pages = [page(rejections=first, cursor="next"), page(rejections=second)]
     api.answers = [*pages, *pages]
 
-    result, told = cli("rejected", "list", "--by", by), document(cli("rejected", "list", "--by", by, "--json"))
+    result, printed = cli("rejected", "list", "--by", by), document(cli("rejected", "list", "--by", by, "--json"))
 
     assert [line.split("\t") for line in result.stdout.splitlines()] == counted
     assert "5 rejected events." in result.stderr
-    assert told["events"] == 5
-    assert [[*map(str, row.values())] for row in told["counts"]] == counted
+    assert printed["events"] == 5
+    assert [[*map(str, row.values())] for row in printed["counts"]] == counted
     assert dict(api.requests[1].url.params) == {"limit": "1000", "cursor": "next"}
 
 
@@ -275,14 +275,14 @@ def test_one_event_of_a_batch_with_its_reasons(cli: Cli, api: FakeApi, stack: St
     api.answers = [page(**batch(processed=2, rejected=1) | {"events": [event]})] * 2
 
     result = cli("rejected", "show", identifier, "--item", 1)
-    told = document(cli("rejected", "show", identifier, "--item", 1, "--json"))
+    printed = document(cli("rejected", "show", identifier, "--item", 1, "--json"))
 
     assert dict(api.requests[0].url.params) == {"limit": "1", "cursor": "0"}
     assert result.stdout.startswith(f"raw_id\t{identifier}\nitem\t1\nstatus\trejected\nviolation\tdata.empty")
     assert result.stdout.endswith('\n\n{"b": 2}\\r\n')
-    assert told["status"] == {"raw_id": str(identifier), **event}
-    assert told["object"]["preview"] == '{"b": 2}\\r'
-    assert told["object"]["packed"] is True
+    assert printed["status"] == {"raw_id": str(identifier), **event}
+    assert printed["object"]["preview"] == '{"b": 2}\\r'
+    assert printed["object"]["packed"] is True
 
 
 def test_a_packed_batch_is_shown_unpacked(cli: Cli, api: FakeApi, stack: Stack) -> None:

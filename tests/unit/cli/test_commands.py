@@ -284,12 +284,12 @@ def test_the_preview_is_bounded(cli: Cli, api: FakeApi, stack: Stack) -> None:
     api.statuses = {identifier: REJECTED}
 
     result = cli("rejected", "show", identifier)
-    told = document(cli("rejected", "show", identifier, "--json"))
+    printed = document(cli("rejected", "show", identifier, "--json"))
 
     assert result.stdout.splitlines()[-1] == "x" * 2_048
     assert "2,952 bytes more" in result.stderr
-    assert told["status"] == {"raw_id": str(identifier), **REJECTED}
-    assert told["object"] == {
+    assert printed["status"] == {"raw_id": str(identifier), **REJECTED}
+    assert printed["object"] == {
         "key": f"raw/{identifier}.json",
         "size": 5_000,
         "packed": False,
@@ -374,11 +374,11 @@ def test_replay_goes_from_cursor_to_cursor(cli: Cli, api: FakeApi) -> None:
 def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
     api.answers = [replayed(5, same=4, now_rejected=1)]
 
-    told = document(cli("replay", "--dry-run", "--json"))
+    printed = document(cli("replay", "--dry-run", "--json"))
 
     assert api.bodies == [{"reprocess": True, "dry_run": True, "limit": 200}]
-    assert (told["dry_run"], told["checked"], told["changes"]["now_rejected"]) == (True, 5, 1)
-    assert "cursor" not in told
+    assert (printed["dry_run"], printed["checked"], printed["changes"]["now_rejected"]) == (True, 5, 1)
+    assert "cursor" not in printed
 
 
 @pytest.mark.usefixtures("local")
@@ -710,6 +710,6 @@ def test_it_needs_no_other_package_of_dropzone() -> None:
     ),
     st.sampled_from([*State, "unknown", "of a later version"]),
 )
-def test_any_answer_can_be_shown(told: dict[str, Any], state: str) -> None:
-    assert isinstance(details.in_brief(told | {"status": state}), str)
-    assert ("status", state) in details.in_full(told | {"status": state})
+def test_any_answer_can_be_shown(status: dict[str, Any], state: str) -> None:
+    assert isinstance(details.in_brief(status | {"status": state}), str)
+    assert ("status", state) in details.in_full(status | {"status": state})

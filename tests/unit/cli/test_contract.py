@@ -47,11 +47,11 @@ def test_check_says_what_is_wrong_with_file_and_line(cli: Cli, hall: Path) -> No
     hall.write_text(HALL.replace("rule: spread", "rule: smell"), encoding="utf-8")
 
     result = cli("contract", "check", hall.name)
-    told = cli("contract", "check", hall.name, "--json")
+    printed = cli("contract", "check", hall.name, "--json")
 
-    assert result.exit_code == told.exit_code == 1
+    assert result.exit_code == printed.exit_code == 1
     assert result.stdout == "hall.odcs.yaml:19: a rule 'smell' can't be stated of data\n"
-    assert document(told) == {"findings": [result.stdout.strip()]}
+    assert document(printed) == {"findings": [result.stdout.strip()]}
 
 
 def test_check_of_a_file_that_is_not_there(cli: Cli) -> None:
@@ -146,8 +146,8 @@ def test_try_counts_what_would_change(cli: Cli, api: FakeApi, stack: Stack, hall
 
     # AND the same as JSON, of as many objects as are asked for
     deployed(api, default=DEFAULT)
-    told = document(cli("contract", "try", hall, *bounds, "--limit", 1, "--json"))
-    assert (told["objects"], told["changes"], told["unread"]) == (1, {"now_rejected": 1, "same": 1}, 0)
+    printed = document(cli("contract", "try", hall, *bounds, "--limit", 1, "--json"))
+    assert (printed["objects"], printed["changes"], printed["unread"]) == (1, {"now_rejected": 1, "same": 1}, 0)
 
 
 def test_try_of_a_contract_that_can_t_be_deployed(cli: Cli, api: FakeApi, stack: Stack, hall: Path) -> None:

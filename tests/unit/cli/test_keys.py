@@ -269,8 +269,7 @@ def test_unknown_name_is_said(world: World, words: list[str]) -> None:
 
 def test_key_that_cannot_be_listed_is_taken_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        message = "no"
-        raise CliError(message)
+        raise CliError("no")
 
     monkeypatch.setattr(core.Keys, "_change", refuse)
     before = [key["id"] for key in world.gateway.get_api_keys()["items"]]

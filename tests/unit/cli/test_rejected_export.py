@@ -76,12 +76,12 @@ def test_each_event_is_written_with_its_own_bytes() -> None:
     # THEN each line names an event and has its text as it came, and each object was asked for once
     assert result.exit_code == 0, result.stderr
     assert "4 rejected events in bad.ndjson" in result.stderr
-    told = f'"source": "hall-3", "violations": {json.dumps(EMPTY)}, "event": '
+    described = f'"source": "hall-3", "violations": {json.dumps(EMPTY)}, "event": '
     assert Path("bad.ndjson").read_text(encoding="utf-8").splitlines() == [
-        f'{{"raw_id": "{ndjson}", "item": 0, {told}{{"data":[1e400]}}}}',
-        f'{{"raw_id": "{ndjson}", "item": 2, {told}{{"data": [ ],"n":12345678901234567890}}}}',
-        f'{{"raw_id": "{array}", "item": 1, {told}{{"data": "°",   "b": [1, 2]}}}}',
-        f'{{"raw_id": "{alone}", "item": 0, {told}{{"data": []}}}}',
+        f'{{"raw_id": "{ndjson}", "item": 0, {described}{{"data":[1e400]}}}}',
+        f'{{"raw_id": "{ndjson}", "item": 2, {described}{{"data": [ ],"n":12345678901234567890}}}}',
+        f'{{"raw_id": "{array}", "item": 1, {described}{{"data": "°",   "b": [1, 2]}}}}',
+        f'{{"raw_id": "{alone}", "item": 0, {described}{{"data": []}}}}',
     ]
     assert sorted(api.read()) == sorted(map(str, [ndjson, array, alone]))
     assert dict(api.requests[0].url.params) == {"code": "data.empty", "source": "hall-3", "limit": "1000"}
@@ -145,9 +145,9 @@ def test_an_event_that_was_made_of_a_body_is_asked_for() -> None:
 
 @pytest.mark.usefixtures("local")
 def test_of_what_send_reported_there_is_the_line() -> None:
-    told = {"client_rejected": {"code": "row.cells", "reason": "has 2 cells", "text": "a,b"}}
+    reported = {"client_rejected": {"code": "row.cells", "reason": "has 2 cells", "text": "a,b"}}
     identifier = raw_id()
-    api = Rejecting(pages=[[(identifier, 0)]], objects={identifier: (NDJSON, json.dumps(told).encode() + b"\n")})
+    api = Rejecting(pages=[[(identifier, 0)]], objects={identifier: (NDJSON, json.dumps(reported).encode() + b"\n")})
 
     assert Cli(api)("rejected", "export", "--out", "bad.ndjson").exit_code == 0
 

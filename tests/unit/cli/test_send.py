@@ -380,14 +380,14 @@ def test_lines_that_are_no_events_are_reported_and_the_rest_arrives(cli: Cli, br
     Path(CSV).write_text("time,value\n2026-01-01T00:00Z,1\n" + "x,2\n" * 30 + "2026-01-01T00:00Z,3\n")
 
     result = cli("send", CSV)
-    told = document(cli("send", CSV, "--again", "--json"))
+    printed = document(cli("send", CSV, "--again", "--json"))
 
     assert result.exit_code == 1
     assert result.stderr.count("a.csv, line ") == 20
     assert "There are more of these" in result.stderr
     assert "30 places in the input without an event that can be sent" in result.stdout
-    assert (told["unreadable"], len(told["problems"]), told["accepted"]) == (30, 30, 2)
-    assert told["problems"][0]["lines"] == [3, 3]
+    assert (printed["unreadable"], len(printed["problems"]), printed["accepted"]) == (30, 30, 2)
+    assert printed["problems"][0]["lines"] == [3, 3]
     assert values(bronze) == [1, 1, 3, 3]
 
 
@@ -446,8 +446,8 @@ def test_requests_on_their_way_get_their_answers(cli: Cli, bronze: FakeIngest) -
     result = cli("send", CSV, "--batch-size", 1, "--parallel", 3, "--json")
 
     assert result.exit_code == 130
-    told = document(result)
-    assert (told["interrupted"], told["accepted"], len(bronze.objects)) == (True, 2, 2)
+    printed = document(result)
+    assert (printed["interrupted"], printed["accepted"], len(bronze.objects)) == (True, 2, 2)
     cli.api = take
     assert json.loads(cli("send", CSV, "--batch-size", 1, "--json").stdout)["accepted_earlier"] == 2
 
@@ -886,7 +886,7 @@ def test_a_dry_run_tells_and_sends_nothing(cli: Cli, bronze: FakeIngest, local: 
     reason = "the time 'x' is not a date and time of ISO 8601; --time-format names another form"
 
     result = cli("send", CSV, "--dry-run", "--batch-size", 1)
-    told = document(cli("send", CSV, "-", "--dry-run", "--json", given='{"a": 1}'))
+    printed = document(cli("send", CSV, "-", "--dry-run", "--json", given='{"a": 1}'))
 
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
@@ -897,15 +897,15 @@ def test_a_dry_run_tells_and_sends_nothing(cli: Cli, bronze: FakeIngest, local: 
         "a.csv: 3 lines read before the first problem, 0 after it",
     ]
     assert f"a.csv, line 4: {reason}" in result.stderr
-    assert [(one["input"], one["format"], one["events"], one["batches"]) for one in told["inputs"]] == [
+    assert [(one["input"], one["format"], one["events"], one["batches"]) for one in printed["inputs"]] == [
         ("a.csv", "csv", 2, 1),
         ("stdin", "json", 1, 1),
     ]
-    assert (told["events"], told["batches"], told["bytes"]) == (3, 2, 161)
-    assert told["problems"] == [
+    assert (printed["events"], printed["batches"], printed["bytes"]) == (3, 2, 161)
+    assert printed["problems"] == [
         {"input": "a.csv", "lines": [4, 4], "events": 0, "status": None, "code": "time.unreadable", "reason": reason}
     ]
-    assert [(one["code"], one["count"], one["first_line"]) for one in told["totals"]] == [("time.unreadable", 1, 4)]
+    assert [(one["code"], one["count"], one["first_line"]) for one in printed["totals"]] == [("time.unreadable", 1, 4)]
     assert bronze.requests == []
     assert not RESUME.exists()
 
@@ -917,12 +917,12 @@ def test_a_summary_as_json(cli: Cli, bronze: FakeIngest) -> None:
 
     result = cli("send", CSV, "--batch-size", 10, "--parallel", 1, "--json")
 
-    told = document(result)
-    sent = told.pop("sent")
-    sizes = told.pop("bytes"), told.pop("bytes_sent")
-    assert told.pop("seconds") > 0
-    assert told.pop("events_per_second") > 0
-    assert told == {
+    printed = document(result)
+    sent = printed.pop("sent")
+    sizes = printed.pop("bytes"), printed.pop("bytes_sent")
+    assert printed.pop("seconds") > 0
+    assert printed.pop("events_per_second") > 0
+    assert printed == {
         "dry_run": False,
         "interrupted": False,
         "accepted": 20,

@@ -274,7 +274,7 @@ def test_files_of_loggers(cli: Cli, bronze: FakeIngest, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("hobo.csv", "hobo.csv: HOBO: time from 'Date Time, GMT-05:00'"),
         ("toa5.dat", "toa5.dat: TOA5: time from 'TIMESTAMP', data from 'Ts' and 'RH', source 'mast/T10'"),
@@ -282,13 +282,13 @@ def test_files_of_loggers(cli: Cli, bronze: FakeIngest, name: str) -> None:
         ("history.csv", "history.csv: Home Assistant: time from 'last_changed', data from 'state'"),
     ],
 )
-def test_a_layout_that_was_recognised_is_reported(cli: Cli, name: str, told: str) -> None:
+def test_a_layout_that_was_recognised_is_reported(cli: Cli, name: str, message: str) -> None:
     content, options, _, _ = FILES[name]
     assert isinstance(content, str)
     Path(name).write_text(content)
 
-    assert told in cli("send", name, *options).stderr
-    assert told.partition(": ")[2] in cli("send", name, "--dry-run", *options).stdout
+    assert message in cli("send", name, *options).stderr
+    assert message.partition(": ")[2] in cli("send", name, "--dry-run", *options).stdout
 
 
 @pytest.mark.parametrize(
@@ -299,9 +299,9 @@ def test_rows_that_say_that_nothing_was_measured_are_counted_and_no_problem(cli:
     assert isinstance(content, str)
     Path(name).write_text(content)
 
-    told = document(cli("send", name, "--json", *options))
+    printed = document(cli("send", name, "--json", *options))
 
-    assert (told["missing"], told["unreadable"]) == (missing, code)
+    assert (printed["missing"], printed["unreadable"]) == (missing, code)
 
 
 def test_units_of_a_layout(cli: Cli, bronze: FakeIngest) -> None:
@@ -635,7 +635,7 @@ def test_a_profile_keeps_options(cli: Cli, bronze: FakeIngest, monkeypatch: pyte
 def test_a_profile_that_is_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DROPZONE_PROFILES", "p.toml")
     Path("a.csv").write_text("time,value\n")
-    for content, told in (
+    for content, message in (
         ("", "has no profile 'x'"),
         ('[x]\ncolour = "red"\n', "unknown option 'colour'"),
         ("[x\n", "can't be read"),
@@ -643,4 +643,4 @@ def test_a_profile_that_is_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> No
         Path("p.toml").write_text(content)
         result = cli("send", "a.csv", "--profile", "x")
         assert result.exit_code == 2
-        assert told in " ".join(result.stderr.replace("│", " ").split())
+        assert message in " ".join(result.stderr.replace("│", " ").split())

@@ -193,8 +193,8 @@ def good(value: int, more: str = "") -> str:
 def test_what_an_array_holds_beside_objects_is_reported() -> None:
     found = [*read_json(io.BytesIO(b'[1,\n{"data":1},\n"x,]", 1.5e3, true, {"data": 2}]'))]
 
-    told = [one for one in found if isinstance(one, Finding)]
-    assert [(one.first, one.code, one.text) for one in told] == [
+    reported = [one for one in found if isinstance(one, Finding)]
+    assert [(one.first, one.code, one.text) for one in reported] == [
         (1, "json.not_object", "1"),
         (3, "json.not_object", '"x,]"'),
         (3, "json.not_object", "1.5e3"),
@@ -221,22 +221,22 @@ def test_what_an_array_holds_beside_objects_is_reported() -> None:
 def test_damage_within_json_costs_the_event_that_it_is_in(broken: str, code: str, size: int) -> None:
     text = f"[{good(1)},\n{good(2)},\n{broken},\n{good(3)},\n{good(4)}\n]"
 
-    values, told = damaged(text.encode("latin-1"), size)
+    values, reported = damaged(text.encode("latin-1"), size)
 
     assert values == [[1], [2], [3], [4]]
-    assert told[0] == (3, code)
-    assert {line for line, _ in told} == {3}
+    assert reported[0] == (3, code)
+    assert {line for line, _ in reported} == {3}
 
 
 def test_damage_within_one_long_line_of_json() -> None:
-    values, told = damaged(f'[{good(1)},{{"data":[x]}},{good(2)},{good(3)}]'.encode())
+    values, reported = damaged(f'[{good(1)},{{"data":[x]}},{good(2)},{good(3)}]'.encode())
 
-    assert (values, told) == ([[1], [2], [3]], [(1, "json.invalid")])
+    assert (values, reported) == ([[1], [2], [3]], [(1, "json.invalid")])
 
 
 @pytest.mark.parametrize("size", [1, 1_000])
 @pytest.mark.parametrize(
-    ("text", "values", "told"),
+    ("text", "values", "reported"),
     [
         (f"[{good(1)},\n{good(2)[:-5]}", [[1]], [(2, "json.cut_off"), (1, "json.cut_off")]),
         (f"[{good(1)},\n{good(2)[:5]}", [[1]], [(2, "json.cut_off"), (1, "json.cut_off")]),
@@ -250,17 +250,17 @@ def test_damage_within_one_long_line_of_json() -> None:
     ],
 )
 def test_json_that_is_cut_off_or_has_a_sign_too_many_loses_no_event(
-    text: str, values: list[Any], told: list[Any], size: int
+    text: str, values: list[Any], reported: list[Any], size: int
 ) -> None:
-    assert damaged(text.encode(), size) == (values, told)
+    assert damaged(text.encode(), size) == (values, reported)
 
 
 def test_a_value_too_large_to_hold_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_reader, "MAX_EVENT_BYTES", 100_000)
 
-    values, told = damaged(f'[\n{{"a": "{"x" * 300_000}"}},\n{good(1)}]'.encode(), 50_000)
+    values, reported = damaged(f'[\n{{"a": "{"x" * 300_000}"}},\n{good(1)}]'.encode(), 50_000)
 
-    assert (values, told) == ([[1]], [(2, "event.too_long")])
+    assert (values, reported) == ([[1]], [(2, "event.too_long")])
 
 
 def test_blanks_without_end_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +360,7 @@ def test_quotes_blanks_and_empty_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "reported"),
     [
         ("2026-01-01T00:00Z,1,2", "has 3 cells, and the header 2"),
         ("2026-01-01T00:00Z", "has 1 cells, and the header 2"),
@@ -378,14 +378,14 @@ def test_quotes_blanks_and_empty_rows() -> None:
         ('2026-01-01T00:00Z,"1"2', "is not CSV: ',' expected after '\"'"),
     ],
 )
-def test_a_row_that_is_no_event_is_reported_with_its_line(row: str, told: str) -> None:
+def test_a_row_that_is_no_event_is_reported_with_its_line(row: str, reported: str) -> None:
     first, bad, last = table(f"time,value\n2025-01-01T00:00Z,7\n{row}\n2027-01-01T00:00Z,7\n")
 
     assert isinstance(first, Event)
     assert isinstance(last, Event)
     assert isinstance(bad, Finding)
     assert (bad.first, bad.last, last.first) == (3, 3, 4)
-    assert told in bad.reason
+    assert reported in bad.reason
 
 
 @pytest.mark.parametrize("longest", [1_000, 2**20])
@@ -400,7 +400,7 @@ def test_a_quote_that_is_never_closed_costs_its_row(longest: int, monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "told"),
+    ("text", "options", "reported"),
     [
         ("a,b\n", {}, "which column holds the time"),
         ("time,a,b\n", {}, "which column holds the values"),
@@ -413,10 +413,10 @@ def test_a_quote_that_is_never_closed_costs_its_row(longest: int, monkeypatch: p
         ("time,value,value\n", {"values": ["value"]}, "Several columns are named 'value'"),
     ],
 )
-def test_columns_that_are_unclear_are_asked_for(text: str, options: dict[str, Any], told: str) -> None:
+def test_columns_that_are_unclear_are_asked_for(text: str, options: dict[str, Any], reported: str) -> None:
     error = refused(text, **options)
 
-    assert told in error.message
+    assert reported in error.message
     assert repr(text.split(",", maxsplit=1)[0].strip()) in error.message + error.hint
 
 
@@ -429,9 +429,9 @@ def test_a_csv_without_a_header(text: str) -> None:
 def test_another_encoding() -> None:
     text = "time,value,unit\n2026-01-01T00:00Z,1,°C\n".encode("cp1252")
 
-    (told,) = table(text)
-    assert isinstance(told, Finding)
-    assert (told.first, told.code) == (2, "line.encoding")
+    (reported,) = table(text)
+    assert isinstance(reported, Finding)
+    assert (reported.first, reported.code) == (2, "line.encoding")
     (one,) = table(text, encoding="cp1252")
     assert isinstance(one, Event)
     assert json.loads(one.text)["unit"] == "°C"
@@ -523,15 +523,15 @@ def test_a_time_with_an_offset_keeps_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("2026-03-29T02:30:00", "never was in Europe/Berlin"),
         ("2026-10-25T02:30:00", "was twice in Europe/Berlin"),
         ("0001-01-01T00:00:00", "outside the years 1 to 9999"),
     ],
 )
-def test_times_that_a_zone_does_not_tell(text: str, told: str) -> None:
-    assert told in reason(f"time,value\n{text},1\n", zone=ZoneInfo("Europe/Berlin"))
+def test_times_that_a_zone_does_not_tell(text: str, reported: str) -> None:
+    assert reported in reason(f"time,value\n{text},1\n", zone=ZoneInfo("Europe/Berlin"))
 
 
 @given(st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)), st.sampled_from(["Europe/Berlin", "Asia/Kolkata"]))  # noqa: DTZ001 - a clock's
@@ -611,11 +611,11 @@ def test_a_packing_that_breaks_is_reported_with_the_line(tmp_path: Path) -> None
     packed = gzipped(body)
     (tmp_path / "a.ndjson").write_bytes(packed[: len(packed) // 2])
 
-    *found, told = read(tmp_path / "a.ndjson")[1]
+    *found, reported = read(tmp_path / "a.ndjson")[1]
 
-    assert isinstance(told, Finding)
-    assert told == Finding(len(found) + 1, len(found) + 1, "input.damaged", told.reason)
-    assert told.reason == "its compression can't be read: it is cut off"
+    assert isinstance(reported, Finding)
+    assert reported == Finding(len(found) + 1, len(found) + 1, "input.damaged", reported.reason)
+    assert reported.reason == "its compression can't be read: it is cut off"
     whole = zlib.decompressobj(31).decompress(packed[: len(packed) // 2])
     assert [one.text for one in found if isinstance(one, Event)] == whole.split(b"\n")[:-1]
 
@@ -637,7 +637,7 @@ def test_patterns_are_found_in_order_and_each_file_once(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("argument", "told"),
+    ("argument", "reported"),
     [
         ("absent.csv", "absent.csv can't be read: No such file"),
         ("*.xml", "No file matches *.xml"),
@@ -645,10 +645,10 @@ def test_patterns_are_found_in_order_and_each_file_once(tmp_path: Path, monkeypa
         ("a.dropzone-resume", "Only resume files"),
     ],
 )
-def test_what_is_no_input(argument: str, told: str) -> None:
+def test_what_is_no_input(argument: str, reported: str) -> None:
     with pytest.raises(CliError) as caught:
         expand([argument])
-    assert told in caught.value.message
+    assert reported in caught.value.message
     assert caught.value.exit_code == ExitCode.USAGE
 
 
@@ -706,28 +706,28 @@ def test_batches_of_an_earlier_run_are_cut_as_they_were() -> None:
 @pytest.mark.parametrize("changed", [0, 2, 3])
 def test_events_that_an_earlier_run_did_not_send_are_cut_afresh(changed: int) -> None:
     """At the first event of a batch it is known at once; within one, at the batch's end."""
-    told: list[int] = []
+    cuts: list[int] = []
     seen = [9] * 6
     seen[changed] = 8
     batches: list[Batch] = []
-    batcher = Batcher(Shape(2, 1_000), batches.append, known=recorded(3, 3), changed=lambda: told.append(len(batches)))
+    batcher = Batcher(Shape(2, 1_000), batches.append, known=recorded(3, 3), changed=lambda: cuts.append(len(batches)))
     for number, event in enumerate(made(*seen)):
         batcher.add(event)
-        assert bool(told) == (number >= {0: 0, 2: 2, 3: 3}[changed])
+        assert bool(cuts) == (number >= {0: 0, 2: 2, 3: 3}[changed])
     batcher.end()
 
-    assert told == [0 if changed < 3 else 1]
+    assert cuts == [0 if changed < 3 else 1]
     assert [(batch.number, batch.events) for batch in batches] == (
         [(0, 2), (1, 2), (2, 2)] if changed < 3 else [(0, 3), (0, 2), (1, 1)]
     )
 
 
 def test_fewer_events_than_an_earlier_run_sent_are_noticed() -> None:
-    told: list[bool] = []
+    cuts: list[bool] = []
 
-    cut(made(*[9] * 3), Shape(2, 1_000), known=recorded(3, 3), changed=lambda: told.append(True))
+    cut(made(*[9] * 3), Shape(2, 1_000), known=recorded(3, 3), changed=lambda: cuts.append(True))
 
-    assert told == [True]
+    assert cuts == [True]
 
 
 def test_an_event_is_not_held_for_longer_than_it_may_linger() -> None:

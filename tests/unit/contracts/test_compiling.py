@@ -188,8 +188,8 @@ def test_there_is_a_default_contract_without_sources() -> None:
     assert findings(default=DEFAULT.replace("status: active", "status: draft")) == [
         "default.odcs.yaml:1: is missing: there must be an active contract 'default'"
     ]
-    [told] = findings(default=DEFAULT + 'customProperties: [{property: sources, value: ["a"]}]\n')
-    assert told.endswith("the default contract holds for every other source")
+    [found] = findings(default=DEFAULT + 'customProperties: [{property: sources, value: ["a"]}]\n')
+    assert found.endswith("the default contract holds for every other source")
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_two_patterns_between_which_nothing_decides_are_refused(one: str, other:
 
 
 def test_an_overlap_names_both_contracts() -> None:
-    told, _ = findings(HALL, HALL.replace("id: hall", "id: room").replace('"hall-3/*", "hall-4/*"', '"*-3/west"'))
-    assert told.startswith("0.odcs.yaml:6: the pattern 'hall-3/*' and '*-3/west' of the contract 'room'")
+    found, _ = findings(HALL, HALL.replace("id: hall", "id: room").replace('"hall-3/*", "hall-4/*"', '"*-3/west"'))
+    assert found.startswith("0.odcs.yaml:6: the pattern 'hall-3/*' and '*-3/west' of the contract 'room'")
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ def blocks(kind: str) -> list[str]:
     return [dedent(text) for text in re.findall(rf"^ *```{kind}\n(.*?)^ *```$", PAGE, re.DOTALL | re.MULTILINE)]
 
 
-def told(outcome: Outcome) -> dict[str, Any]:
+def found(outcome: Outcome) -> dict[str, Any]:
     """An outcome as the page shows it."""
     if isinstance(outcome, Measurement):
         return {
@@ -49,7 +49,7 @@ def test_the_page_leads_from_a_device_s_json_to_outcomes() -> None:
     )
 
     # THEN the page shows what becomes of it
-    assert [told(outcome) for outcome in contents.outcomes()] == json.loads(expected)
+    assert [found(outcome) for outcome in contents.outcomes()] == json.loads(expected)
 
 
 def test_the_page_names_every_rule_with_its_arguments() -> None:

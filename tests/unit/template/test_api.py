@@ -145,11 +145,11 @@ def test_the_document_s_examples_are_what_is_answered(cloudformation: Template) 
                 found[status][method, path] = [example["value"] for example in examples]
             # AND a key gets the scope that this very operation needs
             if scopes := operation.get("x-scopes"):
-                [told] = [
+                [detail] = [
                     each["detail"] for each in found["403"][method, path] if each["type"].endswith(":scope-missing")
                 ]
-                assert told.startswith(f"This call needs the scope {' or '.join(scopes)}; this key has: ")
-                assert told.rpartition(": ")[2].removesuffix(".") not in scopes
+                assert detail.startswith(f"This call needs the scope {' or '.join(scopes)}; this key has: ")
+                assert detail.rpartition(": ")[2].removesuffix(".") not in scopes
 
     # THEN each example is one of them, and each operation has what API Gateway may answer in its place
     for status, of in found.items():

@@ -24,14 +24,14 @@ def timeout(stack: Stack, function: str) -> int:
 
 
 def test_every_function_knows_its_timeout(stack: Stack) -> None:
-    told = {
+    given = {
         name: int(variables["CALL_SECONDS"])
         for name in FUNCTIONS
         if "CALL_SECONDS" in (variables := stack.one(name).get("Environment", {}).get("Variables", {}))
     }
 
-    assert told == {name: timeout(stack, name) for name in told}
-    assert told.keys() >= {"ProcessFunction", "SweepFunction", "QueryFunction", "MigrateFunction"}
+    assert given == {name: timeout(stack, name) for name in given}
+    assert given.keys() >= {"ProcessFunction", "SweepFunction", "QueryFunction", "MigrateFunction"}
 
 
 def test_functions_behind_the_api_end_before_it_gives_up(stack: Stack) -> None:

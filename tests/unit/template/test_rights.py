@@ -155,8 +155,8 @@ def test_notify_may_reach_the_channels_of_the_parameters(
     )
     assert stack.rights("NotifyFunction") == always | more
     assert stack.one("SweepFunction")["Environment"]["Variables"]["NOTIFICATION_CHANNELS"] == channels
-    told = stack.one("NotifyFunction")["Environment"]["Variables"]["NOTIFICATION_TOPIC_ARN"]
-    assert told == next((resource for action, resource in more if action == "sns:Publish"), "")
+    given = stack.one("NotifyFunction")["Environment"]["Variables"]["NOTIFICATION_TOPIC_ARN"]
+    assert given == next((resource for action, resource in more if action == "sns:Publish"), "")
 
 
 @STACKS
@@ -294,13 +294,13 @@ def test_no_password_is_in_a_variable() -> None:
 def test_functions_know_the_secret_only_where_they_sign_in_with_it() -> None:
     for name in PARAMETERS:
         functions = deployed(name).of("AWS::Lambda::Function")
-        told = {
+        given = {
             function
             for function, entry in functions.items()
             if entry["Environment"]["Variables"].get("DATABASE_SECRET_ARN")
         }
         expected = {"yours-iam": {"MigrateFunction"}, "yours-password": IN_THE_NETWORK}
-        assert told == expected.get(name, set())
+        assert given == expected.get(name, set())
 
 
 @STACKS

@@ -115,8 +115,7 @@ def test_refused_rows_are_found_by_halving(world: World, refused: set[int]) -> N
         if method == "write_outcomes":
             calls.append(len(raw_ids))
             if not bad.isdisjoint(raw_ids):
-                message = "SQLSTATE 23514 outcomes"
-                raise RowRefusedError(message)
+                raise RowRefusedError("SQLSTATE 23514 outcomes")
 
     world.silver.before = refuse
 

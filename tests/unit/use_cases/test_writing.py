@@ -163,8 +163,7 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_incomple
     def refuse(silver: InMemorySilver, validated: list[ValidatedObject]) -> set[UUID]:
         for entry in validated:
             if entry.raw_id == big and not refused.isdisjoint(range(entry.first_item, entry.items)):
-                message = "SQLSTATE 23514 outcomes"
-                raise RowRefusedError(message)
+                raise RowRefusedError("SQLSTATE 23514 outcomes")
         return write_rows(silver, validated)
 
     monkeypatch.setattr(InMemorySilver, "write_outcomes", refuse)

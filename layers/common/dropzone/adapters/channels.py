@@ -51,8 +51,7 @@ class EventBus:
                 if not left:
                     break
             else:
-                message = f"EventBridge refuses {len(left)} events"
-                raise UndeliverableError(message)
+                raise UndeliverableError(f"EventBridge refuses {len(left)} events")
 
     def _entry(self, change: Change) -> dict[str, Any]:
         detail = {**change.model_dump(mode="json"), "text": change.text}
@@ -107,8 +106,7 @@ class WebhookSecret(BaseModel):
     def _travels_encrypted(cls, url: SecretStr) -> SecretStr:
         parts = urlsplit(url.get_secret_value())
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            message = "must begin with https://"
-            raise ValueError(message)
+            raise ValueError("must begin with https://")
         return url
 
     def signature(self, batch_id: str, timestamp: int, body: bytes) -> str:
@@ -122,8 +120,7 @@ class WebhookSecret(BaseModel):
             try:
                 return b64decode(text.removeprefix(_PREFIX), validate=True)
             except Base64Error:
-                message = "the webhook's key begins with whsec_, and no base64 follows"
-                raise UndeliverableError(message) from None
+                raise UndeliverableError("the webhook's key begins with whsec_, and no base64 follows") from None
         return text.encode()
 
 
@@ -162,11 +159,9 @@ class Webhook:
             answer.close()
         except urllib3.exceptions.HTTPError as error:
             # Without its message, which quotes the address.
-            message = f"the webhook could not be called: {type(error).__name__}"
-            raise UndeliverableError(message) from None
+            raise UndeliverableError(f"the webhook could not be called: {type(error).__name__}") from None
         if not 200 <= answer.status < 300:  # noqa: PLR2004 - a status class
-            message = f"the webhook answered {answer.status}"
-            raise UndeliverableError(message)
+            raise UndeliverableError(f"the webhook answered {answer.status}")
 
     def _secret(self) -> WebhookSecret:
         try:
@@ -175,11 +170,9 @@ class Webhook:
         except (ClientError, BotoCoreError) as error:
             raise UndeliverableError(_reason("Secrets Manager", error)) from None
         except KeyError:
-            message = "the webhook's secret holds no text"
-            raise UndeliverableError(message) from None
+            raise UndeliverableError("the webhook's secret holds no text") from None
         except ValidationError as error:
-            message = f"the webhook's secret: {describe(error)}"
-            raise UndeliverableError(message) from None
+            raise UndeliverableError(f"the webhook's secret: {describe(error)}") from None
 
 
 def _reason(service: str, error: ClientError | BotoCoreError) -> str:

@@ -120,8 +120,7 @@ class Database:
             raise self._translated(error, (*_BROKEN, *_OUTDATED) if prepared else _BROKEN) from None
         except (InterfaceError, OSError) as error:
             self.close()
-            message = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
-            raise ConnectionBrokenError(message) from error
+            raise ConnectionBrokenError(f"{error} ({error.__cause__})" if error.__cause__ else str(error)) from error
         return rows or []
 
     def _prepare(self, sql: str, connection: Connection) -> PreparedStatement:
@@ -133,8 +132,7 @@ class Database:
         """The connection, made where there is none, with limits that end a statement in time."""
         left = self._time_left()
         if left < _LEAST_SECONDS:
-            message = "no time is left in this call"
-            raise SilverUnavailableError(message)
+            raise SilverUnavailableError("no time is left in this call")
         if self._connection is None:
             self._connection, self._statement_seconds = self._connect(left), left * _STATEMENT_SHARE
             left = max(self._time_left(), _LEAST_SECONDS)
@@ -273,8 +271,7 @@ def _credentials(settings: DatabaseSettings, seconds: float) -> tuple[str, str]:
         reason = type(error).__name__
     else:
         return settings.database_user, token
-    message = f"no credentials for the database: {reason}"
-    raise ConnectionBrokenError(message)
+    raise ConnectionBrokenError(f"no credentials for the database: {reason}")
 
 
 def _tls(settings: DatabaseSettings) -> ssl.SSLContext | bool:

@@ -80,5 +80,4 @@ class LockedDays:
             SilverConflictError: another transaction wrote some of them before this one had the lock of their receipt.
         """
         if not {day for *_, day in removed if day is not None} <= self._days:
-            message = "outcomes changed while their days were being locked"
-            raise SilverConflictError(message)
+            raise SilverConflictError("outcomes changed while their days were being locked")

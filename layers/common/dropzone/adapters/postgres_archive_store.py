@@ -119,8 +119,7 @@ class PostgresArchiveStore:
                     read += number
                 ((key, written),) = run(_WRITTEN, relation=part.relation, begins_at=part.begins_at)
                 if read != written:
-                    message = f"{key} has {read} rows, and had {written} when it was written"
-                    raise FileDiffersError(message)
+                    raise FileDiffersError(f"{key} has {read} rows, and had {written} when it was written")
             run(
                 "SELECT archive.has_put_back(:relation, CAST(:begins_at AS timestamptz), CAST(:of_month AS date))",
                 relation=part.relation,
@@ -155,8 +154,7 @@ class PostgresArchiveStore:
                 ((number, sum_of_hashes),) = run(_digest_of_rows(part.relation), rows=text)
                 found.update(rows=number, digest=int(sum_of_hashes))
             if (found["rows"], found["digest"]) != (rows, int(digest)):
-                message = f"{file.key} has other rows than the table"
-                raise FileDiffersError(message)
+                raise FileDiffersError(f"{file.key} has other rows than the table")
             by_month = run(_BY_MONTH.format(_of(part))) if part.relation == "outcomes" else ()
             run(
                 _RECORD,

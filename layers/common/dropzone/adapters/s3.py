@@ -283,8 +283,7 @@ class S3Bronze(Bucket):
             while page := self._in_time(lambda: next(pages, None), timeout()):
                 yield list(_listed((entry["Key"], entry["Size"]) for entry in page.get("Contents", [])))
         except ClientError as error:
-            message = f"S3 answered {error.response.get('Error', {}).get('Code', '')}"
-            raise BronzeUnavailableError(message) from None
+            raise BronzeUnavailableError(f"S3 answered {error.response.get('Error', {}).get('Code', '')}") from None
         except BotoCoreError as error:
             raise BronzeUnavailableError(type(error).__name__) from None
 
@@ -327,8 +326,7 @@ class S3Clients(Bucket):
             self._version = None
             return ClientsDocument()
         except ValidationError:
-            message = f"{CLIENTS_KEY} is not a valid document of clients"
-            raise BronzeUnavailableError(message) from None
+            raise BronzeUnavailableError(f"{CLIENTS_KEY} is not a valid document of clients") from None
         except (BaseError, OSError) as error:
             raise BronzeUnavailableError(reason_of(error)) from None
         self._version = result.meta["e_tag"]
@@ -355,8 +353,7 @@ class S3IdempotencyStore(Bucket):
             missing = found
             # Another request is writing it (409 comes before it exists), or it has just expired.
             time.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter is no secret
-        message = f"the record of the idempotency key exists and can't be read: {missing}"
-        raise BronzeUnavailableError(message)
+        raise BronzeUnavailableError(f"the record of the idempotency key exists and can't be read: {missing}")
 
     def replace(self, key: str, existing: StoredRecord, record: IdempotencyRecord) -> bool:
         return self._put(key, record, {"e_tag": existing.version})

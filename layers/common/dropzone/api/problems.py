@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, NamedTuple, NotRequired, TypedDict
+from typing import Annotated, NamedTuple, NotRequired, TypedDict, cast
 
 from aws_lambda_powertools import Logger
 from pydantic import Field
@@ -183,10 +183,7 @@ def document(
         "detail": problem_type.detail.format(reason=reason),
         "request_id": request_id,
     }
-    listed: list[Violation] = [
-        {"field": violation.field, "code": violation.code, "message": violation.message} for violation in violations
-    ]
-    if listed:
+    if listed := [cast("Violation", violation._asdict()) for violation in violations]:
         body["violations"] = listed
     return body
 

@@ -44,5 +44,4 @@ def body_bytes(event: Event) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError) as error:
-        message = "the event's body is not base64"
-        raise NotJsonError(message) from error
+        raise NotJsonError("the event's body is not base64") from error

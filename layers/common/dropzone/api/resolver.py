@@ -89,8 +89,7 @@ def check_scopes(app: APIGatewayRestResolver) -> None:
     """
     for route in app._static_routes + app._dynamic_routes:  # noqa: SLF001 - Powertools offers no other way to them
         if route.func not in DESCRIBED:
-            message = f"{route.method} {route.path}: add @described(scopes=…), with PUBLIC if it needs no key"
-            raise LookupError(message)
+            raise LookupError(f"{route.method} {route.path}: add @described(scopes=…), with PUBLIC if it needs no key")
 
 
 def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None) -> APIGatewayRestResolver:
@@ -122,8 +121,7 @@ def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None)
         if scopes == PUBLIC:
             return
         if authorizer is None:
-            message = "the function has no authorizer, and a route that needs one"
-            raise TypeError(message)
+            raise TypeError("the function has no authorizer, and a route that needs one")
         # Ingest, which has no resolver, says as much when it accepts or refuses.
         app.context["access"] = authorizer().authorize(app.current_event.raw_event, scopes, logger)
         logger.info("allowed", opened_by=sorted(scopes))

@@ -38,8 +38,7 @@ PUBLIC: frozenset[Scope] = frozenset()
 
 def _short_enough(patterns: tuple[str, ...]) -> tuple[str, ...]:
     if len(json.dumps(patterns)) > MAX_BINDING:
-        message = f"a binding has at most {MAX_BINDING} characters"
-        raise ValueError(message)
+        raise ValueError(f"a binding has at most {MAX_BINDING} characters")
     return patterns
 
 
@@ -92,8 +91,7 @@ class ListedClient(BaseModel):
     @model_validator(mode="after")
     def _is_known_by_one_thing(self) -> Self:
         if len(self._identities) != 1:
-            message = "an entry has one of sha256, role and subject"
-            raise ValueError(message)
+            raise ValueError("an entry has one of sha256, role and subject")
         return self
 
     @property

@@ -54,8 +54,7 @@ def aggregate(values: Sequence[float]) -> Aggregates:
     """
     count = len(values)
     if count == 0:
-        message = "an aggregate needs at least one value"
-        raise ValueError(message)
+        raise ValueError("an aggregate needs at least one value")
     try:
         mean = math.fsum(values) / count
     except (OverflowError, ValueError):

@@ -84,8 +84,7 @@ def unpacked(body: bytes, limit: int) -> bytes:
         return body
     content = gunzip(body, limit)
     if is_gzip(content):
-        message = "holds gzip again: pack it once"
-        raise NotGzipError(message)
+        raise NotGzipError("holds gzip again: pack it once")
     return content
 
 
@@ -109,17 +108,14 @@ def gunzip(packed: bytes, limit: int) -> bytes:
         while not member.eof:
             piece, waiting = waiting[:size], waiting[size:]
             if not piece:
-                message = "is cut off"
-                raise NotGzipError(message)
+                raise NotGzipError("is cut off")
             try:
                 part = member.decompress(piece, room + 1)
             except zlib.error as error:
-                message = "is damaged"
-                raise NotGzipError(message) from error
+                raise NotGzipError("is damaged") from error
             room -= len(part)
             if room < 0:
-                message = f"holds more than {limit} bytes"
-                raise UnpackedTooLargeError(message)
+                raise UnpackedTooLargeError(f"holds more than {limit} bytes")
             parts.append(part)
             size *= 2
         waiting = memoryview(packed)[len(packed) - len(waiting) - len(member.unused_data) :]
@@ -135,8 +131,7 @@ def check_utf_8(text: bytes) -> None:
         NotJsonError: with the encoding.
     """
     if (encoding := detect_encoding(text[:_LEADING_BYTES])) not in _UTF_8:
-        message = f"it is encoded in {encoding[:6].upper()}; send UTF-8"
-        raise NotJsonError(message)
+        raise NotJsonError(f"it is encoded in {encoding[:6].upper()}; send UTF-8")
 
 
 def without_mark(text: bytes) -> bytes:

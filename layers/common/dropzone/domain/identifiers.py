@@ -62,8 +62,7 @@ def raw_id_of(key: str) -> UUID:
     """
     match = _KEY.fullmatch(key)
     if match is None:
-        message = "not a key of the form raw/<UUIDv7>.json"
-        raise InvalidKeyError(message)
+        raise InvalidKeyError("not a key of the form raw/<UUIDv7>.json")
     return UUID(match[1])
 
 

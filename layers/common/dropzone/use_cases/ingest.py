@@ -132,8 +132,7 @@ def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
             # there may be another one, so store this one under a new identifier.
             continue
         return Accepted(raw_id, events)
-    message = f"{_MAX_TRIES} identifiers in a row were taken"
-    raise BronzeUnavailableError(message)
+    raise BronzeUnavailableError(f"{_MAX_TRIES} identifiers in a row were taken")
 
 
 def ingest_once(
@@ -176,21 +175,18 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`.
     """
     if len(submission.body) > limit:
-        message = f"The body has {len(submission.body)} bytes; at most {limit} are accepted."
-        raise TooLargeError(message)
+        raise TooLargeError(f"The body has {len(submission.body)} bytes; at most {limit} are accepted.")
     try:
         content = unpacked(submission.body, limit)
     except UnpackedTooLargeError as error:
-        message = f"Unpacked, the body has more than {limit} bytes, which is the limit."
-        raise TooLargeError(message) from error
+        raise TooLargeError(f"Unpacked, the body has more than {limit} bytes, which is the limit.") from error
     if submission.contract:
         check_utf_8(content)
         _check_json(bodies(content, submission.content_type))
         return content, None
     items, payload_of = _items(content, submission.content_type)
     if len(items) > MAX_EVENTS:
-        message = f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted."
-        raise TooLargeError(message)
+        raise TooLargeError(f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted.")
     if not any(_is_taken(payload_of(item)) for item in items):
         check_utf_8(content)
         is_single = isinstance(items, tuple)

@@ -131,8 +131,7 @@ def with_retries[T](call: Callable[[], T], time_left: TimeLeft, pause: Callable[
         except SilverConflictError as error:
             wait = random.uniform(0, longest)  # noqa: S311 - jitter is no secret
             if time_left() - wait < RESERVE_SECONDS:
-                message = f"conflicts until little time was left: {error}"
-                raise SilverUnavailableError(message) from error
+                raise SilverUnavailableError(f"conflicts until little time was left: {error}") from error
             pause(wait)
             longest = min(2 * longest, _LONGEST_PAUSE_SECONDS)
 

@@ -71,8 +71,7 @@ def _check_zone(name: str, info: ValidationInfo) -> str:
         if info.context != COMPILED:
             ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        message = "is no time zone of the IANA database"
-        raise ValueError(message) from error
+        raise ValueError("is no time zone of the IANA database") from error
     return name
 
 
@@ -108,8 +107,7 @@ class PayloadMapping(BaseModel):
     @model_validator(mode="after")
     def _zones_are_of_text(self) -> Self:
         if self.time_zone and self.time_format is not TimeFormat.ISO8601:
-            message = "an epoch has no time zone"
-            raise ValueError(message)
+            raise ValueError("an epoch has no time zone")
         return self
 
     def candidates(self, body: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON
