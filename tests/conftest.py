@@ -1,15 +1,24 @@
-"""Settings of the whole run: which tests share a process, and what is reported at the end.
+"""Settings of the whole run: which tests share a process or a server, and what is reported at the end.
 
 `make test` runs three processes. Tests that share something costly, such as a stack, stay in one of them.
 """
 
+from __future__ import annotations
+
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 import support.examples  # noqa: F401 - registers hypothesis's profiles
 from support.findings import write_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dropzone_local.postgres import Postgres
+    from support.postgres import SilverInPostgres
 
 _TOGETHER = {"e2e", "artefact", "sam_local", "template"}
 """Folders whose tests share a stack, a build, or what SAM makes of the template."""
@@ -21,7 +30,6 @@ _STACKS_OF_THEIR_OWN = {
             "test_cli_waiting.py",
             "test_contract.py",
             "test_cors.py",
-            "test_cors_of_reads.py",
             "test_process_on_request.py",
             "test_refusals.py",
             "test_rejections.py",
@@ -72,3 +80,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what the tests saw."""
     write_findings(terminalreporter)
+
+
+# What starts a server is imported where there is one: most tests need none.
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    from support.postgres import running_postgres  # noqa: PLC0415 - as above
+
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def tables(postgres: Postgres) -> Iterator[SilverInPostgres]:
+    """Silver's tables, which are empty at first."""
+    from support.postgres import silver_in_postgres  # noqa: PLC0415 - as above
+
+    with silver_in_postgres(postgres) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - as above
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

@@ -4,7 +4,7 @@ import pytest
 
 from e2e.client import Client
 from e2e.conftest import ORIGIN
-from e2e.test_cors_of_reads import READS
+from e2e.test_cors import READS
 
 ROUTES = [("POST", "/ingest"), *(("GET", path) for path in READS)]
 

@@ -75,20 +75,6 @@ def test_bad_data_is_taken_in_and_explained(client: Client) -> None:
     assert object_key(raw_id) in client.bronze_keys()
 
 
-def test_upsert_replaces_existing(client: Client) -> None:
-    # GIVEN an instant that has its row
-    first = client.ingest(b'{"time_stamp": "2021-03-01T12:00:00Z", "data": [1]}')
-    assert client.outcome(first) == "processed"
-
-    # WHEN another event reports it, by another clock
-    second = client.ingest(b'{"time_stamp": "2021-03-01T07:00:00-05:00", "data": [5, 7]}')
-    assert client.outcome(second) == "processed"
-
-    # THEN there is one row, the later event's
-    rows = client.query("SELECT mean, std_dev, raw_id FROM measurements WHERE measured_at = '2021-03-01T12:00:00Z'")
-    assert rows == [[6.0, 1.0, second]]
-
-
 def test_one_correlation_id_from_the_request_to_the_processing_log(client: Client) -> None:
     response = client.request("POST", "/ingest", b'{"time_stamp": "2021-04-01T00:00:00Z", "data": [424242.515625]}')
     raw_id = response.json()["raw_id"]

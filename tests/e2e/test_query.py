@@ -113,21 +113,6 @@ def test_answers_are_compressed_for_clients_that_accept_it(client: Client) -> No
                 assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
 
 
-def test_bad_parameters_are_problems(client: Client) -> None:
-    for path, field in {
-        "/kpis?tz=Nowhere": "tz",
-        "/quality?granularity=year": "granularity",
-        "/sources?state=dead": "state",
-        "/measurements?limit=0": "limit",
-        "/measurements/now": "measured_at",
-    }.items():
-        response = client.request("GET", path)
-        assert response.status_code == 422, path
-        assert [violation["field"] for violation in response.json()["violations"]] == [field]
-    for path in ("/measurements", "/kpis", "/quality", "/sources", "/contracts", "/contracts/default"):
-        assert client.request("GET", path, accept="text/html").status_code == 406
-
-
 def test_contracts_that_are_deployed(client: Client) -> None:
     listed = client.request("GET", "/contracts").json()["contracts"]
     text = client.request("GET", "/contracts/default", accept="application/yaml")

@@ -3,8 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-
 from e2e.client import Client
 
 
@@ -37,11 +35,3 @@ def test_rejected_events_are_listed_with_their_reasons(waiting_client: Client) -
     before = rejections(waiting_client, f"to={arrived.isoformat().replace('+', '%2B')}")["rejections"]
     assert str(second) in {entry["raw_id"] for entry in rejections(waiting_client, f"to={later}")["rejections"]}
     assert str(second) not in {entry["raw_id"] for entry in before}
-
-
-@pytest.mark.parametrize("query", ["code=data.odd", "limit=0", "limit=x", "from=2024-01", "cursor=1", "odd=1"])
-def test_bad_parameters_are_refused(waiting_client: Client, query: str) -> None:
-    response = waiting_client.request("GET", f"/rejections?{query}")
-
-    assert response.status_code == 422
-    assert response.json()["violations"][0]["field"] == query.partition("=")[0]

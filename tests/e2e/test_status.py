@@ -3,16 +3,7 @@
 from urllib.parse import urljoin
 from uuid import UUID, uuid4
 
-import pytest
-
 from e2e.client import Client
-
-
-def status(client: Client, raw_id: UUID) -> dict[str, object]:
-    response = client.request("GET", f"/ingest/{raw_id}")
-    assert response.status_code == 200, response.text
-    answered: dict[str, object] = response.json()
-    return answered
 
 
 def test_the_location_leads_to_the_processed_event(client: Client) -> None:
@@ -44,44 +35,6 @@ def test_the_location_leads_to_the_processed_event(client: Client) -> None:
         "unit": "",
         "tags": {},
     }
-
-
-def test_an_event_that_a_later_one_replaced_is_superseded(client: Client) -> None:
-    first = client.ingest(b'{"time_stamp": "2023-06-01T00:00:00Z", "data": [1]}')
-    second = client.ingest(b'{"time_stamp": "2023-06-01T01:00:00+01:00", "data": [2]}')
-    assert {client.outcome(first), client.outcome(second)} == {"processed"}
-
-    assert status(client, first)["status"] == "superseded"
-    assert status(client, first)["superseded_by"] == str(second)
-    assert status(client, first)["mean"] == 1.0
-    assert status(client, second)["status"] == "processed"
-
-
-def test_a_rejected_event_has_its_reasons(client: Client) -> None:
-    raw_id = client.ingest(b'{"time_stamp": "2023-07-01", "data": []}')
-    assert client.outcome(raw_id) == "rejected"
-
-    answered = status(client, raw_id)
-
-    assert answered["status"] == "rejected"
-    violations = answered["violations"]
-    assert isinstance(violations, list)
-    assert [entry["code"] for entry in violations] == ["time_stamp.not_iso8601", "data.empty"]
-
-
-def test_what_never_arrived_is_not_found(client: Client) -> None:
-    response = client.request("GET", f"/ingest/{uuid4()}")
-
-    assert response.status_code == 404
-    assert response.json()["type"] == "urn:dropzone:problem:not-found"
-
-
-@pytest.mark.parametrize("raw_id", ["5", "not-a-uuid", "01a20e86-f28b-76e7-aa58-8b78d0ccaae", "%2e%2e"])
-def test_what_is_no_uuid_is_a_bad_request(client: Client, raw_id: str) -> None:
-    response = client.request("GET", f"/ingest/{raw_id}")
-
-    assert response.status_code == 422
-    assert response.json()["violations"][0]["field"] == "id"
 
 
 def test_without_a_key_nothing_is_revealed(client: Client) -> None:

@@ -339,6 +339,26 @@ def test_bad_parameters_of_measurements(get: Get, parameters: dict[str, str], br
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("code", "data.odd", "invalid"),
+        ("limit", "0", "out_of_range"),
+        ("limit", "x", "invalid"),
+        ("from", "2024-01", "invalid"),
+        ("cursor", "1", "invalid"),
+        ("odd", "1", "unknown"),
+    ],
+)
+def test_bad_parameters_of_rejections(get: Get, name: str, value: str, code: str) -> None:
+    assert refused(get("/rejections", {name: value})) == [(name, f"request.{code}")]
+
+
+@pytest.mark.parametrize("raw_id", ["5", "not-a-uuid", "01a20e86-f28b-76e7-aa58-8b78d0ccaae", "%2e%2e"])
+def test_what_is_no_uuid_is_a_bad_request(get: Get, raw_id: str) -> None:
+    assert refused(get(f"/ingest/{raw_id}")) == [("id", "request.invalid")]
+
+
+@pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"from": "yesterday"}, "Input should be of the form YYYY-MM-DDThh:mm[:ss[.f]] with an offset"),

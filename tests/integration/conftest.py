@@ -1,4 +1,4 @@
-"""One Postgres for the session; each test finds its tables empty."""
+"""Silver with months of its own."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -6,21 +6,8 @@ from functools import partial
 import pytest
 
 from dropzone_local.polling import wait_until
-from dropzone_local.postgres import Postgres
 from support.months import TABLES, dropped, months
-from support.postgres import SilverInPostgres, running_postgres, silver_in_postgres
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
-
-
-@pytest.fixture
-def tables(postgres: Postgres) -> Iterator[SilverInPostgres]:
-    with silver_in_postgres(postgres) as opened:
-        yield opened
+from support.postgres import SilverInPostgres
 
 
 @pytest.fixture
