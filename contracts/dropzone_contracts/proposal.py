@@ -28,9 +28,7 @@ _HEAD = """\
 def propose(source: str, measurements: Sequence[Mapping[str, Any]]) -> str:
     """A contract in YAML.
 
-    Args:
-        source: whose.
-        measurements: one at least, as `GET /measurements` lists them.
+    There is one measurement at least, as `GET /measurements` lists them.
     """
     instants = sorted(datetime.fromisoformat(str(measurement["measured_at"])) for measurement in measurements)
     minimum, maximum = _bounds(

@@ -75,15 +75,7 @@ class LocalStack:
         report: Callable[[str], None] = lambda _: None,
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Describe the stack; nothing runs yet.
-
-        Args:
-            root: where it keeps everything.
-            options: where it differs from any other stack.
-            project: the folder with template.yaml.
-            report: called with each step that is done.
-            announce: called with each step that begins.
-        """
+        """Describe the stack; nothing runs yet. `announce` gets each step as it begins, `report` as it is done."""
         self.root = root.resolve()
         self.options = options or Options()
         self.file = self.root / "stack.json"

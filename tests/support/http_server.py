@@ -21,16 +21,13 @@ class Request(BaseHTTPRequestHandler):
         """What was sent."""
         return self.rfile.read(int(self.headers.get("content-length", 0)))
 
-    def answer(self, status: int, body: bytes = b"", *, cut_after: int | None = None, **headers: str) -> None:
-        """Answer, with headers by their names with `_` for `-`; hang up after so many bytes of the body."""
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        """Answer, with headers by their names with `_` for `-`."""
         self.send_response(status)
         for name, value in {"content_length": str(len(body)), **headers}.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(body[:cut_after])
-        if cut_after is not None:
-            self.wfile.flush()
-            self.hang_up()
+        self.wfile.write(body)
 
     def hang_up(self) -> None:
         """End the connection without another word."""

@@ -17,12 +17,6 @@ ORDER BY 1
 def archived_months(database: Database, since: datetime | None, until: datetime | None, *kinds: MonthKind) -> list[str]:
     """The archived months of a range, such as `2019-05`. To be asked after silver: a month may go meanwhile.
 
-    Args:
-        database: silver.
-        since: where the range begins, if it does.
-        until: where it ends, if it does.
-        kinds: of measurements, or of arrivals.
-
     Raises:
         SilverUnavailableError: the database is out of reach.
     """

@@ -78,13 +78,7 @@ def event_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
 
 
 def outcome_of(violations: list[dict[str, Any]], corrected: Sequence[Any], figures: Sequence[Any]) -> Outcome:
-    """The outcome that a row of `outcomes` holds, without its contract.
-
-    Args:
-        violations: of the row.
-        corrected: its `corrects_raw_id` and `corrects_item`.
-        figures: its columns of `MEASURED`.
-    """
+    """The outcome of a row: its violations, what it corrects (object and item), its `MEASURED`; without contract."""
     measured_at, source, *aggregates, unit, tags = figures
     corrects = None if corrected[0] is None else EventId(*corrected)
     broken = tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in violations)

@@ -81,11 +81,8 @@ _log = logging.getLogger(__name__)
 def open_store(bucket: str, region: str, endpoint: str | None, timeout_seconds: float) -> S3Store:
     """A bucket's client; it connects at its first call. Who asks for the same shares its connections.
 
-    Args:
-        bucket: its name.
-        region: the bucket's.
-        endpoint: another S3 than AWS's, such as an emulator; credentials come from the environment either way.
-        timeout_seconds: for a request, and after which no failed one is sent again.
+    An endpoint is another S3 than AWS's, such as an emulator; credentials come from the environment either way. The
+    timeout is for a request, and after it no failed one is sent again.
     """
     config: S3Config = {"region": region}
     if endpoint is not None:

@@ -64,14 +64,8 @@ def page[R: Row](
 ) -> tuple[str, dict[str, str]]:
     """The body of a list, and its headers; where there is more, both lead to it.
 
-    Args:
-        listing: of what.
-        found: the rows, one more than the limit where there are more.
-        limit: the most rows.
-        query: of the request.
-        form: the body's format.
-        others: the other fields of the answer, where it is JSON.
-        gzip: whether it will be compressed: more fits then.
+    `found` has one more than the limit where there are more. JSON has the `others` beside the rows. What will be
+    compressed (`gzip`) may have more rows.
     """
     columns = tuple(fields_of(listing.row))
     rows = fitting((_text(row, columns, form) for row in found[:limit]), gzip=gzip)

@@ -196,15 +196,7 @@ def problem(
     violations: Iterable[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem's response.
-
-    Args:
-        problem_type: type, status, title and text.
-        event: the request.
-        reason: fills `{reason}` in the type's text.
-        violations: field, code and message of each rule that the payload or the parameters break.
-        headers: further ones, such as Retry-After.
-    """
+    """A problem's response to a request; `reason` fills `{reason}` in the type's text."""
     body = document(problem_type, reason, request_id=request_id(event), violations=violations)
     return Response(problem_type.status, CONTENT_TYPE, to_json(body).decode(), headers or {})
 

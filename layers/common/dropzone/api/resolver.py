@@ -95,9 +95,7 @@ def check_scopes(app: APIGatewayRestResolver) -> None:
 def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None) -> APIGatewayRestResolver:
     """A resolver that validates, and answers unknown routes, and the errors that any route may meet, with problems.
 
-    Args:
-        logger: the function's.
-        authorizer: what decides on requests; without one, only public routes are answered.
+    Without an authorizer, only public routes are answered.
     """
     app = APIGatewayRestResolver(
         enable_validation=True,

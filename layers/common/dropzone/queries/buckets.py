@@ -208,15 +208,9 @@ def read_buckets[B: Bucket](
 ) -> list[B]:
     """The buckets of the range that is asked for, by their start and source; one more than the limit if there are more.
 
-    Args:
-        database: to ask.
-        request: which.
-        answer: of a bucket.
-        call: the function of gold, with `WINDOW` and other parameters.
-        columns: those of the answer beside a `Bucket`'s.
-        kinds: the kinds of buckets that are read, whose costs gold reports: measured, arrived.
-        reads: patterns of the sources that may be read; None for all.
-        others: the call's other parameters.
+    `call` is a function of gold with `WINDOW` and the parameters in `others`; `columns` are the answer's beside a
+    `Bucket`'s. Gold reports what buckets of these kinds (measured, arrived) cost. `reads` are patterns of the sources
+    that may be read; None for all.
 
     Raises:
         InvalidRequestError: the range is empty, or holds more buckets than one call may ask for.

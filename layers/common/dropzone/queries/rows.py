@@ -19,12 +19,8 @@ def read[R: Mapping[str, Any]](
 ) -> list[R]:
     """The rows of a query, in its order, each a dictionary like the answer.
 
-    Args:
-        database: to ask.
-        query: a SELECT with a column for each field; one within another has a column like `"gaps.count"`.
-        answer: the typed dictionary of a row.
-        also: columns that the rows have beside its fields, of JSON's types.
-        parameters: of the query.
+    The query is a SELECT with a column for each field of the answer, a typed dictionary; a field within another has a
+    column like `"gaps.count"`. Rows have the columns in `also` beside the fields, of JSON's types.
 
     Raises:
         SilverError: as `Database.run`.

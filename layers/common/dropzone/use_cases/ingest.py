@@ -110,13 +110,8 @@ class Accepted:
 def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
     """Store events; when this returns, their bytes are in bronze. When it raises, nothing was promised.
 
-    Args:
-        submission: the request.
-        limit: of the unpacked body's bytes.
-        bronze: where to store it.
-
     Raises:
-        TooLargeError: over the limit.
+        TooLargeError: over the limit of bytes, packed or not.
         NotGzipError: gzip that is damaged or cut off.
         NotJsonError: not JSON, or not UTF-8.
         EnvelopeError: no element has the envelope.
@@ -143,12 +138,7 @@ def ingest_once(
     First a record binds the key to the request and an identifier, then the body is stored under that identifier. If a
     request dies between the two, the next one with its key completes it; none waits for another.
 
-    Args:
-        submission: the request.
-        key: the idempotency key, which no two clients share.
-        limit: of the unpacked body's bytes.
-        bronze: where to store it.
-        idempotency_store: the records of keys.
+    No two clients may share a key.
 
     Raises:
         KeyReusedError: another request used the key.

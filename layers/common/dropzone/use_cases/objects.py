@@ -164,13 +164,7 @@ def process_objects(
     Reading gets half of the time that is left, so that the other half is enough to write. Long objects come last, so
     that they delay none of the others, and are written in parts: the next call continues after the written ones.
 
-    Args:
-        raw_ids: the objects.
-        result: where to count; objects for which no time is left are added to `deferred`.
-        bronze: where to read.
-        silver: where to write.
-        time_left: the seconds left in this call.
-        known: the objects that have a receipt, and of which parts may be written.
+    Those for which no time is left are added to `deferred`. The known ones have a receipt, and may be written in part.
 
     Raises:
         SilverUnavailableError: the database can't be used. What `result` doesn't count is not processed.

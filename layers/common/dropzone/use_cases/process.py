@@ -55,12 +55,7 @@ def process(
 ) -> ProcessingResult:
     """Process every object that the messages name, chunk by chunk, each chunk in a transaction of its own.
 
-    Args:
-        messages: the batch.
-        bronze: where to read.
-        silver: where to write.
-        time_left: the seconds left in this call.
-        result: where to count, for a caller that needs the counts even if this raises.
+    Give a result to have the counts even if this raises.
 
     Raises:
         SilverUnavailableError: the database can't be used. The whole batch has to be delivered again; what was

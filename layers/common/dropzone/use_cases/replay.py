@@ -77,17 +77,8 @@ def replay(
     """Replay up to `limit` objects, part by part, each part in a transaction of its own.
 
     A part is of objects, or of the events of a long one. After each, silver is right for the outcomes that exist by
-    then; a long object is counted by the call that replays its last part.
-
-    Args:
-        selection: which.
-        bronze: the objects.
-        outcome_store: their outcomes.
-        limit: the most objects.
-        after: the cursor of an earlier call.
-        dry_run: whether to count what would change, and change nothing.
-        time_left: the seconds left in this call.
-        result: where to count, for who wants to know what was done before the call failed.
+    then; a long object is counted by the call that replays its last part. `after` is the cursor of an earlier call, and
+    a dry run counts what would change. Give a result to know what was done even if this raises.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed, and nothing was done before.

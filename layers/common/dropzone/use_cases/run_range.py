@@ -47,12 +47,7 @@ def run_range(
 ) -> RunState:
     """Go through a range from its cursor on, and record how far it is every thousand objects.
 
-    Args:
-        replay_id: the replay.
-        number: the range.
-        world: what to read and write.
-        errors: where to add the objects that can't be replayed.
-        swept: is called with what a sweep did, also if it fails then.
+    Objects that can't be replayed are added to `errors`; `swept` is called with what a sweep did, also if it fails.
 
     Raises:
         NoSuchReplayError: there is no such range.

@@ -117,16 +117,9 @@ def sweep_range(
     time_left: TimeLeft,
     result: ProcessingResult,
 ) -> Reached:
-    """Process up to `limit` objects that have no receipt, in order of arrival.
+    """Process up to `limit` objects that have no receipt, in order of arrival, behind `after` and before `end`.
 
-    Args:
-        after: the range begins behind this object.
-        end: the range ends before this one; None for no end.
-        bronze: where to list and read.
-        silver: where to write.
-        limit: how many objects may be tried.
-        time_left: the seconds left in this call.
-        result: where to count; its cursor says where to go on, and is left alone if the end was reached.
+    The result's cursor says where to go on, and is left alone if the end was reached.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed.

@@ -111,11 +111,7 @@ class PayloadMapping(BaseModel):
         return self
 
     def candidates(self, body: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON
-        """What the events of a body are made of; a rejection for each event whose parts can't be found.
-
-        Args:
-            body: a value of JSON.
-        """
+        """What the events of a body are made of; a rejection for each event whose parts can't be found."""
         try:
             found = self._events(body)
         except _jmespath().ERRORS as error:
