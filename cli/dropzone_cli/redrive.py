@@ -74,15 +74,11 @@ class Redrive:
             ):
                 self._hold(messages)
                 self._take(fresh)
-                if self._full:
+                if self.limit is not None and self.report.taken >= self.limit:
                     break
         finally:
             self.dlq.release(self._held.values())
         return self.report
-
-    @property
-    def _full(self) -> bool:
-        return self.limit is not None and self.report.taken >= self.limit
 
     def _hold(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -94,7 +90,11 @@ class Redrive:
 
     def _take(self, messages: Sequence[Message]) -> None:
         read = [(message, objects_of(message.body, self.bucket)) for message in messages]
-        wanted = [(message, raw_ids) for message, raw_ids in read if self._is_chosen(raw_ids)]
+        wanted = [
+            (message, raw_ids)
+            for message, raw_ids in read
+            if not self.chosen or any(raw_id in self.chosen for raw_id in raw_ids or ())
+        ]
         if self.limit is not None:
             wanted = wanted[: self.limit - self.report.taken]
         statuses = self.statuses([raw_id for _, raw_ids in wanted for raw_id in raw_ids or ()])
@@ -110,9 +110,6 @@ class Redrive:
                 self.report.missing += None in states
         self._act(processed, others)
         self.advance(len(messages))
-
-    def _is_chosen(self, raw_ids: Sequence[UUID] | None) -> bool:
-        return not self.chosen or any(raw_id in self.chosen for raw_id in raw_ids or ())
 
     def _act(self, processed: Sequence[Message], others: Sequence[Message]) -> None:
         if self.dry_run:

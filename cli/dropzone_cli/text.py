@@ -7,11 +7,10 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 def printable(text: str, *, keep: str = "") -> str:
     """Escape whatever could steer a terminal or deceive the eye: controls, invisible and direction-changing signs."""
-    return "".join(sign if sign.isprintable() or sign in keep else _escaped(sign) for sign in text)
-
-
-def _escaped(sign: str) -> str:
-    return sign.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return "".join(
+        sign if sign.isprintable() or sign in keep else sign.encode("unicode_escape", "backslashreplace").decode()
+        for sign in text
+    )
 
 
 def preview(body: bytes) -> str:

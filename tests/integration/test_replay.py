@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 import dropzone.use_cases.objects
 import dropzone.use_cases.replay
-from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.body import JSON
@@ -37,7 +36,6 @@ from support.factories import (
     payload,
     raw_ids,
     rejection,
-    shuffled,
 )
 from support.fakes import HookedBronze, InMemoryBronze
 from support.postgres import SilverInPostgres
@@ -672,118 +670,6 @@ def test_by_rule_only_the_objects_that_it_rejected_are_replayed(scene: Scene) ->
     assert scene.replay(RejectedBy(Code.NOT_JSON)).checked == 0
 
 
-def test_by_rule_objects_that_stay_rejected_are_replayed_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgres_outcome_store, "_PAGE", 2)
-    arrived = [scene.arrive(rejection()) for _ in range(7)]
-    scene.reads()
-    assert scene.replay(RejectedBy(Code.DATA_NOT_NUMERIC)).changes == Counter({Change.SAME: 7})
-    assert scene.reads() == arrived
-
-
-def test_by_name_each_object_is_replayed_once_in_any_order(scene: Scene) -> None:
-    arrived = [scene.arrive(measurement(EXAMPLE_INSTANT + n * MILLISECOND)) for n in range(20)]
-    unknown = [*raw_ids(2), UUID(int=0), UUID(int=2**128 - 1), UUID("6ba7b810-9dad-11d1-80b4-00c04fd430c8")]
-    scene.reads()
-
-    result = scene.replay(Named(tuple(shuffled([*arrived, *arrived, *unknown], seed=1))))
-
-    assert scene.reads() == sorted([*arrived, *unknown])
-    assert result.changes == Counter({Change.SAME: 20})
-    assert (result.checked, result.cursor) == (20, None)
-    assert [failure.raw_id for failure in result.errors] == sorted(unknown)
-    assert all(failure.terminal and failure.reason.startswith("ObjectMissing") for failure in result.errors)
-    assert set(scene.tables.receipt_rows()) == set(arrived)
-
-
-@pytest.mark.parametrize("limit", [1, 3, 7, 8, 19, 20])
-@pytest.mark.parametrize("kind", [Arrived, RejectedBy, Named])
-def test_limit_and_cursor_go_through_all_exactly_once(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, kind: type[Selection], limit: int
-) -> None:
-    # GIVEN twenty objects in pages of three
-    monkeypatch.setattr(postgres_outcome_store, "_PAGE", 3)
-    arrived = [scene.arrive(rejection(), completed=False) for _ in range(20)]
-    scene.write_outcomes(*arrived)
-    scene.reads()
-    selections: dict[type[Selection], Selection] = {
-        Arrived: Arrived(EXAMPLE_INSTANT, LATER),
-        RejectedBy: RejectedBy(Code.DATA_NOT_NUMERIC, EXAMPLE_INSTANT, LATER),
-        Named: Named(tuple(shuffled(arrived, seed=limit))),
-    }
-
-    # WHEN they are gone through
-    calls: list[int] = []
-    cursor: Cursor | None = None
-    while not calls or cursor is not None:
-        result = scene.replay(selections[kind], limit=limit, after=cursor)
-        calls.append(result.checked)
-        cursor = result.cursor
-        assert cursor is None or cursor == arrived[sum(calls) - 1]
-
-    # THEN each call but the last did its limit, and each object came once
-    assert calls == [len(part) for part in batched(range(20), limit, strict=False)]
-    assert scene.reads() == arrived
-
-
-@pytest.mark.parametrize("selection", [Arrived(), Arrived(EXAMPLE_INSTANT), RejectedBy(Code.DATA_NOT_NUMERIC)])
-def test_a_cursor_may_lie_anywhere(scene: Scene, selection: Selection) -> None:
-    arrived = [scene.arrive(rejection()) for _ in range(4)]
-    scene.reads()
-    for cursor, rest in [
-        (UUID(int=0), arrived),
-        (UUID(int=arrived[1].int - 1), arrived[1:]),
-        (arrived[1], arrived[2:]),
-        (arrived[3], []),
-        (UUID(int=2**128 - 1), []),
-    ]:
-        scene.replay(selection, after=cursor)
-        assert scene.reads() == rest
-
-
-def test_when_time_ends_the_cursor_says_where_to_go_on(scene: Scene) -> None:
-    # GIVEN seven objects in pages of three, and time for the first of them
-    arrived = [scene.arrive(measurement(EXAMPLE_INSTANT + n * MILLISECOND)) for n in range(7)]
-    for number, raw_id in enumerate(arrived):
-        scene.change(raw_id, measurement(EXAMPLE_INSTANT + number * MILLISECOND, mean=50.0))
-    scene.reads()
-    scene.clock.left = 2.0
-    scene.bronze.after = lambda _method, _raw_ids: scene.clock.spend(0.1)
-
-    # WHEN they are replayed
-    result = scene.replay()
-
-    # THEN a page is, and the cursor leads to the rest
-    assert (result.checked, result.cursor) == (3, arrived[2])
-    assert scene.reads() == arrived[:3]
-    scene.clock.left = 60.0
-    assert scene.replay(after=result.cursor).checked == 4
-    assert scene.reads() == arrived[3:]
-    assert scene.replay().changes == Counter({Change.SAME: 7})
-
-
-@pytest.mark.parametrize("kind", [Arrived, RejectedBy, Named])
-def test_without_time_nothing_is_done_and_nothing_is_left_out_later(scene: Scene, kind: type[Selection]) -> None:
-    arrived = [scene.arrive(rejection()) for _ in range(2)]
-    selections: dict[type[Selection], Selection] = {
-        Arrived: Arrived(),
-        RejectedBy: RejectedBy(Code.DATA_NOT_NUMERIC),
-        Named: Named(tuple(arrived)),
-    }
-    scene.reads()
-
-    scene.clock.left = 1.0
-    result = scene.replay(selections[kind])
-    assert (result.checked, scene.reads()) == (0, [])
-    assert result.cursor is not None
-
-    # Also where the call that has no time has a cursor already.
-    again = scene.replay(selections[kind], after=result.cursor)
-    assert again.cursor == result.cursor
-    scene.clock.left = 60.0
-    assert scene.replay(selections[kind], after=again.cursor).checked == 2
-    assert scene.reads() == arrived
-
-
 # ---- what can't be validated again ------------------------------------------------------------------------------
 
 
@@ -805,17 +691,6 @@ def test_outcomes_of_what_cannot_be_read_stay_and_the_others_are_replaced(scene:
     assert (result.checked, result.rejected, result.processed) == (2, 2, 0)
     assert {row.raw_id for row in scene.tables.measurement_rows().values()} == {gone, throttled}
     assert {raw_id for (raw_id, _), row in scene.tables.outcome_rows().items() if row.measurement} == {gone, throttled}
-
-
-def test_where_nothing_can_be_read_nothing_is_replaced(scene: Scene) -> None:
-    event = scene.arrive(measurement())
-    scene.bronze.unreadable[event] = BronzeUnavailableError("SlowDown")
-    before = rows(scene.tables, times=True)
-
-    result = scene.replay()
-
-    assert (result.checked, len(result.errors), result.cursor) == (0, 1, None)
-    assert rows(scene.tables, times=True) == before
 
 
 @pytest.mark.parametrize("refused", [[0], [4], [8], [2, 3], [0, 8], list(range(9))])

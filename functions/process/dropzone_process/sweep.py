@@ -41,7 +41,6 @@ from dropzone.ports import (
     GoldStore,
     Notifications,
     OutcomeStore,
-    PartitionStore,
     Silver,
     SilverError,
     TimeLeft,
@@ -112,10 +111,6 @@ def expectation_store() -> ExpectationStore:
 @cache
 def notifications() -> Notifications:
     return S3Notifications.of(settings())
-
-
-def partition_store() -> PartitionStore:
-    return PostgresPartitionStore(database())
 
 
 def fleet_store() -> FleetStore:
@@ -297,7 +292,7 @@ def _share_of(time_left: TimeLeft, share: float) -> TimeLeft:
 def _add_months(time_left: TimeLeft) -> None:
     """Make the months of silver's tables, in at most a third of the time. Without one, its rows are in the default."""
     with _put_off_if_it_fails("the partitions of silver could not be made; the next run will try again"):
-        months = add_months(partition_store(), time_left=_share_of(time_left, 1 / 3))
+        months = add_months(PostgresPartitionStore(database()), time_left=_share_of(time_left, 1 / 3))
         metrics.add_metric(name="MonthsMissing", unit=MetricUnit.Count, value=months.missing)
         if months.made:
             logger.info("partitions of silver were made", made=months.made)
@@ -307,10 +302,10 @@ def _add_months(time_left: TimeLeft) -> None:
 
 def _refresh_gold(time_left: TimeLeft) -> None:
     """Refresh gold, in at most a third of the time. Without it gold is right as well, and slower to read."""
-    share = _share_of(time_left, 1 / 3)
+    store, share = gold_store(), _share_of(time_left, 1 / 3)
     with _put_off_if_it_fails("gold could not be refreshed; the next run will try again"):
-        metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=gold_store().stale_seconds())
-        metrics.add_metric(name="GoldParts", unit=MetricUnit.Count, value=refresh_gold(gold_store(), time_left=share))
+        metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=store.stale_seconds())
+        metrics.add_metric(name="GoldParts", unit=MetricUnit.Count, value=refresh_gold(store, time_left=share))
 
 
 def _check_expectations(time_left: TimeLeft) -> None:

@@ -192,7 +192,11 @@ class PostgresSilver:
         }
         if any(one.first_item for one in validated):
             # Whether every event before has an outcome is counted after the wait.
-            incomplete = self._database.transact(lambda run: _write_later_part(run, parameters))
+            def work(run: Run) -> list[Row]:
+                share_days(run, days=parameters["days"], raw_ids=parameters["raw_ids"])
+                return run(_WRITE_LATER_PARTS, **parameters)
+
+            incomplete = self._database.transact(work)
         else:
             incomplete = self._database.run_prepared(_WRITE_FIRST_PARTS, **parameters)
         return {one.raw_id for one in validated}.difference(raw_id for (raw_id,) in incomplete)
@@ -273,11 +277,6 @@ class PostgresSilver:
     def _run(self, sql: str, **parameters: object) -> list[Row]:
         self._release()
         return self._database.run(sql, **parameters)
-
-
-def _write_later_part(run: Run, parameters: Mapping[str, str]) -> list[Row]:
-    share_days(run, days=parameters["days"], raw_ids=parameters["raw_ids"])
-    return run(_WRITE_LATER_PARTS, **parameters)
 
 
 def _written(items: Sequence[range], broken: Mapping[str | None, tuple[int, int]], outdated: int) -> Written:

@@ -19,7 +19,7 @@ from dropzone.ports import (
 from dropzone.use_cases.fleet import NoSuchReplayError, RunState, known_replay, state_of
 from dropzone.use_cases.objects import RESERVE_SECONDS, ObjectError, ProcessingResult, with_retries
 from dropzone.use_cases.replay import ReplayResult, replay
-from dropzone.use_cases.selections import Arrived, DecidedBy, Selection
+from dropzone.use_cases.selections import Arrived, DecidedBy
 from dropzone.use_cases.sweep import sweep_range
 
 _ROUND_OBJECTS = 1_000
@@ -71,8 +71,9 @@ def run_range(
 
 
 def _replay(known: FleetReplay, found: FleetRange, world: World, errors: list[ObjectError]) -> RangeProgress:
+    arrived = Arrived(found.since, found.until)
     result = replay(
-        _selection(known, found),
+        arrived if known.contract is None else DecidedBy(known.contract, found.since, found.until),
         bronze=world.bronze,
         outcome_store=world.outcome_store,
         limit=_ROUND_OBJECTS,
@@ -123,9 +124,3 @@ def _progress(
         unread=len(result.errors),
         changes={change.value: events for change, events in changes.items() if events},
     )
-
-
-def _selection(known: FleetReplay, found: FleetRange) -> Selection:
-    if known.contract is None:
-        return Arrived(found.since, found.until)
-    return DecidedBy(known.contract, found.since, found.until)
