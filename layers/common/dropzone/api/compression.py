@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from dropzone.api.request import preferences
+
 MIN_BYTES = 1_024
 """A smaller body fits into one packet as it is."""
 
@@ -32,7 +34,7 @@ class Compressor:
 
 def accepts_gzip(accept_encoding: str | None) -> bool:
     """Whether a client accepts gzip, and doesn't prefer its absence."""
-    weights = dict(map(_weight, (accept_encoding or "").lower().split(",")))
+    weights = {each.name: each.weight for each in preferences(accept_encoding or "")}
     gzip = max((weights[name] for name in ("gzip", "x-gzip") if name in weights), default=weights.get("*", 0.0))
     return gzip > 0 and gzip >= weights.get("identity", 0.0)
 
@@ -58,13 +60,3 @@ def compressed(result: dict[str, Any], accept_encoding: str | None) -> dict[str,
 def vary(headers: Mapping[str, list[str]], name: str) -> dict[str, list[str]]:
     """Headers with `name` added to Vary."""
     return {**headers, "Vary": [", ".join([*headers.get("Vary", []), name])]}
-
-
-def _weight(entry: str) -> tuple[str, float]:
-    """A coding and its weight: 1 without a weight, 0 with one that is no number."""
-    coding, _, parameter = entry.partition(";")
-    name, _, value = parameter.partition("=")
-    try:
-        return coding.strip(), float(value) if name.strip() == "q" else 1.0
-    except ValueError:
-        return coding.strip(), 0.0

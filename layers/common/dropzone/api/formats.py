@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
 
 from dropzone.api import problems
 from dropzone.api.problems import ProblemError
+from dropzone.api.request import Preference, preferences
 
 
 class MediaType(StrEnum):
@@ -51,33 +51,16 @@ class Format(MediaType):
         return {"header": "present", "profile": "spreadsheet" if self is Format.SPREADSHEET else ""}
 
 
-class _MediaRange(NamedTuple):
-    """An entry of `Accept`."""
-
-    name: str
-    parameters: Mapping[str, str]
-    weight: float
-
-    def precedence(self, form: MediaType) -> tuple[int, int] | None:
-        """How specifically it names a format; None where it doesn't."""
-        names = ["*/*", f"{form.media_type.partition('/')[0]}/*", form.media_type]
-        if self.name not in names or any(
-            self.parameters.get(name, value) != value for name, value in form.parameters.items()
-        ):
-            return None
-        return names.index(self.name), len(self.parameters.keys() & form.parameters.keys())
-
-
 def best_format[F: MediaType](accept: str | None, formats: type[F]) -> F:
     """The one of some formats that a client accepts best.
 
     Raises:
         ProblemError: it accepts none of them.
     """
-    ranges = [_media_range(entry) for entry in (accept or "*/*").lower().split(",")]
+    ranges = preferences(accept or "*/*")
 
     def weight(form: F) -> float:
-        matching = [(found, each.weight) for each in ranges if (found := each.precedence(form)) is not None]
+        matching = [(found, each.weight) for each in ranges if (found := _precedence(each, form)) is not None]
         return max(matching, default=((0, 0), 0.0))[1]
 
     best = max(formats, key=weight)
@@ -86,16 +69,11 @@ def best_format[F: MediaType](accept: str | None, formats: type[F]) -> F:
     return best
 
 
-def _media_range(entry: str) -> _MediaRange:
-    name, *parts = (part.strip() for part in entry.split(";"))
-    pairs = (part.partition("=") for part in parts)
-    parameters = {key.strip(): value.strip().strip('"') for key, _, value in pairs}
-    return _MediaRange(name, parameters, _weight(parameters.pop("q", "1")))
-
-
-def _weight(text: str) -> float:
-    """Of a `q`; 0 where it is not a number."""
-    try:
-        return min(max(float(text), 0.0), 1.0)
-    except ValueError:
-        return 0.0
+def _precedence(preference: Preference, form: MediaType) -> tuple[int, int] | None:
+    """How specifically it names a format; None where it doesn't."""
+    names = ["*/*", f"{form.media_type.partition('/')[0]}/*", form.media_type]
+    if preference.name not in names or any(
+        preference.parameters.get(name, value) != value for name, value in form.parameters.items()
+    ):
+        return None
+    return names.index(preference.name), len(preference.parameters.keys() & form.parameters.keys())

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from dropzone.domain.body import NotJsonError
 
@@ -26,6 +26,30 @@ def header(event: Event, name: str) -> str | None:
     lines = event.get("multiValueHeaders") or {key: [value] for key, value in (event.get("headers") or {}).items()}
     values = [value for key, found in lines.items() if key.lower() == name.lower() for value in found]
     return ", ".join(values) if values else None
+
+
+class Preference(NamedTuple):
+    """An entry of Accept or Accept-Encoding."""
+
+    name: str
+    parameters: Mapping[str, str]
+    weight: float
+    """1 without a weight; 0 with one that is no number."""
+
+
+def preferences(header: str) -> list[Preference]:
+    """The entries of such a header (RFC 9110, section 12.4), in lower case."""
+    found = []
+    for entry in header.lower().split(","):
+        name, *parts = (part.strip() for part in entry.split(";"))
+        pairs = (part.partition("=") for part in parts)
+        parameters = {key.strip(): value.strip().strip('"') for key, _, value in pairs}
+        try:
+            weight = min(max(float(parameters.pop("q", "1")), 0.0), 1.0)
+        except ValueError:
+            weight = 0.0
+        found.append(Preference(name, parameters, weight))
+    return found
 
 
 def body_bytes(event: Event) -> bytes:
