@@ -2,10 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 from dropzone.domain.contracts.contract import Contract
-from dropzone.domain.patterns import literal_beginning, specificity
+from dropzone.domain.patterns import literal_beginning, may_overlap, specificity
 
 
 def overlaps(contracts: Sequence[Contract]) -> Iterator[tuple[Contract, Contract, str, str]]:
@@ -20,21 +19,5 @@ def overlaps(contracts: Sequence[Contract]) -> Iterator[tuple[Contract, Contract
             for other_beginning, other, second in group[number + 1 :]:
                 if not other_beginning.startswith(beginning):
                     break  # those that begin so follow each other
-                if first is not second and _overlap(one, other):
+                if first is not second and may_overlap(one, other):
                     yield first, second, one, other
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether there is a text that both match."""
-
-    @cache
-    def rest(at: int, on: int) -> bool:
-        if at < len(one) and one[at] == "*":
-            return rest(at + 1, on) or (on < len(other) and rest(at, on + 1))
-        if on < len(other) and other[on] == "*":
-            return rest(at, on + 1) or (at < len(one) and rest(at + 1, on))
-        if at == len(one) or on == len(other):
-            return at == len(one) and on == len(other)
-        return (one[at] == other[on] or "?" in {one[at], other[on]}) and rest(at + 1, on + 1)
-
-    return rest(0, 0)

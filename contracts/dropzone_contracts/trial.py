@@ -58,7 +58,7 @@ class Trial:
             for contracts in (self._deployed, self._tried)
         )
         for item, (old, new) in enumerate(zip_longest(before, after)):
-            if self._is_meant(old, new):
+            if self._source is None or any(one is not None and one.source == self._source for one in (old, new)):
                 self._compare(raw_id, item, old, new)
 
     def report(self) -> dict[str, Any]:
@@ -79,9 +79,6 @@ class Trial:
                 for (when, effect), number in rules
             ],
         }
-
-    def _is_meant(self, *outcomes: Outcome | None) -> bool:
-        return self._source is None or any(one is not None and one.source == self._source for one in outcomes)
 
     def _compare(self, raw_id: UUID, item: int, old: Outcome | None, new: Outcome | None) -> None:
         self._events += 1
