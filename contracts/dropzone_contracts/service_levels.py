@@ -1,11 +1,13 @@
 """`slaProperties`: what a contract expects of its sources over time."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 from pydantic import ValidationError
 
+from dropzone.domain.contracts.rules import in_words
 from dropzone.domain.expectations import Expectations
 from dropzone_contracts.document import Document
 from dropzone_contracts.findings import ContractError, Finding
@@ -61,17 +63,9 @@ def sentences(expectations: Expectations) -> Iterator[str]:
     }
     for field, text in words.items():
         if (seconds := getattr(expectations, field)) is not None:
-            yield text.format(_in_words(seconds))
+            yield text.format(in_words(timedelta(seconds=seconds)))
     if expectations.rejected_share is not None:
         yield f"expects at most {expectations.rejected_share:.4g} of a day's events to be rejected"
-
-
-def _in_words(seconds: float) -> str:
-    """In the largest unit of which it has at least one."""
-    units = (("day", _DAY), ("hour", _HOUR), ("minute", _MINUTE))
-    unit, length = next((entry for entry in units if seconds >= entry[1]), ("second", 1))
-    number = f"{seconds / length:.4g}"
-    return f"{number} {unit}" if number == "1" else f"{number} {unit}s"
 
 
 def _findings(entry: ServiceLevelAgreementProperty, stated: dict[str, object]) -> Iterator[str]:

@@ -223,7 +223,7 @@ class Ahead(BaseRule):
     @override
     def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         ahead = event.measured_at - received_at
-        fact = f"is {_words(ahead)} ahead of its arrival, more than {_words(self.limit)}"
+        fact = f"is {in_words(ahead)} ahead of its arrival, more than {in_words(self.limit)}"
         return self._broken(Code.TIME_STAMP_AHEAD, "time_stamp", fact)
 
 
@@ -241,7 +241,7 @@ class Behind(BaseRule):
     @override
     def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
         behind = received_at - event.measured_at
-        fact = f"is {_words(behind)} older than its arrival, more than {_words(self.limit)}"
+        fact = f"is {in_words(behind)} older than its arrival, more than {in_words(self.limit)}"
         return self._broken(Code.TIME_STAMP_TOO_OLD, "time_stamp", fact)
 
 
@@ -273,8 +273,8 @@ def _first(samples: Sequence[float], is_bad: Callable[[float], bool]) -> int:
     return next(index for index, value in enumerate(samples) if is_bad(value))
 
 
-def _words(span: timedelta) -> str:
-    """A span as people say it, in its largest unit."""
+def in_words(span: timedelta) -> str:
+    """A span as people say it, in the largest unit of which it has at least one."""
     seconds = span.total_seconds()
     unit, length = next((entry for entry in _UNITS if seconds >= entry[1]), ("second", 1))
     number = f"{seconds / length:.4g}"
