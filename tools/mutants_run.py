@@ -17,19 +17,25 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir, redirect_stdout, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from io import StringIO
 from itertools import chain, zip_longest
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import mutmut  # type: ignore[import-not-found]
 import pytest
 from mutmut import __main__ as program
+from mutmut.mutation.data import MutantLineSpans  # type: ignore[import-not-found]
+
+MEASURED = Path("measured.json")
+"""How the tests went without a fault."""
 
 FAILING = Path("failing.json")
 """The tests that fail without a fault, from which nothing follows."""
@@ -37,8 +43,8 @@ FAILING = Path("failing.json")
 KILLED, SURVIVED, NO_TESTS, SKIPPED, SUSPICIOUS, TIMEOUT = 1, 0, 33, 34, 35, 36
 """What mutmut takes these exit statuses for."""
 
-BUDGETS = (10.0, 60.0)
-"""Seconds that the tests of a fault take without it: at first, and then for what survived."""
+BUDGET = 20.0
+"""Seconds that the tests of a fault may take together without it."""
 
 LEAST_SECONDS, TIMES_AS_LONG = 15.0, 5
 """How long a test may take with a fault, beside what it takes without one."""
@@ -48,6 +54,9 @@ CONTROLLED = 20
 
 SHOWN = 50
 """So many faults are checked until a line says so."""
+
+MONITOR = 4
+"""One of the numbers that Python's own tools leave free."""
 
 AT_IMPORT = (
     "dropzone.api.answers.x_answer__mutmut_",
@@ -59,8 +68,9 @@ AT_IMPORT = (
 """Faults in functions that run when their module is imported, before the fault is put in: no test can see them."""
 
 
-type Measured = tuple[float, set[str], bool]
-"""Of a test: its seconds, the functions that it calls by mutmut's names, and whether it failed."""
+type Measured = tuple[float, list[str], list[str], bool]
+"""Of a test: its seconds, the functions that it calls by mutmut's names, the lines of them that run, and whether it
+failed. A line is `FILE:LINE` of what mutmut wrote."""
 
 
 @dataclass(slots=True)
@@ -70,6 +80,7 @@ class Test:
     item: pytest.Item
     seconds: float
     functions: frozenset[str]
+    lines: frozenset[str]
 
     @property
     def limit(self) -> float:
@@ -79,16 +90,28 @@ class Test:
 
 @dataclass(slots=True)
 class Fault:
-    """One of mutmut's mutants, and the tests that have run with it."""
+    """One of mutmut's mutants."""
 
     name: str
     file: Any
     """mutmut's data of the module, which keep what became of it."""
-    tried: set[str] = field(default_factory=set)
 
     @property
     def function(self) -> str:
         return str(program.mangled_name_from_mutant_name(self.name))
+
+    @property
+    def line(self) -> str:
+        """The first line that it changes, in the function as it is without; `FILE:0` if that is its first."""
+        names = program.generated_function_names(self.name)
+        spans = MutantLineSpans.load(self.file.path)
+        sources = spans.read_function_sources(names)
+        without, changed = (
+            source.replace(name, "").strip("\n").splitlines() for name, source in zip(names, sources, strict=True)
+        )
+        first = spans.span_by_function_name[names[0]].end - len(without) + 1
+        differ = (place for place, pair in enumerate(zip(without, changed, strict=False)) if pair[0] != pair[1])
+        return f"{Path('mutants', self.file.path).resolve()}:{first + next(differ, -first)}"
 
     def becomes(self, status: int) -> None:
         """Write down what became of it."""
@@ -150,7 +173,8 @@ class Room:
         """By function: how many faults each test saw."""
         self.failing: set[str] = set()
         self.controls: deque[Task] = deque()
-        self.controlled = self.ended = 0
+        self.controlled = 0
+        self.ended: Counter[int] = Counter()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -172,18 +196,16 @@ class Room:
         for fault in faults:
             if not self.tests_of[fault.function]:
                 fault.becomes(NO_TESTS)
-        for budget in BUDGETS:
-            faults = [fault for fault in faults if self._left(fault)]
-            self._say(f"{len(faults)} faults to check, each by tests of {budget:g} s")
-            faults = self._survivors(faults, budget)
+        self._say(f"{len(faults)} faults to check")
+        self._run([fault for fault in faults if self.tests_of[fault.function]])
         self._say(f"{self.controlled} tests that saw a fault ran again without it, {len(self.failing)} tests fail")
 
-    def _survivors(self, faults: Iterable[Fault], budget: float) -> list[Fault]:
-        """Check faults by more tests, of so many seconds; those that survive them, as far as there was time."""
-        waiting, survivors, at_work = deque(faults), [], dict[Connection, Task]()
+    def _run(self, faults: Iterable[Fault]) -> None:
+        """Check faults, as far as there is time."""
+        waiting, at_work = deque(faults), dict[Connection, Task]()
         while waiting or self.controls or at_work:
             if self.free and (waiting or self.controls):
-                task = self.controls.popleft() if self.controls else self._task(waiting.popleft(), budget)
+                task = self.controls.popleft() if self.controls else self._task(waiting.popleft())
                 at_work[self._start(task).answer] = task
                 continue
             fork, answer, late = self._next_answer()
@@ -196,14 +218,11 @@ class Room:
                 self._controlled(task, status)
                 continue
             task.fault.becomes(status)
-            if status == SURVIVED:
-                survivors.append(task.fault)
-            elif failed:
+            if failed:
                 self._seen(task, failed)
-            self.ended += 1
-            if self.ended % SHOWN == 0:
-                self._say(f"{self.ended} checked, {len(survivors)} survived")
-        return survivors
+            self.ended[status] += 1
+            if self.ended.total() % SHOWN == 0:
+                self._say(f"{self.ended.total()} checked, {self.ended[SURVIVED]} survived")
 
     def _seen(self, task: Task, failed: str) -> None:
         seen = self.seen_by[task.fault.function]
@@ -218,14 +237,10 @@ class Room:
             self.failing.add(task.tests[0].item.nodeid)
             task.fault.becomes(SUSPICIOUS)
 
-    def _left(self, fault: Fault) -> list[Test]:
-        """The tests that it has not survived yet."""
-        but = fault.tried | self.failing
-        return [test for test in self.tests_of[fault.function] if test.item.nodeid not in but]
-
-    def _task(self, fault: Fault, budget: float) -> Task:
-        tests = choose(self._left(fault), budget)
-        fault.tried.update(test.item.nodeid for test in tests)
+    def _task(self, fault: Fault) -> Task:
+        tests = [test for test in self.tests_of[fault.function] if test.item.nodeid not in self.failing]
+        line = fault.line
+        tests = choose([test for test in tests if line in test.lines] or tests, BUDGET)
         # Those first that saw the most other faults of the function, then the quickest.
         seen = self.seen_by[fault.function]
         return Task(fault, sorted(tests, key=lambda test: (-seen[test.item.nodeid], test.seconds)))
@@ -243,21 +258,33 @@ class Room:
         print(f"{time.monotonic() - self.began:5.0f} s: {what}", flush=True)  # noqa: T201
 
     def _without_a_fault(self, items: Sequence[pytest.Item]) -> list[Test]:
+        """How the tests go: from the last run, if neither they nor the sources have changed since."""
+        digest = sha256(b"".join(path.read_bytes() for path in sorted(Path().glob("mutants/*/**/*.py")))).hexdigest()
+        known = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+        if known.get("digest") != digest:
+            tests = self._measure(items)
+            known = {"digest": digest, "tests": tests}
+            if not any(failed for *_, failed in tests.values()):
+                MEASURED.write_text(json.dumps(known), encoding="utf-8")
+        results: dict[str, Measured] = known["tests"]
+        self.failing = {name for name, (*_, failed) in results.items() if failed}
+        return [
+            Test(item, seconds, frozenset(functions), frozenset(lines))
+            for item in items
+            for seconds, functions, lines, failed in (results[item.nodeid],)
+            if functions and not failed
+        ]
+
+    def _measure(self, items: Sequence[pytest.Item]) -> dict[str, Measured]:
         """Run all tests, those that fail once more: a busy machine may be to blame."""
         files: dict[Path, list[pytest.Item]] = defaultdict(list)
         for item in items:
             files[item.path].append(item)
         places = len(self.free)
         results = self._measured([list(chain(*list(files.values())[place::places])) for place in range(places)])
-        if failed := [item for item in items if results[item.nodeid][2]]:
+        if failed := [item for item in items if results[item.nodeid][-1]]:
             results |= self._measured([failed])
-        self.failing = {name for name, (_, _, failed) in results.items() if failed}
-        return [
-            Test(item, seconds, frozenset(functions))
-            for item in items
-            for seconds, functions, failed in (results[item.nodeid],)
-            if functions and not failed
-        ]
+        return results
 
     def _measured(self, shares: Iterable[Sequence[pytest.Item]]) -> dict[str, Measured]:
         """What `measure` finds of each share, at once."""
@@ -345,14 +372,25 @@ def first_failure(items: Sequence[pytest.Item]) -> str | None:
 
 def measure(items: Sequence[pytest.Item]) -> dict[str, Measured]:
     """Run tests without a fault."""
-    reports = Reports()
+    reports, lines, monitoring = Reports(), set[str](), sys.monitoring
     items[0].config.pluginmanager.register(reports)
-    functions = {}
+
+    def note(code: CodeType, line: int) -> object:
+        if "__mutmut_orig" in code.co_qualname:
+            lines.add(f"{code.co_filename}:{line}")
+        return monitoring.DISABLE  # until the next test
+
+    monitoring.use_tool_id(MONITOR, "mutants")
+    monitoring.register_callback(MONITOR, monitoring.events.LINE, note)
+    monitoring.set_events(MONITOR, monitoring.events.LINE)
+    found = {}
     for item, following in zip(items, [*items[1:], None], strict=True):
         mutmut._stats.clear()  # noqa: SLF001 - where the functions write that they were called
+        lines.clear()
+        monitoring.restart_events()
         item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
-        functions[item.nodeid] = set(mutmut._stats)  # noqa: SLF001
-    return {name: (reports.seconds[name], called, name in reports.failed) for name, called in functions.items()}
+        found[item.nodeid] = sorted(mutmut._stats), sorted(lines)  # noqa: SLF001
+    return {name: (reports.seconds[name], *called, name in reports.failed) for name, called in found.items()}
 
 
 def _faults() -> Iterator[Fault]:
