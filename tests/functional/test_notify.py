@@ -344,6 +344,8 @@ def test_a_batch_is_handed_over_once_however_often_it_is_written(world: World) -
         store.put(Channel.EVENTS, "00000000-0000-0000-0000-000000000000", body)
 
     assert store.read(Channel.EVENTS, "00000000-0000-0000-0000-000000000000") == b"[1]"
+    key = "notifications/events/00000000-0000-0000-0000-000000000000.json"
+    assert world.client("s3").head_object(Bucket=world.bucket, Key=key)["ContentType"] == "application/json"
 
 
 def test_the_document_s_example_is_what_is_sent() -> None:

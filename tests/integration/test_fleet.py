@@ -11,9 +11,11 @@ from pydantic import ValidationError
 
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
-from dropzone.ports import BronzeUnavailableError, ObjectMissingError, RangeProgress, RawObject
+from dropzone.ports import BronzeUnavailableError, ObjectMissingError, RangeProgress, RawObject, SilverConflictError
+from dropzone.use_cases import fleet as use_cases_of_fleet
 from dropzone.use_cases import run_range as use_case
 from dropzone.use_cases.fleet import NoSuchReplayError, delete_old
 from dropzone.use_cases.process import process
@@ -165,9 +167,87 @@ def test_a_call_that_ends_in_the_middle_goes_on_behind_what_it_recorded(function
 def test_a_call_without_time_leaves_the_rest_to_the_next(function: Function) -> None:
     function.outdate()
     replay_id = function.planned(objects=20)
-    function.context = Context(seconds_left=3)
+    function.context = Context(seconds_left=3.9)
     assert function("run", replay_id=replay_id, number=0)["state"] == "unfinished"
     assert function.wrong() == OBJECTS
+
+    function.context = Context(seconds_left=1.9)
+    planned = function("plan", replay_id=function.begin(dry_run=True))
+    assert (planned["is_planned"], planned["ranges"]) == (False, 0)
+
+    # Just enough time for a round.
+    function.context = Context(seconds_left=4)
+    function("run", replay_id=replay_id, number=0)
+    assert function.wrong() == OBJECTS - 20
+
+
+def conflicting_once[**P, T](call: Callable[P, T]) -> Callable[P, T]:
+    """What meets another transaction the first time."""
+    conflicts = [SilverConflictError("40001")]
+
+    def attempt(*args: P.args, **names: P.kwargs) -> T:
+        if conflicts:
+            raise conflicts.pop()
+        return call(*args, **names)
+
+    return attempt
+
+
+def test_what_conflicts_with_another_transaction_is_tried_again(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    methods = {
+        PostgresFleetStore: ("begin", "advance", "delete_old"),
+        PostgresSilver: ("watermark", "advance_watermark"),
+    }
+    for kind, names in methods.items():
+        for name in names:
+            monkeypatch.setattr(kind, name, conflicting_once(getattr(kind, name)))
+
+    replay_id = function("begin_sweep")["replay_id"]
+    function("plan", replay_id=replay_id)
+    assert function.run_all(replay_id) == ["done"]
+    assert function("report", replay_id=replay_id)["state"] == "done"
+    assert delete_old(fleet=fleet.fleet_store(), time_left=lambda: 60.0) == 0
+    monkeypatch.setattr(PostgresFleetStore, "begin", conflicting_once(PostgresFleetStore.begin))
+    assert function.begin() != replay_id
+
+
+def test_objects_that_cannot_be_read_are_counted_and_named(
+    function: Function, caplog: pytest.LogCaptureFixture
+) -> None:
+    gone = (function.raw_ids[0], function.raw_ids[9])
+    function.bronze.unreadable |= dict.fromkeys(gone, ObjectMissingError("gone"))
+    replay_id = function.planned()
+
+    assert function("run", replay_id=replay_id, number=0)["state"] == "done"
+
+    report = function("report", replay_id=replay_id)
+    assert (report["checked"], report["unread"]) == (8, 2)
+    [record] = [record for record in caplog.records if "can't be replayed" in record.message]
+    assert [entry["raw_id"] for entry in record.__dict__["objects"]] == list(map(str, gone))
+
+
+def test_as_many_ranges_are_pending_as_a_state_machine_takes(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use_cases_of_fleet, "MOST_PENDING", 2)
+
+    assert function("pending", replay_id=function.planned())["ranges"] == [0, 1]
+
+
+def test_objects_of_one_millisecond_stay_together(function: Function) -> None:
+    together = [UUID(int=earliest_raw_id(BEGAN).int + number) for number in (100, 101)]
+    for raw_id in together:
+        body = payload(time_stamp=BEGAN.isoformat(), data=[1])
+        function.bronze.inner.put(RawObject(raw_id, body, content_type="application/json", correlation_id=""))
+    process([message(each) for each in together], bronze=function.bronze, silver=fleet.silver(), time_left=lambda: 60.0)
+
+    replay_id = function.begin(until=(BEGAN + timedelta(minutes=2)).isoformat())
+    assert function("plan", replay_id=replay_id, range_objects=1)["ranges"] == 2
+
+    function("run", replay_id=replay_id, number=0)
+    assert function("report", replay_id=replay_id)["checked"] == 3
 
 
 def test_who_begins_the_same_again_goes_on_with_it(function: Function) -> None:
@@ -234,8 +314,11 @@ def test_only_what_a_contract_decided_under_other_rules_is_replayed(function: Fu
         "UPDATE outcomes SET contract = 'hall@1.0.0' WHERE raw_id < :raw_id", raw_id=function.raw_ids[12]
     )
     replay_id = function.planned(contract="hall")
-    assert function.run_all(replay_id) == ["done"] * 3
-    assert function("report", replay_id=replay_id)["checked"] == 12
+
+    # Each range has its own objects alone.
+    for number, checked in ((2, 0), (0, 10), (1, 12)):
+        assert function("run", replay_id=replay_id, number=number)["state"] == "done"
+        assert function("report", replay_id=replay_id)["checked"] == checked
     assert function.wrong() == OBJECTS - 12
 
 
@@ -299,6 +382,9 @@ def test_a_sweep_by_fleet_processes_what_has_no_receipt_and_raises_the_watermark
     before = function.tables.outcome_rows()
     function.bronze.reads.clear()
     replay_id = function("begin_sweep")["replay_id"]
+    # What arrives later is none of its objects.
+    later = UUID(int=earliest_raw_id(datetime.now(UTC) + timedelta(minutes=1)).int)
+    function.bronze.inner.put(RawObject(later, b"{}", content_type="application/json", correlation_id=""))
 
     planned = function("plan", replay_id=replay_id, range_objects=10)
     assert planned["is_planned"]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ import pytest
 
 from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.database import ConnectionBrokenError, Database
+from dropzone.adapters.days import DAY, days_of
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
@@ -53,6 +54,20 @@ def everything(tables: SilverInPostgres) -> list[Any]:
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_s_lock_has_the_same_number_for_outcomes_and_for_rows(tables: SilverInPostgres) -> None:
+    instants = [
+        datetime(1970, 1, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in (-719_000, -1, 0, 1, 63, 64, 20_000)
+    ]
+
+    sql = f"SELECT {DAY} FROM unnest(CAST(:instants AS timestamptz[])) AS measured_at"  # noqa: S608 - our own
+    of_rows = tables.query(sql, instants=instants)
+
+    assert [days_of([validated(None, measurement(instant))]) for instant in instants] == [
+        f"{{{day}}}" for (day,) in of_rows
+    ]
+    assert [day for (day,) in of_rows[1:]] == [63, 0, 1, 63, 0, 32]
 
 
 def test_outcomes_are_read_as_they_were_written(tables: SilverInPostgres) -> None:

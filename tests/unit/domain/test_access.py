@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from dropzone.api.answers import fields_of
 from dropzone.api.problems import ProblemError
 from dropzone.domain.access import (
     Access,
@@ -375,7 +376,8 @@ def test_contract_of_other_sources_is_not_shown(monkeypatch: pytest.MonkeyPatch)
         for name, sources in {"default": [], "mine": ["hall-3/*", "hall-4/*"], "theirs": ["hall-4/*"]}.items()
     ]
     monkeypatch.setattr(queried, "compiled_contracts", lambda: compiled)
-    monkeypatch.setattr(queried, "_expectations", lambda: dict.fromkeys(["default", "mine", "theirs"]))
+    expected = [{"id": entry["id"], **dict.fromkeys(fields_of(queried.ContractExpectations))} for entry in compiled]
+    monkeypatch.setattr(queried, "compiled_expectations", lambda: json.dumps(expected))
     monkeypatch.setattr(queried, "contract_text", lambda name: name)
     bound = ("hall-3/a",)
 
