@@ -75,6 +75,7 @@ ROOMS = {
         ("dropzone/adapters/*.py", *_OF_SERVERS),
         (
             "tests/unit/test_tls.py",
+            "tests/unit/use_cases/test_archive_months.py",
             "tests/functional/test_bronze_contract.py",
             "tests/functional/test_clients_document.py",
             "tests/functional/test_idempotency_store_contract.py",
