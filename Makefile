@@ -169,12 +169,12 @@ npm:
 
 .PHONY: screenshots
 screenshots: install browser ## take the documents' screenshots again
-	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_screenshots.py -k screenshots -p no:randomly
+	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_screenshots.py -p no:randomly
 
 # To be looked at when the page has changed: at both widths, in both themes.
 .PHONY: every-screenshot
 every-screenshot: install browser ## take a picture of every state of the page (ARGS=folder)
-	@DROPZONE_SCREENSHOTS_ALL=$(or $(ARGS),.local/screenshots) $(RUN) pytest tests/e2e/test_screenshots.py -k every_state -p no:randomly
+	@DROPZONE_SCREENSHOTS_ALL=$(or $(ARGS),.local/screenshots) $(RUN) pytest tests/e2e/test_every_state.py -p no:randomly
 
 .PHONY: first-run
 first-run: install ## try make up, demo and down as a newcomer on unusual machines; ten minutes (ARGS=--list)

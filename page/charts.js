@@ -2,7 +2,7 @@
 
 import { dataOf as dataMenu } from "./data.js";
 import { drawing, element, say, setText, show } from "./dom.js";
-import { areaOf, extentOf, filled, lineOf, scaleOf, stepsOf, sumsOf, ticksOf, timeTicksOf } from "./drawn.js";
+import { areaOf, extentOf, filled, lineOf, scaleOf, spikesOf, stepsOf, sumsOf, ticksOf, timeTicksOf } from "./drawn.js";
 import { instant, number, offsetAt, tick } from "./text.js";
 
 const DRAG = 8; // pixels: less is a click
@@ -10,6 +10,8 @@ const TABLE_ROWS = 200; // the latest
 const FEW = 3; // buckets: less is no chart
 const SIDES = { top: 14, right: 8, bottom: 24, left: 58 }; // pixels around what is drawn
 const TICK = { height: 28, letter: 8 }; // pixels from one to the next, at least; and of a letter, with some room
+
+const SPIKE_ROOM = 90; // pixels that the label of a sum that is cut takes
 
 const colour = (name) => `var(--${name})`;
 const charts = new Set(); // which show the same instant under the pointer
@@ -72,6 +74,7 @@ export class Chart {
     const shapes = kind === "stack" ? stackOf(lines, edges, y, most) : linesOf(lines, middles, y);
     const spikes = kind === "stack" ? this.#spikes(edges, most) : [];
     this.svg.setAttribute("width", width);
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`); // paper is narrower, and draws nothing anew
     this.svg.replaceChildren(...this.#axes(least, most), ...shapes, ...spikes, this.cursor, this.selection);
     this.#look(this.place);
   }
@@ -99,11 +102,10 @@ export class Chart {
   // Sums that are cut say how high they are.
   #spikes(edges, most) {
     const { left, right } = this.scale;
-    return sumsOf(this.spec.lines).flatMap((sum, at) => {
-      if (sum <= most) return [];
-      const isLate = edges[at] > left + (right - left) * 0.8;
-      const place = isLate ? { x: edges[at] - 4, "text-anchor": "end" } : { x: edges[at + 1] + 4 };
-      return [drawing("text", { class: "spike", y: SIDES.top + 9, ...place }, `▲ ${this.#format(sum)}`)];
+    return spikesOf(sumsOf(this.spec.lines), edges, most, SPIKE_ROOM).map(({ first, last, count, top }) => {
+      const isLate = edges[last] > left + (right - left) * 0.8;
+      const place = isLate ? { x: edges[first] - 4, "text-anchor": "end" } : { x: edges[last + 1] + 4 };
+      return drawing("text", { class: "spike", y: SIDES.top + 9, ...place }, `▲ ${count > 1 ? "up to " : ""}${this.#format(top)}`);
     });
   }
 

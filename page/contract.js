@@ -1,7 +1,7 @@
 // A source's data contract: by which rules its events are validated, and what is expected of it over time.
 
 import { byId, element, fill } from "./dom.js";
-import { count, duration } from "./text.js";
+import { count, duration, period } from "./text.js";
 
 const EXPECTED = {
   interval_seconds: "From one event to the next",
@@ -38,7 +38,7 @@ export function showContract(contract, source, hitsOf) {
     const facts = pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
     const basic = element("p", { class: "note" }, "The basic rules hold beside these: a time with its offset, and numbers in data.");
     if (rules.length === 0) return [element("dl", { class: "facts" }, ...facts), basic];
-    const heads = ["Rule", "Of", "Limits", "Where broken", "In this time"].map((text) => element("th", { scope: "col" }, text));
+    const heads = ["Rule", "Kind", "Limits", "If broken", "In this time"].map((text) => element("th", { scope: "col" }, text));
     const rows = rules.map((rule, place) =>
       element(
         "tr",
@@ -49,7 +49,7 @@ export function showContract(contract, source, hitsOf) {
           "td",
           {},
           Object.entries(rule.arguments)
-            .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
+            .map(([name, value]) => `${name} ${typeof value === "string" ? period(value) : JSON.stringify(value)}`)
             .join(", "),
         ),
         element("td", {}, rule.severity === "error" ? "rejected" : "flagged"),

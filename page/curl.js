@@ -3,7 +3,8 @@
 export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 export function curlOf(base, path, parameters, accept = null) {
-  const query = new URLSearchParams(parameters).toString();
+  // Colons of times need no escape in a query, and are easier to read and to change.
+  const query = new URLSearchParams(parameters).toString().replaceAll("%3A", ":");
   const address = quoted(`${base}${path}${query ? `?${query}` : ""}`);
   return `curl -sS --compressed ${address} -H "x-api-key: $KEY"${accept ? ` -H ${quoted(`accept: ${accept}`)}` : ""}`;
 }

@@ -17,12 +17,12 @@ export function dataOf(data, of = null) {
         if (data() === null) return;
         const { name, path, parameters } = data();
         file.disabled = true;
-        setText(note, "Fetching it …");
+        setText(note, "Fetching the file …");
         try {
           save(`${name}.csv`, await api.csv(path, parameters, new AbortController().signal), "text/csv");
           setText(note, "");
         } catch (error) {
-          setText(note, `It can’t be had: ${error.detail ?? "the API can’t be reached"}`);
+          setText(note, `The file can’t be fetched: ${error.detail ?? "the API can’t be reached"}`);
         }
         file.disabled = false;
       },
@@ -43,7 +43,7 @@ export function dataOf(data, of = null) {
     },
     "curl",
   );
-  return element("span", { class: "menu" }, file, line, note);
+  return element("span", { class: "menu" }, note, file, line);
 }
 
 export function openLine(title, text) {
@@ -51,6 +51,11 @@ export function openLine(title, text) {
   setText(byId("line-text"), text);
   setText(byId("line-copy"), "Copy");
   byId("line").showModal();
+}
+
+// What a menu says of a file is no longer of interest in another view.
+export function clearNotes() {
+  for (const note of document.querySelectorAll(".menu .note")) setText(note, "");
 }
 
 export function startData() {

@@ -18,6 +18,18 @@ export function topOf(sums) {
   return next === undefined ? most : next * 1.6;
 }
 
+// The sums above an axis, with one label for those that are nearer to each other than it has room.
+export function spikesOf(sums, edges, most, room) {
+  const spikes = [];
+  sums.forEach((sum, at) => {
+    if (sum <= most) return;
+    const near = spikes.at(-1);
+    if (near === undefined || edges[at] - edges[near.last + 1] > room) spikes.push({ first: at, last: at, count: 1, top: sum });
+    else Object.assign(near, { last: at, count: near.count + 1, top: Math.max(near.top, sum) });
+  });
+  return spikes;
+}
+
 const ROOM = 1.08; // of an axis, for what it shows
 
 // The ends of the vertical axis: around what a band shows, else from zero on.

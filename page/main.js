@@ -2,24 +2,24 @@
 
 import { hashOf, viewOf } from "./address.js";
 import * as api from "./api.js";
-import { dataOf, startData } from "./data.js";
+import { clearNotes, dataOf, startData } from "./data.js";
 import { byId, element, fill, setText, show } from "./dom.js";
 import { arrived, hitOf, measured } from "./figures.js";
-import { arrivalTiles, showRules, showTiles } from "./panels.js";
+import { arrivalTiles, measuredTiles, showGaps, showRules, showTiles } from "./panels.js";
 import * as ranges from "./range.js";
-import { stateOf, summary } from "./sources.js";
+import { silentSince, stateOf, summary } from "./sources.js";
 import { REFRESH, statusOf, troubleOf } from "./status.js";
 import { SourcesTable } from "./table.js";
 import * as text from "./text.js";
 
 const MANY = 100; // sources: more are asked for each minute, not every ten seconds
 const MANY_REFRESH = 60_000;
-const GAPS = 50;
 const COLOUR = "colour-0";
 
 let view = viewOf(location.hash);
 let asking = null;
 let timer = null;
+let listFilter = view.filter; // of the sources: the way back to them keeps it
 let isLoading = false;
 let error = null; // of the last time that it asked
 let shownAt = null; // when what is shown was asked for, in milliseconds
@@ -229,7 +229,7 @@ function showTabs() {
     source === null
       ? [["All sources", null]]
       : [
-          ["All sources", linkTo({ source: null })],
+          ["All sources", linkTo({ source: null, filter: listFilter })],
           [text.sourceName(source), null],
         ];
   fill(byId("crumbs"), JSON.stringify(crumbs), () =>
@@ -269,6 +269,7 @@ function showSource(found) {
   isUnknown = found === null;
   drawTiles();
   drawMean();
+  drawGaps();
 }
 
 async function showArrived(rows, buckets, asked, signal) {
@@ -343,7 +344,8 @@ function drawCharts() {
   if (charts === null || figures === null || view.tab !== "overview") return;
   const { times, clean, flagged, rejected, latency, buckets, asked } = figures.closer ?? figures;
   const note =
-    figures.closer && `All of it arrived from ${text.instant(buckets.from, buckets.step)} on: by ${ranges.WORDS[buckets.granularity]}.`;
+    figures.closer &&
+    `All of it arrived from ${text.instant(buckets.from, buckets.step)} on, and is shown by ${ranges.WORDS[buckets.granularity]}.`;
   const data = (name) => ({ name, path: "quality", parameters: asked });
   const warned = flagged.some((value) => value > 0) ? [{ label: "With warnings", colour: "colour-1", values: flagged }] : [];
   charts.arrived.draw({
@@ -409,11 +411,7 @@ function drawTiles() {
     ]);
   }
   if (lastMeasured?.source === view.source) {
-    const { events, seconds, gaps } = lastMeasured;
-    tiles.push(["Rate", text.rate(events, seconds), `${text.counted(events, "event")} measured in this time`]);
-    const longest = gaps.longest === null ? "" : `the longest ${text.duration(gaps.longest * 1000)}`;
-    const usual = gaps.expected === null ? "none is too long" : `one each ${text.duration(gaps.expected * 1000)}, as usual`;
-    tiles.push(["Gaps", text.count(gaps.count), gaps.count > 0 ? longest : usual]);
+    tiles.push(...measuredTiles(lastMeasured, silentSince(of, lastMeasured.buckets), nowSeconds()));
   }
   showTiles([...tiles, ...arrivalTiles(figures), late]);
 }
@@ -422,20 +420,12 @@ function showMeasured(rows, buckets, asked) {
   lastMeasured = { ...measured(rows, buckets, nowSeconds()), source: view.source, buckets, asked };
   drawMean();
   drawTiles();
-  const { gaps } = lastMeasured;
-  const shown = gaps.rows.slice(-GAPS).reverse();
-  fill(byId("gap-list"), JSON.stringify([shown, text.zone()]), () => {
-    if (shown.length === 0) return [element("p", { class: "note" }, "None in this time.")];
-    const lines = shown.map(({ start, count, longest }) =>
-      element(
-        "tr",
-        {},
-        element("th", { scope: "row" }, text.instant(start)),
-        element("td", {}, `${count > 1 ? `${text.count(count)} × ` : ""}${text.duration(longest * 1000)}`),
-      ),
-    );
-    return [element("table", { "aria-labelledby": "gaps-title" }, element("tbody", {}, ...lines))];
-  });
+  drawGaps();
+}
+
+function drawGaps() {
+  if (lastMeasured?.source !== view.source) return;
+  showGaps(lastMeasured, silentSince(lastSource, lastMeasured.buckets), nowSeconds());
 }
 
 function drawMean() {
@@ -474,6 +464,8 @@ function go(change) {
 function arrive() {
   const before = view;
   view = viewOf(location.hash);
+  clearNotes();
+  if (view.source === null) listFilter = view.filter;
   if (view.source !== before.source || view.tab !== before.tab) scrollTo(0, 0);
   if (view.source !== before.source) {
     figures = lastSource = lastMeasured = null;
@@ -545,6 +537,7 @@ function start() {
   byId("zone").addEventListener("change", () => go({ zone: byId("zone").value }));
   byId("filter").addEventListener("input", () => {
     view = { ...view, filter: byId("filter").value };
+    listFilter = view.filter;
     history.replaceState(null, "", hashOf(view));
     showSources();
   });

@@ -1,19 +1,22 @@
 // The parts that an overview and a source's view have in common.
 
 import { byId, element, fill } from "./dom.js";
-import { count, percent } from "./text.js";
+import { count, counted, duration, instant, percent, rate, zone } from "./text.js";
+
+const GAPS = 50; // the latest
 
 // tiles: [name, value, more, isBad?]
 export function showTiles(tiles) {
   fill(byId("tiles"), JSON.stringify(tiles), () =>
     tiles.map(([name, value, more, isBad]) => {
       const [figure, ...unit] = value.split(" ");
+      const words = more.replace(/(\d) (?=ms|s\b|min|h\b|%)/g, "$1\u00a0"); // which are not parted at the end of a line
       const whole = element("b", {}, figure, unit.length > 0 ? element("small", {}, ` ${unit.join(" ")}`) : null);
       return element(
         "div",
         { class: isBad ? "tile bad" : "tile" },
         element("dt", {}, name),
-        element("dd", {}, whole, element("span", {}, more)),
+        element("dd", {}, whole, element("span", {}, words)),
       );
     }),
   );
@@ -27,6 +30,31 @@ export function arrivalTiles({ totals }) {
     ["Processed", count(totals.processed), totals.flagged > 0 ? `${count(totals.flagged)} of them with warnings` : "became measurements"],
     ["Rejected", count(totals.rejected), share + resolved],
   ];
+}
+
+// What a source measured, and how regularly. since: when it fell silent, if it has.
+export function measuredTiles({ events, seconds, gaps }, since, now) {
+  const often = events > 1 ? rate(events, seconds) : "–"; // one event has no rate
+  const tiles = [["Rate", often, `${counted(events, "event")} measured in this time`]];
+  if (since !== null)
+    return [...tiles, ["Gaps", count(gaps.count + 1), `silent for ${duration((now - since) * 1000)}, and still is`, true]];
+  const usual = gaps.expected === null ? "none is too long" : `one each ${duration(gaps.expected * 1000)}, as usual`;
+  return [...tiles, ["Gaps", count(gaps.count), gaps.count > 0 ? `the longest ${duration(gaps.longest * 1000)}` : usual]];
+}
+
+export function showGaps({ gaps }, since, now) {
+  const rows = gaps.rows
+    .slice(-GAPS)
+    .reverse()
+    .map((row) => [row.start, `${row.count > 1 ? `${count(row.count)}, up to ` : ""}${duration(row.longest * 1000)}`]);
+  if (since !== null) rows.unshift([since, `${duration((now - since) * 1000)} so far`]);
+  fill(byId("gap-list"), JSON.stringify([rows, zone()]), () => {
+    if (rows.length === 0) return [element("p", { class: "note" }, "None in this time.")];
+    const lines = rows.map(([start, words]) =>
+      element("tr", {}, element("th", { scope: "row" }, instant(start)), element("td", {}, words)),
+    );
+    return [element("table", { "aria-labelledby": "gaps-title" }, element("tbody", {}, ...lines))];
+  });
 }
 
 // A link for each rule, to the events that broke it; warnings have no such list.

@@ -69,7 +69,7 @@ async function more() {
     cursor = page.cursor ?? null;
     draw();
   } catch (error) {
-    setText(byId("rejected-count"), `No more could be had: ${error.detail ?? "the API can’t be reached"}`);
+    setText(byId("rejected-count"), `More can’t be fetched: ${error.detail ?? "the API can’t be reached"}`);
   }
   button.disabled = false;
 }
@@ -96,7 +96,7 @@ async function exportAll() {
     save("rejections.csv", [csvOf(columns, cells)], "text/csv");
     setText(note, `${counted(rows.length, "event")} saved${isWhole ? "" : "; there are more: choose a shorter time"}`);
   } catch (error) {
-    setText(note, `They can’t be had: ${error.detail ?? "the API can’t be reached"}`);
+    setText(note, `They can’t be fetched: ${error.detail ?? "the API can’t be reached"}`);
   }
   button.disabled = false;
 }

@@ -1,6 +1,6 @@
 // Which sources are shown, in which order: pure functions.
 
-const SEVERITY = { silent: 0, stuck: 0.5, late: 1, ok: 2 };
+const SEVERITY = { silent: 0, stuck: 0.5, late: 1, ok: 2, unnamed: 2 };
 const BAD_SHARE = 0.05; // of the events of a day that were rejected
 
 const names = new Intl.Collator("en", { numeric: true });
@@ -10,10 +10,21 @@ const seen = (source) => (source.last_measured_at === null ? -Infinity : Date.pa
 export const shareOf = (source) => source.last_day.rejected_share ?? 0;
 export const isBad = (source) => shareOf(source) >= BAD_SHARE || source.broken_expectations.includes("rejected_share");
 
-// A source that sends the same samples for longer than its contract allows is stuck, however punctual it is.
-export const stateOf = ({ state, stuck_since }) => (stuck_since !== null && state !== "silent" ? "stuck" : state);
+// A source that sends the same samples for longer than its contract allows is stuck, however punctual it is. Rejected events
+// whose source can't be read are no source that has stopped.
+export function stateOf({ source, state, stuck_since, last_measured_at }) {
+  if (source === "" && last_measured_at === null) return "unnamed";
+  return stuck_since !== null && state !== "silent" ? "stuck" : state;
+}
 
-const severity = (source) => (stateOf(source) === "ok" && isBad(source) ? 1.5 : (SEVERITY[stateOf(source)] ?? 0));
+// Since when a source is silent, if that is within what is shown: a gap ends only with the next event. In seconds, or null.
+export function silentSince(source, { to }) {
+  if (source === null || source.last_measured_at === null || stateOf(source) !== "silent") return null;
+  const since = Date.parse(source.last_measured_at) / 1000;
+  return since < to ? since : null;
+}
+
+const severity = (source) => (SEVERITY[stateOf(source)] === 2 && isBad(source) ? 1.5 : (SEVERITY[stateOf(source)] ?? 0));
 
 // Of each the order in which what needs attention is on top.
 export const ORDERS = {
@@ -34,7 +45,7 @@ export function arranged(sources, filter, order, isReversed = false) {
 }
 
 export function summary(sources) {
-  const states = { silent: 0, stuck: 0, late: 0, ok: 0, bad: 0 };
+  const states = { silent: 0, stuck: 0, late: 0, ok: 0, unnamed: 0, bad: 0 };
   for (const source of sources) {
     states[stateOf(source)] += 1;
     if (isBad(source)) states.bad += 1;

@@ -9,7 +9,7 @@ const ROW = 40; // pixels, as in page.css
 const AROUND = 8; // rows above and below those that are seen
 const AGO = " ago"; // is left out where there is little room
 const TREND = { width: 96, height: 22 };
-const STATES = { ok: ["●", "ok"], late: ["◐", "late"], silent: ["○", "silent"], stuck: ["▬", "stuck"] };
+const STATES = { ok: ["●", "ok"], late: ["◐", "late"], silent: ["○", "silent"], stuck: ["▬", "stuck"], unnamed: ["–", "unnamed"] };
 const COLUMNS = [
   ["state", "State"],
   ["source", "Source"],
@@ -51,7 +51,10 @@ export class SourcesTable {
     const of = filter ? ` of ${count(sources.length)}` : "";
     setText(byId("sources-count"), `${count(this.shown.length)}${of}${isWhole ? "" : ", loading more …"}`);
     const none = byId("sources-none");
-    setText(none, sources.length > 0 && this.shown.length === 0 ? `No source’s name has “${filter}” in it.` : "");
+    setText(
+      none,
+      sources.length > 0 && this.shown.length === 0 ? `No source matches “${filter}”, neither by its name nor by its state.` : "",
+    );
     show(none, none.textContent !== "");
     show(this.box, this.shown.length > 0);
   }
@@ -129,6 +132,7 @@ export class SourcesTable {
         element("span", { class: "end" }, end),
       );
       const value = last_mean === null ? "–" : withUnit(last_mean, unit);
+      const share = last_day.received === 0 ? "–" : percent(last_day.rejected_share);
       return [
         element(
           "td",
@@ -136,8 +140,9 @@ export class SourcesTable {
           element("span", { "aria-hidden": "true" }, mark),
           element("span", { class: "word" }, ` ${word}`),
         ),
-        element("th", { scope: "row" }, link),
-        element("td", { class: "value", title: value }, value),
+        // The second line stands in for its column where that has no room.
+        element("th", { scope: "row" }, link, isBad(source) ? element("span", { class: "share" }, `${share} rejected`) : null),
+        element("td", { class: "value", title: value }, element("span", {}, value)),
         element("td", { class: "trend" }, trendOf(source)),
         element(
           "td",
@@ -146,11 +151,7 @@ export class SourcesTable {
           seen.endsWith(AGO) ? element("span", { class: "word" }, AGO) : null,
         ),
         element("td", { class: "received" }, count(last_day.received)),
-        element(
-          "td",
-          { class: `rejected${isBad(source) ? " bad" : ""}` },
-          last_day.received === 0 ? "–" : percent(last_day.rejected_share),
-        ),
+        element("td", { class: `rejected${isBad(source) ? " bad" : ""}` }, share),
       ];
     });
   }

@@ -59,6 +59,16 @@ export function duration(milliseconds) {
   return `${trimmed(seconds / 86400)} days`;
 }
 
+const PERIOD = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/;
+
+// A period of ISO 8601, such as PT1H, in words; any other text as it is.
+export function period(text) {
+  const [, ...parts] = PERIOD.exec(text) ?? [null];
+  const [days, hours, minutes, seconds] = parts.map((part) => Number(part ?? 0));
+  const whole = ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
+  return whole > 0 ? duration(whole * 1000) : text;
+}
+
 const trimmed = (value) => value.toFixed(1).replace(/\.0$/, "");
 
 export function ago(milliseconds) {

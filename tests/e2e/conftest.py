@@ -2,11 +2,14 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from dropzone_local.demo import Sender, send_a_day
+from dropzone_local.polling import wait_until
 from dropzone_local.stack import LocalStack, Options
 from e2e.client import Client
 from e2e.issuer import AUDIENCE, SCOPE_PREFIX, Issuer, issuing
@@ -50,6 +53,15 @@ def client(stack_root: Path) -> Iterator[Client]:
         # Before the first request: what a function has read of the keys, it knows for a minute.
         client.make_keys()
         yield client
+
+
+@pytest.fixture(scope="module")
+def demo(client: Client) -> Client:
+    """The stack with the demo's day, all of it processed."""
+    with Sender(client.endpoints) as sender:
+        sent = send_a_day(sender, datetime.now(UTC))
+    assert wait_until(lambda: client.query("SELECT count(*) FROM outcomes")[0][0] >= sent, seconds=180)
+    return client
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,27 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
 from dropzone_local.polling import wait_until
-from e2e.browser import PATIENCE, REFRESH, SCHEMES, assign, drawn, event, of, open_shown, open_with
+from e2e.browser import (
+    PATIENCE,
+    REFRESH,
+    SCHEMES,
+    assign,
+    drawn,
+    event,
+    held,
+    of,
+    open_shown,
+    open_with,
+    ten_thousand,
+)
 from e2e.client import Client
 from support.packing import gzipped
 
@@ -86,6 +98,7 @@ def test_data_that_arrives_while_it_is_open_appears(
     expect(row(page, source).locator("svg")).to_have_count(1)
     row(page, source).click()
     expect(page.get_by_role("heading", name=source)).to_be_visible()
+    expect(page.get_by_role("link", name="All sources")).to_have_attribute("href", re.compile("filter="))
     expect(tile(page, "Last value")).to_have_text("22 °C")
     for name, value in (("Received", "2"), ("Processed", "1"), ("Rejected", "1")):
         expect(tile(page, name)).to_have_text(value)
@@ -268,16 +281,12 @@ def test_trouble_is_reported_until_it_is_over(client: Client, page: Page) -> Non
 
 def test_a_change_of_the_view_dims_the_old_figures_until_the_new_ones_are_there(client: Client, page: Page) -> None:
     open_shown(page, client)
-    held: list[Route] = []
-    page.route("**/quality*granularity=hour*", lambda route: held.append(route))  # noqa: PLW0108 - it marks the function given
+    with held(page, "**/quality*granularity=hour*"):
+        page.get_by_label("Time", exact=True).select_option("7d")
 
-    page.get_by_label("Time", exact=True).select_option("7d")
-
-    expect(page.locator("#state")).to_have_text("Loading")
-    expect(page.locator("#shown")).to_have_attribute("aria-busy", "true")
-    expect(page.locator("#tiles")).to_have_css("opacity", "0.45")
-    for route in held:
-        route.continue_()
+        expect(page.locator("#state")).to_have_text("Loading")
+        expect(page.locator("#shown")).to_have_attribute("aria-busy", "true")
+        expect(page.locator("#tiles")).to_have_css("opacity", "0.45")
     expect(page.locator("#shown")).to_have_attribute("aria-busy", "false")
     expect(page.locator("#state")).to_contain_text("Live")
 
@@ -292,30 +301,7 @@ def test_an_empty_stack_shows_the_line_to_paste(client: Client, page: Page) -> N
 
 
 def test_ten_thousand_sources_stay_few_rows(client: Client, page: Page) -> None:
-    at = datetime.now(UTC).isoformat()
-
-    def answer(route: Route) -> None:
-        query = parse_qs(urlsplit(route.request.url).query)
-        first = int(query.get("cursor", [".0"])[0][1:])
-        count = min(int(query["limit"][0]), 10_000 - first)
-        sources = [
-            {
-                "source": f"plant-{number:05}/line-{number % 7}/a-sensor-with-a-long-name-{number:05}",
-                "state": "silent" if number == 9_876 else "ok",
-                "last_measured_at": at,
-                "stuck_since": None,
-                "broken_expectations": [],
-                "last_mean": float(number),
-                "unit": "°C",
-                "last_day": {"received": 10, "rejected": 0, "rejected_share": 0.0},
-                "trend": [float(number), None] if "trend" in query else None,
-            }
-            for number in range(first, first + count)
-        ]
-        cursor = {"cursor": f".{first + count}"} if first + count < 10_000 else {}
-        route.fulfill(json={"sources": sources, **cursor})
-
-    page.route("**/sources*", answer)
+    page.route("**/sources*", ten_thousand)
     open_shown(page, client)
 
     # The silent one is on top, and most of the others are only counted.
@@ -431,18 +417,15 @@ def test_a_week_of_43_sources_is_light(client: Client, page: Page, source: str) 
 def test_the_chart_waits_for_neither_unit_nor_arrivals(client: Client, page: Page, source: str) -> None:
     now = datetime.now(UTC)
     process_objects(client, *(event(source, now - timedelta(minutes=30 * number), [21, 23]) for number in range(4)))
-    held: list[Route] = []
     late = re.compile("/(sources|quality[?]granularity=quarter_hour)")
-    page.route(late, lambda route: held.append(route))  # noqa: PLW0108 - it marks the function given
 
-    open_with(page, client, at=of(source))
+    with held(page, late):
+        open_with(page, client, at=of(source))
 
-    # What it measured is there, while its unit and what arrived are on their way.
-    expect(drawn(page, "mean")).to_be_visible()
-    expect(page.locator("#chart-mean .legend")).to_contain_text("22 ± 1")
-    expect(page.locator("#chart-mean .legend")).not_to_contain_text("°C")
-    for route in held:
-        route.continue_()
+        # What it measured is there, while its unit and what arrived are on their way.
+        expect(drawn(page, "mean")).to_be_visible()
+        expect(page.locator("#chart-mean .legend")).to_contain_text("22 ± 1")
+        expect(page.locator("#chart-mean .legend")).not_to_contain_text("°C")
     expect(page.locator("#chart-mean .legend")).to_contain_text("22 ± 1 °C")
 
 
@@ -506,6 +489,18 @@ def test_everything_is_reached_by_keyboard_and_named(client: Client, page: Page,
     assert "Mean: 22 to 22" in label
 
 
+def violations(page: Page, at: str) -> list[str]:
+    """What axe finds there, in both schemes; of the second its colours, in which alone it differs."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found: list[str] = []
+    for scheme, rules in zip(SCHEMES, ({}, {"runOnly": ["color-contrast"]}), strict=True):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        broken = page.evaluate("([at, rules]) => axe.run(at, rules).then((found) => found.violations)", [at, rules])
+        found += [f"{scheme}, {rule['id']}: {node['target']}" for rule in broken for node in rule["nodes"]]
+    return found
+
+
 def test_axe_finds_nothing_in_any_state(client: Client, page: Page, source: str) -> None:
     now = datetime.now(UTC)
     good = [event(source, now - timedelta(minutes=30 * number), [21, 23]) for number in range(4)]
@@ -513,44 +508,41 @@ def test_axe_finds_nothing_in_any_state(client: Client, page: Page, source: str)
     found: dict[str, list[str]] = {}
 
     def look(state: str, at: str = "body") -> None:
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            results = Axe().run(page, at)
-            told = [
-                f"{rule['id']}: {node['target']}" for rule in results.response["violations"] for node in rule["nodes"]
-            ]
-            found[f"{state}, {scheme}"] = told
+        """Look at what a state has that those before have not."""
+        found[state] = violations(page, at)
 
     page.goto(f"{client.endpoints.url}/")
     expect(page.get_by_label("API key")).to_be_focused()
     look("the key's form")
     open_with(page, client, "wrong")
     expect(page.get_by_role("alert")).to_contain_text("refuses this key")
-    look("a wrong key")
+    look("a wrong key", "#trouble")
     page.get_by_label("API key").fill(client.endpoints.api_key)
     page.keyboard.press("Enter")
     expect(row(page, source)).to_be_visible()
+    expect(page.locator("#state")).to_contain_text("Live")  # what is loading is dimmed
     look("all sources")
     page.get_by_label("Filter").fill("no such source")
     expect(page.locator("#sources-none")).to_be_visible()
-    look("no source")
+    look("no source", "#sources")
     page.goto(f"{client.endpoints.url}/{of(source)}")
     expect(drawn(page, "mean")).to_be_visible()
+    expect(page.locator("#state")).to_contain_text("Live")
     page.locator("#chart-mean").get_by_text("Data").click()
     look("one source")
     page.get_by_role("button", name="Gaps: curl").click()
-    look("the line for a shell")
+    look("the line for a shell", "#line")
     page.keyboard.press("Escape")
     page.route("**/sources?*", assign)
     page.get_by_role("link", name="Contract").click()
     expect(page.locator("#contract-text table")).to_be_visible()
-    look("a contract")
+    look("a contract", "#contract")
     page.get_by_role("link", name="Rejected", exact=True).click()
     expect(page.locator("#rejected-list > li")).to_have_count(1)
-    look("rejected events")
+    look("rejected events", "#rejected")
     page.get_by_role("button", name="Look into").click()
     expect(page.locator("#raw-text em")).to_be_visible()
-    look("a rejected event")
+    look("a rejected event", "#raw")
     page.keyboard.press("Escape")
     page.route("**/quality*", lambda route: route.fulfill(status=503, json={"detail": "Out of reach."}))
     page.clock.fast_forward(REFRESH)
@@ -561,7 +553,7 @@ def test_axe_finds_nothing_in_any_state(client: Client, page: Page, source: str)
     page.unroute("**/quality*")
     page.goto(f"{client.endpoints.url}/#")
     expect(page.locator("#welcome")).to_be_visible()
-    look("nothing yet")
+    look("nothing yet", "#welcome")
 
     assert {state: told for state, told in found.items() if told} == {}
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./modules.mjs";
 
-const { areaOf, extentOf, filled, lineOf, scaleOf, stepsOf, sumsOf, ticksOf, timeTicksOf, topOf } = await load("drawn.js");
+const { areaOf, extentOf, filled, lineOf, scaleOf, spikesOf, stepsOf, sumsOf, ticksOf, timeTicksOf, topOf } = await load("drawn.js");
 
 test("buckets with anything are counted", () => {
   assert.equal(filled([{ values: [0, 1, null, 2] }, { values: [0, 0, 3, 1] }]), 3);
@@ -87,6 +87,15 @@ test("a stack is rectangles without seams, the first at the bottom; a sum above 
   const y = (value) => 100 - value;
   const lines = [{ values: [10, 0, 150] }, { values: [20, null, 50] }];
   assert.deepEqual(stepsOf(lines, [0, 5, 10, 15], y, 100), ["M0 100V90H5V100ZM10 100V25H15V100Z", "M0 90V70H5V90ZM10 25V0H15V25Z"]);
+});
+
+test("sums above an axis that are near each other have one label, of the highest", () => {
+  const edges = [0, 10, 20, 30, 200, 210];
+  assert.deepEqual(spikesOf([50, 9, 70, 1, 60], edges, 10, 30), [
+    { first: 0, last: 2, count: 2, top: 70 },
+    { first: 4, last: 4, count: 1, top: 60 },
+  ]);
+  assert.deepEqual(spikesOf([10, 9], edges, 10, 30), []);
 });
 
 test("a line has gaps where there is nothing, and dots where there is one value alone", () => {

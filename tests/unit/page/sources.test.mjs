@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load } from "./modules.mjs";
 
-const { arranged, sparkline, summary } = await load("sources.js");
+const { arranged, silentSince, sparkline, summary } = await load("sources.js");
 
 const source = (name, state = "ok", rejected_share = 0, hour = 12, received = 100) => ({
   source: name,
@@ -32,7 +32,23 @@ test("a source that sends the same for too long is stuck, and bad is what its co
     "0",
   ]);
   assert.deepEqual(names(arranged([source("0"), stuck], "stuck", "state")), ["a"]);
-  assert.deepEqual(summary([stuck, bad]), { ok: 1, late: 0, silent: 0, stuck: 1, bad: 1 });
+  assert.deepEqual(summary([stuck, bad]), { ok: 1, late: 0, silent: 0, stuck: 1, unnamed: 0, bad: 1 });
+});
+
+test("rejected events without a source are no source that is silent", () => {
+  const unnamed = source("", "silent", 1, null);
+  assert.deepEqual(names(arranged([source("a"), unnamed, source("b", "late"), source("c", "silent")], "", "state")), ["c", "b", "", "a"]);
+  assert.equal(summary([unnamed, source("c", "silent")]).silent, 1);
+  assert.equal(summary([source("", "silent")]).silent, 1); // it has measured
+});
+
+test("a source is silent since its last event, if that is before the end of what is shown", () => {
+  const noon = Date.parse("2026-03-04T12:00:00Z") / 1000;
+  assert.equal(silentSince(source("a", "silent"), { to: noon + 60 }), noon);
+  assert.equal(silentSince(source("a", "silent"), { to: noon }), null);
+  assert.equal(silentSince(source("a", "late"), { to: noon + 60 }), null);
+  assert.equal(silentSince(source("a", "silent", 1, null), { to: noon }), null);
+  assert.equal(silentSince(null, { to: noon }), null);
 });
 
 test("names are in the order of their numbers", () => {
@@ -66,6 +82,7 @@ test("states are counted, and those with many rejected", () => {
     late: 1,
     silent: 1,
     stuck: 0,
+    unnamed: 0,
     bad: 1,
   });
 });

@@ -48,6 +48,17 @@ test("rates are by the shortest time in which there is an event", () => {
     assert.equal(text.rate(events, seconds), shown);
 });
 
+test("a period of a contract is in words", () => {
+  for (const [given, shown] of [
+    ["PT1H", "60 min"],
+    ["PT90S", "1.5 min"],
+    ["P2DT12H", "2.5 days"],
+    ["P1M", "P1M"],
+    ["°C", "°C"],
+  ])
+    assert.equal(text.period(given), shown);
+});
+
 test("a long name is in two parts, whose second is its end", () => {
   assert.deepEqual(text.nameParts("dock/humidity"), ["dock/humidity", ""]);
   assert.deepEqual(text.nameParts("plant-berlin/hall-1/thermometer-17"), ["plant-berlin/hall-1/thermo", "meter-17"]);

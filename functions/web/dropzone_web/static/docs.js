@@ -20,6 +20,8 @@ window.ui = SwaggerUIBundle({
   deepLinking: true,
   docExpansion: "list",
   tryItOutEnabled: true,
+  // Forty schemas below the operations say little, and take long to draw; each operation shows its own.
+  defaultModelsExpandDepth: 0,
   validatorUrl: null,
   requestInterceptor: withNewest,
 });
@@ -30,7 +32,21 @@ const follow = () => document.documentElement.classList.toggle("dark-mode", dark
 dark.addEventListener("change", follow);
 follow();
 
-// Its code in running text is higher than a line, and would cover the lines around it.
+// Its code in running text is higher than a line, and would cover the lines around it. The one server is the one of the page.
+// Where there is little room, what is in columns stands below each other.
 const style = new CSSStyleSheet();
-style.replaceSync(".swagger-ui :is(.markdown, .renderedMarkdown) code { padding: 0 4px; } .swagger-ui .markdown p { line-height: 1.5; }");
+style.replaceSync(`
+  .swagger-ui :is(.markdown, .renderedMarkdown) code { padding: 0 4px; }
+  .swagger-ui .markdown p { line-height: 1.5; }
+  .swagger-ui .schemes-server-container { display: none; }
+  .swagger-ui .scheme-container .schemes { justify-content: flex-end; }
+  @media (max-width: 40rem) {
+    .swagger-ui .opblock-tag { flex-wrap: wrap; }
+    .swagger-ui .opblock-tag small { order: 1; flex: 1 0 100%; padding: 0; }
+    .swagger-ui :is(table.parameters, table.responses-table) :is(tbody, tr, td) { display: block; width: auto; }
+    .swagger-ui :is(table.parameters, table.responses-table) > thead { display: none; }
+    .swagger-ui :is(table.parameters, table.responses-table) td { padding: 8px 0 0; }
+    .swagger-ui .responses-inner :is(h4, h5) { margin-top: 12px; }
+  }
+`);
 document.adoptedStyleSheets = [style];

@@ -101,7 +101,7 @@ class BucketsRequest(Request):
         description="The time zone of the buckets, and of days in from and to; its IANA name.",
         examples=["Europe/Berlin"],
     )
-    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.", examples=[100])
+    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.", examples=[10])
     cursor: PlaceCursor | None = None
 
 
