@@ -51,19 +51,28 @@ def in_brief(status: Document) -> str:
     if is_batch(status):
         return _in_brief_batch(status)
     match status.get("status"):
-        case "processed" | "superseded" as state:
-            figures = (
-                f"{status.get('measured_at')} mean {status.get('mean')} std_dev {status.get('std_dev')}"
-                f" of {status.get('sample_count')}"
-            )
-            return f"{figures}, superseded by {status.get('superseded_by')}" if state == "superseded" else figures
+        case "processed" | "superseded":
+            return _figures(status)
         case "rejected":
             return reasons(status.get("violations", []))
         case "accepted" | "stuck":
             tries = f"{status.get('attempts', 0)} failed tries" if status.get("attempts") else ""
             return ": ".join(part for part in (tries, str(status.get("last_error") or "")) if part)
+        case "archived":
+            return f"since {status.get('archived_at')}; dropzone archive --restore brings its month back"
         case _:
             return "no such object was accepted, or it is gone"
+
+
+def _figures(status: Document) -> str:
+    """Describe a processed event, and whether a later one replaced it."""
+    figures = (
+        f"{status.get('measured_at')} mean {status.get('mean')} std_dev {status.get('std_dev')}"
+        f" of {status.get('sample_count')}"
+    )
+    if status.get("status") == "superseded":
+        return f"{figures}, superseded by {status.get('superseded_by')}"
+    return f"{figures}, unless an archived event replaced it" if "may_be_superseded" in status else figures
 
 
 def in_full(status: Document) -> list[tuple[str, str]]:

@@ -34,7 +34,7 @@ from dropzone.ports import (
     Wanted,
     WrittenFile,
 )
-from dropzone.queries.status import ObjectStatus, Senders, StatusRequest, read_status
+from dropzone.queries.status import EventStatus, ObjectStatus, Senders, StatusRequest, read_status
 from dropzone.use_cases.archive_months import ArchiveResult, archive_months
 from dropzone_archive import parquet
 from dropzone_archive.files import key_of
@@ -904,6 +904,32 @@ def test_the_status_of_an_archived_object_says_so(archive: Archive) -> None:
     for bronze, reads in ((HasBronze("another"), ("boiler-7",)), (HasBronze(None), None)):
         with pytest.raises(ProblemError, match="not-found"):
             status(bronze, *Scope, reads=reads)
+
+
+def test_a_status_says_where_an_archived_event_may_have_replaced_another(archive: Archive) -> None:
+    first = arrive(archive, 1, measured(FIRST, 1.0), measured(datetime.now(UTC), source="of now"))
+    later = str(archive.settle(measured(FIRST, 2.0), raw_id=raw_id_at(FIRST + timedelta(days=9))))
+    swept(archive)
+    archive.run()
+    reader = archive.tables.open(database_user="dropzone_reader")
+
+    def superseded_by(event: EventStatus) -> str | None:
+        return str(event["superseded_by"]) if "superseded_by" in event else None
+
+    def events() -> list[tuple[str, bool, str | None]]:
+        access = Access("client", frozenset(Scope), reads=None)
+        found = read_status(reader, HasBronze(), first, StatusRequest(), access=access, gzip=False)
+        return [
+            (event["status"], event.get("may_be_superseded", False), superseded_by(event)) for event in found["events"]
+        ]
+
+    archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+    assert archive.run().reinstated == [ARRIVED]
+    assert events() == [("processed", True, None), ("processed", False, None)]
+
+    archive.tables.query("SELECT archive.request('2019-05-01', 7)")
+    assert archive.run().reinstated == [ArchivedMonth("arrived", date(2019, 5, 1))]
+    assert events() == [("superseded", False, later), ("processed", False, None)]
 
 
 @dataclass

@@ -713,3 +713,19 @@ def test_it_needs_no_other_package_of_dropzone() -> None:
 def test_any_answer_can_be_shown(status: dict[str, Any], state: str) -> None:
     assert isinstance(details.in_brief(status | {"status": state}), str)
     assert ("status", state) in details.in_full(status | {"status": state})
+
+
+def test_what_is_archived_is_said_in_brief() -> None:
+    archived = details.in_brief({"status": "archived", "archived_at": "2026-05-01T00:00:00Z"})
+    assert archived == "since 2026-05-01T00:00:00Z; dropzone archive --restore brings its month back"
+    processed = {
+        "status": "processed",
+        "measured_at": "2026-03-01T00:00:00Z",
+        "mean": 1,
+        "std_dev": 0,
+        "sample_count": 1,
+    }
+    assert "archived" not in details.in_brief(processed)
+    assert details.in_brief(processed | {"may_be_superseded": True}).endswith(
+        "of 1, unless an archived event replaced it"
+    )

@@ -86,6 +86,15 @@ class _Outcome(TypedDict, total=False):
         Field(description="Of a processed event: every rule of severity `warning` that it breaks, 10 at most."),
     ]
     superseded_by: Annotated[UUID, Field(description="The object with the event that replaced it.")]
+    may_be_superseded: Annotated[
+        Literal[True],
+        Field(
+            description=(
+                "Of a processed event: its measurement is archived, and so are events of its month that arrived later, "
+                "of which one may have replaced it."
+            )
+        ),
+    ]
     violations: Annotated[
         Sequence[Violation], Field(description="Of a rejected event: every rule that it breaks, 10 at most.")
     ]
@@ -226,6 +235,16 @@ _IN_ARCHIVE: Final = f"""{_IN_SILVER} AND NOT archive.is_archived(o.measured_at)
             ORDER BY raw_id DESC, item DESC LIMIT 1
         ) AS last"""  # noqa: S608 - our own words
 
+# Of events of an archived month that arrived later, files have some that the table has not.
+_LATER_IN_FILES: Final = """EXISTS (
+           SELECT FROM archive.files JOIN archive.months USING (kind, month)
+           WHERE relation = 'outcomes' AND state <> 'writing' AND ends_at > uuid_extract_timestamp(o.raw_id)
+             AND archive.is_archived(event.measured_at)
+             AND by_month ? to_char(event.measured_at AT TIME ZONE 'UTC', 'YYYY-MM')
+             AND NOT archive.month_of(event.measured_at) = ANY (in_table_for)
+       )"""
+_NONE_IN_FILES: Final = "false"
+
 _RESOLVED: Final = "LEFT JOIN LATERAL gold.resolved_by(o.raw_id, o.item) AS fix ON o.outcome = 'rejected'"
 _NONE_REJECTED: Final = "CROSS JOIN (SELECT CAST(NULL AS uuid) AS raw_id, CAST(NULL AS integer) AS item) AS fix"
 
@@ -248,6 +267,7 @@ FROM ({_EVENT}) AS event
 
 _EVENTS: Final = f"""
 SELECT o.item, status, event.*, CASE WHEN status = 'superseded' THEN current END AS superseded_by,
+       CASE WHEN status = 'processed' AND {{later}} THEN true END AS may_be_superseded,
        CASE WHEN status <> 'rejected' AND violations <> '[]' THEN violations END AS warnings,
        CASE WHEN status = 'rejected' THEN violations END AS violations, nullif(contract, '') AS contract,
        fix.raw_id AS "resolved_by.raw_id", fix.item AS "resolved_by.item"
@@ -311,6 +331,7 @@ def _processed(
     asked: dict[str, Any] = {"raw_id": str(raw_id), "reads": reads, "first": known["first"], "last": known["last"]}
     parts = {
         "in_place": _IN_ARCHIVE if known["is_archived"] else _IN_SILVER,
+        "later": _LATER_IN_FILES if known["is_archived"] else _NONE_IN_FILES,
         "resolved": _RESOLVED if known["has_rejections"] else _NONE_REJECTED,
     }
     (counts,) = read(database, EventCounts, _COUNTS.format(**parts), **asked)
