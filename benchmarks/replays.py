@@ -2,7 +2,8 @@
 
 The waits of the writer are separated by cause: the kernel counts how long a process was ready and had no processor
 (`/proc/PID/schedstat`, Linux's alone). What is left is work, locks and the disk. Dry runs are the control: they need
-processors as well, and neither lock nor write.
+processors as well, and neither lock nor write. In a stack, replays read and validate on Lambda's processors, and the
+database has its own: so there are also replays whose clients take what nobody else wants of the processors.
 """
 
 import multiprocessing
@@ -45,7 +46,12 @@ _SECONDS = 5.0
 _LIVE, _PAUSE = 10, 0.02
 """The live writer's events in a statement, and the seconds between two."""
 
-_SLOWED, _SPED = Goal("≤", 3), Goal("≥", 1.5 if (os.cpu_count() or 1) < _AT_ONCE else 2.5)
+_HAS_ROOM = (os.cpu_count() or 1) >= _AT_ONCE
+"""Whether each replay can have a processor. If not, the writer waits for one, whatever replays lock."""
+
+_SLOWED, _SPED = Goal("≤", 3), Goal("≥", 2.5 if _HAS_ROOM else 1.5)
+
+_LEAST_URGENT = 19
 
 
 class _Listed(NamedTuple):
@@ -62,13 +68,16 @@ class _Beside(NamedTuple):
 
     replays: int
     dry_run: bool = False
+    yields: bool = False
+    """Whether the replays' clients let others have the processors first."""
 
     def __str__(self) -> str:
-        return f"{self.replays} {'dry run' if self.dry_run else 'replay'}{'s' if self.replays > 1 else ''}"
+        name = f"{self.replays} {'dry run' if self.dry_run else 'replay'}{'s' if self.replays > 1 else ''}"
+        return f"{name} whose clients yield" if self.yields else name
 
 
 _NONE, _ONE, _MOST = _Beside(0), _Beside(1), _Beside(_AT_ONCE)
-_KINDS = (_NONE, _ONE, _Beside(2), _MOST, _Beside(_AT_ONCE, dry_run=True))
+_KINDS = (_NONE, _ONE, _Beside(2), _MOST, _Beside(_AT_ONCE, yields=True), _Beside(_AT_ONCE, dry_run=True))
 
 
 class _Turn(NamedTuple):
@@ -94,9 +103,11 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
     for kind, taken in turns.items():
         if kind != _NONE:
             name, goal = f"live writer's p95 beside {kind}", _SLOWED if kind == _MOST else None
-            yield _entry(name, [turn.live for turn in taken], [turn.live for turn in turns[_NONE]], goal)
+            by_clock, without_waits = (goal, None) if _HAS_ROOM else (None, goal)
+            yield _entry(name, [turn.live for turn in taken], [turn.live for turn in turns[_NONE]], by_clock)
             name = f"{name}, without its waits for a processor"
-            yield _entry(name, [turn.undelayed for turn in taken], [turn.undelayed for turn in turns[_NONE]])
+            alone = [turn.undelayed for turn in turns[_NONE]]
+            yield _entry(name, [turn.undelayed for turn in taken], alone, without_waits)
     one, several = (median(turn.rate for turn in turns[kind]) for kind in (_ONE, _MOST))
     yield Entry(f"{_AT_ONCE} replays at once, beside one", "objects/s", several, one, several / one, _SPED, _TURNS)
 
@@ -132,7 +143,7 @@ def _turn(
     ready, begun, stop = context.Semaphore(0), context.Event(), context.Event()
     chosen = days[: beside.replays]
     done = [context.Value("l", 0) for _ in chosen]
-    world = (surroundings.database_settings(), surroundings.stand_in.endpoint, beside.dry_run)
+    world = (surroundings.database_settings(), surroundings.stand_in.endpoint, beside)
     running = [
         context.Process(target=_replay, args=(*world, day, ready, begun, stop, count))
         for day, count in zip(chosen, done, strict=True)
@@ -170,7 +181,7 @@ def _delays(surroundings: Surroundings) -> Clock:
 def _replay(
     settings: Mapping[str, object],
     endpoint: str,
-    dry_run: bool,  # noqa: FBT001 - given by place to a process
+    beside: _Beside,
     raw_ids: Sequence[UUID],
     ready: Semaphore,
     begun: Event,
@@ -178,6 +189,8 @@ def _replay(
     done: "Synchronized[int]",
 ) -> None:
     """Replay until asked to stop; counts the objects."""
+    if beside.yields:
+        os.nice(_LEAST_URGENT)
     os.environ |= CREDENTIALS
     bronze = S3Bronze(BUCKET, region=REGION, endpoint=endpoint)
     database = open_database(DatabaseSettings.of(settings))
@@ -195,7 +208,7 @@ def _replay(
                 outcome_store=outcome_store,
                 limit=len(some),
                 after=None,
-                dry_run=dry_run,
+                dry_run=beside.dry_run,
                 time_left=lambda: 60.0,
             )
             assert result.checked == len(some)  # noqa: S101
