@@ -183,7 +183,7 @@ def test_a_full_disk_is_no_bug_and_the_same_command_goes_on(
 ) -> None:
     CSV.write_text("time,value\n" + rows(0, 5))
     with monkeypatch.context() as patch:
-        patch.setattr(Report, "add_sent", is_full)
+        patch.setattr(Report, "add_sent", lambda *_, **__: is_full())
         result = cli("send", CSV)
     assert result.exit_code == 1
     assert "No space left on device." in result.stderr
