@@ -14,9 +14,6 @@ from dropzone_cli.sending.options import (
     CsvOptions,
 )
 
-REJECT_NAMES = ("rejected_code", "rejected_reason", "rejected_raw_id", "rejected_item")
-"""What `send` adds to the rows that it writes into NAME.rejects.csv."""
-
 _PLACE = re.compile(r"#([1-9][0-9]*)", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -31,8 +28,6 @@ class Columns:
             CliError: the columns are not those that were asked for, or it is not clear which are meant.
         """
         self.header = [*header]
-        self.is_of_rejects = tuple(self.header[-len(REJECT_NAMES) :]) == REJECT_NAMES
-        """Whether `send` wrote the file: then the last columns have what it said of each row."""
         self._options = options
         self.source = self._source()
         self.unit = self._column("--unit-column", options.unit, UNIT_NAMES, options.constant_unit)
@@ -50,8 +45,7 @@ class Columns:
 
     def _others(self) -> list[int]:
         """Columns with a name that nothing has used so far."""
-        names = enumerate(self.header)
-        return [place for place, name in names if place not in self._used and name and name not in REJECT_NAMES]
+        return [place for place, name in enumerate(self.header) if place not in self._used and name]
 
     def label(self, place: int) -> ColumnLabel:
         """The name of a column, and its unit where the file tells one."""

@@ -12,9 +12,10 @@ from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event
 from dropzone_cli.sending.layouts import ADAPTERS, recognise
 from dropzone_cli.sending.lines import Lines
 from dropzone_cli.sending.options import CsvOptions
-from dropzone_cli.sending.rows import Row, csv_rows, delimiter_of, read_separator
+from dropzone_cli.sending.rows import REJECT_NAMES, Row, csv_rows, delimiter_of, without_reasons
 from dropzone_cli.sending.times import TimeError, time_reader
 
+_SEPARATOR = re.compile("sep=(.)", re.IGNORECASE)
 _SHOWN = 40
 _INSTANTS = 10_000
 _OFTEN_MISSING = {"nan", "na", "n/a", "null", "none"}
@@ -62,7 +63,7 @@ class Table:
             BrokenInputError: there is none, or it can't be read.
             CliError: the columns are not those that were asked for, or it is not clear which are meant.
         """
-        rows = ADAPTERS.get(options.layout, iter)(rows)
+        rows = ADAPTERS.get(options.layout, iter)(without_reasons(rows))
         self.options = options
         self.delimiter = delimiter
         self.head = next(rows, None)
@@ -73,6 +74,7 @@ class Table:
             self.waiting: Finding | None = self.head
             return
         self.waiting = None
+        self.is_of_rejects = self.head is not None and REJECT_NAMES[-1] in self.head.text
         header = [name.strip() for name in self.head.cells] if self.head else []
         if not any(header):
             raise BrokenInputError(1, "there is no header, which names the columns", "input.no_header")
@@ -96,7 +98,7 @@ class Table:
             or self.columns.tags
             or options.constant_unit
             or options.constant_tags
-            or self.columns.is_of_rejects
+            or self.is_of_rejects
             or any(self.columns.label(place).unit for place in values)
         )
         # They are the same in many rows.
@@ -105,10 +107,13 @@ class Table:
     @classmethod
     def of_lines(cls, lines: Lines, options: CsvOptions) -> Self:
         """Read the header of a CSV, after what its layout has before it."""
+        before = lines.skip_empty() if options.skip_lines is None else []
         options = recognise(lines, options)
-        before = lines.skip(options.skip_lines or 0)
-        delimiter = read_separator(lines)
-        delimiter = options.delimiter or delimiter or delimiter_of("".join(lines.peek(1)))
+        before += lines.skip(options.skip_lines or 0) + lines.skip_empty()
+        # A line that tells Excel the delimiter.
+        told = _SEPARATOR.fullmatch("".join(lines.peek(1)).rstrip("\r\n"))
+        before += lines.skip(1 if told else 0)
+        delimiter = options.delimiter or (told[1] if told else delimiter_of("".join(lines.peek(1))))
         return cls(csv_rows(lines, delimiter), options, delimiter=delimiter, before=before)
 
     def __str__(self) -> str:
@@ -157,7 +162,7 @@ class Table:
             if isinstance(row, Finding):
                 yield row
                 continue
-            cells, first, last, text = row
+            cells, first, last, text, rejected = row
             try:
                 if len(cells) != width:
                     cells = _fitted(cells, width)
@@ -171,7 +176,7 @@ class Table:
                 try:
                     if values := self._values(cells, places):
                         is_reported = True
-                        yield Reading(instant, values, self._labels(cells, places), first, last, text)
+                        yield Reading(instant, values, self._labels(cells, places, rejected), first, last, text)
                 except _RowError as error:
                     is_reported = True
                     yield self._finding(row, error, places)
@@ -181,14 +186,13 @@ class Table:
     def _finding(self, row: Row, error: _RowError, places: Sequence[int] | None = None) -> Finding:
         """What is wrong with a row, or with the values in these columns of it."""
         cells, columns = row.cells, self.columns
-        source, rejected = self.options.constant_source or "", None
+        source = self.options.constant_source or ""
         if len(cells) >= len(columns.header):
             source = columns.source_of(cells, columns.values[:1] if places is None else places)
-            rejected = _rejected(cells, columns)
         elif columns.pattern is not None:
             source = ""
         text = row.text.rstrip("\r\n")
-        return Finding(row.first, row.last, error.code, str(error), text, error.severity, source, rejected)
+        return Finding(row.first, row.last, error.code, str(error), text, error.severity, source, row.rejected)
 
     def _instant_of(self, cells: list[str]) -> str:
         text = cells[self.columns.time].strip()
@@ -234,7 +238,7 @@ class Table:
         named = {cells[place].strip().casefold() for place in self.columns.values} & self._missing
         return _RowError("row.no_value", "has no value", Severity.MISSING if named else Severity.PROBLEM)
 
-    def _labels(self, cells: list[str], places: tuple[int, ...]) -> str:
+    def _labels(self, cells: list[str], places: tuple[int, ...], rejected: Rejected | None) -> str:
         if not self._is_labelled:
             return ""
         columns = self.columns
@@ -244,7 +248,6 @@ class Table:
             source = "" if columns.source is None else cells[columns.source].strip()
         unit = "" if columns.unit is None else cells[columns.unit].strip()
         labels = self._label_text(source, unit, places, tuple(cells[place].strip() for place in columns.tags))
-        rejected = _rejected(cells, columns)
         return labels if rejected is None else f'{labels},"corrects":{rejected.json}'
 
     def _label_text_of(self, source: str, unit: str, places: tuple[int, ...], tags: tuple[str, ...]) -> str:
@@ -329,14 +332,6 @@ def json_number(text: str) -> str | None:
 
 def _comma_number(text: str) -> str | None:
     return None if "." in text or text.count(",") > 1 else json_number(text.replace(",", "."))
-
-
-def _rejected(cells: Sequence[str], columns: Columns) -> Rejected | None:
-    """Where the API has counted a row of a file of rejects."""
-    if not columns.is_of_rejects:
-        return None
-    width = len(columns.header)
-    return Rejected.of(*cells[width - 2 : width])
 
 
 def _fitted(cells: list[str], width: int) -> list[str]:

@@ -20,7 +20,7 @@ from dropzone_cli.sending.json_reader import read_json, read_ndjson
 from dropzone_cli.sending.lines import CUT_OFF, UTF8_BOM, Lines, encoding_of
 from dropzone_cli.sending.options import RESUME_SUFFIX, CsvOptions
 from dropzone_cli.sending.rows import workbook_rows
-from dropzone_cli.sending.streams import GZIP_MAGIC, Gunzip, LivePipe
+from dropzone_cli.sending.streams import GZIP_MAGIC, Gunzip, LivePipe, Unzip
 
 STDIN = "-"
 REJECTS_SUFFIXES = (".rejects.csv", ".rejects.ndjson")
@@ -127,7 +127,7 @@ class Opened:
     """Whether a last line without an end is a whole one; None where the compression tells."""
     pipe: LivePipe | None = None
     """Where it can't be read again."""
-    unpacker: Gunzip | None = None
+    unpacker: Gunzip | Unzip | None = None
     table: Table | None = None
     """Of a CSV or a workbook, once `read` was called."""
     sheet: str = ""
@@ -173,6 +173,7 @@ class Opened:
         encoding = options.encoding or encoding_of(self.binary.peek(1))
         if self.binary.peek(1).startswith(UTF8_BOM):
             self.binary.read(len(UTF8_BOM))
+            encoding = "utf-8"
         if format_ is Format.JSON:
             return self._guarded(read_json(self.binary, encoding))
         self._lines = Lines(self.binary, encoding, is_complete=self._is_complete, comment=options.comment)
@@ -246,8 +247,10 @@ def opened(
             elif beginning.startswith(_ZIP_MAGIC):
                 if pipe is not None:
                     raise BrokenInputError(1, "is a zip archive or a workbook, which can't be read from a pipe")
-                source.binary, name = _unzipped(one, source.binary, name, closing)
-                source.takes_all = True
+                source.unpacker = _unzipped(one, source.binary, closing)
+                if source.unpacker is not None:  # a workbook stays as it is
+                    source.binary, name = io.BufferedReader(source.unpacker, _BUFFER), source.unpacker.name.lower()
+                    source.takes_all = is_complete or None
         except OSError as error:
             raise BrokenInputError(1, f"can't be read: {error}") from error
         closing.callback(source.binary.close)
@@ -277,20 +280,19 @@ class Planned(NamedTuple):
         return cls(one, format_)
 
 
-def _unzipped(one: Input, binary: BufferedReader, name: str, closing: ExitStack) -> tuple[BufferedReader, str]:
-    """Open the only file of an archive; a workbook, which is an archive as well, stays as it is."""
+def _unzipped(one: Input, binary: BufferedReader, closing: ExitStack) -> Unzip | None:
+    """Open the only file of an archive; None of a workbook, which is an archive as well."""
     try:
         archive = closing.enter_context(zipfile.ZipFile(binary))
         members = [member for member in archive.infolist() if not member.is_dir()]
         if any(member.filename == "xl/workbook.xml" for member in members):
             binary.seek(0)
-            return binary, name
+            return None
         # What macOS adds to an archive.
         members = [member for member in members if not member.filename.startswith("__MACOSX/")]
         if len(members) != 1:
             raise usage(f"{one.name} holds {len(members)} files.", "Unpack it, and name the files.")
-        inner = closing.enter_context(archive.open(members[0]))
-        return io.BufferedReader(cast("io.RawIOBase", inner), _BUFFER), members[0].filename.lower()
+        return Unzip(archive, members[0])
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise BrokenInputError(1, f"is a zip archive that can't be read: {error}", "input.damaged") from None
 

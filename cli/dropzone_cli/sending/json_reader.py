@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NoReturn
 
 from dropzone_cli.sending.events import MAX_EVENT_BYTES, Event, Finding, Read, Rejected, Severity
-from dropzone_cli.sending.lines import BAD, MARKING, TOO_LONG, Lines
+from dropzone_cli.sending.lines import BAD, MARK, MARKING, TOO_LONG, Lines
 
 _CHUNK = 2**16
 _BLANK = re.compile(r"[ \t\r\n]*")
-_SEPARATORS = re.compile(r"[ \t\r\n,\[\]]*")
+_SEPARATORS = re.compile(rf"[ \t\r\n,\[\]{MARK}]*")
 _NO_OBJECT = re.compile(r'"(?:[^"\\]|\\.)*"?|[^ \t\r\n,\[\]{"]+', re.DOTALL)
 _LAST_SIGNS = 16
 """What ends this near to the end of the text may go on behind it."""
@@ -251,7 +251,7 @@ class _Scanner:
         self._move_to(match.end() if match else len(self._text))
         was_lost, self._is_lost = self._is_lost, True
         last = first + skipped.rstrip().count("\n")
-        return None if was_lost else finding._replace(last=max(finding.first, last), text=skipped.strip())
+        return None if was_lost else finding._replace(last=max(finding.first, last), text=skipped.strip(" \t\r\n,"))
 
     def _seek_next(self, start: int) -> re.Match[str] | None:
         while (match := _NEXT.search(self._text, start)) is None:

@@ -10,7 +10,7 @@ from typing import Any
 from dropzone_cli.sending.events import Finding
 from dropzone_cli.sending.lines import Lines
 from dropzone_cli.sending.options import ColumnLabel, CsvOptions
-from dropzone_cli.sending.rows import Row, delimiter_of
+from dropzone_cli.sending.rows import REJECT_NAMES, Row, delimiter_of
 from dropzone_cli.sending.times import parse_zone
 
 INFLUX = "InfluxDB annotated CSV"
@@ -58,7 +58,7 @@ def _toa5(lines: Lines) -> dict[str, Any] | None:
     if len(below) < 2:  # noqa: PLR2004 - names and units
         return None
     names, units = below
-    values = [name for name in names if name not in {"TIMESTAMP", "RECORD"}]
+    values = [name for name in names if name not in {"TIMESTAMP", "RECORD", *REJECT_NAMES}]
     return {
         "layout": "TOA5",
         "delimiter": ",",

@@ -17,8 +17,11 @@ MARKING = "dropzone-mark"
 _ENDS = ("\n", "\r")
 
 UTF8_BOM = codecs.BOM_UTF8
+MARK = "\ufeff"
+"""A byte order mark: within a text where files were joined."""
 _BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 TOO_LONG = f"has more than {MAX_EVENT_BYTES // 2**20} MiB, and no event may be that long"
+WAITS_FOR_QUOTE = "ends within quotes, so the row may not be complete; the next run reads it again"
 CUT_OFF = "has no line end, so it may be cut off; --complete sends it as it is"
 WAITS = "has no line end, so it may not be complete; the next run reads it again, and --complete sends it as it is"
 
@@ -79,6 +82,16 @@ class Lines:
             self.begin()
         return skipped
 
+    def skip_empty(self) -> list[str]:
+        """Skip lines without text, and comments, and return them."""
+        skipped = []
+        while (line := "".join(self.peek(1))) and (
+            not line.strip() or (self._comment and line.startswith(self._comment))
+        ):
+            skipped.append(self._ahead.popleft())
+            self.number += 1
+        return skipped
+
     def begin(self) -> None:
         """Begin to collect lines which belong together."""
         self.held.clear()
@@ -98,10 +111,17 @@ class Lines:
                 if self._comment and line.startswith(self._comment):
                     continue
                 self.first = self.number
+                if line[0] == MARK:
+                    line = line[1:] or "\n"
             held.append(line)
             if line[-1] not in _ENDS or (not line.isascii() and BAD.search(line)):
                 self.is_suspect = True
             yield line
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether the lines since `begin` are one, the last one, of a text that may not be complete."""
+        return len(self.held) == 1 and not self.peek(1) and not self._is_complete()
 
     def check(self) -> Finding | None:
         """Tell what is wrong with the lines since `begin`, as lines."""

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from dropzone_cli.errors import CliError, usage
 from dropzone_cli.sending.batches import Batch
-from dropzone_cli.sending.columns import REJECT_NAMES
 from dropzone_cli.sending.events import Finding, Rejected
 from dropzone_cli.sending.inputs import REJECTS_SUFFIXES, Input
+from dropzone_cli.sending.rows import REJECT_NAMES
 
 if TYPE_CHECKING:
     from dropzone_cli.sending.csv_reader import Table
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 class Rejects:
     """The rejects of one reading of an input. The file is made for the first of them; threads may share it."""
 
-    def __init__(self, one: Input, *, is_kept: bool = True) -> None:
+    def __init__(self, one: Input, encoding: str | None = None, *, is_kept: bool = True) -> None:
+        """Write nothing yet; `encoding` is that which the input is said to have."""
+        # It is said again when the file is sent; a mark makes clear that this one is UTF-8.
+        self._encoding = "utf-8-sig" if encoding else "utf-8"
         name = one.path if one.path is not None and one.is_rereadable else Path(one.path.name if one.path else "stdin")
         self._csv, self._ndjson = (name.with_name(name.name + suffix) for suffix in REJECTS_SUFFIXES)
         self._files: dict[Path, TextIO] = {}
@@ -56,9 +59,9 @@ class Rejects:
         # A quote that is open would take the reasons in.
         line = finding.text if finding.text.count('"') % 2 == 0 else finding.text.replace('"', "")
         names = ""
-        if table.columns.is_of_rejects:  # it has the reasons of an earlier time
+        if table.is_of_rejects:  # it has the reasons of an earlier time
             cells = next(csv.reader([line], delimiter=table.delimiter))
-            line = _cells(table.delimiter, *cells[: len(table.columns.header) - len(reasons)])
+            line = _cells(table.delimiter, *cells[: -len(reasons)])
         else:
             names = _cells(table.delimiter, "", *REJECT_NAMES)
         self._write(
@@ -74,7 +77,7 @@ class Rejects:
                 self.add(finding)
             return
         beginning = json.dumps(_described(Finding(batch.first, batch.last, code, reason)))[:-1]
-        for line in batch.body.decode().splitlines():
+        for line in batch.body.decode().split("\n")[:-1]:
             self._write(self._ndjson, f'{beginning}, "event": {line}}}')
 
     def close(self) -> None:
@@ -93,7 +96,7 @@ class Rejects:
             try:
                 file = self._files.get(path)
                 if file is None:
-                    file = path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+                    file = path.open("w", encoding=self._encoding, errors="surrogateescape", newline="")
                     self._files[path] = file
                     file.write(beginning)
                 file.write(line + "\n")

@@ -3,17 +3,19 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from typing import BinaryIO, NamedTuple
 
 from dropzone_cli.errors import CliError, ExitCode, usage
-from dropzone_cli.sending.events import BrokenInputError, Finding
-from dropzone_cli.sending.lines import Lines
+from dropzone_cli.sending.events import BrokenInputError, Finding, Rejected, Severity
+from dropzone_cli.sending.lines import WAITS_FOR_QUOTE, Lines
+
+REJECT_NAMES = ("rejected_code", "rejected_reason", "rejected_raw_id", "rejected_item")
+"""What `send` adds to the rows that it writes into NAME.rejects.csv."""
 
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile('"[^"]*"')
-_SEP = re.compile(r"\ufeff?sep=(.)", re.IGNORECASE)
 _LONGEST_CELL = 2**20
 
 
@@ -23,6 +25,8 @@ class Row(NamedTuple):
     last: int
     text: str
     """As it was read."""
+    rejected: Rejected | None = None
+    """Where the API has counted it: it is of a file of rejects."""
 
 
 def delimiter_of(header: str) -> str:
@@ -30,13 +34,16 @@ def delimiter_of(header: str) -> str:
     return max(_DELIMITERS, key=_QUOTED.sub("", header).count)
 
 
-def read_separator(lines: Lines) -> str | None:
-    """Skip the line that tells Excel the delimiter, and return it; None where there is no such line."""
-    match = _SEP.fullmatch("".join(lines.peek(1)).rstrip("\r\n"))
-    if match is None:
-        return None
-    lines.skip(1)
-    return match[1]
+def without_reasons(rows: Iterable[Row | Finding]) -> Iterator[Row | Finding]:
+    """Take off the rows of a file of rejects what `send` said of each."""
+    number, is_of_rejects = len(REJECT_NAMES), False
+    for row in rows:
+        if isinstance(row, Row):
+            if tuple(row.cells[-number:]) == REJECT_NAMES:
+                is_of_rejects = True
+            if is_of_rejects and len(row.cells) > number:
+                row = row._replace(cells=row.cells[:-number], rejected=Rejected.of(*row.cells[-2:]))  # noqa: PLW2901
+        yield row
 
 
 def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row | Finding]:
@@ -60,6 +67,8 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row | Finding]:
 
 
 def _broken_row(lines: Lines, error: csv.Error) -> Finding:
+    if "end of data" in str(error) and lines.may_go_on:
+        return lines.finding("line.incomplete", WAITS_FOR_QUOTE, Severity.WAITING)
     # A quote that is never closed takes the lines up to the next quote with it, or all of them.
     lines.push_back()
     finding = lines.check()
@@ -93,9 +102,12 @@ def workbook_rows(file: BinaryIO, sheet: str | None) -> tuple[str, Iterator[Row 
     others = f" (of {len(book.sheetnames)})" if len(book.sheetnames) > 1 else ""
 
     def rows() -> Iterator[Row]:
-        for number, values in enumerate(found.iter_rows(values_only=True), 1):
-            cells = [_cell(value) for value in values]
-            yield Row(cells, number, number, _csv_line(cells))
+        try:
+            for number, values in enumerate(found.iter_rows(values_only=True), 1):
+                cells = [_cell(value) for value in values]
+                yield Row(cells, number, number, _csv_line(cells))
+        except Exception as error:  # of zip archives, of compression and of XML
+            raise OSError(f"the workbook is damaged: {error}") from error
 
     return f"sheet {found.title!r}{others}", rows()
 

@@ -9,7 +9,9 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import BinaryIO
+from typing import BinaryIO, cast
+from zipfile import ZipFile, ZipInfo
+from zlib import crc32
 
 GZIP_MAGIC = b"\x1f\x8b"
 _MEMBER = GZIP_MAGIC + b"\x08"
@@ -107,6 +109,28 @@ def _salvaged(inflate: "zlib._Decompress", given: bytes) -> bytes:
         for at in range(len(given)):
             parts.append(inflate.decompress(given[at : at + 1]))
     return b"".join(parts)
+
+
+class Unzip(_Pieces):
+    """Reads a file of a zip archive, up to damage."""
+
+    def __init__(self, archive: ZipFile, member: ZipInfo) -> None:
+        self.name = member.filename
+        # Where the checksum is wrong, zipfile keeps to itself what it read last.
+        self._expected, self._checksum = member.CRC, 0
+        del member.CRC
+        self._file = cast("io.BufferedIOBase", archive.open(member))
+
+    def _next(self) -> bytes:
+        try:
+            data = self._file.read1(_CHUNK)
+        except Exception as error:  # noqa: BLE001 - each kind of compression has its own
+            self.damage = f"it is damaged: {error}"
+            return b""
+        self._checksum = crc32(data, self._checksum)
+        if not data and self._checksum != self._expected:
+            self.damage = self.damage or "it is damaged: its checksum is wrong"
+        return data
 
 
 class LivePipe(_Pieces):

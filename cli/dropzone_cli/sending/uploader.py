@@ -146,7 +146,9 @@ class Uploader:
         while True:
             if before := self._rejects.get(one.identity):
                 before.close()
-            rejects = self._rejects[one.identity] = Rejects(one, is_kept=not self._options.no_rejects)
+            rejects = self._rejects[one.identity] = Rejects(
+                one, self._csv.encoding, is_kept=not self._options.no_rejects
+            )
             reading = _Reading(one, journal, rejects, self._options, self._report, self._workers, printed)
             try:
                 with opened(one, is_complete=self._options.complete, piped=self._stoppable) as source:

@@ -315,6 +315,34 @@ def test_what_follows_damage_in_a_gzip_of_several_members_is_read(tmp_path: Path
     assert "input.damaged" in {one.code for one in found if isinstance(one, Finding)}
 
 
+@pytest.mark.parametrize(
+    ("name", "parts", "encoding"),
+    [
+        ("a.csv", ["time,value\n" + row(0), row(1)], "utf-8-sig"),
+        ("a.csv", ["time,value\n" + row(0), row(1)], "utf-16"),
+        ("a.ndjson", ['{"data":[0.5]}\n', '{"data":[1.5]}\n'], "utf-8-sig"),
+        ("a.json", ['[{"data":[0.5]}]', '[{"data":[1.5]}]'], "utf-8-sig"),
+    ],
+)
+def test_a_byte_order_mark_where_files_were_joined_costs_no_row(
+    cli: Cli, bronze: FakeIngest, name: str, parts: list[str], encoding: str
+) -> None:
+    Path(name).write_bytes(b"".join(part.encode(encoding) for part in parts))
+
+    assert cli("send", name).exit_code == 0
+    assert values(bronze) == [0.5, 1.5]
+
+
+def test_a_row_that_ends_within_quotes_waits_for_its_rest(cli: Cli, bronze: FakeIngest) -> None:
+    text = 'time,value,note\n2026-01-01T00:00:00Z,1,"a\n'
+    CSV.write_text(text)
+    assert cli("send", CSV, "--value-column", "value").exit_code == 4
+    CSV.write_text(text + 'b"\n')
+
+    assert cli("send", CSV, "--value-column", "value").exit_code == 0
+    assert (values(bronze), bronze.reported) == ([1], [])
+
+
 def test_zeros_behind_a_gzip_are_no_damage(tmp_path: Path) -> None:
     (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(b'{"n":1}') + bytes(40_000))
 
@@ -386,6 +414,69 @@ def told_of(bronze: FakeIngest) -> dict[str, dict[str, Any]]:
 
 def corrections(bronze: FakeIngest) -> dict[float, dict[str, Any]]:
     return {event["data"][0]: event["corrects"] for event in bronze.events if "corrects" in event}
+
+
+TOA5 = (
+    '"TOA5","mast","CR1000","1","os","prog","2","T10"\n"TIMESTAMP","RECORD","Ts"\n"TS","RN","C"\n"","","Smp"\n'
+    '"2026-01-01 00:00:00",1,1\n"2026-01-01 00:00:01",2,bad\n'
+)
+HOBO = (
+    '"Plot Title: x"\n"#","Date Time, GMT+00:00","T, °C (LGR S/N: 1)"\n'
+    "1,05/16/26 04:07:26 PM,1\n2,05/16/26 04:12:26 PM,bad\n"
+)
+INFLUX = (
+    "#group,false,false,false,false,true\n#default,_result,,,,\n,result,table,_time,_value,_field\n"
+    ",,0,2026-01-01T00:00:00Z,1,f\n,,0,2026-01-01T00:00:01Z,bad,f\n"
+)
+SEP = "sep=^\ntime^value^source\n2026-01-01T00:00:00Z^1^é\n2026-01-01T00:00:01Z^bad^é\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "source"),
+    [
+        (TOA5.encode(), ["--timezone", "UTC"], "mast/T10/Ts"),
+        (HOBO.encode(), [], "1/T"),
+        (INFLUX.encode(), [], "f"),
+        (SEP.encode("cp1252"), ["--encoding", "cp1252"], "é"),
+        (b"\n# by x\n\n" + SEP[6:].replace("^", ";").encode(), ["--comment", "#"], "é"),
+    ],
+)
+def test_corrected_rejects_of_any_layout_are_sent_with_the_same_options(
+    cli: Cli, bronze: FakeIngest, text: bytes, options: list[str], source: str
+) -> None:
+    CSV.write_bytes(text)
+    assert cli("send", CSV, *options).exit_code == 1
+    [report] = bronze.reported
+    REJECTS.write_bytes(REJECTS.read_bytes().replace(b"bad", b"7", 1))
+
+    result = cli("send", REJECTS, *options)
+
+    assert result.exit_code == 0, result.output
+    assert [(one["data"], one["source"]) for one in bronze.events] == [([1], source), ([7], source)]
+    assert report["source"] == source
+    assert bronze.events[1]["corrects"]["item"] == 0
+
+
+def test_an_event_that_was_refused_keeps_its_line_separators(cli: Cli, bronze: FakeIngest) -> None:
+    """U+2028 and the like end no line of NDJSON."""
+    file = Path("a.ndjson")
+    file.write_text('{"data":[1],"source":"a\u2028b\x85c"}\n', encoding="utf-8")
+    bronze.answers = [httpx.Response(422)]
+    cli("send", file)
+
+    assert cli("send", "a.ndjson.rejects.ndjson").exit_code == 0
+    assert [one["source"] for one in bronze.events] == ["a\u2028b\x85c"]
+
+
+def test_a_damaged_value_of_pretty_json_can_be_corrected(cli: Cli, bronze: FakeIngest) -> None:
+    file = Path("a.json")
+    file.write_text('[\n {\n "data": [1]\n },\n {\n "data": [2,,]\n },\n {"time_stamp": "t", "data": [3]}\n]\n')
+    assert cli("send", file).exit_code == 1
+    rejects = Path("a.json.rejects.ndjson")
+    rejects.write_text(rejects.read_text().replace("[2,,]", "[2]"))
+
+    assert cli("send", rejects).exit_code == 0
+    assert values(bronze) == [1, 2, 3]
 
 
 def test_rejects_of_json_and_of_refused_batches(cli: Cli, bronze: FakeIngest) -> None:

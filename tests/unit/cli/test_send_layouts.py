@@ -1,6 +1,7 @@
 """Files as loggers, databases and spreadsheets write them: what is found out, and which events come of them."""
 
 import zipfile
+import zlib
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -424,6 +425,32 @@ def test_dates_and_times_in_columns_of_their_own_in_a_workbook(cli: Cli, bronze:
     cli("send", "a.xlsx", "--timezone", "UTC", "--date-column", "day", "--time-column", "clock")
 
     assert [event["time_stamp"] for event in bronze.events] == ["2026-05-01T12:00:00Z", "2026-05-02T12:30:00Z"]
+
+
+@pytest.mark.parametrize("name", ["log.zip", "log.xlsx"])
+def test_rows_before_damage_in_an_archive_are_sent(cli: Cli, bronze: FakeIngest, name: str) -> None:
+    rows = [(f"2026-01-01T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z", zlib.crc32(b"%d" % n)) for n in range(3000)]
+    if name.endswith("zip"):
+        with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("log.csv", "time,value\n" + "".join(f"{at},{value}\n" for at, value in rows))
+    else:
+        book = openpyxl.Workbook()
+        for row in [("time", "value"), *rows]:
+            book.active.append(row)
+        book.save(name)
+    with zipfile.ZipFile(name) as archive:
+        info = max(archive.infolist(), key=lambda one: one.compress_size)
+    content = bytearray(Path(name).read_bytes())
+    content[info.header_offset + info.compress_size // 2] ^= 0xFF
+    Path(name).write_bytes(content)
+
+    result = cli("send", name, "--json", "--parallel", 1)
+
+    assert result.exit_code == 1
+    assert "input.damaged" in [total["code"] for total in document(result)["totals"]]
+    sent = [(one["time_stamp"], one["data"][0]) for one in bronze.events]
+    assert len(sent) > 1000
+    assert sent[:1000] == rows[:1000]
 
 
 def test_a_workbook_needs_an_extra(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
