@@ -32,6 +32,7 @@ from dropzone.queries.measurements import MeasurementsRequest
 from dropzone.queries.quality import QualityBucket, QualityRequest, RuleCount, read_quality
 from dropzone.queries.ranges import bounds
 from support.background import in_background
+from support.examples import examples
 from support.factories import flagged, measurement, raw_ids
 from support.gold import LARGEST, UNIT, Exact, Gold, Window, assert_pooled, assert_right, by_quarter_hour, too_much
 from support.postgres import SilverInPostgres
@@ -131,7 +132,7 @@ POOLED = """
 """
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(groups(FINITE) | groups(SENSORS) | groups(st.floats(-1e-150, 1e-150)) | groups(st.just(1.5)))
 def test_groups_pool_as_exact_fractions_do(
     tables: SilverInPostgres, given_groups: list[tuple[int, float, float]]
@@ -168,7 +169,7 @@ RAW = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RAW, st.booleans())
 def test_an_hour_s_figures_are_those_of_its_samples(
     tables: SilverInPostgres,

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dropzone_cli.errors import CliError, ExitCode
@@ -21,6 +21,7 @@ from dropzone_cli.sending.inputs import expand, opened
 from dropzone_cli.sending.journal import Journal
 from dropzone_cli.sending.options import CsvOptions
 from dropzone_cli.sending.report import Report
+from support.examples import examples
 from unit.cli.harness import KEY, Cli, FakeIngest, document
 
 pytestmark = pytest.mark.usefixtures("local")
@@ -192,6 +193,7 @@ def test_a_full_disk_is_no_bug_and_the_same_command_goes_on(
     assert len(bronze.events) == 5
 
 
+@settings(max_examples=examples(50))
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(1, 9), st.booleans())
 def test_however_a_file_grows_each_row_is_sent_once(cuts: list[int], size: int, twice: bool) -> None:  # noqa: FBT001
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

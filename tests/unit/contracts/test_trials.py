@@ -21,6 +21,7 @@ from dropzone_contracts.translate import translate
 from dropzone_contracts.trial import SAMPLES, Trial
 from support.contracts import ARRIVED, EVENT
 from support.documents import PROJECT
+from support.examples import examples
 
 DEFAULT = (PROJECT / "contracts/default.odcs.yaml").read_text(encoding="utf-8")
 HALL = """\
@@ -239,7 +240,7 @@ def test_a_proposal_for_a_source_without_a_unit_has_no_rule_of_units() -> None:
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.lists(FINITE, min_size=1, max_size=30),
     st.text(min_size=1, max_size=200).filter(lambda text: text.isprintable()),
