@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from io import StringIO
-from itertools import chain, zip_longest
+from itertools import chain
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
@@ -344,16 +344,10 @@ class Room:
 
 
 def choose(tests: Iterable[Test], seconds: float) -> list[Test]:
-    """Of tests that call a function, one at least, and as many as take so long.
-
-    Of each file in turn, those first that call the fewest functions, and so are about this one.
-    """
-    by_file = defaultdict(list)
-    for test in sorted(tests, key=lambda test: (len(test.functions), test.seconds)):
-        by_file[test.item.path].append(test)
+    """One test at least, and as many as take so long: first those that call the fewest functions."""
     chosen: list[Test] = []
-    for test in chain(*zip_longest(*by_file.values())):
-        if test is not None and (not chosen or test.seconds <= seconds):
+    for test in sorted(tests, key=lambda test: (len(test.functions), test.seconds)):
+        if not chosen or test.seconds <= seconds:
             chosen.append(test)
             seconds -= test.seconds
     return chosen

@@ -86,6 +86,7 @@ NO_GZIP = {
     "cut in its data": PACKED[:12],
     "of another checksum": PACKED[:-8] + bytes(8),
     "padded with something else": PACKED + b"\x00\x01",
+    "padded with text": PACKED + b"\x00X",
     "padded, with a member behind it": PACKED + b"\x00" + PACKED,
     "with something behind it": PACKED + b"trailing",
 }
@@ -123,7 +124,7 @@ def test_gzip_is_known_by_its_first_bytes() -> None:
 
 
 def test_gzip_within_gzip_is_refused() -> None:
-    with pytest.raises(NotGzipError, match="again"):
+    with pytest.raises(NotGzipError, match="^holds gzip again: pack it once$"):
         unpacked(gzipped(PACKED), LIMIT)
 
 

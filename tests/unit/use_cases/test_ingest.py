@@ -168,7 +168,7 @@ def test_several_objects_on_a_line_are_pointed_to_lines(world: World) -> None:
     with pytest.raises(EnvelopeError) as raised:
         ingest(Submission(EXAMPLE * 2, NDJSON), limit=1_000, bronze=world.bronze)
     [violation] = raised.value.violations
-    assert violation.message.startswith("is not JSON: ")
+    assert violation.message.startswith("is not JSON: trailing characters at line 1 column ")
     assert violation.message.endswith("; to send several events, put each on a line of its own")
 
 
