@@ -485,11 +485,32 @@ def test_the_machine_s_own_time_zone_changes_nothing(monkeypatch: pytest.MonkeyP
     try:
         senml = outcomes([{"n": "a", "v": 1}], content_type=SENML)
         local = mapped({"t": "2026-07-01T12:00:00", "v": 1}, time_zone="Europe/Berlin")
+        plain = outcomes({"time_stamp": "2026-07-01T12:00:00+02:00", "data": [1]})
     finally:
         monkeypatch.undo()
         time.tzset()
 
-    assert [row[0] for row in rows(*senml, *local)] == ["2026-11-24T17:00:00.000000", "2026-07-01T10:00:00.000000"]
+    assert [row[0] for row in rows(*senml, *local, *plain)] == [
+        "2026-11-24T17:00:00.000000",
+        *["2026-07-01T10:00:00.000000"] * 2,
+    ]
+
+
+def test_an_item_is_shown_as_it_is_mapped_with_a_time_that_can_not_be() -> None:
+    mapping = PayloadMapping.model_validate({"time_stamp": "t", "data": "v", "time_format": "epoch_s"})
+    of = contracts(Contract(id="mapped", version="1", mapping=mapping))
+    contents = Contents(b'[{"t": 0, "v": 1}, {"t": "noon", "v": 2}]', contracts=of, contract="mapped")
+
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert [contents.event(item) for item in range(3)] == [
+        {"schema_version": 2, "time_stamp": epoch, "data": [1]},
+        {"schema_version": 2, "time_stamp": "noon", "data": [2]},
+        None,
+    ]
+
+
+def test_a_contract_that_is_not_deployed_is_named_as_the_reason() -> None:
+    assert reasons(*outcomes({}, "gone", of=contracts())) == [["$ was sent to a contract that is not deployed"]]
 
 
 def test_a_time_of_senml_is_absolute_from_a_bound_on() -> None:

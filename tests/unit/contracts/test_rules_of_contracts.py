@@ -220,8 +220,11 @@ def test_outcomes_name_their_contract() -> None:
     assert outcome_of({**others, "source": 7}, of).contract == "default@1"
     version_1 = {name: EVENT[name] for name in ("time_stamp", "data")}
     assert outcome_of(version_1, of).contract == "default@1"
-    (whole,) = Contents(b"[]", received_at=ARRIVED, contracts=of).outcomes()
-    assert whole.contract == "default@1"
+    # What has no event is nobody's, also where a contract has every source.
+    everybody = contracts(contract("all", sources=("*",)))
+    for body in (b"[]", b"\x1f\x8b\x08"):
+        (whole,) = Contents(body, received_at=ARRIVED, contracts=everybody).outcomes()
+        assert whole.contract == "default@1"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dropzone.domain.body import NotGzipError, UnpackedTooLargeError, gunzip, is_gzip, unpacked
 from dropzone.domain.outcomes import Code, Measurement, Rejection
-from dropzone.domain.validate import MAX_UNPACKED_BYTES, validate
+from dropzone.domain.validate import MAX_UNPACKED_BYTES, Contents, validate
 from dropzone.settings import MAX_BODY_BYTES
 from support.factories import EXAMPLE
 from support.packing import gzipped
@@ -108,6 +108,16 @@ def test_its_sender_gets_the_reason(packed: bytes, reason: str) -> None:
     assert str(raised.value) == reason
 
 
+def test_the_reason_is_in_the_violation() -> None:
+    (cut_off,) = Contents(PACKED[:-1]).outcomes()
+    (bomb,) = Contents(gzipped(bytes(MAX_UNPACKED_BYTES + 1))).outcomes()
+
+    assert isinstance(cut_off, Rejection)
+    assert isinstance(bomb, Rejection)
+    assert [each.message for each in cut_off.violations] == ["is gzip that is cut off"]
+    assert [each.message for each in bomb.violations] == [f"holds more than {MAX_UNPACKED_BYTES} bytes"]
+
+
 @pytest.mark.parametrize("packed", NO_GZIP.values(), ids=list(NO_GZIP))
 def test_what_is_no_whole_gzip_is_refused(packed: bytes) -> None:
     with pytest.raises(NotGzipError):
@@ -115,6 +125,7 @@ def test_what_is_no_whole_gzip_is_refused(packed: bytes) -> None:
     (outcome,) = validate(packed)
     assert isinstance(outcome, Rejection)
     assert [violation.code for violation in outcome.violations] == [Code.NOT_GZIP if is_gzip(packed) else Code.NOT_JSON]
+    assert Contents(packed).size == len(packed)
 
 
 def test_gzip_is_known_by_its_first_bytes() -> None:
@@ -124,7 +135,7 @@ def test_gzip_is_known_by_its_first_bytes() -> None:
 
 
 def test_gzip_within_gzip_is_refused() -> None:
-    with pytest.raises(NotGzipError, match="^holds gzip again: pack it once$"):
+    with pytest.raises(NotGzipError, match=r"^holds gzip again: pack it once$"):
         unpacked(gzipped(PACKED), LIMIT)
 
 
