@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dropzone_local import processes
+from dropzone_local.errors import LocalStackError
 from dropzone_local.processes import Identity
 
 if TYPE_CHECKING:
@@ -75,3 +76,17 @@ def test_ending_kills_what_does_not_stop_when_asked() -> None:
         processes.end(identity.process(), grace=0.1)
 
         assert not identity.alive
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_command_that_fails_is_reported_with_what_it_printed(stream: str) -> None:
+    command = ["sh", "-c", f"echo no space left >&{stream}; exit 3"]
+
+    with pytest.raises(LocalStackError) as raised:
+        processes.run(command, failure="It could not be made.", hint="Make room.")
+
+    assert (raised.value.message, raised.value.detail, raised.value.hint) == (
+        "It could not be made.",
+        "no space left",
+        "Make room.",
+    )

@@ -574,6 +574,21 @@ def test_the_listing_ends_with_the_first_that_is_too_young(call: Calls) -> None:
     assert seen == ids[:4]
 
 
+@pytest.mark.parametrize("since", [None, datetime.fromisoformat("2019-05-01T10:00Z")])
+def test_a_cursor_may_lie_anywhere(call: Calls, since: datetime | None) -> None:
+    ids = call.arrive(*[EXAMPLE] * 4)
+    for cursor, rest in [
+        (UUID(int=0), ids),
+        (UUID(int=ids[1].int - 1), ids[1:]),
+        (ids[1], ids[2:]),
+        (ids[3], []),
+        (UUID(int=2**128 - 1), []),
+    ]:
+        call.bronze.reads.clear()
+        call(Arrived(since), after=cursor)
+        assert [identifier for read in call.bronze.reads for identifier in read] == rest
+
+
 def test_named_objects_come_in_order_of_arrival_each_once_after_the_cursor(call: Calls) -> None:
     ids = raw_ids(4)
     selection = Named((ids[2], ids[0], ids[2], ids[3], ids[1], ids[0]))
