@@ -279,21 +279,21 @@ def _show_main_job(stack: LocalStack, endpoints: Endpoints) -> None:
     _show_endpoints(endpoints)
     console.print("\nThe API key above opens everything. These open what they should, within a minute:")
     for scope, key in stack.deployment.keys().items():
-        console.print(f"[dim]{scope:<9}[/] ", end="")
-        console.print(f"{key}  {_OPENS[scope]}", markup=False)
+        _show_named(scope, f"{key}  {_OPENS[scope]}")
     console.print("\nSend it once more:")
     console.print(f"  {example.curl(endpoints)}", markup=False)
 
 
 def _show_endpoints(endpoints: Endpoints) -> None:
     _show_page(endpoints)
-    for name, value in (
-        ("API", endpoints.url),
-        ("Postgres", endpoints.database_url),
-        ("AWS", endpoints.emulator_url),
-    ):
-        console.print(f"[dim]{name:<9}[/] ", end="")
-        console.print(value, markup=False)
+    _show_named("API", endpoints.url)
+    _show_named("Postgres", endpoints.database_url)
+    _show_named("AWS", endpoints.emulator_url)
+
+
+def _show_named(name: str, value: str) -> None:
+    console.print(f"[dim]{name:<9}[/] ", end="")
+    console.print(value, markup=False)
 
 
 def _show_next_steps(stack: LocalStack, endpoints: Endpoints) -> None:
@@ -307,9 +307,8 @@ def _show_next_steps(stack: LocalStack, endpoints: Endpoints) -> None:
 def _show_page(endpoints: Endpoints) -> None:
     """Print where the page of figures is, and the key that it asks for."""
     console.print()
-    for name, value in (("Page", f"{endpoints.url}/"), ("API key", endpoints.api_key)):
-        console.print(f"[dim]{name:<9}[/] ", end="")
-        console.print(value, markup=False)
+    _show_named("Page", f"{endpoints.url}/")
+    _show_named("API key", endpoints.api_key)
 
 
 def _serve(stack: LocalStack) -> None:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dropzone_cli.keys import SCOPES, Keys
 from dropzone_local import sam
 from dropzone_local.aws import Clients
 from dropzone_local.bronze import ObjectKeeper
-from dropzone_local.emulator import Emulator
+from dropzone_local.emulator import Emulator, answers
 from dropzone_local.environment import REGION
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import read_json, write_json
@@ -194,10 +193,7 @@ class Deployment:
 
 def api_answers(url: str) -> bool:
     """Return whether the API's own health check answers, which takes a function that starts."""
-    try:
-        return httpx.get(f"{url}/health", timeout=_HEALTH_SECONDS, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
+    return answers(f"{url}/health", _HEALTH_SECONDS)
 
 
 def _fingerprint(build: sam.Build, stack: str, parameters: Mapping[str, str]) -> str:

@@ -130,10 +130,15 @@ class Emulator:
         }
 
     def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.endpoint}/_ministack/ready", timeout=_HEALTH_SECONDS, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
+        return answers(f"{self.endpoint}/_ministack/ready", _HEALTH_SECONDS)
+
+
+def answers(url: str, seconds: float) -> bool:
+    """Whether a server of this machine answers well, in time."""
+    try:
+        return httpx.get(url, timeout=seconds, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def ensure_environment(project: Path) -> Path:

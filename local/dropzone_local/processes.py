@@ -1,7 +1,6 @@
 """Processes known by pid and birth, so that a number that was given out again is never mistaken for ours."""
 
 import contextlib
-import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,12 +89,12 @@ def run(
         raise LocalStackError(failure, detail=done.stdout.strip()[-_MOST_DETAIL:], hint=hint)
 
 
-def end(process: psutil.Process | None, *, request: signal.Signals = signal.SIGTERM, grace: float) -> None:
+def end(process: psutil.Process | None, *, grace: float) -> None:
     """Ask the process to stop, and kill it when it has not after `grace` seconds."""
     if process is None:
         return
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.send_signal(request)
+        process.terminate()
     _, left = psutil.wait_procs([process], timeout=grace)
     kill(left)
 

@@ -119,10 +119,10 @@ class Service:
             wait_until(lambda: not supervisor.alive, seconds=_MARGIN)
         self._forget()
 
-    def failure(self, what: str, *, hint: str = "") -> LocalStackError:
+    def failure(self, what: str) -> LocalStackError:
         """Return an error that shows the end of the server's log."""
         detail = tail(self.log_file, _LOG_TAIL_LINES)
-        return LocalStackError(f"{self.name} {what}.", hint=hint or f"Its log: {self.log_file}", detail=detail)
+        return LocalStackError(f"{self.name} {what}.", hint=f"Its log: {self.log_file}", detail=detail)
 
     def _forget(self) -> None:
         started, self._started = self._started, None

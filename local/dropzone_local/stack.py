@@ -71,7 +71,6 @@ class LocalStack:
         root: Path,
         options: Options | None = None,
         *,
-        project: Path = PROJECT,
         report: Callable[[str], None] = lambda _: None,
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -79,7 +78,6 @@ class LocalStack:
         self.root = root.resolve()
         self.options = options or Options()
         self.file = self.root / "stack.json"
-        self._project = project
         self._report = report
         self._announce = announce
         self._settings_file = self.root / "settings.json"
@@ -93,14 +91,14 @@ class LocalStack:
         self.emulator = Emulator(
             self.root / "emulator",
             port=self._settings.emulator_port or 0,
-            project=project,
+            project=PROJECT,
             bound_to_parent=self.options.bound_to_parent,
             enforce_iam=True,
             # Not by the template, whose parameters are those of a deploy to AWS, where no password is.
             variables={"DATABASE_PASSWORD": self.postgres.password},
         )
-        self.builder = Builder(project, builds=self.options.builds, for_host=True)
-        self.deployment = Deployment(self.emulator, project=project, root=self.root)
+        self.builder = Builder(PROJECT, builds=self.options.builds, for_host=True)
+        self.deployment = Deployment(self.emulator, project=PROJECT, root=self.root)
 
     def __enter__(self) -> Self:
         """Bring the stack up, or leave nothing of it running."""

@@ -71,7 +71,6 @@ def kpis(
 
     Without --from: the last 5 minutes by second, hour by minute, day by quarter_hour, 7 days by hour, 30 days by day.
     """
-    _check_format(session, as_csv=as_csv)
     asked = {"granularity": by, "tz": tz, "source": source, "expected_seconds": expected, **_range(since, until)}
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("start", "source", "events", "mean", "std_dev", "min", "max")),
@@ -92,7 +91,6 @@ def measurements(
     as_csv: AsCsv = False,
 ) -> ExitCode:
     """Show measurements, the newest first."""
-    _check_format(session, as_csv=as_csv)
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("measured_at", "source", "mean", "std_dev", "min", "max", "unit")),
         ("samples", lambda row: row["sample_count"]),
@@ -115,7 +113,6 @@ def quality(
     as_csv: AsCsv = False,
 ) -> ExitCode:
     """Show what became of events by source and bucket of arrival, and by which rules they were rejected or flagged."""
-    _check_format(session, as_csv=as_csv)
     asked = {
         "granularity": by,
         "tz": tz,
@@ -147,7 +144,6 @@ def sources(
     as_csv: AsCsv = False,
 ) -> ExitCode:
     """Show sources: state, last value, last measurement, and what was rejected in the last 24 hours."""
-    _check_format(session, as_csv=as_csv)
     asked = {"prefix": prefix or None, "state": state}
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("source", "state", "last_measured_at")),
@@ -213,11 +209,6 @@ def _is_silent_since(instant: datetime, source: Document) -> bool:
     return last is None or datetime.fromisoformat(last) < instant
 
 
-def _check_format(session: Session, *, as_csv: bool) -> None:
-    if session.out.as_json and as_csv:
-        raise usage("--json and --csv exclude each other.", "Choose one.")
-
-
 def _range(since: datetime | None, until: datetime | None) -> dict[str, str | None]:
     bounds = {"from": since, "to": until}
     return {name: None if instant is None else rfc3339(instant) for name, instant in bounds.items()}
@@ -234,6 +225,8 @@ def _show(
     is_wanted: Callable[[Document], bool] | None = None,
 ) -> int:
     """Print all pages of a list, up to a limit of rows; answers how many there are."""
+    if session.out.as_json and as_csv:
+        raise usage("--json and --csv exclude each other.", "Choose one.")
     parameters = {key: str(value) for key, value in asked.items() if value is not None}
     rows: list[Document] = []
     archived: set[str] = set()

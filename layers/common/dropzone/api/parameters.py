@@ -83,8 +83,7 @@ def with_plus(text: str) -> str:
 def _instant(value: object) -> datetime:
     found = parse_instant(value) if isinstance(value, str) else None
     if not isinstance(found, datetime):
-        kind, message = "instant", "Input should be of the form YYYY-MM-DDThh:mm[:ss[.f]] with an offset"
-        raise PydanticCustomError(kind, message)
+        raise PydanticCustomError("instant", "Input should be of the form YYYY-MM-DDThh:mm[:ss[.f]] with an offset")
     return found
 
 
@@ -95,8 +94,7 @@ def _instant_in_path(value: str) -> datetime:
 
 def _raw_id(value: str) -> UUID:
     if not _UUID.fullmatch(value):
-        kind, message = "uuid", "is not a UUID"
-        raise PydanticCustomError(kind, message)
+        raise PydanticCustomError("uuid", "is not a UUID")
     return UUID(value)
 
 
@@ -107,14 +105,12 @@ def _instant_or_date(value: object) -> datetime | date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        kind, message = "instant", "Input should be a day that the calendar has"
-        raise PydanticCustomError(kind, message) from None
+        raise PydanticCustomError("instant", "Input should be a day that the calendar has") from None
 
 
 def _zone(name: str) -> str:
     if not _ZONE.fullmatch(name):
-        kind, message = "time_zone", ZONE_EXPECTED
-        raise PydanticCustomError(kind, message)
+        raise PydanticCustomError("time_zone", ZONE_EXPECTED)
     return name
 
 
