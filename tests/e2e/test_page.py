@@ -348,11 +348,11 @@ class Traffic:
         session.on("Network.responseReceived", self._respond)
         session.on("Network.loadingFinished", self._finish)
 
-    def _respond(self, told: dict[str, Any]) -> None:
-        self._urls[told["requestId"]] = told["response"]["url"]
+    def _respond(self, message: dict[str, Any]) -> None:
+        self._urls[message["requestId"]] = message["response"]["url"]
 
-    def _finish(self, told: dict[str, Any]) -> None:
-        self._sizes[told["requestId"]] = told["encodedDataLength"]
+    def _finish(self, message: dict[str, Any]) -> None:
+        self._sizes[message["requestId"]] = message["encodedDataLength"]
 
     def clear(self) -> None:
         self._sizes.clear()
@@ -555,7 +555,7 @@ def test_axe_finds_nothing_in_any_state(client: Client, page: Page, source: str)
     expect(page.locator("#welcome")).to_be_visible()
     look("nothing yet", "#welcome")
 
-    assert {state: told for state, told in found.items() if told} == {}
+    assert {state: broken for state, broken in found.items() if broken} == {}
 
 
 @pytest.mark.parametrize("width", [360, 768])

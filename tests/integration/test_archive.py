@@ -317,8 +317,7 @@ def test_a_month_that_fails_holds_no_other_up(archive: Archive, monkeypatch: pyt
         if month == MAY:
             # As it ends: with the connection, and so the lock of the run.
             store._database.close()
-            message = "its file is not there"
-            raise BronzeUnavailableError(message)
+            raise BronzeUnavailableError("its file is not there")
         reinstate(store, month, *others, **named)
 
     monkeypatch.setattr(PostgresArchiveStore, "reinstate", fail)
@@ -338,8 +337,7 @@ def test_a_run_ends_where_another_has_taken_over(archive: Archive) -> None:
     def take_over(_: date) -> None:
         store._database.close()
         assert wait_until(another.begin_run, seconds=5)
-        message = "it went away"
-        raise BronzeUnavailableError(message)
+        raise BronzeUnavailableError("it went away")
 
     archive.files.before = take_over
     with pytest.raises(BronzeUnavailableError, match="away"):

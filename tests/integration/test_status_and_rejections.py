@@ -132,11 +132,11 @@ def test_rejected(tables: SilverInPostgres, statuses: Statuses) -> None:
     (raw_id,) = raw_ids(1)
     tables.silver().write_outcomes([rejected(raw_id, Code.DATA_EMPTY)])
 
-    told = statuses.status(raw_id)
+    status = statuses.status(raw_id)
 
-    assert told["status"] == "rejected"
-    assert told["violations"] == [{"code": "data.empty", "field": "data", "message": "is bad"}]
-    assert told.keys() == {"raw_id", "status", "received_at", "settled_at", "items", "violations"}
+    assert status["status"] == "rejected"
+    assert status["violations"] == [{"code": "data.empty", "field": "data", "message": "is bad"}]
+    assert status.keys() == {"raw_id", "status", "received_at", "settled_at", "items", "violations"}
 
 
 def test_a_status_opens_the_months_of_its_events_alone(tables: SilverInPostgres, statuses: Statuses) -> None:
@@ -177,9 +177,9 @@ def test_tried_and_stuck(tables: SilverInPostgres, statuses: Statuses) -> None:
     for _ in range(MAX_ATTEMPTS):
         silver.record_attempts([raw_id], only_due=False)
         silver.record_errors({raw_id: "its process died"})
-        told = statuses.status(raw_id)
-        assert told["last_error"] == "its process died"
-        states.append((told["status"], told["attempts"]))
+        status = statuses.status(raw_id)
+        assert status["last_error"] == "its process died"
+        states.append((status["status"], status["attempts"]))
 
     assert states == [*(("accepted", attempts) for attempts in range(1, MAX_ATTEMPTS)), ("stuck", MAX_ATTEMPTS)]
 
@@ -293,9 +293,9 @@ def test_a_part_of_a_batch_is_not_complete(tables: SilverInPostgres, statuses: S
     (batch,) = raw_ids(1)
     tables.silver().write_outcomes([ValidatedObject(batch, (measurement(),), is_whole=False)])
 
-    told = statuses.status(batch)
+    status = statuses.status(batch)
 
-    assert told == {
+    assert status == {
         "raw_id": batch,
         "status": "accepted",
         "received_at": milliseconds(received_at(batch)),
@@ -308,9 +308,9 @@ def test_the_reader_sees_the_figures_as_they_were_written(tables: SilverInPostgr
     exact: Measurement = measurement(mean=0.1 + 0.2, std_dev=1.7976931348623157e308)
     tables.silver().write_outcomes([ValidatedObject(raw_id, (exact,))])
 
-    told = statuses.status(raw_id)
+    status = statuses.status(raw_id)
 
-    assert told.items() >= figures(exact).items()
+    assert status.items() >= figures(exact).items()
 
 
 def test_contract_and_warnings_are_reported(tables: SilverInPostgres, statuses: Statuses) -> None:

@@ -251,16 +251,16 @@ def test_no_other_schema_version_is_known(version: object) -> None:
 
 
 def test_a_client_s_report_is_a_rejection_of_its_source_with_its_reason() -> None:
-    told = {"code": "row.not_number", "reason": "'°' is no number", "lines": [3, 3], "text": "x"}
-    [outcome] = validate(json.dumps({"client_rejected": told, "source": "hall-3"}).encode())
+    reported = {"code": "row.not_number", "reason": "'°' is no number", "lines": [3, 3], "text": "x"}
+    [outcome] = validate(json.dumps({"client_rejected": reported, "source": "hall-3"}).encode())
     assert isinstance(outcome, Rejection)
     assert outcome.source == "hall-3"
     assert outcome.violations[0].message.endswith("row.not_number: \"'\\xb0' is no number\"")
 
 
-@pytest.mark.parametrize("told", [{}, {"code": 5, "reason": "x"}])
-def test_a_client_s_report_without_a_reason_says_so(told: object) -> None:
-    [outcome] = validate(json.dumps({"client_rejected": told}).encode())
+@pytest.mark.parametrize("reported", [{}, {"code": 5, "reason": "x"}])
+def test_a_client_s_report_without_a_reason_says_so(reported: object) -> None:
+    [outcome] = validate(json.dumps({"client_rejected": reported}).encode())
     message = "the client has no event for it; gives no reason that can be read"
     assert outcome == Rejection((Violation(Code.CLIENT_REJECTED, "client_rejected", message),))
 

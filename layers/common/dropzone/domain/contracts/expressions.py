@@ -49,8 +49,7 @@ class _Interpreter(TreeInterpreter):
             len(result) if kind is list or kind is dict else len(result) // _CHARACTERS_OF_A_STEP if kind is str else 0
         )
         if self.left < 0:
-            message = "it takes more steps than a body may"
-            raise MappingError(message)
+            raise MappingError("it takes more steps than a body may")
         return result
 
 
@@ -69,17 +68,14 @@ def search(text: str) -> Search:
         ValueError: it is no JMESPath, or too long.
     """
     if len(text) > MAX_LENGTH:
-        message = f"has more than {MAX_LENGTH} characters"
-        raise ValueError(message)
+        raise ValueError(f"has more than {MAX_LENGTH} characters")
     try:
         node: Mapping[str, Any] = Parser().parse(text).parsed
     except (JMESPathError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else "it is nested too deep"
-        message = f"is not JMESPath: {reason}"
-        raise ValueError(message) from error
+        raise ValueError(f"is not JMESPath: {reason}") from error
     if unknown := set(_called_functions(node)) - set(_Functions.FUNCTION_TABLE):
-        message = f"calls a function that JMESPath doesn't have: {min(unknown)}"
-        raise ValueError(message)
+        raise ValueError(f"calls a function that JMESPath doesn't have: {min(unknown)}")
     return _direct(node) or (lambda value: _interpreted(node, value))
 
 
