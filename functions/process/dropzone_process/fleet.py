@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
+from dropzone.adapters.archived import request_month
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
@@ -17,7 +18,6 @@ from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import S3Bronze
 from dropzone.observability import NAMESPACE, logged_errors, report_result
 from dropzone.ports import Bronze, FleetStore, OutcomeStore, Silver, TimeLeft, Wanted
-from dropzone.queries.archive import request_month
 from dropzone.settings import ReplaySettings
 from dropzone.use_cases.fleet import RunState, begin, begin_sweep, pending, plan, report
 from dropzone.use_cases.objects import ObjectError, ProcessingResult

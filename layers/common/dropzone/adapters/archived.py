@@ -1,9 +1,11 @@
 """Which months are in files, and no longer in silver (docs/adr/0029)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
+from uuid import UUID
 
 from dropzone.adapters.database import Database
+from dropzone.domain.identifiers import received_at
 from dropzone.ports import MonthKind
 
 _ARCHIVED: Final = """
@@ -11,6 +13,11 @@ SELECT DISTINCT to_char(month, 'YYYY-MM') FROM archive.months
 WHERE kind = ANY (CAST(:kinds AS text[])) AND state <> 'writing'
   AND archive.end_of(month) > CAST(:since AS timestamptz) AND archive.start_of(month) < CAST(:until AS timestamptz)
 ORDER BY 1
+"""
+
+_ARCHIVED_AT: Final = """
+SELECT archived_at FROM archive.months
+WHERE kind = 'arrived' AND state <> 'writing' AND month = archive.month_of(CAST(:received_at AS timestamptz))
 """
 
 
@@ -22,3 +29,24 @@ def archived_months(database: Database, since: datetime | None, until: datetime 
     """
     parameters = {"since": since or "-infinity", "until": until or "infinity", "kinds": list(kinds)}
     return [month for (month,) in database.run(_ARCHIVED, **parameters)]
+
+
+def request_month(database: Database, month: date, days: int) -> bool:
+    """Have a month of arrival brought back by the next run of Archive, and kept for some days; whether it is archived.
+
+    Raises:
+        SilverUnavailableError: the database is out of reach.
+    """
+    sql = "SELECT archive.request(CAST(:month AS date), CAST(:days AS integer))"
+    ((is_archived,),) = database.run(sql, month=month, days=days)
+    return bool(is_archived)
+
+
+def archived_at(database: Database, raw_id: UUID) -> datetime | None:
+    """When the outcomes of an object were archived; None if they are in silver, or nowhere.
+
+    Raises:
+        SilverUnavailableError: the database is out of reach.
+    """
+    found = database.run(_ARCHIVED_AT, received_at=received_at(raw_id))
+    return found[0][0] if found else None

@@ -78,6 +78,17 @@ ContractReference = Annotated[
 
 EXAMPLE_VIOLATION = {"code": "data.empty", "field": "data", "message": "is empty: at least one number is needed"}
 
+Archived = Annotated[
+    Sequence[str],
+    Field(
+        description=(
+            "Months of UTC in the range that are archived, and so are not listed, but for what has changed since; "
+            "absent without any."
+        ),
+        examples=[["2019-04", "2019-05"]],
+    ),
+]
+
 
 @cache
 def fields_of(answer: type) -> Mapping[str, object]:

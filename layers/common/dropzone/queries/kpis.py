@@ -7,9 +7,8 @@ from typing import Annotated, Final, NotRequired, TypedDict
 from pydantic import Field
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import EXAMPLE_INSTANT, Count, Cursor, answer, closed
+from dropzone.api.answers import EXAMPLE_INSTANT, Archived, Count, Cursor, answer, closed
 from dropzone.api.pages import Listing
-from dropzone.queries.archive import Archived
 from dropzone.queries.buckets import (
     ARRIVALS,
     EXAMPLE_ARRIVALS,

@@ -14,6 +14,7 @@ from dropzone.api.answers import (
     EXAMPLE_INSTANT,
     EXAMPLE_RAW_ID,
     EXAMPLE_WRITTEN,
+    Archived,
     Arrival,
     Cursor,
     Flags,
@@ -25,7 +26,6 @@ from dropzone.api.answers import (
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import InstantOrDate, Request, SourceFilter
 from dropzone.domain.patterns import as_like, is_pattern
-from dropzone.queries.archive import Archived
 from dropzone.queries.ranges import EXAMPLE_PLACE, PlaceCursor, ZoneOfDates, bounds, cursor_of, newest, place_of
 from dropzone.queries.rows import read
 

@@ -6,9 +6,8 @@ from typing import Annotated, Final, Literal, NotRequired, TypedDict
 from pydantic import Field
 
 from dropzone.adapters.database import Database
-from dropzone.api.answers import Cursor, answer, closed
+from dropzone.api.answers import Archived, Cursor, answer, closed
 from dropzone.api.pages import Listing
-from dropzone.queries.archive import Archived
 from dropzone.queries.buckets import (
     ARRIVALS,
     EXAMPLE_ARRIVALS,

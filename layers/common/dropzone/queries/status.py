@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 from pydantic_core import to_json
 
+from dropzone.adapters.archived import archived_at
 from dropzone.adapters.database import Database
 from dropzone.api import problems
 from dropzone.api.answers import (
@@ -37,7 +38,6 @@ from dropzone.domain.access import Access, Scope
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.patterns import as_like
 from dropzone.ports import MAX_ATTEMPTS
-from dropzone.queries.archive import archived_at
 from dropzone.queries.rows import read
 
 
