@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,25 @@ def rejection(number: int) -> dict[str, Any]:
         "ruleset": 1,
         "violations": REJECTED["violations"],
     }
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (("rejected", "list"), {"rejections": []}),
+        (("kpis",), {"kpis": []}),
+        (("replay",), {"checked": 0, "processed": 0, "failed": 0}),
+    ],
+)
+@pytest.mark.usefixtures("local")
+def test_a_time_may_be_how_long_ago(cli: Cli, api: FakeApi, command: tuple[str, ...], answer: dict[str, Any]) -> None:
+    api.answers = [page(**answer)]
+
+    assert cli(*command, "--from", "7d").exit_code == 0
+
+    [request] = api.requests
+    since = datetime.fromisoformat(request.url.params.get("from") or api.bodies[0]["from"])
+    assert timedelta(0) <= datetime.now(UTC) - since - timedelta(days=7) < timedelta(minutes=5)
 
 
 @pytest.mark.usefixtures("local")

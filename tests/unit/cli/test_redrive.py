@@ -175,13 +175,23 @@ def test_chosen_ones_alone(cli: Cli, api: FakeApi, stack: Stack) -> None:
     assert stack.dead == sorted([notification(stack, second), "garbage"])
 
 
-def test_a_limit(cli: Cli, stack: Stack) -> None:
+def test_a_limit(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     for identifier in raw_ids(25):
         stack.die(identifier)
+    received: list[int] = []
+    receive = Queue.receive
+
+    def counted(queue: Queue, seconds: int) -> list[Message]:
+        messages = receive(queue, seconds)
+        received.append(len(messages))
+        return messages
+
+    monkeypatch.setattr(Queue, "receive", counted)
 
     counts = document(cli("dlq", "redrive", "--limit", 13, "--json"))
 
     assert counts["redriven"] == 13
+    assert received == [10, 10], "no more than are needed"
     assert (len(stack.dead), len(stack.queued)) == (12, 13)
 
 
