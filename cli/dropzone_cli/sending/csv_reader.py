@@ -35,7 +35,6 @@ class Reading(NamedTuple):
     """Fields of JSON, each after a comma."""
     first: int
     last: int
-    text: str
 
 
 class _RowError(ValueError):
@@ -150,6 +149,8 @@ class Table:
         if self.waiting:
             return iter([self.waiting])
         readings = self._readings()
+        if len(self._groups) > 1:
+            readings = one_of_a_kind(readings)
         if self.options.merge_rows:
             readings = merged(readings)
         elif not self.columns.has_source:
@@ -162,7 +163,7 @@ class Table:
             if isinstance(row, Finding):
                 yield row
                 continue
-            cells, first, last, text, rejected = row
+            cells, first, last, _, rejected = row
             try:
                 if len(cells) != width:
                     cells = _fitted(cells, width)
@@ -176,7 +177,7 @@ class Table:
                 try:
                     if values := self._values(cells, places):
                         is_reported = True
-                        yield Reading(instant, values, self._labels(cells, places, rejected), first, last, text)
+                        yield Reading(instant, values, self._labels(cells, places, rejected), first, last)
                 except _RowError as error:
                     is_reported = True
                     yield self._finding(row, error, places)
@@ -270,8 +271,19 @@ def events(readings: Iterable[Reading | Finding], *, is_labelled: bool) -> Itera
         if isinstance(reading, Finding):
             yield reading
             continue
-        time, values, labels, first, last, _ = reading
+        time, values, labels, first, last = reading
         yield Event(f'{{{version}"time_stamp":"{time}","data":[{values}]{labels}}}'.encode(), first, last)
+
+
+def one_of_a_kind(readings: Iterable[Reading | Finding]) -> Iterator[Reading | Finding]:
+    """Leave out further findings of a kind in a row, which has several values."""
+    before = (0, "")
+    for reading in readings:
+        if isinstance(reading, Finding):
+            if before == (reading.first, reading.code):
+                continue
+            before = reading.first, reading.code
+        yield reading
 
 
 def watched(readings: Iterable[Reading | Finding], unused: Sequence[str]) -> Iterator[Reading | Finding]:

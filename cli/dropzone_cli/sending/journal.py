@@ -66,6 +66,11 @@ class Run:
     def key(self) -> str:
         return _run_key(self.input, self.stack, self.options)
 
+    @property
+    def options_of_reports(self) -> Mapping[str, object]:
+        """Those of the run that tells of lines which are not sent."""
+        return {**self.options, REPORTS: True}
+
     def idempotency_key(self, batch: Batch) -> str:
         """The same whenever the same events are sent as the same batch of this run."""
         parts = (_KIND["resume_file_of"], self.salt, self.key, batch.number, batch.cut.digest)
@@ -141,7 +146,7 @@ class Journal:
 
         `again`: all is sent again, though it was sent before.
         """
-        found = self._runs.get(_run_key(identity, stack, options))
+        found = self.find(identity, stack, options)
         if found is not None and not again:
             return found
         # Where nothing is recorded, nobody could say that the same events are to be sent again.
@@ -150,13 +155,12 @@ class Journal:
 
     def reports_of(self, run: Run, *, is_rereadable: bool) -> Run:
         """Return the run that reports the lines of the same input which are not sent, each once."""
-        options = {**run.options, REPORTS: True}
-        found = self._runs.get(_run_key(run.input, run.stack, options))
+        run_of_reports = (run.input, run.stack, run.options_of_reports)
         salt = "" if is_rereadable or self.path else secrets.token_hex(8)
-        return found or self._begin(run.input, run.stack, options, salt)
+        return self.find(*run_of_reports) or self._begin(*run_of_reports, salt)
 
-    def has_reports_of(self, run: Run) -> bool:
-        return _run_key(run.input, run.stack, {**run.options, REPORTS: True}) in self._runs
+    def find(self, identity: str, stack: str, options: Mapping[str, object]) -> Run | None:
+        return self._runs.get(_run_key(identity, stack, options))
 
     def restart(self, run: Run) -> Run:
         """Start the run again, since its input has changed."""

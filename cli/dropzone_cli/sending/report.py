@@ -166,14 +166,11 @@ class Report:
                 self._sent.append({"input": name, **sent, "replayed": is_replayed})
             self.meter.advance(batch.size, batch.events)
 
-    def add_reported(self, batch: Batch) -> None:
-        """Count findings that were reported to the API."""
+    def count(self, **numbers: int) -> None:
+        """Add to totals, by their names."""
         with self._lock:
-            self._totals.reported += batch.events
-
-    def add_earlier(self, events: int) -> None:
-        """Count events that an earlier run had sent."""
-        self._totals.accepted_earlier += events
+            for name, number in numbers.items():
+                setattr(self._totals, name, getattr(self._totals, name) + number)
 
     def skip(self, batch: Batch) -> None:
         """Show that a batch which an earlier run had sent was read again."""

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -208,7 +209,7 @@ class Uploader:
             return
         if batch.findings:
             task.rejects.add_all(batch.findings, answer.raw_id)
-            self._report.add_reported(batch)
+            self._report.count(reported=batch.events)
         else:
             self._report.add_sent(name, batch, answer.raw_id, size, is_replayed=answer.is_replayed)
         task.journal.accept(task.run, batch, answer.raw_id)
@@ -245,34 +246,37 @@ class Uploader:
         return run
 
 
+@dataclass(slots=True)
 class _Reading:
     """One reading of an input: what becomes of its events, and of what is no event."""
 
-    def __init__(
-        self,
-        one: Input,
-        journal: Journal,
-        rejects: Rejects,
-        options: SendOptions,
-        report: Report,
-        workers: WorkerPool,
-        printed: int,
-    ) -> None:
-        self._one, self._journal, self._rejects = one, journal, rejects
-        self._options, self._report, self._workers = options, report, workers
-        self._held: list[Event] | None = []
-        """What is to be reported of lines, until there is an event."""
-        self._earlier, self._last, self._last_finding = 0, 0, (0, "")
-        self._pipe: LivePipe | None = None
-        self._printed_before = self.printed = printed
-        """The last line with a finding that was printed."""
+    one: Input
+    journal: Journal
+    rejects: Rejects
+    options: SendOptions
+    report: Report
+    workers: WorkerPool
+    printed: int
+    """The last line with a finding that was printed, before and in this reading."""
+    pipe: LivePipe | None = None
+    run: Run = field(init=False)
+    _held: list[Event] | None = field(default_factory=list)
+    """What is to be reported of lines, until there is an event."""
+    _earlier: int = 0
+    _last: int = 0
+    _printed_before: int = field(init=False)
+    _events: Batcher = field(init=False)
+    _reports: Batcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._printed_before = self.printed
 
     def begin(self, run: Run, source: Opened) -> None:
         """Begin with the first batches, of events and of reports."""
         self.run = run
         # The events of a pipe are not held for long.
-        linger = None if self._one.is_rereadable else self._options.linger
-        shape = Shape(self._options.batch_size, self._options.batch_bytes, linger)
+        linger = None if self.one.is_rereadable else self.options.linger
+        shape = Shape(self.options.batch_size, self.options.batch_bytes, linger)
         self._events = Batcher(
             shape,
             lambda batch: self._emit(self.run, batch),
@@ -280,46 +284,47 @@ class _Reading:
             changed=self._change,
             position=lambda: source.position,
         )
-        known = dict(self._run_of_reports().cuts) if self._journal.has_reports_of(run) else {}
+        reports = self.journal.find(run.input, run.stack, run.options_of_reports)
+        known = {} if reports is None else dict(reports.cuts)
         self._reports = Batcher(shape, lambda batch: self._emit(self._run_of_reports(), batch), known=known)
-        self._pipe = source.pipe
-        if self._pipe is not None:
-            self._pipe.idle = self._idle
+        self.pipe = source.pipe
+        if self.pipe is not None:
+            self.pipe.idle = self._idle
 
     def _run_of_reports(self) -> Run:
-        return self._journal.reports_of(self.run, is_rereadable=self._one.is_rereadable)
+        return self.journal.reports_of(self.run, is_rereadable=self.one.is_rereadable)
 
     def _idle(self) -> float | None:
         waits = [wait for wait in (self._events.idle(), self._reports.idle()) if wait is not None]
         return min(waits, default=None)
 
     def _change(self) -> None:
-        self._report.out.note(f"{self._one.name} is not what was sent under this name: it is sent as a new input.")
-        self.run = self._journal.restart(self.run)
-        if self._one.is_rereadable:
+        self.report.out.note(f"{self.one.name} is not what was sent under this name: it is sent as a new input.")
+        self.run = self.journal.restart(self.run)
+        if self.one.is_rereadable:
             raise _ChangedError
 
     def _emit(self, run: Run, batch: Batch) -> None:
         if batch.number in run.accepted and run.cuts[batch.number] == batch.cut:
-            self._rejects.add_all(batch.findings, run.accepted[batch.number])
+            self.rejects.add_all(batch.findings, run.accepted[batch.number])
             if not batch.findings:
                 self._earlier += batch.events
-                self._report.skip(batch)
+                self.report.skip(batch)
             return
         try:
-            self._journal.add(run, batch)
+            self.journal.add(run, batch)
         except CliError as error:
             self._fail(error)
-        self._workers.submit(Task(self._one, self._journal, run, batch, self._rejects))
-        if self._workers.failure is not None:
-            self._fail(self._workers.failure)
+        self.workers.submit(Task(self.one, self.journal, run, batch, self.rejects))
+        if self.workers.failure is not None:
+            self._fail(self.workers.failure)
 
     def _fail(self, error: BaseException) -> None:
         """End the reading; of what can't be read again, what was read is handed over nevertheless, to be kept."""
-        if self._pipe is None:
+        if self.pipe is None:
             raise error
-        self._workers.fail(error)
-        self._pipe.stop()
+        self.workers.fail(error)
+        self.pipe.stop()
 
     def take(self, read: Iterable[Read]) -> None:
         for found in read:
@@ -330,10 +335,9 @@ class _Reading:
                     held, self._held = self._held, None
                     for event in held:
                         self._reports.add(event)
-            elif self._last_finding != (found.last, found.code):  # one of its kind of a line
-                self._last_finding = (found.last, found.code)
+            else:
                 self._last = max(self._last, found.last)
-                self._find(self._one.as_reported(found))
+                self._find(self.one.as_reported(found))
 
     def _find(self, finding: Finding) -> None:
         if finding.severity is Severity.PROBLEM:
@@ -341,16 +345,16 @@ class _Reading:
         if finding.last > self._printed_before:
             self.printed = finding.last
             try:
-                self._report.add(self._one.name, finding)
+                self.report.add(self.one.name, finding)
             except StoppedError as error:
                 self._fail(error)
 
     def _reject(self, finding: Finding) -> None:
         """Tell the API of it, and write it to the file of rejects once it is known where the API counts it."""
-        is_counted = finding.rejected is not None or not self._options.report
+        is_counted = finding.rejected is not None or not self.options.report
         is_full = self._held is not None and len(self._held) == _HELD
         if is_counted or is_full or len(finding.text) > _LONG:
-            self._rejects.add(finding)
+            self.rejects.add(finding)
             finding = finding._replace(text="")
         if is_counted:
             return
@@ -363,11 +367,11 @@ class _Reading:
         """Give away what is left: the input is at its end."""
         self._events.end()
         self._reports.end()
-        self._report.add_earlier(self._earlier)
-        self._report.lines[self._one.name] = self._last
+        self.report.count(accepted_earlier=self._earlier)
+        self.report.lines[self.one.name] = self._last
 
     def close(self) -> None:
         """Write to the file of rejects what was not reported to the API."""
         for event in self._reports.rest() if self._held is None else self._held:
             if event.finding is not None:
-                self._rejects.add(event.finding)
+                self.rejects.add(event.finding)

@@ -470,6 +470,15 @@ def test_an_event_that_was_refused_keeps_its_line_separators(cli: Cli, bronze: F
     assert [one["source"] for one in bronze.events] == ["a\u2028b\x85c"]
 
 
+def test_each_damaged_value_of_one_line_is_kept(cli: Cli) -> None:
+    good = '{"time_stamp":"t","data":[1]}'
+    Path("a.json").write_text(f'[{good},5,{{"data":[1,,]}},{good},{{"data":[2,,]}},{good},"six",{good}]')
+
+    assert document(cli("send", "a.json", "--json"))["accepted"] == 4
+    kept = [json.loads(line)["text"] for line in Path("a.json.rejects.ndjson").read_text().splitlines()]
+    assert kept == ["5", '{"data":[1,,]}', '{"data":[2,,]}', '"six"']
+
+
 def test_a_damaged_value_of_pretty_json_can_be_corrected(cli: Cli, bronze: FakeIngest) -> None:
     file = Path("a.json")
     file.write_text('[\n {\n "data": [1]\n },\n {\n "data": [2,,]\n },\n {"time_stamp": "t", "data": [3]}\n]\n')
