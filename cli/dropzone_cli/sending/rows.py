@@ -3,8 +3,9 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, time
+from itertools import chain
 from typing import BinaryIO, NamedTuple
 
 from dropzone_cli.errors import CliError, ExitCode, usage
@@ -34,16 +35,19 @@ def delimiter_of(header: str) -> str:
     return max(_DELIMITERS, key=_QUOTED.sub("", header).count)
 
 
-def without_reasons(rows: Iterable[Row | Finding]) -> Iterator[Row | Finding]:
-    """Take off the rows of a file of rejects what `send` said of each."""
-    number, is_of_rejects = len(REJECT_NAMES), False
-    for row in rows:
-        if isinstance(row, Row):
-            if tuple(row.cells[-number:]) == REJECT_NAMES:
-                is_of_rejects = True
-            if is_of_rejects and len(row.cells) > number:
-                row = row._replace(cells=row.cells[:-number], rejected=Rejected.of(*row.cells[-2:]))  # noqa: PLW2901
-        yield row
+def without_reasons(rows: Iterator[Row | Finding]) -> Iterator[Row | Finding]:
+    """Take off the rows of a file of rejects, which its header tells, what `send` said of each."""
+    for head in rows:
+        all_rows = chain([head], rows)
+        is_of_rejects = isinstance(head, Row) and tuple(head.cells[-len(REJECT_NAMES) :]) == REJECT_NAMES
+        return map(_without_reason, all_rows) if is_of_rejects else all_rows
+    return rows
+
+
+def _without_reason(row: Row | Finding) -> Row | Finding:
+    if not isinstance(row, Row) or len(row.cells) <= len(REJECT_NAMES):
+        return row
+    return row._replace(cells=row.cells[: -len(REJECT_NAMES)], rejected=Rejected.of(*row.cells[-2:]))
 
 
 def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row | Finding]:
