@@ -1,7 +1,7 @@
 """A real Postgres, migrated by the real migrations, and a look at its tables."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection, identifier
 
 from dropzone.adapters.database import Database, open_database
@@ -34,6 +35,36 @@ _FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "d
 _numbers = count(1)
 
 
+class _Kept:
+    """A superuser's connection that tests have one after the other: a new one reads the catalogue again, for 30 ms."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+        self._exit = ExitStack()
+        self._connection: Connection | None = None
+
+    def like_new(self) -> Connection:
+        """Return the connection as it was at first, or another one where the test before ended it, or the server."""
+        if self._connection is not None:
+            try:
+                self._connection.run("ROLLBACK")
+                self._connection.run("DISCARD ALL")
+            except (DatabaseError, InterfaceError, OSError):
+                self.close()
+        if self._connection is None:
+            self._connection = self._exit.enter_context(self._server.connect())
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection = None
+        self._exit.close()
+
+
+_kept: dict[int, _Kept] = {}
+"""Of each server of `running_postgres`, by its port."""
+
+
 @contextmanager
 def running_postgres(directory: Path) -> Iterator[Postgres]:
     """Run a server for the time of a with block; it ends with this process, however that ends."""
@@ -45,8 +76,10 @@ def running_postgres(directory: Path) -> Iterator[Postgres]:
                 connection.run(f"ALTER SYSTEM SET {setting}")
             connection.run("SELECT pg_reload_conf()")
         migrate(migrate_settings(server))
-        yield server
+        with closing(_Kept(server)) as _kept[server.port]:
+            yield server
     finally:
+        _kept.pop(server.port, None)
         server.stop()
 
 
@@ -195,7 +228,8 @@ def _measurement(columns: list[Any]) -> Measurement:
 @contextmanager
 def silver_in_postgres(server: Postgres) -> Iterator[SilverInPostgres]:
     """Open the tables, empty."""
-    with server.connect() as connection:
+    kept = _kept.get(server.port)
+    with nullcontext(kept.like_new()) if kept else server.connect() as connection:
         connection.run("SET TimeZone TO 'UTC'")
         tables = SilverInPostgres(server, connection)
         tables.clear()
