@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -185,10 +186,12 @@ class Stack:
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=600, WaitTimeSeconds=0
         ).get("Messages"):
             found += batch
-        for message in found:
-            self.sqs.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-            )
+        for messages in batched(found, 10, strict=False):
+            again: Any = [
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+                for number, message in enumerate(messages)
+            ]
+            self.sqs.change_message_visibility_batch(QueueUrl=url, Entries=again)
         return sorted(message["Body"] for message in found)
 
     @property
