@@ -46,7 +46,6 @@ ANY_LIMIT = 100_000
 @pytest.fixture
 def gold(tables: SilverInPostgres) -> Gold:
     """Gold as the function Query reads it; empty, as its silver is."""
-    forget(tables)
     return Gold(tables.open(database_user="dropzone_reader"))
 
 
@@ -54,13 +53,6 @@ def gold(tables: SilverInPostgres) -> Gold:
 def silver(tables: SilverInPostgres) -> PostgresSilver:
     """Silver as the function Process writes it."""
     return tables.silver()
-
-
-def forget(tables: SilverInPostgres) -> None:
-    """Empty silver and gold."""
-    tables.clear()
-    for table in ("measured", "arrived", "measured_stale", "arrived_stale"):
-        tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
 
 
 def refresh(tables: SilverInPostgres) -> int:
@@ -178,7 +170,7 @@ def test_an_hour_s_figures_are_those_of_its_samples(
     raw: list[tuple[int, str, list[float]]],
     is_fresh: bool,  # noqa: FBT001 - a parameter
 ) -> None:
-    forget(tables)
+    tables.clear()
     events = [
         Measurement(NOON + timedelta(seconds=second), source, aggregate(values)) for second, source, values in raw
     ]

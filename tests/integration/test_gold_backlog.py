@@ -20,16 +20,10 @@ NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 BY = [Granularity.MINUTE, Granularity.HOUR, Granularity.DAY]
 
 
-def forget(tables: SilverInPostgres) -> None:
-    tables.clear()
-    for table in ("measured", "arrived", "measured_stale", "arrived_stale"):
-        tables.query(f"DELETE FROM gold.{table}")  # noqa: S608 - our own names
-
-
 @pytest.fixture(params=["a file of history", "one request"])
 def backlog(tables: SilverInPostgres, request: pytest.FixtureRequest) -> Iterator[int]:
     """What is stale after 20,000 rows of seven months in batches, or 45,000 events of as many quarter-hours at once."""
-    forget(tables)
+    tables.clear()
     # Some devices report for the first time: nothing of theirs is before the range.
     devices = tuple(measurement(NOW - timedelta(minutes=i), source=f"new/{i}") for i in range(6))
     tables.silver(reuse=True).write_outcomes([ValidatedObject(raw_ids(1)[0], devices)])
@@ -43,7 +37,7 @@ def backlog(tables: SilverInPostgres, request: pytest.FixtureRequest) -> Iterato
     # As autovacuum does within a minute, at a moment that a test can't foresee: the planner knows how large they are.
     tables.query("ANALYZE measurements, gold.measured, gold.measured_stale")
     yield events
-    forget(tables)
+    tables.clear()
 
 
 def scanned(tables: SilverInPostgres) -> int:
@@ -108,11 +102,11 @@ def test_all_that_is_stale_can_be_read_and_the_schedule_works_through_it(
 
 
 def test_marks_of_more_than_can_be_read_in_time_are_refused(tables: SilverInPostgres) -> None:
-    forget(tables)
+    tables.clear()
     tables.query("INSERT INTO gold.measured_stale VALUES (:now, 3000000)", now=NOW)
     gold = Gold(tables.open(database_user="dropzone_reader"))
 
     with too_much():
         gold.kpis(Window(Granularity.HOUR, NOW, NOW + HOUR), limit=9)
     assert gold.kpis(Window(Granularity.HOUR, NOW - 2 * HOUR, NOW), limit=9) == []
-    forget(tables)
+    tables.clear()
