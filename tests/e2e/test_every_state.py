@@ -101,14 +101,14 @@ class Album:
         self.page = page
         self.client = client
         self._folder = folder
-        self._ending = ending
+        self.ending = ending
         self._number = 0
 
     def take(self, name: str, *, whole: bool = True) -> None:
         self._number += 1
         if whole:
             self.page.evaluate("scrollTo(0, 0)")  # what sticks to the top would be in the middle
-        path = self._folder / f"{self._number:02}-{name}-{self._ending}.png"
+        path = self._folder / f"{self._number:02}-{name}-{self.ending}.png"
         self.page.screenshot(path=path, full_page=whole, animations="disabled")
 
     def take_in_print(self, name: str) -> None:
@@ -254,7 +254,7 @@ def a_source(album: Album) -> None:
     expect(page.locator("#tiles")).to_contain_text("no source of this name")
     status_of(page, "Live")
     album.take("unknown-source")
-    album.go(of("once/measured"))
+    album.go(of(f"once/measured-{album.ending}"))
     expect(page.locator("#chart-mean .few")).to_be_visible()
     all_drawn(page)
     album.take("measured-once")
@@ -359,7 +359,7 @@ def documentation(album: Album) -> None:
 def test_every_state(demo: Client, browser: Browser, width: int, scheme: Scheme) -> None:
     folder = Path(str(FOLDER))
     folder.mkdir(parents=True, exist_ok=True)
-    demo.outcome(demo.ingest(event("once/measured", datetime.now(UTC), [21, 23])))
+    demo.outcome(demo.ingest(event(f"once/measured-{width}-{scheme}", datetime.now(UTC), [21, 23])))
     with opened(browser, width, scheme) as page:
         album = Album(page, demo, folder, f"{width}-{scheme}")
         for part in (

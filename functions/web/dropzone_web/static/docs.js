@@ -38,7 +38,7 @@ const style = new CSSStyleSheet();
 style.replaceSync(`
   .swagger-ui :is(.markdown, .renderedMarkdown) code { padding: 0 4px; }
   .swagger-ui .markdown p { line-height: 1.5; }
-  .swagger-ui .schemes-server-container { display: none; }
+  .swagger-ui .scheme-container .schemes .schemes-server-container { display: none; }
   .swagger-ui .scheme-container .schemes { justify-content: flex-end; }
   @media (max-width: 40rem) {
     .swagger-ui .opblock-tag { flex-wrap: wrap; }
