@@ -238,7 +238,11 @@ def test_measurements_with_all_that_is_known_of_them(get: Get, data: Data) -> No
             }
         ]
     }
-    assert data.parameters() == {"limit": 101}
+    # The last month's, and then the rest.
+    assert [(each["limit"], "since" in each, "until" in each) for each in data.asked] == [
+        (101, True, False),
+        (101, False, True),
+    ]
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/x-ndjson"])
@@ -468,7 +472,7 @@ def test_a_page_leads_to_the_next(get: Get, data: Data) -> None:
     assert relation == 'rel="next"'
     assert following == parameters | {"cursor": body["cursor"]}
     get("/measurements", following)
-    assert (data.asked[1]["after"], data.asked[1]["after_source"]) == (NOON - timedelta(seconds=1), "ü")
+    assert (data.asked[-1]["after"], data.asked[-1]["after_source"]) == (NOON - timedelta(seconds=1), "ü")
 
 
 def test_the_last_page_leads_nowhere(get: Get, data: Data) -> None:

@@ -68,11 +68,20 @@ class Rows:
         rows: Sequence[Row] = getattr(self, kind)
         if kind == "events":
             rows = [row for row in rows if row["item"] > parameters["after"]]
+        # The newest are read in steps, of which each has its own.
+        if kind == "measurements":
+            rows = _within(rows, "measured_at", parameters.get("since"), parameters.get("until"))
+        elif kind == "rejections":
+            rows = _within(rows, "raw_id", parameters["since"], parameters["before"])
         flat = [dict(_flat(row)) for row in rows[: parameters.get("limit")]]
         columns = re.findall(r'json_agg\("([^"]+)"\)', sql)
         # An offset of zero, where a bucket's bounds have one.
         answer = [[row.get(column, 0 if "_offset" in column else None) for row in flat] for column in columns]
         return [[to_json(answer).decode()]]
+
+
+def _within(rows: Sequence[Row], key: str, since: Any, until: Any) -> Sequence[Row]:  # noqa: ANN401 - what the key has
+    return [row for row in rows if (since is None or row[key] >= since) and (until is None or row[key] < until)]
 
 
 def _day(day: date, tz: str) -> Iterator[datetime]:

@@ -148,6 +148,7 @@ BEGIN
         ('dry_run', 'Whether changes are counted and not written.'),
         ('planned_until', 'Up to which arrival there are ranges. UTC.'),
         ('is_paused', 'Whether its calls are to end.'),
+        ('active_at', 'When it was begun, or got further last, to the hour. UTC.'),
         ('finished_at', 'When its last range was done; null before. UTC.'),
         ('number', 'Its place among the ranges of its replay, counted from 0.'),
         ('objects', 'How many objects it has.'),
