@@ -24,13 +24,13 @@ from dropzone.adapters.s3 import S3Bronze, S3Clients
 from dropzone.api import problems, response
 from dropzone.api.access import Authorizer, authorizer_of
 from dropzone.api.answers import EXAMPLE_RAW_ID
-from dropzone.api.compression import accepts_gzip
 from dropzone.api.formats import Format, best_format
 from dropzone.api.pages import KEEP, VARY, Listing, cached, is_given, page
 from dropzone.api.parameters import InstantInPath, RawIdInPath
 from dropzone.api.problems import ProblemError
 from dropzone.api.request import header
 from dropzone.api.resolver import access_of, converted, described, make_app, problem, resolve
+from dropzone.api.response import accepts_gzip
 from dropzone.domain.access import Scope
 from dropzone.ports import ClientStore, RowRefusedError
 from dropzone.queries import contracts, kpis, measurements, quality, sources

@@ -5,12 +5,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property, lru_cache
+from hashlib import sha256
 from operator import attrgetter
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dropzone.domain.contracts.mapping import PayloadMapping
+from dropzone.domain.contracts.mapping import COMPILED, PayloadMapping
 from dropzone.domain.contracts.rules import Rule, Severity
 from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection
 from dropzone.domain.patterns import SourcePattern, as_regex, is_pattern, literal_beginning, specificity
@@ -134,3 +135,17 @@ BASIC = Contracts(
     RULESET,
 )
 """The basic rules alone."""
+
+
+class CompiledContracts(BaseModel):
+    """The contracts of a deployment: one JSON file, made by `make contracts`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    contracts: tuple[Contract, ...]
+
+
+def contracts_of(compiled: bytes) -> Contracts:
+    """The contracts of a compiled file, and the ruleset that names them together with the basic rules."""
+    ruleset = f"{RULESET}.{sha256(compiled).hexdigest()[:8]}"
+    return Contracts(CompiledContracts.model_validate_json(compiled, context=COMPILED).contracts, ruleset)
