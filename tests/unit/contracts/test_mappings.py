@@ -572,6 +572,8 @@ def test_a_rejected_record_of_senml_has_its_source() -> None:
 def test_infinities_in_senml_are_rejected(pack: str) -> None:
     found = outcomes(f'[{{"n": "a", "v": 1}}, {{"n": "b", {pack}}}]'.encode(), content_type=SENML)
     assert codes(*found) == [[], [Code.MAPPING_FAILED]]
+    [reason] = reasons(found[1])[0]
+    assert reason.endswith(" is beyond the range of binary64")
 
 
 @given(json_values)

@@ -35,6 +35,23 @@ def test_absent_and_null_are_the_same(absent: dict[str, object]) -> None:
     assert validate(event(schema_version=2, **absent)) == (Measurement(INSTANT, "", FIGURES, "", {}),)
 
 
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        (5, "is not an object"),
+        ({"": "a"}, "has a name that is empty"),
+        ({"x" * 65: "a"}, "has a name that is longer than 64 characters"),
+        ({"a": "x" * 257}, "has a value that is longer than 256 characters"),
+        ({"a": 1}, "has a value that is not a string"),
+    ],
+)
+def test_what_is_wrong_with_tags_is_said_of_a_name_or_a_value(tags: object, message: str) -> None:
+    (outcome,) = validate(event(schema_version=2, tags=tags))
+
+    assert isinstance(outcome, Rejection)
+    assert [violation.message for violation in outcome.violations] == [message]
+
+
 def test_the_schema_leaves_open_which_version_an_event_without_one_has() -> None:
     assert "default" not in EventV2.model_json_schema()["properties"]["schema_version"]
 
