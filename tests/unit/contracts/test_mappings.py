@@ -389,6 +389,21 @@ def test_what_is_evaluated_directly_is_what_the_library_finds(value: object) -> 
             assert json.dumps(expressions.search(text)({"v": value})) == expected, text
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[", "is not JMESPath: Invalid jmespath expression: Incomplete expression:"),
+        ("length(nope(@))", "calls a function that JMESPath doesn't have: nope"),
+        ("b(a(@))", "calls a function that JMESPath doesn't have: a"),
+        ("x" * 1_001, "has more than 1000 characters"),
+    ],
+)
+def test_an_expression_that_cannot_be_evaluated_says_why(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}$"):
+        expressions.search(text)
+    assert expressions.search("x" * 1_000)({}) is None
+
+
 def test_one_event_without_parts_leaves_the_others() -> None:
     metric = {"name": "cpu", "tags": {"host": "a"}, "fields": {"idle": 1.5}, "timestamp": 1_458_229_140}
     found = outcomes({"metrics": [metric, {**metric, "fields": None}, 5, metric]}, "telegraf")
