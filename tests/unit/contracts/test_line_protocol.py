@@ -153,7 +153,19 @@ def test_a_value_of_no_type_and_bytes_that_are_no_text_are_rejected() -> None:
         "payload.mapping_failed is not UTF-8: line 2",
         "",
     ]
-    assert outcomes(b"m,h=x b=nan")[0].source == "m/x/b"
+    of_field, of_line = outcomes(b"m,h=x b=nan\nbad")
+    assert (of_field.source, of_line.source) == ("m/x/b", "")
+    assert isinstance(of_line, Rejection)
+    assert [violation.field for violation in of_line.violations] == ["$"]
+
+
+def test_a_time_out_of_range_is_rejected_with_its_source() -> None:
+    (rejected,) = outcomes(b"m,h=x f=1 -99999999999999999999")
+    assert isinstance(rejected, Rejection)
+    assert ([violation.code for violation in rejected.violations], rejected.source) == (
+        [Code.TIME_STAMP_OUT_OF_RANGE],
+        "m/x/f",
+    )
 
 
 def test_the_basic_rules_hold() -> None:

@@ -404,6 +404,32 @@ def test_an_expression_that_cannot_be_evaluated_says_why(text: str, reason: str)
     assert expressions.search("x" * 1_000)({}) is None
 
 
+@pytest.mark.parametrize(
+    ("body", "stated", "reason"),
+    [
+        (b"[1, 2]", {"events": "keys(@)"}, "keys() takes object, and got array"),
+        (b'{"t": "2026-07-01T12:00:00Z", "v": 1e999}', {"data": "[floor(v)]"}, "OverflowError"),
+        (
+            json.dumps({"v": [1] * 1_000}).encode(),
+            {"data": " | ".join(["[@, @][]"] * 40)},
+            "it takes more steps than a body may",
+        ),
+    ],
+)
+def test_an_event_that_cannot_be_mapped_says_why(body: bytes, stated: Mapping[str, str], reason: str) -> None:
+    assert reasons(*mapped(body, **stated)) == [[f"$ can't be mapped as its contract says: {reason}"]]
+
+
+def test_an_event_reaches_its_body() -> None:
+    body = {"site": "hall-3", "rows": [{"t": "2026-07-01T12:00:00Z", "v": 1}]}
+    assert [row[1] for row in rows(*mapped(body, events="rows", source="_body.site"))] == ["hall-3"]
+
+
+def test_a_float_s_epoch_is_that_of_its_shortest_text() -> None:
+    (outcome,) = mapped({"t": 1_458_229_140.1, "v": 1}, time_format="epoch_s")
+    assert [row[0] for row in rows(outcome)] == ["2016-03-17T15:39:00.100000"]
+
+
 def test_one_event_without_parts_leaves_the_others() -> None:
     metric = {"name": "cpu", "tags": {"host": "a"}, "fields": {"idle": 1.5}, "timestamp": 1_458_229_140}
     found = outcomes({"metrics": [metric, {**metric, "fields": None}, 5, metric]}, "telegraf")

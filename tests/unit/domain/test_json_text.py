@@ -92,6 +92,11 @@ def test_refused(body: bytes) -> None:
         parse_json(body)
 
 
+def test_the_reason_is_told_behind_a_number_of_thousands_of_digits_as_well() -> None:
+    with pytest.raises(NotJsonError, match=r"^expected value at line 1 column [0-9]+$"):
+        parse_json(b"[" + LONG + b", x]")
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

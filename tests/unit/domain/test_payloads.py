@@ -52,6 +52,13 @@ def test_what_is_wrong_with_tags_is_said_of_a_name_or_a_value(tags: object, mess
     assert [violation.message for violation in outcome.violations] == [message]
 
 
+def test_a_time_that_is_no_string_is_said_to_be_none() -> None:
+    (outcome,) = validate(event(time_stamp=5))
+
+    assert isinstance(outcome, Rejection)
+    assert [violation.message for violation in outcome.violations] == ["is not a string"]
+
+
 def test_the_schema_leaves_open_which_version_an_event_without_one_has() -> None:
     assert "default" not in EventV2.model_json_schema()["properties"]["schema_version"]
 
