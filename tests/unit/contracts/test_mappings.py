@@ -351,7 +351,8 @@ def test_an_expression_that_explodes_is_a_rejection(field: str, expression: str)
 def test_more_events_than_a_body_may_hold_are_one_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
     # test_promises.py has the number.
     monkeypatch.setattr("dropzone.domain.validate.MAX_EVENTS", 100)
-    assert codes(*mapped({"v": list(range(101))}, events="v")) == [[Code.TOO_LARGE]]
+    found = mapped({"v": list(range(101))}, events="v")
+    assert (codes(*found), reasons(*found)) == ([[Code.TOO_LARGE]], [["$ has more than 100 events"]])
     assert len(mapped({"v": [0] * 100}, events="v")) == 100
 
 
