@@ -10,6 +10,7 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def server() -> Iterator[Server]:
                 self.answer(503)
                 return
             state.batches.append([json.loads(line) for line in lines])
-            self.answer(202, json.dumps({"raw_id": str(raw_id()), "items": len(lines)}).encode())
+            with suppress(ConnectionError):  # of one who waited no longer
+                self.answer(202, json.dumps({"raw_id": str(raw_id()), "items": len(lines)}).encode())
 
     with serving(Ingest) as state.url:
         yield state
