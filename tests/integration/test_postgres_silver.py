@@ -409,6 +409,26 @@ def test_a_discard_waits_for_whoever_measures(tables: SilverInPostgres) -> None:
     assert tables.measurement_rows()[EXAMPLE_INSTANT, ""].raw_id == arriving
 
 
+def test_a_discard_removes_nothing_before_it_has_its_object(tables: SilverInPostgres) -> None:
+    # GIVEN an object with an outcome of other rules, of which another call has the receipt
+    identifier = raw_id()
+    tables.silver().write_outcomes([ValidatedObject(identifier, (measurement(),), is_whole=False)])
+    tables.outdate(identifier, range(1))
+    tables.query("BEGIN")
+    tables.query("SELECT FROM receipts FOR UPDATE")
+
+    # WHEN that outcome is discarded, it waits for the receipt, and has not begun to write
+    discarded = in_background(lambda: tables.silver().discard_outdated(identifier, 10))
+    tables.await_waiting(1)
+    writing = tables.query(
+        "SELECT FROM pg_locks WHERE relation = CAST('outcomes' AS regclass) AND mode = 'RowExclusiveLock'"
+    )
+    tables.query("ROLLBACK")
+
+    assert writing == []
+    assert discarded.result(10) == 1
+
+
 def test_a_last_part_counts_the_events_before_it_after_a_discard(tables: SilverInPostgres) -> None:
     # GIVEN an object of two parts, of which the first has outcomes of other rules on a day of its own
     identifier, other_day = raw_id(), EXAMPLE_INSTANT + timedelta(days=1)
