@@ -38,6 +38,8 @@ def test_every_answer_is_one_that_the_document_declares_and_none_is_a_5xx(
         *("--checks", "all", "--exclude-checks", ",".join(LEFT_OUT)),
         *("--phases", "examples,coverage" + ",fuzzing" * is_random),
         *("--max-examples", str(examples(10)), "--no-color"),
+        # Of 10 s: on a busy machine, a function takes longer to start.
+        *("--request-timeout", "60"),
         *([] if is_random else ["--generation-deterministic"]),
     ]
 
