@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from dropzone.ports import ArchivePart, BronzeUnavailableError
+from dropzone.ports import ArchivePart, BronzeUnavailableError, FileDiffersError
 from dropzone.settings import BronzeSettings
 from dropzone_archive import parquet
 from dropzone_archive.files import S3ArchiveFiles
@@ -88,3 +88,26 @@ def test_a_file_that_can_t_be_written_or_read_says_why(scripted_s3: ScriptedS3) 
         files.write(PART, iter(LINES))
     with pytest.raises(BronzeUnavailableError, match=r"^S3 answered 403 AccessDenied$"):
         next(files.read(PART))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_a_damaged_file_is_named(scripted_s3: ScriptedS3, tmp_path: Path, share: float) -> None:
+    # GIVEN a file that ends early, or is empty, at which the library panics
+    path = tmp_path / "part.parquet"
+    parquet.write(path, "measurements", LINES)
+    content = path.read_bytes()
+    scripted_s3.script = [Answer(body=content[: int(len(content) * share)])]
+
+    with pytest.raises(FileDiffersError, match=rf"^{KEY} is damaged$"):
+        next(of(scripted_s3.endpoint).read(PART))
+
+
+def test_a_damaged_page_is_found(scripted_s3: ScriptedS3, tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    parquet.write(path, "measurements", LINES)
+    content = bytearray(path.read_bytes())
+    content[4:8] = b"\xff" * 4
+    scripted_s3.script = [Answer(body=bytes(content))]
+
+    with pytest.raises(FileDiffersError, match=rf"^{KEY} is damaged$"):
+        list(of(scripted_s3.endpoint).read(PART))

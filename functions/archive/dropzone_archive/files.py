@@ -8,7 +8,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from dropzone.adapters.s3 import Bucket, reason_of
-from dropzone.ports import ArchivePart, BronzeUnavailableError, WrittenFile
+from dropzone.ports import ArchivePart, BronzeUnavailableError, FileDiffersError, WrittenFile
 from dropzone_archive import parquet
 
 
@@ -49,4 +49,10 @@ class S3ArchiveFiles(Bucket):
                         file.write(chunk)
             except (BaseError, OSError) as error:
                 raise BronzeUnavailableError(reason_of(error)) from None
-            yield from parquet.read(path)
+            try:
+                yield from parquet.read(path)
+            except BaseException as error:
+                # Where arro3's code in Rust panics, that is no Exception, and of a class that can't be imported.
+                if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                    raise
+                raise FileDiffersError(f"{key_of(part)} is damaged") from None

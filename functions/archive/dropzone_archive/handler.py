@@ -44,9 +44,9 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Lambda's entry; answers which months were archived and reinstated, and how many are left.
 
     Raises:
-        FileDiffersError: a file doesn't have what the table has, or had. Nothing was dropped.
-        BronzeUnavailableError, SilverUnavailableError, SilverConflictError: the next run goes on.
-        ExceptionGroup: of these, where several months failed.
+        ExceptionGroup: months failed, each for a FileDiffersError, whose file doesn't have what the table has, or had,
+            a BronzeError or a SilverError. Nothing of them was dropped.
+        SilverUnavailableError, SilverConflictError: the next run goes on.
     """
 
     def time_left() -> float:

@@ -600,6 +600,7 @@ class ArchiveFiles(Protocol):
 
         Raises:
             BronzeUnavailableError: it could not be read.
+            FileDiffersError: it is damaged.
         """
 
 
