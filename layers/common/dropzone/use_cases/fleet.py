@@ -40,6 +40,8 @@ class RunState(StrEnum):
     PAUSED = "paused"
     OUTDATED = "outdated"
     """The rules are others than when it began: another replay has to be begun."""
+    ARCHIVED = "archived"
+    """Objects of the range are archived by now, and have to be brought back first."""
 
 
 def begin(wanted: Wanted, *, fleet: FleetStore, ruleset: str, time_left: TimeLeft) -> UUID:

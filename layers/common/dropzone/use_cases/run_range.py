@@ -63,6 +63,8 @@ def run_range(
         if state is not RunState.UNFINISHED or time_left() < 2 * RESERVE_SECONDS:
             return state
         progress = _sweep(found, world, swept) if known.is_sweep else _replay(known, found, world, errors)
+        if progress is None:
+            return RunState.ARCHIVED
         if not with_retries(lambda progress=progress: fleet.advance(replay_id, number, progress), time_left):  # type: ignore[misc]
             # Another call is at this range, and further: the next one goes on where that one is then.
             return RunState.UNFINISHED
@@ -70,7 +72,8 @@ def run_range(
     return RunState.DONE
 
 
-def _replay(known: FleetReplay, found: FleetRange, world: World, errors: list[ObjectError]) -> RangeProgress:
+def _replay(known: FleetReplay, found: FleetRange, world: World, errors: list[ObjectError]) -> RangeProgress | None:
+    """Replay objects; None if months of the range are archived, whose outcomes are neither compared nor replaced."""
     arrived = Arrived(found.since, found.until)
     result = replay(
         arrived if known.contract is None else DecidedBy(known.contract, found.since, found.until),
@@ -82,6 +85,9 @@ def _replay(known: FleetReplay, found: FleetRange, world: World, errors: list[Ob
         time_left=world.time_left,
     )
     errors += result.errors
+    # Asked after the outcomes were: a month may go meanwhile.
+    if with_retries(lambda: world.outcome_store.archived_months(found.since, found.until), world.time_left):
+        return None
     return _progress(found, result, _BEGINNING, checked=result.checked, changes=result.changes)
 
 
