@@ -171,6 +171,7 @@ POSTGRES = """
 def postgres(tmp_path_factory):
     import os
 
+    from dropzone_local.postgres import Postgres
     from support.postgres import PASSWORD
 
     port = os.environ["MUTANTS_POSTGRES"].split()[int(os.environ["MUTANTS_PLACE"])]
@@ -211,7 +212,7 @@ def prepare(room: Room, workspace: Path) -> None:
             path.unlink()
     for path in (workspace / "mutants" / "src").rglob("*.meta"):
         _check_survivors_again(path)
-    with (workspace / "tests/integration/conftest.py").open("a", encoding="utf-8") as opened:
+    with (workspace / "tests/conftest.py").open("a", encoding="utf-8") as opened:
         opened.write(POSTGRES)
 
     (workspace / FAILING).write_text("[]", encoding="utf-8")
