@@ -173,3 +173,25 @@ def test_a_second_signal_keeps_what_was_read_and_not_sent(server: Server, tmp_pa
     assert code == 130, err
     assert kept(tmp_path) == [*range(200)]
     assert "200 events refused, in 100 batches" in out
+
+
+def test_an_input_that_is_stopped_early_and_given_again_is_no_other(server: Server, tmp_path: Path) -> None:
+    options = ("--resume", "r", "--batch-size", "2", "--format", "ndjson")
+    first = Piped(server, tmp_path, *options)
+    first.write("".join(map(event, range(6))))
+    assert first.end()[0] == 0
+
+    # Between two batches, and in the middle of one.
+    for number in (2, 3):
+        again = Piped(server, tmp_path, *options)
+        again.write("".join(map(event, range(number))))
+        assert wait_until(lambda again=again: not again.unread, seconds=60, every=0.02)  # type: ignore[misc]
+        code, _, err = again.end(signal.SIGINT)
+        assert code == 130
+        assert "is not what was sent" not in err
+
+    assert kept(tmp_path) == [2]
+    last = Piped(server, tmp_path, *options)
+    last.write("".join(map(event, range(8))))
+    assert last.end()[0] == 0
+    assert arrived(server) == [*range(8)]

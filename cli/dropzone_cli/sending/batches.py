@@ -110,11 +110,14 @@ class Batcher:
         self._flush()
         return None
 
-    def end(self) -> None:
-        """Give away what is held: the input is at its end."""
-        while self._held:  # what an earlier run did not send is cut afresh
+    def end(self, *, was_stopped: bool = False) -> None:
+        """Give away what is held: the input is at its end, or was stopped.
+
+        Where it was stopped, it need not have changed: what begins a batch of an earlier run stays with `rest`.
+        """
+        while self._held and not (was_stopped and self._cut):  # what an earlier run did not send is cut afresh
             self._flush()
-        if self._changed is not None and any(number >= self._number for number in self._known):
+        if self._changed is not None and not was_stopped and any(number >= self._number for number in self._known):
             self._changed()
 
     def rest(self) -> list[Event]:

@@ -1,5 +1,6 @@
 """Rows of a table as events: rows → readings → events, each step a generator of its own."""
 
+import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from dropzone_cli.sending.events import MAX_EVENT_BYTES, BrokenInputError, Event
 from dropzone_cli.sending.layouts import ADAPTERS, recognise
 from dropzone_cli.sending.lines import Lines
 from dropzone_cli.sending.options import CsvOptions
-from dropzone_cli.sending.rows import REJECT_NAMES, Row, csv_rows, delimiter_of, without_reasons
+from dropzone_cli.sending.rows import Row, csv_rows, delimiter_of, is_of_rejects, without_reasons
 from dropzone_cli.sending.times import TimeError, time_reader
 
 _SEPARATOR = re.compile("sep=(.)", re.IGNORECASE)
@@ -73,7 +74,8 @@ class Table:
             self.waiting: Finding | None = self.head
             return
         self.waiting = None
-        self.is_of_rejects = self.head is not None and REJECT_NAMES[-1] in self.head.text
+        # A layout may have changed its cells.
+        self.is_of_rejects = self.head is not None and is_of_rejects(*csv.reader([self.head.text], delimiter=delimiter))
         header = [name.strip() for name in self.head.cells] if self.head else []
         if not any(header):
             raise BrokenInputError(1, "there is no header, which names the columns", "input.no_header")

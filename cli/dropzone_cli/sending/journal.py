@@ -98,6 +98,8 @@ class Journal:
         self._runs: dict[str, Run] = {}
         self._file: io.FileIO | None = None
         self._holders = 0
+        self.error: CliError | None = None
+        """Why nothing is recorded any more, since it could not be written."""
         if path is None:
             return
         try:
@@ -203,11 +205,11 @@ class Journal:
             _write_line(self._file, line)
         except OSError as error:
             self._file.close()  # its end may be torn: nothing may follow that
-            raise CliError(
+            self.error = CliError(
                 f"The resume file {self.path} can't be written: {error.strerror}.",
                 hint="What was accepted meanwhile is recognised by its idempotency key, for 24 hours.",
                 exit_code=ExitCode.NOT_ALL_WELL,
-            ) from None
+            )
 
 
 def raw_ids(path: Path) -> list[UUID]:

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from itertools import chain
 from typing import BinaryIO, NamedTuple
@@ -35,12 +35,16 @@ def delimiter_of(header: str) -> str:
     return max(_DELIMITERS, key=_QUOTED.sub("", header).count)
 
 
+def is_of_rejects(cells: Sequence[str]) -> bool:
+    """Whether a header is that of a file which `send` wrote."""
+    return tuple(cells[-len(REJECT_NAMES) :]) == REJECT_NAMES
+
+
 def without_reasons(rows: Iterator[Row | Finding]) -> Iterator[Row | Finding]:
     """Take off the rows of a file of rejects, which its header tells, what `send` said of each."""
     for head in rows:
         all_rows = chain([head], rows)
-        is_of_rejects = isinstance(head, Row) and tuple(head.cells[-len(REJECT_NAMES) :]) == REJECT_NAMES
-        return map(_without_reason, all_rows) if is_of_rejects else all_rows
+        return map(_without_reason, all_rows) if isinstance(head, Row) and is_of_rejects(head.cells) else all_rows
     return rows
 
 

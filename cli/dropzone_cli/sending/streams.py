@@ -152,6 +152,10 @@ class LivePipe(_Pieces):
         self._ends = math.inf
         self._thread = threading.Thread(target=self._pump, daemon=True)
 
+    @property
+    def was_stopped(self) -> bool:
+        return self._ends < math.inf
+
     def stop(self) -> None:
         """End the input here. Signal handlers may call it."""
         self._ends = min(self._ends, time.monotonic() + self._LONGEST_REST_SECONDS)
@@ -163,11 +167,11 @@ class LivePipe(_Pieces):
         while not self._is_at_end:
             # In Windows, a signal does not interrupt it.
             seconds = min(1.0, self.idle() or 1.0)
-            is_stopped = self._ends < math.inf
+            was_stopped = self.was_stopped
             try:
-                chunk = self._chunks.get(timeout=self._REST_SECONDS if is_stopped else seconds)
+                chunk = self._chunks.get(timeout=self._REST_SECONDS if was_stopped else seconds)
             except Empty:
-                self._is_at_end = is_stopped
+                self._is_at_end = was_stopped
                 continue
             if chunk is not None:  # it was not only woken
                 if time.monotonic() < self._ends:  # a writer may go on for ever

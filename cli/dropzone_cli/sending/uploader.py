@@ -213,6 +213,8 @@ class Uploader:
         else:
             self._report.add_sent(name, batch, answer.raw_id, size, is_replayed=answer.is_replayed)
         task.journal.accept(task.run, batch, answer.raw_id)
+        if task.journal.error is not None:
+            raise task.journal.error
         if answer.items != batch.events:
             message = f"The API counts {answer.items} events in {answer.raw_id}, where {batch.events} were sent."
             raise CliError(message, hint="It is of another version than this command.", exit_code=ExitCode.NOT_ALL_WELL)
@@ -311,10 +313,9 @@ class _Reading:
                 self._earlier += batch.events
                 self.report.skip(batch)
             return
-        try:
-            self.journal.add(run, batch)
-        except CliError as error:
-            self._fail(error)
+        self.journal.add(run, batch)
+        if self.journal.error is not None:
+            self._fail(self.journal.error)
         self.workers.submit(Task(self.one, self.journal, run, batch, self.rejects))
         if self.workers.failure is not None:
             self._fail(self.workers.failure)
@@ -365,7 +366,10 @@ class _Reading:
 
     def end(self) -> None:
         """Give away what is left: the input is at its end."""
-        self._events.end()
+        self._events.end(was_stopped=self.pipe is not None and self.pipe.was_stopped)
+        if rest := self._events.rest():
+            # It begins a batch that an earlier run may have sent: sent alone, it would make this another input.
+            self.workers.leave(Task(self.one, self.journal, self.run, Batch(0, rest), self.rejects))
         self._reports.end()
         self.report.count(accepted_earlier=self._earlier)
         self.report.lines[self.one.name] = self._last

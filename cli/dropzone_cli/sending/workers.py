@@ -54,13 +54,17 @@ class WorkerPool:
 
     def submit(self, task: Task) -> None:
         """Hand over a task, as soon as there is room; it stays undone where no further one is begun."""
-        task.journal.hold()
-        self._undone[task] = None
+        self.leave(task)
         while not self.is_stopping:
             if self._room.acquire(timeout=_TICK_SECONDS):
                 self._tasks.put(task)
                 return
             self._waiting()
+
+    def leave(self, task: Task) -> None:
+        """Have a task among the undone ones."""
+        task.journal.hold()
+        self._undone[task] = None
 
     def fail(self, error: BaseException) -> None:
         """Begin no further task, because of an error."""

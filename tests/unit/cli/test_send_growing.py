@@ -7,6 +7,7 @@ import random
 import tempfile
 import zlib
 from datetime import UTC, datetime, timedelta
+from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,10 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropzone_cli.errors import CliError, ExitCode
+from dropzone_cli.sending import journal
 from dropzone_cli.sending.events import Event, Finding, Read
 from dropzone_cli.sending.inputs import expand, opened
-from dropzone_cli.sending.journal import Journal
 from dropzone_cli.sending.options import CsvOptions
 from dropzone_cli.sending.report import Report
 from support.examples import examples
@@ -124,42 +124,53 @@ def is_full(*_: object) -> NoReturn:
 
 
 @pytest.mark.parametrize(
-    ("options", "status", "code"),
+    ("options", "status", "code", "unwritten"),
     [
-        (["--batch-bytes", "110"], 403, 3),
-        (["--batch-size", "2"], 403, 3),
-        (["--batch-size", "2", "--fail-fast"], 422, 1),
-        (["--batch-size", "2", "--resume", "r"], 202, 1),
+        (["--batch-bytes", "110"], 403, 3, None),
+        (["--batch-size", "2"], 403, 3, None),
+        (["--batch-size", "2", "--fail-fast"], 422, 1, None),
+        (["--batch-size", "2", "--resume", "r"], 202, 1, {"run": 0, "batch": 3}),
+        (["--batch-size", "2", "--resume", "r"], 202, 1, {"run": 1}),  # which reports what is no event
     ],
 )
 def test_whatever_ends_a_pipe_what_was_read_is_kept(
-    cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch, options: list[str], status: int, code: int
+    cli: Cli,
+    bronze: FakeIngest,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    status: int,
+    code: int,
+    unwritten: dict[str, int] | None,
 ) -> None:
     bronze.fault = lambda number: None if number < 1 or status == 202 else httpx.Response(status)
-    write = Journal.add
-    if "r" in options:
-        monkeypatch.setattr(Journal, "add", lambda *given: write(*given) if given[2].number < 3 else is_full_file())
+
+    def write(file: FileIO, line: dict[str, Any]) -> None:
+        if unwritten is not None and unwritten.items() <= line.items():
+            raise NO_SPACE
+        file.write(json.dumps(line).encode() + b"\n")
+
+    monkeypatch.setattr(journal, "_write_line", write)
+    bad = "" if "--fail-fast" in options else "x,1\n" * 5
     taken = set[float]()
     take = cli.api
 
     def counted(request: httpx.Request) -> httpx.Response:
         answer = take(request)
         if answer.status_code == 202:
-            taken.update(json.loads(line)["data"][0] for line in gzip.decompress(request.content).splitlines())
+            lines = map(json.loads, gzip.decompress(request.content).splitlines())
+            taken.update(line["data"][0] for line in lines if "data" in line)
         return answer
 
     cli.api = counted  # type: ignore[assignment]
 
-    result = cli("send", "-", "--parallel", 1, *options, given="time,value\n" + rows(0, 500))
+    result = cli("send", "-", "--parallel", 1, *options, given="time,value\n" + rows(0, 100) + bad + rows(100, 500))
 
     assert result.exit_code == code, result.output
+    if unwritten is not None:
+        assert "The resume file r can't be written: No space left on device." in result.stderr
     kept = [json.loads(line)["event"]["data"][0] for line in Path("stdin.rejects.ndjson").read_text().splitlines()]
     assert taken
     assert sorted([*taken, *kept]) == halves(0, 500)
-
-
-def is_full_file() -> NoReturn:
-    raise CliError("The resume file r can't be written: No space left on device.", exit_code=ExitCode.NOT_ALL_WELL)
 
 
 def test_rejects_that_cant_be_written_hold_up_no_good_row(
@@ -441,6 +452,8 @@ SEP = "sep=^\ntime^value^source\n2026-01-01T00:00:00Z^1^é\n2026-01-01T00:00:01Z
         (INFLUX.encode(), [], "f"),
         (SEP.encode("cp1252"), ["--encoding", "cp1252"], "é"),
         (b"\n# by x\n\n" + SEP[6:].replace("^", ";").encode(), ["--comment", "#"], "é"),
+        # Of the file itself.
+        (SEP[6:].replace("^", ",").replace("source", "source,rejected_item").replace("é", "é,0").encode(), [], "é"),
     ],
 )
 def test_corrected_rejects_of_any_layout_are_sent_with_the_same_options(
