@@ -50,7 +50,7 @@ LEAST_SECONDS, TIMES_AS_LONG = 15.0, 5
 """How long a test may take with a fault, beside what it takes without one."""
 
 CONTROLLED = 20
-"""Of so many faults that are seen, the test that saw one runs again without it."""
+"""Of so many faults that are seen, the tests that saw one run again without it."""
 
 SHOWN = 50
 """So many faults are checked until a line says so."""
@@ -171,6 +171,7 @@ class Room:
         """By the function that they call."""
         self.seen_by = defaultdict[str, Counter[str]](Counter)
         """By function: how many faults each test saw."""
+        self.killed_by = defaultdict[str, list[Fault]](list)
         self.failing: set[str] = set()
         self.controls: deque[Task] = deque()
         self.controlled = 0
@@ -214,11 +215,13 @@ class Room:
             task = at_work.pop(fork.answer)
             failed = answer and answer[0]
             status = TIMEOUT if late else SUSPICIOUS if answer is None else KILLED if failed else SURVIVED
+            if failed in self.failing:  # which was found out meanwhile
+                status = SUSPICIOUS
             if task.is_control:
                 self._controlled(task, status)
                 continue
             task.fault.becomes(status)
-            if failed:
+            if status == KILLED:
                 self._seen(task, failed)
             self.ended[status] += 1
             if self.ended.total() % SHOWN == 0:
@@ -227,15 +230,19 @@ class Room:
     def _seen(self, task: Task, failed: str) -> None:
         seen = self.seen_by[task.fault.function]
         seen[failed] += 1
+        self.killed_by[failed].append(task.fault)
         if sum(map(Counter.total, self.seen_by.values())) % CONTROLLED == 0:
-            [test] = [test for test in task.tests if test.item.nodeid == failed]
-            self.controls.append(Task(task.fault, [test], is_control=True))
+            # Behind the same tests, since one of them may be what makes it fail.
+            before = [test.item.nodeid for test in task.tests].index(failed)
+            self.controls.append(Task(task.fault, task.tests[: before + 1], is_control=True))
 
     def _controlled(self, task: Task, status: int) -> None:
         self.controlled += 1
         if status != SURVIVED:
-            self.failing.add(task.tests[0].item.nodeid)
-            task.fault.becomes(SUSPICIOUS)
+            failing = task.tests[-1].item.nodeid
+            self.failing.add(failing)
+            for fault in self.killed_by.pop(failing, []):
+                fault.becomes(SUSPICIOUS)
 
     def _task(self, fault: Fault) -> Task:
         tests = [test for test in self.tests_of[fault.function] if test.item.nodeid not in self.failing]
