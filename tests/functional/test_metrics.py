@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from functools import cache
+from io import StringIO
 from typing import Any, NamedTuple
 
 import pytest
 
 from dropzone.domain.contracts.contract import DEFAULT
-from dropzone.ports import Months, SilverUnavailableError
+from dropzone.ports import ArchivedMonth, FileDiffersError, Months, SilverUnavailableError
 from dropzone.use_cases.archive_months import ArchiveResult
 from dropzone_archive import handler as archive
 from dropzone_process import queue, sweep
@@ -96,12 +98,35 @@ def counted(
     sweep.handler(sample("schedule"), Context())
     monkeypatch.setattr(sweep, "clients", InMemoryClients)
     assert sweep.handler(sample("api-process"), Context())["statusCode"] == 403
-    monkeypatch.setenv("SILVER_MONTHS", "12")
-    for name in ("settings", "database"):
-        monkeypatch.setattr(archive, name, cache(getattr(archive, name).__wrapped__))
-    monkeypatch.setattr(archive, "archive_months", lambda *_, **__: ArchiveResult(waiting=2))
+    prepare_archive(monkeypatch, ArchiveResult(waiting=2))
     assert archive.handler({}, Context())["waiting"] == 2
     return emitted(capsys.readouterr().out)
+
+
+def prepare_archive(monkeypatch: pytest.MonkeyPatch, result: ArchiveResult) -> None:
+    """Let the function Archive have this result."""
+    for name, value in (ENVIRONMENT | {"SILVER_MONTHS": "12"}).items():
+        monkeypatch.setenv(name, value)
+    for name in ("settings", "database"):
+        monkeypatch.setattr(archive, name, cache(getattr(archive, name).__wrapped__))
+    monkeypatch.setattr(archive, "archive_months", lambda *_, **__: result)
+
+
+def test_a_run_with_months_that_fail_fails_and_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    month, error = ArchivedMonth("measured", date(2019, 5, 1)), FileDiffersError("its file is damaged")
+    prepare_archive(monkeypatch, ArchiveResult(errors={month: error}, waiting=1))
+    log = StringIO()
+    monkeypatch.setattr(archive.logger.registered_handler, "stream", log)
+
+    with pytest.raises(ExceptionGroup) as failed:
+        archive.handler({}, Context())
+
+    assert failed.value.exceptions == (error,)
+    assert emitted(capsys.readouterr().out)[Metric("MonthsToArchive", "archive")].values == [1.0]
+    _, line = map(json.loads, log.getvalue().splitlines())
+    assert (line["level"], line["month"], line["reason"]) == ("ERROR", "2019-05", "its file is damaged")
 
 
 def watched() -> set[Metric]:

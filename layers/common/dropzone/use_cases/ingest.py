@@ -111,7 +111,7 @@ def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
     """Store events; when this returns, their bytes are in bronze. When it raises, nothing was promised.
 
     Raises:
-        TooLargeError: over the limit of bytes, packed or not.
+        TooLargeError: it has more bytes than the limit, packed or not, or more events than `MAX_EVENTS`.
         NotGzipError: gzip that is damaged or cut off.
         NotJsonError: not JSON, or not UTF-8.
         EnvelopeError: no element has the envelope.
