@@ -2,7 +2,7 @@
 
 import { dataOf as dataMenu } from "./data.js";
 import { drawing, element, say, setText, show } from "./dom.js";
-import { areaOf, extentOf, filled, lineOf, scaleOf, spikesOf, stepsOf, sumsOf, ticksOf, timeTicksOf } from "./drawn.js";
+import { areaOf, besideSpikes, extentOf, filled, lineOf, scaleOf, spikesOf, stepsOf, sumsOf, ticksOf, timeTicksOf } from "./drawn.js";
 import { instant, number, offsetAt, tick } from "./text.js";
 
 const DRAG = 8; // pixels: less is a click
@@ -101,11 +101,9 @@ export class Chart {
 
   // Sums that are cut say how high they are.
   #spikes(edges, most) {
-    const { left, right } = this.scale;
-    return spikesOf(sumsOf(this.spec.lines), edges, most, SPIKE_ROOM).map(({ first, last, count, top }) => {
-      const isLate = edges[last] > left + (right - left) * 0.8;
-      const place = isLate ? { x: edges[first] - 4, "text-anchor": "end" } : { x: edges[last + 1] + 4 };
-      return drawing("text", { class: "spike", y: SIDES.top + 9, ...place }, `▲ ${count > 1 ? "up to " : ""}${this.#format(top)}`);
+    return spikesOf(sumsOf(this.spec.lines), edges, most, SPIKE_ROOM).map((spike) => {
+      const text = `▲ ${spike.count > 1 ? "up to " : ""}${this.#format(spike.top)}`;
+      return drawing("text", { class: "spike", y: SIDES.top + 9, ...besideSpikes(spike, edges, SPIKE_ROOM) }, text);
     });
   }
 

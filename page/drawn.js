@@ -30,6 +30,13 @@ export function spikesOf(sums, edges, most, room) {
   return spikes;
 }
 
+// Where the label of such sums stands: behind them, else before them, else over them, at the end.
+export function besideSpikes({ first, last }, edges, room) {
+  const [left, right] = [edges[0], edges.at(-1)];
+  if (edges[last + 1] + room <= right) return { x: edges[last + 1] + 4 };
+  return { x: edges[first] - room >= left ? edges[first] - 4 : right, "text-anchor": "end" };
+}
+
 const ROOM = 1.08; // of an axis, for what it shows
 
 // The ends of the vertical axis: around what a band shows, else from zero on.

@@ -3,7 +3,8 @@ import { test } from "node:test";
 
 import { load } from "./modules.mjs";
 
-const { areaOf, extentOf, filled, lineOf, scaleOf, spikesOf, stepsOf, sumsOf, ticksOf, timeTicksOf, topOf } = await load("drawn.js");
+const { areaOf, besideSpikes, extentOf, filled, lineOf, scaleOf, spikesOf, stepsOf, sumsOf, ticksOf, timeTicksOf, topOf } =
+  await load("drawn.js");
 
 test("buckets with anything are counted", () => {
   assert.equal(filled([{ values: [0, 1, null, 2] }, { values: [0, 0, 3, 1] }]), 3);
@@ -96,6 +97,13 @@ test("sums above an axis that are near each other have one label, of the highest
     { first: 4, last: 4, count: 1, top: 60 },
   ]);
   assert.deepEqual(spikesOf([10, 9], edges, 10, 30), []);
+});
+
+test("the label of spikes is within the chart, however wide they are", () => {
+  const edges = [0, 10, 20, 180, 190, 200];
+  assert.deepEqual(besideSpikes({ first: 0, last: 0 }, edges, 90), { x: 14 });
+  assert.deepEqual(besideSpikes({ first: 3, last: 4 }, edges, 90), { x: 176, "text-anchor": "end" });
+  assert.deepEqual(besideSpikes({ first: 0, last: 4 }, edges, 90), { x: 200, "text-anchor": "end" });
 });
 
 test("a line has gaps where there is nothing, and dots where there is one value alone", () => {
