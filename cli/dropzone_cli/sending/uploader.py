@@ -111,8 +111,7 @@ class Uploader:
             workers.stop(_AT_ONCE_SECONDS if self._signals else _GRACE_SECONDS)
             raise
         finally:
-            for task in workers.undone:
-                self._tell_of(task)
+            self._keep([task for task in workers.undone if task.batch.findings or not task.input.is_rereadable])
 
     def _look(self) -> None:
         """Act on signals that came while a pipe was read: here, since a handler of signals can't do much."""
@@ -219,16 +218,16 @@ class Uploader:
             message = f"The API counts {answer.items} events in {answer.raw_id}, where {batch.events} were sent."
             raise CliError(message, hint="It is of another version than this command.", exit_code=ExitCode.NOT_ALL_WELL)
 
-    def _tell_of(self, task: Task) -> None:
-        """Tell of a batch that was not sent, as far as is known, and that can't be read again."""
-        if task.input.is_rereadable and not task.batch.findings:
-            return
-        reason = "was read and could not be sent"
-        task.rejects.add_batch(task.batch, "batch.not_sent", reason)
-        if not task.batch.findings:
-            with suppress(StoppedError):
-                finding = Finding(task.batch.first, task.batch.last, "batch.not_sent", reason)
-                self._report.add(task.input.name, finding, task.batch)
+    def _keep(self, tasks: Sequence[Task]) -> None:
+        """Write batches that were not sent, as far as is known, and that can't be read again; then tell of them."""
+        code, reason = "batch.not_sent", "was read and could not be sent"
+        for task in tasks:
+            task.rejects.add_batch(task.batch, code, reason)
+        for task in tasks:
+            if not task.batch.findings:
+                with suppress(StoppedError):
+                    finding = Finding(task.batch.first, task.batch.last, code, reason)
+                    self._report.add(task.input.name, finding, task.batch)
 
     def _resume_file(self, planned: Planned) -> Path | None:
         return None if self._options.no_resume else self._options.resume or planned.input.resume_file
@@ -347,7 +346,7 @@ class _Reading:
             self.printed = finding.last
             try:
                 self.report.add(self.one.name, finding)
-            except StoppedError as error:
+            except (StoppedError, OSError) as error:  # the latter of a full disk
                 self._fail(error)
 
     def _reject(self, finding: Finding) -> None:
