@@ -74,7 +74,7 @@ export class Chart {
     const shapes = kind === "stack" ? stackOf(lines, edges, y, most) : linesOf(lines, middles, y);
     const spikes = kind === "stack" ? this.#spikes(edges, most) : [];
     this.svg.setAttribute("width", width);
-    this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`); // paper is narrower, and draws nothing anew
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`); // paper is narrower, and is not drawn again
     this.svg.replaceChildren(...this.#axes(least, most), ...shapes, ...spikes, this.cursor, this.selection);
     this.#look(this.place);
   }

@@ -112,9 +112,9 @@ class Table:
         options = recognise(lines, options)
         before += lines.skip(options.skip_lines or 0) + lines.skip_empty()
         # A line that tells Excel the delimiter.
-        told = _SEPARATOR.fullmatch("".join(lines.peek(1)).rstrip("\r\n"))
-        before += lines.skip(1 if told else 0)
-        delimiter = options.delimiter or (told[1] if told else delimiter_of("".join(lines.peek(1))))
+        separator = _SEPARATOR.fullmatch("".join(lines.peek(1)).rstrip("\r\n"))
+        before += lines.skip(1 if separator else 0)
+        delimiter = options.delimiter or (separator[1] if separator else delimiter_of("".join(lines.peek(1))))
         return cls(csv_rows(lines, delimiter), options, delimiter=delimiter, before=before)
 
     def __str__(self) -> str:
