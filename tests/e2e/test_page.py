@@ -364,7 +364,9 @@ class Traffic:
         return {url.rpartition("/_user_request_/")[2]: size for url, size in known.items() if url.startswith("http")}
 
 
-def test_the_first_look_is_light_and_the_next_lighter(client: Client, page: Page) -> None:
+def test_the_first_look_is_light_and_the_next_lighter(client: Client, page: Page, source: str) -> None:
+    now = datetime.now(UTC)
+    process_objects(client, *(event(f"{source}/{number}", now, [21, 23]) for number in range(10)))
     traffic = Traffic(page)
     open_shown(page, client)
     # The charts are below what is seen of eight sources or more, and come when they are scrolled to; with them, what
@@ -380,7 +382,10 @@ def test_the_first_look_is_light_and_the_next_lighter(client: Client, page: Page
     assert wait_until(
         lambda: page.evaluate("true") and any(path.startswith("page/charts-") for path in traffic.sizes), seconds=30
     )
-    assert sum(traffic.sizes.values()) <= 40_000, traffic.sizes
+    # The answer for the demo's sources has less than 4 kB; other tests of the stack leave many more, up to a full page.
+    answers = [size for path, size in traffic.sizes.items() if path.startswith("sources")]
+    assert sum(traffic.sizes.values()) - sum(answers) <= 36_000, traffic.sizes
+    assert max(answers) <= 15_000, traffic.sizes
 
     # What is named by its content is not asked for again, and neither is a page that has not changed.
     traffic.clear()
