@@ -287,6 +287,9 @@ function lookAt(at) {
   for (const chart of charts) chart.lookAt(at);
 }
 
+// Paper has no pointer.
+matchMedia("print").addEventListener("change", () => lookAt(null));
+
 // So that outcomes differ by more than their colours.
 const hatch = (name) =>
   drawing(

@@ -33,7 +33,7 @@ export function showContract(contract, source, hitsOf) {
       ["Contract", `${id}, version ${version}`],
       ["For", sources.length > 0 ? sources.join(", ") : "every source without one of its own"],
       ...expected,
-      ["Broken now", broken.length > 0 ? broken.join(", ") : "none of this, as of the last scheduled look"],
+      ["Broken now", broken.length > 0 ? broken.join(", ") : "nothing, as of the last scheduled look"],
     ];
     const facts = pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
     const basic = element("p", { class: "note" }, "The basic rules hold beside these: a time with its offset, and numbers in data.");

@@ -26,6 +26,9 @@ export const fixOf = ({ code, rule }) =>
   FIXES[code] ??
   (rule ? `Its data contract forbids this (rule ${rule}): send another value, or change the contract.` : "Change it as the message says.");
 
+// What is wrong, as a sentence without its full stop.
+export const sentenceOf = ({ field, message }) => `${field === "$" ? "The event" : field} ${message}`;
+
 // The event with its reference to the rejected one; null where its text is no object.
 export function correction(text, { raw_id, item }) {
   let event;

@@ -1,7 +1,7 @@
 // The parts that an overview and a source's view have in common.
 
 import { byId, element, fill } from "./dom.js";
-import { count, counted, duration, instant, percent, rate, zone } from "./text.js";
+import { age, count, counted, duration, instant, percent, rate, zone } from "./text.js";
 
 const GAPS = 50; // the latest
 
@@ -10,7 +10,7 @@ export function showTiles(tiles) {
   fill(byId("tiles"), JSON.stringify(tiles), () =>
     tiles.map(([name, value, more, isBad]) => {
       const [figure, ...unit] = value.split(" ");
-      const words = more.replace(/(\d) (?=ms|s\b|min|h\b|%)/g, "$1\u00a0"); // which are not parted at the end of a line
+      const words = more.replace(/(\d) (?=[a-z%])/g, "$1\u00a0"); // a number stays with what it counts, at the end of a line too
       const whole = element("b", {}, figure, unit.length > 0 ? element("small", {}, ` ${unit.join(" ")}`) : null);
       return element(
         "div",
@@ -36,8 +36,7 @@ export function arrivalTiles({ totals }) {
 export function measuredTiles({ events, seconds, gaps }, since, now) {
   const often = events > 1 ? rate(events, seconds) : "–"; // one event has no rate
   const tiles = [["Rate", often, `${counted(events, "event")} measured in this time`]];
-  if (since !== null)
-    return [...tiles, ["Gaps", count(gaps.count + 1), `silent for ${duration((now - since) * 1000)}, and still is`, true]];
+  if (since !== null) return [...tiles, ["Gaps", count(gaps.count + 1), `silent for ${age((now - since) * 1000)}, and still is`, true]];
   const usual = gaps.expected === null ? "none is too long" : `one each ${duration(gaps.expected * 1000)}, as usual`;
   return [...tiles, ["Gaps", count(gaps.count), gaps.count > 0 ? `the longest ${duration(gaps.longest * 1000)}` : usual]];
 }
@@ -47,7 +46,7 @@ export function showGaps({ gaps }, since, now) {
     .slice(-GAPS)
     .reverse()
     .map((row) => [row.start, `${row.count > 1 ? `${count(row.count)}, up to ` : ""}${duration(row.longest * 1000)}`]);
-  if (since !== null) rows.unshift([since, `${duration((now - since) * 1000)} so far`]);
+  if (since !== null) rows.unshift([since, `${age((now - since) * 1000)} so far`]);
   fill(byId("gap-list"), JSON.stringify([rows, zone()]), () => {
     if (rows.length === 0) return [element("p", { class: "note" }, "None in this time.")];
     const lines = rows.map(([start, words]) =>

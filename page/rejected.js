@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { csvOf, curlOf, curlToSend } from "./curl.js";
 import { openLine } from "./data.js";
 import { byId, element, fill, save, setText, show } from "./dom.js";
-import { correction, fixOf } from "./fixes.js";
+import { correction, fixOf, sentenceOf } from "./fixes.js";
 import { eventSpan, violationSpans } from "./spans.js";
 import { count, counted, preciseInstant, sourceName } from "./text.js";
 
@@ -43,7 +43,7 @@ function draw() {
 }
 
 function entry(event) {
-  const reasons = event.violations.map(({ code, message }) => element("li", {}, element("code", {}, code), ` ${message}`));
+  const reasons = event.violations.map((violation) => element("li", {}, element("code", {}, violation.code), ` ${sentenceOf(violation)}`));
   const when = preciseInstant(event.received_at);
   const open = element(
     "button",
@@ -121,7 +121,7 @@ async function openEvent(event) {
         "li",
         {},
         element("code", {}, violation.code),
-        ` ${violation.field === "$" ? "The event" : violation.field} ${violation.message}. `,
+        ` ${sentenceOf(violation)}. `,
         element("span", { class: "fix" }, fixOf(violation)),
       ),
     ),

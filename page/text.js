@@ -71,15 +71,17 @@ export function period(text) {
 
 const trimmed = (value) => value.toFixed(1).replace(/\.0$/, "");
 
-export function ago(milliseconds) {
-  if (milliseconds < 5000) return "just now";
+// In whole units: what goes on grows into the next one.
+export function age(milliseconds) {
   const seconds = Math.floor(milliseconds / 1000);
-  if (seconds < 120) return `${seconds} s ago`;
-  if (seconds < 7200) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h ago`;
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
   const days = Math.floor(seconds / 86400);
-  return days < 731 ? `${days} days ago` : `${Math.floor(days / 365.25)} years ago`;
+  return days < 731 ? `${days} days` : `${Math.floor(days / 365.25)} years`;
 }
+
+export const ago = (milliseconds) => (milliseconds < 5000 ? "just now" : `${age(milliseconds)} ago`);
 
 // ---- instants, on the clock of a zone ----------------------------------------------------------------------------
 

@@ -162,7 +162,7 @@ def many_sources(album: Album) -> None:
         all_drawn(page)
         album.take("43-sources")
         page.locator("#sources-rows").evaluate("box => box.scrollTo(0, box.scrollHeight)")
-        page.locator("#sources-rows .name").last.hover()
+        page.locator("#sources-rows .name", has_text="thermometer-00").hover()
         album.take("43-sources-end", whole=False)
         page.get_by_label("Filter").fill("berlin silent")
         expect(page.locator("#sources-count")).to_contain_text("of 43")

@@ -178,7 +178,7 @@ def test_a_rejected_event_leads_to_why_its_bytes_and_what_to_send(
     # THEN its events are there alone, with the reason, and what would fix it
     listed = page.locator("#rejected-list > li")
     expect(listed).to_have_count(1)
-    expect(listed).to_contain_text("holds a string at index 1")
+    expect(listed).to_contain_text("data holds a string at index 1")
     listed.get_by_role("button", name="Look into").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Leave out what is no number")
@@ -448,6 +448,11 @@ def test_zoom_by_keyboard_and_by_mouse(client: Client, page: Page, source: str, 
     chart.focus()
     page.keyboard.press("End")
     expect(page.locator("#said")).to_contain_text("Mean: 22 ± 1 °C")
+    expect(chart.locator(".cursor")).to_have_count(1)
+    page.emulate_media(media="print")
+    expect(chart.locator(".cursor")).to_have_count(0)
+    page.emulate_media(media="screen")
+    page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#said")).to_contain_text("Mean: –")
     for _ in range(3):

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { load } from "./modules.mjs";
 
 const text = await load("text.js");
+const { measuredTiles } = await load("panels.js");
 
 const NOON = Date.parse("2026-03-04T12:34:56Z") / 1000;
 
@@ -82,6 +83,19 @@ cases("what was is so long ago", text.ago, [
   [729 * 86_400_000, "729 days ago"],
   [2768 * 86_400_000, "7 years ago"],
 ]);
+
+test("a source is silent for as long as its last value is ago", () => {
+  const now = 1_800_000_000;
+  const measured = { events: 2, seconds: 3600, gaps: { count: 1, expected: 60, longest: 120 } };
+  for (const [seconds, shown] of [
+    [165, "2 min"],
+    [6 * 3600 - 1, "5 h"],
+  ]) {
+    const [, gaps] = measuredTiles(measured, now - seconds, now);
+    assert.deepEqual(gaps, ["Gaps", "2", `silent for ${shown}, and still is`, true]);
+    assert.equal(text.ago(seconds * 1000), `${shown} ago`);
+  }
+});
 
 test("what is counted is one or more", () => {
   assert.deepEqual(

@@ -37,7 +37,9 @@ follow();
 const style = new CSSStyleSheet();
 style.replaceSync(`
   .swagger-ui :is(.markdown, .renderedMarkdown) code { padding: 0 4px; }
-  .swagger-ui .markdown p { line-height: 1.5; }
+  .swagger-ui :is(.markdown, .renderedMarkdown) p { line-height: 1.5; }
+  .swagger-ui :focus-visible { outline: 2px solid #4990e2; outline-offset: 2px; }
+  .swagger-ui .auth-btn-wrapper { gap: 8px; }
   .swagger-ui .scheme-container .schemes .schemes-server-container { display: none; }
   .swagger-ui .scheme-container .schemes { justify-content: flex-end; }
   @media (max-width: 40rem) {
