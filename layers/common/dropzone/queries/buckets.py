@@ -78,7 +78,7 @@ class BucketsRequest(Request):
         default=None,
         alias="from",
         description=(
-            "From the bucket on that holds this instant, or the begin of this day. Without it 5 minutes back (second), "
+            "From the bucket on that holds this instant, or the start of this day. Without it 5 minutes back (second), "
             "1 hour (minute), 1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month)."
         ),
         examples=["2019-05-01"],
