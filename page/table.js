@@ -8,6 +8,7 @@ const ALL_AT_ONCE = 25; // more scroll in a box of their own
 const ROW = 40; // pixels, as in page.css
 const AROUND = 8; // rows above and below those that are seen
 const AGO = " ago"; // is left out where there is little room
+const PAPER = matchMedia("print"); // doesn't scroll
 const TREND = { width: 96, height: 22 };
 const STATES = { ok: ["●", "ok"], late: ["◐", "late"], silent: ["○", "silent"], stuck: ["▬", "stuck"], unnamed: ["–", "unnamed"] };
 const COLUMNS = [
@@ -38,6 +39,7 @@ export class SourcesTable {
     this.box.append(this.table);
     this.box.addEventListener("scroll", () => this.#place(), { passive: true });
     new ResizeObserver(() => this.#place()).observe(this.box);
+    PAPER.addEventListener("change", () => this.#place());
   }
 
   draw(sources, filter, isWhole) {
@@ -81,9 +83,9 @@ export class SourcesTable {
     this.#place();
   }
 
-  // Those that are seen, and some around them. Rows that stay are not moved, so that they keep the focus.
+  // Those that are seen, and some around them; on paper all. Rows that stay are not moved, so that they keep the focus.
   #place() {
-    const isTall = this.box.classList.contains("tall");
+    const isTall = this.box.classList.contains("tall") && !PAPER.matches;
     const first = isTall ? Math.max(Math.floor(this.box.scrollTop / ROW) - AROUND, 0) : 0;
     const last = isTall ? Math.min(first + Math.ceil(this.box.clientHeight / ROW) + 2 * AROUND, this.shown.length) : this.shown.length;
     const wanted = this.shown.slice(first, last);
@@ -106,7 +108,7 @@ export class SourcesTable {
       row.setAttribute("aria-rowindex", first + at + 2);
       if (row === next) next = next.nextSibling;
       else this.body.insertBefore(row, next);
-      if (source.trend === null) this.act.learnTrend(source);
+      if (source.trend === null && !PAPER.matches) this.act.learnTrend(source);
     });
   }
 
