@@ -7,7 +7,6 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -17,35 +16,19 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from dropzone.adapters.s3_notifications import S3Notifications
-from dropzone.domain.expectations import Expectation
 from dropzone.domain.notifications import CHANGES, Change, Channel
 from dropzone.settings import BronzeSettings
 from dropzone_process import notify
 from dropzone_process.events import NotUnderstoodError
 from functional.conftest import REGION, MakeBucket
 from support.documents import document
+from support.factories import change
 from support.http_server import Request, serving
 from support.lambda_context import Context
 from support.traces import assert_no_trace
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET_PATH = "/hooks/T0000/SECRETMARKER"  # noqa: S105 - a marker that no log may hold
-FOUND_AT = datetime(2026, 11, 29, 2, tzinfo=UTC)
-
-
-def change(source: str = "hall-3", **of: Any) -> Change:  # noqa: ANN401 - any field's
-    stated: dict[str, Any] = {
-        "id": f"{uuid4()}/1",
-        "source": source,
-        "expectation": Expectation.SILENT,
-        "is_broken": True,
-        "contract": "hall@1",
-        "at": FOUND_AT,
-        "since": FOUND_AT,
-        "observed": 7_200.0,
-        "expected": 600.0,
-    }
-    return Change.model_validate(stated | of)
 
 
 @dataclass(slots=True)

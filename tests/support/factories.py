@@ -10,7 +10,9 @@ from uuid import UUID, uuid4
 
 from dropzone.domain.access import Access, Scope
 from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.expectations import Expectation
 from dropzone.domain.identifiers import new_raw_id, object_key
+from dropzone.domain.notifications import Change
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.ports import Bronze, ListedObject, RawObject
 from dropzone.use_cases.process import Message
@@ -150,3 +152,22 @@ def sqs_event(bodies: Sequence[object], receive_count: int = 1) -> dict[str, Any
 def returned(answer: dict[str, Any]) -> list[str]:
     """Read the messages that a partial batch response sends back."""
     return [entry["itemIdentifier"] for entry in answer["batchItemFailures"]]
+
+
+FOUND_AT = datetime(2026, 11, 29, 2, tzinfo=UTC)
+
+
+def change(source: str = "hall-3", **of: Any) -> Change:  # noqa: ANN401 - any field's
+    """A source that has become silent, or another change of an expectation."""
+    stated: dict[str, Any] = {
+        "id": f"{uuid4()}/1",
+        "source": source,
+        "expectation": Expectation.SILENT,
+        "is_broken": True,
+        "contract": "hall@1",
+        "at": FOUND_AT,
+        "since": FOUND_AT,
+        "observed": 7_200.0,
+        "expected": 600.0,
+    }
+    return Change.model_validate(stated | of)

@@ -37,7 +37,7 @@ else:
 
 
 REPORTS = "reports"
-"""Among the options of a run that tells of lines which are not sent."""
+"""Among the options of a run that reports lines which are not sent."""
 
 _KIND = {"resume_file_of": "dropzone send", "version": 2}
 
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def options_of_reports(self) -> Mapping[str, object]:
-        """Those of the run that tells of lines which are not sent."""
+        """The options of the run that reports lines which are not sent."""
         return {**self.options, REPORTS: True}
 
     def idempotency_key(self, batch: Batch) -> str:

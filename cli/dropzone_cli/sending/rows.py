@@ -114,7 +114,7 @@ def workbook_rows(file: BinaryIO, sheet: str | None) -> tuple[str, Iterator[Row 
             for number, values in enumerate(found.iter_rows(values_only=True), 1):
                 cells = [_cell(value) for value in values]
                 yield Row(cells, number, number, _csv_line(cells))
-        except Exception as error:  # of zip archives, of compression and of XML
+        except Exception as error:  # openpyxl passes on what zip archives, compression and XML raise
             raise OSError(f"the workbook is damaged: {error}") from error
 
     return f"sheet {found.title!r}{others}", rows()

@@ -219,7 +219,7 @@ class Uploader:
             raise CliError(message, hint="It is of another version than this command.", exit_code=ExitCode.NOT_ALL_WELL)
 
     def _keep(self, tasks: Sequence[Task]) -> None:
-        """Write batches that were not sent, as far as is known, and that can't be read again; then tell of them."""
+        """Write batches that were not sent, as far as is known, and that can't be read again; then report them."""
         code, reason = "batch.not_sent", "was read and could not be sent"
         for task in tasks:
             task.rejects.add_batch(task.batch, code, reason)

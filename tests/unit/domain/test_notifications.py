@@ -1,29 +1,11 @@
 """Changes of expectations, as people read them."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from dropzone.domain.expectations import Expectation
-from dropzone.domain.notifications import Change, summary
-
-FOUND_AT = datetime(2026, 11, 29, 2, tzinfo=UTC)
-
-
-def change(source: str = "hall-3", **of: Any) -> Change:  # noqa: ANN401 - any field's
-    stated: dict[str, Any] = {
-        "id": "1",
-        "source": source,
-        "expectation": Expectation.SILENT,
-        "is_broken": True,
-        "contract": "hall@1",
-        "at": FOUND_AT,
-        "since": FOUND_AT,
-        "observed": 7_200,
-        "expected": 600,
-    }
-    return Change.model_validate(stated | of)
+from dropzone.domain.notifications import summary
+from support.factories import change
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from dropzone.ports import (
     ArchiveFiles,
     ArchivePart,
     BronzeUnavailableError,
+    FileDiffersError,
     MonthKind,
+    SilverConflictError,
     SilverUnavailableError,
     WrittenFile,
 )
@@ -164,8 +166,10 @@ def test_a_run_beside_another_does_nothing() -> None:
     assert store.calls == []
 
 
-def test_a_month_that_fails_holds_no_other_up() -> None:
-    error = BronzeUnavailableError("gone")
+@pytest.mark.parametrize(
+    "error", [BronzeUnavailableError("gone"), FileDiffersError("damaged"), SilverConflictError("changed meanwhile")]
+)
+def test_a_month_that_fails_holds_no_other_up(error: Exception) -> None:
     store = Store([MARCH], {"measured": [APRIL, MAY]}, ends={MAY: "archived"}, broken={MARCH: error, APRIL: error})
 
     result = run(store)

@@ -14,7 +14,7 @@ ROOT = "$"
 """The field of a violation that concerns the whole payload."""
 
 CLIENT_REJECTED = "client_rejected"
-"""The field of an element that tells of lines without an event."""
+"""The field of an element that reports lines without an event."""
 
 _CODES: dict[tuple[str, str], Code] = {
     (ROOT, "model_type"): Code.NOT_OBJECT,

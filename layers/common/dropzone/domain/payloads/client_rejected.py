@@ -1,4 +1,4 @@
-"""What a client tells of lines of its input that it could not make an event of: a rejection (docs/adr/0025)."""
+"""What a client reports about lines of its input that it could not make an event of: a rejection (docs/adr/0025)."""
 
 from typing import Annotated, Any
 
