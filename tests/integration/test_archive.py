@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from threading import Timer
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,7 @@ from dropzone.ports import (
     WrittenFile,
 )
 from dropzone.queries.status import EventStatus, ObjectStatus, Senders, StatusRequest, read_status
+from dropzone.use_cases import archive_months as use_case
 from dropzone.use_cases.archive_months import ArchiveResult, archive_months
 from dropzone_archive import parquet
 from dropzone_archive.files import key_of
@@ -330,7 +332,19 @@ def test_a_month_that_fails_holds_no_other_up(archive: Archive, monkeypatch: pyt
     assert archive.run().reinstated == [MAY]
 
 
-def test_a_run_ends_where_another_has_taken_over(archive: Archive) -> None:
+def test_a_run_waits_until_its_connection_of_before_is_gone(archive: Archive) -> None:
+    before, now = archive.store(), archive.store()
+    assert before.begin_run()
+    assert not now.begin_run()
+
+    ending = Timer(0.2, before._database.close)
+    ending.start()
+    assert now.begin_run(timeout=20)
+    ending.join()
+
+
+def test_a_run_ends_where_another_has_taken_over(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(use_case, "_HANDOVER_SECONDS", 0.1)
     archive.settle(*ODD, measured(JUNE))
     store, another = archive.store(), archive.store()
 

@@ -614,8 +614,11 @@ class ArchiveStore(Protocol):
     Each may raise SilverUnavailableError and SilverConflictError.
     """
 
-    def begin_run(self) -> bool:
-        """Whether no other run is at work; none begins until this one's session ends, or `end_run`."""
+    def begin_run(self, timeout: float = 0.0) -> bool:
+        """Whether no other run is at work, or the one that is ends within so many seconds.
+
+        If so, none begins until this one's session ends, or `end_run`.
+        """
 
     def end_run(self) -> None:
         """Let another run begin."""

@@ -60,10 +60,13 @@ class Store:
     """What a file takes."""
     clock: float = 0
     others: list[bool] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
+    """For how long a run was tried to be begun, each time."""
     """Whether another run is at work, each time that one begins; later none is."""
     broken: dict[ArchivedMonth, Exception] = field(default_factory=dict)
 
-    def begin_run(self) -> bool:
+    def begin_run(self, timeout: float = 0.0) -> bool:
+        self.timeouts.append(timeout)
         return not (self.others and self.others.pop(0))
 
     def end_run(self) -> None:
@@ -174,6 +177,10 @@ def test_a_month_that_fails_holds_no_other_up(error: Exception) -> None:
 
     result = run(store)
 
+    # The run is taken again at once, or as soon as Postgres has let it go with the connection that failed.
+    first, *again = store.timeouts
+    assert (first, len(again)) == (0, 2)
+    assert all(timeout > 1 for timeout in again)
     # A failing end of the run hides nothing.
     assert store.calls[-1] == ("end_run",)
     assert result == ArchiveResult([MAY], rows=20, errors={MARCH: error, APRIL: error}, waiting=3)

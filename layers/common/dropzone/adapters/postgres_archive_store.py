@@ -1,5 +1,6 @@
 """Months of silver in Postgres, on their way to files and back; the schema's own functions change them."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -76,6 +77,9 @@ ORDER BY kind, month
 _RUN: Final = "CAST(7308335 AS bigint)"
 """The advisory lock that a run has, as archive.check_alone has it."""
 
+_PAUSE_SECONDS: Final = 0.05
+"""Between two tries to take it."""
+
 _MONTH: Final = "CAST(:kind AS text), CAST(:month AS date)"
 
 
@@ -85,9 +89,13 @@ class PostgresArchiveStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin_run(self) -> bool:
-        ((is_alone,),) = self._database.run(f"SELECT pg_try_advisory_lock({_RUN})")
-        return bool(is_alone)
+    def begin_run(self, timeout: float = 0.0) -> bool:
+        ends = time.monotonic() + timeout
+        while True:
+            ((is_alone,),) = self._database.run(f"SELECT pg_try_advisory_lock({_RUN})")
+            if is_alone or time.monotonic() >= ends:
+                return bool(is_alone)
+            time.sleep(_PAUSE_SECONDS)
 
     def end_run(self) -> None:
         self._database.run("SELECT pg_advisory_unlock_all()")

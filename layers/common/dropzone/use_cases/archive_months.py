@@ -20,6 +20,9 @@ from dropzone.ports import (
 
 _RESERVE_SECONDS = 30.0
 
+_HANDOVER_SECONDS = 5.0
+"""How long Postgres may take to notice that a connection has ended, whose lock the run had."""
+
 _KINDS: tuple[MonthKind, ...] = ("measured", "arrived")
 """In this order: outcomes of a month of measurements that is archived need not stay."""
 
@@ -113,7 +116,7 @@ def _each(
         except (BronzeError, FileDiffersError, SilverError) as error:
             result.errors[month] = error
             # Its connection may be another, which is not this run's yet.
-            if not store.begin_run():
+            if not store.begin_run(_HANDOVER_SECONDS):
                 raise
 
 
