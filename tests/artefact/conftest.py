@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import boto3
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 
 from artefact.build import Artefacts, build_into
 from artefact.interpreter import Interpreter, make_interpreter
@@ -18,6 +17,7 @@ from artefact.samples import BUCKET, sample
 from dropzone_local.ports import LOOPBACK, find_free
 from dropzone_local.postgres import SUPERUSER, Postgres
 from support.cloudformation import cloudformation
+from support.moto_server import running_moto
 from support.postgres import PASSWORD, SilverInPostgres, silver_in_postgres
 
 if TYPE_CHECKING:
@@ -40,11 +40,8 @@ def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(LOOPBACK, 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with running_moto() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from artefact.build import build_into
 from artefact.samples import BUCKET, sample
@@ -17,6 +16,7 @@ from dropzone_local.ports import find_free
 from dropzone_local.postgres import SUPERUSER, Postgres
 from sam_local.sam import REGION, SamLocal, prepare
 from sam_local.tls import Authority, TlsDoor
+from support.moto_server import running_moto
 from support.postgres import PASSWORD, SilverInPostgres, silver_in_postgres
 
 if TYPE_CHECKING:
@@ -59,11 +59,8 @@ def host() -> str:
 @pytest.fixture(scope="session")
 def aws(host: str) -> Iterator[str]:
     """The address of S3 and Secrets Manager."""
-    server = ThreadedMotoServer(host, find_free(), verbose=False)
-    server.start()
-    address, port = server.get_host_and_port()
-    yield f"http://{address}:{port}"
-    server.stop()
+    with running_moto(host) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")
