@@ -475,15 +475,21 @@ def test_a_replay_is_active_while_it_gets_further(function: Function) -> None:
 @pytest.mark.parametrize("contract", [None, "basic"])
 def test_a_range_whose_month_was_archived_meanwhile_is_not_done(function: Function, contract: str | None) -> None:
     replay_id = function.planned(contract=contract)
-    archived = "('arrived', '2026-03-01', 'archived', 744, now())"
-    function.tables.query(f"INSERT INTO archive.months (kind, month, state, file_hours, archived_at) VALUES {archived}")  # noqa: S608 - our own words
 
+    def archive(month: str) -> None:
+        columns = "(kind, month, state, file_hours, archived_at)"
+        values = "('arrived', CAST(:month AS date), 'archived', 744, now())"
+        function.tables.query(f"INSERT INTO archive.months {columns} VALUES {values}", month=month)  # noqa: S608 - our own words
+
+    archive("2026-03-01")
     assert function.run_all(replay_id) == ["archived"] * 3
     report = function("report", replay_id=replay_id)
     assert (report["state"], report["done"], report["checked"]) == ("unfinished", 0, 0)
 
-    # Once it is back, the same ranges go on.
+    # Once it is back, the same ranges go on, whatever is archived before and after them.
     function.tables.query("DELETE FROM archive.months")
+    archive("2026-02-01")
+    archive("2100-01-01")
     assert function.run_all(replay_id) == ["done"] * 3
 
 

@@ -20,7 +20,7 @@ from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.identifiers import received_at
-from dropzone.domain.outcomes import RULESET, Code, Measurement, Outcome, Rejection, ValidatedObject
+from dropzone.domain.outcomes import RULESET, Code, EventId, Measurement, Outcome, Rejection, ValidatedObject
 from dropzone.domain.validate import validate
 from dropzone.ports import RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases.objects import with_retries
@@ -79,6 +79,8 @@ def test_outcomes_are_read_as_they_were_written(tables: SilverInPostgres) -> Non
         *(measurement(mean=float(number)) for number in range(12)),
         Measurement(LATER + timedelta(microseconds=1), "a\"'\\\nü", figures),
         Rejection((*rejection(index=0).violations, *rejection(Code.DATA_EMPTY, None).violations)),
+        measurement()._replace(source="hall", corrects=EventId(raw_id(), 3)),
+        rejection()._replace(source="hall", corrects=EventId(raw_id(), 0)),
     )
     first, second, empty, unknown = raw_ids(4)
     of_tables = outcome_store(tables)
@@ -407,6 +409,28 @@ def test_an_object_written_during_its_replacement_has_the_replacement(tables: Si
     assert completed.result(10) == set()
     assert {key: row.measurement.aggregates.mean for key, row in tables.measurement_rows().items()} == {LATER_KEY: 2.0}
     assert len(tables.outcome_rows()) == 1
+
+
+def test_a_later_part_waits_for_the_days_of_a_replacement_before_it_locks_its_receipt(
+    tables: SilverInPostgres,
+) -> None:
+    # GIVEN a replacement that has locked the day, and waits for the receipt of the first of its two objects
+    event, growing = raw_ids(2)
+    tables.silver().write_outcomes([validated(event), ValidatedObject(growing, (measurement(),), is_whole=False)])
+    with receipt_held(tables, event):
+        entries = [validated(event, rejection()), ValidatedObject(growing, (rejection(),), is_whole=False)]
+        replaced = in_background(lambda: outcome_store(tables).replace(entries))
+        tables.await_waiting(1)
+
+        # WHEN the second object's next part is written
+        part = ValidatedObject(growing, (measurement(mean=3.0),), first_item=1)
+        completed = in_background(lambda: tables.silver().write_outcomes([part]))
+        tables.await_waiting(2)
+
+    # THEN neither waits for what the other holds
+    replaced.result(10)
+    assert completed.result(10) == {growing}
+    assert tables.measurement_rows()[KEY].raw_id == growing
 
 
 def test_two_replacements_of_an_object_come_one_after_the_other(tables: SilverInPostgres) -> None:
