@@ -1,5 +1,6 @@
 """The archive's files in S3, and that what is compared with the table is what S3 has."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,23 +61,35 @@ def test_a_part_is_an_object_of_which_all_is_known(
     stored = s3.get_object(Bucket=bucket, Key=KEY)
     (tmp_path / "day.parquet").write_bytes(stored["Body"].read())
     assert stored["ContentType"] == "application/vnd.apache.parquet"
-    assert written == (KEY, stored["ContentLength"], stored["ETag"])
+    content = (tmp_path / "day.parquet").read_bytes()
+    assert written == (KEY, len(content), stored["ETag"], hashlib.sha256(content).hexdigest())
     found = duckdb.execute(f"SELECT source, mean, flags, std_dev FROM '{tmp_path}/day.parquet'").fetchall()  # noqa: S608 - our own words
     assert found == [(row["source"], row["mean"], row["flags"], row["std_dev"]) for row in ROWS]
-    [rows] = of(moto_endpoint, bucket).read(PART)
+    [rows] = of(moto_endpoint, bucket).read(PART, written.sha256)
     assert [{**row, "measured_at": ROWS[0]["measured_at"]} for row in json.loads(rows)] == ROWS
 
 
-def test_what_is_read_is_what_s3_has(scripted_s3: ScriptedS3, tmp_path: Path) -> None:
-    # GIVEN a bucket that keeps other bytes than it was sent
-    parquet.write(tmp_path / "other.parquet", "measurements", LINES[2:])
+@pytest.mark.parametrize("after", range(4))
+def test_reading_goes_on_after_so_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 2)
+    parquet.write(tmp_path / "part.parquet", "measurements", LINES)
+
+    batches = [json.loads(rows) for rows in parquet.read(tmp_path / "part.parquet", after)]
+
+    assert [row["source"] for rows in batches for row in rows] == [row["source"] for row in ROWS[after:]]
+    assert all(batches)
+
+
+def test_other_rows_than_were_written_are_not_read(scripted_s3: ScriptedS3, tmp_path: Path) -> None:
+    # GIVEN a bucket that has a sound file of as many rows
+    parquet.write(tmp_path / "other.parquet", "measurements", [LINES[0], LINES[2], LINES[2]])
     scripted_s3.script = [Answer(), Answer(body=(tmp_path / "other.parquet").read_bytes())]
     files = of(scripted_s3.endpoint)
 
-    files.write(PART, iter(LINES))
+    written = files.write(PART, iter(LINES))
 
-    [rows] = files.read(PART)
-    assert [row["source"] for row in json.loads(rows)] == [ROWS[2]["source"]]
+    with pytest.raises(FileDiffersError, match=rf"^{KEY} has other contents than were written$"):
+        next(files.read(PART, written.sha256))
     assert [asked.method for asked in scripted_s3.asked] == ["PUT", "GET"]
 
 
@@ -87,7 +100,7 @@ def test_a_file_that_can_t_be_written_or_read_says_why(scripted_s3: ScriptedS3) 
     with pytest.raises(BronzeUnavailableError, match=r"^S3 answered 403 AccessDenied$"):
         files.write(PART, iter(LINES))
     with pytest.raises(BronzeUnavailableError, match=r"^S3 answered 403 AccessDenied$"):
-        next(files.read(PART))
+        next(files.read(PART, "0" * 64))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
@@ -96,10 +109,11 @@ def test_a_damaged_file_is_named(scripted_s3: ScriptedS3, tmp_path: Path, share:
     path = tmp_path / "part.parquet"
     parquet.write(path, "measurements", LINES)
     content = path.read_bytes()
-    scripted_s3.script = [Answer(body=content[: int(len(content) * share)])]
+    cut = content[: int(len(content) * share)]
+    scripted_s3.script = [Answer(body=cut)]
 
     with pytest.raises(FileDiffersError, match=rf"^{KEY} is damaged$"):
-        next(of(scripted_s3.endpoint).read(PART))
+        next(of(scripted_s3.endpoint).read(PART, hashlib.sha256(cut).hexdigest()))
 
 
 def test_a_damaged_page_is_found(scripted_s3: ScriptedS3, tmp_path: Path) -> None:
@@ -110,4 +124,4 @@ def test_a_damaged_page_is_found(scripted_s3: ScriptedS3, tmp_path: Path) -> Non
     scripted_s3.script = [Answer(body=bytes(content))]
 
     with pytest.raises(FileDiffersError, match=rf"^{KEY} is damaged$"):
-        list(of(scripted_s3.endpoint).read(PART))
+        list(of(scripted_s3.endpoint).read(PART, hashlib.sha256(content).hexdigest()))

@@ -39,7 +39,7 @@ from dropzone.queries.status import EventStatus, ObjectStatus, Senders, StatusRe
 from dropzone.use_cases import archive_months as use_case
 from dropzone.use_cases.archive_months import ArchiveResult, archive_months
 from dropzone_archive import parquet
-from dropzone_archive.files import key_of
+from dropzone_archive.files import key_of, sha256_of
 from dropzone_local.polling import wait_until
 from support.background import in_background
 from support.months import months
@@ -58,6 +58,8 @@ class Folder:
         self.path = path
         self.before: Callable[[date], None] = lambda _: None
         self.after: Callable[[Path], None] = lambda _: None
+        self.after_rows: list[int] = []
+        """After how many rows each reading began."""
 
     def path_of(self, part: ArchivePart) -> Path:
         path = self.path / key_of(part)
@@ -69,10 +71,13 @@ class Folder:
         self.before(part.begins_at.date())
         parquet.write(path, part.relation, rows)
         self.after(path)
-        return WrittenFile(key_of(part), path.stat().st_size, "tag")
+        return WrittenFile(key_of(part), path.stat().st_size, "tag", sha256_of(path))
 
-    def read(self, part: ArchivePart) -> Iterator[str]:
-        return parquet.read(self.path_of(part))
+    def read(self, part: ArchivePart, sha256: str, after: int = 0) -> Iterator[str]:
+        self.after_rows.append(after)
+        if sha256_of(self.path_of(part)) != sha256:
+            raise FileDiffersError("other contents")
+        return parquet.read(self.path_of(part), after)
 
     def rows(self, month: str = "2019-05") -> list[tuple[Any, ...]]:
         """The measurements, as another library reads them."""
@@ -143,7 +148,7 @@ class Archive:
         return months(self.tables, "measurements")
 
     def state(self) -> list[Any]:
-        return self.tables.query("SELECT kind, month, state FROM archive.months")
+        return self.tables.query("SELECT kind, month, state FROM archive.months ORDER BY kind DESC, month")
 
 
 @pytest.fixture
@@ -315,12 +320,12 @@ def test_a_month_that_fails_holds_no_other_up(archive: Archive, monkeypatch: pyt
         archive.settle(late._replace(source="late"))
     reinstate = PostgresArchiveStore.reinstate
 
-    def fail(store: PostgresArchiveStore, month: ArchivedMonth, *others: Any, **named: Any) -> None:  # noqa: ANN401 - whatever it is called with
+    def fail(store: PostgresArchiveStore, month: ArchivedMonth, *others: Any, **named: Any) -> Iterator[None]:  # noqa: ANN401 - whatever it is called with
         if month == MAY:
             # As it ends: with the connection, and so the lock of the run.
             store._database.close()
             raise BronzeUnavailableError("its file is not there")
-        reinstate(store, month, *others, **named)
+        return reinstate(store, month, *others, **named)
 
     monkeypatch.setattr(PostgresArchiveStore, "reinstate", fail)
     result = archive.run()
@@ -480,7 +485,8 @@ def test_a_reinstatement_goes_on_where_it_ended(archive: Archive) -> None:
     before = archive.files.rows()
     archive.tables.query("INSERT INTO archive.changes VALUES ('measured', '2019-05-01')")
     store = archive.store()
-    store.reinstate(MAY, store.away(MAY)[0], archive.files)
+    for _ in store.reinstate(MAY, store.away(MAY)[0], archive.files):
+        pass
     archive.tables.query("DELETE FROM archive.changes")
     gold = archive.gold()
 
@@ -739,10 +745,81 @@ def test_a_file_that_lost_rows_brings_no_month_back(archive: Archive, relation: 
     duckdb.execute(f"CREATE OR REPLACE TABLE cut AS SELECT * FROM '{path}' LIMIT 1")  # noqa: S608 - our own words
     duckdb.execute(f"COPY cut TO '{path}' (FORMAT parquet)")
 
-    assert_differs(archive.run(), ARRIVED, " has 1 rows")
+    assert_differs(archive.run(), ARRIVED, "other contents")
     assert archive.state() == [[*MAY, "archived"], [*ARRIVED, "reinstating"]]
+    assert archive.tables.query("SELECT count(*) FROM outcomes") == [[len(ODD) + 1 if relation == "receipts" else 0]]
     path.write_bytes(whole)
     assert archive.run().reinstated == [ARRIVED]
+
+
+def test_a_file_of_which_fewer_rows_are_read_brings_no_month_back(archive: Archive) -> None:
+    arrive(archive, 1, *ODD)
+    swept(archive)
+    archive.run()
+    archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+    archive.tables.query("UPDATE archive.files SET events = events + 1 WHERE relation = 'receipts'")
+
+    assert_differs(archive.run(), ARRIVED, "has 1 rows, and had 2 when it was written")
+    assert archive.state() == [[*MAY, "archived"], [*ARRIVED, "reinstating"]]
+
+
+def test_a_file_that_takes_longer_than_a_call_is_gone_on_with(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 2)
+    arrive(archive, 1, *ODD)
+    swept(archive)
+    outcomes = table(archive, "outcomes")
+    archive.run()
+    archive.settle(measured(FIRST, 9.0, "late"))
+    archive.files.after_rows.clear()
+
+    def step(month: ArchivedMonth) -> None:
+        store = archive.store()
+        next(store.reinstate(month, store.away(month)[0], archive.files))
+
+    # GIVEN a run that ended in the file on behalf of May, and one that did so as its own month came back
+    step(MAY)
+    archive.tables.query("SELECT archive.request('2019-04-01', 7)")
+    step(ARRIVED)
+    assert archive.run().reinstated == [ARRIVED, MAY]
+
+    # THEN what the second had put back was not read again; that of the first was for another purpose
+    assert archive.files.after_rows == [0, 0, 2, 0]
+    assert [row for row in table(archive, "outcomes") if "late" not in row[0]] == outcomes
+    archive.refresh_gold()
+    assert len(archive.silver()) == len(ODD) + 1
+
+
+def test_a_month_of_which_a_file_took_longer_than_a_call_goes_on_in_smaller_ones(archive: Archive) -> None:
+    archive.settle(*ODD)
+    before = archive.silver()
+    archive.in_files_of(3)
+    store = archive.store()
+    store.write(MAY, store.unwritten(MAY)[0], archive.files)
+    for minutes in (60, 5, 5):
+        # A process that ended in the midst of a file.
+        archive.tables.query("SELECT archive.mark_file('measured', '2019-05-01', true)")
+        store.begin(MAY)
+        [[now]] = archive.tables.query(
+            "SELECT file_minutes FROM archive.months JOIN archive.layouts USING (kind, month, file_minutes)"
+        )
+        assert now == minutes
+    first, second, *_, last = (Path(key_of(part)).stem for part in store.unwritten(MAY))
+    assert (first, second, last) == ("2019-05-02", "2019-05-02T0005", "2019-05-31T2355")
+
+    # Not one that failed and said so.
+    def fail(_: date) -> None:
+        raise BronzeUnavailableError("it went away")
+
+    archive.files.before = fail
+    with pytest.raises(BronzeUnavailableError):
+        store.write(MAY, store.unwritten(MAY)[0], archive.files)
+    archive.files.before = lambda _: None
+    archive.tables.query("UPDATE archive.months SET file_minutes = 1440")
+    assert archive.run().archived == [MAY]
+    assert archive.tables.query("SELECT file_minutes FROM archive.months") == [[1440]]
+    assert archive.files.rows() == before
 
 
 def test_archived_objects_are_processed_ones_for_the_queue_and_the_sweep(archive: Archive) -> None:
@@ -959,7 +1036,7 @@ def test_a_file_has_a_day_or_an_hour_where_there_are_too_many_events(archive: Ar
     before = archive.silver()
     archive.in_files_of(1)
     names = [Path(key_of(part)).stem for part in archive.store().unwritten(MAY)]
-    assert (names[0], names[24:26], len(names)) == ("2019-05-01", ["2019-05-02", "2019-05-02T01"], 744)
+    assert (names[:2], names[12], len(names)) == (["2019-05-01", "2019-05-01T0005"], "2019-05-01T01", 31 * 288)
     for table in ("months", "layouts"):
         archive.tables.query(f"DELETE FROM archive.{table}")  # noqa: S608 - our own names
     archive.in_files_of(3)

@@ -477,8 +477,8 @@ def test_a_range_whose_month_was_archived_meanwhile_is_not_done(function: Functi
     replay_id = function.planned(contract=contract)
 
     def archive(month: str) -> None:
-        columns = "(kind, month, state, file_hours, archived_at)"
-        values = "('arrived', CAST(:month AS date), 'archived', 744, now())"
+        columns = "(kind, month, state, file_minutes, archived_at)"
+        values = "('arrived', CAST(:month AS date), 'archived', 44640, now())"
         function.tables.query(f"INSERT INTO archive.months {columns} VALUES {values}", month=month)  # noqa: S608 - our own words
 
     archive("2026-03-01")
@@ -495,8 +495,8 @@ def test_a_range_whose_month_was_archived_meanwhile_is_not_done(function: Functi
 
 def test_a_month_is_asked_back_for_some_days(function: Function) -> None:
     function.tables.query(
-        "INSERT INTO archive.months (kind, month, state, file_hours, archived_at)"
-        " VALUES ('arrived', '2026-05-01', 'archived', 744, now())"
+        "INSERT INTO archive.months (kind, month, state, file_minutes, archived_at)"
+        " VALUES ('arrived', '2026-05-01', 'archived', 44640, now())"
     )
 
     assert function("restore", month="2026-05", days=3) == {"is_archived": True}

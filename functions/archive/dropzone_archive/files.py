@@ -1,5 +1,6 @@
 """The files of the archive, in the bucket of bronze."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +16,17 @@ from dropzone_archive import parquet
 def key_of(part: ArchivePart) -> str:
     """The key of a part's file, by month as DuckDB, Athena and Spark know partitions.
 
-    By its beginning alone, so that a month's file is replaced where days or hours follow it.
+    By its beginning alone, so that a month's file is replaced where shorter ones follow it.
     """
     begin = part.begins_at
-    hour = f"T{begin:%H}" if begin.hour else ""
-    return f"silver/{part.relation}/month={begin:%Y-%m}/{begin:%Y-%m-%d}{hour}.parquet"
+    time = f"T{begin:%H%M}" if begin.minute else f"T{begin:%H}" if begin.hour else ""
+    return f"silver/{part.relation}/month={begin:%Y-%m}/{begin:%Y-%m-%d}{time}.parquet"
+
+
+def sha256_of(path: Path) -> str:
+    """In hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class S3ArchiveFiles(Bucket):
@@ -38,9 +45,9 @@ class S3ArchiveFiles(Bucket):
                 )
             except (BaseError, OSError) as error:
                 raise BronzeUnavailableError(reason_of(error)) from None
-            return WrittenFile(key, path.stat().st_size, stored["e_tag"] or "")
+            return WrittenFile(key, path.stat().st_size, stored["e_tag"] or "", sha256_of(path))
 
-    def read(self, part: ArchivePart) -> Iterator[str]:
+    def read(self, part: ArchivePart, sha256: str, after: int = 0) -> Iterator[str]:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "part.parquet"
             try:
@@ -49,8 +56,10 @@ class S3ArchiveFiles(Bucket):
                         file.write(chunk)
             except (BaseError, OSError) as error:
                 raise BronzeUnavailableError(reason_of(error)) from None
+            if sha256_of(path) != sha256:
+                raise FileDiffersError(f"{key_of(part)} has other contents than were written")
             try:
-                yield from parquet.read(path)
+                yield from parquet.read(path, after)
             except BaseException as error:
                 # arro3 raises a bare Exception; where it panics, what is none, of a class that can't be imported.
                 if type(error).__name__ not in {"Exception", "PanicException"}:

@@ -31,12 +31,14 @@ def write(path: Path, relation: SilverTable, rows: Iterable[str]) -> None:
     write_parquet(batches, path, compression="zstd(3)", max_row_group_size=_GROUP_ROWS)
 
 
-def read(path: Path) -> Iterator[str]:
-    """The rows of a file, as arrays in JSON."""
+def read(path: Path, after: int = 0) -> Iterator[str]:
+    """The rows of a file that follow so many, as arrays in JSON."""
     for batch in read_parquet(path, batch_size=_BATCH_ROWS):
-        text = BytesIO()
-        write_json(batch, text)
-        yield text.getvalue().decode()
+        if after < batch.num_rows:
+            text = BytesIO()
+            write_json(batch.slice(after), text)
+            yield text.getvalue().decode()
+        after = max(after - batch.num_rows, 0)
 
 
 def _batches(schema: Schema, rows: Iterable[str]) -> Iterator[RecordBatch]:

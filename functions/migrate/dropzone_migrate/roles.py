@@ -54,7 +54,7 @@ GRANT SELECT ON measurements, outcomes, receipts, archive.months, archive.files,
 GRANT INSERT ON archive.files TO {ARCHIVER};
 GRANT EXECUTE ON FUNCTION archive.closed, archive.begin, archive.unwritten, archive.finish, archive.surplus,
     archive.remove_surplus, archive.begin_reinstating, archive.away, archive.put_back, archive.has_put_back,
-    archive.derive, archive.reopen TO {ARCHIVER};
+    archive.derive, archive.reopen, archive.mark_file TO {ARCHIVER};
 GRANT EXECUTE ON FUNCTION archive.request TO {WRITER};
 GRANT EXECUTE ON FUNCTION gold.refresh, gold.deploy_contracts, gold.unassigned, gold.assign, gold.check_expectations
 TO {WRITER};

@@ -583,6 +583,8 @@ class WrittenFile(NamedTuple):
     key: str
     bytes: int
     e_tag: str
+    sha256: str
+    """Of what was sent, in hexadecimal digits."""
 
 
 class ArchiveFiles(Protocol):
@@ -595,12 +597,12 @@ class ArchiveFiles(Protocol):
             BronzeUnavailableError: it could not be stored.
         """
 
-    def read(self, part: ArchivePart) -> Iterator[str]:
-        """The rows of a file, as arrays in JSON.
+    def read(self, part: ArchivePart, sha256: str, after: int = 0) -> Iterator[str]:
+        """The rows of a file that follow so many, as arrays in JSON; none before all of it is known to be as written.
 
         Raises:
             BronzeUnavailableError: it could not be read.
-            FileDiffersError: it is damaged.
+            FileDiffersError: it has other contents than this digest's, or is damaged.
         """
 
 
@@ -609,7 +611,7 @@ class FileDiffersError(Exception):
 
 
 class ArchiveStore(Protocol):
-    """Months of silver, on their way to files and back. Each call is one transaction, and may be repeated.
+    """Months of silver, on their way to files and back. Each call is a transaction or as it says, and may be repeated.
 
     Each may raise SilverUnavailableError and SilverConflictError.
     """
@@ -629,11 +631,13 @@ class ArchiveStore(Protocol):
     def away(self, month: ArchivedMonth) -> list[ArchivePart]:
         """The files to read until a month is back, in this order. Begins to bring it back."""
 
-    def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> None:
+    def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> Iterator[None]:
         """Put back what a file has of a month; of measurements, by deriving them from the outcomes that are back.
 
+        Each step is a transaction. If no more are taken, the next call goes on with the rows that follow.
+
         Raises:
-            FileDiffersError: it has not as many rows as when it was written.
+            FileDiffersError: it is not the file that was written.
             BronzeUnavailableError: it could not be read.
         """
 
@@ -647,7 +651,7 @@ class ArchiveStore(Protocol):
         """Mark every change of the month from now on; not if it is no longer closed."""
 
     def unwritten(self, month: ArchivedMonth) -> list[ArchivePart]:
-        """The files of a month that are to be written."""
+        """The files of a month to write: smaller ones than before, if a call ended in the midst of one."""
 
     def write(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> int:
         """Write a file, compare it with the table, and record it; returns how many rows it has.

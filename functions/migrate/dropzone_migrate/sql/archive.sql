@@ -97,23 +97,29 @@ BEGIN
 END $$;
 
 -- From then on, every change of the month is marked: whoever writes at this moment is waited for. A file has the month; or
--- a day, or an hour, where that has too many events for a call.
+-- a day, an hour or five minutes, where that has too many events for a call, or where a call ended in the midst of a file.
 CREATE OR REPLACE FUNCTION archive.begin(of_kind text, of_month date, most_events bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
-    hours integer;
+    minutes integer;
 BEGIN
     PERFORM archive.check_alone();
-    IF EXISTS (SELECT FROM archive.months WHERE kind = of_kind AND month = of_month) THEN
+    UPDATE archive.months SET is_in_file = false,
+        file_minutes = CASE WHEN is_in_file THEN CASE file_minutes WHEN 44640 THEN 1440 WHEN 1440 THEN 60 ELSE 5 END
+                       ELSE file_minutes END
+    WHERE kind = of_kind AND month = of_month RETURNING file_minutes INTO minutes;
+    IF FOUND THEN
+        UPDATE archive.layouts SET file_minutes = minutes WHERE kind = of_kind AND month = of_month;
         RETURN;
     END IF;
     EXECUTE format($sql$
-        SELECT CASE WHEN max(events) > $2 THEN 1 WHEN sum(events) > $2 THEN 24 ELSE 744 END FROM (
-            SELECT sum(events) AS events FROM gold.%I
-            WHERE bucket_start >= archive.start_of($1) AND bucket_start < archive.end_of($1)
-            GROUP BY gold.bucket_of(bucket_start, '1 day')
-        ) AS day
-    $sql$, of_kind) INTO hours USING of_month, most_events;
+        SELECT CASE WHEN max(of_hour) > $2 THEN 5 WHEN max(of_day) > $2 THEN 60 WHEN sum(of_hour) > $2 THEN 1440 ELSE 44640 END
+        FROM (
+            SELECT sum(events) AS of_hour, sum(sum(events)) OVER (PARTITION BY date_trunc('day', hour, 'UTC')) AS of_day
+            FROM gold.%I CROSS JOIN LATERAL date_trunc('hour', bucket_start, 'UTC') AS hour
+            WHERE bucket_start >= archive.start_of($1) AND bucket_start < archive.end_of($1) GROUP BY hour
+        ) AS own
+    $sql$, of_kind) INTO minutes USING of_month, most_events;
     -- Who writes outcomes writes their receipt before.
     IF of_kind = 'measured' THEN
         LOCK TABLE ONLY public.measurements IN SHARE MODE;
@@ -122,11 +128,19 @@ BEGIN
     END IF;
     -- What has come since it was found to be closed was not marked.
     IF archive.is_quiet(of_kind, of_month) THEN
-        INSERT INTO archive.layouts AS known VALUES (of_kind, of_month, coalesce(hours, 744))
-        ON CONFLICT (kind, month) DO UPDATE SET file_hours = least(known.file_hours, excluded.file_hours)
-        RETURNING file_hours INTO hours;
-        INSERT INTO archive.months (kind, month, file_hours) VALUES (of_kind, of_month, hours);
+        INSERT INTO archive.layouts AS known VALUES (of_kind, of_month, coalesce(minutes, 44640))
+        ON CONFLICT (kind, month) DO UPDATE SET file_minutes = least(known.file_minutes, excluded.file_minutes)
+        RETURNING file_minutes INTO minutes;
+        INSERT INTO archive.months (kind, month, file_minutes) VALUES (of_kind, of_month, minutes);
     END IF;
+END $$;
+
+-- Before a file of a month is begun, and after it has ended, well or not.
+CREATE OR REPLACE FUNCTION archive.mark_file(of_kind text, of_month date, is_begun boolean) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM archive.check_alone();
+    UPDATE archive.months SET is_in_file = is_begun WHERE kind = of_kind AND month = of_month;
 END $$;
 
 -- Drops a month, if its files have what the tables have: no change was marked since before the first was written, and gold,
@@ -268,14 +282,19 @@ END $$;
 CREATE OR REPLACE FUNCTION archive.unwritten(of_kind text, of_month date)
 RETURNS TABLE (relation text, begins_at timestamptz, ends_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
-    SELECT part.relation, begins, least(begins + make_interval(hours => file_hours), archive.end_of(month))
+    SELECT part.relation, begins, least(begins + make_interval(mins => file_minutes), archive.end_of(month))
     FROM archive.months CROSS JOIN LATERAL generate_series(
-        archive.start_of(month), archive.end_of(month) - interval '1 hour', make_interval(hours => file_hours)
+        archive.start_of(month), archive.end_of(month) - interval '5 minutes', make_interval(mins => file_minutes)
     ) AS begins
     CROSS JOIN unnest(CASE of_kind WHEN 'measured' THEN ARRAY['measurements'] ELSE ARRAY['outcomes', 'receipts'] END)
         WITH ORDINALITY AS part (relation, place)
     WHERE kind = of_kind AND month = of_month
-      AND NOT EXISTS (SELECT FROM archive.files WHERE files.relation = part.relation AND files.begins_at = begins)
+      -- One that was written before files had less may have several of these.
+      AND NOT EXISTS (
+          SELECT FROM archive.files
+          WHERE files.relation = part.relation AND files.begins_at <= begins AND files.ends_at > begins
+            AND files.kind = of_kind AND files.month = of_month
+      )
     ORDER BY place, begins
 $$;
 
@@ -307,11 +326,16 @@ BEGIN
     UPDATE archive.months SET state = 'reinstating' WHERE kind = of_kind AND month = of_month AND state = 'archived';
 END $$;
 
--- Puts rows of a file of arrival back: all of them, or the outcomes of a month of measurements. Those that the table has
--- are left as they are. A file has JSON as text. Answers how many rows it was given.
-CREATE OR REPLACE FUNCTION archive.put_back(of_relation text, rows json, of_month date DEFAULT NULL) RETURNS integer
+-- Puts the rows of a file of arrival that follow so many back: all of them, or the outcomes of a month of measurements.
+-- Those that the table has are left as they are. A file has JSON as text. Answers how far it is now.
+CREATE OR REPLACE FUNCTION archive.put_back(
+    of_relation text, of_begin timestamptz, after bigint, rows json, of_month date DEFAULT NULL
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    back CONSTANT bigint := after + json_array_length(rows);
 BEGIN
+    PERFORM archive.check_alone();
     IF of_relation = 'receipts' THEN
         INSERT INTO public.receipts SELECT * FROM json_populate_recordset(CAST(NULL AS public.receipts), rows)
         ON CONFLICT DO NOTHING;
@@ -326,7 +350,8 @@ BEGIN
         WHERE of_month IS NULL OR outcome = 'processed' AND archive.month_of(measured_at) = of_month
         ON CONFLICT DO NOTHING;
     END IF;
-    RETURN json_array_length(rows);
+    UPDATE archive.files SET rows_back = back, back_for = of_month WHERE relation = of_relation AND begins_at = of_begin;
+    RETURN back;
 END $$;
 
 -- A file whose rows are back, for another month, or for its own.
@@ -337,7 +362,8 @@ BEGIN
     IF for_month IS NULL THEN
         DELETE FROM archive.files WHERE relation = of_relation AND begins_at = of_begin;
     ELSE
-        UPDATE archive.files SET in_table_for = in_table_for || for_month WHERE relation = of_relation AND begins_at = of_begin;
+        UPDATE archive.files SET in_table_for = in_table_for || for_month, rows_back = 0, back_for = NULL
+        WHERE relation = of_relation AND begins_at = of_begin;
     END IF;
 END $$;
 

@@ -11,12 +11,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CAST(day AS timestamp) AT TIME ZONE 
 CREATE FUNCTION archive.end_of(month date) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN archive.start_of(CAST(month + interval '1 month' AS date));
 
--- In files alone are the months that are archived or being reinstated.
+-- In files alone are the months that are archived or being reinstated. Is in file: a file of it was begun, and has not ended.
 CREATE TABLE archive.months (
     kind         text NOT NULL CHECK (kind IN ('measured', 'arrived')),
     month        date NOT NULL CHECK (extract(day FROM month) = 1),
     state        text NOT NULL DEFAULT 'writing' CHECK (state IN ('writing', 'archived', 'reinstating')),
-    file_hours   integer NOT NULL CHECK (file_hours IN (1, 24, 744)),
+    file_minutes integer NOT NULL CHECK (file_minutes IN (5, 60, 1440, 44640)),
+    is_in_file   boolean NOT NULL DEFAULT false,
     began_at     timestamptz NOT NULL DEFAULT now(),
     archived_at  timestamptz,
     PRIMARY KEY (kind, month),
@@ -24,7 +25,8 @@ CREATE TABLE archive.months (
 );
 
 -- By month: how many events of which month of measurements a file of outcomes has. In table for: those of which the table
--- has them as well, since they stayed, or were put back.
+-- has them as well, since they stayed, or were put back. Rows back: how many of its rows have been gone through, to put back
+-- those of the month in back_for, or all where that is null.
 CREATE TABLE archive.files (
     relation      text NOT NULL CHECK (relation IN ('measurements', 'outcomes', 'receipts')),
     begins_at     timestamptz NOT NULL,
@@ -35,8 +37,11 @@ CREATE TABLE archive.files (
     events        bigint NOT NULL,
     bytes         bigint NOT NULL,
     e_tag         text NOT NULL,
+    sha256        text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
     by_month      jsonb NOT NULL DEFAULT '{}',
     in_table_for  date[] NOT NULL DEFAULT '{}',
+    rows_back     bigint NOT NULL DEFAULT 0,
+    back_for      date,
     written_at    timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (relation, begins_at),
     FOREIGN KEY (kind, month) REFERENCES archive.months ON DELETE CASCADE
@@ -46,9 +51,9 @@ CREATE INDEX files_month ON archive.files (kind, month);
 -- How a month was ever cut into files. A file is replaced by one that begins as it does, and none is deleted: a month is not
 -- cut more coarsely afterwards, or files of days would stay beside that of their month.
 CREATE TABLE archive.layouts (
-    kind        text NOT NULL,
-    month       date NOT NULL,
-    file_hours  integer NOT NULL,
+    kind          text NOT NULL,
+    month         date NOT NULL,
+    file_minutes  integer NOT NULL,
     PRIMARY KEY (kind, month)
 );
 

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -17,6 +18,7 @@ from dropzone.ports import (
     ArchivePart,
     FileDiffersError,
     MonthKind,
+    SilverError,
     SilverTable,
 )
 
@@ -51,17 +53,26 @@ WHERE {} AND measured_at IS NOT NULL AND corrects_raw_id IS NULL GROUP BY 1
 """
 
 _RECORD: Final = """
-INSERT INTO archive.files (kind, month, relation, begins_at, ends_at, key, events, bytes, e_tag, by_month)
+INSERT INTO archive.files (kind, month, relation, begins_at, ends_at, key, events, bytes, e_tag, sha256, by_month)
 SELECT kind, month, :relation, CAST(:begins_at AS timestamptz), CAST(:ends_at AS timestamptz), :key,
-       CAST(:events AS bigint), CAST(:bytes AS bigint), :e_tag, CAST(:by_month AS jsonb)
+       CAST(:events AS bigint), CAST(:bytes AS bigint), :e_tag, :sha256, CAST(:by_month AS jsonb)
 FROM archive.months WHERE kind = :kind AND month = CAST(:month AS date) AND state = 'writing'
 ON CONFLICT DO NOTHING
 """
 
-_PUT_BACK: Final = "SELECT archive.put_back(:relation, CAST(:rows AS json), CAST(:of_month AS date))"
+_PUT_BACK: Final = """
+SELECT archive.put_back(
+    :relation, CAST(:begins_at AS timestamptz), CAST(:after AS bigint), CAST(:rows AS json), CAST(:of_month AS date)
+)
+"""
+
+_HAS_PUT_BACK: Final = (
+    "SELECT archive.has_put_back(:relation, CAST(:begins_at AS timestamptz), CAST(:of_month AS date))"
+)
 
 _WRITTEN: Final = """
-SELECT key, events FROM archive.files WHERE relation = :relation AND begins_at = CAST(:begins_at AS timestamptz)
+SELECT key, events, sha256, CASE WHEN back_for IS NOT DISTINCT FROM CAST(:of_month AS date) THEN rows_back ELSE 0 END
+FROM archive.files WHERE relation = :relation AND begins_at = CAST(:begins_at AS timestamptz)
 """
 
 _CHANGED: Final = """
@@ -107,7 +118,10 @@ class PostgresArchiveStore:
         self._call("begin_reinstating", month)
         return self._parts("away", month)
 
-    def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> None:
+    def reinstate(self, month: ArchivedMonth, part: ArchivePart, files: ArchiveFiles) -> Iterator[None]:
+        file: dict[str, object] = {"relation": part.relation, "begins_at": part.begins_at, "of_month": None}
+        if month.kind == "measured" and part.relation == "outcomes":
+            file["of_month"] = month.month
         if part.relation == "measurements":
             # An hour at a time: others wait for the lock of its day.
             begin = part.begins_at
@@ -116,26 +130,15 @@ class PostgresArchiveStore:
                 derive = "SELECT archive.derive(CAST(:begin AS timestamptz), CAST(:end AS timestamptz))"
                 self._database.run(derive, begin=begin, end=end)
                 begin = end
-
-        def work(run: Run) -> None:
-            is_of_another = month.kind == "measured" and part.relation == "outcomes"
-            of_month = month.month if is_of_another else None
-            if part.relation != "measurements":
-                read = 0
-                for rows in files.read(part):
-                    ((number,),) = run(_PUT_BACK, relation=part.relation, rows=rows, of_month=of_month)
-                    read += number
-                ((key, written),) = run(_WRITTEN, relation=part.relation, begins_at=part.begins_at)
-                if read != written:
-                    raise FileDiffersError(f"{key} has {read} rows, and had {written} when it was written")
-            run(
-                "SELECT archive.has_put_back(:relation, CAST(:begins_at AS timestamptz), CAST(:of_month AS date))",
-                relation=part.relation,
-                begins_at=part.begins_at,
-                of_month=of_month,
-            )
-
-        self._database.transact(work)
+                yield
+        else:
+            ((key, written, sha256, after),) = self._database.run(_WRITTEN, **file)
+            for rows in files.read(part, sha256, after):
+                ((after,),) = self._database.run(_PUT_BACK, **file, after=after, rows=rows)
+                yield
+            if after != written:
+                raise FileDiffersError(f"{key} has {after} rows, and had {written} when it was written")
+        self._database.run(_HAS_PUT_BACK, **file)
 
     def reopen(self, month: ArchivedMonth) -> None:
         self._call("reopen", month)
@@ -158,7 +161,7 @@ class PostgresArchiveStore:
             file = files.write(part, _lines(run, part))
             ((rows, digest),) = run(_digest_of_table(part))
             found: Counter[str] = Counter()
-            for text in files.read(part):
+            for text in files.read(part, file.sha256):
                 ((number, sum_of_hashes),) = run(_digest_of_rows(part.relation), rows=text)
                 found.update(rows=number, digest=int(sum_of_hashes))
             if (found["rows"], found["digest"]) != (rows, int(digest)):
@@ -174,7 +177,13 @@ class PostgresArchiveStore:
             )
             return int(rows)
 
-        return self._database.transact(work)
+        self._mark_file(month, is_begun=True)
+        try:
+            return self._database.transact(work)
+        finally:
+            # A call that ends in the midst of a file leaves the mark: the next one takes smaller files.
+            with suppress(SilverError):
+                self._mark_file(month, is_begun=False)
 
     def finish(self, month: ArchivedMonth) -> str:
         return str(self._call("finish", month))
@@ -185,6 +194,10 @@ class PostgresArchiveStore:
     def remove_surplus(self, part: ArchivePart) -> None:
         sql = "SELECT archive.remove_surplus(CAST(:begins_at AS timestamptz))"
         self._database.run(sql, begins_at=part.begins_at)
+
+    def _mark_file(self, month: ArchivedMonth, *, is_begun: bool) -> None:
+        sql = f"SELECT archive.mark_file({_MONTH}, CAST(:is_begun AS boolean))"
+        self._database.run(sql, **month._asdict(), is_begun=is_begun)
 
     def _call(self, function: str, month: ArchivedMonth) -> object:
         ((answer,),) = self._database.run(f"SELECT archive.{function}({_MONTH})", kind=month.kind, month=month.month)

@@ -1,7 +1,7 @@
 """Move closed months of silver to files, and bring back those that have changed (docs/adr/0029)."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -50,14 +50,14 @@ def archive_months(
 ) -> ArchiveResult:
     """Reinstate months that have changed, then archive those that are closed, oldest first, as far as the time goes.
 
-    A run goes on where an earlier one ended, a file at a time. Months in files stay there whatever `silver_months` is.
-    A month that fails is among the errors, and holds no other up.
+    A run goes on where an earlier one ended: a file at a time, and on the way back some thousands of its rows. Months
+    in files stay there whatever `silver_months` is. A month that fails is among the errors, and holds no other up.
 
     Args:
         silver_months: whole months that stay in silver; 0: all of them.
         store: the tables.
         files: the files.
-        time_left: seconds that are left. A file is begun if it may take twice as long as the longest before.
+        time_left: seconds that are left. A step is begun if it may take twice as long as the longest before.
 
     Raises:
         SilverUnavailableError, SilverConflictError: the next run goes on.
@@ -121,19 +121,17 @@ def _each(
 
 
 class _Pace:
-    """Whether the time is enough for another file."""
+    """Whether the time is enough for another step."""
 
     def __init__(self, time_left: TimeLeft) -> None:
-        self._time_left, self._longest = time_left, 0.0
+        self._time_left, self._longest, self._looked_at = time_left, 0.0, time.monotonic()
 
-    def run(self, parts: Sequence[ArchivePart], work: Callable[[ArchivePart], None]) -> bool:
-        """Do the work for each part; False if the time ended before the last."""
-        for part in parts:
-            if self._time_left() < 2 * self._longest + _RESERVE_SECONDS:
-                return False
-            began = time.monotonic()
-            try:
-                work(part)
-            finally:
-                self._longest = max(self._longest, time.monotonic() - began)
-        return True
+    def run(self, parts: Sequence[ArchivePart], work: Callable[[ArchivePart], Iterator[None] | None]) -> bool:
+        """Do the work for each part, step by step; False if the time ended before the last."""
+        # Before each part, and between its steps.
+        return all(self._is_enough() and all(self._is_enough() for _ in work(part) or ()) for part in parts)
+
+    def _is_enough(self) -> bool:
+        looked_at, self._looked_at = self._looked_at, time.monotonic()
+        self._longest = max(self._longest, self._looked_at - looked_at)
+        return self._time_left() >= 2 * self._longest + _RESERVE_SECONDS
