@@ -10,10 +10,8 @@ const seen = (source) => (source.last_measured_at === null ? -Infinity : Date.pa
 export const shareOf = (source) => source.last_day.rejected_share ?? 0;
 export const isBad = (source) => shareOf(source) >= BAD_SHARE || source.broken_expectations.includes("rejected_share");
 
-// A source that sends the same samples for longer than its contract allows is stuck, however punctual it is. Rejected events
-// whose source can't be read are no source that has stopped.
-export function stateOf({ source, state, stuck_since, last_measured_at }) {
-  if (source === "" && last_measured_at === null) return "unnamed";
+// A source that sends the same samples for longer than its contract allows is stuck, however punctual it is.
+export function stateOf({ state, stuck_since }) {
   return stuck_since !== null && state !== "silent" ? "stuck" : state;
 }
 

@@ -96,7 +96,7 @@ def test_a_source_with_all_that_is_known_of_it(
     assert nameless["unit"] is None
     assert (nameless["source"], nameless["state"], nameless["first_measured_at"], nameless["last_measured_at"]) == (
         "",
-        SourceState.SILENT,
+        SourceState.UNNAMED,
         None,
         None,
     )
@@ -131,12 +131,15 @@ def test_late_is_one_event_silent_are_two(
         for quiet, state in ((1.4, "ok"), (1.6, "late"), (2.4, "late"), (2.6, "silent")):
             store(tables, *every(interval, now - quiet * usual, f"{name} {quiet} {state}"))
     store(tables, measurement(now - DAY, 1.0, source="once ok"), measurement(now - 3 * DAY, 1.0, source="once silent"))
+    # What could not be read has no source that could be late; what was rejected for its data has.
+    bad = Violation(Code.DATA_EMPTY, "data", "is empty")
+    store(tables, Rejection((bad,)), Rejection((bad,), "rejected silent"))
     refreshed()
 
     found = states(read())
 
-    assert found == {name: name.rpartition(" ")[2] for name in found}
-    assert len(found) == 18
+    assert found == {"": "unnamed", **{name: name.rpartition(" ")[2] for name in found if name}}
+    assert len(found) == 20
     for state in SourceState:
         assert states(read(state=state)) == {name: each for name, each in found.items() if each == state}
 

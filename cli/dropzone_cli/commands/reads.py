@@ -41,6 +41,7 @@ class State(StrEnum):
     OK = "ok"
     LATE = "late"
     SILENT = "silent"
+    UNNAMED = "unnamed"
 
 
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with all columns.")]
@@ -206,7 +207,7 @@ def _restore(session: Session, month: str, days: int) -> ExitCode:
 
 def _is_silent_since(instant: datetime, source: Document) -> bool:
     last = source["last_measured_at"]
-    return last is None or datetime.fromisoformat(last) < instant
+    return source["state"] != State.UNNAMED and (last is None or datetime.fromisoformat(last) < instant)
 
 
 def _range(since: datetime | None, until: datetime | None) -> dict[str, str | None]:

@@ -45,14 +45,14 @@ def asked(api: FakeApi) -> list[dict[str, str]]:
 
 
 def test_sources_of_all_pages_are_listed(cli: Cli, api: FakeApi) -> None:
-    api.answers = pages("sources", [source("a", NOW)], [source("", None, "silent")])
+    api.answers = pages("sources", [source("a", NOW)], [source("", None, "unnamed")])
 
     done = cli("sources", "--prefix", "a", "--state", "ok")
 
     assert done.exit_code == 0
     assert [line.split("\t") for line in done.stdout.splitlines()] == [
         ["a", "ok", NOW.isoformat(), "21.5 °C", "10", "1", "default@1.0.0"],
-        ["", "silent", "", "", "10", "1", "default@1.0.0"],
+        ["", "unnamed", "", "", "10", "1", "default@1.0.0"],
     ]
     first, second = asked(api)
     assert first == {"path": "sources", "prefix": "a", "state": "ok", "limit": first["limit"]}
@@ -60,8 +60,13 @@ def test_sources_of_all_pages_are_listed(cli: Cli, api: FakeApi) -> None:
 
 
 def test_sources_that_are_silent_for_a_time_are_something_to_see_to(cli: Cli, api: FakeApi) -> None:
-    rows = [source("new", NOW), source("old", NOW - timedelta(hours=2)), source("never", None)]
-    api.answers = [*pages("sources", rows), *pages("sources", rows[:1])]
+    rows = [
+        source("new", NOW),
+        source("", None, "unnamed"),
+        source("old", NOW - timedelta(hours=2)),
+        source("never", None),
+    ]
+    api.answers = [*pages("sources", rows), *pages("sources", rows[:2])]
 
     done = cli("sources", "--silent", "1h")
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["old", "never"]

@@ -36,7 +36,7 @@ COMMENT ON FUNCTION gold.kpis IS
     'power of two.';
 COMMENT ON FUNCTION gold.quality IS 'By bucket of arrival and source. Percentiles are within 10 % of the true ones.';
 COMMENT ON FUNCTION gold.sources IS
-'Sources by name, as of now: those whose names begin so, in one state, after a name, so many at most. By its contract''s frequency, else its usual interval (the median of its last twenty pauses, a minute at least; a day where it measured once), a source is ok, late (quiet for one and a half of them) or silent (two and a half). What was measured after now does not count; the last day is that of arrival.';
+'Sources by name, as of now: those whose names begin so, in one state, after a name, so many at most. By its contract''s frequency, else its usual interval (the median of its last twenty pauses, a minute at least; a day where it measured once), a source is ok, late (quiet for one and a half of them) or silent (two and a half); rejected events whose source could not be read are unnamed. What was measured after now does not count; the last day is that of arrival.';
 COMMENT ON FUNCTION gold.check_expectations IS
     'Compares sources with what is expected of them, keeps what is broken, and writes a notification of each change. '
     'Answers by expectation how many sources break it, and how many changes there were.';

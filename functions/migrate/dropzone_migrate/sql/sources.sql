@@ -98,7 +98,8 @@ RETURN CASE WHEN starts_with(source, prefix) AND (readable IS NULL OR source LIK
 -- What is kept, with what has changed since: what stale buckets hold now. Where a source's last measurement was in one
 -- of them and is gone, or one that was ahead has come, silver is asked.
 --
--- Late: one event is missing. Silent: two are, or none was measured up to now. What is expected is the contract's frequency,
+-- Late: one event is missing. Silent: two are, or none was measured up to now. Unnamed: rejected events whose source could
+-- not be read, which is nobody who could be late. What is expected is the contract's frequency,
 -- else the usual interval: less than a minute is no time between events that travel, and what has measured once is
 -- expected daily. What is broken and stuck is as of the last scheduled run (expectations.sql).
 CREATE OR REPLACE FUNCTION gold.sources(
@@ -174,6 +175,7 @@ SET enable_memoize = off AS $$
     ), page AS MATERIALIZED (
         SELECT * FROM (
             SELECT *, CASE
+                       WHEN source = '' AND last_measured_at IS NULL THEN 'unnamed'
                        WHEN last_seen >= now() - 1.5 * expected * interval '1 second' THEN 'ok'
                        WHEN last_seen >= now() - 2.5 * expected * interval '1 second' THEN 'late' ELSE 'silent' END AS state
             FROM (

@@ -35,6 +35,8 @@ class SourceState(StrEnum):
     """One event is missing: it has been quiet for more than one and a half times its expected interval."""
     SILENT = "silent"
     """Two are: more than two and a half times; or nothing was measured up to now."""
+    UNNAMED = "unnamed"
+    """Rejected events whose source could not be read: nobody who could be late. Its name is empty."""
 
 
 class SourcesRequest(Request):
@@ -71,7 +73,9 @@ class SourceSummary(TypedDict):
     """A source as of now: what its clock says of the future doesn't count yet."""
 
     source: SourceOfBucket
-    state: SourceState
+    state: Annotated[
+        SourceState, Field(description="`unnamed`: rejected events whose source could not be read, of no name.")
+    ]
     first_measured_at: datetime | None
     last_measured_at: Annotated[datetime | None, Field(description="Null where nothing was measured up to now.")]
     last_mean: Annotated[float | None, Field(description="Of its last measurement.")]
