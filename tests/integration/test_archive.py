@@ -889,9 +889,12 @@ def test_outcomes_that_stayed_go_after_their_measurements(archive: Archive) -> N
     assert len(archive.silver()) == len(ODD) + 2
 
 
-def test_a_late_event_finds_the_archived_outcomes_of_its_month(archive: Archive) -> None:
+def test_a_late_event_finds_the_archived_outcomes_of_its_month(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_BATCH_ROWS", 2)
     arrive(archive, 1, *ODD)
-    arrive(archive, 2, measured(FIRST, 3.0, "z"))
+    arrive(archive, 2, measured(FIRST, 3.0, "z"), measured(JUNE, source="of another month"))
     swept(archive)
     archive.run()
     before = archive.files.rows()
@@ -903,6 +906,7 @@ def test_a_late_event_finds_the_archived_outcomes_of_its_month(archive: Archive)
     assert [row[:-1] for row in archive.silver() if row[1] != "late"] == [row[:-1] for row in before]
     # A replay that rejects the last event of an instant finds the one before.
     assert archive.tables.query("SELECT count(*) FROM outcomes WHERE source = 'z'") == [[2]]
+    assert archive.tables.query("SELECT max(measured_at) < '2019-06-01Z' FROM outcomes") == [[True]]
     assert archive.run().archived == [MAY]
 
     assert len(archive.files.rows()) == len(before) + 1
