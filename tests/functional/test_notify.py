@@ -26,7 +26,9 @@ from support.factories import change
 from support.http_server import Request, serving
 from support.lambda_context import Context
 from support.traces import assert_no_trace
+from unit.template.loading import load_template
 
+NOTIFY_SECONDS = load_template()["Resources"]["NotifyFunction"]["Properties"]["Timeout"]
 KEY = b"0123456789abcdef0123456789abcdef"
 SECRET_PATH = "/hooks/T0000/SECRETMARKER"  # noqa: S105 - a marker that no log may hold
 
@@ -168,15 +170,51 @@ def test_a_topic_gets_a_message_for_each_batch(world: World) -> None:
     ]
 
 
+def test_a_message_of_one_change_says_so_and_names_its_batch(world: World) -> None:
+    sent = world.put(Channel.TOPIC, change())
+
+    assert call(sent) == []
+
+    [message] = world.received("topic")
+    assert message["Subject"] == "Dropzone: a source has changed"
+    assert f"{message['MessageAttributes']['batch_id']['Value']}.json" == sent["messageId"].rpartition("/")[2]
+
+
+@pytest.mark.usefixtures("world")
+def test_whoever_is_called_is_given_up_before_the_function_ends() -> None:
+    def longest(client: Any) -> float:  # noqa: ANN401 - any of boto3's
+        config = client.meta.config
+        return float((config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"])
+
+    senders: list[Any] = [notify.event_bus(), notify.topic(), notify.webhook()]
+    bus, topic, webhook = senders
+    timeout = webhook._http.connection_pool_kw["timeout"]
+    times = [
+        longest(bus._client),
+        longest(topic._client),
+        # The secret is read, and the address is called.
+        longest(webhook._client) + timeout.connect_timeout + timeout.read_timeout,
+    ]
+    # Between two attempts, and for the rest of the call, there is at least a second.
+    assert max(times) < NOTIFY_SECONDS - 1
+
+
 def test_a_webhook_gets_a_signed_body(world: World, receiver: Receiver) -> None:
-    sent = world.put(Channel.WEBHOOK, change())
+    sent_change = change()
+    sent = world.put(Channel.WEBHOOK, sent_change)
 
     assert call(sent) == []
 
     [(path, headers, body)] = receiver.got
     assert path == SECRET_PATH
-    assert json.loads(body)["data"]["changes"][0]["source"] == "hall-3"
-    assert json.loads(body)["text"].startswith("hall-3 is silent")
+    assert (headers["content-type"], headers["user-agent"]) == ("application/json", "dropzone")
+    text = "hall-3 is silent: nothing for 2 hours, where an event is expected every 10 minutes"
+    assert json.loads(body) == {
+        "type": "dropzone.sources",
+        "timestamp": "2026-11-29T02:00:00Z",
+        "text": text,
+        "data": {"changes": [{**sent_change.model_dump(mode="json"), "text": text}]},
+    }
     assert headers["webhook-id"] in sent["messageId"]
     # As the receiver's own library computes it.
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
@@ -185,7 +223,7 @@ def test_a_webhook_gets_a_signed_body(world: World, receiver: Receiver) -> None:
     assert b64decode(signature) == hmac.new(KEY, signed, hashlib.sha256).digest()
 
 
-@pytest.mark.parametrize("status", [302, 400, 500])
+@pytest.mark.parametrize("status", [300, 302, 400, 500])
 def test_what_is_not_delivered_comes_again_with_the_same_name(world: World, receiver: Receiver, status: int) -> None:
     receiver.answers = [status]
     webhook, event = world.put(Channel.WEBHOOK, change()), world.put(Channel.EVENTS, change())
@@ -193,6 +231,7 @@ def test_what_is_not_delivered_comes_again_with_the_same_name(world: World, rece
     # THEN the other channel has its own message, and gets it once
     assert call(webhook, event) == [webhook["messageId"]]
     assert len(world.received("events")) == 1
+    receiver.answers = [200]
     assert call(webhook) == []
     first, second = receiver.got
     assert first[1]["webhook-id"] == second[1]["webhook-id"]
@@ -219,7 +258,7 @@ def test_a_webhook_that_is_gone_is_reported_without_its_address(world: World, re
         ('{"url": "http://example.com/SECRETMARKER", "key": "SECRETMARKER0000000000000"}', "URL"),
         ('{"url": "https://example.com", "key": "SECRETMARKER"}', "key"),
         ('{"url": "https://example.com"}', "key"),
-        ('{"url": "https://example.com", "key": "whsec_SECRETMARKER%0000000000000"}', "no base64"),
+        ('{"url": "https://example.com", "key": "whsec_SECRETMARKER%000000000000"}', "no base64"),
         ("SECRETMARKER", "JSON"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pg8000.native import Connection
 
-from dropzone.adapters.database import Database, Run, connector
+from dropzone.adapters.database import Database, Run, StatementTimeoutError, connector
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, SilverUnavailableError, TimeLeft
 from dropzone_local.ports import find_free
@@ -77,7 +77,7 @@ def test_nothing_is_connected_before_it_is_needed(tables: SilverInPostgres) -> N
         ("42P01", SilverUnavailableError),
         ("53100", SilverUnavailableError),
         ("53300", SilverUnavailableError),
-        ("57014", SilverUnavailableError),
+        ("57014", StatementTimeoutError),
         ("57P01", SilverUnavailableError),
         ("58030", SilverUnavailableError),
         ("XX000", SilverUnavailableError),
@@ -90,6 +90,7 @@ def test_states_are_distinguished(tables: SilverInPostgres, state: str, kind: ty
     with pytest.raises(SilverError, match=state) as raised:
         fail_with(database, state)
     assert isinstance(raised.value, kind)
+    assert isinstance(raised.value, StatementTimeoutError) is (state == "57014")
     # And the next call works, whatever it was.
     assert database.run("SELECT 1") == [[1]]
 

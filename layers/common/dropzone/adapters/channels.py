@@ -28,10 +28,11 @@ SOURCE: Final = "dropzone"
 BROKEN: Final = "Source Expectation Broken"
 RESTORED: Final = "Source Expectation Restored"
 
-_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 2})
+# Of the function's 20 s: for the webhook's secret 10, then for its receiver 8.
+_CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 _ENTRIES = 10
 _TRIES = 3
-_TIMEOUT = urllib3.Timeout(connect=3.0, read=7.0)
+_TIMEOUT = urllib3.Timeout(connect=3.0, read=5.0)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _PREFIX = "whsec_"
 
