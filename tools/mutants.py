@@ -87,6 +87,7 @@ ROOMS = {
             "tests/integration/test_contracts_in_silver.py",
             "tests/integration/test_database.py",
             "tests/integration/test_database_credentials.py",
+            "tests/integration/test_database_tls.py",
             "tests/integration/test_expectations.py",
             "tests/integration/test_fleet.py",
             "tests/integration/test_gold.py::test_what_is_written_to_is_computed_later_and_every_mark_goes",

@@ -99,8 +99,12 @@ class Recorded(Connection):  # type: ignore[misc] # pg8000 carries no types
         self.signed_in_as, self.signed_in_with = user, password
 
 
-def test_the_token_is_for_user_and_server_and_expires_after_15_minutes(tables: SilverInPostgres) -> None:
-    connection = connector(database_settings(tables.server, **IAM), Recorded)(20.0)
+@pytest.mark.parametrize("secret", [None, "of-the-owner"])
+def test_the_token_is_for_user_and_server_and_expires_after_15_minutes(
+    tables: SilverInPostgres, secret: str | None
+) -> None:
+    settings = database_settings(tables.server, **IAM, database_secret_arn=secret)
+    connection = connector(settings, Recorded)(20.0)
     assert connection.signed_in_as == "dropzone_writer"
     address, _, query = connection.signed_in_with.partition("/?")
     assert address == f"127.0.0.1:{tables.server.port}"

@@ -12,8 +12,8 @@ import pytest
 
 from dropzone_local.ports import LOOPBACK
 from dropzone_local.postgres import binaries
-from sam_local.tls import Authority, TlsDoor
 from support.rds import OWNER, Rds, rds
+from support.tls import Authority, TlsDoor
 from unit.template.loading import load_template
 
 PROJECT = Path(__file__).parents[2]

@@ -15,9 +15,9 @@ from dropzone_local.environment import ACCESS_KEY, SECRET_KEY
 from dropzone_local.ports import find_free
 from dropzone_local.postgres import SUPERUSER, Postgres
 from sam_local.sam import REGION, SamLocal, prepare
-from sam_local.tls import Authority, TlsDoor
 from support.moto_server import running_moto
 from support.postgres import PASSWORD, SilverInPostgres, silver_in_postgres
+from support.tls import Authority, TlsDoor
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

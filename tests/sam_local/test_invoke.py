@@ -12,9 +12,9 @@ from dropzone.domain.outcomes import Code
 from dropzone_local.postgres import Postgres
 from dropzone_migrate.migrations import head
 from sam_local.sam import SamLocal
-from sam_local.tls import TlsDoor
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, raw_id
 from support.postgres import SilverInPostgres
+from support.tls import TlsDoor
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

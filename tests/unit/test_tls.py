@@ -7,7 +7,7 @@ import pytest
 
 from dropzone.adapters import database
 from dropzone.settings import DatabaseSettings
-from sam_local.tls import Authority
+from support.tls import Authority
 from unit.test_settings import DATABASE
 
 SERVER = "192.0.2.7"
