@@ -1,5 +1,6 @@
 """What every implementation of `Bronze` does: the fake of the unit tests, and S3Bronze against two servers."""
 
+import gzip
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -59,12 +60,22 @@ def test_an_object_comes_back_as_it_went(bronze: Bronze, body: bytes) -> None:
     assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, body, "application/vnd.dropzone+json", "a-b-c")]
 
 
-def test_an_object_keeps_the_contract_that_it_was_sent_to(bronze: Bronze) -> None:
+def test_an_object_keeps_how_and_by_whom_it_was_sent(bronze: Bronze) -> None:
     raw_id = new_raw_id()
+    sent = RawObject(
+        raw_id,
+        gzip.compress(b"{}"),
+        content_type="application/json",
+        correlation_id="c",
+        content_encoding="gzip",
+        contract="telegraf",
+        client="hall-3",
+        writes=("hall-3/*", "größe"),
+    )
 
-    bronze.put(RawObject(raw_id, b"{}", content_type="application/json", correlation_id="c", contract="telegraf"))
+    bronze.put(sent)
 
-    assert bronze.read([raw_id], timeout=LONG) == [RawObject(raw_id, b"{}", "application/json", "c", "", "telegraf")]
+    assert bronze.read([raw_id], timeout=LONG) == [sent]
 
 
 def test_an_object_of_another_writer_has_no_correlation_id(bronze: Bronze) -> None:
