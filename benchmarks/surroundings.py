@@ -176,6 +176,7 @@ class Surroundings:
             "ROLE_AUTH": "password",
             "POWERTOOLS_LOG_LEVEL": "INFO",
             "POWERTOOLS_METRICS_NAMESPACE": "Dropzone",
+            "PYDANTIC_DISABLE_PLUGINS": "__all__",
         }
 
 

@@ -8,6 +8,7 @@ import venv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -36,7 +37,7 @@ class Interpreter:
         layers = [layer / "python" for layer in function.layers]
         return os.pathsep.join(map(str, [function.folder, *layers, self.runtime]))
 
-    def tell(self, function: Function, program: str) -> dict[str, object]:
+    def tell(self, function: Function, program: str) -> dict[str, Any]:
         """Run a program where the function runs, without any variable of it, and return the JSON that it prints."""
         done = subprocess.run(  # noqa: S603 - our own command line
             [str(self.python), "-c", program],
@@ -48,7 +49,7 @@ class Interpreter:
             timeout=60,
         )
         assert done.returncode == 0, done.stderr
-        printed: dict[str, object] = json.loads(done.stdout)
+        printed: dict[str, Any] = json.loads(done.stdout)
         return printed
 
 

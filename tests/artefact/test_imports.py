@@ -41,10 +41,16 @@ def forbid(event, arguments):
     if event in FORBIDDEN or (writes and not bytecode):
         raise RuntimeError(f"at import: {event} {arguments}")
 
+def collections():
+    return sum(generation["collections"] for generation in gc.get_stats())
+
 sys.addaudithook(forbid)
-import importlib, json
-importlib.import_module(%r)
-print(json.dumps(sorted(sys.modules)))
+import gc, importlib, json
+module = %r
+importlib.import_module(module.partition(".")[0])
+before = collections()
+importlib.import_module(module)
+print(json.dumps({"modules": sorted(sys.modules), "collections": collections() - before}))
 """
 
 
@@ -70,11 +76,13 @@ def test_a_function_sees_itself_its_layer_and_what_lambda_brings(function: Funct
 
 
 def test_the_import_reads_no_variable_and_does_no_input_or_output(function: Function, interpreter: Interpreter) -> None:
-    imported = interpreter.tell(function, _IMPORT % function.module)
+    found = interpreter.tell(function, _IMPORT % function.module)
 
-    assert function.module in imported
+    assert function.module in found["modules"]
     # It takes most of a second, and is needed for a secret or a token alone.
-    assert "boto3" not in imported
+    assert "boto3" not in found["modules"]
+    # Each looks through all that was imported before.
+    assert found["collections"] == 0
 
 
 def test_notify_finds_the_clients_of_its_channels(artefacts: Artefacts, interpreter: Interpreter) -> None:

@@ -1,1 +1,5 @@
 """The function Migrate: brings the database's schema and roles to what the functions of this version need."""
+
+from dropzone.garbage import collect_rarely
+
+collect_rarely()

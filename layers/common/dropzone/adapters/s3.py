@@ -19,7 +19,7 @@ from obstore.store import S3Store
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from dropzone.domain.access import ClientsDocument
+from dropzone.domain.access import NO_CLIENTS, ClientsDocument
 from dropzone.domain.identifiers import PREFIX, InvalidKeyError, object_key, raw_id_of
 from dropzone.ports import (
     BronzeError,
@@ -316,12 +316,12 @@ class S3Clients(Bucket):
             result = obstore.get(self._store, CLIENTS_KEY, options=options)
             document = ClientsDocument.model_validate_json(result.bytes().to_bytes())
         except NotModifiedError:
-            return known or ClientsDocument()
+            return known or NO_CLIENTS
         except FileNotFoundError as error:
             if "<Code>NoSuchBucket</Code>" in str(error):
                 raise BronzeUnavailableError(reason_of(error)) from None
             self._version = None
-            return ClientsDocument()
+            return NO_CLIENTS
         except ValidationError:
             raise BronzeUnavailableError(f"{CLIENTS_KEY} is not a valid document of clients") from None
         except (BaseError, OSError) as error:

@@ -76,6 +76,8 @@ def has_envelope(payload: object) -> bool:
 class ClientRejectionEnvelope(BaseModel):
     """What ingest checks of lines that the client could not make an event of: that it names them."""
 
+    model_config = ConfigDict(strict=True, defer_build=True)
+
     client_rejected: dict[str, Any]
 
 
@@ -84,7 +86,7 @@ def is_client_rejection(payload: object) -> bool:
     if type(payload) is not dict or CLIENT_REJECTED not in payload or "time_stamp" in payload:
         return False
     try:
-        ClientRejectionEnvelope.model_validate(payload, strict=True)
+        ClientRejectionEnvelope.model_validate(payload)
     except ValidationError:
         return False
     return True
