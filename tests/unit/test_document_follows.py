@@ -11,8 +11,8 @@ CHANGES = {
     "dropzone.api.problems": {
         "The body must be {reason}.": "Another text {reason}.",
     },
-    "dropzone.domain.payloads.v2": {
-        "    data: Samples\n": "    data: Samples\n    firmware: str = Field(max_length=9)\n",
+    "dropzone.domain.payloads": {
+        "class EventV2(Event, Labels):\n": "class EventV2(Event, Labels):\n    firmware: str = Field(max_length=9)\n",
     },
     "dropzone.queries.status": {
         'le=1_000, description="The most events of a batch."': 'le=7, description="Few."',

@@ -13,10 +13,7 @@ from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID, Arrival, RawId
 from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described
 from dropzone.domain.body import LINE_PROTOCOL, NDJSON
-from dropzone.domain.payloads import VERSIONS
-from dropzone.domain.payloads.client_rejected import ClientRejection
-from dropzone.domain.payloads.v1 import EventV1
-from dropzone.domain.payloads.v2 import EventV2
+from dropzone.domain.payloads import VERSIONS, ClientRejection, EventV1, EventV2
 from dropzone.domain.violations import ClientRejectionEnvelope, Envelope
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_ingest.handler import MAX_KEY, ROUTE, SCOPES

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from dropzone.domain import identifiers
-from dropzone.domain.payloads import v2
+from dropzone.domain import identifiers, payloads
 from dropzone_cli import formats
 from dropzone_cli.errors import CliError
 from dropzone_cli.sending.options import check_labels
@@ -22,7 +21,7 @@ SOURCES = sorted((Path(__file__).parents[3] / "cli").rglob("*.py"))
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 keys = st.from_regex(r"\A(raw/)?[0-9a-fA-F]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.json)?\Z") | text
-LIMITS = (v2.MAX_SOURCE, v2.MAX_UNIT, v2.MAX_TAG_NAME, v2.MAX_TAG_VALUE)
+LIMITS = (payloads.MAX_SOURCE, payloads.MAX_UNIT, payloads.MAX_TAG_NAME, payloads.MAX_TAG_VALUE)
 long_text = text | st.sampled_from([limit + more for limit in LIMITS for more in (0, 1)]).map("ä".__mul__)
 
 
@@ -59,7 +58,7 @@ def test_cursors(cursor: str) -> None:
 
 @pytest.mark.parametrize("name", ["MAX_SOURCE", "MAX_UNIT", "MAX_TAGS", "MAX_TAG_NAME", "MAX_TAG_VALUE"])
 def test_limits(name: str) -> None:
-    assert getattr(formats, name) == getattr(v2, name)
+    assert getattr(formats, name) == getattr(payloads, name)
 
 
 @given(st.none() | long_text, st.none() | long_text, st.dictionaries(long_text.filter(bool), long_text, max_size=18))
@@ -73,7 +72,7 @@ def test_labels(source: str | None, unit: str | None, tags: dict[str, str]) -> N
 
     labels = {"source": source, "unit": unit, "tags": tags}
     assert is_accepted_by(lambda: check_labels(source, unit, tags, ()), CliError) == is_accepted_by(
-        lambda: v2.Labels.model_validate(labels), ValidationError
+        lambda: payloads.Labels.model_validate(labels), ValidationError
     )
 
 

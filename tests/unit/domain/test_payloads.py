@@ -11,9 +11,7 @@ from pydantic import Field
 import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, EventId, Measurement, Rejection, Violation
-from dropzone.domain.payloads import VERSIONS
-from dropzone.domain.payloads.event import Event
-from dropzone.domain.payloads.v2 import EventV2
+from dropzone.domain.payloads import VERSIONS, Event, EventV2
 from dropzone.domain.validate import validate
 
 INSTANT = datetime(2019, 5, 1, 10, tzinfo=UTC)

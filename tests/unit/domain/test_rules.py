@@ -9,7 +9,7 @@ from hypothesis.strategies import SearchStrategy
 
 from dropzone.domain.aggregates import Aggregates, aggregate
 from dropzone.domain.outcomes import Code, Rejection, Violation
-from dropzone.domain.payloads.v1 import EventV1
+from dropzone.domain.payloads import EventV1
 
 LARGEST = int(sys.float_info.max)
 """As an integer; half a unit in the last place above it, binary64 ends."""

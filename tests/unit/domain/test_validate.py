@@ -15,7 +15,7 @@ import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.body import JSON, NDJSON
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation, excerpt
-from dropzone.domain.payloads.event import Event
+from dropzone.domain.payloads import Event
 from dropzone.domain.validate import Contents, validate
 from support.contracts import BROKEN, OF_KEYS, OF_MAPPINGS
 from support.examples import examples

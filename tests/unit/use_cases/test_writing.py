@@ -11,7 +11,7 @@ from dropzone.domain.body import NDJSON
 from dropzone.domain.contracts import Contracts
 from dropzone.domain.contracts.contract import DEFAULT
 from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
-from dropzone.domain.payloads.event import Event
+from dropzone.domain.payloads import Event
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import MAX_ATTEMPTS, RawObject, RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases import objects

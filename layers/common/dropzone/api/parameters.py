@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.domain.instants import parse_instant
 from dropzone.domain.outcomes import MAX_VIOLATIONS
-from dropzone.domain.payloads.v2 import MAX_SOURCE
+from dropzone.domain.payloads import MAX_SOURCE
 
 _LONGEST_NAME = 40
 

@@ -12,9 +12,7 @@ from dropzone.domain.contracts.mapping import MAX_EVENTS
 from dropzone.domain.formats import FORMATS
 from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation, excerpt
 from dropzone.domain.patterns import matcher
-from dropzone.domain.payloads import VERSION_FIELD, VERSIONS, version_of
-from dropzone.domain.payloads.client_rejected import client_rejection
-from dropzone.domain.payloads.event import Event
+from dropzone.domain.payloads import VERSION_FIELD, VERSIONS, Event, client_rejection, version_of
 from dropzone.domain.violations import CLIENT_REJECTED, ROOT, envelope_violations, is_client_rejection
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024

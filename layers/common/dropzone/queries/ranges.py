@@ -9,7 +9,7 @@ from pydantic import Field
 from dropzone.adapters.database import Database
 from dropzone.api.parameters import ZONE_EXPECTED, ZoneName
 from dropzone.api.problems import FieldError, InvalidRequestError
-from dropzone.domain.payloads.v2 import MAX_SOURCE
+from dropzone.domain.payloads import MAX_SOURCE
 
 Place = tuple[datetime, str]
 """A position in the order by instant and source."""

@@ -23,7 +23,7 @@ from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, SourceFilter
 from dropzone.domain.expectations import Expectation
 from dropzone.domain.patterns import as_like
-from dropzone.domain.payloads.v2 import MAX_SOURCE
+from dropzone.domain.payloads import MAX_SOURCE
 from dropzone.queries.rows import read
 
 

@@ -15,7 +15,7 @@ from dropzone.domain.contracts.mapping import COMPILED, PayloadMapping
 from dropzone.domain.contracts.rules import Rule, Severity
 from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Outcome, Rejection
 from dropzone.domain.patterns import SourcePattern, as_regex, is_pattern, literal_beginning, specificity
-from dropzone.domain.payloads.event import Event
+from dropzone.domain.payloads import Event
 
 DEFAULT = "default"
 """The contract of the sources that no other one names."""
