@@ -22,7 +22,7 @@ _COLD = """
 import sys, time
 from aws_lambda_powertools import Logger, Metrics
 import hashlib, pydantic, obstore.store
-from dropzone.domain.violations import has_envelope
+from dropzone.domain.outcomes import has_envelope
 has_envelope({})
 text = sys.stdin.buffer.read()
 began = time.process_time()

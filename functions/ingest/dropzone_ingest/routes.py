@@ -13,8 +13,8 @@ from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID, Arrival, RawId
 from dropzone.api.formats import Format
 from dropzone.api.resolver import Body, described
 from dropzone.domain.body import LINE_PROTOCOL, NDJSON
+from dropzone.domain.outcomes import ClientRejectionEnvelope, Envelope
 from dropzone.domain.payloads import VERSIONS, ClientRejection, EventV1, EventV2
-from dropzone.domain.violations import ClientRejectionEnvelope, Envelope
 from dropzone.use_cases.ingest import MAX_EVENTS
 from dropzone_ingest.handler import MAX_KEY, ROUTE, SCOPES
 

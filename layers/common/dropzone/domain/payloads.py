@@ -16,8 +16,17 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.instants import parse_instant
-from dropzone.domain.outcomes import NO_TAGS, Code, EventId, Measurement, Rejection, Violation, excerpt
-from dropzone.domain.violations import CLIENT_REJECTED, violations_in
+from dropzone.domain.outcomes import (
+    CLIENT_REJECTED,
+    NO_TAGS,
+    Code,
+    EventId,
+    Measurement,
+    Rejection,
+    Violation,
+    excerpt,
+    violations_in,
+)
 
 VERSION_FIELD = "schema_version"
 MAX_SOURCE, MAX_UNIT = 200, 50

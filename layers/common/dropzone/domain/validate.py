@@ -10,10 +10,19 @@ from dropzone.domain.body import JSON, NotGzipError, NotJsonError, UnpackedTooLa
 from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.contracts.mapping import MAX_EVENTS
 from dropzone.domain.formats import FORMATS
-from dropzone.domain.outcomes import Code, Outcome, Rejection, Violation, excerpt
+from dropzone.domain.outcomes import (
+    CLIENT_REJECTED,
+    ROOT,
+    Code,
+    Outcome,
+    Rejection,
+    Violation,
+    envelope_violations,
+    excerpt,
+    is_client_rejection,
+)
 from dropzone.domain.patterns import matcher
 from dropzone.domain.payloads import VERSION_FIELD, VERSIONS, Event, client_rejection, version_of
-from dropzone.domain.violations import CLIENT_REJECTED, ROOT, envelope_violations, is_client_rejection
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """The limit of an unpacked object. Ingest's own limit is lower, and may have been another."""

@@ -21,8 +21,16 @@ from dropzone.domain.body import (
 )
 from dropzone.domain.formats import FORMATS
 from dropzone.domain.identifiers import new_raw_id, received_at
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Rejection, Violation
-from dropzone.domain.violations import ROOT, envelope_violations, has_envelope, is_client_rejection
+from dropzone.domain.outcomes import (
+    MAX_VIOLATIONS,
+    ROOT,
+    Code,
+    Rejection,
+    Violation,
+    envelope_violations,
+    has_envelope,
+    is_client_rejection,
+)
 from dropzone.ports import (
     Bronze,
     BronzeUnavailableError,

@@ -12,8 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from dropzone.domain.instants import OUT_OF_RANGE, epoch_instant, parse_instant
-from dropzone.domain.outcomes import Code, Rejection, Violation
-from dropzone.domain.violations import ROOT
+from dropzone.domain.outcomes import ROOT, Code, Rejection, Violation
 
 MAX_EVENTS = 100_000
 """The limit of events that a mapping makes of a body; the same as ingest's."""

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from dropzone.domain.body import NotJsonError, parse_json
-from dropzone.domain.outcomes import Code, Rejection, Violation
-from dropzone.domain.violations import ROOT
+from dropzone.domain.outcomes import ROOT, Code, Rejection, Violation
 
 VERSION = "1.0"
 _REQUIRED = ("specversion", "id", "source", "type")

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from dropzone.domain.instants import epoch_instant
-from dropzone.domain.outcomes import Code, Rejection, Violation
-from dropzone.domain.violations import ROOT
+from dropzone.domain.outcomes import ROOT, Code, Rejection, Violation
 
 MEASUREMENT, FIELD = "_measurement", "_field"
 """The tags that tell an event's measurement and field: InfluxDB's own names for them, which no point's tag may have."""

@@ -7,8 +7,7 @@ from math import isinf
 from typing import Any
 
 from dropzone.domain.instants import epoch_instant
-from dropzone.domain.outcomes import Code, Rejection, Violation
-from dropzone.domain.violations import ROOT
+from dropzone.domain.outcomes import ROOT, Code, Rejection, Violation
 
 VERSION = 10
 """The version of SenML that RFC 8428 defines, and that a pack without one has."""
