@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dropzone.adapters.postgres_silver import PostgresSilver
-from dropzone.api.response import milliseconds
+from dropzone.api.gateway import milliseconds
 from dropzone.domain.aggregates import Aggregates, aggregate
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Measurement, ValidatedObject

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.api.response import milliseconds
+from dropzone.api.gateway import milliseconds
 from dropzone.domain.identifiers import new_raw_id, received_at
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.queries.sources import LISTING, SourcesRequest, SourceState, SourceSummary, read_sources

@@ -9,8 +9,8 @@ import pytest
 
 from dropzone.adapters.database import Database
 from dropzone.api import problems
+from dropzone.api.gateway import milliseconds
 from dropzone.api.problems import ProblemError
-from dropzone.api.response import milliseconds
 from dropzone.domain.identifiers import earliest_raw_id, new_raw_id, received_at
 from dropzone.domain.outcomes import Code, Measurement, Rejection, ValidatedObject, Violation
 from dropzone.ports import MAX_ATTEMPTS

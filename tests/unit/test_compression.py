@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dropzone.api.response import MIN_BYTES, Compressor, accepts_gzip, compressed
+from dropzone.api.gateway import MIN_BYTES, Compressor, accepts_gzip, compressed
 
 BODY = '{"source":"ü"}' * MIN_BYTES
 

@@ -27,7 +27,7 @@ IMPORT = re.compile(r"^ *from dropzone[\w.]* import (?:\([^)]*\)|.*)", re.MULTIL
 MEBIBYTE = 1024 * 1024
 
 PROMISED: dict[str, dict[str, object]] = {
-    "dropzone.api.response": {"MIN_BYTES": 1024},
+    "dropzone.api.gateway": {"MIN_BYTES": 1024},
     "dropzone.adapters.s3": {"CLIENTS_SECONDS": 60.0},
     "dropzone.domain.access": {"MAX_BINDING": 1_500},
     "dropzone.domain.contracts.mapping": {"MAX_EVENTS": 100_000},

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.api.request import body_bytes
+from dropzone.api.gateway import body_bytes
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.body import JSON, NDJSON, NotJsonError
 from dropzone.domain.identifiers import received_at

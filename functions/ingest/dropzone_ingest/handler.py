@@ -14,9 +14,8 @@ from dropzone.adapters.contracts import contract_ids
 from dropzone.adapters.s3 import S3Bronze, S3Clients, S3IdempotencyStore
 from dropzone.api import problems
 from dropzone.api.access import Authorizer
+from dropzone.api.gateway import Event, Response, body_bytes, json_response, milliseconds, proxy_result, request_id
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, problem, problem_of
-from dropzone.api.request import Event, body_bytes, request_id
-from dropzone.api.response import Response, json_response, milliseconds, proxy_result
 from dropzone.domain.access import Scope
 from dropzone.domain.body import JSON, LINE_PROTOCOL, NDJSON, NotGzipError, NotJsonError, is_json, is_ndjson
 from dropzone.observability import NAMESPACE, count_refused

@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID
+from dropzone.api.gateway import body_bytes
 from dropzone.api.parameters import Instant, Request
 from dropzone.api.problems import FieldError, InvalidRequestError
-from dropzone.api.request import body_bytes
 from dropzone.domain.body import parse_json
 from dropzone.domain.identifiers import POSITION_PATTERN, Cursor, parse_cursor, received_at
 from dropzone.domain.outcomes import Code

@@ -21,16 +21,15 @@ from pydantic_core import to_json
 from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.s3 import S3Bronze, S3Clients
-from dropzone.api import problems, response
+from dropzone.api import gateway, problems
 from dropzone.api.access import Authorizer, authorizer_of
 from dropzone.api.answers import EXAMPLE_RAW_ID
 from dropzone.api.formats import Format, best_format
+from dropzone.api.gateway import accepts_gzip, header
 from dropzone.api.pages import KEEP, VARY, Listing, cached, is_given, page
 from dropzone.api.parameters import InstantInPath, RawIdInPath
 from dropzone.api.problems import ProblemError
-from dropzone.api.request import header
 from dropzone.api.resolver import access_of, converted, described, make_app, problem, resolve
-from dropzone.api.response import accepts_gzip
 from dropzone.domain.access import Scope
 from dropzone.ports import ClientStore, RowRefusedError
 from dropzone.queries import contracts, kpis, measurements, quality, sources
@@ -133,11 +132,11 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[RawR
     if Scope.OPERATE not in access.scopes and raw.client != access.client:
         raise ProblemError(problems.NO_RAW_OBJECT)
     if request.item is not None:
-        return converted(response.Response(HTTPStatus.OK, "application/json", read_item(raw, request.item), _UNKEPT))
+        return converted(gateway.Response(HTTPStatus.OK, "application/json", read_item(raw, request.item), _UNKEPT))
     tag = f'"{raw_id}"'
     kept = {"ETag": tag, "Cache-Control": KEEP, "Vary": VARY}
     if is_given(tag, _header("If-None-Match")):
-        return converted(response.Response(HTTPStatus.NOT_MODIFIED, "", "", kept))
+        return converted(gateway.Response(HTTPStatus.NOT_MODIFIED, "", "", kept))
     # Whatever the sender says that it is, a browser saves it, and never shows or runs it as a page of this API.
     shown_by_nobody = {
         "Content-Disposition": f'attachment; filename="{raw_id}.json"',
@@ -148,7 +147,7 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[RawR
     contract = {"Dropzone-Contract": raw.contract} if raw.contract else {}
     content_type = raw.content_type or "application/octet-stream"
     headers = kept | shown_by_nobody | encoding | contract
-    return converted(response.Response(HTTPStatus.OK, content_type, raw.body, headers))
+    return converted(gateway.Response(HTTPStatus.OK, content_type, raw.body, headers))
 
 
 @app.get("/rejections", operation_id="listRejections", tags=["Events"])

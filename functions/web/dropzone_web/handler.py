@@ -14,8 +14,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.api import problems
 from dropzone.api.answers import answer
+from dropzone.api.gateway import gateway_context, header
 from dropzone.api.pages import is_given
-from dropzone.api.request import gateway_context, header
 from dropzone.api.resolver import described, make_app, problem, resolve
 from dropzone.domain.access import PUBLIC
 from dropzone.settings import WebSettings

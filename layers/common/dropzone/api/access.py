@@ -9,8 +9,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from dropzone.api import problems
+from dropzone.api.gateway import Event, gateway_context
 from dropzone.api.problems import ProblemError, ProblemType
-from dropzone.api.request import Event, gateway_context
 from dropzone.domain.access import Access, Decision, Identity, Kind, Scope, access_of, decide
 from dropzone.observability import count_denied, count_refused
 from dropzone.ports import ClientStore

@@ -44,7 +44,7 @@ SourceOfEvent = Annotated[str, Field(description="Empty where the event names no
 SourceOfBucket = Annotated[str, Field(description="Empty where events name none, or none that could be read.")]
 Share = Annotated[float | None, Field(description="Of those received; null where none was.")]
 MillisecondText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-"""Written by `response.milliseconds`."""
+"""Written by `gateway.milliseconds`."""
 Arrival = Annotated[MillisecondText, Field(description="When it arrived, to the millisecond.")]
 
 

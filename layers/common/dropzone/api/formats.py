@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from dropzone.api import problems
+from dropzone.api.gateway import Preference, preferences
 from dropzone.api.problems import ProblemError
-from dropzone.api.request import Preference, preferences
 
 
 class MediaType(StrEnum):

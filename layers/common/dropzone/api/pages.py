@@ -17,7 +17,7 @@ from pydantic_core import to_json
 
 from dropzone.api.answers import fields_of
 from dropzone.api.formats import Format
-from dropzone.api.response import Compressor, Response
+from dropzone.api.gateway import Compressor, Response
 
 MOST_BYTES = 5_500_000
 """Lambda's answer has at most 6,291,556 bytes, with the body escaped in it, or in base64."""

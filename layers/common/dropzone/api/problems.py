@@ -9,8 +9,7 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from dropzone.api.answers import Violation, closed
-from dropzone.api.request import Event, request_id
-from dropzone.api.response import Response
+from dropzone.api.gateway import Event, Response, request_id
 from dropzone.domain.body import NotJsonError
 from dropzone.observability import log_unexpected
 from dropzone.ports import BronzeUnavailableError, SilverConflictError, SilverUnavailableError

@@ -17,7 +17,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from dropzone.api import problems, response
+from dropzone.api import gateway, problems
 from dropzone.api.access import Authorizer
 from dropzone.api.pages import Listing
 from dropzone.api.parameters import Request, invalid_request, unknown_parameter
@@ -168,10 +168,10 @@ def _unknown(app: APIGatewayRestResolver) -> list[dict[str, Any]]:
 def resolve(
     app: APIGatewayRestResolver, event: dict[str, Any], context: LambdaContext, cors_origin: str | None
 ) -> dict[str, Any]:
-    """Answer a request, HEAD as GET without the body; see `response.finished`."""
+    """Answer a request, HEAD as GET without the body; see `gateway.finished`."""
     if event.get("httpMethod") != "HEAD":
-        return response.finished(app.resolve(event, context), event, cors_origin)
-    result = response.finished(app.resolve({**event, "httpMethod": "GET"}, context), event, cors_origin)
+        return gateway.finished(app.resolve(event, context), event, cors_origin)
+    result = gateway.finished(app.resolve({**event, "httpMethod": "GET"}, context), event, cors_origin)
     return result | {"body": "", "isBase64Encoded": False}
 
 
@@ -180,7 +180,7 @@ def problem(app: APIGatewayRestResolver, problem_type: ProblemType) -> Response[
     return converted(problems.problem(problem_type, app.current_event.raw_event))
 
 
-def converted(ours: response.Response) -> Response[Any]:
+def converted(ours: gateway.Response) -> Response[Any]:
     """A response, as Powertools has it."""
     body = ours.body
     found: Response[Any] = Response(

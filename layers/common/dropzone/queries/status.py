@@ -30,10 +30,10 @@ from dropzone.api.answers import (
     answer,
     closed,
 )
+from dropzone.api.gateway import milliseconds
 from dropzone.api.pages import fitting
 from dropzone.api.parameters import Request
 from dropzone.api.problems import ProblemError
-from dropzone.api.response import milliseconds
 from dropzone.domain.access import Access, Scope
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.patterns import as_like
