@@ -15,9 +15,9 @@ import pytest
 
 from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.database import ConnectionBrokenError, Database
-from dropzone.adapters.days import DAY, days_of
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.adapters.silver_statements import DAY, days_of
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import RULESET, Code, EventId, Measurement, Outcome, Rejection, ValidatedObject

@@ -368,7 +368,7 @@ BEGIN
 END $$;
 
 -- Puts the measurements of an hour back, as their outcomes have them; the day's lock is that of a replay
--- (dropzone.adapters.days).
+-- (dropzone.adapters.silver_statements).
 CREATE OR REPLACE FUNCTION archive.derive(begins timestamptz, ends timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from dropzone.adapters.database import Database, Run
-from dropzone.adapters.rows import json_text
+from dropzone.adapters.silver_statements import json_text
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.ports import (
     ARCHIVED_COLUMNS,

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from dropzone.adapters.database import Database, Row
-from dropzone.adapters.rows import json_text
+from dropzone.adapters.silver_statements import json_text
 from dropzone.domain.identifiers import earliest_raw_id, new_raw_id, parse_cursor
 from dropzone.ports import FleetRange, FleetReplay, FleetReport, RangeProgress, Wanted
 

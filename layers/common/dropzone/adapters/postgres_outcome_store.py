@@ -7,13 +7,15 @@ from uuid import UUID
 
 from dropzone.adapters.archived import archived_months
 from dropzone.adapters.database import Database, Run
-from dropzone.adapters.days import DAY, LockedDays, days_of
-from dropzone.adapters.rows import (
+from dropzone.adapters.silver_statements import (
     COMPLETE,
+    DAY,
     DECIDED,
     EVENTS,
     FIRST_PARTS,
     MEASURED,
+    LockedDays,
+    days_of,
     derive,
     event_parameters,
     json_text,

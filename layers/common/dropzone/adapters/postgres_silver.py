@@ -8,19 +8,23 @@ from uuid import UUID
 
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, Row, Run
-from dropzone.adapters.days import DAY, SHARED, LockedDays, days_of, share_days
-from dropzone.adapters.rows import (
+from dropzone.adapters.silver_statements import (
     COMPLETE,
+    DAY,
     DECIDED,
     EVENTS,
     FIRST_PARTS,
     FLAGS,
     MEASURED,
     REPLACED,
+    SHARED,
+    LockedDays,
+    days_of,
     derive,
     event_parameters,
     json_text,
     object_parameters,
+    share_days,
     uuid_array,
 )
 from dropzone.domain.contracts import BASIC, Contracts
