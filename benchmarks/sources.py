@@ -16,8 +16,7 @@ from benchmarks.measuring import MILLISECONDS, Entry, Goal, Series, Work, altern
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_expectation_store import PostgresExpectationStore
-from dropzone.domain.contracts import BASIC
-from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.contracts import BASIC, DEFAULT
 from dropzone.domain.expectations import EXPECTATIONS, Expectations
 from dropzone.queries.measurements import MeasurementsRequest, read_measurements
 from dropzone.queries.sources import SourcesRequest, SourceState, read_sources

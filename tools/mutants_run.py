@@ -62,8 +62,8 @@ AT_IMPORT = (
     "dropzone.api.answers.x_answer__mutmut_",
     "dropzone.api.resolver.x_described__mutmut_",
     "dropzone.api.resolver.x_make_app__mutmut_",
-    "dropzone.domain.contracts.expressions.x__called__mutmut_",
-    "dropzone.domain.contracts.expressions.xǁ_Interpreterǁ",
+    "dropzone.domain.expressions.x__called__mutmut_",
+    "dropzone.domain.expressions.xǁ_Interpreterǁ",
 )
 """Faults in functions that run when their module is imported, before the fault is put in: no test can see them."""
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from dropzone.domain.contracts import Contract, Severity
-from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.contracts import DEFAULT, Contract, Severity
 from dropzone_contracts.compiler import RUNNING, running
 from dropzone_contracts.document import Document
 from dropzone_contracts.findings import ContractError

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from dropzone.domain.contracts import CompiledContracts, Contract
-from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.contracts import DEFAULT, CompiledContracts, Contract
 from dropzone.domain.expectations import EXPECTATIONS
 from dropzone_contracts.document import Document
 from dropzone_contracts.findings import ContractError, Finding

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from dropzone.domain.contracts.contract import Contract
+from dropzone.domain.contracts import Contract
 from dropzone.domain.patterns import literal_beginning, may_overlap, specificity
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 from pydantic import ValidationError
 
-from dropzone.domain.contracts.rules import in_words
+from dropzone.domain.contracts import in_words
 from dropzone.domain.expectations import Expectations
 from dropzone_contracts.document import Document
 from dropzone_contracts.findings import ContractError, Finding

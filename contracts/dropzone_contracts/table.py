@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from dropzone.domain.contracts import CompiledContracts
-from dropzone.domain.contracts.contract import DEFAULT, Contract
+from dropzone.domain.contracts import DEFAULT, CompiledContracts, Contract
 from dropzone.domain.expectations import EXPECTATIONS, Expectations
 from dropzone_contracts.service_levels import sentences
 

@@ -7,7 +7,7 @@ from open_data_contract_standard.model import DataQuality, SchemaProperty
 from pydantic import TypeAdapter, ValidationError
 
 from dropzone.domain.contracts import Contract, Dimension, Rule, Severity
-from dropzone.domain.contracts.mapping import PayloadMapping
+from dropzone.domain.mapping import PayloadMapping
 from dropzone_contracts.document import Document, Path
 from dropzone_contracts.findings import ContractError, Finding
 

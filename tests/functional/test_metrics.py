@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.contracts import DEFAULT
 from dropzone.ports import ArchivedMonth, FileDiffersError, Months, SilverUnavailableError
 from dropzone.use_cases.archive_months import ArchiveResult
 from dropzone_archive import handler as archive

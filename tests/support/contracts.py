@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from dropzone.domain.contracts import Contract, Contracts, Rule
-from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.contracts import DEFAULT, Contract, Contracts, Rule
 from dropzone.domain.outcomes import Code
 
 ARRIVED = datetime(2026, 11, 24, 17, tzinfo=UTC)

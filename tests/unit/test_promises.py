@@ -30,7 +30,7 @@ PROMISED: dict[str, dict[str, object]] = {
     "dropzone.api.gateway": {"MIN_BYTES": 1024},
     "dropzone.adapters.s3": {"CLIENTS_SECONDS": 60.0},
     "dropzone.domain.access": {"MAX_BINDING": 1_500},
-    "dropzone.domain.contracts.mapping": {"MAX_EVENTS": 100_000},
+    "dropzone.domain.mapping": {"MAX_EVENTS": 100_000},
     "dropzone.domain.notifications": {"LISTED": 20},
     "dropzone.domain.validate": {"MAX_UNPACKED_BYTES": 16 * MEBIBYTE},
     "dropzone.domain.outcomes": {"MAX_VIOLATIONS": 10, "RULESET": "5"},

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dropzone.adapters.contracts import deployed_contracts
+from dropzone.domain import expressions
 from dropzone.domain.body import JSON, NDJSON
-from dropzone.domain.contracts import Contract, Contracts, expressions
-from dropzone.domain.contracts.mapping import PayloadMapping
+from dropzone.domain.contracts import Contract, Contracts
+from dropzone.domain.mapping import PayloadMapping
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection
 from dropzone.domain.validate import Contents
 from support.contracts import ARRIVED, contracts

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dropzone.domain.contracts import BASIC, Contracts
-from dropzone.domain.contracts.mapping import PayloadMapping
+from dropzone.domain.mapping import PayloadMapping
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, EventId, Measurement, Outcome, Rejection, Violation
 from dropzone.domain.patterns import specificity
 from dropzone.domain.validate import Contents

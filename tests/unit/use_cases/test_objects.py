@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from dropzone.domain.body import JSON
-from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.contracts import DEFAULT
 from dropzone.domain.outcomes import Code
 from dropzone.ports import (
     BronzeUnavailableError,

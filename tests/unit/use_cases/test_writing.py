@@ -8,8 +8,7 @@ import pytest
 
 from dropzone.domain import validate as validate_module
 from dropzone.domain.body import NDJSON
-from dropzone.domain.contracts import Contracts
-from dropzone.domain.contracts.contract import DEFAULT
+from dropzone.domain.contracts import DEFAULT, Contracts
 from dropzone.domain.outcomes import Code, Rejection, ValidatedObject
 from dropzone.domain.payloads import Event
 from dropzone.domain.validate import Contents, validate

@@ -8,8 +8,8 @@ from typing import Any
 
 from dropzone.domain.body import JSON, NotGzipError, NotJsonError, UnpackedTooLargeError, bodies, split, unpacked
 from dropzone.domain.contracts import BASIC, Contracts
-from dropzone.domain.contracts.mapping import MAX_EVENTS
 from dropzone.domain.formats import FORMATS
+from dropzone.domain.mapping import MAX_EVENTS
 from dropzone.domain.outcomes import (
     CLIENT_REJECTED,
     ROOT,

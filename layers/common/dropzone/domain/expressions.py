@@ -10,7 +10,7 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.parser import Parser
 from jmespath.visitor import Options, TreeInterpreter
 
-from dropzone.domain.contracts.mapping import MAX_LENGTH, MappingError
+from dropzone.domain.mapping import MAX_LENGTH, MappingError
 
 ERRORS = (MappingError, JMESPathError, TypeError, ValueError, OverflowError, RecursionError, AttributeError)
 """What evaluating may raise: a value has not the type that a function takes, or costs too much."""

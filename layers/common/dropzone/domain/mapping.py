@@ -51,7 +51,7 @@ class MappingError(ValueError):
 @cache
 def _jmespath() -> ModuleType:
     """JMESPath takes longer to import than all contracts to read, and most objects need none."""
-    return import_module("dropzone.domain.contracts.expressions")
+    return import_module("dropzone.domain.expressions")
 
 
 def _search(text: str) -> Callable[[Any], Any]:
