@@ -29,10 +29,10 @@ from dropzone.adapters.s3 import S3Bronze
 from dropzone.domain.identifiers import new_raw_id
 from dropzone.domain.outcomes import ValidatedObject
 from dropzone.domain.validate import validate
-from dropzone.ports import ListedObject
+from dropzone.ports import ListedObject, TimeLeft
 from dropzone.settings import DatabaseSettings
 from dropzone.use_cases.objects import ON_REQUEST_CHUNK_OBJECTS
-from dropzone.use_cases.replay import replay
+from dropzone.use_cases.replay import Arrived, replay
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -54,13 +54,13 @@ _SLOWED, _SPED = Goal("≤", 3), Goal("≥", 2.5 if _HAS_ROOM else 1.5)
 _LEAST_URGENT = 19
 
 
-class _Listed(NamedTuple):
-    """Objects whose sizes are known, as those of a listing. The stand-in has none."""
+class _Bronze(S3Bronze):
+    """Lists objects with sizes. The stand-in has none."""
 
-    raw_ids: Sequence[UUID]
+    listed: Sequence[UUID] = ()
 
-    def pages(self, *_: object) -> Iterator[Sequence[ListedObject]]:
-        yield [ListedObject(raw_id, 200) for raw_id in self.raw_ids]
+    def list_after(self, raw_id: UUID, *, timeout: TimeLeft) -> Iterator[list[ListedObject]]:  # noqa: ARG002
+        yield [ListedObject(each, 200) for each in self.listed]
 
 
 class _Beside(NamedTuple):
@@ -192,7 +192,7 @@ def _replay(
     if beside.yields:
         os.nice(_LEAST_URGENT)
     os.environ |= CREDENTIALS
-    bronze = S3Bronze(BUCKET, region=REGION, endpoint=endpoint)
+    bronze = _Bronze(BUCKET, region=REGION, endpoint=endpoint)
     database = open_database(DatabaseSettings.of(settings))
     outcome_store = PostgresOutcomeStore(database)
     outcome_store.outcomes([])
@@ -202,8 +202,9 @@ def _replay(
         for some in batched(raw_ids, ON_REQUEST_CHUNK_OBJECTS, strict=False):
             if stop.is_set():
                 break
+            bronze.listed = some
             result = replay(
-                _Listed(some),
+                Arrived(),
                 bronze=bronze,
                 outcome_store=outcome_store,
                 limit=len(some),

@@ -19,8 +19,7 @@ from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.domain.outcomes import Change
 from dropzone.ports import RawObject
 from dropzone.use_cases.process import process
-from dropzone.use_cases.replay import ReplayResult, replay
-from dropzone.use_cases.selections import Arrived, DecidedBy, Selection
+from dropzone.use_cases.replay import Arrived, DecidedBy, ReplayResult, Selection, replay
 from support.contracts import ARRIVED, EVENT, contract
 from support.examples import examples
 from support.factories import message

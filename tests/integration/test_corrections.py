@@ -22,8 +22,7 @@ from dropzone.queries.rejections import RejectionsRequest, read_rejections
 from dropzone.queries.sources import SourcesRequest, read_sources
 from dropzone.queries.status import StatusRequest, read_status
 from dropzone.use_cases.process import process
-from dropzone.use_cases.replay import ReplayResult, replay
-from dropzone.use_cases.selections import Arrived
+from dropzone.use_cases.replay import Arrived, ReplayResult, replay
 from support.contracts import contract
 from support.factories import READER, message
 from support.fakes import InMemoryBronze

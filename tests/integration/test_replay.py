@@ -23,8 +23,7 @@ from dropzone.domain.outcomes import RULESET, Change, Code, Measurement, Outcome
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import BronzeUnavailableError, RawObject
 from dropzone.use_cases.process import process
-from dropzone.use_cases.replay import ReplayResult, replay
-from dropzone.use_cases.selections import Arrived, Named, RejectedBy, Selection
+from dropzone.use_cases.replay import Arrived, Named, RejectedBy, ReplayResult, Selection, replay
 from support.examples import examples
 from support.factories import (
     EXAMPLE,

@@ -20,8 +20,7 @@ from dropzone.domain.outcomes import Change
 from dropzone.ports import MAX_ATTEMPTS, OPEN_ATTEMPT, Bronze, RawObject, Silver, SilverUnavailableError, TimeLeft
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, process
-from dropzone.use_cases.replay import ReplayResult, replay
-from dropzone.use_cases.selections import Arrived
+from dropzone.use_cases.replay import Arrived, ReplayResult, replay
 from dropzone.use_cases.sweep import sweep
 from dropzone_local.postgres import Postgres
 from support.factories import arrive, message, raw_id

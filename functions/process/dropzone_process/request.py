@@ -14,7 +14,7 @@ from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.domain.body import parse_json
 from dropzone.domain.identifiers import POSITION_PATTERN, Cursor, parse_cursor, received_at
 from dropzone.domain.outcomes import Code
-from dropzone.use_cases.selections import Arrived, DecidedBy, Named, RejectedBy, Selection
+from dropzone.use_cases.replay import Arrived, DecidedBy, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
 """The limit of objects in one call."""

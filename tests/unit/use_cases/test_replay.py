@@ -26,9 +26,8 @@ from dropzone.ports import (
     SilverError,
     SilverUnavailableError,
 )
-from dropzone.use_cases.replay import ReplayResult, replay
-from dropzone.use_cases.selections import Arrived, DecidedBy, Named, RejectedBy, Selection
-from support.factories import EXAMPLE, NOT_NUMERIC, arrive, payload, raw_id, raw_ids
+from dropzone.use_cases.replay import Arrived, DecidedBy, Named, RejectedBy, ReplayResult, Selection, replay
+from support.factories import EXAMPLE, NOT_NUMERIC, arrive, payload, raw_id
 from support.fakes import HookedBronze, InMemoryBronze
 from support.world import Clock
 
@@ -134,14 +133,12 @@ def call() -> Calls:
     return Calls()
 
 
-@dataclass(frozen=True)
-class Pages:
-    """A selection of these pages, whatever the cursor."""
-
-    of: list[list[ListedObject]]
-
-    def pages(self, *_others: object) -> Iterator[Sequence[ListedObject]]:
-        yield from self.of
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> list[list[ListedObject]]:
+    """The pages of the listing, whatever the cursor."""
+    pages: list[list[ListedObject]] = []
+    monkeypatch.setattr(dropzone.use_cases.replay, "listed_between", lambda *_: iter(pages))
+    return pages
 
 
 def sized(identifiers: Sequence[UUID], size: int) -> list[ListedObject]:
@@ -183,12 +180,14 @@ def test_nothing_chosen_touches_nothing(call: Calls) -> None:
 # ---- chunks ----------------------------------------------------------------------------------------------------------
 
 
-def test_chunks_are_bounded_by_size_and_number(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_are_bounded_by_size_and_number(
+    call: Calls, listed: list[list[ListedObject]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dropzone.use_cases.replay, "ON_REQUEST_CHUNK_OBJECTS", 3)
     monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_BYTES", 10)
     ids = call.arrive(*[EXAMPLE] * 8)
-    page = [*sized(ids[:4], 1), *sized(ids[4:6], 6), *sized(ids[6:], 20)]
-    call(Pages([page]))
+    listed.append([*sized(ids[:4], 1), *sized(ids[4:6], 6), *sized(ids[6:], 20)])
+    call()
     assert call.bronze.reads == [ids[:3], [ids[3], ids[4]], [ids[5]], [ids[6]], [ids[7]]]
     assert call.outcome_store.replaced() == call.bronze.reads
 
@@ -260,11 +259,14 @@ def test_a_call_that_found_nothing_of_a_contract_in_its_time_leads_on(call: Call
 
 @pytest.mark.parametrize("size", [0, 1, 16 * MIB], ids=["unknown", "small", "large"])
 @pytest.mark.parametrize("limit", range(1, 12))
-def test_a_call_ends_at_its_limit_and_says_where_unless_nothing_is_left(call: Calls, limit: int, size: int) -> None:
+def test_a_call_ends_at_its_limit_and_says_where_unless_nothing_is_left(
+    call: Calls, listed: list[list[ListedObject]], limit: int, size: int
+) -> None:
     # GIVEN ten objects in pages of six and four, in chunks of eight, of all, or of two
     ids = call.arrive(*[EXAMPLE] * 10)
 
-    result = call(Pages([sized(ids[:6], size), sized(ids[6:], size)]), limit=limit)
+    listed += [sized(ids[:6], size), sized(ids[6:], size)]
+    result = call(limit=limit)
 
     assert [identifier for read in call.bronze.reads for identifier in read] == ids[:limit]
     assert result.checked == min(limit, 10)
@@ -590,10 +592,8 @@ def test_a_cursor_may_lie_anywhere(call: Calls, since: datetime | None) -> None:
 
 
 def test_named_objects_come_in_order_of_arrival_each_once_after_the_cursor(call: Calls) -> None:
-    ids = raw_ids(4)
-    selection = Named((ids[2], ids[0], ids[2], ids[3], ids[1], ids[0]))
-    pages = list(selection.pages(None, call.bronze, call.outcome_store, call.clock.time_left))
-    assert [listed.raw_id for page in pages for listed in page] == ids
-    pages = list(selection.pages(ids[1], call.bronze, call.outcome_store, call.clock.time_left))
-    assert [listed.raw_id for page in pages for listed in page] == ids[2:]
-    assert list(selection.pages(ids[3], call.bronze, call.outcome_store, call.clock.time_left)) == []
+    ids = call.arrive(*[EXAMPLE] * 4)
+    for cursor, rest in [(None, ids), (ids[1], ids[2:]), (ids[3], [])]:
+        call.bronze.reads.clear()
+        call(Named((ids[2], ids[0], ids[2], ids[3], ids[1], ids[0])), after=cursor)
+        assert [identifier for read in call.bronze.reads for identifier in read] == rest

@@ -6,11 +6,12 @@ Silver then is what it would be, had these rules always been.
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import batched
 from uuid import UUID
 
-from dropzone.domain.identifiers import Cursor, Position
-from dropzone.domain.outcomes import Change, Outcome, Rejection, ValidatedObject, compare
+from dropzone.domain.identifiers import Cursor, Position, earliest_raw_id
+from dropzone.domain.outcomes import Change, Code, Outcome, Rejection, ValidatedObject, compare
 from dropzone.domain.validate import Contents
 from dropzone.ports import (
     Bronze,
@@ -34,10 +35,47 @@ from dropzone.use_cases.objects import (
     read_error,
     with_retries,
 )
-from dropzone.use_cases.selections import Selection
+from dropzone.use_cases.sweep import listed_between
 
 _NIL = UUID(int=0)
-"""Where cursors begin."""
+"""Where identifiers and cursors begin: nothing arrived before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The objects that arrived from one instant on, and before another."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedBy:
+    """The objects with an event that a rule rejected."""
+
+    code: Code
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedBy:
+    """The objects with an outcome of a contract, of any version, that today's rules haven't confirmed yet."""
+
+    contract: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """These objects."""
+
+    raw_ids: tuple[UUID, ...]
+
+
+Selection = Arrived | RejectedBy | DecidedBy | Named
+"""Which objects to replay."""
 
 
 @dataclass(slots=True)
@@ -115,9 +153,9 @@ class _Replay:
             if not self._has_time() or not (yield from self._chunk([after.raw_id], after)):
                 return
             after, taken = after.raw_id, 1
-        pages = selection.pages(after, self._bronze, self._outcome_store, self._time_left)
+        found = _pages(selection, after, self._bronze, self._outcome_store, self._time_left)
         while self._has_time():
-            page = next(pages, None)
+            page = next(found, None)
             if page is None:
                 yield None
                 return
@@ -207,6 +245,46 @@ class _Replay:
             middle = len(validated) // 2
             return [*self._replaced(validated[:middle]), *self._replaced(validated[middle:])]
         return validated
+
+
+def _pages(
+    selection: Selection, after: UUID | None, bronze: Bronze, outcome_store: OutcomeStore, time_left: TimeLeft
+) -> Iterator[Sequence[ListedObject] | UUID]:
+    """Those after a cursor, in order of arrival; or up to where there are none."""
+    if isinstance(selection, Named):
+        if wanted := sorted(raw_id for raw_id in set(selection.raw_ids) if after is None or raw_id > after):
+            yield _unsized(wanted)
+        return
+    # One less: an object may be the very first of its instant.
+    first = _NIL if selection.since is None else UUID(int=earliest_raw_id(selection.since).int - 1)
+    start = max(first, after or _NIL)
+    end = None if selection.until is None else earliest_raw_id(selection.until)
+    match selection:
+        case Arrived():
+            yield from listed_between(bronze, start, end, time_left)
+        case RejectedBy(code=code):
+            while found := outcome_store.rejected_by(code, after=start, before=end):
+                yield _unsized(found)
+                start = found[-1]
+        case DecidedBy(contract=contract):
+            yield from _decided(contract, outcome_store, start, end)
+
+
+def _decided(
+    contract: str, outcome_store: OutcomeStore, start: UUID, end: UUID | None
+) -> Iterator[Sequence[ListedObject] | UUID]:
+    while True:
+        raw_ids, reached = outcome_store.decided_by(contract, after=start, before=end)
+        if raw_ids:
+            yield _unsized(raw_ids)
+        if reached is None:
+            return
+        # A call may end after many pages without any: the next one goes on behind them.
+        yield (start := reached)
+
+
+def _unsized(raw_ids: Sequence[UUID]) -> list[ListedObject]:
+    return [ListedObject(raw_id, 0) for raw_id in raw_ids]
 
 
 def _bounded(page: Sequence[ListedObject]) -> Iterator[Sequence[ListedObject]]:

@@ -18,8 +18,7 @@ from dropzone.ports import (
 )
 from dropzone.use_cases.fleet import NoSuchReplayError, RunState, known_replay, state_of
 from dropzone.use_cases.objects import RESERVE_SECONDS, ObjectError, ProcessingResult, with_retries
-from dropzone.use_cases.replay import ReplayResult, replay
-from dropzone.use_cases.selections import Arrived, DecidedBy
+from dropzone.use_cases.replay import Arrived, DecidedBy, ReplayResult, replay
 from dropzone.use_cases.sweep import sweep_range
 
 _ROUND_OBJECTS = 1_000

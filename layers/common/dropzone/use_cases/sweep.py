@@ -156,11 +156,19 @@ class _Page(NamedTuple):
 
 
 def _pages(bronze: Bronze, silver: Silver, after: UUID, end: UUID | None, time_left: TimeLeft) -> Iterator[_Page]:
+    for listed in listed_between(bronze, after, end, time_left):
+        raw_ids = [one.raw_id for one in listed]
+        known = with_retries(partial(silver.receipts, raw_ids), time_left)
+        yield _Page([one for one in listed if one.raw_id not in known], raw_ids)
+
+
+def listed_between(
+    bronze: Bronze, after: UUID, end: UUID | None, time_left: TimeLeft
+) -> Iterator[Sequence[ListedObject]]:
+    """The objects in bronze behind `after` and before `end`, page by page, none of them empty."""
     for page in bronze.list_after(after, timeout=lambda: time_left() / 2):
         wanted = [listed for listed in page if end is None or listed.raw_id < end]
         if wanted:
-            raw_ids = [listed.raw_id for listed in wanted]
-            known = with_retries(partial(silver.receipts, raw_ids), time_left)
-            yield _Page([listed for listed in wanted if listed.raw_id not in known], raw_ids)
+            yield wanted
         if len(wanted) < len(page):
             return
