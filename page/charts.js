@@ -13,6 +13,7 @@ const TICK = { height: 28, letter: 8 }; // pixels from one to the next, at least
 
 const SPIKE_ROOM = 90; // pixels that the label of a sum that is cut takes
 
+const PAPER = matchMedia("print");
 const colour = (name) => `var(--${name})`;
 const charts = new Set(); // which show the same instant under the pointer
 
@@ -38,6 +39,7 @@ export class Chart {
     this.#listen();
     host.replaceChildren(element("h2", {}, title), this.note, this.legend, this.few, this.canvas, this.details);
     new ResizeObserver(() => this.#plot()).observe(this.canvas);
+    PAPER.addEventListener("change", () => this.#plot()); // which no resize is told of
     charts.add(this);
   }
 
@@ -74,7 +76,7 @@ export class Chart {
     const shapes = kind === "stack" ? stackOf(lines, edges, y, most) : linesOf(lines, middles, y);
     const spikes = kind === "stack" ? this.#spikes(edges, most) : [];
     this.svg.setAttribute("width", width);
-    this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`); // paper is narrower, and is not drawn again
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`); // where paper is narrower, and is not drawn again
     this.svg.replaceChildren(...this.#axes(least, most), ...shapes, ...spikes, this.cursor, this.selection);
     this.#look(this.place);
   }

@@ -368,8 +368,8 @@ function drawCharts() {
     format: text.duration,
     data: data("latency"),
     lines: [
-      { label: "Half of them within", colour: "colour-0", values: latency.p50 },
-      { label: "95 % within", colour: "colour-1", values: latency.p95, dash: [6, 4] },
+      { label: "Half within about", colour: "colour-0", values: latency.p50 },
+      { label: "95 % within about", colour: "colour-1", values: latency.p95, dash: [6, 4] },
     ],
   });
 }

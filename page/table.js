@@ -30,6 +30,7 @@ export class SourcesTable {
     this.rows = new Map();
     this.order = "state";
     this.isReversed = false;
+    this.isPrinted = false;
     this.box = byId("sources-rows");
     this.above = element("tr", { class: "space", "aria-hidden": "true" });
     this.below = element("tr", { class: "space", "aria-hidden": "true" });
@@ -39,7 +40,17 @@ export class SourcesTable {
     this.box.append(this.table);
     this.box.addEventListener("scroll", () => this.#place(), { passive: true });
     new ResizeObserver(() => this.#place()).observe(this.box);
-    PAPER.addEventListener("change", () => this.#place());
+    // Pages are counted before the paper is told of: what is added then would be cut off.
+    for (const [event, isPrinted] of [
+      ["beforeprint", true],
+      ["afterprint", false],
+    ]) {
+      addEventListener(event, () => {
+        this.isPrinted = isPrinted;
+        this.#place();
+      });
+    }
+    PAPER.addEventListener("change", () => this.#place()); // by the tools of developers
   }
 
   draw(sources, filter, isWhole) {
@@ -85,7 +96,8 @@ export class SourcesTable {
 
   // Those that are seen, and some around them; on paper all. Rows that stay are not moved, so that they keep the focus.
   #place() {
-    const isTall = this.box.classList.contains("tall") && !PAPER.matches;
+    const isPrinted = this.isPrinted || PAPER.matches;
+    const isTall = this.box.classList.contains("tall") && !isPrinted;
     const first = isTall ? Math.max(Math.floor(this.box.scrollTop / ROW) - AROUND, 0) : 0;
     const last = isTall ? Math.min(first + Math.ceil(this.box.clientHeight / ROW) + 2 * AROUND, this.shown.length) : this.shown.length;
     const wanted = this.shown.slice(first, last);
@@ -108,7 +120,7 @@ export class SourcesTable {
       row.setAttribute("aria-rowindex", first + at + 2);
       if (row === next) next = next.nextSibling;
       else this.body.insertBefore(row, next);
-      if (source.trend === null && !PAPER.matches) this.act.learnTrend(source);
+      if (source.trend === null && !isPrinted) this.act.learnTrend(source);
     });
   }
 

@@ -303,8 +303,19 @@ def test_an_empty_stack_shows_the_line_to_paste(client: Client, page: Page) -> N
 
 # Asked when paper is laid out, after the page was.
 PRINTED = """() => matchMedia("print").addEventListener("change", ({ matches }) => {
-  if (matches) window.printed = document.querySelectorAll("#sources-rows tbody tr:not(.space)").length;
+  const widthOf = (of) => document.querySelector(`#chart-arrived ${of}`).getBoundingClientRect().width;
+  if (matches) window.printed = {
+    rows: document.querySelectorAll("#sources-rows tbody tr:not(.space)").length,
+    isChartAsWide: Math.abs(widthOf("svg") - widthOf(".canvas")) < 1,
+  };
 })"""
+
+
+def sizes_of_pages(pdf: bytes) -> list[int]:
+    """How long the description is of what is drawn on each page: 0 of an empty one."""
+    contents = re.findall(rb"/Type /Page\n.*?/Contents (\d+) 0 R", pdf, re.DOTALL)
+    lengths = (re.search(rb"\n%b 0 obj\n<<.*?/Length (\d+)" % number, pdf, re.DOTALL) for number in contents)
+    return [int(length[1]) for length in lengths if length]
 
 
 def test_ten_thousand_sources_stay_few_rows(client: Client, page: Page) -> None:
@@ -324,9 +335,11 @@ def test_ten_thousand_sources_stay_few_rows(client: Client, page: Page) -> None:
     page.get_by_label("Filter").fill("plant-012")
     expect(page.locator("#sources-count")).to_have_text("100 of 10,000")
     assert rows.count() < 60
+    expect(drawn(page, "arrived")).to_be_visible()
     page.evaluate(PRINTED)
-    page.pdf()
-    assert page.evaluate("printed") == 100
+    sizes = sizes_of_pages(page.pdf())
+    assert page.evaluate("printed") == {"rows": 100, "isChartAsWide": True}
+    assert (len(sizes) > 5, 0 in sizes) == (True, False)
     expect(rows).not_to_have_count(100)
     page.get_by_label("Filter").fill("line-3 00012")
     expect(page.locator("#sources-count")).to_have_text("0 of 10,000")
