@@ -26,5 +26,6 @@ def age(since: datetime, now: datetime | None = None) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number of things: `1 message`, `2,000 messages`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """Return a number of things: `1 message`, `2,000 messages`, `3 batches`."""
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number:,} {noun}{ending}"

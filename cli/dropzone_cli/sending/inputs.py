@@ -280,7 +280,7 @@ class Planned(NamedTuple):
         return cls(one, format_)
 
 
-def _unzipped(one: Input, binary: BufferedReader, closing: ExitStack) -> Unzip | None:
+def _unzipped(one: Input, binary: BufferedReader, closing: ExitStack) -> Unzip | Gunzip | None:
     """Open the only file of an archive; None of a workbook, which is an archive as well."""
     try:
         archive = closing.enter_context(zipfile.ZipFile(binary))
@@ -294,6 +294,9 @@ def _unzipped(one: Input, binary: BufferedReader, closing: ExitStack) -> Unzip |
             raise usage(f"{one.name} holds {len(members)} files.", "Unpack it, and name the files.")
         return Unzip(archive, members[0])
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        binary.seek(0)
+        if isinstance(error, zipfile.BadZipFile) and (torn := Gunzip.of_torn_zip(binary)):
+            return torn
         raise BrokenInputError(1, f"is a zip archive that can't be read: {error}", "input.damaged") from None
 
 

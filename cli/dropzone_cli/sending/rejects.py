@@ -4,7 +4,6 @@ import csv
 import json
 import threading
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from uuid import UUID
@@ -13,7 +12,7 @@ from dropzone_cli.errors import CliError, usage
 from dropzone_cli.sending.batches import Batch
 from dropzone_cli.sending.events import Finding, Rejected
 from dropzone_cli.sending.inputs import REJECTS_SUFFIXES, Input
-from dropzone_cli.sending.rows import REJECT_NAMES
+from dropzone_cli.sending.rows import REJECT_NAMES, csv_line
 
 if TYPE_CHECKING:
     from dropzone_cli.sending.csv_reader import Table
@@ -61,12 +60,12 @@ class Rejects:
         names = ""
         if table.is_of_rejects:  # it has the reasons of an earlier time
             cells = next(csv.reader([line], delimiter=table.delimiter))
-            line = _cells(table.delimiter, *cells[: -len(reasons)])
+            line = csv_line(cells[: -len(reasons)], table.delimiter)
         else:
-            names = _cells(table.delimiter, "", *REJECT_NAMES)
+            names = csv_line(["", *REJECT_NAMES], table.delimiter)
         self._write(
             self._csv,
-            line + _cells(table.delimiter, "", *reasons),
+            line + csv_line(["", *reasons], table.delimiter),
             "".join([*before, header.rstrip("\r\n"), names, "\n", *after]),
         )
 
@@ -112,9 +111,3 @@ class Rejects:
 def _described(finding: Finding) -> dict[str, object]:
     counted = {"raw_id": None, "item": None} if finding.rejected is None else finding.rejected._asdict()
     return {**counted, "lines": [finding.first, finding.last], "code": finding.code, "reason": finding.reason}
-
-
-def _cells(delimiter: str, *cells: object) -> str:
-    text = StringIO()
-    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
-    return text.getvalue()

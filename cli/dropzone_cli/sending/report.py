@@ -237,15 +237,19 @@ class Report:
         speed = f"{seconds:.1f} s, {totals.accepted / seconds:,.0f} events/s"
         packed = f", compressed {totals.bytes_sent:,}" if totals.bytes_sent < totals.bytes else ""
         out.line(
-            f"{count(totals.accepted, 'event')} accepted in {_batches(totals.batches)}: "
+            f"{count(totals.accepted, 'event')} accepted in {count(totals.batches, 'batch')}: "
             f"{speed}, {totals.bytes:,} bytes{packed}"
         )
         if totals.accepted_earlier:
             out.line(f"{count(totals.accepted_earlier, 'event')} accepted by an earlier run")
         if totals.replayed_batches:
-            out.line(f"{_batches(totals.replayed_batches)} of these had arrived before, and were not stored again")
+            out.line(
+                f"{count(totals.replayed_batches, 'batch')} of these had arrived before, and were not stored again"
+            )
         if totals.refused_batches:
-            out.line(f"{count(totals.refused, 'event')} refused, in {_batches(totals.refused_batches)}", style="red")
+            out.line(
+                f"{count(totals.refused, 'event')} refused, in {count(totals.refused_batches, 'batch')}", style="red"
+            )
         if number := self._number(Severity.PROBLEM):
             reported = f"; the API counts {totals.reported:,} of them as rejected" if totals.reported else ""
             out.line(f"{count(number, 'place')} in the input without an event that can be sent{reported}", style="red")
@@ -286,9 +290,5 @@ class Report:
 
 
 def _amount(document: Document) -> str:
-    events, batches = count(document["events"], "event"), _batches(document["batches"])
+    events, batches = count(document["events"], "event"), count(document["batches"], "batch")
     return f"{events} in {batches}, {document['bytes']:,} bytes before compression"
-
-
-def _batches(number: int) -> str:
-    return count(number, "batch") if number == 1 else f"{number:,} batches"

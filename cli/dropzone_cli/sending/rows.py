@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from itertools import chain
 from typing import BinaryIO, NamedTuple
@@ -113,7 +113,7 @@ def workbook_rows(file: BinaryIO, sheet: str | None) -> tuple[str, Iterator[Row 
         try:
             for number, values in enumerate(found.iter_rows(values_only=True), 1):
                 cells = [_cell(value) for value in values]
-                yield Row(cells, number, number, _csv_line(cells))
+                yield Row(cells, number, number, csv_line(cells))
         except Exception as error:  # openpyxl passes on what zip archives, compression and XML raise
             raise OSError(f"the workbook is damaged: {error}") from error
 
@@ -130,7 +130,7 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _csv_line(cells: list[str]) -> str:
+def csv_line(cells: Iterable[object], delimiter: str = ",") -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
+    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(cells)
     return text.getvalue()

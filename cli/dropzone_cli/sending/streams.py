@@ -9,13 +9,15 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import BinaryIO, cast
-from zipfile import ZipFile, ZipInfo
+from struct import Struct
+from typing import BinaryIO, Self, cast
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from zlib import crc32
 
 GZIP_MAGIC = b"\x1f\x8b"
 _MEMBER = GZIP_MAGIC + b"\x08"
 _GZIP = 31
+_LOCAL_HEADER = Struct("<6xHH16xHH")
 _CHUNK = 2**14
 _MOST = 2**18
 # Ends a line that damage has cut off, so that what follows the damage is not taken for its rest: no UTF-8 has FF.
@@ -28,6 +30,8 @@ class _Pieces(io.RawIOBase):
     """Bytes that come in pieces of any length."""
 
     _piece = memoryview(b"")
+    name = ""
+    """Of the file in an archive."""
     damage = ""
     """What was wrong with them, once that was met."""
 
@@ -49,16 +53,28 @@ class _Pieces(io.RawIOBase):
 class Gunzip(_Pieces):
     """Decompresses gzip: all that can be, also behind damage where another member begins."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: BinaryIO, begun: bytes = b"") -> None:
         self._raw = raw
-        self._decompressed = filter(None, self._members())
+        self._decompressed = filter(None, self._members(begun))
+
+    @classmethod
+    def of_torn_zip(cls, raw: BinaryIO) -> Self | None:
+        """The first file of an archive that has lost its end, with its directory: behind a header it is as in gzip.
+
+        None where it is not deflated, or belongs to a workbook.
+        """
+        header = raw.read(_LOCAL_HEADER.size).ljust(_LOCAL_HEADER.size, b"\0")
+        flags, method, name, extra = _LOCAL_HEADER.unpack(header)
+        found = cls(raw, _MEMBER + bytes(7))
+        found.name, found.damage = raw.read(name).decode(errors="replace"), "its end is missing"
+        raw.read(extra)
+        return None if flags & 1 or method != ZIP_DEFLATED or found.name.endswith((".xml", ".rels")) else found
 
     def _next(self) -> bytes:
         return next(self._decompressed, b"")
 
-    def _members(self) -> Iterator[bytes]:
+    def _members(self, waiting: bytes) -> Iterator[bytes]:
         """Decompress member by member."""
-        waiting = b""
         while waiting := self._next_member(waiting):
             inflate, given, has_more = zlib.decompressobj(_GZIP), b"", False
             while not inflate.eof:

@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -365,9 +366,28 @@ def test_a_zip_from_a_pipe(cli: Cli) -> None:
     assert "stdin, line 1: is a zip archive or a workbook, which can't be read from a pipe" in result.stderr
 
 
+@pytest.mark.parametrize("end", [b"PK\1\2", b""])
+def test_a_zip_that_is_cut_off_is_read_up_to_there(cli: Cli, bronze: FakeIngest, end: bytes) -> None:
+    # GIVEN one that lacks its directory, or a half, of rows that differ
+    rows = [f"2026-05-01T00:00:00Z,{sha256(str(n).encode()).hexdigest()},{n}" for n in range(5_000)]
+    archive("a.zip", a__csv="\n".join(["time,note,value", *rows, ""]))
+    content = bytearray(Path("a.zip").read_bytes())
+    if not end:
+        content[6] |= 8  # as of one that was written to a pipe
+    Path("a.zip").write_bytes(content[: content.index(end) if end else len(content) // 2])
+
+    result = cli("send", "a.zip", "--value-column", "value")
+
+    sent = [event["data"] for event in bronze.events]
+    assert sent == [[n] for n in range(len(sent))]
+    assert len(sent) == len(rows) if end else 2_000 < len(sent) < 3_000
+    assert result.exit_code == 1
+    assert "its compression can't be read: its end is missing" in result.stderr
+
+
 def test_a_zip_that_is_damaged(cli: Cli, bronze: FakeIngest) -> None:
     archive("a.zip", a__csv="time,value\n2026-05-01T00:00:00Z,1\n")
-    Path("a.zip").write_bytes(Path("a.zip").read_bytes()[:60])
+    Path("a.zip").write_bytes(Path("a.zip").read_bytes()[:8])
 
     result = cli("send", "a.zip")
 
