@@ -176,8 +176,8 @@ def test_parts_of_an_object_are_never_of_two_rulesets(
 
 
 def test_what_an_older_version_of_a_contract_decided_is_replayed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    # GIVEN objects of a hall and of others, in pages of two, some decided by the new rules already
-    monkeypatch.setattr(postgres_outcome_store, "_PAGE", 2)
+    # GIVEN objects of a hall and of others, in pages of three, some decided by the new rules already
+    monkeypatch.setattr(postgres_outcome_store, "_PAGE", 3)
     first, second = of("first"), of("second", COLD)
     other, hall, mixed, later = (
         stage.arrive({"source": "elsewhere", "data": [1], **at(1)}),
