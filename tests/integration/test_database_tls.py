@@ -1,13 +1,16 @@
 """Signing in at Postgres by TLS: at the server that is meant, and nowhere else."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dropzone.adapters.database import Database, open_database
 from dropzone.ports import SilverUnavailableError
 from dropzone_local.ports import LOOPBACK
+from support import tls
 from support.postgres import SilverInPostgres, database_settings
 from support.tls import Authority, TlsDoor
 
@@ -33,6 +36,21 @@ def test_a_trusted_server_is_signed_in_at_by_tls(tables: SilverInPostgres, door:
     opened = database(tables, door.port, tmp_path / "authority.pem")
     assert opened.run("SELECT current_user") == [["dropzone_writer"]]
     assert door.opened == 1
+    opened.close()
+
+
+def test_a_server_that_takes_a_while_is_waited_for(
+    tables: SilverInPostgres, door: TlsDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = tls._relay
+
+    def relay_late(*sockets: Any) -> None:  # noqa: ANN401 - as the original's
+        time.sleep(0.3)
+        relay(*sockets)
+
+    monkeypatch.setattr(tls, "_relay", relay_late)
+    opened = database(tables, door.port, tmp_path / "authority.pem")
+    assert opened.run("SELECT 1") == [[1]]
     opened.close()
 
 
