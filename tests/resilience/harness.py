@@ -236,7 +236,9 @@ class World:
         self.checked += ended.metrics.get("Checked", 0)
         return ended
 
-    def overtake(self, event: Mapping[str, Any], frozen_at: int, gate: Path, other: Containers) -> tuple[Ended, Ended]:
+    def overtake(
+        self, event: Mapping[str, Any], frozen_at: int | None, gate: Path, other: Containers
+    ) -> tuple[Ended, Ended]:
         """Hand a batch to a call that pauses at a boundary, to another call meanwhile, and let the first go on.
 
         So it is when a call takes longer than the messages stay hidden.
