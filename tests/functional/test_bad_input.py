@@ -42,8 +42,8 @@ ERRORS = Path(__file__).parents[2] / "docs" / "errors.md"
 BODIES_A_ROUND = 20
 ROUNDS = int(os.environ.get("DROPZONE_BAD_INPUT_ROUNDS", "50"))
 """A thousand bodies; `make soak` sends ten thousand."""
-PATIENCE = max(1, ROUNDS // 20) if ROUNDS > 50 else 1
-"""How many times as many requests; `make soak` sends 25 times as many."""
+PATIENCE = max(1, ROUNDS // 10) if ROUNDS > 50 else 1
+"""How many times as many requests; `make soak` sends 50 times as many."""
 STATUS = {
     "not JSON": {400},
     "no event": {422},
@@ -275,15 +275,15 @@ class Attack:
 
 
 ATTACKS = {
-    "POST /ingest": Attack(ingest.handler, requests("POST", "/ingest"), {202, 400, 404, 415, 422}, 200),
-    "POST /process": Attack(sweep.handler, requests("POST", "/process"), {200, 400, 404, 422}, 200),
-    "GET /ingest/{id}": Attack(query.handler, requests_for_objects(), {200, 404, 422}, 100),
-    "GET /rejections": Attack(query.handler, requests("GET", "/rejections"), {200, 404, 422}, 100),
-    "GET /docs/{asset}": Attack(web.handler, requests_for_files(), {200, 404}, 100),
-    "GET /docs": Attack(web.handler, requests("GET", "/docs"), {200, 404}, 50),
-    "GET /health": Attack(web.handler, requests("GET", "/health"), {200, 404}, 50),
-    "GET /openapi.json": Attack(web.handler, requests("GET", "/openapi.json"), {200, 404}, 50),
-    "OPTIONS /ingest": Attack(web.handler, requests("OPTIONS", "/ingest"), {204, 404}, 50),
+    "POST /ingest": Attack(ingest.handler, requests("POST", "/ingest"), {202, 400, 404, 415, 422}, 100),
+    "POST /process": Attack(sweep.handler, requests("POST", "/process"), {200, 400, 404, 422}, 100),
+    "GET /ingest/{id}": Attack(query.handler, requests_for_objects(), {200, 404, 422}, 50),
+    "GET /rejections": Attack(query.handler, requests("GET", "/rejections"), {200, 404, 422}, 50),
+    "GET /docs/{asset}": Attack(web.handler, requests_for_files(), {200, 404}, 50),
+    "GET /docs": Attack(web.handler, requests("GET", "/docs"), {200, 404}, 25),
+    "GET /health": Attack(web.handler, requests("GET", "/health"), {200, 404}, 25),
+    "GET /openapi.json": Attack(web.handler, requests("GET", "/openapi.json"), {200, 404}, 25),
+    "OPTIONS /ingest": Attack(web.handler, requests("OPTIONS", "/ingest"), {204, 404}, 25),
 }
 
 

@@ -199,6 +199,8 @@ def test_the_listing_may_start_where_no_object_is(bronze: Bronze) -> None:
     assert [entry.raw_id for page in bronze.list_after(between, timeout=long_enough) for entry in page] == [later]
 
 
+# Puts cost most of it; one server that cuts a listing into pages shows what S3Bronze makes of them.
+@pytest.mark.parametrize("bronze", ["memory", "moto"], indirect=True)
 def test_a_long_listing_comes_in_pages(bronze: Bronze) -> None:
     raw_ids = [new_raw_id() for _ in range(MANY)]
     with ThreadPoolExecutor(8) as threads:

@@ -11,6 +11,8 @@ from botocore import xform_name
 
 DOCUMENTS = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
 
+SESSION = botocore.session.get_session()
+
 GENERAL = {"query", "output", "region"}
 """Options of the CLI's own, for every command."""
 
@@ -34,18 +36,24 @@ def commands() -> list[tuple[str, str]]:
 
 @cache
 def service(name: str) -> Any:  # noqa: ANN401 - botocore carries no types
-    return botocore.session.get_session().get_service_model("s3" if name == "s3api" else name)
+    return SESSION.get_service_model("s3" if name == "s3api" else name)
 
 
+@cache
 def waits_for(name: str) -> set[str]:
-    waiters = botocore.session.get_session().get_waiter_model(name).waiter_names
+    waiters = SESSION.get_waiter_model(name).waiter_names
     return {xform_name(waiter, "-") for waiter in waiters}
+
+
+@cache
+def operations(name: str) -> dict[str, str]:
+    """A service's operations, by the command of each."""
+    return {xform_name(entry, "-"): entry for entry in service(name).operation_names}
 
 
 def options_of(name: str, command: str) -> set[str]:
     """What an operation takes."""
-    [operation] = [entry for entry in service(name).operation_names if xform_name(entry, "-") == command]
-    shape = service(name).operation_model(operation).input_shape
+    shape = service(name).operation_model(operations(name)[command]).input_shape
     return {xform_name(entry, "-") for entry in shape.members} if shape else set()
 
 

@@ -121,8 +121,13 @@ def test_the_command_line_has_the_command_and_its_options(doc: Document) -> None
         check_command(line)
 
 
+@cache
+def command_line() -> Any:  # noqa: ANN401 - click's, by whichever name typer has it
+    return typer.main.get_command(app)
+
+
 def check_command(line: str) -> None:
-    command: Any = typer.main.get_command(app)
+    command = command_line()
     words = line.replace("…", "").replace("|", " ").split()[1:]
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         name, *words = words
@@ -149,12 +154,16 @@ def _is_made(entry: Path) -> bool:
     return entry.name in {".git", ".venv", ".uv", ".local", ".aws-sam", ".mutants"}
 
 
+@cache
+def parameters() -> set[str]:
+    return set(load_template()["Parameters"])
+
+
 @DOCUMENTS
 def test_a_parameter_of_the_template_is_there(doc: Document) -> None:
-    known = set(load_template()["Parameters"])
     named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][A-Za-z]*)+)=", doc.prose))
 
-    assert named <= known
+    assert named <= parameters()
 
 
 # ---- messages --------------------------------------------------------------------------------------------------------

