@@ -18,6 +18,7 @@ from dropzone_local.errors import LocalStackError
 from dropzone_local.files import exclusive, read_json, write_json
 from dropzone_local.postgres import SUPERUSER, Postgres
 from dropzone_local.sam import Build, Builder
+from dropzone_local.schema import changed_since
 from dropzone_local.service import Service
 from dropzone_local.settings import Settings
 
@@ -124,6 +125,13 @@ class LocalStack:
             build = self._start_servers_and_build()
             if self.deployment.deploy(build, self.parameters, lambda: self._announce("Deploying the template")):
                 self._report("The template is deployed")
+            if stale := changed_since(
+                self.root / "schema.json", PROJECT / "functions" / "migrate" / "dropzone_migrate"
+            ):
+                self._report(
+                    f"The database is older than {', '.join(stale)}: a new revision applies what makes no table "
+                    "(docs/development.md), and `make clean` begins with an empty database"
+                )
             endpoints = self.deployment.endpoints(self.postgres.uri)
             write_json(self.file, endpoints.document())
             return endpoints

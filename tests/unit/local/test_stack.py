@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from dropzone_local.deployment import Endpoints
 from dropzone_local.emulator import Emulator
 from dropzone_local.errors import LocalStackError
 from dropzone_local.postgres import Postgres
@@ -64,3 +65,34 @@ def test_its_folder_is_its_owners_alone_also_one_that_was_there(
     with pytest.raises(LocalStackError, match="far enough"):
         stack.up()
     assert modes == [0o700]
+
+
+def test_a_file_of_sql_that_changes_without_a_revision_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    migrations, said = tmp_path / "functions" / "migrate" / "dropzone_migrate", list[str]()
+    stack = LocalStack(tmp_path / "stack", report=said.append)
+    monkeypatch.setattr("dropzone_local.stack.PROJECT", tmp_path)
+    for name in ("_choose_ports", "_start_servers_and_build"):
+        monkeypatch.setattr(stack, name, lambda: None)
+    monkeypatch.setattr(stack.deployment, "deploy", lambda *_: False)
+    endpoints = Endpoints(*[""] * 9)
+    monkeypatch.setattr(stack.deployment, "endpoints", lambda _: endpoints)
+
+    def up(**files: str) -> list[str]:
+        """The names that are said after these files of SQL, or revisions, were written."""
+        for name, text in files.items():
+            folder = migrations / ("revisions/versions" if name.startswith("r") else "sql")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / (f"{name[1:]}.py" if name.startswith("r") else f"{name}.sql")).write_text(text)
+        said.clear()
+        stack.up()
+        return [name for text in said for name in text.partition("older than ")[2].partition(":")[0].split(", ")]
+
+    assert up(r0001_first="", gold_tables="a", views="a", sources="a") == []
+    assert up(gold_tables="b", views="b") == ["gold_tables.sql", "views.sql"]
+    assert up() == ["gold_tables.sql", "views.sql"]
+    assert up(gold_tables="a", more="") == ["more.sql", "views.sql"]
+    # A revision applies all but the tables.
+    assert up(r0002_second="", gold_tables="b") == ["gold_tables.sql"]
+    assert up(sources="b") == ["gold_tables.sql", "sources.sql"]
