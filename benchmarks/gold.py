@@ -32,8 +32,8 @@ from benchmarks.measuring import (
 )
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.adapters.postgres_upkeep import PostgresGoldStore
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone.queries.buckets import Granularity

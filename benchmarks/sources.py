@@ -15,7 +15,7 @@ from pg8000.native import Connection
 from benchmarks.measuring import MILLISECONDS, Entry, Goal, Series, Work, alternate, entry, timed
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.postgres_expectation_store import PostgresExpectationStore
+from dropzone.adapters.postgres_upkeep import PostgresExpectationStore
 from dropzone.domain.contracts import BASIC, DEFAULT
 from dropzone.domain.expectations import EXPECTATIONS, Expectations
 from dropzone.queries.measurements import MeasurementsRequest, read_measurements

@@ -14,8 +14,8 @@ import pytest
 
 from dropzone.adapters.postgres_archive_store import PostgresArchiveStore
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
-from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
+from dropzone.adapters.postgres_upkeep import PostgresGoldStore
 from dropzone.adapters.silver_statements import LockedDays
 from dropzone.api.problems import ProblemError
 from dropzone.domain.access import Access, Scope

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dropzone.adapters.postgres_expectation_store import PostgresExpectationStore
+from dropzone.adapters.postgres_upkeep import PostgresExpectationStore
 from dropzone.domain.contracts import Contracts
 from dropzone.domain.expectations import EXPECTATIONS, Expectation, Expectations
 from dropzone.domain.identifiers import new_raw_id

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pg8000.exceptions import DatabaseError
 
-from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import PostgresSilver
+from dropzone.adapters.postgres_upkeep import PostgresGoldStore
 from dropzone.api.parameters import ZONE_EXPECTED
 from dropzone.api.problems import FieldError, InvalidRequestError
 from dropzone.domain.aggregates import aggregate

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from dropzone.adapters.database import Database
-from dropzone.adapters.postgres_gold_store import PostgresGoldStore
+from dropzone.adapters.postgres_upkeep import PostgresGoldStore
 from dropzone.domain.outcomes import ValidatedObject
 from dropzone.queries.buckets import Granularity
 from dropzone.use_cases.refresh_gold import refresh_gold

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dropzone.adapters.postgres_gold_store import PostgresGoldStore
+from dropzone.adapters.postgres_upkeep import PostgresGoldStore
 from dropzone.domain.outcomes import ValidatedObject
 from support.factories import measurement, raw_ids
 from support.postgres import SilverInPostgres

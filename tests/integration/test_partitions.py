@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from dropzone.adapters.postgres_partition_store import PostgresPartitionStore
+from dropzone.adapters.postgres_upkeep import PostgresPartitionStore
 from dropzone.domain.aggregates import aggregate
 from dropzone.domain.identifiers import earliest_raw_id, new_raw_id
 from dropzone.domain.outcomes import Measurement, ValidatedObject

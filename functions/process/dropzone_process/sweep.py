@@ -14,12 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.adapters.database import Database, open_database
-from dropzone.adapters.postgres_expectation_store import PostgresExpectationStore
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
-from dropzone.adapters.postgres_gold_store import PostgresGoldStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
-from dropzone.adapters.postgres_partition_store import PostgresPartitionStore
 from dropzone.adapters.postgres_silver import open_silver
+from dropzone.adapters.postgres_upkeep import PostgresExpectationStore, PostgresGoldStore, PostgresPartitionStore
 from dropzone.adapters.s3 import S3Bronze, S3Clients
 from dropzone.adapters.s3_notifications import S3Notifications
 from dropzone.api import problems

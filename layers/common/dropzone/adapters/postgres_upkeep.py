@@ -1,4 +1,4 @@
-"""What is expected of sources over time; the schema's own functions do the work."""
+"""What a scheduled run keeps up: months, gold, and expectations of sources. The schema's own functions do the work."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -8,7 +8,45 @@ from pydantic_core import to_json
 from dropzone.adapters.contracts import compiled_expectations
 from dropzone.adapters.database import Database
 from dropzone.domain.expectations import Expectation
-from dropzone.ports import Standing
+from dropzone.ports import Months, SilverTable, Standing
+
+_ADD_MONTHS: Final = "SELECT made, missing FROM parts.add_months(CAST(:relation AS text))"
+
+
+class PostgresPartitionStore:
+    """See `PartitionStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_months(self, table: SilverTable) -> Months:
+        ((made, missing),) = self._database.run(_ADD_MONTHS, relation=table)
+        return Months(made, missing)
+
+
+_REFRESH: Final = "SELECT gold.refresh(CAST(:max_events AS bigint))"
+
+# A bucket that was never computed is stale since the beginning of time.
+_STALE_SECONDS: Final = """
+SELECT extract(epoch FROM now() - greatest(coalesce(min(marked_at), now()), now() - interval '1 day'))
+FROM (SELECT marked_at FROM gold.measured_stale UNION ALL SELECT marked_at FROM gold.arrived_stale) AS stale
+"""
+
+
+class PostgresGoldStore:
+    """See `GoldStore`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def stale_seconds(self) -> float:
+        ((seconds,),) = self._database.run(_STALE_SECONDS)
+        return float(seconds)
+
+    def refresh(self, max_events: int) -> int:
+        ((buckets,),) = self._database.run(_REFRESH, max_events=max_events)
+        return int(buckets)
+
 
 _DEPLOY: Final = "SELECT gold.deploy_contracts(CAST(:contracts AS jsonb))"
 _UNASSIGNED: Final = """
