@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pg8000.native import Connection
 
@@ -24,7 +24,7 @@ from dropzone.settings import WriterSettings
 from dropzone.use_cases.objects import with_retries
 from support.background import in_background
 from support.examples import examples
-from support.factories import EXAMPLE, EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, shuffled, validated
+from support.factories import EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, shuffled, validated
 from support.postgres import RETRY_AFTER, SilverInPostgres, database_settings
 from support.traces import assert_no_trace
 
@@ -43,57 +43,25 @@ def stored_bits(measurement: Measurement) -> list[bytes]:
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_example_reads_as_in_the_seed(tables: SilverInPostgres) -> None:
-    tables.silver().write_outcomes([ValidatedObject(raw_id(), validate(EXAMPLE))])
-    row = tables.query(
-        "SELECT concat_ws(' | ', measured_at, to_char(mean, 'FM990.0'), to_char(std_dev, 'FM990.0')) FROM measurements"
-    )
-    assert row == [["2019-05-01 10:00:00+00 | 1.0 | 1.0"]]
-    assert tables.query("SELECT * FROM (SELECT measured_at, mean, std_dev FROM measurements)") == [
-        [EXAMPLE_INSTANT, 1.0, 1.0]
-    ]
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        (SMALLEST, -SMALLEST, sys.float_info.min),
-        (sys.float_info.min - SMALLEST, 1e-320, -2.5e-310),
-        (MOST, -MOST, math.nextafter(MOST, 0)),
-        (-0.0, 0.0, -0.0),
-        (0.1, 1 / 3, 2 / 3),
-        (5e-5, 1e16, 123456789012345680.0),
-    ],
-)
-def test_figures_come_back_bit_for_bit(tables: SilverInPostgres, values: tuple[float, float, float]) -> None:
-    # GIVEN figures that a decimal form could lose
-    mean, minimum, maximum = values
-    figures = Aggregates(mean, abs(mean), 2**31 - 1, minimum, maximum)
-
-    # WHEN they are stored
-    tables.silver().write_outcomes([validated(raw_id(), Measurement(EXAMPLE_INSTANT, "", figures))])
-
-    # THEN both tables hold them to the bit
-    (row,) = tables.measurement_rows().values()
-    (outcome,) = tables.outcome_rows().values()
-    assert outcome.measurement is not None
-    assert stored_bits(row.measurement) == [bits(value) for value in figures]
-    assert stored_bits(outcome.measurement) == [bits(value) for value in figures]
-
-
 @settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=100, max_size=200))
+@example([SMALLEST, -SMALLEST, sys.float_info.min, sys.float_info.min - SMALLEST, 1e-320, -2.5e-310])
+@example([MOST, -MOST, math.nextafter(MOST, 0), -0.0, 0.0, 0.1, 1 / 3, 2 / 3, 5e-5, 1e16, 123456789012345680.0])
 def test_any_figure_comes_back_bit_for_bit(tables: SilverInPostgres, figures: list[float]) -> None:
     tables.clear()
     identifier = raw_id()
     outcomes = [
-        Measurement(EXAMPLE_INSTANT + timedelta(microseconds=n), "", Aggregates(value, 0.0, 1, value, value))
+        Measurement(
+            EXAMPLE_INSTANT + timedelta(microseconds=n), "", Aggregates(value, abs(value), 2**31 - 1, value, value)
+        )
         for n, value in enumerate(figures)
     ]
     tables.silver().write_outcomes([ValidatedObject(identifier, tuple(outcomes))])
-    rows = tables.outcome_rows()
+    expected = [stored_bits(entry) for entry in outcomes]
+    rows, measurements = tables.outcome_rows(), tables.measurement_rows()
     stored = [rows[identifier, item].measurement for item in range(len(figures))]
-    assert [stored_bits(entry) for entry in stored if entry] == [stored_bits(entry) for entry in outcomes]
+    assert [stored_bits(entry) for entry in stored if entry] == expected
+    assert [stored_bits(measurements[entry.measured_at, ""].measurement) for entry in outcomes] == expected
 
 
 @pytest.mark.parametrize(

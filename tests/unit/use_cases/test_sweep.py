@@ -24,7 +24,6 @@ from support.world import Failing, World
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
-ALWAYS = 10_000
 
 
 def arrive_many(world: World, count: int, youngest: timedelta = timedelta(0)) -> list[UUID]:
