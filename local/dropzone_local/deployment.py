@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -57,7 +58,7 @@ class Deployment:
 
     @property
     def clients(self) -> Clients:
-        return Clients(self._emulator.endpoint)
+        return _clients_of(self._emulator.endpoint)
 
     @property
     def is_deployed(self) -> bool:
@@ -189,6 +190,12 @@ class Deployment:
         keeper.move_away()
         self._emulator.forget()
         self._emulator.start()
+
+
+@cache
+def _clients_of(endpoint: str) -> Clients:
+    # A session takes as long to open as all that a deployment asks with it.
+    return Clients(endpoint)
 
 
 def api_answers(url: str) -> bool:
