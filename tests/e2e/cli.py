@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -12,6 +11,7 @@ from uuid import UUID
 
 from e2e.client import Client
 from support.factories import s3_event
+from support.forked import dropzone
 
 _seconds = count()
 REJECTED = b'{"time_stamp": "2021-03-01", "data": ["\\u001b[31m"], "note": "\xc2\xb0C"}'
@@ -22,10 +22,9 @@ def good() -> bytes:
     return f'{{"time_stamp": "2021-01-01T{second // 60:02}:{second % 60:02}Z", "data": [1, 2, 3]}}'.encode()
 
 
-def invocation(*arguments: object) -> tuple[list[str], dict[str, str]]:
-    """`dropzone` with its arguments, and an environment without what would lead to another stack."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DROPZONE_")}
-    return [sys.executable, "-m", "dropzone_cli", *map(str, arguments)], environment
+def environment() -> dict[str, str]:
+    """This process's own, without what would lead to another stack."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DROPZONE_")}
 
 
 @dataclass
@@ -37,16 +36,9 @@ class Cli:
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[bytes]:
         """Run it, with what would lead elsewhere in its environment."""
-        command, environment = invocation(*arguments)
-        ran = subprocess.run(  # noqa: S603
-            command,
-            cwd=self.folder,
-            env=environment | {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
+        elsewhere = {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+        words = [*map(str, arguments)]
+        ran = dropzone(words, folder=self.folder, environment=environment() | elsewhere)
         said = ran.stdout + ran.stderr
         assert self.client.endpoints.api_key.encode() not in said
         assert b"Traceback" not in said

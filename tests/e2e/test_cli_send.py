@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ import pytest
 
 from dropzone.domain.identifiers import PREFIX
 from dropzone_local.polling import wait_until
-from e2e.cli import invocation
+from e2e.cli import environment
 from e2e.client import Client
+from support.forked import dropzone
 
 ROWS = 3_000
 BATCH = 50
@@ -30,22 +32,20 @@ class Sender:
     folder: Path
 
     def start(self, *arguments: object) -> subprocess.Popen[bytes]:
-        command, environment = invocation(*arguments)
         return subprocess.Popen(  # noqa: S603
-            command,
+            [sys.executable, "-m", "dropzone_cli", *map(str, arguments)],
             cwd=self.folder,
-            env=environment,
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
 
     def __call__(self, *arguments: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        process = self.start(*arguments)
-        out, err = process.communicate(given, timeout=120)
-        assert b"Traceback" not in err, err.decode()
-        assert self.client.endpoints.api_key.encode() not in out + err
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        ran = dropzone([*map(str, arguments)], folder=self.folder, environment=environment(), given=given)
+        assert b"Traceback" not in ran.stderr, ran.stderr.decode()
+        assert self.client.endpoints.api_key.encode() not in ran.stdout + ran.stderr
+        return ran
 
     def stop(self, arguments: Sequence[object], number: signal.Signals, after: int) -> tuple[int, int]:
         """Start it and stop it when so many batches were accepted; tell its exit code, and how many there are then."""
