@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-import support.examples  # noqa: F401 - registers hypothesis's profiles
+from support.examples import explores  # which registers hypothesis's profiles
 from support.findings import write_findings
 
 if TYPE_CHECKING:
@@ -23,22 +23,20 @@ if TYPE_CHECKING:
 _TOGETHER = {"e2e", "artefact", "sam_local", "template"}
 """Folders whose tests share a stack, a build, or what SAM makes of the template."""
 
-_STACKS_OF_THEIR_OWN = {
-    "test_life_of_a_stack.py": "moving",
-    **dict.fromkeys(
-        (
-            "test_cli_waiting.py",
-            "test_contract.py",
-            "test_cors.py",
-            "test_process_on_request.py",
-            "test_refusals.py",
-            "test_rejections.py",
-            "test_signed_api.py",
-        ),
-        "waiting",
-    ),
+_WAITING = {
+    "test_cli_waiting.py",
+    "test_contract.py",
+    "test_cors.py",
+    "test_life_of_a_stack.py",
+    "test_process_on_request.py",
+    "test_refusals.py",
+    "test_rejections.py",
+    "test_signed_api.py",
 }
-"""Files of tests/e2e whose tests have another stack than the others, by the stack (tests/e2e/conftest.py)."""
+"""Files of tests/e2e whose tests have another stack than the others, the one that waits (tests/e2e/conftest.py)."""
+
+_LAST = "tests/e2e/test_life_of_a_stack.py"
+"""It leaves its stack with another database."""
 
 _LONG = (
     "tests/resilience/test_oracle.py",
@@ -54,8 +52,8 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.partition("::")[0])
-        if file.name in _STACKS_OF_THEIR_OWN:
-            return _STACKS_OF_THEIR_OWN[file.name]
+        if file.name in _WAITING:
+            return "waiting"
         return next((folder for folder in file.parts if folder in _TOGETHER), nodeid)
 
 
@@ -65,16 +63,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     return _Scheduling(config, log)
 
 
+def _place(nodeid: str) -> int:
+    """Return where a test is in the order; those that nothing is said of keep theirs."""
+    others = len(_LONG)
+    return next((place for place, long in enumerate(_LONG) if nodeid.startswith(long)), others) + nodeid.startswith(
+        _LAST
+    )
+
+
 @pytest.hookimpl(trylast=True)  # after pytest-randomly's shuffle
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes long, and measure coverage by the examples written down.
 
     Hypothesis's many would hide what has no test of its own.
     """
-    items.sort(key=lambda item: next((place for place, long in enumerate(_LONG) if item.nodeid.startswith(long)), 99))
+    items.sort(key=lambda item: _place(item.nodeid))
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker(pytest.mark.no_cover)
+        if item.get_closest_marker("weekly") and not explores():
+            item.add_marker(pytest.mark.skip(reason="make explore runs it"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -137,7 +137,6 @@ def deploy(
     stack: str,
     parameters: Path,
     log: Path,
-    options: Sequence[str] = (),
 ) -> None:
     """Deploy the build to the emulator; return when the stack is deployed.
 
@@ -154,7 +153,6 @@ def deploy(
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
             *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
             *("--parameter-overrides", f"file://{parameters}"),
-            *options,
         ],
         cwd=build.folder,
         environment=tool_environment(endpoint) | {"SAM_CLI_POLL_DELAY": _POLL_SECONDS},

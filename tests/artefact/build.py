@@ -5,11 +5,9 @@ is an attribute of a resource, which CloudFormation doesn't.
 """
 
 import logging
-import os
 import shutil
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,16 +21,6 @@ from unit.template.loading import defaults, resources
 
 PROJECT = Path(__file__).parents[2]
 EVENTS = PROJECT / "events"
-
-# SAM asks pip for wheels of manylinux 2.17, 2.28 and 2.34 alone, where obstore's for arm64 is one of 2.24, which
-# Lambda can run (Amazon Linux 2023 has 2.34). On an arm64 machine pip finds it by itself; elsewhere it must be given.
-_FOREIGN_WHEELS = {
-    "arm64": {
-        "PIP_PLATFORM": "manylinux2014_aarch64 manylinux_2_17_aarch64 manylinux_2_24_aarch64 manylinux_2_28_aarch64",
-        "PIP_ONLY_BINARY": ":all:",
-    }
-}
-
 
 _PSEUDO_PARAMETERS = {"AWS::StackName": "dropzone", "AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012"}
 
@@ -80,8 +68,7 @@ def build_into(folder: Path, architecture: str | None = None) -> Artefacts:
     architecture = architecture or machine_architecture()
     foreign = architecture != machine_architecture()
     project = _copy_of_sources(PROJECT / ".aws-sam" / architecture) if foreign else PROJECT
-    with _environment(_FOREIGN_WHEELS.get(architecture, {}) if foreign else {}):
-        build = Builder(project, architecture=architecture).build()
+    build = Builder(project, architecture=architecture).build()
     shutil.copytree(build.folder, folder, ignore=shutil.ignore_patterns(PACKED, ".lock"))
     return Artefacts(folder, architecture, build.fingerprint)
 
@@ -95,20 +82,6 @@ def _copy_of_sources(folder: Path) -> Path:
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @cache

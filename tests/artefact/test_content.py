@@ -11,7 +11,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from artefact.build import PROJECT, Artefacts, build_into
-from dropzone_local.sam import Builder
+from dropzone_local.sam import Builder, machine_architecture
 from support.findings import show
 
 LARGEST_LAYER = 40_000_000
@@ -57,7 +57,10 @@ _NOT_FOR_LAMBDA = re.compile(
 _BROUGHT_BY_WHEELS = ("annotated_types/test_cases.py", "sqlalchemy/testing/", "alembic/testing/", "alembic/templates/")
 
 
-@pytest.fixture(params=MACHINES)
+# For the other architecture all is built once more; tests/unit/local/test_sam.py asks whether its wheels are there.
+@pytest.fixture(
+    params=[pytest.param(name, marks=[] if name == machine_architecture() else pytest.mark.weekly) for name in MACHINES]
+)
 def built(request: pytest.FixtureRequest, artefacts: Artefacts, tmp_path_factory: pytest.TempPathFactory) -> Artefacts:
     """The build for one of the architectures: this machine's, and the other one."""
     if request.param == artefacts.architecture:

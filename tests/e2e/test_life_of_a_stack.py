@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import jmespath
 import pexpect  # type: ignore[import-untyped]
@@ -14,15 +15,15 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError, WaiterError
 
 from dropzone.domain.identifiers import object_key
 from dropzone_local import sam
-from dropzone_local.deployment import Deployment, correct_event_sources
+from dropzone_local.deployment import STACK_NAME, Deployment, correct_event_sources
 from dropzone_local.environment import tool_environment
-from dropzone_local.errors import LocalStackError
 from dropzone_local.files import write_json
 from dropzone_local.polling import wait_until
-from dropzone_local.stack import PROJECT, LocalStack, Options
+from dropzone_local.stack import PROJECT
 from e2e.client import EXAMPLE, Client
 from unit.template.loading import load_template
 from unit.template.test_data_survives import RETAINED
@@ -62,18 +63,39 @@ NOT_MADE_HERE = {"alarms", "databases", "domains", "network interfaces", "secret
 """What the stack doesn't make on this machine. It is looked for all the same."""
 
 
-@pytest.fixture(scope="module")
-def moving_client(stack_root: Path) -> Iterator[Client]:
-    """A client of a stack in which only POST /process processes anything, and to which roles sign in."""
-    options = Options(parameters={"ProcessEnabled": "false", "SweepMinAge": "86400", "SignIn": "iam"})
-    with LocalStack(stack_root / "moving", options) as stack, Client(stack) as client:
-        # Before the first request: what a function has read of these, it knows for a minute.
-        client.key_keeper.enlist({"name": "analyst", "role": f"{ROLES}/analyst", "scopes": ["read"]})
-        yield client
+class Moved(NamedTuple):
+    """The stack with another database, and another way to sign in."""
+
+    client: Client
+    before: str
+    """Its database of before."""
+    at_first: list[list[Any]]
+    """The measurements in its database of now, before anything was processed."""
 
 
 @pytest.fixture(scope="module")
-def later(moving_client: Client) -> Iterator[list[Callable[[], None]]]:  # noqa: ARG001 - whose stack is there as long
+def moved(waiting_client: Client) -> Moved:
+    """Deploy the stack whose queue feeds nothing once more, for roles, and with an empty database.
+
+    It stays so: tests/conftest.py runs this file after all others that have this stack.
+    """
+    stack = waiting_client.stack
+    before = stack.postgres.database
+    waiting_client.ingest(EXAMPLE)
+    assert waiting_client.process_all()
+    create_database(waiting_client, "elsewhere")
+    # What is not named stays as it was.
+    roles = {"SignIn": "iam", "JwtIssuer": "", "JwtAudience": ""}
+    parameters = {**stack.options.parameters, **roles, "DatabaseName": "elsewhere"}
+    stack.options = replace(stack.options, parameters=parameters)
+    waiting_client.endpoints = stack.up()
+    # Before the first request: what a function has read of these, it knows for a minute.
+    waiting_client.key_keeper.enlist({"name": "analyst", "role": f"{ROLES}/analyst", "scopes": ["read"]})
+    return Moved(waiting_client, before, rows(waiting_client, "elsewhere"))
+
+
+@pytest.fixture(scope="module")
+def later(waiting_client: Client) -> Iterator[list[Callable[[], None]]]:  # noqa: ARG001 - whose stack is there as long
     """Checks of what takes a minute to happen: made after the module's other tests."""
     checks: list[Callable[[], None]] = []
     yield checks
@@ -82,43 +104,51 @@ def later(moving_client: Client) -> Iterator[list[Callable[[], None]]]:  # noqa:
 
 
 class SecondStack:
-    """A stack beside the local one, in the same account, with a database of its own on the same server."""
+    """A stack beside the local one, in the same account, of what SAM uploaded for that one."""
 
-    def __init__(self, beside: Client, name: str, folder: Path) -> None:
-        self.name, self._beside, self._folder = name, beside, folder
-        self._deployment = Deployment(beside.stack.emulator, project=PROJECT, root=folder, stack=name)
+    def __init__(self, beside: Client, name: str) -> None:
+        self.name, self._beside = name, beside
+        self._cloudformation = beside.clients.cloudformation()
 
     def deploy(self, database: str, **parameters: str) -> None:
-        """Deploy it on this machine's database server, or say why that failed."""
-        build = self._beside.stack.builder.build()
-        self.deploy_build(build, {**self._beside.stack.parameters, "DatabaseName": database, **parameters})
+        """Deploy it with a database of its own on this machine's server; an error where that fails."""
+        self.deploy_template(self.template(), {**self._beside.stack.parameters, "DatabaseName": database, **parameters})
         correct_event_sources(self._beside.clients, enabled=False)
 
-    def deploy_build(self, build: sam.Build, parameters: Mapping[str, str]) -> None:
-        """Deploy what was built as SAM does, with a tag."""
-        file = self._folder / "parameters.yaml"
-        write_json(file, dict(parameters))
-        sam.deploy(
-            build,
-            project=PROJECT,
-            endpoint=self._beside.endpoints.emulator_url,
-            stack=self.name,
-            parameters=file,
-            log=self._folder / "sam-deploy.log",
-            options=["--tags", "team=data"],
+    def template(self) -> dict[str, Any]:
+        """Return the local stack's template, as SAM sent it to CloudFormation."""
+        answer = self._cloudformation.get_template(StackName=STACK_NAME, TemplateStage="Original")
+        return dict(answer["TemplateBody"])
+
+    def deploy_template(self, template: Mapping[str, Any], parameters: Mapping[str, str]) -> None:
+        """Create or update it, with a tag."""
+        bucket = urlsplit(template["Resources"]["CommonLayer"]["Properties"]["ContentUri"]).netloc
+        key = f"{self.name}.json"
+        self._beside.clients.s3().put_object(Bucket=bucket, Key=key, Body=json.dumps(template).encode())
+        is_there = self.is_there
+        act = self._cloudformation.update_stack if is_there else self._cloudformation.create_stack
+        act(
+            StackName=self.name,
+            TemplateURL=f"{self._beside.endpoints.emulator_url}/{bucket}/{key}",
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Tags=[{"Key": "team", "Value": "data"}],
         )
+        waiter = self._cloudformation.get_waiter("stack_update_complete" if is_there else "stack_create_complete")
+        waiter.wait(StackName=self.name, WaiterConfig={"Delay": 1})
 
     def client(self) -> Client:
         """Return a client of it."""
-        client = Client(self._beside.stack)
-        client.endpoints = self._deployment.endpoints(client.endpoints.database_url)
+        stack = self._beside.stack
+        client = Client(stack)
+        deployment = Deployment(stack.emulator, project=PROJECT, root=stack.root, stack=self.name)
+        client.endpoints = deployment.endpoints(client.endpoints.database_url)
         return client
 
     def delete(self) -> None:
         """Delete it, and wait until it is gone."""
-        cloudformation = self._beside.clients.cloudformation()
-        cloudformation.delete_stack(StackName=self.name)
-        cloudformation.get_waiter("stack_delete_complete").wait(
+        self._cloudformation.delete_stack(StackName=self.name)
+        self._cloudformation.get_waiter("stack_delete_complete").wait(
             StackName=self.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
         )
 
@@ -129,38 +159,43 @@ class SecondStack:
         assert template
         assert names
         self._beside.clients.s3().delete_bucket_policy(Bucket=bucket)
-        cloudformation = self._beside.clients.cloudformation()
-        cloudformation.create_change_set(
+        self._cloudformation.create_change_set(
             StackName=self.name,
             ChangeSetName="adopt",
             ChangeSetType="IMPORT",
             TemplateBody=template[1].replace("$BUCKET", bucket),
             ResourcesToImport=json.loads(names[1].replace('\\"', '"').replace("$BUCKET", bucket)),
         )
-        cloudformation.get_waiter("change_set_create_complete").wait(
+        self._cloudformation.get_waiter("change_set_create_complete").wait(
             StackName=self.name, ChangeSetName="adopt", WaiterConfig={"Delay": 1}
         )
-        cloudformation.execute_change_set(StackName=self.name, ChangeSetName="adopt")
-        cloudformation.get_waiter("stack_import_complete").wait(StackName=self.name, WaiterConfig={"Delay": 1})
+        self._cloudformation.execute_change_set(StackName=self.name, ChangeSetName="adopt")
+        self._cloudformation.get_waiter("stack_import_complete").wait(StackName=self.name, WaiterConfig={"Delay": 1})
+
+    @property
+    def is_there(self) -> bool:
+        """Whether CloudFormation has a stack of this name."""
+        try:
+            return bool(self.status)
+        except ClientError:
+            return False
 
     @property
     def status(self) -> str:
         """Return CloudFormation's word for how it is."""
-        answer = self._beside.clients.cloudformation().describe_stacks(StackName=self.name)
+        answer = self._cloudformation.describe_stacks(StackName=self.name)
         return answer["Stacks"][0]["StackStatus"]
 
     def failures(self) -> list[str]:
         """Return the resources that could not be made or changed, the newest first, as docs/deploy.md asks for them."""
         text = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
         [query] = re.findall(r"--query \"(StackEvents\[\?ends_with.*?)\"", text)
-        events = self._beside.clients.cloudformation().describe_stack_events(StackName=self.name)
+        events = self._cloudformation.describe_stack_events(StackName=self.name)
         return [resource for resource, _ in jmespath.search(query, events)]
 
     def resources(self) -> dict[str, str]:
         """Return the stack's resources, each with the name that it has in the account."""
-        pages = (
-            self._beside.clients.cloudformation().get_paginator("list_stack_resources").paginate(StackName=self.name)
-        )
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.name)
         return {
             entry["LogicalResourceId"]: entry["PhysicalResourceId"]
             for page in pages
@@ -169,8 +204,8 @@ class SecondStack:
 
 
 @pytest.fixture
-def branch(moving_client: Client, tmp_path: Path) -> SecondStack:
-    return SecondStack(moving_client, BRANCH, tmp_path)
+def branch(waiting_client: Client) -> SecondStack:
+    return SecondStack(waiting_client, BRANCH)
 
 
 def inventory(client: Client) -> set[tuple[str, str]]:
@@ -198,57 +233,59 @@ def create_database(client: Client, name: str) -> None:
 
 
 def rows(client: Client, database: str) -> list[list[Any]]:
-    """The measurements in a database."""
+    """The measurements in a database, by their instants."""
     with client.stack.postgres.connect(database) as connection:
-        return list(connection.run("SELECT measured_at::text, mean, std_dev FROM measurements"))
+        return list(connection.run("SELECT measured_at::text, mean, std_dev FROM measurements ORDER BY 1, source"))
 
 
-def known_to_the_emulator(client: Client, folder: Path, *others: str) -> sam.Build:
-    """Return the build without the types for which the emulator refuses all of it, and without others."""
-    build = client.stack.builder.build()
-    template = json.loads(sam.packed(build).read_text(encoding="utf-8"))
+def known_to_the_emulator(template: dict[str, Any], *others: str) -> dict[str, Any]:
+    """Return a template without the types for which the emulator refuses all of it, and without others."""
     for resource in template["Resources"].values():
         if resource["Type"] in {*UNKNOWN_TO_THE_EMULATOR, *others}:
             resource["Type"] = "AWS::CloudFormation::WaitConditionHandle"  # which is nothing
             del resource["Properties"]
-    write_json(folder / "template.yaml", template)  # JSON is YAML
-    return replace(build, folder=folder)
+    return template
+
+
+def own_database(client: Client) -> dict[str, str]:
+    """The least parameters of a stack that makes its own database. Alarms with metric math are beyond the emulator."""
+    return {"Architecture": client.stack.builder.architecture, "Monitoring": "false"}
 
 
 def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion(
-    moving_client: Client, branch: SecondStack, later: list[Callable[[], None]]
+    waiting_client: Client, branch: SecondStack, later: list[Callable[[], None]]
 ) -> None:
     # GIVEN a stack in the account
-    before = inventory(moving_client)
+    before = inventory(waiting_client)
     assert {kind for kind, _ in before} >= INVENTORY.keys() - NOT_MADE_HERE
 
     # WHEN the first deploy of a second one fails at its migration
-    with pytest.raises(LocalStackError):
+    with pytest.raises(WaiterError):
         branch.deploy("branch")
     assert branch.failures()[-1] == "Migration"
 
     # THEN it leaves nothing, and what is left of it can be deleted
     assert branch.status == "ROLLBACK_COMPLETE"
-    assert inventory(moving_client) == before
+    assert inventory(waiting_client) == before
     branch.delete()
 
     # WHEN it is deployed again, with the cause removed
-    create_database(moving_client, "branch")
+    create_database(waiting_client, "branch")
     branch.deploy("branch")
 
     # THEN there are two stacks, each with all that it needs, and neither sees the other's events
     made = branch.resources()
-    tags = moving_client.clients.sqs().list_queue_tags(QueueUrl=made["Queue"])["Tags"]
+    tags = waiting_client.clients.sqs().list_queue_tags(QueueUrl=made["Queue"])["Tags"]
     assert tags["team"] == "data"  # of the deploy, as everything has that the emulator tags
     with branch.client() as client:
-        assert client.endpoints.url != moving_client.endpoints.url
+        assert client.endpoints.url != waiting_client.endpoints.url
         raw_id = client.ingest(EXAMPLE)
-        assert moving_client.request("GET", f"/ingest/{raw_id}").status_code == 404
+        assert waiting_client.request("GET", f"/ingest/{raw_id}").status_code == 404
         assert client.process()["processed"] == 1
         assert rows(client, "branch") == [ROW]
 
         # WHEN an update fails
-        with pytest.raises(LocalStackError):
+        with pytest.raises(WaiterError):
             branch.deploy("nowhere")
 
         # THEN the stack goes on as it was
@@ -271,26 +308,26 @@ def test_a_stack_lives_beside_another_from_a_failed_first_deploy_to_its_deletion
     # THEN nothing of it is left but what the template retains, with all that is in it
     bucket = made["BronzeBucket"]
     assert RETAINED.keys() & made.keys() == {"BronzeBucket", "BronzeBucketPolicy"}
-    assert inventory(moving_client) == before | {("buckets", bucket)}
-    s3 = moving_client.clients.s3()
+    assert inventory(waiting_client) == before | {("buckets", bucket)}
+    s3 = waiting_client.clients.s3()
     assert "WrittenByIngestOnly" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
     assert s3.head_object(Bucket=bucket, Key=object_key(raw_id))["ContentLength"] == len(EXAMPLE)
-    assert rows(moving_client, "branch") == [ROW]
+    assert rows(waiting_client, "branch") == [ROW]
 
     # WHEN a new stack of the same name adopts the bucket, and is deployed with an empty database
     branch.adopt(bucket)
-    create_database(moving_client, "recovered")
+    create_database(waiting_client, "recovered")
     branch.deploy("recovered", SweepMinAge="1")
 
     # THEN it is the same bucket, with a policy of the new stack's, and the first stack has not noticed
     again = branch.resources()
     assert again["BronzeBucket"] == bucket
     assert f"/{again['IngestFunctionRole']}" in s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    assert moving_client.request("GET", "/health", key=None).status_code == 200
+    assert waiting_client.request("GET", "/health", key=None).status_code == 200
 
     # AND the schedule's sweep brings the data back
     def data_is_back() -> None:
-        assert wait_until(lambda: rows(moving_client, "recovered") or None, seconds=100) == [ROW]
+        assert wait_until(lambda: rows(waiting_client, "recovered") or None, seconds=100) == [ROW]
         branch.delete()
 
     later.append(data_is_back)
@@ -314,16 +351,18 @@ def session_of(client: Client, role: str, *routes: str) -> Credentials:
     return Credentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
 
 
-def test_a_role_signs_in_with_its_signature(moving_client: Client) -> None:
-    def ask(credentials: Credentials | None, path: str = "/sources", method: str = "GET") -> int:
-        request = AWSRequest(method, moving_client.signed_url + path, {"x-api-key": moving_client.endpoints.api_key})
-        if credentials is not None:
-            SigV4Auth(credentials, "execute-api", moving_client.endpoints.region).add_auth(request)
-        return moving_client.http.request(method, str(request.url), headers=dict(request.headers.items())).status_code
+def test_a_role_signs_in_with_its_signature(moved: Moved) -> None:
+    client = moved.client
 
-    analyst = session_of(moving_client, "analyst", "GET/*", "POST/process")
-    operator = session_of(moving_client, "operator", "POST/process")
-    stranger = session_of(moving_client, "stranger")
+    def ask(credentials: Credentials | None, path: str = "/sources", method: str = "GET") -> int:
+        request = AWSRequest(method, client.signed_url + path, {"x-api-key": client.endpoints.api_key})
+        if credentials is not None:
+            SigV4Auth(credentials, "execute-api", client.endpoints.region).add_auth(request)
+        return client.http.request(method, str(request.url), headers=dict(request.headers.items())).status_code
+
+    analyst = session_of(client, "analyst", "GET/*", "POST/process")
+    operator = session_of(client, "operator", "POST/process")
+    stranger = session_of(client, "stranger")
 
     # What IAM allows and the role's entry opens, in any session and under any path.
     assert ask(analyst) == 200
@@ -340,42 +379,38 @@ def replace_secret(credentials: Credentials) -> Credentials:
     return Credentials(credentials.access_key, "another", credentials.token)
 
 
-def test_a_first_deploy_with_a_database_of_its_own_that_fails_leaves_nothing(
-    moving_client: Client, tmp_path: Path
-) -> None:
+def test_a_first_deploy_with_a_database_of_its_own_that_fails_leaves_nothing(waiting_client: Client) -> None:
     # GIVEN the template as it goes to AWS, but for what the emulator does not know
-    stack = SecondStack(moving_client, "dropzone-own", tmp_path)
-    build = known_to_the_emulator(moving_client, tmp_path)
-    before = inventory(moving_client)
+    stack = SecondStack(waiting_client, "dropzone-own")
+    template = known_to_the_emulator(stack.template())
+    before = inventory(waiting_client)
 
     # WHEN its migration fails, since nothing answers at the database's address
-    with pytest.raises(LocalStackError):
-        stack.deploy_build(build, {"Architecture": moving_client.stack.builder.architecture, "Monitoring": "false"})
+    with pytest.raises(WaiterError):
+        stack.deploy_template(
+            template, {"Architecture": waiting_client.stack.builder.architecture, "Monitoring": "false"}
+        )
     assert stack.failures()[-1] == "Migration"
 
     # THEN nothing is left, neither of the database nor of what else outlives a stack
     assert stack.status == "ROLLBACK_COMPLETE"
-    assert inventory(moving_client) == before
-    assert moving_client.clients.of("rds").describe_db_snapshots()["DBSnapshots"] == []  # type: ignore[attr-defined] # RDS's
+    assert inventory(waiting_client) == before
+    assert waiting_client.clients.of("rds").describe_db_snapshots()["DBSnapshots"] == []  # type: ignore[attr-defined] # RDS's
     stack.delete()
 
 
-def test_a_new_generation_of_a_stack_s_own_database_takes_the_old_one_s_place(
-    moving_client: Client, tmp_path: Path
-) -> None:
+def test_a_new_generation_of_a_stack_s_own_database_takes_the_old_one_s_place(waiting_client: Client) -> None:
     # GIVEN a stack with a database of its own, behind which the emulator has no Postgres: nothing can be migrated
-    build = known_to_the_emulator(moving_client, tmp_path, "Custom::Migration")
-    stack = SecondStack(moving_client, "dropzone-grown", tmp_path)
-    rds: Any = moving_client.clients.of("rds")
-    ec2: Any = moving_client.clients.of("ec2")
+    stack = SecondStack(waiting_client, "dropzone-grown")
+    template = known_to_the_emulator(stack.template(), "Custom::Migration")
+    rds: Any = waiting_client.clients.of("rds")
+    ec2: Any = waiting_client.clients.of("ec2")
 
     def deploy(**parameters: str) -> dict[str, str]:
         """Deploy it, and return its outputs."""
-        # Alarms with metric math are beyond the emulator.
-        fixed = {"Architecture": moving_client.stack.builder.architecture, "Monitoring": "false"}
         others = {"ManageApiGatewayAccount": "false", "NetworkCidr": "10.9.0.0/20"}
-        stack.deploy_build(build, {**fixed, **others, **parameters})
-        [answer] = moving_client.clients.cloudformation().describe_stacks(StackName=stack.name)["Stacks"]
+        stack.deploy_template(template, {**own_database(waiting_client), **others, **parameters})
+        [answer] = waiting_client.clients.cloudformation().describe_stacks(StackName=stack.name)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in answer["Outputs"]}
 
     def databases() -> dict[str, str]:
@@ -385,7 +420,7 @@ def test_a_new_generation_of_a_stack_s_own_database_takes_the_old_one_s_place(
 
     def hosts() -> set[str]:
         """Where the functions look for the database."""
-        functions = moving_client.clients.of("lambda")
+        functions = waiting_client.clients.of("lambda")
         variables = [
             function.get("Environment", {}).get("Variables", {})
             for function in every(functions, "list_functions", "Functions")
@@ -410,35 +445,30 @@ def test_a_new_generation_of_a_stack_s_own_database_takes_the_old_one_s_place(
     stack.delete()
 
 
-def test_a_stack_moves_to_an_empty_database(moving_client: Client) -> None:
-    # GIVEN a stack with an event in its database
-    first = moving_client.stack.postgres.database
-    moving_client.ingest(EXAMPLE)
-    assert moving_client.process()["processed"] == 1
-
-    # WHEN it is deployed with an empty one
-    create_database(moving_client, "elsewhere")
-    options = moving_client.stack.options
-    moving_client.stack.options = replace(options, parameters={**options.parameters, "DatabaseName": "elsewhere"})
-    moving_client.endpoints = moving_client.stack.up()
+def test_a_stack_moves_to_an_empty_database(moved: Moved) -> None:
+    client = moved.client
 
     # THEN that has the schema, and whatever is in bronze comes along
-    assert rows(moving_client, "elsewhere") == []
-    assert moving_client.process()["processed"] == 1
-    assert rows(moving_client, "elsewhere") == rows(moving_client, first) == [ROW]
+    assert moved.at_first == []
+    assert client.process_all(limit=1_000)
+    assert rows(client, "elsewhere") == rows(client, moved.before)
+    assert ROW in rows(client, "elsewhere")
 
 
-def test_a_guided_deploy_reaches_the_change_set_by_enter_alone(moving_client: Client, tmp_path: Path) -> None:
+def test_a_guided_deploy_reaches_the_change_set_by_enter_alone(waiting_client: Client, tmp_path: Path) -> None:
     # GIVEN SAM's questions, in a terminal
     config = tmp_path / "samconfig.toml"
     config.write_text("version = 0.1\n", encoding="utf-8")
+    template = tmp_path / "template.yaml"
+    built = json.loads(sam.packed(waiting_client.stack.builder.build()).read_text(encoding="utf-8"))
+    write_json(template, known_to_the_emulator(built))  # JSON is YAML
     terminal = pexpect.spawn(
         str(Path(sys.executable).with_name("sam")),
         [
             *("deploy", "--guided", "--confirm-changeset", "--config-file", str(config)),
-            *("--template-file", str(known_to_the_emulator(moving_client, tmp_path).template)),
+            *("--template-file", str(template)),
         ],
-        env=tool_environment(moving_client.endpoints.emulator_url) | {"TERM": "dumb"},
+        env=tool_environment(waiting_client.endpoints.emulator_url) | {"TERM": "dumb"},
         cwd=str(tmp_path),
         encoding="utf-8",
         timeout=120,
@@ -464,4 +494,4 @@ def test_a_guided_deploy_reaches_the_change_set_by_enter_alone(moving_client: Cl
     assert "Deploy this changeset?" in asked[-1]
     [saved] = re.findall(r"parameter_overrides = .*", config.read_text(encoding="utf-8"))
     assert "DatabaseAuth" in saved
-    moving_client.clients.cloudformation().delete_stack(StackName="sam-app")
+    waiting_client.clients.cloudformation().delete_stack(StackName="sam-app")

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dropzone_local.deployment import STACK_NAME
 from dropzone_local.environment import REGION, tool_environment
 from dropzone_local.stack import PROJECT
@@ -39,6 +41,7 @@ def test_list_stack_outputs(client: Client) -> None:
     assert outputs["ApiId"] in client.endpoints.url
 
 
+@pytest.mark.weekly  # SAM takes three seconds of a processor for it
 def test_list_resources(client: Client) -> None:
     resources = {entry["LogicalResourceId"]: entry["PhysicalResourceId"] for entry in sam_list(client, "resources")}
 
@@ -47,6 +50,7 @@ def test_list_resources(client: Client) -> None:
     assert resources.keys() >= {"IngestFunction", "ProcessFunction", "SweepFunction", "WebFunction", "MigrateFunction"}
 
 
+@pytest.mark.weekly  # SAM takes three seconds of a processor for it
 def test_list_endpoints(client: Client) -> None:
     [api] = [entry for entry in sam_list(client, "endpoints") if entry["LogicalResourceId"] == "Api"]
 
@@ -55,6 +59,7 @@ def test_list_endpoints(client: Client) -> None:
     assert routes >= {"/ingest", "/process", "/health", "/docs"}
 
 
+@pytest.mark.weekly  # SAM takes three seconds of a processor for it
 def test_logs(client: Client) -> None:
     raw_id = client.ingest(EXAMPLE)
     assert client.outcome(raw_id) == "processed"

@@ -19,6 +19,12 @@ for _name, _share in _SHARES.items():
     )
 settings.load_profile("ci")
 
+
+def explores() -> bool:
+    """Return whether this run is `make explore`, which has time."""
+    return settings.get_current_profile_name() == "explore"
+
+
 # Hypothesis has no setting for it.
 _found = providers._get_local_constants
 
@@ -28,7 +34,7 @@ def _constants() -> Constants:
 
     It takes those of the modules that are loaded, so that a test's examples would depend on the tests before it.
     """
-    return _found() if settings.get_current_profile_name() == "explore" else Constants()
+    return _found() if explores() else Constants()
 
 
 providers._get_local_constants = _constants

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import parse_wheel_filename
 
 from dropzone_local import sam
 from dropzone_local.sam import Build, Builder, machine_architecture, pip_settings
+from dropzone_local.stack import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,6 +74,35 @@ def test_pip_gets_a_platform_only_for_another_machine(monkeypatch: pytest.Monkey
 
     assert pip_settings("x86_64") == {}
     assert "manylinux_2_24_aarch64" in pip_settings("arm64")["PIP_PLATFORM"].split()
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "arm64"])
+def test_pip_finds_a_wheel_of_each_package_for_another_machine(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    # GIVEN what pip takes for Lambda where it runs on another machine
+    monkeypatch.setattr("platform.machine", lambda: "arm64" if machine == "x86_64" else "x86_64")
+    given = pip_settings(machine)
+    platforms = given["PIP_PLATFORM"].split()
+    abis = [abi for abi in given["PIP_ABI"].split() if abi != "none"]
+    taken = {*cpython_tags((3, 13), abis, platforms), *compatible_tags((3, 13), "cp313", platforms)}
+
+    # WHEN it is asked for what the layer and the functions pin
+    lock = tomllib.loads((PROJECT / "uv.lock").read_text(encoding="utf-8"))
+    wheels = {
+        f"{package['name']}=={package['version']}": [entry["url"].rpartition("/")[2] for entry in package["wheels"]]
+        for package in lock["package"]
+        if "wheels" in package
+    }
+    pinned = {
+        line.split()[0]
+        for file in [*PROJECT.glob("layers/*/requirements.txt"), *PROJECT.glob("functions/*/requirements.txt")]
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "==" in line
+    }
+
+    # THEN there is a wheel of each, and some are compiled
+    assert {"obstore", "arro3-core", "sqlalchemy"} <= {pin.partition("==")[0] for pin in pinned}
+    found = {pin for pin in pinned for wheel in wheels[pin] if parse_wheel_filename(wheel)[-1] & taken}
+    assert pinned - found == set()
 
 
 def test_on_a_mac_pip_gets_the_platform_linux(monkeypatch: pytest.MonkeyPatch) -> None:
