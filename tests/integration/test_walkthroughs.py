@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
@@ -126,15 +127,31 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("heading", WALKTHROUGHS)
-def test_it_leads_to_where_it_says(copy: Path, heading: str) -> None:
-    for block in WALKTHROUGHS[heading]:
-        if block.kind == "diff":
-            apply(block, copy)
-    commands = [block.text for block in WALKTHROUGHS[heading] if block.kind == "sh"]
-    assert len(commands) == 1
+def follow(headings: Iterable[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Make the changes of walk-throughs, and run all their commands, each once, with the tests of all of them last."""
+    commands: dict[str, None] = {}
+    tests: dict[str, None] = {}
+    for heading in headings:
+        for block in WALKTHROUGHS[heading]:
+            if block.kind == "diff":
+                apply(block, folder)
+        [script] = [block.text for block in WALKTHROUGHS[heading] if block.kind == "sh"]
+        *before, test = script.splitlines()
+        arguments = re.fullmatch(r'make test ARGS="(.+)"', test)
+        assert arguments, test
+        commands |= dict.fromkeys(before)
+        tests |= dict.fromkeys(arguments[1].split())
+    return run("\n".join([*commands, f'make test ARGS="{" ".join(tests)}"']), folder)
 
-    ran = run(commands[0], copy)
+
+# Each alone would start all that the tests need four times.
+@pytest.mark.parametrize(
+    "headings",
+    [[*WALKTHROUGHS], *(pytest.param([heading], marks=pytest.mark.weekly) for heading in WALKTHROUGHS)],
+    ids=["all", *WALKTHROUGHS],
+)
+def test_they_lead_to_where_they_say(copy: Path, headings: list[str]) -> None:
+    ran = follow(headings, copy)
 
     assert ran.returncode == 0, ran.stdout[-8_000:] + ran.stderr[-2_000:]
 
