@@ -23,7 +23,9 @@ from dropzone_local.service import Service
 
 SUPERUSER = "postgres"
 
-_CONNECT_SECONDS = 5
+_PROBE_SECONDS = 5
+# A statement may create a database, whose files are synced, on a busy disk.
+_STATEMENT_SECONDS = 60
 _INITDB_SECONDS = 60
 # Some attempts at most: after a crash, the last child of the old server may hold the shared memory for a moment.
 _START_ATTEMPTS = 3
@@ -214,7 +216,7 @@ class Postgres:
 
     def _answers(self, database: str) -> bool:
         try:
-            with self.connect(database) as connection:
+            with self.connect(database, timeout=_PROBE_SECONDS) as connection:
                 connection.run("SELECT 1")
         except (DatabaseError, InterfaceError, OSError):
             return False
@@ -227,8 +229,8 @@ class Postgres:
                 connection.run(f"CREATE DATABASE {identifier(self.database)}")
 
     @contextlib.contextmanager
-    def connect(self, database: str | None = None) -> Iterator[Connection]:
-        """Open a superuser's connection, for the time of a with block."""
+    def connect(self, database: str | None = None, *, timeout: float = _STATEMENT_SECONDS) -> Iterator[Connection]:
+        """Open a superuser's connection, for the time of a with block; it waits so many seconds for each answer."""
         connection = Connection(
             SUPERUSER,
             host=LOOPBACK,
@@ -236,7 +238,7 @@ class Postgres:
             password=self.password,
             database=database or self.database,
             ssl_context=False,
-            timeout=_CONNECT_SECONDS,
+            timeout=timeout,
         )
         try:
             yield connection
