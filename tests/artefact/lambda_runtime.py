@@ -25,7 +25,7 @@ CREDENTIALS = {
     "AWS_SESSION_TOKEN": "token-of-an-execution-role",
 }
 
-_START_SECONDS = 15.0
+_START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ DOCUMENT = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding
 OF_THE_COMMAND_LINE = {"--query", "--output"}
 """What the command line does with the answer."""
 
-SECONDS = 10.0
+SECONDS = 60.0
 """For which a change may take to be felt; on AWS, a minute."""
 
 Answer = dict[str, Any]

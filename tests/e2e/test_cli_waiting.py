@@ -182,4 +182,4 @@ def test_two_redrives_at_once(waiting: Cli) -> None:
     assert [process.returncode for process in both] == [0, 0]
     endpoints = waiting.client.endpoints
     assert sum(count["redriven"] for count in counts) == waiting.messages(endpoints.queue_url)[""] >= 24
-    assert wait_until(lambda: waiting.messages(endpoints.dlq_url) == {"": 0, "NotVisible": 0}, seconds=10)
+    assert wait_until(lambda: waiting.messages(endpoints.dlq_url) == {"": 0, "NotVisible": 0}, seconds=60)

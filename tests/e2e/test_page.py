@@ -408,7 +408,7 @@ def test_the_first_look_is_light_and_the_next_lighter(client: Client, page: Page
     expect(page.locator("#chart-arrived h2")).to_be_visible()
     # Asking the page something lets its events in.
     assert wait_until(
-        lambda: page.evaluate("true") and any(path.startswith("page/charts-") for path in traffic.sizes), seconds=30
+        lambda: page.evaluate("true") and any(path.startswith("page/charts-") for path in traffic.sizes), seconds=60
     )
     # The answer for the demo's sources has less than 4 kB; other tests of the stack leave many more, up to a full page.
     answers = [size for path, size in traffic.sizes.items() if path.startswith("sources")]

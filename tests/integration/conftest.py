@@ -19,4 +19,4 @@ def tables_in_months(tables: SilverInPostgres) -> Iterator[SilverInPostgres]:
     tables.clear()
     for table in TABLES:
         for month in set(months(tables, table)) - set(before[table]):
-            assert wait_until(partial(dropped, tables, table, month), seconds=20)
+            assert wait_until(partial(dropped, tables, table, month), seconds=60)

@@ -344,7 +344,7 @@ def test_a_run_waits_until_its_connection_of_before_is_gone(archive: Archive) ->
 
     ending = Timer(0.2, before._database.close)
     ending.start()
-    assert now.begin_run(timeout=20)
+    assert now.begin_run(timeout=60)
     ending.join()
 
 
@@ -355,7 +355,7 @@ def test_a_run_ends_where_another_has_taken_over(archive: Archive, monkeypatch: 
 
     def take_over(_: date) -> None:
         store._database.close()
-        assert wait_until(another.begin_run, seconds=5)
+        assert wait_until(another.begin_run, seconds=60)
         raise BronzeUnavailableError("it went away")
 
     archive.files.before = take_over

@@ -21,7 +21,7 @@ from dropzone_local.service import Service
 REGION: Final = "eu-central-1"
 
 _INVOKE_SECONDS = 120.0
-_START_SECONDS = 30.0
+_START_SECONDS = 60.0
 _SAM = Path(sys.executable).with_name("sam")
 _CA_FILE = "dropzone-tests-ca.pem"
 # The base image has these, which all others have to fit.

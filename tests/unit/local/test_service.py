@@ -24,7 +24,7 @@ def test_a_child_that_takes_no_sigterm_ends_with_the_parent_that_the_server_is_b
     service = Service("A server", tmp_path / "state.json", tmp_path / "log", bound_to_parent=True, grace=1.0)
     service.spawn([sys.executable, "-c", SERVER], os.environ)
     log = tmp_path / "log"
-    assert wait_until(lambda: log.read_text(encoding="utf-8").endswith("\n"), seconds=20)
+    assert wait_until(lambda: log.read_text(encoding="utf-8").endswith("\n"), seconds=60)
     child = Identity.of(int(log.read_text(encoding="utf-8")))
     assert child is not None
 
@@ -34,7 +34,7 @@ def test_a_child_that_takes_no_sigterm_ends_with_the_parent_that_the_server_is_b
         assert service._started.stdin is not None
         service._started.stdin.close()
 
-        assert wait_until(lambda: not child.alive, seconds=20)
+        assert wait_until(lambda: not child.alive, seconds=60)
     finally:
         processes.kill(child.tree())
         service.stop()

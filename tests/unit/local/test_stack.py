@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SECONDS = 20
+SECONDS = 60
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ def test_a_result_counts_objects_and_says_why_they_failed(world: World) -> None:
         both: {Code.TIME_STAMP_NO_TIMEZONE: 1, Code.DATA_NOT_NUMERIC: 1},
     }
     (latency,) = (entry.latency for entry in result.objects if entry.raw_id == good)
-    assert timedelta(seconds=20) <= latency < timedelta(seconds=25)
+    assert timedelta(seconds=20) <= latency < timedelta(minutes=1)
 
 
 # ---- a row that is refused -------------------------------------------------------------------------------------------
