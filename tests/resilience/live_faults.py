@@ -15,7 +15,7 @@ from dropzone_local.polling import wait_until
 from resilience.faulty_s3 import FaultyS3, Weather
 from resilience.live_stack import LiveStack, objects_of
 
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 60
 """For a fault to strike: on a busy machine, functions need their time to come back from the one before."""
 
 _A_BATCH = 10
