@@ -1,11 +1,14 @@
 """Taking events in: what is stored, under which identifier, and what isn't."""
 
+import gc
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from dropzone.domain.body import JSON, NDJSON, NotJsonError
+from dropzone.domain.formats import FORMATS
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Code, Violation
 from dropzone.ports import BronzeUnavailableError, RawIdTakenError, RawObject
@@ -36,6 +39,29 @@ def test_ingest_stores_raw(world: World) -> None:
 @pytest.mark.parametrize("body", [WITHOUT_OFFSET, NOT_NUMERIC, b'{"time_stamp": "", "data": []}'])
 def test_what_breaks_a_rule_of_quality_is_taken_in(world: World, body: bytes) -> None:
     assert take_in(world, body).raw_id in world.objects.objects
+
+
+@pytest.mark.parametrize("contract", ["", "boilers@1.0.0"])
+@pytest.mark.parametrize("media_type", [JSON, NDJSON, *FORMATS])
+def test_a_refused_body_is_freed_with_its_error(world: World, media_type: str, contract: str) -> None:
+    submission = Submission(b'{"time_stamp": ', media_type, contract=contract)
+
+    def is_refused() -> bool:
+        with suppress(NotJsonError, EnvelopeError):
+            ingest(submission, limit=1_000, bronze=world.bronze)
+            return False
+        return True
+
+    # A first one imports, and is kept in caches.
+    is_taken = not is_refused()
+    gc.collect()
+    gc.disable()
+    try:
+        # THEN no cycle keeps it: a function collects rarely, and has room for a few bodies
+        assert is_refused() is not is_taken
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_who_sends_an_event_is_stored_with_it(world: World) -> None:

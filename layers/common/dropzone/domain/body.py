@@ -168,7 +168,8 @@ def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's type
     try:
         return parse_json(text)
     except NotJsonError as error:
-        return error
+        # Another one: this one refers to the frames above, and whoever keeps it in one would keep the body in a cycle.
+        return NotJsonError(str(error))
 
 
 def _parsed_line(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's types

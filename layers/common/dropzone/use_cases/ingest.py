@@ -190,7 +190,7 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
         is_single = isinstance(items, tuple)
         payloads = [payload_of(item) for item in items[:MAX_VIOLATIONS]]
         if is_single and isinstance(payloads[0], NotJsonError):
-            raise payloads[0]
+            raise NotJsonError(str(payloads[0]))
         form = FORMATS.get(submission.content_type)
         raise EnvelopeError(_reasons(payloads, is_single=is_single), form.expected if form else EVENTS)
     return content, len(items)
@@ -207,7 +207,7 @@ def _check_json(texts: Iterator[Any]) -> None:
     if not found:
         raise EnvelopeError(_reasons([], is_single=False), "JSON, or lines of it, as the contract's mapping expects it")
     if isinstance(found[0], NotJsonError) and all(isinstance(text, NotJsonError) for text in texts):
-        raise found[0]
+        raise NotJsonError(str(found[0]))
 
 
 def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
@@ -217,7 +217,7 @@ def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[
         return split(content, content_type)
     body = form.content(content)
     if isinstance(body, NotJsonError):
-        raise body
+        raise NotJsonError(str(body))
     payloads = list(islice(form.payloads(body, datetime.now(UTC)), MAX_EVENTS + 1))
     return payloads if type(body) in _OF_SEVERAL else tuple(payloads), _with_text_time
 
