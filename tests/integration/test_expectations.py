@@ -327,10 +327,14 @@ def test_changes_are_handed_over_until_each_channel_has_them(
 
 def test_nothing_is_handed_over_without_time(tables: SilverInPostgres, check: Check) -> None:
     check()
-    tables.query("INSERT INTO gold.notification (changes) VALUES ('[{}]'), ('[{}]')")
+    tables.query(
+        """INSERT INTO gold.notification (changes, created_at)
+        VALUES ('[{"source": "b"}]', now()), ('[{"source": "a"}]', now() - interval '1 hour')"""
+    )
 
     outbox = PostgresExpectationStore(tables.opened[0], "[]")
-    assert [len(outbox.unsent(limit)) for limit in (1, 9)] == [1, 2]
+    found = [[json.loads(changes)[0]["source"] for _, changes in outbox.unsent(limit)] for limit in (1, 9)]
+    assert found == [["a"], ["a", "b"]]
     assert hand_over(outbox, Memory(), [Channel.EVENTS], time_left=lambda: 1.0) == 0
     assert hand_over(outbox, Memory(), [Channel.EVENTS], time_left=lambda: 2.0) == 2
     assert check_expectations(outbox, contracts(), time_left=lambda: 1.0) == {}
