@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from dropzone_contracts.compiler import SUFFIX, compile_expectations, compile_folder, texts_of
-from dropzone_contracts.findings import ContractError
+from dropzone_contracts.document import ContractError
 from dropzone_contracts.table import table
 
 ROOT = Path(__file__).parents[2]

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from dropzone.domain.contracts import DEFAULT, Contract, Severity
 from dropzone_contracts.compiler import RUNNING, running
-from dropzone_contracts.document import Document
-from dropzone_contracts.findings import ContractError
+from dropzone_contracts.document import ContractError, Document
 from dropzone_contracts.service_levels import expectations_of, sentences
 from dropzone_contracts.translate import translate
 

@@ -1,13 +1,13 @@
 """From a folder of contracts to the one file that the layer carries."""
 
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from dropzone.domain.contracts import DEFAULT, CompiledContracts, Contract
 from dropzone.domain.expectations import EXPECTATIONS
-from dropzone_contracts.document import Document
-from dropzone_contracts.findings import ContractError, Finding
-from dropzone_contracts.overlaps import overlaps
+from dropzone.domain.patterns import literal_beginning, may_overlap, specificity
+from dropzone_contracts.document import ContractError, Document, Finding
 from dropzone_contracts.service_levels import expectations_of
 from dropzone_contracts.translate import translate
 
@@ -94,3 +94,19 @@ def running(
     if findings:
         raise ContractError(findings)
     return [*contracts.values()]
+
+
+def overlaps(contracts: Sequence[Contract]) -> Iterator[tuple[Contract, Contract, str, str]]:
+    """Pairs of contracts of which neither wins for some source: their patterns, which follow, are as specific."""
+    alike: defaultdict[tuple[int, int], list[tuple[str, str, Contract]]] = defaultdict(list)
+    for contract in contracts:
+        for pattern in contract.sources:
+            alike[specificity(pattern)].append((literal_beginning(pattern), pattern, contract))
+    for group in alike.values():
+        group.sort(key=lambda entry: entry[0])
+        for number, (beginning, one, first) in enumerate(group):
+            for other_beginning, other, second in group[number + 1 :]:
+                if not other_beginning.startswith(beginning):
+                    break  # those that begin so follow each other
+                if first is not second and may_overlap(one, other):
+                    yield first, second, one, other

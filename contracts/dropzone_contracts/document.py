@@ -1,20 +1,39 @@
-"""A contract's file as YAML: its value, and the line of each part of it."""
+"""A contract's file as YAML: its value, the line of each part of it, and what is wrong there."""
 
 import json
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from jsonschema_rs import Validator, validator_for
 from open_data_contract_standard.model import OpenDataContractStandard
 
-from dropzone_contracts.findings import ContractError, Finding
-
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 30
 
 Path = tuple[str | int, ...]
+
+
+class Finding(NamedTuple):
+    """A reason why a contract can't be used."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        """As compilers write it, so that editors find the place."""
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+class ContractError(ValueError):
+    """Contracts can't be used."""
+
+    def __init__(self, findings: list[Finding]) -> None:
+        super().__init__("\n".join(map(str, findings)))
+        self.findings = findings
+
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONSTRUCTOR = yaml.constructor.SafeConstructor()

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from dropzone.domain.contracts import in_words
 from dropzone.domain.expectations import Expectations
-from dropzone_contracts.document import Document
-from dropzone_contracts.findings import ContractError, Finding
+from dropzone_contracts.document import ContractError, Document, Finding
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 

@@ -8,8 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dropzone.domain.contracts import Contract, Dimension, Rule, Severity
 from dropzone.domain.mapping import PayloadMapping
-from dropzone_contracts.document import Document, Path
-from dropzone_contracts.findings import ContractError, Finding
+from dropzone_contracts.document import ContractError, Document, Finding, Path
 
 FIELDS = ("time_stamp", "data", "source", "unit", "tags")
 """What an event has: the names of the schema's properties."""

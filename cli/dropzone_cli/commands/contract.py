@@ -148,11 +148,11 @@ def _texts(files: Iterable[Path]) -> dict[str, bytes]:
 
 
 def _trial(session: Session, texts: dict[str, bytes], source: str | None) -> Any:  # noqa: ANN401 - as above
-    module, findings = _of_checkout("trial"), _of_checkout("findings")
+    module, document = _of_checkout("trial"), _of_checkout("document")
     deployed = session.api.contracts()
     try:
         return module.Trial(deployed, texts, source)
-    except findings.ContractError as error:
+    except document.ContractError as error:
         for finding in error.findings:
             session.out.note(str(finding))
         message = "These contracts can't be deployed."

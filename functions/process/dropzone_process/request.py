@@ -1,13 +1,13 @@
-"""The parameters of `POST /process`: process objects without a receipt, or replay objects."""
+"""The parameters and the answer of `POST /process`: process objects without a receipt, or replay objects."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NotRequired, TypedDict
 from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID
+from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID, Count, answer, closed
 from dropzone.api.gateway import body_bytes
 from dropzone.api.parameters import Instant, Request
 from dropzone.api.problems import FieldError, InvalidRequestError
@@ -154,3 +154,49 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
     in_body = kind.from_json(body if body.strip() else b"{}")
     of_query = in_query.model_fields_set - in_body.model_fields_set
     return in_body.model_copy(update={name: getattr(in_query, name) for name in of_query})
+
+
+@closed
+class Changes(TypedDict):
+    """Events by what a replay changed for them (with `dry_run`: would change)."""
+
+    same: Count
+    new: Count
+    now_processed: Count
+    now_rejected: Count
+    other_figures: Count
+    other_flags: Count
+    other_reasons: Count
+    gone: Count
+
+
+@answer({"checked": 1, "processed": 1, "failed": 0})
+class Counts(TypedDict):
+    """Objects that this call processed: checked = processed + failed."""
+
+    checked: Count
+    processed: Annotated[int, Field(ge=0, description="Objects without a rejected event.")]
+    failed: Annotated[int, Field(ge=0, description="Objects with a rejected event; they stay in bronze.")]
+    changes: NotRequired[Annotated[Changes, Field(description="With `reprocess`.")]]
+    unread: NotRequired[
+        Annotated[
+            int,
+            Field(
+                ge=0,
+                description="With `reprocess`: objects that could not be replayed; their outcomes stay as they are.",
+            ),
+        ]
+    ]
+    cursor: NotRequired[
+        Annotated[
+            str,
+            Field(
+                pattern=POSITION_PATTERN,
+                description=(
+                    "Where to go on: there if limit or time ended the call before the bucket did. `<raw_id>` is "
+                    "behind an object. With `reprocess` it may lie within one of many events, `<raw_id>.<item>`: the "
+                    "next call goes on with that event, and counts the object once its last event is replayed."
+                ),
+            ),
+        ]
+    ]

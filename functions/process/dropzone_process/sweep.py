@@ -52,8 +52,16 @@ from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.refresh_gold import refresh_gold
 from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.sweep import sweep
-from dropzone_process.answers import Changes, Counts
-from dropzone_process.request import ProcessBatch, Replay, ReplayArrived, ReplayDecided, ReplayNamed, read_request
+from dropzone_process.request import (
+    Changes,
+    Counts,
+    ProcessBatch,
+    Replay,
+    ReplayArrived,
+    ReplayDecided,
+    ReplayNamed,
+    read_request,
+)
 
 SCHEDULED_LIMIT = 10_000
 """The limit of objects in a scheduled run; usually its time ends it before."""

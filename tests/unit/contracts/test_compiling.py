@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from dropzone.adapters.contracts import compiled_expectations, deployed_contracts
 from dropzone.domain.contracts import Contracts, contracts_of
 from dropzone.domain.outcomes import RULESET
-from dropzone_contracts.compiler import compile_documents, compile_expectations, compile_folder, texts_of
-from dropzone_contracts.document import MAX_BYTES
-from dropzone_contracts.findings import ContractError
-from dropzone_contracts.overlaps import overlaps
+from dropzone_contracts.compiler import compile_documents, compile_expectations, compile_folder, overlaps, texts_of
+from dropzone_contracts.document import MAX_BYTES, ContractError
 from support.contracts import contract
 
 PROJECT = Path(__file__).parents[3]

@@ -14,8 +14,7 @@ from dropzone.domain.body import JSON
 from dropzone.domain.contracts import Contract
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone_contracts.checking import check, in_words
-from dropzone_contracts.document import Document
-from dropzone_contracts.findings import ContractError
+from dropzone_contracts.document import ContractError, Document
 from dropzone_contracts.proposal import propose
 from dropzone_contracts.translate import translate
 from dropzone_contracts.trial import SAMPLES, Trial
