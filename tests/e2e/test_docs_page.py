@@ -26,12 +26,13 @@ NAMES = [operation["operationId"] for methods in PATHS.values() for operation in
 
 
 def one_of_each_kind() -> list[str]:
-    """Operations of which each has what Swagger UI fills in otherwise than the others."""
+    """Operations of which each has what Swagger UI, or docs.js, fills in otherwise than the others."""
     kinds = {}
     for path, methods in PATHS.items():
         for method, operation in methods.items():
             types = tuple(operation.get("requestBody", {}).get("content", ()))
-            kinds[method, "{" in path, "security" in operation, types] = operation["operationId"]
+            named = path.partition("{")[0] if "{" in path else ""
+            kinds[method, named, bool(operation.get("security")), types] = operation["operationId"]
     return list(kinds.values())
 
 
