@@ -58,9 +58,16 @@ class Artefacts:
         return self.folder / "template.yaml"
 
     def functions(self, **parameters: str) -> Mapping[str, Function]:
-        """Read the template with these parameters; a reference to another resource reads as that one's name."""
-        overrides = {"Architecture": self.architecture, "DatabaseHost": "127.0.0.1", **parameters}
-        return _read(self.template, frozenset(overrides.items()))
+        """Read the template, and the functions' variables with these parameters, which change nothing else of them.
+
+        A reference to another resource reads as that one's name.
+        """
+        fixed = {"Architecture": self.architecture, "DatabaseHost": "127.0.0.1"}
+        variables = _variables(self.template, fixed | parameters)
+        return {
+            entry.name: _function(entry, variables[entry.name])
+            for entry in _read(self.template, frozenset(fixed.items()))
+        }
 
 
 def build_into(folder: Path, architecture: str | None = None) -> Artefacts:
@@ -85,7 +92,8 @@ def _copy_of_sources(folder: Path) -> Path:
 
 
 @cache
-def _read(template: Path, parameters: frozenset[tuple[str, str]]) -> Mapping[str, Function]:
+def _read(template: Path, parameters: frozenset[tuple[str, str]]) -> list[Any]:
+    """SAM's functions of a template, for which it takes a second."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SAM calls what it has deprecated itself
         logging.getLogger("samcli").setLevel(logging.WARNING)
@@ -97,15 +105,16 @@ def _read(template: Path, parameters: frozenset[tuple[str, str]]) -> Mapping[str
         )
 
         stacks, _ = SamLocalStackProvider.get_stacks(str(template), parameter_overrides=dict(parameters))
-        functions = SamFunctionProvider(stacks).get_all()
-    variables = _variables(template, parameters)
-    return {entry.name: _function(entry, variables[entry.name]) for entry in functions}
+        return list(SamFunctionProvider(stacks).get_all())
 
 
-def _variables(template: Path, parameters: frozenset[tuple[str, str]]) -> dict[str, dict[str, str]]:
+_parsed = cache(lambda template: yaml_parse(template.read_text(encoding="utf-8")))
+
+
+def _variables(template: Path, parameters: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Every function's variables, as CloudFormation sets them."""
-    document = yaml_parse(template.read_text(encoding="utf-8"))
-    evaluator = Evaluator(document, {**_PSEUDO_PARAMETERS, **defaults(document), **dict(parameters)})
+    document = _parsed(template)
+    evaluator = Evaluator(document, {**_PSEUDO_PARAMETERS, **defaults(document), **parameters})
     common = document["Globals"]["Function"].get("Environment", {}).get("Variables", {})
     return {
         name: {key: str(evaluator.value(value)) for key, value in {**common, **own}.items()}
