@@ -12,6 +12,7 @@ from uuid import UUID
 import duckdb
 import pytest
 
+from dropzone.adapters.database import StatementTimeoutError
 from dropzone.adapters.postgres_archive_store import PostgresArchiveStore
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
@@ -790,6 +791,11 @@ def test_a_file_that_takes_longer_than_a_call_is_gone_on_with(
     assert len(archive.silver()) == len(ODD) + 1
 
 
+def is_in_file(archive: Archive) -> object:
+    [[found]] = archive.tables.query("SELECT is_in_file FROM archive.months")
+    return found
+
+
 def test_a_month_of_which_a_file_took_longer_than_a_call_goes_on_in_smaller_ones(archive: Archive) -> None:
     archive.settle(*ODD, measured(JUNE))
     before, after = archive.silver(), ArchivedMonth("measured", JUNE.date())
@@ -816,8 +822,18 @@ def test_a_month_of_which_a_file_took_longer_than_a_call_goes_on_in_smaller_ones
     archive.files.before = fail
     with pytest.raises(BronzeUnavailableError):
         store.write(MAY, store.unwritten(MAY)[0], archive.files)
-    archive.files.before = lambda _: None
-    archive.tables.query("UPDATE archive.months SET file_minutes = 1440")
+    assert is_in_file(archive) is False
+
+    # But one of which a statement took longer than the call has.
+    def time_out(_: Path) -> None:
+        raise StatementTimeoutError("SQLSTATE 57014")
+
+    archive.files.before, archive.files.after = lambda _: None, time_out
+    with pytest.raises(StatementTimeoutError):
+        store.write(MAY, store.unwritten(MAY)[0], archive.files)
+    assert is_in_file(archive) is True
+    archive.files.after = lambda _: None
+    archive.tables.query("UPDATE archive.months SET file_minutes = 1440, is_in_file = false")
     assert archive.run().archived == [MAY, after]
     assert archive.tables.query("SELECT file_minutes FROM archive.months WHERE month = '2019-05-01'") == [[1440]]
     assert archive.files.rows() == before
@@ -1042,6 +1058,14 @@ def test_a_file_has_a_day_or_an_hour_where_there_are_too_many_events(archive: Ar
     archive.in_files_of(1)
     names = [Path(key_of(part)).stem for part in archive.store().unwritten(MAY)]
     assert (names[:2], names[12], len(names)) == (["2019-05-01", "2019-05-01T0005"], "2019-05-01T01", 31 * 288)
+    # Of so many, what is left is found at once, since others wait for it: a look at each pair of files would run into
+    # the statement's time limit.
+    archive.tables.query(
+        "INSERT INTO archive.files (kind, month, relation, begins_at, ends_at, key, events, bytes, e_tag, sha256)"
+        " SELECT 'measured', '2019-05-01', relation, begins_at, ends_at, 'key', 0, 1, 'tag', repeat('0', 64)"
+        " FROM archive.unwritten('measured', '2019-05-01') WHERE begins_at <> '2019-05-31T23:50Z'"
+    )
+    assert [Path(key_of(part)).stem for part in archive.store().unwritten(MAY)] == ["2019-05-31T2350"]
     for table in ("months", "layouts"):
         archive.tables.query(f"DELETE FROM archive.{table}")  # noqa: S608 - our own names
     archive.in_files_of(3)

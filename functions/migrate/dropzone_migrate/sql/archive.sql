@@ -289,12 +289,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET T
     CROSS JOIN unnest(CASE of_kind WHEN 'measured' THEN ARRAY['measurements'] ELSE ARRAY['outcomes', 'receipts'] END)
         WITH ORDINALITY AS part (relation, place)
     WHERE kind = of_kind AND month = of_month
-      -- One that was written before files had less may have several of these.
-      AND NOT EXISTS (
-          SELECT FROM archive.files
-          WHERE files.relation = part.relation AND files.begins_at <= begins AND files.ends_at > begins
-            AND files.kind = of_kind AND files.month = of_month
-      )
+      -- One that was written before files had less may have several of these. They don't overlap: the last one to begin has it.
+      AND NOT coalesce((
+          SELECT files.ends_at > begins FROM archive.files
+          WHERE files.relation = part.relation AND files.begins_at <= begins ORDER BY files.begins_at DESC LIMIT 1
+      ), false)
     ORDER BY place, begins
 $$;
 

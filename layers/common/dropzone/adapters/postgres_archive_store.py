@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
-from dropzone.adapters.database import Database, Run
+from dropzone.adapters.database import Database, Run, StatementTimeoutError
 from dropzone.adapters.silver_statements import json_text
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.ports import (
@@ -183,12 +183,16 @@ class PostgresArchiveStore:
             return int(rows)
 
         self._mark_file(month, is_begun=True)
+        is_too_long = False
         try:
             return self._database.transact(work)
+        except StatementTimeoutError:
+            # As where the call itself ends in the midst of a file: the mark stays.
+            is_too_long = True
+            raise
         finally:
-            # A call that ends in the midst of a file leaves the mark: the next one takes smaller files.
             with suppress(SilverError):
-                self._mark_file(month, is_begun=False)
+                self._mark_file(month, is_begun=is_too_long)
 
     def finish(self, month: ArchivedMonth) -> str:
         return str(self._call("finish", month))
