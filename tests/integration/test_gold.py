@@ -702,20 +702,18 @@ def test_a_range_is_of_whole_buckets(tables: SilverInPostgres, gold: Gold) -> No
 
 @pytest.mark.parametrize("instant", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
 @pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo", "America/New_York"])
-@pytest.mark.parametrize("granularity", list(Granularity))
-def test_the_ends_of_time(
-    tables: SilverInPostgres, gold: Gold, instant: datetime, tz: str, granularity: Granularity
-) -> None:
+def test_the_ends_of_time(tables: SilverInPostgres, gold: Gold, instant: datetime, tz: str) -> None:
     tables.silver().write_outcomes([ValidatedObject(raw_ids(1)[0], (measurement(instant),))])
     width = timedelta(microseconds=1)
     since, until = (instant, instant + width) if instant.year == 1 else (instant - width, instant)
     if instant.year != 1:
         since, until = instant - timedelta(seconds=1), instant
 
-    (kpi,) = gold.kpis(Window(granularity, since, until, tz=tz), limit=ANY_LIMIT)
+    for granularity in Granularity:
+        (kpi,) = gold.kpis(Window(granularity, since, until, tz=tz), limit=ANY_LIMIT)
 
-    assert kpi["mean"] is not None
-    assert kpi["first"] == instant
+        assert kpi["mean"] is not None, granularity
+        assert kpi["first"] == instant, granularity
 
 
 def test_sources_are_apart_and_one_can_be_chosen(tables: SilverInPostgres, gold: Gold) -> None:

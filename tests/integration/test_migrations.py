@@ -657,9 +657,15 @@ QUOTING = {
 }
 
 
-@pytest.mark.parametrize("state", QUOTING)
-@pytest.mark.parametrize("at", ["revision", "roles"])
-@pytest.mark.parametrize("by_hand", [True, False])
+# Each state once, and one of them in every way.
+@pytest.mark.parametrize(
+    ("state", "at", "by_hand"),
+    [
+        *(("23505", at, by_hand) for at in ("revision", "roles") for by_hand in (True, False)),
+        ("22P02", "revision", False),
+        ("P0001", "roles", True),
+    ],
+)
 def test_a_reason_quotes_nothing_of_a_row(
     fresh: Fresh,
     answers: Answers,

@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from samtranslator.translator.transform import transform  # type: ignore[import-untyped] # comes with SAM's CLI
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # comes with SAM's CLI
 
 PROJECT = Path(__file__).parents[3]
 
@@ -35,6 +34,9 @@ class _NoManagedPolicies:
 
 def transformed(template: Template, parameters: Mapping[str, str] | None = None) -> Template:
     """What CloudFormation gets to see; SAM reads parameters, or their defaults."""
+    # A second of imports, boto3 among them, which processes that only read the template are spared.
+    from samtranslator.translator.transform import transform  # type: ignore[import-untyped]  # noqa: PLC0415
+
     template = copy.deepcopy(template)
     for resource in template["Resources"].values():
         for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
