@@ -154,7 +154,7 @@ def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
         sources = ["alive", "stopped"] if minute < -30 else ["alive"]
         at = now + minute * MINUTE
         store(tables, *(measurement(at + HOUR, 1.0, source=source) for source in sources), at=at)
-    store(tables, measurement(far, 1.0, source="only"))
+    store(tables, *(measurement(far, 1.0, source=source) for source in ("only", "")))
     refreshed()
 
     found = {each["source"]: each for each in read()}
@@ -164,6 +164,8 @@ def test_a_clock_that_is_ahead_neither_hides_silence_nor_is_the_latest(
         "alive": "ok",
         "stopped": "silent",
         "only": "silent",
+        # It has measured, if without a name.
+        "": "silent",
     }
     assert found["once"]["last_measured_at"] == now - 3 * HOUR
     assert found["once"]["usual_interval_seconds"] == 3600

@@ -175,7 +175,7 @@ SET enable_memoize = off AS $$
     ), page AS MATERIALIZED (
         SELECT * FROM (
             SELECT *, CASE
-                       WHEN source = '' AND last_measured_at IS NULL THEN 'unnamed'
+                       WHEN source = '' AND num_nonnulls(last_measured_at, processed_at) = 0 THEN 'unnamed'
                        WHEN last_seen >= now() - 1.5 * expected * interval '1 second' THEN 'ok'
                        WHEN last_seen >= now() - 2.5 * expected * interval '1 second' THEN 'late' ELSE 'silent' END AS state
             FROM (
