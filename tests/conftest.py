@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+from dropzone_local import ports
 from support.examples import explores  # which registers hypothesis's profiles
 from support.findings import write_findings
 
@@ -37,6 +38,9 @@ _WAITING = {
 
 _LAST = "tests/e2e/test_life_of_a_stack.py"
 """It leaves its stack with another database."""
+
+_PROCESSES = 8
+"""As many have ports of their own."""
 
 _LONG = (
     "tests/resilience/test_oracle.py",
@@ -69,6 +73,12 @@ def _place(nodeid: str) -> int:
     return next((place for place, long in enumerate(_LONG) if nodeid.startswith(long)), others) + nodeid.startswith(
         _LAST
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process ports of its own: one that is free now may be another's before a server listens there."""
+    name: str = getattr(config, "workerinput", {}).get("workerid", "gw0")
+    ports.candidates = ports.candidates[int(name.removeprefix("gw")) % _PROCESSES :: _PROCESSES]
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly's shuffle

@@ -9,8 +9,11 @@ LOOPBACK = "127.0.0.1"
 
 # Below the range from which Linux and macOS take the ports of outgoing connections, so that no client of anybody
 # sits on a port between the moment it was found free and the moment the server binds it.
-_LOWEST, _HIGHEST = 20_000, 32_000
+candidates = range(20_000, 32_000)
 _TRIES = 200
+
+_found: set[int] = set()
+"""What this process was given before: its server may not listen there yet."""
 
 
 def is_free(port: int) -> bool:
@@ -25,13 +28,14 @@ def is_free(port: int) -> bool:
 
 
 def find_free(*, avoid: int | None = None) -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that nobody listens on, another one each time."""
     source = random.SystemRandom()
     for _ in range(_TRIES):
-        port = source.randrange(_LOWEST, _HIGHEST)
-        if port != avoid and is_free(port):
+        port = source.choice(candidates)
+        if port != avoid and port not in _found and is_free(port):
+            _found.add(port)
             return port
-    message = f"No free port found on {LOOPBACK} between {_LOWEST} and {_HIGHEST}."
+    message = f"No free port found on {LOOPBACK} between {candidates[0]} and {candidates[-1]}."
     raise LocalStackError(message, hint="See what listens there: ss -ltnp")
 
 

@@ -12,7 +12,7 @@ from dropzone.domain.identifiers import earliest_raw_id, new_raw_id
 from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone.ports import Months, SilverTable, SilverUnavailableError
 from dropzone.use_cases.add_months import add_months
-from support.months import TABLES, months
+from support.months import TABLES, months, this_month_and_two_more
 from support.postgres import SilverInPostgres
 
 MARCH, APRIL = datetime(2019, 3, 1, tzinfo=UTC), datetime(2019, 4, 1, tzinfo=UTC)
@@ -50,11 +50,6 @@ def add(tables: SilverInPostgres, table: SilverTable, *, least: int = 0, most: i
         "SELECT made, missing FROM parts.add_months(:table, 2, :least, :most)", table=table, least=least, most=most
     )
     return list(row)
-
-
-def this_month_and_two_more(today: date | None = None) -> list[date]:
-    today = today or datetime.now(UTC).date()
-    return [date(today.year + month // 12, month % 12 + 1, 1) for month in range(today.month - 1, today.month + 2)]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -16,7 +16,6 @@ import pytest
 from dropzone.adapters import postgres_outcome_store
 from dropzone.adapters.database import ConnectionBrokenError, Database
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
-from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.silver_statements import DAY, days_of
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.identifiers import received_at
@@ -27,19 +26,15 @@ from dropzone.use_cases.objects import with_retries
 from dropzone_local.polling import wait_until
 from support.background import in_background
 from support.factories import EXAMPLE_INSTANT, measurement, raw_id, raw_ids, rejection, shuffled, validated
-from support.postgres import RETRY_AFTER, SilverInPostgres, months_opened
+from support.postgres import SilverInPostgres, months_opened
 
 LATER = EXAMPLE_INSTANT + timedelta(hours=1)
 KEY, LATER_KEY = (EXAMPLE_INSTANT, ""), (LATER, "")
 
 
-PATIENT = 120
-"""The seconds of a call that isn't about time, on a machine that may be busy."""
-
-
-def outcome_store(tables: SilverInPostgres, *, used: bool = True, call_seconds: int = PATIENT) -> PostgresOutcomeStore:
+def outcome_store(tables: SilverInPostgres, *, used: bool = True) -> PostgresOutcomeStore:
     """Another outcome_store, with a connection of its own, which was used before unless asked otherwise."""
-    database = tables.open(call_seconds=call_seconds)
+    database = tables.open()
     if used:
         database.run("SELECT 1")
     return PostgresOutcomeStore(database)
@@ -593,7 +588,7 @@ def test_concurrent_replacements_and_writes_neither_deadlock_nor_lose(tables: Si
             with_retries(lambda chunk=chunk: of_tables.replace(chunk), lambda: 60.0)  # type: ignore[misc]
 
     def write(number: int) -> None:
-        silver = PostgresSilver(tables.open(call_seconds=PATIENT), retry_after=RETRY_AFTER)
+        silver = tables.silver()
         mine = shuffled(identifiers, number)
         barrier.wait()
         for start in range(0, len(mine), 20):
@@ -607,7 +602,7 @@ def test_concurrent_replacements_and_writes_neither_deadlock_nor_lose(tables: Si
     with ThreadPoolExecutor(4) as threads:
         running = [threads.submit(work, n) for n, work in enumerate((replace, replace, write, write))]
         for future in running:
-            future.result(PATIENT)
+            future.result(120)
 
     # THEN nobody waited in a circle, and the rows are those of the new rules
     tables.query("SELECT pg_stat_force_next_flush()")

@@ -102,6 +102,14 @@ def test_a_port_that_is_taken_is_an_error_only_if_it_was_asked_for(monkeypatch: 
         assert chosen not in {taken, avoid}
 
 
+def test_a_port_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "candidates", range(20_001, 20_010))
+    monkeypatch.setattr(ports, "_found", set())
+    monkeypatch.setattr(ports, "is_free", lambda _: True)
+
+    assert sorted(ports.find_free() for _ in range(9)) == [*ports.candidates]
+
+
 def test_the_emulator_s_state_follows_it_to_another_port(tmp_path: Path) -> None:
     for port in (20_001, 20_002):
         emulator = Emulator(tmp_path, port=port, project=tmp_path)
