@@ -105,4 +105,4 @@ def kill(processes: Iterable[psutil.Process]) -> None:
     for process in doomed:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(doomed, timeout=5)
+    psutil.wait_procs(doomed, timeout=30)

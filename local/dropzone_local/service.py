@@ -15,8 +15,8 @@ from dropzone_local.polling import wait_until
 from dropzone_local.processes import Identity
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_START_SECONDS = 15.0
-_READY_SECONDS = 30.0
+_START_SECONDS = 60.0
+_READY_SECONDS = 60.0
 # Beyond the supervisor's own grace: it needs some time to end what is left.
 _MARGIN = 10.0
 _LOG_TAIL_LINES = 15

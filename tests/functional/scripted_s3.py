@@ -76,7 +76,7 @@ def scripted() -> Iterator[ScriptedS3]:
 
     class Handler(Request):
         protocol_version = "HTTP/1.1"
-        timeout = 5
+        timeout = 30
 
         def respond(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}

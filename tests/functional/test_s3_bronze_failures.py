@@ -29,7 +29,7 @@ CONFLICT = refusal(409, "ConditionalRequestConflict")
 
 @pytest.fixture
 def bronze(scripted_s3: ScriptedS3) -> S3Bronze:
-    return S3Bronze("bucket", region=REGION, endpoint=scripted_s3.endpoint, timeout_seconds=1.0)
+    return S3Bronze("bucket", region=REGION, endpoint=scripted_s3.endpoint, timeout_seconds=30.0)
 
 
 def put(bronze: S3Bronze, raw_id: UUID | None = None) -> None:
@@ -155,7 +155,8 @@ def test_a_refused_put_is_never_taken_for_stored(
         put(bronze)
 
 
-def test_silence_ends_in_a_timeout(bronze: S3Bronze, scripted_s3: ScriptedS3) -> None:
+def test_silence_ends_in_a_timeout(scripted_s3: ScriptedS3) -> None:
+    bronze = S3Bronze("bucket", region=REGION, endpoint=scripted_s3.endpoint, timeout_seconds=1.0)
     scripted_s3.script = [Answer(hang=True)]
 
     with pytest.raises(BronzeUnavailableError):
