@@ -815,14 +815,16 @@ def test_a_month_of_which_a_file_took_longer_than_a_call_goes_on_in_smaller_ones
     first, second, *_, last = (Path(key_of(part)).stem for part in store.unwritten(MAY))
     assert (first, second, last) == ("2019-05-02", "2019-05-02T0005", "2019-05-31T2355")
 
-    # Not one that failed and said so.
+    # Not one that failed and said so: also before Postgres knows that its connection has ended, which has the lock.
     def fail(_: date) -> None:
+        archive.tables.query("SELECT pg_advisory_lock(7308335)")
         raise BronzeUnavailableError("it went away")
 
     archive.files.before = fail
     with pytest.raises(BronzeUnavailableError):
         store.write(MAY, store.unwritten(MAY)[0], archive.files)
     assert is_in_file(archive) is False
+    archive.tables.query("SELECT pg_advisory_unlock(7308335)")
 
     # But one of which a statement took longer than the call has.
     def time_out(_: Path) -> None:

@@ -135,11 +135,14 @@ BEGIN
     END IF;
 END $$;
 
--- Before a file of a month is begun, and after it has ended, well or not.
+-- Before a file of a month is begun, and after it has ended, well or not: then perhaps by another connection than the run's,
+-- whose end Postgres has not noticed yet.
 CREATE OR REPLACE FUNCTION archive.mark_file(of_kind text, of_month date, is_begun boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM archive.check_alone();
+    IF is_begun THEN
+        PERFORM archive.check_alone();
+    END IF;
     UPDATE archive.months SET is_in_file = is_begun WHERE kind = of_kind AND month = of_month;
 END $$;
 
