@@ -191,9 +191,10 @@ def test_the_ends_of_time(silver: PostgresSilver, measurements: Measurements, in
 
 
 def touched(tables: SilverInPostgres) -> int:
-    """The blocks that have been read of all tables and indexes."""
+    """The blocks that have been read of measurements and their indexes. Of other tables, autovacuum reads some."""
     ((blocks,),) = tables.query(
         "SELECT sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit) FROM pg_statio_user_tables"
+        " WHERE relname LIKE 'measurements%'"
     )
     return int(blocks)
 
