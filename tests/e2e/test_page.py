@@ -113,7 +113,8 @@ def test_data_that_arrives_while_it_is_open_appears(
         panel.get_by_role("button", name="CSV").click()
     download.value.save_as(tmp_path / "saved.csv")
     text = (tmp_path / "saved.csv").read_text(encoding="utf-8-sig")
-    assert [row["mean"] for row in csv.DictReader(text.splitlines())] == ["22.0"]
+    # Another quarter of an hour may have begun, which is empty.
+    assert [mean for row in csv.DictReader(text.splitlines()) if (mean := row["mean"])] == ["22.0"]
     panel.get_by_role("button", name="curl").click()
     expect(page.locator("#line-text")).to_contain_text("/kpis?granularity=quarter_hour&")
     expect(page.locator("#line-text")).not_to_contain_text(client.endpoints.api_key)
