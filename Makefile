@@ -197,7 +197,7 @@ test-unit: install ## run the quick tests, which only need Python, in half a min
 # What it finds becomes an @example in its test; `make test` is the same every time.
 .PHONY: explore
 explore: install browser ## search at random for what breaks a property, with 25 times the examples of make test
-	@$(RUN) pytest tests/unit tests/functional tests/integration tests/e2e tests/artefact -m "hypothesis or weekly" --hypothesis-profile explore --numprocesses 2 $(ARGS)
+	@$(RUN) pytest tests/unit tests/functional tests/integration tests/resilience tests/e2e tests/artefact -m "hypothesis or weekly" --hypothesis-profile explore --numprocesses 2 $(ARGS)
 
 # ---- benchmarks --------------------------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ export class Chart {
     this.#listen();
     host.replaceChildren(element("h2", {}, title), this.note, this.legend, this.few, this.canvas, this.details);
     new ResizeObserver(() => this.#plot()).observe(this.canvas);
-    PAPER.addEventListener("change", () => this.#plot()); // which no resize is told of
+    PAPER.addEventListener("change", () => this.#plot()); // a change that no resize event reports
     charts.add(this);
   }
 

@@ -40,7 +40,7 @@ export class SourcesTable {
     this.box.append(this.table);
     this.box.addEventListener("scroll", () => this.#place(), { passive: true });
     new ResizeObserver(() => this.#place()).observe(this.box);
-    // Pages are counted before the paper is told of: what is added then would be cut off.
+    // The browser counts pages before the media query changes: rows that are added only then would be cut off.
     for (const [event, isPrinted] of [
       ["beforeprint", true],
       ["afterprint", false],

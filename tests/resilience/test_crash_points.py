@@ -172,9 +172,10 @@ def test_process_is_overtaken_at_any_boundary(
         assert (gate / "frozen").exists() == (number is not None)
         return slow
 
-    numbers = distinct(overtaken(None).boundaries)
-    assert len(numbers) > 4
-    for number in numbers:
+    # All of them: unlike one that dies, a call that pauses keeps what it knows.
+    passed = overtaken(None).boundaries
+    assert len(passed) > 8
+    for number in range(len(passed)):
         overtaken(number)
 
 
@@ -202,7 +203,7 @@ def test_sweep_dies_at_any_boundary(new_world: NewWorld, *, by_request: bool) ->
 # ---- many deaths in one life -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.weekly) for seed in (3, 4))])
 def test_a_life_with_many_deaths(new_world: NewWorld, seed: int) -> None:
     random = Random(seed)  # noqa: S311 - no secret
     deaths = [boundary for boundary in range(200) if random.random() < 0.12]
