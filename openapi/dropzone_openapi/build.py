@@ -43,29 +43,32 @@ Node = dict[str, Any]
 
 _API_KEY = "apiKey"
 _SIGN_IN = (
-    "What it opens are the scopes that its entry has. Where the stack's parameter SignIn is set, reads and POST "
-    "/process are also at another address (its output SignedApiUrl), which takes a signature of AWS (SigV4) or "
-    "`Authorization: Bearer` with a token in place of a key: docs/deploy.md."
+    "The key's scopes decide what it may do. If the stack's parameter SignIn is set, reads and POST "
+    "/process are also available at another URL (the output SignedApiUrl), which takes an AWS signature "
+    "(SigV4) or `Authorization: Bearer` with a token in place of a key: see docs/deploy.md."
 )
 _ABOUT: Node = {
     "title": "Dropzone",
     "version": VERSION,
     "openapi_version": "3.1.0",
     "description": (
-        "Measurement events in over HTTPS, stored exactly as received, validated by rules of data quality, and turned "
-        "into clean rows of Postgres.\n\nRefusals are problems (RFC 9457). 4xx other than 429: don't retry. 5xx and "
-        "429: retry, it is safe.\n"
+        "Accepts measurement events over HTTPS, stores them exactly as received, validates them with "
+        "data-quality rules, and writes clean rows to Postgres.\n"
+        "\n"
+        "Errors are problem documents (RFC 9457). Don't retry a 4xx other than 429. Retry a 5xx or a 429:"
+        " it is safe."
     ),
     "license_info": License(name="MIT", identifier="MIT"),
     "contact": Contact(name="Dropzone's maintainers"),
     # Relative to the document, so that it is true under any stage and prefix. Web serves it with an absolute one.
     "servers": [Server(url=".")],
     "tags": [
+        Tag(name="Events", description="Send events and look up their outcomes: status, received bytes, rejections."),
+        Tag(name="Data", description="Read measurements, KPIs, sources, outcomes by rule, and contracts."),
         Tag(
-            name="Events", description="Send events, and see what became of them: status, bytes, why one was rejected."
+            name="Processing",
+            description="Process or replay objects on request. New objects are processed automatically.",
         ),
-        Tag(name="Data", description="Read measurements, figures by time, sources, outcomes by rule, contracts."),
-        Tag(name="Processing", description="Process or replay objects by hand; it happens by itself as well."),
         Tag(name="Service", description="Whether the API answers."),
     ],
     "security_schemes": {
@@ -81,10 +84,10 @@ _VIOLATIONS = {
     ],
 }
 _GATEWAY = {
-    "413": "The body is larger than API Gateway or Lambda take.",
-    "429": "Too many requests at once, or for this key.",
-    "503": "The function behind the API is busy, or out of reach.",
-    "504": "No answer in API Gateway's 29 seconds.",
+    "413": "The body is larger than API Gateway or Lambda accepts.",
+    "429": "Too many requests, in all or with this key.",
+    "503": "The function behind the API is busy or can't be reached.",
+    "504": "No response within API Gateway's 29 seconds.",
 }
 """What API Gateway's own answers mean."""
 
@@ -94,32 +97,40 @@ def _text(description: str, **schema: object) -> Node:
 
 
 _HEADERS: Node = {
-    "Cache-Control": _text("How long it may be kept."),
-    "Content-Disposition": _text("A name for the file, where the body is meant to be saved."),
-    "Content-Encoding": _text("Where the bytes are compressed."),
+    "Cache-Control": _text("How long the response may be cached."),
+    "Content-Disposition": _text("A file name, if the body is meant to be saved."),
+    "Content-Encoding": _text("The compression of the stored bytes, if any."),
     "Dropzone-Archived": _text(
-        "Months of the range that are archived, and so are not listed: the first 100, and how many more there are.",
+        "The archived months in the range, which are not listed: the first 100, and how many more there are.",
         examples=["2019-04"],
     ),
     "Dropzone-Contract": _text("The contract that the body was sent to.", examples=["telegraf"]),
-    "ETag": _text("Of this content, compressed or not; for If-None-Match."),
-    "Idempotent-Replayed": _text("There where an earlier request with the same key got the same answer.", const="true"),
-    "Link": _text('Where there is more: `<?…>; rel="next"`, a relative reference with the cursor.'),
-    "Location": _text("The address of the status: a relative reference.", examples=[f"ingest/{EXAMPLE_RAW_ID}"]),
-    "Retry-After": _text("Seconds to wait.", examples=["5"]),
+    "ETag": _text("Identifies this content, compressed or not; send it back in `If-None-Match`."),
+    "Idempotent-Replayed": _text(
+        "Present if an earlier request with the same key got the same response.", const="true"
+    ),
+    "Link": _text('The next page, if there is one: `<?…>; rel="next"`, a relative reference with the cursor.'),
+    "Location": _text("The URL of the status, as a relative reference.", examples=[f"ingest/{EXAMPLE_RAW_ID}"]),
+    "Retry-After": _text("Seconds to wait before a retry.", examples=["5"]),
 }
 _KEPT = ("ETag", "Cache-Control")
 _IF_NONE_MATCH: Node = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
-    **_text("The ETag of an earlier answer: 304 if it is still valid.", examples=['W/"1f0c5a2e9b7d4c63a8e1f2b3"']),
+    **_text(
+        "The ETag of an earlier response. The response is 304 if nothing has changed since.",
+        examples=['W/"1f0c5a2e9b7d4c63a8e1f2b3"'],
+    ),
 }
 _BINARY: Node = {"schema": {"type": "string", "format": "binary"}}
 _FORMATS = {
-    Format.NDJSON: "An object of the list a line.",
-    Format.CSV: "As RFC 4180 has it.",
-    Format.SPREADSHEET: "With a byte order mark, and an apostrophe before texts that a spreadsheet takes for formulas.",
+    Format.NDJSON: "One object of the list per line.",
+    Format.CSV: "CSV as in RFC 4180.",
+    Format.SPREADSHEET: (
+        "CSV for spreadsheets: with a byte order mark, and an apostrophe before text that a spreadsheet would"
+        " take for a formula."
+    ),
 }
 
 
@@ -181,7 +192,7 @@ def _routes() -> list[Route]:
         scopes = [scope.value for scope in Scope if scope in DESCRIBED[route.func].scopes]
         if scopes:
             needed = " or ".join(f"`{scope}`" for scope in scopes)
-            description = "\n\n".join(filter(None, [description, f"Needs a key with the scope {needed}."]))
+            description = "\n\n".join(filter(None, [description, f"Requires a key with the scope {needed}."]))
             route.openapi_extensions = {"x-scopes": scopes}
         route.summary, route.description = summary.removesuffix("."), description or None
         route.responses = _responses(route)
@@ -230,7 +241,7 @@ def _responses(route: Route) -> dict[int, Any]:
     described = DESCRIBED[route.func]
     headers = described.headers
     content: Node = {"application/octet-stream": _BINARY, "*/*": _BINARY}
-    description = "As it was received."
+    description = "The stored bytes."
     if listing := described.listing:
         description = f"The {listing.name}, in the format that `Accept` asks for."
         content = {Format.JSON.value: {"model": listing.page}, **_other_formats(listing)}
@@ -249,7 +260,7 @@ def _responses(route: Route) -> dict[int, Any]:
     answers = _problems(kinds)
     answers[route.status_code] = {"description": description, "content": content, **_with_headers(*headers)}
     if "ETag" in headers:
-        answers[304] = {"description": "The client has it already, by its If-None-Match."}
+        answers[304] = {"description": "Not modified: the client has this content, according to its `If-None-Match`."}
     return dict(sorted(answers.items()))
 
 

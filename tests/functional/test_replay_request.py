@@ -280,7 +280,7 @@ def test_archived_objects_are_refused(function: Sweep, asked: dict[str, Any], mo
         return
     problem = json_body(answer)
     assert (answer["statusCode"], problem["type"]) == (409, "urn:dropzone:problem:objects-archived")
-    assert f"arrived in {months} are archived" in problem["detail"]
+    assert f"received in {months} are archived" in problem["detail"]
 
 
 def test_a_thousand_may_be_named(function: Sweep) -> None:

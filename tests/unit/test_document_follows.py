@@ -15,7 +15,7 @@ CHANGES = {
         "class EventV2(Event, Labels):\n": "class EventV2(Event, Labels):\n    firmware: str = Field(max_length=9)\n",
     },
     "dropzone.queries.status": {
-        'le=1_000, description="The most events of a batch."': 'le=7, description="Few."',
+        'le=1_000, description="The maximum number of events to return."': 'le=7, description="Few."',
     },
     # A new field of an answer is a column of the SQL, and a field of the model with its example.
     "dropzone.queries.quality": {

@@ -27,16 +27,17 @@ _TELEGRAF: Any = {"name": "cpu", "fields": {"usage_idle": 98.5}, "tags": {"host"
 
 
 class Event(RootModel[EventV1 | EventV2 | Envelope | ClientRejection | ClientRejectionEnvelope]):
-    """A measurement event, of the version that its `schema_version` names; without it, of version 2 if it has `source`,
-    `unit` or `tags`, and of version 1 otherwise. Ingest checks the envelope alone. Values are validated by the rules of
-    the version when the event is processed.
-    """  # noqa: D205 - shown as it is
+    """A measurement event.
+
+    Its version is `schema_version`; without it, version 2 if it has `source`, `unit` or `tags`, and version 1
+    otherwise. Ingest checks only the envelope. Values are validated by the version's rules when the event is processed.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
 
 
 class Events(RootModel[list[Any]]):
-    """Several events, each validated alone. At least one must have the envelope, or be a `ClientRejection`."""
+    """Several events, each validated on its own; at least one needs the envelope of an event or `ClientRejection`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -50,7 +51,7 @@ class Events(RootModel[list[Any]]):
 
 
 class Lines(RootModel[str]):
-    """Events, one a line, at least one with the envelope of an event. Blank lines are ignored."""
+    """One event per line; at least one must have the envelope of an event. Blank lines are ignored."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": ["".join(json.dumps(each, ensure_ascii=False) + "\n" for each in _EXAMPLES)]}
@@ -59,13 +60,13 @@ class Lines(RootModel[str]):
 
 
 class Points(RootModel[str]):
-    """InfluxDB's line protocol, as Telegraf sends it: each numeric field of a point is an event."""
+    """InfluxDB line protocol, as sent by Telegraf: each numeric field of a point is an event."""
 
     model_config = ConfigDict(json_schema_extra={"examples": ["cpu,host=raynor usage_idle=98.5 1795890111000000000\n"]})
 
 
 class OtherJson(RootModel[Any]):
-    """JSON as the contract's mapping expects it; this is a metric of Telegraf, for the contract `telegraf`."""
+    """JSON in the form that the contract's mapping expects; the example is for the contract `telegraf`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_TELEGRAF]})
 
@@ -78,7 +79,10 @@ class Accepted(TypedDict):
     status: Literal["accepted"]
     received_at: Arrival
     items: NotRequired[
-        Annotated[int, Field(ge=1, description="How many events it holds; absent if a contract's mapping finds them.")]
+        Annotated[
+            int,
+            Field(ge=1, description="The number of events in the body; absent if a contract's mapping will find them."),
+        ]
     ]
 
 
@@ -95,8 +99,8 @@ _KEY = Header(
     max_length=MAX_KEY,
     json_schema_extra={"examples": ["hall-3/2026-11-24/17"]},
     description=(
-        f"A name for this request, of 1 to {MAX_KEY} printable characters, that no other request of yours has in 24 "
-        "hours. However often it is sent, its events are stored once."
+        f"A name for this request, of 1 to {MAX_KEY} printable characters, that you use for no other request within 24 "
+        "hours. However often the request is sent, its events are stored once."
     ),
 )
 
@@ -112,21 +116,21 @@ _KEY = Header(
 def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send events.
 
-    Stores the body exactly as it was sent, and answers with its reference. After a 202 no event of it is ever lost:
-    each becomes a measurement, or is rejected with reasons. Values are validated later; this call refuses a body in
+    Stores the request body exactly as received and returns a reference to it. After a 202, no event is ever lost: each
+    becomes a measurement, or is rejected with reasons. Values are validated later; this call only refuses a body in
     which no element has the envelope of an event.
 
-    The body is one event, or an array of events, or (as `application/x-ndjson`) an event a line, in UTF-8; a leading
-    byte order mark is ignored. It may be compressed, with `Content-Encoding: gzip`: API Gateway unpacks it, and the
-    unpacked size counts for the limit. Other common names of the two media types are accepted, such as `text/json` and
-    `application/jsonl`. SenML and CloudEvents are known by their media types, and `text/plain` is InfluxDB's line
-    protocol.
+    The body is one event, an array of events, or (as `application/x-ndjson`) one event per line, in UTF-8; a leading
+    byte order mark is ignored. It may be compressed with `Content-Encoding: gzip`: API Gateway decompresses it, and the
+    size limit applies to the decompressed body. Other common names of the two media types are accepted, such as
+    `text/json` and `application/jsonl`. SenML and CloudEvents are recognized by their media types, and `text/plain` is
+    InfluxDB line protocol.
     """
     raise NotImplementedError(_DECLARED)
 
 
 _ID = Path(
-    description="The identifier of a data contract whose mapping finds events in the body; GET /contracts lists them.",
+    description="The identifier of a data contract that has a mapping. GET /contracts lists them.",
     json_schema_extra={"examples": ["telegraf"]},
 )
 
@@ -135,7 +139,10 @@ _ID = Path(
 @_described(
     problems.NO_SUCH_CONTRACT,
     body=Body(
-        "JSON as the contract's mapping expects it, in UTF-8; or, as `application/x-ndjson`, a JSON text a line.",
+        (
+            "JSON in the form that the contract's mapping expects, in UTF-8; or, as `application/x-ndjson`, "
+            "one JSON text per line."
+        ),
         {Format.JSON: (OtherJson,)},
         required=True,
     ),
@@ -143,8 +150,8 @@ _ID = Path(
 def post_to_contract(id: Annotated[str, _ID], idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send JSON of another format.
 
-    Stores the body exactly as it was sent, with the name of the contract, and answers with its reference. The events
-    are found by the contract's mapping when the body is processed, and validated by its rules: `GET /ingest/{id}` tells
-    what became of them, and a replay applies a better mapping later.
+    Stores the request body exactly as received, with the name of the contract, and returns a reference to it. When the
+    body is processed, the contract's mapping finds the events in it and the contract's rules validate them. `GET
+    /ingest/{id}` returns the outcomes; if the mapping is improved later, a replay applies it.
     """
     raise NotImplementedError(_DECLARED)

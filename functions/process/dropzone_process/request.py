@@ -29,7 +29,7 @@ def _whole(value: object) -> object:
 
 _Limit = Annotated[
     int,
-    Field(ge=1, le=MAX_OBJECTS, description="The most objects of this call.", examples=[100]),
+    Field(ge=1, le=MAX_OBJECTS, description="The maximum number of objects to process in this call.", examples=[100]),
     BeforeValidator(_whole),
 ]
 
@@ -37,7 +37,7 @@ _Limit = Annotated[
 class _BatchInQuery(Request):
     limit: _Limit = 100
     cursor: UUID | None = Field(
-        default=None, description="Where an earlier answer's cursor says to go on.", examples=[EXAMPLE_RAW_ID]
+        default=None, description="The cursor of the previous response.", examples=[EXAMPLE_RAW_ID]
     )
 
 
@@ -47,8 +47,8 @@ class _ReplayInQuery(Request):
         default=None,
         pattern=POSITION_PATTERN,
         description=(
-            "Where an earlier answer's cursor says to go on: behind an object (`<raw_id>`), or within one of many "
-            "events (`<raw_id>.<item>`)."
+            "The cursor of the previous response: after an object (`<raw_id>`), or within an object of "
+            "many events (`<raw_id>.<item>`)."
         ),
         examples=[EXAMPLE_RAW_ID],
     )
@@ -59,7 +59,7 @@ class _ReplayInQuery(Request):
 
 
 class ProcessBatch(_BatchInQuery):
-    """Process objects that have no receipt."""
+    """Process objects that have no outcomes yet."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"limit": 100}]})
 
@@ -73,21 +73,23 @@ class _Replay(_ReplayInQuery):
     IN_QUERY: ClassVar = _ReplayInQuery
 
     reprocess: bool = Field(
-        description="Replay objects: validate them again, under today's rules.", json_schema_extra={"const": True}
+        description="Replay objects: validate them again with today's rules.", json_schema_extra={"const": True}
     )
-    dry_run: bool = Field(default=False, description="Only count what would change.")
+    dry_run: bool = Field(default=False, description="Count what would change, and write nothing.")
 
 
 class ReplayArrived(_Replay):
-    """Replay objects: those that arrived in a time, or of these those that a rule rejected."""
+    """Replay the objects that arrived in a period, or only those with an event that a rule rejected."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"reprocess": True, "from": EXAMPLE_ARRIVAL, "dry_run": True}]}
     )
 
-    since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
-    until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
-    code: Code | None = Field(default=None, description="With an event that this rule rejected.")
+    since: Instant | None = Field(
+        default=None, alias="from", description="Only objects received at or after this instant."
+    )
+    until: Instant | None = Field(default=None, alias="to", description="Only objects received before this instant.")
+    code: Code | None = Field(default=None, description="Only objects with an event that this rule rejected.")
 
     def arrivals(self) -> Arrivals:
         return self.since, self.until
@@ -97,17 +99,19 @@ class ReplayArrived(_Replay):
 
 
 class ReplayDecided(_Replay):
-    """Replay objects: those with an outcome of a contract, of any version, under other rules than today's."""
+    """Replay the objects that have an outcome by any version of a contract, decided by rules other than today's."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"reprocess": True, "contract": "default", "dry_run": True}]}
     )
 
     contract: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="The contract's identifier, also of one that is gone."
+        pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="The identifier of the contract, which may no longer exist."
     )
-    since: Instant | None = Field(default=None, alias="from", description="Arrived at this instant or later.")
-    until: Instant | None = Field(default=None, alias="to", description="Arrived before this instant.")
+    since: Instant | None = Field(
+        default=None, alias="from", description="Only objects received at or after this instant."
+    )
+    until: Instant | None = Field(default=None, alias="to", description="Only objects received before this instant.")
 
     def arrivals(self) -> Arrivals:
         return self.since, self.until
@@ -117,7 +121,7 @@ class ReplayDecided(_Replay):
 
 
 class ReplayNamed(_Replay):
-    """Replay objects: these."""
+    """Replay these objects."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reprocess": True, "raw_ids": [EXAMPLE_RAW_ID]}]})
 
@@ -158,7 +162,7 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
 
 @closed
 class Changes(TypedDict):
-    """Events by what a replay changed for them (with `dry_run`: would change)."""
+    """Event counts by what the replay changed (with `dry_run`: would change)."""
 
     same: Count
     new: Count
@@ -172,18 +176,18 @@ class Changes(TypedDict):
 
 @answer({"checked": 1, "processed": 1, "failed": 0})
 class Counts(TypedDict):
-    """Objects that this call processed: checked = processed + failed."""
+    """The objects that this call processed: checked = processed + failed."""
 
     checked: Count
-    processed: Annotated[int, Field(ge=0, description="Objects without a rejected event.")]
-    failed: Annotated[int, Field(ge=0, description="Objects with a rejected event; they stay in bronze.")]
-    changes: NotRequired[Annotated[Changes, Field(description="With `reprocess`.")]]
+    processed: Annotated[int, Field(ge=0, description="Objects in which no event was rejected.")]
+    failed: Annotated[int, Field(ge=0, description="Objects in which an event was rejected. They stay in bronze.")]
+    changes: NotRequired[Annotated[Changes, Field(description="Only with `reprocess`.")]]
     unread: NotRequired[
         Annotated[
             int,
             Field(
                 ge=0,
-                description="With `reprocess`: objects that could not be replayed; their outcomes stay as they are.",
+                description="Only with `reprocess`: objects that could not be replayed; their outcomes are unchanged.",
             ),
         ]
     ]
@@ -193,9 +197,10 @@ class Counts(TypedDict):
             Field(
                 pattern=POSITION_PATTERN,
                 description=(
-                    "Where to go on: there if limit or time ended the call before the bucket did. `<raw_id>` is "
-                    "behind an object. With `reprocess` it may lie within one of many events, `<raw_id>.<item>`: the "
-                    "next call goes on with that event, and counts the object once its last event is replayed."
+                    "Present if the call reached its limit or ran out of time: pass it to the next call. "
+                    "`<raw_id>` is the last object processed. With `reprocess` it may be a position "
+                    "within an object of many events, `<raw_id>.<item>`: the next call continues with "
+                    "that event, and counts the object when its last event has been replayed."
                 ),
             ),
         ]

@@ -136,16 +136,17 @@ app = make_app(logger, authorizer)
     problems.OBJECTS_ARCHIVED,
     scopes=frozenset({Scope.OPERATE}),
     body=Body(
-        "What to do; without one, a batch.", {Format.JSON: (ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed)}
+        "What to process. Without a body: a batch with the default limit.",
+        {Format.JSON: (ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed)},
     ),
     query=ProcessBatch.IN_QUERY,
 )
 def post_process() -> Counts:
     """Process a batch.
 
-    Processes objects that the queue did not bring, each independently of the others, and counts them; with `reprocess`,
-    replays objects: validates them again, under today's rules. `limit` and `cursor` may be in the body or in the
-    query; the body's count where both have them. Each call answers within 25 seconds: while there is a `cursor`, call
+    Processes objects that have no outcomes yet, each independently of the others, and returns the counts. With
+    `reprocess`, replays objects: validates them again with today's rules. `limit` and `cursor` may be in the body or in
+    the query; the body takes precedence. Each call returns within 25 seconds: while the response has a `cursor`, call
     again with it.
     """
     request = read_request(app.current_event.raw_event)

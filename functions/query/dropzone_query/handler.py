@@ -60,7 +60,7 @@ from dropzone.settings import QuerySettings
 _BRONZE_SECONDS = 5.0
 RAW_ID_PATH = Path(
     alias="id",
-    description="As POST /ingest answered it. In the browser, the example stands for the newest object.",
+    description="The `raw_id` from POST /ingest. In the browser, the example is replaced by the newest object.",
     examples=[EXAMPLE_RAW_ID],
 )
 
@@ -105,9 +105,9 @@ app = make_app(logger, authorizer)
 @app.get("/ingest/<id>", operation_id="getStatus", tags=["Events"])
 @described(problems.NO_SUCH_OBJECT, scopes=_STATUS)
 def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[StatusRequest, Query()]) -> ObjectStatus:
-    """Ask what has become of events.
+    """Get the status of an object.
 
-    Where the `Location` of a 202 leads. A key with the scope `ingest` alone sees only what was sent with it.
+    The `Location` of a 202 points here. A key that has only the scope `ingest` sees only what was sent with it.
     """
     gzip = accepts_gzip(_header("Accept-Encoding"))
     return read_status(database(), bronze(), raw_id, request, access=access_of(app), gzip=gzip)
@@ -120,11 +120,11 @@ def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[S
     headers=("ETag", "Cache-Control", "Content-Disposition", "Content-Encoding", "Dropzone-Contract"),
 )
 def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[RawRequest, Query()]) -> Response[Any]:
-    """Get an event as it was received.
+    """Get an object as it was received.
 
-    The bytes, with the `Content-Type` and `Content-Encoding` that they came with, and the contract that they were sent
-    to, if any, as `Dropzone-Contract`. They never change. With `item`, one event of them, as it was validated. What was
-    sent with other keys needs the scope `operate`.
+    The stored bytes, with the `Content-Type` and `Content-Encoding` that they were sent with, and, as
+    `Dropzone-Contract`, the contract that they were sent to, if any. They never change. With `item`, a single event, as
+    it was validated. To read what another key has sent, a key needs the scope `operate`.
     """
     context: LambdaContext = app.lambda_context
     access = access_of(app)
@@ -157,7 +157,7 @@ def get_rejections(
 ) -> RejectionsPage:
     """List rejected events.
 
-    The last arrival first, each with every rule that it breaks.
+    The newest first, each with every rule that it breaks.
     """
     return read_rejections(database(), request, reads=_reads())
 
@@ -167,9 +167,9 @@ def get_rejections(
 def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Response[Any]:
     """List measurements.
 
-    The measurements in silver: of each instant and source, the event that arrived last. Pages are by the last entry, so
-    that none is skipped or seen twice while rows arrive. A page may hold fewer than `limit`. `archived` names months in
-    the range whose measurements are no longer in silver, as the header `Dropzone-Archived` does.
+    The measurements in silver: for each instant and source, the event that arrived last. The cursor is the last entry
+    of a page, so no entry is skipped or repeated while rows arrive. A page may hold fewer than `limit`. `archived`,
+    like the header `Dropzone-Archived`, names the months in the range whose measurements are no longer in silver.
     """
     return _listed(
         measurements.LISTING,
@@ -188,7 +188,8 @@ def get_measurements_of_instant(
         InstantInPath,
         Path(
             description=(
-                "The instant, as ingest takes it; escape a `+` as `%2B`. In the browser, the example is the newest."
+                "The instant, in any form that ingest accepts; write `+` as `%2B`. In the browser, the "
+                "example is replaced by the newest instant."
             ),
             examples=["2019-05-01T10:00:00Z"],
         ),
@@ -197,7 +198,7 @@ def get_measurements_of_instant(
 ) -> Response[Any]:
     """Get the measurements of an instant.
 
-    Of all sources, by their name, or of one.
+    The measurements of one source or of all sources, ordered by name.
     """
 
     def read() -> list[Measurement]:
@@ -216,11 +217,11 @@ def get_measurements_of_instant(
 def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
     """List sources.
 
-    Who measures, by name: since when, until when, how often, and whether it is `late` (one event is missing: quiet for
-    one and a half times its usual interval) or `silent` (two are: two and a half times; or nothing was measured up to
-    now). The usual interval is the median of its last twenty pauses; less than a minute counts as one, and a source
-    that measured once is expected daily. All of it is as of now: what a clock that is ahead says of the future doesn't
-    count until then.
+    The sources by name: when each measured first and last, how often it measures, and whether it is `late` (one event
+    is missing: quiet for more than 1.5 times its usual interval) or `silent` (two are missing: more than 2.5 times; or
+    nothing was measured until now). The usual interval is the median of the last twenty pauses; less than a minute
+    counts as a minute, and a source that measured once is expected daily. Measurements dated in the future, by a clock
+    that is ahead, don't count until then.
     """
     return _listed(sources.LISTING, lambda: read_sources(database(), request, reads=_reads()), request.limit)
 
@@ -228,12 +229,12 @@ def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
 @app.get("/kpis", operation_id="getKpis", tags=["Data"])
 @described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=kpis.LISTING, headers=("Dropzone-Archived",))
 def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
-    """Get figures by second, minute, 15 minutes, hour, day, week or month.
+    """Get KPIs by second, minute, 15 minutes, hour, day, week or month.
 
-    By source, of whole buckets: measurements by their own instant; what was received, rejected, and how long it took to
-    silver by the time of arrival, since a rejected event has no instant. Computed from current silver.
-    Buckets in which nothing was measured and nothing arrived are left out. Seconds and minutes are not kept of months
-    that are archived: `archived` names them, and the header `Dropzone-Archived`.
+    Figures by source for whole buckets. Measurements count in the bucket of their own instant; received and rejected
+    events, and the latency to silver, count in the bucket of their arrival, since a rejected event has no instant.
+    Computed from current silver. Empty buckets are left out. For archived months, figures by second and minute are not
+    kept: `archived` and the header `Dropzone-Archived` name those months.
     """
     return _listed(
         kpis.LISTING,
@@ -249,8 +250,8 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
 def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
     """Get outcomes by rule over time.
 
-    By time of arrival and source, of whole buckets. Seconds and minutes are not kept of months whose arrivals are
-    archived: `archived` names them, and the header `Dropzone-Archived`.
+    Outcomes by time of arrival and source, for whole buckets. For months whose arrivals are archived, figures by second
+    and minute are not kept: `archived` and the header `Dropzone-Archived` name those months.
     """
     return _listed(
         quality.LISTING,
@@ -266,7 +267,7 @@ def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
 def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any]:
     """List data contracts.
 
-    Those that are deployed, by their identifiers, with the rules that they add to the basic ones.
+    The deployed contracts by identifier, with the rules that each adds to the basic ones.
     """
     return _listed(contracts.LISTING, lambda: read_contracts(request, reads=_reads()), request.limit)
 
@@ -281,11 +282,14 @@ def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any
     texts={ContractFormat.YAML: "apiVersion: v3.1.0\nkind: DataContract\nid: default\n"},
 )
 def get_contract(
-    identifier: Annotated[str, Path(alias="id", description="As GET /contracts lists it.", examples=["default"])],
+    identifier: Annotated[
+        str, Path(alias="id", description="The identifier, as in GET /contracts.", examples=["default"])
+    ],
 ) -> Response[Any]:
     """Get a data contract.
 
-    As it runs, in JSON; or as it was written, in YAML (`Accept: application/yaml`), of the Open Data Contract Standard.
+    The compiled contract as JSON, or its source as YAML (`Accept: application/yaml`), in the Open Data Contract
+    Standard.
     """
     form = best_format(_header("Accept"), ContractFormat)
     is_json = form is ContractFormat.JSON

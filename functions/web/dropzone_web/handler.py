@@ -60,7 +60,7 @@ _RELATIVE_SERVER = '"url": "."'
 
 @answer({"status": "ok"})
 class Health(TypedDict):
-    """Requests are answered."""
+    """The API answers."""
 
     status: Literal["ok"]
 
@@ -77,9 +77,9 @@ def settings() -> WebSettings:
 @app.get("/health", operation_id="getHealth", tags=["Service"])
 @described(scopes=PUBLIC)
 def get_health() -> Health:
-    """Ask whether requests are answered.
+    """Check that the API answers.
 
-    Needs no key, and touches nothing.
+    Needs no API key. It reads neither S3 nor the database.
     """
     return {"status": "ok"}
 

@@ -26,33 +26,35 @@ closed = with_config(ConfigDict(extra="forbid"))
 """A decorator: the answer has no other fields."""
 
 Count = Annotated[int, Field(ge=0)]
-RawId = Annotated[UUID, Field(description="A UUIDv7: its order is the order of arrival.")]
-Cursor = Annotated[str, Field(description="Where to go on: there if there is more.")]
-Item = Annotated[int, Field(ge=0, description="Which event of its object, from 0.")]
+RawId = Annotated[UUID, Field(description="A UUIDv7: sorting by it sorts by time of arrival.")]
+Cursor = Annotated[str, Field(description="Request the next page with this cursor; absent on the last page.")]
+Item = Annotated[int, Field(ge=0, description="The event's position in its object, counted from 0.")]
 
 
 @closed
 class EventReference(TypedDict):
-    """Which event: its object, and its place in it."""
+    """An event: its object, and its position in it."""
 
     raw_id: RawId
     item: Item
 
 
-ResolvedBy = Annotated[EventReference, Field(description="Of a rejected event: the processed one that corrects it.")]
-SourceOfEvent = Annotated[str, Field(description="Empty where the event names none.")]
-SourceOfBucket = Annotated[str, Field(description="Empty where events name none, or none that could be read.")]
-Share = Annotated[float | None, Field(description="Of those received; null where none was.")]
+ResolvedBy = Annotated[
+    EventReference, Field(description="Only for a rejected event: the processed event that corrects it.")
+]
+SourceOfEvent = Annotated[str, Field(description="Empty if the event names none.")]
+SourceOfBucket = Annotated[str, Field(description="Empty for events that name no source, or none that could be read.")]
+Share = Annotated[float | None, Field(description="The share of received events; null if none was received.")]
 MillisecondText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """Written by `gateway.milliseconds`."""
-Arrival = Annotated[MillisecondText, Field(description="When it arrived, to the millisecond.")]
+Arrival = Annotated[MillisecondText, Field(description="When the object was received, to the millisecond.")]
 
 
 @closed
 class Violation(TypedDict):
     """A broken rule, or an invalid parameter."""
 
-    field: Annotated[str, Field(description="The field; `$` is the whole body.")]
+    field: Annotated[str, Field(description="The field that breaks the rule; `$` is the whole body.")]
     code: Annotated[
         str,
         Field(
@@ -62,17 +64,19 @@ class Violation(TypedDict):
         ),
     ]
     message: str
-    index: NotRequired[Annotated[int, Field(ge=0, description="In data: the index of the first offender.")]]
-    rule: NotRequired[Annotated[str, Field(description="Of a data contract: the identifier of its rule.")]]
+    index: NotRequired[
+        Annotated[int, Field(ge=0, description="For `data`: the index of the first sample that breaks the rule.")]
+    ]
+    rule: NotRequired[Annotated[str, Field(description="For a rule of a data contract: its identifier.")]]
 
 
 EXAMPLE_CONTRACT = "default@1.0.0"
 
 Flags = Annotated[
-    Sequence[str], Field(description="The codes of the warnings that its data contract has for it.", examples=[[]])
+    Sequence[str], Field(description="The codes of its data contract's warnings about it.", examples=[[]])
 ]
 ContractReference = Annotated[
-    str, Field(description="The data contract that it was validated by, as `id@version`.", examples=[EXAMPLE_CONTRACT])
+    str, Field(description="The data contract that validated the event, as `id@version`.", examples=[EXAMPLE_CONTRACT])
 ]
 
 
@@ -82,8 +86,8 @@ Archived = Annotated[
     Sequence[str],
     Field(
         description=(
-            "Months of UTC in the range that are archived, and so are not listed, but for what has changed since; "
-            "absent without any."
+            "The archived months (UTC) in the range. They are not listed, except for what has changed "
+            "since; absent if there are none."
         ),
         examples=[["2019-04", "2019-05"]],
     ),

@@ -45,10 +45,10 @@ NOT_GZIP = ProblemType("not-gzip", HTTPStatus.BAD_REQUEST, "The body is gzip tha
 KEY_UNKNOWN = ProblemType(
     "key-unknown",
     HTTPStatus.FORBIDDEN,
-    "The key or role is known to API Gateway, and opens nothing yet: an operator has to give it scopes.",
+    "API Gateway knows this key or role, but it has no scopes yet. Ask an operator to give it scopes.",
 )
 KEY_EXPIRED = ProblemType(
-    "key-expired", HTTPStatus.FORBIDDEN, "The key or what is listed in its place has expired. Ask an operator."
+    "key-expired", HTTPStatus.FORBIDDEN, "The key or role has expired. Ask an operator to renew it."
 )
 SCOPE_MISSING = ProblemType("scope-missing", HTTPStatus.FORBIDDEN, "{reason}")
 NO_SUCH_PATH = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such path or method here.")
@@ -60,26 +60,28 @@ NO_SUCH_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "No object with 
 OBJECT_GONE = ProblemType(
     "not-found",
     HTTPStatus.NOT_FOUND,
-    "The object with this raw_id was accepted and never processed, and is no longer stored.",
+    "The object with this raw_id was accepted but never processed, and is no longer stored.",
 )
-NO_RAW_OBJECT = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no object with this raw_id, or not any more.")
+NO_RAW_OBJECT = ProblemType(
+    "not-found", HTTPStatus.NOT_FOUND, "No object with this raw_id is stored, or it was deleted."
+)
 NO_RAW_EVENT = ProblemType(
-    "not-found", HTTPStatus.NOT_FOUND, "The object has no such event, or none that can be written as JSON."
+    "not-found", HTTPStatus.NOT_FOUND, "The object has no event at this position, or none that can be written as JSON."
 )
 NO_MEASUREMENT = ProblemType(
-    "not-found", HTTPStatus.NOT_FOUND, "There is no measurement at this instant, or not from this source."
+    "not-found", HTTPStatus.NOT_FOUND, "There is no measurement at this instant, or none from this source."
 )
 ARCHIVED = ProblemType(
     "archived",
     HTTPStatus.GONE,
-    "The measurements of this month are archived, and no longer in silver. Its figures are in GET /kpis, and operators "
-    "know where its files are.",
+    "The measurements of this month are archived and no longer in silver. GET /kpis still has its figures; operators "
+    "know where the files are.",
 )
 OBJECTS_ARCHIVED = ProblemType(
     "objects-archived",
     HTTPStatus.CONFLICT,
-    "Objects that arrived in {reason} are archived, so that their outcomes can't be replaced. Begin after them "
-    "(`from`), or bring them back first (dropzone archive --restore).",
+    "Objects received in {reason} are archived, so their outcomes can't be replaced. Start after them (`from`), or "
+    "restore them first (dropzone archive --restore).",
     "2026-04, 2026-05",
 )
 NOT_ACCEPTABLE = ProblemType(
@@ -119,7 +121,7 @@ INVALID_REQUEST = ProblemType(
 TOO_MUCH_ASKED = ProblemType(
     "invalid-request",
     HTTPStatus.UNPROCESSABLE_ENTITY,
-    "The range holds more than one call computes. Ask for a shorter range, one source, or longer buckets.",
+    "The range is too large for one call. Ask for a shorter range, one source, or longer buckets.",
 )
 NOT_COMPARABLE = ProblemType(
     "invalid-request",
@@ -138,13 +140,21 @@ UNAVAILABLE = ProblemType(
 
 @closed
 class Problem(TypedDict):
-    """A refusal, by RFC 9457. 4xx other than 429: don't retry. 5xx and 429: retry, it is safe."""
+    """A problem document (RFC 9457). Don't retry a 4xx other than 429. Retry a 5xx or a 429: it is safe."""
 
-    type: Annotated[str, Field(description="Stable; docs/errors.md lists them.", json_schema_extra={"format": "uri"})]
+    type: Annotated[
+        str,
+        Field(
+            description="The type of the problem. Stable; docs/errors.md lists them.",
+            json_schema_extra={"format": "uri"},
+        ),
+    ]
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
     detail: str
-    request_id: Annotated[str, Field(description="The id of the request in the logs: report it with a question.")]
+    request_id: Annotated[
+        str, Field(description="The request id, as in the logs; include it when you report a problem.")
+    ]
     violations: NotRequired[Annotated[Sequence[Violation], Field(min_length=1)]]
 
 

@@ -35,7 +35,7 @@ EXPECTATIONS = TypeAdapter(tuple[Expectations, ...])
 
 
 class Expectation(StrEnum):
-    """What of it a source can break; or, without a contract's frequency, its usual interval."""
+    """An expectation that a source can break. Without a contract's frequency, its usual interval is expected."""
 
     SILENT = "silent"
     """Two events are missing."""

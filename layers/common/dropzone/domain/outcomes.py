@@ -28,7 +28,7 @@ CLIENT_REJECTED = "client_rejected"
 
 
 class Code(StrEnum):
-    """Why an event is rejected. Stable: clients, metrics and queries rely on them (docs/errors.md)."""
+    """Why an event was rejected. Codes are stable: clients, metrics and queries may rely on them (docs/errors.md)."""
 
     NOT_GZIP = "payload.not_gzip"
     TOO_LARGE = "payload.too_large"
@@ -228,7 +228,7 @@ _WORDS = {bool: "a boolean", str: "a string", type(None): "null", list: "an arra
 
 
 class Envelope(BaseModel):
-    """The shape that every version has. Ingest checks nothing else."""
+    """The fields that every version has. Ingest checks nothing else."""
 
     model_config = ConfigDict(strict=True)
 
@@ -246,7 +246,7 @@ def has_envelope(payload: object) -> bool:
 
 
 class ClientRejectionEnvelope(BaseModel):
-    """What ingest checks of lines that the client could not make an event of: that it names them."""
+    """The envelope of a `ClientRejection`, which is all that ingest checks of it."""
 
     model_config = ConfigDict(strict=True, defer_build=True)
 

@@ -58,7 +58,7 @@ Instant = Annotated[
 Samples = Annotated[
     list[Annotated[float, Field(allow_inf_nan=False)]],
     FailFast(),
-    Field(min_length=1, description="The samples: numbers alone, each within the range of binary64."),
+    Field(min_length=1, description="The samples: numbers only, each within the range of a 64-bit float."),
 ]
 
 
@@ -66,12 +66,12 @@ _RAW_ID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3
 
 
 class Corrects(BaseModel):
-    """The rejected event that this one replaces: when this one is processed, that rejection is resolved."""
+    """The rejected event that this one corrects: when this event is processed, that rejection is resolved."""
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
-    raw_id: str = Field(pattern=_RAW_ID, description="The rejected event's object: a UUIDv7.")
-    item: int = Field(ge=0, le=2**31 - 1, description="Its place in it, from 0.")
+    raw_id: str = Field(pattern=_RAW_ID, description="The object of the rejected event: a UUIDv7.")
+    item: int = Field(ge=0, le=2**31 - 1, description="Its position in the object, counted from 0.")
 
     @property
     def event_id(self) -> EventId:
@@ -114,7 +114,7 @@ class Event(BaseModel):
 
 
 class EventV1(Event):
-    """Version 1: an instant and its samples. Other fields are stored, and not read."""
+    """Version 1: an instant and its samples. Other fields are stored but not read."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"time_stamp": "2019-05-01T06:00:00-04:00", "data": [0, 2]}]}
@@ -123,7 +123,7 @@ class EventV1(Event):
     schema_version: Literal[1] = Field(
         default=1,
         description=(
-            "The payload's version: 1 if it is absent and the event has no `source`, `unit`, `tags` or `corrects`."
+            "The payload version. If absent, it is 1 for an event without `source`, `unit`, `tags` and `corrects`."
         ),
     )
     time_stamp: Instant
@@ -175,22 +175,24 @@ class Labels(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
     source: Source | None = Field(
-        default=None, description="Who measured: part of the measurement's key. No control characters."
+        default=None, description="The source: part of the measurement's key. No control characters."
     )
     unit: Unit | None = Field(default=None, description="The unit of the samples, such as `°C`. No control characters.")
-    tags: Tags | None = Field(default=None, description="Further labels. No control characters.")
+    tags: Tags | None = Field(default=None, description="Additional labels. No control characters.")
     corrects: Corrects | None = Field(
         default=None,
-        description="The rejected event that this one replaces. When this one is processed, that one is resolved, if "
-        "it has the same source or none.",
+        description=(
+            "The rejected event that this one corrects. When this event is processed, that rejection is "
+            "resolved, if it has the same source or none."
+        ),
     )
 
 
 class EventV2(Event, Labels):
-    """Version 2: as version 1, and who measured, in what unit, with what tags, and which rejected event it corrects.
+    """Version 2: version 1 plus the source, unit and tags of the measurement, and the rejected event that it corrects.
 
-    Each of the four may be absent or null. Events of one instant and one source are the same measurement: the last to
-    arrive replaces the others. Other fields are stored, and not read.
+    Each of the four may be absent or null. Events with the same instant and source are the same measurement: the last
+    to arrive replaces the others. Other fields are stored but not read.
     """
 
     model_config = ConfigDict(
@@ -217,7 +219,7 @@ class EventV2(Event, Labels):
     schema_version: Literal[2] = Field(
         default=2,
         description=(
-            "The payload's version: 2 if it is absent and the event has `source`, `unit`, `tags` or `corrects`."
+            "The payload version. If absent, it is 2 for an event with `source`, `unit`, `tags` or `corrects`."
         ),
         json_schema_extra=_without_default,
     )
@@ -269,18 +271,18 @@ class ClientReason(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
-    code: str = Field(pattern=r"^[a-z0-9_.]{1,64}$", description="The client's own code.")
-    reason: str = Field(description=f"For people. Its first {_MAX_REASON} characters are shown.")
+    code: str = Field(pattern=r"^[a-z0-9_.]{1,64}$", description="An error code of the client's own.")
+    reason: str = Field(description=f"A text for people. The first {_MAX_REASON} characters are shown.")
     lines: Annotated[list[int], Field(min_length=2, max_length=2)] | None = Field(
-        default=None, description="The first and the last line of the input."
+        default=None, description="The first and last line numbers in the input."
     )
-    text: str | None = Field(default=None, description="The lines themselves, or their beginning.")
+    text: str | None = Field(default=None, description="The text of the lines, possibly truncated.")
 
 
 class ClientRejection(BaseModel):
-    """Lines of an input that the client could not make an event of: counted as a rejected event.
+    """Input lines from which the client could not build an event. They count as one rejected event.
 
-    Its outcome is a rejection with the code `client.rejected`, which an event can correct.
+    The outcome is a rejection with the code `client.rejected`, which a later event can correct.
     """
 
     model_config = ConfigDict(
@@ -303,7 +305,7 @@ class ClientRejection(BaseModel):
     )
 
     client_rejected: ClientReason
-    source: Source | None = Field(default=None, description="Who would have measured, if that is known.")
+    source: Source | None = Field(default=None, description="The source, if known.")
 
 
 def client_rejection(payload: dict[str, Any]) -> Rejection:

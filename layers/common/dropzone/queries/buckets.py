@@ -29,7 +29,7 @@ MOST_EVENTS = 2_000_000
 
 
 class Granularity(StrEnum):
-    """How long a bucket is. Hours, days, weeks (from Monday) and months are those of a time zone's clock."""
+    """The length of a bucket. Hours, days, weeks (from Monday) and months follow the clock of the time zone."""
 
     SECOND = "second"
     MINUTE = "minute"
@@ -67,7 +67,7 @@ _WIDTHS: Final = {
 
 
 *_first, _last = (f"{kind.max_buckets:,} of `{kind}`" for kind in Granularity)
-_GRANULARITY: Final = f"How long a bucket is. A range has at most {', '.join(_first)} or {_last}."
+_GRANULARITY: Final = f"The length of a bucket. A range may have at most {', '.join(_first)} or {_last}."
 
 
 class BucketsRequest(Request):
@@ -78,8 +78,9 @@ class BucketsRequest(Request):
         default=None,
         alias="from",
         description=(
-            "From the bucket on that holds this instant, or the start of this day. Without it 5 minutes back (second), "
-            "1 hour (minute), 1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks (week), 365 days (month)."
+            "The start of the range: the bucket that holds this instant, or the start of this day. Default: 5 minutes "
+            "before its end (second), 1 hour (minute), 1 day (quarter_hour), 7 days (hour), 30 days (day), 26 weeks "
+            "(week), 365 days (month)."
         ),
         examples=["2019-05-01"],
     )
@@ -87,29 +88,32 @@ class BucketsRequest(Request):
         default=None,
         alias="to",
         description=(
-            "To the bucket that holds the last moment before this instant, or of this day, whole; without it, to now."
+            "The end of the range: the bucket that holds the last moment before this instant, or of this "
+            "day. Default: now."
         ),
         examples=["2019-05-02T12:00:00Z"],
     )
     source: SourceFilter | None = Field(
         default=None,
-        description="Of this source; empty: of events that name none; without it, every source by itself.",
+        description="Only this source; empty for events that name no source. Default: each source separately.",
         examples=["hall-1/thermometer"],
     )
     tz: ZoneName = Field(
         default="UTC",
-        description="The time zone of the buckets, and of days in from and to; its IANA name.",
+        description="The time zone of the buckets, and of dates in `from` and `to`: an IANA name.",
         examples=["Europe/Berlin"],
     )
-    limit: int = Field(default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The most buckets.", examples=[10])
+    limit: int = Field(
+        default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The maximum number of buckets to return.", examples=[10]
+    )
     cursor: PlaceCursor | None = None
 
 
 class Bucket(TypedDict):
     """A source in a bucket of time."""
 
-    start: Annotated[datetime, Field(description="With the offset of `tz`.")]
-    end: Annotated[datetime, Field(description="Not part of it. With the offset of `tz`.")]
+    start: Annotated[datetime, Field(description="The start, with the offset of `tz`.")]
+    end: Annotated[datetime, Field(description="The end, exclusive, with the offset of `tz`.")]
     source: SourceOfBucket
 
 
@@ -119,22 +123,33 @@ ByRule = Mapping[str, Annotated[int, Field(ge=1)]]
 class Arrivals(TypedDict):
     """What became of the events that arrived in a bucket."""
 
-    received: Annotated[int, Field(ge=0, description="Events that arrived in the bucket and have an outcome.")]
+    received: Annotated[int, Field(ge=0, description="Events received in the bucket that have an outcome.")]
     processed: Count
-    rejected: Annotated[int, Field(ge=0, description="Resolved or still open.")]
-    resolved: Annotated[Count, Field(description="Rejected events that a processed one corrects, whenever it arrived.")]
-    open: Annotated[Count, Field(description="Rejected events that no processed one corrects.")]
+    rejected: Annotated[int, Field(ge=0, description="Rejected events, resolved or open.")]
+    resolved: Annotated[
+        Count, Field(description="Rejected events that a processed event corrects, whenever it arrived.")
+    ]
+    open: Annotated[Count, Field(description="Rejected events that no processed event corrects.")]
     rejected_share: Share
     open_share: Share
-    flagged: Annotated[int, Field(ge=0, description="Processed events with warnings of their data contract.")]
+    flagged: Annotated[int, Field(ge=0, description="Processed events with a warning from their data contract.")]
     rejected_by_rule: Annotated[
         ByRule,
         Field(
-            description="Rejected events by the code of each rule that they break; one that breaks two counts for both."
+            description=(
+                "Rejected events by the code of the rule that they break; an event that breaks two rules "
+                "counts for both."
+            )
         ),
     ]
     flagged_by_rule: Annotated[
-        ByRule, Field(description="Flagged events by the code of each rule that they break, counted likewise.")
+        ByRule,
+        Field(
+            description=(
+                "Flagged events by the code of the rule that they break; an event that breaks two rules counts "
+                "for both."
+            )
+        ),
     ]
 
 

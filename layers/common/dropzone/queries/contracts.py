@@ -28,11 +28,13 @@ class ContractFormat(MediaType):
 class ContractsRequest(Request):
     """The parameters of `GET /contracts`."""
 
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most contracts.", examples=[10])
+    limit: int = Field(
+        default=100, ge=1, le=1_000, description="The maximum number of contracts to return.", examples=[10]
+    )
     cursor: str | None = Field(
         default=None,
         pattern=_IDENTIFIER,
-        description="Where to go on, as an earlier answer's cursor says.",
+        description="The cursor of the previous page.",
         examples=["default"],
     )
 
@@ -41,57 +43,68 @@ class ContractsRequest(Request):
 class ContractRule(TypedDict):
     """A rule of a contract."""
 
-    id: Annotated[str, Field(description="As violations name it in `rule`.")]
-    rule: Annotated[str, Field(description="What kind of rule it is; docs/contracts.md lists them.")]
+    id: Annotated[str, Field(description="The identifier; a violation has it in `rule`.")]
+    rule: Annotated[str, Field(description="The type of rule; docs/contracts.md lists them.")]
     severity: Annotated[str, Field(description="`error` rejects an event, `warning` flags it.")]
-    dimension: Annotated[str, Field(description="Of data quality, as the Open Data Contract Standard names it.")]
-    description: Annotated[str, Field(description="What the messages of its violations end with; may be empty.")]
-    arguments: Annotated[Mapping[str, Any], Field(description="Its limits, by their names.")]
+    dimension: Annotated[
+        str, Field(description="The data-quality dimension, as named by the Open Data Contract Standard.")
+    ]
+    description: Annotated[str, Field(description="Appended to the messages of its violations; may be empty.")]
+    arguments: Annotated[Mapping[str, Any], Field(description="The rule's limits by name.")]
 
 
 @closed
 class ContractExpectations(TypedDict):
-    """What is expected of its sources over time, with the standard's names in brackets; null where it is not stated."""
+    """What the contract expects of its sources over time, with the standard's names in brackets; null if not stated."""
 
-    interval_seconds: Annotated[float | None, Field(description="From one event to the next (`frequency`).")]
-    latency_seconds: Annotated[float | None, Field(description="From a measurement to its arrival (`latency`).")]
+    interval_seconds: Annotated[float | None, Field(description="The maximum time between two events (`frequency`).")]
+    latency_seconds: Annotated[
+        float | None, Field(description="The maximum time from a measurement to its arrival (`latency`).")
+    ]
     retention_seconds: Annotated[
-        float | None, Field(description="How long measurements are to be kept (`retention`). Nothing is deleted by it.")
+        float | None,
+        Field(
+            description="How long to keep measurements (`retention`). Informative: nothing is deleted because of it."
+        ),
     ]
     unchanged_seconds: Annotated[
-        float | None, Field(description="How long all samples may be the same (`unchanged`): then the source is stuck.")
+        float | None,
+        Field(description="How long all samples may stay the same (`unchanged`) before the source counts as stuck."),
     ]
     rejected_share: Annotated[
-        float | None, Field(description="Of a day's events, which may be rejected (`rejectedShare`).")
+        float | None, Field(description="The maximum share of a day's events that may be rejected (`rejectedShare`).")
     ]
 
 
-Identifier = Annotated[str, Field(description="The path of `POST /ingest/{id}`.")]
-Version = Annotated[str, Field(description="Outcomes name it: `id@version`.")]
+Identifier = Annotated[str, Field(description="The identifier, as in `POST /ingest/{id}`.")]
+Version = Annotated[str, Field(description="The version; outcomes name the contract as `id@version`.")]
 Sources = Annotated[
     Sequence[str],
     Field(
-        description="Patterns of the sources that it holds for; empty: for what is sent to it by name, or `default`."
+        description=(
+            "Patterns of the sources that it applies to. Empty for a contract that bodies are sent to by "
+            "name, and for `default`."
+        )
     ),
 ]
-Rules = Annotated[Sequence[ContractRule], Field(description="Beside the basic rules.")]
+Rules = Annotated[Sequence[ContractRule], Field(description="The rules that apply in addition to the basic ones.")]
 
 
 @closed
 class ContractSummary(TypedDict):
-    """A contract, as a list has it."""
+    """A contract in a list."""
 
     id: Identifier
     version: Version
     sources: Sources
-    has_mapping: Annotated[bool, Field(description="Whether it finds events in JSON of another form.")]
+    has_mapping: Annotated[bool, Field(description="Whether the contract maps JSON of another form to events.")]
     rules: Rules
     expectations: ContractExpectations
 
 
 @closed
 class ContractMapping(TypedDict):
-    """How events are found in the body, and what their fields are: expressions of JMESPath."""
+    """How to find the events in a body, and each field in an event: JMESPath expressions."""
 
     events: str
     parts: str | None
@@ -100,8 +113,10 @@ class ContractMapping(TypedDict):
     source: str | None
     unit: str | None
     tags: Mapping[str, str]
-    time_format: Annotated[str, Field(description="`iso8601`, or the unit of an epoch: `epoch_s` to `epoch_ns`.")]
-    time_zone: Annotated[str | None, Field(description="Of times without an offset.")]
+    time_format: Annotated[
+        str, Field(description="The format of the time: `iso8601`, or an epoch's unit, `epoch_s` to `epoch_ns`.")
+    ]
+    time_zone: Annotated[str | None, Field(description="The time zone of times without an offset.")]
 
 
 _EXAMPLE: dict[str, Any] = {
@@ -125,7 +140,7 @@ _EXAMPLE: dict[str, Any] = {
 
 @answer({"contracts": [_EXAMPLE], "cursor": "default"})
 class ContractsPage(TypedDict):
-    """A page of contracts, by identifier."""
+    """A page of contracts, ordered by identifier."""
 
     contracts: Sequence[ContractSummary]
     cursor: NotRequired[Cursor]
@@ -133,14 +148,14 @@ class ContractsPage(TypedDict):
 
 @answer({name: value for name, value in _EXAMPLE.items() if name != "has_mapping"} | {"mapping": None})
 class Contract(TypedDict):
-    """A contract as it runs."""
+    """A compiled contract."""
 
     id: Identifier
     version: Version
     sources: Sources
     rules: Rules
     expectations: ContractExpectations
-    mapping: Annotated[ContractMapping | None, Field(description="Null: it takes this API's own events.")]
+    mapping: Annotated[ContractMapping | None, Field(description="Null if the contract takes this API's own events.")]
 
 
 LISTING = Listing("contracts", ContractsPage, ContractSummary, lambda contract: contract["id"])

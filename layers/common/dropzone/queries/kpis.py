@@ -32,7 +32,7 @@ class KpisRequest(BucketsRequest):
         ge=1e-6,
         le=timedelta(days=366).total_seconds(),
         allow_inf_nan=False,
-        description="How long it should be from one event of a source to the next; inferred without it.",
+        description="The expected interval between two events of a source, in seconds. Default: inferred.",
         examples=[60.0],
     )
 
@@ -41,21 +41,25 @@ class KpisRequest(BucketsRequest):
 class Gaps(TypedDict):
     """Pauses between events that are longer than expected."""
 
-    count: Annotated[int, Field(ge=0, description="Pauses that ended in the bucket, and were too long.")]
+    count: Annotated[int, Field(ge=0, description="The number of pauses that ended in the bucket and were too long.")]
     longest_seconds: Annotated[
         float | None,
-        Field(description="The longest pause that ended in the bucket; null where no event was before."),
+        Field(description="The longest pause that ended in the bucket; null if no event came before."),
     ]
     expected_seconds: Annotated[
         float | None,
-        Field(description="As asked for, or the source's usual pause in the range; null without pauses."),
+        Field(
+            description=(
+                "`expected_seconds` of the request, or the usual pause of the source in the range; null without pauses."
+            )
+        ),
     ]
     longer_than_seconds: Annotated[
         float | None,
         Field(
             description=(
-                "What is too long: one and a half times what is expected, up to the next quarter power of two, so that "
-                "a single missing event is a gap."
+                "Pauses above this are gaps: 1.5 times the expected pause, rounded up to the next quarter"
+                " power of two, so that a single missing event is a gap."
             )
         ),
     ]
@@ -63,22 +67,25 @@ class Gaps(TypedDict):
 
 @closed
 class KpiLatency(TypedDict):
-    """Milliseconds from arrival to silver, of what arrived in the bucket; null where nothing did."""
+    """Milliseconds from arrival to silver for the events received in the bucket; null if there are none."""
 
     mean: float | None
     max: float | None
 
 
 class _Figures(Bucket):
-    events: Annotated[int, Field(ge=0, description="Measurements of the bucket; without any, the figures are null.")]
+    events: Annotated[
+        int, Field(ge=0, description="The number of measurements in the bucket; if 0, the figures are null.")
+    ]
     samples: Count
-    mean: Annotated[float | None, Field(description="Of all samples together.")]
+    mean: Annotated[float | None, Field(description="Over all samples.")]
     std_dev: Annotated[
         float | None,
         Field(
             description=(
-                "The population's, of all samples together; null where its square is no normal binary64: a mean or "
-                "deviation above 1e154, or a deviation below 1e-146 that is not zero."
+                "The population standard deviation over all samples; null where its square is not a "
+                "normal 64-bit float: a mean or deviation above 1e154, or a nonzero deviation below "
+                "1e-146."
             )
         ),
     ]
@@ -124,7 +131,7 @@ class Kpi(_Figures, Arrivals):
     }
 )
 class KpisPage(TypedDict):
-    """A page of figures."""
+    """A page of KPIs."""
 
     kpis: Sequence[Kpi]
     granularity: Granularity

@@ -34,9 +34,13 @@ class MeasurementsOfInstantRequest(Request):
     """The parameters of `GET /measurements/{measured_at}`."""
 
     source: SourceFilter | None = Field(
-        default=None, description="Of this source; empty: of none.", examples=["hall-1/thermometer"]
+        default=None,
+        description="Only this source; empty for events that name no source.",
+        examples=["hall-1/thermometer"],
     )
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most measurements.", examples=[10])
+    limit: int = Field(
+        default=100, ge=1, le=1_000, description="The maximum number of measurements to return.", examples=[10]
+    )
     cursor: PlaceCursor | None = None
 
 
@@ -46,36 +50,36 @@ class MeasurementsRequest(MeasurementsOfInstantRequest):
     since: InstantOrDate | None = Field(
         default=None,
         alias="from",
-        description="Measured at this instant or later, or from this day on.",
+        description="Measured at or after this instant, or from the start of this day.",
         examples=["2019-05-01"],
     )
     until: InstantOrDate | None = Field(
         default=None,
         alias="to",
-        description="Measured before this instant, or up to this day, with all of it.",
+        description="Measured before this instant, or until the end of this day.",
         examples=["2019-05-01T12:00:00Z"],
     )
     tz: ZoneOfDates = "UTC"
     order: Literal["asc", "desc"] = Field(
-        default="desc", description="By instant, then source: the newest first.", examples=["asc"]
+        default="desc", description="The order, by instant and then source. `desc`: the newest first.", examples=["asc"]
     )
 
 
 @closed
 class Measurement(TypedDict):
-    """The measurement of an instant and a source, and the event that it came from."""
+    """The measurement of an instant and source, and the event that it is from."""
 
     measured_at: Annotated[datetime, Field(description="In UTC.")]
     source: SourceOfEvent
     mean: float
-    std_dev: Annotated[float, Field(ge=0, description="The population's.")]
+    std_dev: Annotated[float, Field(ge=0, description="The population standard deviation.")]
     sample_count: Annotated[int, Field(ge=1)]
     min: float
     max: float
     unit: SourceOfEvent
     tags: Mapping[str, str]
     flags: Flags
-    raw_id: Annotated[UUID, Field(description="The object that the event came in.")]
+    raw_id: Annotated[UUID, Field(description="The object that the event arrived in.")]
     item: Item
     received_at: Arrival
     updated_at: Annotated[datetime, Field(description="When it was written to silver.")]

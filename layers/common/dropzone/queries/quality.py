@@ -28,14 +28,14 @@ class QualityRequest(BucketsRequest):
 
     together: bool = Field(
         default=False,
-        description="All sources together, a row for each bucket, whose source is empty.",
+        description="Return one row per bucket for all sources together; its source is empty.",
         examples=["true"],
     )
 
 
 @closed
 class QualityLatency(TypedDict):
-    """Milliseconds from arrival to silver; percentiles are within 10 %, or a millisecond."""
+    """Milliseconds from arrival to silver. Percentiles are accurate to 10 % or one millisecond."""
 
     mean: float | None
     p50: float | None
@@ -45,27 +45,30 @@ class QualityLatency(TypedDict):
 
 @closed
 class RuleCount(TypedDict):
-    """How many events broke a rule."""
+    """The number of events that broke a rule."""
 
     code: str
-    contract: Annotated[str | None, Field(description="The data contract whose rule it is; null for a basic rule.")]
-    rule: Annotated[str | None, Field(description="The identifier of the contract's rule; null for a basic rule.")]
+    contract: Annotated[
+        str | None, Field(description="The data contract that the rule belongs to; null for a basic rule.")
+    ]
+    rule: Annotated[str | None, Field(description="The identifier of the rule in its contract; null for a basic rule.")]
     severity: Annotated[
-        Literal["error", "warning"], Field(description="Whether they were rejected (`error`) or flagged (`warning`).")
+        Literal["error", "warning"],
+        Field(description="`error`: the events were rejected. `warning`: they were flagged."),
     ]
     events: Annotated[int, Field(ge=1)]
 
 
 @closed
 class QualityBucket(Bucket, Arrivals):
-    """The outcomes of a source's arrivals in a bucket of time."""
+    """The outcomes of what arrived from a source in a bucket of time."""
 
     rules: Annotated[
         Sequence[RuleCount],
         Field(
             description=(
-                "The rules that events broke, most often broken first, at most 100. An event that breaks two counts "
-                "for both."
+                "The rules that events broke, the most frequent first, at most 100. An event that breaks "
+                "two rules counts for both."
             )
         ),
     ]

@@ -21,7 +21,7 @@ PlaceCursor = Annotated[
     str,
     Field(
         pattern=f"^-?[0-9]{{1,18}}\\.[^\\x00]{{0,{MAX_SOURCE}}}$",
-        description="Where to go on, as an earlier answer's cursor says.",
+        description="The cursor of the previous page.",
         examples=[EXAMPLE_PLACE],
     ),
 ]
@@ -29,9 +29,7 @@ PlaceCursor = Annotated[
 
 ZoneOfDates = Annotated[
     ZoneName,
-    Field(
-        description="The time zone whose days are meant in from and to, by its IANA name.", examples=["Europe/Berlin"]
-    ),
+    Field(description="The time zone of the dates in `from` and `to`: an IANA name.", examples=["Europe/Berlin"]),
 ]
 """Where nothing else depends on it."""
 

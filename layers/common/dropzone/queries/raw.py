@@ -21,8 +21,8 @@ class RawRequest(Request):
         ge=0,
         le=2**31 - 1,
         description=(
-            "One event alone, as JSON. Of a body that a contract's mapping reads, of SenML, CloudEvents and line "
-            "protocol: the event that was made of it."
+            "Return only this event, as JSON. For bodies that a contract's mapping reads, SenML, "
+            "CloudEvents and line protocol: the event that was made from the body."
         ),
         examples=[0],
     )

@@ -36,53 +36,56 @@ from dropzone.queries.rows import read
 class RejectionsRequest(Request):
     """What `GET /rejections` takes in its query."""
 
-    code: Code | None = Field(default=None, description="Rejected by this rule.", examples=["data.empty"])
+    code: Code | None = Field(default=None, description="Only events rejected by this rule.", examples=["data.empty"])
     source: SourceFilter | None = Field(
-        default=None, description="Of this source; empty: of none.", examples=["hall-1/thermometer"]
+        default=None,
+        description="Only this source; empty for events that name no source.",
+        examples=["hall-1/thermometer"],
     )
     since: InstantOrDate | None = Field(
         default=None,
         alias="from",
-        description="Arrived at this instant or later, or from this day on.",
+        description="Received at or after this instant, or from the start of this day.",
         examples=["2026-11-24"],
     )
     until: InstantOrDate | None = Field(
         default=None,
         alias="to",
-        description="Arrived before this instant, or up to this day, with all of it.",
+        description="Received before this instant, or until the end of this day.",
         examples=[EXAMPLE_ARRIVAL],
     )
     tz: ZoneOfDates = "UTC"
     resolved: Literal["false", "true", "all"] = Field(
         default="false",
-        description="Open ones, which no processed event corrects (`false`), resolved ones (`true`), or both (`all`).",
+        description="`false`: open rejections, which no processed event corrects. `true`: resolved ones. `all`: both.",
         examples=["all"],
     )
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most events.", examples=[10])
+    limit: int = Field(
+        default=100, ge=1, le=1_000, description="The maximum number of events to return.", examples=[10]
+    )
     cursor: str | None = Field(
         default=None,
         pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9]{1,9}$",
-        description="Where to go on, as an earlier answer's cursor says.",
+        description="The cursor of the previous page.",
         examples=[f"{EXAMPLE_RAW_ID}.0"],
     )
 
 
 @closed
 class Rejection(TypedDict):
-    """A rejected event, with its reasons."""
+    """A rejected event with its reasons."""
 
     raw_id: RawId
     item: Item
     received_at: Arrival
     processed_at: datetime
     contract: ContractReference
-    ruleset: Annotated[
-        str, Field(description="The version of the basic rules and of all contracts together that rejected it.")
-    ]
-    source: Annotated[str, Field(description="Empty where the event names none that can be read.")]
+    ruleset: Annotated[str, Field(description="The version of the basic rules and contracts that rejected the event.")]
+    source: Annotated[str, Field(description="Empty if the event names none, or none that can be read.")]
     violations: Annotated[Sequence[Violation], Field(min_length=1)]
     resolved_by: Annotated[
-        EventReference | None, Field(description="The processed event that corrects it; null while it is open.")
+        EventReference | None,
+        Field(description="The processed event that corrects it; null while the rejection is open."),
     ]
 
 

@@ -28,7 +28,7 @@ from dropzone.queries.rows import read
 
 
 class SourceState(StrEnum):
-    """How a source does, by the interval that is expected of it."""
+    """The state of a source, by its expected interval."""
 
     OK = "ok"
     LATE = "late"
@@ -42,73 +42,88 @@ class SourceState(StrEnum):
 class SourcesRequest(Request):
     """The parameters of `GET /sources`."""
 
-    prefix: SourceFilter = Field(default="", description="Sources whose names begin so.", examples=["hall"])
-    state: SourceState | None = Field(default=None, description="Sources in this state.", examples=["silent"])
+    prefix: SourceFilter = Field(default="", description="Only sources whose names start with this.", examples=["hall"])
+    state: SourceState | None = Field(default=None, description="Only sources in this state.", examples=["silent"])
     trend: bool = Field(
-        default=False, description="With the means of the last 24 hours of each source.", examples=["true"]
+        default=False, description="Include the hourly means of each source's last 24 hours.", examples=["true"]
     )
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most sources.", examples=[10])
+    limit: int = Field(
+        default=100, ge=1, le=1_000, description="The maximum number of sources to return.", examples=[10]
+    )
     cursor: str | None = Field(
         default=None,
         pattern=f"^\\.[^\\x00]{{0,{MAX_SOURCE}}}$",
-        description="Where to go on, as an earlier answer's cursor says.",
+        description="The cursor of the previous page.",
         examples=[".boiler-7"],
     )
 
 
 @closed
 class LastDay(TypedDict):
-    """The last 24 hours of arrival, in whole 15-minute buckets."""
+    """What arrived in the last 24 hours, in whole 15-minute buckets."""
 
-    received: Annotated[int, Field(ge=0, description="Events that arrived and have an outcome.")]
-    rejected: Annotated[int, Field(ge=0, description="Resolved or still open.")]
-    resolved: Annotated[Count, Field(description="Rejected events that a processed one corrects, whenever it arrived.")]
-    open: Annotated[Count, Field(description="Rejected events that no processed one corrects.")]
+    received: Annotated[int, Field(ge=0, description="Events received that have an outcome.")]
+    rejected: Annotated[int, Field(ge=0, description="Rejected events, resolved or open.")]
+    resolved: Annotated[
+        Count, Field(description="Rejected events that a processed event corrects, whenever it arrived.")
+    ]
+    open: Annotated[Count, Field(description="Rejected events that no processed event corrects.")]
     rejected_share: Share
     open_share: Share
 
 
 @closed
 class SourceSummary(TypedDict):
-    """A source as of now: what its clock says of the future doesn't count yet."""
+    """A source as of now: measurements dated in the future don't count yet."""
 
     source: SourceOfBucket
     state: Annotated[
-        SourceState, Field(description="`unnamed`: rejected events whose source could not be read, of no name.")
+        SourceState,
+        Field(
+            description="`unnamed` stands for all rejected events whose source could not be read; its name is empty."
+        ),
     ]
     first_measured_at: datetime | None
-    last_measured_at: Annotated[datetime | None, Field(description="Null where nothing was measured up to now.")]
-    last_mean: Annotated[float | None, Field(description="Of its last measurement.")]
-    unit: Annotated[str | None, Field(description="Of its last measurement; may be empty.")]
-    last_received_at: Annotated[MillisecondText | None, Field(description="Also of events that were rejected.")]
+    last_measured_at: Annotated[datetime | None, Field(description="Null if nothing was measured until now.")]
+    last_mean: Annotated[float | None, Field(description="The mean of its last measurement.")]
+    unit: Annotated[str | None, Field(description="The unit of its last measurement; may be empty.")]
+    last_received_at: Annotated[
+        MillisecondText | None, Field(description="When its last event was received, processed or rejected.")
+    ]
     usual_interval_seconds: Annotated[
-        float | None, Field(description="The median of its last twenty pauses; null where it measured once at most.")
+        float | None,
+        Field(description="The median of its last twenty pauses; null if it has measured only once or not at all."),
     ]
     expected_interval_seconds: Annotated[
         float,
-        Field(description="What `state` goes by: its contract's frequency, else its usual interval."),
+        Field(description="The interval that decides `state`: its contract's frequency, or its usual interval."),
     ]
     usual_latency_seconds: Annotated[
-        float | None, Field(description="From a measurement to its arrival: the median of the last twenty.")
+        float | None, Field(description="The median time from measurement to arrival over the last twenty.")
     ]
     contract: Annotated[
         str | None,
-        Field(description="What its expectations are from, `id@version`; null until the next scheduled run."),
+        Field(
+            description="The contract that states its expectations, as `id@version`; null until the next scheduled run."
+        ),
     ]
     broken_expectations: Annotated[
-        Sequence[Expectation], Field(description="As of the last scheduled run; a notification tells of each change.")
+        Sequence[Expectation],
+        Field(description="As of the last scheduled run. Every change is sent as a notification."),
     ]
     stuck_since: Annotated[
         datetime | None,
-        Field(description="All samples have been the same since then, at least; null where no longer than expected."),
+        Field(
+            description="All samples have been the same at least since then; null if that is no longer than expected."
+        ),
     ]
     last_day: LastDay
     trend: Annotated[
         Sequence[float | None] | None,
         Field(
             description=(
-                "The means of the last 24 hours of UTC, the one under way at the end, null where nothing was measured. "
-                "Null without `trend=true`."
+                "The hourly means of the last 24 hours (UTC), the current hour last; null for an hour "
+                "without measurements. Null without `trend=true`."
             )
         ),
     ]
@@ -146,7 +161,7 @@ class SourceSummary(TypedDict):
     }
 )
 class SourcesPage(TypedDict):
-    """A page of sources, by name."""
+    """A page of sources, ordered by name."""
 
     sources: Sequence[SourceSummary]
     cursor: NotRequired[Cursor]

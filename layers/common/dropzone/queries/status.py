@@ -42,7 +42,7 @@ from dropzone.queries.rows import read
 
 
 class State(StrEnum):
-    """What has become of an object."""
+    """The state of an object."""
 
     ACCEPTED = "accepted"
     PROCESSED = "processed"
@@ -59,12 +59,14 @@ EventState = Literal[State.PROCESSED, State.SUPERSEDED, State.REJECTED]
 class StatusRequest(Request):
     """The parameters of `GET /ingest/{raw_id}`."""
 
-    limit: int = Field(default=100, ge=1, le=1_000, description="The most events of a batch.", examples=[10])
+    limit: int = Field(
+        default=100, ge=1, le=1_000, description="The maximum number of events to return.", examples=[10]
+    )
     cursor: int = Field(
         default=-1,
         ge=-1,
         le=2**31 - 1,
-        description="The item after which to go on, as an earlier answer's cursor says.",
+        description="Return events after this item: the cursor of the previous page.",
         examples=[99],
     )
 
@@ -72,10 +74,12 @@ class StatusRequest(Request):
 class _Outcome(TypedDict, total=False):
     """What is known of an event, by its state."""
 
-    measured_at: Annotated[datetime, Field(description="Of a processed event, as all that follows: in UTC.")]
+    measured_at: Annotated[
+        datetime, Field(description="In UTC. Like the fields that follow, only for a processed event.")
+    ]
     source: SourceOfEvent
     mean: float
-    std_dev: Annotated[float, Field(ge=0, description="The population's.")]
+    std_dev: Annotated[float, Field(ge=0, description="The population standard deviation.")]
     sample_count: Annotated[int, Field(ge=1)]
     min: float
     max: float
@@ -83,20 +87,20 @@ class _Outcome(TypedDict, total=False):
     tags: Mapping[str, str]
     warnings: Annotated[
         Sequence[Violation],
-        Field(description="Of a processed event: every rule of severity `warning` that it breaks, 10 at most."),
+        Field(description="Only for a processed event: every rule of severity `warning` that it breaks, at most 10."),
     ]
-    superseded_by: Annotated[UUID, Field(description="The object with the event that replaced it.")]
+    superseded_by: Annotated[UUID, Field(description="The object that holds the event that replaced it.")]
     may_be_superseded: Annotated[
         Literal[True],
         Field(
             description=(
-                "Of a processed event: its measurement is archived, and so are events of its month that arrived later, "
-                "of which one may have replaced it."
+                "Only for a processed event whose measurement is archived: later events of its month are "
+                "archived too, and one of them may have replaced it."
             )
         ),
     ]
     violations: Annotated[
-        Sequence[Violation], Field(description="Of a rejected event: every rule that it breaks, 10 at most.")
+        Sequence[Violation], Field(description="Only for a rejected event: every rule that it breaks, at most 10.")
     ]
     resolved_by: ResolvedBy
     contract: ContractReference
@@ -104,7 +108,7 @@ class _Outcome(TypedDict, total=False):
 
 @closed
 class EventStatus(_Outcome):
-    """The status of one event of several."""
+    """The status of one of several events."""
 
     item: Item
     status: EventState
@@ -112,7 +116,7 @@ class EventStatus(_Outcome):
 
 @closed
 class EventCounts(TypedDict):
-    """How many events are in each state."""
+    """The number of events in each state."""
 
     processed: Count
     superseded: Count
@@ -126,20 +130,24 @@ class _Object(TypedDict):
         State,
         Field(
             description=(
-                "`accepted`: stored, not processed yet. `processed`: its measurement is in silver. `superseded`: it "
-                "was processed, and a later event for the same instant and source replaced it. `rejected`: it breaks "
-                "rules. `stuck`: five attempts failed, which `last_error` explains; it is retried hourly, then daily. "
-                "Of several events: `processed` if one is in silver at least, `rejected` if all are. `archived`: it "
-                "was processed, and what became of its events is in files since `archived_at`; an operator can bring "
-                "it back (dropzone archive --restore), and GET /rejections still has those that were rejected."
+                "`accepted`: stored, not processed yet. `processed`: its measurement is in silver. "
+                "`superseded`: it was processed, and a later event with the same instant and source "
+                "replaced it. `rejected`: it breaks rules. `stuck`: five attempts failed, see "
+                "`last_error`; it is retried hourly, later daily. `archived`: it was processed, and its "
+                "outcomes were moved to files at `archived_at`; an operator can restore them (dropzone "
+                "archive --restore), and GET /rejections still lists its rejected events. An object with "
+                "several events is `processed` if at least one is in silver, and `rejected` if all are "
+                "rejected."
             )
         ),
     ]
-    settled_at: NotRequired[Annotated[datetime, Field(description="When its last event got its outcome.")]]
-    items: NotRequired[Annotated[int, Field(ge=1, description="Of a processed object: how many events it holds.")]]
+    settled_at: NotRequired[Annotated[datetime, Field(description="When the last of its events got an outcome.")]]
+    items: NotRequired[
+        Annotated[int, Field(ge=1, description="Only for a processed object: the number of its events.")]
+    ]
     counts: NotRequired[EventCounts]
-    attempts: NotRequired[Annotated[int, Field(ge=0, description="Attempts that failed.")]]
-    last_error: NotRequired[Annotated[str, Field(description="Why the last one failed.")]]
+    attempts: NotRequired[Annotated[int, Field(ge=0, description="The number of failed attempts.")]]
+    last_error: NotRequired[Annotated[str, Field(description="Why the last attempt failed.")]]
 
 
 class _Known(TypedDict):
@@ -196,13 +204,19 @@ _EXAMPLE_OBJECT: Final = {
     },
 )
 class ObjectStatus(_Object, _Outcome):
-    """The status of an object: of a single event all of it, of several their counts and a page of them."""
+    """The status of an object: a single event's outcome, or the counts of several events and a page of them."""
 
     raw_id: RawId
     received_at: Arrival
-    archived_at: NotRequired[Annotated[datetime, Field(description="Of an archived object: since when it is.")]]
-    events: NotRequired[Annotated[Sequence[EventStatus], Field(description="Of several events: a page of them.")]]
-    cursor: NotRequired[Annotated[int, Field(ge=0, description="Where to go on: there if there are more events.")]]
+    archived_at: NotRequired[
+        Annotated[datetime, Field(description="Only for an archived object: when it was archived.")]
+    ]
+    events: NotRequired[
+        Annotated[Sequence[EventStatus], Field(description="Only for an object with several events: a page of them.")]
+    ]
+    cursor: NotRequired[
+        Annotated[int, Field(ge=0, description="Request the next events with this cursor; absent on the last page.")]
+    ]
 
 
 # What else has to be asked, and of which months: those from the object's first event to its last. A statement is

@@ -1,4 +1,4 @@
-"""Replay objects: validate them again, under today's rules.
+"""Replay objects: validate them again with today's rules.
 
 Silver then is what it would be, had these rules always been.
 """
