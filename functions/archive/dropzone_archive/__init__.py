@@ -1,5 +1,5 @@
 """The function Archive: moves closed months of measurements to Parquet files."""
 
-from dropzone.garbage import collect_rarely
+from dropzone.runtime import collect_rarely
 
 collect_rarely()

@@ -7,10 +7,10 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_archive_store import PostgresArchiveStore
 from dropzone.observability import NAMESPACE
-from dropzone.ports import ArchiveFiles, ArchiveStore
+from dropzone.runtime import time_left_in
 from dropzone.settings import ArchiveSettings
 from dropzone.use_cases.archive_months import archive_months
 from dropzone_archive.files import S3ArchiveFiles
@@ -18,24 +18,9 @@ from dropzone_archive.files import S3ArchiveFiles
 logger = Logger(service="archive")
 metrics = Metrics(service="archive", namespace=NAMESPACE)
 
-
-@cache
-def settings() -> ArchiveSettings:
-    return ArchiveSettings.from_environment()
-
-
-@cache
-def database() -> Database:
-    return open_database(settings())
-
-
-@cache
-def files() -> ArchiveFiles:
-    return S3ArchiveFiles.of(settings())
-
-
-def store() -> ArchiveStore:
-    return PostgresArchiveStore(database())
+settings = cache(ArchiveSettings.from_environment)
+database = cache(lambda: open_database(settings()))
+files = cache(lambda: S3ArchiveFiles.of(settings()))
 
 
 @metrics.log_metrics
@@ -48,12 +33,10 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             a BronzeError or a SilverError. Nothing of them was dropped.
         SilverUnavailableError, SilverConflictError: the next run goes on.
     """
-
-    def time_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
+    time_left = time_left_in(context)
     database().use_time_left(time_left)
-    result = archive_months(settings().silver_months, store=store(), files=files(), time_left=time_left)
+    store = PostgresArchiveStore(database())
+    result = archive_months(settings().silver_months, store=store, files=files(), time_left=time_left)
     if result.is_beside_another:
         logger.info("another run is at work")
         return {"is_beside_another": True}

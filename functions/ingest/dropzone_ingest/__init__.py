@@ -1,5 +1,5 @@
 """The function Ingest: `POST /ingest`."""
 
-from dropzone.garbage import collect_rarely
+from dropzone.runtime import collect_rarely
 
 collect_rarely()

@@ -19,7 +19,6 @@ from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, 
 from dropzone.domain.access import Scope
 from dropzone.domain.body import JSON, LINE_PROTOCOL, NDJSON, NotGzipError, NotJsonError, is_json, is_ndjson
 from dropzone.observability import NAMESPACE, count_refused
-from dropzone.ports import Bronze, ClientStore, IdempotencyStore
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import (
     Accepted,
@@ -71,25 +70,10 @@ ROUTE = ("POST", "/ingest")
 SCOPES = frozenset({Scope.INGEST})
 """What opens both."""
 
-
-@cache
-def settings() -> IngestSettings:
-    return IngestSettings.from_environment()
-
-
-@cache
-def bronze() -> Bronze:
-    return S3Bronze.of(settings())
-
-
-@cache
-def idempotency_store() -> IdempotencyStore:
-    return S3IdempotencyStore.of(settings())
-
-
-@cache
-def clients() -> ClientStore:
-    return S3Clients.of(settings())
+settings = cache(IngestSettings.from_environment)
+bronze = cache(lambda: S3Bronze.of(settings()))
+idempotency_store = cache(lambda: S3IdempotencyStore.of(settings()))
+clients = cache(lambda: S3Clients.of(settings()))
 
 
 def authorizer() -> Authorizer:

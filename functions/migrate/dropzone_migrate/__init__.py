@@ -1,5 +1,5 @@
 """The function Migrate: brings the database's schema and roles to what the functions of this version need."""
 
-from dropzone.garbage import collect_rarely
+from dropzone.runtime import collect_rarely
 
 collect_rarely()

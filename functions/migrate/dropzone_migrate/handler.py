@@ -17,10 +17,7 @@ logger = Logger(service="migrate")
 
 _LONGEST_REASON = 1_000
 
-
-@cache
-def settings() -> MigrateSettings:
-    return MigrateSettings.from_environment()
+settings = cache(MigrateSettings.from_environment)
 
 
 @logger.inject_lambda_context(clear_state=True)

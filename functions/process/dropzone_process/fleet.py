@@ -11,13 +11,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from dropzone.adapters.archived import request_month
 from dropzone.adapters.contracts import deployed_contracts
-from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import S3Bronze
 from dropzone.observability import NAMESPACE, logged_errors, report_result
-from dropzone.ports import Bronze, FleetStore, OutcomeStore, Silver, TimeLeft, Wanted
+from dropzone.ports import TimeLeft, Wanted
+from dropzone.runtime import time_left_in
 from dropzone.settings import ReplaySettings
 from dropzone.use_cases.fleet import RunState, begin, begin_sweep, pending, plan, report
 from dropzone.use_cases.objects import ObjectError, ProcessingResult
@@ -92,35 +93,12 @@ class Restore(_Action):
 Action = Begin | BeginSweep | Plan | Pending | RunRange | Report | Pause | Restore
 _ACTION: TypeAdapter[Action] = TypeAdapter(Annotated[Action, Field(discriminator="action")])
 
-
-@cache
-def settings() -> ReplaySettings:
-    return ReplaySettings.from_environment()
-
-
-@cache
-def bronze() -> Bronze:
-    return S3Bronze.of(settings(), settings().call_seconds / 2)
-
-
-@cache
-def database() -> Database:
-    return open_database(settings())
-
-
-@cache
-def silver() -> Silver:
-    return open_silver(settings(), database())
-
-
-@cache
-def outcome_store() -> OutcomeStore:
-    return PostgresOutcomeStore(database(), deployed_contracts())
-
-
-@cache
-def fleet_store() -> FleetStore:
-    return PostgresFleetStore(database())
+settings = cache(ReplaySettings.from_environment)
+bronze = cache(lambda: S3Bronze.of(settings(), settings().call_seconds / 2))
+database = cache(lambda: open_database(settings()))
+silver = cache(lambda: open_silver(settings(), database()))
+outcome_store = cache(lambda: PostgresOutcomeStore(database(), deployed_contracts()))
+fleet_store = cache(lambda: PostgresFleetStore(database()))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -132,10 +110,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         NoSuchReplayError: there is no such replay or range.
         BronzeUnavailableError, SilverUnavailableError: the state machine calls again, and goes on from the cursor.
     """
-
-    def time_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
+    time_left = time_left_in(context)
     database().use_time_left(time_left)
     return _answer(_ACTION.validate_python(event), time_left)
 

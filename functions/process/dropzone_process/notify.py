@@ -21,15 +21,8 @@ from dropzone_process.events import NotUnderstoodError, SqsRecord, keys_in, sqs_
 logger = Logger(service="notify")
 metrics = Metrics(service="notify", namespace=NAMESPACE)
 
-
-@cache
-def settings() -> NotifySettings:
-    return NotifySettings.from_environment()
-
-
-@cache
-def notifications() -> S3Notifications:
-    return S3Notifications.of(settings())
+settings = cache(NotifySettings.from_environment)
+notifications = cache(lambda: S3Notifications.of(settings()))
 
 
 @cache

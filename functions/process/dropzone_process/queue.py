@@ -7,11 +7,12 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import S3Bronze
 from dropzone.observability import LISTED, NAMESPACE, report_result
-from dropzone.ports import Bronze, Silver, TimeLeft
+from dropzone.ports import TimeLeft
+from dropzone.runtime import time_left_in
 from dropzone.settings import ProcessSettings
 from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.process import Message, process
@@ -20,30 +21,15 @@ from dropzone_process.events import NotUnderstoodError, SqsRecord, objects_in, s
 logger = Logger(service="process")
 metrics = Metrics(service="process", namespace=NAMESPACE)
 
+settings = cache(ProcessSettings.from_environment)
+# Half of the call, so that there is time left to report a silent S3.
+bronze = cache(lambda: S3Bronze.of(settings(), settings().call_seconds / 2))
+database = cache(lambda: open_database(settings()))
+silver = cache(lambda: open_silver(settings(), database()))
+
 
 class UnprocessedError(Exception):
     """Objects of a bare S3 event could not be processed: its sender has to send it again."""
-
-
-@cache
-def settings() -> ProcessSettings:
-    return ProcessSettings.from_environment()
-
-
-@cache
-def bronze() -> Bronze:
-    # Half of the call, so that there is time left to report a silent S3.
-    return S3Bronze.of(settings(), settings().call_seconds / 2)
-
-
-@cache
-def database() -> Database:
-    return open_database(settings())
-
-
-@cache
-def silver() -> Silver:
-    return open_silver(settings(), database())
 
 
 @metrics.log_metrics
@@ -57,10 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         NotUnderstoodError: neither event.
     """
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
-
-    def time_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
+    time_left = time_left_in(context)
     database().use_time_left(time_left)
     records = sqs_records(event)
     if records is None:

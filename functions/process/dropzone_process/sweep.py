@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.contracts import deployed_contracts
-from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.database import open_database
 from dropzone.adapters.postgres_fleet_store import PostgresFleetStore
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
@@ -30,19 +30,8 @@ from dropzone.domain.identifiers import Cursor, Position, received_at
 from dropzone.domain.notifications import Channel
 from dropzone.domain.outcomes import Change
 from dropzone.observability import NAMESPACE, count_by, logged_errors, report_result
-from dropzone.ports import (
-    Bronze,
-    BronzeError,
-    ClientStore,
-    ExpectationStore,
-    FleetStore,
-    GoldStore,
-    Notifications,
-    OutcomeStore,
-    Silver,
-    SilverError,
-    TimeLeft,
-)
+from dropzone.ports import BronzeError, SilverError, TimeLeft
+from dropzone.runtime import time_left_in
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.add_months import add_months
 from dropzone.use_cases.check_expectations import check_expectations
@@ -74,57 +63,20 @@ API_SECONDS = 25.0
 logger = Logger(service="sweep")
 metrics = Metrics(service="sweep", namespace=NAMESPACE)
 
-
-@cache
-def settings() -> SweepSettings:
-    return SweepSettings.from_environment()
-
-
-@cache
-def bronze() -> Bronze:
-    # Half of the call, so that there is time left to report a silent S3.
-    return S3Bronze.of(settings(), settings().call_seconds / 2)
-
-
-@cache
-def clients() -> ClientStore:
-    return S3Clients.of(settings(), settings().call_seconds / 2)
+settings = cache(SweepSettings.from_environment)
+# Half of the call, so that there is time left to report a silent S3.
+bronze = cache(lambda: S3Bronze.of(settings(), settings().call_seconds / 2))
+clients = cache(lambda: S3Clients.of(settings(), settings().call_seconds / 2))
+notifications = cache(lambda: S3Notifications.of(settings()))
+database = cache(lambda: open_database(settings()))
+silver = cache(lambda: open_silver(settings(), database()))
+outcome_store = cache(lambda: PostgresOutcomeStore(database(), deployed_contracts()))
+gold_store = cache(lambda: PostgresGoldStore(database()))
+expectation_store = cache(lambda: PostgresExpectationStore(database()))
 
 
 def authorizer() -> Authorizer:
     return authorizer_of(clients(), settings())
-
-
-@cache
-def database() -> Database:
-    return open_database(settings())
-
-
-@cache
-def silver() -> Silver:
-    return open_silver(settings(), database())
-
-
-@cache
-def outcome_store() -> OutcomeStore:
-    return PostgresOutcomeStore(database(), deployed_contracts())
-
-
-def expectation_store() -> ExpectationStore:
-    return PostgresExpectationStore(database())
-
-
-@cache
-def notifications() -> Notifications:
-    return S3Notifications.of(settings())
-
-
-def fleet_store() -> FleetStore:
-    return PostgresFleetStore(database())
-
-
-def gold_store() -> GoldStore:
-    return PostgresGoldStore(database())
 
 
 app = make_app(logger, authorizer)
@@ -151,7 +103,7 @@ def post_process() -> Counts:
     """
     request = read_request(app.current_event.raw_event)
     ends = time.monotonic() + API_SECONDS
-    in_call = _time_left(app.lambda_context)
+    in_call = time_left_in(app.lambda_context)
 
     def time_left() -> float:
         return min(ends - time.monotonic(), in_call())
@@ -217,10 +169,6 @@ def _counts(result: ProcessingResult | ReplayResult, cursor: Cursor | None) -> C
     return counts
 
 
-def _time_left(context: LambdaContext) -> TimeLeft:
-    return lambda: context.get_remaining_time_in_millis() / 1000
-
-
 def _sweep(
     *, limit: int, min_age: timedelta, after: UUID | None, time_left: TimeLeft, retry_exhausted: bool = False
 ) -> ProcessingResult:
@@ -253,20 +201,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     if "httpMethod" in event:
         return resolve(app, event, context, settings().cors_origin)
-    database().use_time_left(_time_left(context))
+    time_left = time_left_in(context)
+    database().use_time_left(time_left)
     backlog = silver().backlog()
     metrics.add_metric(name="Stuck", unit=MetricUnit.Count, value=backlog.exhausted)
     metrics.add_metric(name="Backlog", unit=MetricUnit.Count, value=backlog.waiting)
-    _add_months(_time_left(context))
-    _refresh_gold(_time_left(context))
-    _check_expectations(_time_left(context))
-    _hand_over(_time_left(context))
-    _delete_old_replays(_time_left(context))
+    for step in (_add_months, _refresh_gold, _check_expectations, _hand_over, _delete_old_replays):
+        step(time_left)
     result = _sweep(
         limit=SCHEDULED_LIMIT,
         min_age=timedelta(seconds=settings().sweep_min_age_seconds),
         after=None,
-        time_left=_time_left(context),
+        time_left=time_left,
         retry_exhausted=True,
     )
     # Only of runs that succeed: an alarm watches for the next one.
@@ -339,5 +285,5 @@ def _hand_over(time_left: TimeLeft) -> None:
 
 def _delete_old_replays(time_left: TimeLeft) -> None:
     with _put_off_if_it_fails("old replays could not be deleted; the next run will try again"):
-        if deleted := delete_old(fleet=fleet_store(), time_left=time_left):
+        if deleted := delete_old(fleet=PostgresFleetStore(database()), time_left=time_left):
             logger.info("old replays deleted", replays=deleted)

@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic_core import to_json
 
 from dropzone.adapters.archived import archived_months
-from dropzone.adapters.database import Database, open_database
+from dropzone.adapters.database import open_database
 from dropzone.adapters.s3 import S3Bronze, S3Clients
 from dropzone.api import gateway, problems
 from dropzone.api.access import Authorizer, authorizer_of
@@ -31,29 +31,10 @@ from dropzone.api.parameters import InstantInPath, RawIdInPath
 from dropzone.api.problems import ProblemError
 from dropzone.api.resolver import access_of, converted, described, make_app, problem, resolve
 from dropzone.domain.access import Scope
-from dropzone.ports import ClientStore, RowRefusedError
-from dropzone.queries import contracts, kpis, measurements, quality, sources
+from dropzone.ports import RowRefusedError
+from dropzone.queries import contracts, kpis, measurements, quality, raw, rejections, sources, status
 from dropzone.queries.buckets import archived_of, others_of
-from dropzone.queries.contracts import (
-    Contract,
-    ContractFormat,
-    ContractsRequest,
-    read_contract,
-    read_contract_text,
-    read_contracts,
-)
-from dropzone.queries.kpis import KpisRequest, read_kpis
-from dropzone.queries.measurements import (
-    Measurement,
-    MeasurementsOfInstantRequest,
-    MeasurementsRequest,
-    read_measurements,
-)
-from dropzone.queries.quality import QualityRequest, read_quality
-from dropzone.queries.raw import RawRequest, read_item, read_raw
-from dropzone.queries.rejections import RejectionsPage, RejectionsRequest, read_rejections
-from dropzone.queries.sources import SourcesRequest, read_sources
-from dropzone.queries.status import ObjectStatus, StatusRequest, read_status
+from dropzone.runtime import time_left_in
 from dropzone.settings import QuerySettings
 
 # So that the answer comes before API Gateway gives up, also when the database was slow.
@@ -74,29 +55,14 @@ _UNKEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 logger = Logger(service="query")
 
-
-@cache
-def settings() -> QuerySettings:
-    return QuerySettings.from_environment()
-
-
-@cache
-def bronze() -> S3Bronze:
-    return S3Bronze.of(settings(), _BRONZE_SECONDS)
-
-
-@cache
-def clients() -> ClientStore:
-    return S3Clients.of(settings(), _BRONZE_SECONDS)
+settings = cache(QuerySettings.from_environment)
+bronze = cache(lambda: S3Bronze.of(settings(), _BRONZE_SECONDS))
+clients = cache(lambda: S3Clients.of(settings(), _BRONZE_SECONDS))
+database = cache(lambda: open_database(settings()))
 
 
 def authorizer() -> Authorizer:
     return authorizer_of(clients(), settings())
-
-
-@cache
-def database() -> Database:
-    return open_database(settings())
 
 
 app = make_app(logger, authorizer)
@@ -104,13 +70,15 @@ app = make_app(logger, authorizer)
 
 @app.get("/ingest/<id>", operation_id="getStatus", tags=["Events"])
 @described(problems.NO_SUCH_OBJECT, scopes=_STATUS)
-def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[StatusRequest, Query()]) -> ObjectStatus:
+def get_status(
+    raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[status.StatusRequest, Query()]
+) -> status.ObjectStatus:
     """Get the status of an object.
 
     The `Location` of a 202 points here. A key that has only the scope `ingest` sees only what was sent with it.
     """
     gzip = accepts_gzip(_header("Accept-Encoding"))
-    return read_status(database(), bronze(), raw_id, request, access=access_of(app), gzip=gzip)
+    return status.read_status(database(), bronze(), raw_id, request, access=access_of(app), gzip=gzip)
 
 
 @app.get("/ingest/<id>/raw", operation_id="getRaw", tags=["Events"])
@@ -119,20 +87,21 @@ def get_status(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[S
     scopes=_RAW,
     headers=("ETag", "Cache-Control", "Content-Disposition", "Content-Encoding", "Dropzone-Contract"),
 )
-def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[RawRequest, Query()]) -> Response[Any]:
+def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[raw.RawRequest, Query()]) -> Response[Any]:
     """Get an object as it was received.
 
     The stored bytes, with the `Content-Type` and `Content-Encoding` that they were sent with, and, as
     `Dropzone-Contract`, the contract that they were sent to, if any. They never change. With `item`, a single event, as
     it was validated. To read what another key has sent, a key needs the scope `operate`.
     """
-    context: LambdaContext = app.lambda_context
     access = access_of(app)
-    raw = read_raw(bronze(), raw_id, time_left=lambda: context.get_remaining_time_in_millis() / 1000)
-    if Scope.OPERATE not in access.scopes and raw.client != access.client:
+    sent = raw.read_raw(bronze(), raw_id, time_left=time_left_in(app.lambda_context))
+    if Scope.OPERATE not in access.scopes and sent.client != access.client:
         raise ProblemError(problems.NO_RAW_OBJECT)
     if request.item is not None:
-        return converted(gateway.Response(HTTPStatus.OK, "application/json", read_item(raw, request.item), _UNKEPT))
+        return converted(
+            gateway.Response(HTTPStatus.OK, "application/json", raw.read_item(sent, request.item), _UNKEPT)
+        )
     tag = f'"{raw_id}"'
     kept = {"ETag": tag, "Cache-Control": KEEP, "Vary": VARY}
     if is_given(tag, _header("If-None-Match")):
@@ -143,28 +112,28 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[RawR
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    encoding = {"Content-Encoding": raw.content_encoding} if raw.content_encoding else {}
-    contract = {"Dropzone-Contract": raw.contract} if raw.contract else {}
-    content_type = raw.content_type or "application/octet-stream"
+    encoding = {"Content-Encoding": sent.content_encoding} if sent.content_encoding else {}
+    contract = {"Dropzone-Contract": sent.contract} if sent.contract else {}
+    content_type = sent.content_type or "application/octet-stream"
     headers = kept | shown_by_nobody | encoding | contract
-    return converted(gateway.Response(HTTPStatus.OK, content_type, raw.body, headers))
+    return converted(gateway.Response(HTTPStatus.OK, content_type, sent.body, headers))
 
 
 @app.get("/rejections", operation_id="listRejections", tags=["Events"])
 @described(scopes=_READ)
 def get_rejections(
-    request: Annotated[RejectionsRequest, Query()],
-) -> RejectionsPage:
+    request: Annotated[rejections.RejectionsRequest, Query()],
+) -> rejections.RejectionsPage:
     """List rejected events.
 
     The newest first, each with every rule that it breaks.
     """
-    return read_rejections(database(), request, reads=_reads())
+    return rejections.read_rejections(database(), request, reads=_reads())
 
 
 @app.get("/measurements", operation_id="listMeasurements", tags=["Data"])
 @described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING, headers=("Dropzone-Archived",))
-def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Response[Any]:
+def get_measurements(request: Annotated[measurements.MeasurementsRequest, Query()]) -> Response[Any]:
     """List measurements.
 
     The measurements in silver: for each instant and source, the event that arrived last. The cursor is the last entry
@@ -173,7 +142,7 @@ def get_measurements(request: Annotated[MeasurementsRequest, Query()]) -> Respon
     """
     return _listed(
         measurements.LISTING,
-        lambda: read_measurements(database(), request, reads=_reads()),
+        lambda: measurements.read_measurements(database(), request, reads=_reads()),
         request.limit,
         archived=lambda: measurements.archived_of(database(), request),
     )
@@ -194,15 +163,15 @@ def get_measurements_of_instant(
             examples=["2019-05-01T10:00:00Z"],
         ),
     ],
-    request: Annotated[MeasurementsOfInstantRequest, Query()],
+    request: Annotated[measurements.MeasurementsOfInstantRequest, Query()],
 ) -> Response[Any]:
     """Get the measurements of an instant.
 
     The measurements of one source or of all sources, ordered by name.
     """
 
-    def read() -> list[Measurement]:
-        found = read_measurements(database(), request, measured_at, reads=_reads())
+    def read() -> list[measurements.Measurement]:
+        found = measurements.read_measurements(database(), request, measured_at, reads=_reads())
         if archived_months(database(), measured_at, measured_at + timedelta(microseconds=1), "measured"):
             raise ProblemError(problems.ARCHIVED)
         if not found and request.cursor is None:
@@ -214,7 +183,7 @@ def get_measurements_of_instant(
 
 @app.get("/sources", operation_id="listSources", tags=["Data"])
 @described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=sources.LISTING)
-def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
+def get_sources(request: Annotated[sources.SourcesRequest, Query()]) -> Response[Any]:
     """List sources.
 
     The sources by name: when each measured first and last, how often it measures, and whether it is `late` (one event
@@ -223,12 +192,12 @@ def get_sources(request: Annotated[SourcesRequest, Query()]) -> Response[Any]:
     counts as a minute, and a source that measured once is expected daily. Measurements dated in the future, by a clock
     that is ahead, don't count until then.
     """
-    return _listed(sources.LISTING, lambda: read_sources(database(), request, reads=_reads()), request.limit)
+    return _listed(sources.LISTING, lambda: sources.read_sources(database(), request, reads=_reads()), request.limit)
 
 
 @app.get("/kpis", operation_id="getKpis", tags=["Data"])
 @described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=kpis.LISTING, headers=("Dropzone-Archived",))
-def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
+def get_kpis(request: Annotated[kpis.KpisRequest, Query()]) -> Response[Any]:
     """Get KPIs by second, minute, 15 minutes, hour, day, week or month.
 
     Figures by source for whole buckets. Measurements count in the bucket of their own instant; received and rejected
@@ -238,7 +207,7 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
     """
     return _listed(
         kpis.LISTING,
-        lambda: read_kpis(database(), request, reads=_reads()),
+        lambda: kpis.read_kpis(database(), request, reads=_reads()),
         request.limit,
         others_of(request),
         archived=lambda: archived_of(database(), request, "measured", "arrived"),
@@ -247,7 +216,7 @@ def get_kpis(request: Annotated[KpisRequest, Query()]) -> Response[Any]:
 
 @app.get("/quality", operation_id="getQuality", tags=["Data"])
 @described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=quality.LISTING)
-def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
+def get_quality(request: Annotated[quality.QualityRequest, Query()]) -> Response[Any]:
     """Get outcomes by rule over time.
 
     Outcomes by time of arrival and source, for whole buckets. For months whose arrivals are archived, figures by second
@@ -255,7 +224,7 @@ def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
     """
     return _listed(
         quality.LISTING,
-        lambda: read_quality(database(), request, reads=_reads()),
+        lambda: quality.read_quality(database(), request, reads=_reads()),
         request.limit,
         others_of(request),
         archived=lambda: archived_of(database(), request, "arrived"),
@@ -264,12 +233,12 @@ def get_quality(request: Annotated[QualityRequest, Query()]) -> Response[Any]:
 
 @app.get("/contracts", operation_id="listContracts", tags=["Data"])
 @described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=contracts.LISTING)
-def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any]:
+def get_contracts(request: Annotated[contracts.ContractsRequest, Query()]) -> Response[Any]:
     """List data contracts.
 
     The deployed contracts by identifier, with the rules that each adds to the basic ones.
     """
-    return _listed(contracts.LISTING, lambda: read_contracts(request, reads=_reads()), request.limit)
+    return _listed(contracts.LISTING, lambda: contracts.read_contracts(request, reads=_reads()), request.limit)
 
 
 @app.get("/contracts/<id>", operation_id="getContract", tags=["Data"])
@@ -277,9 +246,9 @@ def get_contracts(request: Annotated[ContractsRequest, Query()]) -> Response[Any
     problems.NO_SUCH_CONTRACT,
     problems.NOT_ACCEPTABLE,
     scopes=_READ,
-    answer=Contract,
+    answer=contracts.Contract,
     headers=("ETag", "Cache-Control"),
-    texts={ContractFormat.YAML: "apiVersion: v3.1.0\nkind: DataContract\nid: default\n"},
+    texts={contracts.ContractFormat.YAML: "apiVersion: v3.1.0\nkind: DataContract\nid: default\n"},
 )
 def get_contract(
     identifier: Annotated[
@@ -291,12 +260,12 @@ def get_contract(
     The compiled contract as JSON, or its source as YAML (`Accept: application/yaml`), in the Open Data Contract
     Standard.
     """
-    form = best_format(_header("Accept"), ContractFormat)
-    is_json = form is ContractFormat.JSON
+    form = best_format(_header("Accept"), contracts.ContractFormat)
+    is_json = form is contracts.ContractFormat.JSON
     body = (
-        to_json(read_contract(identifier, reads=_reads())).decode()
+        to_json(contracts.read_contract(identifier, reads=_reads())).decode()
         if is_json
-        else read_contract_text(identifier, reads=_reads())
+        else contracts.read_contract_text(identifier, reads=_reads())
     )
     return converted(cached(body, content_type=form.value, given=_header("If-None-Match"), headers={}))
 
@@ -348,5 +317,5 @@ def _not_comparable(error: RowRefusedError) -> Response[Any]:
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    database().use_time_left(lambda: context.get_remaining_time_in_millis() / 1000)
+    database().use_time_left(time_left_in(context))
     return resolve(app, event, context, settings().cors_origin)

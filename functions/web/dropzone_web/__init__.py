@@ -1,5 +1,5 @@
 """The function Web: routes that need no key and no data."""
 
-from dropzone.garbage import collect_rarely
+from dropzone.runtime import collect_rarely
 
 collect_rarely()

@@ -68,10 +68,7 @@ class Health(TypedDict):
 logger = Logger(service="web")
 app = make_app(logger)
 
-
-@cache
-def settings() -> WebSettings:
-    return WebSettings.from_environment()
+settings = cache(WebSettings.from_environment)
 
 
 @app.get("/health", operation_id="getHealth", tags=["Service"])

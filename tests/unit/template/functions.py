@@ -3,7 +3,7 @@
 import importlib
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, get_type_hints
+from typing import Any
 
 from dropzone.settings import Settings
 from unit.template.loading import Template, load_template, resources
@@ -33,7 +33,7 @@ class Function:
         read = getattr(self.module, "settings", None)
         if read is None:
             return None
-        model: type[Settings] = get_type_hints(read.__wrapped__)["return"]
+        model: type[Settings] = read.__wrapped__.__self__
         assert issubclass(model, Settings)
         return model
 
