@@ -27,16 +27,16 @@ def in_words(name: str, text: bytes) -> list[str]:
 
 
 def _words(contract: Contract, status: str) -> Iterator[str]:
-    kind = "" if status in RUNNING else f" is {status}, and doesn't hold until it is active"
+    kind = "" if status in RUNNING else f" is {status}, and doesn't apply until it is active"
     yield f"{contract.reference}{kind}"
     if contract.id == DEFAULT:
-        yield "holds for every source that no other contract names"
+        yield "applies to every source that no other contract names"
     elif contract.sources:
-        yield f"holds for the sources {', '.join(contract.sources)}"
+        yield f"applies to the sources {', '.join(contract.sources)}"
     if contract.mapping:
-        yield f"finds events in what is sent to POST /ingest/{contract.id}"
+        yield f"finds events in bodies sent to POST /ingest/{contract.id}"
     elif not contract.sources and contract.id != DEFAULT:
-        yield f"holds for events that are sent to POST /ingest/{contract.id}"
+        yield f"applies to events that are sent to POST /ingest/{contract.id}"
     for rule in contract.rules:
         arguments = rule.model_dump(mode="json", exclude=_ARGUMENTS_APART, exclude_none=True)
         said = ", ".join(f"{argument} {_text(value)}" for argument, value in arguments.items())
@@ -44,7 +44,7 @@ def _words(contract: Contract, status: str) -> Iterator[str]:
         about = f": {rule.description}" if rule.description else ""
         yield f"{effect} by {rule.id} ({rule.rule}: {said}){about}"
     if not contract.rules:
-        yield "has no rules beside the basic ones"
+        yield "adds no rules to the basic ones"
 
 
 def _text(value: object) -> str:

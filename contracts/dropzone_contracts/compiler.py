@@ -74,22 +74,22 @@ def running(
             continue
         if contract.id in contracts:
             other_file = contracts[contract.id][0].name
-            findings.append(document.finding(("id",), f"the id {contract.id!r} is that of {other_file} as well"))
+            findings.append(document.finding(("id",), f"the id {contract.id!r} is also that of {other_file}"))
         elif document.contract.status in RUNNING or name in whatever_status:
             contracts[contract.id] = document, contract
     for first, second, one, other in overlaps([contract for _, contract in contracts.values()]):
         findings.append(
             contracts[second.id][0].finding(
                 ("customProperties",),
-                f"the pattern {other!r} and {one!r} of the contract {first.id!r} are as specific as each other and "
-                "hold for the same sources: make one of them more specific",
+                f"the pattern {other!r} and {one!r} of the contract {first.id!r} are equally specific and "
+                "match the same sources: make one of them more specific",
             )
         )
     if DEFAULT not in contracts and not findings and is_complete:
         findings.append(Finding(f"{DEFAULT}{SUFFIX}", 1, f"is missing: there must be an active contract {DEFAULT!r}"))
     elif DEFAULT in contracts and contracts[DEFAULT][1].sources:
         findings.append(
-            contracts[DEFAULT][0].finding(("customProperties",), "the default contract holds for every other source")
+            contracts[DEFAULT][0].finding(("customProperties",), "the default contract applies to every other source")
         )
     if findings:
         raise ContractError(findings)

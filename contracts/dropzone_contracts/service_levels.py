@@ -58,7 +58,7 @@ def sentences(expectations: Expectations) -> Iterator[str]:
         "interval_seconds": "expects an event every {}: a source is late after 1.5 times that, and silent after 2.5",
         "latency_seconds": "expects measurements to arrive within {}",
         "unchanged_seconds": "expects another value within {}, or the source is stuck",
-        "retention_seconds": "states that measurements are kept for {}: nothing is deleted, sooner or later",
+        "retention_seconds": "states that measurements are kept for {}: informative, nothing is deleted",
     }
     for field, text in words.items():
         if (seconds := getattr(expectations, field)) is not None:
@@ -75,7 +75,7 @@ def _findings(entry: ServiceLevelAgreementProperty, stated: dict[str, object]) -
         yield f"is not evaluated; {', '.join([*_SPANS, _SHARE])} are"
         return
     if entry.valueExt is not None:
-        yield "has a valueExt, which means nothing here"
+        yield "has a valueExt, which is not supported"
     if field == _SHARE:
         field, value, problem = "rejected_share", *_share(entry)
     else:

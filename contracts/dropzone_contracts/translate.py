@@ -83,7 +83,7 @@ class _Translation:
             if custom.property == "sources":
                 yield custom.property, custom.value
             else:
-                self._find(("customProperties", index), f"{custom.property!r} means nothing to Dropzone")
+                self._find(("customProperties", index), f"{custom.property!r} is not supported by Dropzone")
 
     def _rules(self) -> Iterator[Rule | None]:
         stated = self._document.contract
@@ -108,7 +108,9 @@ class _Translation:
             if custom.property in {"events", "parts"}:
                 stated[custom.property] = custom.value
             else:
-                self._find(("schema", 0, "customProperties", index), f"{custom.property!r} means nothing to Dropzone")
+                self._find(
+                    ("schema", 0, "customProperties", index), f"{custom.property!r} is not supported by Dropzone"
+                )
         for stated_property in events.properties or []:
             if stated_property.name in FIELDS and stated_property.transformLogic:
                 stated[stated_property.name] = stated_property.transformLogic
@@ -194,7 +196,7 @@ class _Translation:
             case DataQuality(type="custom", engine="dropzone", implementation=dict(stated)):
                 kind = str(stated.get("rule"))
                 if _PLACES.get(kind) != ("data" if name == "items" else name):
-                    self._find((*path, "implementation"), f"a rule {kind!r} can't be stated of {name}")
+                    self._find((*path, "implementation"), f"a rule {kind!r} can't apply to {name}")
                     return None
                 return self._rule(kind, _given(quality, kind) | {k: v for k, v in stated.items() if k != "rule"}, path)
             case DataQuality(metric="missingValues", mustBe=0) if name == "items":

@@ -96,7 +96,7 @@ def test_what_is_no_event_is_refused_with_all_its_reasons(
         ("/ingest", "application/cloudevents+json", b"{}", "The body must be a CloudEvent 1.0 ", "specversion"),
         ("/ingest", "application/cloudevents-batch+json", b"[{}]", "The body must be an array of ", "$[0].specversion"),
         ("/ingest", "text/plain", b'{"data": []}', "The body must be InfluxDB's line protocol ", "$[0]"),
-        ("/ingest/telegraf", "application/x-ndjson", b"\n", "The body must be JSON, or lines of it, ", "$"),
+        ("/ingest/telegraf", "application/x-ndjson", b"\n", "The body must be JSON or NDJSON ", "$"),
     ],
 )
 def test_a_refusal_says_what_a_body_of_its_media_type_must_be(

@@ -155,7 +155,7 @@ def test_an_event_for_each_change_reaches_the_targets_of_a_rule(world: World) ->
     assert first["time"] == "2026-11-29T02:00:00Z"
     assert first["detail"] == {
         **changes[0].model_dump(mode="json"),
-        "text": "hall-0 is silent: nothing for 2 hours, where an event is expected every 10 minutes",
+        "text": "hall-0 is silent: no event for 2 hours; one is expected every 10 minutes",
     }
 
 
@@ -165,8 +165,8 @@ def test_a_topic_gets_a_message_for_each_batch(world: World) -> None:
     [message] = world.received("topic")
     assert message["Subject"] == "Dropzone: 2 sources have changed"
     assert message["Message"].splitlines() == [
-        "hall-3 is silent: nothing for 2 hours, where an event is expected every 10 minutes",
-        "hall-4 is stuck: the same value for 2 hours, where another is expected within 10 minutes",
+        "hall-3 is silent: no event for 2 hours; one is expected every 10 minutes",
+        "hall-4 is stuck: the same value for 2 hours; another is expected within 10 minutes",
     ]
 
 
@@ -208,7 +208,7 @@ def test_a_webhook_gets_a_signed_body(world: World, receiver: Receiver) -> None:
     [(path, headers, body)] = receiver.got
     assert path == SECRET_PATH
     assert (headers["content-type"], headers["user-agent"]) == ("application/json", "dropzone")
-    text = "hall-3 is silent: nothing for 2 hours, where an event is expected every 10 minutes"
+    text = "hall-3 is silent: no event for 2 hours; one is expected every 10 minutes"
     assert json.loads(body) == {
         "type": "dropzone.sources",
         "timestamp": "2026-11-29T02:00:00Z",
@@ -342,7 +342,7 @@ def test_a_channel_that_was_switched_off_says_so(world: World, monkeypatch: pyte
     notify.settings.cache_clear()
 
     assert call(message) == [message["messageId"]]
-    assert "no longer one of the stack" in world.log.getvalue()
+    assert "removed from the stack" in world.log.getvalue()
 
 
 def test_other_messages_go_back_and_s3_s_test_event_does_not(world: World) -> None:

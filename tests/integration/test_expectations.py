@@ -322,7 +322,7 @@ def test_changes_are_handed_over_until_each_channel_has_them(
     [batch_id] = {batch_id for _, batch_id in memory.kept}
     changes = CHANGES.validate_json(memory.read(Channel.WEBHOOK, batch_id))
     assert [(change.id, change.source) for change in changes] == [(f"{batch_id}/1", "a/1"), (f"{batch_id}/2", "a/2")]
-    assert changes[0].text.startswith("a/1 is silent: nothing for 3 hours")
+    assert changes[0].text.startswith("a/1 is silent: no event for 3 hours")
 
 
 def test_nothing_is_handed_over_without_time(tables: SilverInPostgres, check: Check) -> None:

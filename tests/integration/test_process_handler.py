@@ -186,7 +186,7 @@ def test_only_unprocessed_messages_are_returned(function: Function, tables: Silv
     assert emitted(metrics, "NotUnderstood") == [4.0]
     assert emitted(metrics, "ObjectErrors") == [2.0]
     levels = {(line["level"], line["message"]) for line in function.log_lines()}
-    assert ("ERROR", "message not understood; it returns to the queue") in levels
+    assert ("ERROR", "message could not be read; it returns to the queue") in levels
     assert ("ERROR", "objects can't be processed") in levels
     assert ("WARNING", "objects will be retried") in levels
 

@@ -74,7 +74,7 @@ def flagged(outcome: Measurement, *codes: Code) -> Measurement:
 
 def rejection(code: Code = Code.DATA_NOT_NUMERIC, index: int | None = 1) -> Rejection:
     """Make the outcome of a bad event."""
-    return Rejection((Violation(code, "data", "holds a string at index 1: only numbers count", index),))
+    return Rejection((Violation(code, "data", "holds a string at index 1: only numbers are allowed", index),))
 
 
 def validated(identifier: UUID | None = None, *outcomes: Outcome) -> ValidatedObject:

@@ -38,7 +38,7 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     store = PostgresArchiveStore(database())
     result = archive_months(settings().silver_months, store=store, files=files(), time_left=time_left)
     if result.is_beside_another:
-        logger.info("another run is at work")
+        logger.info("another run is in progress")
         return {"is_beside_another": True}
     metrics.add_metric(name="MonthsToArchive", unit=MetricUnit.Count, value=result.waiting)
     report: dict[str, Any] = {
@@ -50,7 +50,7 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     }
     logger.info("archived months", **report)
     for month, error in result.errors.items():
-        logger.error("a month failed; others were gone on with", month=str(month), reason=str(error))
+        logger.error("a month could not be archived; the others were", month=str(month), reason=str(error))
     if result.errors:
         raise ExceptionGroup("months failed", [*result.errors.values()])
     return report

@@ -175,7 +175,7 @@ def _run(action: RunRange, time_left: TimeLeft) -> RunState:
     finally:
         if errors:
             logger.warning(
-                "objects can't be replayed; their outcomes stay as they are",
+                "objects can't be replayed; their outcomes are unchanged",
                 replay_id=str(action.replay_id),
                 objects=logged_errors(errors),
             )

@@ -61,14 +61,14 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     records = sqs_records(event)
     if records is None:
-        raise NotUnderstoodError("the event is not one of SQS")
+        raise NotUnderstoodError("the event is not an SQS event")
     delivered, returned = 0, []
     for record in records:
         try:
             delivered += _deliver(record)
         except (NotUnderstoodError, UndeliverableError, BronzeError) as error:
             logger.warning(
-                "not delivered; the queue will bring it again",
+                "not delivered; it returns to the queue",
                 message_id=record.message_id,
                 receives=record.attributes.receive_count,
                 reason=str(error),
@@ -93,5 +93,5 @@ def _deliver(record: SqsRecord) -> int:
 
 def _stated(value: str | None) -> str:
     if value is None:
-        raise UndeliverableError("the channel is no longer one of the stack's")
+        raise UndeliverableError("the channel was removed from the stack")
     return value

@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if records is None:
         result = _process([Message("", 1, objects_in(event, settings().bronze_bucket))], time_left)
         if result.returned:
-            raise UnprocessedError("objects of the event could not be processed: send it again")
+            raise UnprocessedError("objects of the event could not be processed; send the event again")
         return {}
     messages, returned = _decode(records)
     returned += _process(messages, time_left).returned
@@ -65,7 +65,7 @@ def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
         except NotUnderstoodError as error:
             # Without a traceback: the reason says it all.
             logger.error(  # noqa: TRY400
-                "message not understood; it returns to the queue", message_id=record.message_id, reason=str(error)
+                "message could not be read; it returns to the queue", message_id=record.message_id, reason=str(error)
             )
             strange.append(record.message_id)
             continue
@@ -92,6 +92,8 @@ def _process(messages: list[Message], time_left: TimeLeft) -> ProcessingResult:
             raw_ids=[*map(str, result.deferred[:LISTED])],
         )
     if result.poison:
-        logger.warning("poison objects wait until nothing else is in the batch", raw_ids=[*map(str, result.poison)])
+        logger.warning(
+            "poison objects are deferred until nothing else is in the batch", raw_ids=[*map(str, result.poison)]
+        )
     metrics.add_metric(name="Deferred", unit=MetricUnit.Count, value=len(result.deferred))
     return result

@@ -153,7 +153,7 @@ def _log_replay(result: ReplayResult, *, dry_run: bool) -> None:
     logger.info("replayed", objects=result.checked, changes=_changes(result), dry_run=dry_run)
     if result.errors:
         logger.warning(
-            "objects can't be replayed; their outcomes stay as they are",
+            "objects can't be replayed; their outcomes are unchanged",
             objects=logged_errors(result.errors),
         )
 
@@ -250,7 +250,7 @@ def _add_months(time_left: TimeLeft) -> None:
         if months.made:
             logger.info("partitions of silver were made", made=months.made)
         if months.missing:
-            logger.warning("partitions of silver are missing, since others used the tables", missing=months.missing)
+            logger.warning("partitions of silver are missing, because the tables were locked", missing=months.missing)
 
 
 def _refresh_gold(time_left: TimeLeft) -> None:
@@ -275,7 +275,7 @@ def _check_expectations(time_left: TimeLeft) -> None:
 def _hand_over(time_left: TimeLeft) -> None:
     """Hand notifications over, in at most half of the time. What is left is handed over by the next run."""
     channels = [Channel(name) for name in settings().notification_channels]
-    with _put_off_if_it_fails("notifications could not be handed over; the next run will try again"):
+    with _put_off_if_it_fails("notifications could not be queued; the next run will try again"):
         hand_over(expectation_store(), notifications(), channels, time_left=_share_of(time_left, 1 / 2))
     # Without the database, other alarms go off.
     with suppress(SilverError):

@@ -311,7 +311,7 @@ def _header(name: str) -> str | None:
 @app.exception_handler(RowRefusedError)
 def _not_comparable(error: RowRefusedError) -> Response[Any]:
     # Nothing is written here: what the database refuses is a parameter's value.
-    logger.error("the database refuses a parameter's value", reason=str(error))
+    logger.error("the database rejected a parameter's value", reason=str(error))
     return problem(app, problems.NOT_COMPARABLE)
 
 

@@ -36,7 +36,7 @@ def test_check_says_what_a_contract_would_do(cli: Cli, api: FakeApi, hall: Path)
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "hall.odcs.yaml: hall@2.0.0",
-        "  holds for the sources hall-3/*",
+        "  applies to the sources hall-3/*",
         "  flags by noisy (spread: limit 5.0)",
         "  rejects by maximum (maximum: limit 60.0): air temperature",
     ]
@@ -50,7 +50,7 @@ def test_check_says_what_is_wrong_with_file_and_line(cli: Cli, hall: Path) -> No
     printed = cli("contract", "check", hall.name, "--json")
 
     assert result.exit_code == printed.exit_code == 1
-    assert result.stdout == "hall.odcs.yaml:19: a rule 'smell' can't be stated of data\n"
+    assert result.stdout == "hall.odcs.yaml:19: a rule 'smell' can't apply to data\n"
     assert document(printed) == {"findings": [result.stdout.strip()]}
 
 

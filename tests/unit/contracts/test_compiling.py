@@ -120,13 +120,13 @@ def test_each_part_of_the_standard_becomes_a_rule() -> None:
         ("id: hall", "id: Hall 3", ["0.odcs.yaml:3: id: String should match pattern"]),
         ("status: active", "statos: active", ["0.odcs.yaml:1: the contract:"]),
         ('value: ["hall-3/*", "hall-4/*"]', "value: hall-3", ["0.odcs.yaml:6: sources: Input should be a valid tuple"]),
-        ("property: sources", "property: colour", ["0.odcs.yaml:7: 'colour' means nothing to Dropzone"]),
+        ("property: sources", "property: colour", ["0.odcs.yaml:7: 'colour' is not supported by Dropzone"]),
         ("{minimum: -40,", "{minimum: cold,", ["0.odcs.yaml:34: schema.0.properties.1.items.logicalTypeOptions.minimum"]),
         ("maximum: 60}", "multipleOf: 5}", ["0.odcs.yaml:34: multipleOf can't be enforced here"]),
         ("limit: P30D", "limit: a month", ["0.odcs.yaml:16: limit: Input should be a valid timedelta"]),
         ("limit: P30D", "limits: P30D", ["0.odcs.yaml:16: limit: Field required", "0.odcs.yaml:16: limits: Extra inputs"]),
-        ("rule: behind", "rule: spread", ["0.odcs.yaml:19: a rule 'spread' can't be stated of time_stamp"]),
-        ("rule: behind", "rule: smell", ["0.odcs.yaml:19: a rule 'smell' can't be stated of time_stamp"]),
+        ("rule: behind", "rule: spread", ["0.odcs.yaml:19: a rule 'spread' can't apply to time_stamp"]),
+        ("rule: behind", "rule: smell", ["0.odcs.yaml:19: a rule 'smell' can't apply to time_stamp"]),
         ("engine: dropzone\n            implementation: {rule: behind", "engine: soda\n            implementation: {rule: behind",
          ["0.odcs.yaml:16: this rule of time_stamp can't be enforced"]),
         ("severity: warning", "severity: info", ["0.odcs.yaml:25: severity: Input should be 'error' or 'warning'"]),
@@ -137,7 +137,7 @@ def test_each_part_of_the_standard_becomes_a_rule() -> None:
          ["0.odcs.yaml:55: 'firmware' is no field of an event"]),
         ("[0-9]+/[a-z]+", "(?=[0-9])", ["0.odcs.yaml:43: pattern: Value error, is not a regular expression"]),
         ("kind: DataContract", "kind: DataContract\nkind: DataContract", ["0.odcs.yaml:3: has the key 'kind' twice"]),
-        ("id: hall", "id: default", ["0.odcs.yaml:3: the id 'default' is that of default.odcs.yaml as well"]),
+        ("id: hall", "id: default", ["0.odcs.yaml:3: the id 'default' is also that of default.odcs.yaml"]),
     ],
 )  # fmt: skip
 def test_an_error_is_reported_with_its_line(was: str, instead: str, expected: list[str]) -> None:
@@ -187,7 +187,7 @@ def test_there_is_a_default_contract_without_sources() -> None:
         "default.odcs.yaml:1: is missing: there must be an active contract 'default'"
     ]
     [found] = findings(default=DEFAULT + 'customProperties: [{property: sources, value: ["a"]}]\n')
-    assert found.endswith("the default contract holds for every other source")
+    assert found.endswith("the default contract applies to every other source")
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_a_rejection_names_the_line_also_behind_strings_of_several_lines() -> No
 
 
 def test_a_value_of_no_type_and_bytes_that_are_no_text_are_rejected() -> None:
-    bad_value = "payload.mapping_failed has a field whose value is no number, string or boolean: line 1"
+    bad_value = "payload.mapping_failed has a field whose value is not a number, string or boolean: line 1"
     assert reasons(b"m a=1,b=nan,c=0x1,d=1.5i,e=2\nm\xff f=1\nm f=1") == [
         *("", bad_value, bad_value, bad_value, ""),
         "payload.mapping_failed is not UTF-8: line 2",

@@ -326,7 +326,7 @@ def test_a_mapping_that_makes_no_sense_is_refused(stated: Mapping[str, Any]) -> 
 
 
 def test_an_unknown_time_zone_says_so() -> None:
-    with pytest.raises(ValidationError, match="time_zone\n  Value error, is no time zone of the IANA database"):
+    with pytest.raises(ValidationError, match="time_zone\n  Value error, is not a time zone of the IANA database"):
         PayloadMapping.model_validate({"time_stamp": "t", "data": "v", "time_zone": "Europe/Atlantis"})
 
 
@@ -414,7 +414,7 @@ def test_an_expression_that_cannot_be_evaluated_says_why(text: str, reason: str)
         (
             json.dumps({"v": [1] * 1_000}).encode(),
             {"data": " | ".join(["[@, @][]"] * 40)},
-            "it takes more steps than a body may",
+            "it takes more steps than are allowed",
         ),
     ],
 )
@@ -515,10 +515,10 @@ def test_the_data_types_of_the_rfc() -> None:
     assert codes(*found) == [[], *[[Code.DATA_NOT_NUMERIC]] * 4]
     assert reasons(*found) == [
         [],
-        ["data holds a string at index 0: only numbers count"],
-        ["data holds a boolean at index 0: only numbers count"],
-        ["data holds a string at index 0: only numbers count"],
-        ["data holds null at index 0: only numbers count"],
+        ["data holds a string at index 0: only numbers are allowed"],
+        ["data holds a boolean at index 0: only numbers are allowed"],
+        ["data holds a string at index 0: only numbers are allowed"],
+        ["data holds null at index 0: only numbers are allowed"],
     ]
 
 
@@ -572,14 +572,14 @@ def test_the_base_value_of_the_rfc() -> None:
     [
         ({}, ["$ is not an array of SenML records"]),
         ([1, {"n": "a", "v": 1}], ["$ holds a record that is not an object", None]),
-        ([{"n": "a", "v": 1, "future_": 1}], ["future_ must be understood, and is not known here"]),
-        ([{"n": "a", "v": 1, "x" * 80 + "_": 1}], [f"{'x' * 64} must be understood, and is not known here"]),
+        ([{"n": "a", "v": 1, "future_": 1}], ["future_ must be understood, but is not supported"]),
+        ([{"n": "a", "v": 1, "x" * 80 + "_": 1}], [f"{'x' * 64} must be understood, but is not supported"]),
         ([{"n": "a", "v": 1, "future": 1}], [None]),
         ([{"bver": 11, "n": "a", "v": 1}], ["bver is a version of SenML above 10"]),
         ([{"bver": 10, "n": "a", "v": 1}], [None]),
         (
             [{"n": "a", "v": 1}, {"bn": 5}, {"n": "b", "v": 2}, {"n": "c", "v": 3}],
-            [None, "bn is not a string", *["$ is behind a record whose base values can't be understood"] * 2],
+            [None, "bn is not a string", *["$ follows a record whose base values can't be read"] * 2],
         ),
         ([{"n": 5, "v": 1}, {"n": "b", "v": 2}], ["n is not a string", None]),
         (
@@ -587,7 +587,7 @@ def test_the_base_value_of_the_rfc() -> None:
             [
                 "bn is not a string",
                 "n is not a string",
-                "$ is behind a record whose base values can't be understood",
+                "$ follows a record whose base values can't be read",
             ],
         ),
         ([{"n": "a", "v": "1"}], ["v is not a number"]),
@@ -678,7 +678,7 @@ _NOT_BASE64 = (Code.MAPPING_FAILED, "data_base64 is not the base64 of JSON")
         (
             {"specversion": "0.3"},
             Code.MAPPING_FAILED,
-            "specversion is not 1.0, the version of CloudEvents that is known here",
+            "specversion is not 1.0, the supported version of CloudEvents",
         ),
         ({"time": None}, Code.MISSING_FIELD, "time_stamp is missing"),
         ({"data": None}, Code.MISSING_FIELD, "data is missing"),

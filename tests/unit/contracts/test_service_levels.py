@@ -88,7 +88,7 @@ def test_a_contract_in_words_says_what_it_expects() -> None:
         "expects an event every 1.5 minutes: a source is late after 1.5 times that, and silent after 2.5",
         "expects measurements to arrive within 2 hours",
         "expects another value within 6 hours, or the source is stuck",
-        "states that measurements are kept for 730 days: nothing is deleted, sooner or later",
+        "states that measurements are kept for 730 days: informative, nothing is deleted",
         "expects at most 0.05 of a day's events to be rejected",
     ]
 

@@ -73,20 +73,20 @@ def test_files_are_checked_beside_each_other() -> None:
 def test_a_contract_in_words() -> None:
     assert in_words("hall.yaml", HALL.encode()) == [
         "hall@2.0.0",
-        "holds for the sources hall-3/*",
+        "applies to the sources hall-3/*",
         "flags by noisy (spread: limit 5.0)",
         "rejects by maximum (maximum: limit 60.0): air temperature",
     ]
-    assert in_words("default.yaml", DEFAULT.encode())[1] == "holds for every source that no other contract names"
+    assert in_words("default.yaml", DEFAULT.encode())[1] == "applies to every source that no other contract names"
     telegraf = (PROJECT / "contracts/telegraf.odcs.yaml").read_bytes()
     assert in_words("telegraf.yaml", telegraf)[1:] == [
-        "finds events in what is sent to POST /ingest/telegraf",
+        "finds events in bodies sent to POST /ingest/telegraf",
         "flags by clock-ahead (ahead: limit PT1H): the clock of the sender is probably wrong",
     ]
     bare = f"{HALL.partition('schema:')[0]}schema: [{{name: events, logicalType: object}}]\n"
-    assert in_words("bare.yaml", bare.encode())[2] == "has no rules beside the basic ones"
+    assert in_words("bare.yaml", bare.encode())[2] == "adds no rules to the basic ones"
     assert in_words("x", HALL.replace("active", "draft").encode())[0].startswith("hall@2.0.0 is draft")
-    assert in_words("x", SENT.encode())[1] == "holds for events that are sent to POST /ingest/hall"
+    assert in_words("x", SENT.encode())[1] == "applies to events that are sent to POST /ingest/hall"
 
 
 # ---- trials ----------------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ def test_a_source_limits_what_is_reported() -> None:
 
 
 def test_what_can_t_be_deployed_can_t_be_tried() -> None:
-    with pytest.raises(ContractError, match="as specific as each other"):
+    with pytest.raises(ContractError, match="equally specific"):
         Trial({"default": DEFAULT, "hall": HALL}, {"x.yaml": HALL.replace("id: hall", "id: hall-b").encode()})
     with pytest.raises(ContractError, match=r"x\.yaml:1: "):
         Trial({"default": DEFAULT}, {"x.yaml": b"[]"})

@@ -135,7 +135,7 @@ def test_gzip_is_known_by_its_first_bytes() -> None:
 
 
 def test_gzip_within_gzip_is_refused() -> None:
-    with pytest.raises(NotGzipError, match=r"^holds gzip again: pack it once$"):
+    with pytest.raises(NotGzipError, match=r"^holds gzip again: compress it only once$"):
         unpacked(gzipped(PACKED), LIMIT)
 
 

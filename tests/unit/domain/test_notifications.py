@@ -22,7 +22,7 @@ from support.factories import change
         ),
         (
             {"source": "", "observed": None},
-            "the source without a name is silent: nothing for nothing, where an event is expected every 10 minutes",
+            "the source without a name is silent: no event for an unknown time; one is expected every 10 minutes",
         ),
     ],
 )
@@ -43,7 +43,7 @@ def test_changes_in_words(of: dict[str, Any], text: str) -> None:
     ],
 )
 def test_a_span_is_given_in_its_largest_unit_of_which_there_are_two(seconds: int, span: str) -> None:
-    assert f"nothing for {span}," in change(observed=seconds).text
+    assert f"no event for {span};" in change(observed=seconds).text
 
 
 @pytest.mark.parametrize(("number", "rest"), [(20, []), (21, ["and 1 more"]), (500, ["and 480 more"])])

@@ -261,7 +261,7 @@ def test_a_client_s_report_is_a_rejection_of_its_source_with_its_reason() -> Non
 @pytest.mark.parametrize("reported", [{}, {"code": 5, "reason": "x"}])
 def test_a_client_s_report_without_a_reason_says_so(reported: object) -> None:
     [outcome] = validate(json.dumps({"client_rejected": reported}).encode())
-    message = "the client has no event for it; gives no reason that can be read"
+    message = "the client could not build an event; gives no readable reason"
     assert outcome == Rejection((Violation(Code.CLIENT_REJECTED, "client_rejected", message),))
 
 
@@ -337,7 +337,7 @@ def test_a_client_s_own_reason_is_shown_in_two_hundred_characters(reason: str, s
     [outcome] = validate(body)
 
     assert isinstance(outcome, Rejection)
-    assert [each.message for each in outcome.violations] == [f"the client has no event for it; row.cells: {shown}"]
+    assert [each.message for each in outcome.violations] == [f"the client could not build an event; row.cells: {shown}"]
 
 
 @pytest.mark.parametrize(

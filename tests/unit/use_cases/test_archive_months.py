@@ -63,7 +63,7 @@ class Store:
     others: list[bool] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     """For how long a run was tried to be begun, each time."""
-    """Whether another run is at work, each time that one begins; later none is."""
+    """Whether another run is in progress, each time that one begins; later none is."""
     broken: dict[ArchivedMonth, Exception] = field(default_factory=dict)
 
     def begin_run(self, timeout: float = 0.0) -> bool:

@@ -267,7 +267,7 @@ def test_an_empty_body_for_a_contract_says_what_is_wrong(world: World) -> None:
     with pytest.raises(EnvelopeError) as raised:
         ingest(Submission(b"\n", NDJSON, contract="telegraf"), limit=1_000, bronze=world.bronze)
     assert raised.value.violations == [Violation(Code.EMPTY_BATCH, "$", "holds no event")]
-    assert str(raised.value) == "JSON, or lines of it, as the contract's mapping expects it"
+    assert str(raised.value) == "JSON or NDJSON in the form that the contract's mapping expects"
 
 
 SENML, CLOUDEVENTS = "application/senml+json", "application/cloudevents+json"

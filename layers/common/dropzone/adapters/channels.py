@@ -121,7 +121,7 @@ class WebhookSecret(BaseModel):
             try:
                 return b64decode(text.removeprefix(_PREFIX), validate=True)
             except Base64Error:
-                raise UndeliverableError("the webhook's key begins with whsec_, and no base64 follows") from None
+                raise UndeliverableError("the webhook's key starts with whsec_, but no base64 follows") from None
         return text.encode()
 
 

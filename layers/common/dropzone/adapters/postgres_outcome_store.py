@@ -129,7 +129,7 @@ class PostgresOutcomeStore:
             # Once receipts have been read, no month of them goes before this transaction's end.
             ((is_archived,),) = run(_IS_ARCHIVED, raw_ids=parts["raw_ids"])
             if is_archived:
-                raise RowRefusedError("its outcomes are archived: bring the month of its arrival back first")
+                raise RowRefusedError("its outcomes are archived: restore the month of its arrival first")
             # Before its outcomes are looked for: whoever writes the same object has its receipt first as well.
             is_later = any(part.first_item for part in validated)
             run(_COMPLETE_LATER_PARTS if is_later else _COMPLETE_FIRST_PARTS, **objects)

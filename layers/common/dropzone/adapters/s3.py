@@ -59,7 +59,7 @@ CLIENTS_SECONDS = 60.0
 
 _THREADS = 16
 _PAGE = 1_000
-_LATE = "S3 did not answer in the time that is left"
+_LATE = "S3 did not answer in the time left"
 _CONFLICT_PAUSES_SECONDS = (0.05, 0.2, 0.8)
 
 IDEMPOTENCY_PREFIX = "idempotency/"

@@ -105,7 +105,7 @@ def _instant_or_date(value: object) -> datetime | date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise PydanticCustomError("instant", "Input should be a day that the calendar has") from None
+        raise PydanticCustomError("instant", "Input should be a date that exists") from None
 
 
 def _zone(name: str) -> str:

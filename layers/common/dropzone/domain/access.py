@@ -91,7 +91,7 @@ class ListedClient(BaseModel):
     @model_validator(mode="after")
     def _is_known_by_one_thing(self) -> Self:
         if len(self._identities) != 1:
-            raise ValueError("an entry has one of sha256, role and subject")
+            raise ValueError("an entry needs exactly one of sha256, role and subject")
         return self
 
     @property

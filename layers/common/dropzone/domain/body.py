@@ -84,7 +84,7 @@ def unpacked(body: bytes, limit: int) -> bytes:
         return body
     content = gunzip(body, limit)
     if is_gzip(content):
-        raise NotGzipError("holds gzip again: pack it once")
+        raise NotGzipError("holds gzip again: compress it only once")
     return content
 
 

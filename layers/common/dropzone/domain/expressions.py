@@ -49,7 +49,7 @@ class _Interpreter(TreeInterpreter):
             len(result) if kind is list or kind is dict else len(result) // _CHARACTERS_OF_A_STEP if kind is str else 0
         )
         if self.left < 0:
-            raise MappingError("it takes more steps than a body may")
+            raise MappingError("it takes more steps than are allowed")
         return result
 
 

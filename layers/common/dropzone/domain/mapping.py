@@ -70,7 +70,7 @@ def _check_zone(name: str, info: ValidationInfo) -> str:
         if info.context != COMPILED:
             ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError("is no time zone of the IANA database") from error
+        raise ValueError("is not a time zone of the IANA database") from error
     return name
 
 

@@ -53,23 +53,23 @@ class Change(BaseModel):
 
     def _figure(self, value: float | None) -> str:
         if value is None:
-            return "nothing"
+            return "an unknown time"
         if self.expectation is Expectation.REJECTED_SHARE:
             return f"{100 * value:.3g} %"
         return _span(value)
 
 
 _BROKEN: Final = {
-    Expectation.SILENT: "{source} is silent: nothing for {observed}, where an event is expected every {expected}",
-    Expectation.STUCK: "{source} is stuck: the same value for {observed}, where another is expected within {expected}",
+    Expectation.SILENT: "{source} is silent: no event for {observed}; one is expected every {expected}",
+    Expectation.STUCK: "{source} is stuck: the same value for {observed}; another is expected within {expected}",
     Expectation.REJECTED_SHARE: "{source}: {observed} of its events of a day were rejected, more than {expected}",
     Expectation.LATENCY: "{source} is behind: its measurements take {observed} to arrive, more than {expected}",
 }
 _RESTORED: Final = {
     Expectation.SILENT: "{source} is back",
     Expectation.STUCK: "{source} is no longer stuck",
-    Expectation.REJECTED_SHARE: "{source}: no longer are too many of its events rejected",
-    Expectation.LATENCY: "{source}: its measurements arrive in time again",
+    Expectation.REJECTED_SHARE: "{source}: its share of rejected events is as expected again",
+    Expectation.LATENCY: "{source}: its measurements arrive on time again",
 }
 
 CHANGES = TypeAdapter(tuple[Change, ...])

@@ -307,7 +307,7 @@ def _bad_samples(data: list[Any]) -> Iterator[Violation]:
     """The first sample that is no number, and the first that is not finite; pydantic reports only one of them."""
     odd = next((index for index, value in enumerate(data) if type(value) not in _NUMBERS), None)
     if odd is not None:
-        message = f"holds {_WORDS[type(data[odd])]} at index {odd}: only numbers count"
+        message = f"holds {_WORDS[type(data[odd])]} at index {odd}: only numbers are allowed"
         yield Violation(Code.DATA_NOT_NUMERIC, "data", message, odd)
     infinite = next((index for index, value in enumerate(data) if type(value) in _NUMBERS and not _fits(value)), None)
     if infinite is not None:

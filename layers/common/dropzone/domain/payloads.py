@@ -314,9 +314,9 @@ def client_rejection(payload: dict[str, Any]) -> Rejection:
         report = ClientRejection.model_validate(payload)
     except ValidationError:
         report = None
-    reason = "gives no reason that can be read"
+    reason = "gives no readable reason"
     if report is not None:
         reason = f"{report.client_rejected.code}: {excerpt(report.client_rejected.reason, _MAX_REASON)}"
-    message = f"the client has no event for it; {reason}"[:_MAX_MESSAGE]
+    message = f"the client could not build an event; {reason}"[:_MAX_MESSAGE]
     violation = Violation(Code.CLIENT_REJECTED, CLIENT_REJECTED, message)
     return Rejection((violation,), (report and report.source) or "")

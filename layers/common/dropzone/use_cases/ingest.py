@@ -205,7 +205,9 @@ def _check_json(texts: Iterator[Any]) -> None:
     """Refuse a body of which nothing is JSON; what its mapping makes of the rest shows when it is processed."""
     found = [*islice(texts, 1)]
     if not found:
-        raise EnvelopeError(_reasons([], is_single=False), "JSON, or lines of it, as the contract's mapping expects it")
+        raise EnvelopeError(
+            _reasons([], is_single=False), "JSON or NDJSON in the form that the contract's mapping expects"
+        )
     if isinstance(found[0], NotJsonError) and all(isinstance(text, NotJsonError) for text in texts):
         raise NotJsonError(str(found[0]))
 

@@ -31,7 +31,7 @@ def _payload(event: Any) -> dict[str, Any] | Rejection:  # noqa: ANN401 - any JS
         if not event.get(name) or type(event[name]) is not str:
             return _rejected(name, "is missing: a CloudEvent has it as a string", Code.MISSING_FIELD)
     if event["specversion"] != VERSION:
-        return _rejected("specversion", f"is not {VERSION}, the version of CloudEvents that is known here")
+        return _rejected("specversion", f"is not {VERSION}, the supported version of CloudEvents")
     data = _data(event)
     if isinstance(data, Rejection):
         return data

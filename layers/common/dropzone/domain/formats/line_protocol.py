@@ -77,7 +77,7 @@ def _events(point: re.Match[bytes], line: int, received_at: datetime) -> Iterato
         source = "/".join([*series, name])
         number = _NUMBER.fullmatch(text)
         if number is None:
-            yield _rejected(line, "has a field whose value is no number, string or boolean", source)
+            yield _rejected(line, "has a field whose value is not a number, string or boolean", source)
         elif isinstance(instant, Violation):
             yield Rejection((instant,), source)
         else:

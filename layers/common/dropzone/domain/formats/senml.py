@@ -47,7 +47,7 @@ def payloads(pack: Any, received_at: datetime) -> Iterator[dict[str, Any] | Reje
             yield _rejected(*wrong)
             continue
         if not is_base_known:
-            yield _rejected(ROOT, "is behind a record whose base values can't be understood")
+            yield _rejected(ROOT, "follows a record whose base values can't be read")
             continue
         base |= {label: value for label, value in record.items() if label in _BASE}
         if not _VALUES.isdisjoint(record) or "n" in record:
@@ -58,7 +58,7 @@ def _wrong(record: dict[str, Any]) -> tuple[str, str] | None:
     """The field of a record that can't be understood, and why."""
     for label, value in record.items():
         if label.endswith("_"):
-            return label[:64], "must be understood, and is not known here"
+            return label[:64], "must be understood, but is not supported"
         if label in _TEXTS and type(value) is not str:
             return label, "is not a string"
         if label in _NUMBERS and type(value) not in {int, float}:
