@@ -18,7 +18,7 @@ from dropzone.api.gateway import Event, Response, body_bytes, json_response, mil
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, problem, problem_of
 from dropzone.domain.access import Scope
 from dropzone.domain.body import JSON, LINE_PROTOCOL, NDJSON, NotGzipError, NotJsonError, is_json, is_ndjson
-from dropzone.observability import NAMESPACE, count_refused
+from dropzone.observability import NAMESPACE, count
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import (
     Accepted,
@@ -189,7 +189,7 @@ def _media_type(headers: Mapping[str, str], contract: str) -> str:
 
 
 def _refused(problem_type: ProblemType, error: Exception, event: Event) -> Response:
-    count_refused(SERVICE, problem_type.name)
+    count("Refused", service=SERVICE, reason=problem_type.name)
     violations = error.violations if isinstance(error, EnvelopeError) else []
     logger.info("refused", reason=problem_type.name, codes=[violation.code for violation in violations])
     listed = [FieldError(violation.field, violation.code, violation.message) for violation in violations]

@@ -3,8 +3,7 @@
 import json
 import time
 import urllib.request
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
@@ -17,7 +16,7 @@ _TIMEOUT_SECONDS = 10
 
 
 class Request(BaseModel):
-    """CloudFormation's request."""
+    """CloudFormation's request. An error of another event doesn't quote its URL."""
 
     model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_pascal, hide_input_in_errors=True)
 
@@ -28,37 +27,16 @@ class Request(BaseModel):
     logical_resource_id: str
 
 
-def read(event: Mapping[str, Any]) -> Request:
-    """Read an event.
-
-    Raises:
-        pydantic.ValidationError: it is no request of CloudFormation's. The message doesn't quote the URL.
-    """
-    return Request.model_validate(event)
-
-
-def succeed(request: Request, data: Mapping[str, str]) -> None:
-    """Report success; `data` is available to `Fn::GetAtt`.
+def answer(request: Request, status: Literal["SUCCESS", "FAILED"], **others: object) -> None:
+    """Report success, with the `Data` for `Fn::GetAtt`; or a failure, with the `Reason` with which the deploy fails.
 
     Raises:
         OSError: the answer could not be sent.
     """
-    _answer(request, {"Status": "SUCCESS", "Data": data})
-
-
-def fail(request: Request, reason: str) -> None:
-    """Report a failure; the deploy fails with the reason, and is rolled back.
-
-    Raises:
-        OSError: the answer could not be sent.
-    """
-    _answer(request, {"Status": "FAILED", "Reason": reason})
-
-
-def _answer(request: Request, answer: Mapping[str, object]) -> None:
     body = json.dumps(
         {
-            **answer,
+            "Status": status,
+            **others,
             "PhysicalResourceId": PHYSICAL_ID,
             "StackId": request.stack_id,
             "RequestId": request.request_id,

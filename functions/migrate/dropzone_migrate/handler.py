@@ -29,17 +29,18 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """
     if "ResponseURL" not in event:
         return {"revision": migrate(settings())}
-    request = cloudformation.read(event)
+    request = cloudformation.Request.model_validate(event)
     if request.request_type == "Delete":
         logger.info("deletion acknowledged; the database is not touched")
-        cloudformation.succeed(request, {})
+        cloudformation.answer(request, "SUCCESS", Data={})
         return {}
     try:
         revision = migrate(settings())
     except Exception as error:
         # Any error: without an answer, the deploy waits for its timeout.
         logger.exception("the migration failed and was rolled back; the deploy fails with the reason")
-        cloudformation.fail(request, f"{type(error).__name__}: {error}"[:_LONGEST_REASON])
+        reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
+        cloudformation.answer(request, "FAILED", Reason=reason)
         return {}
     if revision == head():
         logger.info("migrated", revision=revision)
@@ -47,5 +48,5 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
         logger.warning(
             "the schema has a later revision than this version, and is kept", revision=revision, newest_here=head()
         )
-    cloudformation.succeed(request, {"Revision": revision})
+    cloudformation.answer(request, "SUCCESS", Data={"Revision": revision})
     return {"revision": revision}

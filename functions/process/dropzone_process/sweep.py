@@ -29,7 +29,7 @@ from dropzone.domain.access import Scope
 from dropzone.domain.identifiers import Cursor, Position, received_at
 from dropzone.domain.notifications import Channel
 from dropzone.domain.outcomes import Change
-from dropzone.observability import NAMESPACE, count_by, logged_errors, report_result
+from dropzone.observability import NAMESPACE, count, logged_errors, report_result
 from dropzone.ports import BronzeError, SilverError, TimeLeft
 from dropzone.runtime import time_left_in
 from dropzone.settings import SweepSettings
@@ -266,10 +266,11 @@ def _check_expectations(time_left: TimeLeft) -> None:
     with _put_off_if_it_fails("expectations could not be checked; the next run will try again"):
         found = check_expectations(expectation_store(), deployed_contracts(), time_left=_share_of(time_left, 1 / 2))
         # Zeros are left out, since each name costs for the hours in which it is written.
-        broken = {str(name): standing.broken for name, standing in found.items() if standing.broken}
-        changed = {str(name): standing.changed for name, standing in found.items() if standing.changed}
-        count_by("sweep", "BrokenExpectations", "expectation", broken)
-        count_by("sweep", "ChangedExpectations", "expectation", changed)
+        for expectation, standing in found.items():
+            if standing.broken:
+                count("BrokenExpectations", standing.broken, service="sweep", expectation=expectation)
+            if standing.changed:
+                count("ChangedExpectations", standing.changed, service="sweep", expectation=expectation)
 
 
 def _hand_over(time_left: TimeLeft) -> None:

@@ -3,7 +3,7 @@
 import os
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -20,34 +20,12 @@ LISTED = 1_000
 """The limit of objects named in one log line."""
 
 
-def count_refused(service: str, reason: str) -> None:
-    """Count a request that was refused."""
-    count_by(service, "Refused", "reason", Counter([reason]))
-
-
-def count_denied() -> None:
-    """Count a request whose key doesn't open what it asks for, of all functions together: bursts raise an alarm."""
+def count(name: str, number: int = 1, **dimensions: str) -> None:
+    """Emit a count with dimensions of its own, each of few values: a service, a rule, a reason."""
     with single_metric(
-        name="Denied",
-        unit=MetricUnit.Count,
-        value=1,
-        namespace=NAMESPACE,
-        default_dimensions={"service": "access"},
+        name=name, unit=MetricUnit.Count, value=number, namespace=NAMESPACE, default_dimensions=dimensions
     ):
         pass
-
-
-def count_by(service: str, name: str, dimension: str, counts: Mapping[str, int]) -> None:
-    """Emit a count for each value of a dimension (of few values: a rule, a reason)."""
-    for value, count in counts.items():
-        with single_metric(
-            name=name,
-            unit=MetricUnit.Count,
-            value=count,
-            namespace=NAMESPACE,
-            default_dimensions={"service": service, dimension: value},
-        ):
-            pass
 
 
 def log_unexpected(logger: Logger, error: Exception) -> None:
@@ -81,7 +59,8 @@ def report_result(result: "ProcessingResult", logger: Logger, metrics: Metrics) 
     by_rule: Counter[str] = Counter()
     for entry in result.objects:
         by_rule.update(entry.codes)
-    count_by(metrics.service, "FailedByRule", "rule", by_rule)
+    for rule, events in by_rule.items():
+        count("FailedByRule", events, service=metrics.service, rule=rule)
     for batch in batched(result.objects, LISTED, strict=False):
         logger.info("processed", objects=[_logged(entry) for entry in batch])
     if terminal := [error for error in result.errors if error.terminal]:

@@ -12,7 +12,7 @@ from dropzone.api import problems
 from dropzone.api.gateway import Event, gateway_context
 from dropzone.api.problems import ProblemError, ProblemType
 from dropzone.domain.access import Access, Decision, Identity, Kind, Scope, access_of, decide
-from dropzone.observability import count_denied, count_refused
+from dropzone.observability import count
 from dropzone.ports import ClientStore
 from dropzone.settings import SignInSettings
 
@@ -66,8 +66,9 @@ class Authorizer:
         if decision is Decision.ALLOWED:
             return access
         logger.warning("refused", reason=decision.value, opened_by=sorted(opened_by))
-        count_refused(str(logger.service), decision.value)
-        count_denied()
+        count("Refused", service=str(logger.service), reason=decision.value)
+        # Of all functions together: bursts raise an alarm.
+        count("Denied", service="access")
         raise ProblemError(_PROBLEMS[decision], missing_scope(identity.kind, access.scopes, opened_by))
 
 

@@ -3,7 +3,7 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -59,20 +59,29 @@ _SHORT_SECONDS, _LONG_SECONDS = 0.5, 2.0
 _TIMES_AS_LONG = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ProcessedObject:
-    """An object of which every event has its outcome since this call."""
+    """An object, and what was written of it; in a result, one of which every event has its outcome since this call."""
 
     raw_id: UUID
     correlation_id: str
-    codes: Mapping[Code, int]
-    """How many of its events each rule rejected."""
-    latency: timedelta
-    """From arrival to silver."""
-    events: int = 1
+    events: int = 0
     rejected: int = 0
+    codes: Counter[Code] = field(default_factory=Counter)
+    """How many of its events each rule rejected."""
     flagged: int = 0
     """How many of its events were processed with warnings."""
+    latency: timedelta = timedelta(0)
+    """From arrival to silver."""
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        self.events += len(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Rejection):
+                self.rejected += 1
+                self.codes.update({violation.code for violation in outcome.violations})
+            elif outcome.flags:
+                self.flagged += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,28 +304,6 @@ class Parts:
             self.size = min(2 * self.size, MAX_CHUNK_EVENTS)
 
 
-@dataclass(slots=True)
-class _Progress:
-    """What was written of an object so far."""
-
-    correlation_id: str
-    events: int = 0
-    rejected: int = 0
-    codes: Counter[Code] = field(default_factory=Counter)
-    flagged: int = 0
-    is_refused: bool = False
-    """Whether the database refused a row: then the object stays unprocessed, and the rows of its other events exist."""
-
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        self.events += len(outcomes)
-        for outcome in outcomes:
-            if isinstance(outcome, Rejection):
-                self.rejected += 1
-                self.codes.update({violation.code for violation in outcome.violations})
-            elif outcome.flags:
-                self.flagged += 1
-
-
 class Writer:
     """Collects objects, and writes them when there are enough for a statement.
 
@@ -329,7 +316,10 @@ class Writer:
         self._waiting: list[ValidatedObject] = []
         self._events = 0
         self._parts = Parts(time_left)
-        self._progress: dict[UUID, _Progress] = {}
+        self._progress: dict[UUID, ProcessedObject] = {}
+        self._refused: set[UUID] = set()
+        """Objects of which the database refused a row: they stay unprocessed, and the rows of their other events exist.
+        """
 
     def add(self, raw: RawObject) -> bool:
         """Validate an object, to be written now or with the next ones. False for a long one: see `add_in_parts`."""
@@ -340,7 +330,7 @@ class Writer:
             return False
         if self._events + len(contents) > MAX_CHUNK_EVENTS:
             self.flush()
-        self._progress[raw.raw_id] = _Progress(raw.correlation_id)
+        self._progress[raw.raw_id] = ProcessedObject(raw.raw_id, raw.correlation_id)
         self._waiting.append(ValidatedObject(raw.raw_id, tuple(contents.outcomes())))
         self._events += len(contents)
         return True
@@ -354,8 +344,13 @@ class Writer:
         written = self._written(raw.raw_id)
         if written is None:
             return False
-        self._progress[raw.raw_id] = _Progress(
-            raw.correlation_id, sum(map(len, written.items)), written.rejected, Counter(written.codes), written.flagged
+        self._progress[raw.raw_id] = ProcessedObject(
+            raw.raw_id,
+            raw.correlation_id,
+            sum(map(len, written.items)),
+            written.rejected,
+            Counter(written.codes),
+            written.flagged,
         )
         parts, end = self._parts, 0
         for run in _missing(len(contents), written.items):
@@ -392,8 +387,7 @@ class Writer:
         if not validated:
             return
         validated = [
-            entry._replace(is_whole=entry.is_whole and not self._progress[entry.raw_id].is_refused)
-            for entry in validated
+            entry._replace(is_whole=entry.is_whole and entry.raw_id not in self._refused) for entry in validated
         ]
         try:
             processed = self._retrying(lambda: self._silver.write_outcomes(validated))
@@ -410,27 +404,16 @@ class Writer:
                 self._count(entry.raw_id, is_ours=entry.raw_id in processed)
 
     def _refuse(self, raw_id: UUID, error: RowRefusedError) -> None:
-        progress = self._progress[raw_id]
-        if not progress.is_refused:
-            progress.is_refused = True
+        if raw_id not in self._refused:
+            self._refused.add(raw_id)
             self._result.errors.append(ObjectError(raw_id, f"RowRefusedError: {error}", terminal=True))
 
     def _count(self, raw_id: UUID, *, is_ours: bool) -> None:
         """Count an object that was processed by this call, or by another at the same time."""
-        progress = self._progress.pop(raw_id)
+        processed = self._progress.pop(raw_id)
         if is_ours:
-            latency = datetime.now(UTC) - received_at(raw_id)
-            self._result.objects.append(
-                ProcessedObject(
-                    raw_id,
-                    progress.correlation_id,
-                    progress.codes,
-                    latency,
-                    progress.events,
-                    progress.rejected,
-                    progress.flagged,
-                )
-            )
+            processed.latency = datetime.now(UTC) - received_at(raw_id)
+            self._result.objects.append(processed)
         else:
             self._result.duplicates += 1
 
