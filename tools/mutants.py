@@ -40,7 +40,7 @@ class Room:
 
 
 _OF_SERVERS = tuple(
-    f"dropzone/use_cases/{name}.py" for name in ("archive_months", "check_expectations", "fleet", "notify", "run_range")
+    f"dropzone/use_cases/{name}.py" for name in ("archive_months", "check_expectations", "fleet", "notify")
 )
 
 _CALLS_OF_HANDLERS = tuple(

@@ -16,7 +16,6 @@ from dropzone.domain.contracts import BASIC, Contracts
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.ports import BronzeUnavailableError, ObjectMissingError, RangeProgress, RawObject, SilverConflictError
 from dropzone.use_cases import fleet as use_cases_of_fleet
-from dropzone.use_cases import run_range as use_case
 from dropzone.use_cases.fleet import NoSuchReplayError, delete_old
 from dropzone.use_cases.process import process
 from dropzone_process import fleet
@@ -88,7 +87,7 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setattr(fleet, "silver", lambda: silver)
     monkeypatch.setattr(fleet, "outcome_store", lambda: PostgresOutcomeStore(database))
     monkeypatch.setattr(fleet, "fleet_store", lambda: PostgresFleetStore(database))
-    monkeypatch.setattr(use_case, "_ROUND_OBJECTS", 4)
+    monkeypatch.setattr(use_cases_of_fleet, "_ROUND_OBJECTS", 4)
     fleet.settings.cache_clear()
     raw_ids = []
     for number in range(OBJECTS):
@@ -208,7 +207,7 @@ def test_what_conflicts_with_another_transaction_is_tried_again(
     function("plan", replay_id=replay_id)
     assert function.run_all(replay_id) == ["done"]
     assert function("report", replay_id=replay_id)["state"] == "done"
-    assert delete_old(fleet=fleet.fleet_store(), time_left=lambda: 60.0) == 0
+    assert delete_old(store=fleet.fleet_store(), time_left=lambda: 60.0) == 0
     monkeypatch.setattr(PostgresFleetStore, "begin", conflicting_once(PostgresFleetStore.begin))
     assert function.begin() != replay_id
 
@@ -451,7 +450,7 @@ def test_what_has_not_got_further_for_long_is_deleted(function: Function) -> Non
     function.tables.query("UPDATE replays SET active_at = now() - interval '91 days'")
     function("plan", replay_id=recent)
 
-    assert delete_old(fleet=fleet.fleet_store(), time_left=lambda: 60.0) == 1
+    assert delete_old(store=fleet.fleet_store(), time_left=lambda: 60.0) == 1
 
     assert function.tables.query("SELECT replay_id FROM replays") == [[UUID(recent)]]
     assert function.tables.query("SELECT DISTINCT replay_id FROM replay_ranges") == [[UUID(recent)]]

@@ -1,5 +1,6 @@
 """The function Replay: calls of a state machine, each at a range of a replay or sweep; and what the CLI asks."""
 
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from typing import Annotated, Any, Literal
@@ -17,12 +18,11 @@ from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.adapters.postgres_silver import open_silver
 from dropzone.adapters.s3 import S3Bronze
 from dropzone.observability import NAMESPACE, logged_errors, report_result
-from dropzone.ports import TimeLeft, Wanted
+from dropzone.ports import Wanted
 from dropzone.runtime import time_left_in
 from dropzone.settings import ReplaySettings
-from dropzone.use_cases.fleet import RunState, begin, begin_sweep, pending, plan, report
+from dropzone.use_cases.fleet import Fleet, RunState
 from dropzone.use_cases.objects import ObjectError, ProcessingResult
-from dropzone.use_cases.run_range import World, run_range
 
 _PLAN_SECONDS = 20.0
 """The command line waits for an answer, and asks again while there is more to plan."""
@@ -112,66 +112,45 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     time_left = time_left_in(context)
     database().use_time_left(time_left)
-    return _answer(_ACTION.validate_python(event), time_left)
+    fleet = Fleet(fleet_store(), bronze(), silver(), outcome_store(), time_left)
+    return _answer(_ACTION.validate_python(event), fleet)
 
 
-def _answer(action: Action, time_left: TimeLeft) -> dict[str, Any]:
+def _answer(action: Action, fleet: Fleet) -> dict[str, Any]:
     match action:
         case Begin() | BeginSweep():
-            return _begin(action, time_left)
+            return _begin(action, fleet)
         case Restore():
-            return {"is_archived": _restore(action)}
+            month = date.fromisoformat(f"{action.month}-01")
+            return {"is_archived": request_month(database(), month, action.days)}
         case Plan():
-            spare = max(time_left() - _PLAN_SECONDS, 0.0)
-            is_planned = plan(
-                action.replay_id,
-                fleet=fleet_store(),
-                bronze=bronze(),
-                time_left=lambda: time_left() - spare,
-                range_objects=action.range_objects,
-            )
-            return {"is_planned": is_planned, **_report(action.replay_id, time_left)}
+            spare = max(fleet.time_left() - _PLAN_SECONDS, 0.0)
+            in_time = replace(fleet, time_left=lambda: fleet.time_left() - spare)
+            is_planned = in_time.plan(action.replay_id, action.range_objects)
+            return {"is_planned": is_planned, **_report(action.replay_id, fleet)}
         case Pending():
-            numbers = pending(action.replay_id, fleet=fleet_store(), ruleset=_ruleset())
-            return {"replay_id": str(action.replay_id), "ranges": numbers}
+            return {"replay_id": str(action.replay_id), "ranges": fleet.pending(action.replay_id)}
         case RunRange():
-            return {"replay_id": str(action.replay_id), "number": action.number, "state": _run(action, time_left)}
+            return {"replay_id": str(action.replay_id), "number": action.number, "state": _run(action, fleet)}
         case Report() | Pause():
             if isinstance(action, Pause):
                 fleet_store().pause(action.replay_id)
-            return _report(action.replay_id, time_left)
+            return _report(action.replay_id, fleet)
 
 
-def _begin(action: Begin | BeginSweep, time_left: TimeLeft) -> dict[str, Any]:
+def _begin(action: Begin | BeginSweep, fleet: Fleet) -> dict[str, Any]:
     """The replay; or the archived months among those that are to be replayed."""
     if isinstance(action, BeginSweep):
-        replay_id = begin_sweep(fleet=fleet_store(), silver=silver(), ruleset=_ruleset(), time_left=time_left)
-    elif months := outcome_store().archived_months(action.since, action.until):
+        return {"replay_id": str(fleet.begin_sweep())}
+    if months := outcome_store().archived_months(action.since, action.until):
         return {"archived": months}
-    else:
-        wanted = Wanted(action.since, action.until, action.contract, action.dry_run)
-        replay_id = begin(wanted, fleet=fleet_store(), ruleset=_ruleset(), time_left=time_left)
-    return {"replay_id": str(replay_id)}
+    return {"replay_id": str(fleet.begin(Wanted(action.since, action.until, action.contract, action.dry_run)))}
 
 
-def _restore(action: Restore) -> bool:
-    return request_month(database(), date.fromisoformat(f"{action.month}-01"), action.days)
-
-
-def _ruleset() -> str:
-    return outcome_store().contracts.ruleset
-
-
-def _run(action: RunRange, time_left: TimeLeft) -> RunState:
+def _run(action: RunRange, fleet: Fleet) -> RunState:
     errors: list[ObjectError] = []
     try:
-        state = run_range(
-            action.replay_id,
-            action.number,
-            World(fleet_store(), bronze(), silver(), outcome_store(), time_left),
-            errors=errors,
-            swept=_swept,
-        )
+        state = fleet.run_range(action.replay_id, action.number, errors=errors, swept=_swept)
     finally:
         if errors:
             logger.warning(
@@ -188,8 +167,8 @@ def _swept(result: ProcessingResult) -> None:
     metrics.flush_metrics()
 
 
-def _report(replay_id: UUID, time_left: TimeLeft) -> dict[str, Any]:
+def _report(replay_id: UUID, fleet: Fleet) -> dict[str, Any]:
     """What was done, and whether there is more to do."""
-    state, sums = report(replay_id, fleet=fleet_store(), silver=silver(), ruleset=_ruleset(), time_left=time_left)
+    state, sums = fleet.report(replay_id)
     known = {"replay_id": str(replay_id), "state": state, "concurrency": settings().replay_concurrency}
     return known | sums._asdict()

@@ -286,5 +286,5 @@ def _hand_over(time_left: TimeLeft) -> None:
 
 def _delete_old_replays(time_left: TimeLeft) -> None:
     with _put_off_if_it_fails("old replays could not be deleted; the next run will try again"):
-        if deleted := delete_old(fleet=PostgresFleetStore(database()), time_left=time_left):
+        if deleted := delete_old(store=PostgresFleetStore(database()), time_left=time_left):
             logger.info("old replays deleted", replays=deleted)
