@@ -127,7 +127,7 @@ def test_the_readings_are_events_of_the_readme() -> None:
 def test_the_custom_resource_asks_for_the_newest_revision() -> None:
     event = load("custom-resource-create")
 
-    assert cloudformation.read(event).request_type == "Create"
+    assert cloudformation.Request.model_validate(event).request_type == "Create"
     assert event["ResourceProperties"]["Revision"] == head()
 
 
