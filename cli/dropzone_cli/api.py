@@ -195,17 +195,17 @@ class Api:
                 self.sleep(self._pause(standstills))
             cursor = answer["cursor"]
 
-    def pages(self, name: str, parameters: Mapping[str, str], limit: int | None = None) -> Iterator[Document]:
+    def pages(self, name: str, parameters: Mapping[str, object], limit: int | None = None) -> Iterator[Document]:
         """The pages of a list, up to a limit of rows; a cursor in the last leads to what is left."""
         left = limit
-        cursor: dict[str, str] = {}
+        asked = {key: str(value) for key, value in parameters.items() if value is not None}
         while left is None or left > 0:
-            size = {"limit": str(min(_ROWS, left or _ROWS))}
-            page = self._document(self._send("GET", f"/{name}", params={**parameters, **cursor, **size}))
+            asked["limit"] = str(min(_ROWS, left or _ROWS))
+            page = self._document(self._send("GET", f"/{name}", params=asked))
             yield page
             if "cursor" not in page:
                 return
-            cursor = {"cursor": str(page["cursor"])}
+            asked["cursor"] = str(page["cursor"])
             left = None if left is None else left - len(page[name])
 
     def contracts(self) -> dict[str, str]:

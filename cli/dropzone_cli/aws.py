@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from boto3.session import Session
     from botocore.config import Config, _RetryDict
+    from botocore.exceptions import ClientError
     from mypy_boto3_apigateway import APIGatewayClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -116,16 +118,28 @@ class Aws:
         return self._session.client("sqs", endpoint_url=self._endpoint, config=self._config)
 
 
+def get_object(client: S3Client, bucket: str, key: str) -> GetObjectOutputTypeDef | None:
+    """Get an object of S3; None where there is none."""
+    try:
+        return client.get_object(Bucket=bucket, Key=key)
+    except client.exceptions.ClientError as error:
+        if error_code(error) in {"NoSuchKey", "404"}:
+            return None
+        raise
+
+
+def error_code(error: ClientError) -> str:
+    """AWS's name of an error."""
+    return error.response.get("Error", {}).get("Code", "Error")
+
+
 def explained(error: Exception) -> CliError | None:
     """Put an error of boto3 into words; None for any other."""
-    try:
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:  # pragma: no cover - an incomplete installation
-        return None
+    from botocore.exceptions import BotoCoreError, ClientError
+
     if isinstance(error, ClientError):
-        refused = error.response.get("Error", {})
-        code = refused.get("Code", "Error")
-        message = f"AWS refuses {error.operation_name}: {refused.get('Message') or code}"
+        code = error_code(error)
+        message = f"AWS refuses {error.operation_name}: {error.response.get('Error', {}).get('Message') or code}"
         return CliError(message, hint=_HINTS.get(code, f"AWS calls it {code}."), exit_code=ExitCode.OUT_OF_REACH)
     if isinstance(error, BotoCoreError):
         return CliError(str(error), hint=_HINTS.get(type(error).__name__, _REACH_HINT))

@@ -42,6 +42,12 @@ def instant_option(*names: str, help: str) -> Any:  # noqa: ANN401 - Typer's own
     return typer.Option(*names, parser=parse_instant, metavar="TIME", help=help)
 
 
-def rfc3339(instant: datetime) -> str:
-    """Write an instant as the API takes it, in UTC."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def rfc3339(instant: datetime, timespec: str = "auto") -> str:
+    """Write an instant as the API takes it, in UTC; `timespec` as of `isoformat`."""
+    return instant.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def bounds(since: datetime | None, until: datetime | None) -> dict[str, str]:
+    """A time, as the API takes it."""
+    instants = {"from": since, "to": until}
+    return {name: rfc3339(instant) for name, instant in instants.items() if instant is not None}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from dropzone_cli.aws import error_code, get_object
 from dropzone_cli.errors import CliError, usage
+from dropzone_cli.instants import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,10 +52,6 @@ def parse_lifetime(text: str, now: datetime) -> datetime:
     return instant
 
 
-def rfc3339(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def expires(entry: Mapping[str, Any]) -> datetime | None:
     return datetime.fromisoformat(entry["expires"]) if entry.get("expires") else None
 
@@ -82,14 +81,9 @@ class Keys:
         return self._read()[0]
 
     def _read(self) -> tuple[list[Entry], str | None]:
-        from botocore.exceptions import ClientError
-
-        try:
-            found = self.aws.s3().get_object(Bucket=self.bucket, Key=DOCUMENT)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in {"NoSuchKey", "404"}:
-                return [], None
-            raise
+        found = get_object(self.aws.s3(), self.bucket, DOCUMENT)
+        if found is None:
+            return [], None
         entries: list[Entry] = []
         try:
             entries = json.loads(found["Body"].read())["clients"]
@@ -103,21 +97,20 @@ class Keys:
 
     def _change(self, change: Callable[[list[Entry]], list[Entry]]) -> None:
         """Write the document with a change, unless somebody else has changed it: then change what they wrote."""
-        from botocore.exceptions import ClientError
-
+        client = self.aws.s3()
         for _ in range(_TRIES):
             entries, version = self._read()
             condition: dict[str, Any] = {"IfNoneMatch": "*"} if version is None else {"IfMatch": version}
             body = json.dumps({"clients": change(entries)}, indent=2).encode()
             try:
-                self.aws.s3().put_object(
+                client.put_object(
                     Bucket=self.bucket, Key=DOCUMENT, Body=body, ContentType="application/json", **condition
                 )
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") in {"PreconditionFailed", "ConditionalRequestConflict"}:
-                    continue
-                raise
-            return
+            except client.exceptions.ClientError as error:
+                if error_code(error) not in {"PreconditionFailed", "ConditionalRequestConflict"}:
+                    raise
+            else:
+                return
         raise CliError("Others change the keys at the same time.", hint="Run the command again.")
 
     def enlist(self, entry: Entry) -> None:
@@ -163,9 +156,9 @@ class Keys:
         if expiry is None and until is not None and newest.get("created"):
             expiry = now + (until - datetime.fromisoformat(newest["created"]))
         entry = {key: value for key, value in newest.items() if key not in {"sha256", "key_id", "created", "expires"}}
-        entry["created"] = rfc3339(now)
+        entry["created"] = rfc3339(now, "seconds")
         if expiry is not None:
-            entry["expires"] = rfc3339(expiry)
+            entry["expires"] = rfc3339(expiry, "seconds")
 
         def added(entries: list[Entry], made: Entry) -> list[Entry]:
             return [*(_ended(each, name, now + overlap) for each in entries), made]
@@ -180,7 +173,8 @@ class Keys:
         known_by = {_known_by(each) for each in ended}
         self._change(
             lambda entries: [
-                {**each, "expires": rfc3339(now)} if _known_by(each) in known_by else each for each in entries
+                {**each, "expires": rfc3339(now, "seconds")} if _known_by(each) in known_by else each
+                for each in entries
             ]
         )
         for each in ended:
@@ -214,15 +208,10 @@ class Keys:
         return Made(made, key["value"])
 
     def _delete(self, key_id: str | None) -> None:
-        from botocore.exceptions import ClientError
-
-        if key_id is None:
-            return
-        try:
-            self.aws.apigateway().delete_api_key(apiKey=key_id)
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "NotFoundException":
-                raise
+        if key_id is not None:
+            gateway = self.aws.apigateway()
+            with suppress(gateway.exceptions.NotFoundException):
+                gateway.delete_api_key(apiKey=key_id)
 
     # ---- API Gateway -------------------------------------------------------------------------------------------------
 
@@ -306,4 +295,4 @@ def _ended(entry: Entry, name: str, until: datetime) -> Entry:
     before = expires(entry)
     if entry["name"] != name or (before is not None and before <= until):
         return entry
-    return {**entry, "expires": rfc3339(until)}
+    return {**entry, "expires": rfc3339(until, "seconds")}

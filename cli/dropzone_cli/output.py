@@ -61,6 +61,21 @@ class Output:
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True, default=str) + "\n")
         sys.stdout.flush()
 
+    def result(self, document: object, line: str) -> None:
+        """Print a document with `--json`, and otherwise a line."""
+        if self.as_json:
+            self.document(document)
+        else:
+            self.line(line)
+
+    def listing(self, document: object, columns: Sequence[str], rows: Iterable[Sequence[str]], note: str) -> None:
+        """Print a document with `--json`, and otherwise a table with a note below it."""
+        if self.as_json:
+            self.document(document)
+        else:
+            self.table(columns, rows)
+            self.note(note)
+
     def line(self, text: str = "", style: str = "") -> None:
         self._out.print(Text(printable(text), style=style))
 

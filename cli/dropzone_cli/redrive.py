@@ -38,7 +38,7 @@ class Report:
     """Sent again or dropped, and still in the dead-letter queue, since SQS did not delete them."""
     not_understood: int = 0
     """Of the redriven: those that name no object of the bucket."""
-    missing: int = 0
+    missing_objects: int = 0
     """Of the redriven: those with an object that is not in the bucket."""
     found: set[UUID] = field(default_factory=set)
     """Of the chosen objects."""
@@ -107,7 +107,7 @@ class Redrive:
             else:
                 others.append(message)
                 self.report.not_understood += raw_ids is None
-                self.report.missing += None in states
+                self.report.missing_objects += None in states
         self._act(processed, others)
         self.advance(len(messages))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dropzone_cli.api import Api, ClientOptions
+    from dropzone_cli.errors import CliError
     from dropzone_cli.output import Output
     from dropzone_cli.queue import Queue
     from dropzone_cli.target import Resources, Target
@@ -60,10 +64,9 @@ class Session:
 
     @cached_property
     def target(self) -> Target:
-        from dropzone_cli.target import Options, resolve
+        from dropzone_cli.target import resolve
 
-        options = self._options
-        return resolve(Options(options.stack_name, options.region, options.aws_profile), os.environ, Path.cwd())
+        return resolve(self._options, os.environ, Path.cwd())
 
     @cached_property
     def client_options(self) -> ClientOptions:
@@ -95,3 +98,15 @@ class Session:
         from dropzone_cli.queue import Queue
 
         return Queue(self.resources.aws.sqs(), url)
+
+    def confirm(self, question: str, notes: Iterable[str], *, without_terminal: CliError) -> bool:
+        """Print notes and ask a question; raise the error where there is no terminal to ask on."""
+        if not can_ask():
+            raise without_terminal
+        for note in notes:
+            self.out.note(note)
+        return typer.confirm(question, err=True)
+
+
+def can_ask() -> bool:
+    return sys.stdin.isatty()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from dropzone_cli.aws import get_object
 from dropzone_cli.errors import CliError, ExitCode
 from dropzone_cli.formats import object_key
 from dropzone_cli.sending.json_reader import elements
@@ -19,11 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-    from botocore.response import StreamingBody
-
     from dropzone_cli.target import Target
 
-_MISSING = {"NoSuchKey", "404"}
 _LINES = re.compile(r"(?:application|text)/(?:x-)?(?:(?:nd|ld)-?json|json-?l|json-?lines)(?=[; ]|$)", re.IGNORECASE)
 """The media types of lines, as ingest takes them."""
 _GZIP = b"\x1f\x8b"
@@ -87,22 +85,6 @@ def of_answer(content_type: str, content: bytes) -> Stored:
     )
 
 
-class _Raw(io.RawIOBase):
-    """The body of an answer, which closes itself at its end, as a file that doesn't."""
-
-    def __init__(self, body: StreamingBody) -> None:
-        super().__init__()
-        self._body = body
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any that can be written to
-        part: bytes = self._body.read(len(buffer))
-        buffer[: len(part)] = part
-        return len(part)
-
-
 @contextmanager
 def stored(target: Target, raw_id: UUID) -> Iterator[Stored]:
     """Read an object.
@@ -111,18 +93,14 @@ def stored(target: Target, raw_id: UUID) -> Iterator[Stored]:
         CliError: there is none.
     """
     resources = target.needed_resources()
-    client = resources.aws.s3()
-    try:
-        answer: Any = client.get_object(Bucket=resources.bucket, Key=object_key(raw_id))
-    except client.exceptions.ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in _MISSING:
-            raise
+    answer = get_object(resources.aws.s3(), resources.bucket, object_key(raw_id))
+    if answer is None:
         message = f"Bronze of {target.name} has no object of {raw_id}."
-        raise CliError(message, hint="Check the RAW_ID and the stack.", exit_code=ExitCode.NOT_ALL_WELL) from None
-    with answer["Body"] as body:
+        raise CliError(message, hint="Check the RAW_ID and the stack.", exit_code=ExitCode.NOT_ALL_WELL)
+    with io.BufferedReader(cast("io.RawIOBase", answer["Body"])) as body:
         yield Stored(
             answer["ContentLength"],
-            io.BufferedReader(_Raw(body)),
+            body,
             answer.get("ContentType", ""),
             answer.get("ContentEncoding", "") == "gzip",
         )

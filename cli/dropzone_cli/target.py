@@ -15,25 +15,22 @@ from dropzone_cli.errors import CliError, usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+    from dropzone_cli.session import SessionOptions
+
 URL = "DROPZONE_URL"
 API_KEY = "DROPZONE_API_KEY"
 STACK_NAME = "DROPZONE_STACK_NAME"
 ROOT = "DROPZONE_ROOT"
 LOCAL_FILE = Path(".local") / "stack.json"
 
+_IN_LOCAL_FILE = ("bucket", "queue_url", "dlq_url", "replay_function", "replay_machine")
+
 _NOT_FOUND_HINT = (
     f"Start the local one (make up), name one on AWS (--stack-name, or {STACK_NAME}), "
     f"or give the API's address ({URL}, {API_KEY})."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line says about the stack."""
-
-    stack_name: str | None = None
-    region: str | None = None
-    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +69,7 @@ class Target:
         return self.resources
 
 
-def resolve(options: Options, environment: Mapping[str, str], folder: Path) -> Target:
+def resolve(options: SessionOptions, environment: Mapping[str, str], folder: Path) -> Target:
     """Find the stack: options first, then environment variables, then `.local/stack.json` from the folder upwards.
 
     Raises:
@@ -86,7 +83,7 @@ def resolve(options: Options, environment: Mapping[str, str], folder: Path) -> T
         raise usage(f"{URL} and {STACK_NAME} are both set, and may mean two stacks.", "Unset one of them.")
     if name:
         return _on_aws(options, name, environment, key)
-    if options.region or options.profile:
+    if options.region or options.aws_profile:
         message = "--region and --aws-profile go with a stack on AWS, and none is named."
         raise usage(message, f"Name it: --stack-name, or {STACK_NAME}.")
     if url:
@@ -94,31 +91,30 @@ def resolve(options: Options, environment: Mapping[str, str], folder: Path) -> T
     return _local(environment.get(ROOT), folder)
 
 
-def _on_aws(options: Options, name: str, environment: Mapping[str, str], key: str | None) -> Target:
-    account = Aws.account(profile=options.profile, region=options.region or environment.get("AWS_REGION") or None)
+def _on_aws(options: SessionOptions, name: str, environment: Mapping[str, str], key: str | None) -> Target:
+    account = Aws.account(profile=options.aws_profile, region=options.region or environment.get("AWS_REGION") or None)
     outputs = _outputs(account, name)
     try:
         key_id = outputs["ApiKeyId"]
-        return Target(
-            name=f"the stack {name}",
-            url=outputs["ApiUrl"].rstrip("/"),
-            api_key=(lambda: key)
-            if key
-            else lambda: account.apigateway().get_api_key(apiKey=key_id, includeValue=True)["value"],
-            key_source=API_KEY if key else f"the key {key_id} of API Gateway",
-            resources=Resources(
-                account,
-                outputs["BronzeBucketName"],
-                outputs["QueueUrl"],
-                outputs["DeadLetterQueueUrl"],
-                outputs["ApiId"],
-                outputs["ReplayFunctionName"],
-                outputs["ReplayMachineArn"],
-            ),
+        resources = Resources(
+            account,
+            bucket=outputs["BronzeBucketName"],
+            queue_url=outputs["QueueUrl"],
+            dlq_url=outputs["DeadLetterQueueUrl"],
+            api_id=outputs["ApiId"],
+            replay_function=outputs["ReplayFunctionName"],
+            replay_machine=outputs["ReplayMachineArn"],
         )
+        url = outputs["ApiUrl"].rstrip("/")
     except KeyError as error:
         message = f"The stack {name} has no output {error}: it is not Dropzone's, or of another version."
         raise CliError(message, hint="Check the name, or deploy this version.") from None
+
+    def api_key() -> str:
+        return key or account.apigateway().get_api_key(apiKey=key_id, includeValue=True)["value"]
+
+    source = API_KEY if key else f"the key {key_id} of API Gateway"
+    return Target(f"the stack {name}", url, api_key, source, resources)
 
 
 def _outputs(account: Aws, name: str) -> dict[str, str]:
@@ -131,11 +127,12 @@ def _outputs(account: Aws, name: str) -> dict[str, str]:
             hint = "Check the name, --region (or AWS_REGION) and --aws-profile (or AWS_PROFILE)."
             raise CliError(message, hint=hint) from None
         raise
-    return {
-        output["OutputKey"]: output["OutputValue"]
-        for output in stack.get("Outputs", [])
-        if "OutputKey" in output and "OutputValue" in output
-    }
+    return outputs_of(stack)
+
+
+def outputs_of(stack: StackTypeDef) -> dict[str, str]:
+    """The outputs of a stack, by their names."""
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
 def _by_url(url: str, key: str | None) -> Target:
@@ -149,7 +146,7 @@ def _by_url(url: str, key: str | None) -> Target:
             raise usage(f"{URL} is set, and {API_KEY} isn't.", "Set it to a key of this API.")
         return key
 
-    return Target(name=parts.hostname, url=url.rstrip("/"), api_key=needed_key, key_source=API_KEY)
+    return Target(parts.hostname, url.rstrip("/"), needed_key, API_KEY)
 
 
 def _local(root: str | None, folder: Path) -> Target:
@@ -159,33 +156,17 @@ def _local(root: str | None, folder: Path) -> Target:
         raise CliError(message, hint=_NOT_FOUND_HINT)
     try:
         document = json.loads(file.read_bytes())
-        found = {
-            name: str(document[name])
-            for name in (
-                *("url", "api_key", "emulator_url", "bucket", "queue_url", "dlq_url"),
-                *("replay_function", "replay_machine", "region"),
-            )
-        }
+        url, api_key = str(document["url"]).rstrip("/"), str(document["api_key"])
+        resources = Resources(
+            Aws.local(document["emulator_url"], document["region"]),
+            # …/restapis/<api id>/<stage>/_user_request_
+            api_id=url.partition("/restapis/")[2].partition("/")[0],
+            **{name: str(document[name]) for name in _IN_LOCAL_FILE},
+        )
     except (OSError, ValueError, KeyError, TypeError):
         message = f"{file} can't be read, or lacks something."
         raise CliError(message, hint="Write it again: make down, then make up.") from None
-    return Target(
-        name="the local stack",
-        url=found["url"].rstrip("/"),
-        api_key=lambda: found["api_key"],
-        key_source=str(file),
-        resources=Resources(
-            Aws.local(found["emulator_url"], found["region"]),
-            found["bucket"],
-            found["queue_url"],
-            found["dlq_url"],
-            # …/restapis/<api id>/<stage>/_user_request_
-            found["url"].partition("/restapis/")[2].partition("/")[0],
-            found["replay_function"],
-            found["replay_machine"],
-        ),
-        local=True,
-    )
+    return Target("the local stack", url, lambda: api_key, str(file), resources, local=True)
 
 
 def _upwards(folder: Path) -> Path | None:

@@ -14,10 +14,11 @@ from uuid import UUID
 
 import typer
 
+from dropzone_cli.aws import get_object
 from dropzone_cli.details import Document
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.formats import object_key, raw_id_of, received_at
-from dropzone_cli.instants import FORMS, instant_option, rfc3339
+from dropzone_cli.instants import FORMS, bounds, instant_option
 from dropzone_cli.session import AsJson, Session
 from dropzone_cli.text import count
 
@@ -116,8 +117,7 @@ def new(
     if not source:
         raise usage("A contract names its sources, and this one has no name.", "Correct --from-source.")
     proposal = _of_checkout("proposal")
-    bounds = {name: rfc3339(instant) for name, instant in (("from", since), ("to", until)) if instant is not None}
-    measurements = session.api.measurements(source, limit, **bounds)
+    measurements = session.api.measurements(source, limit, **bounds(since, until))
     if not measurements:
         message = f"There is no measurement of the source {source!r}."
         raise CliError(message, hint="dropzone status tells what became of events.", exit_code=ExitCode.NOT_ALL_WELL)
@@ -163,25 +163,20 @@ def _objects(
     session: Session, since: datetime, until: datetime | None, limit: int | None
 ) -> Iterator[tuple[UUID, Document | None]]:
     """What arrived in a time, in order of arrival; None for an object that is gone."""
-    resources = session.resources
-    client = resources.aws.s3()
-    missing = client.exceptions.ClientError
+    bucket, client = session.resources.bucket, session.resources.aws.s3()
 
     def read(raw_id: UUID) -> Document | None:
-        try:
-            answer = client.get_object(Bucket=resources.bucket, Key=object_key(raw_id))
-            with answer["Body"] as body:
-                return {
-                    "body": body.read(),
-                    "content_type": answer.get("ContentType", ""),
-                    "contract": answer["Metadata"].get("contract", ""),
-                }
-        except missing as error:
-            if error.response.get("Error", {}).get("Code") not in {"NoSuchKey", "404"}:
-                raise
+        answer = get_object(client, bucket, object_key(raw_id))
+        if answer is None:
             return None
+        with answer["Body"] as body:
+            return {
+                "body": body.read(),
+                "content_type": answer.get("ContentType", ""),
+                "contract": answer["Metadata"].get("contract", ""),
+            }
 
-    wanted = islice(_listed(client, resources.bucket, since, until), limit)
+    wanted = islice(_listed(client, bucket, since, until), limit)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while chunk := list(islice(wanted, 4 * _AT_ONCE)):
             yield from zip(chunk, pool.map(read, chunk), strict=True)

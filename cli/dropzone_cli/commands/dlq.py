@@ -1,8 +1,7 @@
 """`dropzone dlq`: messages that failed as often as the queue allows."""
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +10,8 @@ import typer
 
 from dropzone_cli.details import Document
 from dropzone_cli.errors import CliError, ExitCode, usage
-from dropzone_cli.queue import Message, Queue, objects_of
+from dropzone_cli.instants import rfc3339
+from dropzone_cli.queue import Message, objects_of
 from dropzone_cli.redrive import FINAL, LEASE_SECONDS, Redrive, Report
 from dropzone_cli.session import Session
 from dropzone_cli.text import age, count
@@ -40,7 +40,7 @@ class _Entry:
             "message_id": self.message.message_id,
             "reason": self.reason(statuses),
             "objects": [{"raw_id": str(raw_id), **_facts(statuses, raw_id)} for raw_id in self.raw_ids or ()],
-            "sent_at": self.message.sent_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "sent_at": rfc3339(self.message.sent_at, "milliseconds"),
             "age_seconds": max(0, int((datetime.now(UTC) - self.message.sent_at).total_seconds())),
             "receives": self.message.receives,
         }
@@ -82,19 +82,16 @@ def list_(
     counts = session.dlq.counts()
     entries = _peek(session, limit)
     statuses, failure = _statuses(session, entries)
-    if session.out.as_json:
-        session.out.document(
-            {
-                "messages": [entry.document(statuses) for entry in entries],
-                "approximate_messages": counts.visible,
-                "approximate_in_flight": counts.in_flight,
-            }
-        )
-    else:
-        session.out.table(
-            ("object", "age", "received", "failed tries", "reason"), [entry.row(statuses) for entry in entries]
-        )
-        session.out.note(_summary(len(entries), counts.total))
+    session.out.listing(
+        {
+            "messages": [entry.document(statuses) for entry in entries],
+            "approximate_messages": counts.visible,
+            "approximate_in_flight": counts.in_flight,
+        },
+        ("object", "age", "received", "failed tries", "reason"),
+        [entry.row(statuses) for entry in entries],
+        _summary(len(entries), counts.total),
+    )
     if failure is not None:
         session.out.error(failure)
         return failure.exit_code
@@ -170,27 +167,16 @@ def redrive(
 
 def _show(session: Session, report: Report, not_found: frozenset[UUID], *, dry_run: bool) -> None:
     if session.out.as_json:
-        session.out.document(
-            {
-                "dry_run": dry_run,
-                "redriven": report.redriven,
-                "dropped": report.dropped,
-                "failed": report.failed,
-                "undeleted": report.undeleted,
-                "not_understood": report.not_understood,
-                "missing_objects": report.missing,
-                "not_found": sorted(map(str, not_found)),
-            }
-        )
+        counts = {name: number for name, number in asdict(report).items() if name != "found"}
+        session.out.document({"dry_run": dry_run, **counts, "not_found": sorted(map(str, not_found))})
         return
     would = "would be " if dry_run else ""
     session.out.line(f"{count(report.redriven, 'message')} {would}redriven")
     session.out.line(f"{count(report.dropped, 'message')} {would}dropped: done meanwhile")
-    coming_back = report.not_understood + report.missing
-    if coming_back:
+    if report.not_understood or report.missing_objects:
         session.out.note(
-            f"Of the redriven, {report.not_understood:,} are not understood and {report.missing:,} name a missing "
-            "object: unless that has changed, they will fail again."
+            f"Of the redriven, {report.not_understood:,} are not understood and {report.missing_objects:,} name a "
+            "missing object: unless that has changed, they will fail again."
         )
     if report.failed:
         session.out.note(f"{count(report.failed, 'message')} could not be sent, and stay: try again.", style="red")
@@ -215,34 +201,19 @@ def purge(
 
     Raw objects stay in bronze, and the sweep processes those without an outcome.
     """
-    dlq: Queue = session.dlq
-    total = dlq.counts().total
+    total = session.dlq.counts().total
     if not total:
-        _purged(session, 0)
+        session.out.result({"purged": 0}, "No dead letters.")
         return ExitCode.DONE
+    about = f"About {count(total, 'dead letter')}"
     if not yes:
-        if not _can_ask():
-            message = f"There are about {count(total, 'dead letter')}, and no terminal to ask on."
-            raise usage(message, "Use --yes to delete them.")
-        session.out.note(f"About {count(total, 'dead letter')} of {session.target.name} will be deleted.")
-        session.out.note(_STAYS)
-        if not typer.confirm("Delete them?", err=True):
+        refusal = usage(f"There are {about.lower()}, and no terminal to ask on.", "Use --yes to delete them.")
+        notes = (f"{about} of {session.target.name} will be deleted.", _STAYS)
+        if not session.confirm("Delete them?", notes, without_terminal=refusal):
             session.out.note("Nothing was deleted.")
             return ExitCode.NOT_ALL_WELL
-    dlq.purge()
-    _purged(session, total)
-    return ExitCode.DONE
-
-
-def _can_ask() -> bool:
-    return sys.stdin.isatty()
-
-
-def _purged(session: Session, total: int) -> None:
-    if session.out.as_json:
-        session.out.document({"purged": total})
-    elif total:
-        session.out.line(f"About {count(total, 'dead letter')} purged.")
+    session.dlq.purge()
+    session.out.result({"purged": total}, f"{about} purged.")
+    if not session.out.as_json:
         session.out.note(_STAYS)
-    else:
-        session.out.line("No dead letters.")
+    return ExitCode.DONE

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
-
-import typer
+from typing import TYPE_CHECKING
 
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.instants import rfc3339
@@ -18,6 +15,8 @@ from dropzone_cli.text import count
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
+
+    from mypy_boto3_stepfunctions import SFNClient
 
     from dropzone_cli.details import Document
     from dropzone_cli.output import Output
@@ -45,18 +44,15 @@ _TRANSITIONS_A_CALL, _CALL_SECONDS = 3, 900
 _LOOK_EVERY_SECONDS, _LOCAL_SECONDS = 5.0, 0.5
 
 
-class Wanted(NamedTuple):
-    since: datetime | None
-    until: datetime | None
-    contract: str | None
-    dry_run: bool
-
-
 @dataclass(slots=True)
 class _Fleet:
     """A stack's function Replay and its state machine."""
 
     session: Session
+
+    @property
+    def _client(self) -> SFNClient:
+        return self.session.resources.aws.stepfunctions()
 
     def ask(self, action: str, **event: object) -> Document:
         """Call the function.
@@ -78,36 +74,35 @@ class _Fleet:
 
     def running(self, replay_id: str) -> str | None:
         """Return the execution that is at a replay, if there is one."""
-        pages = (
-            self.session.resources.aws.stepfunctions()
-            .get_paginator("list_executions")
-            .paginate(stateMachineArn=self.session.resources.replay_machine, statusFilter="RUNNING")
+        pages = self._client.get_paginator("list_executions").paginate(
+            stateMachineArn=self.session.resources.replay_machine, statusFilter="RUNNING"
         )
         executions = (execution for page in pages for execution in page["executions"])
         return next((one["executionArn"] for one in executions if one["name"].startswith(replay_id)), None)
 
     def start(self, replay_id: str) -> str:
         """Start the machine on the ranges that are not done; return the execution."""
-        return self.session.resources.aws.stepfunctions().start_execution(
+        return self._client.start_execution(
             stateMachineArn=self.session.resources.replay_machine,
             name=f"{replay_id}-{int(time.time())}",
             input=json.dumps({"replay_id": replay_id}),
         )["executionArn"]
 
     def is_running(self, execution: str) -> bool:
-        described = self.session.resources.aws.stepfunctions().describe_execution(executionArn=execution)
-        return described["status"] == "RUNNING"
+        return self._client.describe_execution(executionArn=execution)["status"] == "RUNNING"
 
 
-def replay_by_fleet(session: Session, wanted: Wanted, *, yes: bool) -> ExitCode:
+def replay_by_fleet(
+    session: Session, since: datetime | None, until: datetime | None, contract: str | None, *, dry_run: bool, yes: bool
+) -> ExitCode:
     """Plan a replay, or find an unfinished one of the same objects; start it, and watch it to its end."""
     fleet = _Fleet(session)
     begun = fleet.ask(
         "begin",
-        since=rfc3339(wanted.since or datetime(1970, 1, 1, tzinfo=UTC)),
-        until=wanted.until and rfc3339(wanted.until),
-        contract=wanted.contract,
-        dry_run=wanted.dry_run,
+        since=rfc3339(since or datetime(1970, 1, 1, tzinfo=UTC)),
+        until=until and rfc3339(until),
+        contract=contract,
+        dry_run=dry_run,
     )
     if months := begun.get("archived"):
         message = f"Objects that arrived in {', '.join(months)} are archived, so that their outcomes can't be replaced."
@@ -117,7 +112,7 @@ def replay_by_fleet(session: Session, wanted: Wanted, *, yes: bool) -> ExitCode:
     report = _run(fleet, begun["replay_id"], yes=yes)
     if report is None:
         return ExitCode.NOT_ALL_WELL
-    return _shown(session.out, report, "would be replayed" if wanted.dry_run else "replayed", dry_run=wanted.dry_run)
+    return _shown(session.out, report, "would be replayed" if dry_run else "replayed", dry_run=dry_run)
 
 
 def restore_month(session: Session, month: str, days: int) -> bool:
@@ -139,7 +134,8 @@ def _run(fleet: _Fleet, replay_id: str, *, yes: bool) -> Document | None:
     execution = fleet.running(replay_id)
     if execution is None and report["state"] != "done":
         session.out.note(_estimate(report))
-        if not yes and not _confirmed():
+        refusal = usage("There is no terminal to ask on.", "Use --yes to start.")
+        if not yes and not session.confirm("Start it?", (), without_terminal=refusal):
             session.out.note("Nothing was started.")
             return None
         execution = fleet.start(replay_id)
@@ -185,12 +181,6 @@ def _estimate(report: Document) -> str:
         f"{count(left, 'object')} in {count(ranges, 'range')}, {count(calls, 'call')} at once: "
         f"about {_duration(seconds / calls)}, and {cost:,.2f} USD beside the database."
     )
-
-
-def _confirmed() -> bool:
-    if not sys.stdin.isatty():
-        raise usage("There is no terminal to ask on.", "Use --yes to start.")
-    return typer.confirm("Start it?", err=True)
 
 
 def _watch(fleet: _Fleet, replay_id: str, execution: str, report: Document) -> Document:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dropzone_cli.errors import ExitCode, usage
+from dropzone_cli.instants import rfc3339
 from dropzone_cli.keys import (
     MAX_BINDING,
     MAX_PATTERN,
@@ -21,7 +22,6 @@ from dropzone_cli.keys import (
     expires,
     is_over,
     parse_lifetime,
-    rfc3339,
 )
 from dropzone_cli.session import Session
 from dropzone_cli.text import count
@@ -72,22 +72,19 @@ def create(
     if not NAME.fullmatch(name):
         message = f"{name} is no name of a client."
         raise usage(message, "It has 1 to 64 lower-case letters, digits, dots, hyphens and underscores.")
-    entry: Entry = {"name": name, "scopes": _scopes(scopes), "created": rfc3339(now)}
+    entry: Entry = {"name": name, "scopes": _scopes(scopes), "created": rfc3339(now, "seconds")}
     for field, patterns in (("writes", writes), ("reads", reads)):
         if bound := _patterns([*(sources or []), *(patterns or [])]):
             entry[field] = bound
     if expiry is not None:
-        entry["expires"] = rfc3339(parse_lifetime(expiry, now))
+        entry["expires"] = rfc3339(parse_lifetime(expiry, now), "seconds")
     if "operate" in entry["scopes"] and entry.keys() & {"writes", "reads"}:
         message = "A replay and raw bytes are of any source: operate can't be bound to some."
         raise usage(message, "Make one key that is bound, and another with --scope operate alone.")
     if signs_in := _signs_in(role, subject):
         entry |= signs_in
         _keys(session).enlist(entry)
-        if session.out.as_json:
-            session.out.document(entry)
-        else:
-            session.out.line(f"{name} is listed ({', '.join(entry['scopes'])}). {_A_MINUTE}")
+        session.out.result(entry, f"{name} is listed ({', '.join(entry['scopes'])}). {_A_MINUTE}")
         return ExitCode.DONE
     _show(session, _keys(session).create(entry))
     return ExitCode.DONE
@@ -146,10 +143,8 @@ def revoke(
 ) -> ExitCode:
     """Delete the keys of a name. The name is not given again."""
     ended = _keys(session).revoke(name, key_id, datetime.now(UTC))
-    if session.out.as_json:
-        session.out.document({"revoked": [each.get("key_id") for each in ended]})
-    else:
-        session.out.line(f"{count(len(ended), 'key')} of {name} revoked. {_A_MINUTE}")
+    revoked = {"revoked": [each.get("key_id") for each in ended]}
+    session.out.result(revoked, f"{count(len(ended), 'key')} of {name} revoked. {_A_MINUTE}")
     return ExitCode.DONE
 
 
@@ -162,17 +157,8 @@ def list_(
     keys, now = _keys(session), datetime.now(UTC)
     shown = [each for each in keys.entries() if everything or not is_over(each, now)]
     used = keys.last_used(now)
-    if session.out.as_json:
-        listed = [
-            {
-                **{field: each[field] for field in each if field != "sha256"},
-                "last_used": used.get(each.get("key_id", "")),
-            }
-            for each in shown
-        ]
-        session.out.document({"keys": listed})
-        return ExitCode.DONE
-    session.out.table(
+    session.out.listing(
+        {"keys": [{**_without_hash(each), "last_used": used.get(each.get("key_id", ""))} for each in shown]},
         ("name", "scopes", "writes", "reads", "expires", "last used", "key id, role or subject"),
         [
             (
@@ -186,9 +172,13 @@ def list_(
             )
             for each in shown
         ],
+        f"{count(len(shown), 'key')}. Others have the stack's DefaultScopes.",
     )
-    session.out.note(f"{count(len(shown), 'key')}. Others have the stack's DefaultScopes.")
     return ExitCode.DONE
+
+
+def _without_hash(entry: Entry) -> Entry:
+    return {field: value for field, value in entry.items() if field != "sha256"}
 
 
 def _bound(entry: Mapping[str, Any], field: str, scope: str) -> str:
@@ -215,34 +205,29 @@ def check(session: Session) -> ExitCode:
             if (finding := _finding(each, present, now))
         ),
     ]
-    if session.out.as_json:
-        session.out.document({"findings": found})
-    else:
-        session.out.table(("key id", "name", "finding"), [tuple(each.values()) for each in found])
-        session.out.note(f"{count(len(found), 'finding')}." if found else "All keys are listed, and work.")
+    session.out.listing(
+        {"findings": found},
+        ("key id", "name", "finding"),
+        [tuple(each.values()) for each in found],
+        f"{count(len(found), 'finding')}." if found else "All keys are listed, and work.",
+    )
     return ExitCode.NOT_ALL_WELL if found else ExitCode.DONE
 
 
 def _finding(entry: Mapping[str, Any], present: Mapping[str, str], now: datetime) -> str:
-    if "sha256" not in entry:
-        return _ends_soon(entry, now)
-    is_there = entry.get("key_id") in present
+    is_key, is_there = "sha256" in entry, entry.get("key_id") in present
     if is_over(entry, now):
-        return "expired, and still in API Gateway: revoke it" if is_there else ""
-    if not is_there:
+        return "expired, and still in API Gateway: revoke it" if is_key and is_there else ""
+    if is_key and not is_there:
         return "listed, and in no usage plan: it opens nothing"
-    return _ends_soon(entry, now)
-
-
-def _ends_soon(entry: Mapping[str, Any], now: datetime) -> str:
     until = expires(entry)
-    if until is None or not now < until <= now + _SOON:
+    if until is None or until > now + _SOON:
         return ""
-    return f"expires on {entry['expires']}: rotate it" if "sha256" in entry else f"expires on {entry['expires']}"
+    return f"expires on {entry['expires']}{': rotate it' if is_key else ''}"
 
 
 def _show(session: Session, made: Made) -> None:
-    entry = {field: value for field, value in made.entry.items() if field != "sha256"}
+    entry = _without_hash(made.entry)
     if session.out.as_json:
         session.out.document({**entry, "key": made.value})
         return

@@ -20,10 +20,7 @@ def open_(
 ) -> ExitCode:
     """Print the address of the stack's page, and open it in a browser."""
     url = f"{session.target.url}/{'docs' if docs else ''}"
-    if session.out.as_json:
-        session.out.document({"url": url})
-    else:
-        session.out.line(url)
+    session.out.result({"url": url}, url)
     if browser and _has_display():
         import webbrowser
 

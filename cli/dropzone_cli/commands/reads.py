@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -13,7 +14,7 @@ import typer
 
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
-from dropzone_cli.instants import FORMS, instant_option, rfc3339
+from dropzone_cli.instants import FORMS, bounds, instant_option
 from dropzone_cli.session import Session
 from dropzone_cli.text import count
 
@@ -49,18 +50,29 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The lim
 Source = Annotated[str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for none.")]
 Since = Annotated[datetime | None, instant_option("--from", help=f"From this time on. {FORMS}")]
 Until = Annotated[datetime | None, instant_option("--to", help="Before this time; as --from.")]
-By = Annotated[Granularity, typer.Option("--by", help="How long a bucket is.")]
-Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="The time zone of the buckets, such as Europe/Berlin.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buckets:
+    """The options of reads by buckets of time."""
+
+    source: Source = None
+    by: Annotated[Granularity, typer.Option("--by", help="How long a bucket is.")] = Granularity.HOUR
+    since: Since = None
+    until: Until = None
+    tz: Annotated[
+        str, typer.Option("--tz", metavar="ZONE", help="The time zone of the buckets, such as Europe/Berlin.")
+    ] = "UTC"
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        return {"granularity": self.by, "tz": self.tz, "source": self.source, **bounds(self.since, self.until)}
 
 
 def kpis(
     session: Session,
     *,
-    source: Source = None,
-    by: By = Granularity.HOUR,
-    since: Since = None,
-    until: Until = None,
-    tz: Zone = "UTC",
+    buckets: Buckets,
     expected: Annotated[
         float | None,
         typer.Option("--expected", min=1e-6, metavar="SECONDS", help="How long it should be from event to event."),
@@ -72,12 +84,12 @@ def kpis(
 
     Without --from: the last 5 minutes by second, hour by minute, day by quarter_hour, 7 days by hour, 30 days by day.
     """
-    asked = {"granularity": by, "tz": tz, "source": source, "expected_seconds": expected, **_range(since, until)}
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("start", "source", "events", "mean", "std_dev", "min", "max")),
         ("gaps", lambda row: row["gaps"]["count"]),
         *(_plain(name) for name in ("received", "rejected")),
     )
+    asked = {**buckets.parameters, "expected_seconds": expected}
     _show(session, "kpis", asked, limit, columns, as_csv=as_csv)
     return ExitCode.DONE
 
@@ -97,35 +109,25 @@ def measurements(
         ("samples", lambda row: row["sample_count"]),
         ("flags", lambda row: " ".join(row["flags"])),
     )
-    _show(session, "measurements", {"source": source, **_range(since, until)}, limit, columns, as_csv=as_csv)
+    _show(session, "measurements", {"source": source, **bounds(since, until)}, limit, columns, as_csv=as_csv)
     return ExitCode.DONE
 
 
 def quality(
     session: Session,
     *,
-    source: Source = None,
-    by: By = Granularity.HOUR,
-    since: Since = None,
-    until: Until = None,
-    tz: Zone = "UTC",
+    buckets: Buckets,
     together: Annotated[bool, typer.Option("--together", help="Add up all sources.")] = False,
     limit: Limit = None,
     as_csv: AsCsv = False,
 ) -> ExitCode:
     """Show what became of events by source and bucket of arrival, and by which rules they were rejected or flagged."""
-    asked = {
-        "granularity": by,
-        "tz": tz,
-        "source": source,
-        "together": "true" if together else None,
-        **_range(since, until),
-    }
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("start", "source", "received", "processed", "flagged", "rejected", "open")),
         ("p95_ms", lambda row: _number(row["latency_ms"]["p95"])),
         ("rules", lambda row: ", ".join(map(_rule, row["rules"]))),
     )
+    asked = {**buckets.parameters, "together": "true" if together else None}
     _show(session, "quality", asked, limit, columns, as_csv=as_csv)
     return ExitCode.DONE
 
@@ -178,15 +180,11 @@ def archive(
     """
     if restore is not None:
         return _restore(session, f"{restore:%Y-%m}", days)
-    asked = {name: value for name, value in _range(since, until).items() if value is not None}
     # Whatever is on the page, it names the archived months of the range.
-    [page] = session.api.pages("measurements", asked, 1)
+    [page] = session.api.pages("measurements", bounds(since, until), 1)
     months: list[str] = page.get("archived", [])
-    if session.out.as_json:
-        session.out.document({"archived": months})
-    else:
-        session.out.table(["month"], [[month] for month in months])
-        session.out.note(f"{count(len(months), 'month')}.")
+    rows = [[month] for month in months]
+    session.out.listing({"archived": months}, ["month"], rows, f"{count(len(months), 'month')}.")
     return ExitCode.DONE
 
 
@@ -210,11 +208,6 @@ def _is_silent_since(instant: datetime, source: Document) -> bool:
     return source["state"] != State.UNNAMED and (last is None or datetime.fromisoformat(last) < instant)
 
 
-def _range(since: datetime | None, until: datetime | None) -> dict[str, str | None]:
-    bounds = {"from": since, "to": until}
-    return {name: None if instant is None else rfc3339(instant) for name, instant in bounds.items()}
-
-
 def _show(
     session: Session,
     name: str,
@@ -228,11 +221,10 @@ def _show(
     """Print all pages of a list, up to a limit of rows; answers how many there are."""
     if session.out.as_json and as_csv:
         raise usage("--json and --csv exclude each other.", "Choose one.")
-    parameters = {key: str(value) for key, value in asked.items() if value is not None}
     rows: list[Document] = []
     archived: set[str] = set()
     with session.out.progress(name.capitalize()) as progress:
-        for page in session.api.pages(name, parameters, None if is_wanted else limit):
+        for page in session.api.pages(name, asked, None if is_wanted else limit):
             rows += [row for row in page[name] if is_wanted is None or is_wanted(row)]
             archived.update(page.get("archived", ()))
             progress.advance(len(page[name]))

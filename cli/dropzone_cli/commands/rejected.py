@@ -6,12 +6,12 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby, islice, product
 from pathlib import Path
-from typing import Annotated, BinaryIO, NoReturn, cast
+from typing import Annotated, NoReturn
 from uuid import UUID
 
 import typer
@@ -19,7 +19,7 @@ import typer
 from dropzone_cli import details
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.formats import object_key
-from dropzone_cli.instants import FORMS, instant_option, rfc3339
+from dropzone_cli.instants import FORMS, bounds, instant_option
 from dropzone_cli.session import Session
 from dropzone_cli.stored import Stored, of_answer, stored
 from dropzone_cli.text import count, preview
@@ -35,9 +35,6 @@ Code = Annotated[
     str | None,
     typer.Option("--code", metavar="CODE", help="Rejected by this rule, such as data.empty (docs/errors.md)."),
 ]
-Source = Annotated[
-    str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for events without one.")
-]
 
 
 class WhichResolved(StrEnum):
@@ -48,20 +45,32 @@ class WhichResolved(StrEnum):
     ALL = "all"
 
 
-Resolved = Annotated[
-    WhichResolved | None,
-    typer.Option("--resolved", help="Those that a later event corrects, or all; without it, the open ones."),
-]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """The options that choose rejected events."""
+
+    code: Code = None
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for events without one.")
+    ] = None
+    since: Since = None
+    until: Until = None
+    resolved: Annotated[
+        WhichResolved | None,
+        typer.Option("--resolved", help="Those that a later event corrects, or all; without it, the open ones."),
+    ] = None
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """As the API takes them."""
+        chosen = {"code": self.code, "source": self.source, "resolved": self.resolved}
+        return {**chosen, **bounds(self.since, self.until)}
 
 
 def list_(
     session: Session,
     *,
-    code: Code = None,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
-    resolved: Resolved = None,
+    which: Which,
     by: Annotated[
         str | None,
         typer.Option("--by", metavar="FIELDS", help="Count the events instead: by code, source, or code,source."),
@@ -77,9 +86,7 @@ def list_(
 ) -> ExitCode:
     """List rejected events, newest first, with the rules that each broke; or count them."""
     fields = _fields(by)
-    parameters = _parameters(code, source, since, until, resolved)
-    if cursor is not None:
-        parameters["cursor"] = cursor
+    parameters = {**which.parameters, "cursor": cursor}
     rejections: list[details.Document] = []
     counts: Counter[tuple[str, ...]] = Counter()
     number, left = 0, {}
@@ -96,24 +103,23 @@ def list_(
     if fields:
         _print_counts(session, fields, counts, number)
         return ExitCode.DONE
-    if session.out.as_json:
-        session.out.document({"rejections": rejections} | left)
-        return ExitCode.DONE
-    session.out.table(
-        ("received_at", "raw_id", "item", "source", "violations"),
-        [
-            (
-                str(entry.get("received_at")),
-                str(entry.get("raw_id")),
-                str(entry.get("item", 0)),
-                str(entry.get("source") or ""),
-                details.reasons(entry.get("violations", [])),
-            )
-            for entry in rejections
-        ],
-    )
+    rows = [
+        (
+            str(entry.get("received_at")),
+            str(entry.get("raw_id")),
+            str(entry.get("item", 0)),
+            str(entry.get("source") or ""),
+            details.reasons(entry.get("violations", [])),
+        )
+        for entry in rejections
+    ]
     older = f" Older ones: --cursor {left['cursor']}" if left else ""
-    session.out.note(f"{count(len(rejections), 'rejected event')}.{older}")
+    session.out.listing(
+        {"rejections": rejections} | left,
+        ("received_at", "raw_id", "item", "source", "violations"),
+        rows,
+        f"{count(len(rejections), 'rejected event')}.{older}",
+    )
     return ExitCode.DONE
 
 
@@ -121,21 +127,16 @@ def export(
     session: Session,
     *,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Write them here.", show_default=False)],
-    code: Code = None,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
-    resolved: Resolved = None,
+    which: Which,
 ) -> ExitCode:
     """Write rejected events to a file, newest first, a line of JSON each: raw_id, item, source, violations, event.
 
     `event` is the event as it was received. Where that is no JSON it is null, and `text` has it, escaped.
     """
-    parameters = _parameters(code, source, since, until, resolved)
     exported, missing = 0, 0
     try:
         with out.open("wb") as file, session.out.progress("Rejected events") as progress:
-            for page in (found["rejections"] for found in session.api.pages("rejections", parameters)):
+            for page in (found["rejections"] for found in session.api.pages("rejections", which.parameters)):
                 for entry, text, is_event in _texts(session, page):
                     file.write(_exported(entry, text, is_event=is_event) + b"\n")
                     exported += 1
@@ -149,23 +150,6 @@ def export(
     if missing:
         session.out.note(f"Of {missing:,} the bytes are gone, or can't be cut out of their object.")
     return ExitCode.NOT_ALL_WELL if missing else ExitCode.DONE
-
-
-def _parameters(
-    code: str | None,
-    source: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    resolved: WhichResolved | None,
-) -> dict[str, str]:
-    asked = {
-        "code": code,
-        "source": source,
-        "from": rfc3339(since) if since else None,
-        "to": rfc3339(until) if until else None,
-        "resolved": None if resolved is None else resolved.value,
-    }
-    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _texts(
@@ -229,12 +213,15 @@ def _keys(entry: details.Document, fields: list[str]) -> set[tuple[str, ...]]:
 
 def _print_counts(session: Session, fields: list[str], counts: Counter[tuple[str, ...]], number: int) -> None:
     most_first = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
-    if session.out.as_json:
-        rows = [dict(zip(fields, key, strict=True)) | {"events": events} for key, events in most_first]
-        session.out.document({"events": number, "counts": rows})
-        return
-    session.out.table((*fields, "events"), [(*key, f"{events:,}") for key, events in most_first])
-    session.out.note(f"{count(number, 'rejected event')}.")
+    session.out.listing(
+        {
+            "events": number,
+            "counts": [dict(zip(fields, key, strict=True)) | {"events": events} for key, events in most_first],
+        },
+        (*fields, "events"),
+        [(*key, f"{events:,}") for key, events in most_first],
+        f"{count(number, 'rejected event')}.",
+    )
 
 
 def show(
@@ -325,14 +312,9 @@ def _show(session: Session, status: details.Document, document: details.Document
         session.out.note(f"… {more}: --raw prints all, --output FILE writes it.")
 
 
-@contextmanager
-def _bytes(session: Session, raw_id: UUID, item: int | None) -> Iterator[BinaryIO]:
-    with stored(session.target, raw_id) as found:
-        yield cast("BinaryIO", found.body) if item is None else io.BytesIO(_item(found, raw_id, item))
-
-
 def _copy(session: Session, raw_id: UUID, item: int | None, output: Path | None) -> None:
-    with _bytes(session, raw_id, item) as body:
+    with stored(session.target, raw_id) as found:
+        body = found.body if item is None else io.BytesIO(_item(found, raw_id, item))
         if output is None:
             sys.stdout.flush()
             shutil.copyfileobj(body, sys.stdout.buffer)

@@ -3,17 +3,18 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from dropzone_cli.commands.fleet import Wanted, pause_fleet, replay_by_fleet, show_changes, sweep_by_fleet
+from dropzone_cli.commands.fleet import pause_fleet, replay_by_fleet, show_changes, sweep_by_fleet
 from dropzone_cli.commands.rejected import Code, Since, Until
 from dropzone_cli.details import Document
 from dropzone_cli.errors import ExitCode, usage
 from dropzone_cli.formats import Cursor, Position, parse_cursor, received_at
-from dropzone_cli.instants import rfc3339
+from dropzone_cli.instants import bounds
 from dropzone_cli.session import Session
 from dropzone_cli.text import count
 
@@ -27,19 +28,11 @@ def _parse_cursor(text: str) -> Cursor:
         raise typer.BadParameter(f"{error}.") from None
 
 
-ReplayCursor = Annotated[
-    Any,
-    typer.Option(
-        "--cursor",
-        parser=_parse_cursor,
-        metavar="CURSOR",
-        help="Continue an earlier run, which printed this.",
-    ),
-]
-SweepCursor = Annotated[
-    UUID | None,
-    typer.Option("--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."),
-]
+_cursor_option = partial(
+    typer.Option, "--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."
+)
+ReplayCursor = Annotated[Any, _cursor_option(parser=_parse_cursor)]
+SweepCursor = Annotated[UUID | None, _cursor_option()]
 Fleet = Annotated[
     bool, typer.Option("--fleet", help="By many calls at once, on the stack itself, for millions of objects.")
 ]
@@ -109,7 +102,7 @@ def replay(
             raise usage("--fleet takes --from, --to and --contract alone.", "Leave the others out, or --fleet.")
         if pause:
             return pause_fleet(session, pause)
-        return replay_by_fleet(session, Wanted(since, until, contract, dry_run=dry_run), yes=yes)
+        return replay_by_fleet(session, since, until, contract, dry_run=dry_run, yes=yes)
     selections = _selections(since, until, code, contract, raw_ids, cursor)
     totals = _Totals(cursor=cursor)
     try:
@@ -153,13 +146,8 @@ def _selections(
         return [{"raw_ids": [*map(str, wanted[start : start + _NAMED_AT_ONCE])]} for start in starts]
     if code and contract:
         raise usage("--code can't be combined with --contract.", "Choose one of them.")
-    described = {
-        "from": since and rfc3339(since),
-        "to": until and rfc3339(until),
-        "code": code,
-        "contract": contract,
-    }
-    return [{name: value for name, value in described.items() if value is not None}]
+    rules = {"code": code, "contract": contract}
+    return [bounds(since, until) | {name: value for name, value in rules.items() if value is not None}]
 
 
 def _is_ahead(raw_id: UUID, cursor: Cursor | None) -> bool:
@@ -236,10 +224,6 @@ def sweep(
 
 
 def _show_sweep(session: Session, totals: _Totals) -> None:
-    if session.out.as_json:
-        session.out.document(totals.document())
-    else:
-        session.out.line(
-            f"{count(totals.checked, 'object')} checked: {totals.processed:,} processed, {totals.failed:,} rejected"
-        )
+    checked = f"{count(totals.checked, 'object')} checked"
+    session.out.result(totals.document(), f"{checked}: {totals.processed:,} processed, {totals.failed:,} rejected")
     _show_cursor(session, totals.cursor)

@@ -397,7 +397,7 @@ def test_purge_asks_first(
 ) -> None:
     for number in range(2):
         stack.die(body=str(number))
-    monkeypatch.setattr("dropzone_cli.commands.dlq._can_ask", lambda: True)
+    monkeypatch.setattr("dropzone_cli.session.can_ask", lambda: True)
 
     result = cli("dlq", "purge", given=answer)
 
@@ -417,7 +417,7 @@ def test_purge_with_yes(cli: Cli, stack: Stack) -> None:
 
 def test_an_interrupted_purge_deletes_nothing(cli: Cli, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     stack.die(body="garbage")
-    monkeypatch.setattr("dropzone_cli.commands.dlq._can_ask", lambda: True)
+    monkeypatch.setattr("dropzone_cli.session.can_ask", lambda: True)
 
     result = cli("dlq", "purge", given="")  # as Ctrl-D
 

@@ -8,18 +8,19 @@ from typing import Any
 import pytest
 
 from dropzone_cli.errors import CliError, ExitCode
-from dropzone_cli.target import Options, Target, resolve
+from dropzone_cli.session import SessionOptions
+from dropzone_cli.target import Target, resolve
 from unit.cli.harness import KEY, LOCAL, REGION, STACK, URL, Cli, FakeApi, Stack
 
-NOTHING = Options()
+NOTHING = SessionOptions()
 
 
-def find(options: Options = NOTHING, **environment: str) -> Target:
+def find(options: SessionOptions = NOTHING, **environment: str) -> Target:
     names = {name: name if name.startswith("AWS_") else f"DROPZONE_{name}" for name in environment}
     return resolve(options, {names[name]: value for name, value in environment.items()}, Path.cwd())
 
 
-def refused(options: Options = NOTHING, **environment: str) -> CliError:
+def refused(options: SessionOptions = NOTHING, **environment: str) -> CliError:
     with pytest.raises(CliError) as caught:
         find(options, **environment)
     return caught.value
@@ -92,7 +93,10 @@ def test_without_any_stack_the_ways_to_name_one_are_reported() -> None:
 def test_a_stack_on_aws_by_name(make_stack: Callable[..., Stack], by: str) -> None:
     stack = make_stack("production")
 
-    target = find(Options("production", REGION)) if by == "option" else find(STACK_NAME="production", AWS_REGION=REGION)
+    if by == "option":
+        target = find(SessionOptions(stack_name="production", region=REGION))
+    else:
+        target = find(STACK_NAME="production", AWS_REGION=REGION)
 
     assert target.url == "https://abc.execute-api.eu-central-1.amazonaws.com/v1"
     assert (target.api_key(), target.local) == (KEY, False)
@@ -104,7 +108,7 @@ def test_the_option_goes_before_the_environment(make_stack: Callable[..., Stack]
     make_stack("one", key_value="a-key-of-another-stack")
     make_stack("two")
 
-    target = find(Options("two", REGION), STACK_NAME="one", URL="https://three.example.com")
+    target = find(SessionOptions(stack_name="two", region=REGION), STACK_NAME="one", URL="https://three.example.com")
 
     assert target.name == "the stack two"
 
@@ -112,13 +116,13 @@ def test_the_option_goes_before_the_environment(make_stack: Callable[..., Stack]
 def test_ones_own_key_is_used_where_there_is_one(make_stack: Callable[..., Stack]) -> None:
     make_stack()
 
-    assert find(Options(STACK, REGION), API_KEY="my-own").api_key() == "my-own"
+    assert find(SessionOptions(stack_name=STACK, region=REGION), API_KEY="my-own").api_key() == "my-own"
 
 
 def test_a_stack_that_is_not_there(make_stack: Callable[..., Stack]) -> None:
     make_stack()
 
-    error = refused(Options("nowhere", REGION))
+    error = refused(SessionOptions(stack_name="nowhere", region=REGION))
 
     assert error.message == "There is no stack nowhere in this account and region."
     assert "--region" in error.hint
@@ -130,12 +134,12 @@ def test_a_stack_that_is_not_there(make_stack: Callable[..., Stack]) -> None:
 def test_a_stack_that_is_another_ones(make_stack: Callable[..., Stack], output: str) -> None:
     make_stack(without=output)
 
-    assert output in refused(Options(STACK, REGION)).message
+    assert output in refused(SessionOptions(stack_name=STACK, region=REGION)).message
 
 
 @pytest.mark.usefixtures("local")
-@pytest.mark.parametrize("options", [Options(region="eu-west-1"), Options(profile="x")])
-def test_a_region_without_a_stack_is_no_local_one(options: Options) -> None:
+@pytest.mark.parametrize("options", [SessionOptions(region="eu-west-1"), SessionOptions(aws_profile="x")])
+def test_a_region_without_a_stack_is_no_local_one(options: SessionOptions) -> None:
     error = refused(options)
 
     assert error.exit_code == ExitCode.USAGE
