@@ -378,7 +378,7 @@ def test_a_zip_that_is_cut_off_is_read_up_to_there(cli: Cli, bronze: FakeIngest,
 
     result = cli("send", "a.zip", "--value-column", "value")
 
-    sent = [event["data"] for event in bronze.events]
+    sent = sorted(event["data"] for event in bronze.events)  # requests overtake each other
     assert sent == [[n] for n in range(len(sent))]
     assert len(sent) == len(rows) if end else 2_000 < len(sent) < 3_000
     assert result.exit_code == 1
