@@ -9,7 +9,9 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dropzone_cli.aws import error_code
 from dropzone_cli.keys import SCOPES, Keys
+from dropzone_cli.target import outputs_of
 from dropzone_local import sam
 from dropzone_local.aws import Clients
 from dropzone_local.bronze import ObjectKeeper
@@ -81,7 +83,9 @@ class Deployment:
         begin()
         self._record.unlink(missing_ok=True)
         keeper = ObjectKeeper(self._emulator)
-        if self._needs_a_new_start(status, keeper):
+        # After a crash that lost the stack and left its bucket, and where its creation failed or was interrupted:
+        # CloudFormation can then only delete it, which on this emulator deletes the objects as well.
+        if keeper.has_work if status is None else status not in _UPDATABLE:
             self._start_empty(keeper)
         write_json(self._parameters, dict(parameters))  # JSON is YAML, which SAM reads
         try:
@@ -106,12 +110,7 @@ class Deployment:
         return True
 
     def outputs(self) -> Mapping[str, str]:
-        answer = self.clients.cloudformation().describe_stacks(StackName=self._stack)
-        return {
-            output["OutputKey"]: output["OutputValue"]
-            for output in answer["Stacks"][0].get("Outputs", [])
-            if "OutputKey" in output and "OutputValue" in output
-        }
+        return outputs_of(self.clients.cloudformation().describe_stacks(StackName=self._stack)["Stacks"][0])
 
     def endpoints(self, database_url: str) -> Endpoints:
         outputs = self.outputs()
@@ -151,7 +150,7 @@ class Deployment:
         try:
             stack = self.clients.cloudformation().describe_stacks(StackName=self._stack)["Stacks"][0]
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ValidationError":
+            if error_code(error) == "ValidationError":
                 return None, None
             raise
         return stack.get("StackId"), stack["StackStatus"]
@@ -174,16 +173,6 @@ class Deployment:
         if not reasons:
             return error
         return LocalStackError("The template could not be deployed.", detail="\n".join(reasons[::-1]), hint=error.hint)
-
-    def _needs_a_new_start(self, status: str | None, keeper: ObjectKeeper) -> bool:
-        """Return whether a deployment can't go on from what the emulator has.
-
-        So it is after a crash that lost the stack and left its bucket, and with a stack whose creation failed or was
-        interrupted: CloudFormation can then only delete it, which on this emulator deletes the objects as well.
-        """
-        if status is None:
-            return keeper.has_work
-        return status not in _UPDATABLE
 
     def _start_empty(self, keeper: ObjectKeeper) -> None:
         self._emulator.stop()

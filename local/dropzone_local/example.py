@@ -1,6 +1,5 @@
 """The main job, in front of the user: one event in, its row out."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import httpx
@@ -18,17 +17,8 @@ _ANSWER_SECONDS = 60.0
 _ROW_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the API said."""
-
-    status: int
-    reason: str
-    body: str
-
-
-def post(endpoints: Endpoints) -> Answer:
-    """Send the example; anything but a 202 is an error."""
+def post(endpoints: Endpoints) -> str:
+    """Send the example, and return the answer's body; anything but a 202 is an error."""
     try:
         response = httpx.post(
             f"{endpoints.url}/ingest",
@@ -42,7 +32,7 @@ def post(endpoints: Endpoints) -> Answer:
     if response.status_code != httpx.codes.ACCEPTED:
         message = f"POST /ingest answered {response.status_code} where 202 was due."
         raise LocalStackError(message, detail=response.text, hint="The functions' logs: make logs")
-    return Answer(response.status_code, httpx.codes(response.status_code).name.capitalize(), response.text)
+    return response.text
 
 
 def wait_for_row(postgres: Postgres) -> str:

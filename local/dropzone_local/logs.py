@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 from rich.text import Text
 
+from dropzone_cli.aws import error_code
 from dropzone_local.aws import Clients
 from dropzone_local.deployment import STACK_NAME
 
@@ -154,7 +155,7 @@ class LogReader:
                     yield event["logStreamName"], event["timestamp"], event["message"]
         except ClientError as error:
             # A function's own group is there from its first call on.
-            if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
+            if error_code(error) != "ResourceNotFoundException":
                 raise
 
 

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -18,7 +17,6 @@ from dropzone_local import processes
 from dropzone_local.environment import bare_environment
 from dropzone_local.errors import LocalStackError
 from dropzone_local.ports import LOOPBACK
-from dropzone_local.processes import Identity
 from dropzone_local.service import Service
 
 SUPERUSER = "postgres"
@@ -35,42 +33,26 @@ _PID_FILE_TOLERANCE = 5.0
 _UNPRIVILEGED = "nobody"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The user that the server runs as, when it can't be the one who starts it."""
+def unprivileged(command: list[str]) -> list[str]:
+    """Return the command as it runs when this is root, whom PostgreSQL refuses: as another user.
 
-    uid: int
-    gid: int
-
-    def wrap(self, command: list[str]) -> list[str]:
-        """Return the command as this user.
-
-        The capability lets the server reach its files below folders that are root's alone, such as /root or pytest's
-        temporary folders, without opening those to everybody.
-        """
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            message = "PostgreSQL doesn't run as root, and setpriv (of util-linux), which changes the user, is missing."
-            raise LocalStackError(message, hint="Install util-linux, or run as another user.")
-        return [
-            setpriv,
-            *(f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"),
-            *("--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override", "--pdeathsig=INT"),
-            "--",
-            *command,
-        ]
-
-    def own(self, path: Path) -> None:
-        """Hand a file or an empty folder to this user."""
-        os.chown(path, self.uid, self.gid)
-
-
-def unprivileged_account() -> Account | None:
-    """Return the account to run as when this is root, nothing otherwise."""
+    The capability lets the server reach its files below folders that are root's alone, such as /root or pytest's
+    temporary folders, without opening those to everybody.
+    """
     if os.geteuid() != 0:
-        return None
-    entry = pwd.getpwnam(_UNPRIVILEGED)
-    return Account(entry.pw_uid, entry.pw_gid)
+        return command
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        message = "PostgreSQL doesn't run as root, and setpriv (of util-linux), which changes the user, is missing."
+        raise LocalStackError(message, hint="Install util-linux, or run as another user.")
+    account = pwd.getpwnam(_UNPRIVILEGED)
+    return [
+        setpriv,
+        *(f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"),
+        *("--inh-caps=-all,+dac_override", "--ambient-caps=+dac_override", "--pdeathsig=INT"),
+        "--",
+        *command,
+    ]
 
 
 def binaries() -> Path:
@@ -92,7 +74,6 @@ class Postgres:
         self.password = password
         self.database = database
         self.data = directory / "data"
-        self._account = unprivileged_account()
         self.service = Service(
             name="PostgreSQL",
             state_file=directory / "process.json",
@@ -149,10 +130,7 @@ class Postgres:
             "jit": "off",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        return self._as_account([str(binaries() / "postgres"), "-D", str(self.data), *options])
-
-    def _as_account(self, command: list[str]) -> list[str]:
-        return command if self._account is None else self._account.wrap(command)
+        return unprivileged([str(binaries() / "postgres"), "-D", str(self.data), *options])
 
     def _initialise(self) -> None:
         """Make the data folder beside its final place, so that it is there whole or not at all."""
@@ -162,25 +140,17 @@ class Postgres:
         password_file = self.directory / "initial-password"
         password_file.touch(mode=0o600)
         password_file.write_text(self.password, encoding="utf-8")
-        if self._account is not None:
-            self._account.own(unfinished)
-            self._account.own(password_file)
-        command = self._as_account(
-            [
-                str(binaries() / "initdb"),
-                *("-D", str(unfinished), "-U", SUPERUSER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
-                *(
-                    "--encoding=UTF8",
-                    "--locale=C",
-                    "--locale-provider=builtin",
-                    "--builtin-locale=C.UTF-8",
-                    "--no-sync",
-                ),
-            ]
-        )
+        if os.geteuid() == 0:
+            for path in (unfinished, password_file):
+                shutil.chown(path, _UNPRIVILEGED, pwd.getpwnam(_UNPRIVILEGED).pw_gid)
+        command = [
+            str(binaries() / "initdb"),
+            *("-D", str(unfinished), "-U", SUPERUSER, f"--pwfile={password_file}", "--auth=scram-sha-256"),
+            *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync"),
+        ]
         try:
             processes.run(
-                command,
+                unprivileged(command),
                 environment=bare_environment(self.directory),
                 timeout=_INITDB_SECONDS,
                 failure="PostgreSQL's data folder could not be made.",
@@ -196,23 +166,18 @@ class Postgres:
         another program under a number that was given out again, would make Postgres refuse to start: it goes.
         """
         pid_file = self.data / "postmaster.pid"
-        try:
-            lines = pid_file.read_text(encoding="utf-8").splitlines()
-            identity = Identity.of(int(lines[0]))
-            started = float(lines[2])
-        except (FileNotFoundError, ValueError, IndexError):
-            pid_file.unlink(missing_ok=True)
-            return
-        if identity is not None and abs(identity.born - started) < _PID_FILE_TOLERANCE and self._is_server(identity):
-            self.service.adopt(identity)
+        if server := self._named_in(pid_file):
+            self.service.adopt(server)
             self.service.stop()
         pid_file.unlink(missing_ok=True)
 
-    def _is_server(self, identity: Identity) -> bool:
-        process = identity.process()
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            return process is not None and str(self.data) in process.cmdline()
-        return False
+    def _named_in(self, pid_file: Path) -> psutil.Process | None:
+        with contextlib.suppress(FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess, psutil.AccessDenied):
+            lines = pid_file.read_text(encoding="utf-8").splitlines()
+            process, started = psutil.Process(int(lines[0])), float(lines[2])
+            is_same = abs(process.create_time() - started) < _PID_FILE_TOLERANCE
+            return process if is_same and str(self.data) in process.cmdline() else None
+        return None
 
     def _answers(self, database: str) -> bool:
         try:

@@ -3,8 +3,6 @@
 import contextlib
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Self
 
 import psutil
 
@@ -15,52 +13,29 @@ _BIRTH_TOLERANCE = 0.5
 _MOST_DETAIL = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """One process of one moment in time."""
+def identity(process: psutil.Process) -> Mapping[str, float]:
+    """What `find` knows a process by."""
+    return {"pid": process.pid, "born": process.create_time()}
 
-    pid: int
-    born: float
 
-    @classmethod
-    def of(cls, pid: int) -> Self | None:
-        try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.NoSuchProcess:
-            return None
+def find(document: object) -> psutil.Process | None:
+    """Return the process that an identity names while it lives: not ended, no zombie, no stranger under its number."""
+    match document:
+        case {"pid": int(pid), "born": int() | float() as born}:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                is_same = abs(process.create_time() - born) < _BIRTH_TOLERANCE
+                return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
+    return None
 
-    @classmethod
-    def parse(cls, document: object) -> Self | None:
-        """Read what `document` wrote, and nothing from anything else."""
-        match document:
-            case {"pid": int(pid), "born": int() | float() as born}:
-                return cls(pid, float(born))
-            case _:
-                return None
 
-    def document(self) -> Mapping[str, float]:
-        return {"pid": self.pid, "born": self.born}
-
-    def process(self) -> psutil.Process | None:
-        """Return the process while it lives: not ended, no zombie, no stranger under its number."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.born) < _BIRTH_TOLERANCE
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
-            return None
-
-    @property
-    def alive(self) -> bool:
-        return self.process() is not None
-
-    def tree(self) -> list[psutil.Process]:
-        process = self.process()
-        if process is None:
-            return []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return [process, *process.children(recursive=True)]
-        return [process]
+def tree(process: psutil.Process | None) -> list[psutil.Process]:
+    """Return a process and what it has started."""
+    if process is None:
+        return []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [process, *process.children(recursive=True)]
+    return [process]
 
 
 def run(

@@ -12,7 +12,6 @@ from dropzone_local import processes
 from dropzone_local.errors import LocalStackError
 from dropzone_local.files import read_json, write_json
 from dropzone_local.polling import wait_until
-from dropzone_local.processes import Identity
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _START_SECONDS = 60.0
@@ -73,55 +72,46 @@ class Service:
         return self.running and answers()
 
     @property
-    def supervisor(self) -> Identity | None:
-        """The supervisor's process, as the state file names it."""
-        return Identity.parse(read_json(self.state_file).get("supervisor"))
+    def supervisor(self) -> psutil.Process | None:
+        """The supervisor's process, while it lives."""
+        return processes.find(read_json(self.state_file).get("supervisor"))
 
     @property
-    def server(self) -> Identity | None:
-        """The server's process, as the state file names it."""
-        return Identity.parse(read_json(self.state_file).get("server"))
+    def server(self) -> psutil.Process | None:
+        """The server's process, while it lives."""
+        return processes.find(read_json(self.state_file).get("server"))
 
     @property
     def running(self) -> bool:
-        return self.server is not None and self.server.alive
+        return self.server is not None
 
     def processes(self) -> list[psutil.Process]:
         """Return every living process of this service: supervisor, server, and what the server started."""
-        found: dict[int, psutil.Process] = {}
-        for identity in (self.supervisor, self.server):
-            if identity is not None:
-                found |= {process.pid: process for process in identity.tree()}
-        return list(found.values())
+        return list({*processes.tree(self.supervisor), *processes.tree(self.server)})
 
-    def adopt(self, server: Identity) -> None:
+    def adopt(self, server: psutil.Process) -> None:
         """Take over a server of ours whose supervisor and state file are gone."""
-        write_json(self.state_file, {"server": server.document()})
+        write_json(self.state_file, {"server": processes.identity(server)})
 
     def stop(self) -> None:
         """End the server, with whatever it started; nothing happens when nothing runs."""
         started = self.processes()
-        supervisor, server = self.supervisor, self.server
-        if supervisor is not None:
-            processes.end(supervisor.process(), grace=self.grace + _MARGIN)
-        if server is not None:  # the supervisor was killed, or half of the service is dead
-            processes.end(server.process(), grace=self.grace)
+        processes.end(self.supervisor, grace=self.grace + _MARGIN)
+        processes.end(self.server, grace=self.grace)  # the supervisor was killed, or half of the service is dead
         processes.kill(process for process in started if process.is_running())
         self._forget()
 
     def kill(self) -> None:
         """Kill the server with SIGKILL, as a crash would, and wait until all of it is gone."""
-        server, supervisor = self.server, self.supervisor
-        if server is not None:
-            process = server.process()
-            processes.kill([process] if process is not None else [])
-        if supervisor is not None:
-            wait_until(lambda: not supervisor.alive, seconds=_MARGIN)
+        if server := self.server:
+            processes.kill([server])
+        wait_until(lambda: self.supervisor is None, seconds=_MARGIN)
         self._forget()
 
     def failure(self, what: str) -> LocalStackError:
         """Return an error that shows the end of the server's log."""
-        detail = tail(self.log_file, _LOG_TAIL_LINES)
+        log = self.log_file.read_text(encoding="utf-8", errors="replace") if self.log_file.exists() else ""
+        detail = "\n".join(log.splitlines()[-_LOG_TAIL_LINES:])
         return LocalStackError(f"{self.name} {what}.", hint=f"Its log: {self.log_file}", detail=detail)
 
     def _forget(self) -> None:
@@ -133,11 +123,3 @@ class Service:
                 started.terminate()
             started.wait(timeout=self.grace + _MARGIN)
         self.state_file.unlink(missing_ok=True)
-
-
-def tail(path: Path, lines: int) -> str:
-    """Return the last lines of a log; nothing when there is none."""
-    try:
-        return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return ""

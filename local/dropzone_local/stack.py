@@ -2,11 +2,10 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psutil
@@ -110,9 +109,7 @@ class LocalStack:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.down()
 
     def up(self) -> Endpoints:
@@ -228,8 +225,6 @@ class LocalStack:
         with ThreadPoolExecutor() as pool:
             building = pool.submit(self._build)
             starting = [pool.submit(self._start_postgres), pool.submit(self._start_emulator)]
-            wait(starting)
-            wait([building])
         # All have ended here, well or not. The first failure is shown.
         for step in starting:
             step.result()

@@ -26,7 +26,7 @@ from dropzone.use_cases.process import process
 from dropzone_contracts.compiler import compile_documents
 from dropzone_local.polling import wait_until
 from dropzone_local.postgres import Postgres
-from dropzone_local.processes import kill
+from dropzone_local.processes import kill, tree
 from e2e.client import Client
 from support.background import in_background
 from support.factories import message
@@ -247,12 +247,10 @@ def ask(client: Client, action: str, **payload: object) -> Any:  # noqa: ANN401 
 
 def kill_replays(client: Client) -> int:
     """Kill the processes of the function Replay; how many there were."""
-    server = client.stack.emulator.service.server
-    assert server is not None
     name = client.endpoints.replay_function
     doomed = [
         process
-        for process in server.tree()[1:]
+        for process in tree(client.stack.emulator.service.server)[1:]
         if process.is_running() and environment(process).get("AWS_LAMBDA_FUNCTION_NAME") == name
     ]
     kill(doomed)

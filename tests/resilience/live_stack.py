@@ -8,7 +8,7 @@ from uuid import UUID
 import psutil
 
 from dropzone.domain.identifiers import raw_id_of
-from dropzone_local.processes import kill
+from dropzone_local.processes import kill, tree
 from dropzone_local.stack import LocalStack
 
 _RECEIVE_AT_ONCE = 10
@@ -82,9 +82,8 @@ class LiveStack:
 
     def workers(self, function: str = "") -> list[psutil.Process]:
         """The emulator's processes that run functions, those of one function where its name is given."""
-        server = self.stack.emulator.service.server
         found = []
-        for process in server.tree()[1:] if server else []:
+        for process in tree(self.stack.emulator.service.server)[1:]:
             with suppress(psutil.Error):
                 if f"-{function}" in process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "no function"):
                     found.append(process)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pwd
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from dropzone_local import ports, sam, supervisor
 from dropzone_local.emulator import Emulator, find_uv
 from dropzone_local.errors import LocalStackError
-from dropzone_local.postgres import unprivileged_account
+from dropzone_local.postgres import unprivileged
 
 
 def program(path: Path, text: str = "#!/bin/sh\n") -> Path:
@@ -24,21 +25,19 @@ def program(path: Path, text: str = "#!/bin/sh\n") -> Path:
 def test_postgres_runs_as_who_starts_it_unless_that_is_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
-    assert unprivileged_account() is None
+    assert unprivileged(["postgres"]) == ["postgres"]
 
 
 def test_root_without_setpriv_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    account = unprivileged_account()
-    assert account is not None
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    command = account.wrap(["postgres", "-D", "data"])
-    assert command[:2] == ["/usr/bin/setpriv", f"--reuid={account.uid}"]
+    command = unprivileged(["postgres", "-D", "data"])
+    assert command[:2] == ["/usr/bin/setpriv", f"--reuid={pwd.getpwnam('nobody').pw_uid}"]
     assert command[-4:] == ["--", "postgres", "-D", "data"]
 
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(LocalStackError) as raised:
-        account.wrap(["postgres"])
+        unprivileged(["postgres"])
     assert raised.value.hint == "Install util-linux, or run as another user."
 
 

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from dropzone_local import processes
 from dropzone_local.errors import LocalStackError
-from dropzone_local.processes import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,46 +23,39 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_process_is_known_by_its_pid_and_its_birth() -> None:
-    identity = Identity.of(os.getpid())
+    process = psutil.Process()
 
-    assert identity is not None
-    assert identity.alive
-    assert Identity.parse(identity.document()) == identity
+    assert processes.find(processes.identity(process)) == process
 
 
 def test_a_pid_that_was_given_out_again_is_a_stranger() -> None:
-    identity = Identity.of(os.getpid())
-    assert identity is not None
+    identity = processes.identity(psutil.Process())
 
-    earlier = Identity(identity.pid, identity.born - 60)
-
-    assert not earlier.alive
-    assert earlier.tree() == []
+    assert processes.find({**identity, "born": identity["born"] - 60}) is None
+    assert processes.tree(None) == []
 
 
 def test_a_process_that_has_ended_is_not_alive(child: subprocess.Popen[bytes]) -> None:
-    identity = Identity.of(child.pid)
-    assert identity is not None
+    identity = processes.identity(psutil.Process(child.pid))
 
     child.kill()
     child.wait()
 
-    assert not identity.alive
+    assert processes.find(identity) is None
 
 
 def test_a_zombie_is_not_alive(child: subprocess.Popen[bytes]) -> None:
-    identity = Identity.of(child.pid)
-    assert identity is not None
+    identity = processes.identity(psutil.Process(child.pid))
 
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
 
-    assert not identity.alive
+    assert processes.find(identity) is None
 
 
 @pytest.mark.parametrize("document", [None, {}, [], {"pid": "1", "born": 1.0}, {"pid": 1}, {"born": 2.0}, "text"])
 def test_a_document_of_another_form_names_no_process(document: object) -> None:
-    assert Identity.parse(document) is None
+    assert processes.find(document) is None
 
 
 def test_ending_kills_what_does_not_stop_when_asked() -> None:
@@ -70,12 +63,11 @@ def test_ending_kills_what_does_not_stop_when_asked() -> None:
     with subprocess.Popen([sys.executable, "-c", stubborn], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
         assert process.stdout is not None
         process.stdout.readline()
-        identity = Identity.of(process.pid)
-        assert identity is not None
+        started = psutil.Process(process.pid)
 
-        processes.end(identity.process(), grace=0.1)
+        processes.end(started, grace=0.1)
 
-        assert not identity.alive
+        assert not started.is_running()
 
 
 @pytest.mark.parametrize("stream", ["1", "2"])

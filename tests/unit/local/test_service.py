@@ -4,9 +4,10 @@ import os
 import sys
 from pathlib import Path
 
+import psutil
+
 from dropzone_local import processes
 from dropzone_local.polling import wait_until
-from dropzone_local.processes import Identity
 from dropzone_local.service import Service
 
 # A server whose child takes no SIGTERM, in a session of its own.
@@ -25,8 +26,8 @@ def test_a_child_that_takes_no_sigterm_ends_with_the_parent_that_the_server_is_b
     service.spawn([sys.executable, "-c", SERVER], os.environ)
     log = tmp_path / "log"
     assert wait_until(lambda: log.read_text(encoding="utf-8").endswith("\n"), seconds=60)
-    child = Identity.of(int(log.read_text(encoding="utf-8")))
-    assert child is not None
+    child = psutil.Process(int(log.read_text(encoding="utf-8")))
+    identity = processes.identity(child)
 
     try:
         # WHEN the parent is gone, which closes the other end
@@ -34,7 +35,7 @@ def test_a_child_that_takes_no_sigterm_ends_with_the_parent_that_the_server_is_b
         assert service._started.stdin is not None
         service._started.stdin.close()
 
-        assert wait_until(lambda: not child.alive, seconds=60)
+        assert wait_until(lambda: processes.find(identity) is None, seconds=60)
     finally:
-        processes.kill(child.tree())
+        processes.kill([child])
         service.stop()
