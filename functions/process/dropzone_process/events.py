@@ -1,9 +1,9 @@
 """AWS's events, as models of what is needed of them."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote_plus
 
-from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from dropzone.domain.identifiers import InvalidKeyError, raw_id_of
@@ -25,14 +25,14 @@ class _Bucket(_S3Model):
     name: str
 
 
-class _Object(_S3Model):
-    key: str
+class StoredObject(_S3Model):
+    key: Annotated[str, AfterValidator(unquote_plus)]
     size: int = Field(default=0, ge=0)
 
 
 class _S3(_S3Model):
     bucket: _Bucket
-    object: _Object
+    object: StoredObject
 
 
 class _S3Record(_S3Model):
@@ -92,27 +92,23 @@ def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedO
         NotUnderstoodError: it is no notification of objects that ingest wrote to this bucket.
     """
     try:
-        return tuple(ListedObject(raw_id_of(key), size) for key, size in _sized_keys_in(notification, bucket))
+        return tuple(ListedObject(raw_id_of(found.key), found.size) for found in stored_in(notification, bucket))
     except InvalidKeyError as error:
         raise NotUnderstoodError(str(error)) from None
 
 
-def keys_in(notification: str, bucket: str) -> tuple[str, ...]:
-    """The keys in a notification of S3; none for its test event.
+def stored_in(notification: str | dict[str, Any], bucket: str) -> list[StoredObject]:
+    """What a notification of S3 says was stored; nothing for its test event.
 
     Raises:
         NotUnderstoodError: it is no notification of objects that were written to this bucket.
     """
-    return tuple(key for key, _ in _sized_keys_in(notification, bucket))
-
-
-def _sized_keys_in(notification: str | dict[str, Any], bucket: str) -> list[tuple[str, int]]:
     if _is_test_event(notification):
         return []
     parsed = _read(notification, _S3Notification)
     if any(record.s3.bucket.name != bucket for record in parsed.records):
         raise NotUnderstoodError("it is about another bucket")
-    return [(unquote_plus(record.s3.object.key), record.s3.object.size) for record in parsed.records]
+    return [record.s3.object for record in parsed.records]
 
 
 def _is_test_event(notification: str | dict[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from dropzone.observability import NAMESPACE
 from dropzone.ports import BronzeError, Deliver, UndeliverableError
 from dropzone.settings import NotifySettings
 from dropzone.use_cases.notify import deliver
-from dropzone_process.events import NotUnderstoodError, SqsRecord, keys_in, sqs_records
+from dropzone_process.events import NotUnderstoodError, SqsRecord, sqs_records, stored_in
 
 logger = Logger(service="notify")
 metrics = Metrics(service="notify", namespace=NAMESPACE)
@@ -81,8 +81,8 @@ def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
 
 def _deliver(record: SqsRecord) -> int:
     delivered = 0
-    for key in keys_in(record.body, settings().bronze_bucket):
-        batch = parse_key(key)
+    for stored in stored_in(record.body, settings().bronze_bucket):
+        batch = parse_key(stored.key)
         if batch is None:
             raise NotUnderstoodError("it is about another object")
         channel, batch_id = batch

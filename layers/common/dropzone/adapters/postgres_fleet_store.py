@@ -120,17 +120,9 @@ class PostgresFleetStore:
         self._database = database
 
     def begin(self, wanted: Wanted, ruleset: str) -> UUID:
-        ((replay_id,),) = self._run(
-            _BEGIN,
-            new_raw_id(),
-            since=_text(wanted.since),
-            until=None if wanted.until is None else _text(wanted.until),
-            contract=wanted.contract,
-            dry_run=wanted.dry_run,
-            ruleset=ruleset,
-            is_sweep=wanted.is_sweep,
-        )
-        return UUID(str(replay_id))
+        begun: UUID
+        ((begun,),) = self._run(_BEGIN, new_raw_id(), ruleset=ruleset, **wanted._asdict())
+        return begun
 
     def replay(self, replay_id: UUID) -> FleetReplay | None:
         rows = self._run(_REPLAY, replay_id)
@@ -143,7 +135,7 @@ class PostgresFleetStore:
     def add_range(self, replay_id: UUID, since: datetime, until: datetime, objects: int | None = None) -> None:
         if objects is None:
             ((objects,),) = self._database.run(_COUNT, **_bounds(since, until))
-        self._run(_ADD, replay_id, since=_text(since), until=_text(until), objects=objects)
+        self._run(_ADD, replay_id, since=since, until=until, objects=objects)
 
     def pending(self, replay_id: UUID, limit: int) -> list[int]:
         return [number for (number,) in self._run(_PENDING, replay_id, limit=limit)]
@@ -156,19 +148,12 @@ class PostgresFleetStore:
         return FleetRange(since, until, None if cursor is None else parse_cursor(cursor), is_done)
 
     def advance(self, replay_id: UUID, number: int, progress: RangeProgress) -> bool:
-        rows = self._run(
-            _ADVANCE,
-            replay_id,
-            number=number,
-            before=None if progress.before is None else str(progress.before),
-            cursor=None if progress.cursor is None else str(progress.cursor),
-            is_done=progress.is_done,
-            checked=progress.checked,
-            rejected=progress.rejected,
-            unread=progress.unread,
-            changes=json_text(progress.changes),
-        )
-        return bool(rows)
+        as_text = {
+            "before": progress.before and str(progress.before),
+            "cursor": progress.cursor and str(progress.cursor),
+            "changes": json_text(progress.changes),
+        }
+        return bool(self._run(_ADVANCE, replay_id, number=number, **progress._asdict() | as_text))
 
     def report(self, replay_id: UUID) -> FleetReport:
         self._run(_FINISH, replay_id)
@@ -181,15 +166,11 @@ class PostgresFleetStore:
         self._run("UPDATE replays SET is_paused = true WHERE replay_id = CAST(:replay_id AS uuid)", replay_id)
 
     def delete_old(self, before: datetime) -> int:
-        return len(self._database.run(_DELETE_OLD, before=_text(before)))
+        return len(self._database.run(_DELETE_OLD, before=before))
 
     def _run(self, sql: str, replay_id: UUID, **parameters: object) -> list[Row]:
-        return self._database.run(sql, replay_id=str(replay_id), **parameters)
+        return self._database.run(sql, replay_id=replay_id, **parameters)
 
 
-def _bounds(since: datetime, until: datetime) -> dict[str, str]:
-    return {"since": str(earliest_raw_id(since)), "until": str(earliest_raw_id(until))}
-
-
-def _text(instant: datetime) -> str:
-    return instant.isoformat()
+def _bounds(since: datetime, until: datetime) -> dict[str, UUID]:
+    return {"since": earliest_raw_id(since), "until": earliest_raw_id(until)}

@@ -141,13 +141,8 @@ class PostgresOutcomeStore:
         self._database.transact(work)
 
     def rejected_by(self, code: Code, *, after: UUID, before: UUID | None) -> list[UUID]:
-        rows = self._database.run(
-            _REJECTED_BY,
-            pattern=json_text([{"code": code}]),
-            after=str(after),
-            before=None if before is None else str(before),
-            limit=_PAGE,
-        )
+        pattern = json_text([{"code": code}])
+        rows = self._database.run(_REJECTED_BY, pattern=pattern, after=after, before=before, limit=_PAGE)
         return [raw_id for (raw_id,) in rows]
 
     def decided_by(self, contract: str, *, after: UUID, before: UUID | None) -> Decided:
@@ -155,8 +150,8 @@ class PostgresOutcomeStore:
             _DECIDED_BY,
             prefix=f"{contract}@",
             ruleset=self.contracts.ruleset,
-            after=str(after),
-            before=None if before is None else str(before),
+            after=after,
+            before=before,
             limit=_PAGE,
         )
         return Decided([raw_id for raw_id, is_found in rows if is_found], rows[-1][0] if len(rows) == _PAGE else None)
