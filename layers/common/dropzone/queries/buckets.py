@@ -230,7 +230,6 @@ def read_buckets[B: Bucket](
     Raises:
         InvalidRequestError: the range is empty, or holds more buckets than one call may ask for.
         ProblemError: it holds more than is computed at once.
-        SilverUnavailableError: the database is out of reach.
     """
     window = _window(database, request) | {"reads": as_like(reads)}
     ((is_too_much,),) = database.run(

@@ -155,7 +155,6 @@ def read_measurements(
 
     Raises:
         InvalidRequestError: there is no such time zone.
-        SilverUnavailableError: the database is out of reach.
     """
     since = until = None
     newest_first = False

@@ -67,7 +67,6 @@ def bounds(database: Database, request: Range) -> tuple[datetime | None, datetim
 
     Raises:
         InvalidRequestError: the database has no such time zone.
-        SilverUnavailableError: the database is out of reach.
     """
     if request.tz not in _known_zones:
         if not database.run(_ZONE, name=request.tz):

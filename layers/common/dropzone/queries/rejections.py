@@ -146,7 +146,6 @@ def read_rejections(database: Database, request: RejectionsRequest, *, reads: tu
 
     Raises:
         InvalidRequestError: there is no such time zone.
-        SilverUnavailableError: the database is out of reach.
     """
     after, _, after_item = (request.cursor or "").partition(".")
 

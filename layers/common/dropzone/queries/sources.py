@@ -211,11 +211,7 @@ _TREND: Final = {
 
 
 def read_sources(database: Database, request: SourcesRequest, *, reads: tuple[str, ...] | None) -> list[SourceSummary]:
-    """The sources that are asked for, by their names; one more than the limit where there are more.
-
-    Raises:
-        SilverUnavailableError: the database is out of reach.
-    """
+    """The sources that are asked for, by their names; one more than the limit where there are more."""
     return read(
         database,
         SourceSummary,
