@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dropzone_contracts.compiler import SUFFIX, compile_expectations, compile_folder, texts_of
+from dropzone_contracts.compiler import SUFFIX, compile_folder
 from dropzone_contracts.document import ContractError
 from dropzone_contracts.table import table
 
@@ -21,14 +21,12 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare with what the layer carries, and write nothing")
     check = parser.parse_args().check
     try:
-        compiled = compile_folder(ROOT / "contracts")
-        expectations = compile_expectations(ROOT / "contracts")
-        texts = texts_of(ROOT / "contracts")
+        contracts, expectations, texts = compile_folder(ROOT / "contracts")
     except ContractError as error:
         for finding in error.findings:
             print(f"contracts/{finding}", file=sys.stderr)  # noqa: T201 - a command's output
         return 1
-    made = {COMPILED: compiled, EXPECTATIONS: expectations, TABLE: table(compiled, expectations)}
+    made = {COMPILED: contracts, EXPECTATIONS: expectations, TABLE: table(contracts, expectations)}
     made |= {TEXTS / f"{identifier}{SUFFIX}": text for identifier, text in texts.items()}
     stale = [path for path, text in made.items() if _differs(path, text, check)]
     stale += [path for path in _texts() if path not in made and _is_left(path, check)]

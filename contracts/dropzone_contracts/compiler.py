@@ -1,8 +1,9 @@
 """From a folder of contracts to the one file that the layer carries."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from dropzone.domain.contracts import DEFAULT, CompiledContracts, Contract
 from dropzone.domain.expectations import EXPECTATIONS
@@ -16,37 +17,39 @@ RUNNING = frozenset({"active", "deprecated"})
 """The statuses of contracts that hold; the others are checked alone."""
 
 
-def compile_folder(folder: Path) -> str:
-    """The compiled contracts of a folder, as JSON.
+class Compiled(NamedTuple):
+    """What the layer carries of the contracts that hold."""
+
+    contracts: str
+    """As JSON."""
+    expectations: str
+    """What they expect of their sources over time, as JSON."""
+    texts: Mapping[str, str]
+    """The text of each, by its identifier."""
+
+
+def compile_folder(folder: Path) -> Compiled:
+    """Compile the contracts of a folder.
 
     Raises:
         ContractError: with everything that is wrong with any of them.
     """
-    return compile_documents(_files(folder))
-
-
-def _files(folder: Path) -> list[tuple[str, bytes]]:
-    return [(file.name, file.read_bytes()) for file in sorted(folder.glob(f"*{SUFFIX}"))]
+    found = running((file.name, file.read_bytes()) for file in sorted(folder.glob(f"*{SUFFIX}")))
+    expectations = tuple(expectations_of(document) for document, _ in found)
+    return Compiled(
+        _as_json(found),
+        EXPECTATIONS.dump_json(expectations, indent=1).decode() + "\n",
+        {contract.id: (folder / document.name).read_text(encoding="utf-8") for document, contract in found},
+    )
 
 
 def compile_documents(files: Iterable[tuple[str, bytes]], whatever_status: Collection[str] = ()) -> str:
     """The compiled contracts of files, each a name and its text; of some files also where they are drafts."""
-    found = [contract for _, contract in running(files, whatever_status)]
-    return CompiledContracts(contracts=tuple(found)).model_dump_json(indent=1) + "\n"
+    return _as_json(running(files, whatever_status))
 
 
-def compile_expectations(folder: Path) -> str:
-    """What the contracts of a folder that hold expect of their sources over time, as JSON."""
-    found = tuple(expectations_of(document) for document, _ in running(_files(folder)))
-    return EXPECTATIONS.dump_json(found, indent=1).decode() + "\n"
-
-
-def texts_of(folder: Path) -> dict[str, str]:
-    """The text of each contract of a folder that holds, by its identifier."""
-    return {
-        contract.id: (folder / document.name).read_text(encoding="utf-8")
-        for document, contract in running(_files(folder))
-    }
+def _as_json(found: Iterable[tuple[Document, Contract]]) -> str:
+    return CompiledContracts(contracts=tuple(contract for _, contract in found)).model_dump_json(indent=1) + "\n"
 
 
 def running(

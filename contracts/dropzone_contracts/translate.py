@@ -182,10 +182,6 @@ class _Translation:
                 yield rule("source", (*where, "pattern"), pattern=options.pop("pattern", ".+"))
             case "tags" if names := [tag.name for tag in stated.properties or [] if tag.required]:
                 yield rule("tags", (*path, "properties"), names=names)
-        if name == "time_stamp" and stated.transformLogic:
-            options = {
-                option: value for option, value in options.items() if option not in {"format", "defaultTimezone"}
-            }
         for option in options:
             self._find((*where, option), f"{option} can't be enforced here")
 

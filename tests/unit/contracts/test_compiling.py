@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dropzone.adapters.contracts import compiled_expectations, deployed_contracts
 from dropzone.domain.contracts import Contracts, contracts_of
 from dropzone.domain.outcomes import RULESET
-from dropzone_contracts.compiler import compile_documents, compile_expectations, compile_folder, overlaps, texts_of
+from dropzone_contracts.compiler import compile_documents, compile_folder, overlaps
 from dropzone_contracts.document import MAX_BYTES, ContractError
 from support.contracts import contract
 
@@ -237,15 +237,15 @@ def test_the_ruleset_changes_with_any_contract() -> None:
 
 def test_the_layer_carries_the_project_s_contracts() -> None:
     carried = (PROJECT / "layers/common/dropzone/contracts.json").read_text(encoding="utf-8")
-    assert carried == compile_folder(PROJECT / "contracts"), "run `make contracts`"
+    assert carried == compile_folder(PROJECT / "contracts").contracts, "run `make contracts`"
     assert deployed_contracts().ruleset == contracts_of(carried.encode()).ruleset
-    assert compiled_expectations() == compile_expectations(PROJECT / "contracts"), "run `make contracts`"
+    assert compiled_expectations() == compile_folder(PROJECT / "contracts").expectations, "run `make contracts`"
 
 
 def test_the_layer_carries_what_was_written() -> None:
     carried = (PROJECT / "layers/common/dropzone/contracts").glob("*.odcs.yaml")
     texts = {path.name.removesuffix(".odcs.yaml"): path.read_text(encoding="utf-8") for path in carried}
-    assert texts == texts_of(PROJECT / "contracts"), "run `make contracts`"
+    assert texts == compile_folder(PROJECT / "contracts").texts, "run `make contracts`"
     assert texts.keys() == {contract.id for contract in deployed_contracts()}
 
 
@@ -256,7 +256,7 @@ def test_the_text_of_a_draft_is_not_carried(tmp_path: Path) -> None:
         HALL.replace("active", "draft").replace("id: hall", "id: draft"), encoding="utf-8"
     )
 
-    assert texts_of(tmp_path) == {"default": DEFAULT, "hall": HALL}
+    assert compile_folder(tmp_path).texts == {"default": DEFAULT, "hall": HALL}
 
 
 def test_the_default_contract_flags_clocks_that_are_ahead_and_rejects_nothing() -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from dropzone.domain.contracts import Rule, contracts_of
 from dropzone.domain.outcomes import Measurement, Outcome
 from dropzone.domain.validate import Contents
-from dropzone_contracts.compiler import compile_documents, compile_expectations, compile_folder
+from dropzone_contracts.compiler import compile_documents, compile_folder
 from dropzone_contracts.table import table
 from support.contracts import ARRIVED
 
@@ -70,6 +70,6 @@ def test_the_page_names_every_rule_with_its_arguments() -> None:
 
 def test_the_rules_page_is_that_of_the_contracts() -> None:
     page = (PROJECT / "docs" / "rules.md").read_text(encoding="utf-8")
-    folder = PROJECT / "contracts"
-    assert page == table(compile_folder(folder), compile_expectations(folder)), "run `make contracts`"
+    compiled = compile_folder(PROJECT / "contracts")
+    assert page == table(compiled.contracts, compiled.expectations), "run `make contracts`"
     assert "| `clock-ahead` | `ahead` | warning | timeliness |" in page

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dropzone_contracts.checking import check, in_words
-from dropzone_contracts.compiler import compile_documents, compile_expectations
+from dropzone_contracts.compiler import compile_documents, compile_folder
 from dropzone_contracts.document import Document
 from dropzone_contracts.service_levels import expectations_of
 from dropzone_contracts.table import table
@@ -129,6 +129,6 @@ def test_expectations_are_compiled_apart_from_what_decides(tmp_path: Path) -> No
         for folder in (with_it, without)
     ]
     assert rules[0] == rules[1]
-    expectations = compile_expectations(with_it)
+    expectations = compile_folder(with_it).expectations
     assert [contract["interval_seconds"] for contract in json.loads(expectations)] == [None, 90]
     assert "\n- expects measurements to arrive within 2 hours\n" in table(rules[0], expectations)
