@@ -22,8 +22,8 @@ from dropzone.use_cases.objects import (
     MAX_CHUNK_OBJECTS,
     RESERVE_SECONDS,
     ProcessingResult,
+    Processor,
     chunks,
-    process_objects,
     with_retries,
 )
 from support.contracts import contract, contracts
@@ -36,7 +36,7 @@ MEBIBYTE = 1024 * 1024
 
 def settle_all(world: World, *identifiers: UUID) -> ProcessingResult:
     result = ProcessingResult()
-    process_objects(identifiers, result, bronze=world.bronze, silver=world.silver, time_left=world.clock.time_left)
+    Processor(world.bronze, world.silver, world.clock.time_left, result).process(identifiers)
     return result
 
 
@@ -253,8 +253,6 @@ def test_what_is_deferred_adds_to_what_was(world: World) -> None:
     result = ProcessingResult(deferred=[earlier])
     world.bronze.after = lambda _method, _raw_ids: world.clock.spend(world.clock.left)
 
-    process_objects(
-        [first, second, third], result, bronze=world.bronze, silver=world.silver, time_left=world.clock.time_left
-    )
+    Processor(world.bronze, world.silver, world.clock.time_left, result).process([first, second, third])
 
     assert result.deferred == [earlier, second, third]

@@ -14,7 +14,7 @@ from dropzone.domain.payloads import Event
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import MAX_ATTEMPTS, RawObject, RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases import objects
-from dropzone.use_cases.objects import ProcessingResult, process_objects
+from dropzone.use_cases.objects import ProcessingResult, Processor
 from support.contracts import contract, contracts
 from support.factories import EXAMPLE, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import InMemorySilver
@@ -53,7 +53,7 @@ def arrive(world: World, events: int, bad: Collection[int] = ()) -> UUID:
 
 def settle_all(world: World, *identifiers: UUID) -> ProcessingResult:
     result = ProcessingResult()
-    process_objects(identifiers, result, bronze=world.bronze, silver=world.silver, time_left=world.clock.time_left)
+    Processor(world.bronze, world.silver, world.clock.time_left, result).process(identifiers)
     return result
 
 

@@ -23,7 +23,7 @@ from dropzone.ports import (
     TimeLeft,
     Wanted,
 )
-from dropzone.use_cases.objects import RESERVE_SECONDS, ObjectError, ProcessingResult, with_retries
+from dropzone.use_cases.objects import RESERVE_SECONDS, ObjectError, ProcessingResult, Processor, with_retries
 from dropzone.use_cases.replay import Arrived, DecidedBy, ReplayResult, replay
 from dropzone.use_cases.sweep import WATERMARK_LAG, listed_between, sweep_range
 
@@ -216,15 +216,8 @@ class Fleet:
         # Positions within an object are a replay's.
         after = beginning if found.cursor is None or isinstance(found.cursor, Position) else found.cursor
         try:
-            reached = sweep_range(
-                after,
-                earliest_raw_id(found.until),
-                bronze=self.bronze,
-                silver=self.silver,
-                limit=_ROUND_OBJECTS,
-                time_left=self.time_left,
-                result=result,
-            )
+            processor = Processor(self.bronze, self.silver, self.time_left, result)
+            reached = sweep_range(after, earliest_raw_id(found.until), processor, _ROUND_OBJECTS)
         finally:
             swept(result)
         return _progress(found, result, beginning, checked=reached.passed, changes={Change.NEW: result.checked})

@@ -159,81 +159,80 @@ def chunks(objects: Iterable[ListedObject], limit: int = MAX_CHUNK_OBJECTS) -> I
         yield chunk
 
 
-def process_objects(
-    raw_ids: Sequence[UUID],
-    result: ProcessingResult,
-    *,
-    bronze: Bronze,
-    silver: Silver,
-    time_left: TimeLeft,
-    known: Collection[UUID] = (),
-) -> None:
-    """Read, validate and write objects, each independently of the others; adds to `result` what became of each.
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """Takes objects from bronze to silver, and adds to `result` what became of each."""
 
-    Reading gets half of the time that is left, so that the other half is enough to write. Long objects come last, so
-    that they delay none of the others, and are written in parts: the next call continues after the written ones.
+    bronze: Bronze
+    silver: Silver
+    time_left: TimeLeft
+    result: ProcessingResult
 
-    Those for which no time is left are added to `deferred`. The known ones have a receipt, and may be written in part.
+    def process(self, raw_ids: Sequence[UUID], known: Collection[UUID] = ()) -> None:
+        """Read, validate and write objects, each independently of the others.
 
-    Raises:
-        SilverUnavailableError: the database can't be used. What `result` doesn't count is not processed.
-    """
-    written = with_retries(lambda: silver.written(known), time_left) if known else {}
-    writer = Writer(result, silver, time_left)
-    in_parts: list[RawObject] = []
-    for number, found in enumerate(bronze.read(raw_ids, timeout=time_left() / 2)):
-        if number and time_left() < LAST_SECONDS:
-            result.deferred += raw_ids[number:]
-            break
-        if not isinstance(found, RawObject):
-            result.errors.append(read_error(raw_ids[number], found))
-        elif found.raw_id in written or not writer.add(found):
-            in_parts.append(found)
-    writer.flush()
-    for number, raw in enumerate(in_parts):
-        has_time = time_left() >= (RESERVE_SECONDS if number else LAST_SECONDS)
-        if not has_time or not writer.add_in_parts(raw):
-            result.deferred.append(raw.raw_id)
+        Reading gets half of the time that is left, so that the other half is enough to write. Long objects come last,
+        so that they delay none of the others, and are written in parts: the next call continues after the written ones.
 
+        Those for which no time is left are added to `deferred`. The known ones have a receipt, and may be written in
+        part.
 
-def process_with_attempts(
-    raw_ids: Sequence[UUID],
-    result: ProcessingResult,
-    *,
-    bronze: Bronze,
-    silver: Silver,
-    time_left: TimeLeft,
-    only_due: bool,
-    known: Collection[UUID] = (),
-) -> None:
-    """Record an attempt on each object before it is touched, then process those whose attempt was recorded.
+        Raises:
+            SilverUnavailableError: the database can't be used. What the result doesn't count is not processed.
+        """
+        time_left, deferred = self.time_left, self.result.deferred
+        written = self.retrying(lambda: self.silver.written(known)) if known else {}
+        writer = Writer(self.result, self.silver, time_left)
+        in_parts: list[RawObject] = []
+        for number, found in enumerate(self.bronze.read(raw_ids, timeout=time_left() / 2)):
+            if number and time_left() < LAST_SECONDS:
+                deferred += raw_ids[number:]
+                break
+            if not isinstance(found, RawObject):
+                self.result.errors.append(read_error(raw_ids[number], found))
+            elif found.raw_id in written or not writer.add(found):
+                in_parts.append(found)
+        writer.flush()
+        for number, raw in enumerate(in_parts):
+            has_time = time_left() >= (RESERVE_SECONDS if number else LAST_SECONDS)
+            if not has_time or not writer.add_in_parts(raw):
+                deferred.append(raw.raw_id)
 
-    An attempt counts if it ended the process, or showed that the object can't be processed as it is. It doesn't count
-    if bronze or silver was out of reach, or if nothing but time was missing.
+    def process_with_attempts(self, raw_ids: Sequence[UUID], *, only_due: bool, known: Collection[UUID] = ()) -> None:
+        """Record an attempt on each object before it is touched, then process those whose attempt was recorded.
 
-    Raises:
-        SilverUnavailableError: as for `process_objects`.
-    """
-    recorded = with_retries(lambda: silver.record_attempts(raw_ids, only_due=only_due), time_left)
-    chosen = [raw_id for raw_id in raw_ids if raw_id in recorded]
-    if not chosen:
-        return
-    errors, deferred = len(result.errors), len(result.deferred)
-    try:
-        process_objects(chosen, result, bronze=bronze, silver=silver, time_left=time_left, known=known)
-    except SilverUnavailableError as error:
-        # The database that just failed may not take this either: the release is then made with a later call.
-        with suppress(SilverError):
-            silver.release_attempts(dict.fromkeys(chosen, f"SilverUnavailableError: {error}"))
-        raise
-    new = result.errors[errors:]
-    if transient := {error.raw_id: error.reason for error in new if not error.terminal}:
-        with_retries(lambda: silver.release_attempts(transient), time_left)
-    terminal = {error.raw_id: error.reason for error in new if error.terminal}
-    if unfinished := {raw_id: "no time was left" for raw_id in result.deferred[deferred:] if raw_id not in terminal}:
-        with_retries(lambda: silver.release_attempts(unfinished, retry_now=True), time_left)
-    if terminal:
-        with_retries(lambda: silver.record_errors(terminal), time_left)
+        An attempt counts if it ended the process, or showed that the object can't be processed as it is. It doesn't
+        count if bronze or silver was out of reach, or if nothing but time was missing.
+
+        Raises:
+            SilverUnavailableError: as for `process`.
+        """
+        silver, result = self.silver, self.result
+        recorded = self.retrying(lambda: silver.record_attempts(raw_ids, only_due=only_due))
+        chosen = [raw_id for raw_id in raw_ids if raw_id in recorded]
+        if not chosen:
+            return
+        errors, deferred = len(result.errors), len(result.deferred)
+        try:
+            self.process(chosen, known)
+        except SilverUnavailableError as error:
+            # The database that just failed may not take this either: the release is then made with a later call.
+            with suppress(SilverError):
+                silver.release_attempts(dict.fromkeys(chosen, f"SilverUnavailableError: {error}"))
+            raise
+        new = result.errors[errors:]
+        if transient := {error.raw_id: error.reason for error in new if not error.terminal}:
+            self.retrying(lambda: silver.release_attempts(transient))
+        terminal = {error.raw_id: error.reason for error in new if error.terminal}
+        if unfinished := {
+            raw_id: "no time was left" for raw_id in result.deferred[deferred:] if raw_id not in terminal
+        }:
+            self.retrying(lambda: silver.release_attempts(unfinished, retry_now=True))
+        if terminal:
+            self.retrying(lambda: silver.record_errors(terminal))
+
+    def retrying[T](self, call: Callable[[], T]) -> T:
+        return with_retries(call, self.time_left)
 
 
 def read_error(raw_id: UUID, error: BronzeError) -> ObjectError:

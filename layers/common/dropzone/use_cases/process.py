@@ -5,14 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from dropzone.ports import Bronze, ListedObject, Silver, TimeLeft
-from dropzone.use_cases.objects import (
-    RESERVE_SECONDS,
-    ProcessingResult,
-    chunks,
-    process_objects,
-    process_with_attempts,
-    with_retries,
-)
+from dropzone.use_cases.objects import RESERVE_SECONDS, ProcessingResult, Processor, chunks
 
 CAUTIOUS_FROM_RECEIVE = 2
 """From this receive on, an attempt is recorded on objects before they are touched: one of them may be poison."""
@@ -68,7 +61,8 @@ def process(
         for raw_id, size in message.objects:
             sizes[raw_id] = size
             receives[raw_id] = max(receives.get(raw_id, 0), message.receive_count)
-    waiting = _sorted(receives, result, silver, time_left)
+    processor = Processor(bronze, silver, time_left, result)
+    waiting = _sorted(receives, processor)
     alone, result.poison = _choose(waiting.poison, messages)
 
     def cut(raw_ids: Iterable[UUID]) -> Iterable[list[UUID]]:
@@ -85,11 +79,9 @@ def process(
         if time_left() < RESERVE_SECONDS:
             result.deferred += raw_ids
         elif is_recorded:
-            process_with_attempts(
-                raw_ids, result, bronze=bronze, silver=silver, time_left=time_left, only_due=False, known=known
-            )
+            processor.process_with_attempts(raw_ids, only_due=False, known=known)
         else:
-            process_objects(raw_ids, result, bronze=bronze, silver=silver, time_left=time_left, known=known)
+            processor.process(raw_ids, known)
 
     # At the last receive, a message goes to the DLQ only if somebody has to look at it: the sweep goes on with the
     # objects for which no time was left.
@@ -103,14 +95,14 @@ def process(
     return result
 
 
-def _sorted(receives: dict[UUID, int], result: ProcessingResult, silver: Silver, time_left: TimeLeft) -> _Waiting:
+def _sorted(receives: dict[UUID, int], processor: Processor) -> _Waiting:
     """Sort objects by their receives and their receipts; processed ones are counted, and left out."""
-    receipts = with_retries(lambda: silver.receipts(receives), time_left) if receives else {}
+    receipts = processor.retrying(lambda: processor.silver.receipts(receives)) if receives else {}
     waiting = _Waiting()
     for raw_id, receive_count in receives.items():
         receipt = receipts.get(raw_id)
         if receipt is not None and receipt.complete:
-            result.duplicates += 1
+            processor.result.duplicates += 1
             continue
         if receipt is not None:
             waiting.known.add(raw_id)

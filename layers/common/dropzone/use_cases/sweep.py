@@ -6,6 +6,7 @@ tried before; they are found by their receipts.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -13,14 +14,7 @@ from uuid import UUID
 
 from dropzone.domain.identifiers import earliest_raw_id
 from dropzone.ports import Bronze, ListedObject, Silver, TimeLeft
-from dropzone.use_cases.objects import (
-    ON_REQUEST_CHUNK_OBJECTS,
-    RESERVE_SECONDS,
-    ProcessingResult,
-    chunks,
-    process_with_attempts,
-    with_retries,
-)
+from dropzone.use_cases.objects import ON_REQUEST_CHUNK_OBJECTS, RESERVE_SECONDS, ProcessingResult, Processor, chunks
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -60,36 +54,28 @@ def sweep(
         SilverUnavailableError: the database can't be used. What was processed until then stays processed.
     """
     result = ProcessingResult() if result is None else result
+    processor = Processor(bronze, silver, time_left, result)
     now = datetime.now(UTC)
-    start = with_retries(silver.watermark, time_left) if after is None else after
-    due = with_retries(lambda: silver.due_for_retry(limit, exhausted=retry_exhausted), time_left)
+    start = processor.retrying(silver.watermark) if after is None else after
+    due = processor.retrying(lambda: silver.due_for_retry(limit, exhausted=retry_exhausted))
     reserved_seconds = time_left() / RETRY_SHARE if due else 0.0
 
     def time_for_new() -> float:
         return time_left() - reserved_seconds
 
+    # To the millisecond, as identifiers are.
+    end = earliest_raw_id(now - min_age + _MILLISECOND) if min_age else None
     limit_of_new = limit - min(len(due), limit // RETRY_SHARE)
-    reached, tried, _ = sweep_range(
-        start,
-        # To the millisecond, as identifiers are.
-        earliest_raw_id(now - min_age + _MILLISECOND) if min_age else None,
-        bronze=bronze,
-        silver=silver,
-        limit=limit_of_new,
-        time_left=time_for_new,
-        result=result,
-    )
+    reached, tried, _ = sweep_range(start, end, replace(processor, time_left=time_for_new), limit_of_new)
     # Only a sweep from the watermark may raise it: what lies before another start was not looked at.
     watermark = min(reached, earliest_raw_id(now - WATERMARK_LAG))
     if after is None and watermark > start:
-        with_retries(lambda: silver.advance_watermark(watermark), time_left)
+        processor.retrying(lambda: silver.advance_watermark(watermark))
     # One at a time: one of them may be poison.
     for raw_id in due[: limit - tried]:
         if time_left() < RESERVE_SECONDS:
             break
-        process_with_attempts(
-            [raw_id], result, bronze=bronze, silver=silver, time_left=time_left, only_due=True, known=[raw_id]
-        )
+        processor.process_with_attempts([raw_id], only_due=True, known=[raw_id])
     if result.deferred and result.cursor is None:
         # The next call goes on with the object for which no time was left.
         result.cursor = reached
@@ -107,16 +93,7 @@ class Reached(NamedTuple):
     """How many were looked at."""
 
 
-def sweep_range(
-    after: UUID,
-    end: UUID | None,
-    *,
-    bronze: Bronze,
-    silver: Silver,
-    limit: int,
-    time_left: TimeLeft,
-    result: ProcessingResult,
-) -> Reached:
+def sweep_range(after: UUID, end: UUID | None, processor: Processor, limit: int) -> Reached:
     """Process up to `limit` objects that have no receipt, in order of arrival, behind `after` and before `end`.
 
     The result's cursor says where to go on, and is left alone if the end was reached.
@@ -125,24 +102,24 @@ def sweep_range(
         BronzeUnavailableError: the bucket can't be listed.
         SilverUnavailableError: the database can't be used. What was processed until then stays processed.
     """
-    pages = _pages(bronze, silver, after, end, time_left)
+    pages = _pages(processor, after, end)
     reached = Reached(after)
-    while time_left() >= RESERVE_SECONDS:
+    while processor.time_left() >= RESERVE_SECONDS:
         page = next(pages, None)
         if page is None:
             return reached
         last, tried = reached.raw_id, reached.tried
         for chunk in chunks(page.new, ON_REQUEST_CHUNK_OBJECTS):
             chosen = [listed.raw_id for listed in chunk[: limit - tried]]
-            if chosen and time_left() >= RESERVE_SECONDS:
-                process_with_attempts(chosen, result, bronze=bronze, silver=silver, time_left=time_left, only_due=True)
+            if chosen and processor.time_left() >= RESERVE_SECONDS:
+                processor.process_with_attempts(chosen, only_due=True)
                 tried += len(chosen)
                 last = chosen[-1]
             if last != chunk[-1].raw_id:
-                result.cursor = last
+                processor.result.cursor = last
                 return Reached(last, tried, reached.passed + bisect_right(page.raw_ids, last))
         reached = Reached(page.raw_ids[-1], tried, reached.passed + len(page.raw_ids))
-    result.cursor = reached.raw_id
+    processor.result.cursor = reached.raw_id
     return reached
 
 
@@ -155,10 +132,10 @@ class _Page(NamedTuple):
     """All, in order."""
 
 
-def _pages(bronze: Bronze, silver: Silver, after: UUID, end: UUID | None, time_left: TimeLeft) -> Iterator[_Page]:
-    for listed in listed_between(bronze, after, end, time_left):
+def _pages(processor: Processor, after: UUID, end: UUID | None) -> Iterator[_Page]:
+    for listed in listed_between(processor.bronze, after, end, processor.time_left):
         raw_ids = [one.raw_id for one in listed]
-        known = with_retries(partial(silver.receipts, raw_ids), time_left)
+        known = processor.retrying(partial(processor.silver.receipts, raw_ids))
         yield _Page([one for one in listed if one.raw_id not in known], raw_ids)
 
 
