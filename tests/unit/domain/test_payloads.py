@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from types import MappingProxyType
 from uuid import UUID
 
 import pytest
@@ -11,7 +10,7 @@ from pydantic import Field
 import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, EventId, Measurement, Rejection, Violation
-from dropzone.domain.payloads import VERSIONS, Event, EventV2
+from dropzone.domain.payloads import READERS, VERSIONS, Event, EventV2
 from dropzone.domain.validate import validate
 
 INSTANT = datetime(2019, 5, 1, 10, tzinfo=UTC)
@@ -171,7 +170,7 @@ def test_another_version_touches_nothing_else(monkeypatch: pytest.MonkeyPatch) -
     before = [validate(event()), validate(event(schema_version=2, source="a"))]
 
     # WHEN it is registered
-    monkeypatch.setattr(validate_module, "VERSIONS", MappingProxyType({**VERSIONS, 99: EventV99}))
+    monkeypatch.setattr(validate_module, "READERS", {**READERS, 99: EventV99.read})
 
     # THEN its events are read, and those of the others as before
     assert validate(event(schema_version=99, samples=[5.0, 0.0], device="x")) == (

@@ -196,7 +196,7 @@ def test_violations_are_cut_at_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a version of the payload in which more is wrong than an outcome may carry
     fields: dict[str, Any] = {f"field_{number}": (str, ...) for number in range(MAX_VIOLATIONS + 5)}
     wide = create_model("EventV1", __base__=Event, **fields)
-    monkeypatch.setattr(validate_module, "VERSIONS", {1: wide})
+    monkeypatch.setattr(validate_module, "READERS", {1: wide.read})
     # THEN the first ten are kept
     found = violations_of(SEEDS_BYTES)
     assert [violation.field for violation in found] == [*fields][:MAX_VIOLATIONS]

@@ -1,9 +1,10 @@
 """Instants of events: RFC 3339, and the forms of ISO 8601 that clients send."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any
+
+from pydantic_core import SchemaValidator, core_schema
 
 from dropzone.domain.outcomes import Code, Violation, excerpt
 
@@ -11,11 +12,13 @@ FIELD = "time_stamp"
 
 # The standard library accepts more: dates alone, weeks, other separators, minutes past 59 in an offset, and, from 3.14
 # on, an hour 24.
-_INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_INSTANT = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
-    r"(?:[Zz]|[+-][0-9]{2}(?::?[0-5][0-9])?)?"
+    r"(?:[Zz]|[+-][0-9]{2}(?::?[0-5][0-9])?)?$"
 )
+# By pydantic's engine, which takes less than a third of the time that Python's does.
+_is_of_the_form = SchemaValidator(core_schema.str_schema(pattern=_INSTANT)).isinstance_python
 # The Gregorian calendar repeats after 400 years, so year 0 can be computed as year 400.
 _YEAR_0, _YEAR_400 = "0000", "0400"
 
@@ -26,7 +29,7 @@ def parse_instant(text: str) -> datetime | Violation:
     Takes `YYYY-MM-DD`, then `T`, `t` or one space, `hh:mm`, optional `:ss` and a fraction after `.` or `,`, then the
     offset: `Z`, `z`, `±hh:mm`, `±hhmm` or `±hh`. Digits past the microsecond are cut.
     """
-    if _INSTANT.fullmatch(text) is None:
+    if not _is_of_the_form(text):
         return _not_iso8601(f"is not of the form YYYY-MM-DDThh:mm[:ss[.f]] with an offset: {excerpt(text)}")
     in_year_0 = text.startswith(_YEAR_0)
     try:

@@ -5,7 +5,7 @@ event is found, and what a version may change.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
@@ -248,6 +248,11 @@ class EventV2(Event, Labels):
 _OF_VERSION_2 = frozenset(Labels.model_fields)
 
 VERSIONS: Mapping[int | None, type[Event]] = MappingProxyType({1: EventV1, 2: EventV2})
+
+READERS: Mapping[int | None, Callable[[dict[str, Any]], Event | Rejection]] = {
+    number: version.read for number, version in VERSIONS.items()
+}
+"""`Event.read` of each version, looked up once: that takes long in a class of pydantic's."""
 
 
 def version_of(event: Mapping[str, Any]) -> int | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from dropzone.domain.body import JSON, NotGzipError, NotJsonError, UnpackedTooLargeError, bodies, split, unpacked
 from dropzone.domain.contracts import BASIC, Contracts
-from dropzone.domain.formats import FORMATS
-from dropzone.domain.mapping import MAX_EVENTS
+from dropzone.domain.formats import FORMATS, Format
+from dropzone.domain.mapping import MAX_EVENTS, PayloadMapping
 from dropzone.domain.outcomes import (
     CLIENT_REJECTED,
     ROOT,
@@ -22,7 +22,7 @@ from dropzone.domain.outcomes import (
     is_client_rejection,
 )
 from dropzone.domain.patterns import matcher
-from dropzone.domain.payloads import VERSION_FIELD, VERSIONS, Event, client_rejection, version_of
+from dropzone.domain.payloads import READERS, VERSION_FIELD, Event, client_rejection, version_of
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """The limit of an unpacked object. Ingest's own limit is lower, and may have been another."""
@@ -87,17 +87,10 @@ class Contents:
                 self._find_events(body, content_type)
 
     def _find_events(self, body: bytes, content_type: str) -> None:
-        mapping = None if self._named is None else self._named.mapping
-        form = FORMATS.get(content_type)
-        if mapping is not None:
-            payload_of = mapping.payload
-            self._events = _all(bodies(body, content_type), mapping.candidates)
-            self._shown = partial(payload_of, keeps_time=True)
-            self._payload_of = lambda event: (
-                event if isinstance(event, (Rejection, NotJsonError)) else payload_of(event)
-            )
-        elif form is not None:
-            self._events = _all([form.content(body)], lambda content: form.payloads(content, self._received_at))
+        if self._named is not None and self._named.mapping is not None:
+            self._map_events(body, content_type, self._named.mapping)
+        elif (form := FORMATS.get(content_type)) is not None:
+            self._convert_events(body, form)
         else:
             self._events, self._payload_of = split(body, content_type)
             self._shown = self._payload_of
@@ -106,13 +99,25 @@ class Contents:
         else:
             self._events, self._payload_of = (_NO_EVENT,), _as_it_is
 
+    def _map_events(self, body: bytes, content_type: str, mapping: PayloadMapping) -> None:
+        payload_of = mapping.payload
+        self._events = _all(bodies(body, content_type), mapping.candidates)
+        self._shown = partial(payload_of, keeps_time=True)
+        self._payload_of = lambda event: event if isinstance(event, (Rejection, NotJsonError)) else payload_of(event)
+
+    def _convert_events(self, body: bytes, form: Format) -> None:
+        received_at = self._received_at
+        self._events = _all([form.content(body)], lambda content: form.payloads(content, received_at))
+
     def __len__(self) -> int:
         return len(self._events)
 
     def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
         """The outcomes of the events from item `first` on, before item `end`, by the current rules."""
-        payloads = map(self._payload_of, self._events[first:end])
-        return map(self._validate_event if self._has_events else self._whole, payloads)
+        validate_payload = self._validate_event if self._has_events else self._whole
+        payload_of = self._payload_of
+        for event in self._events[first:end]:
+            yield validate_payload(payload_of(event))
 
     def event(self, item: int) -> Any:  # noqa: ANN401 - any JSON
         """What is validated as this item: a line of NDJSON as its bytes, else a JSON value; None if there is neither.
@@ -173,11 +178,11 @@ def _read(payload: Any) -> Event | Rejection:  # noqa: ANN401 - what JSON held
         return Rejection(tuple(envelope_violations(payload)))
     if CLIENT_REJECTED in payload and is_client_rejection(payload):
         return client_rejection(payload)
-    version = VERSIONS.get(version_of(payload))
-    if version is None:
-        numbers = ", ".join(map(str, VERSIONS))
+    read = READERS.get(version_of(payload))
+    if read is None:
+        numbers = ", ".join(map(str, READERS))
         return _rejected(Code.UNSUPPORTED_VERSION, f"names no known version of the payload ({numbers})", VERSION_FIELD)
-    return version.read(payload)
+    return read(payload)
 
 
 def _rejected(code: Code, message: str, field: str = ROOT) -> Rejection:
