@@ -189,8 +189,8 @@ class Api:
                 return
             standstills = standstills + 1 if answer["cursor"] == cursor else 0
             if standstills == _STANDSTILLS:
-                message = "The API makes no progress: each call runs out of time before it processed an object."
-                raise CliError(message, hint="Look at its logs and its database, and run the command again.")
+                message = "The API makes no progress: each call runs out of time before it has processed an object."
+                raise CliError(message, hint="Check its logs and its database, then run the command again.")
             if standstills:
                 self.sleep(self._pause(standstills))
             cursor = answer["cursor"]
@@ -297,7 +297,7 @@ class Api:
         if self._key is None:
             key = self._target.api_key()
             if not _KEY.fullmatch(key):
-                message = f"The API key of {self._target.key_source} is empty or holds characters that no key has."
+                message = f"The API key of {self._target.key_source} is empty or has characters that no key has."
                 raise CliError(message, hint="Copy it again, without blanks or line ends.", exit_code=ExitCode.USAGE)
             self._key = key
         return {"x-api-key": self._key}
@@ -320,7 +320,7 @@ class Api:
         return response.content.decode()
 
     def _another(self) -> CliError:
-        return CliError(f"What answers at {self._target.url} is not Dropzone's API.", hint="Check the address.")
+        return CliError(f"The server at {self._target.url} is not Dropzone's API.", hint="Check the address.")
 
     def _unreachable(self, error: httpx.TransportError) -> CliError:
         message = f"The API of {self._target.name} can't be reached ({printable(str(error)) or type(error).__name__})."
@@ -351,11 +351,13 @@ class Api:
         asking = f" Look for this request_id in its logs: {printable(str(request_id))}." if request_id else ""
         match response.status_code:
             case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
-                return CliError(message, hint="Correct the option, and run it again.", exit_code=ExitCode.USAGE)
+                return CliError(
+                    message, hint="Correct the option, then run the command again.", exit_code=ExitCode.USAGE
+                )
             case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-                hint = f"It doesn't take {self._target.key_source}, or its version has no such path."
+                hint = f"It doesn't take {self._target.key_source}, or its version does not have this path."
             case HTTPStatus.TOO_MANY_REQUESTS if problem.get("type") == _QUOTA:
-                hint = "Wait until the key's quota starts again, or ask for a larger one."
+                hint = "Wait until the key's quota is renewed, or ask for a larger one."
             case status if status in _RETRIED:
                 hint = f"Retries didn't help. Try later.{asking}"
             case _:

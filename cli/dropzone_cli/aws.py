@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _SIGN_IN_HINT = "Sign in again, or choose a profile: --aws-profile NAME, or AWS_PROFILE."
 _ACCESS_HINT = "Ask for this permission (docs/cli.md lists them), or choose another profile: --aws-profile NAME."
-_PURGE_HINT = "SQS purges a queue once a minute at most: wait, and try again."
+_PURGE_HINT = "SQS purges a queue at most once a minute: wait, then try again."
 _UP_HINT = "Is it up? make up starts the local stack. On AWS, check the network and the region (--region)."
 _REACH_HINT = "Check the network and the region (--region, or AWS_REGION), and run the command again."
 _HINTS = {
-    "ProfileNotFound": "aws configure list-profiles lists those that there are.",
+    "ProfileNotFound": "aws configure list-profiles lists the existing ones.",
     "EndpointConnectionError": _UP_HINT,
     "ConnectTimeoutError": _UP_HINT,
     "NoRegionError": "Name the region: --region, or AWS_REGION.",

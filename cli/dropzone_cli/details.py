@@ -61,7 +61,7 @@ def in_brief(status: Document) -> str:
         case "archived":
             return f"since {status.get('archived_at')}; dropzone archive --restore brings its month back"
         case _:
-            return "no such object was accepted, or it is gone"
+            return "no such object was accepted, or it was deleted"
 
 
 def _figures(status: Document) -> str:

@@ -62,6 +62,6 @@ def parse_cursor(text: str) -> Cursor:
     """
     match = _CURSOR.fullmatch(text)
     if match is None:
-        raise ValueError("is not a cursor that an earlier run printed: RAW_ID, or RAW_ID.ITEM")
+        raise ValueError("is not a cursor of an earlier run: RAW_ID, or RAW_ID.ITEM")
     raw_id, item, rejected = match.groups()
     return UUID(raw_id) if item is None else Position(UUID(raw_id), int(item), rejected is not None)

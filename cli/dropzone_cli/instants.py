@@ -26,7 +26,7 @@ def parse_instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no instant. {FORMS}") from None
+        raise typer.BadParameter(f"{text!r} is not an instant. {FORMS}") from None
     if instant.tzinfo is None:
         if instant.time() != datetime.min.time() or len(text.strip()) > len("2026-11-24"):
             raise typer.BadParameter(f"{text!r} has no offset from UTC: add one, such as Z or +02:00.")

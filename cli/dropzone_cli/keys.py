@@ -47,7 +47,7 @@ def parse_lifetime(text: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):
         instant = now
     if instant.tzinfo is None or instant <= now:
-        message = f"{text} is no time to come."
+        message = f"{text} is not a time in the future."
         raise usage(message, "Give a time such as 90d, 12h or 2w, or an instant such as 2027-03-01T00:00Z.")
     return instant
 
@@ -91,7 +91,9 @@ class Keys:
         except (ValueError, KeyError, TypeError):
             is_valid = False
         if not is_valid:
-            message = f"s3://{self.bucket}/{DOCUMENT} is no document of clients: the API answers 503 to everybody."
+            message = (
+                f"s3://{self.bucket}/{DOCUMENT} is not a valid clients document: the API answers 503 to every request."
+            )
             raise CliError(message, hint="The bucket keeps its earlier versions for 30 days: restore one.")
         return entries, found["ETag"]
 
@@ -111,7 +113,7 @@ class Keys:
                     raise
             else:
                 return
-        raise CliError("Others change the keys at the same time.", hint="Run the command again.")
+        raise CliError("Someone else is changing the keys at the same time.", hint="Run the command again.")
 
     def enlist(self, entry: Entry) -> None:
         """Add an entry for a role or a subject, which signs in and needs no key.
@@ -151,7 +153,7 @@ class Keys:
         """
         newest = self.active(name, now)[-1]
         if "sha256" not in newest:
-            raise usage(f"{name} signs in, and has no key.", "Only keys are rotated.")
+            raise usage(f"{name} signs in and has no key.", "Only keys can be rotated.")
         until = expires(newest)
         if expiry is None and until is not None and newest.get("created"):
             expiry = now + (until - datetime.fromisoformat(newest["created"]))
@@ -235,7 +237,7 @@ class Keys:
         wanted = next(end for scope, end in _PLANS.items() if scope in scopes)
         found = next((plan for plan in plans if plan["name"].endswith(wanted)), plans[0] if plans else None)
         if found is None:
-            message = "The stack's API has no usage plan, without which a key opens nothing."
+            message = "The stack's API has no usage plan, without which a key gives no access."
             raise CliError(message, hint="Deploy this version.")
         return found
 
@@ -276,8 +278,10 @@ class Keys:
 
 def _check_name(entries: Sequence[Entry], name: str) -> None:
     if any(each["name"] == name for each in entries):
-        message = f"There is a client named {name} already, or there was one."
-        raise usage(message, "What was sent under a name belongs to it: choose another, or rotate its key.")
+        message = f"A client named {name} exists or existed."
+        raise usage(
+            message, "What was sent under a name belongs to that client: choose another name, or rotate its key."
+        )
 
 
 def _known_by(entry: Mapping[str, Any]) -> tuple[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEBUG = "DROPZONE_DEBUG"
 
-_HELP = """Send events to a Dropzone stack, read what came of them, and operate it: find rejections and dead letters.
+_HELP = """Send events to a Dropzone stack, read their outcomes, and operate it: find rejections and dead letters.
 
 The stack is the local one (.local/stack.json, here or in a folder above), or one on AWS by name (--stack-name,
 DROPZONE_STACK_NAME), or an API by its address (DROPZONE_URL and DROPZONE_API_KEY). Every command takes --json.
@@ -81,7 +81,7 @@ def _exit_code(call: Callable[[], ExitCode]) -> ExitCode:
             return _failed(explained)
         if isinstance(error, BrokenPipeError) or os.environ.get(DEBUG):
             raise
-        hint = f"This is a bug in dropzone: report it, with what {DEBUG}=1 makes it print."
+        hint = f"This is a bug in dropzone: report it, with the output of {DEBUG}=1."
         return _failed(CliError(f"{type(error).__name__}: {error}", hint=hint, exit_code=ExitCode.BUG))
 
 
@@ -144,7 +144,7 @@ _add(app, "kpis", reads.kpis)
 _add(app, "measurements", reads.measurements)
 _add(app, "quality", reads.quality)
 _add(app, "archive", reads.archive)
-_rejected = _group("Events that broke rules of data quality.")
+_rejected = _group("Events that broke data-quality rules.")
 _add(_rejected, "list", rejected.list_)
 _add(_rejected, "show", rejected.show)
 _add(_rejected, "export", rejected.export)
@@ -163,7 +163,7 @@ _add(_keys, "rotate", keys.rotate)
 _add(_keys, "revoke", keys.revoke)
 _add(_keys, "check", keys.check)
 app.add_typer(_keys, name="keys")
-_contract = _group("Data contracts: check files, try them on what has arrived, propose one. In a checkout.")
+_contract = _group("Data contracts: check files, try them on received events, propose one. Needs a checkout.")
 _add(_contract, "check", contract.check)
 _add(_contract, "try", contract.try_)
 _add(_contract, "new", contract.new)

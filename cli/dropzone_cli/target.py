@@ -64,7 +64,7 @@ class Target:
             CliError: only the API's address is known.
         """
         if self.resources is None:
-            message = f"{URL} leads to the API alone, and this command also needs the stack's queue or bucket."
+            message = f"{URL} gives access only to the API, but this command also needs the stack's queue or bucket."
             raise usage(message, f"Unset {URL}, and name the stack: --stack-name, or {STACK_NAME}.")
         return self.resources
 
@@ -80,11 +80,11 @@ def resolve(options: SessionOptions, environment: Mapping[str, str], folder: Pat
         return _on_aws(options, options.stack_name, environment, key)
     url, name = environment.get(URL), environment.get(STACK_NAME)
     if url and name:
-        raise usage(f"{URL} and {STACK_NAME} are both set, and may mean two stacks.", "Unset one of them.")
+        raise usage(f"{URL} and {STACK_NAME} are both set and may mean two stacks.", "Unset one of them.")
     if name:
         return _on_aws(options, name, environment, key)
     if options.region or options.aws_profile:
-        message = "--region and --aws-profile go with a stack on AWS, and none is named."
+        message = "--region and --aws-profile apply to a stack on AWS, but none is named."
         raise usage(message, f"Name it: --stack-name, or {STACK_NAME}.")
     if url:
         return _by_url(url, key)
@@ -107,7 +107,7 @@ def _on_aws(options: SessionOptions, name: str, environment: Mapping[str, str], 
         )
         url = outputs["ApiUrl"].rstrip("/")
     except KeyError as error:
-        message = f"The stack {name} has no output {error}: it is not Dropzone's, or of another version."
+        message = f"The stack {name} has no output {error}: it is not Dropzone's, or it has another version."
         raise CliError(message, hint="Check the name, or deploy this version.") from None
 
     def api_key() -> str:
@@ -138,7 +138,7 @@ def outputs_of(stack: StackTypeDef) -> dict[str, str]:
 def _by_url(url: str, key: str | None) -> Target:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        message = f"{URL} is not the address of an API."
+        message = f"{URL} is not the URL of an API."
         raise usage(message, "It looks like https://abc123.execute-api.eu-central-1.amazonaws.com/v1")
 
     def needed_key() -> str:
@@ -164,8 +164,8 @@ def _local(root: str | None, folder: Path) -> Target:
             **{name: str(document[name]) for name in _IN_LOCAL_FILE},
         )
     except (OSError, ValueError, KeyError, TypeError):
-        message = f"{file} can't be read, or lacks something."
-        raise CliError(message, hint="Write it again: make down, then make up.") from None
+        message = f"{file} can't be read or is incomplete."
+        raise CliError(message, hint="Recreate it: make down, then make up.") from None
     return Target("the local stack", url, lambda: api_key, str(file), resources, local=True)
 
 

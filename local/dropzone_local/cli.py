@@ -30,7 +30,7 @@ _LIVE_EVERY = 60.0
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _OPENS = {
-    "ingest": "sends events, and sees what became of them",
+    "ingest": "sends events and looks up their outcomes",
     "read": "reads measurements, figures and rejections",
     "operate": "processes and replays objects, and reads raw bytes",
 }
@@ -45,9 +45,7 @@ app = typer.Typer(
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-Root = Annotated[
-    Path, typer.Option("--root", envvar="DROPZONE_ROOT", help="Where the stack keeps everything of its own.")
-]
+Root = Annotated[Path, typer.Option("--root", envvar="DROPZONE_ROOT", help="The folder for all of the stack's data.")]
 Port = Annotated[
     int | None, typer.Option("--port", envvar=PORT_VARIABLE, min=1, max=65535, help="Port of the API and of AWS.")
 ]
@@ -57,7 +55,7 @@ DatabasePort = Annotated[
 ]
 Parameters = Annotated[
     list[str] | None,
-    typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter of the template; can be repeated."),
+    typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter of the template; repeatable."),
 ]
 _ROOT = PROJECT / ".local"
 
@@ -75,9 +73,9 @@ def up(root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None
 def demo(
     root: Root = _ROOT,
     *,
-    live: Annotated[bool, typer.Option(help="Go on, live, until Ctrl-C.")] = True,
+    live: Annotated[bool, typer.Option(help="Continue with live data until Ctrl-C.")] = True,
 ) -> None:
-    """Feed the stack with a day of a few sensors, then live; start it in the background where it isn't up."""
+    """Send a day of data from a few sensors, then live data; start the stack in the background if it isn't up."""
     with _shown_errors():
         stack = LocalStack(root)
         endpoints = stack.endpoints if stack.healthy else None
@@ -95,7 +93,7 @@ def _feed(sender: Sender, *, live: bool) -> None:
         console.print(f"\n{beginning}")
     with console.status(beginning):
         sent = send_a_day(sender, now)
-    console.print(f"\nSent {sent} events, some of them faulty on purpose. Open the page, and paste the key.")
+    console.print(f"\nSent {sent} events, some of them invalid on purpose. Open the page and paste the key.")
     if not live:
         return
     console.print("Live data follows. Ctrl-C ends it; the stack stays up, until: make down", style="dim")
@@ -115,7 +113,7 @@ def _feed(sender: Sender, *, live: bool) -> None:
 
 @app.command()
 def down(root: Root = _ROOT) -> None:
-    """End every process of the stack; the data stays."""
+    """Stop every process of the stack; the data is kept."""
     with _shown_errors():
         stack = LocalStack(root)
         was_running = stack.running
@@ -125,7 +123,7 @@ def down(root: Root = _ROOT) -> None:
 
 @app.command()
 def clean(root: Root = _ROOT) -> None:
-    """End every process of the stack, and remove its data."""
+    """Stop every process of the stack and delete its data."""
     with _shown_errors():
         LocalStack(root).clean()
         console.print("The local stack and its data are gone.")
@@ -133,7 +131,7 @@ def clean(root: Root = _ROOT) -> None:
 
 @app.command()
 def status(root: Root = _ROOT) -> None:
-    """Print what runs. The exit code is 0 when all of it does, 3 otherwise."""
+    """Print what runs. The exit code is 0 if everything does, 3 otherwise."""
     with _shown_errors():
         stack = LocalStack(root)
         endpoints = stack.endpoints
@@ -163,7 +161,7 @@ def status(root: Root = _ROOT) -> None:
 def logs(
     root: Root = _ROOT,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until Ctrl-C.")] = False,
     minutes: Annotated[float, typer.Option("--minutes", min=0, help="How far to look back.")] = 60,
 ) -> None:
     """Show the functions' logs."""
@@ -188,7 +186,7 @@ def run(
         steps = _Steps()
         stack = steps.stack(root, Options(parameters, port, database_port, bound_to_parent=False))
         if stack.healthy:
-            console.print("The local stack is up already: it is used, and left up.")
+            console.print("The local stack is already up: it is used and left up.")
             _show_and_serve(steps, stack)
             return
         stack.down()
@@ -198,7 +196,7 @@ def run(
         finally:
             for number in _ENDING_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave half of it running
-            console.print("Taking everything down …", style="dim")
+            console.print("Shutting everything down …", style="dim")
             stack.down()
             processes.kill(psutil.Process().children(recursive=True))  # a build that was interrupted
 
@@ -216,7 +214,7 @@ def _bring_up(root: Path, options: Options) -> tuple[LocalStack, Endpoints]:
             stack.down()
         raise
     if not steps.any_done:
-        console.print("The local stack was up already, and nothing has changed.")
+        console.print("The local stack was already up, and nothing has changed.")
     return stack, endpoints
 
 
@@ -270,7 +268,7 @@ def _show_main_job(stack: LocalStack, endpoints: Endpoints) -> None:
     console.print(f"\n[bold]{example.HEADINGS}[/]")
     console.print(example.wait_for_row(stack.postgres), markup=False)
     _show_endpoints(endpoints)
-    console.print("\nThe API key above opens everything. These open what they should, within a minute:")
+    console.print("\nThe API key above has all scopes. These have one each, within a minute:")
     for scope, key in stack.deployment.keys().items():
         _show_named(scope, f"{key}  {_OPENS[scope]}")
     console.print("\nSend it once more:")

@@ -183,7 +183,7 @@ class Sender:
             if response.status_code != httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error:
                 break
         raise LocalStackError(
-            "POST /ingest does not take the demo's data.", detail=trouble, hint="Does it run? make up"
+            "POST /ingest does not take the demo's data.", detail=trouble, hint="Is it running? make up"
         )
 
 

@@ -30,7 +30,7 @@ def post(endpoints: Endpoints) -> str:
     except httpx.HTTPError as error:
         raise LocalStackError("POST /ingest got no answer.", detail=repr(error)) from error
     if response.status_code != httpx.codes.ACCEPTED:
-        message = f"POST /ingest answered {response.status_code} where 202 was due."
+        message = f"POST /ingest answered {response.status_code} instead of 202."
         raise LocalStackError(message, detail=response.text, hint="The functions' logs: make logs")
     return response.text
 
@@ -50,7 +50,7 @@ def wait_for_row(postgres: Postgres) -> str:
             every=0.1,
         )
     if not rows:
-        message = f"No row came to measurements within {_ROW_SECONDS:.0f} s."
+        message = f"No row appeared in measurements within {_ROW_SECONDS:.0f} s."
         raise LocalStackError(message, hint="The functions' logs: make logs")
     at, mean, deviation = rows[0]
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00 | {mean} | {deviation}"

@@ -53,8 +53,8 @@ def choose(
     """
     if wanted is not None:
         if not is_free(wanted):
-            message = f"Port {wanted} of {LOOPBACK}, asked for as the port of {purpose}, is taken by another process."
-            hint = f"Give another one with {option}, or leave it out: a free one is then found."
+            message = f"Port {wanted} of {LOOPBACK}, asked for as the port of {purpose}, is used by another process."
+            hint = f"Choose another with {option}, or leave it out to find a free one."
             raise LocalStackError(message, hint=hint)
         return wanted
     if remembered is not None and remembered != avoid and is_free(remembered):

@@ -288,7 +288,7 @@ def _run_sam(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, s
         output.write(f"\nsam {arguments[0]}: exit {done.returncode} after {time.monotonic() - started:.1f} s\n")
     if done.returncode != 0:
         raise LocalStackError(
-            f"sam {arguments[0]} failed.", detail=_telling_lines(log), hint=f"Everything it said: {log}"
+            f"sam {arguments[0]} failed.", detail=_telling_lines(log), hint=f"The whole output: {log}"
         )
 
 

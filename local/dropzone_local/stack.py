@@ -127,7 +127,7 @@ class LocalStack:
             ):
                 self._report(
                     f"The database is older than {', '.join(stale)}: a new revision applies what makes no table "
-                    "(docs/development.md), and `make clean` begins with an empty database"
+                    "(docs/development.md), and `make clean` starts with an empty database"
                 )
             endpoints = self.deployment.endpoints(self.postgres.uri)
             write_json(self.file, endpoints.document())

@@ -182,7 +182,7 @@ def test_a_rejected_event_leads_to_why_its_bytes_and_what_to_send(
     expect(listed).to_contain_text("data holds a string at index 1")
     listed.get_by_role("button", name="Look into").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Leave out what is no number")
+    expect(dialog).to_contain_text("Leave out what is not a number")
 
     # AND all bytes stand there as text, whatever they are, with the event and the value marked, and can be saved
     expect(dialog.locator("#raw-text")).to_have_text(lines.decode())

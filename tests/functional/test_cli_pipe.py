@@ -126,7 +126,7 @@ def test_events_of_a_pipe_arrive_while_it_is_open_and_a_signal_loses_none(
 
     assert (code, slow_code) == (130, 130)
     assert "3 events accepted in 3 batches" in out
-    assert "Stopping: what was read is sent." in err
+    assert "Stopping: sending what was read." in err
     assert "continue from" not in err
     assert arrived(server) == [*range(3), *range(100, 110)]
     assert "stdin, line 11: has no line end" in slow_err
@@ -142,7 +142,7 @@ def test_what_was_read_from_a_pipe_and_could_not_be_sent_is_kept(server: Server,
     code, _, err = piped.end()
 
     assert code == 3
-    assert "stdin, lines 1 to 2: was read and could not be sent" in err
+    assert "stdin, lines 1 to 2: was read but could not be sent" in err
     kept = [json.loads(line) for line in (tmp_path / "stdin.rejects.ndjson").read_text().splitlines()]
     assert [(one["event"]["data"], one["code"]) for one in kept] == [
         ([1], "batch.not_sent"),
@@ -165,7 +165,7 @@ def test_a_second_signal_keeps_what_was_read_and_not_sent(server: Server, tmp_pa
     # WHEN it is interrupted twice
     piped.process.send_signal(signal.SIGINT)
     assert piped.process.stderr is not None
-    assert b"Stopping: what was read is sent." in piped.process.stderr.readline()
+    assert b"Stopping: sending what was read." in piped.process.stderr.readline()
     code, out, err = piped.end(signal.SIGTERM)
     server.may_answer.set()
 

@@ -434,7 +434,7 @@ def test_a_listing_that_falls_silent_ends_in_time(
     scripted_s3.script = [first, HANGING]
     began = time.monotonic()
 
-    with pytest.raises(BronzeUnavailableError, match="in the time that is left"):
+    with pytest.raises(BronzeUnavailableError, match="in the time left"):
         list(patient_bronze.list_after(NOTHING_BEFORE, timeout=lambda: 0.5))
 
     assert time.monotonic() - began < 30

@@ -25,20 +25,25 @@ from dropzone_cli.text import count
 _AT_ONCE = 8
 _A_DAY = timedelta(days=1)
 _KINDS = {
-    "now_processed": "rejected today, would be processed",
-    "now_rejected": "processed today, would be rejected",
+    "now_processed": "rejected now, would be processed",
+    "now_rejected": "processed now, would be rejected",
     "other_figures": "would be processed with other figures",
     "other_flags": "would be processed with other warnings",
     "other_reasons": "would be rejected for other reasons",
-    "new": "found by the tried contract alone",
+    "new": "found only by the tried contract",
     "gone": "no longer found",
 }
 
 Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Contracts, *.odcs.yaml.", show_default=False, exists=False)
 ]
-Since = Annotated[datetime | None, instant_option("--from", "--since", help=f"Arrived at this time or later. {FORMS}")]
-Until = Annotated[datetime | None, instant_option("--to", "--until", help="Arrived before; as --from.")]
+Since = Annotated[
+    datetime | None, instant_option("--from", "--since", help=f"Only what arrived at or after this time. {FORMS}")
+]
+Until = Annotated[
+    datetime | None,
+    instant_option("--to", "--until", help="Only what arrived before this time, in the same forms as --from."),
+]
 
 
 def check(files: Files, *, as_json: AsJson = False) -> ExitCode:
@@ -75,9 +80,9 @@ def try_(
     source: Annotated[
         str | None, typer.Option("--source", metavar="TEXT", help="Only events of this source.", show_default=False)
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of objects.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The maximum number of objects.")] = None,
 ) -> ExitCode:
-    """Say which events would change if these contracts were deployed, by rule, with samples; changes nothing.
+    """Show which events would change if these contracts were deployed, by rule, with samples. Changes nothing.
 
     Reads what arrived from bronze, the last day without --from, and validates it here: by the deployed contracts, and
     by these in place of theirs. Drafts are tried as if they were active.
@@ -100,14 +105,18 @@ def new(
     session: Session,
     *,
     source: Annotated[
-        str, typer.Option("--from-source", metavar="NAME", help="Whose measurements to go by.", show_default=False)
+        str,
+        typer.Option("--from-source", metavar="NAME", help="The source whose measurements to use.", show_default=False),
     ],
     since: Annotated[
-        datetime | None, instant_option("--from", "--since", help="Measured at this time or later.")
+        datetime | None, instant_option("--from", "--since", help="Only measurements at or after this time.")
     ] = None,
-    until: Annotated[datetime | None, instant_option("--to", "--until", help="Measured before; as --from.")] = None,
+    until: Annotated[
+        datetime | None,
+        instant_option("--to", "--until", help="Only measurements before this time, in the same forms as --from."),
+    ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, help="The limit of measurements, of which the newest count.")
+        int, typer.Option("--limit", "-n", min=1, help="The maximum number of measurements; the newest are used.")
     ] = 10_000,
 ) -> ExitCode:
     """Propose a data contract for a source from its measurements: bounds, unit and interval, as YAML.
@@ -115,12 +124,12 @@ def new(
     It is a draft, whose rules only flag events.
     """
     if not source:
-        raise usage("A contract names its sources, and this one has no name.", "Correct --from-source.")
+        raise usage("A contract names its sources, but this source has no name.", "Correct --from-source.")
     proposal = _of_checkout("proposal")
     measurements = session.api.measurements(source, limit, **bounds(since, until))
     if not measurements:
         message = f"There is no measurement of the source {source!r}."
-        raise CliError(message, hint="dropzone status tells what became of events.", exit_code=ExitCode.NOT_ALL_WELL)
+        raise CliError(message, hint="dropzone status shows the outcomes of events.", exit_code=ExitCode.NOT_ALL_WELL)
     text: str = proposal.propose(source, measurements)
     if session.out.as_json:
         session.out.document({"measurements": len(measurements), "contract": text})
@@ -156,7 +165,7 @@ def _trial(session: Session, texts: dict[str, bytes], source: str | None) -> Any
         for finding in error.findings:
             session.out.note(str(finding))
         message = "These contracts can't be deployed."
-        raise CliError(message, hint="Correct what is said above.", exit_code=ExitCode.NOT_ALL_WELL) from None
+        raise CliError(message, hint="Correct the errors above.", exit_code=ExitCode.NOT_ALL_WELL) from None
 
 
 def _objects(
@@ -214,4 +223,6 @@ def _show(session: Session, report: Document) -> None:
             source = f" {sample['source']}" if sample["source"] else ""
             session.out.line(f"  {sample['raw_id']} item {sample['item']}{source}: {sample['message']}")
     if report["unread"]:
-        session.out.note(f"{count(report['unread'], 'object')} could not be read: gone meanwhile.", style="red")
+        session.out.note(
+            f"{count(report['unread'], 'object')} could not be read: deleted in the meantime.", style="red"
+        )

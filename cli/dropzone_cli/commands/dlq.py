@@ -31,7 +31,7 @@ class _Entry:
         if self.raw_ids is None:
             return "not understood"
         if not self.raw_ids:
-            return "a test event of S3"
+            return "an S3 test event"
         reasons = [_reason(statuses[raw_id]) if raw_id in statuses else "not known" for raw_id in self.raw_ids]
         return "; ".join(dict.fromkeys(reasons))
 
@@ -73,7 +73,9 @@ def _reason(status: Document | None) -> str:
 def list_(
     session: Session,
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="The limit of messages.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=10_000, help="The maximum number of messages.")
+    ] = 100,
 ) -> ExitCode:
     """List dead letters: object, age, how often received and tried, and why.
 
@@ -131,11 +133,11 @@ def redrive(
     session: Session,
     raw_ids: Annotated[
         list[UUID] | None,
-        typer.Argument(metavar="RAW_ID", help="Only these objects' messages; otherwise all.", show_default=False),
+        typer.Argument(metavar="RAW_ID", help="Only the messages of these objects. Default: all.", show_default=False),
     ] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of messages.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, without doing it.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The maximum number of messages.")] = None,
 ) -> ExitCode:
     """Send dead letters through the queue again.
 
@@ -172,7 +174,7 @@ def _show(session: Session, report: Report, not_found: frozenset[UUID], *, dry_r
         return
     would = "would be " if dry_run else ""
     session.out.line(f"{count(report.redriven, 'message')} {would}redriven")
-    session.out.line(f"{count(report.dropped, 'message')} {would}dropped: done meanwhile")
+    session.out.line(f"{count(report.dropped, 'message')} {would}dropped: already processed")
     if report.not_understood or report.missing_objects:
         session.out.note(
             f"Of the redriven, {report.not_understood:,} are not understood and {report.missing_objects:,} name a "
@@ -207,7 +209,9 @@ def purge(
         return ExitCode.DONE
     about = f"About {count(total, 'dead letter')}"
     if not yes:
-        refusal = usage(f"There are {about.lower()}, and no terminal to ask on.", "Use --yes to delete them.")
+        refusal = usage(
+            f"There are {about.lower()}, and no terminal to ask for confirmation.", "Use --yes to delete them."
+        )
         notes = (f"{about} of {session.target.name} will be deleted.", _STAYS)
         if not session.confirm("Delete them?", notes, without_terminal=refusal):
             session.out.note("Nothing was deleted.")

@@ -69,7 +69,7 @@ class _Fleet:
             message = (
                 f"The function Replay failed: {document.get('errorType', 'Error')}: {document.get('errorMessage')}"
             )
-            raise CliError(message, hint="Its log says more. What is done stays: run the command again.")
+            raise CliError(message, hint="Its log has the details. What is done is kept: run the command again.")
         return document
 
     def running(self, replay_id: str) -> str | None:
@@ -105,10 +105,8 @@ def replay_by_fleet(
         dry_run=dry_run,
     )
     if months := begun.get("archived"):
-        message = f"Objects that arrived in {', '.join(months)} are archived, so that their outcomes can't be replaced."
-        raise CliError(
-            message, hint="Begin after them (--since), or bring them back first (dropzone archive --restore)."
-        )
+        message = f"Objects received in {', '.join(months)} are archived, so their outcomes can't be replaced."
+        raise CliError(message, hint="Start after them (--from), or restore them first (dropzone archive --restore).")
     report = _run(fleet, begun["replay_id"], yes=yes)
     if report is None:
         return ExitCode.NOT_ALL_WELL
@@ -134,7 +132,7 @@ def _run(fleet: _Fleet, replay_id: str, *, yes: bool) -> Document | None:
     execution = fleet.running(replay_id)
     if execution is None and report["state"] != "done":
         session.out.note(_estimate(report))
-        refusal = usage("There is no terminal to ask on.", "Use --yes to start.")
+        refusal = usage("There is no terminal to ask for confirmation.", "Use --yes to start.")
         if not yes and not session.confirm("Start it?", (), without_terminal=refusal):
             session.out.note("Nothing was started.")
             return None
@@ -200,7 +198,7 @@ def _watch(fleet: _Fleet, replay_id: str, execution: str, report: Document) -> D
                     return report
                 time.sleep(pause)
     except KeyboardInterrupt:
-        fleet.session.out.note("The replay goes on. Run the same command again to watch it.")
+        fleet.session.out.note("The replay continues. Run the same command again to watch it.")
         raise
 
 
@@ -226,14 +224,16 @@ def _show(out: Output, report: Document, what: str, *, dry_run: bool = False) ->
     show_changes(out, report["changes"])
     if report["unread"]:
         out.note(
-            f"{count(report['unread'], 'object')} could not be read, and stay as they are: missing, or S3 failed. "
+            f"{count(report['unread'], 'object')} could not be read and are unchanged: missing, or S3 failed. "
             "The logs of the function Replay name them.",
             style="red",
         )
     if report["state"] == "paused":
-        out.note("It is paused: run the command that began it again, and it goes on.")
+        out.note("It is paused: to continue, run the command that started it again.")
     elif report["state"] == "outdated":
-        out.note("The rules have changed since it began: run the command again, and another is begun under today's.")
+        out.note(
+            "The rules have changed since it started: run the command again to start another with the current rules."
+        )
     elif report["state"] != "done":
         out.note(
             "Ranges are left, of which calls failed. Run the same command again: it goes on with them.", style="red"

@@ -26,15 +26,13 @@ from dropzone_cli.keys import (
 from dropzone_cli.session import Session
 from dropzone_cli.text import count
 
-_A_MINUTE = "It takes up to a minute until every container knows it."
+_A_MINUTE = "It can take up to a minute until every function instance knows it."
 _SOON = timedelta(days=14)
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Who it is: a name of lower-case letters, digits, `.`, `_`, `-`.")
+    str, typer.Argument(metavar="NAME", help="The name of the client: lower-case letters, digits, `.`, `_`, `-`.")
 ]
-Scopes = Annotated[
-    list[str], typer.Option("--scope", metavar="SCOPE", help="ingest, read or operate; can be repeated.")
-]
+Scopes = Annotated[list[str], typer.Option("--scope", metavar="SCOPE", help="ingest, read or operate; repeatable.")]
 Expires = Annotated[
     str | None, typer.Option("--expires", metavar="TIME", help="When it expires: 90d, 12h, 2w, or an instant.")
 ]
@@ -47,30 +45,36 @@ def create(
     scopes: Scopes,
     sources: Annotated[
         list[str] | None,
-        typer.Option("--source", metavar="PATTERN", help="A source that it may write and read, such as 'hall-3/*'."),
+        typer.Option(
+            "--source", metavar="PATTERN", help="A source that the key may write and read, such as 'hall-3/*'."
+        ),
     ] = None,
     writes: Annotated[
-        list[str] | None, typer.Option("--writes", metavar="PATTERN", help="A source that it may write.")
+        list[str] | None, typer.Option("--writes", metavar="PATTERN", help="A source that the key may write.")
     ] = None,
     reads: Annotated[
-        list[str] | None, typer.Option("--reads", metavar="PATTERN", help="A source that it may read.")
+        list[str] | None, typer.Option("--reads", metavar="PATTERN", help="A source that the key may read.")
     ] = None,
     role: Annotated[
-        str | None, typer.Option("--role", metavar="ARN", help="No key: an IAM role or user that signs in.")
+        str | None,
+        typer.Option("--role", metavar="ARN", help="Give access to an IAM role or user instead of making a key."),
     ] = None,
     subject: Annotated[
-        str | None, typer.Option("--subject", metavar="SUB", help="No key: the claim sub of tokens that sign in.")
+        str | None,
+        typer.Option(
+            "--subject", metavar="SUB", help="Give access to tokens with this claim sub instead of making a key."
+        ),
     ] = None,
     expiry: Expires = None,
 ) -> ExitCode:
-    """Make a key, and say what it may do. It is shown once.
+    """Make a key with scopes. It is shown only once.
 
     Without --source, --writes and --reads it may write and read every source. Each can be repeated; `*` is any text and
     `?` any character. With --role or --subject there is no key: the entry is for whoever signs in as that.
     """
     now = datetime.now(UTC)
     if not NAME.fullmatch(name):
-        message = f"{name} is no name of a client."
+        message = f"{name} is not a valid client name."
         raise usage(message, "It has 1 to 64 lower-case letters, digits, dots, hyphens and underscores.")
     entry: Entry = {"name": name, "scopes": _scopes(scopes), "created": rfc3339(now, "seconds")}
     for field, patterns in (("writes", writes), ("reads", reads)):
@@ -79,8 +83,8 @@ def create(
     if expiry is not None:
         entry["expires"] = rfc3339(parse_lifetime(expiry, now), "seconds")
     if "operate" in entry["scopes"] and entry.keys() & {"writes", "reads"}:
-        message = "A replay and raw bytes are of any source: operate can't be bound to some."
-        raise usage(message, "Make one key that is bound, and another with --scope operate alone.")
+        message = "Replays and raw bytes concern all sources: a key with operate can't be bound to some."
+        raise usage(message, "Make one key that is bound, and another with only --scope operate.")
     if signs_in := _signs_in(role, subject):
         entry |= signs_in
         _keys(session).enlist(entry)
@@ -95,11 +99,11 @@ def _signs_in(role: str | None, subject: str | None) -> dict[str, str]:
         raise usage("--role and --subject are two clients.", "Give one of them.")
     if role is not None:
         if not ROLE.fullmatch(role):
-            message = f"{role} is no role or user of IAM."
+            message = f"{role} is not an IAM role or user."
             raise usage(message, "Give its ARN without a path, such as arn:aws:iam::111122223333:role/analyst.")
         return {"role": role}
     if subject is not None and not 1 <= len(subject) <= MAX_SUBJECT:
-        raise usage("That is no claim sub.", f"It has 1 to {MAX_SUBJECT} characters.")
+        raise usage("That is not a valid claim sub.", f"It has 1 to {MAX_SUBJECT} characters.")
     return {} if subject is None else {"subject": subject}
 
 
@@ -112,8 +116,8 @@ def _scopes(given: Sequence[str]) -> list[str]:
 
 def _patterns(given: Sequence[str]) -> list[str]:
     if any(not 1 <= len(pattern) <= MAX_PATTERN for pattern in given) or len(json.dumps(given)) > MAX_BINDING:
-        message = f"A pattern has 1 to {MAX_PATTERN} characters, and all of a key {MAX_BINDING} at most."
-        raise usage(message, "Make a key for each part.")
+        message = f"A pattern has 1 to {MAX_PATTERN} characters, and all patterns of a key at most {MAX_BINDING}."
+        raise usage(message, "Make several keys.")
     return list(dict.fromkeys(given))
 
 
@@ -122,16 +126,16 @@ def rotate(
     name: Name,
     *,
     overlap: Annotated[
-        str, typer.Option("--overlap", metavar="TIME", help="How long the earlier key works beside the new one.")
+        str, typer.Option("--overlap", metavar="TIME", help="How long the earlier key keeps working.")
     ] = "7d",
     expiry: Expires = None,
 ) -> ExitCode:
-    """Make another key for a name, with the same scopes. It is shown once; the earlier key works for a while."""
+    """Make another key for a client, with the same scopes. It is shown only once; the earlier one works for a while."""
     now = datetime.now(UTC)
     until = None if expiry is None else parse_lifetime(expiry, now)
     made = _keys(session).rotate(name, parse_lifetime(overlap, now) - now, until, now)
     _show(session, made)
-    session.out.note(f"The earlier key of {name} works for {overlap}: dropzone keys revoke ends it before.")
+    session.out.note(f"The earlier key of {name} works for {overlap}; dropzone keys revoke ends it earlier.")
     return ExitCode.DONE
 
 
@@ -139,9 +143,9 @@ def revoke(
     session: Session,
     name: Name,
     *,
-    key_id: Annotated[str | None, typer.Option("--key-id", metavar="ID", help="Only this key of the name.")] = None,
+    key_id: Annotated[str | None, typer.Option("--key-id", metavar="ID", help="Only this key of the client.")] = None,
 ) -> ExitCode:
-    """Delete the keys of a name. The name is not given again."""
+    """Delete the keys of a client. The name can't be used again."""
     ended = _keys(session).revoke(name, key_id, datetime.now(UTC))
     revoked = {"revoked": [each.get("key_id") for each in ended]}
     session.out.result(revoked, f"{count(len(ended), 'key')} of {name} revoked. {_A_MINUTE}")
@@ -151,7 +155,7 @@ def revoke(
 def list_(
     session: Session,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Also expired and revoked keys.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include expired and revoked keys.")] = False,
 ) -> ExitCode:
     """List the keys: name, scopes, sources, expiry, and the day of the last request, as API Gateway has metered it."""
     keys, now = _keys(session), datetime.now(UTC)
@@ -209,7 +213,7 @@ def check(session: Session) -> ExitCode:
         {"findings": found},
         ("key id", "name", "finding"),
         [tuple(each.values()) for each in found],
-        f"{count(len(found), 'finding')}." if found else "All keys are listed, and work.",
+        f"{count(len(found), 'finding')}." if found else "All keys are listed and work.",
     )
     return ExitCode.NOT_ALL_WELL if found else ExitCode.DONE
 
@@ -217,9 +221,9 @@ def check(session: Session) -> ExitCode:
 def _finding(entry: Mapping[str, Any], present: Mapping[str, str], now: datetime) -> str:
     is_key, is_there = "sha256" in entry, entry.get("key_id") in present
     if is_over(entry, now):
-        return "expired, and still in API Gateway: revoke it" if is_key and is_there else ""
+        return "expired, but still in API Gateway: revoke it" if is_key and is_there else ""
     if is_key and not is_there:
-        return "listed, and in no usage plan: it opens nothing"
+        return "listed, but in no usage plan: it gives no access"
     until = expires(entry)
     if until is None or until > now + _SOON:
         return ""

@@ -13,9 +13,11 @@ from dropzone_cli.session import Session
 def open_(
     session: Session,
     *,
-    docs: Annotated[bool, typer.Option("--docs", help="Swagger UI, where every call can be tried.")] = False,
+    docs: Annotated[
+        bool, typer.Option("--docs", help="Open Swagger UI instead, where you can try every call.")
+    ] = False,
     browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open a browser, where there is a display.")
+        bool, typer.Option("--browser/--no-browser", help="Open a browser if there is a display.")
     ] = True,
 ) -> ExitCode:
     """Print the address of the stack's page, and open it in a browser."""

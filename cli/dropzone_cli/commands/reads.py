@@ -45,11 +45,15 @@ class State(StrEnum):
     UNNAMED = "unnamed"
 
 
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with all columns.")]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of rows.", show_default=False)]
-Source = Annotated[str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for none.")]
-Since = Annotated[datetime | None, instant_option("--from", help=f"From this time on. {FORMS}")]
-Until = Annotated[datetime | None, instant_option("--to", help="Before this time; as --from.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV with all columns.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", "-n", min=1, help="The maximum number of rows.", show_default=False)
+]
+Source = Annotated[
+    str | None, typer.Option("--source", metavar="TEXT", help="Only this source; '' for events without one.")
+]
+Since = Annotated[datetime | None, instant_option("--from", help=f"Start at this time. {FORMS}")]
+Until = Annotated[datetime | None, instant_option("--to", help="End before this time, in the same forms as --from.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,7 @@ class Buckets:
     """The options of reads by buckets of time."""
 
     source: Source = None
-    by: Annotated[Granularity, typer.Option("--by", help="How long a bucket is.")] = Granularity.HOUR
+    by: Annotated[Granularity, typer.Option("--by", help="The length of a bucket.")] = Granularity.HOUR
     since: Since = None
     until: Until = None
     tz: Annotated[
@@ -75,7 +79,7 @@ def kpis(
     buckets: Buckets,
     expected: Annotated[
         float | None,
-        typer.Option("--expected", min=1e-6, metavar="SECONDS", help="How long it should be from event to event."),
+        typer.Option("--expected", min=1e-6, metavar="SECONDS", help="The expected time between two events."),
     ] = None,
     limit: Limit = None,
     as_csv: AsCsv = False,
@@ -100,7 +104,7 @@ def measurements(
     source: Source = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The limit of rows.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The maximum number of rows.")] = 50,
     as_csv: AsCsv = False,
 ) -> ExitCode:
     """Show measurements, the newest first."""
@@ -121,7 +125,7 @@ def quality(
     limit: Limit = None,
     as_csv: AsCsv = False,
 ) -> ExitCode:
-    """Show what became of events by source and bucket of arrival, and by which rules they were rejected or flagged."""
+    """Show outcomes by source and bucket of arrival, and the rules by which events were rejected or flagged."""
     columns: Sequence[Column] = (
         *(_plain(name) for name in ("start", "source", "received", "processed", "flagged", "rejected", "open")),
         ("p95_ms", lambda row: _number(row["latency_ms"]["p95"])),
@@ -135,12 +139,14 @@ def quality(
 def sources(
     session: Session,
     *,
-    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Those whose names begin so.")] = "",
-    state: Annotated[State | None, typer.Option("--state", help="Those in this state.")] = None,
+    prefix: Annotated[
+        str, typer.Option("--prefix", metavar="TEXT", help="Only sources whose names start with this.")
+    ] = "",
+    state: Annotated[State | None, typer.Option("--state", help="Only sources in this state.")] = None,
     silent: Annotated[
         datetime | None,
         instant_option(
-            "--silent", help="Those that have measured nothing since then, such as 1h; exit code 1 if there are any."
+            "--silent", help="Only sources without measurements since then, such as 1h; exit code 1 if there are any."
         ),
     ] = None,
     limit: Limit = None,
@@ -168,12 +174,12 @@ def archive(
     restore: Annotated[
         datetime | None,
         typer.Option(
-            "--restore", formats=["%Y-%m"], metavar="MONTH", help="Bring back what arrived in a month: 2026-05."
+            "--restore", formats=["%Y-%m"], metavar="MONTH", help="Restore what arrived in a month, such as 2026-05."
         ),
     ] = None,
-    days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long --restore keeps it.")] = 7,
+    days: Annotated[int, typer.Option("--days", min=1, max=366, help="How long to keep the restored month.")] = 7,
 ) -> ExitCode:
-    """List the months of UTC whose measurements are archived: in Parquet files of the bucket, and no longer in silver.
+    """List the months (UTC) whose measurements are archived: in Parquet files in the bucket, no longer in silver.
 
     Reads of measurements, and of figures by the minute, lack these months. With --restore, the outcomes of what arrived
     in a month are brought back, so that statuses are whole and it can be replayed; Archive does it every 20 minutes.
@@ -196,10 +202,10 @@ def _restore(session: Session, month: str, days: int) -> ExitCode:
         session.out.document({"month": month, "is_archived": is_archived, "days": days})
     elif is_archived:
         session.out.note(
-            f"The next run of Archive, within the hour, begins to bring {month} back; it stays {count(days, 'day')}."
+            f"The next run of Archive, within the hour, restores {month} and keeps it for {count(days, 'day')}."
         )
     else:
-        session.out.note(f"What arrived in {month} is not archived; it stays {count(days, 'day')} at least.")
+        session.out.note(f"What arrived in {month} is not archived; it is kept for at least {count(days, 'day')}.")
     return ExitCode.DONE
 
 
@@ -241,7 +247,7 @@ def _show(
     if archived and not session.out.as_json:
         first, last = min(archived), max(archived)
         span = f"in {first}" if first == last else f"in months from {first} to {last} (dropzone archive lists them)"
-        session.out.note(f"Not all is here: measurements {span} are archived, in files of the bucket.")
+        session.out.note(f"Incomplete: measurements {span} are archived, in files of the bucket.")
     return len(rows)
 
 

@@ -29,11 +29,17 @@ _LISTED = 50
 _REJECTIONS = 3
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
-Since = Annotated[datetime | None, instant_option("--from", help=f"Received at this time or later. {FORMS}")]
-Until = Annotated[datetime | None, instant_option("--to", help="Arrived before; as --from.")]
+Since = Annotated[
+    datetime | None, instant_option("--from", help=f"Only events received at or after this time. {FORMS}")
+]
+Until = Annotated[
+    datetime | None, instant_option("--to", help="Only what arrived before this time, in the same forms as --from.")
+]
 Code = Annotated[
     str | None,
-    typer.Option("--code", metavar="CODE", help="Rejected by this rule, such as data.empty (docs/errors.md)."),
+    typer.Option(
+        "--code", metavar="CODE", help="Only events rejected by this rule, such as data.empty (docs/errors.md)."
+    ),
 ]
 
 
@@ -51,13 +57,13 @@ class Which:
 
     code: Code = None
     source: Annotated[
-        str | None, typer.Option("--source", metavar="TEXT", help="Of this source; '' for events without one.")
+        str | None, typer.Option("--source", metavar="TEXT", help="Only this source; '' for events without one.")
     ] = None
     since: Since = None
     until: Until = None
     resolved: Annotated[
         WhichResolved | None,
-        typer.Option("--resolved", help="Those that a later event corrects, or all; without it, the open ones."),
+        typer.Option("--resolved", help="Resolved ones, which a later event corrects, or all. Default: open ones."),
     ] = None
 
     @property
@@ -73,15 +79,21 @@ def list_(
     which: Which,
     by: Annotated[
         str | None,
-        typer.Option("--by", metavar="FIELDS", help="Count the events instead: by code, source, or code,source."),
+        typer.Option("--by", metavar="FIELDS", help="Count the events instead, by code, source, or code,source."),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option("--limit", "-n", min=1, help="The limit of events: 50, or with --by none.", show_default=False),
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            help="The maximum number of events. Default: 50; with --by, no limit.",
+            show_default=False,
+        ),
     ] = None,
     cursor: Annotated[
         str | None,
-        typer.Option("--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."),
+        typer.Option("--cursor", metavar="CURSOR", help="Continue an earlier run from the cursor that it printed."),
     ] = None,
 ) -> ExitCode:
     """List rejected events, newest first, with the rules that each broke; or count them."""
@@ -148,7 +160,7 @@ def export(
         session.out.document({"events": exported, "missing": missing, "file": str(out)})
     session.out.note(f"{count(exported, 'rejected event')} in {out}")
     if missing:
-        session.out.note(f"Of {missing:,} the bytes are gone, or can't be cut out of their object.")
+        session.out.note(f"Of {missing:,} the bytes are gone, or can't be extracted from their object.")
     return ExitCode.NOT_ALL_WELL if missing else ExitCode.DONE
 
 
@@ -194,13 +206,13 @@ def _exported(entry: details.Document, text: bytes | None, *, is_event: bool) ->
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _fields(by: str | None) -> list[str]:
     fields = [field.strip() for field in (by or "").split(",") if field.strip()]
     if not {*fields} <= {"code", "source"} or len({*fields}) != len(fields):
-        raise usage(f"--by: {by!r} can't be counted by.", "Use code, source, or code,source.")
+        raise usage(f"--by: can't count by {by!r}.", "Use code, source, or code,source.")
     return fields
 
 
@@ -229,7 +241,10 @@ def show(
     raw_id: Annotated[UUID, typer.Argument(metavar="RAW_ID", help="The object.", show_default=False)],
     *,
     item: Annotated[
-        int | None, typer.Option("--item", "-i", min=0, metavar="N", help="This event of a batch, counted from 0.")
+        int | None,
+        typer.Option(
+            "--item", "-i", min=0, metavar="N", help="The position of an event in its object, counted from 0."
+        ),
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Print the bytes exactly as received, and nothing else.")] = False,
     output: Annotated[

@@ -29,15 +29,15 @@ def _parse_cursor(text: str) -> Cursor:
 
 
 _cursor_option = partial(
-    typer.Option, "--cursor", metavar="CURSOR", help="Continue an earlier run, which printed this."
+    typer.Option, "--cursor", metavar="CURSOR", help="Continue an earlier run from the cursor that it printed."
 )
 ReplayCursor = Annotated[Any, _cursor_option(parser=_parse_cursor)]
 SweepCursor = Annotated[UUID | None, _cursor_option()]
 Fleet = Annotated[
-    bool, typer.Option("--fleet", help="By many calls at once, on the stack itself, for millions of objects.")
+    bool, typer.Option("--fleet", help="Run on the stack with many parallel calls, for millions of objects.")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Start a fleet without asking.")]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The limit of objects.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Start a fleet without confirmation.")]
+Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The maximum number of objects.")]
 
 
 @dataclass(slots=True)
@@ -75,13 +75,13 @@ def replay(
         typer.Option(
             "--contract",
             metavar="NAME",
-            help="Only what this contract decided, in any version, and today's rules have not confirmed.",
+            help="Only what any version of this contract decided, unless the current rules have confirmed it.",
             show_default=False,
         ),
     ] = None,
     raw_ids: Annotated[
         list[UUID] | None,
-        typer.Option("--raw-id", metavar="RAW_ID", help="Only this object; can be repeated.", show_default=False),
+        typer.Option("--raw-id", metavar="RAW_ID", help="Only this object; repeatable.", show_default=False),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what would change.")] = False,
     limit: Limit = None,
@@ -99,7 +99,7 @@ def replay(
     """
     if fleet or pause:
         if code or raw_ids or limit or cursor:
-            raise usage("--fleet takes --from, --to and --contract alone.", "Leave the others out, or --fleet.")
+            raise usage("--fleet only works with --from, --to and --contract.", "Leave out the others, or --fleet.")
         if pause:
             return pause_fleet(session, pause)
         return replay_by_fleet(session, since, until, contract, dry_run=dry_run, yes=yes)
@@ -207,7 +207,7 @@ def sweep(
     """
     if fleet:
         if limit or cursor:
-            raise usage("--fleet takes neither --limit nor --cursor.", "Leave them out, or --fleet.")
+            raise usage("--fleet takes neither --limit nor --cursor.", "Leave out these, or --fleet.")
         return sweep_by_fleet(session, yes=yes)
     totals = _Totals(cursor=cursor)
     try:

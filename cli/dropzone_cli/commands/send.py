@@ -36,7 +36,7 @@ def send(
     plan = [Planned.of(one, input_format, csv) for one in expand(inputs)]
     tables = {None, Format.CSV, Format.XLSX}
     if csv != CsvOptions(encoding=csv.encoding) and not any(planned.format in tables for planned in plan):
-        message = "Options of columns, labels and times are for CSV; JSON is sent as it is."
+        message = "Options for columns, labels and times apply to CSV; JSON is sent as it is."
         raise usage(message, "--format csv says that an input is CSV.")
     if options.saved_profile is not None:
         save_profile(session.ctx, options.saved_profile)

@@ -19,21 +19,24 @@ def status(
     session: Session,
     raw_ids: Annotated[
         list[UUID] | None,
-        typer.Argument(metavar="RAW_ID...", help="From the answer of POST /ingest.", show_default=False),
+        typer.Argument(metavar="RAW_ID...", help="The raw_id that POST /ingest returned.", show_default=False),
     ] = None,
     *,
     sent: Annotated[
         list[Path] | None,
-        typer.Option("--sent", metavar="FILE", help="Every object in a resume file of send; can be repeated."),
+        typer.Option("--sent", metavar="FILE", help="Every object in a resume file of send. Repeatable."),
     ] = None,
-    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until no event is waiting.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait until every event has an outcome.")] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="The limit of --wait.")
+        float, typer.Option("--timeout", "-t", min=0, metavar="SECONDS", help="How long to wait.")
     ] = 60.0,
     rejections: Annotated[
-        int, typer.Option("--rejections", "-r", min=0, metavar="N", help="How many rejected events of a batch to show.")
+        int,
+        typer.Option(
+            "--rejections", "-r", min=0, metavar="N", help="The maximum number of rejected events to show per object."
+        ),
     ] = 3,
-    events: Annotated[bool, typer.Option("--events", help="Show every event of a batch, one per line.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Show every event of an object, one per line.")] = False,
 ) -> ExitCode:
     """Show the status of events: accepted, processed, superseded, rejected or stuck.
 

@@ -85,8 +85,8 @@ class Columns:
         if len(found) > 1 and options.source_pattern is None:
             names = " and ".join(repr(self.header[place]) for place in found)
             pattern = "/".join(f"{{{self.header[place]}}}" for place in found)
-            hint = f"Name it: --source-column NAME, or put them together: --source-pattern '{pattern}'."
-            raise usage(f"It is not clear which column holds the source: {names} may.", hint)
+            hint = f"Name it: --source-column NAME, or combine them: --source-pattern '{pattern}'."
+            raise usage(f"It is not clear which column holds the source: {names} are possible.", hint)
         return found[0] if len(found) == 1 else None
 
     def _pattern(self) -> str | None:

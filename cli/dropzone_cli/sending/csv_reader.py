@@ -78,7 +78,7 @@ class Table:
         self.is_of_rejects = self.head is not None and is_of_rejects(*csv.reader([self.head.text], delimiter=delimiter))
         header = [name.strip() for name in self.head.cells] if self.head else []
         if not any(header):
-            raise BrokenInputError(1, "there is no header, which names the columns", "input.no_header")
+            raise BrokenInputError(1, "there is no header row with column names", "input.no_header")
         while not header[-1]:
             header.pop()
         self.columns = Columns(header, options)
@@ -229,11 +229,11 @@ class Table:
         if None in numbers:
             hint = ""
             if cell.casefold() in _OFTEN_MISSING:
-                hint = f"; --missing {cell} tells that there is none"
+                hint = f"; --missing {cell} says that there is none"
             elif self.options.decimal != "," and _comma_number(cell):
                 hint = "; --decimal ',' reads it"
             raise _RowError(
-                "row.not_number", f"{_shown(cell)} in the column {self.columns.header[place]!r} is no number{hint}"
+                "row.not_number", f"{_shown(cell)} in the column {self.columns.header[place]!r} is not a number{hint}"
             )
         return ",".join(number for number in numbers if number is not None)
 
@@ -293,7 +293,7 @@ def watched(readings: Iterable[Reading | Finding], unused: Sequence[str]) -> Ite
     named = f": is it one of {', '.join(map(repr, unused))}?" if unused else ""
     reason = (
         "has the time of an earlier row and no source, so it replaces that row's event; "
-        f"--source-column NAME tells which column says who measured{named}"
+        f"--source-column NAME says which column names the source{named}"
     )
     seen: set[str] = set()
     before = ""
@@ -329,7 +329,7 @@ def merged(readings: Iterable[Reading | Finding]) -> Iterator[Reading | Finding]
 def _joined(readings: Sequence[Reading], size: int) -> Reading | Finding:
     first, last = readings[0], readings[-1]
     if size > MAX_EVENT_BYTES:
-        return Finding(first.first, last.last, "event.too_long", "are more rows of one time than an event can hold")
+        return Finding(first.first, last.last, "event.too_long", "are more rows of one time than fit into an event")
     return first._replace(values=",".join(reading.values for reading in readings), last=last.last)
 
 

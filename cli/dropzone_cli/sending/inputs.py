@@ -291,7 +291,7 @@ def _unzipped(one: Input, binary: BufferedReader, closing: ExitStack) -> Unzip |
         # What macOS adds to an archive.
         members = [member for member in members if not member.filename.startswith("__MACOSX/")]
         if len(members) != 1:
-            raise usage(f"{one.name} holds {len(members)} files.", "Unpack it, and name the files.")
+            raise usage(f"{one.name} holds {len(members)} files.", "Extract it, and name the files.")
         return Unzip(archive, members[0])
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         binary.seek(0)

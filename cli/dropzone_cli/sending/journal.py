@@ -113,7 +113,7 @@ class Journal:
                 failed.pop_all()
         except OSError as error:
             message = f"The resume file {path} can't be written: {error.strerror}."
-            raise usage(message, "Name another place: --resume FILE; or do without: --no-resume.") from None
+            raise usage(message, "Choose another place with --resume FILE, or use --no-resume.") from None
         self._file = file
 
     def hold(self) -> Self:
@@ -207,7 +207,7 @@ class Journal:
             self._file.close()  # its end may be torn: nothing may follow that
             self.error = CliError(
                 f"The resume file {self.path} can't be written: {error.strerror}.",
-                hint="What was accepted meanwhile is recognised by its idempotency key, for 24 hours.",
+                hint="What was accepted since is recognized by its idempotency key, for 24 hours.",
                 exit_code=ExitCode.NOT_ALL_WELL,
             )
 
@@ -238,8 +238,8 @@ def _opened(path: Path) -> io.FileIO:
         _lock(file)
     except OSError:
         file.close()
-        message = f"Another dropzone send is running: it uses {path}."
-        raise usage(message, "Wait until it has ended, or end it.") from None
+        message = f"Another dropzone send is using {path}."
+        raise usage(message, "Wait until it has finished, or stop it.") from None
     return file
 
 
@@ -274,7 +274,7 @@ def _read(path: Path) -> tuple[dict[str, Run], int]:
         raise usage(f"{path} can't be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         message = f"{path} is not a resume file of this version of dropzone send."
-        raise usage(message, "It is left as it is: name another file with --resume FILE, or remove it.") from None
+        raise usage(message, "It was not changed: name another file with --resume FILE, or remove it.") from None
 
 
 def _apply(line: Line, runs: dict[str, Run], numbered: dict[int, Run]) -> None:

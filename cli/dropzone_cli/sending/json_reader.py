@@ -21,7 +21,7 @@ _LINE_ENDS = str.maketrans("\r\n", "  ")
 
 
 def _no_constant(name: str) -> NoReturn:
-    message = f"{name} is no number"
+    message = f"{name} is not a number"
     raise ValueError(message)
 
 
@@ -53,7 +53,7 @@ def checked(text: str, first: int, last: int) -> Read:
         if end < len(text):
             raise json.JSONDecodeError("Extra data", text, end)
         if not isinstance(value, dict):
-            return Finding(first, last, "json.not_object", "is no event: not a JSON object", text)
+            return Finding(first, last, "json.not_object", "is not an event: it is not a JSON object", text)
         if "event" in value and {"raw_id", "item"} <= value.keys() and "time_stamp" not in value:
             return _corrected(text, value, first, last)
         return _event(text, first, last)
@@ -125,7 +125,7 @@ def elements(text: str) -> Iterator[str]:
         _, end = _decoder.raw_decode(text, at)
         behind = _behind_blanks(text, end)
         if text[behind : behind + 1] not in {",", "]"}:
-            raise ValueError("no comma or bracket follows an element")
+            raise ValueError("an element is not followed by a comma or bracket")
         yield text[at:end]
         if text[behind] == "]":
             return
@@ -163,7 +163,7 @@ class _Scanner:
             if found is not None:
                 yield found
         if self._depth > 0:
-            reason = "an array begins here and has no end: something may be missing"
+            reason = "an array starts here and has no end: something may be missing"
             yield Finding(self._array_line, self._line, "json.cut_off", reason)
 
     def _more(self) -> bool:
@@ -232,7 +232,7 @@ class _Scanner:
         self._move_to(end)
         if self._is_lost:
             return None
-        return Finding(first, self._line, "json.not_object", "is no event: not a JSON object", text[at:end])
+        return Finding(first, self._line, "json.not_object", "is not an event: it is not a JSON object", text[at:end])
 
     def _damaged(self, error: Exception, position: int, *, is_open: bool) -> Finding | None:
         """Report damage, and go where the next event seems to begin."""
@@ -240,7 +240,7 @@ class _Scanner:
         if len(text) - at > MAX_EVENT_BYTES:
             finding = Finding(first, first, "event.too_long", TOO_LONG)
         elif is_open:
-            finding = Finding(first, first, "json.cut_off", "what begins here has no end")
+            finding = Finding(first, first, "json.cut_off", "what starts here has no end")
         else:
             if isinstance(error, json.JSONDecodeError):  # its place counts from where the value begins
                 error = json.JSONDecodeError(error.msg, text[at:], error.pos - at)

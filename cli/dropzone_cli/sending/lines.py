@@ -133,7 +133,7 @@ class Lines:
             if last and not self._is_complete():
                 return self.finding("line.incomplete", WAITS, Severity.WAITING)
         if any(map(BAD.search, self.held)):
-            hint = "; --encoding names another one, such as cp1252" if self.encoding == "utf-8" else ""
+            hint = "; name its encoding with --encoding, such as cp1252" if self.encoding == "utf-8" else ""
             return self.finding("line.encoding", f"is not {self.encoding.upper()}{hint}")
         return None
 

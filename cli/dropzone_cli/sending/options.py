@@ -28,47 +28,47 @@ _layout = partial(typer.Option, rich_help_panel="Layout of CSV and Excel", show_
 _request = partial(typer.Option, rich_help_panel="Requests")
 _resuming = partial(typer.Option, rich_help_panel="Resuming")
 
-_RETRY = "How long to retry a request after 408, 425, 429, 5xx and broken connections."
+_RETRY = "How long to retry a request after 408, 425, 429, 5xx or a broken connection."
 _PARALLEL = (
-    "Requests at a time. They overtake each other: use 1 where a later event is to replace an earlier one of the same "
-    "time and source."
+    "The number of parallel requests. They may overtake each other: use 1 if a later event must replace an earlier one "
+    "of the same time and source."
 )
-_RESUME = f"One resume file for all inputs; otherwise NAME{RESUME_SUFFIX} beside each."
-_COMPLETE = "The inputs are not written any more: a last line without a line end is a whole one."
-_REPORT = "Tell the API of the lines that can't be sent, so that its figures count them as rejected."
-_DATE = "The date, where it has a column of its own; --time-format is of both, with a space between."
+_RESUME = f"One resume file for all inputs. Default: NAME{RESUME_SUFFIX} beside each."
+_COMPLETE = "The inputs are complete: send a last line even if it has no line end."
+_REPORT = "Report to the API the lines that can't be sent, so that its figures count them as rejected."
+_DATE = "The date, if it has its own column. --time-format then covers date and time, separated by a space."
 _VALUES = (
-    f"A number, or a JSON array of numbers; can be repeated. Found without it: {', '.join(VALUE_NAMES)}, or the only "
-    "column left. '#3' is the third column."
+    f"A number, or a JSON array of numbers. Repeatable. Detected: {', '.join(VALUE_NAMES)}, or the only "
+    "remaining column. '#3' is the third column."
 )
-_PER_COLUMN = "Make an event of each value column. Otherwise an event's data has the values of all."
+_PER_COLUMN = "Make one event per value column. Default: one event with the values of all."
 _PATTERN = (
-    "The source, put together from {source}, {column} (the value column) and other columns. With --per-column it is "
+    "The source, combined from {source}, {column} (the value column) and other columns. Default with --per-column: "
     "{source}/{column}."
 )
-_MERGE = (
-    "Make one event of neighbouring rows with the same time, source, unit and tags. Otherwise each row is an event."
-)
+_MERGE = "Make one event of adjacent rows with the same time, source, unit and tags. Default: one event per row."
 _TIME_FORMAT = (
-    f"Of times that are not ISO 8601: {', '.join(FORMATS)} (auto: by size), or a format of strptime such as "
+    f"The format of times that are not ISO 8601: {', '.join(FORMATS)} (auto: by size), or a format of strptime such as "
     "'%d.%m.%Y %H:%M'."
 )
-_ZONE = "Of times without an offset: Europe/Berlin, UTC, +02:00. Without it, such rows are not sent."
-_AMBIGUOUS = "Which is meant by a time that the clocks showed twice. Without it, such rows are not sent."
-_MISSING = "A cell that says that there is no value, such as NaN or -200; can be repeated."
-_BATCH_SIZE = "The limit of events per request; a request is one object in bronze."
-_BATCH_BYTES = "The limit of bytes per request, uncompressed; the API accepts 4 MiB."
-_LINGER = "How long an event of a pipe waits for others before it is sent."
-_PROFILE = "Use the options that --save-profile has saved; others may be added."
-_DELIMITER = "Between the cells. Detected: comma, semicolon, tab or bar."
+_ZONE = "The time zone of times without an offset: Europe/Berlin, UTC, +02:00. Without it, such rows are not sent."
+_AMBIGUOUS = (
+    "Which of two instants a time means that occurs twice when clocks are set back. Without it, such rows are not sent."
+)
+_MISSING = "A cell that means no value, such as NaN or -200. Repeatable."
+_BATCH_SIZE = "The maximum number of events per request; each request is one object in bronze."
+_BATCH_BYTES = "The maximum number of bytes per request, uncompressed; the API accepts 4 MiB."
+_LINGER = "How long an event from a pipe waits for others before it is sent."
+_PROFILE = "Use the options saved with --save-profile; others may be added."
+_DELIMITER = "The character between cells. Detected: comma, semicolon, tab or bar."
 _ENCODING = "The text's encoding. Detected: UTF-8, and UTF-16 by its byte order mark."
-_SKIP_LINES = "Lines before the header; loggers' layouts are then not looked for."
+_SKIP_LINES = "The number of lines before the header. Logger layouts are then not detected."
 
 
 def parse_tag(text: str) -> tuple[str, str]:
     name, sign, value = text.partition("=")
     if not sign or not name:
-        raise usage(f"--tag: {text!r} has no name and value.", "Write it like --tag line=B.")
+        raise usage(f"--tag: {text!r} has no name or no value.", "Write it like --tag line=B.")
     return name, value
 
 
@@ -129,10 +129,10 @@ class SendOptions:
     """How batches are made and sent."""
 
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read all of it, print what would be sent, and send nothing.")
+        bool, typer.Option("--dry-run", help="Read everything and print what would be sent, without sending it.")
     ] = False
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="End at the first refused batch or line that is not an event.")
+        bool, typer.Option("--fail-fast", help="Stop at the first refused batch or line that is not an event.")
     ] = False
     batch_size: Annotated[
         int, _request("--batch-size", "-b", min=1, max=100_000, metavar="EVENTS", help=_BATCH_SIZE)
@@ -147,17 +147,17 @@ class SendOptions:
     linger: Annotated[float, _request("--linger", min=0, metavar="SECONDS", help=_LINGER)] = 1.0
     resume: Annotated[Path | None, _resuming("--resume", show_default=False, metavar="FILE", help=_RESUME)] = None
     no_resume: Annotated[bool, _resuming("--no-resume", help="Write no resume file.")] = False
-    again: Annotated[bool, _resuming("--again", help="Send all of it again, also what was accepted.")] = False
+    again: Annotated[bool, _resuming("--again", help="Send everything again, including what was accepted.")] = False
     complete: Annotated[bool, _resuming("--complete", help=_COMPLETE)] = False
     no_rejects: Annotated[
-        bool, _resuming("--no-rejects", help="Write no NAME.rejects.csv or .ndjson with what was not sent.")
+        bool, _resuming("--no-rejects", help="Write no NAME.rejects.csv or .ndjson file with what was not sent.")
     ] = False
     report: Annotated[bool, _resuming("--report/--no-report", help=_REPORT)] = True
     profile: Annotated[
         str | None, _resuming("--profile", is_eager=True, callback=use_profile, metavar="NAME", help=_PROFILE)
     ] = None
     saved_profile: Annotated[
-        str | None, _resuming("--save-profile", metavar="NAME", help="Save the options that are given as a profile.")
+        str | None, _resuming("--save-profile", metavar="NAME", help="Save the given options as a profile.")
     ] = None
 
 
@@ -165,26 +165,24 @@ class SendOptions:
 class CsvOptions:
     """What is known of a table: by options, or by its layout. None and nothing: to be found out."""
 
-    time: Annotated[
-        str | None, _column("--time-column", help=f"The time. Found without it: {', '.join(TIME_NAMES)}.")
-    ] = None
+    time: Annotated[str | None, _column("--time-column", help=f"The time. Detected: {', '.join(TIME_NAMES)}.")] = None
     date: Annotated[str | None, _column("--date-column", help=_DATE)] = None
     values: Annotated[list[str], _column("--value-column", help=_VALUES)] = field(default_factory=list)
     per_column: Annotated[bool, _column("--per-column", metavar=None, help=_PER_COLUMN)] = False
     source: Annotated[
-        str | None, _column("--source-column", help=f"The source. Found without it: {', '.join(SOURCE_NAMES)}.")
+        str | None, _column("--source-column", help=f"The source. Detected: {', '.join(SOURCE_NAMES)}.")
     ] = None
     constant_source: Annotated[str | None, _column("--source", metavar="TEXT", help="One source for every row.")] = None
     source_pattern: Annotated[
         str | None, _column("--source-pattern", show_default=False, metavar="TEXT", help=_PATTERN)
     ] = None
-    unit: Annotated[str | None, _column("--unit-column", help="The unit. Found without it: unit.")] = None
+    unit: Annotated[str | None, _column("--unit-column", help="The unit. Detected: unit.")] = None
     constant_unit: Annotated[str | None, _column("--unit", metavar="TEXT", help="One unit for every row.")] = None
-    tags: Annotated[list[str], _column("--tag-column", help="A tag of the column's name; can be repeated.")] = field(
+    tags: Annotated[list[str], _column("--tag-column", help="A tag named after the column. Repeatable.")] = field(
         default_factory=list
     )
     constant_tags: Annotated[
-        list[str], _column("--tag", metavar="NAME=TEXT", help="A tag for every row; can be repeated.")
+        list[str], _column("--tag", metavar="NAME=TEXT", help="A tag for every row. Repeatable.")
     ] = field(default_factory=list)
     merge_rows: Annotated[bool, _column("--merge-rows", metavar=None, help=_MERGE)] = False
     time_format: Annotated[
@@ -203,11 +201,14 @@ class CsvOptions:
     encoding: Annotated[str | None, _layout("--encoding", parser=parse_encoding, metavar="NAME", help=_ENCODING)] = None
     skip_lines: Annotated[int | None, _layout("--skip-lines", min=0, metavar="N", help=_SKIP_LINES)] = None
     skip_after_header: Annotated[
-        int, _layout("--skip-after-header", min=0, metavar="N", help="Lines after the header that are no rows.")
+        int,
+        _layout(
+            "--skip-after-header", min=0, metavar="N", help="The number of lines after the header that are not rows."
+        ),
     ] = 0
-    comment: Annotated[str, _layout("--comment", metavar="TEXT", help="Skip lines that begin with this.")] = ""
+    comment: Annotated[str, _layout("--comment", metavar="TEXT", help="Skip lines that start with this.")] = ""
     sheet: Annotated[
-        str | None, _layout("--sheet", metavar="NAME", help="Of a workbook. Without it, the first one.")
+        str | None, _layout("--sheet", metavar="NAME", help="The sheet of a workbook. Default: the first.")
     ] = None
     layout: str = ""
     """Of the logger that wrote the file, where it was recognised."""
@@ -219,7 +220,7 @@ class CsvOptions:
         """The tags of every row.
 
         Raises:
-            CliError: one has no name and value.
+            CliError: one has no name or no value.
         """
         return dict(map(parse_tag, self.constant_tags))
 

@@ -104,7 +104,7 @@ class Rejects:
 
     def _fail(self, path: Path, error: OSError) -> None:
         self._is_open = False
-        message = f"{path} can't be written: {error.strerror}. It does not have all that was not sent."
+        message = f"{path} can't be written: {error.strerror}. It is incomplete."
         self.error = self.error or usage(message, "--no-rejects writes no such file.")
 
 

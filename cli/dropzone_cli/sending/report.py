@@ -148,7 +148,7 @@ class Report:
             said = f"{status}, {reason}" if status else reason
             self.out.note(f"{name}, {lines}: {said}", style=_STYLES.get(severity, ""))
         if self._printed == _PROBLEMS_PRINTED + 1:
-            self.out.note("There are more of these: they are counted, and --json lists them.", style="red")
+            self.out.note("There are more of these; they are counted, and --json lists them.", style="red")
 
     def add_sent(self, name: str, batch: Batch, raw_id: UUID, bytes_sent: int, *, is_replayed: bool) -> None:
         """Count a batch that was accepted."""
@@ -243,16 +243,14 @@ class Report:
         if totals.accepted_earlier:
             out.line(f"{count(totals.accepted_earlier, 'event')} accepted by an earlier run")
         if totals.replayed_batches:
-            out.line(
-                f"{count(totals.replayed_batches, 'batch')} of these had arrived before, and were not stored again"
-            )
+            out.line(f"{count(totals.replayed_batches, 'batch')} of these had arrived before and were not stored again")
         if totals.refused_batches:
             out.line(
                 f"{count(totals.refused, 'event')} refused, in {count(totals.refused_batches, 'batch')}", style="red"
             )
         if number := self._number(Severity.PROBLEM):
             reported = f"; the API counts {totals.reported:,} of them as rejected" if totals.reported else ""
-            out.line(f"{count(number, 'place')} in the input without an event that can be sent{reported}", style="red")
+            out.line(f"{count(number, 'place')} in the input that can't be sent as an event{reported}", style="red")
         self._print_groups()
         if self.rejects_files:
             out.note(f"What was not sent is in {', '.join(self.rejects_files)}: correct it there, and send that file.")
@@ -279,11 +277,11 @@ class Report:
         elif totals.accepted + totals.accepted_earlier == 0:
             text = "There was nothing to send."
         elif totals.accepted_earlier and not totals.accepted:
-            text = "Nothing is new. --again sends all of it."
+            text = "Nothing is new. --again sends everything again."
         elif len(self._raw_ids) == totals.batches:
-            text = f"See what became of it: dropzone status --wait {' '.join(map(str, self._raw_ids))}"
+            text = f"Look up the outcomes: dropzone status --wait {' '.join(map(str, self._raw_ids))}"
         elif len(self.resume_files) == 1:
-            text = f"See what became of it: dropzone status --wait --sent {next(iter(self.resume_files))}"
+            text = f"Look up the outcomes: dropzone status --wait --sent {next(iter(self.resume_files))}"
         else:
             return
         self.out.note(text)

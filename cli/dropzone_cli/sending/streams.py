@@ -104,7 +104,7 @@ class Gunzip(_Pieces):
         while len(waiting) < len(_MEMBER) and (more := self._raw.read(_CHUNK)):
             waiting = (waiting + more).lstrip(b"\0")
         if waiting and not waiting.startswith(_MEMBER):
-            self.damage = self.damage or "something else follows its end"
+            self.damage = self.damage or "something follows its end"
             return self._sought(waiting, 0)
         return waiting
 

@@ -79,7 +79,7 @@ def time_reader(
 
     def zoned(wall: datetime) -> str:
         if zone is None:
-            message = "has no offset from UTC, such as Z or -04:00: --timezone tells which clock it is from"
+            message = "has no offset from UTC, such as Z or -04:00: name its time zone with --timezone"
             raise TimeError("time.no_timezone", message)
         return _zoned(wall, zone, ambiguous)
 
@@ -99,7 +99,7 @@ def _read_iso(text: str, zoned: Callable[[datetime], str]) -> str:
         if text.startswith(("0001", "9999")):
             read.astimezone(UTC)  # which their first and their last hours may not have
     except ValueError:
-        raise _unreadable("is not a date and time of ISO 8601") from None
+        raise _unreadable("is not an ISO 8601 date and time") from None
     except OverflowError:
         raise _out_of_range() from None
     return text
@@ -125,9 +125,9 @@ def _zoned(wall: datetime, zone: tzinfo, ambiguous: Ambiguous | None) -> str:
     first, second = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     before, after = first.utcoffset(), second.utcoffset()
     if before is None or after is None or before < after:
-        raise TimeError("time.nonexistent", f"never was in {zone}: clocks were put forward over it")
+        raise TimeError("time.nonexistent", f"does not exist in {zone}: clocks were set forward over it")
     if before > after and ambiguous is None:
-        message = f"was twice in {zone}, where clocks were put back: --ambiguous earlier or later tells which is meant"
+        message = f"occurs twice in {zone}, where clocks were set back: say which with --ambiguous earlier or later"
         raise TimeError("time.ambiguous", message)
     try:
         return (wall - (after if ambiguous is Ambiguous.LATER else before)).isoformat() + "Z"
@@ -161,4 +161,4 @@ def _recent_epoch(text: str) -> str:
         return _instant(number, _power_of(number))
     is_number = text.replace(".", "", 1).isdigit()
     hint = "--time-format auto reads epochs" if is_number else "--time-format names another form"
-    raise _unreadable(f"is not a date and time of ISO 8601; {hint}")
+    raise _unreadable(f"is not an ISO 8601 date and time; {hint}")

@@ -26,7 +26,7 @@ from dropzone_cli.signals import handled_by
 _GRACE_SECONDS = 10.0
 _AT_ONCE_SECONDS = 1.0
 _FLUSH_SECONDS = 30.0
-_STOPPING = "Stopping: requests on their way may end. Ctrl-C again stops at once."
+_STOPPING = "Stopping: waiting for requests in flight. Press Ctrl-C again to stop at once."
 _NDJSON = {"content-type": "application/x-ndjson"}
 _COMPRESSED = {"content-encoding": "gzip"}
 
@@ -119,7 +119,7 @@ class Uploader:
             return
         if self._ends == math.inf:
             self._ends = time.monotonic() + _FLUSH_SECONDS
-            self._report.out.note("Stopping: what was read is sent. Ctrl-C again stops at once.")
+            self._report.out.note("Stopping: sending what was read. Press Ctrl-C again to stop at once.")
         if self._signals > 1:
             self._workers.is_stopping = True
         if self._signals > 1 or time.monotonic() > self._ends:
@@ -176,7 +176,7 @@ class Uploader:
         if source.table.options.layout or source.sheet:
             self._report.out.note(f"{name}: {source.description}")
         if source.unused:
-            self._report.out.note(f"{name}: columns that are not used: {', '.join(map(repr, source.unused))}")
+            self._report.out.note(f"{name}: unused columns: {', '.join(map(repr, source.unused))}")
 
     def _send(self, task: Task) -> None:
         """Send a batch, record its answer, and report it; called by several threads.
@@ -220,7 +220,7 @@ class Uploader:
 
     def _keep(self, tasks: Sequence[Task]) -> None:
         """Write batches that were not sent, as far as is known, and that can't be read again; then report them."""
-        code, reason = "batch.not_sent", "was read and could not be sent"
+        code, reason = "batch.not_sent", "was read but could not be sent"
         for task in tasks:
             task.rejects.add_batch(task.batch, code, reason)
         for task in tasks:
@@ -300,7 +300,7 @@ class _Reading:
         return min(waits, default=None)
 
     def _change(self) -> None:
-        self.report.out.note(f"{self.one.name} is not what was sent under this name: it is sent as a new input.")
+        self.report.out.note(f"{self.one.name} has changed since it was sent: it is sent as a new input.")
         self.run = self.journal.restart(self.run)
         if self.one.is_rereadable:
             raise _ChangedError

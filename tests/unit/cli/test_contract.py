@@ -134,7 +134,7 @@ def test_try_counts_what_would_change(cli: Cli, api: FakeApi, stack: Stack, hall
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         "4 events of 3 objects, 2 would change",
-        "          1  processed today, would be rejected",
+        "          1  processed now, would be rejected",
         "          1  would be processed with other warnings",
         "maximum now rejects 1 event (value.above_maximum)",
         f"  {first} item 0 {name}: data holds 61.0 at index 0, above the maximum of 60.0: air temperature",

@@ -111,9 +111,9 @@ def test_a_month_of_arrival_is_asked_back(cli: Cli, stack: Scripted) -> None:
 
     result = cli("archive", "--restore", "2026-05")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "begins to bring 2026-05 back; it stays 7 days" in result.stderr
+    assert "restores 2026-05 and keeps it for 7 days" in result.stderr
     assert (
-        "2026-04 is not archived; it stays 1 day at least"
+        "2026-04 is not archived; it is kept for at least 1 day"
         in cli("archive", "--restore", "2026-04", "--days", "1").stderr
     )
     assert document(cli("archive", "--restore", "2026-05", "--json")) == {
@@ -148,8 +148,8 @@ def test_one_that_runs_is_watched_and_not_started_again(cli: Cli, stack: Scripte
 @pytest.mark.parametrize(
     ("report", "said"),
     [
-        ({"state": "paused"}, "run the command that began it again"),
-        ({"state": "outdated"}, "The rules have changed since it began"),
+        ({"state": "paused"}, "run the command that started it again"),
+        ({"state": "outdated"}, "The rules have changed since it started"),
         ({"state": "unfinished"}, "Ranges are left"),
         (DONE | {"unread": 2}, "2 objects could not be read"),
     ],
@@ -175,7 +175,7 @@ def test_a_pause_names_the_replay(cli: Cli, stack: Scripted) -> None:
 def test_a_fleet_takes_times_and_a_contract_alone(cli: Cli, other: tuple[str, str]) -> None:
     result = cli("replay", "--fleet", *other)
     assert result.exit_code == 2
-    assert "--fleet takes --from, --to and --contract alone." in result.stderr
+    assert "--fleet only works with --from, --to and --contract." in result.stderr
 
 
 # ---- AWS -------------------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_what_people_read_has_the_key_alone_on_stdout(world: World, cli: Cli) ->
         ["ann", "read", "-", "*", "never", "-", ROLE],
     ]
     assert listed[0][-1] in {each["id"] for each in world.gateway.get_api_keys()["items"]}
-    assert (checked.exit_code, checked.stdout, checked.stderr) == (0, "", "All keys are listed, and work.\n")
+    assert (checked.exit_code, checked.stdout, checked.stderr) == (0, "", "All keys are listed and work.\n")
 
 
 def test_the_last_day_of_use_is_as_api_gateway_has_metered_it() -> None:
@@ -310,7 +310,7 @@ def test_check_finds_what_is_not_listed_and_what_does_not_work(world: World) -> 
 
     assert {each["key_id"]: each["finding"].partition(":")[0].split(" on ")[0] for each in findings} == {
         by_hand: "not listed",
-        gone: "listed, and in no usage plan",
+        gone: "listed, but in no usage plan",
         soon: "expires",
     }
 

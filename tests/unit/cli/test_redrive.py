@@ -44,7 +44,7 @@ def test_the_list_tells_why_and_leaves_all_of_it(cli: Cli, api: FakeApi, stack: 
     assert rows[str(missing)][3] == "object missing"
     assert rows[f"{stuck} +1"][2:] == ["5", "stuck: its process died; object missing"]
     reasons = [line.split("\t")[-1] for line in result.stdout.splitlines() if line.startswith("-")]
-    assert sorted(reasons) == ["a test event of S3", "not understood"]
+    assert sorted(reasons) == ["an S3 test event", "not understood"]
     assert "7 dead letters." in result.stderr
     assert stack.dead == before
 

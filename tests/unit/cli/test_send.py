@@ -384,7 +384,7 @@ def test_lines_that_are_no_events_are_reported_and_the_rest_arrives(cli: Cli, br
     assert result.exit_code == 1
     assert result.stderr.count("a.csv, line ") == 20
     assert "There are more of these" in result.stderr
-    assert "30 places in the input without an event that can be sent" in result.stdout
+    assert "30 places in the input that can't be sent as an event" in result.stdout
     assert (printed["unreadable"], len(printed["problems"]), printed["accepted"]) == (30, 30, 2)
     assert printed["problems"][0]["lines"] == [3, 3]
     assert values(bronze) == [1, 1, 3, 3]
@@ -399,7 +399,7 @@ def test_an_input_that_breaks_is_reported_and_the_others_arrive(cli: Cli, bronze
 
     assert result.exit_code == 1
     assert values(bronze) == [0, 1, 2, 7]
-    assert "1.json, lines 1 to 3: an array begins here and has no end: something may be missing" in result.stderr
+    assert "1.json, lines 1 to 3: an array starts here and has no end: something may be missing" in result.stderr
     assert "3.csv, line 1: there is no header" in result.stderr
     # Repaired, it goes on with what did not arrive.
     Path("1.json").write_text('[{"data":[0]},\n{"data":[1]},\n{"data":[2]},\n{"data":[3]}]')
@@ -485,7 +485,7 @@ def test_what_was_sent_is_not_sent_again(cli: Cli, bronze: FakeIngest) -> None:
     assert result.exit_code == 0
     assert len(bronze.requests) == 2
     assert "20 events accepted by an earlier run" in result.stdout
-    assert "--again sends all of it" in result.stderr
+    assert "--again sends everything again" in result.stderr
 
 
 def test_again_sends_all_of_it(cli: Cli, bronze: FakeIngest) -> None:
@@ -566,7 +566,7 @@ def test_a_finished_file_with_other_content_is_another_one(cli: Cli, bronze: Fak
     result = cli("send", CSV, "--batch-size", 10)
 
     assert result.exit_code == (1 if change == "broken" else 0)
-    assert "a.csv is not what was sent under this name: it is sent as a new input." in result.stderr
+    assert "a.csv has changed since it was sent: it is sent as a new input." in result.stderr
     sent = [int(line.rpartition(",")[2]) for line in new.splitlines()[1:] if line.startswith("2026")]
     assert values(bronze) == sorted([*range(20), *sent])
 
@@ -600,7 +600,7 @@ def test_an_unfinished_file_with_other_content_is_a_new_input(cli: Cli, bronze: 
     result = cli("send", CSV, "--batch-size", 10)
 
     assert result.exit_code == 0
-    assert "a.csv is not what was sent under this name: it is sent as a new input." in result.stderr
+    assert "a.csv has changed since it was sent: it is sent as a new input." in result.stderr
     new = {"other": [*range(15), 99, *range(16, 30)], "shorter": [*range(10)], "rotated": [*range(100, 105)]}[change]
     assert values(bronze) == sorted([*before, *new])
     assert "0 events accepted" in cli("send", CSV, "--batch-size", 10).stdout
@@ -747,7 +747,7 @@ def test_two_at_one_input_are_one_too_many(cli: Cli, bronze: FakeIngest) -> None
         result = cli("send", CSV, "--again")
 
     assert result.exit_code == 2
-    assert "Another dropzone send is running" in result.stderr
+    assert "Another dropzone send is using" in result.stderr
     assert len(bronze.requests) == 1
     assert cli("send", CSV, "--again").exit_code == 0
 
@@ -889,7 +889,7 @@ def test_a_dry_run_tells_and_sends_nothing(cli: Cli, bronze: FakeIngest, local: 
     local.unlink()
     Path(CSV).write_text("time,value,unit\n2026-01-01T00:00Z,1,K\n2026-01-01T00:01Z,2,K\nx,1,K\n")
 
-    reason = "the time 'x' is not a date and time of ISO 8601; --time-format names another form"
+    reason = "the time 'x' is not an ISO 8601 date and time; --time-format names another form"
 
     result = cli("send", CSV, "--dry-run", "--batch-size", 1)
     printed = document(cli("send", CSV, "-", "--dry-run", "--json", given='{"a": 1}'))

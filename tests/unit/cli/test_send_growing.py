@@ -246,7 +246,7 @@ def test_a_rotated_file_is_a_new_one(cli: Cli, bronze: FakeIngest) -> None:
     result = cli("send", CSV, "--batch-size", 10)
 
     assert result.exit_code == 0
-    assert "log.csv is not what was sent under this name: it is sent as a new input." in result.stderr
+    assert "log.csv has changed since it was sent: it is sent as a new input." in result.stderr
     assert values(bronze) == halves(0, 25) + halves(100, 140)
 
 
@@ -268,7 +268,7 @@ def test_a_bad_byte_costs_one_row(cli: Cli, bronze: FakeIngest) -> None:
 
     assert result.exit_code == 1
     assert values(bronze) == halves(0, 1800) + halves(1801, 2500)
-    assert "log.csv, line 1,802: is not UTF-8; --encoding names another one, such as cp1252" in result.stderr
+    assert "log.csv, line 1,802: is not UTF-8; name its encoding with --encoding, such as cp1252" in result.stderr
     assert REJECTS.read_bytes().splitlines()[1].startswith(good[1800].strip().encode("latin-1") + b",line.encoding,")
     assert "log.csv: 1,801 lines read before the first problem, 699 after it" in result.stdout
     assert document(cli("send", CSV, "--again", "--json"))["lines"] == {"log.csv": 2501}
@@ -588,11 +588,11 @@ def test_lines_that_are_no_events_are_reported_once(cli: Cli, bronze: FakeIngest
 
     # THEN the API has their lines and reasons
     assert result.exit_code == 1
-    assert "2 places in the input without an event that can be sent; the API counts 2 of them" in result.stdout
+    assert "2 places in the input that can't be sent as an event; the API counts 2 of them" in result.stdout
     assert bronze.reported[0] == {
         "client_rejected": {
             "code": "row.not_number",
-            "reason": "'bad 0' in the column 'value' is no number",
+            "reason": "'bad 0' in the column 'value' is not a number",
             "lines": [2, 2],
             "text": bad(0).rstrip(),
         },

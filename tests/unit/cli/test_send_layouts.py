@@ -148,7 +148,7 @@ FILES: dict[str, tuple[str | bytes, list[str], Expected, int]] = {
         HOME_ASSISTANT,
         [],
         [("2026-05-01T00:00:00.123Z", "sensor.hall", [21.5]), ("2026-05-01T00:00:02.000Z", "sensor.roof", [9])],
-        1,  # "on" is no number
+        1,  # "on" is not a number
     ),
     "airquality.csv": (
         "Date;Time;CO(GT);NOx;;\n10/03/2026;18.00.00;2,6;1;;\n10/03/2026;19.00.00;-200;1;;\n;;;;;\n",
@@ -320,7 +320,7 @@ def test_a_layout_is_not_looked_for_where_the_lines_are_given(cli: Cli) -> None:
 
     assert "toa5.dat: CSV: time from 'TIMESTAMP', data from 'Ts'\n" in result.stdout
     assert result.exit_code == 1
-    assert "toa5.dat, line 3: the time 'TS' is not a date and time" in result.stderr
+    assert "toa5.dat, line 3: the time 'TS' is not an ISO 8601 date and time" in result.stderr
 
 
 def test_two_sensors_of_a_kind_on_one_hobo_keep_apart(cli: Cli, bronze: FakeIngest) -> None:
@@ -425,7 +425,7 @@ def test_a_workbook(cli: Cli, bronze: FakeIngest) -> None:
         ("2026-05-01T12:01:00+00:00", [2]),
     ]
     assert "a.xlsx: sheet 'Data' (of 2)" in result.stderr
-    assert "a.xlsx, line 5: 'n/a' in the column 'value' is no number" in result.stderr
+    assert "a.xlsx, line 5: 'n/a' in the column 'value' is not a number" in result.stderr
     header = Path("a.xlsx.rejects.csv").read_text().splitlines()[0]
     assert header == "time,value,day,clock,rejected_code,rejected_reason,rejected_raw_id,rejected_item"
 
@@ -531,7 +531,7 @@ def test_columns_that_are_not_used_are_listed(cli: Cli) -> None:
 
     assert "  not used: 'note', 'battery'\n" in cli("send", "a.csv", "--dry-run").stdout
     assert document(cli("send", "a.csv", "--dry-run", "--json"))["inputs"][0]["unused_columns"] == ["note", "battery"]
-    assert "a.csv: columns that are not used: 'note', 'battery'" in cli("send", "a.csv").stderr
+    assert "a.csv: unused columns: 'note', 'battery'" in cli("send", "a.csv").stderr
 
 
 @pytest.mark.parametrize("options", [[], ["--value-column", "value"]])

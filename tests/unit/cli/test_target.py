@@ -151,7 +151,7 @@ def test_an_address_and_a_key() -> None:
     target = find(URL="https://api.example.com/v1/", API_KEY="theirs")
 
     assert (target.url, target.api_key()) == ("https://api.example.com/v1", "theirs")
-    with pytest.raises(CliError, match="DROPZONE_URL leads to the API alone"):
+    with pytest.raises(CliError, match="DROPZONE_URL gives access only to the API"):
         target.needed_resources()
 
 

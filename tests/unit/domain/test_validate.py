@@ -251,11 +251,11 @@ def test_no_other_schema_version_is_known(version: object) -> None:
 
 
 def test_a_client_s_report_is_a_rejection_of_its_source_with_its_reason() -> None:
-    reported = {"code": "row.not_number", "reason": "'°' is no number", "lines": [3, 3], "text": "x"}
+    reported = {"code": "row.not_number", "reason": "'°' is not a number", "lines": [3, 3], "text": "x"}
     [outcome] = validate(json.dumps({"client_rejected": reported, "source": "hall-3"}).encode())
     assert isinstance(outcome, Rejection)
     assert outcome.source == "hall-3"
-    assert outcome.violations[0].message.endswith("row.not_number: \"'\\xb0' is no number\"")
+    assert outcome.violations[0].message.endswith("row.not_number: \"'\\xb0' is not a number\"")
 
 
 @pytest.mark.parametrize("reported", [{}, {"code": 5, "reason": "x"}])

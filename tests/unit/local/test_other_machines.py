@@ -92,7 +92,7 @@ def test_a_port_that_is_taken_is_an_error_only_if_it_was_asked_for(monkeypatch: 
     taken, free = 20_001, 20_002
     monkeypatch.setattr(ports, "is_free", lambda port: port != taken)
 
-    with pytest.raises(LocalStackError, match="is taken by another process") as raised:
+    with pytest.raises(LocalStackError, match="is used by another process") as raised:
         ports.choose(wanted=taken, remembered=free, purpose="PostgreSQL", option="--database-port")
     assert "--database-port" in raised.value.hint
     assert ports.choose(wanted=None, remembered=free, purpose="", option="") == free

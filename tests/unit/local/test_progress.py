@@ -53,5 +53,5 @@ def test_what_to_do_next_follows_the_start(output: str) -> None:
 
 @pytest.mark.parametrize("output", [["demo", "--no-live"]], indirect=True)
 def test_the_demo_says_that_it_sends_and_what_it_has_sent(output: str) -> None:
-    assert output.index("Sending a day of data from seven sensors …") < output.index("events, some of them faulty")
+    assert output.index("Sending a day of data from seven sensors …") < output.index("events, some of them invalid")
     assert "http://127.0.0.1:1/v1/\n" in output

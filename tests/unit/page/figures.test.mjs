@@ -68,7 +68,7 @@ test("a source has its mean and its band where it was measured, and nothing else
   assert.deepEqual(found.high, at(10, { 2: 7, 4: 8 }, null));
 });
 
-test("a mean or a band that is no number is nothing", () => {
+test("a mean or a band that is not a number is nothing", () => {
   const found = measured([kpi(0, 1, null, null), kpi(1, 1, 1e308, 1e308)], RANGE, LATER);
   assert.deepEqual([found.mean[0], found.mean[1], found.low[1], found.high[1]], [null, 1e308, 0, null]);
 });

@@ -299,7 +299,7 @@ class ClientRejection(BaseModel):
                 {
                     "client_rejected": {
                         "code": "row.not_number",
-                        "reason": "'n/a' in the column 'temp' is no number",
+                        "reason": "'n/a' in the column 'temp' is not a number",
                         "lines": [37, 37],
                         "text": "2026-11-24T16:44:35Z,n/a",
                     },
