@@ -12,7 +12,7 @@ import pytest
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from dropzone.api import problems
-from dropzone.api.resolver import DESCRIBED, check_scopes, described, make_app
+from dropzone.api.resolver import DESCRIBED, Described, check_scopes, make_app
 from dropzone.domain.access import PUBLIC, ClientsDocument, ListedClient, Scope
 from dropzone.ports import BronzeUnavailableError, RawObject
 from dropzone_ingest import handler as ingest
@@ -90,7 +90,7 @@ def test_route_that_needs_a_key_in_a_function_without_an_authorizer_opens_for_no
     app = make_app(query.logger)
 
     @app.get("/secret")
-    @described(scopes=READ)
+    @Described(READ)
     def secret() -> dict[str, str]:
         return {"secret": "1"}
 

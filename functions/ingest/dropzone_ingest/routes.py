@@ -1,7 +1,6 @@
 """The API document's routes of Ingest, and what they take and answer: at run time, it starts without a resolver."""
 
 import json
-from functools import partial
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
@@ -11,7 +10,7 @@ from pydantic import ConfigDict, Field, RootModel
 from dropzone.api import problems
 from dropzone.api.answers import EXAMPLE_ARRIVAL, EXAMPLE_RAW_ID, Arrival, RawId, answer
 from dropzone.api.formats import Format
-from dropzone.api.resolver import Body, described
+from dropzone.api.resolver import Body, Described
 from dropzone.domain.body import LINE_PROTOCOL, NDJSON
 from dropzone.domain.outcomes import ClientRejectionEnvelope, Envelope
 from dropzone.domain.payloads import VERSIONS, ClientRejection, EventV1, EventV2
@@ -86,13 +85,11 @@ class Accepted(TypedDict):
     ]
 
 
-_described = partial(
-    described,
+_PROBLEMS = (
     *(problems.NOT_JSON, problems.NOT_GZIP, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE),
     *(problems.INVALID_EVENT, problems.KEY_REUSED),
-    scopes=SCOPES,
-    headers=("Location", "Idempotent-Replayed"),
 )
+_HEADERS = ("Location", "Idempotent-Replayed")
 _KEY = Header(
     alias="Idempotency-Key",
     min_length=1,
@@ -106,12 +103,15 @@ _KEY = Header(
 
 
 @app.post(ROUTE[1], operation_id="sendEvents", tags=["Events"], status_code=202)
-@_described(
+@Described(
+    SCOPES,
+    _PROBLEMS,
+    headers=_HEADERS,
     body=Body(
         "One event or several, in UTF-8.",
         {Format.JSON: (Event, Events), NDJSON: (Lines,), LINE_PROTOCOL: (Points,)},
         required=True,
-    )
+    ),
 )
 def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted:
     """Send events.
@@ -136,8 +136,10 @@ _ID = Path(
 
 
 @app.post(f"{ROUTE[1]}/<id>", operation_id="sendToContract", tags=["Events"], status_code=202)
-@_described(
-    problems.NO_SUCH_CONTRACT,
+@Described(
+    SCOPES,
+    (*_PROBLEMS, problems.NO_SUCH_CONTRACT),
+    headers=_HEADERS,
     body=Body(
         (
             "JSON in the form that the contract's mapping expects, in UTF-8; or, as `application/x-ndjson`, "

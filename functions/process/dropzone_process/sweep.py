@@ -24,7 +24,7 @@ from dropzone.api import problems
 from dropzone.api.access import Authorizer, authorizer_of
 from dropzone.api.formats import Format
 from dropzone.api.problems import ProblemError
-from dropzone.api.resolver import Body, described, make_app, resolve
+from dropzone.api.resolver import Body, Described, make_app, resolve
 from dropzone.domain.access import Scope
 from dropzone.domain.identifiers import Cursor, Position, received_at
 from dropzone.domain.notifications import Channel
@@ -83,10 +83,9 @@ app = make_app(logger, authorizer)
 
 
 @app.post("/process", operation_id="processObjects", tags=["Processing"])
-@described(
-    problems.NOT_JSON,
-    problems.OBJECTS_ARCHIVED,
-    scopes=frozenset({Scope.OPERATE}),
+@Described(
+    frozenset({Scope.OPERATE}),
+    (problems.NOT_JSON, problems.OBJECTS_ARCHIVED),
     body=Body(
         "What to process. Without a body: a batch with the default limit.",
         {Format.JSON: (ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed)},

@@ -29,7 +29,7 @@ from dropzone.api.gateway import accepts_gzip, header
 from dropzone.api.pages import KEEP, VARY, Listing, cached, is_given, page
 from dropzone.api.parameters import InstantInPath, RawIdInPath
 from dropzone.api.problems import ProblemError
-from dropzone.api.resolver import access_of, converted, described, make_app, problem, resolve
+from dropzone.api.resolver import Described, access_of, converted, make_app, problem, resolve
 from dropzone.domain.access import Scope
 from dropzone.ports import RowRefusedError
 from dropzone.queries import contracts, kpis, measurements, quality, raw, rejections, sources, status
@@ -69,7 +69,7 @@ app = make_app(logger, authorizer)
 
 
 @app.get("/ingest/<id>", operation_id="getStatus", tags=["Events"])
-@described(problems.NO_SUCH_OBJECT, scopes=_STATUS)
+@Described(_STATUS, (problems.NO_SUCH_OBJECT,))
 def get_status(
     raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[status.StatusRequest, Query()]
 ) -> status.ObjectStatus:
@@ -82,9 +82,9 @@ def get_status(
 
 
 @app.get("/ingest/<id>/raw", operation_id="getRaw", tags=["Events"])
-@described(
-    *(problems.NO_RAW_OBJECT, problems.NO_RAW_EVENT),
-    scopes=_RAW,
+@Described(
+    _RAW,
+    (problems.NO_RAW_OBJECT, problems.NO_RAW_EVENT),
     headers=("ETag", "Cache-Control", "Content-Disposition", "Content-Encoding", "Dropzone-Contract"),
 )
 def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[raw.RawRequest, Query()]) -> Response[Any]:
@@ -120,7 +120,7 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[raw.
 
 
 @app.get("/rejections", operation_id="listRejections", tags=["Events"])
-@described(scopes=_READ)
+@Described(_READ)
 def get_rejections(
     request: Annotated[rejections.RejectionsRequest, Query()],
 ) -> rejections.RejectionsPage:
@@ -132,7 +132,7 @@ def get_rejections(
 
 
 @app.get("/measurements", operation_id="listMeasurements", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING, headers=("Dropzone-Archived",))
+@Described(_READ, (problems.NOT_ACCEPTABLE,), listing=measurements.LISTING, headers=("Dropzone-Archived",))
 def get_measurements(request: Annotated[measurements.MeasurementsRequest, Query()]) -> Response[Any]:
     """List measurements.
 
@@ -149,9 +149,7 @@ def get_measurements(request: Annotated[measurements.MeasurementsRequest, Query(
 
 
 @app.get("/measurements/<measured_at>", operation_id="listMeasurementsOfInstant", tags=["Data"])
-@described(
-    problems.NO_MEASUREMENT, problems.ARCHIVED, problems.NOT_ACCEPTABLE, scopes=_READ, listing=measurements.LISTING
-)
+@Described(_READ, (problems.NO_MEASUREMENT, problems.ARCHIVED, problems.NOT_ACCEPTABLE), listing=measurements.LISTING)
 def get_measurements_of_instant(
     measured_at: Annotated[
         InstantInPath,
@@ -182,7 +180,7 @@ def get_measurements_of_instant(
 
 
 @app.get("/sources", operation_id="listSources", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=sources.LISTING)
+@Described(_READ, (problems.NOT_ACCEPTABLE,), listing=sources.LISTING)
 def get_sources(request: Annotated[sources.SourcesRequest, Query()]) -> Response[Any]:
     """List sources.
 
@@ -196,7 +194,7 @@ def get_sources(request: Annotated[sources.SourcesRequest, Query()]) -> Response
 
 
 @app.get("/kpis", operation_id="getKpis", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=kpis.LISTING, headers=("Dropzone-Archived",))
+@Described(_READ, (problems.NOT_ACCEPTABLE,), listing=kpis.LISTING, headers=("Dropzone-Archived",))
 def get_kpis(request: Annotated[kpis.KpisRequest, Query()]) -> Response[Any]:
     """Get KPIs by second, minute, 15 minutes, hour, day, week or month.
 
@@ -215,7 +213,7 @@ def get_kpis(request: Annotated[kpis.KpisRequest, Query()]) -> Response[Any]:
 
 
 @app.get("/quality", operation_id="getQuality", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=quality.LISTING)
+@Described(_READ, (problems.NOT_ACCEPTABLE,), listing=quality.LISTING)
 def get_quality(request: Annotated[quality.QualityRequest, Query()]) -> Response[Any]:
     """Get outcomes by rule over time.
 
@@ -232,7 +230,7 @@ def get_quality(request: Annotated[quality.QualityRequest, Query()]) -> Response
 
 
 @app.get("/contracts", operation_id="listContracts", tags=["Data"])
-@described(problems.NOT_ACCEPTABLE, scopes=_READ, listing=contracts.LISTING)
+@Described(_READ, (problems.NOT_ACCEPTABLE,), listing=contracts.LISTING)
 def get_contracts(request: Annotated[contracts.ContractsRequest, Query()]) -> Response[Any]:
     """List data contracts.
 
@@ -242,10 +240,9 @@ def get_contracts(request: Annotated[contracts.ContractsRequest, Query()]) -> Re
 
 
 @app.get("/contracts/<id>", operation_id="getContract", tags=["Data"])
-@described(
-    problems.NO_SUCH_CONTRACT,
-    problems.NOT_ACCEPTABLE,
-    scopes=_READ,
+@Described(
+    _READ,
+    (problems.NO_SUCH_CONTRACT, problems.NOT_ACCEPTABLE),
     answer=contracts.Contract,
     headers=("ETag", "Cache-Control"),
     texts={contracts.ContractFormat.YAML: "apiVersion: v3.1.0\nkind: DataContract\nid: default\n"},

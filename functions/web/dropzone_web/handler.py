@@ -16,7 +16,7 @@ from dropzone.api import problems
 from dropzone.api.answers import answer
 from dropzone.api.gateway import gateway_context, header
 from dropzone.api.pages import is_given
-from dropzone.api.resolver import described, make_app, problem, resolve
+from dropzone.api.resolver import Described, make_app, problem, resolve
 from dropzone.domain.access import PUBLIC
 from dropzone.settings import WebSettings
 
@@ -72,7 +72,7 @@ settings = cache(WebSettings.from_environment)
 
 
 @app.get("/health", operation_id="getHealth", tags=["Service"])
-@described(scopes=PUBLIC)
+@Described(PUBLIC)
 def get_health() -> Health:
     """Check that the API answers.
 
@@ -82,7 +82,7 @@ def get_health() -> Health:
 
 
 @app.get("/openapi.json", include_in_schema=False)
-@described(scopes=PUBLIC)
+@Described(PUBLIC)
 def get_openapi() -> Response[Any]:
     """The whole API's document, with the address that it was asked for at as its server: generators need that."""
     text, context = _text(_OWN, "openapi.json"), gateway_context(app.current_event.raw_event)
@@ -94,7 +94,7 @@ def get_openapi() -> Response[Any]:
 
 
 @app.get("/", include_in_schema=False)
-@described(scopes=PUBLIC)
+@Described(PUBLIC)
 def get_page() -> Response[Any]:
     """The page of figures."""
     if address := _address_with_slash():
@@ -103,7 +103,7 @@ def get_page() -> Response[Any]:
 
 
 @app.get("/page/<asset>", include_in_schema=False)
-@described(scopes=PUBLIC)
+@Described(PUBLIC)
 def get_page_asset(asset: str) -> Response[Any]:
     """What the page loads, by names that change with their content: page/ is built into these files."""
     if asset not in _page_assets():
@@ -112,14 +112,14 @@ def get_page_asset(asset: str) -> Response[Any]:
 
 
 @app.get("/docs", include_in_schema=False)
-@described(scopes=PUBLIC)
+@Described(PUBLIC)
 def get_docs() -> Response[Any]:
     """Swagger UI's page."""
     return _checked(_docs_page(), _PAGE_HEADERS)
 
 
 @app.get("/docs/<asset>", include_in_schema=False)
-@described(scopes=PUBLIC)
+@Described(PUBLIC)
 def get_docs_asset(asset: str) -> Response[Any]:
     """What the page loads, by names that change with their content."""
     known = {_named(name): place for name, place in _DOCS_ASSETS.items()}
@@ -131,7 +131,7 @@ def get_docs_asset(asset: str) -> Response[Any]:
 def _preflight(methods: str) -> Callable[[], Response[Any]]:
     """The answer to a CORS preflight; without a configured origin, no headers."""
 
-    @described(scopes=PUBLIC)
+    @Described(PUBLIC)
     def preflight() -> Response[Any]:
         allowed = {
             "Access-Control-Allow-Methods": methods,

@@ -36,15 +36,15 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a route's declaration says beside its types and its docstring.
+    """What a route's declaration says beside its types and its docstring: a decorator of its function.
 
     All but its scopes is for the API's document, and costs nothing at run time.
     """
 
-    problems: tuple[ProblemType, ...]
-    """Those that it answers, but for what any route may."""
     scopes: frozenset[Scope]
     """Each of which opens it; none if it needs no key."""
+    problems: tuple[ProblemType, ...] = ()
+    """Those that it answers, but for what any route may."""
     listing: Listing[Any] | None = None
     """It answers a page of this list."""
     answer: type | None = None
@@ -57,28 +57,13 @@ class Described:
     query: type[Request] | None = None
     """What it reads of the query by itself."""
 
+    def __call__[F: Callable[..., Any]](self, function: F) -> F:
+        DESCRIBED[function] = self
+        return function
+
 
 DESCRIBED: dict[Callable[..., Any], Described] = {}
 """By the function of a route."""
-
-
-def described[F: Callable[..., Any]](
-    *kinds: ProblemType,
-    scopes: frozenset[Scope],
-    listing: Listing[Any] | None = None,
-    answer: type | None = None,
-    texts: Mapping[str, str] | None = None,
-    headers: tuple[str, ...] = (),
-    body: Body | None = None,
-    query: type[Request] | None = None,
-) -> Callable[[F], F]:
-    """Describe the function of a route."""
-
-    def describe(function: F) -> F:
-        DESCRIBED[function] = Described(kinds, scopes, listing, answer, texts or {}, headers, body, query)
-        return function
-
-    return describe
 
 
 def check_scopes(app: APIGatewayRestResolver) -> None:
@@ -89,7 +74,7 @@ def check_scopes(app: APIGatewayRestResolver) -> None:
     """
     for route in app._static_routes + app._dynamic_routes:  # noqa: SLF001 - Powertools offers no other way to them
         if route.func not in DESCRIBED:
-            raise LookupError(f"{route.method} {route.path}: add @described(scopes=…), with PUBLIC if it needs no key")
+            raise LookupError(f"{route.method} {route.path}: add @Described(scopes), with PUBLIC if it needs no key")
 
 
 def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None) -> APIGatewayRestResolver:
