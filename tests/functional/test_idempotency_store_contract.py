@@ -12,10 +12,10 @@ from dropzone.adapters.s3 import S3Bronze, S3IdempotencyStore
 from dropzone.domain.body import JSON
 from dropzone.domain.identifiers import object_key
 from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, IdempotencyStore, StoredRecord
-from dropzone.use_cases.ingest import Accepted, Submission, ingest_once
+from dropzone.use_cases.ingest import Accepted, ingest_once
 from functional.conftest import REGION, MakeBucket
 from functional.scripted_s3 import Answer, ScriptedS3, refusal
-from support.factories import EXAMPLE, raw_id
+from support.factories import EXAMPLE, raw_id, raw_object
 from support.fakes import InMemoryIdempotencyStore
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def test_two_hundred_at_once_are_one_object(
 
     def send(_: int) -> Accepted:
         return ingest_once(
-            Submission(EXAMPLE, JSON), key="a" * 64, limit=1_000, bronze=bronze, idempotency_store=idempotency_store
+            raw_object(EXAMPLE, JSON), key="a" * 64, limit=1_000, bronze=bronze, idempotency_store=idempotency_store
         )
 
     # WHEN they are taken in

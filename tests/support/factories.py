@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from dropzone.domain.access import Access, Scope
 from dropzone.domain.aggregates import Aggregates
+from dropzone.domain.body import GZIP, is_gzip
 from dropzone.domain.expectations import Expectation
 from dropzone.domain.identifiers import new_raw_id, object_key
 from dropzone.domain.notifications import Change
@@ -51,6 +52,16 @@ def raw_ids(count: int, age: timedelta = timedelta(0)) -> list[UUID]:
 def payload(time_stamp: str = "2019-05-01T06:00:00-04:00", data: Iterable[object] = (0, 2), **others: object) -> bytes:
     """Make the body of an event."""
     return json.dumps({"time_stamp": time_stamp, "data": list(data), **others}).encode()
+
+
+def raw_object(
+    body: bytes = EXAMPLE,
+    content_type: str = "application/json",
+    correlation_id: str = "",
+    **others: Any,  # noqa: ANN401 - any field
+) -> RawObject:
+    """Make an object as the function Ingest does."""
+    return RawObject(new_raw_id(), body, content_type, correlation_id, GZIP if is_gzip(body) else "", **others)
 
 
 def arrive(bronze: Bronze, body: bytes = EXAMPLE, age: timedelta = timedelta(0), correlation_id: str = "") -> UUID:

@@ -19,9 +19,10 @@ from dropzone.domain.validate import MAX_UNPACKED_BYTES, Contents, validate
 from dropzone.queries.kpis import KpisRequest, read_kpis
 from dropzone.queries.measurements import MeasurementsRequest
 from dropzone.queries.sources import SourcesRequest
-from dropzone.use_cases.ingest import EnvelopeError, Submission, check
+from dropzone.use_cases.ingest import EnvelopeError, check
 from dropzone_process.request import read_request
 from support.contracts import ARRIVED, BROKEN, EVENT, OF_KEYS, OF_MAPPINGS, contract, contracts
+from support.factories import raw_object
 from support.packing import gzipped
 from support.reads import Rows
 from unit.template.intrinsics import ABSENT, Evaluator
@@ -199,7 +200,7 @@ def test_only_the_envelope_is_checked_at_once(code: Code) -> None:
     [example] = quoted(rows(EVENTS)[code]["Example"])
     named: list[Code] = []
     try:
-        check(Submission(example.encode(), JSON), limit=1_000)
+        check(raw_object(example.encode(), JSON), limit=1_000)
     except EnvelopeError as error:
         named += [violation.code for violation in error.violations]
     except NotJsonError:

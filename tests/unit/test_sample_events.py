@@ -17,11 +17,12 @@ from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import Code, Measurement, Rejection
 from dropzone.domain.validate import validate
 from dropzone.ports import ListedObject
-from dropzone.use_cases.ingest import EnvelopeError, Submission, check
+from dropzone.use_cases.ingest import EnvelopeError, check
 from dropzone_migrate import cloudformation
 from dropzone_migrate.migrations import head
 from dropzone_process.events import objects_in, sqs_records
 from support.contracts import BROKEN, OF_KEYS, OF_MAPPINGS
+from support.factories import raw_object
 
 EVENTS = Path(__file__).parents[2] / "events"
 BUCKET = "dropzone-bronze-123456789012-eu-central-1"
@@ -152,7 +153,7 @@ def test_a_bad_payload_breaks_the_rule_that_it_is_named_for(path: Path) -> None:
 
 def refused_at_the_door(body: bytes) -> bool:
     try:
-        check(Submission(body, JSON), limit=1_000)
+        check(raw_object(body, JSON), limit=1_000)
     except (EnvelopeError, NotJsonError):
         return True
     return False

@@ -17,14 +17,25 @@ from dropzone.api.access import Authorizer
 from dropzone.api.gateway import Event, Response, body_bytes, json_response, milliseconds, proxy_result, request_id
 from dropzone.api.problems import FieldError, InvalidRequestError, ProblemType, problem, problem_of
 from dropzone.domain.access import Scope
-from dropzone.domain.body import JSON, LINE_PROTOCOL, NDJSON, NotGzipError, NotJsonError, is_json, is_ndjson
+from dropzone.domain.body import (
+    GZIP,
+    JSON,
+    LINE_PROTOCOL,
+    NDJSON,
+    NotGzipError,
+    NotJsonError,
+    is_gzip,
+    is_json,
+    is_ndjson,
+)
+from dropzone.domain.identifiers import new_raw_id
 from dropzone.observability import NAMESPACE, count
+from dropzone.ports import RawObject
 from dropzone.settings import IngestSettings
 from dropzone.use_cases.ingest import (
     Accepted,
     EnvelopeError,
     KeyReusedError,
-    Submission,
     TooLargeError,
     ingest,
     ingest_once,
@@ -90,10 +101,13 @@ def post_ingest(event: Event) -> Response:
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     _check_content_encoding(headers)
     contract = _contract(event)
-    submission = Submission(
-        body_bytes(event),
+    body = body_bytes(event)
+    raw = RawObject(
+        new_raw_id(),
+        body,
         _media_type(headers, contract),
-        correlation_id=request_id(event),
+        request_id(event),
+        content_encoding=GZIP if is_gzip(body) else "",
         contract=contract,
         client=access.client,
         writes=access.writes,
@@ -101,9 +115,9 @@ def post_ingest(event: Event) -> Response:
     limit = settings().max_body_bytes
     if _KEY_HEADER in headers:
         key = _hashed_key(access.client, headers[_KEY_HEADER])
-        accepted = ingest_once(submission, key=key, limit=limit, bronze=bronze(), idempotency_store=idempotency_store())
+        accepted = ingest_once(raw, key=key, limit=limit, bronze=bronze(), idempotency_store=idempotency_store())
     else:
-        accepted = ingest(submission, limit=limit, bronze=bronze())
+        accepted = ingest(raw, limit=limit, bronze=bronze())
     return _accepted(accepted, str(event.get("path")))
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from dropzone.domain.body import JSON, NDJSON, NotJsonError
 from dropzone.ports import BronzeUnavailableError, IdempotencyRecord, RawIdTakenError, RawObject, StoredRecord
-from dropzone.use_cases.ingest import Accepted, EnvelopeError, KeyReusedError, Submission, digest, ingest_once
-from support.factories import EXAMPLE, WITHOUT_OFFSET, raw_id
+from dropzone.use_cases.ingest import Accepted, EnvelopeError, KeyReusedError, digest, ingest_once
+from support.factories import EXAMPLE, WITHOUT_OFFSET, raw_id, raw_object
 from support.fakes import InMemoryIdempotencyStore
 from support.packing import gzipped
 from support.world import Failing, World
@@ -28,7 +28,7 @@ def send(world: World, idempotency_store: InMemoryIdempotencyStore) -> Send:
     """Send a body with a key."""
 
     def sent(body: bytes = EXAMPLE, key: str = "key", content_type: str = JSON) -> Accepted:
-        submission = Submission(body, content_type)
+        submission = raw_object(body, content_type)
         return ingest_once(submission, key=key, limit=1_000, bronze=world.bronze, idempotency_store=idempotency_store)
 
     return sent
@@ -108,7 +108,7 @@ def grow_old(world: World, idempotency_store: InMemoryIdempotencyStore, age: tim
     """Let the key belong to a request of long ago, whose put went through, or did not."""
     old = raw_id(age)
     idempotency_store.records["key"] = StoredRecord(
-        IdempotencyRecord(old, digest(Submission(EXAMPLE, JSON), EXAMPLE)), "1"
+        IdempotencyRecord(old, digest(raw_object(EXAMPLE, JSON), EXAMPLE)), "1"
     )
     if is_stored:
         world.objects.put(RawObject(old, EXAMPLE, content_type=JSON, correlation_id=""))

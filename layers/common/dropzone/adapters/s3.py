@@ -39,17 +39,9 @@ if TYPE_CHECKING:
 
     from dropzone.settings import BronzeSettings
 
-CORRELATION_ID = "correlation-id"
-"""The name of the object's metadata that carries the id of the request."""
-
-CONTRACT = "contract"
-"""The name of the object's metadata that carries the contract that it was sent to."""
-
-CLIENT = "client"
-"""The name of the object's metadata that says who sent it."""
-
-WRITES = "writes"
-"""The name of the object's metadata that carries its key's binding, in JSON."""
+# The names of an object's metadata: the id of its request, the contract that it was sent to, who sent it, and what its
+# key may write, in JSON.
+CORRELATION_ID, CONTRACT, CLIENT, WRITES = "correlation-id", "contract", "client", "writes"
 
 CLIENTS_KEY = "access/clients.json"
 """Of the document of clients."""

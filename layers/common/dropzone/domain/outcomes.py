@@ -238,8 +238,12 @@ class Envelope(BaseModel):
 
 def has_envelope(payload: object) -> bool:
     """Whether the payload may be an event of some version."""
+    return _has_shape(payload, Envelope)
+
+
+def _has_shape(payload: object, shape: type[BaseModel]) -> bool:
     try:
-        Envelope.model_validate(payload)
+        shape.model_validate(payload)
     except ValidationError:
         return False
     return True
@@ -257,11 +261,7 @@ def is_client_rejection(payload: object) -> bool:
     """Whether the payload reports lines that the client could not make an event of."""
     if type(payload) is not dict or CLIENT_REJECTED not in payload or "time_stamp" in payload:
         return False
-    try:
-        ClientRejectionEnvelope.model_validate(payload)
-    except ValidationError:
-        return False
-    return True
+    return _has_shape(payload, ClientRejectionEnvelope)
 
 
 def envelope_violations(payload: object) -> list[Violation]:

@@ -10,12 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from dropzone.domain.body import (
-    GZIP,
     NotJsonError,
     UnpackedTooLargeError,
     bodies,
     check_utf_8,
-    is_gzip,
     split,
     unpacked,
 )
@@ -78,29 +76,6 @@ class KeyReusedError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """A request to ingest events."""
-
-    body: bytes
-    """As received."""
-    content_type: str
-    """Its media type, in lower case, without parameters; kept with the object."""
-    correlation_id: str = ""
-    """Kept with the object, and logged wherever it is processed."""
-    contract: str = ""
-    """The data contract that it is sent to by name, or empty; kept with the object."""
-    client: str = ""
-    """Who sends it; kept with the object."""
-    writes: tuple[str, ...] | None = None
-    """Patterns of the sources that it may write, None for all; kept with the object, and applied to its events."""
-
-    @property
-    def content_encoding(self) -> str:
-        """`gzip` if the body is; kept with the object."""
-        return GZIP if is_gzip(self.body) else ""
-
-
-@dataclass(frozen=True, slots=True)
 class Accepted:
     """The body is in bronze under this identifier."""
 
@@ -115,8 +90,10 @@ class Accepted:
         return received_at(self.raw_id)
 
 
-def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
+def ingest(raw: RawObject, *, limit: int, bronze: Bronze) -> Accepted:
     """Store events; when this returns, their bytes are in bronze. When it raises, nothing was promised.
+
+    If the identifier is taken, they have a new one.
 
     Raises:
         TooLargeError: it has more bytes than the limit, packed or not, or more events than `MAX_EVENTS`.
@@ -125,21 +102,21 @@ def ingest(submission: Submission, *, limit: int, bronze: Bronze) -> Accepted:
         EnvelopeError: no element has the envelope.
         BronzeUnavailableError: it could not be stored.
     """
-    _, events = check(submission, limit)
+    _, events = check(raw, limit)
     for _ in range(_MAX_TRIES):
-        raw_id = new_raw_id()
         try:
-            _put(raw_id, submission, bronze)
+            bronze.put(raw)
         except RawIdTakenError:
             # Either the S3 client's own retry after a lost answer, or an identifier that was used before. The object
             # there may be another one, so store this one under a new identifier.
+            raw = replace(raw, raw_id=new_raw_id())
             continue
-        return Accepted(raw_id, events)
+        return Accepted(raw.raw_id, events)
     raise BronzeUnavailableError(f"{_MAX_TRIES} identifiers in a row were taken")
 
 
 def ingest_once(
-    submission: Submission, *, key: str, limit: int, bronze: Bronze, idempotency_store: IdempotencyStore
+    raw: RawObject, *, key: str, limit: int, bronze: Bronze, idempotency_store: IdempotencyStore
 ) -> Accepted:
     """Store events once, however often the same request is sent, also concurrently.
 
@@ -153,36 +130,36 @@ def ingest_once(
         BronzeUnavailableError: it could not be stored, or the record couldn't.
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`; the key stays unused.
     """
-    content, events = check(submission, limit)
-    raw_id, is_replayed = _recorded(key, digest(submission, content), bronze, idempotency_store)
+    content, events = check(raw, limit)
+    raw_id, is_replayed = _recorded(key, digest(raw, content), bronze, idempotency_store)
     # Taken by another request with this key, which had the same content.
     with suppress(RawIdTakenError):
-        _put(raw_id, submission, bronze)
+        bronze.put(replace(raw, raw_id=raw_id))
     return Accepted(raw_id, events, is_replayed)
 
 
-def digest(submission: Submission, content: bytes) -> str:
+def digest(raw: RawObject, content: bytes) -> str:
     """Identifies a request's media type, contract and unpacked content: a client may compress again when it retries."""
-    return sha256(f"{submission.content_type}\n{submission.contract}\n".encode() + content).hexdigest()
+    return sha256(f"{raw.content_type}\n{raw.contract}\n".encode() + content).hexdigest()
 
 
-def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
+def check(raw: RawObject, limit: int) -> tuple[bytes, int | None]:
     """The unpacked content of a submission that may be stored, and the number of its events, if known.
 
     Raises:
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`.
     """
-    if len(submission.body) > limit:
-        raise TooLargeError(f"The body has {len(submission.body)} bytes; at most {limit} are accepted.")
+    if len(raw.body) > limit:
+        raise TooLargeError(f"The body has {len(raw.body)} bytes; at most {limit} are accepted.")
     try:
-        content = unpacked(submission.body, limit)
+        content = unpacked(raw.body, limit)
     except UnpackedTooLargeError as error:
         raise TooLargeError(f"Unpacked, the body has more than {limit} bytes, which is the limit.") from error
-    if submission.contract:
+    if raw.contract:
         check_utf_8(content)
-        _check_json(bodies(content, submission.content_type))
+        _check_json(bodies(content, raw.content_type))
         return content, None
-    items, payload_of = _items(content, submission.content_type)
+    items, payload_of = _items(content, raw.content_type)
     if len(items) > MAX_EVENTS:
         raise TooLargeError(f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted.")
     if not any(_is_taken(payload_of(item)) for item in items):
@@ -191,7 +168,7 @@ def check(submission: Submission, limit: int) -> tuple[bytes, int | None]:
         payloads = [payload_of(item) for item in items[:MAX_VIOLATIONS]]
         if is_single and isinstance(payloads[0], NotJsonError):
             raise NotJsonError(str(payloads[0]))
-        form = FORMATS.get(submission.content_type)
+        form = FORMATS.get(raw.content_type)
         raise EnvelopeError(_reasons(payloads, is_single=is_single), form.expected if form else EVENTS)
     return content, len(items)
 
@@ -271,18 +248,3 @@ def _is_in(bronze: Bronze, raw_id: UUID) -> bool:
     """Whether the object exists. By listing, which needs no right to read objects."""
     page = next(bronze.list_after(UUID(int=raw_id.int - 1), timeout=lambda: _LISTING_SECONDS), [])
     return any(listed.raw_id == raw_id for listed in page[:1])
-
-
-def _put(raw_id: UUID, submission: Submission, bronze: Bronze) -> None:
-    bronze.put(
-        RawObject(
-            raw_id,
-            submission.body,
-            submission.content_type,
-            submission.correlation_id,
-            submission.content_encoding,
-            submission.contract,
-            submission.client,
-            submission.writes,
-        )
-    )
