@@ -62,76 +62,69 @@ def archive_months(
     Raises:
         SilverUnavailableError, SilverConflictError: the next run goes on.
     """
-    result, pace = ArchiveResult(), _Pace(time_left)
+    run = _Run(store, files, time_left)
     if not store.begin_run():
-        result.is_beside_another = True
-        return result
+        run.result.is_beside_another = True
+        return run.result
     try:
-        _run(silver_months, store, files, pace, result)
+        run.through(silver_months)
     finally:
         with suppress(SilverError):
             store.end_run()
-    return result
+    return run.result
 
 
-def _run(silver_months: int, store: ArchiveStore, files: ArchiveFiles, pace: "_Pace", result: ArchiveResult) -> None:
-    def reinstate(month: ArchivedMonth) -> None:
-        if pace.run(store.away(month), partial(store.reinstate, month, files=files)):
-            store.reopen(month)
-            result.reinstated.append(month)
+class _Run:
+    def __init__(self, store: ArchiveStore, files: ArchiveFiles, time_left: TimeLeft) -> None:
+        self.result = ArchiveResult()
+        self._store, self._files, self._time_left = store, files, time_left
+        self._longest, self._looked_at = 0.0, time.monotonic()
 
-    def archive(month: ArchivedMonth) -> None:
-        store.begin(month)
-        if not pace.run(store.unwritten(month), write_of(month)):
+    def through(self, silver_months: int) -> None:
+        store = self._store
+        self._each(store.changed(), self._reinstate)
+        kinds = _KINDS if silver_months else ()
+        for kind in kinds:
+            self._each(store.closed(kind, silver_months), self._archive)
+        self._do(store.surplus(), store.remove_surplus)
+        closed = sum(len(store.closed(kind, silver_months)) for kind in kinds)
+        self.result.waiting = len(store.changed()) + closed
+
+    def _each(self, months: Iterable[ArchivedMonth], work: Callable[[ArchivedMonth], None]) -> None:
+        for month in months:
+            try:
+                work(month)
+            except (BronzeError, FileDiffersError, SilverError) as error:
+                self.result.errors[month] = error
+                # Its connection may be another, which is not this run's yet.
+                if not self._store.begin_run(_HANDOVER_SECONDS):
+                    raise
+
+    def _reinstate(self, month: ArchivedMonth) -> None:
+        if self._do(self._store.away(month), partial(self._store.reinstate, month, files=self._files)):
+            self._store.reopen(month)
+            self.result.reinstated.append(month)
+
+    def _archive(self, month: ArchivedMonth) -> None:
+        self._store.begin(month)
+        if not self._do(self._store.unwritten(month), partial(self._write, month)):
             return
-        match store.finish(month):
+        match self._store.finish(month):
             case "archived":
-                result.archived.append(month)
+                self.result.archived.append(month)
             case "changed":
-                result.changed.append(month)
+                self.result.changed.append(month)
 
-    def write_of(month: ArchivedMonth) -> Callable[[ArchivePart], None]:
-        def write(part: ArchivePart) -> None:
-            result.rows += store.write(month, part, files)
+    def _write(self, month: ArchivedMonth, part: ArchivePart) -> None:
+        self.result.rows += self._store.write(month, part, self._files)
 
-        return write
-
-    _each(store.changed(), reinstate, store, result)
-    kinds = _KINDS if silver_months else ()
-    for kind in kinds:
-        _each(store.closed(kind, silver_months), archive, store, result)
-    pace.run(store.surplus(), store.remove_surplus)
-    result.waiting = len(store.changed()) + sum(len(store.closed(kind, silver_months)) for kind in kinds)
-
-
-def _each(
-    months: Iterable[ArchivedMonth],
-    work: Callable[[ArchivedMonth], None],
-    store: ArchiveStore,
-    result: ArchiveResult,
-) -> None:
-    for month in months:
-        try:
-            work(month)
-        except (BronzeError, FileDiffersError, SilverError) as error:
-            result.errors[month] = error
-            # Its connection may be another, which is not this run's yet.
-            if not store.begin_run(_HANDOVER_SECONDS):
-                raise
-
-
-class _Pace:
-    """Whether the time is enough for another step."""
-
-    def __init__(self, time_left: TimeLeft) -> None:
-        self._time_left, self._longest, self._looked_at = time_left, 0.0, time.monotonic()
-
-    def run(self, parts: Sequence[ArchivePart], work: Callable[[ArchivePart], Iterator[None] | None]) -> bool:
+    def _do(self, parts: Sequence[ArchivePart], work: Callable[[ArchivePart], Iterator[None] | None]) -> bool:
         """Do the work for each part, step by step; False if the time ended before the last."""
         # Before each part, and between its steps.
-        return all(self._is_enough() and all(self._is_enough() for _ in work(part) or ()) for part in parts)
+        return all(self._has_time() and all(self._has_time() for _ in work(part) or ()) for part in parts)
 
-    def _is_enough(self) -> bool:
+    def _has_time(self) -> bool:
+        """Whether the time is enough for another step."""
         looked_at, self._looked_at = self._looked_at, time.monotonic()
         self._longest = max(self._longest, self._looked_at - looked_at)
         return self._time_left() >= 2 * self._longest + _RESERVE_SECONDS
