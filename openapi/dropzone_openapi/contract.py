@@ -37,10 +37,10 @@ def breaking_changes(old: Node, new: Node) -> list[str]:
     before, after = _normal(old.get("paths", {}), old), _normal(new.get("paths", {}), new)
     for path, method in ((path, method) for path, item in before.items() for method in item):
         place = f"{method.upper()} {path}"
-        if method in after.get(path, {}):
-            found += _operation(before[path][method], after[path][method], place)
-        else:
+        if method not in after.get(path, {}):
             found.append(f"{place}: is gone")
+        elif _differ(before[path][method], after[path][method]):  # most don't, which this sees at once
+            found += _operation(before[path][method], after[path][method], place)
     for name, scheme in old.get("components", {}).get("securitySchemes", {}).items():
         if _differ(_normal(scheme, old), _normal(new["components"]["securitySchemes"].get(name), new)):
             found.append(f"security scheme {name}: is another")

@@ -70,7 +70,7 @@ def gateway() -> dict[str, dict[str, Any]]:
     """API Gateway's own answers, as CloudFormation gets them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        [api] = resources(transformed(load_template()), "AWS::ApiGateway::RestApi").values()
+        [api] = resources(transformed(template()), "AWS::ApiGateway::RestApi").values()
     answers: dict[str, dict[str, Any]] = api["Properties"]["Body"]["x-amazon-apigateway-gateway-responses"]
     return answers
 
@@ -82,9 +82,13 @@ def gateway_problem(name: str) -> dict[str, Any]:
     return problem
 
 
+@cache
+def template() -> Template:
+    return load_template()
+
+
 def gateway_headers(name: str, parameters: dict[str, str]) -> dict[str, Any]:
-    template: Template = load_template()
-    evaluator = Evaluator(template, defaults(template) | parameters)
+    evaluator = Evaluator(template(), defaults(template()) | parameters)
     found = {
         key.removeprefix("gatewayresponse.header."): _resolve(evaluator, value, parameters)
         for key, value in gateway()[name]["responseParameters"].items()
@@ -101,7 +105,7 @@ def _resolve(evaluator: Evaluator, value: Any, parameters: dict[str, str]) -> An
 
 def written() -> list[str]:
     """The names of API Gateway's answers, for which SAM need not run while tests are collected."""
-    [api] = resources(load_template(), "AWS::Serverless::Api").values()
+    [api] = resources(template(), "AWS::Serverless::Api").values()
     return list(api["Properties"]["GatewayResponses"])
 
 

@@ -7,17 +7,25 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # comes with SAM's CLI
+import yaml
+from samtranslator.yaml_helper import intrinsics_multi_constructor  # type: ignore[import-untyped] # comes with SAM's CLI
 
 PROJECT = Path(__file__).parents[3]
 
 Template = dict[str, Any]
 
 
+class _Loader(yaml.CSafeLoader):
+    """Reads what SAM's `yaml_parse` reads, in C, which takes a fifth of the time."""
+
+
+_Loader.add_multi_constructor("!", intrinsics_multi_constructor)
+
+
 @cache
 def _pickled(name: str) -> bytes:
     """What was parsed: a copy by pickle takes a fifth of the time of deepcopy's."""
-    return pickle.dumps(yaml_parse((PROJECT / name).read_text(encoding="utf-8")))
+    return pickle.dumps(yaml.load((PROJECT / name).read_text(encoding="utf-8"), _Loader))  # noqa: S506 - a safe loader
 
 
 def load_template(name: str = "template.yaml") -> Template:
