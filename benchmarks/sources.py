@@ -20,7 +20,7 @@ from dropzone.domain.contracts import BASIC, DEFAULT
 from dropzone.domain.expectations import EXPECTATIONS, Expectations
 from dropzone.queries.measurements import MeasurementsRequest, read_measurements
 from dropzone.queries.sources import SourcesRequest, SourceState, read_sources
-from dropzone.use_cases.check_expectations import check_expectations
+from dropzone.use_cases.upkeep import check_expectations
 from support.postgres import database_settings, running_postgres
 
 SOURCES = 10_000

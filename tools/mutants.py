@@ -39,9 +39,7 @@ class Room:
     """A Postgres for each process."""
 
 
-_OF_SERVERS = tuple(
-    f"dropzone/use_cases/{name}.py" for name in ("archive_months", "check_expectations", "fleet", "notify")
-)
+_OF_SERVERS = tuple(f"dropzone/use_cases/{name}.py" for name in ("archive_months", "fleet", "upkeep"))
 
 _CALLS_OF_HANDLERS = tuple(
     f"tests/functional/test_{name}.py"

@@ -121,9 +121,7 @@ def world(
     kept: list[Callable[..., Any]] = [
         notify.settings,
         notify.notifications,
-        notify.event_bus,
-        notify.topic,
-        notify.webhook,
+        notify.way_to,
     ]
     for each in kept:
         each.cache_clear()  # type: ignore[attr-defined] # of functools.cache
@@ -186,7 +184,7 @@ def test_whoever_is_called_is_given_up_before_the_function_ends() -> None:
         config = client.meta.config
         return float((config.connect_timeout + config.read_timeout) * config.retries["total_max_attempts"])
 
-    senders: list[Any] = [notify.event_bus(), notify.topic(), notify.webhook()]
+    senders: list[Any] = [notify.way_to(channel) for channel in (Channel.EVENTS, Channel.TOPIC, Channel.WEBHOOK)]
     bus, topic, webhook = senders
     timeout = webhook._http.connection_pool_kw["timeout"]
     times = [
@@ -292,9 +290,9 @@ def test_services_that_are_out_of_reach_are_reported_without_their_address(
 
     messages = [world.put(channel, change()) for channel in Channel]
     for sender, call_ in (
-        (notify.event_bus(), "put_events"),
-        (notify.topic(), "publish"),
-        (notify.webhook(), "get_secret_value"),
+        (notify.way_to(Channel.EVENTS), "put_events"),
+        (notify.way_to(Channel.TOPIC), "publish"),
+        (notify.way_to(Channel.WEBHOOK), "get_secret_value"),
     ):
         monkeypatch.setattr(sender, "_client", SimpleNamespace(**{call_: fail}))
 
@@ -326,7 +324,7 @@ def test_events_that_the_bus_refuses_for_a_moment_are_put_again_alone(
             refused = "b" if len(put) < tries else ""
             return {"Entries": [{"ErrorCode": "Throttled"} if name == refused else {} for name in put[-1]]}
 
-    monkeypatch.setattr(notify.event_bus(), "_client", Bus())
+    monkeypatch.setattr(notify.way_to(Channel.EVENTS), "_client", Bus())
 
     message = world.put(Channel.EVENTS, change("a"), change("b"))
 

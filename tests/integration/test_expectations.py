@@ -16,8 +16,7 @@ from dropzone.domain.notifications import CHANGES, Channel
 from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, ValidatedObject, Violation
 from dropzone.ports import BronzeUnavailableError, Standing
 from dropzone.queries.sources import SourcesRequest, SourceSummary, read_sources
-from dropzone.use_cases.check_expectations import check_expectations
-from dropzone.use_cases.notify import hand_over
+from dropzone.use_cases.upkeep import check_expectations, hand_over
 from support.contracts import contract, contracts
 from support.factories import measurement
 from support.postgres import SilverInPostgres

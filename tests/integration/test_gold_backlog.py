@@ -10,7 +10,7 @@ from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_upkeep import PostgresGoldStore
 from dropzone.domain.outcomes import ValidatedObject
 from dropzone.queries.buckets import Granularity
-from dropzone.use_cases.refresh_gold import refresh_gold
+from dropzone.use_cases.upkeep import refresh_gold
 from support.factories import measurement, raw_ids
 from support.gold import Gold, Window, too_much
 from support.postgres import SilverInPostgres

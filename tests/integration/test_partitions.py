@@ -11,7 +11,7 @@ from dropzone.domain.aggregates import aggregate
 from dropzone.domain.identifiers import earliest_raw_id, new_raw_id
 from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone.ports import Months, SilverTable, SilverUnavailableError
-from dropzone.use_cases.add_months import add_months
+from dropzone.use_cases.upkeep import add_months
 from support.months import TABLES, months, this_month_and_two_more
 from support.postgres import SilverInPostgres
 

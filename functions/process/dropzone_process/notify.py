@@ -11,11 +11,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dropzone.adapters.s3_notifications import S3Notifications, parse_key
-from dropzone.domain.notifications import Channel
+from dropzone.domain.notifications import CHANGES, Channel
 from dropzone.observability import NAMESPACE
 from dropzone.ports import BronzeError, Deliver, UndeliverableError
 from dropzone.settings import NotifySettings
-from dropzone.use_cases.notify import deliver
 from dropzone_process.events import NotUnderstoodError, SqsRecord, sqs_records, stored_in
 
 logger = Logger(service="notify")
@@ -26,28 +25,17 @@ notifications = cache(lambda: S3Notifications.of(settings()))
 
 
 @cache
-def event_bus() -> Deliver:
+def way_to(channel: Channel) -> Deliver:
     # Imported here, as boto3 is everywhere: not while the function is loaded.
-    from dropzone.adapters.channels import EventBus  # noqa: PLC0415
+    from dropzone.adapters.channels import EventBus, Topic, Webhook  # noqa: PLC0415
 
-    return EventBus(settings().event_bus)
-
-
-@cache
-def topic() -> Deliver:
-    from dropzone.adapters.channels import Topic  # noqa: PLC0415 - as above
-
-    return Topic(_stated(settings().notification_topic_arn))
-
-
-@cache
-def webhook() -> Deliver:
-    from dropzone.adapters.channels import Webhook  # noqa: PLC0415 - as above
-
-    return Webhook(_stated(settings().webhook_secret_arn))
-
-
-_WAYS = {Channel.EVENTS: event_bus, Channel.TOPIC: topic, Channel.WEBHOOK: webhook}
+    match channel:
+        case Channel.EVENTS:
+            return EventBus(settings().event_bus)
+        case Channel.TOPIC:
+            return Topic(_stated(settings().notification_topic_arn))
+        case Channel.WEBHOOK:
+            return Webhook(_stated(settings().webhook_secret_arn))
 
 
 @metrics.log_metrics
@@ -86,7 +74,9 @@ def _deliver(record: SqsRecord) -> int:
         if batch is None:
             raise NotUnderstoodError("it is about another object")
         channel, batch_id = batch
-        delivered += deliver(channel, batch_id, notifications(), _WAYS)
+        changes = CHANGES.validate_json(notifications().read(channel, batch_id))
+        way_to(channel)(batch_id, changes)
+        delivered += len(changes)
         logger.info("delivered", channel=channel, batch_id=batch_id, changes=delivered)
     return delivered
 

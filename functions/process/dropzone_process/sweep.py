@@ -33,14 +33,11 @@ from dropzone.observability import NAMESPACE, count, logged_errors, report_resul
 from dropzone.ports import BronzeError, SilverError, TimeLeft
 from dropzone.runtime import time_left_in
 from dropzone.settings import SweepSettings
-from dropzone.use_cases.add_months import add_months
-from dropzone.use_cases.check_expectations import check_expectations
 from dropzone.use_cases.fleet import delete_old
-from dropzone.use_cases.notify import hand_over
 from dropzone.use_cases.objects import ProcessingResult
-from dropzone.use_cases.refresh_gold import refresh_gold
 from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.sweep import sweep
+from dropzone.use_cases.upkeep import add_months, check_expectations, hand_over, refresh_gold
 from dropzone_process.request import (
     Changes,
     Counts,

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from dropzone.ports import Months, SilverTable
-from dropzone.use_cases.add_months import add_months
+from dropzone.use_cases.upkeep import add_months
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from dropzone.ports import SilverUnavailableError
-from dropzone.use_cases.refresh_gold import refresh_gold
+from dropzone.use_cases.upkeep import refresh_gold
 
 
 @dataclass(slots=True)

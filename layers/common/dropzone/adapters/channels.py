@@ -8,7 +8,8 @@ import hmac
 import time
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import batched
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -35,6 +36,18 @@ _TRIES = 3
 _TIMEOUT = urllib3.Timeout(connect=3.0, read=5.0)
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _PREFIX = "whsec_"
+
+
+@contextmanager
+def _calling(service: str) -> Iterator[None]:
+    """Raise what a service of AWS raises as UndeliverableError."""
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        raise UndeliverableError(f"{service} answered {code}") from None
+    except BotoCoreError as error:
+        raise UndeliverableError(f"{service} could not be called: {type(error).__name__}") from None
 
 
 class EventBus:
@@ -65,10 +78,8 @@ class EventBus:
         }
 
     def _refused(self, entries: list[Any]) -> list[Any]:
-        try:
+        with _calling("EventBridge"):
             results = self._client.put_events(Entries=entries)["Entries"]
-        except (ClientError, BotoCoreError) as error:
-            raise UndeliverableError(_reason("EventBridge", error)) from None
         return [entry for entry, result in zip(entries, results, strict=True) if result.get("ErrorCode")]
 
 
@@ -81,15 +92,13 @@ class Topic:
     def __call__(self, batch_id: str, changes: Sequence[Change]) -> None:
         """Publish the changes as text, with their batch as an attribute."""
         number = f"{len(changes)} sources have" if len(changes) > 1 else "a source has"
-        try:
+        with _calling("SNS"):
             self._client.publish(
                 TopicArn=self._arn,
                 Subject=f"Dropzone: {number} changed",
                 Message=summary(changes),
                 MessageAttributes={"batch_id": {"DataType": "String", "StringValue": batch_id}},
             )
-        except (ClientError, BotoCoreError) as error:
-            raise UndeliverableError(_reason("SNS", error)) from None
 
 
 class WebhookSecret(BaseModel):
@@ -165,18 +174,11 @@ class Webhook:
             raise UndeliverableError(f"the webhook answered {answer.status}")
 
     def _secret(self) -> WebhookSecret:
+        with _calling("Secrets Manager"):
+            secret = self._client.get_secret_value(SecretId=self._arn)
         try:
-            text = self._client.get_secret_value(SecretId=self._arn)["SecretString"]
-            return WebhookSecret.model_validate_json(text)
-        except (ClientError, BotoCoreError) as error:
-            raise UndeliverableError(_reason("Secrets Manager", error)) from None
+            return WebhookSecret.model_validate_json(secret["SecretString"])
         except KeyError:
             raise UndeliverableError("the webhook's secret holds no text") from None
         except ValidationError as error:
             raise UndeliverableError(f"the webhook's secret: {describe(error)}") from None
-
-
-def _reason(service: str, error: ClientError | BotoCoreError) -> str:
-    if isinstance(error, ClientError):
-        return f"{service} answered {error.response.get('Error', {}).get('Code', '')}"
-    return f"{service} could not be called: {type(error).__name__}"
