@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 from pydantic import ValidationError
@@ -24,13 +23,13 @@ _UNITS: dict[str, float] = {
 }
 """In seconds. `m` is missing: it could be minutes or months."""
 
-_SPANS = {
+_FIELDS = {
     "frequency": "interval_seconds",
     "latency": "latency_seconds",
     "retention": "retention_seconds",
     "unchanged": "unchanged_seconds",
+    "rejectedShare": "rejected_share",
 }
-_SHARE = "rejectedShare"
 
 
 def expectations_of(document: Document) -> Expectations:
@@ -40,7 +39,7 @@ def expectations_of(document: Document) -> Expectations:
         ContractError: it states something that isn't evaluated, with each reason.
     """
     findings: list[Finding] = []
-    stated: dict[str, object] = {}
+    stated: dict[str, float] = {}
     for index, entry in enumerate(document.contract.slaProperties or []):
         path = ("slaProperties", index)
         for finding in _findings(entry, stated):
@@ -67,58 +66,44 @@ def sentences(expectations: Expectations) -> Iterator[str]:
         yield f"expects at most {expectations.rejected_share:.4g} of a day's events to be rejected"
 
 
-def _findings(entry: ServiceLevelAgreementProperty, stated: dict[str, object]) -> Iterator[str]:
+def _findings(entry: ServiceLevelAgreementProperty, stated: dict[str, float]) -> Iterator[str]:
     """What is wrong with an entry; it is added to what is stated where nothing is."""
-    name = str(entry.property)
-    field = _SHARE if name == _SHARE else _SPANS.get(name)
+    field = _FIELDS.get(str(entry.property))
     if field is None:
-        yield f"is not evaluated; {', '.join([*_SPANS, _SHARE])} are"
+        yield f"is not evaluated; {', '.join(_FIELDS)} are"
         return
     if entry.valueExt is not None:
         yield "has a valueExt, which is not supported"
-    if field == _SHARE:
-        field, value, problem = "rejected_share", *_share(entry)
-    else:
-        value, problem = _seconds(entry)
-    if problem is None and field in stated:
-        problem = "is stated twice"
-    if problem is None:
-        problem = _out_of_range(field, value)
-    if problem is None:
-        stated[field] = value
-    else:
-        yield problem
-
-
-def _seconds(entry: ServiceLevelAgreementProperty) -> tuple[float, str | None]:
-    value = _number(entry.value)
-    if value is None:
-        return 0, f"the value {entry.value!r} is not a number"
-    if str(entry.unit) not in _UNITS:
-        return 0, f"the unit {entry.unit!r} is none of s, min, h, d, w, y"
-    return value * _UNITS[str(entry.unit)], None
-
-
-def _share(entry: ServiceLevelAgreementProperty) -> tuple[float, str | None]:
-    value = _number(entry.value)
-    if value is None:
-        return 0, f"the value {entry.value!r} is not a number"
-    match entry.unit:
-        case None:
-            return value, None
-        case "%" | "percent":
-            return value / 100, None
-    return 0, f"the unit {entry.unit!r} is neither % nor left out"
-
-
-def _number(value: Any) -> float | None:  # noqa: ANN401 - any of YAML's
-    # Text that looks like a number would be one that is quoted by mistake.
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _out_of_range(field: str, value: float) -> str | None:
     try:
-        Expectations.model_validate({"id": "", "version": "", field: value})
+        value = _share(entry) if field == "rejected_share" else _seconds(entry)
+        if field not in stated:
+            Expectations.model_validate({"id": "", "version": "", field: value})
     except ValidationError as error:
-        return error.errors(include_url=False, include_input=False)[0]["msg"]
-    return None
+        yield error.errors(include_url=False, include_input=False)[0]["msg"]
+    except (TypeError, ValueError) as error:
+        yield str(error)
+    else:
+        if field in stated:
+            yield "is stated twice"
+        stated.setdefault(field, value)
+
+
+def _seconds(entry: ServiceLevelAgreementProperty) -> float:
+    number = _number(entry)
+    if str(entry.unit) not in _UNITS:
+        raise ValueError(f"the unit {entry.unit!r} is none of s, min, h, d, w, y")
+    return number * _UNITS[str(entry.unit)]
+
+
+def _share(entry: ServiceLevelAgreementProperty) -> float:
+    number = _number(entry)
+    if entry.unit not in {None, "%", "percent"}:
+        raise ValueError(f"the unit {entry.unit!r} is neither % nor left out")
+    return number / 100 if entry.unit else number
+
+
+def _number(entry: ServiceLevelAgreementProperty) -> float:
+    # Text that looks like a number would be one that is quoted by mistake.
+    if not isinstance(entry.value, int | float) or isinstance(entry.value, bool):
+        raise TypeError(f"the value {entry.value!r} is not a number")
+    return float(entry.value)
