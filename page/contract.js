@@ -21,7 +21,7 @@ const BROKEN = {
 export function showContract(contract, source, hitsOf) {
   const hits = (contract?.rules ?? []).map(({ id }) => hitsOf(id));
   fill(byId("contract-text"), JSON.stringify([contract, source?.broken_expectations, hits]), () => {
-    if (contract === null) return [element("p", { class: "note" }, "Nothing is known of this source’s contract yet.")];
+    if (contract === null) return [element("p", { class: "note" }, "This source’s contract is not known yet.")];
     const { id, version, sources, rules, expectations } = contract;
     const expected = Object.entries(EXPECTED)
       .filter(([name]) => expectations[name] != null)
@@ -33,10 +33,10 @@ export function showContract(contract, source, hitsOf) {
       ["Contract", `${id}, version ${version}`],
       ["For", sources.length > 0 ? sources.join(", ") : "every source without one of its own"],
       ...expected,
-      ["Broken now", broken.length > 0 ? broken.join(", ") : "nothing, as of the last scheduled look"],
+      ["Broken now", broken.length > 0 ? broken.join(", ") : "nothing, as of the last scheduled check"],
     ];
     const facts = pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
-    const basic = element("p", { class: "note" }, "The basic rules hold beside these: a time with its offset, and numbers in data.");
+    const basic = element("p", { class: "note" }, "The basic rules apply as well: a time with its offset, and numbers in data.");
     if (rules.length === 0) return [element("dl", { class: "facts" }, ...facts), basic];
     const heads = ["Rule", "Kind", "Limits", "If broken", "In this time"].map((text) => element("th", { scope: "col" }, text));
     const rows = rules.map((rule, place) =>

@@ -2,7 +2,7 @@
 
 const FIXES = {
   "payload.not_json": "Send complete JSON in UTF-8: the text ends too early, or holds a character that JSON doesn’t allow.",
-  "payload.not_object": "Send an object with time_stamp and data, not a value alone.",
+  "payload.not_object": "Send an object with time_stamp and data, not a bare value.",
   "payload.missing_field": "Add the field.",
   "payload.unsupported_version": "Set schema_version to 1 or 2, or leave it out.",
   "time_stamp.not_string": 'Write the time as text: "2026-11-24T06:00:00Z".',
@@ -11,8 +11,8 @@ const FIXES = {
   "time_stamp.out_of_range": "Check the clock of the sender: the instant is outside the years 1 to 9999.",
   "data.not_array": "Send data as an array of numbers, also for one: [21.5].",
   "data.empty": "Send at least one number, or no event where nothing was measured.",
-  "data.not_numeric": 'Leave out what is no number: null, true and text such as "n/a" are none, and "21.5" in quotes is text.',
-  "data.not_finite": "Send numbers that a 64-bit float can hold: NaN and Infinity are none.",
+  "data.not_numeric": 'Leave out what is not a number: null, true and text such as "n/a" are not, and neither is "21.5" in quotes.',
+  "data.not_finite": "Send numbers that a 64-bit float can hold: NaN and Infinity are not allowed.",
   "source.invalid": "Send the source as text of at most 200 characters, without control characters.",
   "unit.invalid": "Send the unit as text of at most 50 characters, without control characters.",
   "tags.invalid": "Send tags as an object of at most 16 texts: numbers go in quotes.",

@@ -154,7 +154,7 @@ function refuseKey({ type, detail }) {
   const name = type.split(":").at(-1);
   if (name === "scope-missing") return askForKey(`This key may not read: enter one that may. ${detail}`);
   if (name.startsWith("key-")) return askForKey(detail);
-  return askForKey("The API refuses this key. Check it, and enter it again.");
+  return askForKey("The API rejected this key. Check it and enter it again.");
 }
 
 function askForKey(reason = null) {

@@ -17,7 +17,7 @@ export function troubleOf({ kind, status, detail, requestId, retryAfter }, isLiv
   const wait = isLive ? Math.max(REFRESH, (retryAfter ?? 0) * 1000) : null;
   const id = requestId ? ` (request ${requestId})` : "";
   if (kind === "unreachable") {
-    return { text: "The API can’t be reached: the network, or the server, is away.", wait };
+    return { text: "The API can’t be reached: the network or the server is down.", wait };
   }
   if (kind === "slow") return { text: "The API has not answered for 30 seconds.", wait };
   if (status === 429) return { text: `Too many requests for this key${id}.`, wait };

@@ -134,7 +134,7 @@ def the_way_in(album: Album) -> None:
     album.take("key-to-be-remembered")
     page.get_by_label("Remember").uncheck()
     open_with(page, client, "wrong")
-    expect(page.get_by_role("alert")).to_contain_text("refuses this key")
+    expect(page.get_by_role("alert")).to_contain_text("rejected this key")
     album.take("wrong-key")
     with answering(page, "**/sources*", failing(NO_SCOPE)):
         open_with(page, client)

@@ -217,7 +217,7 @@ def test_a_wrong_key_is_reported_and_not_kept(client: Client, page: Page) -> Non
     for wrong in ("wrong", f"{client.endpoints.api_key[:6]}é"):
         open_with(page, client, wrong)
 
-        expect(page.get_by_role("alert")).to_contain_text("refuses this key")
+        expect(page.get_by_role("alert")).to_contain_text("rejected this key")
         expect(page.get_by_label("API key")).to_be_focused()
         expect(page.locator("#shown")).to_be_hidden()
         assert page.evaluate(kept) == [0, 0, ""]
@@ -555,7 +555,7 @@ def test_axe_finds_nothing_in_any_state(client: Client, page: Page, source: str)
     expect(page.get_by_label("API key")).to_be_focused()
     look("the key's form")
     open_with(page, client, "wrong")
-    expect(page.get_by_role("alert")).to_contain_text("refuses this key")
+    expect(page.get_by_role("alert")).to_contain_text("rejected this key")
     look("a wrong key", "#trouble")
     page.get_by_label("API key").fill(client.endpoints.api_key)
     page.keyboard.press("Enter")
