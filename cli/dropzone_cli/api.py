@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -211,7 +212,9 @@ class Api:
     def contracts(self) -> dict[str, str]:
         """The deployed data contracts as they were written, by their identifiers."""
         names = [str(contract["id"]) for page in self.pages("contracts", {}) for contract in page["contracts"]]
-        return {name: self._text(f"/contracts/{name}", "application/yaml") for name in names}
+        as_written = {"Accept": "application/yaml"}
+        answers = {name: self._send("GET", f"/contracts/{name}", headers=as_written) for name in names}
+        return {name: self._checked(answer).content.decode() for name, answer in answers.items()}
 
     def measurements(self, source: str, limit: int, **bounds: str) -> list[Document]:
         """A source's measurements, the newest first, up to a limit."""
@@ -223,9 +226,7 @@ class Api:
         response = self._send("GET", f"/ingest/{raw_id}/raw", params={} if item is None else {"item": item})
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
-        if response.status_code != HTTPStatus.OK:
-            raise self._another() if response.is_success else self._refusal(response)
-        headers = response.headers
+        headers = self._checked(response).headers
         return Raw(headers.get("content-type", ""), response.content, headers.get("dropzone-contract", ""))
 
     def raws(self, raw_ids: Sequence[UUID]) -> Iterator[Raw | None]:
@@ -302,34 +303,25 @@ class Api:
             self._key = key
         return {"x-api-key": self._key}
 
-    def _document(self, response: httpx.Response, expected: HTTPStatus = HTTPStatus.OK) -> Document:
+    def _checked(self, response: httpx.Response, expected: HTTPStatus = HTTPStatus.OK) -> httpx.Response:
         if response.status_code != expected:
             raise self._another() if response.is_success else self._refusal(response)
-        try:
-            document = response.json()
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
+        return response
+
+    def _document(self, response: httpx.Response, expected: HTTPStatus = HTTPStatus.OK) -> Document:
+        document = _document(self._checked(response, expected))
+        if document is None:
             raise self._another()
         return document
-
-    def _text(self, path: str, kind: str) -> str:
-        response = self._send("GET", path, headers={"Accept": kind})
-        if response.status_code != HTTPStatus.OK:
-            raise self._refusal(response)
-        return response.content.decode()
 
     def _another(self) -> CliError:
         return CliError(f"The server at {self._target.url} is not Dropzone's API.", hint="Check the address.")
 
     def _unreachable(self, error: httpx.TransportError) -> CliError:
         message = f"The API of {self._target.name} can't be reached ({printable(str(error)) or type(error).__name__})."
-        hint = (
-            "Is it up? See make status; make up starts it."
-            if self._target.local
-            else (f"Check the network and the address: {self._target.url}")
-        )
-        return CliError(message, hint=hint)
+        if self._target.local:
+            return CliError(message, hint="Is it up? See make status; make up starts it.")
+        return CliError(message, hint=f"Check the network and the address: {self._target.url}")
 
     @staticmethod
     def _reason(response: httpx.Response) -> str:
@@ -365,13 +357,17 @@ class Api:
         return CliError(message, hint=hint)
 
 
+def _document(response: httpx.Response) -> Document | None:
+    """The JSON object in an answer's body, if it is one."""
+    with suppress(ValueError):
+        document = response.json()
+        return document if isinstance(document, dict) else None
+    return None
+
+
 def _problem(response: httpx.Response) -> Document:
     """The problem in an answer's body; empty where there is none."""
-    try:
-        document = response.json()
-    except ValueError:
-        return {}
-    return document if isinstance(document, dict) else {}
+    return _document(response) or {}
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -49,42 +49,37 @@ class Table:
     """A table whose header was read: which columns are what, and the rows as events."""
 
     def __init__(
-        self, rows: Iterator[Row | Finding], options: CsvOptions, *, delimiter: str = ",", before: Sequence[str] = ()
+        self,
+        head: Row,
+        rows: Iterator[Row | Finding],
+        options: CsvOptions,
+        *,
+        delimiter: str = ",",
+        before: Sequence[str] = (),
     ) -> None:
-        """Read the header.
+        """Tell by its header what its columns are.
 
         Args:
-            rows: of cells.
+            head: the row with the header.
+            rows: those behind it.
             options: what is known of them.
             delimiter: that was between the cells.
             before: the lines that were skipped before the header.
 
         Raises:
-            BrokenInputError: there is none, or it can't be read.
             CliError: the columns are not those that were asked for, or it is not clear which are meant.
         """
-        rows = ADAPTERS.get(options.layout, iter)(without_reasons(rows))
         self.options = options
         self.delimiter = delimiter
-        self.head = next(rows, None)
-        """The row with the header; None where there is none yet."""
-        if isinstance(self.head, Finding):
-            if self.head.severity is not Severity.WAITING:
-                raise BrokenInputError(self.head.first, f"the header {self.head.reason}", self.head.code)
-            self.waiting: Finding | None = self.head
-            return
-        self.waiting = None
         # A layout may have changed its cells.
-        self.is_of_rejects = self.head is not None and is_of_rejects(*csv.reader([self.head.text], delimiter=delimiter))
-        header = [name.strip() for name in self.head.cells] if self.head else []
-        if not any(header):
-            raise BrokenInputError(1, "there is no header row with column names", "input.no_header")
+        self.is_of_rejects = is_of_rejects(*csv.reader([head.text], delimiter=delimiter))
+        header = [name.strip() for name in head.cells]
         while not header[-1]:
             header.pop()
         self.columns = Columns(header, options)
         self._rows = rows
         after = [row.text for row in islice(rows, options.skip_after_header) if isinstance(row, Row)]
-        self.preamble = ([*before], self.head.text if self.head else "", after)
+        self.preamble = ([*before], head.text, after)
         """The lines before the header, the header, and those after it that are no rows."""
         self._number = _comma_number if options.decimal == "," else json_number
         self._missing = {text.casefold() for text in options.missing}
@@ -106,8 +101,28 @@ class Table:
         self._label_text = lru_cache(4_096)(self._label_text_of)
 
     @classmethod
-    def of_lines(cls, lines: Lines, options: CsvOptions) -> Self:
-        """Read the header of a CSV, after what its layout has before it."""
+    def of_rows(
+        cls, rows: Iterator[Row | Finding], options: CsvOptions, delimiter: str = ",", before: Sequence[str] = ()
+    ) -> Self | Finding:
+        """Read the header of a table; answers why it is not there yet, where more may come.
+
+        Raises:
+            BrokenInputError: there is none, or it can't be read.
+            CliError: the columns are not those that were asked for, or it is not clear which are meant.
+        """
+        rows = ADAPTERS.get(options.layout, iter)(without_reasons(rows))
+        head = next(rows, None)
+        if isinstance(head, Finding):
+            if head.severity is Severity.WAITING:
+                return head
+            raise BrokenInputError(head.first, f"the header {head.reason}", head.code)
+        if head is None or not any(map(str.strip, head.cells)):
+            raise BrokenInputError(1, "there is no header row with column names", "input.no_header")
+        return cls(head, rows, options, delimiter=delimiter, before=before)
+
+    @classmethod
+    def of_lines(cls, lines: Lines, options: CsvOptions) -> Self | Finding:
+        """Read the header of a CSV, after what its layout has before it; as `of_rows`."""
         before = lines.skip_empty() if options.skip_lines is None else []
         options = recognise(lines, options)
         before += lines.skip(options.skip_lines or 0) + lines.skip_empty()
@@ -115,12 +130,10 @@ class Table:
         separator = _SEPARATOR.fullmatch("".join(lines.peek(1)).rstrip("\r\n"))
         before += lines.skip(1 if separator else 0)
         delimiter = options.delimiter or (separator[1] if separator else delimiter_of("".join(lines.peek(1))))
-        return cls(csv_rows(lines, delimiter), options, delimiter=delimiter, before=before)
+        return cls.of_rows(csv_rows(lines, delimiter), options, delimiter, before)
 
     def __str__(self) -> str:
         """Tell what the columns are, and how they are read."""
-        if self.waiting:
-            return ""
         options, text = self.options, str(self.columns)
         if not options.layout:
             return text
@@ -135,8 +148,6 @@ class Table:
     @property
     def settings(self) -> dict[str, object]:
         """What decides which events come of the rows."""
-        if self.waiting:
-            return {}
         options = self.options
         names = ("ambiguous", "time_format", "decimal", "encoding", "merge_rows")
         return {
@@ -148,8 +159,6 @@ class Table:
 
     def read(self) -> Iterator[Read]:
         """Read the rows as events."""
-        if self.waiting:
-            return iter([self.waiting])
         readings = self._readings()
         if len(self._groups) > 1:
             readings = one_of_a_kind(readings)

@@ -95,10 +95,4 @@ class BrokenInputError(Exception):
 
     def __init__(self, line: int, reason: str, code: str = "input.unreadable") -> None:
         super().__init__(f"line {line:,}: {reason}")
-        self.line = line
-        self.reason = reason
-        self.code = code
-
-    @property
-    def finding(self) -> Finding:
-        return Finding(self.line, self.line, self.code, self.reason)
+        self.finding = Finding(line, line, code, reason)

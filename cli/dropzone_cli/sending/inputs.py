@@ -123,13 +123,13 @@ class Opened:
     binary: BufferedReader
     suffix: str
     """Of its name, in lower case, without what says that it is compressed."""
-    takes_all: bool | None
-    """Whether a last line without an end is a whole one; None where the compression tells."""
+    is_complete: bool
+    """Whether a last line without an end is said to be a whole one."""
     pipe: LivePipe | None = None
     """Where it can't be read again."""
     unpacker: Gunzip | Unzip | None = None
     table: Table | None = None
-    """Of a CSV or a workbook, once `read` was called."""
+    """Of a CSV or a workbook, once `read` was called, and has met the header."""
     sheet: str = ""
     """Of a workbook: which one is read."""
     # When they go, they close the bytes, which are closed by then.
@@ -143,7 +143,7 @@ class Opened:
     @property
     def unused(self) -> list[str]:
         """Columns of a table that no event has anything of."""
-        return [] if self.table is None or self.table.waiting else self.table.columns.unused
+        return [] if self.table is None else self.table.columns.unused
 
     @property
     def position(self) -> int:
@@ -168,27 +168,29 @@ class Opened:
         """
         if format_ is Format.XLSX:
             self.sheet, rows = workbook_rows(self.binary, options.sheet)
-            self.table = Table(rows, options)
-            return self._guarded(self.table.read())
+            return self._guarded(self._read(Table.of_rows(rows, options)))
         encoding = options.encoding or encoding_of(self.binary.peek(1))
         if self.binary.peek(1).startswith(UTF8_BOM):
             self.binary.read(len(UTF8_BOM))
             encoding = "utf-8"
         if format_ is Format.JSON:
             return self._guarded(read_json(self.binary, encoding))
-        self._lines = Lines(self.binary, encoding, is_complete=self._is_complete, comment=options.comment)
+        self._lines = Lines(self.binary, encoding, is_complete=self._takes_all, comment=options.comment)
         if format_ is Format.NDJSON:
             return self._guarded(read_ndjson(self._lines))
         try:
-            self.table = Table.of_lines(self._lines, options)
+            return self._guarded(self._read(Table.of_lines(self._lines, options)))
         except (OSError, UnicodeError) as error:
             raise BrokenInputError(1, f"can't be read: {error}") from error
-        return self._guarded(self.table.read())
 
-    def _is_complete(self) -> bool:
-        if self.takes_all is not None:
-            return self.takes_all
-        return self.unpacker is not None and not self.unpacker.damage
+    def _read(self, table: Table | Finding) -> Iterator[Read]:
+        if isinstance(table, Finding):
+            return iter([table])
+        self.table = table
+        return table.read()
+
+    def _takes_all(self) -> bool:
+        return self.is_complete or (self.unpacker is not None and not self.unpacker.damage)
 
     def _guarded(self, found: Iterator[Read]) -> Iterator[Read]:
         """Report damage to the container of the text, after everything that could be read."""
@@ -243,14 +245,12 @@ def opened(
             if beginning.startswith(GZIP_MAGIC):
                 source.unpacker = Gunzip(source.binary)
                 source.binary, name = io.BufferedReader(source.unpacker, _BUFFER), name.removesuffix(".gz")
-                source.takes_all = is_complete or None
             elif beginning.startswith(_ZIP_MAGIC):
                 if pipe is not None:
                     raise BrokenInputError(1, "is a zip archive or a workbook, which can't be read from a pipe")
                 source.unpacker = _unzipped(one, source.binary, closing)
                 if source.unpacker is not None:  # a workbook stays as it is
                     source.binary, name = io.BufferedReader(source.unpacker, _BUFFER), source.unpacker.name.lower()
-                    source.takes_all = is_complete or None
         except OSError as error:
             raise BrokenInputError(1, f"can't be read: {error}") from error
         closing.callback(source.binary.close)

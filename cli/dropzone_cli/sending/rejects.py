@@ -50,7 +50,7 @@ class Rejects:
         table, rejected = self.table, finding.rejected
         if not finding.text:  # nothing to correct
             return
-        if table is None or table.head is None:
+        if table is None:
             self._write(self._ndjson, json.dumps({**_described(finding), "event": None, "text": finding.text}))
             return
         before, header, after = table.preamble

@@ -155,8 +155,7 @@ class Uploader:
                     events = source.read(planned.format or source.detect(), self._csv)
                     rejects.table = source.table
                     if run is None:
-                        self._describe(one.name, source)
-                        run = self._run(journal, planned, source)
+                        run = self._begin(journal, planned, source)
                     reading.begin(run, source)
                     reading.take(events)
                     reading.end()
@@ -169,14 +168,6 @@ class Uploader:
                 return
             finally:
                 reading.close()
-
-    def _describe(self, name: str, source: Opened) -> None:
-        if source.table is None or source.table.waiting:
-            return
-        if source.table.options.layout or source.sheet:
-            self._report.out.note(f"{name}: {source.description}")
-        if source.unused:
-            self._report.out.note(f"{name}: unused columns: {', '.join(map(repr, source.unused))}")
 
     def _send(self, task: Task) -> None:
         """Send a batch, record its answer, and report it; called by several threads.
@@ -239,11 +230,17 @@ class Uploader:
             self._report.resume_files[str(journal.path)] = None
         return journal
 
-    def _run(self, journal: Journal, planned: Planned, source: Opened) -> Run:
-        settings = {} if source.table is None else source.table.settings
+    def _begin(self, journal: Journal, planned: Planned, source: Opened) -> Run:
+        """Say what the columns of a table are, and begin or continue the run of its input."""
+        name, table, out = planned.input.name, source.table, self._report.out
+        if table is not None and (table.options.layout or source.sheet):
+            out.note(f"{name}: {source.description}")
+        if source.unused:
+            out.note(f"{name}: unused columns: {', '.join(map(repr, source.unused))}")
+        settings = {} if table is None else table.settings
         run = journal.run(planned.input.identity, self._session.target.url, settings, again=self._options.again)
         if not run.cuts and journal.has_others(run):
-            self._report.out.note(f"{planned.input.name} was sent before, with other options or to another stack.")
+            out.note(f"{name} was sent before, with other options or to another stack.")
         return run
 
 

@@ -116,6 +116,15 @@ def test_a_last_row_of_a_pipe_without_a_line_end_is_a_problem(cli: Cli, bronze: 
     assert row(3)[:-2] in Path("stdin.rejects.csv").read_text()
 
 
+def test_a_header_of_a_pipe_without_a_line_end_is_a_problem(cli: Cli, bronze: FakeIngest) -> None:
+    result = cli("send", "-", "--format", "csv", given="time,value")
+
+    assert result.exit_code == 1
+    assert values(bronze) == []
+    assert "stdin, line 1: has no line end, so it may be cut off; --complete sends it as it is" in result.stderr
+    assert json.loads(Path("stdin.rejects.ndjson").read_text())["text"] == "time,value"
+
+
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
 
 

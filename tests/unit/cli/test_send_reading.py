@@ -37,9 +37,10 @@ def table(text: str | bytes, **options: Any) -> list[Read]:  # noqa: ANN401 - an
 
 def made_table(text: str | bytes, *, is_complete: bool = True, **options: Any) -> Table:  # noqa: ANN401
     body = text.encode() if isinstance(text, str) else text
-    return Table.of_lines(
-        lines_of(body, options.get("encoding") or "utf-8", is_complete=is_complete), CsvOptions(**options)
-    )
+    lines = lines_of(body, options.get("encoding") or "utf-8", is_complete=is_complete)
+    table = Table.of_lines(lines, CsvOptions(**options))
+    assert isinstance(table, Table)
+    return table
 
 
 def lines_of(body: bytes | BinaryIO, encoding: str = "utf-8", *, is_complete: bool = True) -> Lines:
@@ -792,7 +793,9 @@ def test_memory_is_bounded_by_batches_whatever_the_input(form: str) -> None:
         elif form == "ndjson":
             found = read_ndjson(lines_of(binary))
         else:
-            found = Table.of_lines(lines_of(binary), CsvOptions(source_pattern="x")).read()
+            table = Table.of_lines(lines_of(binary), CsvOptions(source_pattern="x"))
+            assert isinstance(table, Table)
+            found = table.read()
         for one in found:
             assert isinstance(one, Event)
             batcher.add(one)
