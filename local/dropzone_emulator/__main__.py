@@ -8,7 +8,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ministack.app import main
 
-from dropzone_emulator.adaptations import adapt
+import dropzone_emulator.adaptations  # noqa: F401 - it puts them in place
 
-adapt()
 main()

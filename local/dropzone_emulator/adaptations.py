@@ -1,6 +1,7 @@
 """Where MiniStack 1.5.33 differs from AWS in a way that this application would notice: corrected in its process.
 
-docs/local.md lists these, and what is left.
+Each function below takes the place of one of MiniStack's, which it gets as its first argument, once this module is
+imported. docs/local.md lists them, and what is left.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import tempfile
 import threading
 import zipfile
-from functools import wraps
+from functools import partial, wraps
 from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,44 +34,36 @@ _LAMBDA_REQUEST_BYTES = 6 * 1024 * 1024
 _NOBODY = dict.fromkeys(("accessKey", "accountId", "caller", "principalOrgId", "user", "userArn"))
 
 
-def adapt() -> None:
-    """Put every adaptation in place."""
-    _decompress_requests()
-    _take_what_is_not_named_for_json()
-    _heed_disabled_keys()
-    _name_the_key()
-    _heed_the_payload_format()
-    _limit_requests_of_functions()
-    _import_gateway_responses()
-    _name_the_role()
-    _deny_what_is_missing()
-    _log_to_groups_that_are_there()
-    _unpack_once()
+def _replaces(module: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Put a function in the place of one of MiniStack's."""
+
+    def put[F: Callable[..., Any]](function: F) -> F:
+        original = getattr(module, name)
+        setattr(module, name, wraps(original)(partial(function, original)))
+        return function
+
+    return put
 
 
-def _decompress_requests() -> None:
-    execute: Callable[..., Awaitable[Any]] = gateway._execute_in_scope
-
-    @wraps(execute)
-    async def decompressing(
-        request: dict[str, Any],
-        api_id: str,
-        stage_name: str,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes,
-        *rest: object,
-    ) -> Any:
-        try:
-            body = decompressed(body, headers.get("content-encoding"))
-        except (UnsupportedMediaTypeError, TooLargeError) as error:
-            request["stage"] = gateway._stages_v1.get(api_id, {}).get(stage_name)
-            if request["stage"]:
-                return _refusal(error)
-        return await execute(request, api_id, stage_name, method, path, headers, body, *rest)
-
-    gateway._execute_in_scope = decompressing
+@_replaces(gateway, "_execute_in_scope")
+async def _decompress_requests(
+    execute: Callable[..., Awaitable[Any]],
+    request: dict[str, Any],
+    api_id: str,
+    stage_name: str,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    *rest: object,
+) -> Any:
+    try:
+        body = decompressed(body, headers.get("content-encoding"))
+    except (UnsupportedMediaTypeError, TooLargeError) as error:
+        request["stage"] = gateway._stages_v1.get(api_id, {}).get(stage_name)
+        if request["stage"]:
+            return _refusal(error)
+    return await execute(request, api_id, stage_name, method, path, headers, body, *rest)
 
 
 def _refusal(error: UnsupportedMediaTypeError | TooLargeError) -> Any:
@@ -79,153 +72,131 @@ def _refusal(error: UnsupportedMediaTypeError | TooLargeError) -> Any:
     return gateway._gw_error("UNSUPPORTED_MEDIA_TYPE", "Unsupported Media Type")
 
 
-def _take_what_is_not_named_for_json() -> None:
+@_replaces(gateway, "_media_type_matches")
+def _take_what_is_not_named_for_json(
+    matches: Callable[[str, list[str]], bool], media_type: str | None, binary_media_types: list[str]
+) -> bool:
     """API Gateway takes a request without Content-Type or Accept for application/json, which `*/*` covers."""
-    matches: Callable[[str | None, list[str]], bool] = gateway._media_type_matches
-
-    def matching(media_type: str | None, binary_media_types: list[str]) -> bool:
-        return matches(media_type or "application/json", binary_media_types)
-
-    gateway._media_type_matches = matching
+    return matches(media_type or "application/json", binary_media_types)
 
 
-def _heed_disabled_keys() -> None:
+@_replaces(gateway, "_resolve_api_key")
+def _heed_disabled_keys(resolve: Callable[[str], dict[str, Any] | None], value: str) -> dict[str, Any] | None:
     """A disabled key opens nothing. Patch operations are text, and the emulator keeps a "false" that counts as true."""
-    resolve: Callable[[str], dict[str, Any] | None] = gateway._resolve_api_key
-
-    def resolving(value: str) -> dict[str, Any] | None:
-        key = resolve(value)
-        return key if key and str(key.get("enabled", True)).lower() == "true" else None
-
-    gateway._resolve_api_key = resolving
+    key = resolve(value)
+    return key if key and str(key.get("enabled", True)).lower() == "true" else None
 
 
-def _name_the_key() -> None:
+@_replaces(gateway, "_build_lambda_event_v1")
+def _name_the_key(build: Callable[..., dict[str, Any]], api_id: str, *parts: Any, **named: Any) -> dict[str, Any]:
     """API Gateway passes the request's API key to the function, and no version of a REST API's event."""
-    build: Callable[..., dict[str, Any]] = gateway._build_lambda_event_v1
-
-    @wraps(build)
-    def naming(api_id: str, *parts: Any, **named: Any) -> dict[str, Any]:
-        event = build(api_id, *parts, **named)
-        if gateway.find_api_scope(api_id) is None:
-            return event
-        # Only an HTTP API's events have one, by which the functions tell who has signed in.
-        del event["version"]
-        key = gateway._resolve_api_key(gateway._api_key_from_request(event["headers"]))
-        if key:
-            event["requestContext"]["identity"] |= {"apiKey": key["value"], "apiKeyId": key["id"]}
+    event = build(api_id, *parts, **named)
+    if gateway.find_api_scope(api_id) is None:
         return event
-
-    gateway._build_lambda_event_v1 = naming
-
-
-def _heed_the_payload_format() -> None:
-    """An integration of an HTTP API with `PayloadFormatVersion: "1.0"` gets events, and gives answers, of that form.
-
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
-    """
-    invoke: Callable[..., Awaitable[Any]] = http_gateway._invoke_lambda_proxy
-    build: Callable[..., dict[str, Any]] = gateway._build_lambda_event_v1
-
-    @wraps(build)
-    def building(api_id: str, *parts: Any, **named: Any) -> dict[str, Any]:
-        if http_gateway.find_api_scope(api_id) is None:
-            return build(api_id, *parts, **named)
-        *_, headers, _, _, _ = parts
-        # An HTTP API has no binary types: what a request brings is text by its Content-Type, and answers are bytes.
-        text = http_gateway._v2_request_body_is_text(headers.get("content-type"))
-        event = build(api_id, *parts, **named | {"binary_media_types": [] if text else ["*/*"]})
-        context = event["requestContext"]
-        context |= {"domainName": f"{api_id}.execute-api.{http_gateway._HOST}", "domainPrefix": api_id}
-        if context["stage"] == "$default":
-            context["path"] = event["path"]
-        context["identity"] = _NOBODY | context["identity"]
-        return event
-
-    @wraps(invoke)
-    async def invoking(integration: dict[str, Any], *parts: Any, **named: Any) -> Any:
-        if integration.get("payloadFormatVersion") != "1.0":
-            return await invoke(integration, *parts, **named)
-        api_id, stage, path, method, headers, body, query, route_key, path_parameters = parts
-        claims = named["authorizer_claims"]
-        return await gateway._invoke_lambda_proxy_v1(
-            {"uri": integration["integrationUri"]},
-            api_id,
-            stage,
-            {"variables": http_gateway._get_stage_variables(api_id, stage)},
-            {"id": route_key, "path": route_key.rpartition(" ")[2]},
-            path,
-            method,
-            headers,
-            body,
-            query,
-            path_parameters,
-            owner_account_id=named["owner_account_id"],
-            owner_region=named["owner_region"],
-            binary_media_types=["*/*"],
-            authorizer_context={
-                "claims": claims and {name: http_gateway._jwt_claim_to_string(value) for name, value in claims.items()},
-                "scopes": named["authorizer_scopes"] or None,
-            },
-            caller_identity=named["authorizer_iam"] and gateway._iam_caller_identity(headers, query),
-        )
-
-    gateway._build_lambda_event_v1 = building
-    http_gateway._invoke_lambda_proxy = invoking
+    # Only an HTTP API's events have one, by which the functions tell who has signed in.
+    del event["version"]
+    key = gateway._resolve_api_key(gateway._api_key_from_request(event["headers"]))
+    if key:
+        event["requestContext"]["identity"] |= {"apiKey": key["value"], "apiKeyId": key["id"]}
+    return event
 
 
-def _limit_requests_of_functions() -> None:
-    """Lambda takes 6 MB of a request, and API Gateway answers 413 where it is more."""
-    invoke: Callable[..., Awaitable[Any]] = gateway._invoke_lambda_proxy_v1
-    call: Callable[..., Awaitable[Any]] = gateway._call_lambda_raw
-
-    @wraps(call)
-    async def limiting(function_ref: str, event: dict[str, Any], **named: Any) -> Any:
-        if len(json.dumps(event)) > _LAMBDA_REQUEST_BYTES:
-            raise TooLargeError
-        return await call(function_ref, event, **named)
-
-    @wraps(invoke)
-    async def answering(*parts: Any, **named: Any) -> Any:
-        try:
-            return await invoke(*parts, **named)
-        except TooLargeError as error:
-            return _refusal(error)
-
-    gateway._call_lambda_raw = limiting
-    gateway._invoke_lambda_proxy_v1 = answering
+# An integration of an HTTP API with `PayloadFormatVersion: "1.0"` gets events, and gives answers, of that form:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
 
-def _import_gateway_responses() -> None:
+@_replaces(gateway, "_build_lambda_event_v1")
+def _build_events_of_http_apis(
+    build: Callable[..., dict[str, Any]], api_id: str, *parts: Any, **named: Any
+) -> dict[str, Any]:
+    if http_gateway.find_api_scope(api_id) is None:
+        return build(api_id, *parts, **named)
+    *_, headers, _, _, _ = parts
+    # An HTTP API has no binary types: what a request brings is text by its Content-Type, and answers are bytes.
+    text = http_gateway._v2_request_body_is_text(headers.get("content-type"))
+    event = build(api_id, *parts, **named | {"binary_media_types": [] if text else ["*/*"]})
+    context = event["requestContext"]
+    context |= {"domainName": f"{api_id}.execute-api.{http_gateway._HOST}", "domainPrefix": api_id}
+    if context["stage"] == "$default":
+        context["path"] = event["path"]
+    context["identity"] = _NOBODY | context["identity"]
+    return event
+
+
+@_replaces(http_gateway, "_invoke_lambda_proxy")
+async def _heed_the_payload_format(
+    invoke: Callable[..., Awaitable[Any]], integration: dict[str, Any], *parts: Any, **named: Any
+) -> Any:
+    if integration.get("payloadFormatVersion") != "1.0":
+        return await invoke(integration, *parts, **named)
+    api_id, stage, path, method, headers, body, query, route_key, path_parameters = parts
+    claims = named["authorizer_claims"]
+    return await gateway._invoke_lambda_proxy_v1(
+        {"uri": integration["integrationUri"]},
+        api_id,
+        stage,
+        {"variables": http_gateway._get_stage_variables(api_id, stage)},
+        {"id": route_key, "path": route_key.rpartition(" ")[2]},
+        path,
+        method,
+        headers,
+        body,
+        query,
+        path_parameters,
+        owner_account_id=named["owner_account_id"],
+        owner_region=named["owner_region"],
+        binary_media_types=["*/*"],
+        authorizer_context={
+            "claims": claims and {name: http_gateway._jwt_claim_to_string(value) for name, value in claims.items()},
+            "scopes": named["authorizer_scopes"] or None,
+        },
+        caller_identity=named["authorizer_iam"] and gateway._iam_caller_identity(headers, query),
+    )
+
+
+# Lambda takes 6 MB of a request, and API Gateway answers 413 where it is more.
+
+
+@_replaces(gateway, "_call_lambda_raw")
+async def _limit_requests_of_functions(
+    call: Callable[..., Awaitable[Any]], function_ref: str, event: dict[str, Any], **named: Any
+) -> Any:
+    if len(json.dumps(event)) > _LAMBDA_REQUEST_BYTES:
+        raise TooLargeError
+    return await call(function_ref, event, **named)
+
+
+@_replaces(gateway, "_invoke_lambda_proxy_v1")
+async def _answer_what_is_too_large(invoke: Callable[..., Awaitable[Any]], *parts: Any, **named: Any) -> Any:
+    try:
+        return await invoke(*parts, **named)
+    except TooLargeError as error:
+        return _refusal(error)
+
+
+@_replaces(gateway, "_import_rest_api")
+def _import_gateway_responses(
+    import_api: Callable[..., str], spec: dict[str, Any], base_data: dict[str, Any] | None = None
+) -> str:
     """An API's document may hold its gateway responses."""
-    import_api: Callable[..., str] = gateway._import_rest_api
-
-    @wraps(import_api)
-    def importing(spec: dict[str, Any], base_data: dict[str, Any] | None = None) -> str:
-        api_id = import_api(spec, base_data)
-        for response_type, response in spec.get("x-amazon-apigateway-gateway-responses", {}).items():
-            gateway._put_gateway_response(api_id, response_type, response)
-        return api_id
-
-    gateway._import_rest_api = importing
+    api_id = import_api(spec, base_data)
+    for response_type, response in spec.get("x-amazon-apigateway-gateway-responses", {}).items():
+        gateway._put_gateway_response(api_id, response_type, response)
+    return api_id
 
 
-def _name_the_role() -> None:
+@_replaces(iam_evaluator, "_resolve_condition_key")
+def _name_the_role(resolve: Callable[[str, Any], Any], key: str, context: Any) -> Any:
     """IAM compares `aws:PrincipalArn` with the ARN of a session's role, and not with that of the session.
 
     And a request counts as sent over TLS, which nothing is on the loopback interface: this machine has no certificate.
     """
-    resolve: Callable[[str, Any], Any] = iam_evaluator._resolve_condition_key
-
-    def resolving(key: str, context: Any) -> Any:
-        name = key.lower()
-        if name == "aws:securetransport":
-            return "true"
-        if name == "aws:principalarn" and context.principal_type == "AssumedRole":
-            return _role_arn(context.principal_arn)
-        return resolve(key, context)
-
-    iam_evaluator._resolve_condition_key = resolving
+    name = key.lower()
+    if name == "aws:securetransport":
+        return "true"
+    if name == "aws:principalarn" and context.principal_type == "AssumedRole":
+        return _role_arn(context.principal_arn)
+    return resolve(key, context)
 
 
 def _role_arn(session_arn: str) -> str:
@@ -234,62 +205,59 @@ def _role_arn(session_arn: str) -> str:
     return f"arn:{partition}:iam::{account}:role/{resource.split('/')[1]}"
 
 
-def _deny_what_is_missing() -> None:
+@_replaces(s3, "handle_request")
+async def _deny_what_is_missing(
+    handle: Callable[..., Awaitable[tuple[int, dict[str, str], bytes]]],
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query_params: dict[str, list[str]],
+    **named: Any,
+) -> tuple[int, dict[str, str], bytes]:
     """S3 answers 403 for an object that is not there to those who may not list the bucket, with no prefix named."""
-    handle: Callable[..., Awaitable[tuple[int, dict[str, str], bytes]]] = s3.handle_request
-
-    @wraps(handle)
-    async def denying(
-        method: str, path: str, headers: dict[str, str], body: bytes, query_params: dict[str, list[str]], **named: Any
-    ) -> tuple[int, dict[str, str], bytes]:
-        answer = await handle(method, path, headers, body, query_params, **named)
-        bucket, _, key = path.lstrip("/").partition("/")
-        if app.AUTH and method in {"GET", "HEAD"} and key and answer[0] == HTTPStatus.NOT_FOUND:
-            caller = extract_access_key_id(headers, query_params)
-            if iam_evaluator.enforce(caller, "s3:ListBucket", "s3", get_region(), f"arn:aws:s3:::{bucket}"):
-                denied: tuple[int, dict[str, str], bytes] = s3._error("AccessDenied", "Access Denied", 403, path)
-                return denied
-        return answer
-
-    s3.handle_request = denying
+    answer = await handle(method, path, headers, body, query_params, **named)
+    bucket, _, key = path.lstrip("/").partition("/")
+    if app.AUTH and method in {"GET", "HEAD"} and key and answer[0] == HTTPStatus.NOT_FOUND:
+        caller = extract_access_key_id(headers, query_params)
+        if iam_evaluator.enforce(caller, "s3:ListBucket", "s3", get_region(), f"arn:aws:s3:::{bucket}"):
+            denied: tuple[int, dict[str, str], bytes] = s3._error("AccessDenied", "Access Denied", 403, path)
+            return denied
+    return answer
 
 
-def _log_to_groups_that_are_there() -> None:
+@_replaces(lambda_svc, "_emit_lambda_logs")
+def _log_to_groups_that_are_there(emit: Callable[..., None], func: dict[str, Any], *rest: Any, **named: Any) -> None:
     """A function logs to the group that it names; no role of ours may create one, which would outlive its stack."""
-    emit: Callable[..., None] = lambda_svc._emit_lambda_logs
-
-    @wraps(emit)
-    def emitting(func: dict[str, Any], *rest: Any, **named: Any) -> None:
-        group = ((func.get("config") or func).get("LoggingConfig") or {}).get("LogGroup")
-        if group is None or group in cloudwatch_logs._log_groups:
-            emit(func, *rest, **named)
-
-    lambda_svc._emit_lambda_logs = emitting
+    group = ((func.get("config") or func).get("LoggingConfig") or {}).get("LogGroup")
+    if group is None or group in cloudwatch_logs._log_groups:
+        emit(func, *rest, **named)
 
 
-def _unpack_once() -> None:
+class _UnpackedOnce(zipfile.ZipFile):
     """A function's processes share its unpacked code, as Lambda's containers share a layer's.
 
     The emulator unpacks 35 MB for each, which takes longer than the function's own start. Nothing writes there: the
     build brings the bytecode.
     """
-    shared = Path(tempfile.gettempdir()) / "unpacked"
-    shared.mkdir(exist_ok=True)
+
+    _shared = Path(tempfile.gettempdir()) / "unpacked"
     # Processes that start together, of all functions, have the same layer.
-    unpacking = threading.Lock()
+    _unpacking = threading.Lock()
 
-    class Shared(zipfile.ZipFile):
-        def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
-            target = Path(path)
-            with Path(str(self.filename)).open("rb") as file:
-                content = shared / hashlib.file_digest(file, "sha256").hexdigest()
-            with unpacking:
-                if not content.exists():
-                    with tempfile.TemporaryDirectory(dir=shared) as unfinished:
-                        whole = Path(unfinished) / "whole"
-                        super().extractall(whole, members, pwd)
-                        whole.rename(content)
-            target.rmdir()
-            target.symlink_to(content, target_is_directory=True)
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        target = Path(path)
+        with Path(str(self.filename)).open("rb") as file:
+            content = self._shared / hashlib.file_digest(file, "sha256").hexdigest()
+        with self._unpacking:
+            if not content.exists():
+                self._shared.mkdir(exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=self._shared) as unfinished:
+                    whole = Path(unfinished) / "whole"
+                    super().extractall(whole, members, pwd)
+                    whole.rename(content)
+        target.rmdir()
+        target.symlink_to(content, target_is_directory=True)
 
-    lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": Shared})
+
+lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _UnpackedOnce})
