@@ -64,10 +64,12 @@ class ClientOptions:
 class RefusedError(Exception):
     """The API takes others, and not this body, however often it is sent."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, problem: str = "") -> None:
         super().__init__(f"{status}: {reason}")
         self.status = status
         self.reason = reason
+        self.problem = problem
+        """Its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Api:
         """
         response = self._send("POST", "/ingest", patience_seconds, headers=headers, content=body)
         if response.status_code in _OF_THE_BODY:
-            raise RefusedError(response.status_code, self._reason(response))
+            raise RefusedError(response.status_code, self._reason(response), str(_problem(response).get("type")))
         answer = self._document(response, HTTPStatus.ACCEPTED)
         try:
             return Receipt(

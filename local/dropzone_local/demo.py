@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self, cast
 
-import httpx
-
+from dropzone_cli.api import Api, ClientOptions, RefusedError
+from dropzone_cli.errors import CliError
+from dropzone_cli.target import Target
 from dropzone_local.deployment import Endpoints
 from dropzone_local.errors import LocalStackError
 
@@ -24,9 +25,7 @@ HOUR = timedelta(hours=1)
 FAULTY_SHARE = 0.008
 SILENT_FOR = 5 * HOUR
 
-_TRIES = 5
-_WAIT_SECONDS = 2.0
-_ANSWER_SECONDS = 60.0
+_PATIENCE_SECONDS = 10.0
 _TICK_SECONDS = 1.0
 
 
@@ -137,19 +136,15 @@ def batches(since: datetime, until: datetime, silent_since: datetime | None = No
 class Sender:
     """Sends bodies to a running stack. A body that is sent again is stored once."""
 
-    def __init__(
-        self, endpoints: Endpoints, client: httpx.Client | None = None, *, wait: float = _WAIT_SECONDS
-    ) -> None:
-        self._url = f"{endpoints.url}/ingest"
-        self._key = endpoints.api_key
-        self._client = client or httpx.Client(timeout=_ANSWER_SECONDS, trust_env=False)
-        self._wait = wait
+    def __init__(self, endpoints: Endpoints, options: ClientOptions | None = None) -> None:
+        target = Target("the local stack", endpoints.url, lambda: endpoints.api_key, "stack.json", local=True)
+        self._api = Api(target, options or ClientOptions())
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
+    def __exit__(self, *error: object) -> None:
+        self._api.__exit__(*error)
 
     def send(self, batch: bytes) -> int:
         """Send a body, and return the number of stored events.
@@ -157,44 +152,24 @@ class Sender:
         Raises:
             LocalStackError: the API refuses it, or is out of reach, also after retries.
         """
-        trouble = ""
-        for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(self._wait)
-            try:
-                response = self._client.post(
-                    self._url,
-                    content=gzip.compress(batch, mtime=0),
-                    headers={
-                        "x-api-key": self._key,
-                        "content-type": "application/x-ndjson",
-                        "content-encoding": "gzip",
-                        "idempotency-key": f"demo-{hashlib.sha256(batch).hexdigest()}",
-                    },
-                )
-            except httpx.HTTPError as error:
-                trouble = repr(error)
-                continue
-            if response.status_code == httpx.codes.ACCEPTED:
-                return int(response.json()["items"])
-            if response.status_code == httpx.codes.UNPROCESSABLE_ENTITY and "invalid-event" in response.text:
+        headers = {
+            "content-type": "application/x-ndjson",
+            "content-encoding": "gzip",
+            "idempotency-key": f"demo-{hashlib.sha256(batch).hexdigest()}",
+        }
+        try:
+            return self._api.ingest(gzip.compress(batch, mtime=0), headers, _PATIENCE_SECONDS).items
+        except (RefusedError, CliError) as error:
+            if isinstance(error, RefusedError) and error.problem.endswith(":invalid-event"):
                 return 0  # every event of it is faulty, as those of a short time may be
-            trouble = f"{response.status_code} {response.text}"
-            if response.status_code != httpx.codes.TOO_MANY_REQUESTS and not response.is_server_error:
-                break
-        raise LocalStackError(
-            "POST /ingest does not take the demo's data.", detail=trouble, hint="Is it running? make up"
-        )
+            message = "POST /ingest does not take the demo's data."
+            raise LocalStackError(message, detail=str(error), hint="Is it running? make up") from error
 
 
-def send_a_day(sender: Sender, until: datetime, report: Callable[[int], None] = lambda _: None) -> int:
-    """Send the day before an instant; returns the number of events. `report` is called with the number sent so far."""
-    sent = 0
+def send_a_day(sender: Sender, until: datetime) -> int:
+    """Send the day before an instant; returns the number of events."""
     start = (until - DAY).replace(minute=0, second=0, microsecond=0)
-    for batch in batches(start, until, until - SILENT_FOR):
-        sent += sender.send(batch)
-        report(sent)
-    return sent
+    return sum(map(sender.send, batches(start, until, until - SILENT_FOR)))
 
 
 def send_live(
