@@ -4,10 +4,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from hashlib import sha256
-from typing import Any
 
-from benchmarks.measuring import MILLISECONDS, Entry, Goal, Series, Spent, Work, alternate, entry, microseconds, timed
+from benchmarks.measuring import MILLISECONDS, Entry, Goal, Series, alternate, entry, microseconds, repeated
 from benchmarks.surroundings import PROJECT, Surroundings, environment, silence
 from benchmarks.workloads import BUCKET, fresh_bodies, with_body
 from support.lambda_context import Context
@@ -50,8 +50,9 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
         (body,) = fresh_bodies(1, _VALUES)
         event = with_body(json.loads((PROJECT / "events" / "api-ingest.json").read_bytes()), body)
         assert handler.handler(event, Context())["statusCode"] == 202  # noqa: PLR2004, S101
-        deciding, whole = _deciding(handler, event), _calling(handler, event)
-        taken = alternate({"ours": deciding, "whole": whole}, _RUNS)
+        authorize = partial(handler.authorizer().authorize, event, handler.SCOPES, handler.logger)
+        call = partial(handler.handler, event, Context())
+        taken = alternate({"ours": repeated(authorize, _CALLS), "whole": repeated(call, _CALLS)}, _RUNS)
     scale = microseconds(_CALLS, "µs/call")
     yield entry(
         "deciding on a request, beside all of ingest, CPU",
@@ -80,30 +81,6 @@ def _document(number: int) -> bytes:
         for each, key in enumerate(keys)
     ]
     return json.dumps({"clients": clients}).encode()
-
-
-def _deciding(handler: Any, event: dict[str, Any]) -> Work:  # noqa: ANN401 - a module
-    def decide_often() -> None:
-        for _ in range(_CALLS):
-            handler.authorizer().authorize(event, handler.SCOPES, handler.logger)
-
-    def work() -> Spent:
-        return timed(decide_often)
-
-    return work
-
-
-def _calling(handler: Any, event: dict[str, Any]) -> Work:  # noqa: ANN401
-    context = Context()
-
-    def call_often() -> None:
-        for _ in range(_CALLS):
-            handler.handler(event, context)
-
-    def work() -> Spent:
-        return timed(call_often)
-
-    return work
 
 
 def _cold(document: bytes) -> float:

@@ -1,25 +1,22 @@
 """Reads of gold under a backlog, what it takes to work through one, and the last page beside the first.
 
-A Postgres of its own: 50,000 events in as many quarter-hours, 50,000 in 500, and ten sources in the last two hours.
+In a database of its own: 50,000 events in as many quarter-hours, 50,000 in 500, and ten sources in the last two hours.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from pg8000.native import Connection
 
-from benchmarks.measuring import MILLISECONDS, Entry, Goal, Spent, alternate, entry, timed
-from benchmarks.surroundings import Surroundings
-from dropzone.adapters.database import open_database
+from benchmarks.filling import STORE_EVENTS, refresh_gold
+from benchmarks.measuring import MILLISECONDS, Entry, Goal, Spent, alternate, entry, repeated, timed
+from benchmarks.surroundings import Surroundings, run_all
 from dropzone.queries.buckets import Granularity
 from dropzone.queries.measurements import Measurement
 from dropzone.queries.ranges import Place
 from support.gold import Gold, Measurements, Window, place_of
-from support.postgres import database_settings, running_postgres
 
 BUCKETS = 50_000
 RUNS = 15
@@ -36,49 +33,30 @@ _OUTSIDE, _INSIDE, _SETS, _PAGES = Goal("≤", 2), Goal("≤", 5), Goal("≤", 1
 
 _FILL = """
 CREATE TEMPORARY TABLE event AS
-SELECT at, uuidv7(at + interval '1 second' - clock_timestamp()) AS raw_id
+SELECT at, uuidv7(at + interval '1 second' - clock_timestamp()) AS raw_id, CAST(:source AS text) AS source,
+       1 AS mean, 1 AS std_dev, false AS is_bad
 FROM (
     SELECT CAST(:first AS timestamptz) + number * CAST(:step AS interval) AS at
     FROM generate_series(0, CAST(:events AS integer) - 1) AS number
 ) AS beat;
-INSERT INTO receipts (raw_id, items, settled_at) SELECT raw_id, 1, at + interval '3 seconds' FROM event;
-INSERT INTO outcomes (
-    raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max, ruleset
-) SELECT raw_id, 0, 'processed', '[]', at, :source, 1, 1, 10, 0, 2, 2 FROM event;
-INSERT INTO measurements (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)
-SELECT at, :source, 1, 1, 10, 0, 2, raw_id, 0 FROM event;
-DROP TABLE event
 """
 _MARK = """
 INSERT INTO gold.{kind}_stale SELECT bucket_start, 1, '2000-01-01 00:00Z' FROM gold.{kind} WHERE source = :source
 """
 
 
-def run(_: Surroundings) -> Iterator[Entry]:
+def run(surroundings: Surroundings) -> Iterator[Entry]:
     """Fill, ask, refresh."""
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        running_postgres(Path(directory)) as server,
-        server.connect() as owner,
-    ):
-        owner._usock.settimeout(None)  # noqa: SLF001 - filling takes a while
+    database = surroundings.new_database("backlog")
+    with surroundings.connect(database) as owner, surroundings.open("dropzone_reader", database) as reader:
         for source, (first, seconds, events) in SOURCES.items():
-            values = {"first": first, "step": timedelta(seconds=seconds), "events": events, "source": source}
-            for statement in _FILL.split(";"):
-                owner.run(statement, **{name: value for name, value in values.items() if f":{name}" in statement})
-        for table in ("receipts", "outcomes", "measurements"):
-            owner.run(f"VACUUM ANALYZE {table}")
-        _refresh(owner)
-        reader = open_database(database_settings(server, database_user="dropzone_reader", call_seconds=300))
+            step = timedelta(seconds=seconds)
+            run_all(owner, _FILL + STORE_EVENTS, first=first, step=step, events=events, source=source)
+        run_all(owner, "VACUUM ANALYZE receipts; VACUUM ANALYZE outcomes; VACUUM ANALYZE measurements")
+        refresh_gold(owner)
         gold, measurements = Gold(reader), Measurements(reader)
         for found in (*_reading(owner, gold), *_refreshing(owner), *_paging(owner, measurements, gold)):
             yield replace(found, name=f"backlog, {found.name}")
-        reader.close()
-
-
-def _refresh(owner: Connection) -> None:
-    while owner.run("SELECT gold.refresh(160000, interval '0')") != [[0]]:
-        pass
 
 
 def _mark(owner: Connection, source: str | None) -> None:
@@ -114,7 +92,7 @@ def _reading(owner: Connection, gold: Gold) -> Iterator[Entry]:
 def _refreshing(owner: Connection) -> Iterator[Entry]:
     def work(source: str) -> Spent:
         _mark(owner, source)
-        return timed(partial(_refresh, owner))
+        return timed(partial(refresh_gold, owner))
 
     taken = alternate({source: partial(work, source) for source in ("sparse", "dense")}, 5)
     yield entry(
@@ -153,6 +131,6 @@ def _last_place(read: Callable[..., list[Measurement]]) -> Place:
 
 
 def _pages(name: str, read: Callable[..., object], last: Place) -> Entry:
-    works = {"last": lambda: timed(partial(read, after=last)), "first": lambda: timed(partial(read, after=None))}
+    works = {"last": repeated(partial(read, after=last)), "first": repeated(partial(read, after=None))}
     taken = alternate(works, RUNS)
     return entry(name, MILLISECONDS, taken["last"].wall, taken["first"].wall, _PAGES)

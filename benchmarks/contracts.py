@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, microseconds, per_second, timed
+from benchmarks.measuring import Entry, Goal, Work, alternate, entry, microseconds, per_second, repeated
 from benchmarks.surroundings import Surroundings
 from dropzone.adapters.contracts import deployed_contracts
 from dropzone.domain.contracts import Contract, Contracts, Rule
@@ -50,10 +50,7 @@ def _on(body: bytes, contracts: Contracts, contract: str = "") -> Work:
         contents = Contents(body, received_at=_NOW, contracts=contracts, contract=contract)
         assert all(isinstance(outcome, Measurement) for outcome in contents.outcomes())  # noqa: S101 - all are good
 
-    def work() -> Spent:
-        return timed(validated)
-
-    return work
+    return repeated(validated)
 
 
 def _event(number: int, values: int) -> Mapping[str, Any]:

@@ -1,5 +1,7 @@
 """Fills silver's tables from within Postgres, in a small part of the time that the functions would take."""
 
+from pg8000.native import Connection
+
 from benchmarks.surroundings import Surroundings
 from benchmarks.workloads import FIRST_INSTANT
 
@@ -34,6 +36,22 @@ SELECT measured_at, '', mean, 1, 100, mean, mean, raw_id, 0 FROM event WHERE NOT
 """
 
 
+STORE_EVENTS = """
+INSERT INTO receipts (raw_id, items, settled_at) SELECT raw_id, 1, at + interval '3 seconds' FROM event;
+INSERT INTO outcomes (
+    raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max, ruleset
+) SELECT raw_id, 0, 'processed', '[]', at, source, mean, std_dev, 10, mean - std_dev, mean + std_dev, 2
+FROM event WHERE NOT is_bad;
+INSERT INTO outcomes (raw_id, item, outcome, violations, source, ruleset)
+SELECT raw_id, 0, 'rejected', '[{"code": "data.empty", "field": "data", "message": "is empty"}]', source, 2
+FROM event WHERE is_bad;
+INSERT INTO measurements (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)
+SELECT at, source, mean, std_dev, 10, mean - std_dev, mean + std_dev, raw_id, 0 FROM event WHERE NOT is_bad;
+DROP TABLE event;
+"""
+"""Stores what a temporary table of events has, each in an object of its own."""
+
+
 def fill(surroundings: Surroundings, begin: int, end: int) -> None:
     """Add the rows from one number (from 0) up to another, then let the server tidy up."""
     with surroundings.connect() as connection:
@@ -44,9 +62,7 @@ def fill(surroundings: Surroundings, begin: int, end: int) -> None:
         connection.run("CHECKPOINT")
 
 
-def refresh_gold(surroundings: Surroundings, database: str | None = None) -> None:
+def refresh_gold(connection: Connection) -> None:
     """Compute what is stale, as the sweeps do bit by bit."""
-    with surroundings.connect(database) as connection:
-        while connection.run("SELECT gold.refresh(100000, interval '0 seconds')") != [[0]]:
-            pass
-        connection.run("VACUUM ANALYZE")
+    while connection.run("SELECT gold.refresh(160000, interval '0 seconds')") != [[0]]:
+        pass

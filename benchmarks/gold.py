@@ -1,47 +1,31 @@
 """Gold at five million measurements (docs/adr/0012): what is asked of it, and what it takes to keep it.
 
-A Postgres of its own, with its durable defaults, filled by SQL: once with a week of ten sources, once with a year of
-them.
+In databases of its own, filled by SQL: one with a week of ten sources, one with a year of them.
 """
 
 import os
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
-from pathlib import Path
 from random import Random
 
 from pg8000.native import Connection
 
+from benchmarks.filling import STORE_EVENTS, refresh_gold
 from benchmarks.gold_without import WITHOUT
-from benchmarks.measuring import (
-    MILLISECONDS,
-    Clock,
-    Entry,
-    Goal,
-    Series,
-    Spent,
-    alternate,
-    entry,
-    microseconds,
-    timed,
-)
-from benchmarks.surroundings import Surroundings
-from dropzone.adapters.database import Database, open_database
+from benchmarks.measuring import MILLISECONDS, Entry, Goal, Series, Spent, alternate, entry, microseconds, timed
+from benchmarks.surroundings import Surroundings, clock_of, run_all
+from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.postgres_upkeep import PostgresGoldStore
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone.queries.buckets import Granularity
-from dropzone_local.postgres import Postgres
 from dropzone_migrate.statements import SQL
 from support.factories import raw_ids
 from support.gold import Gold, Measurements, Window
-from support.postgres import database_settings, running_postgres
 
 EVENTS = int(os.environ.get("GOLD_EVENTS", "5000000"))
 SOURCES = 10
@@ -64,18 +48,8 @@ FROM (
     FROM generate_series(0, {events} - 1) AS number
 ) AS beat;
 SET session_replication_role = replica;
-INSERT INTO receipts (raw_id, items, settled_at) SELECT raw_id, 1, at + interval '3 seconds' FROM event;
-INSERT INTO outcomes (
-    raw_id, item, outcome, violations, measured_at, source, mean, std_dev, sample_count, min, max, ruleset
-) SELECT raw_id, 0, 'processed', '[]', at, source, mean, std_dev, 10, mean - std_dev, mean + std_dev, 2
-FROM event WHERE NOT is_bad;
-INSERT INTO outcomes (raw_id, item, outcome, violations, source, ruleset)
-SELECT raw_id, 0, 'rejected', '[{{"code": "data.empty", "field": "data", "message": "is empty"}}]', source, 2
-FROM event WHERE is_bad;
-INSERT INTO measurements (measured_at, source, mean, std_dev, sample_count, min, max, raw_id, item)
-SELECT at, source, mean, std_dev, 10, mean - std_dev, mean + std_dev, raw_id, 0 FROM event WHERE NOT is_bad;
+{store_events}
 SET session_replication_role = origin;
-DROP TABLE event;
 VACUUM ANALYZE receipts;
 VACUUM ANALYZE outcomes;
 VACUUM ANALYZE measurements;
@@ -112,64 +86,48 @@ SELECT count(*) FROM (
 
 @dataclass(slots=True)
 class Bench:
-    """A filled database."""
+    """A filled database, and its connections."""
 
-    server: Postgres
     owner: Connection
-
-    def open(self, role: str) -> Database:
-        """Connect as one of the functions' roles."""
-        return open_database(database_settings(self.server, database_user=role, call_seconds=300))
+    reader: Database
+    writer: Database
 
     def statements(self, sql: str) -> None:
         """Run statements one after the other."""
-        for statement in filter(None, map(str.strip, sql.split(";"))):
-            self.owner.run(statement)
+        run_all(self.owner, sql)
 
 
-def run(_: Surroundings) -> Iterator[Entry]:
+def run(surroundings: Surroundings) -> Iterator[Entry]:
     """Fill, ask, write."""
     for name, span in SPANS.items():
+        database = surroundings.new_database(name)
         with (
-            tempfile.TemporaryDirectory() as directory,
-            running_postgres(Path(directory)) as server,
-            server.connect() as owner,
+            surroundings.connect(database) as owner,
+            surroundings.open("dropzone_reader", database) as reader,
+            surroundings.open("dropzone_writer", database) as writer,
         ):
-            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-                owner.run(f"ALTER SYSTEM RESET {setting}")
-            owner.run("SELECT pg_reload_conf()")
-            owner._usock.settimeout(None)  # noqa: SLF001 - filling takes minutes
-            bench = Bench(server, owner)
+            bench = Bench(owner, reader, writer)
             _fill(bench, span)
-            _compute(bench)
+            refresh_gold(owner)
+            bench.statements("ANALYZE gold.measured; ANALYZE gold.arrived")
             for found in (*_asking(bench), *_keeping(bench)):
                 yield replace(found, name=f"gold, five million in a {name}, {found.name}")
+        with surroundings.connect("postgres") as owner:
+            owner.run(f"DROP DATABASE {database}")
 
 
 def _fill(bench: Bench, span: timedelta) -> None:
-    bench.statements(
-        _FILL.format(
-            begins=(ENDS - span).timestamp(), step=span.total_seconds() / EVENTS, sources=SOURCES, events=EVENTS
-        )
-    )
-
-
-def _compute(bench: Bench) -> None:
-    store = PostgresGoldStore(bench.open("dropzone_writer"))
-    while store.refresh(500_000):
-        pass
-    bench.statements("ANALYZE gold.measured; ANALYZE gold.arrived")
+    begins, step = (ENDS - span).timestamp(), span.total_seconds() / EVENTS
+    bench.statements(_FILL.format(begins=begins, step=step, sources=SOURCES, events=EVENTS, store_events=STORE_EVENTS))
 
 
 def _asking(bench: Bench) -> Iterator[Entry]:
-    gold = Gold(bench.open("dropzone_reader"))
-    measurements = Measurements(bench.open("dropzone_reader"))
-    plain = bench.open("dropzone_reader")
+    gold, measurements = Gold(bench.reader), Measurements(bench.reader)
 
     def week(granularity: Granularity, source: str | None = None) -> Callable[[], object]:
         return lambda: gold.kpis(Window(granularity, ENDS - WEEK, ENDS, source), limit=10_000)
 
-    yield _took("a plain view instead, a week by hour", lambda: plain.run(_PLAIN), tries=3)
+    yield _took("a plain view instead, a week by hour", lambda: bench.reader.run(_PLAIN), tries=3)
     yield _took("a week by hour", week(Granularity.HOUR), _SOON)
     yield _took("a week by hour, one source", week(Granularity.HOUR, "sensor-3"), _SOON)
     yield _took("a week by day", week(Granularity.DAY))
@@ -195,10 +153,9 @@ def _asking(bench: Bench) -> Iterator[Entry]:
 
 def _keeping(bench: Bench) -> Iterator[Entry]:
     """What marks add to a statement, and what it takes to compute what they name."""
-    database = bench.open("dropzone_writer")
-    silver, store = PostgresSilver(database, retry_after=timedelta(seconds=100)), PostgresGoldStore(database)
+    silver, store = PostgresSilver(bench.writer, retry_after=timedelta(seconds=100)), PostgresGoldStore(bench.writer)
     bench.statements("DELETE FROM gold.measured_stale; DELETE FROM gold.arrived_stale")
-    beats, processors = count(1), _processors(database)
+    beats, processors = count(1), clock_of(bench.writer)
 
     def written(objects: int, events: int, *, marked: bool) -> Spent:
         for table in ("measurements", "receipts"):
@@ -225,21 +182,14 @@ def _keeping(bench: Bench) -> Iterator[Entry]:
         yield Entry(f"computing it, {label}", scale.unit, ours, reference, ours / reference, Goal("≤", goal))
         ours, reference = scale.of(computing.cpu / writes), scale.of(taken["bare"].cpu.median)
         yield Entry(f"computing it, by the processors, {label}", scale.unit, ours, reference, ours / reference)
-        yield from _leaving_out(bench, database, label)
+        yield from _leaving_out(bench, label)
         # The next ones arrive in the same quarters of an hour.
         bench.statements(_FORGET)
 
 
-def _processors(database: Database) -> Clock:
-    """This process and the server's of its connection, to the nanosecond, as Linux has them."""
-    ((pid,),) = database.run("SELECT pg_backend_pid()")
-    schedule = Path(f"/proc/{pid}/schedstat")
-    return lambda: int(schedule.read_text().split()[0]) / 1e9 + time.process_time()
-
-
-def _leaving_out(bench: Bench, database: Database, label: str) -> Iterator[Entry]:
+def _leaving_out(bench: Bench, label: str) -> Iterator[Entry]:
     """What each figure costs: what was just written computed again, with all figures and without one."""
-    store, processors = PostgresGoldStore(database), _processors(database)
+    store, processors = PostgresGoldStore(bench.writer), clock_of(bench.writer)
 
     def computed(statement: str) -> Spent:
         bench.owner.run(statement)
@@ -273,4 +223,4 @@ def _measured(at: datetime) -> Measurement:
 
 def _took(name: str, call: Callable[[], object], goal: Goal | None = None, tries: int = TRIES) -> Entry:
     call()
-    return entry(name, MILLISECONDS, Series(tuple(timed(call).wall for _ in range(tries))), goal=goal)
+    return entry(name, MILLISECONDS, Series.of(call, tries), goal=goal)

@@ -4,11 +4,12 @@ import base64
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import boto3
 
-from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, microseconds, timed
+from benchmarks.measuring import Entry, Goal, alternate, entry, microseconds, repeated
 from benchmarks.surroundings import PROJECT, REGION, Surroundings, environment, silence
 from benchmarks.workloads import fresh_bodies, with_body
 from support.lambda_context import Context
@@ -34,26 +35,12 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
             (body,) = fresh_bodies(1, values)
             event = with_body(like, body)
             assert handler(event, Context())["statusCode"] == bare(event, Context())["statusCode"]  # noqa: S101
-            found[name] = alternate(
-                {"ours": _calling(handler, event, calls), "bare": _calling(bare, event, calls)}, _RUNS
-            )
+            works = {"ours": partial(handler, event, Context()), "bare": partial(bare, event, Context())}
+            found[name] = alternate({whose: repeated(call, calls) for whose, call in works.items()}, _RUNS)
     for name, (_, calls, goal) in _SIZES.items():
         scale, taken = microseconds(calls, "µs/call"), found[name]
         yield entry(f"ingest, warm, {name}, CPU", scale, taken["ours"].cpu, taken["bare"].cpu, goal)
         yield entry(f"ingest, warm, {name}, wall", scale, taken["ours"].wall, taken["bare"].wall)
-
-
-def _calling(handler: Handler, event: dict[str, Any], calls: int) -> Work:
-    context = Context()
-
-    def call_often() -> None:
-        for _ in range(calls):
-            handler(event, context)
-
-    def work() -> Spent:
-        return timed(call_often)
-
-    return work
 
 
 def bare_handler(surroundings: Surroundings) -> Handler:

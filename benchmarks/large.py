@@ -28,7 +28,9 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
     surroundings.empty_tables()
     fill(surroundings, 0, MOST)
     yield from _store(surroundings)
-    refresh_gold(surroundings)
+    with surroundings.connect() as connection:
+        refresh_gold(connection)
+        connection.run("VACUUM ANALYZE")
     yield from _queries(surroundings)
     surroundings.empty_tables()
 

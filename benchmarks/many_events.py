@@ -1,9 +1,10 @@
 """Objects of a thousand events, from notification to commit, beside validating and storing them alone."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
-from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, per_second, timed
+from benchmarks.measuring import Entry, Goal, Work, alternate, entry, per_second, prepared
 from benchmarks.process import succeed
 from benchmarks.surroundings import Surroundings, environment, silence
 from benchmarks.workloads import batches, fresh_bodies, raw_ids, sqs_event
@@ -38,13 +39,12 @@ def _fresh_objects() -> Objects:
 def _from_the_queue(surroundings: Surroundings) -> Work:
     from dropzone_process.queue import handler  # noqa: PLC0415 - it reads variables
 
-    def work() -> Spent:
+    def arrive() -> dict[str, Any]:
         objects = _fresh_objects()
         surroundings.stand_in.store(objects)
-        event = sqs_event([raw_id for raw_id, _ in objects], len(objects[0][1]))
-        return timed(lambda: succeed(handler(event, Context())))
+        return sqs_event([raw_id for raw_id, _ in objects], len(objects[0][1]))
 
-    return work
+    return prepared(arrive, lambda event: succeed(handler(event, Context())))
 
 
 def _alone(silver: PostgresSilver) -> Work:
@@ -53,8 +53,4 @@ def _alone(silver: PostgresSilver) -> Work:
         for batch in batches(validated, MAX_CHUNK_EVENTS // _EVENTS):
             assert len(silver.write_outcomes(batch)) == len(batch)  # noqa: S101
 
-    def work() -> Spent:
-        objects = _fresh_objects()
-        return timed(lambda: validate_then_store(objects))
-
-    return work
+    return prepared(_fresh_objects, validate_then_store)

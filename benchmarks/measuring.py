@@ -34,11 +34,36 @@ def timed(work: Callable[[], object], cpu: Clock = time.process_time) -> Spent:
     return Spent(wall, cpu() - cpu_before)
 
 
+def repeated(call: Callable[[], object], times: int = 1, cpu: Clock = time.process_time) -> Work:
+    """The work of doing something so many times."""
+
+    def calls() -> None:
+        for _ in range(times):
+            call()
+
+    return lambda: timed(calls, cpu)
+
+
+def prepared[T](prepare: Callable[[], T], use: Callable[[T], object], cpu: Clock = time.process_time) -> Work:
+    """The work of using what is made for each run, without the time to make it."""
+
+    def work() -> Spent:
+        made = prepare()
+        return timed(lambda: use(made), cpu)
+
+    return work
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """The seconds of a contestant's runs, by one clock."""
 
     seconds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, call: Callable[[], object], runs: int) -> "Series":
+        """What some runs take by the wall's clock."""
+        return cls(tuple(timed(call).wall for _ in range(runs)))
 
     @property
     def median(self) -> float:
@@ -161,9 +186,15 @@ def entry(
 
 
 def entries(
-    name: str, scale: Scale, taken: Mapping[str, Runs], goal: Goal | None = None, *, at: float | None = None
+    name: str,
+    scale: Scale,
+    taken: Mapping[str, Runs],
+    goal: Goal | None = None,
+    *,
+    at: float | None = None,
+    by_cpu: str = "by CPU",
 ) -> Iterator[Entry]:
     """The lines for `ours` and one other contestant, by the wall's clock, and by the processors'."""
     ours, (reference,) = taken["ours"], [runs for other, runs in taken.items() if other != "ours"]
     yield entry(name, scale, ours.wall, reference.wall, goal, at=at)
-    yield entry(f"{name}, by CPU of both ends", scale, ours.cpu, reference.cpu, goal)
+    yield entry(f"{name}, {by_cpu}", scale, ours.cpu, reference.cpu, goal)

@@ -1,17 +1,17 @@
 """Reads and replays of 36 months beside the same of tables without partitions: above all what has no bound in time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
 from uuid import UUID
 
 from benchmarks.filling import refresh_gold
-from benchmarks.measuring import MILLISECONDS, Entry, alternate, entries, timed
-from benchmarks.store import clock_of_both, fresh
-from benchmarks.surroundings import Surroundings
-from dropzone.adapters.database import Database, open_database
+from benchmarks.measuring import MILLISECONDS, Entry, alternate, entries, repeated
+from benchmarks.store import BY_BOTH, fresh
+from benchmarks.surroundings import Surroundings, clock_of
+from dropzone.adapters.database import Database
 from dropzone.adapters.postgres_outcome_store import PostgresOutcomeStore
 from dropzone.domain.access import Access, Scope
 from dropzone.domain.identifiers import new_raw_id
@@ -23,7 +23,6 @@ from dropzone.queries.quality import QualityRequest, read_quality
 from dropzone.queries.rejections import RejectionsRequest, read_rejections
 from dropzone.queries.sources import SourcesRequest, read_sources
 from dropzone.queries.status import StatusRequest, read_status
-from dropzone.settings import DatabaseSettings
 
 _REPLAYED = 1_000
 """Objects of a replay, of one event each."""
@@ -55,7 +54,9 @@ def reading(surroundings: Surroundings, databases: Mapping[str, str], days: int)
         with surroundings.silver(database) as silver:
             for stored in ([batch], *chunks.values()):
                 silver.write_outcomes(stored)
-        refresh_gold(surroundings, database)
+        with surroundings.connect(database) as connection:
+            refresh_gold(connection)
+            connection.run("VACUUM ANALYZE")
     objects = {name: cycle(_some_objects(surroundings, database)) for name, database in databases.items()}
     asked: Mapping[str, Callable[[str, Database], object]] = {
         "status of an object": lambda name, database: _status(database, next(objects[name])),
@@ -78,27 +79,18 @@ def reading(surroundings: Surroundings, databases: Mapping[str, str], days: int)
     }
     with ExitStack() as stack:
         readers, writers = (
-            {name: stack.enter_context(_opened(surroundings, database, user)) for name, database in databases.items()}
+            {name: stack.enter_context(surroundings.open(user, database)) for name, database in databases.items()}
             for user in ("dropzone_reader", "dropzone_writer")
         )
-        clock = clock_of_both(stack.enter_context(surroundings.connect()))
+        for connection in (*readers.values(), *writers.values()):
+            connection.run("SELECT 1")  # connects
+        clock = clock_of(stack.enter_context(surroundings.connect()))
         for of_all, opened, runs in ((asked, readers, _READS), (replayed, writers, _REPLAYS)):
             for subject, work in of_all.items():
                 contestants = {
-                    name: partial(timed, partial(work, name, database), clock) for name, database in opened.items()
+                    name: repeated(partial(work, name, database), cpu=clock) for name, database in opened.items()
                 }
-                yield from entries(subject, MILLISECONDS, alternate(contestants, runs))
-
-
-@contextmanager
-def _opened(surroundings: Surroundings, database: str, user: str) -> Iterator[Database]:
-    settings = surroundings.database_settings(database) | {"database_user": user}
-    opened = open_database(DatabaseSettings.of(settings))
-    try:
-        opened.run("SELECT 1")  # connects
-        yield opened
-    finally:
-        opened.close()
+                yield from entries(subject, MILLISECONDS, alternate(contestants, runs), by_cpu=BY_BOTH)
 
 
 def _status(database: Database, raw_id: UUID) -> object:

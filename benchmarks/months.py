@@ -6,8 +6,8 @@ from itertools import count, pairwise
 
 from benchmarks.measuring import Entry, Goal, alternate, entries, microseconds
 from benchmarks.month_reads import reading
-from benchmarks.store import clock_of_both, storing
-from benchmarks.surroundings import Surroundings
+from benchmarks.store import BY_BOTH, storing
+from benchmarks.surroundings import Surroundings, clock_of
 from dropzone_migrate.statements import SQL
 
 MONTHS = 36
@@ -98,7 +98,7 @@ def _beside_plain_tables(surroundings: Surroundings, many: str, plain: str) -> I
     ):
         for silver in (ours, theirs):
             silver.watermark()  # connects
-        clock = clock_of_both(connection)
+        clock = clock_of(connection)
         cases = {f"{events:,} events": (_recent(events), events, runs) for events, runs in _BATCHES.items()}
         cases["100 events of all months"] = (_of_all_months, 100, _BATCHES[100])
         for name, (instants, events, runs) in cases.items():
@@ -106,7 +106,8 @@ def _beside_plain_tables(surroundings: Surroundings, many: str, plain: str) -> I
                 "ours": storing(ours.write_outcomes, instants, clock),
                 "plain": storing(theirs.write_outcomes, instants, clock),
             }
-            yield from entries(f"{MONTHS} months, {name}", microseconds(events), alternate(works, runs), _COST)
+            taken = alternate(works, runs)
+            yield from entries(f"{MONTHS} months, {name}", microseconds(events), taken, _COST, by_cpu=BY_BOTH)
 
 
 def _reading(surroundings: Surroundings, many: str, plain: str) -> Iterator[Entry]:
@@ -128,13 +129,13 @@ def _growing(surroundings: Surroundings, many: str, small: str) -> Iterator[Entr
         for silver in (ours, theirs):
             silver.watermark()  # connects
         works = {
-            name: storing(silver.write_outcomes, _recent(100), clock_of_both(connection))
+            name: storing(silver.write_outcomes, _recent(100), clock_of(connection))
             for name, silver in (("ours", ours), ("small", theirs))
         }
         for filled, rows in pairwise((0, *_STEPS)):
             _fill(surroundings, many, filled, rows, _MOST)
             name = f"{MONTHS} months, {rows:,} rows there"
-            yield from entries(name, microseconds(100), alternate(works, 100), _FLAT, at=rows)
+            yield from entries(name, microseconds(100), alternate(works, 100), _FLAT, at=rows, by_cpu=BY_BOTH)
     with surroundings.connect(many) as connection:
         for table in _TABLES:
             ((size,),) = connection.run(_BYTES, relation=table) or []

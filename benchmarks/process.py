@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from uuid import UUID
 
-from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, per_second, timed
-from benchmarks.read import OBJECTS, VALUES, Reading, reading_with_boto3
+from benchmarks.measuring import Entry, Goal, Work, alternate, entries, per_second, prepared
+from benchmarks.read import OBJECTS, VALUES, reading_with_boto3
 from benchmarks.surroundings import Surroundings, environment, silence
 from benchmarks.workloads import fresh_bodies, raw_ids, sqs_event
 from support.lambda_context import Context
@@ -16,31 +16,19 @@ _RUNS = 7
 def run(surroundings: Surroundings) -> Iterator[Entry]:
     """Measure."""
     with environment(surroundings.variables()), silence(), reading_with_boto3(surroundings) as boto3_reads:
-        taken = alternate({"ours": processing(surroundings), "boto3": _reading(surroundings, boto3_reads)}, _RUNS)
+        reading = prepared(lambda: _arrive(surroundings, OBJECTS)[0], boto3_reads)
+        taken = alternate({"ours": processing(surroundings), "boto3": reading}, _RUNS)
     surroundings.empty_tables()
-    ours, boto3s, rate = taken["ours"], taken["boto3"], per_second(OBJECTS, "objects")
-    yield entry("process, beside boto3 reading", rate, ours.wall, boto3s.wall, _GOAL)
-    yield entry("process, beside boto3 reading, by CPU", rate, ours.cpu, boto3s.cpu, _GOAL)
+    yield from entries("process, beside boto3 reading", per_second(OBJECTS, "objects"), taken, _GOAL)
 
 
 def processing(surroundings: Surroundings, objects: int = OBJECTS) -> Work:
     """The function's work on objects that have just arrived. In its environment."""
     from dropzone_process.queue import handler  # noqa: PLC0415 - it reads variables
 
-    def work() -> Spent:
-        arrived, size = _arrive(surroundings, objects)
-        event = sqs_event(arrived, size)
-        return timed(lambda: succeed(handler(event, Context())))
-
-    return work
-
-
-def _reading(surroundings: Surroundings, read: Reading) -> Work:
-    def work() -> Spent:
-        arrived, _ = _arrive(surroundings, OBJECTS)
-        return timed(lambda: read(arrived))
-
-    return work
+    return prepared(
+        lambda: sqs_event(*_arrive(surroundings, objects)), lambda event: succeed(handler(event, Context()))
+    )
 
 
 def _arrive(surroundings: Surroundings, objects: int) -> tuple[Sequence[UUID], int]:

@@ -10,7 +10,7 @@ from uuid import UUID
 import boto3
 from botocore.config import Config
 
-from benchmarks.measuring import Entry, Goal, alternate, entry, per_second, timed
+from benchmarks.measuring import Entry, Goal, alternate, entries, per_second, repeated
 from benchmarks.surroundings import CREDENTIALS, REGION, Surroundings, environment
 from benchmarks.workloads import BUCKET, fresh_bodies, raw_ids
 from dropzone.domain.identifiers import object_key
@@ -43,17 +43,15 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
     ):
         taken = alternate(
             {
-                "ours": lambda: timed(ours),
-                "boto3": lambda: timed(lambda: boto3_reads(arrived)),
-                "sockets": lambda: timed(lambda: sockets_read(arrived)),
+                "ours": repeated(ours),
+                "boto3": repeated(lambda: boto3_reads(arrived)),
+                "bare sockets": repeated(lambda: sockets_read(arrived)),
             },
             _RUNS,
         )
-    mine, boto3s, sockets, rate = taken["ours"], taken["boto3"], taken["sockets"], per_second(OBJECTS, "objects")
-    yield entry("read, beside boto3", rate, mine.wall, boto3s.wall, _GOAL)
-    yield entry("read, beside boto3, by CPU", rate, mine.cpu, boto3s.cpu, _GOAL)
-    yield entry("read, beside bare sockets", rate, mine.wall, sockets.wall)
-    yield entry("read, beside bare sockets, by CPU", rate, mine.cpu, sockets.cpu)
+    for other, goal in (("boto3", _GOAL), ("bare sockets", None)):
+        both = {name: taken[name] for name in ("ours", other)}
+        yield from entries(f"read, beside {other}", per_second(OBJECTS, "objects"), both, goal)
 
 
 @contextmanager

@@ -4,12 +4,13 @@ import json
 import os
 import statistics
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from pg8000.native import Connection
 
-from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, per_second, timed
+from benchmarks.measuring import Entry, Goal, Work, alternate, entry, per_second, prepared
 from benchmarks.surroundings import Surroundings
 from benchmarks.workloads import batches, fresh_bodies, raw_ids
 from dropzone.adapters.postgres_silver import PostgresSilver
@@ -63,11 +64,7 @@ def _ours(folder: Path, silver: PostgresSilver) -> Work:
             )
         assert processed == _EVENTS  # noqa: S101
 
-    def work() -> Spent:
-        files = _files(folder)
-        return timed(lambda: validate_and_store(files))
-
-    return work
+    return prepared(partial(_files, folder), validate_and_store)
 
 
 def _the_seeds(folder: Path, connection: Connection) -> Work:
@@ -82,11 +79,7 @@ def _the_seeds(folder: Path, connection: Connection) -> Work:
                 std_dev=statistics.pstdev(event["data"]),
             )
 
-    def work() -> Spent:
-        files = _files(folder)
-        return timed(lambda: one_at_a_time(files))
-
-    return work
+    return prepared(partial(_files, folder), one_at_a_time)
 
 
 def _read(path: str) -> bytes:

@@ -5,19 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 
 from pg8000.native import Connection
 
 from benchmarks.filling import fill
-from benchmarks.measuring import Clock, Entry, Goal, Spent, Work, alternate, entry, microseconds, per_second, timed
-from benchmarks.surroundings import Surroundings
+from benchmarks.measuring import Clock, Entry, Goal, Work, alternate, entries, entry, microseconds, per_second, prepared
+from benchmarks.surroundings import Surroundings, clock_of
 from benchmarks.workloads import fresh_bodies, fresh_instants, raw_ids
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.domain.outcomes import Measurement, ValidatedObject
 from dropzone.domain.validate import validate
 
 EVENTS = 1_000
+BY_BOTH = "by CPU of both ends"
 _RUNS = 30
 """Many short ones: a statement is over in some 20 ms, and a server has more on its mind than a client."""
 
@@ -56,16 +56,14 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
 def _beside_one_table(surroundings: Surroundings, silver: PostgresSilver, connection: Connection) -> Iterator[Entry]:
     connection.run(_REFERENCE_TABLE)
     silver.watermark()  # connects
-    clock = clock_of_both(connection)
+    clock = clock_of(connection)
     same = fresh_instants(EVENTS)
     cases: dict[str, Instants] = {"ascending keys": never_used, "all conflict": lambda: same}
     for name, instants in cases.items():
         surroundings.empty_tables()
         theirs = storing(partial(upsert, connection), instants, clock)
         taken = alternate({"ours": storing(silver.write_outcomes, instants, clock), "theirs": theirs}, _RUNS)
-        ours, reference, rate = taken["ours"], taken["theirs"], per_second(EVENTS)
-        yield entry(f"store, {name}", rate, ours.wall, reference.wall, _GOAL)
-        yield entry(f"store, {name}, by CPU of both ends", rate, ours.cpu, reference.cpu, _GOAL)
+        yield from entries(f"store, {name}", per_second(EVENTS), taken, _GOAL, by_cpu=BY_BOTH)
     connection.run("DROP TABLE reference")
 
 
@@ -91,12 +89,7 @@ def storing(
     store: Callable[[Batch], object], instants: Instants = never_used, clock: Clock = time.process_time
 ) -> Work:
     """The work of storing one batch."""
-
-    def work() -> Spent:
-        batch = fresh(instants())
-        return timed(lambda: store(batch), clock)
-
-    return work
+    return prepared(lambda: fresh(instants()), store, clock)
 
 
 def fresh(instants: Sequence[datetime]) -> Batch:
@@ -126,14 +119,3 @@ def upsert(connection: Connection, batch: Batch) -> None:
         raw_id=[one.raw_id for one in batch],
         item=[0] * len(measurements),
     )
-
-
-def clock_of_both(connection: Connection) -> Clock:
-    """The processor's time of this process and of every server process that talks to it. Linux's alone."""
-    rows = connection.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'") or []
-    files = [Path(f"/proc/{pid}/schedstat") for (pid,) in rows]
-
-    def clock() -> float:
-        return time.process_time() + sum(int(file.read_text(encoding="ascii").split()[0]) for file in files) / 1e9
-
-    return clock

@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,9 @@ from uuid import UUID
 
 from pg8000.native import Connection
 
+from benchmarks.measuring import Clock
 from benchmarks.workloads import BUCKET
-from dropzone.adapters.database import open_database
+from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3 import S3Bronze
 from dropzone.domain.identifiers import object_key
@@ -131,13 +133,17 @@ class Surroundings:
         return _database(self.postgres, database or self.postgres.database, "dropzone_writer")
 
     @contextmanager
+    def open(self, user: str = "dropzone_writer", database: str | None = None) -> Iterator[Database]:
+        """A connection of a role of the functions, as theirs."""
+        settings = self.database_settings(database) | {"database_user": user, "call_seconds": 300}
+        with closing(open_database(DatabaseSettings.of(settings))) as opened:
+            yield opened
+
+    @contextmanager
     def silver(self, database: str | None = None) -> Iterator[PostgresSilver]:
         """The adapter that the functions use, signed in as the writer."""
-        opened = open_database(DatabaseSettings.of(self.database_settings(database)))
-        try:
+        with self.open(database=database) as opened:
             yield PostgresSilver(opened, retry_after=timedelta(seconds=60))
-        finally:
-            opened.close()
 
     @contextmanager
     def connect(self, database: str | None = None) -> Iterator[Connection]:
@@ -178,6 +184,19 @@ class Surroundings:
             "POWERTOOLS_METRICS_NAMESPACE": "Dropzone",
             "PYDANTIC_DISABLE_PLUGINS": "__all__",
         }
+
+
+def run_all(connection: Connection, statements: str, **values: object) -> None:
+    """Run statements one after the other, each with those of the values that it names."""
+    for statement in filter(None, map(str.strip, statements.split(";"))):
+        connection.run(statement, **{name: value for name, value in values.items() if f":{name}" in statement})
+
+
+def clock_of(connection: Connection | Database) -> Clock:
+    """The processor's time of this process and of every server process that talks to it. Linux's alone."""
+    rows = connection.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'") or []
+    files = [Path(f"/proc/{pid}/schedstat") for (pid,) in rows]
+    return lambda: time.process_time() + sum(int(file.read_text().split()[0]) for file in files) / 1e9
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
-from benchmarks.measuring import Entry, Series, entry, per_second, timed
+from benchmarks.measuring import Entry, Series, entry, per_second
 from benchmarks.surroundings import CREDENTIALS, Surroundings, environment
 from benchmarks.workloads import raw_ids
 from dropzone.use_cases.sweep import sweep
@@ -40,6 +40,6 @@ def run(surroundings: Surroundings) -> Iterator[Entry]:
             assert (result.cursor, result.checked) == (None, 0)  # noqa: S101 - all were listed, and none was processed
 
         work()
-        taken = Series(tuple(timed(work).wall for _ in range(_RUNS)))
+        taken = Series.of(work, _RUNS)
     surroundings.empty_tables()
     yield entry("sweep past objects that have receipts", per_second(_OBJECTS, "objects"), taken)

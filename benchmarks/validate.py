@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic_core import from_json
 
-from benchmarks.measuring import Entry, Goal, Spent, Work, alternate, entry, per_second, timed
+from benchmarks.measuring import Entry, Goal, Work, alternate, entry, per_second, repeated
 from benchmarks.surroundings import Surroundings
 from benchmarks.workloads import fresh_bodies
 from dropzone.domain.outcomes import Measurement
@@ -38,10 +38,7 @@ def _on_each(validating: Callable[[bytes], object], bodies: Sequence[bytes]) -> 
         for body in bodies:
             validating(body)
 
-    def work() -> Spent:
-        return timed(all_of_them)
-
-    return work
+    return repeated(all_of_them)
 
 
 Figures = tuple[datetime, float, float, int, float, float]
