@@ -57,7 +57,6 @@ _TAKE_LONG = {"large", "gold", "sources", "months"}
 
 
 def main() -> int:
-    """Measure, print and write."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="subject", help=f"of {', '.join(SUBJECTS)}")
     chosen = parser.parse_args().subjects or [subject for subject in SUBJECTS if subject not in _TAKE_LONG]

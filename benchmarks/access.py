@@ -38,7 +38,6 @@ print(spent + time.process_time() - began)
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     document = _document(_CLIENTS)
     surroundings.stand_in.store([])
     with environment(surroundings.variables() | {"DEFAULT_SCOPES": "none"}), silence():

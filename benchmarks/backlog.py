@@ -46,7 +46,6 @@ INSERT INTO gold.{kind}_stale SELECT bucket_start, 1, '2000-01-01 00:00Z' FROM g
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Fill, ask, refresh."""
     database = surroundings.new_database("backlog")
     with surroundings.connect(database) as owner, surroundings.open("dropzone_reader", database) as reader:
         for source, (first, seconds, events) in SOURCES.items():

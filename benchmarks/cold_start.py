@@ -75,12 +75,10 @@ class Start:
 
     @property
     def bare_module(self) -> str:
-        """The bare handler, as source."""
         return _BARE.format(connect=_CONNECT if _QUERY in self.bare else "", first_call=self.bare)
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     artefacts = Artefacts(Builder(PROJECT).build().folder, machine_architecture(), "")
     yield from measure(surroundings, artefacts)
     surroundings.empty_tables()

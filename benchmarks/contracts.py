@@ -25,7 +25,6 @@ _THREE: list[Mapping[str, Any]] = [
 
 
 def run(_: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     none, three = _contracts([]), _contracts(_THREE)
     for values in (10, 100):
         body = json.dumps([_event(number, values) for number in range(_EVENTS)]).encode()

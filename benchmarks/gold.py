@@ -93,12 +93,10 @@ class Bench:
     writer: Database
 
     def statements(self, sql: str) -> None:
-        """Run statements one after the other."""
         run_all(self.owner, sql)
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Fill, ask, write."""
     for name, span in SPANS.items():
         database = surroundings.new_database(name)
         with (

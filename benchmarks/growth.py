@@ -13,7 +13,6 @@ _LINEAR = Goal("≤", 1.1)
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     with environment(surroundings.variables()), silence():
         taken = alternate({str(size): processing(surroundings, size) for size in _BATCHES})
     surroundings.empty_tables()

@@ -24,7 +24,6 @@ _RUNS = 15
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     with environment(surroundings.variables() | {"BRONZE_BUCKET": _BUCKET}), silence():
         from dropzone_ingest.handler import handler  # noqa: PLC0415 - it reads variables
 

@@ -24,7 +24,6 @@ Handler = Callable[[dict[str, Any], Context], dict[str, Any]]
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     surroundings.empty_tables()
     fill(surroundings, 0, MOST)
     yield from _store(surroundings)

@@ -21,7 +21,6 @@ Objects = Sequence[tuple[UUID, bytes]]
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     with environment(surroundings.variables()), silence(), surroundings.silver() as silver:
         taken = alternate({"ours": _from_the_queue(surroundings), "alone": _alone(silver)})
     surroundings.empty_tables()

@@ -67,7 +67,6 @@ class Series:
 
     @property
     def median(self) -> float:
-        """Their median."""
         return median(self.seconds)
 
     @property
@@ -79,14 +78,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A contestant's runs."""
-
     wall: Series
     cpu: Series
 
     @classmethod
     def of(cls, spent: list[Spent]) -> "Runs":
-        """What each run took."""
         return cls(Series(tuple(run.wall for run in spent)), Series(tuple(run.cpu for run in spent)))
 
 
@@ -107,13 +103,10 @@ def alternate(contestants: Mapping[str, Work], runs: int = RUNS) -> dict[str, Ru
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure has to be."""
-
     sign: Literal["≥", "≤"]
     value: float
 
     def holds(self, figure: float) -> bool:
-        """Whether it is."""
         return figure >= self.value if self.sign == "≥" else figure <= self.value
 
     def __str__(self) -> str:

@@ -26,7 +26,6 @@ _DENSE_EVERY = 50
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     stand_in = surroundings.stand_in
     stand_in.answer(_event(b"1.5", 3))
     yield Entry("memory, one small event", "MB", _peak(surroundings, sqs_event(raw_ids(1), 60)))

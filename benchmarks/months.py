@@ -57,7 +57,6 @@ _numbers = count()
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     many, plain, small = (surroundings.new_database(name) for name in ("many", "plain", "small"))
     for database in (many, small):
         _add_months(surroundings, database)

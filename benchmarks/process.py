@@ -14,7 +14,6 @@ _RUNS = 7
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     with environment(surroundings.variables()), silence(), reading_with_boto3(surroundings) as boto3_reads:
         reading = prepared(lambda: _arrive(surroundings, OBJECTS)[0], boto3_reads)
         taken = alternate({"ours": processing(surroundings), "boto3": reading}, _RUNS)

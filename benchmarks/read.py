@@ -28,7 +28,6 @@ Reading = Callable[[Sequence[UUID]], None]
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     arrived = raw_ids(OBJECTS)
     surroundings.stand_in.store(zip(arrived, fresh_bodies(OBJECTS, VALUES), strict=True))
     bronze = surroundings.bronze()

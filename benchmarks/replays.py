@@ -90,7 +90,6 @@ class _Turn(NamedTuple):
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     with surroundings.silver() as silver:
         days = [_arrive(surroundings, silver, day) for day in range(_AT_ONCE)]
         delays = _delays(surroundings)

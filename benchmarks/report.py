@@ -24,7 +24,6 @@ _PACKAGES = ("boto3", "obstore", "pg8000", "pydantic-core", "aws-lambda-powertoo
 
 
 def show(entries: Iterable[Entry], title: str) -> None:
-    """Print the table of a subject."""
     table = Table(
         "what",
         "unit",

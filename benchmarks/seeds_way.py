@@ -33,7 +33,6 @@ ON CONFLICT (time_stamp) DO UPDATE SET mean = excluded.mean, std_dev = excluded.
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     with surroundings.silver() as silver, surroundings.connect() as connection:
         connection.run(_SEEDS_TABLE)
         taken = alternate(

@@ -35,7 +35,6 @@ _URL, _KEY = "http://127.0.0.1:1", "k" * 20
 
 
 def run(_: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         rows, lines = folder / "rows.csv", folder / "lines.ndjson"

@@ -42,7 +42,6 @@ VACUUM ANALYZE
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Fill, and ask."""
     name = surroundings.new_database("sources")
     with (
         surroundings.connect(name) as owner,

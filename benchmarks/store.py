@@ -45,7 +45,6 @@ Instants = Callable[[], Sequence[datetime]]
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     with surroundings.silver() as silver, surroundings.connect() as connection:
         yield from _beside_one_table(surroundings, silver, connection)
         with surroundings.silver(surroundings.second_database) as small:

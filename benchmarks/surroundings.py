@@ -40,7 +40,6 @@ class StandIn:
     """The stand-in for S3, in a process of its own that ends with this one."""
 
     def __init__(self) -> None:
-        """Start it."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.stand_in"],
             cwd=PROJECT,
@@ -53,7 +52,6 @@ class StandIn:
 
     @property
     def endpoint(self) -> str:
-        """Its address."""
         return f"http://{LOOPBACK}:{self.port}"
 
     def answer(self, body: bytes) -> None:
@@ -61,7 +59,6 @@ class StandIn:
         self._send("PUT", body)
 
     def store(self, objects: Iterable[tuple[UUID, bytes]]) -> None:
-        """Store objects of bronze."""
         lines = ((f"/{BUCKET}/{object_key(raw_id)} {len(body)}\n".encode(), body) for raw_id, body in objects)
         self._send("POST", b"".join(part for line in lines for part in line))
 
@@ -72,7 +69,6 @@ class StandIn:
         connection.close()
 
     def stop(self) -> None:
-        """End it."""
         self._process.communicate()
 
 
@@ -80,15 +76,12 @@ class Surroundings:
     """Everything that is outside of the functions."""
 
     def __init__(self) -> None:
-        """Start nothing yet."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Nothing is started yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End what was started."""
         self._stack.close()
 
     @cached_property
@@ -98,7 +91,6 @@ class Surroundings:
 
     @cached_property
     def stand_in(self) -> StandIn:
-        """S3."""
         stand_in = StandIn()
         self._stack.callback(stand_in.stop)
         return stand_in

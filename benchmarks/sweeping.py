@@ -18,7 +18,6 @@ INSERT INTO receipts (raw_id, items, settled_at) SELECT raw_id, 1, now() FROM un
 
 
 def run(surroundings: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     arrived = raw_ids(_OBJECTS)
     surroundings.stand_in.store((raw_id, b"{}") for raw_id in arrived)
     with surroundings.connect() as connection:

@@ -22,7 +22,6 @@ _NUMBERS = frozenset({int, float})
 
 
 def run(_: Surroundings) -> Iterator[Entry]:
-    """Measure."""
     for values, number in _SIZES.items():
         bodies = fresh_bodies(number, values)
         assert [least(body) for body in bodies] == [_figures(body) for body in bodies]  # noqa: S101

@@ -84,7 +84,6 @@ class Test:
 
     @property
     def limit(self) -> float:
-        """How many seconds it may take with a fault."""
         return LEAST_SECONDS + TIMES_AS_LONG * self.seconds
 
 
@@ -372,7 +371,6 @@ def first_failure(items: Sequence[pytest.Item]) -> str | None:
 
 
 def measure(items: Sequence[pytest.Item]) -> dict[str, Measured]:
-    """Run tests without a fault."""
     reports, lines, monitoring = Reports(), set[str](), sys.monitoring
     items[0].config.pluginmanager.register(reports)
 
@@ -421,7 +419,6 @@ def report() -> None:
 
 
 def main() -> int:
-    """Make the faults, and check them."""
     places, seconds = int(sys.argv[1]), float(sys.argv[2])
     ends = time.monotonic() + seconds
     os.environ["MUTANT_UNDER_TEST"] = ""

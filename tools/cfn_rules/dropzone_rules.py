@@ -51,7 +51,6 @@ class FunctionHasItsOwnLogs(CloudFormationLintRule):  # type: ignore[misc]
 
     @override
     def match(self, cfn: Template) -> list[RuleMatch]:
-        """Look at every function."""
         matches = []
         users: dict[str, list[str]] = defaultdict(list)
         groups = _resources(cfn, "AWS::Logs::LogGroup")
@@ -79,7 +78,6 @@ class QueueFeedsInPart(CloudFormationLintRule):  # type: ignore[misc]
 
     @override
     def match(self, cfn: Template) -> list[RuleMatch]:
-        """Look at every event source that is a queue."""
         queues = _resources(cfn, "AWS::SQS::Queue")
         return [
             RuleMatch(source.path, fault)
@@ -98,7 +96,6 @@ class MethodNeedsKey(CloudFormationLintRule):  # type: ignore[misc]
 
     @override
     def match(self, cfn: Template) -> list[RuleMatch]:
-        """Look at every event of an API, and at every method without SAM."""
         matches = []
         apis = _resources(cfn, "AWS::Serverless::Api")
         for path, event in _events(cfn, "Api"):
@@ -128,7 +125,6 @@ class NameSaysWhichStack(CloudFormationLintRule):  # type: ignore[misc]
 
     @override
     def match(self, cfn: Template) -> list[RuleMatch]:
-        """Look at the names of every resource that CloudFormation gets to see."""
         try:
             written, made = cfn.template["Resources"], _transformed(cfn)["Resources"]
         except InvalidDocumentException:

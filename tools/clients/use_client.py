@@ -56,7 +56,6 @@ def until[T](ready: Callable[[], T | None]) -> T:
 
 
 def main(url: str, key: str) -> None:
-    """Call them all."""
     client = AuthenticatedClient(
         url, key, prefix="", auth_header_name="x-api-key", raise_on_unexpected_status=True, timeout=None
     )

@@ -68,7 +68,6 @@ class Which:
 
     @property
     def parameters(self) -> dict[str, object]:
-        """As the API takes them."""
         chosen = {"code": self.code, "source": self.source, "resolved": self.resolved}
         return {**chosen, **bounds(self.since, self.until)}
 

@@ -19,8 +19,6 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 class Columns:
-    """Which columns are what."""
-
     def __init__(self, header: Sequence[str], options: CsvOptions) -> None:
         """Choose them.
 

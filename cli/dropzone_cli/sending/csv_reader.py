@@ -158,7 +158,6 @@ class Table:
         }
 
     def read(self) -> Iterator[Read]:
-        """Read the rows as events."""
         readings = self._readings()
         if len(self._groups) > 1:
             readings = one_of_a_kind(readings)

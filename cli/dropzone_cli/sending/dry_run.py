@@ -24,7 +24,6 @@ _NOTHING: Document = {
 
 
 def dry_run(plan: Sequence[Planned], options: SendOptions, csv: CsvOptions, report: Report) -> None:
-    """Read the inputs, and print what would be sent."""
     documents: list[Document] = []
     with report.meter, suppress(StoppedError):
         for planned in plan:

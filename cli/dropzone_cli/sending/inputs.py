@@ -32,8 +32,6 @@ _BUFFER = 2**18
 
 
 class Format(StrEnum):
-    """What an input is."""
-
     NDJSON = "ndjson"
     JSON = "json"
     CSV = "csv"

@@ -131,7 +131,6 @@ class Journal:
     __enter__ = hold
 
     def __exit__(self, *_: object) -> None:
-        """As `release`."""
         self.release()
 
     def close(self) -> None:
@@ -193,7 +192,6 @@ class Journal:
             self._write({"run": run.number, "batch": batch.number, "lines": lines, **batch.cut._asdict()})
 
     def accept(self, run: Run, batch: Batch, raw_id: UUID) -> None:
-        """Record that a batch was accepted."""
         with self._mutex:
             run.accepted[batch.number] = raw_id
             self._write({"run": run.number, "batch": batch.number, "raw_id": str(raw_id)})

@@ -223,7 +223,6 @@ class _Scanner:
         return _event(text[at:end], first, self._line)
 
     def _no_object(self) -> Read | None:
-        """Skip a value that is not an object."""
         text, at, first = self._text, self._at, self._line
         match = _NO_OBJECT.match(text, at)
         end = match.end() if match else at + 1

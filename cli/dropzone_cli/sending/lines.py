@@ -75,7 +75,6 @@ class Lines:
         return [*islice(self._ahead, number)]
 
     def skip(self, number: int) -> list[str]:
-        """Skip lines, and return them."""
         skipped = []
         for line in islice(self, number):
             skipped.append(line)

@@ -37,7 +37,6 @@ class Rejects:
 
     @property
     def paths(self) -> list[Path]:
-        """The files that were made."""
         return [*self._files]
 
     def add_all(self, findings: Sequence[Finding], raw_id: UUID) -> None:
@@ -70,7 +69,6 @@ class Rejects:
         )
 
     def add_batch(self, batch: Batch, code: str, reason: str) -> None:
-        """Write a batch that was not accepted."""
         if batch.findings:
             for finding in batch.findings:
                 self.add(finding)

@@ -86,7 +86,6 @@ class Report:
     """Counts and reports. Threads may share it."""
 
     def __init__(self, out: Output, clock: Callable[[], float], plan: Sequence[Planned], options: SendOptions) -> None:
-        """Begin to count."""
         sizes = [planned.input.size for planned in plan]
         total = None if None in sizes else sum(size for size in sizes if size is not None)
         self.meter = out.meter("Read" if options.dry_run else "Sent", total)
@@ -151,7 +150,6 @@ class Report:
             self.out.note("There are more of these; they are counted, and --json lists them.", style="red")
 
     def add_sent(self, name: str, batch: Batch, raw_id: UUID, bytes_sent: int, *, is_replayed: bool) -> None:
-        """Count a batch that was accepted."""
         with self._lock:
             totals = self._totals
             totals.accepted += batch.events
@@ -178,7 +176,6 @@ class Report:
             self.meter.advance(batch.size, batch.events, fresh=False)
 
     def print_dry_run(self, documents: Sequence[Document]) -> None:
-        """Print what would be sent."""
         sums = {name: sum(document[name] for document in documents) for name in ("events", "batches", "bytes")}
         if self.out.as_json:
             self.out.document({"dry_run": True, **sums, "inputs": documents, **self._findings()})

@@ -74,7 +74,6 @@ class Gunzip(_Pieces):
         return next(self._decompressed, b"")
 
     def _members(self, waiting: bytes) -> Iterator[bytes]:
-        """Decompress member by member."""
         while waiting := self._next_member(waiting):
             inflate, given, has_more = zlib.decompressobj(_GZIP), b"", False
             while not inflate.eof:

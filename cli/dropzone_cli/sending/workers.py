@@ -16,8 +16,6 @@ _TICK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """A batch to be sent."""
-
     input: Input
     journal: Journal
     run: Run
