@@ -131,11 +131,7 @@ def _arrive(surroundings: Surroundings, silver: PostgresSilver, day: int) -> Seq
 
 
 def _turn(
-    surroundings: Surroundings,
-    silver: PostgresSilver,
-    days: Sequence[Sequence[UUID]],
-    beside: _Beside,
-    delays: Clock,
+    surroundings: Surroundings, silver: PostgresSilver, days: Sequence[Sequence[UUID]], beside: _Beside, delays: Clock
 ) -> _Turn:
     """Write for some seconds while a replay goes through each of so many days again and again."""
     context = multiprocessing.get_context("spawn")

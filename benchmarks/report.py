@@ -63,10 +63,7 @@ def write(subject: str, entries: Sequence[Entry]) -> None:
 
 
 def _shown(entry: Entry) -> dict[str, object]:
-    return asdict(entry) | {
-        "goal": None if entry.goal is None else str(entry.goal),
-        "holds": entry.holds,
-    }
+    return asdict(entry) | {"goal": None if entry.goal is None else str(entry.goal), "holds": entry.holds}
 
 
 def _machine() -> dict[str, object]:

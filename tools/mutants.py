@@ -61,14 +61,7 @@ _CALLS_OF_HANDLERS = tuple(
 ROOMS = {
     "domain": Room(("dropzone/domain/*.py",), ("tests/unit/domain", "tests/unit/contracts", "tests/unit/use_cases")),
     "use_cases": Room(("dropzone/use_cases/*.py",), ("tests/unit/use_cases",), but=_OF_SERVERS),
-    "api": Room(
-        ("dropzone/api/*.py",),
-        (
-            "tests/unit/test_compression.py",
-            *_CALLS_OF_HANDLERS,
-        ),
-        needs_servers=True,
-    ),
+    "api": Room(("dropzone/api/*.py",), ("tests/unit/test_compression.py", *_CALLS_OF_HANDLERS), needs_servers=True),
     "adapters": Room(
         ("dropzone/adapters/*.py", *_OF_SERVERS),
         (

@@ -61,8 +61,7 @@ class Queue:
 
     def counts(self) -> Counts:
         attributes = self._client.get_queue_attributes(
-            QueueUrl=self._url,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+            QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         )["Attributes"]
         return Counts(
             int(attributes.get("ApproximateNumberOfMessages", "0")),

@@ -99,8 +99,5 @@ def stored(target: Target, raw_id: UUID) -> Iterator[Stored]:
         raise CliError(message, hint="Check the RAW_ID and the stack.", exit_code=ExitCode.NOT_ALL_WELL)
     with io.BufferedReader(cast("io.RawIOBase", answer["Body"])) as body:
         yield Stored(
-            answer["ContentLength"],
-            body,
-            answer.get("ContentType", ""),
-            answer.get("ContentEncoding", "") == "gzip",
+            answer["ContentLength"], body, answer.get("ContentType", ""), answer.get("ContentEncoding", "") == "gzip"
         )

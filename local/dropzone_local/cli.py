@@ -54,8 +54,7 @@ DatabasePort = Annotated[
     typer.Option("--database-port", envvar=DATABASE_PORT_VARIABLE, min=1, max=65535, help="Port of PostgreSQL."),
 ]
 Parameters = Annotated[
-    list[str] | None,
-    typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter of the template; repeatable."),
+    list[str] | None, typer.Option("--parameter", metavar="NAME=VALUE", help="A parameter of the template; repeatable.")
 ]
 _ROOT = PROJECT / ".local"
 
@@ -71,9 +70,7 @@ def up(root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None
 
 @app.command()
 def demo(
-    root: Root = _ROOT,
-    *,
-    live: Annotated[bool, typer.Option(help="Continue with live data until Ctrl-C.")] = True,
+    root: Root = _ROOT, *, live: Annotated[bool, typer.Option(help="Continue with live data until Ctrl-C.")] = True
 ) -> None:
     """Send a day of data from a few sensors, then live data; start the stack in the background if it isn't up."""
     with _shown_errors():

@@ -14,10 +14,7 @@ _DROPPED = frozenset({"VIRTUAL_ENV", "TMPDIR", "__PYVENV_LAUNCHER__"})
 
 
 def tool_environment(
-    endpoint: str | None = None,
-    *,
-    first_on_path: Path | None = None,
-    base: Mapping[str, str] | None = None,
+    endpoint: str | None = None, *, first_on_path: Path | None = None, base: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return the environment for `sam` and `uv`.
 
@@ -48,9 +45,4 @@ def tool_environment(
 
 def bare_environment(home: Path) -> dict[str, str]:
     """Return the least that a server needs. The functions inherit it from the emulator."""
-    return {
-        "HOME": str(home),
-        "LANG": "C.UTF-8",
-        "PATH": os.defpath,
-        "TZ": "UTC",
-    }
+    return {"HOME": str(home), "LANG": "C.UTF-8", "PATH": os.defpath, "TZ": "UTC"}

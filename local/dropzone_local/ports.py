@@ -39,14 +39,7 @@ def find_free(*, avoid: int | None = None) -> int:
     raise LocalStackError(message, hint="See what listens there: ss -ltnp")
 
 
-def choose(
-    *,
-    wanted: int | None,
-    remembered: int | None,
-    purpose: str,
-    option: str,
-    avoid: int | None = None,
-) -> int:
+def choose(*, wanted: int | None, remembered: int | None, purpose: str, option: str, avoid: int | None = None) -> int:
     """Return the port that was asked for, or the one of last time, or any free one, in this order.
 
     A port that was asked for and is taken is an error; one that is merely remembered is not worth one.

@@ -129,15 +129,7 @@ class Builder:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def deploy(
-    build: Build,
-    *,
-    project: Path,
-    endpoint: str,
-    stack: str,
-    parameters: Path,
-    log: Path,
-) -> None:
+def deploy(build: Build, *, project: Path, endpoint: str, stack: str, parameters: Path, log: Path) -> None:
     """Deploy the build to the emulator; return when the stack is deployed.
 
     The parameters come in a file: a command line would split values at spaces.

@@ -195,9 +195,7 @@ def _show(session: Session, report: Report, not_found: frozenset[UUID], *, dry_r
 
 
 def purge(
-    session: Session,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    session: Session, *, yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False
 ) -> ExitCode:
     """Delete all dead letters, after asking.
 

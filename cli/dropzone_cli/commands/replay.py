@@ -88,8 +88,7 @@ def replay(
     cursor: ReplayCursor = None,
     fleet: Fleet = False,
     pause: Annotated[
-        UUID | None,
-        typer.Option("--pause", metavar="REPLAY_ID", help="Pause a replay by fleet.", show_default=False),
+        UUID | None, typer.Option("--pause", metavar="REPLAY_ID", help="Pause a replay by fleet.", show_default=False)
     ] = None,
     yes: Yes = False,
 ) -> ExitCode:
@@ -194,12 +193,7 @@ def _show_cursor(session: Session, cursor: Cursor | None) -> None:
 
 
 def sweep(
-    session: Session,
-    *,
-    limit: Limit = None,
-    cursor: SweepCursor = None,
-    fleet: Fleet = False,
-    yes: Yes = False,
+    session: Session, *, limit: Limit = None, cursor: SweepCursor = None, fleet: Fleet = False, yes: Yes = False
 ) -> ExitCode:
     """Process objects in bronze now that have no outcome yet, because their message was lost or is late.
 

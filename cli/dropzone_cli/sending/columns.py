@@ -5,14 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from dropzone_cli.errors import CliError, usage
-from dropzone_cli.sending.options import (
-    SOURCE_NAMES,
-    TIME_NAMES,
-    UNIT_NAMES,
-    VALUE_NAMES,
-    ColumnLabel,
-    CsvOptions,
-)
+from dropzone_cli.sending.options import SOURCE_NAMES, TIME_NAMES, UNIT_NAMES, VALUE_NAMES, ColumnLabel, CsvOptions
 
 _PLACE = re.compile(r"#([1-9][0-9]*)", re.ASCII)
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
