@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from operator import itemgetter
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -21,7 +22,8 @@ from dropzone_cli.text import count
 _NESTED = ("gaps", "latency_ms", "last_day")
 """Objects whose fields are columns of their own in CSV, as in the API's."""
 
-Column: TypeAlias = tuple[str, Callable[[Document], object]]
+Column: TypeAlias = str | tuple[str, Callable[[Document], object]]
+"""A field of a row, or a title and what is below it."""
 
 
 class Granularity(StrEnum):
@@ -89,9 +91,9 @@ def kpis(
     Without --from: the last 5 minutes by second, hour by minute, day by quarter_hour, 7 days by hour, 30 days by day.
     """
     columns: Sequence[Column] = (
-        *(_plain(name) for name in ("start", "source", "events", "mean", "std_dev", "min", "max")),
+        *("start", "source", "events", "mean", "std_dev", "min", "max"),
         ("gaps", lambda row: row["gaps"]["count"]),
-        *(_plain(name) for name in ("received", "rejected")),
+        *("received", "rejected"),
     )
     asked = {**buckets.parameters, "expected_seconds": expected}
     _show(session, "kpis", asked, limit, columns, as_csv=as_csv)
@@ -109,7 +111,7 @@ def measurements(
 ) -> ExitCode:
     """Show measurements, the newest first."""
     columns: Sequence[Column] = (
-        *(_plain(name) for name in ("measured_at", "source", "mean", "std_dev", "min", "max", "unit")),
+        *("measured_at", "source", "mean", "std_dev", "min", "max", "unit"),
         ("samples", lambda row: row["sample_count"]),
         ("flags", lambda row: " ".join(row["flags"])),
     )
@@ -127,7 +129,7 @@ def quality(
 ) -> ExitCode:
     """Show outcomes by source and bucket of arrival, and the rules by which events were rejected or flagged."""
     columns: Sequence[Column] = (
-        *(_plain(name) for name in ("start", "source", "received", "processed", "flagged", "rejected", "open")),
+        *("start", "source", "received", "processed", "flagged", "rejected", "open"),
         ("p95_ms", lambda row: _number(row["latency_ms"]["p95"])),
         ("rules", lambda row: ", ".join(map(_rule, row["rules"]))),
     )
@@ -155,7 +157,7 @@ def sources(
     """Show sources: state, last value, last measurement, and what was rejected in the last 24 hours."""
     asked = {"prefix": prefix or None, "state": state}
     columns: Sequence[Column] = (
-        *(_plain(name) for name in ("source", "state", "last_measured_at")),
+        *("source", "state", "last_measured_at"),
         ("last_value", lambda row: f"{_number(row['last_mean'])} {row['unit'] or ''}".strip()),
         ("received", lambda row: row["last_day"]["received"]),
         ("rejected", lambda row: row["last_day"]["rejected"]),
@@ -242,7 +244,8 @@ def _show(
     elif as_csv:
         _print_csv(rows)
     else:
-        session.out.table([title for title, _ in columns], [[_text(of(row)) for _, of in columns] for row in rows])
+        cells = [(each, itemgetter(each)) if isinstance(each, str) else each for each in columns]
+        session.out.table([title for title, _ in cells], [[_text(of(row)) for _, of in cells] for row in rows])
         session.out.note(f"{count(len(rows), 'row')}.")
     if archived and not session.out.as_json:
         first, last = min(archived), max(archived)
@@ -265,10 +268,6 @@ def _print_csv(rows: Iterable[Document]) -> None:
             writer.writeheader()
         writer.writerow(flat)
     sys.stdout.flush()
-
-
-def _plain(name: str) -> Column:
-    return name, lambda row: row[name]
 
 
 def _text(value: object) -> str:

@@ -241,17 +241,16 @@ def opened(
         try:
             beginning = source.binary.peek(1)
             if beginning.startswith(GZIP_MAGIC):
-                source.unpacker = Gunzip(source.binary)
-                source.binary, name = io.BufferedReader(source.unpacker, _BUFFER), name.removesuffix(".gz")
+                source.unpacker, name = Gunzip(source.binary), name.removesuffix(".gz")
             elif beginning.startswith(_ZIP_MAGIC):
                 if pipe is not None:
                     raise BrokenInputError(1, "is a zip archive or a workbook, which can't be read from a pipe")
-                source.unpacker = _unzipped(one, source.binary, closing)
-                if source.unpacker is not None:  # a workbook stays as it is
-                    source.binary, name = io.BufferedReader(source.unpacker, _BUFFER), source.unpacker.name.lower()
+                source.unpacker = _unzipped(one, source.binary, closing)  # a workbook stays as it is
         except OSError as error:
             raise BrokenInputError(1, f"can't be read: {error}") from error
-        closing.callback(source.binary.close)
+        if source.unpacker is not None:
+            source.binary, name = io.BufferedReader(source.unpacker, _BUFFER), source.unpacker.name.lower() or name
+            closing.callback(source.binary.close)
         source.suffix = Path(name).suffix
         yield source
 
