@@ -106,9 +106,7 @@ class Output:
     def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Print names and values, a line each."""
         if not self.for_eyes:
-            for name, value in pairs:
-                sys.stdout.write(f"{name}\t{printable(value)}\n")
-            sys.stdout.flush()
+            self.table((), pairs)
             return
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(style="dim")

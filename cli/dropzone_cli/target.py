@@ -150,7 +150,11 @@ def _by_url(url: str, key: str | None) -> Target:
 
 
 def _local(root: str | None, folder: Path) -> Target:
-    file = Path(root) / LOCAL_FILE.name if root else _upwards(folder)
+    if root:
+        file: Path | None = Path(root) / LOCAL_FILE.name
+    else:
+        above = (parent / LOCAL_FILE for parent in (folder, *folder.parents))
+        file = next((found for found in above if found.is_file()), None)
     if file is None or not file.is_file():
         message = f"{file} is not there: the local stack is down." if file else "No stack was found."
         raise CliError(message, hint=_NOT_FOUND_HINT)
@@ -167,8 +171,3 @@ def _local(root: str | None, folder: Path) -> Target:
         message = f"{file} can't be read or is incomplete."
         raise CliError(message, hint="Recreate it: make down, then make up.") from None
     return Target("the local stack", url, lambda: api_key, str(file), resources, local=True)
-
-
-def _upwards(folder: Path) -> Path | None:
-    candidates = (parent / LOCAL_FILE for parent in (folder, *folder.parents))
-    return next((file for file in candidates if file.is_file()), None)

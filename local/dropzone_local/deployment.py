@@ -76,7 +76,8 @@ class Deployment:
 
     def deploy(self, build: sam.Build, parameters: Mapping[str, str], begin: Callable[[], None] = lambda: None) -> bool:
         """Deploy unless the emulator has just this already; return whether it was needed, and call `begin` before."""
-        wanted = {"fingerprint": _fingerprint(build, self._stack, parameters)}
+        content = json.dumps([build.fingerprint, self._stack, sorted(parameters.items())])
+        wanted = {"fingerprint": hashlib.sha256(content.encode()).hexdigest()}
         identifier, status = self._find()
         if status in _STANDING and read_json(self._record) == wanted | {"stack": identifier}:
             return False
@@ -190,11 +191,6 @@ def _clients_of(endpoint: str) -> Clients:
 def api_answers(url: str) -> bool:
     """Return whether the API's own health check answers, which takes a function that starts."""
     return answers(f"{url}/health", _HEALTH_SECONDS)
-
-
-def _fingerprint(build: sam.Build, stack: str, parameters: Mapping[str, str]) -> str:
-    content = json.dumps([build.fingerprint, stack, sorted(parameters.items())])
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def correct_event_sources(clients: Clients, *, enabled: bool) -> None:

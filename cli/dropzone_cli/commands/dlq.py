@@ -1,6 +1,6 @@
 """`dropzone dlq`: messages that failed as often as the queue allows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated
@@ -83,7 +83,12 @@ def list_(
     """
     counts = session.dlq.counts()
     entries = _peek(session, limit)
-    statuses, failure = _statuses(session, entries)
+    statuses: Mapping[UUID, Document | None] = {}
+    failure = None
+    try:
+        statuses = session.api.statuses([raw_id for entry in entries for raw_id in entry.raw_ids or ()])
+    except CliError as error:  # the list is useful without them
+        failure = error
     session.out.listing(
         {
             "messages": [entry.document(statuses) for entry in entries],
@@ -113,14 +118,6 @@ def _peek(session: Session, limit: int) -> list[_Entry]:
         session.dlq.release(held.values())
     messages = sorted(held.values(), key=lambda message: message.sent_at)[:limit]
     return [_Entry(message, objects_of(message.body, session.resources.bucket)) for message in messages]
-
-
-def _statuses(session: Session, entries: Sequence[_Entry]) -> tuple[Mapping[UUID, Document | None], CliError | None]:
-    """Return the objects' statuses; or, if the API can't be reached, the error: the list is useful without them."""
-    try:
-        return session.api.statuses([raw_id for entry in entries for raw_id in entry.raw_ids or ()]), None
-    except CliError as error:
-        return {}, error
 
 
 def _summary(shown: int, total: int) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from dropzone_cli.errors import CliError, usage
 from dropzone_cli.sending.options import SOURCE_NAMES, TIME_NAMES, UNIT_NAMES, VALUE_NAMES, ColumnLabel, CsvOptions
@@ -31,7 +31,8 @@ class Columns:
         self._used = {self.time, self.date, self.source, self.unit, *self.tags}
         self.values = [self._named("--value-column", name) for name in options.values] or self._found_values()
         self.pattern = self._pattern()
-        self._used |= {*self.values, *self._pattern_places()}
+        in_pattern = [name for name in _PLACEHOLDER.findall(self.pattern or "") if name not in {"source", "column"}]
+        self._used |= {*self.values, *(self._named("--source-pattern", name) for name in in_pattern)}
         self.unused = [self.header[place] for place in self._others()]
 
     def _others(self) -> list[int]:
@@ -90,10 +91,6 @@ class Columns:
                 "It looks like --source-pattern '{source}/{column}'.",
             )
         return pattern
-
-    def _pattern_places(self) -> Iterable[int]:
-        names = _PLACEHOLDER.findall(self.pattern or "")
-        return [self._named("--source-pattern", name) for name in names if name not in {"source", "column"}]
 
     def _column(self, option: str, name: str | None, usual: Sequence[str], constant: str | None = None) -> int | None:
         if name is not None:

@@ -253,21 +253,17 @@ class Table:
         if not self._is_labelled:
             return ""
         columns = self.columns
-        if columns.pattern is not None:
-            source = columns.source_of(cells, places)
-        else:
-            source = "" if columns.source is None else cells[columns.source].strip()
         unit = "" if columns.unit is None else cells[columns.unit].strip()
-        labels = self._label_text(source, unit, places, tuple(cells[place].strip() for place in columns.tags))
+        tags = tuple(cells[place].strip() for place in columns.tags)
+        labels = self._label_text(columns.source_of(cells, places), unit, places, tags)
         return labels if rejected is None else f'{labels},"corrects":{rejected.json}'
 
     def _label_text_of(self, source: str, unit: str, places: tuple[int, ...], tags: tuple[str, ...]) -> str:
         options, columns = self.options, self.columns
         units = {columns.label(place).unit for place in places}
         named = zip((columns.header[place] for place in columns.tags), tags, strict=True)
-        is_constant = columns.source is None and columns.pattern is None
         labels = {
-            "source": options.constant_source if is_constant else source,
+            "source": source,
             "unit": unit or options.constant_unit or (units.pop() if len(units) == 1 else ""),
             "tags": {**options.tags_of_all, **{name: text for name, text in named if text}},
         }

@@ -197,16 +197,13 @@ class Opened:
             for one in found:
                 last = one.last
                 yield one
-            reason = self._damage()
+            reason = "" if self.pipe is None else self.pipe.damage
+            if self.unpacker is not None and self.unpacker.damage:
+                reason = f"its compression can't be read: {self.unpacker.damage}"
         except (OSError, UnicodeError) as error:  # such as UTF-16 without its byte order mark
             reason = f"can't be read: {error}"
         if reason:
             yield Finding(last + 1, last + 1, "input.damaged", reason)
-
-    def _damage(self) -> str:
-        if self.unpacker is not None and self.unpacker.damage:
-            return f"its compression can't be read: {self.unpacker.damage}"
-        return self.pipe.damage if self.pipe is not None else ""
 
 
 @contextmanager

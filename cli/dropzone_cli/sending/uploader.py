@@ -3,8 +3,8 @@
 import gzip
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -125,16 +125,14 @@ class Uploader:
         if self._signals > 1 or time.monotonic() > self._ends:
             self._session.api.end()
 
-    @contextmanager
-    def _stoppable(self, pipe: LivePipe) -> Iterator[None]:
+    def _stoppable(self, pipe: LivePipe) -> AbstractContextManager[None]:
         """Let signals end an input that can't be read again; what was read is sent, or kept with the rejects."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self._signals += 1
             pipe.stop()
 
-        with handled_by(stop):
-            yield
+        return handled_by(stop)
 
     def _send_one(self, planned: Planned, journal: Journal) -> None:
         """Read an input and hand over its batches: again from the beginning, where it has changed since it was sent.
@@ -284,13 +282,14 @@ class _Reading:
         )
         reports = self.journal.find(run.input, run.stack, run.options_of_reports)
         known = {} if reports is None else dict(reports.cuts)
-        self._reports = Batcher(shape, lambda batch: self._emit(self._run_of_reports(), batch), known=known)
+        self._reports = Batcher(
+            shape,
+            lambda batch: self._emit(self.journal.reports_of(self.run, is_rereadable=self.one.is_rereadable), batch),
+            known=known,
+        )
         self.pipe = source.pipe
         if self.pipe is not None:
             self.pipe.idle = self._idle
-
-    def _run_of_reports(self) -> Run:
-        return self.journal.reports_of(self.run, is_rereadable=self.one.is_rereadable)
 
     def _idle(self) -> float | None:
         waits = [wait for wait in (self._events.idle(), self._reports.idle()) if wait is not None]
