@@ -126,11 +126,7 @@ class Api:
         self._ending.set()
 
     def check_key(self) -> None:
-        """Look up the key, before several threads ask for it.
-
-        Raises:
-            CliError: there is none.
-        """
+        """Look up the key, before several threads ask for it."""
         self._header()
 
     def ingest(self, body: bytes, headers: Mapping[str, str], patience_seconds: float) -> Receipt:

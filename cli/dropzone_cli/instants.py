@@ -13,11 +13,7 @@ FORMS = "An instant (2026-11-24T06:00:00Z), a day (2026-11-24: its start in UTC)
 
 
 def parse_instant(text: str) -> datetime:
-    """Read an instant; see `FORMS`.
-
-    Raises:
-        typer.BadParameter: it is none.
-    """
+    """Read an instant; see `FORMS`."""
     if ago := _AGO.fullmatch(text.strip()):
         try:
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})

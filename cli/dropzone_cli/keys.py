@@ -184,11 +184,7 @@ class Keys:
         return ended
 
     def active(self, name: str, now: datetime) -> list[Entry]:
-        """The entries of a name whose keys have not expired, the oldest first.
-
-        Raises:
-            CliError: there is none.
-        """
+        """The entries of a name whose keys have not expired, the oldest first."""
         found = [each for each in self.entries() if each["name"] == name and not is_over(each, now)]
         if not found:
             message = f"There is no client named {name} with a key that works."
@@ -227,11 +223,7 @@ class Keys:
         ]
 
     def plan_of(self, scopes: Sequence[str]) -> Mapping[str, str]:
-        """The plan for keys of these scopes; the only one of a stack that has no other.
-
-        Raises:
-            CliError: the stack has none.
-        """
+        """The plan for keys of these scopes; the only one of a stack that has no other."""
         plans = self.plans()
         wanted = next(end for scope, end in _PLANS.items() if scope in scopes)
         found = next((plan for plan in plans if plan["name"].endswith(wanted)), plans[0] if plans else None)

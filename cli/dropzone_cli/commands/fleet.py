@@ -55,11 +55,6 @@ class _Fleet:
         return self.session.resources.aws.stepfunctions()
 
     def ask(self, action: str, **event: object) -> Document:
-        """Call the function.
-
-        Raises:
-            CliError: it failed.
-        """
         resources = self.session.resources
         answer = resources.aws.lambda_().invoke(
             FunctionName=resources.replay_function, Payload=json.dumps({"action": action} | event).encode()

@@ -220,11 +220,7 @@ def raw_ids(path: Path) -> list[UUID]:
 
 
 def check(path: Path) -> None:
-    """Refuse a file that is there and is not a resume file, before anything is sent.
-
-    Raises:
-        CliError: it is such a file.
-    """
+    """Refuse a file that is there and is not a resume file, before anything is sent."""
     if path.exists():
         _read(path)
 
@@ -248,11 +244,7 @@ def _write_line(file: io.FileIO, line: Line) -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, Run], int]:
-    """Read a resume file; return its runs, and where its last whole line ends: a line without an end says nothing.
-
-    Raises:
-        CliError: it is none.
-    """
+    """Read a resume file; return its runs, and where its last whole line ends: a line without an end says nothing."""
     runs: dict[str, Run] = {}
     numbered: dict[int, Run] = {}
     try:

@@ -226,11 +226,7 @@ class CsvOptions:
 
 
 def check_options(options: SendOptions, csv: CsvOptions) -> None:
-    """Refuse contradictions, and labels that would have every event rejected.
-
-    Raises:
-        CliError: there is one.
-    """
+    """Refuse contradictions, and labels that would have every event rejected."""
     contradictions = {
         "--resume and --no-resume contradict each other.": options.no_resume and options.resume,
         "--source-column and --source both say what the source is.": csv.source and csv.constant_source,

@@ -46,11 +46,7 @@ class TimeError(Exception):
 
 
 def parse_zone(text: str) -> tzinfo:
-    """Read a zone: a name of the tz database, UTC, or an offset.
-
-    Raises:
-        typer.BadParameter: it is none.
-    """
+    """Read a zone: a name of the tz database, UTC, or an offset."""
     if text.upper() in {"UTC", "Z"}:
         return UTC
     try:

@@ -135,11 +135,7 @@ class Uploader:
         return handled_by(stop)
 
     def _send_one(self, planned: Planned, journal: Journal) -> None:
-        """Read an input and hand over its batches: again from the beginning, where it has changed since it was sent.
-
-        Raises:
-            CliError: nothing can be sent for the moment.
-        """
+        """Read an input and hand over its batches: again from the beginning, where it has changed since it was sent."""
         one, run, printed = planned.input, None, 0
         while True:
             if before := self._rejects.get(one.identity):
@@ -168,11 +164,7 @@ class Uploader:
                 reading.close()
 
     def _send(self, task: Task) -> None:
-        """Send a batch, record its answer, and report it; called by several threads.
-
-        Raises:
-            CliError: no batch can be sent for the moment.
-        """
+        """Send a batch, record its answer, and report it; called by several threads."""
         batch = task.batch
         body = gzip.compress(batch.body, mtime=0) if self._options.gzip else batch.body
         headers = _NDJSON | (_COMPRESSED if self._options.gzip else {})
