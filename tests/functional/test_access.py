@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import pytest
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from dropzone.api import problems
 from dropzone.api.resolver import DESCRIBED, Described, check_scopes, make_app
@@ -344,10 +343,6 @@ class _Stdout:
 
     def flush(self) -> None:
         pass
-
-
-def test_apps_are_the_resolvers_that_the_handlers_use() -> None:
-    assert all(isinstance(module.app, APIGatewayRestResolver) for module in (sweep, query, web))
 
 
 # ---- who has signed in ----------------------------------------------------------------------------------------------

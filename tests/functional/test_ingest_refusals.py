@@ -157,15 +157,6 @@ def test_lines_in_utf_16_are_no_json(ingest_function: IngestFunction) -> None:
     assert problem["detail"] == "The body is not JSON: it is encoded in UTF-16; send UTF-8."
 
 
-def test_a_batch_without_an_event_is_refused_with_the_first_reasons(ingest_function: IngestFunction) -> None:
-    problem = ingest_function.refused(api_event(b'[{"time_stamp": 1795890111}]'), 422)
-
-    assert [(entry["field"], entry["code"]) for entry in problem["violations"]] == [
-        ("$[0].time_stamp", "time_stamp.not_string"),
-        ("$[0].data", "payload.missing_field"),
-    ]
-
-
 @pytest.mark.parametrize("size", [MAX_BODY_BYTES + 1, MAX_BODY_BYTES + 400_000])
 def test_what_is_too_large_is_refused_with_both_sizes(ingest_function: IngestFunction, size: int) -> None:
     problem = ingest_function.refused(api_event(EXAMPLE.ljust(size)), 413)

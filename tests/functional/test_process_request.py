@@ -95,6 +95,7 @@ def test_an_object_is_processed_however_young_it_is(function: Sweep) -> None:
         (b" ", None, 100),
         (b"{}", None, 100),
         (b'{"limit": 1}', None, 1),
+        (b'{"limit": 3.0}', None, 3),
         (b"", {"limit": "2"}, 2),
         (b'{"limit": 1}', {"limit": "2"}, 1),
         (b'{"limit": 1000}', None, 105),
