@@ -141,31 +141,6 @@ def test_code_is_reached_alone_and_names_its_field(body: bytes, field: str, code
     assert (violation.code, violation.field) == (code, field)
 
 
-def test_codes_are_the_documented_ones() -> None:
-    assert {code.value for code in Code} - set(BROKEN) - OF_MAPPINGS - OF_KEYS == {
-        "payload.not_gzip",
-        "payload.too_large",
-        "payload.not_json",
-        "payload.empty_batch",
-        "payload.not_object",
-        "payload.missing_field",
-        "payload.unsupported_version",
-        "time_stamp.not_string",
-        "time_stamp.not_iso8601",
-        "time_stamp.no_timezone",
-        "time_stamp.out_of_range",
-        "data.not_array",
-        "data.empty",
-        "data.not_numeric",
-        "data.not_finite",
-        "source.invalid",
-        "unit.invalid",
-        "tags.invalid",
-        "corrects.invalid",
-        "client.rejected",
-    }
-
-
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
