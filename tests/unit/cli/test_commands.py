@@ -394,28 +394,12 @@ def test_replay_goes_from_cursor_to_cursor(cli: Cli, api: FakeApi) -> None:
 def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
     api.answers = [replayed(5, same=4, now_rejected=1)]
 
-    printed = document(cli("replay", "--dry-run", "--json"))
+    printed = document(cli("replay", "--contract", "hall", "--from", "2026-11-24T00:00Z", "--dry-run", "--json"))
 
-    assert api.bodies == [{"reprocess": True, "dry_run": True, "limit": 200}]
+    asked = {"reprocess": True, "contract": "hall", "from": "2026-11-24T00:00:00Z", "dry_run": True, "limit": 200}
+    assert api.bodies == [asked]
     assert (printed["dry_run"], printed["checked"], printed["changes"]["now_rejected"]) == (True, 5, 1)
     assert "cursor" not in printed
-
-
-@pytest.mark.usefixtures("local")
-def test_replay_of_what_a_contract_decided(cli: Cli, api: FakeApi) -> None:
-    api.answers = [replayed(5, same=5)]
-
-    result = cli("replay", "--contract", "hall", "--from", "2026-11-24T00:00Z", "--dry-run")
-
-    assert result.exit_code == 0
-    (body,) = api.bodies
-    assert body == {
-        "reprocess": True,
-        "dry_run": True,
-        "limit": 200,
-        "contract": "hall",
-        "from": "2026-11-24T00:00:00Z",
-    }
 
 
 @pytest.mark.usefixtures("local")
@@ -452,24 +436,27 @@ def test_replay_goes_on_within_an_object(cli: Cli, api: FakeApi) -> None:
     assert result.exit_code == 0
 
 
-@pytest.mark.usefixtures("local")
-def test_replay_interrupted_within_an_object_prints_its_cursor(
-    cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cursor = f"{raw_id()}.5000"
-    api.answers = [replayed(0, cursor, same=5_000)]
-    advance = output.Display.advance
-    seen: list[str] = []
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A Ctrl-C as soon as there is progress, and where that was."""
+    advance, seen = output.Display.advance, list[str]()
 
-    def interrupted(display: output.Display, number: int, at: str = "") -> None:
+    def interrupt(display: output.Display, number: int, at: str = "") -> None:
         advance(display, number, at)
         seen.append(at)
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(output.Display, "advance", interrupted)
+    monkeypatch.setattr(output.Display, "advance", interrupt)
+    return seen
+
+
+@pytest.mark.usefixtures("local")
+def test_replay_interrupted_within_an_object_prints_its_cursor(cli: Cli, api: FakeApi, interrupted: list[str]) -> None:
+    cursor = f"{raw_id()}.5000"
+    api.answers = [replayed(0, cursor, same=5_000)]
     result = cli("replay")
     assert (result.exit_code, f"--cursor {cursor}" in result.stderr) == (130, True)
-    assert [at.endswith("UTC, event 5,000") for at in seen] == [True]
+    assert [at.endswith("UTC, event 5,000") for at in interrupted] == [True]
 
 
 @pytest.mark.usefixtures("local")
@@ -507,20 +494,11 @@ def test_replay_of_named_objects_with_a_limit_at_the_end_of_a_group(cli: Cli, ap
     assert document(rest)["checked"] == 1
 
 
-@pytest.mark.usefixtures("local")
+@pytest.mark.usefixtures("local", "interrupted")
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
-def test_interrupted_replay_prints_its_cursor(
-    cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch, as_json: list[str]
-) -> None:
+def test_interrupted_replay_prints_its_cursor(cli: Cli, api: FakeApi, as_json: list[str]) -> None:
     cursor = raw_id()
     api.answers = [replayed(200, cursor, same=200)]
-    advance = output.Display.advance
-
-    def interrupted(display: output.Display, number: int, at: str = "") -> None:
-        advance(display, number, at)
-        signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(output.Display, "advance", interrupted)
 
     result = cli("replay", *as_json)
 

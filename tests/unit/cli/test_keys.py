@@ -328,14 +328,3 @@ def test_damaged_document_is_said_and_left_alone(world: World) -> None:
 
     found = world.stack.s3.get_object(Bucket=world.stack.bucket, Key=CLIENTS_KEY)["Body"].read()
     assert found == b"{}"
-
-
-def test_day_of_the_last_request_is_what_api_gateway_has_metered(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
-    days = [[0, 9]] * 90
-    usage = {"used": [*days[:80], [3, 9], *days[81:]], "never": days, "today": [*days[:89], [1, 9]]}
-    keys = core.Keys(None, "bucket", "abc")  # type: ignore[arg-type] # it asks nobody
-    monkeypatch.setattr(core.Keys, "plans", lambda _: [{"id": "plan", "name": "devices"}])
-    monkeypatch.setattr(core.Keys, "_usage", lambda *_: iter(usage.items()))
-
-    assert keys.last_used(now) == {"used": "2026-11-15", "today": "2026-11-24"}

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -232,16 +231,6 @@ def test_pauses_are_by_chance_and_grow(cli: Cli, bronze: FakeIngest, monkeypatch
     assert cli("send", CSV).exit_code == 0
     assert asked == [(0, longest) for longest in (1, 2, 4, 8, 16, 20, 20, 20)]
     assert cli.slept == [1, 2, 4, 8, 16, 20, 20, 20]
-
-
-def test_retry_after_is_honoured(cli: Cli, bronze: FakeIngest) -> None:
-    write(1)
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
-    bronze.answers = [refusal(503, {"Retry-After": "7"}), refusal(429, {"Retry-After": date})]
-
-    assert cli("send", CSV).exit_code == 0
-    assert 7 <= cli.slept[0] <= 8
-    assert 5 < cli.slept[1] <= 22  # of 20, less what has passed
 
 
 def test_an_answer_that_got_lost_makes_no_double(cli: Cli, bronze: FakeIngest) -> None:

@@ -5,7 +5,6 @@ import gzip
 import json
 import random
 import tempfile
-import zlib
 from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
@@ -247,18 +246,6 @@ def test_a_lost_answer_of_a_batch_that_was_not_full_makes_no_double(cli: Cli, br
     assert values(bronze) == halves(0, 8)
 
 
-def test_a_rotated_file_is_a_new_one(cli: Cli, bronze: FakeIngest) -> None:
-    CSV.write_text("time,value\n" + rows(0, 25))
-    cli("send", CSV, "--batch-size", 10)
-    CSV.write_text("time,value\n" + rows(100, 140))
-
-    result = cli("send", CSV, "--batch-size", 10)
-
-    assert result.exit_code == 0
-    assert "log.csv has changed since it was sent: it is sent as a new input." in result.stderr
-    assert values(bronze) == halves(0, 25) + halves(100, 140)
-
-
 # ---- damage
 
 
@@ -291,24 +278,6 @@ def test_bytes_that_are_no_text_of_utf_16_cost_one_row(tmp_path: Path) -> None:
     found = read(tmp_path / "a.csv")
 
     assert [type(one) for one in found] == [Event, Finding, Event]
-
-
-def test_a_truncated_gzip_costs_what_cant_be_decompressed(cli: Cli, bronze: FakeIngest) -> None:
-    random.seed(1)
-    text = "time,value\n" + "".join(
-        f"{(BEGAN + timedelta(seconds=number)).isoformat()},{random.random()}\n"  # noqa: S311
-        for number in range(5_000)
-    )
-    packed = gzip.compress(text.encode())
-    Path("a.csv.gz").write_bytes(packed[: len(packed) // 2])
-
-    result = cli("send", "a.csv.gz")
-
-    whole = zlib.decompressobj(31).decompress(packed[: len(packed) // 2]).decode().splitlines(keepends=True)
-    expected = [line for line in whole[1:] if line.endswith("\n")]
-    assert result.exit_code == 1
-    assert len(bronze.events) == len(expected) > 2_000
-    assert "its compression can't be read: it is cut off" in result.stderr
 
 
 @pytest.mark.parametrize("damage", ["flip", "garbage", "checksum"])

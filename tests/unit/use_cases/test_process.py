@@ -10,14 +10,13 @@ import dropzone.use_cases.objects
 from dropzone.ports import (
     BronzeError,
     BronzeUnavailableError,
-    ListedObject,
     ObjectMissingError,
     RowRefusedError,
     SilverConflictError,
     SilverUnavailableError,
 )
 from dropzone.use_cases.objects import MAX_CHUNK_OBJECTS, ProcessingResult
-from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE, Message
+from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import ReaderDiedError
 from support.world import Failing, Queue, World
@@ -419,17 +418,6 @@ def test_a_poison_ends_as_a_dead_letter_alone(world: World, position: int, momen
     assert [entry.objects[0].raw_id for entry in queue.dead] == [poison]
 
 
-def test_two_poisons_end_as_dead_letters_alone(world: World) -> None:
-    identifiers = [world.arrive() for _ in range(50)]
-    poisons = {identifiers[3], identifiers[30]}
-    world.bronze.deadly = poisons
-    queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=LAST_RECEIVE)
-    queue.send(*identifiers)
-    queue.drain()
-    assert {entry.objects[0].raw_id for entry in queue.dead} == poisons
-    assert world.completed == {*identifiers} - poisons
-
-
 def test_objects_beside_a_poison_one_are_processed_at_their_first_receive(world: World) -> None:
     # GIVEN a poison that has ended its call, in others' company
     poison, *fresh = (world.arrive() for _ in range(3))
@@ -510,12 +498,6 @@ def test_upsert_replaces_existing(world: World) -> None:
     # THEN the last arrival is the measurement
     row = world.rows.measurement_rows()[EXAMPLE_INSTANT, ""]
     assert (row.raw_id, row.measurement.aggregates.mean) == (third, 7.0)
-
-
-def test_sizes_are_those_of_the_last_message(world: World) -> None:
-    identifier = world.arrive()
-    twice = Message("a", 1, (ListedObject(identifier, 1), ListedObject(identifier, 2)))
-    assert world.process(twice).checked == 1
 
 
 # ---- after an outage -------------------------------------------------------------------------------------------------
