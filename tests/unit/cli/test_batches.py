@@ -15,6 +15,8 @@ from support.factories import raw_id
 from support.packing import gzipped
 from unit.cli.harness import Cli, FakeApi, FakeIngest, Stack, document
 
+pytestmark = pytest.mark.usefixtures("local")  # where no stack on AWS is named
+
 REASON = [{"code": "data.empty", "field": "data", "message": "is empty"}]
 
 
@@ -37,7 +39,6 @@ def rejection(identifier: UUID, item: int) -> dict[str, Any]:
     return {"raw_id": str(identifier), "item": item, "violations": REASON}
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize(
     ("status", "code", "details"),
     [
@@ -57,7 +58,6 @@ def test_a_batch_is_counted(cli: Cli, api: FakeApi, status: dict[str, Any], code
     assert dict(api.requests[0].url.params)["limit"] == "1"
 
 
-@pytest.mark.usefixtures("local")
 def test_the_first_rejections_of_a_batch_are_reported(cli: Cli, api: FakeApi) -> None:
     identifier, other = raw_id(), raw_id()
     api.answers = [
@@ -78,7 +78,6 @@ def test_the_first_rejections_of_a_batch_are_reported(cli: Cli, api: FakeApi) ->
     assert asked[0]["from"] < asked[0]["to"]
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("number", [0, 3])
 def test_the_rejections_of_a_batch_as_json(cli: Cli, api: FakeApi, number: int) -> None:
     identifier = raw_id()
@@ -92,7 +91,6 @@ def test_the_rejections_of_a_batch_as_json(cli: Cli, api: FakeApi, number: int) 
     assert status["counts"] == answered["counts"]
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("form", ["lines", "json"])
 def test_every_event_of_a_batch(cli: Cli, api: FakeApi, form: str) -> None:
     identifier = raw_id()
@@ -124,7 +122,6 @@ def test_every_event_of_a_batch(cli: Cli, api: FakeApi, form: str) -> None:
     assert lines[3][:3] == [str(identifier), "2", "superseded"]
 
 
-@pytest.mark.usefixtures("local")
 def test_a_batch_on_a_terminal(cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     identifier = raw_id()
     api.answers = [
@@ -141,7 +138,6 @@ def test_a_batch_on_a_terminal(cli: Cli, api: FakeApi, monkeypatch: pytest.Monke
     assert not [line for line in shown if line.startswith("events")]
 
 
-@pytest.mark.usefixtures("local")
 def test_status_waits_for_batches(cli: Cli, api: FakeApi) -> None:
     identifier = raw_id()
     waiting = page(raw_id=str(identifier), status="accepted", attempts=0)
@@ -152,7 +148,6 @@ def test_status_waits_for_batches(cli: Cli, api: FakeApi) -> None:
     assert (result.exit_code, len(api.requests)) == (0, 3)
 
 
-@pytest.mark.usefixtures("local")
 def test_all_that_a_resume_file_tells_of(api: FakeApi, cli: Cli) -> None:
     bronze = FakeIngest()
     Path("a.ndjson").write_text('{"a":1}\n{"a":2}\n{"a":3}\n')
@@ -168,7 +163,6 @@ def test_all_that_a_resume_file_tells_of(api: FakeApi, cli: Cli) -> None:
         assert cli("status", "--sent", wrong).exit_code == 2
 
 
-@pytest.mark.usefixtures("local")
 def test_rejected_events_of_a_source(cli: Cli, api: FakeApi) -> None:
     identifier = raw_id()
     api.answers = [page(rejections=[rejection(identifier, 0)], cursor=f"{identifier}.0"), page(rejections=[])]
@@ -183,7 +177,6 @@ def test_rejected_events_of_a_source(cli: Cli, api: FakeApi) -> None:
     ]
 
 
-@pytest.mark.usefixtures("local")
 def test_a_rejected_event_is_listed_with_its_source(cli: Cli, api: FakeApi) -> None:
     api.answers = [page(rejections=[rejection(raw_id(), 3) | {"source": "hall-3"}, rejection(raw_id(), 4)])]
 
@@ -192,7 +185,6 @@ def test_a_rejected_event_is_listed_with_its_source(cli: Cli, api: FakeApi) -> N
     assert [(line[2], line[3]) for line in lines] == [("3", "hall-3"), ("4", "")]
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize(
     ("by", "counted"),
     [
@@ -218,7 +210,6 @@ def test_rejected_events_are_counted_over_all_pages(cli: Cli, api: FakeApi, by: 
     assert dict(api.requests[1].url.params) == {"limit": "1000", "cursor": "next"}
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("by", ["colour", "code,code", "code,raw_id"])
 def test_rejected_events_are_counted_by_codes_and_sources_alone(cli: Cli, api: FakeApi, by: str) -> None:
     assert cli("rejected", "list", "--by", by).exit_code == 2

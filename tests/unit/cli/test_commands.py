@@ -26,6 +26,8 @@ from dropzone_cli.main import app
 from support.factories import raw_id, raw_ids
 from unit.cli.harness import URL, Cli, FakeApi, Stack, document
 
+pytestmark = pytest.mark.usefixtures("local")  # where no stack on AWS is named
+
 FIGURES = {
     "received_at": "2026-11-24T16:44:35.108Z",
     "settled_at": "2026-11-24T16:44:36.201544Z",
@@ -57,7 +59,6 @@ def page(**answer: object) -> httpx.Response:
 # ---- status
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize(
     ("statuses", "code"),
     [
@@ -87,7 +88,6 @@ def test_exit_code_of_status(cli: Cli, api: FakeApi, statuses: list[dict[str, An
     ]
 
 
-@pytest.mark.usefixtures("local")
 def test_status_shows_details(cli: Cli, api: FakeApi) -> None:
     wanted = raw_ids(4)
     api.statuses = dict(zip(wanted, [PROCESSED, SUPERSEDED, REJECTED, STUCK], strict=True))
@@ -102,7 +102,6 @@ def test_status_shows_details(cli: Cli, api: FakeApi) -> None:
     ]
 
 
-@pytest.mark.usefixtures("local")
 def test_status_as_json(cli: Cli, api: FakeApi) -> None:
     there, absent = raw_ids(2)
     api.statuses = {there: REJECTED}
@@ -114,7 +113,6 @@ def test_status_as_json(cli: Cli, api: FakeApi) -> None:
     }
 
 
-@pytest.mark.usefixtures("local")
 def test_status_waits_until_none_is_waiting(cli: Cli, api: FakeApi) -> None:
     done, slow = raw_ids(2)
     api.statuses = {done: PROCESSED, slow: ACCEPTED}
@@ -135,7 +133,6 @@ def test_status_waits_until_none_is_waiting(cli: Cli, api: FakeApi) -> None:
     assert [request.url.path for request in api.requests].count(f"/restapis/abc/v1/_user_request_/ingest/{done}") == 1
 
 
-@pytest.mark.usefixtures("local")
 def test_status_does_not_wait_for_ever(cli: Cli, api: FakeApi) -> None:
     slow = raw_id()
     api.statuses = {slow: ACCEPTED}
@@ -146,7 +143,6 @@ def test_status_does_not_wait_for_ever(cli: Cli, api: FakeApi) -> None:
     assert "1 of 1 still waiting after 10 s" in result.stderr
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("status", [STUCK, None])
 def test_status_does_not_wait_for_what_wont_change(cli: Cli, api: FakeApi, status: dict[str, Any] | None) -> None:
     identifier = raw_id()
@@ -156,7 +152,6 @@ def test_status_does_not_wait_for_what_wont_change(cli: Cli, api: FakeApi, statu
     assert cli.slept == []
 
 
-@pytest.mark.usefixtures("local")
 def test_on_a_terminal_there_are_tables(cli: Cli, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = raw_ids(2)
     api.statuses = {one: PROCESSED, other: STUCK}
@@ -193,7 +188,6 @@ def test_on_a_terminal_there_are_tables(cli: Cli, api: FakeApi, monkeypatch: pyt
         ["sweep", "--limit", "many"],
     ],
 )
-@pytest.mark.usefixtures("local")
 def test_wrong_calls(cli: Cli, api: FakeApi, arguments: list[str]) -> None:
     assert cli(*arguments).exit_code == 2
     assert api.requests == []
@@ -221,7 +215,6 @@ def rejection(number: int) -> dict[str, Any]:
         (("replay",), {"checked": 0, "processed": 0, "failed": 0}),
     ],
 )
-@pytest.mark.usefixtures("local")
 def test_a_time_may_be_how_long_ago(cli: Cli, api: FakeApi, command: tuple[str, ...], answer: dict[str, Any]) -> None:
     api.answers = [page(**answer)]
 
@@ -232,7 +225,6 @@ def test_a_time_may_be_how_long_ago(cli: Cli, api: FakeApi, command: tuple[str, 
     assert timedelta(0) <= datetime.now(UTC) - since - timedelta(days=7) < timedelta(minutes=5)
 
 
-@pytest.mark.usefixtures("local")
 def test_rejected_events_page_by_page(cli: Cli, api: FakeApi) -> None:
     cursor = str(raw_id())
     api.answers = [
@@ -258,7 +250,6 @@ def test_rejected_events_page_by_page(cli: Cli, api: FakeApi) -> None:
     assert result.stderr == "1,500 rejected events.\n"
 
 
-@pytest.mark.usefixtures("local")
 def test_rejected_events_up_to_a_limit(cli: Cli, api: FakeApi) -> None:
     cursor = str(raw_id())
     api.answers = [page(rejections=[rejection(1)], cursor=cursor)]
@@ -269,7 +260,6 @@ def test_rejected_events_up_to_a_limit(cli: Cli, api: FakeApi) -> None:
     assert dict(api.requests[0].url.params) == {"limit": "1"}
 
 
-@pytest.mark.usefixtures("local")
 def test_no_rejected_events(cli: Cli, api: FakeApi) -> None:
     api.answers = [page(rejections=[])]
 
@@ -368,7 +358,6 @@ def test_every_kind_of_change_has_words() -> None:
     assert fleet._KINDS.keys() == {change.value for change in Change}
 
 
-@pytest.mark.usefixtures("local")
 def test_replay_goes_from_cursor_to_cursor(cli: Cli, api: FakeApi) -> None:
     first, second = raw_ids(2)
     api.answers = [
@@ -390,7 +379,6 @@ def test_replay_goes_from_cursor_to_cursor(cli: Cli, api: FakeApi) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-@pytest.mark.usefixtures("local")
 def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
     api.answers = [replayed(5, same=4, now_rejected=1)]
 
@@ -402,7 +390,6 @@ def test_replay_as_json_and_dry(cli: Cli, api: FakeApi) -> None:
     assert "cursor" not in printed
 
 
-@pytest.mark.usefixtures("local")
 def test_replay_up_to_a_limit_prints_its_cursor(cli: Cli, api: FakeApi) -> None:
     first, second, third = raw_ids(3)
     api.answers = [replayed(200, second, same=200), replayed(49, third, unread=1, same=49)]
@@ -417,7 +404,6 @@ def test_replay_up_to_a_limit_prints_its_cursor(cli: Cli, api: FakeApi) -> None:
     assert (result.exit_code, "1 object could not be read" in result.stderr) == (1, True)
 
 
-@pytest.mark.usefixtures("local")
 def test_replay_goes_on_within_an_object(cli: Cli, api: FakeApi) -> None:
     # GIVEN an object for which a call doesn't suffice
     first, second = raw_ids(2)
@@ -450,7 +436,6 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.mark.usefixtures("local")
 def test_replay_interrupted_within_an_object_prints_its_cursor(cli: Cli, api: FakeApi, interrupted: list[str]) -> None:
     cursor = f"{raw_id()}.5000"
     api.answers = [replayed(0, cursor, same=5_000)]
@@ -459,7 +444,6 @@ def test_replay_interrupted_within_an_object_prints_its_cursor(cli: Cli, api: Fa
     assert [at.endswith("UTC, event 5,000") for at in interrupted] == [True]
 
 
-@pytest.mark.usefixtures("local")
 def test_a_later_group_of_named_objects_begins_without_the_cursor(cli: Cli, api: FakeApi) -> None:
     wanted = raw_ids(1_001)
     names = [part for identifier in wanted for part in ("--raw-id", identifier)]
@@ -468,7 +452,6 @@ def test_a_later_group_of_named_objects_begins_without_the_cursor(cli: Cli, api:
     assert [body.get("cursor") for body in api.bodies] == [f"{wanted[0]}.5", str(UUID(int=wanted[1_000].int - 1))]
 
 
-@pytest.mark.usefixtures("local")
 def test_replay_of_named_objects_in_groups(cli: Cli, api: FakeApi) -> None:
     wanted = raw_ids(1_001)
     api.answers = [replayed(1_000, same=1_000), replayed(1, same=1)]
@@ -480,7 +463,6 @@ def test_replay_of_named_objects_in_groups(cli: Cli, api: FakeApi) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-@pytest.mark.usefixtures("local")
 def test_replay_of_named_objects_with_a_limit_at_the_end_of_a_group(cli: Cli, api: FakeApi) -> None:
     wanted = raw_ids(1_001)
     names = [part for identifier in wanted for part in ("--raw-id", identifier)]
@@ -494,7 +476,7 @@ def test_replay_of_named_objects_with_a_limit_at_the_end_of_a_group(cli: Cli, ap
     assert document(rest)["checked"] == 1
 
 
-@pytest.mark.usefixtures("local", "interrupted")
+@pytest.mark.usefixtures("interrupted")
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 def test_interrupted_replay_prints_its_cursor(cli: Cli, api: FakeApi, as_json: list[str]) -> None:
     cursor = raw_id()
@@ -510,7 +492,6 @@ def test_interrupted_replay_prints_its_cursor(cli: Cli, api: FakeApi, as_json: l
         assert "200 objects replayed" in result.stdout
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("command", ["replay", "sweep"])
 def test_failed_run_prints_its_cursor(cli: Cli, api: FakeApi, command: str) -> None:
     cursor = raw_id()
@@ -523,7 +504,6 @@ def test_failed_run_prints_its_cursor(cli: Cli, api: FakeApi, command: str) -> N
     assert "200 objects" in result.stdout
 
 
-@pytest.mark.usefixtures("local")
 def test_sweep_goes_on_until_there_is_no_cursor(cli: Cli, api: FakeApi) -> None:
     first, second = raw_ids(2)
     api.answers = [
@@ -538,7 +518,6 @@ def test_sweep_goes_on_until_there_is_no_cursor(cli: Cli, api: FakeApi) -> None:
     assert api.bodies == [{"limit": 200}, {"limit": 200, "cursor": str(first)}, {"limit": 200, "cursor": str(second)}]
 
 
-@pytest.mark.usefixtures("local")
 def test_sweep_up_to_a_limit(cli: Cli, api: FakeApi) -> None:
     cursor = raw_id()
     api.answers = [page(checked=7, processed=7, failed=0, cursor=str(cursor))]
@@ -552,7 +531,6 @@ def test_sweep_up_to_a_limit(cli: Cli, api: FakeApi) -> None:
 # ---- open and the rest
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("display", [None, "DISPLAY", "WAYLAND_DISPLAY"])
 @pytest.mark.parametrize(
     ("options", "path"), [([], ""), (["--docs"], "docs"), (["--no-browser"], ""), (["--docs", "--no-browser"], "docs")]
@@ -575,7 +553,6 @@ def test_open(cli: Cli, monkeypatch: pytest.MonkeyPatch, display: str | None, op
     assert opened == ([f"{URL}/{path}"] if display and "--no-browser" not in options else [])
 
 
-@pytest.mark.usefixtures("local")
 def test_a_bug_is_no_traceback(api: FakeApi, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeApi, "__call__", lambda *_: 1 / 0)
     with pytest.raises(AssertionError, match="a bug in dropzone"):

@@ -14,6 +14,8 @@ from dropzone_cli.commands import fleet
 from dropzone_cli.errors import CliError
 from unit.cli.harness import REGION, Cli, document
 
+pytestmark = pytest.mark.usefixtures("local")  # where no stack on AWS is named
+
 REPLAY = str(UUID(int=7))
 NOTHING_DONE: dict[str, Any] = {
     "replay_id": REPLAY,
@@ -67,7 +69,6 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     return scripted
 
 
-@pytest.mark.usefixtures("local")
 def test_a_fleet_is_planned_estimated_started_and_watched(cli: Cli, stack: Scripted) -> None:
     stack.plans = [NOTHING_DONE | {"is_planned": is_planned} for is_planned in (False, True)]
     stack.reports = [NOTHING_DONE | {"checked": 150_000}, DONE]
@@ -91,7 +92,6 @@ def test_a_fleet_is_planned_estimated_started_and_watched(cli: Cli, stack: Scrip
     ]
 
 
-@pytest.mark.usefixtures("local")
 def test_a_sweep_by_fleet_begins_at_the_watermark(cli: Cli, stack: Scripted) -> None:
     stack.reports = [DONE | {"changes": {"new": 12}}]
     result = cli("sweep", "--fleet", "--yes")
@@ -105,7 +105,6 @@ def test_a_sweep_by_fleet_begins_at_the_watermark(cli: Cli, stack: Scripted) -> 
     assert cli("sweep", "--fleet", "--limit", "1").exit_code == 2
 
 
-@pytest.mark.usefixtures("local")
 def test_a_month_of_arrival_is_asked_back(cli: Cli, stack: Scripted) -> None:
     stack.restored = [True, False, True]
 
@@ -129,7 +128,6 @@ def test_a_month_of_arrival_is_asked_back(cli: Cli, stack: Scripted) -> None:
     assert len(stack.asked) == 3
 
 
-@pytest.mark.usefixtures("local")
 def test_without_a_terminal_or_yes_nothing_is_started(cli: Cli, stack: Scripted) -> None:
     result = cli("replay", "--fleet")
     assert result.exit_code == 2
@@ -137,14 +135,12 @@ def test_without_a_terminal_or_yes_nothing_is_started(cli: Cli, stack: Scripted)
     assert stack.started == []
 
 
-@pytest.mark.usefixtures("local")
 def test_one_that_runs_is_watched_and_not_started_again(cli: Cli, stack: Scripted) -> None:
     stack.execution = "another"
     assert document(cli("replay", "--fleet", "--json"))["state"] == "done"
     assert stack.started == []
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize(
     ("report", "said"),
     [
@@ -161,14 +157,13 @@ def test_what_is_left_is_said_and_is_no_success(cli: Cli, stack: Scripted, repor
     assert said in result.stderr
 
 
-@pytest.mark.usefixtures("local")
 def test_a_pause_names_the_replay(cli: Cli, stack: Scripted) -> None:
     stack.reports = [NOTHING_DONE | {"state": "paused"}]
     assert cli("replay", "--pause", REPLAY).exit_code == 0
     assert stack.asked == [("pause", {"replay_id": REPLAY})]
 
 
-@pytest.mark.usefixtures("local", "stack")
+@pytest.mark.usefixtures("stack")
 @pytest.mark.parametrize(
     "other", [("--code", "data.empty"), ("--raw-id", REPLAY), ("--limit", "1"), ("--cursor", REPLAY)]
 )

@@ -16,6 +16,8 @@ from dropzone_cli.stored import of_answer
 from support.factories import raw_id, raw_ids
 from unit.cli.harness import Cli, FakeApi, document
 
+pytestmark = pytest.mark.usefixtures("local")  # where no stack on AWS is named
+
 NDJSON, JSON = "application/x-ndjson", "application/json"
 EMPTY = [{"code": "data.empty", "field": "data", "message": "is empty"}]
 
@@ -57,7 +59,6 @@ def lines() -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path("bad.ndjson").read_bytes().splitlines()]
 
 
-@pytest.mark.usefixtures("local")
 def test_each_event_is_written_with_its_own_bytes() -> None:
     # GIVEN rejected events of lines, of an array and alone, over two pages
     ndjson, array, alone = raw_ids(3)
@@ -87,7 +88,6 @@ def test_each_event_is_written_with_its_own_bytes() -> None:
     assert dict(api.requests[0].url.params) == {"code": "data.empty", "source": "hall-3", "limit": "1000"}
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("encoding", [{"Content-Encoding": "gzip"}, {}])
 def test_packed_objects_are_unpacked(encoding: dict[str, str]) -> None:
     identifier = raw_id()
@@ -99,7 +99,6 @@ def test_packed_objects_are_unpacked(encoding: dict[str, str]) -> None:
     assert [line["event"] for line in lines()] == [{"a": 2}]
 
 
-@pytest.mark.usefixtures("local")
 def test_what_is_no_json_is_text_and_what_is_gone_is_reported() -> None:
     # GIVEN a line that is no JSON, an object that is gone, and a batch that ends early
     broken, gone, short = raw_ids(3)
@@ -122,7 +121,6 @@ def test_what_is_no_json_is_text_and_what_is_gone_is_reported() -> None:
     ]
 
 
-@pytest.mark.usefixtures("local")
 def test_an_event_that_was_made_of_a_body_is_asked_for() -> None:
     # GIVEN a body that a mapping reads, of whose second event nothing could be made
     mapped = raw_id()
@@ -143,7 +141,6 @@ def test_an_event_that_was_made_of_a_body_is_asked_for() -> None:
     ]
 
 
-@pytest.mark.usefixtures("local")
 def test_of_what_send_reported_there_is_the_line() -> None:
     reported = {"client_rejected": {"code": "row.cells", "reason": "has 2 cells", "text": "a,b"}}
     identifier = raw_id()
@@ -154,7 +151,6 @@ def test_of_what_send_reported_there_is_the_line() -> None:
     assert [(line["event"], line["text"]) for line in lines()] == [(None, "a,b")]
 
 
-@pytest.mark.usefixtures("local")
 def test_a_file_that_cannot_be_written_is_refused() -> None:
     api = Rejecting(pages=[[]])
     assert Cli(api)("rejected", "export", "--out", "absent/bad.ndjson").exit_code == 2
@@ -162,7 +158,6 @@ def test_a_file_that_cannot_be_written_is_refused() -> None:
     assert Cli(api)("rejected", "export").exit_code == 2
 
 
-@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("command", [["list"], ["export", "--out", "bad.ndjson"]])
 def test_resolved_rejections_are_asked_for(command: list[str]) -> None:
     api = Rejecting(pages=[[]])
