@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from operator import attrgetter
-from typing import Annotated, Literal, NamedTuple, override
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat
 from pydantic_core import SchemaError, SchemaValidator, core_schema
@@ -60,6 +60,14 @@ type Keeps = Callable[[Measurement, Sequence[float], datetime], bool]
 """Whether an event that keeps the basic rules keeps another one, given its samples and its object's arrival."""
 
 
+class Offender(NamedTuple):
+    """An event that breaks a rule, its samples, and its object's arrival."""
+
+    event: Measurement
+    samples: Sequence[float]
+    received_at: datetime
+
+
 class BaseRule(BaseModel):
     """What all rules have in common."""
 
@@ -75,8 +83,8 @@ class BaseRule(BaseModel):
         """Whether an event keeps the rule: a function, since a model's attributes are slow."""
 
     @abstractmethod
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        """What is wrong with an event that breaks the rule, given its samples and its object's arrival."""
+    def violation(self, offender: Offender) -> Violation:
+        """What is wrong with an event that breaks the rule."""
 
     def _broken(self, code: Code, field: str, fact: str, index: int | None = None) -> Violation:
         return Violation(code, field, f"{fact}: {self.description}" if self.description else fact, index, self.id)
@@ -88,15 +96,13 @@ class Minimum(BaseRule):
     rule: Literal["minimum"] = "minimum"
     limit: FiniteFloat
 
-    @override
     def keeps(self) -> Keeps:
         limit = self.limit
         return lambda event, _, __: event.aggregates.minimum >= limit
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        index = _first(samples, lambda value: value < self.limit)
-        fact = f"holds {samples[index]!r} at index {index}, below the minimum of {self.limit!r}"
+    def violation(self, offender: Offender) -> Violation:
+        index = _first(offender.samples, lambda value: value < self.limit)
+        fact = f"holds {offender.samples[index]!r} at index {index}, below the minimum of {self.limit!r}"
         return self._broken(Code.VALUE_BELOW_MINIMUM, "data", fact, index)
 
 
@@ -106,15 +112,13 @@ class Maximum(BaseRule):
     rule: Literal["maximum"] = "maximum"
     limit: FiniteFloat
 
-    @override
     def keeps(self) -> Keeps:
         limit = self.limit
         return lambda event, _, __: event.aggregates.maximum <= limit
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        index = _first(samples, lambda value: value > self.limit)
-        fact = f"holds {samples[index]!r} at index {index}, above the maximum of {self.limit!r}"
+    def violation(self, offender: Offender) -> Violation:
+        index = _first(offender.samples, lambda value: value > self.limit)
+        fact = f"holds {offender.samples[index]!r} at index {index}, above the maximum of {self.limit!r}"
         return self._broken(Code.VALUE_ABOVE_MAXIMUM, "data", fact, index)
 
 
@@ -124,7 +128,6 @@ class Sentinel(BaseRule):
     rule: Literal["sentinel"] = "sentinel"
     values: frozenset[FiniteFloat] = Field(min_length=1, max_length=100)
 
-    @override
     def keeps(self) -> Keeps:
         values = sorted(self.values)
 
@@ -137,10 +140,9 @@ class Sentinel(BaseRule):
 
         return keeps
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        index = _first(samples, self.values.__contains__)
-        fact = f"holds {samples[index]!r} at index {index}, which marks a missing value"
+    def violation(self, offender: Offender) -> Violation:
+        index = _first(offender.samples, self.values.__contains__)
+        fact = f"holds {offender.samples[index]!r} at index {index}, which marks a missing value"
         return self._broken(Code.VALUE_SENTINEL, "data", fact, index)
 
 
@@ -151,14 +153,12 @@ class Samples(BaseRule):
     minimum: int = Field(default=1, ge=1)
     maximum: int | None = Field(default=None, ge=1)
 
-    @override
     def keeps(self) -> Keeps:
         minimum, maximum = self.minimum, math.inf if self.maximum is None else self.maximum
         return lambda event, _, __: minimum <= event.aggregates.sample_count <= maximum
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        count = event.aggregates.sample_count
+    def violation(self, offender: Offender) -> Violation:
+        count = offender.event.aggregates.sample_count
         if count < self.minimum:
             return self._broken(Code.SAMPLES_TOO_FEW, "data", f"holds {count} samples, fewer than {self.minimum}")
         return self._broken(Code.SAMPLES_TOO_MANY, "data", f"holds {count} samples, more than {self.maximum}")
@@ -170,15 +170,13 @@ class Units(BaseRule):
     rule: Literal["units"] = "units"
     allowed: tuple[Annotated[str, Field(max_length=50)], ...] = Field(min_length=1, max_length=100)
 
-    @override
     def keeps(self) -> Keeps:
         allowed = self.allowed
         return lambda event, _, __: event.unit in allowed
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
+    def violation(self, offender: Offender) -> Violation:
         expected = ", ".join(unit or "none" for unit in self.allowed)
-        fact = f"is {excerpt(event.unit)}" if event.unit else "is missing"
+        fact = f"is {excerpt(offender.event.unit)}" if offender.event.unit else "is missing"
         return self._broken(Code.UNIT_UNEXPECTED, "unit", f"{fact}, expected {expected}")
 
 
@@ -188,14 +186,12 @@ class RequiredTags(BaseRule):
     rule: Literal["tags"] = "tags"
     names: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(min_length=1, max_length=16)
 
-    @override
     def keeps(self) -> Keeps:
         names = frozenset(self.names)
         return lambda event, _, __: names <= event.tags.keys()
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        missing = [name for name in self.names if name not in event.tags]
+    def violation(self, offender: Offender) -> Violation:
+        missing = [name for name in self.names if name not in offender.event.tags]
         return self._broken(Code.TAGS_MISSING, "tags", f"lacks {', '.join(missing)}")
 
 
@@ -219,14 +215,12 @@ class SourceForm(BaseRule):
     rule: Literal["source"] = "source"
     pattern: Annotated[str, Field(max_length=200), AfterValidator(_check_pattern)]
 
-    @override
     def keeps(self) -> Keeps:
         is_match = _matcher(self.pattern).isinstance_python
         return lambda event, _, __: is_match(event.source)
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        fact = f"is {excerpt(event.source)}" if event.source else "is missing"
+    def violation(self, offender: Offender) -> Violation:
+        fact = f"is {excerpt(offender.event.source)}" if offender.event.source else "is missing"
         return self._broken(Code.SOURCE_UNEXPECTED, "source", f"{fact}, expected the form {self.pattern}")
 
 
@@ -236,14 +230,12 @@ class Ahead(BaseRule):
     rule: Literal["ahead"] = "ahead"
     limit: timedelta = Field(ge=timedelta(0))
 
-    @override
     def keeps(self) -> Keeps:
         limit = self.limit
         return lambda event, _, received_at: event.measured_at - received_at <= limit
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        ahead = event.measured_at - received_at
+    def violation(self, offender: Offender) -> Violation:
+        ahead = offender.event.measured_at - offender.received_at
         fact = f"is {in_words(ahead)} ahead of its arrival, more than {in_words(self.limit)}"
         return self._broken(Code.TIME_STAMP_AHEAD, "time_stamp", fact)
 
@@ -254,14 +246,12 @@ class Behind(BaseRule):
     rule: Literal["behind"] = "behind"
     limit: timedelta = Field(ge=timedelta(0))
 
-    @override
     def keeps(self) -> Keeps:
         limit = self.limit
         return lambda event, _, received_at: received_at - event.measured_at <= limit
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        behind = received_at - event.measured_at
+    def violation(self, offender: Offender) -> Violation:
+        behind = offender.received_at - offender.event.measured_at
         fact = f"is {in_words(behind)} older than its arrival, more than {in_words(self.limit)}"
         return self._broken(Code.TIME_STAMP_TOO_OLD, "time_stamp", fact)
 
@@ -272,14 +262,12 @@ class Spread(BaseRule):
     rule: Literal["spread"] = "spread"
     limit: FiniteFloat = Field(ge=0)
 
-    @override
     def keeps(self) -> Keeps:
         limit = self.limit
         return lambda event, _, __: event.aggregates.std_dev <= limit
 
-    @override
-    def violation(self, event: Measurement, samples: Sequence[float], received_at: datetime) -> Violation:
-        deviation = event.aggregates.std_dev
+    def violation(self, offender: Offender) -> Violation:
+        deviation = offender.event.aggregates.std_dev
         fact = f"has a standard deviation of {deviation:.6g}, above the maximum of {self.limit!r}"
         return self._broken(Code.VALUE_SPREAD, "data", fact)
 
@@ -349,7 +337,8 @@ class Contract(BaseModel):
             broken = [rule for keeps, rule in rules if not keeps(measurement, samples, received_at)]
             if not broken:
                 return measurement
-            violations = [(rule.severity, rule.violation(measurement, samples, received_at)) for rule in broken]
+            offender = Offender(measurement, samples, received_at)
+            violations = [(rule.severity, rule.violation(offender)) for rule in broken]
             if errors := tuple(violation for severity, violation in violations if severity is Severity.ERROR):
                 return Rejection(errors[:MAX_VIOLATIONS], measurement.source, reference, measurement.corrects)
             flags = tuple(violation for _, violation in violations)[:MAX_VIOLATIONS]
