@@ -1,6 +1,7 @@
 """Ports of the use cases: bronze (raw objects), silver (clean rows), gold, and their errors.
 
-Each error is either transient (worth a retry) or terminal for one object.
+Each error is either transient (worth a retry) or terminal for one object. Every call of a store in Postgres may raise
+SilverUnavailableError and SilverConflictError.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -190,10 +191,7 @@ class Backlog(NamedTuple):
 
 
 class Silver(Protocol):
-    """Receipts, outcomes and measurements. Each call is one transaction.
-
-    Each may raise SilverUnavailableError and SilverConflictError.
-    """
+    """Receipts, outcomes and measurements. Each call is one transaction."""
 
     @property
     def contracts(self) -> "Contracts":
@@ -267,10 +265,7 @@ class Decided(NamedTuple):
 
 
 class OutcomeStore(Protocol):
-    """The outcomes of events, for replays. Each call is one transaction.
-
-    Each may raise SilverUnavailableError and SilverConflictError.
-    """
+    """The outcomes of events, for replays. Each call is one transaction."""
 
     @property
     def contracts(self) -> "Contracts":
@@ -375,10 +370,7 @@ class FleetReport(NamedTuple):
 
 
 class FleetStore(Protocol):
-    """Replays by fleet: their ranges, and how far each is. Each call is one transaction.
-
-    Each may raise SilverUnavailableError and SilverConflictError.
-    """
+    """Replays by fleet: their ranges, and how far each is. Each call is one transaction."""
 
     def begin(self, wanted: Wanted, ruleset: str) -> UUID:
         """Begin a replay; or, if one of the same objects and rules is unfinished, go on with it, unpaused."""
@@ -424,10 +416,7 @@ class Standing(NamedTuple):
 
 
 class ExpectationStore(Protocol):
-    """What is expected of sources over time, and what of it they break. Each call is one transaction.
-
-    Each may raise SilverUnavailableError and SilverConflictError.
-    """
+    """What is expected of sources over time, and what of it they break. Each call is one transaction."""
 
     def deploy(self) -> None:
         """Write what the deployed contracts expect."""
@@ -484,7 +473,7 @@ class Months(NamedTuple):
 
 
 class PartitionStore(Protocol):
-    """The months of silver's tables. Each call may raise SilverUnavailableError and SilverConflictError."""
+    """The months of silver's tables."""
 
     def add_months(self, table: SilverTable) -> Months:
         """Make a table's months ahead, and one of which the default has many rows. It is one transaction.
@@ -494,7 +483,7 @@ class PartitionStore(Protocol):
 
 
 class GoldStore(Protocol):
-    """Refreshes gold. Each call may raise SilverUnavailableError and SilverConflictError."""
+    """Refreshes gold."""
 
     def stale_seconds(self) -> float:
         """The age in seconds of the oldest stale bucket: 0 if there is none, a day at most."""
@@ -611,10 +600,7 @@ class FileDiffersError(Exception):
 
 
 class ArchiveStore(Protocol):
-    """Months of silver, on their way to files and back. Each call is a transaction or as it says, and may be repeated.
-
-    Each may raise SilverUnavailableError and SilverConflictError.
-    """
+    """Months of silver, on their way to files and back. A call is a transaction or as it says, and may be repeated."""
 
     def begin_run(self, timeout: float = 0.0) -> bool:
         """Whether no other run is at work, or the one that is ends within so many seconds.

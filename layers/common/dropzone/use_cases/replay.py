@@ -153,7 +153,7 @@ class _Replay:
             if not self._has_time() or not (yield from self._chunk([after.raw_id], after)):
                 return
             after, taken = after.raw_id, 1
-        found = _pages(selection, after, self._bronze, self._outcome_store, self._time_left)
+        found = self._pages(selection, after)
         while self._has_time():
             page = next(found, None)
             if page is None:
@@ -170,6 +170,33 @@ class _Replay:
                 if not are_done or len(raw_ids) < len(chunk):
                     return
                 taken += len(raw_ids)
+
+    def _pages(self, selection: Selection, after: UUID | None) -> Iterator[Sequence[ListedObject] | UUID]:
+        """Those after a cursor, in order of arrival; or up to where there are none."""
+        if isinstance(selection, Named):
+            if wanted := sorted(raw_id for raw_id in set(selection.raw_ids) if after is None or raw_id > after):
+                yield _unsized(wanted)
+            return
+        # One less: an object may be the very first of its instant.
+        first = _NIL if selection.since is None else UUID(int=earliest_raw_id(selection.since).int - 1)
+        start = max(first, after or _NIL)
+        end = None if selection.until is None else earliest_raw_id(selection.until)
+        match selection:
+            case Arrived():
+                yield from listed_between(self._bronze, start, end, self._time_left)
+            case RejectedBy(code=code):
+                while found := self._outcome_store.rejected_by(code, after=start, before=end):
+                    yield _unsized(found)
+                    start = found[-1]
+            case DecidedBy(contract=contract):
+                reached: UUID | None = start
+                while reached is not None:
+                    raw_ids, reached = self._outcome_store.decided_by(contract, after=reached, before=end)
+                    if raw_ids:
+                        yield _unsized(raw_ids)
+                    if reached is not None:
+                        # A call may end after many pages without any: the next one goes on behind them.
+                        yield reached
 
     def _has_time(self) -> bool:
         return self._time_left() >= RESERVE_SECONDS
@@ -245,42 +272,6 @@ class _Replay:
             middle = len(validated) // 2
             return [*self._replaced(validated[:middle]), *self._replaced(validated[middle:])]
         return validated
-
-
-def _pages(
-    selection: Selection, after: UUID | None, bronze: Bronze, outcome_store: OutcomeStore, time_left: TimeLeft
-) -> Iterator[Sequence[ListedObject] | UUID]:
-    """Those after a cursor, in order of arrival; or up to where there are none."""
-    if isinstance(selection, Named):
-        if wanted := sorted(raw_id for raw_id in set(selection.raw_ids) if after is None or raw_id > after):
-            yield _unsized(wanted)
-        return
-    # One less: an object may be the very first of its instant.
-    first = _NIL if selection.since is None else UUID(int=earliest_raw_id(selection.since).int - 1)
-    start = max(first, after or _NIL)
-    end = None if selection.until is None else earliest_raw_id(selection.until)
-    match selection:
-        case Arrived():
-            yield from listed_between(bronze, start, end, time_left)
-        case RejectedBy(code=code):
-            while found := outcome_store.rejected_by(code, after=start, before=end):
-                yield _unsized(found)
-                start = found[-1]
-        case DecidedBy(contract=contract):
-            yield from _decided(contract, outcome_store, start, end)
-
-
-def _decided(
-    contract: str, outcome_store: OutcomeStore, start: UUID, end: UUID | None
-) -> Iterator[Sequence[ListedObject] | UUID]:
-    while True:
-        raw_ids, reached = outcome_store.decided_by(contract, after=start, before=end)
-        if raw_ids:
-            yield _unsized(raw_ids)
-        if reached is None:
-            return
-        # A call may end after many pages without any: the next one goes on behind them.
-        yield (start := reached)
 
 
 def _unsized(raw_ids: Sequence[UUID]) -> list[ListedObject]:
