@@ -115,7 +115,8 @@ def _figures(mean: object = 1.0, std_dev: object = 0.0, sample_count: int = 1) -
 
 REFUSED = {
     "out of an integer's range": ("22003", [_figures(sample_count=271_828_182_845)]),
-    "no number": ("22P02", [_figures(math.nan)]),
+    "no number": ("23514", [_figures(math.nan)]),
+    "not finite": ("23514", [_figures(1.0, math.inf)]),
     "no text": ("22P05", [_figures(271_828_182_845)._replace(source=f"{TELLTALE}\0")]),
     "missing": ("23514", [_figures(271_828_182_845, None)]),
 }

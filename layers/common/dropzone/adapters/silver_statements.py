@@ -1,6 +1,6 @@
 """What statements that write silver share: columns and parameters, derived measurements, and the locks of days.
 
-A chunk's events are one JSON parameter (docs/adr/0004).
+Of a chunk's events, the figures are an array per column, and the rest is one JSON parameter (docs/adr/0004).
 
 A measurement follows from the outcomes of its key, of which a transaction sees those that are committed. So whoever
 replaces outcomes has the days of their instants alone, old and new ones, while all others share theirs (docs/adr/0022).
@@ -46,10 +46,19 @@ EVENTS = """(
     SELECT raw_id, item, CASE WHEN mean IS NULL THEN 'rejected' ELSE 'processed' END AS outcome, contract,
            coalesce(violations, '[]') AS violations, measured_at, source, mean, std_dev, sample_count, min, max,
            coalesce(unit, '') AS unit, coalesce(tags, '{}') AS tags, corrects_raw_id, corrects_item
-    FROM json_to_recordset(CAST(:events AS json)) AS one (
-        raw_id uuid, item integer, violations jsonb, measured_at timestamptz, source text,
-        mean float8, std_dev float8, sample_count integer, min float8, max float8, unit text, tags jsonb, contract text,
-        corrects_raw_id uuid, corrects_item integer
+    FROM ROWS FROM (
+        unnest(
+            CAST(:event_raw_ids AS uuid[]), CAST(:event_items AS integer[]), CAST(:instants AS timestamptz[]),
+            CAST(:means AS float8[]), CAST(:std_devs AS float8[]), CAST(:sample_counts AS integer[]),
+            CAST(:minima AS float8[]), CAST(:maxima AS float8[])
+        ),
+        json_to_recordset(CAST(:labels AS json)) AS (
+            violations jsonb, source text, unit text, tags jsonb, contract text, corrects_raw_id uuid,
+            corrects_item integer
+        )
+    ) AS one (
+        raw_id, item, measured_at, mean, std_dev, sample_count, min, max, violations, source, unit, tags, contract,
+        corrects_raw_id, corrects_item
     )
 ) AS event"""
 """A FROM item of events, with `event_parameters`: rows of `outcomes`. Values that most events lack are not sent."""
@@ -71,19 +80,23 @@ def object_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
     """Objects, with the first item of these outcomes, and the number of items if the last one is among them."""
     return {
         "raw_ids": uuid_array(one.raw_id for one in validated),
-        "first_items": f"{{{','.join([str(one.first_item) for one in validated])}}}",
-        "items": f"{{{','.join([str(one.items) if one.is_whole else 'NULL' for one in validated])}}}",
+        "first_items": array_text([one.first_item for one in validated]),
+        "items": array_text([one.items if one.is_whole else None for one in validated]),
     }
 
 
 def event_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
     """The events of objects, a row of `outcomes` each."""
     events = [
-        _event(one.raw_id, item, outcome)
-        for one in validated
-        for item, outcome in enumerate(one.outcomes, one.first_item)
+        (one.raw_id, item, outcome) for one in validated for item, outcome in enumerate(one.outcomes, one.first_item)
     ]
-    return {"events": json_text(events)}
+    figures = [_figures(outcome) for _, _, outcome in events]
+    return {
+        "event_raw_ids": array_text([raw_id for raw_id, _, _ in events]),
+        "event_items": array_text([item for _, item, _ in events]),
+        **{name: array_text([row[place] for row in figures]) for place, name in enumerate(_FIGURES)},
+        "labels": json_text([_labels(outcome) for _, _, outcome in events]),
+    }
 
 
 def outcome_of(violations: list[dict[str, Any]], corrected: Sequence[Any], figures: Sequence[Any]) -> Outcome:
@@ -103,32 +116,39 @@ def json_text(value: object) -> str:
 
 def uuid_array(raw_ids: Iterable[UUID]) -> str:
     """Identifiers as the text of a uuid[] parameter."""
-    return f"{{{json_text(list(raw_ids))[1:-1]}}}"
+    return array_text(list(raw_ids))
 
 
-def _event(raw_id: UUID, item: int, outcome: Outcome) -> dict[str, Any]:
-    row: dict[str, Any] = {"raw_id": raw_id, "item": item, "source": outcome.source, "contract": outcome.contract}
+def array_text(values: list[Any]) -> str:
+    """Numbers, instants, identifiers or None as the text of an array parameter: not texts, whose escapes differ.
+
+    What is not finite becomes null, which no figure may be: Postgres would take it in an array.
+    """
+    return f"{{{to_json(values, inf_nan_mode='null').decode()[1:-1]}}}"
+
+
+_FIGURES = ("instants", "means", "std_devs", "sample_counts", "minima", "maxima")
+_NO_FIGURES = (None,) * len(_FIGURES)
+
+
+def _figures(outcome: Outcome) -> Sequence[datetime | float | None]:
+    return _NO_FIGURES if isinstance(outcome, Rejection) else (outcome.measured_at, *outcome.aggregates)
+
+
+def _labels(outcome: Outcome) -> dict[str, Any]:
+    labels: dict[str, Any] = {"source": outcome.source, "contract": outcome.contract}
     if outcome.corrects is not None:
-        row["corrects_raw_id"], row["corrects_item"] = outcome.corrects
+        labels["corrects_raw_id"], labels["corrects_item"] = outcome.corrects
     if isinstance(outcome, Rejection):
-        row["violations"] = _entries(outcome.violations)
-        return row
-    mean, std_dev, sample_count, minimum, maximum = outcome.aggregates
-    row |= {
-        "measured_at": outcome.measured_at,
-        "mean": mean,
-        "std_dev": std_dev,
-        "sample_count": sample_count,
-        "min": minimum,
-        "max": maximum,
-    }
+        labels["violations"] = _entries(outcome.violations)
+        return labels
     if outcome.flags:
-        row["violations"] = _entries(outcome.flags)
+        labels["violations"] = _entries(outcome.flags)
     if outcome.unit:
-        row["unit"] = outcome.unit
+        labels["unit"] = outcome.unit
     if outcome.tags:
-        row["tags"] = outcome.tags
-    return row
+        labels["tags"] = outcome.tags
+    return labels
 
 
 def _entries(violations: Iterable[Violation]) -> list[dict[str, Any]]:
@@ -215,7 +235,7 @@ def days_of(validated: Iterable[ValidatedObject]) -> str:
         for outcome in one.outcomes
         if isinstance(outcome, Measurement)
     }
-    return f"{{{','.join(map(str, sorted(days)))}}}"
+    return array_text(sorted(days))
 
 
 def share_days(run: Run, *, days: str, raw_ids: str) -> None:
