@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic_core import SchemaValidator, core_schema
+from pydantic import Field, TypeAdapter
 
 from dropzone.domain.outcomes import Code, Violation, excerpt
 
@@ -17,8 +17,8 @@ _INSTANT = (
     r"[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
     r"(?:[Zz]|[+-][0-9]{2}(?::?[0-5][0-9])?)?$"
 )
-# By pydantic's engine, which takes less than a third of the time that Python's does.
-_is_of_the_form = SchemaValidator(core_schema.str_schema(pattern=_INSTANT)).isinstance_python
+# pydantic matches it in less than a third of the time that Python's `re` takes.
+_is_of_the_form = TypeAdapter(Annotated[str, Field(pattern=_INSTANT)]).validator.isinstance_python
 # The Gregorian calendar repeats after 400 years, so year 0 can be computed as year 400.
 _YEAR_0, _YEAR_400 = "0000", "0400"
 
