@@ -13,7 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-_IMPORTED = ["boto3.session", "dropzone_cli.api", "dropzone_cli.aws", "dropzone_cli.keys", "dropzone_cli.main", "httpx"]
+_IMPORTED = [
+    *("dropzone_cli.api", "dropzone_cli.aws", "dropzone_cli.keys", "dropzone_cli.main", "dropzone_cli.output"),
+    *("dropzone_cli.sending.batches", "dropzone_cli.sending.uploader", "dropzone_cli.target"),
+    # What these and their packages import at their first use.
+    *("boto3.s3.inject", "boto3.session", "encodings.idna", "httpcore", "httpx", "pydantic.json_schema"),
+    *("rich._emoji_codes", "typer._adapters"),
+]
 
 _server = multiprocessing.get_context("forkserver")
 _server.set_forkserver_preload([__name__, *_IMPORTED])
