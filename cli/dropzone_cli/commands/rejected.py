@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby, islice, product
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -20,6 +20,7 @@ from dropzone_cli import details
 from dropzone_cli.errors import CliError, ExitCode, usage
 from dropzone_cli.formats import object_key
 from dropzone_cli.instants import FORMS, bounds, instant_option
+from dropzone_cli.sending.json_reader import no_constant
 from dropzone_cli.session import Session
 from dropzone_cli.stored import Stored, of_answer, stored
 from dropzone_cli.text import count, preview
@@ -188,7 +189,7 @@ def _exported(entry: details.Document, text: bytes | None, *, is_event: bool) ->
     """A line: the event's own text is part of it, where it is JSON."""
     described: details.Document = {name: entry.get(name) for name in ("raw_id", "item", "source", "violations")}
     try:
-        event = json.loads(text or b"", parse_int=float, parse_constant=_no_constant)
+        event = json.loads(text or b"", parse_int=float, parse_constant=no_constant)
     except (ValueError, RecursionError):
         event, shown = None, None if text is None else text.decode("utf-8", "backslashreplace")
     else:
@@ -202,10 +203,6 @@ def _exported(entry: details.Document, text: bytes | None, *, is_event: bool) ->
     # In JSON, line ends stand between tokens alone.
     event = (text or b"").strip().translate(_LINE_ENDS)
     return json.dumps(described).encode()[:-1] + b', "event": ' + event + b"}"
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
 
 
 def _fields(by: str | None) -> list[str]:

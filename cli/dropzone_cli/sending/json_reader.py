@@ -20,13 +20,13 @@ _NEXT = re.compile(r"(?:\}[ \t\r\n]*,|\n[ \t]*,?)[ \t]*(?=\{)")
 _LINE_ENDS = str.maketrans("\r\n", "  ")
 
 
-def _no_constant(name: str) -> NoReturn:
+def no_constant(name: str) -> NoReturn:
     message = f"{name} is not a number"
     raise ValueError(message)
 
 
 # Integers as floats: an integer of 5,000 digits is the API's to reject.
-_decoder = json.JSONDecoder(parse_int=float, parse_constant=_no_constant)
+_decoder = json.JSONDecoder(parse_int=float, parse_constant=no_constant)
 
 
 def read_ndjson(lines: Lines) -> Iterator[Read]:
