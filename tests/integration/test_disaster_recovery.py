@@ -74,30 +74,24 @@ def opened(server: Postgres) -> Iterator[SilverInPostgres]:
 def sweep_all(server: Postgres, bronze: InMemoryBronze) -> None:
     """What the schedule does, until nothing is left; and gold."""
     with opened(server) as tables:
-        silver, after = tables.silver(), None
-        while True:
-            result = sweep(
+        silver = tables.silver()
+
+        def swept(limit: int, after: UUID | None) -> UUID | None:
+            return sweep(
                 bronze=bronze,
                 silver=silver,
-                limit=20,
+                limit=limit,
                 min_age=timedelta(0),
                 after=after,
                 retry_exhausted=False,
                 time_left=lambda: 60.0,
-            )
-            if result.cursor is None:
-                break
-            after = result.cursor
+            ).cursor
+
+        after = swept(20, None)
+        while after is not None:
+            after = swept(20, after)
         # From the watermark once more, as the next run of the schedule would, which raises it.
-        sweep(
-            bronze=bronze,
-            silver=silver,
-            limit=1_000,
-            min_age=timedelta(0),
-            after=None,
-            retry_exhausted=False,
-            time_left=lambda: 60.0,
-        )
+        swept(1_000, None)
         tables.query("SELECT gold.refresh(1000000, interval '0')")
 
 

@@ -22,7 +22,7 @@ from dropzone_process import fleet
 from support.factories import BUCKET, message, payload
 from support.fakes import HookedBronze, InMemoryBronze, ReaderDiedError
 from support.lambda_context import Context
-from support.postgres import PASSWORD, SilverInPostgres
+from support.postgres import SilverInPostgres, writer_environment
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 OBJECTS = 30
@@ -68,13 +68,7 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
     for name, value in {
         "BRONZE_BUCKET": BUCKET,
         "AWS_REGION": "eu-central-1",
-        "DATABASE_HOST": "127.0.0.1",
-        "DATABASE_PORT": str(tables.server.port),
-        "DATABASE_NAME": tables.server.database,
-        "DATABASE_USER": "dropzone_writer",
-        "DATABASE_AUTH": "password",
-        "DATABASE_PASSWORD": PASSWORD,
-        "DATABASE_TLS": "disable",
+        **writer_environment(tables.server),
         "CALL_SECONDS": "900",
         "REPLAY_CONCURRENCY": "2",
         "SWEEP_RETRY_SECONDS": "60",

@@ -30,7 +30,7 @@ from support.factories import (
 )
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze
 from support.lambda_context import Context
-from support.postgres import PASSWORD, SilverInPostgres
+from support.postgres import PASSWORD, SilverInPostgres, writer_environment
 from support.traces import assert_no_trace, traces
 
 
@@ -63,17 +63,10 @@ class Function:
 def function(
     tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Function]:
-    server = tables.server
     for name, value in {
         "BRONZE_BUCKET": BUCKET,
         "AWS_REGION": "eu-central-1",
-        "DATABASE_HOST": "127.0.0.1",
-        "DATABASE_PORT": str(server.port),
-        "DATABASE_NAME": server.database,
-        "DATABASE_USER": "dropzone_writer",
-        "DATABASE_AUTH": "password",
-        "DATABASE_PASSWORD": PASSWORD,
-        "DATABASE_TLS": "disable",
+        **writer_environment(tables.server),
         "CALL_SECONDS": "20",
         "SWEEP_RETRY_SECONDS": "60",
         "MAX_RECEIVE_COUNT": "5",

@@ -16,7 +16,7 @@ from functional.lambda_calls import api_event
 from support.factories import EXAMPLE_INSTANT, arrive
 from support.fakes import HookedBronze, InMemoryBronze, InMemoryClients
 from support.lambda_context import Context
-from support.postgres import PASSWORD, SilverInPostgres
+from support.postgres import SilverInPostgres, writer_environment
 
 BUDGET_SECONDS = 4.0
 LATE_SECONDS = 20.0
@@ -50,13 +50,7 @@ def function(tables: SilverInPostgres, monkeypatch: pytest.MonkeyPatch) -> Itera
     for name, value in {
         "BRONZE_BUCKET": "bucket",
         "AWS_REGION": "eu-central-1",
-        "DATABASE_HOST": "127.0.0.1",
-        "DATABASE_PORT": str(tables.server.port),
-        "DATABASE_NAME": tables.server.database,
-        "DATABASE_USER": "dropzone_writer",
-        "DATABASE_AUTH": "password",
-        "DATABASE_PASSWORD": PASSWORD,
-        "DATABASE_TLS": "disable",
+        **writer_environment(tables.server),
         "CALL_SECONDS": "60",
         "SWEEP_MIN_AGE_SECONDS": "600",
         "SWEEP_RETRY_SECONDS": "60",

@@ -25,7 +25,7 @@ from resilience.events import Event
 from resilience.mortal import Ended, Order
 from support.background import in_background
 from support.factories import s3_event
-from support.postgres import PASSWORD, SilverInPostgres
+from support.postgres import SilverInPostgres, writer_environment
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -328,19 +328,12 @@ class World:
         return [raw_id_of(record["s3"]["object"]["key"]) for body in bodies for record in body["Records"]]
 
     def _environment(self) -> dict[str, str]:
-        server = self.tables.server
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "BRONZE_BUCKET": self.bucket,
             "DEFAULT_SCOPES": "ingest,read,operate",
             "MAX_BODY_BYTES": "4194304",
-            "DATABASE_HOST": "127.0.0.1",
-            "DATABASE_PORT": str(server.port),
-            "DATABASE_NAME": server.database,
-            "DATABASE_USER": "dropzone_writer",
-            "DATABASE_AUTH": "password",
-            "DATABASE_PASSWORD": PASSWORD,
-            "DATABASE_TLS": "disable",
+            **writer_environment(self.tables.server),
             "CALL_SECONDS": "20",
             "SWEEP_RETRY_SECONDS": "100",
             "MAX_RECEIVE_COUNT": str(MAX_RECEIVE_COUNT),

@@ -120,6 +120,19 @@ def _settings(server: Postgres, **others: object) -> dict[str, object]:
     }
 
 
+def writer_environment(server: Postgres) -> dict[str, str]:
+    """What the environment of a function that writes says of the database."""
+    return {
+        "DATABASE_HOST": LOOPBACK,
+        "DATABASE_PORT": str(server.port),
+        "DATABASE_NAME": server.database,
+        "DATABASE_USER": "dropzone_writer",
+        "DATABASE_AUTH": "password",
+        "DATABASE_PASSWORD": PASSWORD,
+        "DATABASE_TLS": "disable",
+    }
+
+
 def months_opened(database: Database, work: Callable[[], object]) -> list[str]:
     """The partitions that work locks on this connection, by their names; it is rolled back."""
     database.run("BEGIN")

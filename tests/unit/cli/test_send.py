@@ -17,6 +17,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import Result
 
 from dropzone_cli import output
 from dropzone_cli.sending import batches, journal, workers
@@ -66,6 +67,14 @@ def refusal(status: int, headers: dict[str, str] | None = None, **problem: objec
 def lose(*numbers: int) -> Callable[[int], Exception | None]:
     """Lose the answers of these requests."""
     return lambda number: httpx.ReadError("reset") if number in numbers else None
+
+
+def interrupt(cli: Cli, bronze: FakeIngest, at: int, *arguments: object, given: bytes | None = None) -> Result:
+    """Send until the request of this number (from 0), whose answer does not arrive."""
+    bronze.fault = lambda number: KeyboardInterrupt() if number == at else None
+    result = cli("send", *arguments, given=given)
+    bronze.fault = lose()
+    return result
 
 
 # ---- what arrives
@@ -402,14 +411,12 @@ def test_an_input_that_breaks_is_reported_and_the_others_arrive(cli: Cli, bronze
 @pytest.mark.parametrize("done", [0, 1, 3])
 def test_an_interrupted_run_tells_what_it_did_and_goes_on(cli: Cli, bronze: FakeIngest, done: int) -> None:
     write(50)
-    bronze.fault = lambda number: KeyboardInterrupt() if number == done else None
 
-    result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
+    result = interrupt(cli, bronze, done, CSV, "--batch-size", 10, "--parallel", 1)
 
     assert result.exit_code == 130
     assert result.stdout.startswith(f"{done * 10} events accepted in ")
     assert "Continue with the same command." in result.stderr
-    bronze.fault = lose()
     result = cli("send", CSV, "--batch-size", 10, "--parallel", 1)
     assert result.exit_code == 0
     assert f"{50 - done * 10} events accepted in" in result.stdout
@@ -572,9 +579,7 @@ def test_there_and_back_again(cli: Cli, bronze: FakeIngest) -> None:
 @pytest.mark.parametrize("change", ["other", "shorter", "rotated"])
 def test_an_unfinished_file_with_other_content_is_a_new_input(cli: Cli, bronze: FakeIngest, change: str) -> None:
     write(30)
-    bronze.fault = lambda number: KeyboardInterrupt() if number == 2 else None
-    cli("send", CSV, "--batch-size", 10, "--parallel", 1)
-    bronze.fault = lose()
+    interrupt(cli, bronze, 2, CSV, "--batch-size", 10, "--parallel", 1)
     before = values(bronze)
     text = Path(CSV).read_text()
     match change:
@@ -599,9 +604,7 @@ def test_an_unfinished_file_with_other_content_is_a_new_input(cli: Cli, bronze: 
 def test_a_run_goes_on_with_other_batches(cli: Cli, bronze: FakeIngest, options: list[str]) -> None:
     """What was cut stays cut, also the batch whose answer did not arrive."""
     write(30)
-    bronze.fault = lambda number: KeyboardInterrupt() if number == 1 else None
-    cli("send", CSV, "--batch-size=10", "--parallel=1")
-    bronze.fault = lose()
+    interrupt(cli, bronze, 1, CSV, "--batch-size=10", "--parallel=1")
 
     result = cli("send", CSV, *options)
 
@@ -617,9 +620,7 @@ def test_other_options_are_another_run_and_neither_hinders_the_other(
     cli: Cli, bronze: FakeIngest, options: list[str]
 ) -> None:
     write(20)
-    bronze.fault = lambda number: KeyboardInterrupt() if number == 1 else None
-    cli("send", CSV, "--batch-size=5", "--parallel=1")
-    bronze.fault = lose()
+    interrupt(cli, bronze, 1, CSV, "--batch-size=5", "--parallel=1")
     other = cli("send", CSV, "--batch-size=5", *options)
     assert "a.csv was sent before, with other options or to another stack." in other.stderr
 
@@ -677,9 +678,9 @@ def test_what_one_stack_has_another_one_has_not(cli: Cli, bronze: FakeIngest, lo
 def test_one_resume_file_for_all_inputs(cli: Cli, bronze: FakeIngest) -> None:
     write(20, "1.csv")
     Path("2.ndjson").write_text('{"data":[20]}\n{"data":[21]}')
-    bronze.fault = lambda number: KeyboardInterrupt() if number == 1 else None
-    assert cli("send", "1.csv", "2.ndjson", "--resume=r", "--batch-size=10", "--parallel=1").exit_code == 130
-    bronze.fault = lose()
+    assert (
+        interrupt(cli, bronze, 1, "1.csv", "2.ndjson", "--resume=r", "--batch-size=10", "--parallel=1").exit_code == 130
+    )
 
     result = cli("send", "1.csv", "2.ndjson", "--resume=r", "--batch-size=10")
 
@@ -702,9 +703,7 @@ def test_again_in_one_resume_file(cli: Cli, bronze: FakeIngest) -> None:
 
 def test_stdin_goes_on_where_it_is_given_again(cli: Cli, bronze: FakeIngest) -> None:
     text = b"".join(b'{"data":[%d]}\n' % number for number in range(30))
-    bronze.fault = lambda number: KeyboardInterrupt() if number == 1 else None
-    assert cli("send", "-", "--resume=r", "--batch-size=10", "--parallel=1", given=text).exit_code == 130
-    bronze.fault = lose()
+    assert interrupt(cli, bronze, 1, "-", "--resume=r", "--batch-size=10", "--parallel=1", given=text).exit_code == 130
 
     assert cli("send", "-", "--resume=r", "--batch-size=10", given=text).exit_code == 0
     assert values(bronze) == [*range(30)]

@@ -272,20 +272,16 @@ def test_source_outside_the_binding_is_rejected_and_counts_for_no_source(pattern
     assert found.corrects is None
 
 
-def test_bad_event_of_another_source_is_not_counted_for_it_either() -> None:
-    found = outcome(event("hall-4/boiler", data=[]), "hall-3/*")
+@pytest.mark.parametrize(
+    ("source", "code", "counted_for"),
+    [("hall-4/boiler", Code.SOURCE_NOT_ALLOWED, ""), ("hall-3/boiler", Code.DATA_EMPTY, "hall-3/boiler")],
+)
+def test_bad_event_counts_for_an_allowed_source_alone(source: str, code: Code, counted_for: str) -> None:
+    found = outcome(event(source, data=[]), "hall-3/*")
 
     assert isinstance(found, Rejection)
-    assert [violation.code for violation in found.violations] == [Code.SOURCE_NOT_ALLOWED]
-    assert found.source == ""
-
-
-def test_bad_event_of_an_allowed_source_keeps_its_reasons() -> None:
-    found = outcome(event("hall-3/boiler", data=[]), "hall-3/*")
-
-    assert isinstance(found, Rejection)
-    assert [violation.code for violation in found.violations] == [Code.DATA_EMPTY]
-    assert found.source == "hall-3/boiler"
+    assert [violation.code for violation in found.violations] == [code]
+    assert found.source == counted_for
 
 
 @pytest.mark.parametrize("source", ["hall-3/\x00", "hall-3/\n", 7])
