@@ -425,23 +425,6 @@ def test_metrics_are_counted_by_rule_and_timed(function: Function) -> None:
     latencies = emitted(metrics, "ArrivalToSilver")
     assert len(latencies) == 4
     assert all(0 <= latency < 60_000 for latency in latencies)
-    units = {
-        entry["Name"]: entry["Unit"]
-        for line in metrics
-        for directive in line["_aws"]["CloudWatchMetrics"]
-        for entry in directive["Metrics"]
-    }
-    assert units["ArrivalToSilver"] == "Milliseconds"
-    assert units["Checked"] == units["FailedByRule"] == "Count"
-    assert {line["service"] for line in metrics} == {"process"}
-    dimensions = {
-        name
-        for line in metrics
-        for directive in line["_aws"]["CloudWatchMetrics"]
-        for names in directive["Dimensions"]
-        for name in names
-    }
-    assert dimensions == {"service", "rule"}
 
 
 def test_metrics_of_a_large_batch_lose_nothing(function: Function) -> None:

@@ -27,7 +27,7 @@ from dropzone.use_cases.objects import (
     with_retries,
 )
 from support.contracts import contract, contracts
-from support.factories import NOT_NUMERIC, WITHOUT_OFFSET, payload, raw_id, raw_ids
+from support.factories import NOT_NUMERIC, WITHOUT_OFFSET, payload, raw_ids
 from support.fakes import InMemorySilver
 from support.world import Clock, Failing, World
 
@@ -170,14 +170,6 @@ def test_nothing_but_a_conflict_is_tried_again() -> None:
     assert failing.times == 1
 
 
-def test_a_chunk_with_a_conflict_is_written_once(world: World) -> None:
-    identifier = world.arrive()
-    world.silver.before = Failing("write_outcomes", SilverConflictError("40001"), times=3)
-    result = settle_all(world, identifier)
-    assert result.checked == 1
-    assert result.errors == []
-
-
 def test_a_lost_answer_of_the_database_loses_and_doubles_nothing(world: World) -> None:
     # GIVEN a call whose commit is answered by a broken connection
     identifiers = [world.arrive() for _ in range(2)]
@@ -218,14 +210,6 @@ def test_all_that_was_said_of_an_object_decides_its_outcomes(world: World) -> No
         late: [Code.TIME_STAMP_TOO_OLD],
     }
     assert all(entry.correlation_id == f"of {entry.raw_id}" for entry in result.objects)
-
-
-def test_unreadable_objects_are_distinguished(world: World) -> None:
-    missing = raw_id()
-    (failure,) = settle_all(world, missing).errors
-    assert failure.raw_id == missing
-    assert failure.terminal
-    assert failure.reason.startswith("ObjectMissingError")
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------

@@ -203,12 +203,6 @@ def test_the_watermark_stays_fifteen_minutes_behind_the_present(world: World) ->
     assert timedelta(minutes=15) <= behind < timedelta(minutes=16)
 
 
-def test_the_watermark_is_the_last_old_object_if_none_is_young(world: World) -> None:
-    old = arrive_many(world, 5, youngest=HOUR)
-    world.sweep()
-    assert world.rows.watermark() == old[-1]
-
-
 def test_the_watermark_stops_where_the_limit_did(world: World) -> None:
     old = arrive_many(world, 5, youngest=HOUR)
     world.sweep(limit=3)
