@@ -94,18 +94,6 @@ def test_request_that_comes_again_is_not_accepted_twice(ingest_environment: dict
     assert [line["Accepted"] for line in container.metrics("Accepted")] == [[1.0], [0.0]]
 
 
-def test_identifiers_are_never_dimensions(container: Container) -> None:
-    dimensions = {
-        name
-        for line in container.lines
-        for directive in line.get("_aws", {}).get("CloudWatchMetrics", [])
-        for names in directive["Dimensions"]
-        for name in names
-    }
-
-    assert dimensions == {"service", "reason"}
-
-
 def test_a_failure_of_s3_is_logged_with_its_reason_and_nothing_of_the_request(
     ingest_environment: dict[str, str], scripted_s3: ScriptedS3, tmp_path: Path
 ) -> None:

@@ -29,8 +29,11 @@ def get(
     return handler(event, Context())
 
 
-def test_the_page_allows_nothing_but_its_own_files() -> None:
-    answer = get("/")
+@pytest.mark.parametrize(
+    ("path", "styles", "images"), [("/", "'self'", "data:"), ("/docs", "'self' 'unsafe-inline'", "'self' data:")]
+)
+def test_a_page_allows_nothing_but_its_own_files(path: str, styles: str, images: str) -> None:
+    answer = get(path)
 
     assert answer["statusCode"] == 200
     assert header(answer, "Content-Type") == "text/html; charset=utf-8"
@@ -38,8 +41,8 @@ def test_the_page_allows_nothing_but_its_own_files() -> None:
     assert policy == {
         "default-src": "'none'",
         "script-src": "'self'",
-        "style-src": "'self'",
-        "img-src": "data:",
+        "style-src": styles,
+        "img-src": images,
         "connect-src": "'self'",
         "base-uri": "'none'",
         "form-action": "'none'",

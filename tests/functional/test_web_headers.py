@@ -51,23 +51,6 @@ def origin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "settings", web.settings.__wrapped__)
 
 
-def test_every_page_says_what_it_may_load_and_that_nobody_may_frame_it() -> None:
-    pages = {
-        path: answer
-        for method, path in routes("WebFunction")
-        if method == "GET" and "html" in str(header(answer := ask(method, path), "Content-Type"))
-    }
-
-    assert pages.keys() == {"/", "/docs"}
-    for path, answer in pages.items():
-        policy = dict(part.strip().split(" ", 1) for part in str(header(answer, "Content-Security-Policy")).split(";"))
-        for directive in ("default-src", "base-uri", "form-action", "frame-ancestors"):
-            assert policy[directive] == "'none'", (path, directive)
-        assert policy["script-src"] == policy["connect-src"] == "'self'", path
-        assert header(answer, "X-Content-Type-Options") == "nosniff"
-        assert header(answer, "Referrer-Policy") == "no-referrer"
-
-
 @pytest.mark.usefixtures("origin")
 @pytest.mark.parametrize("path", sorted(keyed()))
 def test_preflight_names_all_that_a_page_may_send(path: str) -> None:
