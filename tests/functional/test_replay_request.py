@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +16,10 @@ from dropzone.domain.outcomes import Code, Measurement, Outcome, Rejection, Vali
 from dropzone.domain.validate import validate
 from dropzone.ports import BronzeUnavailableError, Decided, RawObject
 from dropzone_process import sweep
-from functional.lambda_calls import ENVIRONMENT, EXAMPLE, api_event, header, json_body, sample
-from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemoryClients, InMemorySilver
+from functional.lambda_calls import EXAMPLE, json_body
+from functional.test_process_request import BAD, Sweep
 from support.lambda_context import Context
 
-BAD = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
 WORSE = b'{"time_stamp": "2019-05-01T06:00:00", "data": []}'
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -73,17 +71,15 @@ def _codes(outcomes: Sequence[Outcome]) -> set[Code]:
     return {violation.code for rejection in rejections for violation in rejection.violations}
 
 
-class Sweep:
-    """The function with its ports in memory."""
+class Replay(Sweep):
+    """The function Sweep, asked to replay."""
 
     def __init__(self) -> None:
-        self.bronze = HookedBronze(InMemoryBronze(page_size=4))
-        self.silver = HookedSilver(InMemorySilver())
+        super().__init__(page_size=4)
         self.outcome_store = InMemoryOutcomeStore()
         self.arrived: list[UUID] = []
-        self.context = Context()
 
-    def arrive(self, *bodies: bytes) -> list[UUID]:
+    def arrive_in_order(self, *bodies: bytes) -> list[UUID]:
         """Let objects arrive, a second apart from midnight on."""
         for body in bodies:
             raw_id = earliest_raw_id(DAY + len(self.arrived) * SECOND)
@@ -91,16 +87,11 @@ class Sweep:
             self.arrived.append(raw_id)
         return self.arrived
 
-    def __call__(self, query: dict[str, str] | None = None, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-        body = json.dumps({"reprocess": True, **parameters}).encode()
-        answer: dict[str, Any] = sweep.handler(api_event(body, like="api-process", query=query), self.context)
-        return answer
+    def replay(self, query: dict[str, str] | None = None, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+        return self(asking_for(**parameters), query)
 
     def answers(self, query: dict[str, str] | None = None, /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-        answer = self(query, **parameters)
-        assert answer["statusCode"] == 200, answer["body"]
-        assert header(answer, "Content-Type") == "application/json"
-        return json_body(answer)
+        return self.counts(asking_for(**parameters), query)
 
     def reads(self, query: dict[str, str] | None = None, /, **parameters: Any) -> list[int]:  # noqa: ANN401 - any JSON value
         """The numbers of the objects that a call replays."""
@@ -109,16 +100,15 @@ class Sweep:
         return [self.arrived.index(raw_id) for read in self.bronze.reads for raw_id in read]
 
 
+def asking_for(**parameters: object) -> bytes:
+    """The body of a request for a replay."""
+    return json.dumps({"reprocess": True, **parameters}).encode()
+
+
 @pytest.fixture
-def function(monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    function = Sweep()
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sweep, "settings", cache(sweep.settings.__wrapped__))
-    monkeypatch.setattr(sweep, "database", cache(sweep.database.__wrapped__))
-    monkeypatch.setattr(sweep, "bronze", lambda: function.bronze)
-    monkeypatch.setattr(sweep, "clients", InMemoryClients)
-    monkeypatch.setattr(sweep, "silver", lambda: function.silver)
+def function(monkeypatch: pytest.MonkeyPatch) -> Replay:
+    function = Replay()
+    function.install(monkeypatch)
     monkeypatch.setattr(sweep, "outcome_store", lambda: function.outcome_store)
     return function
 
@@ -131,13 +121,13 @@ NO_CHANGES = dict.fromkeys(
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_to_replay_is_counted_as_nothing(function: Sweep) -> None:
+def test_nothing_to_replay_is_counted_as_nothing(function: Replay) -> None:
     assert function.answers() == {"checked": 0, "processed": 0, "failed": 0, "unread": 0, "changes": NO_CHANGES}
 
 
-def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
+def test_the_answer_counts_objects_and_changes(function: Replay) -> None:
     # GIVEN an object of every kind of change that these rules can make, one that is gone, and one that is new
-    same, fixed, worse, figures, flags, reasons, gone, _new = function.arrive(
+    same, fixed, worse, figures, flags, reasons, gone, _new = function.arrive_in_order(
         EXAMPLE, EXAMPLE, BAD, EXAMPLE, EXAMPLE, BAD, EXAMPLE, BAD
     )
     flag = Violation(Code.TIME_STAMP_AHEAD, "time_stamp", "is 2 hours ahead", rule="clock-ahead")
@@ -171,12 +161,10 @@ def test_the_answer_counts_objects_and_changes(function: Sweep) -> None:
     assert function.outcome_store.of[gone] == validate(EXAMPLE)
 
 
-def test_without_reprocess_or_with_false_the_sweep_goes_on(function: Sweep) -> None:
-    function.arrive(EXAMPLE)
+def test_without_reprocess_or_with_false_the_sweep_goes_on(function: Replay) -> None:
+    function.arrive_in_order(EXAMPLE)
     for body in (b"", b'{"reprocess": false}'):
-        answer = sweep.handler(api_event(body, like="api-process"), Context())
-        assert answer["statusCode"] == 200
-        assert "changes" not in json_body(answer)
+        assert "changes" not in function.counts(body)
     assert function.outcome_store.of == {}
     assert list(function.silver.receipts(function.arrived)) == function.arrived
 
@@ -195,17 +183,17 @@ def test_without_reprocess_or_with_false_the_sweep_goes_on(function: Sweep) -> N
     ],
 )
 def test_a_time_of_arrival_is_chosen(
-    function: Sweep, since: str | None, until: str | None, expected: list[int]
+    function: Replay, since: str | None, until: str | None, expected: list[int]
 ) -> None:
-    function.arrive(*[EXAMPLE] * 5)
+    function.arrive_in_order(*[EXAMPLE] * 5)
     given = {name: text for name, text in (("from", since), ("to", until)) if text is not None}
     assert function.reads(**given) == expected
     # null is as good as nothing.
     assert function.reads(**{"from": since, "to": until, "code": None}) == expected
 
 
-def test_what_a_rule_rejected_is_chosen_also_within_a_time(function: Sweep) -> None:
-    function.arrive(BAD, EXAMPLE, WORSE, BAD, EXAMPLE, WORSE)
+def test_what_a_rule_rejected_is_chosen_also_within_a_time(function: Replay) -> None:
+    function.arrive_in_order(BAD, EXAMPLE, WORSE, BAD, EXAMPLE, WORSE)
     function.answers()
     assert function.reads(code="data.empty") == [2, 5]
     assert function.reads(code="time_stamp.no_timezone") == [0, 2, 3, 5]
@@ -220,8 +208,8 @@ def test_what_a_rule_rejected_is_chosen_also_within_a_time(function: Sweep) -> N
     )
 
 
-def test_what_a_contract_decided_is_chosen_also_within_a_time(function: Sweep) -> None:
-    function.arrive(*[EXAMPLE] * 6)
+def test_what_a_contract_decided_is_chosen_also_within_a_time(function: Replay) -> None:
+    function.arrive_in_order(*[EXAMPLE] * 6)
     function.answers()
     for number in (0, 4, 5):
         raw_id = function.arrived[number]
@@ -239,13 +227,13 @@ def test_what_a_contract_decided_is_chosen_also_within_a_time(function: Sweep) -
 
 
 @pytest.mark.parametrize("code", Code)
-def test_every_rule_may_be_named(function: Sweep, code: Code) -> None:
+def test_every_rule_may_be_named(function: Replay, code: Code) -> None:
     function.answers(code=code.value)
     assert {asked for asked, _, _ in function.outcome_store.asked} == {code}
 
 
-def test_objects_are_chosen_by_name(function: Sweep) -> None:
-    function.arrive(*[EXAMPLE] * 4)
+def test_objects_are_chosen_by_name(function: Replay) -> None:
+    function.arrive_in_order(*[EXAMPLE] * 4)
     unknown = "01970000-0000-7000-8000-000000000000"
     names = [str(function.arrived[3]), unknown, str(function.arrived[1]).upper(), str(function.arrived[3])]
 
@@ -270,10 +258,10 @@ def test_objects_are_chosen_by_name(function: Sweep) -> None:
         ({"cursor": f"{earliest_raw_id(datetime(2026, 5, 9, tzinfo=UTC))}.2"}, "2026-05"),
     ],
 )
-def test_archived_objects_are_refused(function: Sweep, asked: dict[str, Any], months: str | None) -> None:
+def test_archived_objects_are_refused(function: Replay, asked: dict[str, Any], months: str | None) -> None:
     function.outcome_store.archived = [datetime(2026, month, 1, tzinfo=UTC) for month in (4, 5)]
 
-    answer = function(dry_run=True, **asked)
+    answer = function.replay(dry_run=True, **asked)
 
     if months is None:
         assert answer["statusCode"] == 200
@@ -283,7 +271,7 @@ def test_archived_objects_are_refused(function: Sweep, asked: dict[str, Any], mo
     assert f"received in {months} are archived" in problem["detail"]
 
 
-def test_a_thousand_may_be_named(function: Sweep) -> None:
+def test_a_thousand_may_be_named(function: Replay) -> None:
     answer = function.answers(raw_ids=[str(UUID(int=n)) for n in range(1_000)], limit=1_000)
     assert (answer["unread"], answer["checked"], "cursor" in answer) == (1_000, 0, False)
 
@@ -293,9 +281,9 @@ def test_a_thousand_may_be_named(function: Sweep) -> None:
 
 @pytest.mark.parametrize("in_body", [True, False])
 @pytest.mark.parametrize("kind", ["arrived", "rejected", "named"])
-def test_the_cursor_leads_through_all_objects(function: Sweep, kind: str, in_body: bool) -> None:  # noqa: FBT001
+def test_the_cursor_leads_through_all_objects(function: Replay, kind: str, in_body: bool) -> None:  # noqa: FBT001
     # GIVEN seven objects, and calls of two
-    function.arrive(*[BAD] * 7)
+    function.arrive_in_order(*[BAD] * 7)
     function.answers()
     chosen: dict[str, dict[str, object]] = {
         "arrived": {"from": "2026-03-01T00:00Z"},
@@ -309,7 +297,7 @@ def test_the_cursor_leads_through_all_objects(function: Sweep, kind: str, in_bod
     assert [answer.get("cursor") for answer in answers] == [*(str(function.arrived[n]) for n in (1, 3, 5)), None]
 
 
-def walk(function: Sweep, chosen: dict[str, object], *, in_body: bool) -> Iterator[dict[str, Any]]:
+def walk(function: Replay, chosen: dict[str, object], *, in_body: bool) -> Iterator[dict[str, Any]]:
     answer: dict[str, Any] = {"cursor": None}
     while "cursor" in answer:
         cursor = {"cursor": answer["cursor"]} if answer["cursor"] else {}
@@ -319,14 +307,14 @@ def walk(function: Sweep, chosen: dict[str, object], *, in_body: bool) -> Iterat
 
 @pytest.mark.parametrize("in_body", [True, False])
 def test_a_cursor_may_lie_within_an_object(
-    function: Sweep,
+    function: Replay,
     monkeypatch: pytest.MonkeyPatch,
     in_body: bool,  # noqa: FBT001
 ) -> None:
     # GIVEN a batch between two single events, with a bad event in its second part, and calls that have time for a part
     monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_EVENTS", 2)
     batch = b"[" + b",".join([EXAMPLE, EXAMPLE, EXAMPLE, BAD, EXAMPLE]) + b"]"
-    first, middle, last = function.arrive(BAD, batch, BAD)
+    first, middle, last = function.arrive_in_order(BAD, batch, BAD)
     function.answers()
     of_before = dict(function.outcome_store.of)
     outcomes_of = function.outcome_store.outcomes
@@ -358,19 +346,20 @@ def test_a_cursor_may_lie_within_an_object(
     assert function.outcome_store.of == of_before
 
 
-def test_the_bodys_cursor_counts_over_the_querys(function: Sweep) -> None:
-    function.arrive(*[EXAMPLE] * 3)
+def test_the_bodys_cursor_counts_over_the_querys(function: Replay) -> None:
+    function.arrive_in_order(*[EXAMPLE] * 3)
     query = {"cursor": str(function.arrived[1])}
     assert function.reads(query) == [2]
     assert function.reads(query, cursor=str(function.arrived[0])) == [1, 2]
     assert function.reads(query, cursor=None) == [0, 1, 2]
 
 
-def test_a_function_with_little_time_left_leaves_the_rest(function: Sweep) -> None:
-    function.arrive(EXAMPLE)
-    event = api_event(b'{"reprocess": true}', like="api-process")
-    answer = json_body(sweep.handler(event, Context(1.5)))
+def test_a_function_with_little_time_left_leaves_the_rest(function: Replay) -> None:
+    function.arrive_in_order(EXAMPLE)
+    function.context = Context(1.5)
+    answer = function.answers()
     assert answer["checked"] == 0
+    function.context = Context()
     assert function.reads({"cursor": answer["cursor"]}) == [0]
 
 
@@ -440,34 +429,21 @@ REFUSED: list[tuple[dict[str, object], list[tuple[str, str]]]] = [
 
 @pytest.mark.parametrize(("parameters", "violations"), REFUSED, ids=lambda value: str(value)[:60].rstrip("\\"))
 def test_other_parameters_are_refused_and_nothing_is_done(
-    function: Sweep, parameters: dict[str, object], violations: list[tuple[str, str]]
+    function: Replay, parameters: dict[str, object], violations: list[tuple[str, str]]
 ) -> None:
-    function.arrive(EXAMPLE)
+    function.arrive_in_order(EXAMPLE)
 
-    answer = function(**parameters)
-
-    assert answer["statusCode"] == 422, answer["body"]
-    assert header(answer, "Content-Type") == "application/problem+json"
-    problem = json_body(answer)
-    assert problem["type"] == "urn:dropzone:problem:invalid-request"
-    assert problem["request_id"] == sample("api-process")["requestContext"]["requestId"]
-    assert all(entry.keys() == {"field", "code", "message"} for entry in problem["violations"])
-    found = [(entry["field"], entry["code"]) for entry in problem["violations"]]
-    assert sorted(found) == sorted(violations)
-    assert "MARKER" not in answer["body"]
+    assert sorted(function.violations(asking_for(**parameters))) == sorted(violations)
     assert (function.bronze.listed_after, function.bronze.reads, function.outcome_store.of) == ([], [], {})
 
 
 @pytest.mark.parametrize("name", ["reprocess", "from", "to", "code", "contract", "raw_ids", "dry_run"])
-def test_the_query_takes_limit_and_cursor_alone(function: Sweep, name: str) -> None:
-    answer = function({name: "true"})
-    assert answer["statusCode"] == 422
-    assert [(entry["field"], entry["code"]) for entry in json_body(answer)["violations"]] == [(name, EXTRA)]
+def test_the_query_takes_limit_and_cursor_alone(function: Replay, name: str) -> None:
+    assert function.violations(asking_for(), {name: "true"}) == [(name, EXTRA)]
 
 
-def test_of_a_name_that_is_given_twice_the_last_counts(function: Sweep) -> None:
-    function.arrive(*[EXAMPLE] * 2)
+def test_of_a_name_that_is_given_twice_the_last_counts(function: Replay) -> None:
+    function.arrive_in_order(*[EXAMPLE] * 2)
     body = b'{"reprocess": false, "limit": 5, "reprocess": true, "limit": 1}'
-    answer = sweep.handler(api_event(body, like="api-process"), Context())
-    assert json_body(answer)["checked"] == 1
+    assert function.counts(body)["checked"] == 1
     assert len(function.outcome_store.of) == 1
