@@ -3,7 +3,7 @@
 import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from itertools import chain
 from pathlib import Path
@@ -137,7 +137,9 @@ _FORMATS = {
 def build() -> Node:
     """The document."""
     routes = _routes()
-    bodies = [model for route in routes for model in chain(*_body_of(route).values())]
+    bodies = [
+        model for route in routes if (body := DESCRIBED[route.func].body) for model in chain(*body.kinds.values())
+    ]
     queries = {route.operation_id: query for route in routes if (query := _query_of(route))}
     _, named = models_json_schema(
         [(model, "validation") for model in dict.fromkeys([*VERSIONS.values(), *bodies, *queries.values()])],
@@ -168,11 +170,6 @@ def build() -> Node:
 def _any_of(models: Sequence[type]) -> Node:
     kinds = [{"$ref": _REFERENCE.format(model=model.__name__)} for model in models]
     return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-
-
-def _body_of(route: Route) -> Mapping[str, tuple[type[BaseModel], ...]]:
-    body = DESCRIBED[route.func].body
-    return body.kinds if body else {}
 
 
 def _routes() -> list[Route]:

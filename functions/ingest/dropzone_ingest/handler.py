@@ -126,12 +126,7 @@ def _accepted(accepted: Accepted, path: str) -> Response:
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=not accepted.is_replayed)
     if accepted.events is not None:
         metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
-    logger.info(
-        "accepted",
-        raw_id=str(accepted.raw_id),
-        events=accepted.events,
-        replayed=accepted.is_replayed,
-    )
+    logger.info("accepted", raw_id=str(accepted.raw_id), events=accepted.events, replayed=accepted.is_replayed)
     headers = {"Location": f"{_to_statuses(path)}{accepted.raw_id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"

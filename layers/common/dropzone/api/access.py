@@ -1,7 +1,7 @@
 """The one place that decides whether a request may go on, before any use case or query."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -24,23 +24,6 @@ _PROBLEMS: Mapping[Decision, ProblemType] = {
 
 
 @dataclass(frozen=True, slots=True)
-class TokenScopes:
-    """Where a token says what it opens."""
-
-    claim: str = "scope"
-    """A text of words, or a list of them."""
-    prefix: str = ""
-    """What its words have before `ingest`, `read` and `operate`."""
-
-    def of(self, claims: Mapping[str, Any]) -> frozenset[Scope]:
-        """The scopes that a token's claims grant; other words grant none."""
-        value = claims.get(self.claim)
-        # API Gateway writes a list as "[a b]".
-        words = value if isinstance(value, list) else str(value or "").removeprefix("[").removesuffix("]").split()
-        return frozenset(scope for scope in Scope if self.prefix + scope in words)
-
-
-@dataclass(frozen=True, slots=True)
 class Authorizer:
     """Decides on the requests of a function."""
 
@@ -49,7 +32,10 @@ class Authorizer:
     """Of keys and roles without an entry."""
     key_scopes: frozenset[Scope] = frozenset(Scope)
     """What keys may open at most, whatever their entries say."""
-    token_scopes: TokenScopes = field(default_factory=TokenScopes)
+    scopes_claim: str = "scope"
+    """The claim in which a token says what it opens: a text of words, or a list of them."""
+    scope_prefix: str = ""
+    """What its words have before `ingest`, `read` and `operate`."""
 
     def authorize(self, event: Event, opened_by: frozenset[Scope], logger: Logger) -> Access:
         """What a request may do, if one of its scopes is among those that open its route. Logged either way.
@@ -58,7 +44,7 @@ class Authorizer:
             ProblemError: it may not go on.
             BronzeUnavailableError: the document of clients can't be read.
         """
-        identity = identify(event, self.key_scopes, self.token_scopes)
+        identity = self._identify(event)
         access = access_of(identity, self.clients.current(), self.default_scopes)
         decision = decide(access, opened_by, datetime.now(UTC))
         # On every further line of the request as well.
@@ -71,11 +57,38 @@ class Authorizer:
         count("Denied", service="access")
         raise ProblemError(_PROBLEMS[decision], missing_scope(identity.kind, access.scopes, opened_by))
 
+    def _identify(self, event: Event) -> Identity:
+        """Who sent a request.
+
+        The REST API asks for keys, and the HTTP API for signatures or tokens. Its events (payload format 1.0) have a
+        `version`; there, no header makes anybody another than who has signed in.
+        """
+        context = gateway_context(event)
+        caller = context.get("identity") or {}
+        if "version" not in event:
+            # Of nothing where API Gateway asks for no key, which no entry has.
+            return Identity(Kind.KEY, sha256(str(caller.get("apiKey") or "").encode()).hexdigest(), self.key_scopes)
+        claims = (context.get("authorizer") or {}).get("claims") or {}
+        if claims:
+            return Identity(Kind.SUBJECT, str(claims.get("sub") or ""), self._scopes_of(claims))
+        if arn := caller.get("userArn"):
+            return Identity(Kind.ROLE, _role(str(arn)))
+        # Nobody has signed in.
+        return Identity(Kind.ROLE, "", frozenset())
+
+    def _scopes_of(self, claims: Mapping[str, Any]) -> frozenset[Scope]:
+        """The scopes that a token's claims grant; other words grant none."""
+        value = claims.get(self.scopes_claim)
+        # API Gateway writes a list as "[a b]".
+        words = value if isinstance(value, list) else str(value or "").removeprefix("[").removesuffix("]").split()
+        return frozenset(scope for scope in Scope if self.scope_prefix + scope in words)
+
 
 def authorizer_of(clients: ClientStore, settings: SignInSettings) -> Authorizer:
     """What decides in functions that are reached with signatures and tokens as well."""
-    tokens = TokenScopes(settings.jwt_scopes_claim, settings.jwt_scope_prefix)
-    return Authorizer(clients, settings.default_scopes, settings.key_scopes, tokens)
+    return Authorizer(
+        clients, settings.default_scopes, settings.key_scopes, settings.jwt_scopes_claim, settings.jwt_scope_prefix
+    )
 
 
 _WHAT: Mapping[Kind, str] = {Kind.KEY: "key", Kind.ROLE: "role", Kind.SUBJECT: "token"}
@@ -86,26 +99,6 @@ def missing_scope(kind: Kind, has: frozenset[Scope], opened_by: frozenset[Scope]
     needed = " or ".join(scope.value for scope in Scope if scope in opened_by)
     given = ", ".join(scope.value for scope in Scope if scope in has) or "none"
     return f"This call needs the scope {needed}; this {_WHAT[kind]} has: {given}."
-
-
-def identify(event: Event, key_scopes: frozenset[Scope], token_scopes: TokenScopes) -> Identity:
-    """Who sent a request.
-
-    The REST API asks for keys, and the HTTP API for signatures or tokens. Its events (payload format 1.0) have a
-    `version`; there, no header makes anybody another than who has signed in.
-    """
-    context = gateway_context(event)
-    caller = context.get("identity") or {}
-    if "version" not in event:
-        # Of nothing where API Gateway asks for no key, which no entry has.
-        return Identity(Kind.KEY, sha256(str(caller.get("apiKey") or "").encode()).hexdigest(), key_scopes)
-    claims = (context.get("authorizer") or {}).get("claims") or {}
-    if claims:
-        return Identity(Kind.SUBJECT, str(claims.get("sub") or ""), token_scopes.of(claims))
-    if arn := caller.get("userArn"):
-        return Identity(Kind.ROLE, _role(str(arn)))
-    # Nobody has signed in.
-    return Identity(Kind.ROLE, "", frozenset())
 
 
 def _role(arn: str) -> str:

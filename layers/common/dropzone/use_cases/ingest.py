@@ -162,7 +162,8 @@ def check(raw: RawObject, limit: int) -> tuple[bytes, int | None]:
     items, payload_of = _items(content, raw.content_type)
     if len(items) > MAX_EVENTS:
         raise TooLargeError(f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted.")
-    if not any(_is_taken(payload_of(item)) for item in items):
+    # Something may be an event, or reports that there is none.
+    if not any(has_envelope(payload) or is_client_rejection(payload) for payload in map(payload_of, items)):
         check_utf_8(content)
         is_single = isinstance(items, tuple)
         payloads = [payload_of(item) for item in items[:MAX_VIOLATIONS]]
@@ -171,11 +172,6 @@ def check(raw: RawObject, limit: int) -> tuple[bytes, int | None]:
         form = FORMATS.get(raw.content_type)
         raise EnvelopeError(_reasons(payloads, is_single=is_single), form.expected if form else EVENTS)
     return content, len(items)
-
-
-def _is_taken(payload: object) -> bool:
-    """Whether the payload may be an event, or reports that there is none."""
-    return has_envelope(payload) or is_client_rejection(payload)
 
 
 def _check_json(texts: Iterator[Any]) -> None:
