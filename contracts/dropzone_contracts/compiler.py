@@ -57,10 +57,8 @@ def running(
 ) -> list[tuple[Document, Contract]]:
     """The contracts of files that hold together.
 
-    Args:
-        files: each a name and its text.
-        whatever_status: names of files that hold also where they are drafts.
-        is_complete: whether the default contract has to be among them.
+    Files are names and texts. Those in `whatever_status` hold also where they are drafts. If the files are complete,
+    the default contract has to be among them.
 
     Raises:
         ContractError: with everything that is wrong with any of them.

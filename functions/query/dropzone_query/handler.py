@@ -1,10 +1,4 @@
-"""Reads, with a key.
-
-`GET /ingest/{raw_id}` returns the status of an object, `GET /ingest/{raw_id}/raw` the object as it was received,
-`GET /rejections` the rejected events with reasons, `GET /measurements` the measurements in silver, `GET /kpis` and
-`GET /quality` its figures by buckets of time, `GET /sources` who measures and who is silent; `GET /contracts` by which
-rules all of that is validated.
-"""
+"""The function Query: reads, with a key. What a route answers is in the module of `dropzone.queries` that it calls."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta

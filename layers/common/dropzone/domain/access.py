@@ -142,12 +142,8 @@ _HASH_CHARACTERS = 16
 def access_of(identity: Identity, clients: ClientsDocument, default_scopes: frozenset[Scope]) -> Access:
     """What a request may do: what its client's entry says, or without one its token or the default scopes.
 
-    Whoever is bound to sources has no scope `operate`: a replay and raw bytes are of any source.
-
-    Args:
-        identity: who sent it.
-        clients: those that are listed.
-        default_scopes: of keys and roles without an entry.
+    The default scopes are those of keys and roles. Whoever is bound to sources has no scope `operate`: a replay and raw
+    bytes are of any source.
     """
     listed = clients.by_identity.get((identity.kind, identity.value))
     if listed is None:

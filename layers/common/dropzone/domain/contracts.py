@@ -377,10 +377,8 @@ class Contracts:
     def expecting(self, source: str, decided_by: str) -> Contract:
         """The contract that says what is expected of a source over time.
 
-        Args:
-            source: whose.
-            decided_by: the `reference` that the source's last outcome was recorded with. If that contract is one that
-                events are sent to by name, it is the source's.
+        If the contract that decided the source's last outcome (a `reference`) is one that events are sent to by name,
+        it is the source's.
         """
         named = self._by_id.get(decided_by.partition("@")[0])
         if named is not None and named is not self.default and (named.mapping is not None or not named.sources):

@@ -147,11 +147,8 @@ def read_measurements(
 ) -> list[Measurement]:
     """The measurements that are asked for, in their order; one more than the limit where there are more.
 
-    Args:
-        database: to ask.
-        request: which.
-        instant: measured then; without it, in the request's range.
-        reads: patterns of the sources that may be read; None for all.
+    Measured at the instant, or without one in the request's range. `reads` are patterns of the sources that may be
+    read; None for all.
 
     Raises:
         InvalidRequestError: there is no such time zone.

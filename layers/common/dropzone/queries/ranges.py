@@ -98,12 +98,8 @@ def newest[R](
     A statement without a lower bound is planned for every month that there is, and reads some rows of each: Postgres
     doesn't take partitions in their order where one of them is a default.
 
-    Args:
-        read: those from an instant on, before another, up to a limit; the newest first.
-        since: where the range begins, if it does.
-        until: where it ends, if it does.
-        limit: how many are wanted.
-        before: no later ones are looked for; None for now, or `until`.
+    `read` returns those from an instant on, before another, up to a limit; the newest first. Later ones than `before`
+    are not looked for: without it, than now, or `until`.
     """
     end = min(each for each in (before or datetime.now(UTC), until) if each is not None)
     recent = end - min(_RECENT, end - FIRST)

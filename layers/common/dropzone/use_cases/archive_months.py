@@ -51,13 +51,9 @@ def archive_months(
     """Reinstate months that have changed, then archive those that are closed, oldest first, as far as the time goes.
 
     A run goes on where an earlier one ended: a file at a time, and on the way back some thousands of its rows. Months
-    in files stay there whatever `silver_months` is. A month that fails is among the errors, and holds no other up.
-
-    Args:
-        silver_months: whole months that stay in silver; 0: all of them.
-        store: the tables.
-        files: the files.
-        time_left: seconds that are left. A step is begun if it may take twice as long as the longest before.
+    in files stay there whatever `silver_months` is: so many whole months stay in silver, and with 0 all of them. A
+    month that fails is among the errors, and holds no other up. A step is begun if it may take twice as long as the
+    longest before.
 
     Raises:
         SilverUnavailableError, SilverConflictError: the next run goes on.

@@ -38,16 +38,10 @@ def sweep(
 ) -> ProcessingResult:
     """Process up to `limit` objects that have no receipt, in order of arrival, then those due for another attempt.
 
-    Args:
-        bronze: where to list and read.
-        silver: where to write.
-        limit: how many objects may be tried.
-        min_age: younger objects are left to the queue; zero takes every object.
-        after: an earlier sweep's cursor; without it the sweep starts at the watermark.
-        time_left: the seconds left in this call.
-        retry_exhausted: also try exhausted objects whose rare attempts are due, last of all. Poison among them ends the
-            call, so no client should be waiting.
-        result: where to count, for a caller that needs the counts even if this raises.
+    Objects younger than `min_age` are left to the queue. `after` is an earlier sweep's cursor; without it the sweep
+    starts at the watermark. With `retry_exhausted`, exhausted objects whose rare attempts are due are tried last of
+    all: poison among them ends the call, so no client should be waiting. Give a result to have the counts even if this
+    raises.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed.

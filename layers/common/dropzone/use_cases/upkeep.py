@@ -1,6 +1,6 @@
 """The steps of a scheduled run beside the sweep: months, gold, expectations of sources, notifications.
 
-Each leaves what it has no time for to the next run.
+Each leaves what it has no time for to the next run, and raises its stores' errors: what was done before one stays.
 """
 
 import time
@@ -32,11 +32,7 @@ _PAGE_OF_BATCHES = 20
 
 
 def add_months(store: PartitionStore, *, time_left: TimeLeft) -> Months:
-    """Make what months the tables need, until none is left to make or time is short; returns how many.
-
-    Raises:
-        SilverUnavailableError, SilverConflictError: what was made until then stays.
-    """
+    """Make what months the tables need, until none is left to make or time is short; returns how many."""
     made = missing = 0
     for table in get_args(SilverTable):
         while time_left() >= RESERVE_SECONDS:
@@ -53,9 +49,6 @@ def refresh_gold(store: GoldStore, *, time_left: TimeLeft, clock: Callable[[], f
 
     A chunk is one transaction. It is measured in events, since a bucket may hold one or a million, and grows while it
     is quick.
-
-    Raises:
-        SilverUnavailableError, SilverConflictError: what was computed until then stays.
     """
     done, chunk = 0, _FIRST_CHUNK
     while time_left() >= RESERVE_SECONDS:
@@ -75,9 +68,6 @@ def check_expectations(
     """Find the contract of sources that need one, and check all sources; returns how they do.
 
     Where time is short, the rest is left to the next run, and the result may be empty.
-
-    Raises:
-        SilverUnavailableError, SilverConflictError: what was written until then stays.
     """
     store.deploy()
     while time_left() >= RESERVE_SECONDS:
@@ -96,9 +86,6 @@ def hand_over(
     """Hand over, through S3 (docs/adr/0027), what was not handed over yet; returns how many batches of changes.
 
     A crash in between leaves a batch where it is: it is handed over again, under the same names.
-
-    Raises:
-        SilverUnavailableError, SilverConflictError, BronzeUnavailableError: the rest is left to the next run.
     """
     done = 0
     while time_left() >= RESERVE_SECONDS:

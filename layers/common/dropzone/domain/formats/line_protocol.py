@@ -40,11 +40,8 @@ def payloads(body: bytes, received_at: datetime) -> Iterator[dict[str, Any] | Re
     """A payload of version 2 for each numeric field of each point; none for text and booleans.
 
     Its source is the measurement, the values of the tags by their names, and the field, with slashes between; its tags
-    are those of the point, `MEASUREMENT` and `FIELD`. A line that is no point is rejected by itself.
-
-    Args:
-        body: lines, unpacked.
-        received_at: when it arrived: the time of points without a timestamp.
+    are those of the point, `MEASUREMENT` and `FIELD`. A point without a timestamp has the time of the arrival. A line
+    that is no point is rejected by itself.
     """
     at, line = 0, 1
     while at < len(body):

@@ -25,13 +25,10 @@ _VALUES = frozenset({"v", "vs", "vb", "vd", "s"})
 def payloads(pack: Any, received_at: datetime) -> Iterator[dict[str, Any] | Rejection]:  # noqa: ANN401 - any JSON
     """A payload of version 2 for each record with a value, resolved as section 4.6 says.
 
-    Base values hold for the records behind them. A record without a value sets base values alone. What is text,
-    boolean or data is not numeric, and rejected as such; so is a record with a sum and no value. Where the base values
-    of a record can't be understood, the records behind it are rejected as well.
-
-    Args:
-        pack: a value of JSON.
-        received_at: when it arrived: times below 2**28 seconds are relative to it.
+    Base values hold for the records behind them. A record without a value sets base values alone. What is text, boolean
+    or data is not numeric, and rejected as such; so is a record with a sum and no value. Where the base values of a
+    record can't be understood, the records behind it are rejected as well. Times below 2**28 seconds are relative to
+    the arrival.
     """
     if type(pack) is not list:
         yield _rejected(ROOT, "is not an array of SenML records")
