@@ -3,56 +3,17 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 
-from benchmarks import (
-    access,
-    backlog,
-    cold_start,
-    contracts,
-    gold,
-    growth,
-    ingest,
-    large,
-    many_events,
-    memory,
-    months,
-    process,
-    read,
-    replays,
-    report,
-    seeds_way,
-    send,
-    sources,
-    store,
-    sweeping,
-    validate,
-)
-from benchmarks.measuring import Entry
+from benchmarks import report
 from benchmarks.surroundings import Surroundings
 
-SUBJECTS: Mapping[str, Callable[[Surroundings], Iterator[Entry]]] = {
-    "validate": validate.run,
-    "contracts": contracts.run,
-    "store": store.run,
-    "read": read.run,
-    "process": process.run,
-    "many-events": many_events.run,
-    "seed": seeds_way.run,
-    "ingest": ingest.run,
-    "access": access.run,
-    "cold-start": cold_start.run,
-    "memory": memory.run,
-    "growth": growth.run,
-    "large": large.run,
-    "gold": gold.run,
-    "backlog": backlog.run,
-    "sources": sources.run,
-    "replays": replays.run,
-    "sweep": sweeping.run,
-    "months": months.run,
-    "send": send.run,
-}
+SUBJECTS = (
+    *("validate", "contracts", "store", "read", "process", "many-events", "seed", "ingest", "access", "cold-start"),
+    *("memory", "growth", "large", "gold", "backlog", "sources", "replays", "sweep", "months", "send"),
+)
+"""Modules of this package, each with a function `run`."""
+
 _TAKE_LONG = {"large", "gold", "sources", "months"}
 
 
@@ -63,7 +24,8 @@ def main() -> int:
     with Surroundings() as surroundings:
         for subject in chosen:
             started = time.monotonic()
-            found = [*SUBJECTS[subject](surroundings)]
+            module = import_module(f"benchmarks.{subject.replace('-', '_')}")
+            found = [*module.run(surroundings)]
             report.write(subject, found)
             report.show(found, f"{subject}: {time.monotonic() - started:.0f} s")
     return 0
