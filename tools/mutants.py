@@ -44,17 +44,8 @@ _OF_SERVERS = tuple(f"dropzone/use_cases/{name}.py" for name in ("archive_months
 _CALLS_OF_HANDLERS = tuple(
     f"tests/functional/test_{name}.py"
     for name in (
-        "access",
-        "health",
-        "ingest",
-        "ingest_encodings",
-        "ingest_refusals",
-        "page",
-        "process_request",
-        "reads",
-        "replay_request",
-        "status_request",
-        "web_headers",
+        *("access", "health", "ingest", "ingest_encodings", "ingest_refusals", "page", "process_request", "reads"),
+        *("replay_request", "status_request", "web_headers"),
     )
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dropzone_cli.queue import Queue
     from dropzone_cli.target import Resources, Target
 
-_PANEL = "Which stack"
+_of_stack = partial(typer.Option, rich_help_panel="Which stack")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -31,22 +31,12 @@ class SessionOptions:
 
     as_json: AsJson = False
     stack_name: Annotated[
-        str | None,
-        typer.Option(
-            "--stack-name",
-            metavar="NAME",
-            help="A CloudFormation stack on AWS.",
-            show_envvar=False,
-            rich_help_panel=_PANEL,
-        ),
+        str | None, _of_stack("--stack-name", metavar="NAME", help="A CloudFormation stack on AWS.")
     ] = None
-    region: Annotated[
-        str | None, typer.Option("--region", metavar="REGION", help="The stack's AWS region.", rich_help_panel=_PANEL)
-    ] = None
-    aws_profile: Annotated[
-        str | None,
-        typer.Option("--aws-profile", metavar="NAME", help="The AWS profile to use.", rich_help_panel=_PANEL),
-    ] = None
+    region: Annotated[str | None, _of_stack("--region", metavar="REGION", help="The stack's AWS region.")] = None
+    aws_profile: Annotated[str | None, _of_stack("--aws-profile", metavar="NAME", help="The AWS profile to use.")] = (
+        None
+    )
 
 
 class Session:
