@@ -9,7 +9,7 @@ database has its own: so there are also replays whose clients take what nobody e
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import batched
 from multiprocessing.synchronize import Event, Semaphore
@@ -33,6 +33,7 @@ from dropzone.ports import ListedObject, TimeLeft
 from dropzone.settings import DatabaseSettings
 from dropzone.use_cases.objects import ON_REQUEST_CHUNK_OBJECTS
 from dropzone.use_cases.replay import Arrived, replay
+from support.postgres import database_settings
 
 if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
@@ -138,7 +139,7 @@ def _turn(
     ready, begun, stop = context.Semaphore(0), context.Event(), context.Event()
     chosen = days[: beside.replays]
     done = [context.Value("l", 0) for _ in chosen]
-    world = (surroundings.database_settings(), surroundings.stand_in.endpoint, beside)
+    world = (database_settings(surroundings.postgres), surroundings.stand_in.endpoint, beside)
     running = [
         context.Process(target=_replay, args=(*world, day, ready, begun, stop, count))
         for day, count in zip(chosen, done, strict=True)
@@ -174,7 +175,7 @@ def _delays(surroundings: Surroundings) -> Clock:
 
 
 def _replay(
-    settings: Mapping[str, object],
+    settings: DatabaseSettings,
     endpoint: str,
     beside: _Beside,
     raw_ids: Sequence[UUID],
@@ -188,7 +189,7 @@ def _replay(
         os.nice(_LEAST_URGENT)
     os.environ |= CREDENTIALS
     bronze = _Bronze(BUCKET, region=REGION, endpoint=endpoint)
-    database = open_database(DatabaseSettings.of(settings))
+    database = open_database(settings)
     outcome_store = PostgresOutcomeStore(database)
     outcome_store.outcomes([])
     ready.release()

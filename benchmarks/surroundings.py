@@ -22,18 +22,16 @@ from dropzone.adapters.database import Database, open_database
 from dropzone.adapters.postgres_silver import PostgresSilver
 from dropzone.adapters.s3 import S3Bronze
 from dropzone.domain.identifiers import object_key
-from dropzone.settings import DatabaseSettings, MigrateSettings
 from dropzone_local.ports import LOOPBACK, find_free
-from dropzone_local.postgres import SUPERUSER, Postgres
+from dropzone_local.postgres import Postgres
 from dropzone_migrate.migrations import migrate
+from support.postgres import PASSWORD, database_settings, migrate_settings
 
 PROJECT = Path(__file__).parents[1]
 REGION = "eu-central-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMIK7MDENGbPxRfiCY"}
 
 _TABLES = "receipts, outcomes, measurements, gold.measured, gold.arrived, gold.measured_stale, gold.arrived_stale"
-
-_PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - of a server that lives as long as the benchmarks
 
 
 class StandIn:
@@ -102,10 +100,10 @@ class Surroundings:
     @cached_property
     def postgres(self) -> Postgres:
         """A server as it comes, durable, with the tables in it."""
-        server = Postgres(self.folder / "postgres", port=find_free(), password=_PASSWORD, bound_to_parent=True)
+        server = Postgres(self.folder / "postgres", port=find_free(), password=PASSWORD, bound_to_parent=True)
         self._stack.callback(server.stop)
         server.start()
-        _migrate(server, server.database)
+        migrate(migrate_settings(server))
         return server
 
     @cached_property
@@ -117,18 +115,15 @@ class Surroundings:
         """Make one more; returns its name."""
         with self.postgres.connect("postgres") as connection:
             connection.run(f"CREATE DATABASE {name}")
-        _migrate(self.postgres, name)
+        migrate(migrate_settings(self.postgres, database_name=name))
         return name
-
-    def database_settings(self, database: str | None = None) -> dict[str, object]:
-        """How the writer signs in."""
-        return _database(self.postgres, database or self.postgres.database, "dropzone_writer")
 
     @contextmanager
     def open(self, user: str = "dropzone_writer", database: str | None = None) -> Iterator[Database]:
         """A connection of a role of the functions, as theirs."""
-        settings = self.database_settings(database) | {"database_user": user, "call_seconds": 300}
-        with closing(open_database(DatabaseSettings.of(settings))) as opened:
+        name = database or self.postgres.database
+        settings = database_settings(self.postgres, database_name=name, database_user=user, call_seconds=300)
+        with closing(open_database(settings)) as opened:
             yield opened
 
     @contextmanager
@@ -163,7 +158,7 @@ class Surroundings:
             "DATABASE_NAME": self.postgres.database,
             "DATABASE_USER": user,
             "DATABASE_AUTH": "password",
-            "DATABASE_PASSWORD": _PASSWORD,
+            "DATABASE_PASSWORD": PASSWORD,
             "DATABASE_TLS": "disable",
             "CALL_SECONDS": "60",
             "SWEEP_RETRY_SECONDS": "60",
@@ -216,22 +211,3 @@ def silence() -> Iterator[None]:
         os.dup2(kept, 1)
         os.close(kept)
         os.close(nowhere)
-
-
-def _migrate(server: Postgres, database: str) -> None:
-    settings = _database(server, database, SUPERUSER) | {"role_auth": "password"}
-    migrate(MigrateSettings.of(settings))
-
-
-def _database(server: Postgres, database: str, user: str) -> dict[str, object]:
-    return {
-        "database_host": LOOPBACK,
-        "database_port": server.port,
-        "database_name": database,
-        "database_user": user,
-        "database_auth": "password",
-        "database_password": _PASSWORD,
-        "database_tls": "disable",
-        "aws_region": REGION,
-        "call_seconds": 60,
-    }
