@@ -194,9 +194,7 @@ def test_an_idempotency_key_is_its_client_s_own(ingest_function: IngestFunction)
     ("key", "is_one"), [("x", True), ("x" * 255, True), ("", False), ("x" * 256, False), ("a\tb", False)]
 )
 def test_an_idempotency_key_has_1_to_255_printable_characters(
-    ingest_function: IngestFunction,
-    key: str,
-    is_one: bool,  # noqa: FBT001 - a parameter
+    ingest_function: IngestFunction, key: str, is_one: bool
 ) -> None:
     answer = ingest_function(api_event(EXAMPLE, headers={"Idempotency-Key": key}))
 

@@ -118,7 +118,7 @@ def test_the_limit_comes_with_the_body_or_the_query(
 
 
 @pytest.mark.parametrize("in_body", [True, False])
-def test_the_cursor_goes_on_where_the_limit_ended(function: Sweep, in_body: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_cursor_goes_on_where_the_limit_ended(function: Sweep, in_body: bool) -> None:
     # Young enough to stand above the watermark, which would lead to the same place otherwise.
     first = function.arrive(age_ns=0)
     function.arrive(age_ns=0)

@@ -281,7 +281,7 @@ def test_a_thousand_may_be_named(function: Replay) -> None:
 
 @pytest.mark.parametrize("in_body", [True, False])
 @pytest.mark.parametrize("kind", ["arrived", "rejected", "named"])
-def test_the_cursor_leads_through_all_objects(function: Replay, kind: str, in_body: bool) -> None:  # noqa: FBT001
+def test_the_cursor_leads_through_all_objects(function: Replay, kind: str, in_body: bool) -> None:
     # GIVEN seven objects, and calls of two
     function.arrive_in_order(*[BAD] * 7)
     function.answers()
@@ -306,11 +306,7 @@ def walk(function: Replay, chosen: dict[str, object], *, in_body: bool) -> Itera
 
 
 @pytest.mark.parametrize("in_body", [True, False])
-def test_a_cursor_may_lie_within_an_object(
-    function: Replay,
-    monkeypatch: pytest.MonkeyPatch,
-    in_body: bool,  # noqa: FBT001
-) -> None:
+def test_a_cursor_may_lie_within_an_object(function: Replay, monkeypatch: pytest.MonkeyPatch, in_body: bool) -> None:
     # GIVEN a batch between two single events, with a bad event in its second part, and calls that have time for a part
     monkeypatch.setattr(dropzone.use_cases.objects, "MAX_CHUNK_EVENTS", 2)
     batch = b"[" + b",".join([EXAMPLE, EXAMPLE, EXAMPLE, BAD, EXAMPLE]) + b"]"

@@ -14,7 +14,7 @@ from dropzone.settings import BronzeSettings
         ("http://127.0.0.1:4566", True),
     ],
 )
-def test_plain_text_is_for_an_endpoint_that_says_so(endpoint: str | None, is_plain: bool) -> None:  # noqa: FBT001 - a test's
+def test_plain_text_is_for_an_endpoint_that_says_so(endpoint: str | None, is_plain: bool) -> None:
     store = open_store("bucket", "eu-central-1", endpoint, 1.0)
 
     assert store.client_options is not None

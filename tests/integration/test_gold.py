@@ -83,11 +83,7 @@ def hours_around(instant: datetime, count: int) -> list[datetime]:
 
 
 @pytest.mark.parametrize("is_fresh", [False, True], ids=["stale", "computed"])
-def test_whole_numbers_of_floats_are_floats(
-    tables: SilverInPostgres,
-    gold: Gold,
-    is_fresh: bool,  # noqa: FBT001 - a parameter
-) -> None:
+def test_whole_numbers_of_floats_are_floats(tables: SilverInPostgres, gold: Gold, is_fresh: bool) -> None:
     # GIVEN figures, pauses and latencies that are whole numbers, and an event that was rejected
     events = [Measurement(NOON + timedelta(seconds=second), "", aggregate([1.0, 3.0])) for second in (0, 60, 180)]
     tables.silver().write_outcomes([arrived(NOON, *events, rejected(Code.DATA_EMPTY))])
@@ -168,7 +164,7 @@ def test_an_hour_s_figures_are_those_of_its_samples(
     silver: PostgresSilver,
     gold: Gold,
     raw: list[tuple[int, str, list[float]]],
-    is_fresh: bool,  # noqa: FBT001 - a parameter
+    is_fresh: bool,
 ) -> None:
     tables.clear()
     events = [
@@ -550,11 +546,7 @@ def test_writers_replays_and_computations_at_once_end_in_what_silver_says(tables
 )
 @pytest.mark.parametrize("is_fresh", [True, False])
 def test_a_day_is_one_of_its_time_zone(
-    tables: SilverInPostgres,
-    gold: Gold,
-    tz: str,
-    day: datetime,
-    is_fresh: bool,  # noqa: FBT001 - a parameter
+    tables: SilverInPostgres, gold: Gold, tz: str, day: datetime, is_fresh: bool
 ) -> None:
     # GIVEN an event every 15 minutes, and on both sides of each midnight
     zone = ZoneInfo(tz)
@@ -612,12 +604,7 @@ def starts(gold: Gold, granularity: Granularity, since: datetime, until: datetim
 )
 @pytest.mark.parametrize("is_fresh", [True, False])
 def test_an_hour_is_one_of_the_local_clock(
-    tables: SilverInPostgres,
-    gold: Gold,
-    tz: str,
-    since: str,
-    expected: list[str],
-    is_fresh: bool,  # noqa: FBT001 - a parameter
+    tables: SilverInPostgres, gold: Gold, tz: str, since: str, expected: list[str], is_fresh: bool
 ) -> None:
     # GIVEN an event each minute of three hours around
     at = datetime.fromisoformat(since)
@@ -775,11 +762,7 @@ def test_time_zones_are_those_of_iana(gold: Gold) -> None:
 @pytest.mark.parametrize("bound", ["MOST_PARTS", "MOST_EVENTS"])
 @pytest.mark.parametrize("is_of_arrivals", [True, False])
 def test_too_much_is_refused_before_it_is_computed(
-    tables: SilverInPostgres,
-    gold: Gold,
-    monkeypatch: pytest.MonkeyPatch,
-    bound: str,
-    is_of_arrivals: bool,  # noqa: FBT001 - a parameter
+    tables: SilverInPostgres, gold: Gold, monkeypatch: pytest.MonkeyPatch, bound: str, is_of_arrivals: bool
 ) -> None:
     # GIVEN four sources, measured at noon and arrived weeks later, and a bound of three
     monkeypatch.setattr(buckets, bound, 3)
@@ -815,11 +798,7 @@ def beating(seconds: Sequence[float], source: str = "") -> tuple[Measurement, ..
 
 
 @pytest.mark.parametrize("is_fresh", [True, False])
-def test_missing_events_are_gaps_by_what_is_usual(
-    tables: SilverInPostgres,
-    gold: Gold,
-    is_fresh: bool,  # noqa: FBT001 - a parameter
-) -> None:
+def test_missing_events_are_gaps_by_what_is_usual(tables: SilverInPostgres, gold: Gold, is_fresh: bool) -> None:
     # GIVEN a source that measures each minute, and missed one, ten at a quarter's end, and an hour
     missed = {5, *range(40, 50), *range(70, 131)}
     minutes = [minute for minute in range(240) if minute not in missed]
@@ -897,11 +876,7 @@ def test_the_event_before_is_found_behind_those_of_others(tables: SilverInPostgr
 
 
 @pytest.mark.parametrize("is_fresh", [True, False])
-def test_quality_is_by_arrival(
-    tables: SilverInPostgres,
-    gold: Gold,
-    is_fresh: bool,  # noqa: FBT001 - a parameter
-) -> None:
+def test_quality_is_by_arrival(tables: SilverInPostgres, gold: Gold, is_fresh: bool) -> None:
     # GIVEN a hundred objects that took 1 to 100 ms, and what was rejected, in an hour of last year
     at = datetime(2025, 7, 1, 10, 59, tzinfo=UTC)
     outcomes = [measurement(NOON + second * HOUR) for second in range(50)]
@@ -950,11 +925,7 @@ def test_quality_is_by_arrival(
 
 
 @pytest.mark.parametrize("is_fresh", [True, False])
-def test_rules_by_how_often_they_are_broken(
-    tables: SilverInPostgres,
-    gold: Gold,
-    is_fresh: bool,  # noqa: FBT001 - a parameter
-) -> None:
+def test_rules_by_how_often_they_are_broken(tables: SilverInPostgres, gold: Gold, is_fresh: bool) -> None:
     # GIVEN rules with one code in two contracts, in two versions of one, and as error and warning of one contract
     def broke(*rules: str) -> tuple[Violation, ...]:
         return tuple(Violation(Code.VALUE_SENTINEL, "data", "marks a missing value", rule=rule) for rule in rules)
@@ -1002,11 +973,7 @@ def test_rules_by_how_often_they_are_broken(
 
 
 @pytest.mark.parametrize("is_fresh", [True, False])
-def test_quality_of_all_sources_together(
-    tables: SilverInPostgres,
-    gold: Gold,
-    is_fresh: bool,  # noqa: FBT001 - a parameter
-) -> None:
+def test_quality_of_all_sources_together(tables: SilverInPostgres, gold: Gold, is_fresh: bool) -> None:
     at = datetime(2025, 7, 1, 10, tzinfo=UTC)
     entries = [
         arrived(at, measurement(NOON, source="a"), rejected(Code.DATA_EMPTY, source="a")),

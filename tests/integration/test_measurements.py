@@ -86,7 +86,7 @@ def test_pages_hold_every_measurement_once_and_in_order(  # noqa: PLR0913, PLR09
     computed: list[Place],
     fresh: list[Place],
     source: str | None,
-    newest_first: bool,  # noqa: FBT001
+    newest_first: bool,
     limit: int,
     bounds: tuple[int, int],
 ) -> None:
@@ -114,11 +114,7 @@ def test_pages_hold_every_measurement_once_and_in_order(  # noqa: PLR0913, PLR09
 @pytest.mark.parametrize("source", [None, "a"])
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_pages_are_stable_while_rows_arrive(
-    tables: SilverInPostgres,
-    silver: PostgresSilver,
-    measurements: Measurements,
-    source: str | None,
-    newest_first: bool,  # noqa: FBT001 - a parameter
+    tables: SilverInPostgres, silver: PostgresSilver, measurements: Measurements, source: str | None, newest_first: bool
 ) -> None:
     # GIVEN fifty measurements
     random = Random(3)  # noqa: S311 - no secret

@@ -680,7 +680,7 @@ def test_a_connection_cut_in_the_middle_is_rebuilt_and_all_is_done_once_more(tab
 
 
 @pytest.mark.parametrize("used", [True, False])
-def test_where_the_new_connection_is_cut_as_well_nothing_is_done(tables: SilverInPostgres, used: bool) -> None:  # noqa: FBT001 - a parameter
+def test_where_the_new_connection_is_cut_as_well_nothing_is_done(tables: SilverInPostgres, used: bool) -> None:
     event = raw_id()
     tables.silver().write_outcomes([validated(event)])
     before = everything(tables)

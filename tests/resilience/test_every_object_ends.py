@@ -53,7 +53,7 @@ def row_of(server: Postgres, raw_id: UUID) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("survives", [True, False], ids=["a process that lives on", "a new process each time"])
-def test_an_object_is_not_to_blame_for_a_database_that_dies(mortal_postgres: Postgres, survives: bool) -> None:  # noqa: FBT001
+def test_an_object_is_not_to_blame_for_a_database_that_dies(mortal_postgres: Postgres, survives: bool) -> None:
     # GIVEN an object during each of whose attempts Postgres dies
     bronze = HookedBronze(InMemoryBronze())
     identifier = arrive(bronze)

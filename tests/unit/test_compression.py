@@ -39,7 +39,7 @@ def result(body: str = BODY, *, is_base64: bool = False, **headers: list[str]) -
         (None, False),
     ],
 )
-def test_who_accepts_gzip(header: str | None, accepted: bool) -> None:  # noqa: FBT001 - a parameter
+def test_who_accepts_gzip(header: str | None, accepted: bool) -> None:
     assert accepts_gzip(header) is accepted
 
 

@@ -106,7 +106,7 @@ def test_unpacked(cli: Cli, bronze: FakeIngest) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_stdin_arrives(cli: Cli, bronze: FakeIngest, packed: bool) -> None:  # noqa: FBT001 - a parameter of a test
+def test_stdin_arrives(cli: Cli, bronze: FakeIngest, packed: bool) -> None:
     text = b'[{"time_stamp": "2026-01-01T00:00:00Z",\n "data": [1.50]}, {"x": 2}]'
 
     result = cli("send", "-", given=gzipped(text) if packed else text)

@@ -217,7 +217,7 @@ def test_a_full_disk_is_no_bug_and_the_same_command_goes_on(
 
 @settings(max_examples=examples(50))
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(1, 9), st.booleans())
-def test_however_a_file_grows_each_row_is_sent_once(cuts: list[int], size: int, twice: bool) -> None:  # noqa: FBT001
+def test_however_a_file_grows_each_row_is_sent_once(cuts: list[int], size: int, twice: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("DROPZONE_URL", "http://127.0.0.1:1")
@@ -344,7 +344,7 @@ def test_zeros_behind_a_gzip_are_no_damage(tmp_path: Path) -> None:
 
 
 @given(st.integers(2, 400), st.booleans())
-def test_wherever_a_gzip_is_cut_off_no_partial_line_is_taken(at: int, appended: bool) -> None:  # noqa: FBT001
+def test_wherever_a_gzip_is_cut_off_no_partial_line_is_taken(at: int, appended: bool) -> None:
     members = [
         gzip.compress(b"".join(b'{"n":%d}\n' % (100 * part + n) for n in range(20)), mtime=0) for part in range(4)
     ]

@@ -207,7 +207,7 @@ def test_there_is_a_default_contract_without_sources() -> None:
         ("x*", "?", False),  # a character for a character
     ],
 )
-def test_two_patterns_between_which_nothing_decides_are_refused(one: str, other: str, overlap: bool) -> None:  # noqa: FBT001
+def test_two_patterns_between_which_nothing_decides_are_refused(one: str, other: str, overlap: bool) -> None:
     pair = [contract("one", sources=(one,)), contract("two", sources=(other,))]
     assert bool([*overlaps(pair)]) is overlap
 

@@ -149,7 +149,7 @@ def test_a_body_of_faulty_events_alone_is_skipped() -> None:
 
 
 @pytest.mark.parametrize(("status", "is_retried"), [(403, False), (422, False), (503, True)])
-def test_persistent_trouble_is_reported(status: int, is_retried: bool) -> None:  # noqa: FBT001 - a parameter
+def test_persistent_trouble_is_reported(status: int, is_retried: bool) -> None:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -165,7 +165,7 @@ def test_alarm_measures_what_the_table_says(name: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "has_credits"), [("db.t4g.medium", True), ("db.m8g.large", False)])
-def test_credits_are_watched_where_a_class_has_them(kind: str, has_credits: bool) -> None:  # noqa: FBT001 - a test's
+def test_credits_are_watched_where_a_class_has_them(kind: str, has_credits: bool) -> None:
     alarms = deployed("own", ("DatabaseInstanceClass", kind)).of("AWS::CloudWatch::Alarm").keys()
 
     assert ALARMS - alarms == (set() if has_credits else {"DatabaseCreditsAlarm"})
@@ -207,7 +207,7 @@ def test_an_address_that_would_get_no_mail_is_refused(template: Template, change
     ("address", "is_one"),
     [(ADDRESS, True), ("", True), ("pager", False), ("a@example.com,b@example.com", False), ("a @example.com", False)],
 )
-def test_an_address_is_one_address(template: Template, address: str, is_one: bool) -> None:  # noqa: FBT001 - a test's
+def test_an_address_is_one_address(template: Template, address: str, is_one: bool) -> None:
     pattern = template["Parameters"]["AlarmEmail"]["AllowedPattern"]
 
     assert bool(re.fullmatch(pattern, address)) is is_one

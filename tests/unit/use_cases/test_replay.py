@@ -193,7 +193,7 @@ def test_chunks_are_bounded_by_size_and_number(
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_of_objects_whose_size_is_not_known_eight_are_held_at_once(call: Calls, named: bool) -> None:  # noqa: FBT001
+def test_of_objects_whose_size_is_not_known_eight_are_held_at_once(call: Calls, named: bool) -> None:
     """Eight of the largest that ingest accepts are 32 MiB."""
     ids = call.arrive(*[EXAMPLE] * 19)
     call.outcome_store.pages = [ids[:17], ids[17:]]
@@ -422,7 +422,7 @@ def test_a_long_object_is_replaced_part_by_part_and_counted_once(call: Calls) ->
 
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.usefixtures("small_parts")
-def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None:  # noqa: FBT001
+def test_the_time_may_end_within_an_object(call: Calls, dry_run: bool) -> None:
     # GIVEN a batch of ten events, the second of them bad, and calls that have time for a part
     first, long, last = call.arrive(EXAMPLE, batch(EXAMPLE, NOT_NUMERIC, *[EXAMPLE] * 8), EXAMPLE)
 

@@ -536,11 +536,7 @@ def test_a_part_may_get_as_small_as_one_event() -> None:
 @pytest.mark.parametrize(
     ("events", "left", "may"), [(LIMIT, 3.9, False), (LIMIT, 4.0, True), (1, 3.9, False), (1, 4.0, True)]
 )
-def test_a_part_is_begun_only_if_there_is_time_for_one_like_the_last(
-    events: int,
-    left: float,
-    may: bool,  # noqa: FBT001
-) -> None:
+def test_a_part_is_begun_only_if_there_is_time_for_one_like_the_last(events: int, left: float, may: bool) -> None:
     clock = Clock(1.0)
     parts = objects.Parts(clock.time_left)
     assert parts.may_begin()
