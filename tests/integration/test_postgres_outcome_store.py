@@ -406,9 +406,7 @@ def test_an_object_written_during_its_replacement_has_the_replacement(tables: Si
     assert len(tables.outcome_rows()) == 1
 
 
-def test_a_later_part_waits_for_the_days_of_a_replacement_before_it_locks_its_receipt(
-    tables: SilverInPostgres,
-) -> None:
+def test_a_later_part_waits_for_the_days_of_a_replacement_before_it_locks_its_receipt(tables: SilverInPostgres) -> None:
     # GIVEN a replacement that has locked the day, and waits for the receipt of the first of its two objects
     event, growing = raw_ids(2)
     tables.silver().write_outcomes([validated(event), ValidatedObject(growing, (measurement(),), is_whole=False)])

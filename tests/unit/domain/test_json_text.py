@@ -168,11 +168,7 @@ def test_the_message_quotes_nothing_of_the_body(body: bytes) -> None:
     assert "secret" not in str(caught.value)
 
 
-numbers = st.one_of(
-    st.integers(),
-    st.integers(-(10**400), 10**400),
-    st.floats(allow_nan=False, allow_infinity=False),
-)
+numbers = st.one_of(st.integers(), st.integers(-(10**400), 10**400), st.floats(allow_nan=False, allow_infinity=False))
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.recursive(
     st.one_of(st.none(), st.booleans(), numbers, texts),
