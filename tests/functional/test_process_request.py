@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,6 +17,7 @@ from dropzone_process import sweep
 from functional.lambda_calls import ENVIRONMENT, EXAMPLE, api_event, header, json_body, sample
 from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemoryClients, InMemorySilver
 from support.lambda_context import Context
+from support.world import refusing
 
 BAD = b'{"time_stamp": "2019-05-01T06:00:00", "data": [0, 2]}'
 HOUR_NS = 3_600 * 10**9
@@ -192,11 +192,8 @@ def test_a_body_that_is_no_json_is_refused(function: Sweep, body: bytes) -> None
 
 
 def test_while_silver_is_out_of_reach_the_answer_is_503(function: Sweep) -> None:
-    def refuse(_method: str, _raw_ids: Collection[UUID]) -> None:
-        raise SilverUnavailableError("the database starts up")
-
     function.arrive()
-    function.silver.before = refuse
+    function.silver.before = refusing(SilverUnavailableError("the database starts up"))
 
     answer = function()
 
@@ -214,11 +211,7 @@ def test_objects_processed_before_silver_failed_are_counted(
     function.arrive()
     second = function.arrive()
 
-    def go_away(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "write_outcomes" and second in raw_ids:
-            raise SilverUnavailableError("down")
-
-    function.silver.before = go_away
+    function.silver.before = refusing(SilverUnavailableError("down"), "write_outcomes", of=second)
     capsys.readouterr()
 
     # WHEN a batch is asked for
@@ -245,12 +238,8 @@ def test_while_nobody_may_sign_in_to_the_database_the_answer_is_503(
 
 
 def test_while_bronze_cannot_be_listed_the_answer_is_503(function: Sweep) -> None:
-    def refuse(method: str, _raw_ids: Collection[UUID]) -> None:
-        if method == "list_after":
-            raise BronzeUnavailableError("S3 answered 503 SlowDown")
-
     function.arrive()
-    function.bronze.before = refuse
+    function.bronze.before = refusing(BronzeUnavailableError("S3 answered 503 SlowDown"), "list_after")
 
     answer = function()
 
@@ -259,10 +248,7 @@ def test_while_bronze_cannot_be_listed_the_answer_is_503(function: Sweep) -> Non
 
 
 def test_what_nobody_foresaw_is_a_problem(function: Sweep) -> None:
-    def fail(_method: str, _raw_ids: Collection[UUID]) -> None:
-        raise ZeroDivisionError("MARKER")
-
-    function.silver.before = fail
+    function.silver.before = refusing(ZeroDivisionError("MARKER"))
 
     answer = function()
 
@@ -369,10 +355,7 @@ def test_sweep_on_request_is_no_scheduled_one(function: Sweep, capsys: pytest.Ca
 
 
 def test_a_scheduled_sweep_that_fails_raises(function: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
-    def refuse(_method: str, _raw_ids: Collection[UUID]) -> None:
-        raise SilverUnavailableError("down")
-
-    function.silver.before = refuse
+    function.silver.before = refusing(SilverUnavailableError("down"))
 
     with pytest.raises(SilverUnavailableError):
         sweep.handler(sample("schedule"), Context())

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,7 @@ from support.fakes import HookedBronze, HookedSilver, InMemoryBronze
 from support.lambda_context import Context
 from support.postgres import PASSWORD, SilverInPostgres, writer_environment
 from support.traces import assert_no_trace, traces
+from support.world import refusing
 
 
 @dataclass(slots=True)
@@ -299,13 +300,8 @@ def test_objects_processed_before_the_database_failed_are_logged_and_counted(
 ) -> None:
     # GIVEN a batch of two chunks, and a database that goes away between them
     first, second = function.arrive(correlation_id="first"), function.arrive()
-
-    def go_away(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "write_outcomes" and second in raw_ids:
-            reason = "SQLSTATE 57P01"
-            raise SilverUnavailableError(reason)
-
-    silver = HookedSilver(tables.silver(), before=go_away)
+    away = refusing(SilverUnavailableError("SQLSTATE 57P01"), "write_outcomes", of=second)
+    silver = HookedSilver(tables.silver(), before=away)
     monkeypatch.setattr(queue, "silver", lambda: silver)
 
     # WHEN it comes

@@ -10,7 +10,7 @@ from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.process import Message, process
 from dropzone.use_cases.sweep import sweep
 from support.factories import EXAMPLE, arrive
-from support.fakes import HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver, ReaderDiedError
+from support.fakes import Hook, HookedBronze, HookedSilver, InMemoryBronze, InMemorySilver, ReaderDiedError
 
 
 @dataclass(slots=True)
@@ -85,6 +85,16 @@ class Failing:
         if method == self.method and self.times > 0:
             self.times -= 1
             raise self.error
+
+
+def refusing(error: BaseException, method: str = "", of: UUID | None = None) -> Hook:
+    """A hook that raises at each call, or at those of one method, or about one object."""
+
+    def refuse(called: str, raw_ids: Collection[UUID]) -> None:
+        if method in {"", called} and (of is None or of in raw_ids):
+            raise error
+
+    return refuse
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from dropzone.use_cases.objects import MAX_CHUNK_OBJECTS, ProcessingResult
 from dropzone.use_cases.process import CAUTIOUS_FROM_RECEIVE
 from support.factories import EXAMPLE, EXAMPLE_INSTANT, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import ReaderDiedError
-from support.world import Failing, Queue, World
+from support.world import Failing, Queue, World, refusing
 
 MEBIBYTE = 1024 * 1024
 LAST_RECEIVE = 5
@@ -107,12 +107,7 @@ def test_only_the_message_of_a_refused_row_is_returned(world: World) -> None:
     messages = [message(world.arrive()) for _ in range(20)]
     refused = messages[13].objects[0].raw_id
 
-    def refuse(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "write_outcomes" and refused in raw_ids:
-            state = "SQLSTATE 22003"
-            raise RowRefusedError(state)
-
-    world.silver.before = refuse
+    world.silver.before = refusing(RowRefusedError("SQLSTATE 22003"), "write_outcomes", of=refused)
 
     # WHEN they come
     result = world.process(*messages)
@@ -181,12 +176,9 @@ def test_a_chunk_that_was_committed_stays_when_a_later_one_fails(world: World) -
     # GIVEN two chunks, and a database that goes away between them
     first, second = (message(world.arrive(), size=20 * MEBIBYTE) for _ in range(2))
 
-    def go_away(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "write_outcomes" and second.objects[0].raw_id in raw_ids:
-            reason = "SQLSTATE 57P01"
-            raise SilverUnavailableError(reason)
-
-    world.silver.before = go_away
+    world.silver.before = refusing(
+        SilverUnavailableError("SQLSTATE 57P01"), "write_outcomes", of=second.objects[0].raw_id
+    )
 
     # WHEN they come
     result = ProcessingResult()
@@ -398,11 +390,7 @@ def test_a_poison_ends_as_a_dead_letter_alone(world: World, position: int, momen
     identifiers = [world.arrive(payload(f"2019-05-01T06:{n:02}:00Z")) for n in range(51)]
     poison = identifiers[position]
 
-    def kill(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == moment and poison in raw_ids:
-            raise ReaderDiedError
-
-    world.bronze.before = world.silver.before = kill
+    world.bronze.before = world.silver.before = refusing(ReaderDiedError(), moment, of=poison)
 
     # WHEN the batch comes as often as the queue allows
     queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=LAST_RECEIVE)

@@ -20,7 +20,7 @@ from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.sweep import WATERMARK_LAG
 from support.factories import NOT_NUMERIC, message, raw_id
 from support.fakes import InMemorySilver, ReaderDiedError
-from support.world import Failing, World
+from support.world import Failing, World, refusing
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -280,12 +280,7 @@ def test_objects_processed_before_the_database_failed_are_counted(world: World) 
     world.objects.page_size = 2
     identifiers = arrive_many(world, 4)
 
-    def go_away(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "write_outcomes" and identifiers[2] in raw_ids:
-            reason = "down"
-            raise SilverUnavailableError(reason)
-
-    world.silver.before = go_away
+    world.silver.before = refusing(SilverUnavailableError("down"), "write_outcomes", of=identifiers[2])
 
     # WHEN a sweep is handed a result
     result = ProcessingResult()
@@ -300,12 +295,7 @@ def test_a_bucket_that_cannot_be_listed_is_raised_and_keeps_the_watermark(world:
     world.objects.page_size = 2
     identifiers = arrive_many(world, 6, youngest=HOUR)
 
-    def fail(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "list_after" and identifiers[4] in raw_ids:
-            reason = "SlowDown"
-            raise BronzeUnavailableError(reason)
-
-    world.bronze.before = fail
+    world.bronze.before = refusing(BronzeUnavailableError("SlowDown"), "list_after", of=identifiers[4])
     with pytest.raises(BronzeUnavailableError):
         world.sweep()
     assert world.completed == set(identifiers[:4])
@@ -470,12 +460,7 @@ def test_a_death_costs_the_others_one_try_at_most(world: World) -> None:
 def test_a_refused_row_ends_as_stuck_with_its_reason(world: World) -> None:
     good, refused = arrive_many(world, 2)
 
-    def refuse(method: str, raw_ids: Collection[UUID]) -> None:
-        if method == "write_outcomes" and refused in raw_ids:
-            reason = "SQLSTATE 23514 outcomes"
-            raise RowRefusedError(reason)
-
-    world.silver.before = refuse
+    world.silver.before = refusing(RowRefusedError("SQLSTATE 23514 outcomes"), "write_outcomes", of=refused)
     errors = 0
     for _ in range(8):
         errors += len(world.sweep().errors)
