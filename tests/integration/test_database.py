@@ -101,11 +101,6 @@ def test_a_refusal_does_not_repeat_the_servers_message(tables: SilverInPostgres)
     assert "42.195" not in str(raised.value)
 
 
-def test_a_table_that_is_not_there_yet_is_the_infrastructures(tables: SilverInPostgres) -> None:
-    with pytest.raises(SilverUnavailableError, match="42P01"):
-        tables.open().run("SELECT * FROM not_deployed_yet")
-
-
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

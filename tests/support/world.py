@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from dropzone.ports import Bronze, ListedObject, Silver, SilverUnavailableError, TimeLeft
-from dropzone.use_cases.objects import ProcessingResult
+from dropzone.use_cases.objects import ProcessingResult, Processor
 from dropzone.use_cases.process import Message, process
 from dropzone.use_cases.sweep import sweep
 from support.factories import EXAMPLE, arrive
@@ -64,6 +64,12 @@ class World:
             retry_exhausted=retry_exhausted,
             result=result,
         )
+
+    def process_objects(self, *raw_ids: UUID) -> ProcessingResult:
+        """Process objects as a chunk of any call is."""
+        result = ProcessingResult()
+        Processor(self.bronze, self.silver, self.clock.time_left, result).process(raw_ids)
+        return result
 
     @property
     def completed(self) -> set[UUID]:

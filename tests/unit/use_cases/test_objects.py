@@ -34,12 +34,6 @@ from support.world import Clock, Failing, World
 MEBIBYTE = 1024 * 1024
 
 
-def settle_all(world: World, *identifiers: UUID) -> ProcessingResult:
-    result = ProcessingResult()
-    Processor(world.bronze, world.silver, world.clock.time_left, result).process(identifiers)
-    return result
-
-
 # ---- chunks ----------------------------------------------------------------------------------------------------------
 
 
@@ -83,12 +77,12 @@ def test_chunks_are_cut_by_number() -> None:
 def test_a_result_counts_objects_and_says_why_they_failed(world: World) -> None:
     # GIVEN a good object, two bad ones, and one that was processed before
     old = world.arrive(age=timedelta(seconds=30))
-    settle_all(world, old)
+    world.process_objects(old)
     good = world.arrive(age=timedelta(seconds=20))
     zoneless, both = world.arrive(WITHOUT_OFFSET), world.arrive(payload("2019-05-01T06:00:00", ["2"]))
 
     # WHEN they are processed
-    result = settle_all(world, old, good, zoneless, both)
+    result = world.process_objects(old, good, zoneless, both)
 
     # THEN the counts are the seed's
     assert (result.checked, result.processed, result.rejected, result.duplicates) == (3, 1, 2, 1)
@@ -120,7 +114,7 @@ def test_refused_rows_are_found_by_halving(world: World, refused: set[int]) -> N
     world.silver.before = refuse
 
     # WHEN they are processed
-    result = settle_all(world, *identifiers)
+    result = world.process_objects(*identifiers)
 
     # THEN those alone fail, for good, and all others are processed
     assert {failure.raw_id for failure in result.errors} == bad
@@ -175,10 +169,10 @@ def test_a_lost_answer_of_the_database_loses_and_doubles_nothing(world: World) -
     identifiers = [world.arrive() for _ in range(2)]
     world.silver.after = Failing("write_outcomes", SilverUnavailableError("broken pipe"))
     with pytest.raises(SilverUnavailableError):
-        settle_all(world, *identifiers)
+        world.process_objects(*identifiers)
 
     # WHEN the objects come again
-    result = settle_all(world, *identifiers)
+    result = world.process_objects(*identifiers)
 
     # THEN they are recognised
     assert (result.checked, result.duplicates) == (0, 2)
@@ -201,7 +195,7 @@ def test_all_that_was_said_of_an_object_decides_its_outcomes(world: World) -> No
         world.objects.put(RawObject(identifier, sent, content_type=JSON, correlation_id=f"of {identifier}", **others))
 
     # WHEN they are processed
-    result = settle_all(world, of_line, of_another, late)
+    result = world.process_objects(of_line, of_another, late)
 
     # THEN each breaks its rule, and is counted under the identifier of its request
     assert {entry.raw_id: list(entry.codes) for entry in result.objects} == {
@@ -222,7 +216,7 @@ def test_reading_gets_half_of_the_time_and_objects_read_by_then_are_processed(wo
     world.bronze.unreadable[slow] = BronzeUnavailableError("S3 took longer than there is time")
 
     # WHEN they are processed
-    result = settle_all(world, quick, slow)
+    result = world.process_objects(quick, slow)
 
     # THEN half of the time was for reading, and the one that was read is processed
     assert world.bronze.seconds == [25.0]

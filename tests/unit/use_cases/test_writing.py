@@ -14,7 +14,7 @@ from dropzone.domain.payloads import Event
 from dropzone.domain.validate import Contents, validate
 from dropzone.ports import MAX_ATTEMPTS, RawObject, RowRefusedError, SilverConflictError, SilverUnavailableError
 from dropzone.use_cases import objects
-from dropzone.use_cases.objects import ProcessingResult, Processor
+from dropzone.use_cases.objects import ProcessingResult
 from support.contracts import contract, contracts
 from support.factories import EXAMPLE, NOT_NUMERIC, message, payload, raw_id
 from support.fakes import InMemorySilver
@@ -51,12 +51,6 @@ def arrive(world: World, events: int, bad: Collection[int] = ()) -> UUID:
     return identifier
 
 
-def settle_all(world: World, *identifiers: UUID) -> ProcessingResult:
-    result = ProcessingResult()
-    Processor(world.bronze, world.silver, world.clock.time_left, result).process(identifiers)
-    return result
-
-
 def items(world: World, identifier: UUID) -> list[int]:
     return sorted(item for owner, item in world.rows.outcome_rows() if owner == identifier)
 
@@ -67,7 +61,7 @@ Statements = list[list[tuple[UUID, int, int, bool]]]
 def test_a_batch_is_written_in_parts_and_completed_by_its_last(world: World, statements: Statements) -> None:
     big = arrive(world, 25, bad={3, 24})
 
-    result = settle_all(world, big)
+    result = world.process_objects(big)
 
     assert statements == [[(big, 0, 10, False)], [(big, 10, 10, False)], [(big, 20, 5, True)]]
     assert items(world, big) == list(range(25))
@@ -81,7 +75,7 @@ def test_a_batch_is_written_in_parts_and_completed_by_its_last(world: World, sta
 @pytest.mark.parametrize("events", [1, 9, 10, 11, 20, 21])
 def test_any_number_of_events_is_whole(world: World, statements: Statements, events: int) -> None:
     big = arrive(world, events)
-    settle_all(world, big)
+    world.process_objects(big)
     assert items(world, big) == list(range(events))
     assert [entry[3] for statement in statements for entry in statement].count(True) == 1
     assert all(sum(entry[2] for entry in statement) <= LIMIT for statement in statements)
@@ -90,7 +84,7 @@ def test_any_number_of_events_is_whole(world: World, statements: Statements, eve
 def test_small_objects_share_a_statement_and_large_ones_come_last(world: World, statements: Statements) -> None:
     first, large, last = arrive(world, 4), arrive(world, 12), arrive(world, 3)
 
-    settle_all(world, first, large, last)
+    world.process_objects(first, large, last)
 
     # THEN those of the small ones come first, so that the large one doesn't hold them up
     assert statements == [[(first, 0, 4, True), (last, 0, 3, True)], [(large, 0, 10, False)], [(large, 10, 2, True)]]
@@ -100,7 +94,7 @@ def test_small_objects_share_a_statement_and_large_ones_come_last(world: World, 
 def test_a_statement_has_as_many_events_as_fit(world: World, statements: Statements) -> None:
     sent = [arrive(world, events) for events in (5, 5, 5, 4, 1, 1)]
 
-    settle_all(world, *sent)
+    world.process_objects(*sent)
 
     assert [[entry[0] for entry in statement] for statement in statements] == [sent[:2], sent[2:5], sent[5:]]
 
@@ -119,13 +113,13 @@ def test_what_ends_in_the_middle_goes_on_where_it_comes_again(world: World, stat
 
     world.silver.before = fail
     with pytest.raises(SilverUnavailableError):
-        settle_all(world, big)
+        world.process_objects(big)
     assert items(world, big) == list(range(10))
     assert world.completed == set()
 
     # WHEN it comes again
     statements.clear()
-    result = settle_all(world, big)
+    result = world.process_objects(big)
 
     # THEN it goes on behind what is written, and is processed, once and whole
     assert statements == [[(big, 10, 10, False)], [(big, 20, 5, True)]]
@@ -139,7 +133,7 @@ def test_a_part_waits_for_another_try_that_the_sweep_finds(world: World) -> None
     big = arrive(world, 25)
     world.silver.after = Failing("write_outcomes", SilverUnavailableError("gone"))
     with pytest.raises(SilverUnavailableError):
-        settle_all(world, big)
+        world.process_objects(big)
     assert world.rows.due_for_retry(10, exhausted=False) == []
 
     # WHEN the pause is over
@@ -168,7 +162,7 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_incomple
     monkeypatch.setattr(InMemorySilver, "write_outcomes", refuse)
 
     # WHEN they are processed
-    result = settle_all(world, before, big, after)
+    result = world.process_objects(before, big, after)
 
     # THEN it alone is returned, once, and its other events are kept
     assert [(failure.raw_id, failure.terminal) for failure in result.errors] == [(big, True)]
@@ -178,8 +172,8 @@ def test_a_refused_row_leaves_the_other_events_in_silver_and_the_object_incomple
 
 def test_another_call_that_completes_the_same_batch_makes_it_a_duplicate(world: World) -> None:
     big = arrive(world, 25)
-    settle_all(world, big)
-    result = settle_all(world, big)
+    world.process_objects(big)
+    result = world.process_objects(big)
     assert (result.checked, result.duplicates) == (0, 1)
 
 
@@ -315,7 +309,7 @@ def test_few_events_in_many_bytes_are_long_as_well(
 
     monkeypatch.setattr(objects, "contents_of", noted)
     big, small = arrive(world, 4), arrive(world, 1)
-    settle_all(world, big, small)
+    world.process_objects(big, small)
     assert statements == [[(small, 0, 1, True)], [(big, 0, 4, True)]]
     assert world.completed == {big, small}
     assert parsed == [small, big]  # the long one once
@@ -326,7 +320,7 @@ def test_the_parts_of_a_long_object_are_as_large_as_the_last_ones_grew(
 ) -> None:
     monkeypatch.setattr(objects, "_FIRST_PART_EVENTS", 4)
     first, second = arrive(world, 12), arrive(world, 12)
-    settle_all(world, first, second)
+    world.process_objects(first, second)
     assert statements == [
         *([(first, 0, 4, False)], [(first, 4, 8, True)]),
         *([(second, 0, 10, False)], [(second, 10, 2, True)]),
@@ -344,7 +338,7 @@ def test_a_long_object_is_begun_whatever_the_few_events_of_the_last_one_took(
 
     # WHEN they come in one call
     world.clock.left = 10.0
-    result = settle_all(world, *arrived)
+    result = world.process_objects(*arrived)
 
     # THEN all are processed: a part of many more such events isn't to be feared
     assert (result.checked, result.deferred) == (5, [])
@@ -372,7 +366,7 @@ def test_an_event_that_is_refused_again_does_not_hold_up_those_behind_it(
 
     # WHEN it comes again
     world.clock.left = 28.0
-    result = settle_all(world, big)
+    result = world.process_objects(big)
 
     # THEN that one is an error, and the others are written
     assert [error.raw_id for error in result.errors] == [big]
