@@ -1,5 +1,5 @@
-# Dropzone. `make run` shows it at work, `make test` proves it; `make help` lists the rest.
-# Both set up what they need: uv (into .uv/, where it is missing), and Python packages from the lock (into .venv/).
+# Dropzone. `make run` starts it with an example, `make test` runs every test, and `make help` lists the rest.
+# Both install what they need: uv (into .uv/, if it is missing), and Python packages from the lock (into .venv/).
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,32 +8,32 @@ MAKEFLAGS += --no-print-directory
 
 export SAM_CLI_TELEMETRY := 0
 
-# Where HOME can't be written, uv and pip keep their caches here.
+# If HOME isn't writable, uv and pip keep their caches here.
 ifneq ($(shell cache="$${XDG_CACHE_HOME:-$$HOME/.cache}"; mkdir -p "$$cache" 2>&1 && { test -w "$$cache" || echo no; }),)
 export XDG_CACHE_HOME := $(CURDIR)/.uv/cache
 export UV_PYTHON_INSTALL_DIR := $(CURDIR)/.uv/python
 endif
-# Many processes start here: each would compile what it imports.
+# Many processes are started here, and each would compile its imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 UV := $(if $(shell command -v uv),uv,.uv/bin/uv)
 RUN := $(UV) run --locked --no-sync
 LOCAL := $(RUN) python -m dropzone_local
-# For what is already there: without it, nothing can be running.
+# For targets that install nothing: if nothing is installed, nothing can be running.
 INSTALLED := test -x .venv/bin/python || { echo "Nothing is installed here yet, so nothing runs: make up"; exit 0; }; .venv/bin/python -m dropzone_local
 SOURCES := layers functions cli local openapi contracts tools/cfn_rules tools/mutants.py tools/mutants_run.py tests benchmarks
-# As tools/page sees them.
+# Relative to tools/page.
 PAGE_SOURCES := ../../page ../../tests/unit/page build.mjs ../../functions/web/dropzone_web/static/docs.js
-# Only where the lock has changed.
+# Only if the lock has changed.
 NPM_INSTALL := { cmp -s package-lock.json node_modules/.installed || ! command -v npm >/dev/null \
     || { npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; }
 ARGS ?=
-# `make test` lists the files of which it covers less, in percent.
+# `make test` lists the files with a lower coverage, in percent.
 LEAST_COVERAGE := 95
 
 ##@ Use it
 
-# Targets with a text after ## are listed, each below the ##@ that is above it.
+# Lists the targets that have a text after ##, under the heading of the preceding ##@.
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@ / { group = substr($$0, 5) } \
@@ -71,7 +71,7 @@ demo: install ## send a day of data from seven sensors, then live data until Ctr
 	@$(LOCAL) demo $(ARGS) || [ $$? = 130 ] # Ctrl-C is how it ends
 
 .PHONY: up
-up: install ## start everything in the background; .local/stack.json says where it is
+up: install ## start everything in the background; .local/stack.json has the addresses
 	@$(LOCAL) up $(ARGS)
 
 .PHONY: down
@@ -103,7 +103,7 @@ check-types:
 	@$(RUN) mypy
 	@$(RUN) mypy --python-version 3.11 --no-error-summary cli
 
-# It runs SAM's transform. `sam validate --lint` would be cfn-lint again, with fewer rules.
+# This runs SAM's transform. `sam validate --lint` would run cfn-lint again, with fewer rules.
 check-template:
 	@$(RUN) cfn-lint template.yaml monitoring.yaml .github/deploy-role.yaml
 
@@ -124,14 +124,14 @@ check-lock:
 	@for project in . local/emulator tools/checkov tools/clients tools/workflows; do $(UV) lock --check --quiet --project $$project; done
 	@$(MAKE) requirements && git diff --exit-code -- $(REQUIREMENTS)
 
-# In an environment of its own: it pins much. It asks no registry when it runs.
+# checkov has its own environment, because it pins many packages. It asks no registry when it runs.
 .PHONY: policies
 policies: ## check the template against checkov's policies
 	@$(UV) sync --locked --quiet --project tools/checkov
 	@CKV_SKIP_PACKAGE_UPDATE_CHECK=true $(UV) run --quiet --locked --no-sync --project tools/checkov \
 	    checkov -f template.yaml monitoring.yaml --framework cloudformation --quiet --compact --skip-download
 
-# In an environment of their own, like checkov.
+# These have their own environment, like checkov.
 .PHONY: workflows
 workflows: ## lint GitHub's workflows
 	@$(UV) sync --locked --quiet --project tools/workflows
@@ -143,20 +143,20 @@ test: install browser clients ## run every test, and show coverage (ARGS="tests/
 	@$(RUN) pytest --numprocesses 3 --dist loadscope --randomly-seed 1 $(or $(ARGS),--cov --cov-report=)
 	@$(if $(ARGS),true,$(RUN) coverage report | awk 'NR == 1 { print $$0, "(files below $(LEAST_COVERAGE)%)" } /^TOTAL/ || /%$$/ && $$NF + 0 < $(LEAST_COVERAGE)')
 
-# The browser tests need Chromium, which is Debian's package here; without it they are skipped, and say so.
+# The browser tests need Chromium (here Debian's package); without it they are skipped, with a message.
 .PHONY: browser
 browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	    && echo "Chromium is missing: installing Debian's package, for the tests of the pages" >&2 \
 	    && apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
 
-# Generators of clients and linters of the API's document, in environments of their own; without them their tests are skipped.
+# Client generators and linters for the API's document, in their own environments; without them their tests are skipped.
 .PHONY: clients
-clients: npm ## install what generates clients of the API and lints its document
+clients: npm ## install client generators and linters for the API's document
 	@$(UV) sync --locked --quiet --project tools/clients
 	@cd tools/clients && $(NPM_INSTALL)
 
-# What bundles the page's modules (page/), lints and formats them; without npm, what is committed is served as it is.
+# Bundles, lints and formats the page's modules (page/); without npm, the committed bundles are served.
 .PHONY: page-tools
 page-tools: npm
 	@cd tools/page && $(NPM_INSTALL)
@@ -171,13 +171,13 @@ npm:
 screenshots: install browser ## take the documents' screenshots again
 	@DROPZONE_SCREENSHOTS=docs/images $(RUN) pytest tests/e2e/test_screenshots.py -p no:randomly
 
-# To be looked at when the page has changed: at both widths, in both themes.
+# For reviewing changes of the page: at both widths, in both themes.
 .PHONY: every-screenshot
 every-screenshot: install browser ## take a picture of every state of the page (ARGS=folder)
 	@DROPZONE_SCREENSHOTS_ALL=$(or $(ARGS),.local/screenshots) $(RUN) pytest tests/e2e/test_every_state.py -p no:randomly
 
 .PHONY: first-run
-first-run: install ## try make up, demo and down as a newcomer on unusual machines; ten minutes (ARGS=--list)
+first-run: install ## try make up, demo and down as a new user on unusual machines; ten minutes (ARGS=--list)
 	@$(RUN) python tests/first_run/first_run.py $(ARGS)
 
 .PHONY: soak
@@ -194,9 +194,9 @@ mutants: install ## mutation testing, for hours (ARGS="domain", DROPZONE_MUTANTS
 test-unit: install ## run the quick tests, which only need Python, in half a minute
 	@$(RUN) pytest tests/unit --ignore tests/unit/template -m "not slow" --hypothesis-profile quick $(ARGS)
 
-# What it finds becomes an @example in its test; `make test` is the same every time.
+# Each finding becomes an @example in its test; `make test` is the same every time.
 .PHONY: explore
-explore: install browser ## search at random for what breaks a property, with 25 times the examples of make test
+explore: install browser ## search at random for broken properties, with 25 times the examples of make test
 	@$(RUN) pytest tests/unit tests/functional tests/integration tests/resilience tests/e2e tests/artefact -m "hypothesis or weekly" --hypothesis-profile explore --numprocesses 2 $(ARGS)
 
 # ---- benchmarks --------------------------------------------------------------------------------------------------------
@@ -204,11 +204,11 @@ explore: install browser ## search at random for what breaks a property, with 25
 BENCH := PYTHONPATH=tests $(RUN) python -m benchmarks
 
 .PHONY: bench
-bench: install ## measure everything beside its reference, in minutes (ARGS=validate for one); not a gate
+bench: install ## measure everything against its reference, in minutes (ARGS=validate for one); not a gate
 	@$(BENCH) $(ARGS)
 
 .PHONY: bench-full
-bench-full: bench ## the same, and five million rows: about ten minutes
+bench-full: bench ## the same with five million rows as well: about ten minutes
 	@$(BENCH) large gold backlog sources months
 
 .PHONY: bench-plots
