@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from open_data_contract_standard.model import DataQuality, SchemaProperty
+from open_data_contract_standard.model import CustomProperty, DataQuality, SchemaProperty
 from pydantic import TypeAdapter, ValidationError
 
 from dropzone.domain.contracts import Contract, Dimension, Rule, Severity
@@ -55,7 +55,7 @@ class _Translation:
 
     def contract(self) -> Contract:
         stated = self._document.contract
-        properties = dict(self._custom_properties())
+        properties = self._custom(stated.customProperties, ("customProperties",), {"sources"})
         rules = [rule for rule in self._rules() if rule is not None]
         sources = properties.get("sources", [])
         mapping = self._mapping()
@@ -78,12 +78,15 @@ class _Translation:
     def _find(self, path: Path, message: str) -> None:
         self._findings.append(self._document.finding(path, message))
 
-    def _custom_properties(self) -> Iterator[tuple[str, Any]]:
-        for index, custom in enumerate(self._document.contract.customProperties or []):
-            if custom.property == "sources":
-                yield custom.property, custom.value
+    def _custom(self, stated: list[CustomProperty] | None, path: Path, known: set[str]) -> dict[str, Any]:
+        """The known ones of custom properties."""
+        found: dict[str, Any] = {}
+        for index, custom in enumerate(stated or []):
+            if custom.property in known:
+                found[custom.property] = custom.value
             else:
-                self._find(("customProperties", index), f"{custom.property!r} is not supported by Dropzone")
+                self._find((*path, index), f"{custom.property!r} is not supported by Dropzone")
+        return found
 
     def _rules(self) -> Iterator[Rule | None]:
         stated = self._document.contract
@@ -103,14 +106,7 @@ class _Translation:
         if len(self._document.contract.schema_ or []) != 1:
             return None
         (events,) = self._document.contract.schema_ or []
-        stated: dict[str, object] = {}
-        for index, custom in enumerate(events.customProperties or []):
-            if custom.property in {"events", "parts"}:
-                stated[custom.property] = custom.value
-            else:
-                self._find(
-                    ("schema", 0, "customProperties", index), f"{custom.property!r} is not supported by Dropzone"
-                )
+        stated = self._custom(events.customProperties, ("schema", 0, "customProperties"), {"events", "parts"})
         for stated_property in events.properties or []:
             if stated_property.name in FIELDS and stated_property.transformLogic:
                 stated[stated_property.name] = stated_property.transformLogic

@@ -45,7 +45,6 @@ class Format(MediaType):
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """What a media range may ask for and find here; others are ignored."""
         if not self.is_csv:
             return {}
         return {"header": "present", "profile": "spreadsheet" if self is Format.SPREADSHEET else ""}
