@@ -52,22 +52,21 @@ class Events(RootModel[list[Any]]):
 class Lines(RootModel[str]):
     """One event per line; at least one must have the envelope of an event. Blank lines are ignored."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": ["".join(json.dumps(each, ensure_ascii=False) + "\n" for each in _EXAMPLES)]}
+    root: str = Field(
+        pattern=r"[^ \t\r\n]", examples=["".join(json.dumps(each, ensure_ascii=False) + "\n" for each in _EXAMPLES)]
     )
-    root: str = Field(pattern=r"[^ \t\r\n]")
 
 
 class Points(RootModel[str]):
     """InfluxDB line protocol, as sent by Telegraf: each numeric field of a point is an event."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": ["cpu,host=raynor usage_idle=98.5 1795890111000000000\n"]})
+    root: str = Field(examples=["cpu,host=raynor usage_idle=98.5 1795890111000000000\n"])
 
 
 class OtherJson(RootModel[Any]):
     """JSON in the form that the contract's mapping expects; the example is for the contract `telegraf`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_TELEGRAF]})
+    root: Any = Field(examples=[_TELEGRAF])
 
 
 @answer({"raw_id": EXAMPLE_RAW_ID, "status": "accepted", "received_at": EXAMPLE_ARRIVAL, "items": 1})

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, cast
+from typing import Any, cast, get_args
 from uuid import UUID
 
 from aws_lambda_powertools import Logger, Metrics
@@ -38,16 +38,7 @@ from dropzone.use_cases.objects import ProcessingResult
 from dropzone.use_cases.replay import ReplayResult, replay
 from dropzone.use_cases.sweep import sweep
 from dropzone.use_cases.upkeep import add_months, check_expectations, hand_over, refresh_gold
-from dropzone_process.request import (
-    Changes,
-    Counts,
-    ProcessBatch,
-    Replay,
-    ReplayArrived,
-    ReplayDecided,
-    ReplayNamed,
-    read_request,
-)
+from dropzone_process.request import Changes, Counts, ProcessBatch, ProcessRequest, Replay, ReplayNamed, read_request
 
 SCHEDULED_LIMIT = 10_000
 """The limit of objects in a scheduled run; usually its time ends it before."""
@@ -85,7 +76,7 @@ app = make_app(logger, authorizer)
     (problems.NOT_JSON, problems.OBJECTS_ARCHIVED),
     body=Body(
         "What to process. Without a body: a batch with the default limit.",
-        {Format.JSON: (ProcessBatch, ReplayArrived, ReplayDecided, ReplayNamed)},
+        {Format.JSON: get_args(ProcessRequest)},
     ),
     query=ProcessBatch.IN_QUERY,
 )
