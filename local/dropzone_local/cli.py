@@ -3,11 +3,9 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import psutil
 import typer
@@ -15,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from typer.core import TyperGroup
 
 from dropzone_local import example, processes
 from dropzone_local.demo import Sender, send_a_day, send_live
@@ -36,14 +35,40 @@ _OPENS = {
 }
 """What a key of each scope may do."""
 
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class _Commands(TyperGroup):
+    """Commands that show what is wrong in a few lines, and end on SIGTERM and SIGHUP as on Ctrl-C.
+
+    SIGINT is set as well: a shell starts its background jobs with it ignored.
+    """
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - classes that Typer keeps to itself
+        for number in _ENDING_SIGNALS:
+            signal.signal(number, signal.default_int_handler)
+        try:
+            return super().invoke(ctx)
+        except LocalStackError as error:
+            errors.print(f"[bold red]{error.message}[/]")
+            if error.detail:
+                errors.print(error.detail, markup=False)
+            if error.hint:
+                errors.print(error.hint, markup=False)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            errors.print("Interrupted.")
+            sys.exit(130)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="The whole pipeline on this machine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Root = Annotated[Path, typer.Option("--root", envvar="DROPZONE_ROOT", help="The folder for all of the stack's data.")]
 Port = Annotated[
@@ -62,10 +87,9 @@ _ROOT = PROJECT / ".local"
 @app.command()
 def up(root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None, parameter: Parameters = None) -> None:
     """Start everything in the background, and write stack.json."""
-    with _shown_errors():
-        stack, endpoints = _bring_up(root, Options(_parse(parameter), port, database_port, bound_to_parent=False))
-        _show_endpoints(endpoints)
-        _show_next_steps(stack, endpoints)
+    stack, endpoints = _bring_up(root, Options(_parse(parameter), port, database_port, bound_to_parent=False))
+    _show_endpoints(endpoints)
+    _show_next_steps(stack, endpoints)
 
 
 @app.command()
@@ -73,14 +97,13 @@ def demo(
     root: Root = _ROOT, *, live: Annotated[bool, typer.Option(help="Continue with live data until Ctrl-C.")] = True
 ) -> None:
     """Send a day of data from a few sensors, then live data; start the stack in the background if it isn't up."""
-    with _shown_errors():
-        stack = LocalStack(root)
-        endpoints = stack.endpoints if stack.healthy else None
-        if endpoints is None:
-            _, endpoints = _bring_up(root, Options(bound_to_parent=False))
-        _show_page(endpoints)
-        with Sender(endpoints) as sender:
-            _feed(sender, live=live)
+    stack = LocalStack(root)
+    endpoints = stack.endpoints if stack.healthy else None
+    if endpoints is None:
+        _, endpoints = _bring_up(root, Options(bound_to_parent=False))
+    _show_page(endpoints)
+    with Sender(endpoints) as sender:
+        _feed(sender, live=live)
 
 
 def _feed(sender: Sender, *, live: bool) -> None:
@@ -111,45 +134,42 @@ def _feed(sender: Sender, *, live: bool) -> None:
 @app.command()
 def down(root: Root = _ROOT) -> None:
     """Stop every process of the stack; the data is kept."""
-    with _shown_errors():
-        stack = LocalStack(root)
-        was_running = stack.running
-        stack.down()
-        console.print("The local stack is down." if was_running else "The local stack was not running.")
+    stack = LocalStack(root)
+    was_running = stack.running
+    stack.down()
+    console.print("The local stack is down." if was_running else "The local stack was not running.")
 
 
 @app.command()
 def clean(root: Root = _ROOT) -> None:
     """Stop every process of the stack and delete its data."""
-    with _shown_errors():
-        LocalStack(root).clean()
-        console.print("The local stack and its data are gone.")
+    LocalStack(root).clean()
+    console.print("The local stack and its data are gone.")
 
 
 @app.command()
 def status(root: Root = _ROOT) -> None:
     """Print what runs. The exit code is 0 if everything does, 3 otherwise."""
-    with _shown_errors():
-        stack = LocalStack(root)
-        endpoints = stack.endpoints
-        emulator, database = stack.emulator.healthy, stack.postgres.healthy
-        is_deployed = emulator and stack.deployment.is_deployed
-        answers = is_deployed and endpoints is not None and api_answers(endpoints.url)
-        table = Table("", "state", "process", "port", "also running", box=None)
-        for server, port, healthy in (
-            (stack.postgres.service, stack.postgres.port, database),
-            (stack.emulator.service, stack.emulator.port, emulator),
-        ):
-            main = server.server
-            others = len(server.processes()) - (main is not None)
-            words = "up" if healthy else ("does not answer" if main else "down")
-            table.add_row(server.name, words, str(main.pid) if main else "", str(port or ""), str(others))
-        template = "deployed" if is_deployed else ("not deployed" if emulator else "unknown while the emulator is down")
-        table.add_row("The template", template, "", "", "")
-        table.add_row("The API", "answers" if answers else "does not answer", "", "", "")
-        console.print(table)
-        if endpoints is not None:
-            _show_endpoints(endpoints)
+    stack = LocalStack(root)
+    endpoints = stack.endpoints
+    emulator, database = stack.emulator.healthy, stack.postgres.healthy
+    is_deployed = emulator and stack.deployment.is_deployed
+    answers = is_deployed and endpoints is not None and api_answers(endpoints.url)
+    table = Table("", "state", "process", "port", "also running", box=None)
+    for server, port, healthy in (
+        (stack.postgres.service, stack.postgres.port, database),
+        (stack.emulator.service, stack.emulator.port, emulator),
+    ):
+        main = server.server
+        others = len(server.processes()) - (main is not None)
+        words = "up" if healthy else ("does not answer" if main else "down")
+        table.add_row(server.name, words, str(main.pid) if main else "", str(port or ""), str(others))
+    template = "deployed" if is_deployed else ("not deployed" if emulator else "unknown while the emulator is down")
+    table.add_row("The template", template, "", "", "")
+    table.add_row("The API", "answers" if answers else "does not answer", "", "", "")
+    console.print(table)
+    if endpoints is not None:
+        _show_endpoints(endpoints)
     if not (database and answers):
         raise typer.Exit(NOT_UP)
 
@@ -162,15 +182,14 @@ def logs(
     minutes: Annotated[float, typer.Option("--minutes", min=0, help="How far to look back.")] = 60,
 ) -> None:
     """Show the functions' logs."""
-    with _shown_errors():
-        stack = LocalStack(root)
-        if not (stack.emulator.healthy and stack.deployment.is_deployed):
-            raise LocalStackError("The local stack is not up.", hint="Bring it up: make up")
-        reader = LogReader(stack.deployment.clients, since_seconds=minutes * 60)
+    stack = LocalStack(root)
+    if not (stack.emulator.healthy and stack.deployment.is_deployed):
+        raise LocalStackError("The local stack is not up.", hint="Bring it up: make up")
+    reader = LogReader(stack.deployment.clients, since_seconds=minutes * 60)
+    _show_logs(reader)
+    while follow and stack.emulator.service.running:
+        time.sleep(_LOG_EVERY)
         _show_logs(reader)
-        while follow and stack.emulator.service.running:
-            time.sleep(_LOG_EVERY)
-            _show_logs(reader)
 
 
 @app.command()
@@ -178,24 +197,23 @@ def run(
     root: Root = _ROOT, port: Port = None, database_port: DatabasePort = None, parameter: Parameters = None
 ) -> None:
     """Start everything, show the main job, and serve until Ctrl-C."""
-    with _shown_errors():
-        parameters = _parse(parameter)
-        steps = _Steps()
-        stack = steps.stack(root, Options(parameters, port, database_port, bound_to_parent=False))
-        if stack.healthy:
-            console.print("The local stack is already up: it is used and left up.")
-            _show_and_serve(steps, stack)
-            return
+    parameters = _parse(parameter)
+    steps = _Steps()
+    stack = steps.stack(root, Options(parameters, port, database_port, bound_to_parent=False))
+    if stack.healthy:
+        console.print("The local stack is already up: it is used and left up.")
+        _show_and_serve(steps, stack)
+        return
+    stack.down()
+    stack = steps.stack(root, Options(parameters, port, database_port, bound_to_parent=True))
+    try:
+        _show_and_serve(steps, stack)
+    finally:
+        for number in _ENDING_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave half of it running
+        console.print("Shutting everything down …", style="dim")
         stack.down()
-        stack = steps.stack(root, Options(parameters, port, database_port, bound_to_parent=True))
-        try:
-            _show_and_serve(steps, stack)
-        finally:
-            for number in _ENDING_SIGNALS:
-                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave half of it running
-            console.print("Shutting everything down …", style="dim")
-            stack.down()
-            processes.kill(psutil.Process().children(recursive=True))  # a build that was interrupted
+        processes.kill(psutil.Process().children(recursive=True))  # a build that was interrupted
 
 
 def _bring_up(root: Path, options: Options) -> tuple[LocalStack, Endpoints]:
@@ -333,25 +351,3 @@ def _parse(parameters: list[str] | None) -> dict[str, str]:
         if not (name and separator):
             raise LocalStackError(f"--parameter takes NAME=VALUE, and not {name!r}.")
     return {name: value for name, _, value in pairs}
-
-
-@contextmanager
-def _shown_errors() -> Iterator[None]:
-    """Show what is wrong in a few lines; end on SIGTERM and SIGHUP as on Ctrl-C.
-
-    SIGINT is set as well: a shell starts its background jobs with it ignored.
-    """
-    for number in _ENDING_SIGNALS:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    except LocalStackError as error:
-        errors.print(f"[bold red]{error.message}[/]")
-        if error.detail:
-            errors.print(error.detail, markup=False)
-        if error.hint:
-            errors.print(error.hint, markup=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("Interrupted.")
-        sys.exit(130)
