@@ -42,8 +42,6 @@ _DEFAULT_VISIBILITY = 30
 
 
 class FunctionHasItsOwnLogs(CloudFormationLintRule):  # type: ignore[misc]
-    """Every function logs to a group of the template that ends, and shares it with none."""
-
     id = "E9001"
     shortdesc = "A function has a log group with a retention, of its own"
     description = "Without LoggingConfig, Lambda makes a group that keeps everything for good."
@@ -69,8 +67,6 @@ class FunctionHasItsOwnLogs(CloudFormationLintRule):  # type: ignore[misc]
 
 
 class QueueFeedsInPart(CloudFormationLintRule):  # type: ignore[misc]
-    """Every queue that feeds a function does so in part, with a cap, with patience, and with a way to give up."""
-
     id = "E9002"
     shortdesc = "A queue that feeds a function has partial failures, a cap, a DLQ, and visibility of six timeouts"
     description = "Otherwise one bad message holds up its batch, a flood takes every connection, and a poison stays."
@@ -87,8 +83,6 @@ class QueueFeedsInPart(CloudFormationLintRule):  # type: ignore[misc]
 
 
 class MethodNeedsKey(CloudFormationLintRule):  # type: ignore[misc]
-    """Every method of a REST API needs a key, but for those that are named here; HTTP APIs ask for a sign-in."""
-
     id = "E9003"
     shortdesc = "A method of the API needs a key, unless it is in the list of those that need none"
     description = f"Without a key: {', '.join(sorted(WITHOUT_A_KEY))}, and preflights."
@@ -116,8 +110,6 @@ class MethodNeedsKey(CloudFormationLintRule):  # type: ignore[misc]
 
 
 class NameSaysWhichStack(CloudFormationLintRule):  # type: ignore[misc]
-    """Every name that is taken once in an account and region has the stack's in it, also those that SAM gives."""
-
     id = "E9004"
     shortdesc = "A name in the transformed template has the stack's name in it"
     description = "Otherwise the second stack of an account and region fails, since the name is taken."
