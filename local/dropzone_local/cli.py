@@ -278,8 +278,9 @@ class _Steps:
 
 def _show_main_job(stack: LocalStack, endpoints: Endpoints) -> None:
     console.print(f"\n[bold]POST /ingest[/]  {example.PAYLOAD}")
+    answer = example.post(endpoints)
     console.print("[bold green]202 Accepted[/]  ", end="")
-    console.print(example.post(endpoints), markup=False)
+    console.print(answer, markup=False)
     console.print(f"\n[bold]{example.HEADINGS}[/]")
     console.print(example.wait_for_row(stack.postgres), markup=False)
     _show_endpoints(endpoints)

@@ -1,8 +1,10 @@
 """What `make up` and `make demo` print where no terminal is: each step as it begins and ends, and what to do next."""
 
 from functools import cache
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 from dropzone_local import cli
 from dropzone_local.demo import Sender
 from dropzone_local.deployment import Endpoints
+from dropzone_local.errors import LocalStackError
 from dropzone_local.stack import LocalStack
 
 ENDPOINTS = Endpoints(
@@ -54,3 +57,18 @@ def test_the_demo_says_that_it_sends_and_what_it_has_sent() -> None:
 
     assert shown.index("Sending a day of data from seven sensors …") < shown.index("events, some of them invalid")
     assert "http://127.0.0.1:1/v1/\n" in shown
+
+
+def test_the_example_is_not_said_to_be_accepted_where_it_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> httpx.Response:
+        return httpx.Response(503, text="unavailable")
+
+    monkeypatch.setattr(httpx, "post", refuse)
+    monkeypatch.setattr(cli, "console", Console())
+
+    with pytest.raises(LocalStackError, match="answered 503"):
+        cli._show_main_job(LocalStack(tmp_path), ENDPOINTS)
+
+    assert "202" not in capsys.readouterr().out
