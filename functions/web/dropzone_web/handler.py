@@ -18,7 +18,7 @@ from dropzone.api.gateway import gateway_context, header
 from dropzone.api.pages import is_given
 from dropzone.api.resolver import Described, make_app, problem, resolve
 from dropzone.domain.access import PUBLIC
-from dropzone.settings import WebSettings
+from dropzone.settings import ApiSettings
 
 _OWN = "dropzone_web.static"
 _TYPES = {
@@ -68,7 +68,7 @@ class Health(TypedDict):
 logger = Logger(service="web")
 app = make_app(logger)
 
-settings = cache(WebSettings.from_environment)
+settings = cache(ApiSettings.from_environment)
 
 
 @app.get("/health", operation_id="getHealth", tags=["Service"])

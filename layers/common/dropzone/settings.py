@@ -191,10 +191,6 @@ class QuerySettings(DatabaseSettings, SignInSettings):
     """Of the function Query, which signs in as a role that only reads."""
 
 
-class WebSettings(ApiSettings):
-    """Of the function Web."""
-
-
 class MigrateSettings(DatabaseSettings):
     """Of the function Migrate, which signs in as the owner of the schema."""
 

@@ -9,7 +9,6 @@ from dropzone.adapters.contracts import deployed_contracts
 from dropzone.api import problems
 from dropzone.api.parameters import Request
 from dropzone.api.problems import ProblemError
-from dropzone.domain.identifiers import received_at
 from dropzone.ports import Bronze, BronzeError, ObjectMissingError, RawObject, TimeLeft
 
 
@@ -50,16 +49,9 @@ def read_item(raw: RawObject, item: int) -> bytes:
         ProblemError: there is no such event, or what is there is not JSON, or can't be mapped.
     """
     # Imported here: few requests need it, and it would slow down each cold start.
-    from dropzone.domain.validate import Contents  # noqa: PLC0415
+    from dropzone.use_cases.objects import contents_of  # noqa: PLC0415
 
-    contents = Contents(
-        raw.body,
-        raw.content_type,
-        received_at=received_at(raw.raw_id),
-        contracts=deployed_contracts(),
-        contract=raw.contract,
-    )
-    found = contents.event(item)
+    found = contents_of(raw, deployed_contracts()).event(item)
     if found is None:
         raise ProblemError(problems.NO_RAW_EVENT)
     return found if isinstance(found, bytes) else to_json(found, inf_nan_mode="null")
