@@ -24,7 +24,7 @@ from dropzone_cli import details, output
 from dropzone_cli.commands import fleet
 from dropzone_cli.main import app
 from support.factories import raw_id, raw_ids
-from unit.cli.harness import URL, Cli, FakeApi, Stack, document
+from unit.cli.harness import Cli, FakeApi, Stack, document
 
 pytestmark = pytest.mark.usefixtures("local")  # where no stack on AWS is named
 
@@ -529,28 +529,6 @@ def test_sweep_up_to_a_limit(cli: Cli, api: FakeApi) -> None:
 
 
 # ---- open and the rest
-
-
-@pytest.mark.parametrize("display", [None, "DISPLAY", "WAYLAND_DISPLAY"])
-@pytest.mark.parametrize(
-    ("options", "path"), [([], ""), (["--docs"], "docs"), (["--no-browser"], ""), (["--docs", "--no-browser"], "docs")]
-)
-def test_open(cli: Cli, monkeypatch: pytest.MonkeyPatch, display: str | None, options: list[str], path: str) -> None:
-    opened: list[str] = []
-
-    def browse(url: str) -> bool:
-        opened.append(url)
-        return True
-
-    monkeypatch.setattr("webbrowser.open", browse)
-    monkeypatch.setattr(sys, "platform", "linux")
-    if display:
-        monkeypatch.setenv(display, ":0")
-
-    result = cli("open", *options)
-
-    assert (result.exit_code, result.stdout) == (0, f"{URL}/{path}\n")
-    assert opened == ([f"{URL}/{path}"] if display and "--no-browser" not in options else [])
 
 
 def test_a_bug_is_no_traceback(api: FakeApi, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

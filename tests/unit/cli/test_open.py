@@ -2,16 +2,12 @@
 
 import json
 import webbrowser
-from pathlib import Path
 
 import pytest
 
 from unit.cli.harness import URL, Cli
 
-
-@pytest.fixture(autouse=True)
-def _stack(local: Path) -> None:
-    """There is a local stack."""
+pytestmark = pytest.mark.usefixtures("local")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import csv
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,12 +10,9 @@ import pytest
 
 from unit.cli.harness import Cli, FakeApi
 
+pytestmark = pytest.mark.usefixtures("local")
+
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture(autouse=True)
-def _stack(local: Path) -> None:
-    """There is a local stack."""
 
 
 def source(name: str, last: datetime | None, state: str = "ok") -> dict[str, Any]:
