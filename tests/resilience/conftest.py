@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from obstore.store import S3Store
 
 from resilience.harness import REGION, Containers, Plan, World, running_containers
 from support.postgres import SilverInPostgres
@@ -47,7 +48,15 @@ def new_world(containers: Containers, s3: "S3Client", moto_endpoint: str, tables
         tables.clear()
         bucket = f"bronze-{uuid4()}"
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        return World(containers, s3, moto_endpoint, bucket, tables, plan)
+        store = S3Store(
+            bucket,
+            endpoint=moto_endpoint,
+            region=REGION,
+            access_key_id="test",
+            secret_access_key="test",  # noqa: S106 - the server takes any
+            client_options={"allow_http": True},
+        )
+        return World(containers, moto_endpoint, bucket, store, tables, plan)
 
     return make
 

@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import UUID, uuid4
+
+import obstore
+from obstore.store import S3Store
 
 from dropzone.domain.identifiers import new_raw_id, object_key, raw_id_of
 from dropzone_local.environment import tool_environment
@@ -26,9 +29,6 @@ from resilience.mortal import Ended, Order
 from support.background import in_background
 from support.factories import s3_event
 from support.postgres import SilverInPostgres, writer_environment
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 TESTS = Path(__file__).parents[1]
 REGION: Final = "eu-central-1"
@@ -173,9 +173,10 @@ class World:
     """A bucket, a queue and the tables, and the functions between them."""
 
     containers: Containers
-    s3: "S3Client"
     endpoint: str
     bucket: str
+    store: S3Store
+    """A look into the bucket. boto3 would take most of the tests' own time."""
     tables: SilverInPostgres
     plan: Plan = field(default_factory=Plan)
     queue: SimulatedQueue = field(default_factory=SimulatedQueue)
@@ -189,7 +190,7 @@ class World:
     def put(self, event: Event) -> UUID:
         """Put an event into bronze, as ingest does, and say nothing of it."""
         raw_id = new_raw_id()
-        self.s3.put_object(Bucket=self.bucket, Key=object_key(raw_id), Body=event.body)
+        obstore.put(self.store, object_key(raw_id), event.body)
         self.sent[event.body] = event
         return raw_id
 
@@ -205,19 +206,15 @@ class World:
 
     def delete(self, raw_id: UUID) -> None:
         """Delete an object, against all rules."""
-        self.s3.delete_object(Bucket=self.bucket, Key=object_key(raw_id))
+        obstore.delete(self.store, object_key(raw_id))
 
     def listed(self) -> set[UUID]:
         """The objects in the bucket."""
-        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-        return {raw_id_of(entry["Key"]) for page in pages for entry in page.get("Contents", [])}
+        return {raw_id_of(entry["path"]) for page in obstore.list(self.store) for entry in page}
 
     def bronze(self) -> dict[UUID, bytes]:
         """What lies in the bucket, with the bytes."""
-        return {
-            raw_id: self.s3.get_object(Bucket=self.bucket, Key=object_key(raw_id))["Body"].read()
-            for raw_id in self.listed()
-        }
+        return {raw_id: obstore.get(self.store, object_key(raw_id)).bytes().to_bytes() for raw_id in self.listed()}
 
     # ---- the functions
 
