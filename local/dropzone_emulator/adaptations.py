@@ -30,6 +30,7 @@ from dropzone_emulator.content_codings import TooLargeError, UnsupportedMediaTyp
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+_SAVE_PATH = "/_dropzone/save"
 _LAMBDA_REQUEST_BYTES = 6 * 1024 * 1024
 _NOBODY = dict.fromkeys(("accessKey", "accountId", "caller", "principalOrgId", "user", "userArn"))
 
@@ -261,3 +262,16 @@ class _UnpackedOnce(zipfile.ZipFile):
 
 
 lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _UnpackedOnce})
+
+
+@_replaces(app, "app")
+async def _save_when_asked(
+    serve: Callable[..., Awaitable[None]], scope: dict[str, Any], receive: Any, send: Callable[[Any], Awaitable[None]]
+) -> None:
+    """The emulator writes its state as it ends. After a deployment it is asked to, so that it needn't start again."""
+    if scope.get("path") != _SAVE_PATH:
+        await serve(scope, receive, send)
+        return
+    app.save_all(app._build_persistence_save_dict())
+    await send({"type": "http.response.start", "status": HTTPStatus.NO_CONTENT, "headers": []})
+    await send({"type": "http.response.body"})

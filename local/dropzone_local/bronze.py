@@ -28,6 +28,11 @@ class ObjectKeeper:
         """Return whether the emulator has a bucket, which without a stack is in the way."""
         return bool(self._buckets(_SHELVES[0]))
 
+    @property
+    def keeps(self) -> bool:
+        """Return whether objects were moved away, and not put back yet."""
+        return any(_folders(self._kept / shelf) for shelf in _SHELVES)
+
     def move_away(self) -> None:
         """Move every object out of the emulator; those of an interrupted run are kept."""
         for shelf in _SHELVES:

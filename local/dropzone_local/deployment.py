@@ -103,10 +103,12 @@ class Deployment:
         correct_event_sources(self.clients, enabled=parameters.get("ProcessEnabled", "true") == "true")
         identifier, _ = self._find()
         bucket = self.outputs()["BronzeBucketName"]
-        # The emulator writes its state only as it ends: a crash later returns to this.
-        self._emulator.stop()
-        keeper.put_back(bucket)
-        self._emulator.start()
+        if keeper.keeps:
+            self._emulator.stop()
+            keeper.put_back(bucket)
+            self._emulator.start()
+        else:
+            self._emulator.save()
         write_json(self._record, wanted | {"stack": identifier})
         return True
 

@@ -21,6 +21,9 @@ ACCOUNT = "000000000000"
 
 _PROGRAM = Path(__file__).parents[1] / "dropzone_emulator" / "__main__.py"
 _HEALTH_SECONDS = 2.0
+_SAVE_SECONDS = 60.0
+_SAVE_PATH = "/_dropzone/save"
+"""Of dropzone_emulator, which this environment can't import."""
 # httpx would load the certificates of all authorities for each question, which takes longer than the answer.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -77,6 +80,12 @@ class Emulator:
             failure = self.service.failure("did not become ready")
             self.stop()
             raise failure
+
+    def save(self) -> None:
+        """Have the emulator write its state, which a crash later returns to."""
+        httpx.post(
+            f"{self.endpoint}{_SAVE_PATH}", timeout=_SAVE_SECONDS, trust_env=False, verify=_NO_TLS
+        ).raise_for_status()
 
     def stop(self) -> None:
         """End the emulator in order: it writes its state."""

@@ -39,3 +39,8 @@ def test_the_location_leads_to_the_processed_event(client: Client) -> None:
 
 def test_without_a_key_nothing_is_revealed(client: Client) -> None:
     assert client.request("GET", f"/ingest/{uuid4()}", key=None).status_code == 403
+
+
+def test_the_emulator_has_written_what_was_deployed(client: Client) -> None:
+    # Otherwise it does so as it ends, and a crash would lose the stack.
+    assert "ApiKeyId" in (client.stack.emulator.state / "cloudformation.json").read_text(encoding="utf-8")

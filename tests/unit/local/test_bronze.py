@@ -39,6 +39,16 @@ def test_objects_survive_an_emulator_that_forgets_everything(tmp_path: Path) -> 
     assert contents(emulator.objects) == {path: str(path) for path in (OBJECT, SIDECAR, VERSION)}
 
 
+def test_objects_are_kept_from_when_they_are_moved_until_they_are_put_back(tmp_path: Path) -> None:
+    keeper = ObjectKeeper(make_emulator(tmp_path, OBJECT))
+    kept = [keeper.keeps]
+    keeper.move_away()
+    kept.append(keeper.keeps)
+    keeper.put_back(BUCKET)
+
+    assert [*kept, keeper.keeps] == [False, True, False]
+
+
 def test_objects_can_come_back_under_another_name(tmp_path: Path) -> None:
     emulator = make_emulator(tmp_path, OBJECT)
     keeper = ObjectKeeper(emulator)

@@ -22,6 +22,8 @@ PARAMETERS = {"LogLevel": "INFO"}
 class World:
     """An emulator with a stack of some status, and what was asked of it."""
 
+    keeper: Any
+
     def __init__(self, root: Path) -> None:
         self.status: str | None = "CREATE_COMPLETE"
         self.asked: list[str] = []
@@ -35,6 +37,9 @@ class World:
 
     def stop(self) -> None:
         self.asked.append("stop")
+
+    def save(self) -> None:
+        self.asked.append("save")
 
     def sam_deploy(self, *_: object, **__: object) -> None:
         self.asked.append("deploy")
@@ -53,16 +58,18 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
     class Keeper:
         has_work = False
+        keeps = False
 
         def __init__(self, _emulator: object) -> None:
             """As the real one."""
 
         def put_back(self, _bucket: str) -> None:
-            """There is nothing."""
+            world.asked.append("put back")
 
     monkeypatch.setattr(made, "_find", lambda: ("id", world.status))
     monkeypatch.setattr(made, "_explained", lambda error: error)
     monkeypatch.setattr(made, "outputs", lambda: {"BronzeBucketName": "bronze"})
+    world.keeper = Keeper
     monkeypatch.setattr(deployment, "ObjectKeeper", Keeper)
     monkeypatch.setattr(deployment, "correct_event_sources", lambda *_, **__: None)
     monkeypatch.setattr(sam, "deploy", world.sam_deploy)
@@ -73,6 +80,19 @@ def test_a_deployed_stack_is_not_deployed_again(world: World) -> None:
     assert world.deploy()
     assert not world.deploy()
     assert world.asked == []
+
+
+def test_the_emulator_saves_what_was_deployed(world: World) -> None:
+    world.deploy()
+
+    assert world.asked == ["deploy", "save"]
+
+
+def test_objects_are_put_back_into_an_emulator_that_does_not_run(world: World) -> None:
+    world.keeper.keeps = True
+    world.deploy()
+
+    assert world.asked == ["deploy", "stop", "put back", "start"]
 
 
 def test_a_failed_deploy_is_tried_again(world: World) -> None:
