@@ -16,7 +16,7 @@ from support.examples import explores  # which registers hypothesis's profiles
 from support.findings import write_findings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dropzone_local.postgres import Postgres
     from support.postgres import SilverInPostgres
@@ -126,3 +126,14 @@ def moto_endpoint() -> Iterator[str]:
 
     with running_moto() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Variables by which a client of S3 trusts one authority: the system's hundreds take it 5 ms each time."""
+    from support.tls import Authority  # noqa: PLC0415 - as above
+
+    folder = tmp_path_factory.mktemp("authority")
+    file = folder / "authority.pem"
+    file.write_bytes(Authority().pem)
+    return {"SSL_CERT_FILE": str(file), "SSL_CERT_DIR": str(folder / "none")}

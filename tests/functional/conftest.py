@@ -1,6 +1,6 @@
 """Servers that speak S3, and buckets in them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -25,7 +25,7 @@ MakeBucket = Callable[[str], str]
 
 
 @pytest.fixture(autouse=True)
-def _aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _aws_environment(monkeypatch: pytest.MonkeyPatch, one_authority: Mapping[str, str]) -> None:
     """What Lambda's environment has, and nothing of the developer's own account."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.delenv(name, raising=False)
@@ -38,6 +38,7 @@ def _aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "NO_PROXY": "127.0.0.1",
+        **one_authority,
     }.items():
         monkeypatch.setenv(name, value)
 

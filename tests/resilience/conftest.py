@@ -1,6 +1,6 @@
 """Servers for the session, and worlds for the tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -29,14 +29,14 @@ def s3(moto_endpoint: str) -> "S3Client":
 
 
 @pytest.fixture(scope="session")
-def containers() -> Iterator[Containers]:
-    with running_containers() as running:
+def containers(one_authority: Mapping[str, str]) -> Iterator[Containers]:
+    with running_containers(one_authority) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def other_containers() -> Iterator[Containers]:
-    with running_containers() as running:
+def other_containers(one_authority: Mapping[str, str]) -> Iterator[Containers]:
+    with running_containers(one_authority) as running:
         yield running
 
 

@@ -95,8 +95,8 @@ class Containers:
 
 
 @contextmanager
-def running_containers() -> Iterator[Containers]:
-    """Run the program that makes containers, for the time of a with block."""
+def running_containers(variables: Mapping[str, str]) -> Iterator[Containers]:
+    """Run the program that makes containers, for the time of a with block, with variables in its environment."""
     with subprocess.Popen(
         [sys.executable, "-m", "resilience.mortal"],
         stdin=subprocess.PIPE,
@@ -104,7 +104,7 @@ def running_containers() -> Iterator[Containers]:
         text=True,
         cwd=TESTS,
         env=tool_environment(base=os.environ)
-        | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": os.pathsep.join(sys.path)},
+        | {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "PYTHONPATH": os.pathsep.join(sys.path), **variables},
     ) as process:
         yield Containers(process)
         assert process.stdin is not None
