@@ -4,6 +4,7 @@ SAM itself reads it, as `sam local` does, but for the variables: SAM gives up on
 is an attribute of a resource, which CloudFormation doesn't.
 """
 
+import json
 import logging
 import shutil
 import warnings
@@ -12,8 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped] # comes with SAM's CLI
 
 from dropzone_local.sam import PACKED, Builder, machine_architecture
 from unit.template.intrinsics import Evaluator
@@ -108,7 +107,7 @@ def _read(template: Path, parameters: frozenset[tuple[str, str]]) -> list[Any]:
         return list(SamFunctionProvider(stacks).get_all())
 
 
-_parsed = cache(lambda template: yaml_parse(template.read_text(encoding="utf-8")))
+_parsed = cache(lambda template: json.loads(template.read_text(encoding="utf-8")))
 
 
 def _variables(template: Path, parameters: Mapping[str, str]) -> dict[str, dict[str, str]]:
