@@ -1,7 +1,7 @@
-"""What clients may do: their scopes, and the sources to which they are bound. Pure.
+"""What clients may do: their scopes, and the sources that they are restricted to. Pure.
 
-A client is known by the SHA-256 of its key, or as who it has signed in: by an IAM role, or by the subject of its
-tokens. Who is listed, and for what, is in a document that operators keep (docs/security.md).
+A client is identified by the SHA-256 of its key, by its IAM role or user, or by the subject of its tokens. Operators
+maintain a document that lists the clients and what each may do (docs/security.md).
 """
 
 import json
@@ -18,22 +18,22 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from dropzone.domain.patterns import SourcePattern
 
 MAX_BINDING = 1_500
-"""The limit of a binding's JSON in characters: it is kept with each object, whose metadata has 2 KB."""
+"""The maximum length of a binding's JSON, in characters: it is stored in objects' metadata, which has at most 2 KB."""
 
 
 class Scope(StrEnum):
-    """What a key opens."""
+    """A set of routes that a client may call."""
 
     INGEST = "ingest"
-    """POST /ingest, and what has become of what was sent with the same key."""
+    """POST /ingest, and the status of what the same client sent."""
     READ = "read"
-    """Every list and figure."""
+    """All lists and statistics."""
     OPERATE = "operate"
-    """POST /process with its replays, and the bytes of any object."""
+    """POST /process and replays, and the raw bytes of any object."""
 
 
 PUBLIC: frozenset[Scope] = frozenset()
-"""Of routes that need no key."""
+"""The scopes of a route that needs no key."""
 
 
 def _short_enough(patterns: tuple[str, ...]) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ _Binding = Annotated[tuple[SourcePattern, ...], AfterValidator(_short_enough)]
 
 
 class Kind(StrEnum):
-    """How API Gateway knows a client; the field of its entry."""
+    """How API Gateway identifies a client; also the name of the field in the client's entry."""
 
     KEY = "sha256"
     ROLE = "role"
@@ -55,38 +55,38 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who sent a request, as API Gateway has checked it."""
+    """The sender of a request, as verified by API Gateway."""
 
     kind: Kind
     value: str
     """The SHA-256 of its key in hexadecimal, the ARN of its IAM role or user, or the claim `sub` of its token."""
     limit: frozenset[Scope] = frozenset(Scope)
-    """The scopes that it has at most: those of its token, or those that any key may have."""
+    """The scopes that it can have at most: those of its token, or those allowed for any key."""
 
 
 class ListedClient(BaseModel):
-    """An entry of the document of clients: one key, role or subject. During a rotation, a client has two."""
+    """An entry of the clients document: one key, role or subject. A client has two entries during a rotation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    """What was sent with a key belongs to this name, whatever the key."""
+    """What a client sends is recorded under this name, whichever key it uses."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """Of the key."""
+    """The SHA-256 of the key, in hexadecimal."""
     role: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[\w+=,.@-]+$")] | None = None
-    """The ARN of an IAM role or user, without its path, which no session's ARN has."""
+    """The ARN of an IAM role or user, without its path: ARNs of sessions have none."""
     subject: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     """The claim `sub` of its tokens."""
     key_id: str = ""
-    """API Gateway's identifier of the key, for those who manage it."""
+    """API Gateway's identifier of the key, for key management."""
     scopes: frozenset[Scope]
     writes: _Binding | None = None
-    """The sources that it may write, as patterns; all without it."""
+    """Patterns of the sources that it may write; None for all."""
     reads: _Binding | None = None
-    """The sources that it may read, as patterns; all without it."""
+    """Patterns of the sources that it may read; None for all."""
     created: AwareDatetime | None = None
     expires: AwareDatetime | None = None
-    """From then on it opens nothing."""
+    """The instant from which the entry is no longer valid; None for never."""
 
     @model_validator(mode="after")
     def _is_known_by_one_thing(self) -> Self:
@@ -112,12 +112,12 @@ class ClientsDocument(BaseModel):
 
     @cached_property
     def by_identity(self) -> Mapping[tuple[Kind, str], ListedClient]:
-        """The entries by what their clients are known by."""
+        """The entries by the kind and value of their identities."""
         return {client.identity: client for client in self.clients}
 
 
 NO_CLIENTS = ClientsDocument.model_construct()
-"""Made without the model's validator, which takes milliseconds of a start to build."""
+"""Made without the model's validator: building it would add milliseconds to a cold start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +125,14 @@ class Access:
     """Who sent a request, and what it may do."""
 
     client: str
-    """The client's name; of an unlisted one `~` and the beginning of a hash, which no name looks like."""
+    """The client's name; for an unlisted client, `~` and the first digits of a hash, which is never a valid name."""
     scopes: frozenset[Scope]
     writes: tuple[str, ...] | None = None
     """Patterns of the sources that it may write; None for all."""
     reads: tuple[str, ...] | None = None
     """Patterns of the sources that it may read; None for all."""
     is_known: bool = True
-    """It is listed, or has a token, which says what it may do."""
+    """Whether it is listed, or has a token, which carries its scopes."""
     expires: datetime | None = None
 
 
@@ -140,10 +140,10 @@ _HASH_CHARACTERS = 16
 
 
 def access_of(identity: Identity, clients: ClientsDocument, default_scopes: frozenset[Scope]) -> Access:
-    """What a request may do: what its client's entry says, or without one its token or the default scopes.
+    """What a request may do, by its client's entry; without an entry, by its token or the default scopes.
 
-    The default scopes are those of keys and roles. Whoever is bound to sources has no scope `operate`: a replay and raw
-    bytes are of any source.
+    The default scopes apply to unlisted keys and roles. A client that is restricted to sources never has the scope
+    `operate`: replays and raw bytes are not limited to a source.
     """
     listed = clients.by_identity.get((identity.kind, identity.value))
     if listed is None:
@@ -163,7 +163,7 @@ def _unlisted(identity: Identity) -> str:
 
 
 class Decision(StrEnum):
-    """Of a request."""
+    """The result of checking a request's access."""
 
     ALLOWED = "allowed"
     UNKNOWN = "key-unknown"
@@ -172,7 +172,7 @@ class Decision(StrEnum):
 
 
 def decide(access: Access, opened_by: frozenset[Scope], now: datetime) -> Decision:
-    """Whether a request may go on to a route that any of these scopes opens."""
+    """Whether a request may call a route that requires one of these scopes."""
     if access.expires is not None and access.expires <= now:
         return Decision.EXPIRED
     if not access.scopes.isdisjoint(opened_by):

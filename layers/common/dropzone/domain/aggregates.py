@@ -1,10 +1,10 @@
-"""Mean and population standard deviation, right to 15 significant digits for every finite input.
+"""Mean and population standard deviation, correct to 15 significant digits for every finite input.
 
 The fast path takes few passes, all in C: `math.fsum` (exactly rounded, Shewchuk 1997) for the mean, `math.dist`
-(scaled, so that nothing overflows or underflows on the way) for the deviation. What is left is the rounding of the mean
-itself, which shifts every deviation by the same amount: where that could show, one more pass measures the shift and
-takes it out. The few inputs beyond that (sums beyond binary64, subnormal results, spreads of a few units in the last
-place) are computed in integers, which is exact, and rounded once.
+(scaled, so that no intermediate result overflows or underflows) for the deviation. The remaining error is the rounding
+of the mean, which shifts every deviation by the same amount: where it could matter, one more pass measures the shift
+and removes it. The few other inputs (sums beyond binary64, subnormal results, spreads of a few units in the last place)
+are computed exactly, in integers, and rounded once.
 """
 
 import math
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _SMALLEST_NORMAL = sys.float_info.min
-# A deviation computed here can be a few last places off, which is a matter of the last bit where it is subnormal: it
-# has to lie clear of the border for the exact one to be normal as well.
+# A deviation computed here can be off by a few units in the last place, so it must be well above the smallest normal
+# number for the exact one to be normal as well: of a subnormal result, every bit has to be correct.
 _SURELY_NORMAL = 2.0 * _SMALLEST_NORMAL
-# The shift of a rounded mean is below two units in its last place. Against a deviation of 2**27 units its square,
-# which is what it adds, is below 2**-52 of the deviation's: under half a unit there after the root.
+# Rounding shifts the mean by less than two units in its last place. If the deviation is 2**27 units, the shift adds
+# less than 2**-52 to its square, relatively: after the root, that is under half a unit in the last place.
 _SHIFT_IS_NOTHING = 2.0**27
-# Up to here, taking the shift out costs no digit worth the name.
+# From this many units on, removing the shift loses no significant digit.
 _SHIFT_IS_SMALL = 8.0
 _TWO_TO_53 = 2.0**53
 _ROOT_BITS = 130
@@ -36,21 +36,21 @@ class Aggregates(NamedTuple):
 
 
 class NotFiniteError(ValueError):
-    """There is a value that is not finite."""
+    """A value is not finite."""
 
     def __init__(self) -> None:
         super().__init__("an aggregate needs finite values")
 
 
 def aggregate(values: Sequence[float]) -> Aggregates:
-    """Summarise at least one finite binary64 value.
+    """Summarise one or more finite binary64 values.
 
-    Mean and deviation are right to 15 significant digits where they are normal numbers, and to their last bit where
-    they are subnormal.
+    Mean and deviation are correct to 15 significant digits if they are normal numbers, and to the last bit if they are
+    subnormal.
 
     Raises:
-        ValueError: no values.
-        NotFiniteError: one that is not finite.
+        ValueError: there are no values.
+        NotFiniteError: a value is not finite.
     """
     count = len(values)
     if count == 0:
@@ -58,7 +58,7 @@ def aggregate(values: Sequence[float]) -> Aggregates:
     try:
         mean = math.fsum(values) / count
     except (OverflowError, ValueError):
-        # Their sum is beyond binary64, or one of them is not finite.
+        # The sum is beyond binary64, or a value is not finite.
         mean = math.nan
     if not math.isfinite(mean) and not all(map(math.isfinite, values)):
         raise NotFiniteError
@@ -70,10 +70,10 @@ def aggregate(values: Sequence[float]) -> Aggregates:
 
 
 def _fast(values: Sequence[float], mean: float, minimum: float, maximum: float) -> tuple[float, float] | None:
-    """Mean and deviation in floating point, or None where it can't hold the promise."""
+    """Mean and deviation in floating point, or None if they might not be accurate enough."""
     if not math.isfinite(mean) or 0 < abs(mean) < _SMALLEST_NORMAL:
         return None
-    # Two roundings, the sum's and the quotient's, can carry it past the values themselves.
+    # Two roundings (sum and quotient) can move the mean outside the range of the values.
     mean = min(max(mean, minimum), maximum)
     count = len(values)
     spread = math.dist(values, [mean] * count) / math.sqrt(count)
@@ -82,17 +82,17 @@ def _fast(values: Sequence[float], mean: float, minimum: float, maximum: float) 
         return None
     if spread < unit * _SHIFT_IS_NOTHING:
         shift = math.fsum([value - mean for value in values]) / count
-        # spread * sqrt(1 - share), as a small number to subtract: one rounding in place of two.
+        # spread * sqrt(1 - share), written as a small number to subtract: one rounding instead of two.
         share = (shift / spread) ** 2
         spread -= spread * share / (1.0 + math.sqrt(1.0 - share))
     return mean, spread
 
 
 def _exact(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and deviation in integers, each rounded once: right to its last bit, whatever the values.
+    """Mean and deviation in integers, each rounded once: correct to the last bit for any values.
 
     A value is an integer of 53 bits times a power of two. These integers and their squares are summed by exponent, so
-    that a value costs little however far apart they are: only the sums are as wide as the range of the values.
+    that each value is cheap even if exponents differ widely: only the sums are as wide as the range of the values.
     """
     sums: dict[int, int] = {}
     squares: dict[int, int] = {}
@@ -109,9 +109,9 @@ def _exact(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _root(number: int, divisor: int, exponent: int) -> float:
-    """The float that is nearest to `sqrt(number) / divisor * 2**exponent`, for a positive number."""
-    # The root as an integer of more than 64 bits, odd where it is not exact: rounded once more, in `_float`, it is then
-    # what the exact root would have been rounded to ("round to odd").
+    """The float nearest to `sqrt(number) / divisor * 2**exponent`, for a positive number."""
+    # The root as an integer of more than 64 bits, made odd if it is not exact ("round to odd"): rounding it again, in
+    # `_float`, gives the same result as rounding the exact root.
     square = divisor * divisor
     shift = (_ROOT_BITS - number.bit_length()) // 2 + divisor.bit_length()
     shifted = number << 2 * shift if shift >= 0 else number >> -2 * shift
@@ -123,5 +123,5 @@ def _root(number: int, divisor: int, exponent: int) -> float:
 
 
 def _float(number: int, divisor: int, exponent: int) -> float:
-    """The float that is nearest to `number / divisor * 2**exponent`: Python rounds a quotient of integers once."""
+    """The float nearest to `number / divisor * 2**exponent`: Python rounds a quotient of integers once."""
     return (number << exponent) / divisor if exponent >= 0 else number / (divisor << -exponent)

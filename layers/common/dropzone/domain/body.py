@@ -12,9 +12,9 @@ from pydantic_core import from_json
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 LINE_PROTOCOL = "text/plain"
-"""What Telegraf and InfluxDB's clients send lines as; no media type of their own is registered."""
+"""The media type that Telegraf and InfluxDB's clients send lines as: none is registered for the protocol."""
 GZIP = "gzip"
-"""The name of the encoding in `Content-Encoding`."""
+"""The value of `Content-Encoding` for gzip."""
 
 _JSON_TYPE = re.compile(r"application/(?:x-|[a-z0-9!#$&^_.-]{1,100}\+)?json|text/(?:x-)?json", re.ASCII)
 _NDJSON_TYPE = re.compile(r"(?:application|text)/(?:x-)?(?:(?:nd|ld)-?json|json-?l|json-?lines)", re.ASCII)
@@ -30,11 +30,11 @@ _LEADING_BYTES = 4
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_ONLY = 16 + zlib.MAX_WBITS
 _FIRST_PIECE = 512
-"""Bytes of a gzip member that are unpacked first; then twice as many each time. What follows the member's end is copied
-with the last piece: so a body of many tiny members takes no longer than one of its size."""
+"""The size of the first piece of a gzip member to unpack, in bytes; each further piece is twice as long. What follows
+the member is copied with its last piece: small pieces keep a body of many tiny members as fast as any of its size."""
 
-# A string, to be skipped, or a number of more characters than the parser accepts (it stops at 4,300 digits). A string
-# without an end is skipped to the end of the text: trying each of its quotes would take quadratic time.
+# A string, to be skipped, or a number that may be longer than the parser accepts (4,300 digits). An unterminated
+# string is skipped to the end of the text: trying each of its quotes would take quadratic time.
 _STRING_OR_LONG_NUMBER = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?', re.DOTALL
 )
@@ -43,32 +43,32 @@ _OF_LINES = f", with Content-Type: {NDJSON}"
 
 
 class NotJsonError(ValueError):
-    """The bytes are not JSON; the message says where, and quotes nothing of them."""
+    """The bytes are not JSON. The message gives the position, and quotes nothing of the bytes."""
 
 
 class NotGzipError(ValueError):
-    """The bytes are not gzip, or not whole."""
+    """The bytes are not gzip, or incomplete."""
 
 
 class UnpackedTooLargeError(ValueError):
-    """The bytes hold more than the limit."""
+    """The unpacked content exceeds the limit."""
 
 
 def is_json(media_type: str) -> bool:
-    """Whether the media type (in lower case, without parameters) is JSON, or one of its `+json` kinds."""
+    """Whether the media type (in lower case, without parameters) is JSON or has the suffix `+json`."""
     return _JSON_TYPE.fullmatch(media_type) is not None
 
 
 @lru_cache(_CACHED_TYPES)
 def is_ndjson(media_type: str) -> bool:
-    """Whether the media type (in lower case, without parameters) is one that NDJSON is known by."""
+    """Whether the media type (in lower case, without parameters) is one of those used for NDJSON."""
     return _NDJSON_TYPE.fullmatch(media_type) is not None
 
 
 def is_gzip(body: bytes) -> bool:
-    """Whether a body is gzip, by its first bytes: no JSON begins with them.
+    """Whether a body is gzip, by its first bytes: no JSON starts with them.
 
-    Content-Encoding doesn't show it: API Gateway decompresses a body and keeps the header.
+    Content-Encoding is no indication: API Gateway decompresses a body and keeps the header.
     """
     return body.startswith(_GZIP_MAGIC)
 
@@ -77,8 +77,8 @@ def unpacked(body: bytes, limit: int) -> bytes:
     """The body, or its content if it is gzip.
 
     Raises:
-        NotGzipError: it begins as gzip does, and is damaged, cut off, or gzip within gzip.
-        UnpackedTooLargeError: it holds more than `limit` bytes.
+        NotGzipError: it starts like gzip, but is damaged, cut off, or gzip within gzip.
+        UnpackedTooLargeError: the content has more than `limit` bytes.
     """
     if not is_gzip(body):
         return body
@@ -93,11 +93,11 @@ def gunzip(packed: bytes, limit: int) -> bytes:
 
     Args:
         packed: from the first member's header to the last one's checksum.
-        limit: of the content's bytes; hardly more than these are ever held.
+        limit: the maximum size of the content, in bytes; hardly more than that is ever in memory.
 
     Raises:
-        NotGzipError: no gzip, cut off, damaged, or followed by other bytes than zeros.
-        UnpackedTooLargeError: it holds more than `limit` bytes.
+        NotGzipError: it is not gzip, cut off, damaged, or followed by bytes other than zero.
+        UnpackedTooLargeError: the content has more than `limit` bytes.
     """
     parts: list[bytes] = []
     room = limit
@@ -125,10 +125,10 @@ def gunzip(packed: bytes, limit: int) -> bytes:
 
 
 def check_utf_8(text: bytes) -> None:
-    """Refuse text that its first bytes show to be UTF-16 or UTF-32.
+    """Reject text in UTF-16 or UTF-32, detected by its first bytes.
 
     Raises:
-        NotJsonError: with the encoding.
+        NotJsonError: the text has another encoding, which the message names.
     """
     if (encoding := detect_encoding(text[:_LEADING_BYTES])) not in _UTF_8:
         raise NotJsonError(f"it is encoded in {encoding[:6].upper()}; send UTF-8")
@@ -140,10 +140,10 @@ def without_mark(text: bytes) -> bytes:
 
 
 def split(text: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
-    """The events of an unpacked body: a sequence with an item for each, and a function that makes a payload of an item.
+    """The events of an unpacked body: a sequence of items, and a function that turns an item into a payload.
 
-    A payload is a JSON value, or the `NotJsonError` that its text leads to. In NDJSON each line is an event, and parsed
-    only when it is needed. Otherwise the body is one JSON text: a list of events, or a single one, returned as a tuple.
+    A payload is a JSON value, or a `NotJsonError` if its text is not JSON. In NDJSON each line is an event, and parsed
+    only when needed. Otherwise the body is one JSON text: a list of events, or a single one, returned as a tuple.
     A leading byte order mark is ignored.
     """
     text = without_mark(text)
@@ -154,7 +154,7 @@ def split(text: bytes, media_type: str) -> tuple[Sequence[Any], Callable[[Any], 
 
 
 def bodies(text: bytes, media_type: str) -> Iterator[Any]:
-    """The JSON value of an unpacked body, or of each line of NDJSON; a `NotJsonError` for a text that is none."""
+    """The JSON value of an unpacked body, or of each line of NDJSON; a `NotJsonError` for text that is not JSON."""
     text = without_mark(text)
     return map(_parsed_line, lines(text)) if is_ndjson(media_type) else iter([_parsed(text)])
 
@@ -168,7 +168,7 @@ def _parsed(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's type
     try:
         return parse_json(text)
     except NotJsonError as error:
-        # Another one: this one refers to the frames above, and whoever keeps it in one would keep the body in a cycle.
+        # A new error: this one refers to the frames above, so keeping it would keep the body alive in a cycle.
         return NotJsonError(str(error))
 
 
@@ -176,18 +176,18 @@ def _parsed_line(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's
     try:
         return parse_json(text)
     except NotJsonError as error:
-        # Its media type is that of lines already.
+        # The media type is already that of NDJSON, so the hint to use it is removed.
         return NotJsonError(str(error).removesuffix(_OF_LINES))
 
 
 def parse_json(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's types
     """Parse JSON text strictly: UTF-8, no byte order mark, no NaN, no lone surrogates, bounded nesting.
 
-    Of duplicate names the last counts. A number too large for binary64 becomes an infinity, and one of thousands of
-    digits the nearest binary64 (or an infinity): numbers are validated by the quality rules.
+    The last of duplicate names counts. A number too large for binary64 becomes an infinity, and one of thousands of
+    digits the nearest binary64 (or an infinity): the quality rules validate numbers.
 
     Raises:
-        NotJsonError: with the parser's reason and place.
+        NotJsonError: the text is not JSON; the message has the parser's reason and position.
     """
     try:
         return from_json(text, allow_inf_nan=False)

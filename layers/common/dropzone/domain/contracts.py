@@ -1,7 +1,7 @@
-"""Data contracts as they run: their rules, and which contract holds for which source.
+"""Compiled data contracts: their rules, and which contract applies to which source.
 
-Compiled from `contracts/*.odcs.yaml` when the layer is built (docs/contracts.md), and pure: what an event becomes
-depends on its bytes, its arrival and its contract alone.
+They are compiled from `contracts/*.odcs.yaml` when the layer is built (docs/contracts.md). Pure: an event's outcome
+depends only on its bytes, its arrival and its contract.
 """
 
 import math
@@ -36,16 +36,16 @@ from dropzone.domain.payloads import Event
 
 
 class Severity(StrEnum):
-    """What an event that breaks the rule becomes."""
+    """What happens to an event that breaks the rule."""
 
     ERROR = "error"
-    """Rejected."""
+    """The event is rejected."""
     WARNING = "warning"
-    """Processed, and flagged."""
+    """The event is processed, with a flag."""
 
 
 class Dimension(StrEnum):
-    """What the rule says of the data's quality, in the terms of the Open Data Contract Standard."""
+    """The dimension of data quality that a rule checks, as named by the Open Data Contract Standard."""
 
     ACCURACY = "accuracy"
     COMPLETENESS = "completeness"
@@ -57,7 +57,7 @@ class Dimension(StrEnum):
 
 
 type Keeps = Callable[[Measurement, Sequence[float], datetime], bool]
-"""Whether an event that keeps the basic rules keeps another one, given its samples and its object's arrival."""
+"""Whether an event that passes the basic rules passes another one, given its samples and its object's arrival."""
 
 
 class Offender(NamedTuple):
@@ -80,7 +80,7 @@ class BaseRule(BaseModel):
 
     @abstractmethod
     def keeps(self) -> Keeps:
-        """Whether an event keeps the rule: a function, since a model's attributes are slow."""
+        """A function that checks an event against the rule. It reads no attributes of the model, which are slow."""
 
     @abstractmethod
     def violation(self, offender: Offender) -> Violation:
@@ -132,7 +132,7 @@ class Sentinel(BaseRule):
         values = sorted(self.values)
 
         def keeps(event: Measurement, samples: Sequence[float], _: datetime) -> bool:
-            # Most stand far from what is measured: then the samples needn't be looked through.
+            # Most sentinels are outside the range of the samples, which needn't be searched then.
             place = bisect_left(values, event.aggregates.minimum)
             if place == len(values) or values[place] > event.aggregates.maximum:
                 return True
@@ -283,7 +283,7 @@ def _first(samples: Sequence[float], is_bad: Callable[[float], bool]) -> int:
 
 
 def in_words(span: timedelta) -> str:
-    """A span as people say it, in the largest unit of which it has at least one."""
+    """A span as text, in the largest unit that fits into it at least once, such as `1.5 hours`."""
     seconds = span.total_seconds()
     unit, length = next((entry for entry in _UNITS if seconds >= entry[1]), ("second", 1))
     number = f"{seconds / length:.4g}"
@@ -291,11 +291,11 @@ def in_words(span: timedelta) -> str:
 
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
-"""From the largest on, in seconds."""
+"""Units, largest first, with their lengths in seconds."""
 
 
 DEFAULT = "default"
-"""The contract of the sources that no other one names."""
+"""The identifier of the contract for sources that no other contract names."""
 
 _CACHED_SOURCES = 10_000
 
@@ -313,18 +313,18 @@ class Contract(BaseModel):
     """Patterns of sources, in which `*` is any text and `?` any character."""
     rules: tuple[Rule, ...] = Field(default=(), max_length=100)
     mapping: PayloadMapping | None = None
-    """How the events of bodies that were sent to the contract by name are found; None for our own payload."""
+    """How to find the events in bodies sent to the contract by name; None for our own payload."""
 
     @cached_property
     def reference(self) -> str:
-        """What an outcome is recorded with: `id@version`."""
+        """`id@version`, as recorded with outcomes; empty without a version."""
         return f"{self.id}@{self.version}" if self.version else ""
 
     @cached_property
     def validate_event(self) -> Callable[[Event, datetime], Outcome]:
-        """The measurement of an event, with a flag for each warning, or its rejection with each error.
+        """A function that validates an event that passes the basic rules, given its object's arrival.
 
-        A function of an event that keeps the basic rules, and of its object's arrival.
+        It returns the event's measurement with a flag for each warning, or its rejection with each error.
         """
         reference = self.reference
         rules = [(rule.keeps(), rule) for rule in self.rules]
@@ -348,12 +348,12 @@ class Contract(BaseModel):
 
 
 class Contracts:
-    """The contracts of a deployment, and which of them holds for a source."""
+    """The contracts of a deployment, looked up by source or identifier."""
 
     def __init__(self, contracts: Sequence[Contract], ruleset: str) -> None:
-        """Take contracts, of which one is the default, and the version of all rules together."""
+        """`contracts` must include the default one; `ruleset` is the version of all rules together."""
         self.ruleset = ruleset
-        """Changes whenever an event might be decided differently: with any contract, and with the basic rules."""
+        """Changes with any contract and with the basic rules: whenever an event's outcome might change."""
         self._by_id = {contract.id: contract for contract in contracts}
         self.default = self._by_id[DEFAULT]
         self._exact = {
@@ -371,14 +371,14 @@ class Contracts:
         return iter(self._by_id.values())
 
     def named(self, identifier: str) -> Contract | None:
-        """The contract with an identifier."""
+        """The contract with this identifier, if any."""
         return self._by_id.get(identifier)
 
     def expecting(self, source: str, decided_by: str) -> Contract:
-        """The contract that says what is expected of a source over time.
+        """The contract whose expectations apply to a source.
 
-        If the contract that decided the source's last outcome (a `reference`) is one that events are sent to by name,
-        it is the source's.
+        It is the one that decided the source's last outcome (`decided_by`, a `reference`) if events are sent to that
+        contract by name; otherwise, the one for the source.
         """
         named = self._by_id.get(decided_by.partition("@")[0])
         if named is not None and named is not self.default and (named.mapping is not None or not named.sources):
@@ -386,7 +386,7 @@ class Contracts:
         return self.of_source(source)
 
     def _of_source(self, source: str) -> Contract:
-        """The contract of a source: that which names it, else that with the most specific pattern, else the default."""
+        """The contract that names the source, else the one with the most specific pattern, else the default."""
         if contract := self._exact.get(source):
             return contract
         found = (
@@ -406,11 +406,11 @@ class _Pattern(NamedTuple):
 
 
 BASIC = Contracts(
-    # Without a version: outcomes are recorded with no contract.
+    # It has no version, so outcomes are recorded without a contract.
     [Contract.model_construct(id=DEFAULT, version="", sources=(), rules=(), mapping=None)],
     RULESET,
 )
-"""The basic rules alone."""
+"""Only the basic rules."""
 
 
 class CompiledContracts(BaseModel):
@@ -422,6 +422,6 @@ class CompiledContracts(BaseModel):
 
 
 def contracts_of(compiled: bytes) -> Contracts:
-    """The contracts of a compiled file, and the ruleset that names them together with the basic rules."""
+    """The contracts of a compiled file, with a ruleset that identifies them and the basic rules."""
     ruleset = f"{RULESET}.{sha256(compiled).hexdigest()[:8]}"
     return Contracts(CompiledContracts.model_validate_json(compiled, context=COMPILED).contracts, ruleset)

@@ -1,4 +1,4 @@
-"""What a contract expects of its sources over time: nothing that an event is rejected for."""
+"""What a contract expects of its sources over time. No event is rejected for it."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -9,9 +9,9 @@ _Seconds = Annotated[float, Field(gt=0, le=100 * 366 * 86_400, allow_inf_nan=Fal
 
 
 class Expectations(BaseModel):
-    """Of the sources of one contract; None where it states none.
+    """What one contract expects of its sources; None for what it doesn't define.
 
-    Compiled into a file of their own: they decide nothing of an event, and so are no part of the ruleset.
+    Compiled into a separate file: expectations don't affect outcomes, so they are not part of the ruleset.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -19,19 +19,19 @@ class Expectations(BaseModel):
     id: str
     version: str
     interval_seconds: _Seconds | None = None
-    """From one event to the next: `frequency`."""
+    """The interval between events: `frequency`."""
     latency_seconds: _Seconds | None = None
-    """From a measurement to its arrival: `latency`."""
+    """The time from a measurement to its arrival: `latency`."""
     retention_seconds: _Seconds | None = None
-    """How long measurements are kept at least: `retention`."""
+    """The minimum time that measurements are kept: `retention`."""
     unchanged_seconds: _Seconds | None = None
-    """How long every sample may be the same: `unchanged`."""
+    """How long all samples may stay the same: `unchanged`."""
     rejected_share: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Of the events that arrived in the last 24 hours: `rejectedShare`."""
+    """The share of rejected events among those of the last 24 hours: `rejectedShare`."""
 
 
 EXPECTATIONS = TypeAdapter(tuple[Expectations, ...])
-"""Of all contracts of a deployment, in the order of `contracts.json`."""
+"""The expectations of all contracts of a deployment, in the order of `contracts.json`."""
 
 
 class Expectation(StrEnum):
@@ -42,6 +42,6 @@ class Expectation(StrEnum):
     STUCK = "stuck"
     """Its samples have been the same for longer than `unchanged`."""
     REJECTED_SHARE = "rejected_share"
-    """More of its events were rejected."""
+    """The share of its events that were rejected is higher than expected."""
     LATENCY = "latency"
     """The median of its last twenty measurements took longer to arrive."""

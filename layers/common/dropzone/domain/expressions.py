@@ -1,4 +1,4 @@
-"""JMESPath, bounded: an expression of a contract costs no more than its body is worth."""
+"""JMESPath with bounded cost, for the expressions of contracts."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -13,9 +13,9 @@ from jmespath.visitor import Options, TreeInterpreter
 from dropzone.domain.mapping import MAX_LENGTH, MappingError
 
 ERRORS = (MappingError, JMESPathError, TypeError, ValueError, OverflowError, RecursionError, AttributeError)
-"""What evaluating may raise: a value has not the type that a function takes, or costs too much."""
+"""What evaluating may raise: a value has the wrong type for a function, or evaluating would cost too much."""
 _BUDGET = 3_000_000
-"""Steps and elements of results: some thirty for each of the most events that a body may hold."""
+"""The maximum number of steps and elements of results: about thirty per event in a body with the most events."""
 _CHARACTERS_OF_A_STEP = 100
 
 
@@ -24,16 +24,16 @@ def _as_entries(of: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class _Functions(functions.Functions):
-    """JMESPath's functions, and two that make parts of what senders put side by side."""
+    """JMESPath's functions and two more: `entries` and `pair`."""
 
     @functions.signature({"types": ["object"]})
     def _func_entries(self, of: dict[str, Any]) -> list[dict[str, Any]]:
-        """The entries of an object, each with its `key` and its `value`."""
+        """The entries of an object, each with a `key` and a `value`."""
         return _as_entries(of)
 
     @functions.signature({"types": ["array"]}, {"types": ["array"]})
     def _func_pair(self, keys: list[Any], values: list[Any]) -> list[dict[str, Any]]:
-        """Two arrays side by side, each element with its `key` and its `value`."""
+        """Two arrays combined, each element with a `key` and a `value`."""
         return [{"key": key, "value": value} for key, value in zip(keys, values, strict=False)]
 
 
@@ -54,18 +54,18 @@ class _Interpreter(TreeInterpreter):
 
 
 _INTERPRETER = _Interpreter()
-"""One for all, since a call evaluates one expression at a time; making one takes longer than most expressions."""
+"""Shared: expressions are evaluated one at a time, and creating an interpreter takes longer than most expressions."""
 
 type Search = Callable[[Any], Any]
 
 
 def search(text: str) -> Search:
-    """What evaluates an expression: from a value of JSON to what the expression finds in it.
+    """A function that evaluates an expression on a JSON value.
 
-    It raises one of `ERRORS` where it can't be evaluated, or would cost too much.
+    The function raises one of `ERRORS` if the expression can't be evaluated, or would cost too much.
 
     Raises:
-        ValueError: it is no JMESPath, or too long.
+        ValueError: the text is not JMESPath, or too long.
     """
     if len(text) > MAX_LENGTH:
         raise ValueError(f"has more than {MAX_LENGTH} characters")
@@ -80,7 +80,7 @@ def search(text: str) -> Search:
 
 
 def wrong_type(error: Exception) -> str:
-    """Which function got what in place of what it takes, without the value; empty for any other error."""
+    """Which function expected which type, and what it got, without the value; empty for any other error."""
     if not isinstance(error, JMESPathTypeError):
         return ""
     return f"{error.function_name}() takes {' or '.join(error.expected_types)}, and got {error.actual_type}"
@@ -99,9 +99,9 @@ def _interpreted(node: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401 - 
 
 
 def _direct(node: Mapping[str, Any]) -> Search | None:
-    """What most expressions of contracts are made of, without the interpreter: ten times as fast.
+    """Evaluates what most expressions of contracts consist of without the interpreter, ten times as fast.
 
-    None for an expression that holds anything else. What is here can't make more than it finds.
+    None for an expression with anything else. None of these operations can produce more than it reads.
     """
     kind, value = node["type"], node.get("value")
     if kind == "field":
@@ -182,7 +182,7 @@ def _joined(glue: Search, parts: Search) -> Search:
 
 
 def _refused(name: str, *arguments: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Let the function itself say what it takes."""
+    """Call the function itself, which raises an error that names the types that it accepts."""
     return _FUNCTIONS.call_function(name, arguments)
 
 
@@ -203,4 +203,4 @@ _DIRECT: Mapping[tuple[str, object], Callable[..., Search]] = {
     ("function_expression", "type"): _type,
     **{("function_expression", name): _called(name) for name in ("pair", "to_number")},
 }
-"""By the node's type and value."""
+"""The functions by the type and value of the node."""

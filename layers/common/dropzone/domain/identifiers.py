@@ -1,4 +1,4 @@
-"""Identifiers of raw objects, their keys in bronze, the arrival that both encode, and cursors of replays."""
+"""Identifiers of raw objects, their keys in bronze, the arrival that both encode, and replay cursors."""
 
 import os
 import re
@@ -21,13 +21,13 @@ class InvalidKeyError(ValueError):
 
 
 def new_raw_id(now_ns: int | None = None) -> UUID:
-    """Make a UUIDv7 (RFC 9562, section 5.7) whose order is the order of arrival.
+    """Make a UUIDv7 (RFC 9562, section 5.7): identifiers sort in order of arrival.
 
-    The 12 bits behind the milliseconds hold the fraction of the millisecond (method 3 of section 6.2), so that two
+    The 12 bits after the milliseconds hold the fraction of the millisecond (method 3 of section 6.2), so that two
     events that one container receives within a millisecond keep their order; 62 bits come from the operating system.
 
     Args:
-        now_ns: nanoseconds since the Unix epoch; the system's clock without it.
+        now_ns: nanoseconds since the Unix epoch; defaults to the system clock.
     """
     milliseconds, rest = divmod(time.time_ns() if now_ns is None else now_ns, _NANOSECONDS_PER_MILLISECOND)
     fraction = (rest << 12) // _NANOSECONDS_PER_MILLISECOND
@@ -36,16 +36,16 @@ def new_raw_id(now_ns: int | None = None) -> UUID:
 
 
 def earliest_raw_id(instant: datetime) -> UUID:
-    """The smallest identifier of `instant` (aware): a bound to list and compare by.
+    """The smallest identifier of `instant` (aware), as a bound for listings and comparisons.
 
-    Identifiers start in 1970; so does the bound of an earlier instant.
+    Identifiers start in 1970; an earlier instant has the bound of 1970.
     """
     milliseconds = max(instant - _EPOCH, timedelta(0)) // timedelta(milliseconds=1)
     return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62)
 
 
 def received_at(raw_id: UUID) -> datetime:
-    """The arrival encoded in a UUIDv7, in UTC, to the millisecond; limited to the year 9999."""
+    """The arrival encoded in a UUIDv7, in UTC, to the millisecond; at most the end of the year 9999."""
     return _EPOCH + timedelta(milliseconds=min(raw_id.int >> 80, _LAST_MILLISECOND))
 
 
@@ -67,7 +67,7 @@ def raw_id_of(key: str) -> UUID:
 
 
 POSITION_PATTERN = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(\.[0-9]{1,9}(\.rejected)?)?$"
-"""Of a replay's cursors: `<raw_id>`, `<raw_id>.<item>` or `<raw_id>.<item>.rejected`."""
+"""The pattern of a replay's cursors: `<raw_id>`, `<raw_id>.<item>` or `<raw_id>.<item>.rejected`."""
 
 _REJECTED = "rejected"
 
@@ -79,7 +79,7 @@ class Position(NamedTuple):
     item: int
     """The next item."""
     has_rejected: bool = False
-    """Whether an item before it was rejected: then the object counts as failed in the end."""
+    """Whether an earlier item was rejected: the object then counts as rejected."""
 
     def __str__(self) -> str:
         """The text of the cursor."""
@@ -91,7 +91,7 @@ Cursor = UUID | Position
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Read a cursor that matches the pattern."""
+    """Parse a cursor that matches `POSITION_PATTERN`."""
     raw_id, _, rest = text.partition(".")
     if not rest:
         return UUID(raw_id)

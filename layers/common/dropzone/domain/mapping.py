@@ -1,4 +1,4 @@
-"""From the JSON of any sender to events: JMESPath from a body to its events, and from each to its fields."""
+"""Map any sender's JSON to events: JMESPath finds the events of a body, and the fields of each."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC
@@ -15,14 +15,14 @@ from dropzone.domain.instants import OUT_OF_RANGE, epoch_instant, parse_instant
 from dropzone.domain.outcomes import ROOT, Code, Rejection, Violation
 
 MAX_EVENTS = 100_000
-"""The limit of events that a mapping makes of a body; the same as ingest's."""
+"""The maximum number of events that a mapping may find in a body; the same as ingest's limit."""
 
 
 class TimeFormat(StrEnum):
     """How a sender writes an instant."""
 
     ISO8601 = "iso8601"
-    """With an offset, as events have it; without one where the mapping has a time zone."""
+    """With an offset, as in our own payload; without one if the mapping has a time zone."""
     SECONDS = "epoch_s"
     MILLISECONDS = "epoch_ms"
     MICROSECONDS = "epoch_us"
@@ -35,22 +35,22 @@ _DIGITS = {
     TimeFormat.MICROSECONDS: 6,
     TimeFormat.NANOSECONDS: 9,
 }
-"""Of an epoch's unit: how many decimal digits of a second it has."""
+"""The decimal digits of a second in the unit of each epoch format."""
 
 
 COMPILED = "compiled"
-"""The context in which contracts are read that were checked when they were compiled."""
+"""The validation context of compiled contracts: they were checked when they were compiled."""
 
 MAX_LENGTH = 1_000
 
 
 class MappingError(ValueError):
-    """An expression can't be evaluated; the message quotes nothing of the body."""
+    """An expression can't be evaluated. The message quotes nothing of the body."""
 
 
 @cache
 def _jmespath() -> ModuleType:
-    """JMESPath takes longer to import than all contracts to read, and most objects need none."""
+    """Imported on first use: it takes longer than reading all contracts, and most objects don't need JMESPath."""
     return import_module("dropzone.domain.expressions")
 
 
@@ -84,17 +84,17 @@ class _Part(NamedTuple):
 
 
 class PayloadMapping(BaseModel):
-    """How the events of a body are found.
+    """How to find the events of a body.
 
-    The expressions of fields see an event with two names more: `_body`, all of the body, and `_part`, one of `parts`.
+    The expressions of fields see the event plus two names: `_body`, the whole body, and `_part`, one of `parts`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     events: JMESPath = "@"
-    """From a body to its event, or to an array of them."""
+    """Finds the event of a body, or an array of events."""
     parts: JMESPath | None = None
-    """From an event to an array, of which each element makes an event of its own, as `_part`."""
+    """Finds an array in an event: each of its elements, as `_part`, makes a separate event."""
     time_stamp: JMESPath
     data: JMESPath
     source: JMESPath | None = None
@@ -110,7 +110,7 @@ class PayloadMapping(BaseModel):
         return self
 
     def candidates(self, body: Any) -> Iterator[Any]:  # noqa: ANN401 - any JSON
-        """What the events of a body are made of; a rejection for each event whose parts can't be found."""
+        """The values to make events of; a rejection for each event whose parts can't be found."""
         try:
             found = self._events(body)
         except _jmespath().ERRORS as error:
@@ -125,19 +125,19 @@ class PayloadMapping(BaseModel):
             except _jmespath().ERRORS as error:
                 yield _unmapped(error)
                 if isinstance(error, MappingError):
-                    return  # each event behind it may cost as much
+                    return  # each of the following events may cost as much
                 continue
-            # One copy for all parts: a copy for each would take the square of a body's size.
+            # One copy shared by all parts: a copy for each would take quadratic time.
             shared = {**(event if type(event) is dict else {}), "_body": body}
             for part in parts if type(parts) is list else []:
                 yield _Part(shared, part)
 
     def payload(self, candidate: Any, *, keeps_time: bool = False) -> dict[str, Any] | Rejection:  # noqa: ANN401
-        """The payload of an event, of version 2, whose values are validated as those of any other.
+        """The payload of an event, of version 2, still to be validated; a rejection if it can't be mapped.
 
         Args:
-            candidate: any JSON, or a part of it.
-            keeps_time: leave a time that can't be converted as it is, for people to correct it.
+            candidate: one of `candidates`.
+            keeps_time: keep a time that can't be converted as it is, so that people can correct it.
         """
         if type(candidate) is _Part:
             candidate.event["_part"] = candidate.part
@@ -181,7 +181,7 @@ class PayloadMapping(BaseModel):
 
     @cached_property
     def _instant(self) -> Callable[[Any], Any]:
-        """To an instant as events have it; what is none stays as it is, for the basic rules to say so."""
+        """Converts to an instant of our payload; a value that isn't one is kept: the basic rules reject it."""
         if self.time_format is not TimeFormat.ISO8601:
             return partial(epoch_instant, digits=_DIGITS[self.time_format])
         return _as_it_is if self.time_zone is None else partial(_local_instant, zone=ZoneInfo(self.time_zone))
@@ -194,7 +194,7 @@ def _as_it_is(value: Any) -> Any:  # noqa: ANN401 - any JSON
 def _local_instant(value: Any, zone: ZoneInfo) -> Any:  # noqa: ANN401 - any JSON
     if type(value) is not str:
         return value
-    # Local where it has no offset; of the hour that is twice when clocks go back, the first.
+    # Local if it has no offset. In the hour that repeats when clocks go back, the first one.
     local = parse_instant(f"{value}Z")
     if isinstance(local, Violation):
         return value

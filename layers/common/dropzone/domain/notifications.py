@@ -1,4 +1,4 @@
-"""Notifications: that a source breaks an expectation, or no longer does."""
+"""Notifications that a source breaks an expectation, or no longer does."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from dropzone.domain.expectations import Expectation
 
 LISTED: Final = 20
-"""How many changes a text names."""
+"""The maximum number of changes listed in a summary."""
 
 
 class Channel(StrEnum):
-    """A way to those who want to know."""
+    """Where notifications are sent."""
 
     EVENTS = "events"
     """EventBridge."""
@@ -29,7 +29,7 @@ class Change(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
-    """The same each time that it is sent."""
+    """Unique, and the same if the change is sent again."""
     source: str
     expectation: Expectation
     is_broken: bool
@@ -38,7 +38,7 @@ class Change(BaseModel):
     at: datetime
     """When it was found."""
     since: datetime | None
-    """Of silence: the last measurement. Of a stuck value: since when it is the same, at least."""
+    """If silent, the time of the last measurement; if stuck, the time since when the value is the same, at least."""
     observed: float | None
     """Seconds, or a share from 0 to 1."""
     expected: float | None
@@ -76,7 +76,7 @@ CHANGES = TypeAdapter(tuple[Change, ...])
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """The changes as people read them, a line each, the first ones where there are many."""
+    """The changes as text, one per line: at most the first `LISTED`."""
     lines = [change.text for change in changes[:LISTED]]
     if len(changes) > LISTED:
         lines.append(f"and {len(changes) - LISTED} more")
@@ -84,7 +84,7 @@ def summary(changes: Sequence[Change]) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A span in its largest unit, of which there are two at least."""
+    """A span as text, in the largest unit that fits into it at least twice."""
     unit, length = next(
         (entry for entry in (("days", 86_400), ("hours", 3_600), ("minutes", 60)) if seconds >= 2 * entry[1]),
         ("seconds", 1),

@@ -1,4 +1,4 @@
-"""Outcomes of events: a measurement, or a rejection; and how what pydantic reports becomes its violations."""
+"""Outcomes of events (a measurement or a rejection), and the translation of pydantic's errors to violations."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +15,10 @@ from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.body import NotJsonError
 
 RULESET = "5"
-"""The version of the basic rules. Raise it when one of them changes its decisions."""
+"""The version of the basic rules. Raise it when a change to them may change outcomes."""
 
 MAX_VIOLATIONS = 10
-"""The limit of violations in an outcome."""
+"""The maximum number of violations in an outcome."""
 
 ROOT = "$"
 """The field of a violation that concerns the whole payload."""
@@ -50,7 +50,7 @@ class Code(StrEnum):
     TAGS_INVALID = "tags.invalid"
     CORRECTS_INVALID = "corrects.invalid"
     CLIENT_REJECTED = "client.rejected"
-    # Of contracts:
+    # Contracts:
     VALUE_BELOW_MINIMUM = "value.below_minimum"
     VALUE_ABOVE_MAXIMUM = "value.above_maximum"
     VALUE_SENTINEL = "value.sentinel"
@@ -62,11 +62,11 @@ class Code(StrEnum):
     SOURCE_UNEXPECTED = "source.unexpected"
     TIME_STAMP_AHEAD = "time_stamp.ahead"
     TIME_STAMP_TOO_OLD = "time_stamp.too_old"
-    # Of mappings:
+    # Mappings:
     UNKNOWN_CONTRACT = "payload.unknown_contract"
     MAPPING_FAILED = "payload.mapping_failed"
     TIME_STAMP_NOT_EPOCH = "time_stamp.not_epoch"
-    # Of keys:
+    # Keys:
     SOURCE_NOT_ALLOWED = "source.not_allowed"
 
 
@@ -78,7 +78,7 @@ class Violation:
     field: str
     message: str
     index: int | None = None
-    """For data: the index of the first offender."""
+    """The index of the first offending sample, if the field is `data`."""
     rule: str | None = None
     """The identifier of the contract's rule; None for a basic rule."""
 
@@ -87,7 +87,7 @@ NO_TAGS: Mapping[str, str] = {}
 
 
 class EventId(NamedTuple):
-    """Which event: its object, and its place in it, counted from 0."""
+    """Identifies an event by its object and its position in it, counted from 0."""
 
     raw_id: UUID
     item: int
@@ -102,7 +102,7 @@ class Measurement(NamedTuple):
     """Empty if the event names none."""
     aggregates: Aggregates
     unit: str = ""
-    """Of the samples; empty if the event names none."""
+    """The unit of the samples; empty if the event names none."""
     tags: Mapping[str, str] = NO_TAGS
     flags: tuple[Violation, ...] = ()
     """The rules of severity `warning` that it breaks, at most `MAX_VIOLATIONS`."""
@@ -121,21 +121,21 @@ class Rejection(NamedTuple):
     contract: str = ""
     """The contract that it was validated by, as `id@version`."""
     corrects: EventId | None = None
-    """The rejected event that it was to replace."""
+    """The rejected event that it was meant to replace."""
 
 
 Outcome = Measurement | Rejection
 
 
 class ValidatedObject(NamedTuple):
-    """A raw object with outcomes of its events, in the order of their items: all, or a part."""
+    """A raw object with the outcomes of all or some of its events, in order."""
 
     raw_id: UUID
     outcomes: tuple[Outcome, ...]
     first_item: int = 0
     """The item (from 0) of the first of these outcomes."""
     is_whole: bool = True
-    """Whether the object's last item is among them, so that the object is processed with them."""
+    """Whether they include the object's last item, which completes the object."""
 
     @property
     def items(self) -> int:
@@ -144,7 +144,7 @@ class ValidatedObject(NamedTuple):
 
 
 def excerpt(value: str, limit: int = 40) -> str:
-    """The start of a client's text, quoted and escaped to printable ASCII, for use in a message."""
+    """The first characters of a client's text, quoted and escaped to printable ASCII, for use in a message."""
     return ascii(value[:limit]) + ("..." if len(value) > limit else "")
 
 
@@ -163,11 +163,11 @@ class Change(StrEnum):
     """The same figures, with other warnings."""
     OTHER_REASONS = "other_reasons"
     GONE = "gone"
-    """The current rules find no such event."""
+    """The event is not found under the current rules."""
 
 
 def compare(before: Sequence[Outcome | None], after: Sequence[Outcome]) -> list[Change]:
-    """The change of each event of an object, or of a part of it, in the order of their items; None is no outcome."""
+    """The change of each event of an object, or of a part of it, in order. None means that there was no outcome."""
     changes = [_change(old, new) for old, new in zip(before, after, strict=False)]
     changes += [Change.NEW] * (len(after) - len(before))
     changes += [Change.GONE] * (len(before) - len(after))
@@ -177,7 +177,7 @@ def compare(before: Sequence[Outcome | None], after: Sequence[Outcome]) -> list[
 def _change(before: Outcome | None, after: Outcome) -> Change:
     if before is None:
         return Change.NEW
-    # Another version of a contract that decides alike is no change.
+    # Another version of a contract with the same outcome is not a change.
     if before._replace(contract="") == after._replace(contract=""):
         return Change.SAME
     if isinstance(before, Measurement):
@@ -194,7 +194,7 @@ _CODES: dict[tuple[str, str], Code] = {
     ("data", "list_type"): Code.DATA_NOT_ARRAY,
     ("data", "too_short"): Code.DATA_EMPTY,
 }
-"""By field and pydantic's error type. Our validators raise the code itself as the type."""
+"""Codes by field and pydantic's error type. Our own validators raise the code as the type."""
 
 _CODES_OF_FIELDS = {
     "source": Code.SOURCE_INVALID,
@@ -202,7 +202,7 @@ _CODES_OF_FIELDS = {
     "tags": Code.TAGS_INVALID,
     "corrects": Code.CORRECTS_INVALID,
 }
-"""Fields with one code for all errors."""
+"""The code of each field that has the same one for all errors."""
 
 _MESSAGES = {
     "missing": "is missing",
@@ -219,7 +219,7 @@ _MESSAGES = {
     "too_short": "is empty: at least one number is needed",
     "too_long": "has {actual_length} entries: at most {max_length} are accepted",
 }
-"""By pydantic's error type, whose own messages name Python's types; placeholders are filled from its context."""
+"""Messages by pydantic's error type (its own ones name Python types); placeholders are filled from its context."""
 
 _NOT_RAW_ID = {("raw_id", "string_pattern_mismatch"): "is not a UUIDv7"}
 
@@ -258,14 +258,14 @@ class ClientRejectionEnvelope(BaseModel):
 
 
 def is_client_rejection(payload: object) -> bool:
-    """Whether the payload reports lines that the client could not make an event of."""
+    """Whether the payload reports lines from which the client could not build an event."""
     if type(payload) is not dict or CLIENT_REJECTED not in payload or "time_stamp" in payload:
         return False
     return _has_shape(payload, ClientRejectionEnvelope)
 
 
 def envelope_violations(payload: object) -> list[Violation]:
-    """What the payload, a JSON value or why there is none, lacks of the envelope."""
+    """What is wrong with the envelope of a payload: a JSON value, or a `NotJsonError`."""
     if isinstance(payload, NotJsonError):
         return [Violation(Code.NOT_JSON, ROOT, f"is not JSON: {payload}")]
     try:
@@ -276,7 +276,7 @@ def envelope_violations(payload: object) -> list[Violation]:
 
 
 def violations_in(error: ValidationError, payload: Any) -> list[Violation]:  # noqa: ANN401 - what JSON held
-    """The rules that a payload breaks, at most `MAX_VIOLATIONS`, each code once for a field."""
+    """The rules that a payload breaks: each code once per field, and at most `MAX_VIOLATIONS`."""
     found: dict[tuple[Code, str], Violation] = {}
     for reported in error.errors(include_url=False, include_input=False):
         for violation in _translate(reported, payload):
@@ -296,7 +296,7 @@ def _translate(reported: ErrorDetails, payload: Any) -> Iterator[Violation]:  # 
         code = Code.MISSING_FIELD if is_missing else _CODES_OF_FIELDS.get(field) or _CODES[field, kind]
         message = _MESSAGES[kind].format_map(reported.get("ctx", {}))
         if field == "corrects" and below:
-            # Its names are our own.
+            # The field names below are our own, so the message may quote them.
             message = f"names no event: its {below[0]} {_NOT_RAW_ID.get((below[0], kind), message)}"
         elif below:
             message = f"has a {'name' if below[-1] == '[key]' else 'value'} that {message}"
@@ -304,7 +304,7 @@ def _translate(reported: ErrorDetails, payload: Any) -> Iterator[Violation]:  # 
 
 
 def _bad_samples(data: list[Any]) -> Iterator[Violation]:
-    """The first sample that is no number, and the first that is not finite; pydantic reports only one of them."""
+    """The first sample that is not a number, and the first that is not finite; pydantic reports only one of the two."""
     odd = next((index for index, value in enumerate(data) if type(value) not in _NUMBERS), None)
     if odd is not None:
         message = f"holds {_WORDS[type(data[odd])]} at index {odd}: only numbers are allowed"

@@ -1,4 +1,4 @@
-"""Patterns of sources, in which `*` is any text and `?` any character; all else, also `[`, means itself."""
+"""Patterns of sources: `*` matches any text, `?` any character, and everything else, including `[`, itself."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ SourcePattern = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 def is_pattern(source: str) -> bool:
-    """Whether it may match more than one source."""
+    """Whether it has wildcards, and so may match more than one source."""
     return "*" in source or "?" in source
 
 
@@ -28,13 +28,13 @@ def specificity(pattern: str) -> tuple[int, int]:
 
 
 def as_regex(pattern: str) -> str:
-    """A pattern of sources as a regular expression, which takes linear time."""
+    """The pattern as a regular expression that matches in linear time."""
     return translate(pattern.replace("[", "[[]"))
 
 
 @lru_cache(maxsize=1_000)
 def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
-    """A function that tells whether a source matches one of the patterns, letter by letter, in the same case."""
+    """A function that returns whether a source matches one of the patterns; case-sensitive."""
     matches = [re.compile(as_regex(pattern)).match for pattern in patterns]
     return lambda source: any(match(source) for match in matches)
 
@@ -43,12 +43,12 @@ _OF_LIKE = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_", "*": "%", "?": "
 
 
 def as_like(patterns: tuple[str, ...] | None) -> list[str] | None:
-    """Patterns as SQL's LIKE takes them; None for all sources stays None."""
+    """The patterns in the syntax of SQL's LIKE; None (all sources) stays None."""
     return None if patterns is None else [pattern.translate(_OF_LIKE) for pattern in patterns]
 
 
 def may_overlap(one: str, other: str) -> bool:
-    """Whether some source matches both patterns."""
+    """Whether a source could match both patterns."""
     reached = {0}
     for letter in one:
         reached = {found for start in reached for found in _steps(letter, other, start)}
@@ -56,9 +56,9 @@ def may_overlap(one: str, other: str) -> bool:
 
 
 def _steps(letter: str, other: str, start: int) -> set[int]:
-    """The places in the other pattern where a letter of the first may lead to, from a place on."""
+    """The positions in the other pattern that a letter of the first one can lead to from `start`."""
     places = set()
-    # What the other's stars match may be nothing.
+    # The other pattern's stars may match nothing.
     while True:
         at = other[start : start + 1]
         if letter == "*" or at == "*":

@@ -1,7 +1,7 @@
-"""The versions of the payload: a model for each, all of which lead to the one canonical measurement.
+"""The versions of the payload: a model for each, all of which convert to the same canonical measurement.
 
-Beside them, what a client reports in place of an event (docs/adr/0025). docs/evolution.md says how the version of an
-event is found, and what a version may change.
+Also what a client reports instead of an event (docs/adr/0025). docs/evolution.md explains how the version of an event
+is determined, and what a version may change.
 """
 
 from abc import abstractmethod
@@ -31,12 +31,12 @@ from dropzone.domain.outcomes import (
 VERSION_FIELD = "schema_version"
 MAX_SOURCE, MAX_UNIT = 200, 50
 MAX_TAGS, MAX_TAG_NAME, MAX_TAG_VALUE = 16, 64, 256
-"""In characters; the tags by their number."""
+"""Limits in characters; `MAX_TAGS` is the number of tags."""
 
 
 def _instant(value: object) -> datetime:
     if type(value) is datetime:
-        return value  # of a mapping: JSON has none
+        return value  # from a mapping: JSON has no such type
     if type(value) is not str:
         raise PydanticCustomError("string_type", "is not a string")
     parsed = parse_instant(value)
@@ -97,9 +97,9 @@ class Event(BaseModel):
 
     @classmethod
     def read(cls, event: dict[str, Any]) -> Self | Rejection:
-        """A valid event, or its rejection by the basic rules. Takes any JSON object."""
+        """A valid event, or its rejection by the basic rules. Accepts any JSON object."""
         try:
-            # As `model_validate`, whose options that nobody gives take a tenth of the time of an event.
+            # Same as `model_validate`, whose handling of options takes a tenth of an event's time.
             valid: Self = cls.__pydantic_validator__.validate_python(event)
         except ValidationError as error:
             violations = violations_in(error, event)
@@ -131,20 +131,20 @@ class EventV1(Event):
 
     @property
     def named_source(self) -> str:
-        """None: ''."""
+        """Always empty: this version has no source."""
         return ""
 
     def measurement(self, contract: str = "") -> Measurement:
-        """The event with the source ''."""
+        """The event in its canonical form, with an empty source."""
         return Measurement(self.time_stamp, "", aggregate(self.data), "", NO_TAGS, (), contract)
 
 
-# Postgres can't hold the first control character, and no page shows the others. ECMA-262's syntax, for JSON Schema.
+# Postgres can't store NUL, and pages can't show the other control characters. In ECMA-262's syntax, for JSON Schema.
 _CLEAN = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
 
 def _limit_tags(value: object) -> object:
-    # Before the entries are validated, since pydantic would report each of many thousands.
+    # Checked before the entries are validated, since pydantic would report each of many thousands.
     if isinstance(value, dict) and len(value) > MAX_TAGS:
         context = {"field_type": "Object", "max_length": MAX_TAGS, "actual_length": len(value)}
         raise PydanticKnownError("too_long", context)
@@ -152,7 +152,7 @@ def _limit_tags(value: object) -> object:
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    # An event without a version is of this one only if it has one of its fields.
+    # An event without a version has this version only if it has one of its fields.
     del schema["default"]
 
 
@@ -163,7 +163,7 @@ Tags = Annotated[
         Annotated[str, Field(min_length=1, max_length=MAX_TAG_NAME, pattern=_CLEAN)],
         Annotated[str, Field(max_length=MAX_TAG_VALUE, pattern=_CLEAN)],
     ],
-    # The pattern of the names becomes `patternProperties`, which alone would let others pass.
+    # The pattern of the names becomes `patternProperties`, which would allow other names, too.
     Field(max_length=MAX_TAGS, json_schema_extra={"additionalProperties": False}),
     BeforeValidator(_limit_tags),
 ]
@@ -228,11 +228,11 @@ class EventV2(Event, Labels):
 
     @property
     def named_source(self) -> str:
-        """The source, '' for null."""
+        """The source; empty if absent or null."""
         return self.source or ""
 
     def measurement(self, contract: str = "") -> Measurement:
-        """The event with '' for a source or unit that it doesn't name."""
+        """The event in its canonical form; a source or unit that it doesn't name is empty."""
         return Measurement(
             self.time_stamp,
             self.source or "",
@@ -252,18 +252,18 @@ VERSIONS: Mapping[int | None, type[Event]] = MappingProxyType({1: EventV1, 2: Ev
 READERS: Mapping[int | None, Callable[[dict[str, Any]], Event | Rejection]] = {
     number: version.read for number, version in VERSIONS.items()
 }
-"""`Event.read` of each version, looked up once: that takes long in a class of pydantic's."""
+"""`Event.read` of each version, looked up once: attribute access is slow on pydantic classes."""
 
 
 def version_of(event: Mapping[str, Any]) -> int | None:
-    """The version that an event names (2.0 is 2, as in JSON); None if it is no number.
+    """The version that an event names (2.0 is 2, as in JSON); None if it is not an integer.
 
-    An event without one is of version 2 if it has a field of that version, and of version 1 otherwise (docs/adr/0019).
+    An event that names none has version 2 if it has a field of that version, and version 1 otherwise (docs/adr/0019).
     """
     if VERSION_FIELD not in event:
         return 1 if _OF_VERSION_2.isdisjoint(event) else 2
     version = event[VERSION_FIELD]
-    # True is an int in Python, and infinity is no integer.
+    # In Python, True is an int; infinity is not an integer.
     is_number = type(version) is int or (isinstance(version, float) and version.is_integer())
     return int(version) if is_number else None
 
@@ -314,7 +314,7 @@ class ClientRejection(BaseModel):
 
 
 def client_rejection(payload: dict[str, Any]) -> Rejection:
-    """The rejection that a client reports: whatever else it says, there is no event."""
+    """The rejection that a client reports, even if the report itself is not valid."""
     try:
         report = ClientRejection.model_validate(payload)
     except ValidationError:

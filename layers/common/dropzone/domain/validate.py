@@ -1,4 +1,4 @@
-"""From the bytes of a raw object to the outcome of each of its events."""
+"""Validate the bytes of a raw object: the outcome of each of its events."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from dropzone.domain.patterns import matcher
 from dropzone.domain.payloads import READERS, VERSION_FIELD, Event, client_rejection, version_of
 
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
-"""The limit of an unpacked object. Ingest's own limit is lower, and may have been another."""
+"""The maximum size of an unpacked object, in bytes. Ingest's limit is lower, but may have been different before."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,9 +36,9 @@ def validate(body: bytes, content_type: str = JSON) -> tuple[Outcome, ...]:
 
 
 class Contents:
-    """The events of an object, whose outcomes are computed one at a time.
+    """The events of an object. Their outcomes are computed one at a time.
 
-    Takes any bytes; an object without an event has one outcome, its rejection.
+    Accepts any bytes; an object without an event has one outcome, a rejection.
     """
 
     def __init__(
@@ -54,25 +54,25 @@ class Contents:
         """Unpack and parse a body.
 
         Args:
-            body: as it was received, packed with gzip or not.
-            content_type: its media type, in lower case, without parameters; what is not NDJSON is read as JSON.
-            received_at: when it arrived.
-            contracts: with the rules beside the basic ones.
-            contract: the one that it was sent to by name; empty for that of each event's source.
-            writes: patterns of the sources that its key might write when it arrived; None for all.
+            body: the bytes as received, compressed with gzip or not.
+            content_type: the media type, in lower case, without parameters; unknown ones are read as JSON.
+            received_at: the time of arrival.
+            contracts: the contracts to validate by, in addition to the basic rules.
+            contract: the contract that the body was sent to by name; if empty, that of each event's source applies.
+            writes: patterns of the sources that the key was allowed to write at arrival; None for all.
         """
         self._received_at, self._contracts = received_at, contracts
         self._named = contracts.named(contract)
         self._may_write = None if writes is None else matcher(writes)
-        # No bound method of its own: a cycle would keep the body until the garbage is collected.
+        # Not a bound method: that would be a cycle, which keeps the body alive until garbage collection.
         self._events: Sequence[Any] = ()
         self._has_events = False
         self._payload_of: Callable[[Any], Any] = _as_it_is
-        """What is validated of an event."""
+        """Converts an event to the payload to validate."""
         self._shown: Callable[[Any], Any] = _as_it_is
-        """The same, for people."""
+        """Converts an event to the payload to show."""
         self.size = len(body)
-        """Bytes of the unpacked body."""
+        """The size of the unpacked body, in bytes."""
         try:
             body = unpacked(body, MAX_UNPACKED_BYTES)
         except NotGzipError as error:
@@ -113,16 +113,16 @@ class Contents:
         return len(self._events)
 
     def outcomes(self, first: int = 0, end: int | None = None) -> Iterator[Outcome]:
-        """The outcomes of the events from item `first` on, before item `end`, by the current rules."""
+        """The outcomes of the events from item `first` up to, but not including, `end`, by the current rules."""
         validate_payload = self._validate_event if self._has_events else self._whole
         payload_of = self._payload_of
         for event in self._events[first:end]:
             yield validate_payload(payload_of(event))
 
     def event(self, item: int) -> Any:  # noqa: ANN401 - any JSON
-        """What is validated as this item: a line of NDJSON as its bytes, else a JSON value; None if there is neither.
+        """The item as it is validated: the bytes of a line of NDJSON, otherwise a JSON value; None if there is none.
 
-        A body that a mapping reads, SenML, CloudEvents and line protocol are converted to payloads.
+        Mapped bodies, SenML, CloudEvents and line protocol are converted to payloads.
         """
         if item >= len(self._events):
             return None
@@ -133,7 +133,7 @@ class Contents:
         return event if isinstance(event, bytes) else payload
 
     def _whole(self, rejection: Rejection) -> Rejection:
-        """A rejection that no source's contract is asked about, such as that of an object without an event."""
+        """A rejection that doesn't depend on a source's contract, such as that of an object without an event."""
         return rejection._replace(contract=(self._named or self._contracts.default).reference)
 
     def _validate_event(self, payload: Any) -> Outcome:  # noqa: ANN401 - what JSON held
@@ -147,7 +147,7 @@ class Contents:
         return contract.validate_event(event, self._received_at)
 
     def _of_another(self, event: Event | Rejection) -> Rejection | None:
-        """The rejection of an event whose source its key may not write. It is counted for no source."""
+        """The rejection of an event whose source its key may not write; it counts for no source."""
         if isinstance(event, Rejection):
             source, is_known = event.source, bool(event.source)
         else:
@@ -164,7 +164,7 @@ def _as_it_is(payload: Any) -> Any:  # noqa: ANN401 - what JSON held
 
 
 def _all(values: Iterable[Any], events_of: Callable[[Any], Iterator[Any]]) -> Sequence[Any]:
-    """What the events of all bodies are made of, up to as many as an object may hold."""
+    """The events of all bodies, still to be converted, up to the maximum number in an object."""
     found: list[Any] = []
     for body in values:
         found += islice([body] if isinstance(body, NotJsonError) else events_of(body), MAX_EVENTS + 1 - len(found))

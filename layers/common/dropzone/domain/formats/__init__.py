@@ -1,4 +1,4 @@
-"""Media types with events of their own, which need no contract: SenML, CloudEvents, and InfluxDB's line protocol."""
+"""Media types that need no contract: SenML, CloudEvents, and InfluxDB's line protocol."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -10,16 +10,16 @@ from dropzone.domain.outcomes import Rejection
 
 
 class Format(NamedTuple):
-    """How the events of a body are found."""
+    """How to find the events of a body."""
 
     payloads: Callable[[Any, datetime], Iterator[dict[str, Any] | Rejection]]
-    """From the content of a body, and its arrival, to a payload of version 2 for each event, or its rejection."""
+    """Yields a payload of version 2, or a rejection, for each event of a body's content, given its arrival."""
     expected: str
-    """What a body must be."""
+    """What a body must be, as text for error messages."""
     is_json: bool = True
 
     def content(self, text: bytes) -> Any:  # noqa: ANN401 - any JSON
-        """What an unpacked body holds: a value of JSON, or a `NotJsonError`; the bytes where it is another format."""
+        """The content of an unpacked body: a JSON value or a `NotJsonError`; bytes for a format that is not JSON."""
         return next(bodies(text, JSON)) if self.is_json else without_mark(text)
 
 
@@ -40,4 +40,4 @@ FORMATS: Mapping[str, Format] = {
         is_json=False,
     ),
 }
-"""By media type."""
+"""Formats by media type."""

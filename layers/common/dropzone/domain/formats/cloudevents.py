@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in JSON, one in structured mode or a batch: the data of each is an event, or its samples."""
+"""CloudEvents 1.0 in JSON, a single one (structured mode) or a batch: the data of each is an event, or its samples."""
 
 import base64
 import binascii
@@ -17,8 +17,8 @@ _NUMBERS = frozenset({int, float})
 def payloads(body: Any, _received_at: datetime) -> Iterator[dict[str, Any] | Rejection]:  # noqa: ANN401 - any JSON
     """A payload of version 2 for each event of a body.
 
-    Its `data` is an object with `data` and what else a payload has, a number, or an array of numbers. Where it names no
-    `time_stamp` the event's `time` counts, and where it names no `source` the event's `subject`, or else its `source`.
+    `data` is a number, an array of numbers, or an object with `data` and the other fields of a payload. The event's
+    `time` is used if there is no `time_stamp`, and its `subject`, or else its `source`, if there is no `source`.
     """
     for event in body if type(body) is list else [body]:
         yield _payload(event)

@@ -9,10 +9,10 @@ from dropzone.domain.instants import epoch_instant
 from dropzone.domain.outcomes import ROOT, Code, Rejection, Violation
 
 MEASUREMENT, FIELD = "_measurement", "_field"
-"""The tags that tell an event's measurement and field: InfluxDB's own names for them, which no point's tag may have."""
+"""The tags with an event's measurement and field: InfluxDB's own names, which it reserves."""
 
-# The grammar of https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A backslash escapes only what
-# is special where it stands, and strings may hold line breaks. Nothing is tried twice: any bytes take linear time.
+# The grammar of https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. A backslash escapes only
+# characters that are special in that position; strings may hold line breaks. Without backtracking, time is linear.
 _NAME = rb"(?:\\[,= ]|[^,= \r\n])++"
 _VALUE = rb'(?:"(?:\\["\\]|[^"])*+"|[^", \r\n]++)'
 _POINT = re.compile(
@@ -31,17 +31,17 @@ _ESCAPED = re.compile(rb"\\([,= ])")
 _ESCAPED_IN_MEASUREMENT = re.compile(rb"\\([, ])")
 
 _PRECISIONS = ((5 * 10**9, 0), (5 * 10**12, 3), (5 * 10**15, 6))
-"""Below which number a timestamp is in seconds, milliseconds and microseconds, and their digits; InfluxDB 3's rule, by
-which nanoseconds begin in February 1970, and seconds end in 2128."""
+"""The numbers below which a timestamp is in seconds, milliseconds and microseconds, with the digits of each unit. This
+is InfluxDB 3's rule: nanoseconds start in February 1970, and seconds end in 2128."""
 _NANOSECONDS = 9
 
 
 def payloads(body: bytes, received_at: datetime) -> Iterator[dict[str, Any] | Rejection]:
-    """A payload of version 2 for each numeric field of each point; none for text and booleans.
+    """A payload of version 2 for each numeric field of each point; text and booleans are skipped.
 
-    Its source is the measurement, the values of the tags by their names, and the field, with slashes between; its tags
-    are those of the point, `MEASUREMENT` and `FIELD`. A point without a timestamp has the time of the arrival. A line
-    that is no point is rejected by itself.
+    The source is the measurement, the values of the tags sorted by name, and the field, joined by slashes; the tags are
+    those of the point plus `MEASUREMENT` and `FIELD`. A point without a timestamp has the time of arrival. A line that
+    is not a point is rejected on its own.
     """
     at, line = 0, 1
     while at < len(body):
@@ -51,7 +51,7 @@ def payloads(body: bytes, received_at: datetime) -> Iterator[dict[str, Any] | Re
             end = point.end()
             yield from _events(point, line, received_at)
         else:
-            # It matches at any place.
+            # It matches at any position.
             end = _LINE.match(body, at).end()  # type: ignore[union-attr]
             yield _rejected(line, "is not a point of InfluxDB's line protocol")
         line += body.count(b"\n", at, end)

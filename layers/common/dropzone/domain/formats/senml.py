@@ -1,4 +1,4 @@
-"""Sensor Measurement Lists (RFC 8428) in JSON: a pack of records, of which each measurement is an event."""
+"""Sensor Measurement Lists (RFC 8428) in JSON: a pack of records, each measurement of which is an event."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,25 +10,25 @@ from dropzone.domain.instants import epoch_instant
 from dropzone.domain.outcomes import ROOT, Code, Rejection, Violation
 
 VERSION = 10
-"""The version of SenML that RFC 8428 defines, and that a pack without one has."""
+"""The version of SenML defined by RFC 8428; the default of a pack that names none."""
 _ABSOLUTE = Decimal(2**28)
-"""A time from here on is one since 1970; below it, one relative to the arrival (section 4.5.3)."""
+"""Times from this value on, in seconds, count from 1970; smaller ones are relative to the arrival (section 4.5.3)."""
 
 _BASE = frozenset({"bn", "bt", "bu", "bv", "bs", "bver"})
 _TEXTS = frozenset({"bn", "bu", "n", "u"})
 _NUMBERS = frozenset({"bt", "bv", "bs", "bver", "t", "ut", "v", "s"})
 _SUMMANDS = frozenset({"bt", "bv", "t"})
-"""What is added to another number: of two infinities, there may be no sum."""
+"""Labels whose values are added to others: the sum of two infinities may be undefined."""
 _VALUES = frozenset({"v", "vs", "vb", "vd", "s"})
 
 
 def payloads(pack: Any, received_at: datetime) -> Iterator[dict[str, Any] | Rejection]:  # noqa: ANN401 - any JSON
-    """A payload of version 2 for each record with a value, resolved as section 4.6 says.
+    """A payload of version 2 for each record with a value, resolved according to section 4.6.
 
-    Base values hold for the records behind them. A record without a value sets base values alone. What is text, boolean
-    or data is not numeric, and rejected as such; so is a record with a sum and no value. Where the base values of a
-    record can't be understood, the records behind it are rejected as well. Times below 2**28 seconds are relative to
-    the arrival.
+    Base values apply to the record and those after it. A record without a value only sets base values. Text, booleans
+    and data are rejected as not numeric, and so is a record with a sum but no value. If the base values of a record
+    can't be understood, the records after it are rejected as well. Times below 2**28 seconds are relative to the
+    arrival.
     """
     if type(pack) is not list:
         yield _rejected(ROOT, "is not an array of SenML records")
