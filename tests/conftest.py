@@ -78,7 +78,21 @@ def _place(nodeid: str) -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Give each process ports of its own: one that is free now may be another's before a server listens there."""
     name: str = getattr(config, "workerinput", {}).get("workerid", "gw0")
-    ports.candidates = ports.candidates[int(name.removeprefix("gw")) % _PROCESSES :: _PROCESSES]
+    number = int(name.removeprefix("gw"))
+    ports.candidates = ports.candidates[number % _PROCESSES :: _PROCESSES]
+    _begin_elsewhere(config, number)
+
+
+def _begin_elsewhere(config: pytest.Config, number: int) -> None:
+    """Let each process collect another folder first, so that in a new clone it finds others already compiled.
+
+    All begin at the same time, and would compile the same. pytest-randomly's order of tests doesn't depend on this one.
+    """
+    if config.args == ["tests"] and config.pluginmanager.has_plugin("randomly"):
+        files = (config.rootpath / "tests").rglob("test_*.py")
+        folders = sorted({f"tests/{file.relative_to(config.rootpath).parts[1]}" for file in files})
+        begin = number * 2 % len(folders)
+        config.args = [*folders[begin:], *folders[:begin]]
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly's shuffle
