@@ -1,4 +1,4 @@
-"""Move closed months of silver to files, and bring back those that have changed (docs/adr/0029)."""
+"""Move closed months of silver to files, and reinstate those that have changed (docs/adr/0029)."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,42 +21,42 @@ from dropzone.ports import (
 _RESERVE_SECONDS = 30.0
 
 _HANDOVER_SECONDS = 5.0
-"""How long Postgres may take to notice that a connection has ended, whose lock the run had."""
+"""The time that Postgres may take to notice that a connection, and so the run's lock, has ended."""
 
 _KINDS: tuple[MonthKind, ...] = ("measured", "arrived")
-"""In this order: outcomes of a month of measurements that is archived need not stay."""
+"""In this order: once a month of measurements is archived, its outcomes no longer need to stay."""
 
 
 @dataclass(slots=True)
 class ArchiveResult:
-    """What a run came to."""
+    """The result of a run."""
 
     archived: list[ArchivedMonth] = field(default_factory=list)
     reinstated: list[ArchivedMonth] = field(default_factory=list)
     changed: list[ArchivedMonth] = field(default_factory=list)
-    """Months that changed while they were written: they begin again."""
+    """Months that changed while they were being written; they start again."""
     rows: int = 0
-    """Written to files."""
+    """The number of rows written to files."""
     errors: dict[ArchivedMonth, Exception] = field(default_factory=dict)
-    """Why a month could be neither archived nor reinstated; others were."""
+    """Why a month could not be archived or reinstated; it does not affect other months."""
     waiting: int = 0
-    """Months that are left to archive or to reinstate."""
+    """The number of months left to archive or reinstate."""
     is_beside_another: bool = False
-    """Whether another run was at work, so that this one did nothing."""
+    """Whether another run was active, so that this one did nothing."""
 
 
 def archive_months(
     silver_months: int, *, store: ArchiveStore, files: ArchiveFiles, time_left: TimeLeft
 ) -> ArchiveResult:
-    """Reinstate months that have changed, then archive those that are closed, oldest first, as far as the time goes.
+    """Reinstate months that have changed, then archive closed ones, oldest first, as far as time allows.
 
-    A run goes on where an earlier one ended: a file at a time, and on the way back some thousands of its rows. Months
-    in files stay there whatever `silver_months` is: so many whole months stay in silver, and with 0 all of them. A
-    month that fails is among the errors, and holds no other up. A step is begun if it may take twice as long as the
-    longest before.
+    `silver_months` is the number of whole months to keep in silver; 0 keeps all. Months already in files stay there in
+    any case. A run continues where an earlier one ended: archiving proceeds by file, reinstating by some thousands of
+    a file's rows. A month that fails is reported in `errors`, and doesn't block others. A step is started only if there
+    is time for twice as long as the longest step so far.
 
     Raises:
-        SilverUnavailableError, SilverConflictError: the next run goes on.
+        SilverUnavailableError, SilverConflictError: the next run continues.
     """
     run = _Run(store, files, time_left)
     if not store.begin_run():
@@ -92,7 +92,7 @@ class _Run:
                 work(month)
             except (BronzeError, FileDiffersError, SilverError) as error:
                 self.result.errors[month] = error
-                # Its connection may be another, which is not this run's yet.
+                # There may be a new connection by now, which doesn't have the run's lock yet.
                 if not self._store.begin_run(_HANDOVER_SECONDS):
                     raise
 
@@ -115,12 +115,12 @@ class _Run:
         self.result.rows += self._store.write(month, part, self._files)
 
     def _do(self, parts: Sequence[ArchivePart], work: Callable[[ArchivePart], Iterator[None] | None]) -> bool:
-        """Do the work for each part, step by step; False if the time ended before the last."""
-        # Before each part, and between its steps.
+        """Do the work for each part, step by step; False if time ran out before the last."""
+        # The time is checked before each part, and between its steps.
         return all(self._has_time() and all(self._has_time() for _ in work(part) or ()) for part in parts)
 
     def _has_time(self) -> bool:
-        """Whether the time is enough for another step."""
+        """Whether there is enough time for another step."""
         looked_at, self._looked_at = self._looked_at, time.monotonic()
         self._longest = max(self._longest, self._looked_at - looked_at)
         return self._time_left() >= 2 * self._longest + _RESERVE_SECONDS

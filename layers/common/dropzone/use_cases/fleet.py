@@ -1,6 +1,6 @@
-"""Replay years of data, or sweep a long backlog, by many calls at once: ranges of arrival, each with its own cursor.
+"""Replay years of data, or sweep a long backlog, in many concurrent calls: ranges of arrival, each with its own cursor.
 
-The store has all that a replay knows. Whoever starts the calls may end at any time, and start them again.
+The store has the complete state of a replay: whoever starts the calls may stop at any time, and start them again.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,53 +28,53 @@ from dropzone.use_cases.replay import Arrived, DecidedBy, ReplayResult, replay
 from dropzone.use_cases.sweep import WATERMARK_LAG, listed_between, sweep_range
 
 RANGE_OBJECTS = 100_000
-"""The objects of a replay's range, but for those that have no receipt."""
+"""The number of objects with a receipt in a range of a replay."""
 
 SWEEP_RANGE_OBJECTS = 10_000
-"""The objects of a sweep's range: processing takes longer than replaying what is as it was."""
+"""The number of objects in a range of a sweep: processing takes longer than replaying what doesn't change."""
 
 MOST_PENDING = 10_000
-"""The limit of ranges in one run: what a state machine passes on has at most 256 KiB."""
+"""The maximum number of ranges in one run: a state machine passes at most 256 KiB from state to state."""
 
 _ROUND_OBJECTS = 1_000
-"""Progress is recorded after so many objects."""
+"""The number of objects after which progress is recorded."""
 
 _BEGINNING = UUID(int=0)
-"""The cursor of a replay that has done nothing."""
+"""The cursor of a replay that has done nothing yet."""
 
 _KEPT = timedelta(days=90)
-"""How long the rows of a replay stay that is finished or abandoned: as long as Step Functions keeps its executions."""
+"""How long the rows of a finished or abandoned replay are kept: as long as Step Functions keeps its executions."""
 
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 class NoSuchReplayError(LookupError):
-    """There is no replay, or range, of this name."""
+    """There is no replay with this identifier, or no range with this number."""
 
 
 class RunState(StrEnum):
-    """How a call, or all of them, left a replay."""
+    """The state of a replay after a call, or after all calls."""
 
     DONE = "done"
     UNFINISHED = "unfinished"
-    """There is more to do, and may be done now."""
+    """There is more to do, and calls may continue now."""
     PAUSED = "paused"
     OUTDATED = "outdated"
-    """The rules are others than when it began: another replay has to be begun."""
+    """The rules have changed since it started: start another replay."""
     ARCHIVED = "archived"
-    """Objects of the range are archived by now, and have to be brought back first."""
+    """Objects of the range have been archived: restore them first."""
 
 
 def delete_old(*, store: FleetStore, time_left: TimeLeft) -> int:
-    """Delete replays that were finished or abandoned long ago; how many."""
+    """Delete replays that were finished or abandoned more than 90 days ago; returns how many."""
     return with_retries(lambda: store.delete_old(datetime.now(UTC) - _KEPT), time_left)
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What a call does for a replay or sweep.
+    """The operations on a replay or sweep.
 
-    Whatever takes the name of a replay raises NoSuchReplayError if there is none.
+    Methods that take a replay's identifier raise NoSuchReplayError if there is no such replay.
     """
 
     store: FleetStore
@@ -88,17 +88,17 @@ class Fleet:
         return self.outcome_store.contracts.ruleset
 
     def begin(self, wanted: Wanted) -> UUID:
-        """Begin a replay, or go on with an unfinished one of the same objects and rules."""
+        """Start a replay, or continue an unfinished one of the same objects and rules; returns its identifier."""
         return self._retrying(lambda: self.store.begin(wanted, self._ruleset))
 
     def begin_sweep(self) -> UUID:
-        """Begin a sweep of all that arrived since the watermark, or go on with an unfinished one."""
+        """Start a sweep of everything that arrived since the watermark, or continue an unfinished one."""
         return self.begin(Wanted(received_at(self._retrying(self.silver.watermark)), is_sweep=True))
 
     def plan(self, replay_id: UUID, range_objects: int | None = None) -> bool:
-        """Cut the time of a replay into ranges, while there is time; whether all of it is cut.
+        """Divide the time of a replay into ranges, while there is time left; returns whether it is complete.
 
-        A sweep's are counted in bronze: what it looks for has no receipt.
+        For a sweep, objects are counted in bronze: those that it looks for have no receipts.
 
         Raises:
             BronzeUnavailableError: the bucket can't be listed.
@@ -113,19 +113,19 @@ class Fleet:
                 beyond, objects = self._listed(since, known.until, range_objects or SWEEP_RANGE_OBJECTS)
             else:
                 beyond = self.store.first_beyond(since, known.until, range_objects or RANGE_OBJECTS)
-            # Objects of one millisecond stay together.
+            # Objects that arrived within the same millisecond stay together.
             until = known.until if beyond is None else min(max(received_at(beyond), since + _MILLISECOND), known.until)
             self.store.add_range(replay_id, since, until, objects)
             since = until
         return True
 
     def pending(self, replay_id: UUID) -> list[int]:
-        """The ranges that calls may go on with; none while it is paused, or if the rules have changed."""
+        """The ranges that calls may work on; none while it is paused, or if the rules have changed."""
         state = self._state_of(self._known(replay_id))
         return self.store.pending(replay_id, MOST_PENDING) if state is RunState.UNFINISHED else []
 
     def report(self, replay_id: UUID) -> tuple[RunState, FleetReport]:
-        """How far a replay is. The watermark follows a sweep that is done."""
+        """The state and progress of a replay. When a sweep is done, the watermark is advanced."""
         known = self._known(replay_id)
         sums = self.store.report(replay_id)
         if known.planned_until < known.until or sums.done < sums.ranges:
@@ -143,12 +143,13 @@ class Fleet:
         errors: list[ObjectError],
         swept: Callable[[ProcessingResult], None],
     ) -> RunState:
-        """Go through a range from its cursor on, and record how far it is every thousand objects.
+        """Process a range from its cursor on, and record progress every thousand objects.
 
-        Objects that can't be replayed are added to `errors`; `swept` is called with what a sweep did, also if it fails.
+        Objects that can't be replayed are added to `errors`; `swept` is called with each result of a sweep, also if it
+        fails.
 
         Raises:
-            BronzeUnavailableError, SilverUnavailableError: what was recorded stays; the next call goes on behind it.
+            BronzeUnavailableError, SilverUnavailableError: the next call continues after the recorded progress.
         """
         found = self.store.range(replay_id, number)
         if found is None:
@@ -162,7 +163,7 @@ class Fleet:
             if progress is None:
                 return RunState.ARCHIVED
             if not self._retrying(lambda progress=progress: self.store.advance(replay_id, number, progress)):  # type: ignore[misc]
-                # Another call is at this range, and further: the next one goes on where that one is then.
+                # Another call is working on this range, and is ahead: the next call continues from its progress.
                 return RunState.UNFINISHED
             found = found._replace(cursor=progress.cursor, is_done=progress.is_done)
         return RunState.DONE
@@ -177,13 +178,13 @@ class Fleet:
         return known
 
     def _state_of(self, known: FleetReplay) -> RunState:
-        """Whether calls may go on with a replay that is not done."""
+        """The state of a replay that is not done: whether calls may continue it."""
         if known.ruleset != self._ruleset:
             return RunState.OUTDATED
         return RunState.PAUSED if known.is_paused else RunState.UNFINISHED
 
     def _listed(self, since: datetime, until: datetime, limit: int) -> tuple[UUID | None, int]:
-        """Of the objects that arrived in a time, the one after so many, and how many come before it."""
+        """The object after the first `limit` ones that arrived in this time, if any, and how many come before it."""
         before, found = UUID(int=earliest_raw_id(since).int - 1), 0
         for page in listed_between(self.bronze, before, earliest_raw_id(until), self.time_left):
             if found + len(page) > limit:
@@ -192,7 +193,7 @@ class Fleet:
         return None, found
 
     def _replay(self, known: FleetReplay, found: FleetRange, errors: list[ObjectError]) -> RangeProgress | None:
-        """Replay objects; None if months of the range are archived: nothing of them is compared or replaced."""
+        """Replay objects; None if months of the range are archived: their outcomes can't be compared or replaced."""
         arrived = Arrived(found.since, found.until)
         result = replay(
             arrived if known.contract is None else DecidedBy(known.contract, found.since, found.until),
@@ -204,16 +205,16 @@ class Fleet:
             time_left=self.time_left,
         )
         errors += result.errors
-        # Asked after the outcomes were: a month may go meanwhile.
+        # Checked after the outcomes were read: a month may be archived in the meantime.
         if self._retrying(lambda: self.outcome_store.archived_months(found.since, found.until)):
             return None
         return _progress(found, result, _BEGINNING, checked=result.checked, changes=result.changes)
 
     def _sweep(self, found: FleetRange, swept: Callable[[ProcessingResult], None]) -> RangeProgress:
-        """Process the objects without a receipt; each that is processed counts as new."""
+        """Process the objects without a receipt; each processed object counts as new."""
         result = ProcessingResult()
         beginning = UUID(int=earliest_raw_id(found.since).int - 1)
-        # Positions within an object are a replay's.
+        # Only replays have positions within an object.
         after = beginning if found.cursor is None or isinstance(found.cursor, Position) else found.cursor
         try:
             processor = Processor(self.bronze, self.silver, self.time_left, result)
@@ -231,7 +232,7 @@ def _progress(
     checked: int,
     changes: Mapping[Change, int],
 ) -> RangeProgress:
-    """What is recorded of a range. Its cursor stays where it was if all is done, or if nothing was."""
+    """The progress to record for a range. The cursor is unchanged if the range is done, or if nothing was done."""
     return RangeProgress(
         before=found.cursor,
         cursor=found.cursor if result.cursor in (None, beginning) else result.cursor,

@@ -1,4 +1,4 @@
-"""Ingest events: check that there are some, store their bytes as they were sent."""
+"""Ingest events: check that a body has some, and store its bytes unchanged."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -39,36 +39,36 @@ from dropzone.ports import (
 )
 
 MAX_EVENTS = 100_000
-"""The limit of events in one body. The smallest valid one has 46 bytes, so the limit of bytes is reached before."""
+"""The maximum number of events in one body. The smallest has 46 bytes, so the limit of bytes is reached first."""
 
 KEYS_ARE_KEPT = timedelta(hours=24)
 """How long the record of an idempotency key is valid."""
 
 _PUT_IS_DUE = timedelta(minutes=10)
-"""After that, no object is written under the identifier of a record: below the sweep's watermark, only its notification
-would find it. The call that wrote the record has ended by then."""
+"""No object is written under a record's identifier after this time: below the sweep's watermark, only its notification
+would lead to it. The call that wrote the record has ended by then."""
 
 _MAX_TRIES = 5
 _OF_SEVERAL = frozenset({list, bytes})
-"""The types of a content that holds several events: an array, or lines."""
+"""The types of content with several events: an array, or lines."""
 _LISTING_SECONDS = 5.0
 
 
 EVENTS = "an event (an object with a string `time_stamp` and an array `data`) or a list of events"
-"""What a body must be, but for those of `FORMATS`."""
+"""What a body must be, unless its media type is in `FORMATS`."""
 
 
 class EnvelopeError(ValueError):
-    """No element of the body has the envelope of an event; the message says what the body must be."""
+    """No element of the body has the envelope of an event. The message says what the body must be."""
 
     def __init__(self, violations: list[Violation], expected: str = EVENTS) -> None:
-        """`violations` has the first reasons."""
+        """`violations` are the first reasons."""
         super().__init__(expected)
         self.violations = violations
 
 
 class TooLargeError(ValueError):
-    """The body exceeds a limit; the message says which."""
+    """The body exceeds a limit, which the message names."""
 
 
 class KeyReusedError(ValueError):
@@ -81,7 +81,7 @@ class Accepted:
 
     raw_id: UUID
     events: int | None
-    """How many events it holds; None if its contract's mapping finds them later."""
+    """The number of events; None if its contract's mapping finds them later."""
     is_replayed: bool = False
     """Whether an earlier request with the same idempotency key stored it."""
 
@@ -91,24 +91,24 @@ class Accepted:
 
 
 def ingest(raw: RawObject, *, limit: int, bronze: Bronze) -> Accepted:
-    """Store events; when this returns, their bytes are in bronze. When it raises, nothing was promised.
+    """Store events. When this returns, their bytes are in bronze; when it raises, nothing is guaranteed.
 
-    If the identifier is taken, they have a new one.
+    If the identifier is taken, they are stored under a new one.
 
     Raises:
-        TooLargeError: it has more bytes than the limit, packed or not, or more events than `MAX_EVENTS`.
-        NotGzipError: gzip that is damaged or cut off.
-        NotJsonError: not JSON, or not UTF-8.
+        TooLargeError: the body has more than `limit` bytes, compressed or not, or more than `MAX_EVENTS` events.
+        NotGzipError: the body is gzip that is damaged or cut off.
+        NotJsonError: the body is not JSON, or not UTF-8.
         EnvelopeError: no element has the envelope.
-        BronzeUnavailableError: it could not be stored.
+        BronzeUnavailableError: the body could not be stored.
     """
     _, events = check(raw, limit)
     for _ in range(_MAX_TRIES):
         try:
             bronze.put(raw)
         except RawIdTakenError:
-            # Either the S3 client's own retry after a lost answer, or an identifier that was used before. The object
-            # there may be another one, so store this one under a new identifier.
+            # Either the S3 client retried after a lost answer, or the identifier was used before. The existing object
+            # may be a different one, so store this one under a new identifier.
             raw = replace(raw, raw_id=new_raw_id())
             continue
         return Accepted(raw.raw_id, events)
@@ -118,33 +118,33 @@ def ingest(raw: RawObject, *, limit: int, bronze: Bronze) -> Accepted:
 def ingest_once(
     raw: RawObject, *, key: str, limit: int, bronze: Bronze, idempotency_store: IdempotencyStore
 ) -> Accepted:
-    """Store events once, however often the same request is sent, also concurrently.
+    """Store events once, however often the same request is sent, even concurrently.
 
     First a record binds the key to the request and an identifier, then the body is stored under that identifier. If a
-    request dies between the two, the next one with its key completes it; none waits for another.
+    request dies in between, the next one with the same key completes it; requests never wait for each other.
 
-    No two clients may share a key.
+    Keys must be unique across clients.
 
     Raises:
         KeyReusedError: another request used the key.
-        BronzeUnavailableError: it could not be stored, or the record couldn't.
+        BronzeUnavailableError: the body or the record could not be stored.
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`; the key stays unused.
     """
     content, events = check(raw, limit)
     raw_id, is_replayed = _recorded(key, digest(raw, content), bronze, idempotency_store)
-    # Taken by another request with this key, which had the same content.
+    # If it is taken, it was by another request with this key, which had the same content.
     with suppress(RawIdTakenError):
         bronze.put(replace(raw, raw_id=raw_id))
     return Accepted(raw_id, events, is_replayed)
 
 
 def digest(raw: RawObject, content: bytes) -> str:
-    """Identifies a request's media type, contract and unpacked content: a client may compress again when it retries."""
+    """The SHA-256 of a request's media type, contract and unpacked content: a retry may be compressed differently."""
     return sha256(f"{raw.content_type}\n{raw.contract}\n".encode() + content).hexdigest()
 
 
 def check(raw: RawObject, limit: int) -> tuple[bytes, int | None]:
-    """The unpacked content of a submission that may be stored, and the number of its events, if known.
+    """The unpacked content of a request that may be stored, and the number of its events, if known.
 
     Raises:
         TooLargeError, NotGzipError, NotJsonError, EnvelopeError: as for `ingest`.
@@ -162,7 +162,7 @@ def check(raw: RawObject, limit: int) -> tuple[bytes, int | None]:
     items, payload_of = _items(content, raw.content_type)
     if len(items) > MAX_EVENTS:
         raise TooLargeError(f"The body has {len(items)} events; at most {MAX_EVENTS} are accepted.")
-    # Something may be an event, or reports that there is none.
+    # One item must look like an event, or report that the client could not build one.
     if not any(has_envelope(payload) or is_client_rejection(payload) for payload in map(payload_of, items)):
         check_utf_8(content)
         is_single = isinstance(items, tuple)
@@ -175,7 +175,7 @@ def check(raw: RawObject, limit: int) -> tuple[bytes, int | None]:
 
 
 def _check_json(texts: Iterator[Any]) -> None:
-    """Refuse a body of which nothing is JSON; what its mapping makes of the rest shows when it is processed."""
+    """Reject a body without any JSON; what its mapping finds in the rest is validated when it is processed."""
     found = [*islice(texts, 1)]
     if not found:
         raise EnvelopeError(
@@ -186,7 +186,7 @@ def _check_json(texts: Iterator[Any]) -> None:
 
 
 def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[Any], Any]]:
-    """The events of a body, as `split` returns them; those of `FORMATS` converted."""
+    """The events of a body, as returned by `split`; those in one of `FORMATS` are converted."""
     form = FORMATS.get(content_type)
     if form is None:
         return split(content, content_type)
@@ -198,14 +198,14 @@ def _items(content: bytes, content_type: str) -> tuple[Sequence[Any], Callable[[
 
 
 def _with_text_time(payload: Any) -> Any:  # noqa: ANN401 - an event, or its rejection
-    """An event with its time as text: formats yield instants, and the envelope has a string."""
+    """An event with its time as text: formats yield instants, but the envelope requires a string."""
     if isinstance(payload, dict) and isinstance(payload.get("time_stamp"), datetime):
         return payload | {"time_stamp": payload["time_stamp"].isoformat()}
     return payload
 
 
 def _reasons(payloads: Sequence[object], *, is_single: bool) -> list[Violation]:
-    """Why none of the payloads is an event: each rule once, at the first payload that breaks it."""
+    """Why none of the payloads is an event: each rule once, for the first payload that breaks it."""
     if not payloads:
         return [Violation(Code.EMPTY_BATCH, ROOT, "holds no event")]
     if is_single:
@@ -241,6 +241,6 @@ def _recorded(key: str, request_digest: str, bronze: Bronze, idempotency_store: 
 
 
 def _is_in(bronze: Bronze, raw_id: UUID) -> bool:
-    """Whether the object exists. By listing, which needs no right to read objects."""
+    """Whether the object exists. It is listed, which needs no permission to read objects."""
     page = next(bronze.list_after(UUID(int=raw_id.int - 1), timeout=lambda: _LISTING_SECONDS), [])
     return any(listed.raw_id == raw_id for listed in page[:1])

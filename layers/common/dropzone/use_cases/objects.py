@@ -29,25 +29,25 @@ from dropzone.ports import (
 )
 
 MAX_CHUNK_BYTES = 32 * 1024 * 1024
-"""The limit of a chunk's objects together, which are held in memory, by their notified size."""
+"""The maximum total size of a chunk's objects, in bytes, by their notified size; they are held in memory together."""
 
 MAX_CHUNK_OBJECTS = 1_000
-"""The limit of objects in one transaction: a statement gains nothing from more."""
+"""The maximum number of objects in one transaction: more would not make a statement more efficient."""
 
 ON_REQUEST_CHUNK_OBJECTS = 100
-"""The same where a client waits: as many objects of one event as can be processed in the reserved time."""
+"""The same limit while a client waits: as many objects of one event as can be processed in the reserved time."""
 
 MAX_CHUNK_EVENTS = 5_000
-"""The limit of events in one statement, which is one transaction: it gains nothing from more, and memory is bounded."""
+"""The maximum number of events in one statement (one transaction): more gains nothing, and this bounds memory."""
 
 LONG_BYTES = 1024 * 1024
-"""A larger object is written in parts, too: few large events take as much time as many small ones."""
+"""Objects of more bytes are written in parts, too: a few large events take as much time as many small ones."""
 
 RESERVE_SECONDS = 2.0
 """With less time left in the call, no new chunk is started."""
 
 LAST_SECONDS = RESERVE_SECONDS / 2
-"""With less time left, no other object of a chunk is validated: the validated ones still have to be written."""
+"""With less time left, no further object of a chunk is validated: the validated ones still have to be written."""
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -55,24 +55,24 @@ _LONGEST_PAUSE_SECONDS = 1.0
 _FIRST_PART_EVENTS = 500
 _SHORT_SECONDS, _LONG_SECONDS = 0.5, 2.0
 
-# A statement may take two fifths of the time that is left, and the next part may take longer than the last.
+# A statement may take two fifths of the time left, and the next part may take longer than the last.
 _TIMES_AS_LONG = 2.0
 
 
 @dataclass(slots=True)
 class ProcessedObject:
-    """An object, and what was written of it; in a result, one of which every event has its outcome since this call."""
+    """An object, and what was written for it; in a result, each of its events now has an outcome."""
 
     raw_id: UUID
     correlation_id: str
     events: int = 0
     rejected: int = 0
     codes: Counter[Code] = field(default_factory=Counter)
-    """How many of its events each rule rejected."""
+    """The number of its events that each rule rejected."""
     flagged: int = 0
-    """How many of its events were processed with warnings."""
+    """The number of its events that were processed with warnings."""
     latency: timedelta = timedelta(0)
-    """From arrival to silver."""
+    """The time from arrival to silver."""
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         self.events += len(outcomes)
@@ -91,25 +91,25 @@ class ObjectError:
     raw_id: UUID
     reason: str
     terminal: bool
-    """Whether another attempt is unlikely to go better."""
+    """Whether another attempt is unlikely to succeed."""
 
 
 @dataclass(slots=True)
 class ProcessingResult:
-    """What a call of `process` or `sweep` did to objects."""
+    """What a call of `process` or `sweep` did."""
 
     objects: list[ProcessedObject] = field(default_factory=list)
     errors: list[ObjectError] = field(default_factory=list)
     duplicates: int = 0
-    """Objects that were processed before, or by another call at the same time."""
+    """The number of objects that were processed before, or by another call at the same time."""
     deferred: list[UUID] = field(default_factory=list)
-    """Objects for which no time was left; parts of the long ones may be written."""
+    """Objects for which no time was left; parts of long ones may have been written."""
     poison: list[UUID] = field(default_factory=list)
-    """Objects that may have ended an earlier call, and wait until nothing else is in the batch."""
+    """Objects that may have ended an earlier call; they wait until the batch has nothing else."""
     returned: list[str] = field(default_factory=list)
-    """Messages to return to the queue, each because one of its objects is not processed."""
+    """Identifiers of messages to return to the queue, since at least one of their objects is not processed."""
     cursor: UUID | None = None
-    """Where a sweep goes on, if limit or time ended it early."""
+    """Where the next sweep continues, if the limit or the time ended this one early."""
 
     @property
     def checked(self) -> int:
@@ -118,20 +118,20 @@ class ProcessingResult:
 
     @property
     def rejected(self) -> int:
-        """How many of them have a rejected event."""
+        """The number of processed objects with a rejected event."""
         return sum(1 for entry in self.objects if entry.codes)
 
     @property
     def processed(self) -> int:
-        """How many have none."""
+        """The number of processed objects without a rejected event."""
         return self.checked - self.rejected
 
 
 def with_retries[T](call: Callable[[], T], time_left: TimeLeft, pause: Callable[[float], None] = time.sleep) -> T:
-    """Retry a call after a deadlock or a serialization failure, with jitter, until little time is left.
+    """Call, and retry after a deadlock or a serialization failure, with jitter, until little time is left.
 
     Raises:
-        SilverUnavailableError: the conflict outlived the call's time.
+        SilverUnavailableError: there were still conflicts when little time was left.
     """
     longest = _FIRST_PAUSE_SECONDS
     while True:
@@ -146,7 +146,7 @@ def with_retries[T](call: Callable[[], T], time_left: TimeLeft, pause: Callable[
 
 
 def chunks(objects: Iterable[ListedObject], limit: int = MAX_CHUNK_OBJECTS) -> Iterator[list[ListedObject]]:
-    """Cut objects into chunks of bounded size and number; an object above the bound has a chunk of its own."""
+    """Divide objects into chunks of bounded size and number; an object above the limit has its own chunk."""
     chunk: list[ListedObject] = []
     size = 0
     for listed in objects:
@@ -161,7 +161,7 @@ def chunks(objects: Iterable[ListedObject], limit: int = MAX_CHUNK_OBJECTS) -> I
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """Takes objects from bronze to silver, and adds to `result` what became of each."""
+    """Processes objects from bronze to silver, and adds what happened to each to `result`."""
 
     bronze: Bronze
     silver: Silver
@@ -171,14 +171,14 @@ class Processor:
     def process(self, raw_ids: Sequence[UUID], known: Collection[UUID] = ()) -> None:
         """Read, validate and write objects, each independently of the others.
 
-        Reading gets half of the time that is left, so that the other half is enough to write. Long objects come last,
-        so that they delay none of the others, and are written in parts: the next call continues after the written ones.
+        Reading may take half of the time left, so that the other half is enough to write. Long objects come last, so as
+        not to delay the others, and are written in parts: the next call continues after the written ones.
 
-        Those for which no time is left are added to `deferred`. The known ones have a receipt, and may be written in
-        part.
+        Objects for which no time is left are added to `deferred`. The `known` ones have a receipt, and may be partly
+        written.
 
         Raises:
-            SilverUnavailableError: the database can't be used. What the result doesn't count is not processed.
+            SilverUnavailableError: the database can't be used. Objects that the result doesn't count are not processed.
         """
         time_left, deferred = self.time_left, self.result.deferred
         written = self.retrying(lambda: self.silver.written(known)) if known else {}
@@ -202,7 +202,7 @@ class Processor:
         """Record an attempt on each object before it is touched, then process those whose attempt was recorded.
 
         An attempt counts if it ended the process, or showed that the object can't be processed as it is. It doesn't
-        count if bronze or silver was out of reach, or if nothing but time was missing.
+        count if bronze or silver was unavailable, or if it only ran out of time.
 
         Raises:
             SilverUnavailableError: as for `process`.
@@ -216,7 +216,7 @@ class Processor:
         try:
             self.process(chosen, known)
         except SilverUnavailableError as error:
-            # The database that just failed may not take this either: the release is then made with a later call.
+            # The database has just failed, so this may fail as well: a later call then makes the release.
             with suppress(SilverError):
                 silver.release_attempts(dict.fromkeys(chosen, f"SilverUnavailableError: {error}"))
             raise
@@ -241,7 +241,7 @@ def read_error(raw_id: UUID, error: BronzeError) -> ObjectError:
 
 
 def contents_of(raw: RawObject, contracts: Contracts) -> Contents:
-    """The events of an object, to be validated by contracts."""
+    """The events of an object, to be validated by these contracts."""
     return Contents(
         raw.body,
         raw.content_type,
@@ -253,33 +253,33 @@ def contents_of(raw: RawObject, contracts: Contracts) -> Contents:
 
 
 def is_long(contents: Contents) -> bool:
-    """Whether an object is to be written in parts."""
+    """Whether to write an object in parts."""
     return len(contents) > MAX_CHUNK_EVENTS or contents.size > LONG_BYTES
 
 
 class Parts:
-    """How many events the next part of long objects has, and whether there is time for it.
+    """Decides how many events the next part of a long object has, and whether there is time for it.
 
-    The first part is small: a call makes progress however slow the database is. Quick parts make the next one larger.
+    The first part is small, so that a call makes progress even if the database is slow. Parts grow while they are fast.
     """
 
     def __init__(self, time_left: TimeLeft) -> None:
         self._time_left = time_left
         self.size = min(_FIRST_PART_EVENTS, MAX_CHUNK_EVENTS)
-        """The limit of events in the next part."""
+        """The maximum number of events in the next part."""
         self._seconds_each: float | None = None
 
     def may_begin(self) -> bool:
-        """Whether there is time for another part. For the first there always is."""
+        """Whether there is time for another part; always true for the first one."""
         if self._seconds_each is None:
             return True
         return self._time_left() >= RESERVE_SECONDS + _TIMES_AS_LONG * self._seconds_each * self.size
 
     @contextmanager
     def next(self, contents: Contents, first: int, end: int) -> Iterator[tuple[Outcome, ...]]:
-        """The outcomes of the items from `first` on, before `end`, that the part has and that leave time to write them.
+        """The outcomes of the next part: items from `first` up to `end`, at most `size`, leaving time to write them.
 
-        Write them within the with block, whose time sets the size of the next part.
+        Write them within the with block: the time it takes determines the size of the next part.
         """
         begun = self._time_left()
         outcomes: list[Outcome] = []
@@ -291,9 +291,9 @@ class Parts:
         self.learn(len(outcomes), begun - self._time_left())
 
     def learn(self, events: int, seconds: float) -> None:
-        """Set the size of the next part by the seconds that so many events took.
+        """Adjust the size of the next part to the seconds that this number of events took.
 
-        Of a part that was far smaller than it might be, the statement is most: a large one takes at least as long.
+        The time of a part far below `size` is mostly the statement's overhead: a full part takes at least as long.
         """
         is_telling = 2 * events >= self.size
         self._seconds_each = seconds / (events if is_telling else self.size)
@@ -306,8 +306,8 @@ class Parts:
 class Writer:
     """Collects objects, and writes them when there are enough for a statement.
 
-    Add objects, then `flush`; then add the long ones. Each call may raise SilverUnavailableError; what the result
-    doesn't count by then is not processed.
+    Add objects, then `flush`; then add the long ones. Each call may raise SilverUnavailableError; objects that the
+    result doesn't count by then are not processed.
     """
 
     def __init__(self, result: ProcessingResult, silver: Silver, time_left: TimeLeft) -> None:
@@ -317,13 +317,12 @@ class Writer:
         self._parts = Parts(time_left)
         self._progress: dict[UUID, ProcessedObject] = {}
         self._refused: set[UUID] = set()
-        """Objects of which the database refused a row: they stay unprocessed, and the rows of their other events exist.
-        """
+        """Objects with a row that the database refused: they stay unprocessed; their other rows are written."""
 
     def add(self, raw: RawObject) -> bool:
         """Validate an object, to be written now or with the next ones. False for a long one: see `add_in_parts`."""
         if len(raw.body) > LONG_BYTES:
-            return False  # before it is parsed, which it is again in parts
+            return False  # without parsing it: `add_in_parts` does
         contents = contents_of(raw, self._silver.contracts)
         if is_long(contents):
             return False
@@ -335,9 +334,9 @@ class Writer:
         return True
 
     def add_in_parts(self, raw: RawObject) -> bool:
-        """Write the outcomes that an object lacks, each part in a statement of its own; whether all are written.
+        """Write the outcomes that an object lacks, each part in its own statement; returns whether all are written.
 
-        Of the first object at least one part is written, and all others while there is time.
+        At least one part of the first object is written; all other parts while there is time.
         """
         contents = contents_of(raw, self._silver.contracts)
         written = self._written(raw.raw_id)
@@ -367,7 +366,7 @@ class Writer:
         return True
 
     def _written(self, raw_id: UUID) -> Written | None:
-        """What is written of an object under the current rules; None if discarding the rest takes too long."""
+        """What is written for an object under the current rules; None if discarding the rest takes too long."""
         while (written := self._retrying(lambda: self._silver.written([raw_id])).get(raw_id, Written())).outdated:
             if self._time_left() < RESERVE_SECONDS:
                 return None
@@ -408,7 +407,7 @@ class Writer:
             self._result.errors.append(ObjectError(raw_id, f"RowRefusedError: {error}", terminal=True))
 
     def _count(self, raw_id: UUID, *, is_ours: bool) -> None:
-        """Count an object that was processed by this call, or by another at the same time."""
+        """Count an object that was processed by this call, or by a concurrent one."""
         processed = self._progress.pop(raw_id)
         if is_ours:
             processed.latency = datetime.now(UTC) - received_at(raw_id)
@@ -418,7 +417,7 @@ class Writer:
 
 
 def _halves(validated: Sequence[ValidatedObject]) -> list[Sequence[ValidatedObject]]:
-    """A chunk in two; a single object by its events; nothing if there is only one event."""
+    """The two halves of a chunk, or of a single object's events; empty if there is only one event."""
     if len(validated) > 1:
         middle = len(validated) // 2
         return [validated[:middle], validated[middle:]]
@@ -432,7 +431,7 @@ def _halves(validated: Sequence[ValidatedObject]) -> list[Sequence[ValidatedObje
 
 
 def _missing(number: int, written: Sequence[range]) -> Iterator[range]:
-    """The items, of so many, that are in no written range."""
+    """The ranges of `number` items that are not written."""
     first = 0
     for run in written:
         if first < run.start:

@@ -1,4 +1,4 @@
-"""Process a batch of messages, each of which names objects that arrived in bronze."""
+"""Process a batch of queue messages, each of which names objects that arrived in bronze."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from dropzone.ports import Bronze, ListedObject, Silver, TimeLeft
 from dropzone.use_cases.objects import RESERVE_SECONDS, ProcessingResult, Processor, chunks
 
 CAUTIOUS_FROM_RECEIVE = 2
-"""From this receive on, an attempt is recorded on objects before they are touched: one of them may be poison."""
+"""From this receive on, an attempt is recorded on objects before they are processed: one of them may be poison."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of the queue. `receive_count` is 1 at the first delivery."""
+    """A message of the queue. `receive_count` is 1 on the first delivery."""
 
     message_id: str
     receive_count: int
@@ -24,18 +24,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """Objects that aren't processed, by their receives and attempts."""
+    """Unprocessed objects, by their receives and attempts."""
 
     fresh: list[UUID] = field(default_factory=list)
     """Received for the first time."""
     untried: list[UUID] = field(default_factory=list)
-    """Received before, without an attempt on record: most often the database was away."""
+    """Received before, without a recorded attempt: most often, the database was unavailable."""
     tried: list[UUID] = field(default_factory=list)
-    """With one attempt on record: they are poison, or were in one chunk with it."""
+    """With one recorded attempt: they are poison, or were in the same chunk as a poison object."""
     poison: list[UUID] = field(default_factory=list)
-    """With more: the object ended its call when it was alone, or can't be processed. Fewest attempts first."""
+    """With more: the object ended its call even on its own, or can't be processed. Fewest attempts first."""
     known: set[UUID] = field(default_factory=set)
-    """Those of all of these that have a receipt."""
+    """All of the above that have a receipt."""
 
 
 def process(
@@ -46,13 +46,13 @@ def process(
     time_left: TimeLeft,
     result: ProcessingResult | None = None,
 ) -> ProcessingResult:
-    """Process every object that the messages name, chunk by chunk, each chunk in a transaction of its own.
+    """Process every object that the messages name, chunk by chunk, each chunk in its own transaction.
 
-    Give a result to have the counts even if this raises.
+    Pass a `result` to have the counts even if this raises.
 
     Raises:
-        SilverUnavailableError: the database can't be used. The whole batch has to be delivered again; what was
-            processed before is recognised then.
+        SilverUnavailableError: the database can't be used. The whole batch has to be delivered again; objects that
+            were processed are recognised then.
     """
     result = ProcessingResult() if result is None else result
     sizes: dict[UUID, int] = {}
@@ -83,8 +83,8 @@ def process(
         else:
             processor.process(raw_ids, known)
 
-    # At the last receive, a message goes to the DLQ only if somebody has to look at it: the sweep goes on with the
-    # objects for which no time was left.
+    # On the last receive, a message goes to the DLQ only if it needs attention: the sweep processes the objects for
+    # which no time was left.
     failed = {*result.poison, *(error.raw_id for error in result.errors)}
     unprocessed = failed.union(result.deferred)
     result.returned = [
@@ -96,7 +96,7 @@ def process(
 
 
 def _sorted(receives: dict[UUID, int], processor: Processor) -> _Waiting:
-    """Sort objects by their receives and their receipts; processed ones are counted, and left out."""
+    """Sort objects by their receives and receipts; processed ones are counted, and left out."""
     receipts = processor.retrying(lambda: processor.silver.receipts(receives)) if receives else {}
     waiting = _Waiting()
     for raw_id, receive_count in receives.items():
@@ -121,8 +121,8 @@ def _sorted(receives: dict[UUID, int], processor: Processor) -> _Waiting:
 def _choose(poison: Sequence[UUID], messages: Collection[Message]) -> tuple[Sequence[UUID], list[UUID]]:
     """The poison objects to process now, and those to leave.
 
-    If one ends its call again, the whole batch is delivered again with it, processed or not, and ends in the DLQ with
-    it. So poison is left while the batch holds anything else, and then taken one a call; the sweep tries it as well.
+    If one ends its call again, the whole batch is delivered again, processed or not, and ends in the DLQ with it. So
+    poison waits until the batch has nothing else, and is then processed one object per call; the sweep tries it, too.
     """
     is_alone = all(any(listed.raw_id in poison for listed in message.objects) for message in messages)
     first = 1 if is_alone else 0

@@ -1,6 +1,6 @@
-"""Replay objects: validate them again with today's rules.
+"""Replay objects: validate them again by the current rules.
 
-Silver then is what it would be, had these rules always been.
+Silver is then as if these rules had always applied.
 """
 
 from collections import Counter
@@ -38,12 +38,12 @@ from dropzone.use_cases.objects import (
 from dropzone.use_cases.sweep import listed_between
 
 _NIL = UUID(int=0)
-"""Where identifiers and cursors begin: nothing arrived before."""
+"""The lowest identifier and cursor: nothing arrived before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The objects that arrived from one instant on, and before another."""
+    """The objects that arrived from `since` on, and before `until`; None is unbounded."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -60,7 +60,7 @@ class RejectedBy:
 
 @dataclass(frozen=True, slots=True)
 class DecidedBy:
-    """The objects with an outcome of a contract, of any version, that today's rules haven't confirmed yet."""
+    """The objects with an outcome of a contract, of any version, that the current rules haven't confirmed yet."""
 
     contract: str
     since: datetime | None = None
@@ -69,7 +69,7 @@ class DecidedBy:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """These objects."""
+    """The objects with these identifiers."""
 
     raw_ids: tuple[UUID, ...]
 
@@ -80,24 +80,24 @@ Selection = Arrived | RejectedBy | DecidedBy | Named
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What validating again did, or would do."""
+    """What a replay changed, or would change."""
 
     checked: int = 0
     rejected: int = 0
-    """Objects with a rejected event."""
+    """The number of objects with a rejected event."""
     changes: Counter[Change] = field(default_factory=Counter)
-    """Events, by what changes for them."""
+    """The number of events by the change of their outcome."""
     errors: list[ObjectError] = field(default_factory=list)
-    """Objects that could not be validated again: their outcomes stay as they are; of a long one, those of a part."""
+    """Objects that could not be replayed: their outcomes (or those of a part, if long) stay as they are."""
     cursor: Cursor | None = None
-    """Where to go on, when limit or time ended the call before the selection did."""
+    """Where the next call continues, if the limit or the time ended this one before the end of the selection."""
 
     @property
     def processed(self) -> int:
         return self.checked - self.rejected
 
 
-# An object of unknown size counts as one of the largest that ingest accepts.
+# Objects of unknown size are assumed to be as large as ingest accepts.
 _UNKNOWN_SIZE_CHUNK = 8
 
 
@@ -112,15 +112,15 @@ def replay(
     time_left: TimeLeft,
     result: ReplayResult | None = None,
 ) -> ReplayResult:
-    """Replay up to `limit` objects, part by part, each part in a transaction of its own.
+    """Replay up to `limit` objects, part by part, each part in its own transaction.
 
-    A part is of objects, or of the events of a long one. After each, silver is right for the outcomes that exist by
-    then; a long object is counted by the call that replays its last part. `after` is the cursor of an earlier call, and
-    a dry run counts what would change. Give a result to know what was done even if this raises.
+    A part consists of objects, or of some events of a long one. After each part, silver is consistent with the outcomes
+    so far; a long object is counted by the call that replays its last part. `after` is the cursor of an earlier call;
+    a dry run only counts what would change. Pass a `result` to know what was done even if this raises.
 
     Raises:
-        BronzeUnavailableError: the bucket can't be listed, and nothing was done before.
-        SilverUnavailableError: the database can't be used, and nothing was done before.
+        BronzeUnavailableError: the bucket can't be listed, and nothing was done yet.
+        SilverUnavailableError: the database can't be used, and nothing was done yet.
     """
     result = ReplayResult() if result is None else result
     result.cursor = start = _NIL if after is None else after
@@ -129,14 +129,14 @@ def replay(
         for reached in run.positions(selection, limit, after):
             result.cursor = reached
     except (BronzeUnavailableError, SilverUnavailableError):
-        # What was done is answered first; the next call, from its cursor, raises the error and repeats no work.
+        # Return what was done; the next call, from its cursor, raises the error and repeats no work.
         if result.cursor == start:
             raise
     return result
 
 
 class _Replay:
-    """A call of `replay`. Its generators yield how far they came, and end early when little time is left."""
+    """A call of `replay`. Its generators yield the position reached, and end early when little time is left."""
 
     def __init__(
         self, result: ReplayResult, bronze: Bronze, outcome_store: OutcomeStore, time_left: TimeLeft, *, dry_run: bool
@@ -146,10 +146,10 @@ class _Replay:
         self._parts = Parts(time_left)
 
     def positions(self, selection: Selection, limit: int, after: Cursor | None) -> Iterator[Cursor | None]:
-        """Replay; yields None once all of them are done."""
+        """Replay the selection; yields None once it is complete."""
         taken = 0
         if isinstance(after, Position):
-            # Whether the selection still has it doesn't matter: parts of it are validated again already.
+            # Whether it is still in the selection doesn't matter: a part of it has been replayed already.
             if not self._has_time() or not (yield from self._chunk([after.raw_id], after)):
                 return
             after, taken = after.raw_id, 1
@@ -172,12 +172,12 @@ class _Replay:
                 taken += len(raw_ids)
 
     def _pages(self, selection: Selection, after: UUID | None) -> Iterator[Sequence[ListedObject] | UUID]:
-        """Those after a cursor, in order of arrival; or up to where there are none."""
+        """Pages of objects after a cursor, in order of arrival; or an identifier up to which there are none."""
         if isinstance(selection, Named):
             if wanted := sorted(raw_id for raw_id in set(selection.raw_ids) if after is None or raw_id > after):
                 yield _unsized(wanted)
             return
-        # One less: an object may be the very first of its instant.
+        # One less, since an object may have the smallest identifier of its instant.
         first = _NIL if selection.since is None else UUID(int=earliest_raw_id(selection.since).int - 1)
         start = max(first, after or _NIL)
         end = None if selection.until is None else earliest_raw_id(selection.until)
@@ -195,14 +195,14 @@ class _Replay:
                     if raw_ids:
                         yield _unsized(raw_ids)
                     if reached is not None:
-                        # A call may end after many pages without any: the next one goes on behind them.
+                        # A call may end after many pages without a match: the next one continues after them.
                         yield reached
 
     def _has_time(self) -> bool:
         return self._time_left() >= RESERVE_SECONDS
 
     def _chunk(self, raw_ids: Sequence[UUID], start: Position | None = None) -> Generator[Cursor, None, bool]:
-        """Replay objects in order of arrival, a single one from `start` on, at least a part; whether all are done."""
+        """Replay objects in order of arrival (a single one from `start` on), at least a part; True if all are done."""
         waiting: list[ValidatedObject] = []
         last = raw_ids[0]
         for raw_id, found in zip(raw_ids, self._bronze.read(raw_ids, timeout=self._time_left() / 2), strict=True):
@@ -232,9 +232,9 @@ class _Replay:
         return True
 
     def _in_parts(self, contents: Contents, start: Position) -> Generator[Cursor, None, bool]:
-        """Replay an object from an item on, part by part; whether all of it is done."""
+        """Replay an object from an item on, part by part; returns whether it is complete."""
         raw_id, first, has_rejected = start
-        # There may be fewer events than there were for the call before, under other rules.
+        # The previous call may have had other rules, under which there were more events.
         first = min(first, len(contents))
         while True:
             with self._parts.next(contents, first, len(contents)) as outcomes:
@@ -248,9 +248,9 @@ class _Replay:
             first = end
 
     def _write(self, validated: Sequence[ValidatedObject], *, has_rejected: bool = False) -> None:
-        """Replace outcomes, and count what changes, and the objects whose last part this is.
+        """Replace outcomes, and count the changes, and the objects whose last part this is.
 
-        `has_rejected` says whether an event before these is rejected.
+        `has_rejected` tells whether an earlier event of the object is rejected.
         """
         if not validated:
             return
@@ -262,7 +262,7 @@ class _Replay:
                 self._result.rejected += has_rejected or _has_rejected(entry.outcomes)
 
     def _replaced(self, validated: Sequence[ValidatedObject]) -> Sequence[ValidatedObject]:
-        """Those whose outcomes could be replaced; where the database refuses a row, its object is left out."""
+        """The objects whose outcomes could be replaced: those with a row that the database refuses are left out."""
         try:
             with_retries(lambda: self._outcome_store.replace(validated), self._time_left)
         except RowRefusedError as error:

@@ -1,7 +1,7 @@
 """Sweep bronze for objects that have no receipt: on a schedule, and on request (`POST /process`).
 
-The listing starts at a watermark: every object up to it has a receipt. Objects that have one and aren't processed were
-tried before; they are found by their receipts.
+The listing starts at a watermark: every object up to it has a receipt. Unprocessed objects with a receipt were tried
+before; they are found by their receipts.
 """
 
 from bisect import bisect_right
@@ -19,10 +19,10 @@ from dropzone.use_cases.objects import ON_REQUEST_CHUNK_OBJECTS, RESERVE_SECONDS
 _MILLISECOND = timedelta(milliseconds=1)
 
 WATERMARK_LAG = timedelta(minutes=15)
-"""How far the watermark trails the present, so that late puts and clock differences stay above it."""
+"""How far the watermark lags behind the present, so that late puts and clock differences stay above it."""
 
 RETRY_SHARE = 5
-"""One part in so many of a sweep's limit and time is reserved for objects that are due for another attempt."""
+"""One part in this many of a sweep's limit and time is reserved for objects that are due for another attempt."""
 
 
 def sweep(
@@ -39,13 +39,13 @@ def sweep(
     """Process up to `limit` objects that have no receipt, in order of arrival, then those due for another attempt.
 
     Objects younger than `min_age` are left to the queue. `after` is an earlier sweep's cursor; without it the sweep
-    starts at the watermark. With `retry_exhausted`, exhausted objects whose rare attempts are due are tried last of
-    all: poison among them ends the call, so no client should be waiting. Give a result to have the counts even if this
+    starts at the watermark. With `retry_exhausted`, exhausted objects whose rare attempts are due are tried last:
+    poison among them ends the call, so no client should be waiting. Pass a `result` to have the counts even if this
     raises.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed.
-        SilverUnavailableError: the database can't be used. What was processed until then stays processed.
+        SilverUnavailableError: the database can't be used. Objects processed until then stay processed.
     """
     result = ProcessingResult() if result is None else result
     processor = Processor(bronze, silver, time_left, result)
@@ -57,11 +57,11 @@ def sweep(
     def time_for_new() -> float:
         return time_left() - reserved_seconds
 
-    # To the millisecond, as identifiers are.
+    # Identifiers have a resolution of one millisecond.
     end = earliest_raw_id(now - min_age + _MILLISECOND) if min_age else None
     limit_of_new = limit - min(len(due), limit // RETRY_SHARE)
     reached, tried, _ = sweep_range(start, end, replace(processor, time_left=time_for_new), limit_of_new)
-    # Only a sweep from the watermark may raise it: what lies before another start was not looked at.
+    # Only a sweep from the watermark may raise it: with another start, the objects in between were not checked.
     watermark = min(reached, earliest_raw_id(now - WATERMARK_LAG))
     if after is None and watermark > start:
         processor.retrying(lambda: silver.advance_watermark(watermark))
@@ -71,7 +71,7 @@ def sweep(
             break
         processor.process_with_attempts([raw_id], only_due=True, known=[raw_id])
     if result.deferred and result.cursor is None:
-        # The next call goes on with the object for which no time was left.
+        # The next call continues with the object for which no time was left.
         result.cursor = reached
     return result
 
@@ -80,21 +80,21 @@ class Reached(NamedTuple):
     """How far a range was swept."""
 
     raw_id: UUID
-    """The last object looked at; where the range begins if there is none."""
+    """The last object checked; the start of the range if there is none."""
     tried: int = 0
-    """How many objects had no receipt."""
+    """The number of objects without a receipt."""
     passed: int = 0
-    """How many were looked at."""
+    """The number of objects checked."""
 
 
 def sweep_range(after: UUID, end: UUID | None, processor: Processor, limit: int) -> Reached:
-    """Process up to `limit` objects that have no receipt, in order of arrival, behind `after` and before `end`.
+    """Process up to `limit` objects that have no receipt, in order of arrival, after `after` and before `end`.
 
-    The result's cursor says where to go on, and is left alone if the end was reached.
+    The result's cursor is set to where to continue; it is unchanged if the end was reached.
 
     Raises:
         BronzeUnavailableError: the bucket can't be listed.
-        SilverUnavailableError: the database can't be used. What was processed until then stays processed.
+        SilverUnavailableError: the database can't be used. Objects processed until then stay processed.
     """
     pages = _pages(processor, after, end)
     reached = Reached(after)
@@ -121,9 +121,9 @@ class _Page(NamedTuple):
     """A page of the listing."""
 
     new: Sequence[ListedObject]
-    """Those without a receipt."""
+    """Its objects without a receipt."""
     raw_ids: Sequence[UUID]
-    """All, in order."""
+    """All of its objects, in order."""
 
 
 def _pages(processor: Processor, after: UUID, end: UUID | None) -> Iterator[_Page]:
@@ -136,7 +136,7 @@ def _pages(processor: Processor, after: UUID, end: UUID | None) -> Iterator[_Pag
 def listed_between(
     bronze: Bronze, after: UUID, end: UUID | None, time_left: TimeLeft
 ) -> Iterator[Sequence[ListedObject]]:
-    """The objects in bronze behind `after` and before `end`, page by page, none of them empty."""
+    """The objects in bronze after `after` and before `end`, in pages, none of which is empty."""
     for page in bronze.list_after(after, timeout=lambda: time_left() / 2):
         wanted = [listed for listed in page if end is None or listed.raw_id < end]
         if wanted:

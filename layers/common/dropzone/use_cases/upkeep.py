@@ -1,6 +1,6 @@
-"""The steps of a scheduled run beside the sweep: months, gold, expectations of sources, notifications.
+"""The steps of a scheduled run besides the sweep: months, gold, expectations of sources, notifications.
 
-Each leaves what it has no time for to the next run, and raises its stores' errors: what was done before one stays.
+Each leaves the work it has no time for to the next run, and raises its stores' errors; completed work stays.
 """
 
 import time
@@ -22,7 +22,7 @@ from dropzone.ports import (
 )
 from dropzone.use_cases.objects import RESERVE_SECONDS
 
-# In events.
+# Sizes in events.
 _FIRST_CHUNK = 10_000
 _LARGEST_CHUNK = 160_000
 _LONG_SECONDS = 2.0
@@ -32,7 +32,7 @@ _PAGE_OF_BATCHES = 20
 
 
 def add_months(store: PartitionStore, *, time_left: TimeLeft) -> Months:
-    """Make what months the tables need, until none is left to make or time is short; returns how many."""
+    """Create the months that the tables need, while there is time; returns how many were made and how many not."""
     made = missing = 0
     for table in get_args(SilverTable):
         while time_left() >= RESERVE_SECONDS:
@@ -45,10 +45,10 @@ def add_months(store: PartitionStore, *, time_left: TimeLeft) -> Months:
 
 
 def refresh_gold(store: GoldStore, *, time_left: TimeLeft, clock: Callable[[], float] = time.monotonic) -> int:
-    """Compute stale buckets again until none is left or time is short; returns how many it computed.
+    """Recompute stale buckets until none is left or time is short; returns how many it computed.
 
-    A chunk is one transaction. It is measured in events, since a bucket may hold one or a million, and grows while it
-    is quick.
+    A chunk is one transaction. Its size is in events, since a bucket may hold one or a million, and grows while chunks
+    are fast.
     """
     done, chunk = 0, _FIRST_CHUNK
     while time_left() >= RESERVE_SECONDS:
@@ -65,9 +65,9 @@ def refresh_gold(store: GoldStore, *, time_left: TimeLeft, clock: Callable[[], f
 def check_expectations(
     store: ExpectationStore, contracts: Contracts, *, time_left: TimeLeft
 ) -> Mapping[Expectation, Standing]:
-    """Find the contract of sources that need one, and check all sources; returns how they do.
+    """Assign contracts to sources that need one, and check all sources; returns the result of each expectation.
 
-    Where time is short, the rest is left to the next run, and the result may be empty.
+    If time is short, the rest is left to the next run, and the result may be empty.
     """
     store.deploy()
     while time_left() >= RESERVE_SECONDS:
@@ -83,9 +83,9 @@ def check_expectations(
 def hand_over(
     store: ExpectationStore, notifications: Notifications, channels: Sequence[Channel], *, time_left: TimeLeft
 ) -> int:
-    """Hand over, through S3 (docs/adr/0027), what was not handed over yet; returns how many batches of changes.
+    """Hand over batches of changes, through S3 (docs/adr/0027), that were not handed over yet; returns how many.
 
-    A crash in between leaves a batch where it is: it is handed over again, under the same names.
+    After a crash in between, a batch is handed over again, under the same names.
     """
     done = 0
     while time_left() >= RESERVE_SECONDS:
