@@ -242,11 +242,13 @@ def opened(
             elif beginning.startswith(_ZIP_MAGIC):
                 if pipe is not None:
                     raise BrokenInputError(1, "is a zip archive or a workbook, which can't be read from a pipe")
-                source.unpacker = _unzipped(one, source.binary, closing)  # a workbook stays as it is
+                source.unpacker = _unzipped(one, source.binary, closing)
+                if source.unpacker is not None:  # a workbook stays as it is
+                    name = source.unpacker.name.lower()
         except OSError as error:
             raise BrokenInputError(1, f"can't be read: {error}") from error
         if source.unpacker is not None:
-            source.binary, name = io.BufferedReader(source.unpacker, _BUFFER), source.unpacker.name.lower() or name
+            source.binary = io.BufferedReader(source.unpacker, _BUFFER)
             closing.callback(source.binary.close)
         source.suffix = Path(name).suffix
         yield source

@@ -3,6 +3,7 @@
 import io
 import json
 import tracemalloc
+import zipfile
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -605,6 +606,18 @@ def test_packed_by_its_bytes_and_not_its_name(tmp_path: Path) -> None:
     (tmp_path / "a.ndjson").write_bytes(gzipped(EVENT))
 
     assert read(tmp_path / "a.ndjson")[1] == [Event(EVENT, 1, 1)]
+
+
+def test_an_archive_that_is_torn_before_the_name_of_its_file_is_damaged(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", CSV)
+    (tmp_path / "a.csv").write_bytes(packed.getvalue()[:20])
+
+    (reported,) = read(tmp_path / "a.csv")[1]
+
+    assert isinstance(reported, Finding)
+    assert reported.code == "input.damaged"
 
 
 def test_a_packing_that_breaks_is_reported_with_the_line(tmp_path: Path) -> None:
