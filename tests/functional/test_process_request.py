@@ -3,7 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -329,6 +329,25 @@ def test_gold_leaves_the_sweep_two_thirds_of_the_time(function: Sweep, monkeypat
     # THEN it took a third, and the sweep did its work
     assert clock.now == 20
     assert counts["processed"] == 1
+
+
+def test_gold_and_expectations_are_in_the_database_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Named:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def run(self, _sql: str) -> list[tuple[float]]:
+            asked.append(self.name)
+            return [(0.0,)]
+
+    for name in ("first", "second"):
+        monkeypatch.setattr(sweep, "database", partial(Named, name))
+        sweep.gold_store().stale_seconds()
+        sweep.expectation_store().unsent_seconds()
+
+    assert asked == ["first", "first", "second", "second"]
 
 
 class StaleGold:

@@ -30,7 +30,7 @@ from dropzone.domain.identifiers import Cursor, Position, received_at
 from dropzone.domain.notifications import Channel
 from dropzone.domain.outcomes import Change
 from dropzone.observability import NAMESPACE, count, logged_errors, report_result
-from dropzone.ports import BronzeError, SilverError, TimeLeft
+from dropzone.ports import BronzeError, ExpectationStore, GoldStore, SilverError, TimeLeft
 from dropzone.runtime import time_left_in
 from dropzone.settings import SweepSettings
 from dropzone.use_cases.fleet import delete_old
@@ -59,8 +59,14 @@ notifications = cache(lambda: S3Notifications.of(settings()))
 database = cache(lambda: open_database(settings()))
 silver = cache(lambda: open_silver(settings(), database()))
 outcome_store = cache(lambda: PostgresOutcomeStore(database(), deployed_contracts()))
-gold_store = cache(lambda: PostgresGoldStore(database()))
-expectation_store = cache(lambda: PostgresExpectationStore(database()))
+
+
+def gold_store() -> GoldStore:
+    return PostgresGoldStore(database())
+
+
+def expectation_store() -> ExpectationStore:
+    return PostgresExpectationStore(database())
 
 
 def authorizer() -> Authorizer:
