@@ -224,7 +224,7 @@ def _show(out: Output, report: Document, what: str, *, dry_run: bool = False) ->
             style="red",
         )
     if report["state"] == "paused":
-        out.note("It is paused: to continue, run the command that started it again.")
+        out.note("It is paused. To continue, repeat the command that started it.")
     elif report["state"] == "outdated":
         out.note(
             "The rules have changed since it started: run the command again to start another with the current rules."

@@ -204,7 +204,7 @@ def _restore(session: Session, month: str, days: int) -> ExitCode:
         session.out.document({"month": month, "is_archived": is_archived, "days": days})
     elif is_archived:
         session.out.note(
-            f"The next run of Archive, within the hour, restores {month} and keeps it for {count(days, 'day')}."
+            f"The next run of Archive, within the hour, starts to restore {month}; it is kept for {count(days, 'day')}."
         )
     else:
         session.out.note(f"What arrived in {month} is not archived; it is kept for at least {count(days, 'day')}.")

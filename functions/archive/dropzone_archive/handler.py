@@ -50,7 +50,7 @@ def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     }
     logger.info("archived months", **report)
     for month, error in result.errors.items():
-        logger.error("a month could not be archived; the others were", month=str(month), reason=str(error))
+        logger.error("a month failed; the run continued with the others", month=str(month), reason=str(error))
     if result.errors:
         raise ExceptionGroup("months failed", [*result.errors.values()])
     return report

@@ -85,8 +85,12 @@ class Accepted(TypedDict):
 
 
 _PROBLEMS = (
-    *(problems.NOT_JSON, problems.NOT_GZIP, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA_TYPE),
-    *(problems.INVALID_EVENT, problems.KEY_REUSED),
+    problems.NOT_JSON,
+    problems.NOT_GZIP,
+    problems.TOO_LARGE,
+    problems.UNSUPPORTED_MEDIA_TYPE,
+    problems.INVALID_EVENT,
+    problems.KEY_REUSED,
 )
 _HEADERS = ("Location", "Idempotent-Replayed")
 _KEY = Header(

@@ -198,7 +198,7 @@ class Counts(TypedDict):
                 pattern=POSITION_PATTERN,
                 description=(
                     "Present if the call reached its limit or ran out of time: pass it to the next call. "
-                    "`<raw_id>` is the last object processed. With `reprocess` it may be a position "
+                    "`<raw_id>` is the last object that was looked at. With `reprocess` it may be a position "
                     "within an object of many events, `<raw_id>.<item>`: the next call continues with "
                     "that event, and counts the object when its last event has been replayed."
                 ),

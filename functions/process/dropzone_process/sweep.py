@@ -81,7 +81,7 @@ app = make_app(logger, authorizer)
     frozenset({Scope.OPERATE}),
     (problems.NOT_JSON, problems.OBJECTS_ARCHIVED),
     body=Body(
-        "What to process. Without a body: a batch with the default limit.",
+        "What to process. Without a body: a batch.",
         {Format.JSON: get_args(ProcessRequest)},
     ),
     query=ProcessBatch.IN_QUERY,

@@ -48,7 +48,7 @@ KEY_UNKNOWN = ProblemType(
     "API Gateway knows this key or role, but it has no scopes yet. Ask an operator to give it scopes.",
 )
 KEY_EXPIRED = ProblemType(
-    "key-expired", HTTPStatus.FORBIDDEN, "The key or role has expired. Ask an operator to renew it."
+    "key-expired", HTTPStatus.FORBIDDEN, "The access of this client has expired. Ask an operator to renew it."
 )
 SCOPE_MISSING = ProblemType("scope-missing", HTTPStatus.FORBIDDEN, "{reason}")
 NO_SUCH_PATH = ProblemType("not-found", HTTPStatus.NOT_FOUND, "There is no such path or method here.")

@@ -57,7 +57,7 @@ class ContractRule(TypedDict):
 class ContractExpectations(TypedDict):
     """What the contract expects of its sources over time, with the standard's names in brackets; null if not stated."""
 
-    interval_seconds: Annotated[float | None, Field(description="The maximum time between two events (`frequency`).")]
+    interval_seconds: Annotated[float | None, Field(description="The expected time between two events (`frequency`).")]
     latency_seconds: Annotated[
         float | None, Field(description="The maximum time from a measurement to its arrival (`latency`).")
     ]
