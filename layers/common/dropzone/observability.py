@@ -1,4 +1,4 @@
-"""Structured logs and metrics. Payloads, keys and secrets never reach either; identifiers are never a dimension."""
+"""Structured logs and metrics. Neither ever has payloads, keys or secrets; identifiers are never a dimension."""
 
 import os
 import traceback
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from dropzone.use_cases.objects import ObjectError, ProcessedObject, ProcessingResult
 
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Dropzone")
-"""The stack's name, so that two stacks of one account don't count for each other; Powertools' own variable."""
+"""The stack's name, so that two stacks in an account have separate metrics. The variable is Powertools' own."""
 
 LISTED = 1_000
-"""The limit of objects named in one log line."""
+"""The maximum number of objects named in one log line."""
 
 
 def count(name: str, number: int = 1, **dimensions: str) -> None:
-    """Emit a count with dimensions of its own, each of few values: a service, a rule, a reason."""
+    """Emit a count with its own dimensions, each of which must have few values: a service, a rule, a reason."""
     with single_metric(
         name=name, unit=MetricUnit.Count, value=number, namespace=NAMESPACE, default_dimensions=dimensions
     ):
@@ -40,7 +40,7 @@ def log_unexpected(logger: Logger, error: Exception) -> None:
 
 def report_result(result: "ProcessingResult", logger: Logger, metrics: Metrics) -> None:
     """Log and count what a call did to objects."""
-    # First: at a hundred values Powertools writes what there is, and warns of a call that then has nothing left.
+    # First, since Powertools flushes after a hundred values, and warns if nothing follows.
     for entry in result.objects:
         metrics.add_metric(
             name="ArrivalToSilver", unit=MetricUnit.Milliseconds, value=max(entry.latency.total_seconds() * 1000, 0.0)
@@ -80,5 +80,5 @@ def _logged(entry: "ProcessedObject") -> dict[str, object]:
 
 
 def logged_errors(errors: Sequence["ObjectError"]) -> list[dict[str, object]]:
-    """The first errors of objects, as a log line has them."""
+    """The first errors of objects, in the form of a log line."""
     return [{"raw_id": str(error.raw_id), "reason": error.reason} for error in errors[:LISTED]]

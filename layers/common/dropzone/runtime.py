@@ -1,4 +1,4 @@
-"""The process of a function, and the time of its calls."""
+"""The process of a function, and the time left in its calls."""
 
 import gc
 from typing import TYPE_CHECKING
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from dropzone.ports import TimeLeft
 
 _THRESHOLD = 100_000
-"""New objects before a collection. Importing a function makes 40,000 to 75,000; Python's own threshold is 2,000."""
+"""New objects before a collection. Importing a function creates 40,000 to 75,000; Python's own threshold is 2,000."""
 
 
 def collect_rarely() -> None:
     """Let a function start without a collection of cyclic garbage (docs/adr/0013).
 
-    Each function's package does this first. What has no cycle is freed at once all the same.
+    Each function's package calls this first. Objects without cycles are still freed at once.
     """
     gc.set_threshold(_THRESHOLD)
 

@@ -1,6 +1,6 @@
-"""One frozen model of the environment per function. Read once per container, never at import.
+"""The settings of each function: a frozen model of its environment, read once per container, never on import.
 
-A field's name in upper case is the variable's name; a test compares the models with the template.
+A field's name in upper case is the name of the variable; a test compares the models with the template.
 """
 
 import os
@@ -19,7 +19,7 @@ def _words(text: object) -> object:
 
 
 class SettingsError(ValueError):
-    """A variable is missing or malformed; the message names it and shows no values."""
+    """A variable is missing or malformed. The message names it, without its value."""
 
 
 class Settings(BaseModel):
@@ -31,7 +31,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Read the variables that this model names; an empty one counts as absent.
+        """Read the variables that this model declares; an empty one counts as absent.
 
         Raises:
             SettingsError: a variable is missing or malformed.
@@ -53,7 +53,7 @@ class Settings(BaseModel):
 
 
 class BronzeSettings(Settings):
-    """Where bronze is."""
+    """The location of bronze."""
 
     bronze_bucket: str
     bronze_endpoint_url: str | None = None
@@ -61,48 +61,48 @@ class BronzeSettings(Settings):
     aws_region: str
     """Set by Lambda."""
     aws_endpoint_url: str | None = None
-    """Set by an emulator, as AWS's own clients read it."""
+    """Set by an emulator; the variable that AWS's own clients read."""
 
     @property
     def bronze_endpoint(self) -> str | None:
-        """The endpoint to use, None for the region's own."""
+        """The endpoint to use; None for the region's own."""
         return self.bronze_endpoint_url or self.aws_endpoint_url
 
 
 class ApiSettings(Settings):
-    """Of every function behind the API."""
+    """The settings of every function behind the API."""
 
     cors_origin: str | None = None
-    """The origin whose pages may call the API; without it none may."""
+    """The origin whose pages may call the API; None for no origin."""
 
 
 def _scopes(value: object) -> object:
-    """The scopes in text such as `ingest,read`, or `none`."""
+    """The scopes in a text such as `ingest,read`, or `none`."""
     return [scope for scope in value.split(",") if scope != "none"] if isinstance(value, str) else value
 
 
 class KeySettings(BronzeSettings, ApiSettings):
-    """Of the functions whose routes need a key. The document of clients is beside bronze."""
+    """The settings of functions whose routes need a key. The clients document is in the bucket of bronze."""
 
     default_scopes: Annotated[frozenset[Scope], BeforeValidator(_scopes)] = frozenset()
-    """Of keys and roles that the document of clients doesn't list."""
+    """The scopes of keys and roles that the clients document doesn't list."""
 
 
 class SignInSettings(KeySettings):
-    """Of the functions that are reached with signatures and tokens as well."""
+    """The settings of functions that also accept signatures and tokens."""
 
     key_scopes: Annotated[frozenset[Scope], BeforeValidator(_scopes)] = frozenset(Scope)
-    """What keys may open at most."""
+    """The scopes that keys may have at most."""
     jwt_scopes_claim: str = "scope"
     jwt_scope_prefix: str = ""
 
 
 MAX_BODY_BYTES = 4_500_000
-"""Lambda accepts requests of 6 MiB: the body in base64, and API Gateway's data."""
+"""Lambda accepts requests of up to 6 MiB, with the body in base64 and API Gateway's data."""
 
 
 class IngestSettings(KeySettings):
-    """Of the function Ingest."""
+    """The settings of Ingest."""
 
     max_body_bytes: Annotated[int, Field(ge=1, le=MAX_BODY_BYTES)]
 
@@ -122,9 +122,9 @@ class DatabaseSettings(Settings):
     database_password: SecretStr | None = None
     aws_region: str
     aws_lambda_function_name: str = "dropzone"
-    """Set by Lambda; the connection's application name."""
+    """Set by Lambda; used as the connection's application name."""
     call_seconds: Annotated[int, Field(ge=1, le=900)]
-    """The function's timeout."""
+    """The function's timeout, in seconds."""
 
     @model_validator(mode="after")
     def _secrets_stay_on_this_machine(self) -> Self:
@@ -140,66 +140,66 @@ class DatabaseSettings(Settings):
 
 
 class WriterSettings(BronzeSettings, DatabaseSettings):
-    """Of the functions that write silver."""
+    """The settings of functions that write silver."""
 
     sweep_retry_seconds: Annotated[int, Field(ge=1)]
-    """The pause after an object's first attempt; it doubles with each further one."""
+    """The pause after an object's first attempt, in seconds; it doubles with each further one."""
 
 
 class ProcessSettings(WriterSettings):
-    """Of the function Process."""
+    """The settings of Process."""
 
     max_receive_count: Annotated[int, Field(ge=1)]
-    """Receives after which the queue gives a message to the DLQ."""
+    """The number of receives after which the queue moves a message to the DLQ."""
 
 
 class SweepSettings(WriterSettings, SignInSettings):
-    """Of the function Sweep."""
+    """The settings of Sweep."""
 
     sweep_min_age_seconds: Annotated[int, Field(ge=0)]
-    """The scheduled sweep leaves younger objects to the queue."""
+    """The age in seconds below which the scheduled sweep leaves objects to the queue."""
     notification_channels: Annotated[tuple[Literal["events", "topic", "webhook"], ...], BeforeValidator(_words)] = (
         "events",
     )
-    """Where notifications go, with commas between them."""
+    """The channels of notifications; comma-separated in the variable."""
 
 
 class NotifySettings(BronzeSettings):
-    """Of the function Notify."""
+    """The settings of Notify."""
 
     event_bus: str
-    """Its name."""
+    """The name of EventBridge's bus."""
     notification_topic_arn: str | None = None
     webhook_secret_arn: str | None = None
 
 
 class ReplaySettings(WriterSettings):
-    """Of the function Replay."""
+    """The settings of Replay."""
 
     replay_concurrency: Annotated[int, Field(ge=1)]
-    """How many calls the state machine makes at once."""
+    """The maximum number of concurrent calls by the state machine."""
 
 
 class ArchiveSettings(BronzeSettings, DatabaseSettings):
-    """Of the function Archive."""
+    """The settings of Archive."""
 
     silver_months: Annotated[int, Field(ge=0)]
-    """Whole months that measurements stay in silver; 0: for ever."""
+    """The number of whole months that measurements stay in silver; 0 means forever."""
 
 
 class QuerySettings(DatabaseSettings, SignInSettings):
-    """Of the function Query, which signs in as a role that only reads."""
+    """The settings of Query, which connects as a read-only role."""
 
 
 class MigrateSettings(DatabaseSettings):
-    """Of the function Migrate, which signs in as the owner of the schema."""
+    """The settings of Migrate, which connects as the owner of the schema."""
 
     role_auth: Literal["iam", "password"]
-    """How the other functions' roles, which this one creates, sign in."""
+    """How the other functions' roles, which this one creates, authenticate."""
     statement_seconds: Annotated[int, Field(ge=0, le=900)] = 0
-    """The timeout of a statement; 0 means the call's time."""
+    """The timeout of a statement, in seconds; 0 means the time left in the call."""
     lock_seconds: Annotated[int, Field(ge=1, le=900)] = 30
-    """The timeout of a wait for a lock, which blocks others meanwhile."""
+    """The timeout of waiting for a lock, in seconds; the wait blocks others."""
 
 
 def _is_loopback(host: str) -> bool:

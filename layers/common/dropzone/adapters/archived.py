@@ -1,6 +1,6 @@
-"""Which months are in files, and no longer in silver (docs/adr/0029).
+"""The archived months: those in files, and no longer in silver (docs/adr/0029).
 
-Each call raises SilverUnavailableError if the database is out of reach.
+Each call raises SilverUnavailableError if the database can't be reached.
 """
 
 from datetime import date, datetime
@@ -25,19 +25,19 @@ WHERE kind = 'arrived' AND state <> 'writing' AND month = archive.month_of(CAST(
 
 
 def archived_months(database: Database, since: datetime | None, until: datetime | None, *kinds: MonthKind) -> list[str]:
-    """The archived months of a range, such as `2019-05`. To be asked after silver: a month may go meanwhile."""
+    """The archived months of a range, such as `2019-05`. Call it after reading silver: a month may go in between."""
     parameters = {"since": since or "-infinity", "until": until or "infinity", "kinds": list(kinds)}
     return [month for (month,) in database.run(_ARCHIVED, **parameters)]
 
 
 def request_month(database: Database, month: date, days: int) -> bool:
-    """Have a month of arrival brought back by the next run of Archive, and kept for days; whether it is archived."""
+    """Request the next run of Archive to restore a month of arrival for some days; returns whether it is archived."""
     sql = "SELECT archive.request(CAST(:month AS date), CAST(:days AS integer))"
     ((is_archived,),) = database.run(sql, month=month, days=days)
     return bool(is_archived)
 
 
 def archived_at(database: Database, raw_id: UUID) -> datetime | None:
-    """When the outcomes of an object were archived; None if they are in silver, or nowhere."""
+    """When the outcomes of an object were archived; None if they are in silver, or don't exist."""
     found = database.run(_ARCHIVED_AT, received_at=received_at(raw_id))
     return found[0][0] if found else None

@@ -1,7 +1,7 @@
-"""EventBridge, SNS and a webhook: where notifications are delivered.
+"""The channels of notifications: EventBridge, SNS and a webhook.
 
-A webhook is called as Standard Webhooks say (https://www.standardwebhooks.com): a POST of JSON with the headers
-webhook-id, webhook-timestamp and webhook-signature, by which a receiver knows that it is ours, and knows one again.
+Webhooks follow Standard Webhooks (https://www.standardwebhooks.com): a POST of JSON with the headers webhook-id,
+webhook-timestamp and webhook-signature, so that receivers can verify a call and recognize a repeated one.
 """
 
 import hmac
@@ -29,7 +29,7 @@ SOURCE: Final = "dropzone"
 BROKEN: Final = "Source Expectation Broken"
 RESTORED: Final = "Source Expectation Restored"
 
-# Of the function's 20 s: for the webhook's secret 10, then for its receiver 8.
+# Of the function's 20 s, the webhook's secret may take 10, then its receiver 8.
 _CONFIG = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 _ENTRIES = 10
 _TRIES = 3
@@ -40,7 +40,7 @@ _PREFIX = "whsec_"
 
 @contextmanager
 def _calling(service: str) -> Iterator[None]:
-    """Raise what a service of AWS raises as UndeliverableError."""
+    """Raise the errors of an AWS service as UndeliverableError."""
     try:
         yield
     except ClientError as error:
@@ -57,7 +57,7 @@ class EventBus:
         self._name, self._client = name, boto3.client("events", config=_CONFIG)
 
     def __call__(self, batch_id: str, changes: Sequence[Change]) -> None:  # noqa: ARG002 - events carry their own id
-        """Put the events; what the bus refuses for the moment is tried again at once."""
+        """Put the events; those that the bus refuses are retried at once."""
         for page in batched(changes, _ENTRIES, strict=False):
             left: list[Any] = [self._entry(change) for change in page]
             for _ in range(_TRIES):
@@ -102,12 +102,12 @@ class Topic:
 
 
 class WebhookSecret(BaseModel):
-    """What the secret of a webhook holds, as JSON."""
+    """The content of a webhook's secret, as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: SecretStr
-    """HTTPS. Many are as secret as a password."""
+    """An HTTPS URL. Secret, since many contain a password or token."""
     key: SecretStr = Field(min_length=24)
     """`whsec_` and base64, or any text."""
 
@@ -135,15 +135,15 @@ class WebhookSecret(BaseModel):
 
 
 class Webhook:
-    """An HTTPS endpoint: a signed POST for each batch. No redirect is followed: it would be another receiver."""
+    """An HTTPS endpoint: a signed POST for each batch. Redirects are not followed: they lead to another receiver."""
 
     def __init__(self, secret_arn: str) -> None:
-        """Take the secret's ARN; it is read at each call, so that a new one counts at once."""
+        """The secret with this ARN is read on each call, so that a new one takes effect at once."""
         self._arn, self._client = secret_arn, boto3.client("secretsmanager", config=_CONFIG)
         self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
 
     def __call__(self, batch_id: str, changes: Sequence[Change]) -> None:
-        """Post the changes; any answer but a 2xx counts as not delivered."""
+        """Post the changes; any response other than a 2xx means that they are not delivered."""
         secret = self._secret()
         timestamp = int(time.time())
         body = to_json(
@@ -162,7 +162,7 @@ class Webhook:
             "webhook-signature": secret.signature(batch_id, timestamp, body),
         }
         try:
-            # Not read: what a receiver says is of no use, and may be endless.
+            # The response's body is not read: it is of no use, and may be endless.
             answer = self._http.request(
                 "POST", secret.url.get_secret_value(), body=body, headers=headers, redirect=False, preload_content=False
             )

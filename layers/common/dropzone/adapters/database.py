@@ -1,4 +1,4 @@
-"""One connection to Postgres per container, made when it is needed and again after it broke."""
+"""One connection to Postgres per container, opened when needed and reopened after it broke."""
 
 import json
 import socket
@@ -17,13 +17,13 @@ from dropzone.ports import RowRefusedError, SilverConflictError, SilverError, Si
 from dropzone.settings import DatabaseSettings
 
 RDS_CA = Path(__file__).parents[1] / "rds-ca.pem"
-"""The certificate authorities of RDS, trusted beside the system's if no others are given."""
+"""The certificate authorities of RDS, trusted in addition to the system's if no others are given."""
 
 _LONGEST_CONNECT_SECONDS = 3.0
 _LEAST_SECONDS = 0.1
 
-# Of the time that is left. A statement waits twice at worst, to be parsed and to be executed, and both fit in. Its
-# limit is set again, which costs a round trip, when it leaves the band around its share.
+# Shares of the time left. At worst a statement waits twice, to be parsed and to be executed, and both fit. Its timeout
+# is set again, which costs a round trip, only when it leaves the band around its share.
 _STATEMENT_SHARE, _STATEMENT_BAND = 0.4, (0.3, 0.45)
 _SILENCE_SHARE = 0.75
 
@@ -31,11 +31,11 @@ _TIMED_OUT = "57014"
 _CONFLICTS = frozenset({"40P01", "40001"})
 _ROW_CLASSES = ("22", "23")
 # The server ended the connection (shut down, crashed, is starting), or has become a replica in a failover: its name
-# may lead to the new primary by now.
+# may resolve to the new primary by now.
 _BROKEN = ("08", "57P", "25006")
-# The server doesn't know a prepared statement any more, or its plan is one for a table that has changed.
+# The server no longer knows a prepared statement, or its plan is for a table that has changed.
 _OUTDATED = ("26", "0A000")
-# Messages of these classes describe the server, the schema or the statement. Others may quote what is in a row.
+# Messages of these classes describe the server, the schema or the statement. Others may quote a row's values.
 _TELLING = ("08", "0A", "25", "28", "2B", "3D", "3F", "42", "53", "54", "55", "57", "58")
 
 Row = list[Any]
@@ -45,47 +45,47 @@ class Run(Protocol):
     """Runs a statement of a transaction and returns its rows."""
 
     def __call__(self, sql: str, **parameters: object) -> list[Row]:
-        """Run it; raises as `Database.run` does."""
+        """Run the statement; raises the same errors as `Database.run`."""
 
 
 class Database:
-    """Runs single statements, each a transaction of its own, and raises the errors of `ports`.
+    """Runs single statements, each in its own transaction, and raises the errors of `ports`.
 
-    Each call ends within the time that is left, whatever the server and the network do.
+    Each call ends within the time left, whatever the server and the network do.
     """
 
     def __init__(self, connect: Callable[[float], Connection], time_left: TimeLeft) -> None:
-        """Connect lazily with `connect`, which gets a timeout in seconds."""
+        """Connects lazily with `connect`, which is called with a timeout in seconds."""
         self._connect, self._time_left = connect, time_left
         self._connection: Connection | None = None
         self._prepared: dict[str, PreparedStatement] = {}
         self._statement_seconds = 0.0
 
     def use_time_left(self, time_left: TimeLeft) -> None:
-        """Limit the following statements to the time left in another call."""
+        """Limit the following statements to the time left in the current call."""
         self._time_left = time_left
 
     def run(self, sql: str, **parameters: object) -> list[Row]:
-        """Run a statement and return its rows; on a connection that turns out broken, once more on a new one.
+        """Run a statement and return its rows. If the connection turns out to be broken, retry once on a new one.
 
         Raises:
-            SilverConflictError: 40P01, 40001.
-            RowRefusedError: SQLSTATE classes 22 and 23.
-            SilverUnavailableError: everything else.
+            SilverConflictError: SQLSTATE 40P01 or 40001.
+            RowRefusedError: SQLSTATE class 22 or 23.
+            SilverUnavailableError: any other error.
         """
         return self._once_more(lambda: self._attempt(sql, parameters))
 
     def run_prepared(self, sql: str, **parameters: object) -> list[Row]:
-        """As `run`, for a long statement that runs often: driver and server parse it once per connection.
+        """Same as `run`, for a long statement that runs often: driver and server parse it once per connection.
 
-        The server may plan it once as well: its best plan should not depend on its parameters.
+        The server may also plan it only once, so its best plan should not depend on its parameters.
         """
         return self._once_more(lambda: self._attempt(sql, parameters, prepared=True))
 
     def transact[T](self, work: Callable[[Run], T]) -> T:
-        """Run several statements as one transaction; `work` gets a function that runs a statement.
+        """Run several statements as one transaction; `work` is called with a function that runs a statement.
 
-        On a connection that turns out broken, all of it once more on a new one.
+        If the connection turns out to be broken, the whole transaction is retried once on a new one.
 
         Raises:
             SilverError: as for `run`; everything is rolled back.
@@ -104,7 +104,7 @@ class Database:
             result = work(lambda sql, **parameters: self._attempt(sql, parameters))
             self._attempt("COMMIT", {})
         except BaseException:
-            # To close the connection is the surest way to roll back.
+            # Closing the connection is the most reliable way to roll back.
             self.close()
             raise
         return result
@@ -116,7 +116,7 @@ class Database:
                 self._prepare(sql, connection).run(**parameters) if prepared else connection.run(sql, **parameters)
             )
         except DatabaseError as error:
-            # Without the cause: the server's details quote the row.
+            # Without the cause, since the server's details quote the row.
             raise self._translated(error, (*_BROKEN, *_OUTDATED) if prepared else _BROKEN) from None
         except (InterfaceError, OSError) as error:
             self.close()
@@ -129,14 +129,14 @@ class Database:
         return self._prepared[sql]
 
     def _in_time(self) -> Connection:
-        """The connection, made where there is none, with limits that end a statement in time."""
+        """The connection, opened if there is none, with timeouts that end a statement in time."""
         left = self._time_left()
         if left < _LEAST_SECONDS:
             raise SilverUnavailableError("no time is left in this call")
         if self._connection is None:
             self._connection, self._statement_seconds = self._connect(left), left * _STATEMENT_SHARE
             left = max(self._time_left(), _LEAST_SECONDS)
-        # pg8000 offers no other way to the socket that it may have wrapped in TLS.
+        # pg8000 offers no other access to the socket, which it may have wrapped in TLS.
         self._connection._usock.settimeout(left * _SILENCE_SHARE)  # noqa: SLF001
         lowest, highest = (left * share for share in _STATEMENT_BAND)
         if not lowest <= self._statement_seconds <= highest:
@@ -165,27 +165,27 @@ class Database:
             try:
                 connection.close()
             except (InterfaceError, OSError):
-                # It was broken already, which is why it is being closed.
+                # The connection was already broken, which is why it is being closed.
                 return
 
 
 class StatementTimeoutError(SilverUnavailableError):
-    """The statement took longer than it may (57014)."""
+    """The statement exceeded its timeout (57014)."""
 
 
 class ConnectionBrokenError(SilverUnavailableError):
-    """The connection can't be used any more, or can't be made."""
+    """The connection can no longer be used, or can't be opened."""
 
 
 def sqlstate(error: DatabaseError) -> str:
-    """The state that the server gave, '' where it gave none."""
+    """The SQLSTATE of a server's error; empty if it has none."""
     return str(_fields(error).get("C", ""))
 
 
 def describe_error(error: DatabaseError) -> str:
-    """A text for logs that quotes no row: never the server's details, and its message only for some states.
+    """A description for logs that quotes no row: without the server's details, and with its message only if harmless.
 
-    An internal error (XX) is described by the function of Postgres's source that raised it.
+    An internal error (XX) is described by the function in Postgres's source that raised it.
     """
     fields, state = _fields(error), sqlstate(error)
     where = "".join(f" {fields[key]}" for key in ("t", "c", "n") if key in fields)
@@ -200,16 +200,16 @@ def _fields(error: DatabaseError) -> Mapping[str, object]:
 
 
 def open_database(settings: DatabaseSettings) -> Database:
-    """The database of these settings, not connected yet. Without `use_time_left`, a call may take the whole timeout."""
+    """The database for these settings, not connected yet. Until `use_time_left`, a call may take the whole timeout."""
     return Database(connector(settings, Connection), lambda: settings.call_seconds)
 
 
 def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> Callable[[float], C]:
     """A function that connects within a number of seconds, with one of pg8000's two kinds of connection.
 
-    Each connection signs in again, since a token expires after 15 minutes.
-    Of the seconds, signing in and the network's connection get a third each (three seconds at most for the connection).
-    Statements get two fifths, and a silent network three quarters of what is left, so that there is time to say so.
+    Each connection gets new credentials, since a token expires after 15 minutes. Getting them and connecting may take
+    a third of the seconds each (connecting at most three seconds). A statement may take two fifths of the time left,
+    and a silent network three quarters, so that there is time to report it.
     """
 
     def connect(seconds: float) -> C:
@@ -221,8 +221,8 @@ def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> C
         try:
             sock.settimeout(max(ends - time.monotonic(), _LEAST_SECONDS) * _SILENCE_SHARE)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            # A statement's last bytes leave at once: held back until the server acknowledges the others, which it does
-            # late, they cost every chunk of some hundred events 40 milliseconds.
+            # Send a statement's last bytes at once. Otherwise they wait for the server's delayed acknowledgement of the
+            # others, which costs every chunk of some hundred events 40 milliseconds.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection: C = kind(
                 user,
@@ -243,14 +243,14 @@ def connector[C: CoreConnection](settings: DatabaseSettings, kind: type[C]) -> C
 
 
 def _credentials(settings: DatabaseSettings, seconds: float) -> tuple[str, str]:
-    """User and password: from the settings, from the secret, or a token of RDS, which is signed locally.
+    """User and password: from the settings, from the secret, or an RDS token, which is signed locally.
 
     Raises:
-        SilverUnavailableError: there are none for the moment; the error shows nothing of them.
+        SilverUnavailableError: they are not available at the moment; the error doesn't reveal them.
     """
     if settings.database_auth == "password" and settings.database_password is not None:
         return settings.database_user, settings.database_password.get_secret_value()
-    # Not at the top: neither is needed on a local stack, and each costs a start a good part of a second.
+    # Not imported at the top: a local stack needs neither, and each adds a good part of a second to a start.
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
@@ -267,7 +267,7 @@ def _credentials(settings: DatabaseSettings, seconds: float) -> tuple[str, str]:
     except ClientError as error:
         reason = f"AWS answered {error.response.get('Error', {}).get('Code', '')}"
     except (BotoCoreError, LookupError, TypeError, ValueError) as error:
-        # The last three: the secret has another form than expected.
+        # The last three: the secret doesn't have the expected form.
         reason = type(error).__name__
     else:
         return settings.database_user, token
@@ -275,7 +275,7 @@ def _credentials(settings: DatabaseSettings, seconds: float) -> tuple[str, str]:
 
 
 def _tls(settings: DatabaseSettings) -> ssl.SSLContext | bool:
-    """A context that verifies the server's name and chain, or False: pg8000's own defaults verify nothing."""
+    """A context that verifies the server's name and chain, or False without TLS; pg8000's default verifies nothing."""
     if settings.database_tls == "disable":
         return False
     if settings.database_ca_file is not None:

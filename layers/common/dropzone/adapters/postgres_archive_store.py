@@ -1,4 +1,4 @@
-"""Months of silver in Postgres, on their way to files and back; the schema's own functions change them."""
+"""Moves months of silver in Postgres to files and back, by functions of the schema."""
 
 import time
 from collections import Counter
@@ -25,9 +25,9 @@ from dropzone.ports import (
 _FETCHED: Final = 10_000
 
 _MOST_EVENTS: Final = 4_000_000
-"""In a file, of a month; of a day, where the month has more, or of an hour."""
+"""The maximum number of events in a file of a month; with more, files are of a day, or of an hour."""
 
-# JSON is text in a file.
+# In files, JSON is text.
 _TYPES: Final[Mapping[ArchivedType, str]] = {
     "uuid": "uuid",
     "text": "text",
@@ -44,7 +44,7 @@ _ORDER: Final[Mapping[SilverTable, str]] = {
     "receipts": "raw_id",
 }
 
-# A sum, which is the same in whatever order.
+# A sum, which doesn't depend on the order of rows.
 _DIGEST: Final = "SELECT count(*), coalesce(sum(CAST(hashtextextended(CAST(row_of AS text), 0) AS numeric)), 0) FROM "
 
 _BY_MONTH: Final = """
@@ -75,7 +75,7 @@ SELECT key, events, sha256, CASE WHEN back_for IS NOT DISTINCT FROM CAST(:of_mon
 FROM archive.files WHERE relation = :relation AND begins_at = CAST(:begins_at AS timestamptz)
 """
 
-# One in whose midst a call ended may end the next one as well: others come first.
+# A month during which a call ended may end the next call as well, so others come first.
 _CLOSED: Final = """
 SELECT closed FROM archive.closed(CAST(:kind AS text), CAST(:kept AS integer)) AS closed
 LEFT JOIN archive.months ON kind = :kind AND month = closed ORDER BY coalesce(is_in_file, false), closed
@@ -92,10 +92,10 @@ ORDER BY kind, month
 """
 
 _RUN: Final = "CAST(7308335 AS bigint)"
-"""The advisory lock that a run has, as archive.check_alone has it."""
+"""The advisory lock of a run; the same number as in archive.check_alone."""
 
 _PAUSE_SECONDS: Final = 0.05
-"""Between two tries to take it."""
+"""The pause between two attempts to get the lock."""
 
 _MONTH: Final = "CAST(:kind AS text), CAST(:month AS date)"
 
@@ -129,7 +129,7 @@ class PostgresArchiveStore:
         if month.kind == "measured" and part.relation == "outcomes":
             file["of_month"] = month.month
         if part.relation == "measurements":
-            # An hour at a time: others wait for the lock of its day.
+            # One hour at a time, since other transactions wait for the lock of its day.
             begin = part.begins_at
             while begin < part.ends_at:
                 end = min(begin + timedelta(hours=1), part.ends_at)
@@ -187,7 +187,7 @@ class PostgresArchiveStore:
         try:
             return self._database.transact(work)
         except StatementTimeoutError:
-            # As where the call itself ends in the midst of a file: the mark stays.
+            # The mark stays, as when the call itself ends while writing a file.
             is_too_long = True
             raise
         finally:
@@ -218,7 +218,7 @@ class PostgresArchiveStore:
 
 
 def _of(part: ArchivePart) -> str:
-    """The condition of a part's rows: with literals, since a cursor's declaration takes no parameters."""
+    """The condition for a part's rows, with literals, since a cursor's declaration can't have parameters."""
     since, until = part.begins_at, part.ends_at
     if part.relation == "measurements":
         return f"measured_at >= '{since.isoformat()}' AND measured_at < '{until.isoformat()}'"

@@ -1,4 +1,4 @@
-"""Replays and sweeps by fleet in Postgres: their ranges, and how far each is."""
+"""Replays and sweeps by fleet in Postgres: their ranges and progress."""
 
 from datetime import datetime
 from typing import Final
@@ -9,8 +9,8 @@ from dropzone.adapters.silver_statements import json_text
 from dropzone.domain.identifiers import earliest_raw_id, new_raw_id, parse_cursor
 from dropzone.ports import FleetRange, FleetReplay, FleetReport, RangeProgress, Wanted
 
-# The same objects under the same rules: what is done of an unfinished one is not done again. Without `until`, a replay
-# goes up to when it was begun.
+# For the same objects and rules, an unfinished replay is continued, so that nothing is done twice. Without `until`, a
+# replay ends at the time when it was started.
 _BEGIN: Final = """
 WITH wanted AS (
     SELECT CAST(:since AS timestamptz) AS since, CAST(:until AS timestamptz) AS until,
@@ -37,14 +37,14 @@ SELECT since, until, contract, dry_run, ruleset, planned_until, is_paused, is_sw
 WHERE replay_id = CAST(:replay_id AS uuid)
 """
 
-# By the index of receipts alone. Objects that have none lie within the ranges as well, uncounted.
+# Uses only the index of receipts. Objects without a receipt are in the ranges as well, but not counted.
 _FIRST_BEYOND: Final = """
 SELECT raw_id FROM receipts WHERE raw_id >= CAST(:since AS uuid) AND raw_id < CAST(:until AS uuid)
 ORDER BY raw_id OFFSET CAST(:objects AS integer) LIMIT 1
 """
 _COUNT: Final = "SELECT count(*) FROM receipts WHERE raw_id >= CAST(:since AS uuid) AND raw_id < CAST(:until AS uuid)"
 
-# Two planners at once: one adds the range, the other nothing.
+# Of two concurrent planners, one adds the range, and the other nothing.
 _ADD: Final = """
 WITH planned AS (
     UPDATE replays SET planned_until = CAST(:until AS timestamptz), active_at = now()
@@ -67,8 +67,8 @@ SELECT since, until, cursor, is_done FROM replay_ranges
 WHERE replay_id = CAST(:replay_id AS uuid) AND number = CAST(:number AS integer)
 """
 
-# Of two calls at one range, which a retry may bring about, the one that is behind changes nothing: its objects are
-# counted already. Calls at other ranges wait for the replay's own row once an hour.
+# If a retry causes two calls to work on one range, the one that is behind changes nothing: its objects are counted
+# already. Calls for other ranges wait for the replay's row only once an hour.
 _ADVANCE: Final = """
 WITH active AS (
     UPDATE replays SET active_at = now()
@@ -109,7 +109,7 @@ SELECT count(*), count(*) FILTER (WHERE is_done), coalesce(sum(objects), 0), coa
 FROM replay_ranges WHERE replay_id = CAST(:replay_id AS uuid)
 """
 
-# Its ranges go with it.
+# Its ranges are deleted with it.
 _DELETE_OLD: Final = "DELETE FROM replays WHERE active_at < CAST(:before AS timestamptz) RETURNING replay_id"
 
 

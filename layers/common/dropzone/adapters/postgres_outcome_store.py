@@ -29,8 +29,8 @@ from dropzone.ports import Decided, RowRefusedError
 
 _PAGE = 1_000
 
-# Items from one on, up to another that is left out, or to the end. The bounds are those of all the objects: a statement
-# is planned for the months between them, and not for all.
+# Items from `first_item` up to, but excluding, `end_item`, or to the end. With the bounds of all the objects, a
+# statement is planned only for the months between them.
 _PARTS: Final = """
 unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:end_items AS integer[]))
 AS part (raw_id, first_item, end_item)
@@ -45,14 +45,14 @@ SELECT outcomes.raw_id, item - first_item, violations, corrects_raw_id, corrects
 FROM {_PARTS} JOIN outcomes ON {_IN_PART} ORDER BY outcomes.raw_id, item
 """  # noqa: S608 - the columns are this project's own
 
-# Times as text, which keeps each as Postgres has it. The keys of the new outcomes come from their rows, below.
+# Times are text, which keeps them as Postgres has them. The keys of new outcomes come from their rows, below.
 _REMOVE: Final = f"""
 DELETE FROM outcomes USING {_PARTS} WHERE {_IN_PART}
 RETURNING CAST(measured_at AS text), source, {DAY}
 """  # noqa: S608 - the columns are this project's own
 
-# `settled_at` stays, since latencies are measured by it; outcomes have the time of their last validation.
-# Each part updates the receipt, since its trigger marks gold stale. Without `settled_at`, the sweep is due.
+# `settled_at` is kept, since latencies are measured by it; outcomes have the time of their last validation.
+# Each part updates the receipt, since its trigger marks gold stale. Without `settled_at`, it is due for the sweep.
 _COMPLETE_RECEIPT: Final = """
 WITH OBJECTS
 INSERT INTO receipts AS r (raw_id, items, settled_at, retry_at)
@@ -89,7 +89,7 @@ WHERE outcome = 'rejected' AND violations @> CAST(:pattern AS jsonb) AND raw_id 
 ORDER BY raw_id LIMIT CAST(:limit AS integer)
 """
 
-# Object by object: an index of contracts would cost every write, and this is asked rarely. A page bounds what it reads.
+# Object by object: this is rare, and an index of contracts would slow down every write. A page limits what is read.
 _DECIDED_BY: Final = """
 WITH page AS (
     SELECT raw_id FROM receipts
@@ -126,11 +126,11 @@ class PostgresOutcomeStore:
             parts, objects = _part_parameters(validated), object_parameters(validated)
             rows = f"{_PARTS} JOIN outcomes ON {_IN_PART}"
             days = LockedDays(run, rows, parts, raw_ids=objects["raw_ids"], days=days_of(validated))
-            # Once receipts have been read, no month of them goes before this transaction's end.
+            # Once receipts have been read, their months can't be archived before the end of this transaction.
             ((is_archived,),) = run(_IS_ARCHIVED, raw_ids=parts["raw_ids"])
             if is_archived:
                 raise RowRefusedError("its outcomes are archived: restore the month of its arrival first")
-            # Before its outcomes are looked for: whoever writes the same object has its receipt first as well.
+            # Before reading the outcomes: other writers of the same object lock its receipt first as well.
             is_later = any(part.first_item for part in validated)
             run(_COMPLETE_LATER_PARTS if is_later else _COMPLETE_FIRST_PARTS, **objects)
             removed = run(_REMOVE, **parts)

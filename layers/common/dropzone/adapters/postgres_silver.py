@@ -1,4 +1,4 @@
-"""Silver in Postgres: each call one statement, so that one round trip is one transaction (docs/adr/0004)."""
+"""Silver in Postgres: each call is one statement, so that one round trip is one transaction (docs/adr/0004)."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -33,9 +33,9 @@ from dropzone.ports import HOURLY_ATTEMPTS, MAX_ATTEMPTS, OPEN_ATTEMPT, Backlog,
 from dropzone.settings import WriterSettings
 
 # Concurrent calls lock the receipt: the one that waited finds `settled_at` set, and writes nothing. A part that isn't
-# the last takes the same lock, and sets no `settled_at`; nor does the last one while an event before it has no outcome.
+# the last takes the same lock, but doesn't set `settled_at`; nor does the last one if an earlier event has no outcome.
 # Rows of an earlier call that died are kept: the same bytes have the same outcomes. Outcomes under other rules were
-# discarded before. The days are locked before the first row is written, which comes of the join.
+# discarded before. The join ensures that the days are locked before the first row is written.
 _WRITE: Final = f"""
 WITH {SHARED}, OBJECTS, event AS (
     SELECT * FROM {EVENTS}
@@ -71,7 +71,7 @@ SELECT raw_id FROM object EXCEPT SELECT raw_id FROM taken WHERE items IS NOT NUL
 _WRITE_FIRST_PARTS: Final = _WRITE.replace("OBJECTS", FIRST_PARTS)
 _WRITE_LATER_PARTS: Final = _WRITE.replace("OBJECTS", COMPLETE)
 
-# Of a month that is archived, all are processed (archive.closed).
+# In an archived month, all objects are processed (archive.closed).
 _RECEIPTS: Final = """
 SELECT raw_id, settled_at IS NOT NULL, attempts FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[]))
 UNION ALL
@@ -94,7 +94,7 @@ SELECT raw_id, is_current, min(item), max(item) + 1 FROM (
 GROUP BY raw_id, is_current, run ORDER BY raw_id, min(item)
 """
 
-# Rejected and flagged events by rule, and all of them under NULL.
+# Rejected and flagged events by rule; NULL counts all of them.
 _BROKEN: Final = """
 SELECT raw_id, code, count(*) FILTER (WHERE outcome = 'rejected'), count(*) FILTER (WHERE outcome = 'processed')
 FROM outcomes CROSS JOIN LATERAL (
@@ -116,10 +116,10 @@ WHERE outcomes.raw_id = outdated.raw_id AND outcomes.item = outdated.item
 RETURNING CAST(outcomes.measured_at AS text), source, {DAY.replace("measured_at", "outcomes.measured_at")}
 """  # noqa: S608 - the expressions are this project's own
 
-# An update of the receipt marks gold stale.
+# Updating the receipt marks gold stale.
 _TOUCH: Final = "UPDATE receipts SET items = items WHERE raw_id = CAST(:raw_id AS uuid)"
 
-# An attempt that never reported its end, and began before the server started, may have ended with the old server.
+# An attempt without a reported end that started before the server did may have been ended by the server's restart.
 _COUNTED: Final = "r.attempts + CASE WHEN r.tried_at < pg_postmaster_start_time() THEN 0 ELSE 1 END"
 
 _RECORD_ATTEMPTS: Final = f"""
@@ -168,7 +168,7 @@ UPDATE sweep SET watermark = CAST(:raw_id AS uuid) WHERE watermark < CAST(:raw_i
 
 
 def open_silver(settings: WriterSettings, database: Database) -> "PostgresSilver":
-    """The silver of these settings, validated by the deployed contracts."""
+    """Silver with these settings, which validates by the deployed contracts."""
     retry_after = timedelta(seconds=settings.sweep_retry_seconds)
     return PostgresSilver(database, retry_after=retry_after, contracts=deployed_contracts())
 
@@ -195,7 +195,7 @@ class PostgresSilver:
             "pause": self._pause,
         }
         if any(one.first_item for one in validated):
-            # Whether every event before has an outcome is counted after the wait.
+            # A separate statement: whether all earlier events have outcomes is checked after the wait.
             def work(run: Run) -> list[Row]:
                 share_days(run, days=parameters["days"], raw_ids=parameters["raw_ids"])
                 return run(_WRITE_LATER_PARTS, **parameters)
@@ -253,7 +253,7 @@ class PostgresSilver:
         self._release()
 
     def _release(self) -> None:
-        """Release attempts that could not be released before."""
+        """Release the attempts that are still to be released, also from earlier calls."""
         if self._to_release:
             attempts = json_text(list(self._to_release.values()))
             self._database.run(_RELEASE_ATTEMPTS, attempts=attempts, pause=self._pause)

@@ -1,4 +1,4 @@
-"""What a scheduled run keeps up: months, gold, and expectations of sources. The schema's own functions do the work."""
+"""Scheduled maintenance of months, gold, and expectations of sources, by functions of the schema."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -26,7 +26,7 @@ class PostgresPartitionStore:
 
 _REFRESH: Final = "SELECT gold.refresh(CAST(:max_events AS bigint))"
 
-# A bucket that was never computed is stale since the beginning of time.
+# A bucket that was never computed has been stale since -infinity.
 _STALE_SECONDS: Final = """
 SELECT extract(epoch FROM now() - greatest(coalesce(min(marked_at), now()), now() - interval '1 day'))
 FROM (SELECT marked_at FROM gold.measured_stale UNION ALL SELECT marked_at FROM gold.arrived_stale) AS stale
@@ -54,7 +54,7 @@ SELECT source, decided_by FROM gold.unassigned(CAST(:ruleset AS text), CAST(:lim
 """
 _ASSIGN: Final = "SELECT gold.assign(CAST(:ruleset AS text), CAST(:sources AS jsonb))"
 _CHECK: Final = "SELECT expectation, broken, changed FROM gold.check_expectations()"
-# Changes are distinguished by their batch and their place in it.
+# Changes are identified by their batch and their position in it.
 _UNSENT: Final = """
 SELECT CAST(id AS text), CAST((
     SELECT jsonb_agg(change || jsonb_build_object('id', id || '/' || place) ORDER BY place)

@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
     from dropzone.settings import BronzeSettings
 
-# The names of an object's metadata: the id of its request, the contract that it was sent to, who sent it, and what its
-# key may write, in JSON.
+# The names of an object's metadata: the identifier of its request, the contract that it was sent to, the client that
+# sent it, and the sources that its key may write, as JSON.
 CORRELATION_ID, CONTRACT, CLIENT, WRITES = "correlation-id", "contract", "client", "writes"
 
 CLIENTS_KEY = "access/clients.json"
-"""Of the document of clients."""
+"""The key of the clients document."""
 
 CLIENTS_SECONDS = 60.0
-"""How long the document of clients counts as current."""
+"""How long the clients document is used before checking for a new version, in seconds."""
 
 _THREADS = 16
 _PAGE = 1_000
@@ -60,8 +60,8 @@ _LONGEST_PAUSE_SECONDS = 0.2
 
 _LONGEST_REASON = 200
 
-# The client's errors have no fields. Only S3's status and code may be logged: the rest of the answer can quote headers
-# of the request (SignatureDoesNotMatch shows the session's token).
+# The client's errors have no fields. Only S3's status and code may be logged: the rest of the response can quote
+# headers of the request (SignatureDoesNotMatch shows the session token).
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
 _NOT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]")
@@ -71,10 +71,10 @@ _log = logging.getLogger(__name__)
 
 @cache
 def open_store(bucket: str, region: str, endpoint: str | None, timeout_seconds: float) -> S3Store:
-    """A bucket's client; it connects at its first call. Who asks for the same shares its connections.
+    """A client for a bucket, which connects on its first call. The same arguments return the same client.
 
-    An endpoint is another S3 than AWS's, such as an emulator; credentials come from the environment either way. The
-    timeout is for a request, and after it no failed one is sent again.
+    `endpoint` is a replacement for AWS's S3, such as an emulator; credentials come from the environment either way.
+    `timeout_seconds` limits each request; after that time, failed requests are not retried.
     """
     config: S3Config = {"region": region}
     if endpoint is not None:
@@ -97,18 +97,18 @@ def open_store(bucket: str, region: str, endpoint: str | None, timeout_seconds: 
 
 
 def in_header(text: str) -> str:
-    """The text with `?` for what a header can't hold: the client panics at it."""
+    """The text with `?` for characters that a header can't hold: the client panics on them."""
     return _NOT_IN_A_HEADER.sub("?", text)
 
 
 def status_of(error: Exception) -> str | None:
-    """S3's status code; None if there was no answer."""
+    """S3's status code; None if there was no response."""
     match = _STATUS.search(str(error))
     return match[1] if match else None
 
 
 def reason_of(error: Exception) -> str:
-    """The error on one short line, without anything that S3's answer may quote."""
+    """The error on one short line, without anything that S3's response may quote."""
     if status := status_of(error):
         code = _CODE.search(str(error))
         return f"S3 answered {status}{f' {code[1]}' if code else ''}"
@@ -117,21 +117,21 @@ def reason_of(error: Exception) -> str:
 
 
 class Bucket:
-    """A bucket's client. Thread-safe; connects at its first call."""
+    """A bucket's client. Thread-safe; connects on its first call."""
 
     LONGEST_SECONDS = 10.0
-    """The longest timeout of a request."""
+    """The maximum timeout of a request, in seconds."""
 
     def __init__(
         self, bucket: str, *, region: str, endpoint: str | None = None, timeout_seconds: float | None = None
     ) -> None:
-        """See `open_store`; without a timeout, it is the longest."""
+        """See `open_store`; the default timeout is `LONGEST_SECONDS`."""
         self._bucket, self._region, self._endpoint = bucket, region, endpoint
         self._timeout_seconds = self.LONGEST_SECONDS if timeout_seconds is None else timeout_seconds
 
     @classmethod
     def of(cls, settings: "BronzeSettings", timeout_seconds: float = math.inf) -> Self:
-        """The bucket of bronze, by these settings."""
+        """The bucket of bronze in these settings."""
         return cls(
             settings.bronze_bucket,
             region=settings.aws_region,
@@ -160,7 +160,7 @@ class S3Bronze(Bucket):
         if raw.client:
             attributes[CLIENT] = in_header(raw.client)
         if raw.writes is not None:
-            # In ASCII, as headers are.
+            # JSON in ASCII, as headers require.
             attributes[WRITES] = json.dumps(raw.writes)
         for pause in _CONFLICT_PAUSES_SECONDS:
             if self._put_once(raw.raw_id, raw.body, attributes):
@@ -171,17 +171,17 @@ class S3Bronze(Bucket):
             raise BronzeUnavailableError(message)
 
     def _put_once(self, raw_id: UUID, body: bytes, attributes: dict[str, str]) -> bool:
-        """Whether it is stored. False after a 409, which asks for another try, and after an unknown conflict.
+        """Whether it is stored. False after a 409, which means to try again, and after an unknown conflict.
 
-        Errors are raised without their causes, which quote S3's answer.
+        Errors are raised without their causes, which quote S3's response.
         """
         try:
             obstore.put(
                 self._store, object_key(raw_id), body, attributes=attributes, mode="create", use_multipart=False
             )
         except AlreadyExistsError as error:
-            # 409 and 412 are one error of the client's, and only 412 means that an object exists. Should the error's
-            # text change, the put is tried again rather than taken for done.
+            # The client raises the same error for 409 and 412, but only 412 means that an object exists. If the error's
+            # text ever changes, the put is retried rather than considered done.
             if status_of(error) != "412":
                 return False
             raise RawIdTakenError(str(raw_id)) from None
@@ -197,11 +197,11 @@ class S3Bronze(Bucket):
         return [BronzeUnavailableError(_LATE) if read in late else read.result() for read in reads]
 
     def _wait[T](self, calls: Sequence[Future[T]], seconds: float) -> set[Future[T]]:
-        """Wait for calls; returns those that take longer, which are given up."""
+        """Wait for calls; returns those that take longer, which are abandoned."""
         late = wait(calls, timeout=seconds).not_done
         hanging = [call for call in late if not call.cancel()]
         if hanging:
-            # Their threads wait for the client's own timeout: the next calls get new ones.
+            # Their threads are blocked until the client's own timeout: the next calls get new ones.
             self.__dict__.pop("_threads", None)
         return late
 
@@ -227,11 +227,11 @@ class S3Bronze(Bucket):
             return BronzeUnavailableError(reason_of(error))
 
     def sender(self, raw_id: UUID) -> str | None:
-        """Who sent an object (`queries.status.Senders`)."""
+        """The client that sent an object; see `queries.status.Senders`."""
         try:
             attributes = obstore.get(self._store, object_key(raw_id), options={"head": True}).attributes
         except FileNotFoundError:
-            # HEAD has no body that would name a missing bucket.
+            # A response to HEAD has no body that would tell a missing bucket from a missing object.
             return None
         except (BaseError, OSError) as error:
             raise BronzeUnavailableError(reason_of(error)) from None
@@ -246,7 +246,7 @@ class S3Bronze(Bucket):
                 yield list(_listed((meta["path"], meta["size"]) for meta in page))
                 reached = page[-1]["path"]
         except InvalidPathError:
-            # The client can't represent every key of S3, such as raw/a//b, and can't list past one.
+            # The client can't represent some keys of S3, such as raw/a//b, and can't list past them.
             yield from self._list_every_key_after(reached, timeout)
         except (BaseError, OSError) as error:
             raise BronzeUnavailableError(reason_of(error)) from None
@@ -259,7 +259,7 @@ class S3Bronze(Bucket):
         raise BronzeUnavailableError(_LATE)
 
     def _list_every_key_after(self, key: str, timeout: TimeLeft) -> Iterator[list[ListedObject]]:
-        # Imported here: hardly ever needed, and it slows down a cold start.
+        # Imported here: it is hardly ever needed, and would slow down a cold start.
         import boto3  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
@@ -337,7 +337,7 @@ class S3IdempotencyStore(Bucket):
                 return None
             found = self._find(key)
             if isinstance(found, StoredRecord):
-                # After a lost answer, the client's own retry finds what it wrote.
+                # After a lost response, the client's own retry finds what it wrote.
                 return None if found.record == record else found
             missing = found
             # Another request is writing it (409 comes before it exists), or it has just expired.
@@ -360,7 +360,7 @@ class S3IdempotencyStore(Bucket):
         return True
 
     def _find(self, key: str) -> StoredRecord | str:
-        """The record, or why there seems to be none."""
+        """The record, or the reason why it seems to be missing."""
         try:
             result = obstore.get(self._store, f"{IDEMPOTENCY_PREFIX}{key}")
             fields = from_json(result.bytes().to_bytes())
@@ -368,7 +368,7 @@ class S3IdempotencyStore(Bucket):
         except FileNotFoundError as error:
             return reason_of(error)
         except (BaseError, OSError) as error:
-            # S3 says 403 for a missing object to those who may not list the bucket.
+            # S3 responds 403 for a missing object if the caller may not list the bucket.
             if status_of(error) == "403":
                 return reason_of(error)
             raise BronzeUnavailableError(reason_of(error)) from None

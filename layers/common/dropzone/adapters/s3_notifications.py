@@ -1,4 +1,4 @@
-"""Notifications on their way, in the bucket of bronze: an object for each batch and channel."""
+"""Notifications to be delivered, in the bucket of bronze: an object for each batch and channel."""
 
 import re
 
@@ -14,7 +14,7 @@ _KEY = re.compile(rf"{PREFIX}({'|'.join(Channel)})/([0-9a-f-]{{36}})\.json")
 
 
 def parse_key(key: str) -> tuple[Channel, str] | None:
-    """The channel and the batch of an object; None if it is another one."""
+    """The channel and the batch of a notification's key; None for any other key."""
     match = _KEY.fullmatch(key)
     return (Channel(match[1]), match[2]) if match else None
 
@@ -33,7 +33,7 @@ class S3Notifications(Bucket):
                 use_multipart=False,
             )
         except AlreadyExistsError as error:
-            # 412: handed over before a crash. 409: another write of the same is under way, whose end is unknown.
+            # 412: it was handed over before a crash. 409: another write of the same object is in progress.
             if status_of(error) != "412":
                 raise BronzeUnavailableError(reason_of(error)) from None
         except (BaseError, OSError) as error:

@@ -1,10 +1,10 @@
-"""What statements that write silver share: columns and parameters, derived measurements, and the locks of days.
+"""Shared parts of statements that write silver: columns and parameters, derived measurements, and locks of days.
 
-Of a chunk's events, the figures are an array per column, and the rest is one JSON parameter (docs/adr/0004).
+The numbers of a chunk's events are passed as one array per column, the rest as one JSON parameter (docs/adr/0004).
 
-A measurement follows from the outcomes of its key, of which a transaction sees those that are committed. So whoever
-replaces outcomes has the days of their instants alone, old and new ones, while all others share theirs (docs/adr/0022).
-Days are locked in ascending order, before any row, and rows of `receipts` before others: nobody waits in a circle.
+A measurement is derived from the outcomes of its key, and a transaction sees only committed ones. So a transaction that
+replaces outcomes locks the days of the old and new instants exclusively; all others share them (docs/adr/0022). Days
+are locked in ascending order, before any row, and rows of `receipts` before others, which prevents deadlocks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from dropzone.domain.outcomes import Code, EventId, Measurement, Outcome, Reject
 from dropzone.ports import SilverConflictError
 
 MEASURED = "measured_at, source, mean, std_dev, sample_count, min, max, unit, tags"
-"""The columns that `outcomes` and `measurements` share."""
+"""The columns that `outcomes` and `measurements` have in common."""
 
 DECIDED = f"raw_id, item, outcome, violations, {MEASURED}, contract, corrects_raw_id, corrects_item"
 """The columns of `outcomes` that follow from the event and the rules."""
@@ -34,13 +34,13 @@ COMPLETE = """object AS (
     FROM unnest(CAST(:raw_ids AS uuid[]), CAST(:first_items AS integer[]), CAST(:items AS integer[]))
         AS object (raw_id, first_item, items)
 )"""
-"""A common table of objects, with `object_parameters`: `items` is null while an event before a last part is missing."""
+"""A common table expression of objects, with `object_parameters`. `items` is null if the object stays incomplete."""
 
 FIRST_PARTS = """object AS (
     SELECT * FROM unnest(CAST(:raw_ids AS uuid[]), CAST(:items AS integer[])) AS object (raw_id, items)
 )"""
-"""`COMPLETE` for objects from their first item on. It reads no table: a statement that is planned once locks every
-partition of each table that it reads, and none but those of its rows of a table that it only inserts into."""
+"""`COMPLETE` for objects from their first item on. It reads no table: a statement that is planned once locks all
+partitions of each table that it reads, but only those of its rows in a table that it only inserts into."""
 
 EVENTS = """(
     SELECT raw_id, item, CASE WHEN mean IS NULL THEN 'rejected' ELSE 'processed' END AS outcome, contract,
@@ -61,11 +61,11 @@ EVENTS = """(
         corrects_raw_id, corrects_item
     )
 ) AS event"""
-"""A FROM item of events, with `event_parameters`: rows of `outcomes`. Values that most events lack are not sent."""
+"""A FROM item of events as rows of `outcomes`, with `event_parameters`. Values that most events lack are not sent."""
 
 FLAGS = """CASE WHEN violations = '[]' THEN '{}'
     ELSE ARRAY(SELECT DISTINCT v ->> 'code' FROM jsonb_array_elements(violations) AS v ORDER BY 1) END AS flags"""
-"""The codes of a processed outcome's violations, as `measurements` has them."""
+"""The codes of a processed outcome's violations, for the column `flags` of `measurements`."""
 
 REPLACED = """
     mean = excluded.mean, std_dev = excluded.std_dev, sample_count = excluded.sample_count, min = excluded.min,
@@ -73,11 +73,11 @@ REPLACED = """
     item = excluded.item,
     updated_at = now()
 """
-"""How a later event replaces a measurement."""
+"""The SET clause by which a later event replaces a measurement."""
 
 
 def object_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
-    """Objects, with the first item of these outcomes, and the number of items if the last one is among them."""
+    """Objects, the first item of these outcomes, and the number of items if they include the last one."""
     return {
         "raw_ids": uuid_array(one.raw_id for one in validated),
         "first_items": array_text([one.first_item for one in validated]),
@@ -86,7 +86,7 @@ def object_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
 
 
 def event_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
-    """The events of objects, a row of `outcomes` each."""
+    """The events of objects, one row of `outcomes` for each."""
     events = [
         (one.raw_id, item, outcome) for one in validated for item, outcome in enumerate(one.outcomes, one.first_item)
     ]
@@ -100,7 +100,7 @@ def event_parameters(validated: Sequence[ValidatedObject]) -> dict[str, str]:
 
 
 def outcome_of(violations: list[dict[str, Any]], corrected: Sequence[Any], figures: Sequence[Any]) -> Outcome:
-    """The outcome of a row: its violations, what it corrects (object and item), its `MEASURED`; without contract."""
+    """The outcome of a row: its violations, what it corrects (object and item), its `MEASURED`; not its contract."""
     measured_at, source, *aggregates, unit, tags = figures
     corrects = None if corrected[0] is None else EventId(*corrected)
     broken = tuple(Violation(**{**entry, "code": Code(entry["code"])}) for entry in violations)
@@ -120,9 +120,9 @@ def uuid_array(raw_ids: Iterable[UUID]) -> str:
 
 
 def array_text(values: list[Any]) -> str:
-    """Numbers, instants, identifiers or None as the text of an array parameter: not texts, whose escapes differ.
+    """Numbers, instants, identifiers or None as the text of an array parameter. Not for texts: escapes differ.
 
-    What is not finite becomes null, which no figure may be: Postgres would take it in an array.
+    A number that is not finite becomes null, which is never valid here: in an array, Postgres would accept it as it is.
     """
     return f"{{{to_json(values, inf_nan_mode='null').decode()[1:-1]}}}"
 
@@ -155,8 +155,8 @@ def _entries(violations: Iterable[Violation]) -> list[dict[str, Any]]:
     return [{key: value for key, value in asdict(each).items() if value is not None} for each in violations]
 
 
-# Of an archived month, a measurement that goes is no row whose deletion a trigger sees. Without the bounds, which are
-# those of the keys, the deletion is planned for every month.
+# In an archived month, no row is deleted that a trigger would see, so the change is recorded here. Without the bounds
+# (those of the keys), the deletion would be planned for every month.
 _DERIVE: Final = f"""
 WITH key AS (
     SELECT DISTINCT * FROM json_to_recordset(CAST(:keys AS json)) AS k (measured_at timestamptz, source text)
@@ -185,34 +185,34 @@ ON CONFLICT (measured_at, source) DO UPDATE SET {REPLACED}
 def derive(run: Run, touched: Iterable[Row]) -> None:
     """Derive the measurement of each key from its last processed outcome; delete it if there is none.
 
-    A key is an instant, as Postgres writes it, and a source. Keys without an instant are ignored. Their days are this
-    transaction's alone.
+    A key is an instant, as Postgres writes it, and a source. Keys without an instant are ignored. This transaction must
+    have locked their days.
     """
     keys = [
         {"measured_at": measured_at, "source": source} for measured_at, source, *_ in touched if measured_at is not None
     ]
     if keys:
-        # As Postgres writes them, of the years 1 to 9999 of UTC, texts have the order of their instants.
+        # In Postgres's format, in UTC and the years 1 to 9999, texts sort like their instants.
         instants = [key["measured_at"] for key in keys]
         run(_DERIVE, keys=json_text(keys), first=min(instants), last=max(instants))
 
 
 _DAYS: Final = 64
-"""Days that are so far apart share a lock: a transaction holds no more locks than a server has room for, whatever
-instants a client makes up. (It has room for 64 of each connection that it allows.)"""
+"""The number of locks for days, which are shared modulo this number: whatever instants a client sends, a transaction
+doesn't hold more locks than a server has room for (64 for each connection that it allows)."""
 
 _CLASS: Final = 7308333
-"""The first number of the locks, ours alone."""
+"""The first number of the advisory locks, which nothing else uses."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 DAY: Final = f"CAST(floor(extract(epoch FROM measured_at) / 86400) AS integer) & {_DAYS - 1}"
-"""The lock's number for a row."""
+"""The second number of the advisory lock for a row."""
 
 SHARED: Final = f"""locked AS MATERIALIZED (
     SELECT pg_advisory_xact_lock_shared({_CLASS}, day) FROM unnest(CAST(:days AS integer[])) AS day
 )"""  # noqa: S608 - the number is this project's own
-"""A common table that locks `days` for a statement that reads it before it writes."""
+"""A common table expression that locks `days`, for a statement that reads it before it writes."""
 
 _SHARE: Final = f"WITH {SHARED} SELECT FROM locked"
 
@@ -223,7 +223,7 @@ WITH day AS (
 SELECT day, pg_advisory_xact_lock({_CLASS}, day) FROM (SELECT day FROM day ORDER BY day) AS ordered
 """  # noqa: S608 - the numbers are this project's own
 
-# They are found again after the wait: a statement sees what was there when it began.
+# A separate statement, since a statement sees only what was committed when it started, before the wait.
 _RECEIPTS: Final = "SELECT FROM receipts WHERE raw_id = ANY (CAST(:raw_ids AS uuid[])) ORDER BY raw_id FOR UPDATE"
 
 
@@ -239,29 +239,29 @@ def days_of(validated: Iterable[ValidatedObject]) -> str:
 
 
 def share_days(run: Run, *, days: str, raw_ids: str) -> None:
-    """Share days, and lock receipts, before a transaction's other statements."""
+    """Lock days in shared mode, and receipts, before a transaction's other statements."""
     run(_SHARE, days=days)
     run(_RECEIPTS, raw_ids=raw_ids)
 
 
 class LockedDays:
-    """The days that a transaction has alone."""
+    """The days that a transaction has locked exclusively."""
 
     def __init__(
         self, run: Run, rows: str, parameters: Mapping[str, object], *, raw_ids: str, days: str = "{}"
     ) -> None:
-        """Lock `days`, and those of rows of `outcomes`, then the receipts of these objects.
+        """Lock `days` and the days of rows of `outcomes`, then the receipts of these objects.
 
-        `rows` is a FROM item with these parameters. Has to come first in its transaction.
+        `rows` is a FROM item with these parameters. This must be the first statement of its transaction.
         """
         self._days = {day for day, _ in run(_LOCK.format(rows=rows), days=days, **parameters)}
         run(_RECEIPTS, raw_ids=raw_ids)
 
     def check(self, removed: Sequence[Row]) -> None:
-        """Check that rows of `outcomes` which are removed now, with their days at the end, are of locked days.
+        """Check that the days of removed rows of `outcomes` (the last column) are locked.
 
         Raises:
-            SilverConflictError: another transaction wrote some of them before this one had the lock of their receipt.
+            SilverConflictError: another transaction wrote some of the rows before this one had locked their receipts.
         """
         if not {day for *_, day in removed if day is not None} <= self._days:
             raise SilverConflictError("outcomes changed while their days were being locked")
