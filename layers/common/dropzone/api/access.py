@@ -1,4 +1,4 @@
-"""The one place that decides whether a request may go on, before any use case or query."""
+"""The single place that authorizes requests, before any use case or query."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,59 +25,59 @@ _PROBLEMS: Mapping[Decision, ProblemType] = {
 
 @dataclass(frozen=True, slots=True)
 class Authorizer:
-    """Decides on the requests of a function."""
+    """Authorizes the requests of a function."""
 
     clients: ClientStore
     default_scopes: frozenset[Scope]
-    """Of keys and roles without an entry."""
+    """The scopes of keys and roles without an entry."""
     key_scopes: frozenset[Scope] = frozenset(Scope)
-    """What keys may open at most, whatever their entries say."""
+    """The scopes that keys may have at most, whatever their entries say."""
     scopes_claim: str = "scope"
-    """The claim in which a token says what it opens: a text of words, or a list of them."""
+    """The claim with a token's scopes: words in a text, or a list."""
     scope_prefix: str = ""
-    """What its words have before `ingest`, `read` and `operate`."""
+    """The prefix of `ingest`, `read` and `operate` in that claim."""
 
     def authorize(self, event: Event, opened_by: frozenset[Scope], logger: Logger) -> Access:
-        """What a request may do, if one of its scopes is among those that open its route. Logged either way.
+        """What a request may do, if it has one of the scopes of its route (`opened_by`). The decision is logged.
 
         Raises:
-            ProblemError: it may not go on.
-            BronzeUnavailableError: the document of clients can't be read.
+            ProblemError: the request is not allowed.
+            BronzeUnavailableError: the clients document can't be read.
         """
         identity = self._identify(event)
         access = access_of(identity, self.clients.current(), self.default_scopes)
         decision = decide(access, opened_by, datetime.now(UTC))
-        # On every further line of the request as well.
+        # These keys are also on all further log lines of the request.
         logger.append_keys(client=access.client, scopes=sorted(access.scopes), decision=decision.value)
         if decision is Decision.ALLOWED:
             return access
         logger.warning("refused", reason=decision.value, opened_by=sorted(opened_by))
         count("Refused", service=str(logger.service), reason=decision.value)
-        # Of all functions together: bursts raise an alarm.
+        # One metric for all functions: bursts raise an alarm.
         count("Denied", service="access")
         raise ProblemError(_PROBLEMS[decision], missing_scope(identity.kind, access.scopes, opened_by))
 
     def _identify(self, event: Event) -> Identity:
-        """Who sent a request.
+        """The sender of a request.
 
-        The REST API asks for keys, and the HTTP API for signatures or tokens. Its events (payload format 1.0) have a
-        `version`; there, no header makes anybody another than who has signed in.
+        The REST API requires keys, and the HTTP API signatures or tokens. Events of the latter (payload format 1.0)
+        have a `version`; for them, keys in headers are ignored.
         """
         context = gateway_context(event)
         caller = context.get("identity") or {}
         if "version" not in event:
-            # Of nothing where API Gateway asks for no key, which no entry has.
+            # If API Gateway requires no key, this is the hash of an empty text, which no entry has.
             return Identity(Kind.KEY, sha256(str(caller.get("apiKey") or "").encode()).hexdigest(), self.key_scopes)
         claims = (context.get("authorizer") or {}).get("claims") or {}
         if claims:
             return Identity(Kind.SUBJECT, str(claims.get("sub") or ""), self._scopes_of(claims))
         if arn := caller.get("userArn"):
             return Identity(Kind.ROLE, _role(str(arn)))
-        # Nobody has signed in.
+        # The caller has not signed in.
         return Identity(Kind.ROLE, "", frozenset())
 
     def _scopes_of(self, claims: Mapping[str, Any]) -> frozenset[Scope]:
-        """The scopes that a token's claims grant; other words grant none."""
+        """The scopes that a token's claims grant; unknown words are ignored."""
         value = claims.get(self.scopes_claim)
         # API Gateway writes a list as "[a b]".
         words = value if isinstance(value, list) else str(value or "").removeprefix("[").removesuffix("]").split()
@@ -85,7 +85,7 @@ class Authorizer:
 
 
 def authorizer_of(clients: ClientStore, settings: SignInSettings) -> Authorizer:
-    """What decides in functions that are reached with signatures and tokens as well."""
+    """The authorizer of functions that also accept signatures and tokens."""
     return Authorizer(
         clients, settings.default_scopes, settings.key_scopes, settings.jwt_scopes_claim, settings.jwt_scope_prefix
     )
@@ -95,14 +95,14 @@ _WHAT: Mapping[Kind, str] = {Kind.KEY: "key", Kind.ROLE: "role", Kind.SUBJECT: "
 
 
 def missing_scope(kind: Kind, has: frozenset[Scope], opened_by: frozenset[Scope]) -> str:
-    """Why a call is refused that is opened by other scopes than the caller has."""
+    """The reason for refusing a caller without one of the scopes that a call needs."""
     needed = " or ".join(scope.value for scope in Scope if scope in opened_by)
     given = ", ".join(scope.value for scope in Scope if scope in has) or "none"
     return f"This call needs the scope {needed}; this {_WHAT[kind]} has: {given}."
 
 
 def _role(arn: str) -> str:
-    """An IAM principal's ARN without what differs from session to session; as it is where it has another form."""
+    """An IAM principal's ARN without its session and path; unchanged if it has another form."""
     _, partition, service, _, account, resource = (arn.split(":", 5) + [""] * 6)[:6]
     kind, _, name = resource.partition("/")
     if (service, kind) == ("sts", "assumed-role"):

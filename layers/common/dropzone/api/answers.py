@@ -1,6 +1,6 @@
 """Shared parts of answers.
 
-An answer is a typed dictionary: mypy compares it with what a function returns, the API's document is generated from it,
+An answer is a typed dictionary: mypy checks what a function returns against it, the API document is generated from it,
 and it costs nothing at run time.
 """
 
@@ -18,12 +18,12 @@ EXAMPLE_INSTANT, EXAMPLE_WRITTEN = "2019-05-01T10:00:00Z", "2026-11-24T16:44:36.
 
 
 def answer[T: type](*examples: dict[str, Any]) -> Callable[[T], T]:
-    """Declare that an answer has no other fields, and what it may look like."""
+    """Declare that an answer has no other fields, and add examples."""
     return with_config(ConfigDict(extra="forbid", json_schema_extra={"examples": [*examples]} if examples else None))
 
 
 closed = with_config(ConfigDict(extra="forbid"))
-"""A decorator: the answer has no other fields."""
+"""A decorator that declares that an answer has no other fields."""
 
 Count = Annotated[int, Field(ge=0)]
 RawId = Annotated[UUID, Field(description="A UUIDv7: sorting by it sorts by time of arrival.")]
@@ -46,7 +46,7 @@ SourceOfEvent = Annotated[str, Field(description="Empty if the event names none.
 SourceOfBucket = Annotated[str, Field(description="Empty for events that name no source, or none that could be read.")]
 Share = Annotated[float | None, Field(description="The share of received events; null if none was received.")]
 MillisecondText = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-"""Written by `gateway.milliseconds`."""
+"""An instant formatted by `gateway.milliseconds`."""
 Arrival = Annotated[MillisecondText, Field(description="When the object was received, to the millisecond.")]
 
 
@@ -96,7 +96,7 @@ Archived = Annotated[
 
 @cache
 def fields_of(answer: type) -> Mapping[str, object]:
-    """The fields of an answer and their types; those of an object within it by the way to them (`gaps.count`)."""
+    """The fields of an answer and their types; nested fields are named by their path (`gaps.count`)."""
     return {
         f"{name}.{inner}" if inner else name: field
         for name, kind in get_type_hints(answer).items()

@@ -1,4 +1,4 @@
-"""The formats that lists are answered in, and which of them a client accepts best (RFC 9110, section 12.5.1)."""
+"""The formats of lists, and content negotiation (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,16 +9,16 @@ from dropzone.api.problems import ProblemError
 
 
 class MediaType(StrEnum):
-    """What an answer may be, as `Accept` names it; the first is sent where any will do."""
+    """The formats of an answer, as `Accept` names them; the first one is the default."""
 
     @property
     def media_type(self) -> str:
-        """Without parameters."""
+        """The media type without parameters."""
         return self.partition(";")[0]
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """What a media range may ask for and find here; others are ignored."""
+        """The parameters that a media range is compared with; others are ignored."""
         return {}
 
 
@@ -28,18 +28,18 @@ class Format(MediaType):
     JSON = "application/json"
     NDJSON = "application/x-ndjson"
     CSV = "text/csv"
-    """As RFC 4180 has it, for programs."""
+    """CSV for programs, according to RFC 4180."""
     SPREADSHEET = "text/csv; profile=spreadsheet"
-    """For people: with a byte order mark, and without texts that a spreadsheet would run as formulas."""
+    """CSV for people: with a byte order mark, and without texts that a spreadsheet would run as formulas."""
 
     @property
     def is_csv(self) -> bool:
-        """Whether it is one of the two kinds of CSV."""
+        """Whether it is one of the two CSV formats."""
         return self.media_type == Format.CSV
 
     @property
     def content_type(self) -> str:
-        """The answer's `Content-Type`."""
+        """The value of the answer's `Content-Type`."""
         profile = "; profile=spreadsheet" if self is Format.SPREADSHEET else ""
         return f"text/csv; charset=utf-8; header=present{profile}" if self.is_csv else self.value
 
@@ -51,10 +51,10 @@ class Format(MediaType):
 
 
 def best_format[F: MediaType](accept: str | None, formats: type[F]) -> F:
-    """The one of some formats that a client accepts best.
+    """The format that a client prefers.
 
     Raises:
-        ProblemError: it accepts none of them.
+        ProblemError: the client accepts none of the formats.
     """
     ranges = preferences(accept or "*/*")
 
@@ -69,7 +69,7 @@ def best_format[F: MediaType](accept: str | None, formats: type[F]) -> F:
 
 
 def _precedence(preference: Preference, form: MediaType) -> tuple[int, int] | None:
-    """How specifically it names a format; None where it doesn't."""
+    """How specifically an entry of `Accept` matches a format; None if it doesn't match."""
     names = ["*/*", f"{form.media_type.partition('/')[0]}/*", form.media_type]
     if preference.name not in names or any(
         preference.parameters.get(name, value) != value for name, value in form.parameters.items()

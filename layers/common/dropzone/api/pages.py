@@ -20,35 +20,35 @@ from dropzone.api.formats import Format
 from dropzone.api.gateway import Compressor, Response
 
 MOST_BYTES = 5_500_000
-"""Lambda's answer has at most 6,291,556 bytes, with the body escaped in it, or in base64."""
+"""The limit for rows. Lambda's response has at most 6,291,556 bytes, including the body, escaped or in base64."""
 
 REVALIDATE = "private, no-cache"
-"""Of what may change at any time: a kept copy is asked for again, by its tag."""
+"""`Cache-Control` of what may change at any time: a cached copy has to be revalidated, by its tag."""
 
 KEEP = "private, max-age=86400, immutable"
-"""Of what never changes."""
+"""`Cache-Control` of what never changes."""
 
 VARY = "Authorization, X-Api-Key"
-"""What is shown to one key is not shown to the next one of the same browser."""
+"""A browser's cached response to one key must not be used for another one."""
 
 _MARK = "\ufeff"
-"""Tells a spreadsheet that a file is UTF-8."""
+"""The byte order mark, by which a spreadsheet detects UTF-8."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What begins a cell that spreadsheets may run (OWASP, CSV injection)."""
+"""The first characters of cells that spreadsheets may run as formulas (OWASP, CSV injection)."""
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing[R]:
-    """A list: its name, the typed dictionaries of a page and of a row (its fields are CSV's columns), its cursors."""
+    """A list: its name, the typed dictionaries of a page and of a row (whose fields are CSV columns), its cursors."""
 
     name: str
     page: type
     row: type[R]
     cursor: Callable[[R], str]
-    """The one that leads behind a row."""
+    """Returns the cursor to continue after a row."""
 
 
 def page[R: Row](
@@ -61,10 +61,10 @@ def page[R: Row](
     others: Mapping[str, Any] | None = None,
     gzip: bool = False,
 ) -> tuple[str, dict[str, str]]:
-    """The body of a list, and its headers; where there is more, both lead to it.
+    """The body of a list and its headers; if there are more rows, both have the cursor of the next page.
 
-    `found` has one more than the limit where there are more. JSON has the `others` beside the rows. What will be
-    compressed (`gzip`) may have more rows.
+    `found` has one row more than the limit if there are more. In JSON, `others` are added next to the rows. A response
+    that will be compressed (`gzip`) may have more rows.
     """
     columns = tuple(fields_of(listing.row))
     rows = fitting((_text(row, columns, form) for row in found[:limit]), gzip=gzip)
@@ -84,7 +84,7 @@ def page[R: Row](
 
 
 def fitting(rows: Iterable[str], *, gzip: bool) -> list[str]:
-    """The first rows that fit through Lambda together, compressed or not; one at least."""
+    """The first rows that fit into Lambda's response together, compressed or not; at least one."""
     remaining = iter(rows)
     fit, excess = _until_full(remaining, _Plain().size_with)
     if excess and gzip:
@@ -93,7 +93,7 @@ def fitting(rows: Iterable[str], *, gzip: bool) -> list[str]:
 
 
 def _until_full(rows: Iterator[str], size_with: Callable[[str], int]) -> tuple[list[str], list[str]]:
-    """The first rows that fit, one at least; and the one that didn't, if there is one."""
+    """The first rows that fit, at least one; and the first that doesn't, if any."""
     fit: list[str] = []
     for row in rows:
         if size_with(row) > MOST_BYTES and fit:
@@ -103,7 +103,7 @@ def _until_full(rows: Iterator[str], size_with: Callable[[str], int]) -> tuple[l
 
 
 class _Plain:
-    """Counts what rows take as they are."""
+    """Measures the size of uncompressed rows."""
 
     def __init__(self) -> None:
         self._size = 0
@@ -125,9 +125,9 @@ def _text(row: Row, columns: Iterable[str], form: Format) -> str:
 
 
 def _cell(value: object, form: Format) -> object:
-    """Nothing for null; numbers, lists and objects as JSON has them; what is text in JSON without its quotes."""
+    """None for null; numbers, lists and objects as in JSON; strings in JSON without their quotes."""
     if isinstance(value, str):
-        # With an apostrophe before it, a spreadsheet takes it for text. Numbers are no text, and keep their signs.
+        # A leading apostrophe makes a spreadsheet treat it as text. Numbers are not text, and keep their signs.
         return f"'{value}" if form is Format.SPREADSHEET and value.startswith(_FORMULA) else value
     if value is None:
         return None
@@ -142,9 +142,9 @@ def _line(cells: Iterable[object]) -> str:
 
 
 def cached(body: str, *, content_type: str, given: str | None, headers: Mapping[str, str]) -> Response:
-    """An answer with a tag, or 304 where the client has it already, by the tags that it gave (If-None-Match).
+    """A response with an ETag, or 304 if the client already has it, by the tags in If-None-Match (`given`).
 
-    The tag is a weak one, since it covers the body compressed and not (RFC 9110, section 8.8.1).
+    The tag is weak, since it covers both the compressed and the uncompressed body (RFC 9110, section 8.8.1).
     """
     tag = f'W/"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
     kept = {"ETag": tag, "Cache-Control": REVALIDATE, "Vary": f"Accept, {VARY}", **headers}
@@ -154,6 +154,6 @@ def cached(body: str, *, content_type: str, given: str | None, headers: Mapping[
 
 
 def is_given(tag: str, given: str | None) -> bool:
-    """Whether a tag is among those of an If-None-Match, which compares weakly (RFC 9110, section 13.1.2)."""
+    """Whether a tag is among those in If-None-Match, by weak comparison (RFC 9110, section 13.1.2)."""
     tags = [entry.strip().removeprefix("W/") for entry in (given or "").split(",")]
     return tag.removeprefix("W/") in tags or tags == ["*"]

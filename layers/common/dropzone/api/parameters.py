@@ -1,4 +1,4 @@
-"""Parameters of requests: shared types, and how they are read from a query or a body."""
+"""Parameters of requests: shared types, and reading them from a query or a body."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -29,26 +29,26 @@ _CODES = {
         "out_of_range",
     ),
 }
-"""Our codes by pydantic's error types; the others are `invalid`."""
+"""Our codes by pydantic's error types; all others are `invalid`."""
 
 
 class Request(BaseModel):
-    """The base of all parameter models. Undeclared parameters are refused."""
+    """The base of all parameter models. Undeclared parameters are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
     def _parsed(cls, parameters: object) -> object:
-        """Validate parsed JSON: pydantic's JSON reader ignores a field given by its name, and refuses no such one."""
+        """Have JSON parsed first: pydantic's JSON reader ignores a field given by its name instead of rejecting it."""
         return parameters
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Self:
-        """Read parameters from a query, where all are text.
+        """Read parameters from a query, where all values are text.
 
         Raises:
-            InvalidRequestError: with each invalid parameter.
+            InvalidRequestError: parameters are invalid; it lists each of them.
         """
         try:
             return cls.model_validate_strings(query)
@@ -57,10 +57,10 @@ class Request(BaseModel):
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
-        """Read parameters from a JSON object, with JSON's types.
+        """Read parameters from a JSON object, with JSON types.
 
         Raises:
-            InvalidRequestError: with each invalid parameter.
+            InvalidRequestError: parameters are invalid; it lists each of them.
         """
         try:
             return cls.model_validate_json(body, strict=True)
@@ -68,7 +68,7 @@ class Request(BaseModel):
             raise invalid_request(_entries(error)) from None
 
 
-# A time, and the offset behind it.
+# A time, followed by a space instead of `+`, and the offset.
 _SPACE_FOR_PLUS = re.compile(
     r"([Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?) ([0-9]{2}(?::?[0-9]{2})?)\Z", re.ASCII
 )
@@ -88,7 +88,7 @@ def _instant(value: object) -> datetime:
 
 
 def _instant_in_path(value: str) -> datetime:
-    # As it was sent, with its colons and signs escaped.
+    # Paths arrive as sent: colons and signs may be escaped.
     return _instant(with_plus(unquote(value)))
 
 
@@ -119,24 +119,24 @@ _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,30}(?:/[A-Za-z0-9_+-]{1,30}){0,2}", re.ASC
 ZONE_EXPECTED = "Input should be the IANA name of a time zone, such as Europe/Berlin"
 
 Instant = Annotated[datetime, PlainValidator(_instant, json_schema_input_type=datetime)]
-"""An instant, in the forms that events may use."""
+"""An instant in any of the forms that events may use."""
 
 InstantInPath = Annotated[datetime, PlainValidator(_instant_in_path, json_schema_input_type=datetime)]
 
 RawIdInPath = Annotated[UUID, PlainValidator(_raw_id, json_schema_input_type=UUID)]
 
 InstantOrDate = Annotated[datetime | date, PlainValidator(_instant_or_date, json_schema_input_type=datetime | date)]
-"""An instant or a date; for queries."""
+"""An instant or a date, in a query."""
 
 SourceFilter = Annotated[str, Field(max_length=MAX_SOURCE, pattern="^[^\\x00]*$")]
-"""A source. Postgres can't compare text with NUL."""
+"""A source; without NUL, which Postgres can't compare."""
 
 ZoneName = Annotated[str, AfterValidator(_zone)]
-"""A well-formed name of a time zone; the database knows which exist."""
+"""A well-formed name of a time zone; whether it exists is checked by the database."""
 
 
 def invalid_request(entries: Sequence[Mapping[str, Any]]) -> InvalidRequestError:
-    """What pydantic reports of parameters, as this API does: in our codes, without values."""
+    """The errors of pydantic converted to ours: with our codes, and without values."""
     return InvalidRequestError(
         FieldError(_name(entry["loc"]), f"request.{_CODES.get(entry['type'], 'invalid')}", entry["msg"])
         for entry in entries[:MAX_VIOLATIONS]
@@ -144,7 +144,7 @@ def invalid_request(entries: Sequence[Mapping[str, Any]]) -> InvalidRequestError
 
 
 def unknown_parameter(name: str) -> dict[str, Any]:
-    """What pydantic reports of a parameter that a request doesn't declare."""
+    """An error in pydantic's form for a parameter that a request doesn't declare."""
     return {"type": "extra_forbidden", "loc": (name,), "msg": "Extra inputs are not permitted"}
 
 

@@ -1,4 +1,4 @@
-"""Problems (RFC 9457, `application/problem+json`): every type with its text."""
+"""Problems (RFC 9457, `application/problem+json`): all types with their texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -24,13 +24,13 @@ class ProblemType(NamedTuple):
     name: str
     status: HTTPStatus
     detail: str
-    """What is wrong and what to do about it, without values of the request; `{reason}` is filled in."""
+    """What is wrong and what to do about it, without values from the request; `{reason}` is filled in."""
     example: str = ""
-    """A reason, for the API's document."""
+    """An example of a reason, for the API document."""
 
     @property
     def type(self) -> str:
-        """The problem's `type`."""
+        """The URI in the problem's `type`."""
         return f"urn:dropzone:problem:{self.name}"
 
 
@@ -167,7 +167,7 @@ class FieldError(NamedTuple):
 
 
 class ProblemError(Exception):
-    """The answer is this problem."""
+    """The request is answered with this problem."""
 
     def __init__(self, problem_type: ProblemType, reason: str = "", violations: Iterable[FieldError] = ()) -> None:
         super().__init__(problem_type.name)
@@ -175,7 +175,7 @@ class ProblemError(Exception):
 
 
 class InvalidRequestError(ProblemError):
-    """Parameters are not what the call takes."""
+    """Parameters of a request are invalid."""
 
     def __init__(self, errors: Iterable[FieldError]) -> None:
         super().__init__(INVALID_REQUEST, violations=errors)
@@ -184,7 +184,7 @@ class InvalidRequestError(ProblemError):
 def document(
     problem_type: ProblemType, reason: str, *, request_id: str, violations: Iterable[FieldError] = ()
 ) -> Problem:
-    """A problem's body."""
+    """The body of a problem's response."""
     body: Problem = {
         "type": problem_type.type,
         "title": problem_type.status.phrase,
@@ -205,7 +205,7 @@ def problem(
     violations: Iterable[FieldError] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem's response to a request; `reason` fills `{reason}` in the type's text."""
+    """The response to a request with a problem; `reason` replaces `{reason}` in the type's text."""
     body = document(problem_type, reason, request_id=request_id(event), violations=violations)
     return Response(problem_type.status, CONTENT_TYPE, to_json(body).decode(), headers or {})
 

@@ -1,4 +1,4 @@
-"""Powertools' resolver, with the responses that all functions share.
+"""Powertools' resolver, with responses common to all functions.
 
 Ingest doesn't use it: importing the event handler takes nearly as long as the rest of its start (docs/adr/0013).
 """
@@ -27,7 +27,7 @@ from dropzone.domain.access import PUBLIC, Access, Scope
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What the body of a request may be: a text, and models by media type."""
+    """What the body of a request may be: a description, and models by media type."""
 
     text: str
     kinds: Mapping[str, tuple[type[BaseModel], ...]]
@@ -36,26 +36,26 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a route's declaration says beside its types and its docstring: a decorator of its function.
+    """A decorator of a route's function, for what its types and docstring don't declare.
 
-    All but its scopes is for the API's document, and costs nothing at run time.
+    Everything but the scopes is only for the API document, and costs nothing at run time.
     """
 
     scopes: frozenset[Scope]
-    """Each of which opens it; none if it needs no key."""
+    """The scopes that open the route, any of which is enough; empty if it needs no key."""
     problems: tuple[ProblemType, ...] = ()
-    """Those that it answers, but for what any route may."""
+    """The problems that it may answer with, besides those of all routes."""
     listing: Listing[Any] | None = None
-    """It answers a page of this list."""
+    """The list that it answers a page of."""
     answer: type | None = None
-    """What it answers in JSON, where its function returns bytes."""
+    """The type of its JSON answer, if its function returns bytes."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """What it answers in other media types, with an example of each."""
+    """Other media types of its answer, with an example of each."""
     headers: tuple[str, ...] = ()
-    """Those of its answer."""
+    """The headers of its answer."""
     body: Body | None = None
     query: type[Request] | None = None
-    """What it reads of the query by itself."""
+    """The parameters that it reads from the query itself."""
 
     def __call__[F: Callable[..., Any]](self, function: F) -> F:
         DESCRIBED[function] = self
@@ -63,14 +63,14 @@ class Described:
 
 
 DESCRIBED: dict[Callable[..., Any], Described] = {}
-"""By the function of a route."""
+"""The descriptions by the function of a route."""
 
 
 def check_scopes(app: APIGatewayRestResolver) -> None:
-    """Refuse a route that doesn't declare which scopes open it.
+    """Check that every route declares its scopes.
 
     Raises:
-        LookupError: naming the route.
+        LookupError: a route doesn't; the message names it.
     """
     for route in app._static_routes + app._dynamic_routes:  # noqa: SLF001 - Powertools offers no other way to them
         if route.func not in DESCRIBED:
@@ -78,7 +78,7 @@ def check_scopes(app: APIGatewayRestResolver) -> None:
 
 
 def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None) -> APIGatewayRestResolver:
-    """A resolver that validates, and answers unknown routes, and the errors that any route may meet, with problems.
+    """A validating resolver that answers unknown routes, and errors that any route may raise, with problems.
 
     Without an authorizer, only public routes are answered.
     """
@@ -98,14 +98,14 @@ def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None)
     def authorize() -> None:
         described = DESCRIBED.get(app.context["_route"].func)
         if described is None:
-            # Powertools' own route for unknown paths, or one that nobody described: it opens for nobody.
+            # Powertools' own route for unknown paths, or a route without a description, which nobody may call.
             raise ProblemError(problems.NO_SUCH_PATH)
         scopes = described.scopes
         if scopes == PUBLIC:
             return
         if authorizer is None:
             raise TypeError("the function has no authorizer, and a route that needs one")
-        # Ingest, which has no resolver, says as much when it accepts or refuses.
+        # Ingest, which has no resolver, logs this when it accepts or rejects a request.
         app.context["access"] = authorizer().authorize(app.current_event.raw_event, scopes, logger)
         logger.info("allowed", opened_by=sorted(scopes))
 
@@ -115,12 +115,12 @@ def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None)
 
     @app.exception_handler(RequestValidationError)
     def _invalid(error: RequestValidationError) -> Response[Any]:
-        # Powertools validates before any middleware: only those who may ask learn what parameters are expected.
+        # Powertools validates before any middleware. Only authorized callers may learn which parameters are expected.
         try:
             authorize()
         except Exception as refusal:  # noqa: BLE001 - as of any other request
             return failed(refusal)
-        # A parameter's place begins with what it is part of (path, query), and with the name of the model that has it.
+        # A parameter's location starts with where it is (path, query), and with the name of its model.
         found = [entry | {"loc": entry["loc"][2:] or entry["loc"][1:]} for entry in error.errors()]
         return failed(invalid_request([*found, *_unknown(app)]))
 
@@ -130,20 +130,20 @@ def make_app(logger: Logger, authorizer: Callable[[], Authorizer] | None = None)
 
 
 def access_of(app: APIGatewayRestResolver) -> Access:
-    """What the current request may do."""
+    """The access of the current request."""
     found: Access = app.context["access"]
     return found
 
 
 def _refuse_unknown(app: APIGatewayRestResolver, following: Callable[[APIGatewayRestResolver], Any]) -> Any:  # noqa: ANN401 - whatever follows gives
-    """Refuse parameters that the route doesn't declare: Powertools leaves them out."""
+    """Reject parameters that the route doesn't declare: Powertools ignores them."""
     if unknown := _unknown(app):
         raise invalid_request(unknown)
     return following(app)
 
 
 def _unknown(app: APIGatewayRestResolver) -> list[dict[str, Any]]:
-    """The parameters of the query that its model doesn't declare."""
+    """Errors for the parameters in the query that its model doesn't declare."""
     models = [field.type_ for field in app.context["_route"].dependant.query_params]
     known = {field.alias or name for model in models for name, field in model.model_fields.items()}
     sent = app.current_event.query_string_parameters or {}
@@ -153,7 +153,7 @@ def _unknown(app: APIGatewayRestResolver) -> list[dict[str, Any]]:
 def resolve(
     app: APIGatewayRestResolver, event: dict[str, Any], context: LambdaContext, cors_origin: str | None
 ) -> dict[str, Any]:
-    """Answer a request, HEAD as GET without the body; see `gateway.finished`."""
+    """Answer a request; HEAD is answered like GET, without the body. See `gateway.finished`."""
     if event.get("httpMethod") != "HEAD":
         return gateway.finished(app.resolve(event, context), event, cors_origin)
     result = gateway.finished(app.resolve({**event, "httpMethod": "GET"}, context), event, cors_origin)
@@ -166,7 +166,7 @@ def problem(app: APIGatewayRestResolver, problem_type: ProblemType) -> Response[
 
 
 def converted(ours: gateway.Response) -> Response[Any]:
-    """A response, as Powertools has it."""
+    """Our response as one of Powertools."""
     body = ours.body
     found: Response[Any] = Response(
         status_code=ours.status.value,
@@ -174,6 +174,6 @@ def converted(ours: gateway.Response) -> Response[Any]:
         body=base64.b64encode(body).decode() if isinstance(body, bytes) else body,
         headers=dict(ours.headers),
     )
-    # Powertools would take bytes in JSON for a value that it has to write.
+    # Powertools would serialize bytes with a JSON media type as a value.
     found.base64_encoded = isinstance(body, bytes)
     return found

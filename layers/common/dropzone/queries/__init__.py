@@ -1,4 +1,4 @@
-"""Reads, a file for each: its parameters, its answer, its SQL, and one function that asks.
+"""Reads, one file each, with its parameters, its answer, its SQL, and one function that runs it.
 
 Each raises SilverUnavailableError if the database can't be reached.
 """

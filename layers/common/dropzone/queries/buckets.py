@@ -1,4 +1,4 @@
-"""What `/kpis` and `/quality` have in common: their parameters, their budget, and how buckets of time are read."""
+"""Shared parts of `/kpis` and `/quality`: parameters, limits, and reading buckets of time."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,13 +19,13 @@ from dropzone.queries.ranges import FIRST, LAST, PlaceCursor, bounds, cursor_of,
 from dropzone.queries.rows import read
 
 MOST_ROWS = 5_000
-"""Of an answer."""
+"""The maximum number of rows in an answer."""
 
 MOST_PARTS = 1_000_000
-"""The limit of 15-minute buckets that one call pools, over all sources: some seconds' work."""
+"""The maximum number of 15-minute buckets that one call pools, over all sources: some seconds of work."""
 
 MOST_EVENTS = 2_000_000
-"""The most events that one call reads from silver, by second or minute or where gold is stale: some seconds' work."""
+"""The maximum number of events that one call reads from silver (by second or minute, or if gold is stale): seconds."""
 
 
 class Granularity(StrEnum):
@@ -41,17 +41,17 @@ class Granularity(StrEnum):
 
     @property
     def width(self) -> timedelta:
-        """The length of a bucket; that of a month is about right."""
+        """The length of a bucket; approximate for months."""
         return _WIDTHS[self][0]
 
     @property
     def max_buckets(self) -> int:
-        """The limit of a range. Seconds and minutes are computed from silver itself, the others are in gold."""
+        """The maximum length of a range in buckets. Seconds and minutes are read from silver, the others from gold."""
         return _WIDTHS[self][1]
 
     @property
     def default_range(self) -> timedelta:
-        """The range where a request has no `from`."""
+        """The length of the range if a request has no `from`."""
         return _WIDTHS[self][2]
 
 
@@ -175,23 +175,23 @@ ARRIVALS: Final = """
        coalesce(flagged, 0) AS flagged, coalesce(rejected_by_rule, '{}') AS rejected_by_rule,
        coalesce(flagged_by_rule, '{}') AS flagged_by_rule
 """
-"""The columns of `Arrivals`, of gold.quality; of what it is joined to, if nothing arrived."""
+"""The columns of `Arrivals` from gold.quality, or from a join with it: zero or null where nothing arrived."""
 
 WINDOW: Final = (
     "CAST(:granularity AS gold.granularity), CAST(:since AS timestamptz), CAST(:until AS timestamptz), "
     "CAST(:source AS text), CAST(:tz AS text)"
 )
-"""What gold's functions take."""
+"""The arguments of gold's functions."""
 
 READABLE: Final = "readable => CAST(:reads AS text[])"
-"""What they take at last: patterns of the sources that may be read."""
+"""Their last argument: patterns of the sources that may be read."""
 
 _COST: Final = f"""
 SELECT coalesce(bool_or(parts > CAST(:most_parts AS bigint) OR events > CAST(:most_events AS bigint)), false)
 FROM unnest(CAST(:kinds AS text[])) AS kind, gold.cost(kind, {WINDOW}, CAST(:most_parts AS bigint) + 1, {READABLE})
 """  # noqa: S608 - our own words
 
-# A bucket may begin before what Python's datetime can hold, or end after it.
+# A bucket may start before or end after the range of Python's datetime.
 _ROWS: Final = f"""
 SELECT bucket.*, {{offset_of_start}} AS start_offset, {{offset_of_end}} AS end_offset
 FROM (
@@ -221,15 +221,15 @@ def read_buckets[B: Bucket](
     reads: tuple[str, ...] | None,
     **others: object,
 ) -> list[B]:
-    """The buckets of the range that is asked for, by their start and source; one more than the limit if there are more.
+    """The buckets of the requested range, ordered by start and source; one more than the limit if there are more.
 
-    `call` is a function of gold with `WINDOW` and the parameters in `others`; `columns` are the answer's beside a
-    `Bucket`'s. Gold reports what buckets of these kinds (measured, arrived) cost. `reads` are patterns of the sources
-    that may be read; None for all.
+    `call` is a function of gold with `WINDOW` and the parameters in `others`; `columns` are the answer's columns other
+    than a `Bucket`'s. `kinds` (measured, arrived) are the kinds of buckets whose cost gold estimates. `reads` are
+    patterns of the sources that may be read; None for all.
 
     Raises:
-        InvalidRequestError: the range is empty, or holds more buckets than one call may ask for.
-        ProblemError: it holds more than is computed at once.
+        InvalidRequestError: the range is empty, or has more buckets than one call may request.
+        ProblemError: computing it would exceed the limits of one call.
     """
     window = _window(database, request) | {"reads": as_like(reads)}
     ((is_too_much,),) = database.run(
@@ -251,13 +251,13 @@ def read_buckets[B: Bucket](
             **others,
         )
     except StatementTimeoutError as error:
-        # It held more than gold knew of.
+        # There was more to read than gold had estimated.
         raise _too_much() from error
     return [_with_local_bounds(row) for row in rows]
 
 
 def range_of(database: Database, request: BucketsRequest) -> tuple[datetime, datetime]:
-    """From when on, and to before when, also where the request doesn't say; see `bounds`."""
+    """The start and the exclusive end of the range, with defaults if the request doesn't give them; see `bounds`."""
     since, until = bounds(database, request)
     if until is None:
         until = datetime.now(UTC)
@@ -267,7 +267,7 @@ def range_of(database: Database, request: BucketsRequest) -> tuple[datetime, dat
 
 
 def archived_of(database: Database, request: BucketsRequest, *kinds: MonthKind) -> list[str]:
-    """The archived months of the request's range, if it is read from silver: all others are in gold."""
+    """The archived months of the request's range if it is read from silver; gold has all months."""
     if request.granularity not in {Granularity.SECOND, Granularity.MINUTE}:
         return []
     return archived_months(database, *range_of(database, request), *kinds)
@@ -296,7 +296,7 @@ def _too_much() -> ProblemError:
 
 
 def _with_local_bounds[B: Bucket](row: B) -> B:
-    """The row without the offsets of its bounds, which are on the clock of their zone instead."""
+    """The row with its bounds in the local time of their zone, and without the columns of their offsets."""
     others: dict[str, Any] = dict(row)
     row["start"] = _local(row["start"], others["start_offset"])
     row["end"] = _local(row["end"], others["end_offset"])
@@ -305,18 +305,18 @@ def _with_local_bounds[B: Bucket](row: B) -> B:
 
 
 def _local(instant: datetime, offset_seconds: float) -> datetime:
-    """The instant on the clock of its zone, whose offset has no seconds in RFC 3339."""
+    """The instant in the local time of its zone; the offset is rounded to minutes, as RFC 3339 requires."""
     if not offset_seconds:
         return instant
     try:
         return instant.astimezone(timezone(timedelta(minutes=round(offset_seconds / 60))))
     except OverflowError:
-        # Of the years 0 and 10000 there.
+        # The local time would be in year 0 or 10000.
         return instant
 
 
 def cursor_after(bucket: Bucket) -> str:
-    """The cursor that leads behind a bucket."""
+    """The cursor to continue after a bucket."""
     return cursor_of(bucket["start"], bucket["source"])
 
 

@@ -1,4 +1,4 @@
-"""`GET /contracts`: the data contracts that are deployed; one of them as JSON, or as it was written."""
+"""`GET /contracts`: the deployed data contracts; one of them as JSON, or as its YAML source."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NotRequired, TypedDict, cast
@@ -162,7 +162,7 @@ LISTING = Listing("contracts", ContractsPage, ContractSummary, lambda contract: 
 
 
 def read_contracts(request: ContractsRequest, *, reads: tuple[str, ...] | None) -> list[ContractSummary]:
-    """The deployed contracts by their identifiers; one more than the limit where there are more."""
+    """The deployed contracts, ordered by identifier; one more than the limit if there are more."""
     found = sorted(_readable(reads), key=lambda contract: str(contract["id"]))
     after = [contract for contract in found if request.cursor is None or contract["id"] > request.cursor]
     return [
@@ -172,10 +172,10 @@ def read_contracts(request: ContractsRequest, *, reads: tuple[str, ...] | None) 
 
 
 def read_contract(identifier: str, *, reads: tuple[str, ...] | None) -> Contract:
-    """One contract.
+    """One contract; `reads` are patterns of the sources that may be read, None for all.
 
     Raises:
-        ProblemError: there is none of this identifier.
+        ProblemError: there is no readable contract with this identifier.
     """
     found = next((contract for contract in _readable(reads) if contract["id"] == identifier), None)
     if found is None:
@@ -184,10 +184,10 @@ def read_contract(identifier: str, *, reads: tuple[str, ...] | None) -> Contract
 
 
 def read_contract_text(identifier: str, *, reads: tuple[str, ...] | None) -> str:
-    """One contract as it was written, in YAML; only if all sources that it names may be read.
+    """The YAML source of one contract; only if all sources that it names may be read.
 
     Raises:
-        ProblemError: there is none of this identifier.
+        ProblemError: there is no readable contract with this identifier.
     """
     named = next((each["sources"] for each in compiled_contracts() if each["id"] == identifier), None)
     if named is None or read_contract(identifier, reads=reads)["sources"] != named:
@@ -196,9 +196,9 @@ def read_contract_text(identifier: str, *, reads: tuple[str, ...] | None) -> str
 
 
 def _readable(reads: tuple[str, ...] | None) -> Iterator[Mapping[str, Any]]:
-    """The contracts that may hold for a source that may be read, with those of their patterns that do.
+    """The contracts that may apply to a readable source, each with only the patterns that may.
 
-    One that names no sources is the default, or what foreign bodies are sent to.
+    A contract that names no sources is the default, or one that bodies are sent to by name.
     """
     stated = {contract["id"]: contract for contract in from_json(compiled_expectations())}
     for contract in compiled_contracts():
@@ -215,5 +215,5 @@ def _rule(rule: Mapping[str, Any]) -> ContractRule:
 
 
 def _as[T](answer: type[T], found: Mapping[str, Any]) -> T:
-    """What an answer has of this."""
+    """The values of an answer's fields."""
     return cast("T", {name: found[name] for name in answer.__annotations__})

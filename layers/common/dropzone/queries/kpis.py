@@ -1,4 +1,4 @@
-"""`GET /kpis`: the figures of silver by buckets of time and source."""
+"""`GET /kpis`: statistics of silver by buckets of time and source."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

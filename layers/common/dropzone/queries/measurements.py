@@ -1,4 +1,4 @@
-"""`GET /measurements`, in pages, and `GET /measurements/{measured_at}`, those of one instant."""
+"""`GET /measurements`, in pages, and `GET /measurements/{measured_at}`, the measurements of one instant."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -120,8 +120,8 @@ LISTING = Listing(
     "measurements", MeasurementsPage, Measurement, lambda row: cursor_of(row["measured_at"], row["source"])
 )
 
-# Whatever the range, the order and the source, this reads no more than a page, along one of two indexes. Where patterns
-# of sources limit it, it passes over the rows of others.
+# For any range, order and source, this reads no more than a page, along one of two indexes. If patterns of sources
+# limit it, it skips the rows of others.
 _PAGE = """
 SELECT measured_at, source, mean, std_dev, sample_count, min, max, unit, tags, flags, raw_id, item,
        to_char(uuid_extract_timestamp(raw_id), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS received_at, updated_at
@@ -129,9 +129,9 @@ FROM measurements
 WHERE {conditions}
 ORDER BY {columns} LIMIT CAST(:limit AS integer)
 """
-# A page of each of these sources, along the index by source: passing over the rows of all others would read the whole
-# range for a page of one that is rare. With an equality, or in the order of time, Postgres could still choose the other
-# index: it goes by how many rows a source has on average.
+# A page of each of these sources, along the index by source: skipping the rows of all others could read the whole range
+# to find a page of a rare source. With an equality, or in order of time, Postgres could still choose the other index,
+# since it estimates by the average number of rows of a source.
 _PAGE_OF_SOURCES = """
 SELECT page.* FROM unnest(CAST(:reads AS text[])) AS readable CROSS JOIN LATERAL ({page}) AS page
 ORDER BY measured_at {order}, source {order} LIMIT CAST(:limit AS integer)
@@ -145,10 +145,10 @@ def read_measurements(
     *,
     reads: tuple[str, ...] | None,
 ) -> list[Measurement]:
-    """The measurements that are asked for, in their order; one more than the limit where there are more.
+    """The requested measurements, in the requested order; one more than the limit if there are more.
 
-    Measured at the instant, or without one in the request's range. `reads` are patterns of the sources that may be
-    read; None for all.
+    They are those of `instant`, or if it is None, of the request's range. `reads` are patterns of the sources that may
+    be read; None for all.
 
     Raises:
         InvalidRequestError: there is no such time zone.
@@ -170,7 +170,7 @@ def read_measurements(
             "source = CAST(:source AS text)": ("source", request.source),
             "source >= readable AND source <= readable": ("reads", names),
             "source LIKE ANY (CAST(:reads AS text[]))": ("reads", as_like(reads) if names is None else None),
-            # The first is implied by the second, and is what the index by source can start at.
+            # The second condition implies the first one, which lets the index by source start there.
             f"measured_at {beyond}= CAST(:after AS timestamptz)": ("after", after),
             f"(measured_at, source) {beyond} (CAST(:after AS timestamptz), CAST(:after_source AS text))": (
                 "after_source",
@@ -200,5 +200,5 @@ def archived_of(database: Database, request: MeasurementsRequest) -> list[str]:
 
 
 def _names(reads: tuple[str, ...] | None) -> list[str] | None:
-    """Each source that may be read, where they are named one by one; None where a pattern may match others."""
+    """The sources that may be read, if each is named; None if all may, or if one is a pattern."""
     return None if reads is None or any(map(is_pattern, reads)) else list(dict.fromkeys(reads))

@@ -1,4 +1,4 @@
-"""`GET /quality`: the outcomes of what arrived, by buckets of time and source."""
+"""`GET /quality`: the outcomes of received events, by buckets of time and source."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal, NotRequired, TypedDict

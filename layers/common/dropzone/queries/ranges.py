@@ -1,4 +1,4 @@
-"""What the parameters of several reads have in common: days of a time zone, and places in an order."""
+"""Shared parts of parameters: days of a time zone, and positions in an order."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -25,13 +25,13 @@ PlaceCursor = Annotated[
         examples=[EXAMPLE_PLACE],
     ),
 ]
-"""Microseconds since 1970, and the source."""
+"""A cursor of microseconds since 1970 and a source."""
 
 ZoneOfDates = Annotated[
     ZoneName,
     Field(description="The time zone of the dates in `from` and `to`: an IANA name.", examples=["Europe/Berlin"]),
 ]
-"""Where nothing else depends on it."""
+"""The parameter `tz` of requests in which it affects nothing else."""
 
 _RECENT: Final = timedelta(days=31)
 
@@ -46,7 +46,7 @@ FROM (SELECT CAST(:day AS date) AS day) AS asked
 _ZONE: Final = "SELECT FROM pg_timezone_names WHERE name = :name"
 
 _known_zones = {"UTC"}
-"""Cached, since Postgres reads all of its zones for this."""
+"""Cached, since Postgres reads all of its zones to look up one."""
 
 
 class Range(Protocol):
@@ -63,7 +63,7 @@ class Range(Protocol):
 
 
 def bounds(database: Database, request: Range) -> tuple[datetime | None, datetime | None]:
-    """From when on, and to before when; a date alone is the whole day of its time zone.
+    """The start and the exclusive end; a date without a time is the whole day in its time zone.
 
     Raises:
         InvalidRequestError: the database has no such time zone.
@@ -80,7 +80,7 @@ def bounds(database: Database, request: Range) -> tuple[datetime | None, datetim
 
 
 def _day(database: Database, day: date, tz: str) -> tuple[datetime, datetime]:
-    """When a day of a time zone begins and ends, within the years 1 to 9999 of UTC."""
+    """The start and end of a day in a time zone, limited to the years 1 to 9999 in UTC."""
     ((begins, ends),) = database.run(_DAY, day=day, tz=tz)
     return begins, ends
 
@@ -93,13 +93,13 @@ def newest[R](
     *,
     before: datetime | None,
 ) -> list[R]:
-    """The newest of a range, up to a limit: first those of its last month, and earlier ones if they are not enough.
+    """The newest rows of a range, up to a limit: first those of its last month, then earlier ones if needed.
 
-    A statement without a lower bound is planned for every month that there is, and reads some rows of each: Postgres
-    doesn't take partitions in their order where one of them is a default.
+    A statement without a lower bound is planned for every existing month, and reads some rows of each: Postgres
+    doesn't scan partitions in order if one of them is the default.
 
-    `read` returns those from an instant on, before another, up to a limit; the newest first. Later ones than `before`
-    are not looked for: without it, than now, or `until`.
+    `read` returns the rows from an instant on, before another, up to a limit; the newest first. The search for recent
+    rows ends at `before` (default: now), or at `until` if that is earlier.
     """
     end = min(each for each in (before or datetime.now(UTC), until) if each is not None)
     recent = end - min(_RECENT, end - FIRST)
@@ -110,12 +110,12 @@ def newest[R](
 
 
 def cursor_of(instant: datetime, source: str) -> str:
-    """A place, as the cursor that leads behind it."""
+    """The cursor to continue after a position."""
     return f"{(instant - _EPOCH) // _MICROSECOND}.{source}"
 
 
 def place_of(cursor: str | None) -> Place | None:
-    """The place that a cursor names; the nearest one that can be, where it lies outside the years 1 to 9999."""
+    """The position of a cursor; outside the years 1 to 9999, the nearest one within them."""
     if cursor is None:
         return None
     microseconds, _, source = cursor.partition(".")

@@ -1,4 +1,4 @@
-"""`GET /ingest/{raw_id}/raw`: an object as it was received, or one event of it."""
+"""`GET /ingest/{raw_id}/raw`: an object as it was received, or one of its events."""
 
 from uuid import UUID
 
@@ -31,7 +31,7 @@ def read_raw(bronze: Bronze, raw_id: UUID, *, time_left: TimeLeft) -> RawObject:
     """An object, byte for byte.
 
     Raises:
-        ProblemError: there is none, or not any more.
+        ProblemError: there is no such object (any more).
         BronzeUnavailableError: bronze could not be read.
     """
     (found,) = bronze.read([raw_id], timeout=time_left() / 2)
@@ -43,10 +43,10 @@ def read_raw(bronze: Bronze, raw_id: UUID, *, time_left: TimeLeft) -> RawObject:
 
 
 def read_item(raw: RawObject, item: int) -> bytes:
-    """The JSON of one event of an object: of NDJSON byte for byte.
+    """The JSON of one event of an object; from NDJSON, byte for byte.
 
     Raises:
-        ProblemError: there is no such event, or what is there is not JSON, or can't be mapped.
+        ProblemError: there is no such event, or it is not JSON, or it can't be mapped.
     """
     # Imported here: few requests need it, and it would slow down each cold start.
     from dropzone.use_cases.objects import contents_of  # noqa: PLC0415

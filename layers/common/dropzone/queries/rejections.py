@@ -1,4 +1,4 @@
-"""`GET /rejections`: which events broke rules, and why; the last arrival first."""
+"""`GET /rejections`: rejected events and the rules that they broke, the last arrival first."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -134,15 +134,15 @@ ORDER BY raw_id DESC, item LIMIT CAST(:limit AS integer)
 
 
 def _corrections_since(since: datetime | None) -> UUID:
-    """Since when corrections of what arrived since then have arrived: who corrects knows of a rejection by its answer.
+    """The earliest arrival of corrections of events that arrived since `since`: they refer to an existing rejection.
 
-    A day earlier, for clocks that differ.
+    It is a day earlier, since clocks may differ.
     """
     return UUID(int=0) if since is None else earliest_raw_id(since - min(timedelta(days=1), since - FIRST))
 
 
 def read_rejections(database: Database, request: RejectionsRequest, *, reads: tuple[str, ...] | None) -> RejectionsPage:
-    """A page of rejected events: the last object to arrive first, and the events of each by their items.
+    """A page of rejected events: the last arrived object first, and the events of each in order.
 
     Raises:
         InvalidRequestError: there is no such time zone.

@@ -1,7 +1,7 @@
-"""Rows that are answers: the columns of a query have the names of the answer's fields.
+"""Read rows as answers: a query's columns have the names of the answer's fields.
 
-Many rows come as one JSON text, with an array for each column. The driver takes a microsecond for each value of a row.
-And to write and to read the columns' names for each row takes as long as the values. Zeros lose their sign.
+All rows are fetched as one JSON text, with an array for each column: the driver takes a microsecond for each value of a
+row, and writing and reading column names in each row would take as long as the values. Zeros lose their sign.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,26 +17,26 @@ from dropzone.api.answers import fields_of
 def read[R: Mapping[str, Any]](
     database: Database, answer: type[R], query: str, *, also: Sequence[str] = (), **parameters: object
 ) -> list[R]:
-    """The rows of a query, in its order, each a dictionary like the answer.
+    """The rows of a query, in its order, each as a dictionary of the answer's type.
 
-    The query is a SELECT with a column for each field of the answer, a typed dictionary; a field within another has a
-    column like `"gaps.count"`. Rows have the columns in `also` beside the fields, of JSON's types.
+    The query is a SELECT with a column for each field of the answer, a typed dictionary; a nested field has a column
+    such as `"gaps.count"`. Rows also have the columns in `also`, with JSON types.
 
     Raises:
-        SilverError: as `Database.run`.
+        SilverError: as for `Database.run`.
     """
     fields = {**fields_of(answer), **dict.fromkeys(also)}
     arrays = ", ".join(f'json_agg("{name}")' for name in fields)
     sql = f"SELECT CAST(json_build_array({arrays}) AS text) FROM ({query}) AS answer"  # noqa: S608 - our own words
     ((text,),) = database.run(sql, **parameters)
-    # Each array is null where there are no rows.
+    # Without rows, each array is null.
     columns = [_typed(values or (), kind) for kind, values in zip(fields.values(), from_json(text), strict=True)]
     paths = [name.split(".") for name in fields]
     return [cast("R", _nested(paths, row)) for row in zip(*columns, strict=True)]
 
 
 def _typed(values: Sequence[Any], kind: object) -> Sequence[Any]:
-    """JSON's values as the field has them: Postgres writes a whole float without a point, and an instant is text."""
+    """JSON values converted to a field's type: Postgres writes whole floats without a point, and instants as text."""
     kinds = get_args(kind) or (kind,)
     if float in kinds:
         return [None if value is None else float(value) for value in values]

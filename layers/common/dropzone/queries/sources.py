@@ -1,4 +1,4 @@
-"""`GET /sources`: who measures, since when and until when, and who is late or silent."""
+"""`GET /sources`: the sources, their first and last measurements, and which are late or silent."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,11 +32,11 @@ class SourceState(StrEnum):
 
     OK = "ok"
     LATE = "late"
-    """One event is missing: it has been quiet for more than one and a half times its expected interval."""
+    """One event is missing: there was none for more than one and a half times the expected interval."""
     SILENT = "silent"
-    """Two are: more than two and a half times; or nothing was measured up to now."""
+    """Two events are missing (two and a half times the interval), or nothing has been measured up to now."""
     UNNAMED = "unnamed"
-    """Rejected events whose source could not be read: nobody who could be late. Its name is empty."""
+    """Not a source that could be late: all rejected events whose source could not be read. Its name is empty."""
 
 
 class SourcesRequest(Request):
@@ -192,7 +192,7 @@ FROM page {trends} LEFT JOIN gold.resolved_of_sources(
 ORDER BY source
 """
 
-# Nothing of it is planned where it isn't asked for: it could read every month.
+# The statement has the trend only if it is requested: planning it could involve every month.
 _NO_TREND: Final = {"trend": "CAST(NULL AS json)", "trends": ""}
 _TREND: Final = {
     "trend": """(
@@ -211,7 +211,7 @@ _TREND: Final = {
 
 
 def read_sources(database: Database, request: SourcesRequest, *, reads: tuple[str, ...] | None) -> list[SourceSummary]:
-    """The sources that are asked for, by their names; one more than the limit where there are more."""
+    """The requested sources, ordered by name; one more than the limit if there are more."""
     return read(
         database,
         SourceSummary,

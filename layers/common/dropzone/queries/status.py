@@ -1,4 +1,4 @@
-"""`GET /ingest/{raw_id}`: what has become of an object, and of its events."""
+"""`GET /ingest/{raw_id}`: the status of an object and its events."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -72,7 +72,7 @@ class StatusRequest(Request):
 
 
 class _Outcome(TypedDict, total=False):
-    """What is known of an event, by its state."""
+    """The fields of an event, depending on its state."""
 
     measured_at: Annotated[
         datetime, Field(description="In UTC. Like the fields that follow, only for a processed event.")
@@ -124,7 +124,7 @@ class EventCounts(TypedDict):
 
 
 class _Object(TypedDict):
-    """What silver knows of an object as a whole."""
+    """The fields of an object as a whole, from silver."""
 
     status: Annotated[
         State,
@@ -151,24 +151,24 @@ class _Object(TypedDict):
 
 
 class _Known(TypedDict):
-    """What decides how a status is answered."""
+    """What determines how to read a status."""
 
     status: State
-    """Of an object that is not processed yet."""
+    """The status if the object is not processed yet."""
     settled_at: datetime | None
     items: int | None
     attempts: int
     last_error: str | None
     first: datetime | None
-    """When its first event was measured, and its last one."""
+    """The instant of the object's first measurement; `last` is that of the last one."""
     last: datetime | None
     has_rejections: bool
     is_archived: bool
-    """Whether some of these measurements are archived, or may be."""
+    """Whether some of its measurements are, or may be, archived."""
 
 
 _OPEN: Final = {"raw_id": None, "item": None}
-"""Of an event that isn't a resolved rejection: by what it is resolved."""
+"""The value of `resolved_by` for an event that isn't a resolved rejection."""
 
 _EXAMPLE_OUTCOME: Final = {
     "status": "processed",
@@ -219,8 +219,8 @@ class ObjectStatus(_Object, _Outcome):
     ]
 
 
-# What else has to be asked, and of which months: those from the object's first event to its last. A statement is
-# planned for each month that it might read, which takes longer than to read one.
+# Determines what else to read, and from which months: those between the object's first and last measurement. A
+# statement is planned for each month that it might read, which takes longer than reading one.
 _OBJECT: Final = f"""
 SELECT CASE WHEN attempts < {MAX_ATTEMPTS} THEN 'accepted' ELSE 'stuck' END AS status, settled_at, items, attempts,
        last_error, first, last, coalesce(has_rejections, false) AS has_rejections, EXISTS (
@@ -235,7 +235,7 @@ FROM receipts CROSS JOIN LATERAL (
 WHERE raw_id = CAST(:raw_id AS uuid)
 """  # noqa: S608 - our own words
 
-# Which event has the place of an instant and source: that of silver, or, of an archived month, the last one.
+# The current event of an instant and source: the one in silver or, in an archived month, the last one.
 _IN_SILVER: Final = """
         SELECT raw_id, item FROM measurements AS kept
         WHERE kept.measured_at = o.measured_at AND kept.source = o.source
@@ -249,7 +249,7 @@ _IN_ARCHIVE: Final = f"""{_IN_SILVER} AND NOT archive.is_archived(o.measured_at)
             ORDER BY raw_id DESC, item DESC LIMIT 1
         ) AS last"""  # noqa: S608 - our own words
 
-# Of events of an archived month that arrived later, files have some that the table has not.
+# Whether files have later events of the archived month that the table doesn't have.
 _LATER_IN_FILES: Final = """EXISTS (
            SELECT FROM archive.files JOIN archive.months USING (kind, month)
            WHERE relation = 'outcomes' AND state <> 'writing' AND ends_at > uuid_extract_timestamp(o.raw_id)
@@ -295,10 +295,10 @@ ORDER BY o.item
 
 
 class Senders(Protocol):
-    """Which objects bronze has, and who sent them."""
+    """Looks up the senders of objects in bronze."""
 
     def sender(self, raw_id: UUID) -> str | None:
-        """Who sent an object: empty if that is not recorded, None if there is no such object.
+        """The client that sent an object: empty if it is not recorded, None if there is no such object.
 
         Raises:
             BronzeUnavailableError: bronze could not be read.
@@ -308,10 +308,10 @@ class Senders(Protocol):
 def read_status(
     database: Database, bronze: Senders, raw_id: UUID, request: StatusRequest, *, access: Access, gzip: bool
 ) -> ObjectStatus:
-    """The status of an object; of a processed one by silver alone.
+    """The status of an object; if it is processed, only silver is read.
 
-    Of several events, a page: those after the cursor that fit into an answer, compressed or not. Who may read some
-    sources sees their events, and who sent the object all of them.
+    Several events are returned in pages: those after the cursor that fit into an answer, compressed or not. A client
+    sees the events of the sources that it may read, and all events of objects that it sent.
 
     Raises:
         ProblemError: there is no such object, or it was deleted before it was processed.
@@ -327,7 +327,7 @@ def read_status(
     if known is not None and known["settled_at"] is not None:
         return cast("ObjectStatus", found | _processed(database, raw_id, known, request, reads=reads, gzip=gzip))
     if reads is not None:
-        # What is not processed yet has no source that could be compared.
+        # An object that is not processed yet has no sources to compare.
         raise ProblemError(problems.NO_SUCH_OBJECT)
     if bronze.sender(raw_id) is None:
         raise ProblemError(problems.OBJECT_GONE if known else problems.NO_SUCH_OBJECT)
@@ -341,7 +341,7 @@ def read_status(
 def _processed(
     database: Database, raw_id: UUID, known: _Known, request: StatusRequest, *, reads: list[str] | None, gzip: bool
 ) -> dict[str, Any]:
-    """The status of a processed object, of the events that may be read."""
+    """The status of a processed object, including only events that may be read."""
     asked: dict[str, Any] = {"raw_id": str(raw_id), "reads": reads, "first": known["first"], "last": known["last"]}
     parts = {
         "in_place": _IN_ARCHIVE if known["is_archived"] else _IN_SILVER,
@@ -367,5 +367,5 @@ def _processed(
 
 
 def _there(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a row tells: null is what isn't there."""
+    """A row without the fields that are null."""
     return {name: value for name, value in row.items() if value is not None and value != _OPEN}
