@@ -14,9 +14,9 @@ from dropzone_archive import parquet
 
 
 def key_of(part: ArchivePart) -> str:
-    """The key of a part's file, by month as DuckDB, Athena and Spark know partitions.
+    """The key of a part's file, partitioned by month as DuckDB, Athena and Spark expect.
 
-    By its beginning alone, so that a month's file is replaced where shorter ones follow it.
+    It depends only on the start of the part, so that shorter files replace the one of a month.
     """
     begin = part.begins_at
     time = f"T{begin:%H%M}" if begin.minute else f"T{begin:%H}" if begin.hour else ""
@@ -24,13 +24,13 @@ def key_of(part: ArchivePart) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """In hexadecimal digits."""
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class S3ArchiveFiles(Bucket):
-    """See `ArchiveFiles`. What is on its way is on the function's own disk."""
+    """See `ArchiveFiles`. Files are buffered on the function's own disk."""
 
     LONGEST_SECONDS = 60.0
 
@@ -61,7 +61,7 @@ class S3ArchiveFiles(Bucket):
             try:
                 yield from parquet.read(path, after)
             except BaseException as error:
-                # arro3 raises a bare Exception; where it panics, what is none, of a class that can't be imported.
+                # arro3 raises a bare Exception; if it panics, a BaseException of a class that can't be imported.
                 if type(error).__name__ not in {"Exception", "PanicException"}:
                     raise
                 raise FileDiffersError(f"{key_of(part)} is damaged") from None

@@ -26,12 +26,12 @@ files = cache(lambda: S3ArchiveFiles.of(settings()))
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(_: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry; answers which months were archived and reinstated, and how many are left.
+    """Lambda's entry point; returns which months were archived and reinstated, and how many are left.
 
     Raises:
-        ExceptionGroup: months failed, each for a FileDiffersError, whose file doesn't have what the table has, or had,
-            a BronzeError or a SilverError. Nothing of them was dropped.
-        SilverUnavailableError, SilverConflictError: the next run goes on.
+        ExceptionGroup: months failed, each with a FileDiffersError (a file doesn't match the table, or the file that
+            was written), a BronzeError or a SilverError. None of their rows were dropped.
+        SilverUnavailableError, SilverConflictError: the next run continues.
     """
     time_left = time_left_in(context)
     database().use_time_left(time_left)

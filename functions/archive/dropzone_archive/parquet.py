@@ -1,4 +1,4 @@
-"""Rows of silver as a Parquet file: zstd, in the order in which they come, in groups that fit into memory."""
+"""Rows of silver as a Parquet file: zstd, in the given order, in groups that fit into memory."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
@@ -25,14 +25,14 @@ _TYPES: Final[Mapping[ArchivedType, DataType]] = {
 
 
 def write(path: Path, relation: SilverTable, rows: Iterable[str]) -> None:
-    """Write rows, as lines of JSON, as one file."""
+    """Write rows, given as lines of JSON, to one file."""
     schema = _schema(relation)
     batches = RecordBatchReader.from_batches(schema, _batches(schema, rows))
     write_parquet(batches, path, compression="zstd(3)", max_row_group_size=_GROUP_ROWS)
 
 
 def read(path: Path, after: int = 0) -> Iterator[str]:
-    """The rows of a file that follow so many, as arrays in JSON."""
+    """The rows of a file after the first `after` ones, as JSON arrays."""
     for batch in read_parquet(path, batch_size=_BATCH_ROWS):
         if after < batch.num_rows:
             text = BytesIO()
@@ -47,7 +47,7 @@ def _batches(schema: Schema, rows: Iterable[str]) -> Iterator[RecordBatch]:
 
 
 def _schema(relation: SilverTable) -> Schema:
-    # All columns of a measurement are there.
+    # No column of a measurement is null.
     is_nullable = relation != "measurements"
     columns = ARCHIVED_COLUMNS[relation].items()
     return Schema([Field(name, _TYPES[kind], nullable=is_nullable) for name, kind in columns])

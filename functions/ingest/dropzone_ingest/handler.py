@@ -1,4 +1,4 @@
-"""`POST /ingest`: store the body in bronze as it was sent, and answer with its reference."""
+"""`POST /ingest`: store the body in bronze as it was sent, and return a reference to it."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from dropzone_ingest import routes
 
 _FORM = "application/x-www-form-urlencoded"
-# API Gateway decompresses gzip and deflate, and keeps the header: it says nothing about the body.
+# API Gateway decompresses gzip and deflate, but keeps the header, so the header says nothing about the body.
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "identity", ""})
 
 _KEY_HEADER = "idempotency-key"
@@ -53,7 +53,7 @@ MAX_KEY = 255
 
 
 class UnsupportedMediaTypeError(ValueError):
-    """The media type is not accepted; the message says what to send instead."""
+    """The media type is not accepted. The message says what to send instead."""
 
 
 class NoSuchContractError(ValueError):
@@ -69,17 +69,17 @@ _PROBLEMS: Mapping[type[Exception], ProblemType] = {
     EnvelopeError: problems.INVALID_EVENT,
     NoSuchContractError: problems.NO_SUCH_CONTRACT,
 }
-"""Of the client's errors."""
+"""The problems for a client's errors."""
 
 SERVICE = "ingest"
 logger = Logger(service=SERVICE)
 metrics = Metrics(service=SERVICE, namespace=NAMESPACE)
 
 ROUTE = ("POST", "/ingest")
-"""The function's only route, and with a contract's identifier behind it, its other one."""
+"""One of the function's two routes; the other one has a contract's identifier appended."""
 
 SCOPES = frozenset({Scope.INGEST})
-"""What opens both."""
+"""The scope of both routes."""
 
 settings = cache(IngestSettings.from_environment)
 bronze = cache(lambda: S3Bronze.of(settings()))
@@ -95,7 +95,7 @@ def post_ingest(event: Event) -> Response:
     """Store events.
 
     Raises:
-        Exception: one of `_PROBLEMS`, or another one that `ingest` and `ingest_once` raise.
+        Exception: one of `_PROBLEMS`, or another error of `ingest` or `ingest_once`.
     """
     access = authorizer().authorize(event, SCOPES, logger)
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
@@ -122,7 +122,7 @@ def post_ingest(event: Event) -> Response:
 
 
 def _accepted(accepted: Accepted, path: str) -> Response:
-    # A repeated request stores nothing: its object exists.
+    # A repeated request stores nothing, since its object exists.
     metrics.add_metric(name="Accepted", unit=MetricUnit.Count, value=not accepted.is_replayed)
     if accepted.events is not None:
         metrics.add_metric(name="AcceptedEvents", unit=MetricUnit.Count, value=accepted.events)
@@ -141,7 +141,7 @@ def _accepted(accepted: Accepted, path: str) -> Response:
 
 
 def _to_statuses(path: str) -> str:
-    """The way from a request's path to `/ingest/`: a relative reference starts from the address's last slash."""
+    """The relative path from a request's path to `/ingest/`; it is resolved from the last slash of the URL."""
     if path.strip("/").count("/"):
         return "../" if path.endswith("/") else ""
     return "" if path.endswith("/") else "ingest/"
@@ -151,7 +151,7 @@ def _contract(event: Event) -> str:
     """The contract that the path names; empty if it names none.
 
     Raises:
-        NoSuchContractError: it is not deployed.
+        NoSuchContractError: the contract is not deployed.
     """
     contract = str((event.get("pathParameters") or {}).get("id") or "")
     if contract and contract not in contract_ids():
@@ -160,7 +160,7 @@ def _contract(event: Event) -> str:
 
 
 def _hashed_key(client: str, key: str) -> str:
-    """A client's idempotency key, hashed with the client to a valid name of fixed length."""
+    """The hash of a client and its idempotency key: a valid name of fixed length, unique across clients."""
     if not key.isprintable() or not 1 <= len(key) <= MAX_KEY:
         message = f"is not 1 to {MAX_KEY} printable characters"
         raise InvalidRequestError([FieldError("Idempotency-Key", "request.idempotency_key", message)])
@@ -168,7 +168,7 @@ def _hashed_key(client: str, key: str) -> str:
 
 
 def _check_content_encoding(headers: Mapping[str, str]) -> None:
-    """Refuse unknown codings. The body's first bytes show whether it is gzip, not this header."""
+    """Reject unknown codings. Whether a body is gzip is detected by its first bytes, not by this header."""
     codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")}
     if not codings <= _CODINGS:
         raise UnsupportedMediaTypeError("Send the body without a Content-Encoding, or with Content-Encoding: gzip.")
@@ -178,7 +178,7 @@ def _media_type(headers: Mapping[str, str], contract: str) -> str:
     """The body's media type, without parameters; JSON if the client names none.
 
     Raises:
-        UnsupportedMediaTypeError: no event is read from it, or not by a named contract.
+        UnsupportedMediaTypeError: the media type is not accepted, or not by a contract in the path.
     """
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if not media_type:

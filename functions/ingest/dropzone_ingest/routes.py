@@ -1,4 +1,4 @@
-"""The API document's routes of Ingest, and what they take and answer: at run time, it starts without a resolver."""
+"""Ingest's routes for the API document, with their parameters and answers: at run time, Ingest has no resolver."""
 
 import json
 from typing import Annotated, Any, Literal, NotRequired, TypedDict

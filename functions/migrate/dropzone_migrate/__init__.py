@@ -1,4 +1,4 @@
-"""The function Migrate: brings the database's schema and roles to what the functions of this version need."""
+"""The function Migrate: upgrades the database's schema and roles to what this version's functions need."""
 
 from dropzone.runtime import collect_rarely
 

@@ -1,4 +1,4 @@
-"""A custom resource's answer to CloudFormation: a PUT to the presigned URL of its request."""
+"""A custom resource's response to CloudFormation: a PUT to the presigned URL of its request."""
 
 import json
 import time
@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
 PHYSICAL_ID = "dropzone-schema"
-"""The same for all versions: CloudFormation deletes a resource whose physical id changes."""
+"""The same in all versions: CloudFormation deletes a resource whose physical ID changes."""
 
 _TRIES = 4
 _TIMEOUT_SECONDS = 10
 
 
 class Request(BaseModel):
-    """CloudFormation's request. An error of another event doesn't quote its URL."""
+    """CloudFormation's request. Validation errors don't quote its URL."""
 
     model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_pascal, hide_input_in_errors=True)
 
@@ -28,10 +28,10 @@ class Request(BaseModel):
 
 
 def answer(request: Request, status: Literal["SUCCESS", "FAILED"], **others: object) -> None:
-    """Report success, with the `Data` for `Fn::GetAtt`; or a failure, with the `Reason` with which the deploy fails.
+    """Report success, with the `Data` for `Fn::GetAtt`; or a failure, with the `Reason` that the deploy shows.
 
     Raises:
-        OSError: the answer could not be sent.
+        OSError: the response could not be sent.
     """
     body = json.dumps(
         {

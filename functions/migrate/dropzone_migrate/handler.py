@@ -1,6 +1,6 @@
-"""CloudFormation's custom resource `Migration`: the schema and the roles, at each deploy that brings a new revision.
+"""CloudFormation's custom resource `Migration`: migrates the schema and roles on each deploy with a new revision.
 
-A deletion doesn't touch the database: data outlives the stack. Invoked by hand, it migrates and returns the revision.
+A deletion doesn't change the database: data outlives the stack. Invoked by hand, it migrates and returns the revision.
 """
 
 from functools import cache
@@ -22,10 +22,10 @@ settings = cache(MigrateSettings.from_environment)
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry.
+    """Lambda's entry point.
 
     Raises:
-        Exception: invoked by hand, whatever the migration raised.
+        Exception: any error of the migration, if invoked by hand.
     """
     if "ResponseURL" not in event:
         return {"revision": migrate(settings())}
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     try:
         revision = migrate(settings())
     except Exception as error:
-        # Any error: without an answer, the deploy waits for its timeout.
+        # Any error: without a response, the deploy waits until its timeout.
         logger.exception("the migration failed and was rolled back; the deploy fails with the reason")
         reason = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
         cloudformation.answer(request, "FAILED", Reason=reason)

@@ -1,6 +1,6 @@
-"""Upgrade the database to the newest revision and set the roles, in one transaction, one caller at a time.
+"""Upgrade the database to the newest revision and set the roles, in one transaction, by one caller at a time.
 
-Alembic is imported only if revisions have to run.
+Alembic is imported only if there are revisions to run.
 """
 
 import time
@@ -16,16 +16,16 @@ from dropzone_migrate.roles import set_roles
 
 REVISIONS = Path(__file__).parent / "revisions"
 
-# Reserved for CloudFormation's answer; in a short call, half of the time is.
+# Reserved for the response to CloudFormation; in a short call, half of the time is.
 _ANSWER_SECONDS = 30
 
-# Seconds between tries to sign in by token.
+# Seconds between attempts to sign in by token.
 _PAUSES = (2, 4, 8, 16, 30)
 
-# "invalid password", and the state of a server whose rules refuse passwords to this user.
+# "invalid password", and the state if the server's rules don't allow passwords for this user.
 _REFUSED = frozenset({"28P01", "28000"})
 
-# An advisory lock of our own: concurrent migrations wait for each other.
+# Our own advisory lock: concurrent migrations wait for each other.
 _LOCK = 0x64726F70
 
 _TOO_OLD = (
@@ -40,12 +40,12 @@ _CHANGED = (
 )
 
 # SQLSTATEs of statements that don't fit the schema: a function or view returns something else; a table, column or
-# function is missing, or there already; a type is another one.
+# function is missing, or exists already; a type is different.
 _DOES_NOT_FIT = frozenset(("42P13", "42P16", "42P01", "42703", "42883", "42P07", "42701", "42723", "42804"))
 
 
 class MigrationError(Exception):
-    """The schema can't be upgraded; the message may be shown."""
+    """The schema can't be upgraded. The message is safe to show."""
 
 
 def head() -> str:
@@ -54,17 +54,17 @@ def head() -> str:
 
 
 def _revisions() -> list[str]:
-    """Alembic begins a file's name with its revision, and ours are numbered."""
+    """Our revisions, which are numbers: Alembic's file names start with the revision."""
     return [path.name.partition("_")[0] for path in (REVISIONS / "versions").glob("*.py")]
 
 
 def migrate(settings: MigrateSettings) -> str:
-    """Upgrade the database to the newest revision; returns the revision that it has then.
+    """Upgrade the database to the newest revision; returns the resulting revision.
 
-    A later revision, left by a deploy that is being rolled back, is kept: functions of the version before work with it.
+    A later revision, left by a deploy that is being rolled back, is kept: the previous functions work with it.
 
     Raises:
-        MigrationError: with the reason. Nothing was changed.
+        MigrationError: the migration failed, with the reason in the message. Nothing was changed.
         SilverUnavailableError: there are no credentials to sign in with.
     """
     ends = time.monotonic() + settings.call_seconds
@@ -73,7 +73,7 @@ def migrate(settings: MigrateSettings) -> str:
             cursor = connection.cursor()
             _limit(connection, cursor, ends - time.monotonic(), settings)
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            # After the lock, since another migration may take long.
+            # Set after getting the lock, since another migration may take long.
             cursor.execute("SELECT set_config('lock_timeout', %s, true)", (_milliseconds(settings.lock_seconds),))
             revision = _current_revision(cursor)
             if revision is not None and revision < min(_revisions()):
@@ -84,17 +84,17 @@ def migrate(settings: MigrateSettings) -> str:
             set_roles(cursor, settings)
             connection.commit()
     except Error as error:
-        # Without the cause: the server's details quote rows, and would be logged with it.
+        # Without the cause, which would be logged: the server's details quote rows.
         reason = describe_error(error) if isinstance(error, DatabaseError) else f"{error}"
         raise MigrationError(f"{type(error).__name__}: {reason}") from None
     return revision
 
 
 def _sign_in(settings: MigrateSettings) -> pg8000.dbapi.Connection:
-    """Sign in as the settings say; by token if RDS refuses the password.
+    """Sign in according to the settings; by token if RDS refuses the password.
 
     The creator of a role becomes a member of it. The first migration creates roles that are members of rds_iam, and RDS
-    accepts only tokens from direct and indirect members of that.
+    accepts only tokens from direct and indirect members of rds_iam.
     """
     if settings.database_auth == "iam":
         return _sign_in_by_token(settings)
@@ -114,7 +114,7 @@ def _sign_in(settings: MigrateSettings) -> pg8000.dbapi.Connection:
 
 
 def _sign_in_by_token(settings: MigrateSettings) -> pg8000.dbapi.Connection:
-    """Sign in by token, with retries: in a first deploy, IAM's permission may be seconds old."""
+    """Sign in by token, with retries: in a first deploy, the IAM permission may be only seconds old."""
     ends, pauses = time.monotonic() + settings.call_seconds / 3, iter(_PAUSES)
     while True:
         try:
@@ -129,13 +129,13 @@ def _sign_in_by_token(settings: MigrateSettings) -> pg8000.dbapi.Connection:
 def _limit(
     connection: pg8000.dbapi.Connection, cursor: pg8000.dbapi.Cursor, left: float, settings: MigrateSettings
 ) -> None:
-    """Limit the transaction and each statement, so that time is left to report."""
+    """Set timeouts of the transaction and its statements that leave time to report."""
     seconds = max(left - _ANSWER_SECONDS, left / 2)
     cursor.execute(
         "SELECT set_config('transaction_timeout', %s, true), set_config('statement_timeout', %s, true)",
         (_milliseconds(seconds), _milliseconds(min(settings.statement_seconds or seconds, seconds))),
     )
-    # A long statement is silent. pg8000 offers no other way to the socket that it may have wrapped in TLS.
+    # A long statement sends nothing. pg8000 offers no other access to the socket, which it may have wrapped in TLS.
     connection._usock.settimeout((seconds + left) / 2)  # noqa: SLF001
 
 
@@ -144,7 +144,7 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _current_revision(cursor: pg8000.dbapi.Cursor) -> str | None:
-    """Alembic's revision of this database; None if it has none, several, or one without a number."""
+    """Alembic's revision of this database; None if it has none, several, or one that is not a number."""
     cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
     if cursor.fetchone() != [True]:
         return None
@@ -156,7 +156,7 @@ def _current_revision(cursor: pg8000.dbapi.Cursor) -> str | None:
 
 
 def _upgrade(connection: pg8000.dbapi.Connection, revision: str | None) -> None:
-    # Imported here: Alembic and SQLAlchemy take longer to import than all the rest.
+    # Imported here: Alembic and SQLAlchemy take longer to import than everything else.
     from dropzone_migrate.upgrade import upgrade  # noqa: PLC0415
 
     try:

@@ -1,7 +1,7 @@
 """The roles of the functions: one writes silver, one only reads, one archives; none may change the schema.
 
-A fourth one can't sign in: analysts' own roles are members of it (docs/analysts.md). Roles are set at each migration,
-since how they sign in is a setting of the stack.
+A fourth one can't sign in: analysts' own roles are members of it (docs/analysts.md). Roles are set in each migration,
+since their authentication is a setting of the stack.
 """
 
 from pg8000.dbapi import Cursor
@@ -27,8 +27,8 @@ DO $$ BEGIN
 END $$
 """
 
-# The password is passed as a setting of this transaction, so that no statement's text holds it. An error is raised
-# again without its context, which would quote the executed statement.
+# The password is passed as a setting of this transaction, so that it isn't in the text of a statement. Errors are
+# raised again without their context, which would quote the executed statement.
 _LET_SIGN_IN = """
 DO $$ BEGIN
     EXECUTE format('ALTER ROLE {role} LOGIN PASSWORD %L', current_setting('dropzone.password'));
@@ -65,9 +65,9 @@ GRANT SELECT ON {", ".join(DOCUMENTED)} TO {READER}, {ANALYST};
 
 
 def set_roles(cursor: Cursor, settings: MigrateSettings) -> None:
-    """Create missing roles, set how they sign in, and grant their rights.
+    """Create missing roles, set their authentication, and grant their privileges.
 
-    If all functions sign in with one given secret, there are no roles.
+    If all functions sign in with one existing secret, there are no roles.
     """
     if settings.role_auth == "password" and settings.database_password is None:
         return

@@ -1,7 +1,7 @@
 """The schema's statements: one `.sql` file per subject, under `sql/`.
 
-Revisions create and alter tables. What can be replaced as a whole (functions, triggers, views, comments) is edited in
-its file, and applied after the revisions.
+Revisions create and alter tables. Functions, triggers, views and comments, which can be replaced as a whole, are edited
+in their files, and applied after the revisions.
 """
 
 from pathlib import Path
@@ -23,11 +23,11 @@ REPLACEABLE = (
     "expectations",
     "catalogue",
 )
-"""The replaceable subjects, in the order of their dependencies."""
+"""The subjects that can be replaced, in order of their dependencies."""
 
 
 def apply(connection: Connection, *subjects: str) -> None:
     """Run all the statements of these subjects."""
     for subject in subjects:
-        # Several statements at once, without parameters: colons and percent signs are literal.
+        # Several statements in one call, without parameters: colons and percent signs are literal.
         connection.exec_driver_sql((SQL / f"{subject}.sql").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Runs the revisions (Alembic, forward only) in the transaction of a connection that is already open."""
+"""Runs the revisions (Alembic, forward only) in the transaction of an open connection."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ def upgrade(connection: pg8000.dbapi.Connection, revisions: Path) -> None:
 
     Raises:
         pg8000.exceptions.Error: the database refused a statement.
-        alembic.util.CommandError: the database has a revision that is none of these.
+        alembic.util.CommandError: the database has an unknown revision.
     """
     engine = create_engine(
         "postgresql+pg8000://", creator=lambda: _Lent(connection), poolclass=NullPool, hide_parameters=True
@@ -34,7 +34,7 @@ def upgrade(connection: pg8000.dbapi.Connection, revisions: Path) -> None:
 class _Lent:
     """A connection whose transaction can't be ended.
 
-    SQLAlchemy would roll it back when it connects, and when it returns a connection.
+    SQLAlchemy would roll it back on connecting, and on returning a connection.
     """
 
     def __init__(self, connection: pg8000.dbapi.Connection) -> None:

@@ -1,4 +1,4 @@
-"""AWS's events, as models of what is needed of them."""
+"""Models of AWS events, with only the fields that are used."""
 
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote_plus
@@ -14,7 +14,7 @@ TEST_EVENT = "s3:TestEvent"
 
 
 class NotUnderstoodError(ValueError):
-    """The event or message is none that this function takes. The error quotes nothing of it."""
+    """The event or message is not one that this function accepts. The error quotes nothing of it."""
 
 
 class _S3Model(BaseModel):
@@ -54,7 +54,7 @@ class _SqsModel(BaseModel):
 
 class _SqsAttributes(_SqsModel):
     receive_count: int = Field(default=1, validation_alias="ApproximateReceiveCount", ge=1)
-    """Text in the event."""
+    """A string in the event."""
 
 
 class SqsRecord(_SqsModel):
@@ -69,10 +69,10 @@ _SQS_RECORDS = TypeAdapter(list[SqsRecord])
 
 
 def sqs_records(event: dict[str, Any]) -> list[SqsRecord] | None:
-    """The messages of an SQS event; None if the event is another.
+    """The messages of an SQS event; None for any other event.
 
     Raises:
-        NotUnderstoodError: a record of it isn't one of SQS.
+        NotUnderstoodError: a record is not an SQS message.
     """
     records = event.get("Records")
     if not isinstance(records, list) or not any(
@@ -86,10 +86,10 @@ def sqs_records(event: dict[str, Any]) -> list[SqsRecord] | None:
 
 
 def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedObject, ...]:
-    """The objects in a notification of S3; none for the test event that S3 sends when it is set up.
+    """The objects in an S3 notification; empty for the test event that S3 sends when notifications are set up.
 
     Raises:
-        NotUnderstoodError: it is no notification of objects that ingest wrote to this bucket.
+        NotUnderstoodError: it is not a notification of objects that ingest wrote to this bucket.
     """
     try:
         return tuple(ListedObject(raw_id_of(found.key), found.size) for found in stored_in(notification, bucket))
@@ -98,10 +98,10 @@ def objects_in(notification: str | dict[str, Any], bucket: str) -> tuple[ListedO
 
 
 def stored_in(notification: str | dict[str, Any], bucket: str) -> list[StoredObject]:
-    """What a notification of S3 says was stored; nothing for its test event.
+    """The keys and sizes in an S3 notification; empty for the test event.
 
     Raises:
-        NotUnderstoodError: it is no notification of objects that were written to this bucket.
+        NotUnderstoodError: it is not a notification of objects that were written to this bucket.
     """
     if _is_test_event(notification):
         return []
@@ -122,7 +122,7 @@ def _is_test_event(notification: str | dict[str, Any]) -> bool:
 
 
 def _read[T: BaseModel](notification: str | dict[str, Any], kind: type[T]) -> T:
-    """Validate JSON, or parsed JSON. Errors name fields and types, and quote no values."""
+    """Validate JSON, or parsed JSON. Errors name fields and types, but quote no values."""
     try:
         if isinstance(notification, str):
             return kind.model_validate_json(notification)

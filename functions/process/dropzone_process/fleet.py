@@ -1,4 +1,4 @@
-"""The function Replay: calls of a state machine, each at a range of a replay or sweep; and what the CLI asks."""
+"""The function Replay: called by a state machine for each range of a replay or sweep, and by the CLI."""
 
 from dataclasses import replace
 from datetime import date
@@ -25,10 +25,10 @@ from dropzone.use_cases.fleet import Fleet, RunState
 from dropzone.use_cases.objects import ObjectError, ProcessingResult
 
 _PLAN_SECONDS = 20.0
-"""The command line waits for an answer, and asks again while there is more to plan."""
+"""The time to plan in one call: the command line waits for it, and calls again while there is more to plan."""
 
 logger = Logger(service="replay")
-# What it sweeps is counted as what the schedule sweeps.
+# What it sweeps counts in the metrics of the scheduled sweep.
 metrics = Metrics(service="sweep", namespace=NAMESPACE)
 
 
@@ -37,7 +37,7 @@ class _Action(BaseModel):
 
 
 class Begin(_Action):
-    """Begin a replay, or go on with an unfinished one of the same objects."""
+    """Start a replay, or continue an unfinished one of the same objects."""
 
     action: Literal["begin"]
     since: AwareDatetime
@@ -47,7 +47,7 @@ class Begin(_Action):
 
 
 class BeginSweep(_Action):
-    """Begin to process all that has no receipt."""
+    """Start processing all objects without a receipt."""
 
     action: Literal["begin_sweep"]
 
@@ -57,7 +57,7 @@ class _OfOne(_Action):
 
 
 class Plan(_OfOne):
-    """Cut its time into ranges, for some seconds."""
+    """Divide the time of a replay into ranges, for some seconds."""
 
     action: Literal["plan"]
     range_objects: Annotated[int | None, Field(ge=1)] = None
@@ -68,7 +68,7 @@ class Pending(_OfOne):
 
 
 class RunRange(_OfOne):
-    """Replay or sweep a range, as far as the time of a call goes."""
+    """Replay or sweep a range, as far as the time of the call allows."""
 
     action: Literal["run"]
     number: Annotated[int, Field(ge=0)]
@@ -83,7 +83,7 @@ class Pause(_OfOne):
 
 
 class Restore(_Action):
-    """Have a month of arrival brought back from the archive, and kept for some days."""
+    """Request a month of arrival to be restored from the archive, and kept for some days."""
 
     action: Literal["restore"]
     month: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
@@ -103,12 +103,12 @@ fleet_store = cache(lambda: PostgresFleetStore(database()))
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry.
+    """Lambda's entry point.
 
     Raises:
-        ValidationError: the event is none of the actions.
+        ValidationError: the event is not one of the actions.
         NoSuchReplayError: there is no such replay or range.
-        BronzeUnavailableError, SilverUnavailableError: the state machine calls again, and goes on from the cursor.
+        BronzeUnavailableError, SilverUnavailableError: the state machine calls again, and continues from the cursor.
     """
     time_left = time_left_in(context)
     database().use_time_left(time_left)
@@ -139,7 +139,7 @@ def _answer(action: Action, fleet: Fleet) -> dict[str, Any]:
 
 
 def _begin(action: Begin | BeginSweep, fleet: Fleet) -> dict[str, Any]:
-    """The replay; or the archived months among those that are to be replayed."""
+    """The identifier of the replay; or the archived months in its range, which prevent it."""
     if isinstance(action, BeginSweep):
         return {"replay_id": str(fleet.begin_sweep())}
     if months := outcome_store().archived_months(action.since, action.until):
@@ -168,7 +168,7 @@ def _swept(result: ProcessingResult) -> None:
 
 
 def _report(replay_id: UUID, fleet: Fleet) -> dict[str, Any]:
-    """What was done, and whether there is more to do."""
+    """The progress of a replay, and whether there is more to do."""
     state, sums = fleet.report(replay_id)
     known = {"replay_id": str(replay_id), "state": state, "concurrency": settings().replay_concurrency}
     return known | sums._asdict()

@@ -1,6 +1,6 @@
-"""The function Notify: from messages of its queue, each a batch of changes for one channel, to that channel.
+"""The function Notify: delivers the messages of its queue, each a batch of changes for one channel.
 
-It is outside of the network, and so reaches what the functions that write the batches can't.
+It is outside the network, so it can reach channels that the functions that write the batches can't.
 """
 
 from functools import cache
@@ -26,7 +26,7 @@ notifications = cache(lambda: S3Notifications.of(settings()))
 
 @cache
 def way_to(channel: Channel) -> Deliver:
-    # Imported here, as boto3 is everywhere: not while the function is loaded.
+    # Imported here, since it imports boto3, which would slow down the start.
     from dropzone.adapters.channels import EventBus, Topic, Webhook  # noqa: PLC0415
 
     match channel:
@@ -41,10 +41,10 @@ def way_to(channel: Channel) -> Deliver:
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry: answers an SQS event with the messages to return to the queue.
+    """Lambda's entry point; returns the messages of an SQS event to return to the queue.
 
     Raises:
-        NotUnderstoodError: another event.
+        NotUnderstoodError: it is not an SQS event.
     """
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     records = sqs_records(event)

@@ -1,4 +1,4 @@
-"""The function Process: from messages of the queue, or a bare S3 event, to silver."""
+"""The function Process: processes the objects in messages of the queue, or in a bare S3 event."""
 
 from functools import cache
 from typing import Any
@@ -22,7 +22,7 @@ logger = Logger(service="process")
 metrics = Metrics(service="process", namespace=NAMESPACE)
 
 settings = cache(ProcessSettings.from_environment)
-# Half of the call, so that there is time left to report a silent S3.
+# Half of the call's time, so that there is time left to report it if S3 doesn't respond.
 bronze = cache(lambda: S3Bronze.of(settings(), settings().call_seconds / 2))
 database = cache(lambda: open_database(settings()))
 silver = cache(lambda: open_silver(settings(), database()))
@@ -35,12 +35,12 @@ class UnprocessedError(Exception):
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry: answers an SQS event with the messages to return to the queue.
+    """Lambda's entry point; returns the messages of an SQS event to return to the queue.
 
     Raises:
         SilverUnavailableError: the database can't be used; Lambda backs off and delivers the batch again.
         UnprocessedError: a bare S3 event has to be sent again.
-        NotUnderstoodError: neither event.
+        NotUnderstoodError: it is neither event.
     """
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     time_left = time_left_in(context)
@@ -57,13 +57,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _decode(records: list[SqsRecord]) -> tuple[list[Message], list[str]]:
-    """The valid messages, and the ids of the others."""
+    """The valid messages, and the identifiers of the others."""
     messages, strange = [], []
     for record in records:
         try:
             objects = objects_in(record.body, settings().bronze_bucket)
         except NotUnderstoodError as error:
-            # Without a traceback: the reason says it all.
+            # Without a traceback: the reason is enough.
             logger.error(  # noqa: TRY400
                 "message could not be read; it returns to the queue", message_id=record.message_id, reason=str(error)
             )
@@ -83,7 +83,7 @@ def _process(messages: list[Message], time_left: TimeLeft) -> ProcessingResult:
     try:
         process(messages, bronze=bronze(), silver=silver(), time_left=time_left, result=result)
     finally:
-        # Also if the database failed: what was processed before stays so, and isn't counted again.
+        # Also if the database failed: what was processed stays processed, and isn't counted again.
         report_result(result, logger, metrics)
     if result.deferred:
         logger.warning(

@@ -17,13 +17,13 @@ from dropzone.domain.outcomes import Code
 from dropzone.use_cases.replay import Arrived, DecidedBy, Named, RejectedBy, Selection
 
 MAX_OBJECTS = 1_000
-"""The limit of objects in one call."""
+"""The maximum number of objects in one call."""
 
 Arrivals = tuple[datetime | None, datetime | None]
 
 
 def _whole(value: object) -> object:
-    """Take 5.0 for the integer 5, as JSON does; strict mode refuses other numbers."""
+    """Convert 5.0 to the integer 5, which are the same in JSON; strict mode rejects other numbers."""
     return int(value) if type(value) is float and value.is_integer() else value
 
 
@@ -65,7 +65,7 @@ class ProcessBatch(_BatchInQuery):
 
     IN_QUERY: ClassVar = _BatchInQuery
 
-    # Decides which model is used. Not a literal, which would take 0 for False.
+    # Determines which model is used. Not a Literal, which would accept 0 as False.
     reprocess: bool = Field(default=False, json_schema_extra={"const": False})
 
 
@@ -128,7 +128,7 @@ class ReplayNamed(_Replay):
     raw_ids: list[UUID] = Field(min_length=1, max_length=MAX_OBJECTS)
 
     def arrivals(self) -> Arrivals:
-        """When the first of them arrived, and no end."""
+        """The arrival of the first object, and no end."""
         return received_at(min(self.raw_ids)), None
 
     def selection(self) -> Selection:
@@ -144,7 +144,7 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
 
     Raises:
         NotJsonError: the body is not JSON.
-        InvalidRequestError: with each invalid parameter.
+        InvalidRequestError: parameters are invalid; it lists each of them.
     """
     body = body_bytes(event)
     given = parse_json(body) if body.strip() else {}
@@ -153,7 +153,7 @@ def read_request(event: Mapping[str, Any]) -> ProcessRequest:
     kind: type[ProcessRequest] = ProcessBatch
     if given.get("reprocess") is True:
         kind = ReplayNamed if "raw_ids" in given else ReplayDecided if "contract" in given else ReplayArrived
-    # Values in the query are text; those in the body must have JSON's types.
+    # Values in the query are text; those in the body must have JSON types.
     in_query = kind.IN_QUERY.from_query(event.get("queryStringParameters") or {})
     in_body = kind.from_json(body if body.strip() else b"{}")
     of_query = in_query.model_fields_set - in_body.model_fields_set

@@ -1,4 +1,4 @@
-"""The function Sweep: objects without a receipt, on a schedule and on request (`POST /process`)."""
+"""The function Sweep: processes objects without a receipt, on a schedule and on request (`POST /process`)."""
 
 import time
 from collections.abc import Iterator
@@ -41,18 +41,18 @@ from dropzone.use_cases.upkeep import add_months, check_expectations, hand_over,
 from dropzone_process.request import Changes, Counts, ProcessBatch, ProcessRequest, Replay, ReplayNamed, read_request
 
 SCHEDULED_LIMIT = 10_000
-"""The limit of objects in a scheduled run; usually its time ends it before."""
+"""The maximum number of objects in a scheduled run; it usually runs out of time first."""
 
 _LONGEST_LAG = 86_400.0
 
 API_SECONDS = 25.0
-"""API Gateway gives up on an answer after 29 seconds."""
+"""The time for a request: API Gateway's timeout is 29 seconds."""
 
 logger = Logger(service="sweep")
 metrics = Metrics(service="sweep", namespace=NAMESPACE)
 
 settings = cache(SweepSettings.from_environment)
-# Half of the call, so that there is time left to report a silent S3.
+# Half of the call's time, so that there is time left to report it if S3 doesn't respond.
 bronze = cache(lambda: S3Bronze.of(settings(), settings().call_seconds / 2))
 clients = cache(lambda: S3Clients.of(settings(), settings().call_seconds / 2))
 notifications = cache(lambda: S3Notifications.of(settings()))
@@ -129,10 +129,10 @@ def _replay(request: Replay, time_left: TimeLeft) -> Counts:
 
 
 def _archived(request: Replay) -> list[str]:
-    """The archived months of arrival that are asked for."""
+    """The archived months of arrival that a request includes."""
     since, until = request.arrivals()
     if request.after is not None:
-        # What lies before is done.
+        # Earlier objects are done.
         reached = request.after.raw_id if isinstance(request.after, Position) else request.after
         since = max(since or received_at(reached), received_at(reached))
     months = outcome_store().archived_months(since, until)
@@ -178,7 +178,7 @@ def _sweep(
             result=result,
         )
     finally:
-        # Also if S3 or the database failed: what was processed before stays so, and isn't counted again.
+        # Also if S3 or the database failed: what was processed stays processed, and isn't counted again.
         report_result(result, logger, metrics)
     return result
 
@@ -186,10 +186,10 @@ def _sweep(
 @metrics.log_metrics
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId", clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Lambda's entry, for API Gateway and for the schedule.
+    """Lambda's entry point, for API Gateway and for the schedule.
 
     Raises:
-        BronzeUnavailableError, SilverUnavailableError: on the schedule, whose next run tries again.
+        BronzeUnavailableError, SilverUnavailableError: in a scheduled run; the next one tries again.
     """
     metrics.add_metric(name="Calls", unit=MetricUnit.Count, value=1)
     if "httpMethod" in event:
@@ -208,14 +208,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         time_left=time_left,
         retry_exhausted=True,
     )
-    # Only of runs that succeed: an alarm watches for the next one.
+    # Only for successful runs: an alarm checks that there are some.
     metrics.add_metric(name="ScheduledRuns", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="SweepLagSeconds", unit=MetricUnit.Seconds, value=_lag(result.cursor))
     return dict(_counts(result, None))
 
 
 def _lag(reached: UUID | None) -> float:
-    """The age in seconds of the objects that a run reached: 0 if it came to the newest, a day at most."""
+    """The age in seconds of the objects that a run reached: 0 if it reached the newest, a day at most."""
     if reached is None:
         return 0.0
     return min((datetime.now(UTC) - received_at(reached)).total_seconds(), _LONGEST_LAG)
@@ -223,7 +223,7 @@ def _lag(reached: UUID | None) -> float:
 
 @contextmanager
 def _put_off_if_it_fails(message: str) -> Iterator[None]:
-    """Log that a step of a scheduled run failed, and go on: the next run tries it again."""
+    """Log it if a step of a scheduled run fails, and continue: the next run tries it again."""
     try:
         yield
     except (SilverError, BronzeError) as error:
@@ -236,7 +236,7 @@ def _share_of(time_left: TimeLeft, share: float) -> TimeLeft:
 
 
 def _add_months(time_left: TimeLeft) -> None:
-    """Make the months of silver's tables, in at most a third of the time. Without one, its rows are in the default."""
+    """Make the months of silver's tables, in at most a third of the time. Rows without one go to the default."""
     with _put_off_if_it_fails("the partitions of silver could not be made; the next run will try again"):
         months = add_months(PostgresPartitionStore(database()), time_left=_share_of(time_left, 1 / 3))
         metrics.add_metric(name="MonthsMissing", unit=MetricUnit.Count, value=months.missing)
@@ -247,7 +247,7 @@ def _add_months(time_left: TimeLeft) -> None:
 
 
 def _refresh_gold(time_left: TimeLeft) -> None:
-    """Refresh gold, in at most a third of the time. Without it gold is right as well, and slower to read."""
+    """Refresh gold, in at most a third of the time. If it is stale, gold is still correct, but slower to read."""
     store, share = gold_store(), _share_of(time_left, 1 / 3)
     with _put_off_if_it_fails("gold could not be refreshed; the next run will try again"):
         metrics.add_metric(name="GoldStaleSeconds", unit=MetricUnit.Seconds, value=store.stale_seconds())
@@ -255,10 +255,10 @@ def _refresh_gold(time_left: TimeLeft) -> None:
 
 
 def _check_expectations(time_left: TimeLeft) -> None:
-    """Compare sources with what is expected of them, in at most half of the time. The next run makes up for it."""
+    """Check sources against their expectations, in at most half of the time. The next run continues."""
     with _put_off_if_it_fails("expectations could not be checked; the next run will try again"):
         found = check_expectations(expectation_store(), deployed_contracts(), time_left=_share_of(time_left, 1 / 2))
-        # Zeros are left out, since each name costs for the hours in which it is written.
+        # Zeros are left out, since a metric costs for each hour in which it is written.
         for expectation, standing in found.items():
             if standing.broken:
                 count("BrokenExpectations", standing.broken, service="sweep", expectation=expectation)
@@ -267,11 +267,11 @@ def _check_expectations(time_left: TimeLeft) -> None:
 
 
 def _hand_over(time_left: TimeLeft) -> None:
-    """Hand notifications over, in at most half of the time. What is left is handed over by the next run."""
+    """Hand over notifications, in at most half of the time. The next run hands over the rest."""
     channels = [Channel(name) for name in settings().notification_channels]
     with _put_off_if_it_fails("notifications could not be queued; the next run will try again"):
         hand_over(expectation_store(), notifications(), channels, time_left=_share_of(time_left, 1 / 2))
-    # Without the database, other alarms go off.
+    # If the database is unavailable, other alarms go off.
     with suppress(SilverError):
         waiting = expectation_store().unsent_seconds()
         metrics.add_metric(name="NotificationLagSeconds", unit=MetricUnit.Seconds, value=waiting)

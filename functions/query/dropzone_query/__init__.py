@@ -1,4 +1,4 @@
-"""The function Query: reads, with a key."""
+"""The function Query: the reads, which need a key."""
 
 from dropzone.runtime import collect_rarely
 

@@ -1,4 +1,4 @@
-"""The function Query: reads, with a key. What a route answers is in the module of `dropzone.queries` that it calls."""
+"""The function Query: the reads, which need a key. Each route calls a module of `dropzone.queries`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -31,7 +31,7 @@ from dropzone.queries.buckets import archived_of, others_of
 from dropzone.runtime import time_left_in
 from dropzone.settings import QuerySettings
 
-# So that the answer comes before API Gateway gives up, also when the database was slow.
+# Leaves time to answer before API Gateway's timeout, even if the database is slow.
 _BRONZE_SECONDS = 5.0
 RAW_ID_PATH = Path(
     alias="id",
@@ -44,7 +44,7 @@ _READ = frozenset({Scope.READ})
 _STATUS = frozenset({Scope.INGEST, Scope.READ})
 _RAW = frozenset({Scope.INGEST, Scope.OPERATE})
 _MONTHS_IN_HEADER = 100
-# What a mapping makes of a body changes with its contract.
+# The result of a mapping changes with its contract.
 _UNKEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 logger = Logger(service="query")
@@ -100,7 +100,7 @@ def get_raw(raw_id: Annotated[RawIdInPath, RAW_ID_PATH], request: Annotated[raw.
     kept = {"ETag": tag, "Cache-Control": KEEP, "Vary": VARY}
     if is_given(tag, _header("If-None-Match")):
         return converted(gateway.Response(HTTPStatus.NOT_MODIFIED, "", "", kept))
-    # Whatever the sender says that it is, a browser saves it, and never shows or runs it as a page of this API.
+    # Whatever its Content-Type, a browser saves it, and never shows or runs it as a page of this API.
     shown_by_nobody = {
         "Content-Disposition": f'attachment; filename="{raw_id}.json"',
         "X-Content-Type-Options": "nosniff",
@@ -269,10 +269,10 @@ def _listed[R: Mapping[str, Any]](
     *,
     archived: Callable[[], Sequence[str]] = tuple,
 ) -> Response[Any]:
-    """A page of a list, in the format that the client accepts best, with the months that it lacks."""
+    """A page of a list, in the client's preferred format, with the names of the archived months that it lacks."""
     form = best_format(_header("Accept"), Format)
     rows = read()
-    # A month that is archived meanwhile is named.
+    # Read afterwards, to include a month that was archived in the meantime.
     months = archived()
     body, headers = page(
         listing,
@@ -284,7 +284,7 @@ def _listed[R: Mapping[str, Any]](
         gzip=accepts_gzip(_header("Accept-Encoding")),
     )
     if months:
-        # All headers of an answer together may have 10 KiB.
+        # The headers of a response may have at most 10 KiB in total.
         more = [f"and {len(months) - _MONTHS_IN_HEADER} more"] if len(months) > _MONTHS_IN_HEADER else []
         headers["Dropzone-Archived"] = ", ".join([*months[:_MONTHS_IN_HEADER], *more])
     return converted(cached(body, content_type=form.content_type, given=_header("If-None-Match"), headers=headers))
@@ -301,7 +301,7 @@ def _header(name: str) -> str | None:
 
 @app.exception_handler(RowRefusedError)
 def _not_comparable(error: RowRefusedError) -> Response[Any]:
-    # Nothing is written here: what the database refuses is a parameter's value.
+    # Nothing is written here, so what the database refuses is a parameter's value.
     logger.error("the database rejected a parameter's value", reason=str(error))
     return problem(app, problems.NOT_COMPARABLE)
 

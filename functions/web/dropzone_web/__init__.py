@@ -1,4 +1,4 @@
-"""The function Web: routes that need no key and no data."""
+"""The function Web: routes that need neither a key nor data."""
 
 from dropzone.runtime import collect_rarely
 

@@ -1,4 +1,4 @@
-"""Routes that need no key and no data: the page `GET /`, `/health`, `/docs`, `/openapi.json`."""
+"""Routes that need neither a key nor data: the page `GET /`, `/health`, `/docs`, `/openapi.json`."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ _DOCS_ASSETS = {
     "docs.js": (_OWN, "docs.js"),
 }
 _CACHED = {"Cache-Control": "public, max-age=3600"}
-# Of what is named by its content.
+# Headers of files whose names change with their content.
 _KEPT = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
 
 # Swagger UI sets styles on elements; everything else is served from here.
@@ -47,7 +47,7 @@ _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-# The page of figures needs no inline styles.
+# The page needs no inline styles.
 _STRICT_HEADERS = _PAGE_HEADERS | {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; "
@@ -84,9 +84,9 @@ def get_health() -> Health:
 @app.get("/openapi.json", include_in_schema=False)
 @Described(PUBLIC)
 def get_openapi() -> Response[Any]:
-    """The whole API's document, with the address that it was asked for at as its server: generators need that."""
+    """The API document, with the URL of this API as its server, which generators need."""
     text, context = _text(_OWN, "openapi.json"), gateway_context(app.current_event.raw_event)
-    # API Gateway alone knows its domain.
+    # Only API Gateway knows its domain.
     if domain := context.get("domainName"):
         stage = str(context.get("path")).rstrip("/").removesuffix("/openapi.json")
         text = text.replace(_RELATIVE_SERVER, f'"url": {json.dumps(f"https://{domain}{stage}")}', 1)
@@ -96,7 +96,7 @@ def get_openapi() -> Response[Any]:
 @app.get("/", include_in_schema=False)
 @Described(PUBLIC)
 def get_page() -> Response[Any]:
-    """The page of figures."""
+    """The page that shows the data."""
     if address := _address_with_slash():
         return Response(status_code=HTTPStatus.FOUND.value, headers={"Location": address, "Cache-Control": "no-cache"})
     return _checked(_text(_OWN, "page.html"), _STRICT_HEADERS)
@@ -105,7 +105,7 @@ def get_page() -> Response[Any]:
 @app.get("/page/<asset>", include_in_schema=False)
 @Described(PUBLIC)
 def get_page_asset(asset: str) -> Response[Any]:
-    """What the page loads, by names that change with their content: page/ is built into these files."""
+    """The page's assets, whose names change with their content; they are built from page/."""
     if asset not in _page_assets():
         return problem(app, problems.NO_SUCH_FILE)
     return _asset(asset, _text(_OWN, f"page/{asset}"))
@@ -114,14 +114,14 @@ def get_page_asset(asset: str) -> Response[Any]:
 @app.get("/docs", include_in_schema=False)
 @Described(PUBLIC)
 def get_docs() -> Response[Any]:
-    """Swagger UI's page."""
+    """The page of Swagger UI."""
     return _checked(_docs_page(), _PAGE_HEADERS)
 
 
 @app.get("/docs/<asset>", include_in_schema=False)
 @Described(PUBLIC)
 def get_docs_asset(asset: str) -> Response[Any]:
-    """What the page loads, by names that change with their content."""
+    """Swagger UI's assets, whose names change with their content."""
     known = {_named(name): place for name, place in _DOCS_ASSETS.items()}
     if asset not in known:
         return problem(app, problems.NO_SUCH_FILE)
@@ -129,7 +129,7 @@ def get_docs_asset(asset: str) -> Response[Any]:
 
 
 def _preflight(methods: str) -> Callable[[], Response[Any]]:
-    """The answer to a CORS preflight; without a configured origin, no headers."""
+    """The response to a CORS preflight; without headers if no origin is configured."""
 
     @Described(PUBLIC)
     def preflight() -> Response[Any]:
@@ -160,9 +160,9 @@ for _methods, _paths in {
 
 
 def _address_with_slash() -> str | None:
-    """Where to redirect a request for the stage's root without a trailing slash, which relative references need.
+    """Where to redirect the stage's root without a trailing slash, which relative URLs need; None for other paths.
 
-    The query ends the loop with a gateway that removes the slash again; the page hides it.
+    The query prevents a loop if a gateway removes the slash again; the page hides it.
     """
     path = str(gateway_context(app.current_event.raw_event).get("path") or "/")
     if path.endswith("/") or _WITH_SLASH in (app.current_event.query_string_parameters or {}):
@@ -171,8 +171,8 @@ def _address_with_slash() -> str | None:
 
 
 def _checked(html: str, headers: dict[str, str]) -> Response[Any]:
-    """A page, or 304 if the browser has it."""
-    # Weak, since it covers the file compressed and not.
+    """A page, or 304 if the browser already has it."""
+    # Weak, since it covers both the compressed and the uncompressed file.
     etag = f'W/"{_digest(html)}"'
     tagged = headers | {"ETag": etag}
     if is_given(etag, header(app.current_event.raw_event, "If-None-Match")):
@@ -192,7 +192,7 @@ def _page_assets() -> frozenset[str]:
 
 @cache
 def _docs_page() -> str:
-    """Swagger UI's page, with the names that its assets have now."""
+    """The page of Swagger UI, with the current names of its assets."""
     html = _text(_OWN, "docs.html")
     for name in _DOCS_ASSETS:
         html = html.replace(f'"docs/{name}"', f'"docs/{_named(name)}"')
@@ -201,7 +201,7 @@ def _docs_page() -> str:
 
 @cache
 def _named(name: str) -> str:
-    """The name of an asset of Swagger UI's page, with its content in it."""
+    """The name of an asset of Swagger UI, including a digest of its content."""
     stem, _, ending = name.rpartition(".")
     return f"{stem}-{_digest(_text(*_DOCS_ASSETS[name]))}.{ending}"
 
