@@ -110,7 +110,7 @@ def test_a_month_of_arrival_is_asked_back(cli: Cli, stack: Scripted) -> None:
 
     result = cli("archive", "--restore", "2026-05")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "restores 2026-05 and keeps it for 7 days" in result.stderr
+    assert "starts to restore 2026-05; it is kept for 7 days" in result.stderr
     assert (
         "2026-04 is not archived; it is kept for at least 1 day"
         in cli("archive", "--restore", "2026-04", "--days", "1").stderr
@@ -144,7 +144,7 @@ def test_one_that_runs_is_watched_and_not_started_again(cli: Cli, stack: Scripte
 @pytest.mark.parametrize(
     ("report", "said"),
     [
-        ({"state": "paused"}, "run the command that started it again"),
+        ({"state": "paused"}, "repeat the command that started it"),
         ({"state": "outdated"}, "The rules have changed since it started"),
         ({"state": "unfinished"}, "Ranges are left"),
         (DONE | {"unread": 2}, "2 objects could not be read"),
