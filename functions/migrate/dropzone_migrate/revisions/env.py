@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the revisions in the transaction of the given connection, then the replaceable statements."""
+"""Alembic's entry point: runs the revisions in the given connection's transaction, then the replaceable statements."""
 
 from alembic import context
 

@@ -1,11 +1,11 @@
--- Whether silver has no longer what a bucket of gold was computed from: it stays as it is.
+-- Whether the silver rows of a bucket of gold are archived, so that the bucket can't be computed again and is kept.
 CREATE OR REPLACE FUNCTION archive.is_archived(bucket_start timestamptz, of_kind text DEFAULT 'measured') RETURNS boolean
 LANGUAGE sql STABLE RETURN EXISTS (
     SELECT FROM archive.months WHERE kind = of_kind AND month = archive.month_of(bucket_start) AND state <> 'writing'
 );
 
--- The source's first measurement, and its last one after an instant (null: of all) and before a bucket, of those that silver has
--- no longer. Between silver's last one and the bucket, gold has no others.
+-- A source's first archived measurement, and its last archived one after an instant (null for any) and before a bucket.
+-- Between silver's last measurement and the bucket, gold has no others.
 CREATE OR REPLACE FUNCTION archive.first_measured(of_source text) RETURNS timestamptz LANGUAGE sql STABLE
 RETURN (SELECT CASE WHEN archive.is_archived(bucket_start) THEN first_measured_at END FROM (
             SELECT * FROM gold.measured WHERE source = of_source ORDER BY bucket_start LIMIT 1
@@ -18,14 +18,14 @@ RETURN (SELECT last_measured_at FROM gold.measured
           AND archive.is_archived(bucket_start)
         ORDER BY bucket_start DESC LIMIT 1);
 
--- The months of these instants that are in files, or on their way.
+-- The months of these instants that are in files, or being written to files.
 CREATE OR REPLACE FUNCTION archive.touched(of_kind text, instants timestamptz[]) RETURNS TABLE (kind text, month date)
 LANGUAGE sql STABLE AS $$
     SELECT kind, month FROM archive.months
     WHERE kind = of_kind AND month IN (SELECT archive.month_of(instant) FROM unnest(instants) AS instant)
 $$;
 
--- Marks all of gold stale whose table is empty now, but for what is archived: those months have changed.
+-- After a truncation, marks all of gold as stale, except archived buckets, whose months are marked as changed.
 CREATE OR REPLACE FUNCTION archive.mark_all(of_kind text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     EXECUTE format('INSERT INTO gold.%1$I_stale SELECT DISTINCT bucket_start, 0 FROM gold.%1$I', of_kind);
@@ -33,9 +33,9 @@ BEGIN
     INSERT INTO archive.changes SELECT kind, month FROM archive.months WHERE kind = of_kind;
 END $$;
 
--- The steps of archiving, with the rights of the schema's owner. Each is one transaction, and may be repeated.
+-- The steps of archiving, with the privileges of the schema's owner. Each is one transaction, and may be repeated.
 
--- A run at a time: the lock is the run's session's, and each step has it as well.
+-- Ensures that there is one run at a time: the run's session holds the lock, and each step takes it as well.
 CREATE OR REPLACE FUNCTION archive.check_alone() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock(7308335::bigint) THEN
@@ -43,9 +43,9 @@ BEGIN
     END IF;
 END $$;
 
--- Whether nothing of a month is under way: gold knows all of it. Of arrival, also, nobody has asked for it, its objects all
--- have a receipt, as the sweep's watermark says, which are all settled, and no replay by fleet has still to read it, unless it
--- has not got further for a week.
+-- Whether a month has no pending work: gold is up to date. For a month of arrival, also: it is not requested, all its objects
+-- have receipts (according to the sweep's watermark) and all their outcomes, and no replay by fleet still has to read it,
+-- except a replay without progress for a week.
 CREATE OR REPLACE FUNCTION archive.is_quiet(of_kind text, of_month date) RETURNS boolean LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE of_kind WHEN 'measured' THEN NOT EXISTS (
@@ -71,7 +71,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     FROM (SELECT archive.start_of(of_month) AS since, archive.end_of(of_month) AS until) AS span
 $$;
 
--- Months with rows that ended so many months ago, of which nothing is under way.
+-- Months with rows that ended `kept` months ago or earlier, and have no pending work.
 CREATE OR REPLACE FUNCTION archive.closed(of_kind text, kept integer) RETURNS SETOF date
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -96,8 +96,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- From then on, every change of the month is marked: whoever writes at this moment is waited for. A file has the month; or
--- a day, an hour or five minutes, where that has too many events for a call, or where a call ended in the midst of a file.
+-- From now on, every change to the month is marked; running writers are waited for. A file has the whole month, or a day, an
+-- hour or five minutes, if there are too many events for one call, or if a call ended while writing a file.
 CREATE OR REPLACE FUNCTION archive.begin(of_kind text, of_month date, most_events bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
@@ -120,13 +120,13 @@ BEGIN
             WHERE bucket_start >= archive.start_of($1) AND bucket_start < archive.end_of($1) GROUP BY hour
         ) AS own
     $sql$, of_kind) INTO minutes USING of_month, most_events;
-    -- Who writes outcomes writes their receipt before.
+    -- Writers of outcomes write the receipt first.
     IF of_kind = 'measured' THEN
         LOCK TABLE ONLY public.measurements IN SHARE MODE;
     ELSE
         LOCK TABLE ONLY public.receipts IN SHARE MODE;
     END IF;
-    -- What has come since it was found to be closed was not marked.
+    -- Checked again, since changes since the month was found to be closed were not marked.
     IF archive.is_quiet(of_kind, of_month) THEN
         INSERT INTO archive.layouts AS known VALUES (of_kind, of_month, coalesce(minutes, 44640))
         ON CONFLICT (kind, month) DO UPDATE SET file_minutes = least(known.file_minutes, excluded.file_minutes)
@@ -135,8 +135,8 @@ BEGIN
     END IF;
 END $$;
 
--- Before a file of a month is begun, and after it has ended, well or not: then perhaps by another connection than the run's,
--- whose end Postgres has not noticed yet.
+-- Called before a file of a month is written, and afterwards, whether it succeeded or not. Afterwards, the connection may be a
+-- new one, while Postgres has not noticed the end of the run's connection yet.
 CREATE OR REPLACE FUNCTION archive.mark_file(of_kind text, of_month date, is_begun boolean) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -146,11 +146,11 @@ BEGIN
     UPDATE archive.months SET is_in_file = is_begun WHERE kind = of_kind AND month = of_month;
 END $$;
 
--- Drops a month, if its files have what the tables have: no change was marked since before the first was written, and gold,
--- which is computed from the tables, counts as many events. Answers how it ended.
+-- Drops a month if its files match the tables: no change was marked since before the first file was written, and gold,
+-- which is computed from the tables, counts as many events. Returns the result.
 --
--- Of a month of arrival, some outcomes stay: rejected ones, corrections, and those of months of measurements that are not
--- in files. So a month of measurements that is in the table has all its outcomes there.
+-- Some outcomes of a month of arrival stay: rejected ones, corrections, and those of months of measurements that are not
+-- archived. So a month of measurements that is in the table has all its outcomes there.
 CREATE OR REPLACE FUNCTION archive.finish(
     of_kind text, of_month date, most_rows bigint DEFAULT 500000, least_rows bigint DEFAULT 10000
 ) RETURNS text
@@ -185,7 +185,7 @@ BEGIN
         IF counted > most_rows THEN
             RETURN 'early';
         END IF;
-        -- Before the lock, since it may take long: what changes meanwhile is marked. With its indexes, to take the month's place.
+        -- Before locking, since it may take long: changes in the meantime are marked. With indexes, to replace the partition.
         next := parts.name('outcomes', of_month) || '_next';
         EXECUTE format('CREATE TABLE parts.%I (LIKE public.outcomes INCLUDING ALL)', next);
         EXECUTE format($sql$
@@ -202,7 +202,7 @@ BEGIN
             ) AS o
         $sql$, next) USING first, beyond, staying;
         GET DIAGNOSTICS stayed = ROW_COUNT;
-        -- In the order of those who write. Partitions are written to by their parent alone.
+        -- In the same order as writers. Partitions are only written through their parent.
         LOCK TABLE ONLY public.receipts, ONLY public.outcomes IN ACCESS EXCLUSIVE MODE;
     ELSE
         LOCK TABLE ONLY public.measurements IN ACCESS EXCLUSIVE MODE;
@@ -228,7 +228,7 @@ BEGIN
         RAISE EXCEPTION 'the files of % do not hold as many events as gold counts', of_month USING ERRCODE = 'DZ001';
     END IF;
     UPDATE archive.months SET state = 'archived', archived_at = now() WHERE kind = of_kind AND month = of_month;
-    -- Besides its partition, what the default has of it.
+    -- Drop its partition, and delete its rows from the default.
     IF of_kind = 'measured' THEN
         PERFORM parts.drop_month('measurements', of_month);
         DELETE FROM public.measurements WHERE measured_at >= since AND measured_at < until;
@@ -247,12 +247,12 @@ BEGIN
             SELECT own.month FROM unnest(staying) AS own (month) WHERE by_month ? to_char(own.month, 'YYYY-MM')
         ) WHERE kind = of_kind AND month = of_month AND relation = 'outcomes';
     END IF;
-    -- Those of the deletion itself.
+    -- The changes marked by the deletion itself.
     DELETE FROM archive.changes WHERE kind = of_kind AND month = of_month;
     RETURN 'archived';
 END $$;
 
--- Files of arrival whose outcomes the table still has for months of measurements that are in files as well by now.
+-- Files of arrival whose outcomes are still in the table, though their months of measurements are archived by now.
 CREATE OR REPLACE FUNCTION archive.surplus() RETURNS TABLE (relation text, begins_at timestamptz, ends_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT relation, begins_at, ends_at FROM archive.files
@@ -261,7 +261,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY begins_at
 $$;
 
--- Deletes them. Not when their month of measurements goes, whose table is locked then.
+-- Deletes these outcomes. This is a separate step, since archiving a month of measurements locks its table.
 CREATE OR REPLACE FUNCTION archive.remove_surplus(of_begin timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -281,7 +281,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- The files of a month that are still to be written, in their order.
+-- The files of a month that are still to be written, in order.
 CREATE OR REPLACE FUNCTION archive.unwritten(of_kind text, of_month date)
 RETURNS TABLE (relation text, begins_at timestamptz, ends_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
@@ -292,7 +292,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET T
     CROSS JOIN unnest(CASE of_kind WHEN 'measured' THEN ARRAY['measurements'] ELSE ARRAY['outcomes', 'receipts'] END)
         WITH ORDINALITY AS part (relation, place)
     WHERE kind = of_kind AND month = of_month
-      -- One that was written before files had less may have several of these. They don't overlap: the last one to begin has it.
+      -- An earlier, larger file may have several of these. Files don't overlap, so the last one that starts before is checked.
       AND NOT coalesce((
           SELECT files.ends_at > begins FROM archive.files
           WHERE files.relation = part.relation AND files.begins_at <= begins ORDER BY files.begins_at DESC LIMIT 1
@@ -300,8 +300,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET T
     ORDER BY place, begins
 $$;
 
--- Files that have to be read until a month is back, in their order: for measurements, the outcomes of their month that are
--- in files of arrival, then the month's own, whose measurements are derived.
+-- The files to read to restore a month, in order: for measurements, the files of arrival with outcomes of the month, then the
+-- month's own files, whose measurements are derived.
 CREATE OR REPLACE FUNCTION archive.away(of_kind text, of_month date)
 RETURNS TABLE (relation text, begins_at timestamptz, ends_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -317,7 +317,7 @@ CREATE OR REPLACE FUNCTION archive.begin_reinstating(of_kind text, of_month date
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 BEGIN
     PERFORM archive.check_alone();
-    -- Not into the default, where they could not be dropped.
+    -- Rows are not restored to the default, from which they could not be dropped.
     PERFORM parts.add_month(relation, of_month)
     FROM unnest(CASE of_kind WHEN 'measured' THEN ARRAY['measurements'] ELSE ARRAY['receipts', 'outcomes'] END) AS relation;
     PERFORM parts.add_month('outcomes', own.month) FROM (
@@ -328,8 +328,8 @@ BEGIN
     UPDATE archive.months SET state = 'reinstating' WHERE kind = of_kind AND month = of_month AND state = 'archived';
 END $$;
 
--- Puts the rows of a file of arrival that follow so many back: all of them, or the outcomes of a month of measurements.
--- Those that the table has are left as they are. A file has JSON as text. Answers how far it is now.
+-- Restores rows of a file of arrival after the first `after` ones: all of them, or the outcomes of a month of measurements.
+-- Rows that are in the table are unchanged. In files, JSON is text. Returns the number of rows restored so far.
 CREATE OR REPLACE FUNCTION archive.put_back(
     of_relation text, of_begin timestamptz, after bigint, rows json, of_month date DEFAULT NULL
 ) RETURNS bigint
@@ -356,7 +356,7 @@ BEGIN
     RETURN back;
 END $$;
 
--- A file whose rows are back, for another month, or for its own.
+-- Records that all rows of a file are restored, for a month of measurements or for its own month.
 CREATE OR REPLACE FUNCTION archive.has_put_back(of_relation text, of_begin timestamptz, for_month date DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -369,7 +369,7 @@ BEGIN
     END IF;
 END $$;
 
--- Puts the measurements of an hour back, as their outcomes have them; the day's lock is that of a replay
+-- Restores the measurements of an hour by deriving them from their outcomes, with the day's lock of a replay
 -- (dropzone.adapters.silver_statements).
 CREATE OR REPLACE FUNCTION archive.derive(begins timestamptz, ends timestamptz) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -393,12 +393,12 @@ BEGIN
         WHERE (m.raw_id, m.item) < (excluded.raw_id, excluded.item);
 END $$;
 
--- Once all of a month is back: it is one of the table's again, and gold computes it again.
+-- Marks a completely restored month as not archived, and its gold as stale.
 CREATE OR REPLACE FUNCTION archive.reopen(of_kind text, of_month date) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 BEGIN
     PERFORM archive.check_alone();
-    -- Who writes at this moment marks no bucket of gold.
+    -- Running writers don't mark buckets of gold for this month, so wait for them.
     IF of_kind = 'measured' THEN
         LOCK TABLE ONLY public.measurements IN SHARE MODE;
     ELSE
@@ -416,7 +416,7 @@ BEGIN
     END IF;
 END $$;
 
--- Has a month of arrival brought back by the next run, and kept so long.
+-- Requests the next run to restore a month of arrival, and to keep it for some days.
 CREATE OR REPLACE FUNCTION archive.request(of_month date, days integer) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -1,5 +1,5 @@
--- Months that are in files, and those on their way there and back (docs/adr/0029). Measured: of measurements, by their own
--- instant. Arrived: of outcomes and receipts, by arrival.
+-- Months that are in files, or being moved to files or back (docs/adr/0029). Kind `measured`: measurements, by their instant;
+-- `arrived`: outcomes and receipts, by arrival.
 CREATE SCHEMA archive;
 
 CREATE FUNCTION archive.month_of(instant timestamptz) RETURNS date
@@ -11,7 +11,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CAST(day AS timestamp) AT TIME ZONE 
 CREATE FUNCTION archive.end_of(month date) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN archive.start_of(CAST(month + interval '1 month' AS date));
 
--- In files alone are the months that are archived or being reinstated. Is in file: a file of it was begun, and has not ended.
+-- Only months in state `archived` or `reinstating` are just in files. is_in_file: a file was started and has not ended.
 CREATE TABLE archive.months (
     kind         text NOT NULL CHECK (kind IN ('measured', 'arrived')),
     month        date NOT NULL CHECK (extract(day FROM month) = 1),
@@ -24,9 +24,9 @@ CREATE TABLE archive.months (
     CHECK ((state = 'writing') = (archived_at IS NULL))
 );
 
--- By month: how many events of which month of measurements a file of outcomes has. In table for: those of which the table
--- has them as well, since they stayed, or were put back. Rows back: how many of its rows have been gone through, to put back
--- those of the month in back_for, or all where that is null.
+-- by_month: the number of events in a file of outcomes by month of measurements. in_table_for: the months whose events are in
+-- the table as well, since they stayed, or were restored. rows_back: the number of rows processed so far to restore those of
+-- the month in back_for, or all rows if that is null.
 CREATE TABLE archive.files (
     relation      text NOT NULL CHECK (relation IN ('measurements', 'outcomes', 'receipts')),
     begins_at     timestamptz NOT NULL,
@@ -48,8 +48,8 @@ CREATE TABLE archive.files (
 );
 CREATE INDEX files_month ON archive.files (kind, month);
 
--- How a month was ever cut into files. A file is replaced by one that begins as it does, and none is deleted: a month is not
--- cut more coarsely afterwards, or files of days would stay beside that of their month.
+-- The smallest files that a month was ever divided into. A file is only replaced by one with the same start, and never deleted:
+-- with larger files later, files of days would remain next to the file of their month.
 CREATE TABLE archive.layouts (
     kind          text NOT NULL,
     month         date NOT NULL,
@@ -57,8 +57,8 @@ CREATE TABLE archive.layouts (
     PRIMARY KEY (kind, month)
 );
 
--- Marks of months that have changed since their writing began. Each statement adds its own, so that writers never wait
--- for each other.
+-- Marks of months that have changed since their writing started. Each statement adds a mark, so that writers never wait for
+-- each other.
 CREATE TABLE archive.changes (
     kind       text NOT NULL,
     month      date NOT NULL,
@@ -66,7 +66,7 @@ CREATE TABLE archive.changes (
 );
 CREATE INDEX changes_month ON archive.changes (kind, month);
 
--- Months of arrival that somebody has asked for, and that stay until then.
+-- Months of arrival that were requested, and are kept in silver until then.
 CREATE TABLE archive.requested (
     month  date PRIMARY KEY CHECK (extract(day FROM month) = 1),
     until  timestamptz NOT NULL

@@ -1,4 +1,4 @@
--- What analysts find in their tools. A column of one name means the same wherever it is.
+-- Descriptions for analysts' tools. Columns with the same name have the same meaning everywhere.
 COMMENT ON SCHEMA public IS 'Silver: what was received and what it was found to be, event by event.';
 COMMENT ON SCHEMA gold IS 'Figures of silver by buckets of time and source, computed from current silver.';
 COMMENT ON SCHEMA archive IS 'Months that are in files of the bucket, and no longer in silver.';

@@ -1,8 +1,8 @@
--- The last processed event that corrects a rejected one, or that corrects a rejected correction of it, up to 50 in a row: a
--- client that corrects without success would make it longer to look for with each try. It has to be of the rejected event's
--- source, if that has one: who may write some sources alone resolves nothing of others. Derived from the corrections as
--- they are now, so that a replay that rejects one opens what it had resolved. Since: neither it nor what corrects it
--- arrived before, and months before are not looked into.
+-- The last processed event that corrects a rejected one, or that corrects a rejected correction of it, up to 50 in a row:
+-- otherwise each unsuccessful correction would make the search longer. It must have the source of the rejected event, if that
+-- has one, so that a client that is restricted to sources can't resolve events of others. Derived from the current
+-- corrections, so that a replay that rejects one reopens what it had resolved. since: a lower bound of the arrival of the
+-- event and its corrections; earlier months are not read.
 CREATE OR REPLACE FUNCTION gold.resolved_by(
     rejected_raw_id uuid, rejected_item integer, since uuid DEFAULT '00000000-0000-0000-0000-000000000000'
 ) RETURNS TABLE (raw_id uuid, item integer) LANGUAGE sql STABLE ROWS 1 AS $$
@@ -20,8 +20,8 @@ CREATE OR REPLACE FUNCTION gold.resolved_by(
     ORDER BY c.raw_id DESC, c.item DESC LIMIT 1
 $$;
 
--- Of the rejected events that arrived from one instant to another, those that a processed one corrects. OFFSET 0 has what
--- corrects looked up first: Postgres may ask of every rejected event instead.
+-- The rejected events that arrived in a range and are corrected by a processed one. With OFFSET 0, corrections are looked up
+-- first; otherwise Postgres may look up each rejected event.
 CREATE OR REPLACE FUNCTION gold.resolved(since timestamptz, until timestamptz)
 RETURNS TABLE (raw_id uuid, item integer, source text) LANGUAGE sql STABLE AS $$
     SELECT o.raw_id, o.item, coalesce(o.source, '')

@@ -1,4 +1,4 @@
--- The contracts of a deployment, as the array of expectations.json: those that differ are written, others deleted.
+-- Writes the contracts of a deployment, given as the array in expectations.json, if they differ, and deletes all others.
 CREATE OR REPLACE FUNCTION gold.deploy_contracts(contracts jsonb) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM gold.contract
@@ -12,7 +12,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     ) WHERE kept IS DISTINCT FROM excluded;
 $$;
 
--- Sources without a contract, or with one of another ruleset, and each hour those that sent something since: what decided
+-- Sources without a contract, or with one of another ruleset, and hourly those with new events; with the contract that decided
 -- their last event, which may have been sent to a contract by name.
 CREATE OR REPLACE FUNCTION gold.unassigned(of_ruleset text, most bigint) RETURNS TABLE (source text, decided_by text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -34,7 +34,7 @@ SET jit = off SET enable_seqscan = off SET enable_memoize = off AS $$
         ) AS event
         ORDER BY event.source, event.raw_id DESC, event.item DESC
     )
-    -- Of a source whose last outcome is archived, it is the one that it has.
+    -- A source whose last outcome is archived keeps its contract.
     SELECT due.source, coalesce(decided.contract, known.contract, '')
     FROM due LEFT JOIN decided USING (source) LEFT JOIN gold.expectation AS known USING (source)
 $$;
@@ -48,8 +48,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 
     );
 $$;
 
--- Since when all samples of a source have been the same, as far as the buckets of the last `unchanged` say: to a quarter
--- of an hour. NULL where that is shorter. Most sources fail at their last bucket.
+-- Since when all samples of a source have been the same, according to the buckets of the last `unchanged`, to a quarter of an
+-- hour; NULL if that is shorter than `unchanged`. For most sources, the last bucket is enough to tell.
 CREATE OR REPLACE FUNCTION gold.unchanged_since(of_source text, unchanged interval) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
     SELECT min(bucket.first_measured_at)
@@ -65,11 +65,11 @@ LANGUAGE sql STABLE AS $$
     HAVING min(bucket.min) = max(bucket.max) AND min(bucket.first_measured_at) <= last.last_measured_at - unchanged
 $$;
 
--- Compares each source with what is expected of it, keeps what is broken, and writes a notification of what has changed.
--- Answers how many sources break each expectation now, and how many changes were written.
+-- Checks each source against its expectations, stores the broken ones, and writes notifications of changes. Returns the
+-- number of sources that break each expectation now, and the number of changes.
 --
--- What was late stays silent until it is ok again. A source that is silent when it is first looked at was so before
--- anybody asked: nothing has changed.
+-- A silent source that becomes late stays silent until it is ok. A source that is silent on its first check was silent
+-- before, which is not a change.
 CREATE OR REPLACE FUNCTION gold.check_expectations() RETURNS TABLE (expectation text, broken bigint, changed bigint)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 #variable_conflict use_column

@@ -5,8 +5,8 @@ RETURN CAST(
     || '70008000000000000000' AS uuid
 );
 
--- The buckets that begin so, as silver has them. OFFSET 0 has each looked up along an index, whatever Postgres expects
--- of a range that it doesn't know: it once read all of silver for each.
+-- Computes the buckets with these starts from silver. With OFFSET 0, each is looked up by an index, whatever Postgres
+-- estimates for an unknown range: it once read all of silver for each.
 CREATE OR REPLACE FUNCTION gold.compute_measured(starts timestamptz[], width interval DEFAULT '15 minutes')
 RETURNS SETOF gold.measured LANGUAGE sql STABLE ROWS 1000 AS $$
     WITH event AS (
@@ -34,15 +34,15 @@ RETURNS SETOF gold.measured LANGUAGE sql STABLE ROWS 1000 AS $$
     FROM around GROUP BY 1, 2
 $$;
 
--- The distinct rules of a group of events with the same violations: its contract's, or basic ones with null for both.
+-- The distinct rules of a group of events with the same violations: rules of its contract, or basic ones (both null).
 CREATE OR REPLACE FUNCTION gold.broken_rules(violated jsonb) RETURNS TABLE (code text, contract text, rule text)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
     SELECT DISTINCT code, CASE WHEN rule IS NOT NULL THEN violated ->> 2 END, rule
     FROM ROWS FROM (jsonb_array_elements_text(violated -> 0), jsonb_array_elements_text(violated -> 1)) AS broken (code, rule)
 $$;
 
--- By groups of events that have the latency's bin and the broken rules in common. All violations of an event are of its
--- contract's rules, or none: to look at each of them takes five times as long.
+-- Computes buckets by groups of events with the same latency bin and broken rules. Either all or none of an event's violations
+-- are of its contract's rules: checking each of them would take five times as long.
 CREATE OR REPLACE FUNCTION gold.compute_arrived(starts timestamptz[], width interval DEFAULT '15 minutes')
 RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
     SELECT start, source, sum(events), sum(rejected),
@@ -68,7 +68,7 @@ RETURNS SETOF gold.arrived LANGUAGE sql STABLE ROWS 1000 AS $$
     ) AS part GROUP BY 1, 2
 $$;
 
--- What was computed, and what is stale from silver itself. USING has a condition on bucket_start hold for the marks.
+-- Computed buckets, and stale ones from silver. With USING, a condition on bucket_start applies to the marks as well.
 CREATE OR REPLACE VIEW gold.measured_now AS
 SELECT * FROM gold.measured AS kept
 WHERE NOT EXISTS (SELECT FROM gold.measured_stale AS stale WHERE stale.bucket_start = kept.bucket_start)

@@ -1,11 +1,11 @@
--- Where the local date changes: midnight, or the first of two, or the end of the gap that it lies in.
+-- When the local date changes: midnight, or the first of two midnights, or the end of a gap that includes midnight.
 CREATE OR REPLACE FUNCTION gold.day_start(day date, tz text) RETURNS timestamptz LANGUAGE sql STABLE
 RETURN (SELECT CASE WHEN CAST((midnight - interval '1 hour') AT TIME ZONE tz AS date) = day
                     THEN midnight - interval '1 hour' ELSE midnight END
         FROM (SELECT CAST(day AS timestamp) AT TIME ZONE tz AS midnight) AS usual);
 
--- Buckets begin at a multiple of 15 minutes of UTC: hours where the local clock begins one or is set, days, weeks and
--- months where the local date changes. From the bucket that the range begins in to the end of the one it ends in.
+-- Buckets start at multiples of 15 minutes in UTC: hours when a local hour starts or the clock is changed; days, weeks and
+-- months when the local date changes. From the bucket with the start of the range to the end of the one with its end.
 CREATE OR REPLACE FUNCTION gold.bucket_starts(granularity gold.granularity, since timestamptz, until timestamptz, tz text)
 RETURNS timestamptz[] LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -24,8 +24,8 @@ BEGIN
     RETURN candidates[width_bucket(since, candidates):width_bucket(until - interval '1 microsecond', candidates) + 1];
 END $$;
 
--- `readable` limits what is counted to sources that are LIKE one of these patterns. Planned by index, as gold.refresh is;
--- with the rights of the schema's owner, so that readers need none to its tables.
+-- `readable` limits the result to sources that are LIKE one of these patterns. Planned by index, like gold.refresh; with the
+-- privileges of the schema's owner, so that readers don't need any on its tables.
 CREATE OR REPLACE FUNCTION gold.quality(
     granularity gold.granularity, since timestamptz, until timestamptz, only_source text DEFAULT NULL,
     tz text DEFAULT 'UTC', together boolean DEFAULT false, readable text[] DEFAULT NULL
@@ -150,7 +150,7 @@ BEGIN
     ORDER BY bucket, source;
 END $$;
 
--- What a question costs, of a kind: rows of gold in its range, and events to read from silver, by what gold knows of them.
+-- The cost of a request, by kind: the rows of gold in its range, and the events to read from silver, estimated from gold.
 CREATE OR REPLACE FUNCTION gold.cost(
     kind text, granularity gold.granularity, since timestamptz, until timestamptz, only_source text, tz text, most bigint,
     readable text[] DEFAULT NULL

@@ -1,5 +1,5 @@
--- Marks what a statement has changed, with the rights of the schema's owner: nobody else writes gold. Outcomes are
--- written with their object's receipt, in the same transaction.
+-- Marks the buckets that a statement has changed, with the privileges of the schema's owner: nobody else writes gold.
+-- Outcomes are written with their object's receipt, in the same transaction.
 CREATE OR REPLACE FUNCTION gold.mark() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -32,9 +32,9 @@ CREATE OR REPLACE TRIGGER gold_update AFTER UPDATE ON receipts REFERENCING NEW T
 CREATE OR REPLACE TRIGGER gold_delete AFTER DELETE ON receipts REFERENCING OLD TABLE AS touched EXECUTE FUNCTION gold.mark();
 CREATE OR REPLACE TRIGGER gold_truncate AFTER TRUNCATE ON receipts EXECUTE FUNCTION gold.mark('arrived');
 
--- The marks go first, and later statements, each with a snapshot of its own, see at least the changes that they mark: a mark
--- that comes in between stays. Planned by index, and without copies of what is read once: of ranges joined to an array,
--- Postgres has no good estimate.
+-- Marks are deleted first. Later statements, each with its own snapshot, see at least the marked changes; a mark added in
+-- between stays. Planned by index, and without materializing what is read once: Postgres has no good estimate for ranges
+-- joined to an array.
 CREATE OR REPLACE FUNCTION gold.refresh(most_events bigint DEFAULT 100000, quiet interval DEFAULT '2 minutes')
 RETURNS integer LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET jit = off SET enable_seqscan = off SET enable_memoize = off SET work_mem = '32MB' AS $$

@@ -2,7 +2,7 @@ CREATE SCHEMA gold;
 
 CREATE TYPE gold.granularity AS ENUM ('second', 'minute', 'quarter_hour', 'hour', 'day', 'week', 'month');
 
--- A bucket is 15 minutes of UTC: every time zone's hours and days are made of whole buckets.
+-- A bucket is 15 minutes in UTC: the hours and days of every time zone consist of whole buckets.
 CREATE FUNCTION gold.bucket_of(instant timestamptz, width interval DEFAULT '15 minutes') RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN date_bin(width, instant, '2000-01-01T00:00:00Z');
 
@@ -43,13 +43,13 @@ CREATE TABLE gold.arrived (
 );
 CREATE INDEX arrived_by_source ON gold.arrived (source, bucket_start);
 
--- The views by hour and by day compare their own column.
+-- For the views by hour and by day, which compare their own column.
 CREATE INDEX ON gold.measured USING brin (gold.bucket_of(bucket_start, '1 hour'), gold.bucket_of(bucket_start, '1 day'))
 WITH (pages_per_range = 16, autosummarize);
 CREATE INDEX ON gold.arrived USING brin (gold.bucket_of(bucket_start, '1 hour'), gold.bucket_of(bucket_start, '1 day'))
 WITH (pages_per_range = 16, autosummarize);
 
--- Marks of buckets that have changed. Each statement adds its own, so that writers never wait for each other.
+-- Marks of buckets that have changed. Each statement adds a mark, so that writers never wait for each other.
 CREATE TABLE gold.measured_stale (
     bucket_start  timestamptz NOT NULL,
     events        integer NOT NULL,

@@ -1,7 +1,7 @@
--- Months of the partitioned tables (silver_tables.sql): they are made ahead, and where rows of a month without one have
--- gathered in the default. A statement that names a partition fires no trigger of its table: gold is not marked.
+-- Months of the partitioned tables (silver_tables.sql): they are made ahead, and when many rows of a month without one are in
+-- the default. A statement that names a partition fires no triggers of its table: gold is not marked.
 
--- What a table is partitioned by, and the literals that a month begins and ends with.
+-- The partition key of a table, and the literals that bound a month.
 CREATE OR REPLACE FUNCTION parts.bounds(relation text, month date, OUT key text, OUT since text, OUT until text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
     SELECT CASE relation WHEN 'measurements' THEN 'measured_at' WHEN 'outcomes' THEN 'raw_id' WHEN 'receipts' THEN 'raw_id' END,
@@ -14,8 +14,8 @@ $$;
 CREATE OR REPLACE FUNCTION parts.name(relation text, month date) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN relation || to_char(month, '_YYYY_MM');
 
--- The months that have a partition, ascending. Some plans ask for the month of every relation's name, before the join: it
--- has to be null where there is none, and no error of to_date.
+-- The months that have a partition, ascending. Some plans compute the month of every relation's name, before the join, so it
+-- must be null if there is none, not an error of to_date.
 CREATE OR REPLACE FUNCTION parts.months(relation text) RETURNS TABLE (month date, bytes bigint)
 LANGUAGE sql STABLE AS $$
     SELECT to_date(substring(c.relname FROM '[0-9]{4}_(?:0[1-9]|1[0-2])$'), 'YYYY_MM') AS month, pg_total_relation_size(c.oid)
@@ -23,8 +23,8 @@ LANGUAGE sql STABLE AS $$
     WHERE inhparent = CAST('public.' || relation AS regclass) AND c.relname <> relation || '_default' ORDER BY month
 $$;
 
--- Makes a month, with what the default has of it; does nothing if there is one. Attached, since a table that is created as
--- a partition locks its parent against everybody. What writers may wait for is the default, and they use it rarely.
+-- Makes a month, including its rows in the default, unless it exists. It is attached, since creating a table as a partition
+-- locks its parent exclusively. Writers may only have to wait for the default, which they rarely use.
 CREATE OR REPLACE FUNCTION parts.add_month(relation text, month date) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -41,13 +41,13 @@ BEGIN
         'WITH moved AS (DELETE FROM parts.%I WHERE %s RETURNING *) INSERT INTO parts.%I SELECT * FROM moved',
         relation || '_default', inside, part
     );
-    -- A month of which it is known what it holds is not looked through when it is attached.
+    -- With this constraint, the month is not scanned when it is attached.
     EXECUTE format('ALTER TABLE parts.%I ADD CONSTRAINT bounds CHECK (%s)', part, inside);
     PERFORM parts.attach_month(relation, month);
     EXECUTE format('ALTER TABLE parts.%I DROP CONSTRAINT bounds', part);
 END $$;
 
--- Has a month's table be its partition.
+-- Attaches a month's table as a partition.
 CREATE OR REPLACE FUNCTION parts.attach_month(relation text, month date) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -59,8 +59,8 @@ BEGIN
     );
 END $$;
 
--- Makes this month and those ahead; and one of which the default has so many rows at least, and not more than can be moved
--- while others wait. Answers how many it made, and how many it could not, since others used the table: the next call may.
+-- Makes this month and the next ones; and one with at least `least_rows` in the default, but not more than can be moved while
+-- others wait. Returns how many it made, and how many it could not make, since the table was in use: the next call may.
 CREATE OR REPLACE FUNCTION parts.add_months(
     relation text, ahead integer DEFAULT 2, least_rows bigint DEFAULT 10000, most_rows bigint DEFAULT 500000,
     OUT made integer, OUT missing integer
@@ -78,7 +78,7 @@ BEGIN
     months := ARRAY(
         SELECT CAST(date_trunc('month', now()) + n * interval '1 month' AS date) FROM generate_series(0, ahead) AS n
     );
-    -- Too small a default is not looked through.
+    -- A small default is not scanned.
     IF pg_relation_size(CAST(format('parts.%I', relation || '_default') AS regclass)) > least_rows * 64 THEN
         EXECUTE format(
             $sql$
@@ -104,7 +104,7 @@ BEGIN
             missing := missing + 1;
         END;
     END LOOP;
-    -- Autovacuum analyzes partitions, and never the table as a whole, by which joins are planned.
+    -- Autovacuum analyzes partitions, but never the table as a whole, whose statistics are used to plan joins.
     IF NOT EXISTS (
         SELECT FROM pg_stat_user_tables
         WHERE relid = CAST(format('public.%I', relation) AS regclass) AND last_analyze > now() - interval '1 day'
@@ -113,7 +113,7 @@ BEGIN
     END IF;
 END $$;
 
--- Deletes a month with all its rows; false if it has no partition. Rows of it in the default are the caller's.
+-- Drops a month with all its rows; false if it has no partition. The caller must delete its rows in the default.
 CREATE OR REPLACE FUNCTION parts.drop_month(relation text, month date) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
 BEGIN

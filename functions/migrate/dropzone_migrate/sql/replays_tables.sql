@@ -1,4 +1,4 @@
--- Replays and sweeps by fleet: which objects, in ranges of arrival, and how far each range is.
+-- Replays and sweeps by fleet: the selected objects, and the progress of each range of arrival.
 CREATE TABLE replays (
     replay_id      uuid PRIMARY KEY,
     since          timestamptz NOT NULL,

@@ -1,5 +1,5 @@
--- Columns of eight bytes first, then those of four, then texts: Postgres aligns each, and a row that begins with texts has
--- up to 16 bytes of padding.
+-- Columns of eight bytes first, then those of four, then texts: Postgres aligns each column, and a row that starts with texts
+-- has up to 16 bytes of padding.
 CREATE TABLE receipts (
     settled_at  timestamptz,
     retry_at    timestamptz,
@@ -41,7 +41,7 @@ CREATE TABLE outcomes (
     )
 ) PARTITION BY RANGE (raw_id);
 
--- A replay looks for the greatest processed outcome of an instant and source, and for what was rejected.
+-- A replay looks up the last processed outcome of an instant and source, and rejected outcomes.
 CREATE INDEX outcomes_processed ON outcomes (measured_at, source, raw_id, item) WHERE outcome = 'processed';
 CREATE INDEX outcomes_rejected ON outcomes (raw_id, item) WHERE outcome = 'rejected';
 CREATE INDEX outcomes_corrects ON outcomes (corrects_raw_id, corrects_item) WHERE corrects_raw_id IS NOT NULL;
@@ -62,7 +62,7 @@ CREATE TABLE measurements (
     flags         text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (measured_at, source)
 ) PARTITION BY RANGE (measured_at);
--- Pages of one source, and the event before a range, also where gold has not caught up.
+-- For pages of one source, and the event before a range, even if gold is stale.
 CREATE INDEX measurements_by_source ON measurements (source, measured_at);
 
 CREATE TABLE sweep (
@@ -71,8 +71,8 @@ CREATE TABLE sweep (
 );
 INSERT INTO sweep (watermark) VALUES ('00000000-0000-0000-0000-000000000000');
 
--- Partitions by month of UTC (partitions.sql), out of sight and reach: all read and write the tables above. What is of no
--- month that has one goes to the default.
+-- Partitions by month in UTC (partitions.sql), in a schema of their own: everything reads and writes the tables above. Rows of
+-- months without a partition go to the default.
 CREATE SCHEMA parts;
 CREATE TABLE parts.receipts_default PARTITION OF receipts DEFAULT;
 CREATE TABLE parts.outcomes_default PARTITION OF outcomes DEFAULT;

@@ -1,6 +1,6 @@
--- The last measurement up to now, so that a clock that is ahead is not taken for a sign of life; the first after it; the
--- last arrival among the last ones; the median of the last twenty pauses, and of how long the last ones travelled. The last
--- 31 days are in two months or three, and are enough for most sources: others are looked for in all months.
+-- The last measurement up to now (a clock that is ahead is no sign of life), the first one after now, the last arrival among
+-- the recent ones, and the medians of the last twenty pauses and of recent latencies. The last 31 days are in two or three
+-- months, and are enough for most sources; others are looked up in all months.
 CREATE OR REPLACE FUNCTION gold.measured_by(of_source text) RETURNS TABLE (
     last_measured_at timestamptz, next_measured_at timestamptz, last_processed_at timestamptz,
     usual_interval_seconds double precision, usual_latency_seconds double precision
@@ -37,8 +37,8 @@ CREATE OR REPLACE FUNCTION gold.measured_by(of_source text) RETURNS TABLE (
     ) AS recent
 $$;
 
--- gold.refresh deletes a bucket's rows, and inserts them again: what it touches is kept by source as well. Of a deleted
--- row that is of interest where its source has lost the measurement that was its last.
+-- gold.refresh deletes a bucket's rows and inserts them again; this updates the sources that they belong to. A deleted row only
+-- matters if its source has lost its last measurement.
 CREATE OR REPLACE FUNCTION gold.keep_measured() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -56,7 +56,7 @@ BEGIN
         last_measured_at, next_measured_at, last_processed_at, usual_interval_seconds, usual_latency_seconds
     ) = (
         excluded.last_measured_at, excluded.next_measured_at,
-        -- Those of a source that has archived measurements alone are as they were.
+        -- The values of a source with only archived measurements are kept.
         CASE WHEN excluded.last_measured_at IS NULL THEN excluded.last_processed_at
              ELSE coalesce(excluded.last_processed_at, source.last_processed_at) END,
         CASE WHEN excluded.last_measured_at IS NULL THEN excluded.usual_interval_seconds
@@ -88,20 +88,20 @@ FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_arrived();
 CREATE OR REPLACE TRIGGER source_delete AFTER DELETE ON gold.arrived REFERENCING OLD TABLE AS touched
 FOR EACH STATEMENT EXECUTE FUNCTION gold.keep_arrived();
 
--- A CASE, of which Postgres expects half of all rows: of the conditions themselves it expects next to none, and sorts.
+-- A CASE, for which Postgres estimates half of all rows: for the conditions themselves it estimates almost none, and sorts.
 CREATE OR REPLACE FUNCTION gold.is_asked_for(source text, prefix text, readable text[], after text, upto text)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN starts_with(source, prefix) AND (readable IS NULL OR source LIKE ANY (readable)) AND (after IS NULL OR source > after)
              AND (upto IS NULL OR source <= upto)
             THEN true ELSE false END;
 
--- What is kept, with what has changed since: what stale buckets hold now. Where a source's last measurement was in one
--- of them and is gone, or one that was ahead has come, silver is asked.
+-- Stored sources, with the changes in stale buckets. Silver is read if a source's last measurement was in one of these buckets
+-- and is gone, or if the time of one that was in the future has come.
 --
--- Late: one event is missing. Silent: two are, or none was measured up to now. Unnamed: rejected events whose source could
--- not be read, which is nobody who could be late. What is expected is the contract's frequency,
--- else the usual interval: less than a minute is no time between events that travel, and what has measured once is
--- expected daily. What is broken and stuck is as of the last scheduled run (expectations.sql).
+-- late: one event is missing. silent: two are missing, or none was measured up to now. unnamed: rejected events whose source
+-- could not be read, which is not a source that could be late. The expected interval is the contract's frequency, or else the
+-- usual interval: at least a minute, since latencies vary, and a day for a source that has measured only once. Broken
+-- expectations and stuck values are as of the last scheduled run (expectations.sql).
 CREATE OR REPLACE FUNCTION gold.sources(
     prefix text DEFAULT '', in_state text DEFAULT NULL, after text DEFAULT NULL, most bigint DEFAULT NULL,
     readable text[] DEFAULT NULL
@@ -113,7 +113,7 @@ CREATE OR REPLACE FUNCTION gold.sources(
 ) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off
 SET enable_memoize = off AS $$
-    -- Where any state is asked for, a page ends at the latest where one of kept sources alone would: they are all shown.
+    -- If any state is requested, all stored sources are shown, so a page ends no later than a page of only stored sources.
     WITH bound AS MATERIALIZED (
         SELECT (
             SELECT source FROM gold.source
@@ -193,7 +193,7 @@ SET enable_memoize = off AS $$
         FROM arriving CROSS JOIN LATERAL (
             SELECT source, raw_id, outcome FROM public.outcomes WHERE raw_id >= since AND raw_id < until OFFSET 0
         ) AS o
-        -- IS TRUE: a join instead would be planned for the few rows that Postgres takes a page to have.
+        -- IS TRUE, since a join would be planned for the few rows that Postgres estimates for a page.
         WHERE (coalesce(o.source, '') IN (SELECT page.source FROM page)) IS TRUE
         GROUP BY 1
     )
@@ -213,7 +213,7 @@ SET enable_memoize = off AS $$
     ORDER BY source
 $$;
 
--- How many rejected events of each source are resolved. Where nothing was corrected, as mostly, no other month is opened.
+-- The number of resolved rejected events of each source. If nothing was corrected, as is usual, no other month is read.
 CREATE OR REPLACE FUNCTION gold.resolved_of_sources(since timestamptz, until timestamptz)
 RETURNS TABLE (source text, resolved bigint) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan AS $$
 BEGIN

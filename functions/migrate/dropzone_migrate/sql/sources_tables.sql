@@ -1,4 +1,4 @@
--- What is known of a source as of the last refresh of a bucket with an event of it.
+-- The data of a source as of the last refresh of a bucket with one of its events.
 CREATE TABLE gold.source (
     source                  text PRIMARY KEY,
     last_measured_at        timestamptz,
@@ -9,7 +9,7 @@ CREATE TABLE gold.source (
     last_arrived_at         timestamptz
 );
 
--- What the deployed contracts expect of their sources over time, as of the last scheduled run.
+-- The expectations of the deployed contracts, as of the last scheduled run.
 CREATE TABLE gold.contract (
     id                 text PRIMARY KEY,
     version            text NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE gold.contract (
     rejected_share     double precision
 );
 
--- By which contract a source is looked at, and what of it was broken at the last scheduled run; null before the first.
+-- The contract that applies to a source, and the expectations broken as of the last scheduled run; null before the first one.
 CREATE TABLE gold.expectation (
     source       text PRIMARY KEY,
     contract     text NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE gold.expectation (
     stuck_since  timestamptz
 );
 
--- Changes of what is broken, until they are handed over. Written with them, in one transaction.
+-- Changes of broken expectations, until they are handed over; written in the same transaction.
 CREATE TABLE gold.notification (
     id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     created_at  timestamptz NOT NULL DEFAULT now(),

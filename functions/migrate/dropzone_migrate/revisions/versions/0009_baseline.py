@@ -1,6 +1,6 @@
 """The tables of silver and gold.
 
-Its number follows those that it replaces, so that a database of one of them is recognized, and refused.
+Its number follows those of the revisions that it replaces, so that a database with one of them is detected and refused.
 """
 
 from alembic import op
