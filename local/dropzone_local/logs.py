@@ -19,9 +19,21 @@ _PLATFORM = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |INIT_REPORT 
 # What every line of Powertools carries, and a reader at the terminal doesn't miss.
 _HIDDEN = frozenset(
     {
-        *("level", "location", "message", "timestamp", "service", "cold_start", "sampling_rate", "xray_trace_id"),
-        *("exception", "exception_name", "stack_trace"),
-        *("function_name", "function_memory_size", "function_arn", "function_request_id"),
+        "level",
+        "location",
+        "message",
+        "timestamp",
+        "service",
+        "cold_start",
+        "exception",
+        "exception_name",
+        "stack_trace",
+        "sampling_rate",
+        "xray_trace_id",
+        "function_name",
+        "function_memory_size",
+        "function_arn",
+        "function_request_id",
     }
 )
 _STYLES: Mapping[str, str] = {

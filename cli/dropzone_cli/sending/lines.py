@@ -127,7 +127,7 @@ class Lines:
         last = self.held[-1] if self.held else ""
         if not last.endswith(_ENDS):
             if len(last) >= MAX_EVENT_BYTES:
-                next((rest for rest in self._source if rest.endswith(_ENDS)), None)  # skip the rest of it
+                self._skip_line()
                 return self.finding("line.too_long", TOO_LONG)
             if last and not self._is_complete():
                 return self.finding("line.incomplete", WAITS, Severity.WAITING)
@@ -140,3 +140,8 @@ class Lines:
         """A finding about the lines since `begin`."""
         text = "".join(self.held)[:MAX_EVENT_BYTES].rstrip("\r\n")
         return Finding(self.first, max(self.first, self.number), code, reason, text, severity)
+
+    def _skip_line(self) -> None:
+        for rest in self._source:
+            if rest.endswith(_ENDS):
+                return
