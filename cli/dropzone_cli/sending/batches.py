@@ -42,9 +42,12 @@ class Batch:
         self.events = len(events)
         self.first, self.last = events[0].first, events[-1].last
         """Its lines."""
-        self.cut = Cut(self.events, digest(self.body), digest(events[0].text))
         self.findings = [event.finding for event in events if event.finding is not None]
         """What it reports, where it holds no events."""
+        self.digest = digest(self.body)
+        """Of what is sent."""
+        recognized = digest(b"\n".join([event.identity for event in events])) if self.findings else self.digest
+        self.cut = Cut(self.events, recognized, digest(events[0].identity))
         self.size = size
         """Bytes of the input that it takes, about, including what was skipped before it."""
 
@@ -126,7 +129,7 @@ class Batcher:
 
     def _begin(self, event: Event) -> None:
         self._cut = self._known.get(self._number)
-        if self._cut is not None and self._cut.beginning != digest(event.text):
+        if self._cut is not None and self._cut.beginning != digest(event.identity):
             self._begin_afresh()
         linger = self._shape.linger
         self._due = None if linger is None or self._cut else self._clock() + linger

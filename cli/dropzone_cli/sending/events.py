@@ -68,6 +68,14 @@ class Event(NamedTuple):
     finding: Finding | None = None
     """What it reports, where it is no event."""
 
+    @property
+    def identity(self) -> bytes:
+        """What it is recognized by in another run: of a report all but its reason, which another version may reword."""
+        if self.finding is None:
+            return self.text
+        code, source = self.finding.code, self.finding.source
+        return json.dumps([code, source, self.first, self.last, self.finding.text]).encode()
+
 
 Read = Event | Finding
 

@@ -73,7 +73,7 @@ class Run:
 
     def idempotency_key(self, batch: Batch) -> str:
         """The same whenever the same events are sent as the same batch of this run."""
-        parts = (_KIND["resume_file_of"], self.salt, self.key, batch.number, batch.cut.digest)
+        parts = (_KIND["resume_file_of"], self.salt, self.key, batch.number, batch.digest)
         return sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 

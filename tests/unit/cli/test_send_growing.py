@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dropzone_cli.sending import journal
-from dropzone_cli.sending.events import Event, Finding, Read
+from dropzone_cli.sending import journal, uploader
+from dropzone_cli.sending.events import Event, Finding, Read, report_of
 from dropzone_cli.sending.inputs import expand, opened
 from dropzone_cli.sending.options import CsvOptions
 from dropzone_cli.sending.report import Report, Spool
@@ -588,6 +588,20 @@ def test_lines_that_are_no_events_are_reported_once(cli: Cli, bronze: FakeIngest
     for _ in range(2):
         cli("send", CSV, "--source", "hall", "--no-resume")
     assert reported(bronze).count("bad 0") <= 2, "cut in other batches, they may be told once more, and then no more"
+
+
+def test_lines_are_not_reported_again_by_a_version_with_other_words(
+    cli: Cli, bronze: FakeIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    CSV.write_text("time,value\n" + bad(0) + rows(1, 3))
+    cli("send", CSV)
+
+    monkeypatch.setattr(uploader, "report_of", lambda finding: report_of(finding._replace(reason="in other words")))
+    cli("send", CSV)
+    CSV.write_text(CSV.read_text() + bad(3))
+    cli("send", CSV)
+
+    assert [one["client_rejected"]["lines"] for one in bronze.reported] == [[2, 2], [5, 5]]
 
 
 def test_lines_whose_report_was_lost_are_reported_again(cli: Cli, bronze: FakeIngest) -> None:
