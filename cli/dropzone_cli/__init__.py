@@ -1,1 +1,1 @@
-"""The command line: for those who run Dropzone, and those who send."""
+"""The command line, for operators of Dropzone and for senders."""

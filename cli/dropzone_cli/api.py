@@ -1,4 +1,4 @@
-"""A client of the API: tries again what may be tried again, and puts refusals into words."""
+"""A client of the API, which retries what can be retried, and explains errors."""
 
 from __future__ import annotations
 
@@ -32,58 +32,58 @@ if TYPE_CHECKING:
 Document: TypeAlias = dict[str, Any]
 
 PAGE = 200
-"""Objects that one call of POST /process takes: few enough to see progress, and to do again without regret."""
+"""The number of objects per call of POST /process: small enough to show progress, and to repeat a call cheaply."""
 
 _RETRIED = frozenset({408, 425, 429, *range(500, 600)})
 _QUOTA = "urn:dropzone:problem:quota-exceeded"
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 20.0
-# Somebody who mistyped an address, or forgot to start the stack, should know it soon.
+# A mistyped address, or a stack that isn't running, should be reported soon.
 _UNREACHABLE_TRIES = 3
 _ROWS = 1_000
-"""The API's limit of rows in a page."""
+"""The API's maximum number of rows in a page."""
 _STANDSTILLS = 5
-# What is wrong with one body, and not with the key, the path or the version: the next body may be fine.
+# These statuses concern one body, not the key, the path or the version: the next body may be accepted.
 _OF_THE_BODY = frozenset({400, 409, 413, 422})
-# Each may be a container of its own, with a connection to the database.
+# Each concurrent call may start a container, with a connection to the database.
 _AT_ONCE = 4
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """What tests change: how requests travel, and time."""
+    """How requests are sent, and the clock; tests replace them."""
 
     transport: httpx.BaseTransport | None = None
     sleep: Callable[[float], object] | None = None
     clock: Callable[[], float] = time.monotonic
     patience_seconds: float = 60.0
-    """How long a call is tried again."""
+    """How long a call is retried, in seconds."""
 
 
 class RefusedError(Exception):
-    """The API takes others, and not this body, however often it is sent."""
+    """The API rejects this body, however often it is sent, but may accept others."""
 
     def __init__(self, status: int, reason: str, problem: str = "") -> None:
         super().__init__(f"{status}: {reason}")
         self.status = status
         self.reason = reason
         self.problem = problem
-        """Its type."""
+        """The `type` of the problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the API answers for a body that it accepted."""
+    """The API's answer for an accepted body."""
 
     raw_id: UUID
     items: int
     is_replayed: bool
-    """Whether an earlier request had brought it already."""
+    """Whether an earlier request had already stored it."""
 
 
 _CONVERTED = ("senml", "cloudevents", "text/plain")
-"""In media types of which the events are made, also without a contract."""
+"""Parts of media types that are converted to events, even without a contract."""
 
 
 class Raw(NamedTuple):
@@ -92,11 +92,11 @@ class Raw(NamedTuple):
     content_type: str
     content: bytes
     contract: str = ""
-    """Whose mapping reads them, if one does."""
+    """The contract whose mapping reads them, or empty."""
 
     @property
     def is_mapped(self) -> bool:
-        """Whether an event of it is not a part of its bytes."""
+        """Whether its events are converted, so that they are not parts of its bytes."""
         return bool(self.contract) or any(kind in self.content_type for kind in _CONVERTED)
 
 
@@ -107,11 +107,11 @@ class Api:
         self._key: str | None = None
         self._ending = threading.Event()
         self._reached = False
-        """Whether it ever answered."""
+        """Whether the API has ever answered."""
         self._client = httpx.Client(
             transport=options.transport,
             timeout=httpx.Timeout(35.0, connect=10.0),
-            # The local stack is on this machine: no proxy is on the way.
+            # The local stack is on this machine, so no proxy is used.
             trust_env=not target.local,
         )
 
@@ -122,19 +122,19 @@ class Api:
         self._client.close()
 
     def end(self) -> None:
-        """Try nothing again from now on, and wait for nothing."""
+        """Stop waiting, and retry nothing from now on."""
         self._ending.set()
 
     def check_key(self) -> None:
-        """Look up the key, before several threads ask for it."""
+        """Look up the key, before several threads need it."""
         self._header()
 
     def ingest(self, body: bytes, headers: Mapping[str, str], patience_seconds: float) -> Receipt:
-        """Send events; with an idempotency key among the headers, it is safe to repeat.
+        """Send events; with an idempotency key in the headers, it is safe to repeat.
 
         Raises:
-            RefusedError: this body is not taken.
-            CliError: no body is.
+            RefusedError: this body is not accepted.
+            CliError: no body would be accepted.
         """
         response = self._send("POST", "/ingest", patience_seconds, headers=headers, content=body)
         if response.status_code in _OF_THE_BODY:
@@ -148,12 +148,12 @@ class Api:
             raise self._another() from None
 
     def status(self, raw_id: UUID, *, after: int = -1, limit: int = 1) -> Document | None:
-        """The status of an object and of its events after an item; None when there is no such object."""
+        """The status of an object and of its events after an item; None if there is no such object."""
         response = self._send("GET", f"/ingest/{raw_id}", params={"limit": limit, "cursor": after})
         return None if response.status_code == HTTPStatus.NOT_FOUND else self._document(response)
 
     def statuses(self, raw_ids: Iterable[UUID]) -> dict[UUID, Document | None]:
-        """Ask the same of several, a few at once."""
+        """The statuses of several objects, requested a few at a time."""
         wanted = list(dict.fromkeys(raw_ids))
         if not wanted:
             return {}
@@ -162,7 +162,7 @@ class Api:
             try:
                 return dict(zip(wanted, pool.map(self.status, wanted), strict=True))
             except BaseException:
-                # The others end as well, and don't wait for their next try.
+                # The others end as well, without waiting for their next attempt.
                 self._ending.set()
                 pool.shutdown(cancel_futures=True)
                 self._ending.clear()
@@ -173,10 +173,10 @@ class Api:
         return self._document(self._send("POST", "/process", json=parameters))
 
     def process_all(self, limit: int | None, cursor: UUID | str | None, **parameters: object) -> Iterator[Document]:
-        """Have batch after batch processed, from cursor to cursor, up to a limit of objects.
+        """Process batch after batch, from cursor to cursor, up to a limit of objects; yields the answers.
 
         Raises:
-            CliError: the API can't be asked, or makes no progress.
+            CliError: the API can't be called, or makes no progress.
         """
         taken, standstills = 0, 0
         while limit is None or taken < limit:
@@ -195,7 +195,7 @@ class Api:
             cursor = answer["cursor"]
 
     def pages(self, name: str, parameters: Mapping[str, object], limit: int | None = None) -> Iterator[Document]:
-        """The pages of a list, up to a limit of rows; a cursor in the last leads to what is left."""
+        """The pages of a list, up to a limit of rows; if there are more, the last page has a cursor."""
         left = limit
         asked = {key: str(value) for key, value in parameters.items() if value is not None}
         while left is None or left > 0:
@@ -208,7 +208,7 @@ class Api:
             left = None if left is None else left - len(page[name])
 
     def contracts(self) -> dict[str, str]:
-        """The deployed data contracts as they were written, by their identifiers."""
+        """The YAML sources of the deployed data contracts, by identifier."""
         names = [str(contract["id"]) for page in self.pages("contracts", {}) for contract in page["contracts"]]
         as_written = {"Accept": "application/yaml"}
         answers = {name: self._send("GET", f"/contracts/{name}", headers=as_written) for name in names}
@@ -220,7 +220,7 @@ class Api:
         return [row for page in pages for row in page["measurements"]]
 
     def raw(self, raw_id: UUID, item: int | None = None) -> Raw | None:
-        """Get an object, unpacked from its content encoding, or one event of it; None where it is gone."""
+        """Get an object, decoded from its content encoding, or one of its events; None if it is gone."""
         response = self._send("GET", f"/ingest/{raw_id}/raw", params={} if item is None else {"item": item})
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
@@ -228,14 +228,14 @@ class Api:
         return Raw(headers.get("content-type", ""), response.content, headers.get("dropzone-contract", ""))
 
     def raws(self, raw_ids: Sequence[UUID]) -> Iterator[Raw | None]:
-        """Get several in their order, a few at once; no more than these are held."""
+        """Get several objects in order, a few at a time; only these are held in memory."""
         self.check_key()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for first in range(0, len(raw_ids), _AT_ONCE):
                 yield from pool.map(self.raw, raw_ids[first : first + _AT_ONCE])
 
     def events(self, raw_id: UUID) -> Iterator[Document]:
-        """Ask for every event of a processed batch, in order."""
+        """Get all events of a processed batch, in order."""
         after = -1
         while (page := self.status(raw_id, after=after, limit=_ROWS)) is not None:
             yield from page.get("events", [])
@@ -244,14 +244,14 @@ class Api:
             after = int(page["cursor"])
 
     def rejections_of(self, raw_id: UUID, number: int) -> list[Document]:
-        """Ask for the first rejected events of a batch: among those of the millisecond in which it arrived."""
+        """Get the first rejected events of a batch, from those of the millisecond in which it arrived."""
         arrived = received_at(raw_id)
         millisecond = {"from": rfc3339(arrived), "to": rfc3339(arrived + timedelta(milliseconds=1))}
         entries = (entry for page in self.pages("rejections", millisecond) for entry in page["rejections"])
         return list(islice((entry for entry in entries if entry.get("raw_id") == str(raw_id)), number))
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless this client is about to end."""
+        """Wait, unless this client is ending."""
         (self._options.sleep or self._ending.wait)(seconds)
 
     def _send(
@@ -262,7 +262,7 @@ class Api:
         headers: Mapping[str, str] = MappingProxyType({}),
         **content: Any,  # noqa: ANN401 - httpx's own
     ) -> httpx.Response:
-        """Send a request, again and again where that may help."""
+        """Send a request, with retries if they may help."""
         ends = self._options.clock() + (patience_seconds or self._options.patience_seconds)
         headers = {**headers, **self._header()}
         tries = 0
@@ -287,7 +287,7 @@ class Api:
                 raise failure
 
     def _pause(self, tries: int, response: httpx.Response | None = None) -> float:
-        """Seconds to wait: by chance, up to twice as long each time, and never less than the answer asks for."""
+        """Seconds to wait: random, up to twice as long each time, and never less than the response asks for."""
         longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(tries, 10))
         asked = 0.0 if response is None else _retry_after(response)
         return asked + random.uniform(0, longest)  # noqa: S311 - no secret
@@ -323,7 +323,7 @@ class Api:
 
     @staticmethod
     def _reason(response: httpx.Response) -> str:
-        """Why a request was refused: the rules that were broken, where the answer names any."""
+        """Why a request was refused: the broken rules, if the response names any."""
         problem = _problem(response)
         reason = printable(str(problem.get("detail") or problem.get("message") or response.reason_phrase))
         violations = problem.get("violations")
@@ -356,7 +356,7 @@ class Api:
 
 
 def _document(response: httpx.Response) -> Document | None:
-    """The JSON object in an answer's body, if it is one."""
+    """The JSON object in a response's body, if it is one."""
     with suppress(ValueError):
         document = response.json()
         return document if isinstance(document, dict) else None
@@ -364,12 +364,12 @@ def _document(response: httpx.Response) -> Document | None:
 
 
 def _problem(response: httpx.Response) -> Document:
-    """The problem in an answer's body; empty where there is none."""
+    """The problem in a response's body; empty if there is none."""
     return _document(response) or {}
 
 
 def _retry_after(response: httpx.Response) -> float:
-    """The seconds that an answer asks to wait: a number, or a date."""
+    """The seconds that a response asks to wait, given as a number or a date."""
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)

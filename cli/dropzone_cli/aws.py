@@ -1,4 +1,4 @@
-"""boto3 clients: of an account, or of the local emulator, deaf to the user's AWS settings."""
+"""boto3 clients: for an account, or for the local emulator, regardless of the user's AWS settings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _HINTS = {
 
 
 def emulator_session(region: str) -> Session:
-    """A session that any emulator takes: no profile and no configuration file can lead away from this machine."""
+    """A session for any emulator: no profile or configuration file can redirect it away from this machine."""
     import boto3.session
     import botocore.session
 
@@ -63,10 +63,10 @@ def emulator_session(region: str) -> Session:
 
 
 class Aws:
-    """Clients of one account and region, made when asked for."""
+    """Clients of one account and region, created on demand."""
 
     def __init__(self, open_session: Callable[[], Session], endpoint: str | None = None) -> None:
-        """Open a session at the first client; with an endpoint, everything goes there."""
+        """`open_session` is called for the first client; `endpoint` replaces those of all services."""
         self._open_session = open_session
         self._endpoint = endpoint
 
@@ -85,7 +85,7 @@ class Aws:
 
     @classmethod
     def account(cls, *, profile: str | None, region: str | None) -> Aws:
-        """Use the user's account, as `aws` does."""
+        """Use the user's account, like the AWS CLI."""
 
         def open_session() -> Session:
             import boto3.session
@@ -119,7 +119,7 @@ class Aws:
 
 
 def get_object(client: S3Client, bucket: str, key: str) -> GetObjectOutputTypeDef | None:
-    """Get an object of S3; None where there is none."""
+    """Get an object from S3; None if there is none."""
     try:
         return client.get_object(Bucket=bucket, Key=key)
     except client.exceptions.ClientError as error:
@@ -129,12 +129,12 @@ def get_object(client: S3Client, bucket: str, key: str) -> GetObjectOutputTypeDe
 
 
 def error_code(error: ClientError) -> str:
-    """AWS's name of an error."""
+    """AWS's code of an error."""
     return error.response.get("Error", {}).get("Code", "Error")
 
 
 def explained(error: Exception) -> CliError | None:
-    """Put an error of boto3 into words; None for any other."""
+    """Explain an error of boto3; None for any other error."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):

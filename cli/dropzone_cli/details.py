@@ -9,30 +9,30 @@ Document: TypeAlias = dict[str, Any]
 
 
 def reasons(violations: object) -> str:
-    """Put the broken rules into a line."""
+    """Describe the broken rules in a line."""
     return "; ".join(
         f"{entry.get('code')}: {entry.get('field')} {entry.get('message')}" for entry in _documents(violations)
     )
 
 
 def _documents(value: object) -> list[Document]:
-    """Return a list's documents; anything else, from an API of another version, is skipped."""
+    """Return the documents in a list; anything else, from an API of another version, is skipped."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def is_batch(status: Document) -> bool:
-    """Tell whether an object holds several events."""
+    """Return whether an object has several events."""
     return isinstance(status.get("counts"), dict)
 
 
 def rejected_of(status: Document) -> int:
-    """Return how many events of a batch are rejected."""
+    """Return the number of rejected events in a batch."""
     number = status["counts"].get("rejected") if is_batch(status) else 0
     return number if isinstance(number, int) else 0
 
 
 def _in_brief_batch(status: Document) -> str:
-    """Describe a batch: how many events have each status, and why the first rejected ones were rejected."""
+    """Describe a batch: the number of events in each status, and the reasons of the first rejected ones."""
     counts = ", ".join(f"{number:,} {state}" for state, number in status["counts"].items() if number)
     listed = _documents(status.get("rejections"))
     parts = [f"item {entry.get('item')} {reasons(entry.get('violations'))}" for entry in listed]
@@ -76,7 +76,7 @@ def _figures(status: Document) -> str:
 
 
 def in_full(status: Document) -> list[tuple[str, str]]:
-    """Return every field and violation, a line each."""
+    """Return all fields and violations as names and values, one line each."""
     pairs: list[tuple[str, str]] = []
     for name, value in status.items():
         if name == "counts" and isinstance(value, dict):

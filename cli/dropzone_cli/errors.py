@@ -1,4 +1,4 @@
-"""What a command ends with, and the one error that is shown to people."""
+"""The exit codes of commands, and the error that is shown to people."""
 
 from enum import IntEnum
 
@@ -8,20 +8,20 @@ class ExitCode(IntEnum):
 
     DONE = 0
     NOT_ALL_WELL = 1
-    """The command did its work, and something needs attention."""
+    """The command did its work, but something needs attention."""
     USAGE = 2
-    """The command was called wrongly; nothing was done."""
+    """The command was called incorrectly; nothing was done."""
     OUT_OF_REACH = 3
     """No stack was found, or it can't be reached, or it refuses the key."""
     WAITING = 4
-    """Nothing is wrong, and some events are still waiting."""
+    """Nothing is wrong, but some events are still waiting."""
     BUG = 70
-    """A bug of this command."""
+    """A bug in this command."""
     INTERRUPTED = 130
 
 
 class CliError(Exception):
-    """Something a person can act on: what is wrong, what to do about it, and the exit code that says so."""
+    """An error that a person can act on: what is wrong, what to do about it, and the exit code."""
 
     def __init__(self, message: str, *, hint: str = "", exit_code: ExitCode = ExitCode.OUT_OF_REACH) -> None:
         super().__init__(message)

@@ -1,6 +1,6 @@
-"""What the API and its clients agree on: identifiers, keys, cursors, limits of labels.
+"""Formats shared by the API and its clients: identifiers, keys, cursors, limits of labels.
 
-This package carries no code of the functions; tests/unit/cli/test_formats.py compares each with theirs.
+This package contains no code of the functions; tests/unit/cli/test_formats.py compares these with theirs.
 """
 
 import re
@@ -22,7 +22,7 @@ def object_key(raw_id: UUID) -> str:
 
 
 def raw_id_of(key: str) -> UUID:
-    """Return the identifier in a key of bronze.
+    """Return the identifier in a bronze key.
 
     Raises:
         ValueError: the key is not `raw/<UUIDv7, lower case>.json`.
@@ -33,32 +33,32 @@ def raw_id_of(key: str) -> UUID:
 
 
 def received_at(raw_id: UUID) -> datetime:
-    """Return the instant of arrival that a UUIDv7 carries, in UTC."""
+    """Return the time of arrival encoded in a UUIDv7, in UTC."""
     return _EPOCH + timedelta(milliseconds=min(raw_id.int >> 80, (_LAST - _EPOCH) // timedelta(milliseconds=1)))
 
 
 class Position(NamedTuple):
-    """A place within an object of many events."""
+    """A position within an object of many events."""
 
     raw_id: UUID
     item: int
-    """The first event that is left."""
+    """The next event."""
     has_rejected: bool = False
-    """Whether an event before it was rejected."""
+    """Whether an earlier event was rejected."""
 
     def __str__(self) -> str:
         return f"{self.raw_id}.{self.item}{'.rejected' if self.has_rejected else ''}"
 
 
 Cursor: TypeAlias = UUID | Position
-"""Behind an object, or within one."""
+"""A position after an object, or within one."""
 
 
 def parse_cursor(text: str) -> Cursor:
-    """Read `RAW_ID`, `RAW_ID.ITEM` or `RAW_ID.ITEM.rejected`.
+    """Parse `RAW_ID`, `RAW_ID.ITEM` or `RAW_ID.ITEM.rejected`.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: the text has none of these forms.
     """
     match = _CURSOR.fullmatch(text)
     if match is None:

@@ -13,7 +13,7 @@ FORMS = "An instant (2026-11-24T06:00:00Z), a day (2026-11-24: its start in UTC)
 
 
 def parse_instant(text: str) -> datetime:
-    """Read an instant; see `FORMS`."""
+    """Parse an instant; see `FORMS`."""
     if ago := _AGO.fullmatch(text.strip()):
         try:
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
@@ -39,11 +39,11 @@ def instant_option(*names: str, help: str) -> Any:  # noqa: ANN401 - Typer's own
 
 
 def rfc3339(instant: datetime, timespec: str = "auto") -> str:
-    """Write an instant as the API takes it, in UTC; `timespec` as of `isoformat`."""
+    """Format an instant for the API, in UTC; `timespec` as for `isoformat`."""
     return instant.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def bounds(since: datetime | None, until: datetime | None) -> dict[str, str]:
-    """A time, as the API takes it."""
+    """The parameters `from` and `to` of the API, for a range."""
     instants = {"from": since, "to": until}
     return {name: rfc3339(instant) for name, instant in instants.items() if instant is not None}

@@ -1,4 +1,4 @@
-"""The keys of a stack: API Gateway's, which meters them, and the document in S3 that says what each may do."""
+"""The keys of a stack: in API Gateway, which meters them, and in the document in S3, which has their permissions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 ROLE = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[\w+=,.@-]+", re.ASCII)
 MAX_BINDING, MAX_PATTERN, MAX_SUBJECT = 1_500, 200, 255
 
-# By the scope that asks for most: the end of the usage plan's name.
+# The end of the usage plan's name, by a key's broadest scope.
 _PLANS = {"operate": "operators", "read": "analysts", "ingest": "devices"}
 _TRIES = 5
 _USAGE_DAYS = 90
@@ -36,7 +36,7 @@ Entry = dict[str, Any]
 
 
 def parse_lifetime(text: str, now: datetime) -> datetime:
-    """Read `90d`, `12h`, `30m` or `2w` from now on, or an instant with an offset.
+    """Parse `90d`, `12h`, `30m` or `2w` from now on, or an instant with an offset.
 
     Raises:
         CliError: it is neither, or not in the future.
@@ -58,7 +58,7 @@ def expires(entry: Mapping[str, Any]) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A new key, whose value is shown once."""
+    """A new key, whose value is shown only once."""
 
     entry: Entry
     value: str
@@ -76,7 +76,7 @@ class Keys:
         """The entries of the document.
 
         Raises:
-            CliError: it is no such document; the API answers 503 then.
+            CliError: the document is not valid; the API answers 503 then.
         """
         return self._read()[0]
 
@@ -98,7 +98,7 @@ class Keys:
         return entries, found["ETag"]
 
     def _change(self, change: Callable[[list[Entry]], list[Entry]]) -> None:
-        """Write the document with a change, unless somebody else has changed it: then change what they wrote."""
+        """Write the document with a change. If it was changed in the meantime, apply the change to the new version."""
         client = self.aws.s3()
         for _ in range(_TRIES):
             entries, version = self._read()
@@ -119,7 +119,7 @@ class Keys:
         """Add an entry for a role or a subject, which signs in and needs no key.
 
         Raises:
-            CliError: its name has been given before, or it is listed.
+            CliError: the name was used before, or the role or subject is listed already.
         """
 
         def added(entries: list[Entry]) -> list[Entry]:
@@ -136,7 +136,7 @@ class Keys:
         """Make a key for a new name.
 
         Raises:
-            CliError: the name has been given before.
+            CliError: the name was used before.
         """
         _check_name(self.entries(), entry["name"])
 
@@ -147,9 +147,9 @@ class Keys:
         return self._make(entry, added)
 
     def rotate(self, name: str, overlap: timedelta, expiry: datetime | None, now: datetime) -> Made:
-        """Make another key for a name; its earlier keys work on for a while.
+        """Make another key for a name; its earlier keys keep working for `overlap`.
 
-        Without an expiry, the new key lives as long as the newest of the earlier ones was to.
+        Without an expiry, the new key has the same lifetime as the newest of the earlier ones.
         """
         newest = self.active(name, now)[-1]
         if "sha256" not in newest:
@@ -168,7 +168,7 @@ class Keys:
         return self._make(entry, added)
 
     def revoke(self, name: str, key_id: str | None, now: datetime) -> list[Entry]:
-        """End the keys of a name, or one of them: at once in API Gateway, and in the document, which keeps the name."""
+        """Revoke all keys of a name, or one: at once in API Gateway, and in the document, which keeps the name."""
         ended = [each for each in self.active(name, now) if key_id in {None, each.get("key_id")}]
         if not ended:
             raise usage(f"{name} has no key {key_id}.", "dropzone keys list shows the keys.")
@@ -197,7 +197,7 @@ class Keys:
         key = gateway.create_api_key(name=f"{entry['name']} ({plan['name']})", enabled=True)
         try:
             made = {**entry, "sha256": hashlib.sha256(key["value"].encode()).hexdigest(), "key_id": key["id"]}
-            # Listed before it is in a plan: until then it opens nothing, and never more than it should.
+            # Listed before it is added to a plan: until then it gives no access, so it never has more than it should.
             self._change(lambda entries: added(entries, made))
             gateway.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
         except BaseException:
@@ -223,7 +223,7 @@ class Keys:
         ]
 
     def plan_of(self, scopes: Sequence[str]) -> Mapping[str, str]:
-        """The plan for keys of these scopes; the only one of a stack that has no other."""
+        """The plan for keys with these scopes; without a matching one, the first plan."""
         plans = self.plans()
         wanted = next(end for scope, end in _PLANS.items() if scope in scopes)
         found = next((plan for plan in plans if plan["name"].endswith(wanted)), plans[0] if plans else None)
@@ -233,7 +233,7 @@ class Keys:
         return found
 
     def in_plans(self) -> dict[str, str]:
-        """The identifiers of all keys in the API's plans, with their names."""
+        """The names of all keys in the API's plans, by identifier."""
         gateway = self.aws.apigateway()
         return {
             key["id"]: key.get("name", "")
@@ -243,7 +243,7 @@ class Keys:
         }
 
     def last_used(self, now: datetime) -> dict[str, str]:
-        """The day of the last request of each key within 90 days, as API Gateway has metered it; UTC."""
+        """The day (UTC) of each key's last request within 90 days, as metered by API Gateway."""
         from botocore.exceptions import ClientError
 
         found: dict[str, str] = {}
@@ -256,7 +256,7 @@ class Keys:
                         day = (first + timedelta(days=used[-1])).isoformat()
                         found[key_id] = max(day, found.get(key_id, day))
             except ClientError:
-                continue  # an emulator meters nothing
+                continue  # emulators don't meter
         return found
 
     def _usage(self, plan: str, first: str, last: str) -> Iterator[tuple[str, list[list[int]]]]:
@@ -276,7 +276,7 @@ def _check_name(entries: Sequence[Entry], name: str) -> None:
 
 
 def _known_by(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """What the API knows an entry's client by: its key's hash, its role's ARN or its subject."""
+    """What identifies an entry's client: its key's hash, its role's ARN or its subject."""
     [(kind, value)] = [(kind, entry[kind]) for kind in ("sha256", "role", "subject") if entry.get(kind) is not None]
     return kind, str(value)
 

@@ -1,4 +1,4 @@
-"""The command line's entry: `dropzone`."""
+"""The entry point of the command line: `dropzone`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _SEND_EPILOG = (
 
 
 def _without_flag_types(params: list[Any]) -> list[Any]:
-    """Show a switch as `--json`: Typer writes `--json <bool>`, as if it took a value."""
+    """Show a flag as `--json`: Typer shows `--json <bool>`, as if it took a value."""
     for param in params:
         if isinstance(param, TyperOption) and param.is_flag:
             param.metavar = ""
@@ -50,7 +50,7 @@ def _without_flag_types(params: list[Any]) -> list[Any]:
 
 
 class _Command(TyperCommand):
-    """A command that ends with the exit code it returns, and reports errors in words."""
+    """A command that exits with the code it returns, and explains errors."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - a class that Typer keeps to itself
         return _without_flag_types(super().get_params(ctx))
@@ -97,7 +97,7 @@ def _failed(error: CliError) -> ExitCode:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """End a command as Ctrl-C does, so that it can release what it holds."""
+    """End a command like Ctrl-C does, so that it can release its resources."""
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""What commands print: tables on a terminal, tab-separated lines elsewhere, or JSON; progress on stderr."""
+"""The output of commands: tables on a terminal, tab-separated lines elsewhere, or JSON; progress on stderr."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Output:
 
     @property
     def for_eyes(self) -> bool:
-        """Tell whether stdout is a terminal."""
+        """Whether stdout is a terminal."""
         return sys.stdout.isatty()
 
     def document(self, document: object) -> None:
@@ -62,14 +62,14 @@ class Output:
         sys.stdout.flush()
 
     def result(self, document: object, line: str) -> None:
-        """Print a document with `--json`, and otherwise a line."""
+        """Print a document with `--json`, otherwise a line."""
         if self.as_json:
             self.document(document)
         else:
             self.line(line)
 
     def listing(self, document: object, columns: Sequence[str], rows: Iterable[Sequence[str]], note: str) -> None:
-        """Print a document with `--json`, and otherwise a table with a note below it."""
+        """Print a document with `--json`, otherwise a table with a note below it."""
         if self.as_json:
             self.document(document)
         else:
@@ -80,7 +80,7 @@ class Output:
         self._out.print(Text(printable(text), style=style))
 
     def note(self, text: str, style: str = "") -> None:
-        """Print a line to stderr: about the results, not one of them."""
+        """Print a line about the results to stderr."""
         self._err.print(Text(printable(text), style=style))
 
     def error(self, error: CliError) -> None:
@@ -89,7 +89,7 @@ class Output:
             self.note(error.hint)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table; elsewhere than on a terminal, a line a row, its cells separated by tabs."""
+        """Print a table; if stdout is not a terminal, a line per row, with cells separated by tabs."""
         if not self.for_eyes:
             for row in rows:
                 sys.stdout.write("\t".join(map(printable, row)) + "\n")
@@ -104,7 +104,7 @@ class Output:
         self._out.print(table, soft_wrap=False)
 
     def fields(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Print names and values, a line each."""
+        """Print names and values, one pair per line."""
         if not self.for_eyes:
             self.table((), pairs)
             return
@@ -116,18 +116,18 @@ class Output:
         self._out.print(table, soft_wrap=False)
 
     def progress(self, what: str, total: int | None = None) -> Display:
-        """Make a display of how far something has come."""
+        """Make a progress display that counts items."""
         amount = (BarColumn(), MofNCompleteColumn()) if total is not None else (TextColumn("{task.completed:,}"),)
         return Display(self._err, what, total, *amount, TimeElapsedColumn())
 
     def meter(self, what: str, total: int | None) -> Meter:
-        """Make a display of a transfer, of so many bytes."""
+        """Make a progress display of a transfer; `total` is in bytes."""
         sized = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) if total else (TimeElapsedColumn(),)
         return Meter(self._err, what, total, *sized)
 
 
 class _Progress:
-    """A bar on a terminal; elsewhere a plain line now and then. Threads may share it."""
+    """A bar on a terminal, otherwise a plain line now and then. Thread-safe."""
 
     def __init__(self, console: Console, what: str, total: int | None, *columns: ProgressColumn) -> None:
         self._console = console
@@ -167,18 +167,18 @@ class _Progress:
 
 class Display(_Progress):
     def advance(self, number: int, at: str = "") -> None:
-        """Show that so many more are done; `at` says where it is."""
+        """Show that `number` more are done; `at` describes the current position."""
         of = "" if self._total is None else f" of about {self._total:,}"
         self._add(number, at, f"{self._done + number:,}{of} {at}")
 
 
 class Meter(_Progress):
-    """The progress of a transfer, by bytes, with the rate of its events."""
+    """The progress of a transfer in bytes, with the rate of its events."""
 
     _events = _new = 0
 
     def advance(self, size: int, events: int, *, fresh: bool = True) -> None:
-        """Show that so many bytes and events are done; those that are not fresh had been done before."""
+        """Show that more bytes and events are done; those that are not `fresh` were done in an earlier run."""
         self._events += events
         self._new += events if fresh else 0
         rate = self._new / max(time.monotonic() - self._began, 0.001)

@@ -1,4 +1,4 @@
-"""What a command takes, as Typer has it: an option is declared once, as a field of what it ends in."""
+"""Parameters of commands for Typer: an option is declared once, as a field of the dataclass that has its value."""
 
 import inspect
 from collections.abc import Callable
@@ -15,9 +15,9 @@ _CONTEXT = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, ann
 
 
 def with_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Let Typer see the fields of parameters that are dataclasses, and the options of a session, as options.
+    """Have Typer treat the fields of dataclass parameters, and the options of a session, as options.
 
-    A field is one if its type says how it is given.
+    A field is an option if its type is annotated with one.
     """
     shown: list[inspect.Parameter] = []
     of_session: tuple[inspect.Parameter, ...] = ()

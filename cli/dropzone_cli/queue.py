@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 BATCH = 10
-"""SQS's limit of messages per call."""
+"""SQS's maximum number of messages per call."""
 
 WAIT_SECONDS = 1
-"""How long to wait for messages. With a wait, SQS asks all of its servers, not a sample."""
+"""How long to wait for messages. With a wait, SQS queries all of its servers, not a sample."""
 
 _BATCH_BYTES = 250_000
 _ENOUGH = 3
-"""Receives in a row with nothing new: all visible messages were seen."""
+"""The number of receives in a row without a new message after which all visible messages were seen."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that was received, and which nobody else receives for a while."""
+    """A received message, which is invisible to others for a while."""
 
     message_id: str
     receipt: str
     body: str
     sent_at: datetime
-    """When it first was put into a queue."""
+    """When it was first sent to a queue."""
     receives: int
-    """How often it was received, looks at it included."""
+    """How often it was received, including by listings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Counts:
 
     visible: int
     in_flight: int
-    """Received by somebody, and not visible to others."""
+    """Messages that were received, and are not visible to others."""
 
     @property
     def total(self) -> int:
@@ -69,7 +69,7 @@ class Queue:
         )
 
     def receive(self, seconds: int) -> list[Message]:
-        """Receive up to ten messages, which stay invisible to others for these seconds."""
+        """Receive up to ten messages, which stay invisible to others for this many seconds."""
         answer = self._client.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=BATCH,
@@ -91,7 +91,7 @@ class Queue:
     def receive_all(
         self, seconds: int, is_known: Callable[[Message], bool]
     ) -> Iterator[tuple[list[Message], list[Message]]]:
-        """Receive until all visible messages were seen: the received ones, and those of them that weren't known."""
+        """Receive until all visible messages were seen; yields the received messages, and the new ones among them."""
         nothing_new = 0
         while nothing_new < _ENOUGH and (messages := self.receive(seconds)):
             fresh = [message for message in messages if not is_known(message)]
@@ -110,7 +110,7 @@ class Queue:
             )
 
     def send(self, messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
-        """Send the bodies of messages; return those that were sent, and their new identifiers."""
+        """Send the bodies of messages; return the sent messages, and their new identifiers."""
         sent, identifiers = [], []
         for batch in _by_size(messages):
             answer = self._client.send_message_batch(
@@ -123,7 +123,7 @@ class Queue:
         return sent, identifiers
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
-        """Delete messages; return those that are gone."""
+        """Delete messages; return those that were deleted."""
         gone = []
         for batch in _in_tens(messages):
             answer = self._client.delete_message_batch(
@@ -138,9 +138,9 @@ class Queue:
 
 
 def objects_of(body: str, bucket: str) -> tuple[UUID, ...] | None:
-    """Return the objects in a notification of S3; none for S3's test event; None if it isn't a notification.
+    """Return the objects in an S3 notification; empty for S3's test event; None if it isn't a notification.
 
-    It reads as the function Process does. What is shown, and whether a message is dropped, depends on it.
+    It must agree with the function Process: what is shown, and whether a message is dropped, depends on it.
     """
     try:
         notification = json.loads(body)
@@ -165,7 +165,7 @@ def _in_tens(messages: Iterable[Message]) -> Iterator[list[Message]]:
 
 
 def _by_size(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """Cut messages into batches within SQS's limits; a message as large as that goes alone."""
+    """Divide messages into batches within SQS's limits; a message that reaches the limit is sent alone."""
     batch: list[Message] = []
     size = 0
     for message in messages:

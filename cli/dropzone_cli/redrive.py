@@ -1,6 +1,6 @@
-"""Send dead letters to the queue again. Each is deleted after it was sent, so that none is lost.
+"""Send dead letters to the queue again. Each is deleted only after it was sent, so that none is lost.
 
-A message may be sent twice, by two redrives at once or after a crash between the two steps. That is harmless: the
+A message may be sent twice, by two concurrent redrives or after a crash between the two steps. That is harmless: the
 function skips objects that have an outcome.
 """
 
@@ -17,35 +17,35 @@ LEASE_SECONDS = 300
 """How long a received message stays invisible to others if this process dies."""
 
 FINAL = frozenset({"processed", "superseded", "rejected"})
-"""The statuses of an object that needs no message any more."""
+"""The statuses of an object that no longer needs a message."""
 
-# Messages that are left are released at the end. Of more than this many, the others become visible when their time is
-# over: a dead-letter queue may hold more than this process should.
+# Remaining messages are released at the end, but at most this many: others become visible after their timeout. A
+# dead-letter queue may have more messages than this process should hold in memory.
 _HELD = 5_000
 Statuses: TypeAlias = Callable[[Sequence[UUID]], Mapping[UUID, dict[str, Any] | None]]
 
 
 @dataclass(slots=True)
 class Report:
-    """What was done, or with a dry run would be."""
+    """What was done or, in a dry run, would be. Counts are of messages."""
 
     redriven: int = 0
     dropped: int = 0
-    """Deleted, since all their objects have an outcome meanwhile."""
+    """Deleted, since all their objects have an outcome by now."""
     failed: int = 0
     """Left, since SQS did not accept them."""
     undeleted: int = 0
-    """Sent again or dropped, and still in the dead-letter queue, since SQS did not delete them."""
+    """Sent again or dropped, but still in the dead-letter queue, since SQS did not delete them."""
     not_understood: int = 0
-    """Of the redriven: those that name no object of the bucket."""
+    """Redriven, but without an object of the bucket."""
     missing_objects: int = 0
-    """Of the redriven: those with an object that is not in the bucket."""
+    """Redriven, but with an object that is not in the bucket."""
     found: set[UUID] = field(default_factory=set)
-    """Of the chosen objects."""
+    """The chosen objects that messages were found for."""
 
     @property
     def taken(self) -> int:
-        """Messages that were chosen."""
+        """The number of chosen messages."""
         return self.redriven + self.dropped + self.failed
 
 
@@ -58,13 +58,13 @@ class Redrive:
     bucket: str
     statuses: Statuses
     chosen: Collection[UUID] = ()
-    """Only these objects' messages; all if empty."""
+    """The objects whose messages to redrive; all if empty."""
     limit: int | None = None
     dry_run: bool = False
     advance: Callable[[int], None] = lambda _: None
     report: Report = field(default_factory=Report)
     _seen: set[bytes] = field(default_factory=set)
-    """Of messages that were left, or sent again and failed again: not to be taken twice."""
+    """Identifiers of messages that were left or sent again, so that none is processed twice."""
     _held: dict[str, Message] = field(default_factory=dict)
 
     def run(self) -> Report:
@@ -129,7 +129,7 @@ class Redrive:
 
 
 def _short(message_id: str) -> bytes:
-    """Return what is kept of an identifier, which is a UUID: sixteen bytes."""
+    """Return an identifier, which is a UUID, as 16 bytes to save memory."""
     try:
         return UUID(message_id).bytes
     except ValueError:

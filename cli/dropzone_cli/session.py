@@ -1,4 +1,4 @@
-"""What every command begins with: the options that choose a stack, and the stack itself, found when it is needed."""
+"""The session of a command: the options that choose a stack, and the stack itself, looked up when needed."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Session:
         return Queue(self.resources.aws.sqs(), url)
 
     def confirm(self, question: str, notes: Iterable[str], *, without_terminal: CliError) -> bool:
-        """Print notes and ask a question; raise the error where there is no terminal to ask on."""
+        """Print notes and ask a question; raise the error if there is no terminal to ask on."""
         if not can_ask():
             raise without_terminal
         for note in notes:

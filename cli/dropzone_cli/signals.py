@@ -1,4 +1,4 @@
-"""What ends a command from outside: SIGINT, SIGTERM, and SIGHUP where there is one."""
+"""The signals that end a command: SIGINT, SIGTERM, and SIGHUP if the platform has it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Have a function handle these signals within the block.
 
-    SIGINT as well: a shell starts its background jobs with it ignored.
+    This includes SIGINT, which a shell ignores for its background jobs.
     """
     numbers = [signal.SIGINT, signal.SIGTERM]
     hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
-    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # as nohup sets it, and means it
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # nohup ignores it on purpose
         numbers.append(hang_up)
     before = {number: signal.signal(number, handler) for number in numbers}
     try:

@@ -1,4 +1,4 @@
-"""An object of bronze: its bytes as they came, and the text of them or of one of its events."""
+"""An object in bronze: its bytes as received, and its text or that of one of its events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dropzone_cli.target import Target
 
 _LINES = re.compile(r"(?:application|text)/(?:x-)?(?:(?:nd|ld)-?json|json-?l|json-?lines)(?=[; ]|$)", re.IGNORECASE)
-"""The media types of lines, as ingest takes them."""
+"""The media types of lines that ingest accepts."""
 _GZIP = b"\x1f\x8b"
 _MARK = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
@@ -35,18 +35,18 @@ class Stored:
     """An object that is being read."""
 
     size: int
-    """As it is stored."""
+    """The stored size, in bytes."""
     body: io.BufferedReader[Any]
     content_type: str
     is_packed: bool
 
     @property
     def text(self) -> BinaryIO:
-        """The body, unpacked."""
+        """The unpacked body."""
         return cast("BinaryIO", gzip.GzipFile(fileobj=self.body) if self.is_packed else self.body)
 
     def beginning(self, size: int) -> bytes:
-        """The first bytes of the text; of the bytes themselves where they can't be unpacked."""
+        """The first bytes of the text, or of the stored bytes if they can't be unpacked."""
         bare = self.body.peek(size)[:size]
         try:
             return self.text.read(size)
@@ -54,11 +54,11 @@ class Stored:
             return bare
 
     def item(self, number: int) -> bytes | None:
-        """The text of one event, None where there are fewer, or the body is damaged."""
+        """The text of one event; None if there are fewer, or if the body is damaged before it."""
         return next(islice(self.items(), number, None), None)
 
     def items(self) -> Iterator[bytes]:
-        """The texts of all events, up to where the body is damaged."""
+        """The texts of all events, up to any damage of the body."""
         try:
             yield from self._items()
         except (*_DAMAGED, ValueError):
@@ -76,7 +76,7 @@ class Stored:
 
 
 def of_answer(content_type: str, content: bytes) -> Stored:
-    """An object as the API gives it."""
+    """An object from the API's answer."""
     return Stored(
         len(content),
         io.BufferedReader(cast("io.RawIOBase", io.BytesIO(content))),
@@ -87,10 +87,10 @@ def of_answer(content_type: str, content: bytes) -> Stored:
 
 @contextmanager
 def stored(target: Target, raw_id: UUID) -> Iterator[Stored]:
-    """Read an object.
+    """Open an object in bronze for reading.
 
     Raises:
-        CliError: there is none.
+        CliError: there is no such object.
     """
     resources = target.needed_resources()
     answer = get_object(resources.aws.s3(), resources.bucket, object_key(raw_id))

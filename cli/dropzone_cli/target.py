@@ -1,4 +1,4 @@
-"""Which stack a command talks to: one on AWS by name, an API by its address, or the local one."""
+"""The stack that a command uses: one on AWS by name, an API by its address, or the local one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NOT_FOUND_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a stack has beside its API, and the clients to reach it."""
+    """The resources of a stack besides its API, and the clients to access them."""
 
     aws: Aws
     bucket: str
@@ -48,7 +48,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One stack. The key is asked for when it is needed, and never shown."""
+    """A stack. Its key is looked up when needed, and never shown."""
 
     name: str
     url: str
@@ -58,7 +58,7 @@ class Target:
     local: bool = False
 
     def needed_resources(self) -> Resources:
-        """Return what the stack has beside its API.
+        """Return the resources of the stack besides its API.
 
         Raises:
             CliError: only the API's address is known.
@@ -70,10 +70,10 @@ class Target:
 
 
 def resolve(options: SessionOptions, environment: Mapping[str, str], folder: Path) -> Target:
-    """Find the stack: options first, then environment variables, then `.local/stack.json` from the folder upwards.
+    """Find the stack: by options, then environment variables, then `.local/stack.json` from the folder upwards.
 
     Raises:
-        CliError: there is none, or more than one could be meant.
+        CliError: there is none, or the choice is ambiguous.
     """
     key = environment.get(API_KEY)
     if options.stack_name:
@@ -131,7 +131,7 @@ def _outputs(account: Aws, name: str) -> dict[str, str]:
 
 
 def outputs_of(stack: StackTypeDef) -> dict[str, str]:
-    """The outputs of a stack, by their names."""
+    """The outputs of a stack by name."""
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 

@@ -1,1 +1,1 @@
-"""The commands: each reads its options, calls one thing, and prints."""
+"""The commands: each reads its options, makes a call, and prints the result."""

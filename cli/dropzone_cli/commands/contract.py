@@ -1,6 +1,6 @@
-"""`dropzone contract`: check data contracts, try them on what has arrived, propose one.
+"""`dropzone contract`: check data contracts, try them on received events, propose one.
 
-What they mean is known to the project's own packages, which a checkout has, and this package alone has not.
+This needs the project's other packages, which are in a checkout, but not in this package.
 """
 
 from collections.abc import Iterable, Iterator
@@ -134,7 +134,7 @@ def new(
     if session.out.as_json:
         session.out.document({"measurements": len(measurements), "contract": text})
     else:
-        # As it is: a file that YAML reads again.
+        # Printed unchanged, as a valid YAML file.
         typer.echo(text, nl=False)
     return ExitCode.DONE
 
@@ -171,7 +171,7 @@ def _trial(session: Session, texts: dict[str, bytes], source: str | None) -> Any
 def _objects(
     session: Session, since: datetime, until: datetime | None, limit: int | None
 ) -> Iterator[tuple[UUID, Document | None]]:
-    """What arrived in a time, in order of arrival; None for an object that is gone."""
+    """The objects that arrived in a range, in order of arrival; None for an object that is gone."""
     bucket, client = session.resources.bucket, session.resources.aws.s3()
 
     def read(raw_id: UUID) -> Document | None:
@@ -192,7 +192,7 @@ def _objects(
 
 
 def _listed(client: Any, bucket: str, since: datetime, until: datetime | None) -> Iterator[UUID]:  # noqa: ANN401 - boto3's
-    """The objects that arrived from one instant on, and before another: their keys are in order of arrival."""
+    """The objects that arrived from `since` on and before `until`: their keys are in order of arrival."""
     milliseconds = max(0, int(since.timestamp() * 1_000))
     start = object_key(UUID(int=milliseconds << 80)).removesuffix(".json")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="raw/", StartAfter=start)

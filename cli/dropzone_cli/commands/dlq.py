@@ -16,7 +16,7 @@ from dropzone_cli.redrive import FINAL, LEASE_SECONDS, Redrive, Report
 from dropzone_cli.session import Session
 from dropzone_cli.text import age, count
 
-# A listing takes seconds. If it dies, the messages are visible again after this time.
+# A listing takes seconds. If it is killed, the messages become visible again after this time.
 _PEEK_SECONDS = 60
 _STAYS = "Raw objects stay in bronze; dropzone sweep processes those without an outcome."
 
@@ -27,7 +27,7 @@ class _Entry:
     raw_ids: tuple[UUID, ...] | None
 
     def reason(self, statuses: Mapping[UUID, Document | None]) -> str:
-        """Return why it failed, as far as is known."""
+        """Return why the message failed, as far as known."""
         if self.raw_ids is None:
             return "not understood"
         if not self.raw_ids:
@@ -87,7 +87,7 @@ def list_(
     failure = None
     try:
         statuses = session.api.statuses([raw_id for entry in entries for raw_id in entry.raw_ids or ()])
-    except CliError as error:  # the list is useful without them
+    except CliError as error:  # the list is useful even without statuses
         failure = error
     session.out.listing(
         {
@@ -157,7 +157,7 @@ def redrive(
         try:
             report = work.run()
         except BaseException:
-            if work.report.taken:  # an interrupted redrive has sent some
+            if work.report.taken:  # an interrupted redrive has already sent some
                 _show(session, work.report, frozenset(), dry_run=dry_run)
             raise
     _show(session, report, chosen - report.found, dry_run=dry_run)

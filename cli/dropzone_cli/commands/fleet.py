@@ -1,4 +1,4 @@
-"""`dropzone replay --fleet`, `dropzone sweep --fleet`: have a state machine take ranges of objects, and watch it."""
+"""`dropzone replay --fleet`, `dropzone sweep --fleet`: have a state machine process ranges, and watch it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _KINDS = {
 }
 
 _OBJECTS_A_SECOND = 500
-"""Of a call, to estimate by: half of what one replay did on two cores beside its database (make bench ARGS=replays)."""
+"""An estimate per call: half the rate of one replay on two cores next to its database (make bench ARGS=replays)."""
 
-# us-east-1, arm64: what Lambda takes for a second of 1 GB, S3 for a GET and for a LIST of a thousand keys, and Step
-# Functions for a transition.
+# Prices in us-east-1 on arm64: of Lambda per second of 1 GB, of S3 per GET and per LIST of a thousand keys, and of Step
+# Functions per transition.
 _SECOND, _GET, _LIST, _TRANSITION = 0.0000133334, 0.4e-6, 5e-6, 0.025e-3
 _TRANSITIONS_A_CALL, _CALL_SECONDS = 3, 900
 
@@ -68,7 +68,7 @@ class _Fleet:
         return document
 
     def running(self, replay_id: str) -> str | None:
-        """Return the execution that is at a replay, if there is one."""
+        """Return the running execution of a replay, if any."""
         pages = self._client.get_paginator("list_executions").paginate(
             stateMachineArn=self.session.resources.replay_machine, statusFilter="RUNNING"
         )
@@ -76,7 +76,7 @@ class _Fleet:
         return next((one["executionArn"] for one in executions if one["name"].startswith(replay_id)), None)
 
     def start(self, replay_id: str) -> str:
-        """Start the machine on the ranges that are not done; return the execution."""
+        """Start the state machine for the ranges that are not done; return the execution."""
         return self._client.start_execution(
             stateMachineArn=self.session.resources.replay_machine,
             name=f"{replay_id}-{int(time.time())}",
@@ -90,7 +90,7 @@ class _Fleet:
 def replay_by_fleet(
     session: Session, since: datetime | None, until: datetime | None, contract: str | None, *, dry_run: bool, yes: bool
 ) -> ExitCode:
-    """Plan a replay, or find an unfinished one of the same objects; start it, and watch it to its end."""
+    """Plan a replay, or find an unfinished one of the same objects; start it, and watch it until it ends."""
     fleet = _Fleet(session)
     begun = fleet.ask(
         "begin",
@@ -109,19 +109,19 @@ def replay_by_fleet(
 
 
 def restore_month(session: Session, month: str, days: int) -> bool:
-    """Have a month of arrival brought back from the archive, and kept for some days; whether it is archived."""
+    """Request a month of arrival to be restored, and kept for some days; return whether it is archived."""
     return bool(_Fleet(session).ask("restore", month=month, days=days)["is_archived"])
 
 
 def sweep_by_fleet(session: Session, *, yes: bool) -> ExitCode:
-    """Process what has no receipt, from the scheduled sweep's watermark on, and watch it to its end."""
+    """Process objects without a receipt, from the scheduled sweep's watermark on, and watch it until it ends."""
     fleet = _Fleet(session)
     report = _run(fleet, fleet.ask("begin_sweep")["replay_id"], yes=yes)
     return ExitCode.NOT_ALL_WELL if report is None else _shown(session.out, report, "checked")
 
 
 def _run(fleet: _Fleet, replay_id: str, *, yes: bool) -> Document | None:
-    """Plan, start and watch; return the last report, or None if the user did not want it."""
+    """Plan, start and watch; return the last report, or None if the user did not confirm it."""
     session = fleet.session
     report = _plan(fleet, replay_id)
     execution = fleet.running(replay_id)
@@ -139,14 +139,14 @@ def _run(fleet: _Fleet, replay_id: str, *, yes: bool) -> Document | None:
 
 
 def pause_fleet(session: Session, replay_id: UUID) -> ExitCode:
-    """Pause a replay: its calls end after the thousand objects that they are at."""
+    """Pause a replay: its calls end after their current thousand objects."""
     report = _Fleet(session).ask("pause", replay_id=str(replay_id))
     _show(session.out, report, "replayed")
     return ExitCode.DONE
 
 
 def show_changes(out: Output, changes: Mapping[str, int]) -> None:
-    """Print the events by what changed for them."""
+    """Print the number of events by the change of their outcome."""
     for kind, number in changes.items():
         if number:
             out.line(f"  {number:>9,}  {_KINDS.get(kind, kind)}")
@@ -177,7 +177,7 @@ def _estimate(report: Document) -> str:
 
 
 def _watch(fleet: _Fleet, replay_id: str, execution: str, report: Document) -> Document:
-    """Show how far it is until the execution ends; return the last report."""
+    """Show the progress until the execution ends; return the last report."""
     pause = _LOCAL_SECONDS if fleet.session.target.local else _LOOK_EVERY_SECONDS
     began, first, seen = time.monotonic(), report["checked"], 0
     try:

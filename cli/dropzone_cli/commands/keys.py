@@ -1,4 +1,4 @@
-"""`dropzone keys`: who may do what."""
+"""`dropzone keys`: keys and their permissions."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`dropzone kpis`, `measurements`, `quality`, `sources` and `archive`: reads of the API, as tables, CSV or JSON."""
+"""`dropzone kpis`, `measurements`, `quality`, `sources` and `archive`: the API's reads as tables, CSV or JSON."""
 
 import csv
 import json
@@ -20,14 +20,14 @@ from dropzone_cli.session import Session
 from dropzone_cli.text import count
 
 _NESTED = ("gaps", "latency_ms", "last_day")
-"""Objects whose fields are columns of their own in CSV, as in the API's."""
+"""Objects whose fields are separate columns in CSV, as in the API's CSV."""
 
 Column: TypeAlias = str | tuple[str, Callable[[Document], object]]
-"""A field of a row, or a title and what is below it."""
+"""A field of a row, or a title and a function that returns the value."""
 
 
 class Granularity(StrEnum):
-    """How long a bucket of time is."""
+    """The length of a bucket of time."""
 
     SECOND = "second"
     MINUTE = "minute"
@@ -39,7 +39,7 @@ class Granularity(StrEnum):
 
 
 class State(StrEnum):
-    """How a source does, by its usual interval."""
+    """The state of a source, by its expected interval."""
 
     OK = "ok"
     LATE = "late"
@@ -188,7 +188,7 @@ def archive(
     """
     if restore is not None:
         return _restore(session, f"{restore:%Y-%m}", days)
-    # Whatever is on the page, it names the archived months of the range.
+    # Any page names the archived months of the range.
     [page] = session.api.pages("measurements", bounds(since, until), 1)
     months: list[str] = page.get("archived", [])
     rows = [[month] for month in months]
@@ -226,7 +226,7 @@ def _show(
     as_csv: bool,
     is_wanted: Callable[[Document], bool] | None = None,
 ) -> int:
-    """Print all pages of a list, up to a limit of rows; answers how many there are."""
+    """Print all pages of a list, up to a limit of rows; return the number of rows."""
     if session.out.as_json and as_csv:
         raise usage("--json and --csv exclude each other.", "Choose one.")
     rows: list[Document] = []
@@ -281,6 +281,6 @@ def _number(value: Any) -> str:  # noqa: ANN401 - of JSON
 
 
 def _rule(broken: Document) -> str:
-    """The code, the contract's rule if it is of one, and how many events broke it."""
+    """The code, the contract's rule if it has one, and the number of events that broke it."""
     of_contract = f" ({broken['contract']}: {broken['rule']})" if broken["rule"] else ""
     return f"{broken['code']}{of_contract} {broken['events']}"

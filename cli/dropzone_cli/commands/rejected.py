@@ -45,7 +45,7 @@ Code = Annotated[
 
 
 class WhichResolved(StrEnum):
-    """Open rejections, those that a processed event corrects, or both."""
+    """Open rejections, resolved ones (a processed event corrects them), or both."""
 
     FALSE = "false"
     TRUE = "true"
@@ -167,7 +167,7 @@ def export(
 def _texts(
     session: Session, entries: Sequence[details.Document]
 ) -> Iterator[tuple[details.Document, bytes | None, bool]]:
-    """Each of a page's events with its text, None where there is none, and whether that is the event alone."""
+    """The events of a page, each with its text, if any, and whether the text is just that event."""
     objects = [(UUID(str(raw_id)), [*group]) for raw_id, group in groupby(entries, key=lambda entry: entry["raw_id"])]
     answers = session.api.raws([raw_id for raw_id, _ in objects])
     for (raw_id, group), answer in zip(objects, answers, strict=True):
@@ -178,7 +178,7 @@ def _texts(
         for entry in group:
             item = int(entry["item"])
             if answer is not None and answer.is_mapped:
-                # What was made of the body; all of the body where nothing could be.
+                # The converted event, or the whole body if it could not be converted.
                 event = session.api.raw(raw_id, item)
                 yield entry, answer.content if event is None else event.content, event is not None
             else:
@@ -186,21 +186,21 @@ def _texts(
 
 
 def _exported(entry: details.Document, text: bytes | None, *, is_event: bool) -> bytes:
-    """A line: the event's own text is part of it, where it is JSON."""
+    """A line of the file, which includes the event's own text if it is JSON."""
     described: details.Document = {name: entry.get(name) for name in ("raw_id", "item", "source", "violations")}
     try:
         event = json.loads(text or b"", parse_int=float, parse_constant=no_constant)
     except (ValueError, RecursionError):
         event, shown = None, None if text is None else text.decode("utf-8", "backslashreplace")
     else:
-        # What `send` reported of a line holds that line.
+        # A report by `send` contains the line that it is about.
         reported = event.get("client_rejected") if isinstance(event, dict) and "time_stamp" not in event else None
         event, shown = (None, reported.get("text")) if isinstance(reported, dict) else (event, None)
         if not is_event:
             event, shown = None, (text or b"").decode("utf-8", "backslashreplace")
     if event is None:
         return json.dumps({**described, "event": None, "text": shown}).encode()
-    # In JSON, line ends stand between tokens alone.
+    # In JSON, line ends only occur between tokens.
     event = (text or b"").strip().translate(_LINE_ENDS)
     return json.dumps(described).encode()[:-1] + b', "event": ' + event + b"}"
 
@@ -213,7 +213,7 @@ def _fields(by: str | None) -> list[str]:
 
 
 def _keys(entry: details.Document, fields: list[str]) -> set[tuple[str, ...]]:
-    """What an event counts for: each rule that it broke, once."""
+    """The keys that an event counts for: each rule that it broke, once."""
     codes = {str(violation.get("code")) for violation in entry.get("violations", [])}
     values = {"source": {str(entry.get("source") or "")}, "code": codes}
     return {*product(*(values[field] for field in fields))}

@@ -42,7 +42,7 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The max
 
 @dataclass(slots=True)
 class _Totals:
-    """The API's answers, added up."""
+    """The sums of the API's answers."""
 
     checked: int = 0
     processed: int = 0
@@ -120,7 +120,7 @@ def replay(
                     totals.add(answer)
                     progress.advance(answer["checked"] + answer.get("unread", 0), _where(totals.cursor))
     except BaseException:
-        # An interrupted run has replayed some objects, and its cursor says which.
+        # An interrupted run has replayed some objects, up to its cursor.
         if totals.checked or totals.unread or totals.cursor != cursor:
             _show_replay(session, totals, dry_run=dry_run)
         raise
@@ -150,14 +150,14 @@ def _selections(
 
 
 def _is_ahead(raw_id: UUID, cursor: Cursor | None) -> bool:
-    """Tell whether an object, or a part of it, comes after the cursor."""
+    """Return whether an object, or a part of it, comes after the cursor."""
     if isinstance(cursor, Position):
         return raw_id >= cursor.raw_id
     return cursor is None or raw_id > cursor
 
 
 def _before(selection: Document) -> UUID | None:
-    """Return the cursor that a selection of named objects begins with."""
+    """Return the cursor before the first of a selection's named objects."""
     names = selection.get("raw_ids")
     return UUID(int=UUID(names[0]).int - 1) if names else None
 

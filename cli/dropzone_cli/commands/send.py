@@ -1,4 +1,4 @@
-"""`dropzone send`: events of files or stdin, each once, however often the run is stopped."""
+"""`dropzone send`: send events from files or stdin, each once, however often the run is stopped."""
 
 from typing import Annotated
 

@@ -92,7 +92,7 @@ def _show(session: Session, found: dict[UUID, details.Document]) -> None:
 
 
 def _add_events(session: Session, entry: details.Document, rejections: int, *, all_events: bool) -> None:
-    """Replace the API's page of events in a batch's status with those that were asked for."""
+    """Replace the API's page of events in a batch's status with the requested events."""
     raw_id = UUID(str(entry["raw_id"]))
     for name in ("events", "cursor"):
         entry.pop(name, None)
@@ -110,7 +110,7 @@ def _look_up(session: Session, raw_ids: list[UUID]) -> dict[UUID, details.Docume
 
 
 def _waited_for(session: Session, raw_ids: list[UUID], timeout: float) -> dict[UUID, details.Document]:
-    """Poll the objects that are waiting, until none is or the timeout is over."""
+    """Poll objects until none is waiting, or until the timeout."""
     ends = session.client_options.clock() + timeout
     pause = _FIRST_PAUSE_SECONDS
     found = _look_up(session, raw_ids)
