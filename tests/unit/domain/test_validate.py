@@ -4,6 +4,7 @@ import json
 import math
 import tracemalloc
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from pydantic import create_model
 import dropzone.domain.validate as validate_module
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.body import JSON, NDJSON
-from dropzone.domain.outcomes import MAX_VIOLATIONS, Code, Measurement, Rejection, Violation, excerpt
+from dropzone.domain.outcomes import MAX_VIOLATIONS, RULESET, Code, Measurement, Rejection, Violation, excerpt
 from dropzone.domain.payloads import Event
 from dropzone.domain.validate import Contents, validate
 from support.contracts import BROKEN, OF_KEYS, OF_MAPPINGS
@@ -375,3 +376,26 @@ def mutated(draw: st.DrawFn) -> bytes:
 @given(mutated())
 def test_any_damage_to_a_valid_event_has_an_outcome(body: bytes) -> None:
     assert_validated(body)
+
+
+def test_other_messages_are_another_ruleset() -> None:
+    # GIVEN messages of a ruleset: a replay compares them as well
+    ruleset, expected = "6", "aa7e61c5812f83b8"
+    bodies = [
+        *(b"[]", b"5", b"\x1f\x8b\x08"),
+        *(bytes_of(time_stamp=value) for value in NOT_STRINGS),
+        *(bytes_of(time_stamp=value) for value in ("yesterday", "2019-05-01T06:00:00", "2019-02-29T06:00:00Z")),
+        *(bytes_of(data=value) for value in NOT_ARRAYS),
+        *(bytes_of(data=[value]) for value in NOT_NUMBERS),
+        *(bytes_of(data=[]), bytes_of(data=[math.inf])),
+        *(bytes_of(source=value) for value in NOT_SOURCES),
+        *(bytes_of(unit=value) for value in NOT_UNITS),
+        *(bytes_of(tags=value) for value in NOT_TAGS),
+        *(bytes_of(corrects=value) for value in NOT_CORRECTED),
+        *(bytes_of(schema_version=3), bytes_of(schema_version="2")),
+        *(b'{"client_rejected": %b}' % report for report in (b"{}", b'{"code": "row.x", "reason": "r"}')),
+    ]
+
+    found = [[(each.code, each.message) for each in violations_of(body)] for body in bodies]
+
+    assert ruleset != RULESET or sha256(json.dumps(found).encode()).hexdigest().startswith(expected), "raise RULESET"

@@ -14,8 +14,8 @@ from pydantic_core import ErrorDetails
 from dropzone.domain.aggregates import Aggregates
 from dropzone.domain.body import NotJsonError
 
-RULESET = "5"
-"""The version of the basic rules. Raise it when a change to them may change outcomes."""
+RULESET = "6"
+"""The version of the basic rules. Raise it when a change to them may change outcomes, their messages included."""
 
 MAX_VIOLATIONS = 10
 """The maximum number of violations in an outcome."""
