@@ -1,4 +1,4 @@
-"""Batches: the events of one request; where an earlier run cut an input, it is cut again."""
+"""Batches: the events of one request. A continued run divides an input into the same batches as the earlier run."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,43 +13,43 @@ _DIGITS = 32
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """When a batch is full."""
+    """The limits of a batch."""
 
     events: int
     bytes: int
-    """An event that has more goes alone."""
+    """The maximum size; a larger event is sent alone."""
     linger: float | None = None
-    """Seconds that its first event waits for others; None where they come as fast as they are read."""
+    """Seconds that the first event waits for others; None if they come as fast as they are read."""
 
 
 class Cut(NamedTuple):
-    """A batch that an earlier run cut."""
+    """Identifies a batch, so that a later run can recognise it."""
 
     events: int
     digest: str
     beginning: str
-    """The digest of its first event."""
+    """The digest of the first event."""
 
 
 class Batch:
-    """Some events of an input, next to each other."""
+    """Consecutive events of an input."""
 
     def __init__(self, number: int, events: list[Event], size: int = 0) -> None:
         self.number = number
-        """In its input, from 0."""
+        """The number of the batch in its input, from 0."""
         self.body = b"".join([b"%b\n" % event.text for event in events])
-        """A line for each event."""
+        """One line for each event."""
         self.events = len(events)
         self.first, self.last = events[0].first, events[-1].last
-        """Its lines."""
+        """The first and last line numbers."""
         self.findings = [event.finding for event in events if event.finding is not None]
-        """What it reports, where it holds no events."""
+        """The findings that it reports, if it has reports instead of events."""
         self.digest = digest(self.body)
-        """Of what is sent."""
+        """The digest of what is sent."""
         recognized = digest(b"\n".join([event.identity for event in events])) if self.findings else self.digest
         self.cut = Cut(self.events, recognized, digest(events[0].identity))
         self.size = size
-        """Bytes of the input that it takes, about, including what was skipped before it."""
+        """The approximate number of bytes in the input, including what was skipped before it."""
 
 
 def digest(text: bytes) -> str:
@@ -57,7 +57,7 @@ def digest(text: bytes) -> str:
 
 
 class Batcher:
-    """Collects events, and gives the batch to a function when it is full, or was held long enough."""
+    """Collects events, and passes a batch to a function when it is full, or was held long enough."""
 
     def __init__(
         self,
@@ -69,16 +69,16 @@ class Batcher:
         position: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with the first batch of an input.
+        """Start with the first batch of an input.
 
         Args:
-            shape: when a batch is full.
-            emit: takes each batch.
+            shape: the limits of a batch.
+            emit: called with each batch.
             known: the batches of an earlier run, by number.
-            changed: called when the events are not those of the earlier run; if it returns, they are cut afresh. None:
-                only those that differ are, and the batches before them are kept.
-            position: how far the input was read.
-            clock: seconds.
+            changed: called if the events differ from those of the earlier run; if it returns, new batches are made of
+                them. None: only of those that differ; the batches before are kept.
+            position: returns how far the input was read, in bytes.
+            clock: returns the time in seconds.
         """
         self._shape, self._emit, self._known, self._changed = shape, emit, known or {}, changed
         self._position, self._clock = position, clock
@@ -104,7 +104,7 @@ class Batcher:
             self._flush()
 
     def idle(self) -> float | None:
-        """Give away what was held long enough; return the seconds until there will be something."""
+        """Emit the batch if it was held long enough; return the seconds until the next one is due."""
         if not self._held or self._due is None:
             return None
         seconds = self._due - self._clock()
@@ -114,17 +114,17 @@ class Batcher:
         return None
 
     def end(self, *, was_stopped: bool = False) -> None:
-        """Give away what is held: the input is at its end, or was stopped.
+        """Emit what is held: the input is at its end, or was stopped.
 
-        Where it was stopped, it need not have changed: what begins a batch of an earlier run stays with `rest`.
+        If it was stopped, it hasn't necessarily changed: the start of an earlier run's batch is left to `rest`.
         """
-        while self._held and not (was_stopped and self._cut):  # what an earlier run did not send is cut afresh
+        while self._held and not (was_stopped and self._cut):  # events that were not sent before make new batches
             self._flush()
         if self._changed is not None and not was_stopped and any(number >= self._number for number in self._known):
             self._changed()
 
     def rest(self) -> list[Event]:
-        """What was not given away."""
+        """The events that were not emitted."""
         return self._held
 
     def _begin(self, event: Event) -> None:

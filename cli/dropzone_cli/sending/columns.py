@@ -1,4 +1,4 @@
-"""What the columns of a table are: named, or found by usual names."""
+"""The meaning of a table's columns: given by options, or found by common names."""
 
 import re
 from collections import Counter
@@ -13,10 +13,10 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 class Columns:
     def __init__(self, header: Sequence[str], options: CsvOptions) -> None:
-        """Choose them.
+        """Choose the columns by a header.
 
         Raises:
-            CliError: the columns are not those that were asked for, or it is not clear which are meant.
+            CliError: the requested columns are missing, or the choice is ambiguous.
         """
         self.header = [*header]
         self._options = options
@@ -36,16 +36,16 @@ class Columns:
         self.unused = [self.header[place] for place in self._others()]
 
     def _others(self) -> list[int]:
-        """Columns with a name that nothing has used so far."""
+        """The columns with a name that are not used so far."""
         return [place for place, name in enumerate(self.header) if place not in self._used and name]
 
     def label(self, place: int) -> ColumnLabel:
-        """The name of a column, and its unit where the file tells one."""
+        """The name of a column, and its unit if the file has one."""
         name = self.header[place]
         return self._options.labels.get(name) or ColumnLabel(name)
 
     def source_of(self, cells: Sequence[str], places: Sequence[int]) -> str:
-        """The source of the values in these columns of a row."""
+        """The source of a row's values in these columns."""
         source = self._options.constant_source or ""
         if self.source is not None:
             source = cells[self.source].strip()
@@ -137,7 +137,7 @@ class Columns:
         return ", ".join(map(repr, self.header))
 
     def __str__(self) -> str:
-        """Tell which columns are what."""
+        """Describe the chosen columns."""
         options = self._options
         names: Mapping[str, Sequence[int | None]] = {
             "time": [self.date, self.time],

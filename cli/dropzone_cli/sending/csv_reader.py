@@ -1,4 +1,4 @@
-"""Rows of a table as events: rows → readings → events, each step a generator of its own."""
+"""Rows of a table as events: rows → readings → events, each step a generator."""
 
 import csv
 import json
@@ -27,13 +27,13 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Reading(NamedTuple):
-    """What a row measured."""
+    """The values of a row."""
 
     time: str
     values: str
-    """Numbers of JSON, separated by commas."""
+    """JSON numbers, separated by commas."""
     labels: str
-    """Fields of JSON, each after a comma."""
+    """JSON fields, each preceded by a comma."""
     first: int
     last: int
 
@@ -46,7 +46,7 @@ class _RowError(ValueError):
 
 
 class Table:
-    """A table whose header was read: which columns are what, and the rows as events."""
+    """A table whose header was read: its columns, and its rows as events."""
 
     def __init__(
         self,
@@ -57,21 +57,21 @@ class Table:
         delimiter: str = ",",
         before: Sequence[str] = (),
     ) -> None:
-        """Tell by its header what its columns are.
+        """Choose the columns by the header.
 
         Args:
             head: the row with the header.
-            rows: those behind it.
-            options: what is known of them.
-            delimiter: that was between the cells.
+            rows: the rows after it.
+            options: the options for the table.
+            delimiter: the delimiter between cells.
             before: the lines that were skipped before the header.
 
         Raises:
-            CliError: the columns are not those that were asked for, or it is not clear which are meant.
+            CliError: the requested columns are missing, or the choice is ambiguous.
         """
         self.options = options
         self.delimiter = delimiter
-        # A layout may have changed its cells.
+        # Parsed from the text, since a layout may have changed the cells.
         self.is_of_rejects = is_of_rejects(*csv.reader([head.text], delimiter=delimiter))
         header = [name.strip() for name in head.cells]
         while not header[-1]:
@@ -80,12 +80,12 @@ class Table:
         self._rows = rows
         after = [row.text for row in islice(rows, options.skip_after_header) if isinstance(row, Row)]
         self.preamble = ([*before], head.text, after)
-        """The lines before the header, the header, and those after it that are no rows."""
+        """The lines before the header, the header, and lines after it that are not rows."""
         self._number = _comma_number if options.decimal == "," else json_number
         self._missing = {text.casefold() for text in options.missing}
         self._time = time_reader(options.time_format, options.zone, options.ambiguous)
         self._last = ("", "")
-        # One for each event of a row.
+        # The columns of each event in a row.
         values = self.columns.values
         self._groups = [(place,) for place in values] if options.per_column else [tuple(values)]
         self._is_labelled = bool(
@@ -97,18 +97,18 @@ class Table:
             or self.is_of_rejects
             or any(self.columns.label(place).unit for place in values)
         )
-        # They are the same in many rows.
+        # Cached, since many rows have the same labels.
         self._label_text = lru_cache(4_096)(self._label_text_of)
 
     @classmethod
     def of_rows(
         cls, rows: Iterator[Row | Finding], options: CsvOptions, delimiter: str = ",", before: Sequence[str] = ()
     ) -> Self | Finding:
-        """Read the header of a table; answers why it is not there yet, where more may come.
+        """Read the header of a table; returns a finding if it is incomplete, and more may come.
 
         Raises:
-            BrokenInputError: there is none, or it can't be read.
-            CliError: the columns are not those that were asked for, or it is not clear which are meant.
+            BrokenInputError: there is no header, or it can't be read.
+            CliError: the requested columns are missing, or the choice is ambiguous.
         """
         rows = ADAPTERS.get(options.layout, iter)(without_reasons(rows))
         head = next(rows, None)
@@ -122,18 +122,18 @@ class Table:
 
     @classmethod
     def of_lines(cls, lines: Lines, options: CsvOptions) -> Self | Finding:
-        """Read the header of a CSV, after what its layout has before it; as `of_rows`."""
+        """Read the header of a CSV, after the lines that its layout has before it; see `of_rows`."""
         before = lines.skip_empty() if options.skip_lines is None else []
         options = recognise(lines, options)
         before += lines.skip(options.skip_lines or 0) + lines.skip_empty()
-        # A line that tells Excel the delimiter.
+        # A line with the delimiter for Excel.
         separator = _SEPARATOR.fullmatch("".join(lines.peek(1)).rstrip("\r\n"))
         before += lines.skip(1 if separator else 0)
         delimiter = options.delimiter or (separator[1] if separator else delimiter_of("".join(lines.peek(1))))
         return cls.of_rows(csv_rows(lines, delimiter), options, delimiter, before)
 
     def __str__(self) -> str:
-        """Tell what the columns are, and how they are read."""
+        """Describe the columns, and how they are read."""
         options, text = self.options, str(self.columns)
         if not options.layout:
             return text
@@ -147,7 +147,7 @@ class Table:
 
     @property
     def settings(self) -> dict[str, object]:
-        """What decides which events come of the rows."""
+        """The settings that determine which events are made of the rows."""
         options = self.options
         names = ("ambiguous", "time_format", "decimal", "encoding", "merge_rows")
         return {
@@ -195,7 +195,7 @@ class Table:
                 yield self._finding(row, self._no_value(cells))
 
     def _finding(self, row: Row, error: _RowError, places: Sequence[int] | None = None) -> Finding:
-        """What is wrong with a row, or with the values in these columns of it."""
+        """A finding about a row, or about its values in these columns."""
         cells, columns = row.cells, self.columns
         source = self.options.constant_source or ""
         if len(cells) >= len(columns.header):
@@ -208,11 +208,11 @@ class Table:
     def _instant_of(self, cells: list[str]) -> str:
         text = cells[self.columns.time].strip()
         if self.columns.date is not None:
-            # In a workbook, a date has a time of its own.
+            # In a workbook, a date also has a time.
             text = f"{cells[self.columns.date].strip().removesuffix('T00:00:00')} {text}".strip()
         if not text:
             raise _RowError("row.no_time", "has no time")
-        if text != self._last[0]:  # the next rows often have it as well
+        if text != self._last[0]:  # consecutive rows often have the same time
             try:
                 self._last = (text, self._time(text))
             except TimeError as error:
@@ -220,18 +220,18 @@ class Table:
         return self._last[1]
 
     def _values(self, cells: list[str], places: Sequence[int]) -> str:
-        """The numbers in some columns of a row."""
+        """The numbers in these columns of a row, separated by commas."""
         parts = []
         for place in places:
             cell = cells[place].strip()
             if not cell or cell.casefold() in self._missing:
                 continue
-            # What JSON writes, it writes as it is.
+            # A valid JSON number is kept as it is.
             parts.append(cell if _NUMBER.fullmatch(cell) else self._numbers(place, cell))
         return ",".join(parts)
 
     def _numbers(self, place: int, cell: str) -> str:
-        """The numbers of a cell, which may be a JSON array of them."""
+        """The numbers in a cell, which may be a JSON array."""
         is_array = cell.startswith("[") and cell.endswith("]")
         numbers = [self._number(part.strip()) for part in (cell[1:-1].split(",") if is_array else [cell])]
         if None in numbers:
@@ -271,7 +271,7 @@ class Table:
 
 
 def events(readings: Iterable[Reading | Finding], *, is_labelled: bool) -> Iterator[Read]:
-    """Write readings as events: of version 2 where they have labels."""
+    """Format readings as events, of version 2 if they have labels."""
     version = '"schema_version":2,' if is_labelled else ""
     for reading in readings:
         if isinstance(reading, Finding):
@@ -282,7 +282,7 @@ def events(readings: Iterable[Reading | Finding], *, is_labelled: bool) -> Itera
 
 
 def one_of_a_kind(readings: Iterable[Reading | Finding]) -> Iterator[Reading | Finding]:
-    """Leave out further findings of a kind in a row, which has several values."""
+    """Leave out repeated findings of a kind in a row with several values."""
     before = (0, "")
     for reading in readings:
         if isinstance(reading, Finding):
@@ -293,7 +293,7 @@ def one_of_a_kind(readings: Iterable[Reading | Finding]) -> Iterator[Reading | F
 
 
 def watched(readings: Iterable[Reading | Finding], unused: Sequence[str]) -> Iterator[Reading | Finding]:
-    """Warn of rows with the same time, of which silver keeps the last one where they name no source."""
+    """Warn of rows with the same time and no source, of which silver keeps only the last one."""
     named = f": is it one of {', '.join(map(repr, unused))}?" if unused else ""
     reason = (
         "has the time of an earlier row and no source, so it replaces that row's event; "
@@ -308,13 +308,13 @@ def watched(readings: Iterable[Reading | Finding], unused: Sequence[str]) -> Ite
         if reading.time == before or reading.time in seen:
             yield Finding(reading.first, reading.last, "row.same_time", reason, severity=Severity.WARNING)
         elif len(seen) < _INSTANTS:
-            # Where a file has one sensor after the other, each begins with the times of the first one.
+            # If a file has one sensor after the other, each starts with the times of the first one.
             seen.add(reading.time)
         before = reading.time
 
 
 def merged(readings: Iterable[Reading | Finding]) -> Iterator[Reading | Finding]:
-    """Make one reading of neighbours that differ in their values alone."""
+    """Merge consecutive readings that differ only in their values."""
     held: list[Reading] = []
     size = 0
     for reading in readings:
@@ -338,7 +338,7 @@ def _joined(readings: Sequence[Reading], size: int) -> Reading | Finding:
 
 
 def json_number(text: str) -> str | None:
-    """A number as JSON writes it, digit by digit the same; None for what is none."""
+    """A number in JSON's syntax, with the same digits; None if the text is not a number."""
     if _NUMBER.fullmatch(text):
         return text
     match = _LOOSE_NUMBER.fullmatch(text)
@@ -353,7 +353,7 @@ def _comma_number(text: str) -> str | None:
 
 
 def _fitted(cells: list[str], width: int) -> list[str]:
-    """Drop empty cells behind the header's: rows may end with a delimiter."""
+    """Drop empty cells beyond the header: rows may end with a delimiter."""
     if len(cells) < width or any(map(str.strip, cells[width:])):
         raise _RowError("row.cells", f"has {len(cells)} cells, and the header {width}")
     return cells[:width]

@@ -1,4 +1,4 @@
-"""A dry run: everything is read, and nothing is sent."""
+"""A dry run: everything is read, but nothing is sent."""
 
 import json
 from collections.abc import Sequence

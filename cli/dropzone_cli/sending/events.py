@@ -1,4 +1,4 @@
-"""What an input is read as: events, and findings about lines that are none, each with its lines."""
+"""The results of reading an input: events, and findings about lines without an event, each with line numbers."""
 
 import json
 from contextlib import suppress
@@ -9,22 +9,22 @@ from uuid import UUID
 from dropzone_cli.formats import CONTROL_CHARACTER, MAX_SOURCE
 
 MAX_EVENT_BYTES = 5 * 2**20
-"""The longest text that is held in memory as one event. The API accepts at most 4.5 MB."""
+"""The maximum size of a text that is held in memory as one event. The API accepts at most 4.5 MB."""
 
 _REPORTED_CHARACTERS = 1_000
 
 
 class Severity(StrEnum):
-    """What a finding means for the lines that it is about."""
+    """The consequence of a finding for its lines."""
 
     PROBLEM = "problem"
-    """They are not sent."""
+    """The lines are not sent."""
     WAITING = "waiting"
-    """They are not complete yet; the next run reads them again."""
+    """The lines are not complete yet; the next run reads them again."""
     MISSING = "missing"
-    """They say themselves that nothing was measured."""
+    """The lines state that nothing was measured."""
     WARNING = "warning"
-    """They are sent, and something is odd about them."""
+    """The lines are sent, but something about them is unusual."""
 
 
 class Rejected(NamedTuple):
@@ -35,7 +35,7 @@ class Rejected(NamedTuple):
 
     @classmethod
     def of(cls, raw_id: object, item: object) -> "Rejected | None":
-        """What a file of rejects says; None if it says nothing."""
+        """The event that a rejects file refers to; None if it refers to none."""
         with suppress(ValueError, OverflowError):
             return cls(str(UUID(str(raw_id))), int(float(str(item))))
         return None
@@ -49,24 +49,24 @@ class Finding(NamedTuple):
     first: int
     last: int
     code: str
-    """Stable, for scripts (docs/cli.md lists them)."""
+    """A stable code for scripts (docs/cli.md lists them)."""
     reason: str
     text: str = ""
-    """The lines themselves, as far as they are known."""
+    """The text of the lines, as far as known."""
     severity: Severity = Severity.PROBLEM
     source: str = ""
-    """Who measured, as far as it is known."""
+    """The source, as far as known."""
     rejected: Rejected | None = None
-    """Where the API has counted these lines already: they are of a file of rejects."""
+    """The rejection that the API has already counted for these lines, if they are from a rejects file."""
 
 
 class Event(NamedTuple):
     text: bytes
-    """A line of NDJSON, without its line end."""
+    """A line of NDJSON without its line end."""
     first: int
     last: int
     finding: Finding | None = None
-    """What it reports, where it is no event."""
+    """The finding that it reports, if it is a report instead of an event."""
 
     @property
     def identity(self) -> bytes:
@@ -81,7 +81,7 @@ Read = Event | Finding
 
 
 def report_of(finding: Finding) -> Event:
-    """Make what tells the API of lines that are not sent: it is stored, and counted as a rejection (docs/adr/0025)."""
+    """Make a report to the API of lines that are not sent: it is stored, and counts as a rejection (docs/adr/0025)."""
     report = {
         "code": finding.code,
         "reason": _clean(finding.reason),
@@ -94,7 +94,7 @@ def report_of(finding: Finding) -> Event:
 
 
 def _clean(text: str) -> str:
-    # Without what stands for bytes that are no text.
+    # Without the surrogates of bytes that are not text.
     return text[:_REPORTED_CHARACTERS].encode("utf-8", "replace").decode()
 
 

@@ -1,4 +1,4 @@
-"""Inputs: files, patterns of their names, or stdin; compressed or not; and which format they are of."""
+"""Inputs: files, patterns of their names, or stdin, compressed or not; and their formats."""
 
 import io
 import json
@@ -27,7 +27,7 @@ REJECTS_SUFFIXES = (".rejects.csv", ".rejects.ndjson")
 
 BufferedReader: TypeAlias = "io.BufferedReader[Any]"
 
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the latter where it is empty
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the latter is an empty archive
 _BUFFER = 2**18
 
 
@@ -43,18 +43,18 @@ _BY_SUFFIX = {".csv": Format.CSV, ".tsv": Format.CSV, ".ndjson": Format.NDJSON, 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Where events are read from."""
+    """A file, or stdin, from which events are read."""
 
     name: str
-    """As it was given."""
+    """The name as given."""
     path: Path | None = None
-    """None of stdin."""
+    """None for stdin."""
     size: int | None = None
-    """Bytes, where it is a file that can be read more than once."""
+    """The size in bytes, if it is a file that can be read more than once."""
 
     @property
     def identity(self) -> str:
-        """What it is known by, wherever the command is called."""
+        """An identifier that doesn't depend on the current directory."""
         return STDIN if self.path is None else str(self.path.resolve())
 
     @property
@@ -62,24 +62,24 @@ class Input:
         return self.size is not None
 
     def as_reported(self, finding: Finding) -> Finding:
-        """A finding, as it is reported of this input: what can't be read again will not be complete later."""
+        """The finding to report for this input: lines that can't be read again won't be complete later."""
         if finding.severity is not Severity.WAITING or self.is_rereadable:
             return finding
         return finding._replace(severity=Severity.PROBLEM, reason=CUT_OFF)
 
     @property
     def resume_file(self) -> Path | None:
-        """The resume file beside it; none beside what is no file."""
+        """The resume file next to it; None if the input is not a regular file."""
         if self.path is None or not self.is_rereadable:
             return None
         return self.path.with_name(self.path.name + RESUME_SUFFIX)
 
 
 def expand(arguments: Sequence[str]) -> list[Input]:
-    """Find the inputs, each once, in the order given; those of a pattern in the order of their names.
+    """Find the inputs, each once, in the given order; those of a pattern are ordered by name.
 
     Raises:
-        CliError: there is no such file, or it can't be read.
+        CliError: a file doesn't exist, or can't be read.
     """
     found: dict[str, Input] = {}
     for argument in arguments:
@@ -114,55 +114,55 @@ def _inputs(argument: str) -> list[Input]:
 
 @dataclass(slots=True)
 class Opened:
-    """An input that is being read: its bytes, decompressed."""
+    """An input that is being read, with its decompressed bytes."""
 
     raw: BinaryIO
-    """The file, as it is stored."""
+    """The stored file, compressed or not."""
     binary: BufferedReader
     suffix: str
-    """Of its name, in lower case, without what says that it is compressed."""
+    """The suffix of its name, in lower case, without that of its compression."""
     is_complete: bool
-    """Whether a last line without an end is said to be a whole one."""
+    """Whether a last line without a line end is considered complete."""
     pipe: LivePipe | None = None
-    """Where it can't be read again."""
+    """The pipe, if the input can't be read again."""
     unpacker: Gunzip | Unzip | None = None
     table: Table | None = None
-    """Of a CSV or a workbook, once `read` was called, and has met the header."""
+    """The table in a CSV or workbook, once `read` has read the header."""
     sheet: str = ""
-    """Of a workbook: which one is read."""
-    # When they go, they close the bytes, which are closed by then.
+    """The name of the sheet that is read from a workbook."""
+    # Kept referenced: when deleted, they close the bytes, which are already closed by then.
     _lines: Lines | None = None
 
     @property
     def description(self) -> str:
-        """What the columns of a table are."""
+        """A description of a table's columns."""
         return ": ".join(filter(None, [self.sheet, "" if self.table is None else str(self.table)]))
 
     @property
     def unused(self) -> list[str]:
-        """Columns of a table that no event has anything of."""
+        """The columns of a table that no event uses."""
         return [] if self.table is None else self.table.columns.unused
 
     @property
     def position(self) -> int:
-        """How many of the file's bytes were read, about; 0 where that is unknown."""
+        """The approximate number of bytes read from the file; 0 if unknown."""
         with suppress(OSError, ValueError):
             return self.raw.tell()
         return 0
 
     def detect(self) -> Format:
-        """Tell its format by its name, else by how it begins."""
+        """Detect the format by the name, else by the first bytes."""
         beginning = self.binary.peek(1)
         if beginning.startswith(_ZIP_MAGIC):
             return Format.XLSX
         return _BY_SUFFIX.get(self.suffix) or _by_beginning(beginning)
 
     def read(self, format_: Format, options: CsvOptions) -> Iterator[Read]:
-        """Read its events; of a table, the header at once.
+        """Read the events. The header of a table is read at once.
 
         Raises:
             BrokenInputError: nothing of it can be read.
-            CliError: the columns are not those that were asked for, or it is not clear which are meant.
+            CliError: the requested columns are missing, or the choice is ambiguous.
         """
         if format_ is Format.XLSX:
             self.sheet, rows = workbook_rows(self.binary, options.sheet)
@@ -191,7 +191,7 @@ class Opened:
         return self.is_complete or (self.unpacker is not None and not self.unpacker.damage)
 
     def _guarded(self, found: Iterator[Read]) -> Iterator[Read]:
-        """Report damage to the container of the text, after everything that could be read."""
+        """Report damage to the compression or encoding, after everything that could be read."""
         last = 0
         try:
             for one in found:
@@ -213,16 +213,16 @@ def opened(
     is_complete: bool = False,
     piped: Callable[[LivePipe], AbstractContextManager[None]] = lambda _: nullcontext(),
 ) -> Iterator[Opened]:
-    """Open an input, decompressed where it is gzip or zip.
+    """Open an input, decompressed if it is gzip or zip.
 
     Args:
         one: the input.
-        is_complete: whether a last line without an end is a whole one.
-        piped: makes what is to be entered before anything is read of an input that can't be read again.
+        is_complete: whether a last line without a line end is complete.
+        piped: makes a context to enter before reading an input that can't be read again.
 
     Raises:
         BrokenInputError: nothing of it can be read.
-        CliError: it can't be opened, or holds more than one file.
+        CliError: it can't be opened, or is an archive of several files.
     """
     with ExitStack() as closing:
         try:
@@ -243,7 +243,7 @@ def opened(
                 if pipe is not None:
                     raise BrokenInputError(1, "is a zip archive or a workbook, which can't be read from a pipe")
                 source.unpacker = _unzipped(one, source.binary, closing)
-                if source.unpacker is not None:  # a workbook stays as it is
+                if source.unpacker is not None:  # a workbook is not decompressed
                     name = source.unpacker.name.lower()
         except OSError as error:
             raise BrokenInputError(1, f"can't be read: {error}") from error
@@ -255,18 +255,18 @@ def opened(
 
 
 class Planned(NamedTuple):
-    """An input, and how it is to be read: found out before anything is sent."""
+    """An input and its format, detected before anything is sent."""
 
     input: Input
     format: Format | None = None
-    """None where that is found when it is read, which is possible only once."""
+    """None if the input can only be read once, so that the format is detected then."""
 
     @classmethod
     def of(cls, one: Input, format_: Format | None, options: CsvOptions) -> Self:
-        """Look at an input, unless it can be read only once.
+        """Inspect an input, unless it can only be read once.
 
         Raises:
-            CliError: its columns are not those that were asked for.
+            CliError: the requested columns are missing, or the choice is ambiguous.
         """
         if one.is_rereadable:
             with suppress(BrokenInputError), opened(one) as source:  # reported when it is read
@@ -277,14 +277,14 @@ class Planned(NamedTuple):
 
 
 def _unzipped(one: Input, binary: BufferedReader, closing: ExitStack) -> Unzip | Gunzip | None:
-    """Open the only file of an archive; None of a workbook, which is an archive as well."""
+    """Open the only file in an archive; None for a workbook, which is an archive as well."""
     try:
         archive = closing.enter_context(zipfile.ZipFile(binary))
         members = [member for member in archive.infolist() if not member.is_dir()]
         if any(member.filename == "xl/workbook.xml" for member in members):
             binary.seek(0)
             return None
-        # What macOS adds to an archive.
+        # macOS adds these to an archive.
         members = [member for member in members if not member.filename.startswith("__MACOSX/")]
         if len(members) != 1:
             raise usage(f"{one.name} holds {len(members)} files.", "Extract it, and name the files.")

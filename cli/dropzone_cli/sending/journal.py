@@ -1,7 +1,7 @@
-"""The resume file: how an input was cut into batches and which were accepted, so that no event is sent twice.
+"""The resume file: the batches of an input and which of them were accepted, so that no event is sent twice.
 
-JSON lines: first what the file is; then, for each run (an input, sent to a stack with certain options), a line that
-begins it, and two for each batch: before it is sent, and when the API has accepted it. A process that is killed leaves
+JSON lines: first the kind of file; then, for each run (an input, sent to a stack with certain options), a line that
+starts it, and two for each batch: before it is sent, and when the API has accepted it. A process that is killed leaves
 at most a torn last line, which the next run removes.
 """
 
@@ -26,7 +26,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: io.FileIO) -> None:
-        # Far behind the end: such a lock keeps others from reading what it covers.
+        # Far beyond the end, since such a lock prevents others from reading the range that it covers.
         file.seek(2**40)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 else:
@@ -37,7 +37,7 @@ else:
 
 
 REPORTS = "reports"
-"""Among the options of a run that reports lines which are not sent."""
+"""An option of runs that report lines that are not sent."""
 
 _KIND = {"resume_file_of": "dropzone send", "version": 2}
 
@@ -46,21 +46,21 @@ Line = dict[str, Any]
 
 @dataclass(slots=True)
 class Run:
-    """The sending of an input to a stack with certain options, over all the times that it was stopped."""
+    """The sending of an input to a stack with certain options, including all continuations."""
 
     number: int
-    """In the resume file."""
+    """The number of the run in the resume file."""
     input: str
     stack: str
     options: Mapping[str, object]
-    """What decides which events come of the input."""
+    """The options that determine which events are made of the input."""
     salt: str
-    """Part of its idempotency keys: a new one where the same batches are sent again on purpose."""
+    """Part of the idempotency keys; a new one if the same batches are sent again on purpose."""
     began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     cuts: dict[int, Cut] = field(default_factory=dict)
-    """Its batches, by number."""
+    """The batches by number."""
     accepted: dict[int, UUID] = field(default_factory=dict)
-    """Those of them that are in bronze."""
+    """The objects of accepted batches by number."""
 
     @property
     def key(self) -> str:
@@ -68,11 +68,11 @@ class Run:
 
     @property
     def options_of_reports(self) -> Mapping[str, object]:
-        """The options of the run that reports lines which are not sent."""
+        """The options of the run that reports lines that are not sent."""
         return {**self.options, REPORTS: True}
 
     def idempotency_key(self, batch: Batch) -> str:
-        """The same whenever the same events are sent as the same batch of this run."""
+        """The idempotency key of a batch: the same for the same events in the same batch of this run."""
         parts = (_KIND["resume_file_of"], self.salt, self.key, batch.number, batch.digest)
         return sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
@@ -82,13 +82,13 @@ def _run_key(identity: str, stack: str, options: Mapping[str, object]) -> str:
 
 
 class Journal:
-    """A resume file that this process alone writes; without a path, nothing is recorded.
+    """A resume file that only this process writes; without a path, nothing is recorded.
 
-    It is closed with the last `with` block of it, and the last batch that was handed over within one.
+    It is closed at the end of its last `with` block, and of the last batch that was submitted within one.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Open it, and read what is there.
+        """Open the file, and read its runs.
 
         Raises:
             CliError: it is not a resume file, or another process uses it, or it can't be written.
@@ -99,7 +99,7 @@ class Journal:
         self._file: io.FileIO | None = None
         self._holders = 0
         self.error: CliError | None = None
-        """Why nothing is recorded any more, since it could not be written."""
+        """The error of writing, after which nothing more is recorded."""
         if path is None:
             return
         try:
@@ -134,7 +134,7 @@ class Journal:
         self.release()
 
     def close(self) -> None:
-        """Close it, whoever holds it: nothing is recorded any more."""
+        """Close it, even if it is held: nothing more is recorded."""
         if self._file is not None:
             self._file.close()
 
@@ -143,19 +143,19 @@ class Journal:
         return self._file is None or self._file.closed
 
     def run(self, identity: str, stack: str, options: Mapping[str, object], *, again: bool = False) -> Run:
-        """Return the run of an input that is to be continued, or begin one.
+        """Return the run of an input to continue, or start one.
 
-        `again`: all is sent again, though it was sent before.
+        With `again`, everything is sent again, even if it was sent before.
         """
         found = self.find(identity, stack, options)
         if found is not None and not again:
             return found
-        # Where nothing is recorded, nobody could say that the same events are to be sent again.
+        # Without a record, every run has a new salt: otherwise the same events could never be sent again.
         salt = secrets.token_hex(8) if again or self.path is None else ""
         return self._begin(identity, stack, options, salt)
 
     def reports_of(self, run: Run, *, is_rereadable: bool) -> Run:
-        """Return the run that reports the lines of the same input which are not sent, each once."""
+        """Return the run that reports the lines of the same input that are not sent, each once."""
         run_of_reports = (run.input, run.stack, run.options_of_reports)
         salt = "" if is_rereadable or self.path else secrets.token_hex(8)
         return self.find(*run_of_reports) or self._begin(*run_of_reports, salt)
@@ -168,7 +168,7 @@ class Journal:
         return self._begin(run.input, run.stack, run.options, secrets.token_hex(8))
 
     def has_others(self, run: Run) -> bool:
-        """Whether the same input was sent with other options."""
+        """Whether the same input was also sent with other options."""
         others = (other for other in self._runs.values() if other.key != run.key and REPORTS not in other.options)
         return any(other.input == run.input for other in others)
 
@@ -202,7 +202,7 @@ class Journal:
         try:
             _write_line(self._file, line)
         except OSError as error:
-            self._file.close()  # its end may be torn: nothing may follow that
+            self._file.close()  # its end may be torn, so nothing may be appended
             self.error = CliError(
                 f"The resume file {self.path} can't be written: {error.strerror}.",
                 hint="What was accepted since is recognized by its idempotency key, for 24 hours.",
@@ -211,7 +211,7 @@ class Journal:
 
 
 def raw_ids(path: Path) -> list[UUID]:
-    """The objects in a resume file, in the order of the runs and their batches.
+    """The objects in a resume file, in order of the runs and their batches.
 
     Raises:
         CliError: it is not a resume file.
@@ -220,13 +220,13 @@ def raw_ids(path: Path) -> list[UUID]:
 
 
 def check(path: Path) -> None:
-    """Refuse a file that is there and is not a resume file, before anything is sent."""
+    """Reject an existing file that is not a resume file, before anything is sent."""
     if path.exists():
         _read(path)
 
 
 def _opened(path: Path) -> io.FileIO:
-    """Open a file, and keep other processes from it."""
+    """Open a file, and lock it against other processes."""
     file = path.open("a+b", buffering=0)
     try:
         _lock(file)
@@ -244,7 +244,7 @@ def _write_line(file: io.FileIO, line: Line) -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, Run], int]:
-    """Read a resume file; return its runs, and where its last whole line ends: a line without an end says nothing."""
+    """Read a resume file; return its runs, and the end of its last complete line: a torn line is ignored."""
     runs: dict[str, Run] = {}
     numbered: dict[int, Run] = {}
     try:

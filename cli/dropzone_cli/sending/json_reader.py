@@ -1,4 +1,4 @@
-"""JSON as events: a line for each, or values one after the other, or arrays of them. What is sent is their text."""
+"""JSON as events: one per line, or consecutive values, or arrays of them. Their text is sent unchanged."""
 
 import json
 import re
@@ -14,8 +14,8 @@ _BLANK = re.compile(r"[ \t\r\n]*")
 _SEPARATORS = re.compile(rf"[ \t\r\n,\[\]{MARK}]*")
 _NO_OBJECT = re.compile(r'"(?:[^"\\]|\\.)*"?|[^ \t\r\n,\[\]{"]+', re.DOTALL)
 _LAST_SIGNS = 16
-"""What ends this near to the end of the text may go on behind it."""
-# Where an event may begin after damage: behind the end of another, or on a line of its own.
+"""A value that ends this close to the end of the text may continue after it."""
+# Where an event may start after damage: after the end of another, or on a new line.
 _NEXT = re.compile(r"(?:\}[ \t\r\n]*,|\n[ \t]*,?)[ \t]*(?=\{)")
 _LINE_ENDS = str.maketrans("\r\n", "  ")
 
@@ -25,12 +25,12 @@ def no_constant(name: str) -> NoReturn:
     raise ValueError(message)
 
 
-# Integers as floats: an integer of 5,000 digits is the API's to reject.
+# Integers are read as floats: an integer of 5,000 digits is left to the API to reject.
 _decoder = json.JSONDecoder(parse_int=float, parse_constant=no_constant)
 
 
 def read_ndjson(lines: Lines) -> Iterator[Read]:
-    """Read an event per line; empty lines are none."""
+    """Read one event per line; empty lines are skipped."""
     for line in lines:
         finding = lines.check() if lines.is_suspect else None
         text = line.strip(" \t\r\n")
@@ -38,7 +38,7 @@ def read_ndjson(lines: Lines) -> Iterator[Read]:
             if text:
                 yield checked(text, lines.number, lines.number)
         elif finding.severity is Severity.WAITING and text:
-            # An object that is closed is complete, whatever may follow it.
+            # A closed object is complete, whatever may follow it.
             whole = checked(text, lines.number, lines.number)
             yield whole if isinstance(whole, Event) else finding
         elif text:
@@ -47,7 +47,7 @@ def read_ndjson(lines: Lines) -> Iterator[Read]:
 
 
 def checked(text: str, first: int, last: int) -> Read:
-    """A text as an event, where it is a JSON object; the API validates it."""
+    """The text as an event, if it is a JSON object; the API validates it."""
     try:
         value, end = _decoder.raw_decode(text)
         if end < len(text):
@@ -62,7 +62,7 @@ def checked(text: str, first: int, last: int) -> Read:
 
 
 def _corrected(line: str, value: dict[str, Any], first: int, last: int) -> Read:
-    """The event in a line of a file of rejects, which `send` or `rejected export` wrote and somebody has corrected."""
+    """The event in a line of a rejects file, written by `send` or `rejected export` and corrected by a person."""
     rejected = Rejected.of(value["raw_id"], value["item"])
     text = _members(line)["event"] if value["event"] is not None else str(value.get("text") or "")
     read = checked(text.strip(), first, last)
@@ -78,7 +78,7 @@ def _corrected(line: str, value: dict[str, Any], first: int, last: int) -> Read:
 
 
 def _members(text: str) -> dict[str, str]:
-    """The members of a JSON object, each value as it is written."""
+    """The members of a JSON object, with the text of each value."""
     found: dict[str, str] = {}
     at = _behind_blanks(text, _behind_blanks(text, 0) + 1)
     while text[at] != "}":
@@ -97,7 +97,7 @@ def _behind_blanks(text: str, at: int) -> int:
 
 def _event(text: str, first: int, last: int) -> Read:
     try:
-        # In JSON, line ends stand between tokens alone.
+        # In JSON, line ends only occur between tokens.
         return Event((text if first == last and "\r" not in text else text.translate(_LINE_ENDS)).encode(), first, last)
     except UnicodeEncodeError:
         return Finding(first, last, "line.encoding", "is not UTF-8", text)
@@ -117,7 +117,7 @@ def elements(text: str) -> Iterator[str]:
     """The texts of an array's elements.
 
     Raises:
-        ValueError: it is not an array of JSON; the elements before that are given.
+        ValueError: it is not a JSON array; valid elements before the error are yielded.
     """
     at = _behind_blanks(text, 0) + 1
     while True:
@@ -133,15 +133,15 @@ def elements(text: str) -> Iterator[str]:
 
 
 def read_json(binary: BinaryIO, encoding: str = "utf-8") -> Iterator[Read]:
-    """Read values, one after the other, and the values of arrays, without holding more than one of them.
+    """Read consecutive values, and the values of arrays, with only one of them in memory.
 
-    Damage costs the value that it is in: reading goes on where the next one seems to begin.
+    Damage only affects the value that it is in: reading continues where the next one seems to start.
     """
     return _Scanner(binary, encoding).read()
 
 
 class _Scanner:
-    """The text from a value on, as far as it was read."""
+    """Scans the text from a value on, as far as it was read."""
 
     def __init__(self, binary: BinaryIO, encoding: str) -> None:
         self._read: Callable[[int], bytes] = getattr(binary, "read1", binary.read)
@@ -149,13 +149,13 @@ class _Scanner:
         self._text = ""
         self._at = 0
         self._line = 1
-        """Where `_at` is."""
+        """The line of `_at`."""
         self._is_at_end = False
         self._depth = 0
-        """Of arrays that are open around values."""
+        """The number of open arrays around values."""
         self._array_line = 1
         self._is_lost = False
-        """Whether damage was met, and no whole event since then."""
+        """Whether there was damage, and no complete event since."""
 
     def read(self) -> Iterator[Read]:
         while self._skip_separators():
@@ -167,13 +167,13 @@ class _Scanner:
             yield Finding(self._array_line, self._line, "json.cut_off", reason)
 
     def _more(self) -> bool:
-        """Read on, as far as a value may end."""
+        """Read more text, up to where a value may end."""
         if self._is_at_end:
             return False
         parts, chunk = [self._text[self._at :]], ""
         size = len(parts[0])
         while not self._is_at_end and "}" not in chunk and size <= MAX_EVENT_BYTES:
-            data = self._read(_CHUNK)  # a pipe gives less than was asked for
+            data = self._read(_CHUNK)  # a pipe may return less
             self._is_at_end = not data
             chunk = self._decoder.decode(data, final=self._is_at_end)
             parts.append(chunk)
@@ -186,7 +186,7 @@ class _Scanner:
         self._at = at
 
     def _skip_separators(self) -> bool:
-        """Go to the next value; return whether there is one."""
+        """Skip to the next value; return whether there is one."""
         while True:
             match = _SEPARATORS.match(self._text, self._at)
             end = match.end() if match else self._at
@@ -201,7 +201,7 @@ class _Scanner:
                 return False
 
     def _value(self) -> Read | None:
-        """Read the value that begins here; None where that is only to be tried again, with more text."""
+        """Read the value that starts here; None to try again, with more text."""
         text, at, first = self._text, self._at, self._line
         if text[at] != "{":
             return self._no_object()
@@ -234,17 +234,17 @@ class _Scanner:
         return Finding(first, self._line, "json.not_object", "is not an event: it is not a JSON object", text[at:end])
 
     def _damaged(self, error: Exception, position: int, *, is_open: bool) -> Finding | None:
-        """Report damage, and go where the next event seems to begin."""
+        """Report damage, and skip to where the next event seems to start."""
         text, at, first = self._text, self._at, self._line
         if len(text) - at > MAX_EVENT_BYTES:
             finding = Finding(first, first, "event.too_long", TOO_LONG)
         elif is_open:
             finding = Finding(first, first, "json.cut_off", "what starts here has no end")
         else:
-            if isinstance(error, json.JSONDecodeError):  # its place counts from where the value begins
+            if isinstance(error, json.JSONDecodeError):  # make its position relative to the value
                 error = json.JSONDecodeError(error.msg, text[at:], error.pos - at)
             finding = _json_finding(error, text[at:], first, first)
-        # The line of the damage may be a good one, where the one before it misses its end.
+        # The line of the damage may be valid, if the end of the previous one is missing.
         match = self._seek_next(max(at + 1, text.rfind("\n", at + 1, position + 1)))
         skipped = text[at : match.end()] if match and self._text is text else text[at:]
         self._move_to(match.end() if match else len(self._text))

@@ -1,4 +1,4 @@
-"""Layouts of files that loggers and databases write: recognised by their first lines, and what follows from them."""
+"""Layouts of files written by loggers and databases: detected by their first lines, with the options they imply."""
 
 import csv
 import re
@@ -19,9 +19,9 @@ _SAMPLE = 50
 
 
 def recognise(lines: Lines, options: CsvOptions) -> CsvOptions:
-    """Add what the layout of a file tells to what the options tell, which comes first.
+    """Add the options implied by the layout of a file; given options take precedence.
 
-    Whoever says how many lines to skip knows the layout, and nothing is added.
+    If the number of lines to skip is given, the layout is known, and nothing is added.
     """
     if options.skip_lines is not None:
         return options
@@ -34,7 +34,7 @@ def recognise(lines: Lines, options: CsvOptions) -> CsvOptions:
 def _combined(options: CsvOptions, found: dict[str, Any]) -> CsvOptions:
     nothing = CsvOptions()
     said = {name for name in CsvOptions.__slots__ if getattr(options, name) != getattr(nothing, name)}
-    # Who names the source means it as it is.
+    # An option replaces all implied options of its group.
     for together in ({"source", "constant_source", "source_pattern"}, {"values", "per_column"}):
         said |= together if said & together else set()
     if "missing" in said:
@@ -47,7 +47,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
 
 
-# ---- Campbell Scientific's TOA5: where it is from, names, units, kinds of processing; then the rows
+# ---- Campbell Scientific's TOA5: lines with the origin, names, units and kinds of processing; then the rows
 
 
 def _toa5(lines: Lines) -> dict[str, Any] | None:
@@ -74,14 +74,14 @@ def _toa5(lines: Lines) -> dict[str, Any] | None:
     }
 
 
-# ---- Onset's HOBOware: a title, then a header that tells the zone, the units and the serial numbers
+# ---- Onset's HOBOware: a title, then a header with the zone, the units and the serial numbers
 
 _HOBO_TIME = re.compile(r"(?:Date )?Time,? ?(?:\(?GMT ?(?P<zone>[+-][0-9]{2}:?[0-9]{2})\)?)?", re.IGNORECASE)
 _HOBO_COLUMN = re.compile(
     r"(?P<name>[^,(]+?)\s*(?:,\s*(?P<unit>[^(]*?)\s*)?\(.*?LGR S/N:\s*(?P<logger>[^,)\s]+).*\)", re.IGNORECASE
 )
 _HOBO_LABEL, _HOBO_SENSOR = re.compile(r"LBL:([^,)]+)"), re.compile(r"SEN S/N:([^,)]+)")
-# What a logger did, and not what it measured: there, a cell is "Logged" or empty.
+# Columns of a logger's own events, not of measurements: their cells are "Logged" or empty.
 _HOBO_EVENTS = re.compile(
     r"(?:Coupler|Host|Button|Stopped|Started|End Of File|(?:Bad|Good|Low) (?:Battery|Power)|New Interval|Event)",
     re.IGNORECASE,
@@ -126,7 +126,7 @@ def _hobo(lines: Lines) -> dict[str, Any] | None:
 
 
 def _hobo_labels(columns: dict[str, re.Match[str]]) -> dict[str, ColumnLabel]:
-    """Short names of columns; with the sensor's label or serial number where a logger has several of a kind."""
+    """Short names of columns, with the sensor's label or serial number if a logger has several of a kind."""
     number = Counter(found["name"] for found in columns.values())
     labels = {}
     for name, found in columns.items():
@@ -137,7 +137,7 @@ def _hobo_labels(columns: dict[str, re.Match[str]]) -> dict[str, ColumnLabel]:
 
 
 def _hobo_format(stamps: Sequence[str]) -> str | None:
-    """The form of the times, of which HOBOware has many; the day is the second number unless one is over 12."""
+    """The format of the times (HOBOware has many): the second number is the day unless a first one is over 12."""
     if not stamps:
         return None
     sign = next((sign for sign in "/.-" if sign in stamps[0]), "/")
@@ -156,7 +156,7 @@ def _hobo_format(stamps: Sequence[str]) -> str | None:
     return f"{sign.join(day)} {'%I' if half else '%H'}:%M{seconds}{fraction}{half}"
 
 
-# ---- InfluxDB's annotated CSV: tables of a header each, below lines that tell kinds, groups and defaults
+# ---- InfluxDB's annotated CSV: tables with their own headers, after lines with kinds, groups and defaults
 
 _INFLUX_OWN = {"", "result", "table", "_start", "_stop", "_time", "_value"}
 
@@ -170,7 +170,7 @@ def _influx(lines: Lines) -> dict[str, Any] | None:
 
 
 def influx_rows(rows: Iterator[Row | Finding]) -> Iterator[Row | Finding]:
-    """Put the tables together: one header, the first one's, and a column of the series that a row belongs to."""
+    """Combine the tables: the first one's header, and a column with the series of each row."""
     header, own, defaults = list[str](), list[str](), list[str]()
     expects_header = True
     for row in rows:
@@ -197,7 +197,7 @@ def influx_rows(rows: Iterator[Row | Finding]) -> Iterator[Row | Finding]:
 
 
 def _series(cells: dict[str, str]) -> str:
-    """What tells a series of one measurement from another: the measurement, its tags, the field."""
+    """The identifier of a series: the measurement, its tags, the field."""
     tags = [text for name, text in cells.items() if name not in _INFLUX_OWN | {"_measurement", "_field"}]
     return "/".join(filter(None, (cells.get("_measurement"), *tags, cells.get("_field"))))
 

@@ -1,4 +1,4 @@
-"""Lines of text out of bytes, with their numbers; bytes that are no text cost the line that they are in."""
+"""Lines of text from bytes, with their numbers; bytes that are not text only affect their line."""
 
 import codecs
 import io
@@ -12,13 +12,13 @@ from typing import BinaryIO
 from dropzone_cli.sending.events import MAX_EVENT_BYTES, Finding, Severity
 
 BAD = re.compile("[\udc80-\udcff]")
-"""Marks a byte that can't be decoded, as in Python's surrogateescape; no text contains it."""
+"""Matches a byte that can't be decoded, as in Python's surrogateescape; valid text doesn't contain it."""
 MARKING = "dropzone-mark"
 _ENDS = ("\n", "\r")
 
 UTF8_BOM = codecs.BOM_UTF8
 MARK = "\ufeff"
-"""A byte order mark: within a text where files were joined."""
+"""A byte order mark: also within a text of concatenated files."""
 _BOMS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 TOO_LONG = f"has more than {MAX_EVENT_BYTES // 2**20} MiB, and no event may be that long"
 WAITS_FOR_QUOTE = "ends within quotes, so the row may not be complete; the next run reads it again"
@@ -29,7 +29,7 @@ WAITS = "has no line end, so it may not be complete; the next run reads it again
 def _mark(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
-    # In UTF-16 such a byte may be of ASCII.
+    # In UTF-16, such a byte may be in the range of ASCII.
     return "".join(chr(0xDC00 + max(byte, 0x80)) for byte in error.object[error.start : error.end]), error.end
 
 
@@ -37,7 +37,7 @@ codecs.register_error(MARKING, _mark)
 
 
 def encoding_of(beginning: bytes) -> str:
-    """The encoding that a byte order mark tells, else UTF-8."""
+    """The encoding indicated by a byte order mark, else UTF-8."""
     return next((name for bom, name in _BOMS.items() if beginning.startswith(bom)), "utf-8")
 
 
@@ -45,32 +45,32 @@ class Lines:
     """Iterates over a text's lines, with their ends (LF, CR LF or CR)."""
 
     def __init__(self, binary: BinaryIO, encoding: str, *, is_complete: Callable[[], bool], comment: str = "") -> None:
-        """Read bytes that are behind their byte order mark, unless the encoding needs it.
+        """Read bytes from after their byte order mark, unless the encoding needs it.
 
         Args:
             binary: the bytes.
-            encoding: of the text.
-            is_complete: tells whether a last line without an end is a whole one.
-            comment: lines that begin with it are skipped.
+            encoding: the encoding of the text.
+            is_complete: returns whether a last line without a line end is complete.
+            comment: lines that start with it are skipped.
         """
         self.encoding = encoding
-        # Kept until the end: it closes the bytes when it goes.
+        # Kept referenced until the end: it closes the bytes when deleted.
         self._text = io.TextIOWrapper(binary, encoding, errors=MARKING, newline="")
         self._source = iter(partial(self._text.readline, MAX_EVENT_BYTES), "")
         self._ahead: deque[str] = deque()
         self._is_complete = is_complete
         self._comment = comment
         self.number = 0
-        """Of the line that was read last, from 1."""
+        """The number of the last line read, from 1."""
         self.first = 1
-        """Of the first line since `begin`."""
+        """The number of the first line since `begin`."""
         self.held: list[str] = []
         """The lines since `begin`."""
         self.is_suspect = False
-        """Whether one of them is not a whole line of text."""
+        """Whether one of them is not a complete line of text."""
 
     def peek(self, number: int) -> list[str]:
-        """The next lines, as many as are there."""
+        """The next lines, at most `number`, without consuming them."""
         self._ahead.extend(islice(self._source, max(0, number - len(self._ahead))))
         return [*islice(self._ahead, number)]
 
@@ -92,12 +92,12 @@ class Lines:
         return skipped
 
     def begin(self) -> None:
-        """Begin to collect lines which belong together."""
+        """Start collecting lines that belong together."""
         self.held.clear()
         self.is_suspect = False
 
     def push_back(self) -> None:
-        """Have all but the first of the lines since `begin` read again, by another iteration."""
+        """Have all but the first of the lines since `begin` read again by the next iterations."""
         self._ahead.extendleft(reversed(self.held[1:]))
         self.number -= len(self.held) - 1
         del self.held[1:]
@@ -119,11 +119,11 @@ class Lines:
 
     @property
     def may_go_on(self) -> bool:
-        """Whether the lines since `begin` are one, the last one, of a text that may not be complete."""
+        """Whether there is one line since `begin`, and it is the last one of a text that may be incomplete."""
         return len(self.held) == 1 and not self.peek(1) and not self._is_complete()
 
     def check(self) -> Finding | None:
-        """Tell what is wrong with the lines since `begin`, as lines."""
+        """A finding if the lines since `begin` are not complete lines of text."""
         last = self.held[-1] if self.held else ""
         if not last.endswith(_ENDS):
             if len(last) >= MAX_EVENT_BYTES:

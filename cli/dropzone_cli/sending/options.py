@@ -1,4 +1,4 @@
-"""The options of `dropzone send`: each is a field that says how it is given, and what is made of it."""
+"""The options of `dropzone send`: each is a field annotated with how it is given and parsed."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -89,7 +89,7 @@ def parse_decimal(text: str) -> str:
 
 
 def parse_time_format(text: str) -> str:
-    """Check that it is a format of ours, or of strptime."""
+    """Check that it is one of our formats, or one of strptime."""
     if text in FORMATS:
         return text
     try:
@@ -118,7 +118,7 @@ def parse_encoding(name: str) -> str:
 
 
 class ColumnLabel(NamedTuple):
-    """What a logger's file says of a column beside its name."""
+    """A column's name and unit in a logger's file."""
 
     name: str
     unit: str = ""
@@ -138,7 +138,7 @@ class SendOptions:
         int, _request("--batch-size", "-b", min=1, max=100_000, metavar="EVENTS", help=_BATCH_SIZE)
     ] = 1_000
     batch_bytes: Annotated[
-        # MaxBodyBytes can't be more: Lambda takes 6 MB in base64.
+        # MaxBodyBytes can't be larger: Lambda accepts 6 MB in base64.
         int, _request("--batch-bytes", min=1, max=4_500_000, metavar="BYTES", help=_BATCH_BYTES)
     ] = 2**20
     gzip: Annotated[bool, _request("--gzip/--no-gzip", help="Compress each request's body.")] = True
@@ -163,7 +163,7 @@ class SendOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvOptions:
-    """What is known of a table: by options, or by its layout. None and nothing: to be found out."""
+    """The options for a table, given or implied by its layout. None and empty values are to be detected."""
 
     time: Annotated[str | None, _column("--time-column", help=f"The time. Detected: {', '.join(TIME_NAMES)}.")] = None
     date: Annotated[str | None, _column("--date-column", help=_DATE)] = None
@@ -211,22 +211,22 @@ class CsvOptions:
         str | None, _layout("--sheet", metavar="NAME", help="The sheet of a workbook. Default: the first.")
     ] = None
     layout: str = ""
-    """Of the logger that wrote the file, where it was recognised."""
+    """The layout of the logger that wrote the file, if it was recognised."""
     labels: Mapping[str, ColumnLabel] = field(default_factory=dict)
-    """By the columns' names."""
+    """Labels by the names of columns."""
 
     @property
     def tags_of_all(self) -> dict[str, str]:
-        """The tags of every row.
+        """The tags of all rows.
 
         Raises:
-            CliError: one has no name or no value.
+            CliError: a tag has no name or no value.
         """
         return dict(map(parse_tag, self.constant_tags))
 
 
 def check_options(options: SendOptions, csv: CsvOptions) -> None:
-    """Refuse contradictions, and labels that would have every event rejected."""
+    """Reject contradictory options, and labels with which the API would reject every event."""
     contradictions = {
         "--resume and --no-resume contradict each other.": options.no_resume and options.resume,
         "--source-column and --source both say what the source is.": csv.source and csv.constant_source,
@@ -239,7 +239,7 @@ def check_options(options: SendOptions, csv: CsvOptions) -> None:
 
 
 def check_labels(source: str | None, unit: str | None, tags: Mapping[str, str], columns: Sequence[str]) -> None:
-    """Check the source, the unit and the tags that every event gets; `columns` become tags as well.
+    """Check the source, the unit and the tags of all events; `columns` become tags as well.
 
     Raises:
         CliError: the API would reject one of them.

@@ -1,4 +1,4 @@
-"""Profiles: options of `dropzone send` under a name, in a file of the user's."""
+"""Profiles: named sets of options of `dropzone send`, in a file of the user."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from dropzone_cli.errors import usage
 
 FILE = "DROPZONE_PROFILES"
 
-# What belongs to one call, not to a kind of input.
+# Options that belong to a single call, not to a kind of input.
 _NOT_SAVED = {
     *("inputs", "dry_run", "as_json", "fail_fast", "again", "resume", "profile", "saved_profile"),
     *("stack_name", "region", "aws_profile"),
@@ -27,10 +27,10 @@ def profiles_file() -> Path:
 
 
 def use_profile(ctx: typer.Context, name: str | None) -> str | None:
-    """Make the options of a profile the defaults.
+    """Use the options of a profile as defaults.
 
     Raises:
-        typer.BadParameter: the file can't be read, there is no such profile, or it has other options.
+        typer.BadParameter: the file can't be read, there is no such profile, or it has unknown options.
     """
     if name is None:
         return None
@@ -46,11 +46,11 @@ def use_profile(ctx: typer.Context, name: str | None) -> str | None:
 
 
 def save_profile(ctx: typer.Context, name: str) -> None:
-    """Save the options that were given, or came from another profile.
+    """Save the options that were given, or that came from another profile.
 
     Raises:
         CliError: the file can't be written.
-        typer.BadParameter: it can't be read.
+        typer.BadParameter: the file can't be read.
     """
     path = profiles_file()
     profiles = _read(path)
@@ -71,7 +71,7 @@ def save_profile(ctx: typer.Context, name: str) -> None:
 
 
 def _options(ctx: typer.Context) -> dict[str, str]:
-    """The options that a profile may have: the names of the parameters, and those that people write."""
+    """The options that a profile may have: their command-line names by the names of their parameters."""
     return {
         str(parameter.name): parameter.opts[0].removeprefix("--")
         for parameter in ctx.command.params

@@ -1,4 +1,4 @@
-"""NAME.rejects.csv and NAME.rejects.ndjson: the lines that were not sent, with the reasons, to be fixed and sent."""
+"""NAME.rejects.csv and NAME.rejects.ndjson: the lines that were not sent, with reasons, to be corrected and sent."""
 
 import csv
 import json
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 class Rejects:
-    """The rejects of one reading of an input. The file is made for the first of them; threads may share it."""
+    """The rejects of one reading of an input. The file is created for the first of them. Thread-safe."""
 
     def __init__(self, one: Input, encoding: str | None = None, *, is_kept: bool = True) -> None:
-        """Write nothing yet; `encoding` is that which the input is said to have."""
-        # It is said again when the file is sent; a mark makes clear that this one is UTF-8.
+        """Nothing is written yet. `encoding` is the encoding given for the input."""
+        # The option is given again when the file is sent; the byte order mark shows that the file is UTF-8.
         self._encoding = "utf-8-sig" if encoding else "utf-8"
         name = one.path if one.path is not None and one.is_rereadable else Path(one.path.name if one.path else "stdin")
         self._csv, self._ndjson = (name.with_name(name.name + suffix) for suffix in REJECTS_SUFFIXES)
         self._files: dict[Path, TextIO] = {}
         self._is_open = is_kept
         self.table: Table | None = None
-        """What the lines are rows of, if they are."""
+        """The table that the lines are rows of, if any."""
         self.error: CliError | None = None
-        """Why not all of them could be written."""
+        """The error because of which not all lines were written."""
         self._mutex = threading.Lock()
 
     @property
@@ -40,12 +40,12 @@ class Rejects:
         return [*self._files]
 
     def add_all(self, findings: Sequence[Finding], raw_id: UUID) -> None:
-        """Write what the API has counted, as the events of this object."""
+        """Write findings that the API has counted, as events of this object."""
         for item, finding in enumerate(findings):
             self.add(finding._replace(rejected=Rejected(str(raw_id), item)))
 
     def add(self, finding: Finding) -> None:
-        """Write lines that are no event; with the event that a correction of them corrects, if the API has one."""
+        """Write lines without an event, with the rejection that a correction would refer to, if the API has one."""
         table, rejected = self.table, finding.rejected
         if not finding.text:  # nothing to correct
             return
@@ -54,10 +54,10 @@ class Rejects:
             return
         before, header, after = table.preamble
         reasons = [finding.code, finding.reason, *(rejected or ("", ""))]
-        # A quote that is open would take the reasons in.
+        # An open quote would include the reasons.
         line = finding.text if finding.text.count('"') % 2 == 0 else finding.text.replace('"', "")
         names = ""
-        if table.is_of_rejects:  # it has the reasons of an earlier time
+        if table.is_of_rejects:  # it has reasons of an earlier run
             cells = next(csv.reader([line], delimiter=table.delimiter))
             line = csv_line(cells[: -len(reasons)], table.delimiter)
         else:
@@ -88,7 +88,7 @@ class Rejects:
 
     def _write(self, path: Path, line: str, beginning: str = "") -> None:
         with self._mutex:
-            if not self._is_open:  # a thread that was not waited for
+            if not self._is_open:  # called by a thread that was not waited for
                 return
             try:
                 file = self._files.get(path)

@@ -1,4 +1,4 @@
-"""The result of a run: counted by the threads that send, shown while it goes on and at its end."""
+"""The result of a run: counted by the threads that send, shown during the run and at its end."""
 
 import json
 import tempfile
@@ -24,11 +24,11 @@ _STYLES = {Severity.PROBLEM: "red", Severity.WAITING: "yellow", Severity.WARNING
 
 
 class StoppedError(Exception):
-    """Asked to end at the first problem, and there it is."""
+    """There was a problem, and the run has to end at the first one."""
 
 
 class Spool(list[Document]):
-    """Documents on disk rather than in memory, however many there are; JSON takes it for a list."""
+    """Documents on disk rather than in memory, since there may be many; for the JSON encoder, it is a list."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,22 +59,22 @@ class Group:
     code: str
     severity: Severity
     reason: str
-    """Of the first one."""
+    """The reason of the first finding."""
     first_line: int
     count: int = 0
     events: int = 0
-    """Of batches that the API refused."""
+    """The number of events in batches that the API refused."""
 
 
 @dataclass(slots=True)
 class Totals:
-    """What became of events and batches."""
+    """Numbers of events and batches by result."""
 
     accepted: int = 0
     accepted_earlier: int = 0
     refused: int = 0
     reported: int = 0
-    """Findings that the API has counted."""
+    """The number of findings that the API has counted."""
     batches: int = 0
     replayed_batches: int = 0
     refused_batches: int = 0
@@ -83,7 +83,7 @@ class Totals:
 
 
 class Report:
-    """Counts and reports. Threads may share it."""
+    """Counts and reports results. Thread-safe."""
 
     def __init__(self, out: Output, clock: Callable[[], float], plan: Sequence[Planned], options: SendOptions) -> None:
         sizes = [planned.input.size for planned in plan]
@@ -91,7 +91,7 @@ class Report:
         self.meter = out.meter("Read" if options.dry_run else "Sent", total)
         self.out = out
         self.lines: dict[str, int] = {}
-        """How many were read of each input."""
+        """The number of lines read from each input."""
         self.resume_files: dict[str, None] = {}
         self.rejects_files: dict[str, None] = {}
         self._fail_fast = options.fail_fast
@@ -107,7 +107,7 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was found out or sent."""
+        """Whether there are no findings, and nothing was sent."""
         return not self._groups and not self._totals.batches
 
     @property
@@ -118,10 +118,10 @@ class Report:
         return ExitCode.WAITING if Severity.WAITING in found else ExitCode.DONE
 
     def add(self, name: str, finding: Finding, batch: Batch | None = None, status: int | None = None) -> None:
-        """Count a finding, or a batch that was not accepted with the answer's status; print the first ones at once.
+        """Count a finding, or a refused batch with the response's status; print the first ones at once.
 
         Raises:
-            StoppedError: it is to be the last one.
+            StoppedError: the run has to end at the first problem.
         """
         with self._lock:
             if batch is not None:
@@ -165,13 +165,13 @@ class Report:
             self.meter.advance(batch.size, batch.events)
 
     def count(self, **numbers: int) -> None:
-        """Add to totals, by their names."""
+        """Add to totals by name."""
         with self._lock:
             for name, number in numbers.items():
                 setattr(self._totals, name, getattr(self._totals, name) + number)
 
     def skip(self, batch: Batch) -> None:
-        """Show that a batch which an earlier run had sent was read again."""
+        """Show that a batch that an earlier run had sent was read again."""
         with self._lock:
             self.meter.advance(batch.size, batch.events, fresh=False)
 
@@ -193,7 +193,7 @@ class Report:
         self._print_groups()
 
     def print(self, *, is_interrupted: bool, is_ended: bool) -> None:
-        """Print what was sent; `is_ended` tells whether all inputs were read."""
+        """Print the result; `is_ended` tells whether all inputs were read."""
         seconds = max(self._clock() - self._began, 0.001)
         with self._lock:
             if self.out.as_json:
@@ -226,7 +226,7 @@ class Report:
         return {"totals": [*map(asdict, self._groups.values())], "problems": self._problems}
 
     def _number(self, severity: Severity) -> int:
-        """Of findings that are no refused batches."""
+        """The number of findings, other than refused batches."""
         return sum(group.count for group in self._groups.values() if group.severity is severity and not group.events)
 
     def _print(self, seconds: float, *, is_ended: bool) -> None:

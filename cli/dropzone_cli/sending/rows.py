@@ -1,4 +1,4 @@
-"""Rows of cells: of a CSV's lines, or of a workbook."""
+"""Rows of cells, from the lines of a CSV or from a workbook."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from dropzone_cli.sending.events import BrokenInputError, Finding, Rejected, Sev
 from dropzone_cli.sending.lines import WAITS_FOR_QUOTE, Lines
 
 REJECT_NAMES = ("rejected_code", "rejected_reason", "rejected_raw_id", "rejected_item")
-"""What `send` adds to the rows that it writes into NAME.rejects.csv."""
+"""The columns that `send` adds to rows in NAME.rejects.csv."""
 
 _DELIMITERS = ",;\t|"
 _QUOTED = re.compile('"[^"]*"')
@@ -25,23 +25,23 @@ class Row(NamedTuple):
     first: int
     last: int
     text: str
-    """As it was read."""
+    """The text as it was read."""
     rejected: Rejected | None = None
-    """Where the API has counted it: it is of a file of rejects."""
+    """The rejection that the API has counted for it, if it is from a rejects file."""
 
 
 def delimiter_of(header: str) -> str:
-    """The delimiter that a header has most, outside of quotes."""
+    """The most frequent delimiter in a header, outside quotes."""
     return max(_DELIMITERS, key=_QUOTED.sub("", header).count)
 
 
 def is_of_rejects(cells: Sequence[str]) -> bool:
-    """Whether a header is that of a file which `send` wrote."""
+    """Whether a header is that of a rejects file written by `send`."""
     return tuple(cells[-len(REJECT_NAMES) :]) == REJECT_NAMES
 
 
 def without_reasons(rows: Iterator[Row | Finding]) -> Iterator[Row | Finding]:
-    """Take off the rows of a file of rejects, which its header tells, what `send` said of each."""
+    """Remove the reasons that `send` added from rows, if the header is that of a rejects file."""
     for head in rows:
         all_rows = chain([head], rows)
         return map(_without_reason, all_rows) if isinstance(head, Row) and is_of_rejects(head.cells) else all_rows
@@ -55,7 +55,7 @@ def _without_reason(row: Row | Finding) -> Row | Finding:
 
 
 def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row | Finding]:
-    """Read rows. What is wrong with one costs its first line; the lines after that are read again."""
+    """Read rows. An error in a row only affects its first line; the lines after that are read again."""
     csv.field_size_limit(_LONGEST_CELL)
     held = lines.held
     while True:
@@ -77,14 +77,14 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[Row | Finding]:
 def _broken_row(lines: Lines, error: csv.Error) -> Finding:
     if "end of data" in str(error) and lines.may_go_on:
         return lines.finding("line.incomplete", WAITS_FOR_QUOTE, Severity.WAITING)
-    # A quote that is never closed takes the lines up to the next quote with it, or all of them.
+    # A quote that is never closed would include all lines up to the next quote, or to the end.
     lines.push_back()
     finding = lines.check()
     return finding or lines.finding("row.not_csv", f"is not CSV: {error}")
 
 
 def workbook_rows(file: BinaryIO, sheet: str | None) -> tuple[str, Iterator[Row | Finding]]:
-    """Read the rows of one sheet of an Excel workbook; return its name as well.
+    """Read the rows of one sheet of an Excel workbook; return its name, and the rows.
 
     Raises:
         CliError: openpyxl is not installed, or there is no such sheet.

@@ -1,4 +1,4 @@
-"""Bytes of an input: decompressed, as far as they are intact, and from a pipe as they come."""
+"""The bytes of an input: decompressed as far as they are intact, and from a pipe as they arrive."""
 
 import io
 import math
@@ -20,20 +20,20 @@ _GZIP = 31
 _LOCAL_HEADER = Struct("<6xHH16xHH")
 _CHUNK = 2**14
 _MOST = 2**18
-# Ends a line that damage has cut off, so that what follows the damage is not taken for its rest: no UTF-8 has FF.
+# Ends a line that is cut off by damage, so that the text after the damage isn't part of it: FF is never valid UTF-8.
 _TORN = b"\xff\n"
 
 _Idle = Callable[[], float | None]
 
 
 class _Pieces(io.RawIOBase):
-    """Bytes that come in pieces of any length."""
+    """A stream of bytes that come in pieces of any length."""
 
     _piece = memoryview(b"")
     name = ""
-    """Of the file in an archive."""
+    """The name of the file in an archive."""
     damage = ""
-    """What was wrong with them, once that was met."""
+    """A description of damage, once it was found."""
 
     def readable(self) -> bool:
         return True
@@ -51,7 +51,7 @@ class _Pieces(io.RawIOBase):
 
 
 class Gunzip(_Pieces):
-    """Decompresses gzip: all that can be, also behind damage where another member begins."""
+    """Decompresses as much of gzip as possible, also after damage, if another member starts there."""
 
     def __init__(self, raw: BinaryIO, begun: bytes = b"") -> None:
         self._raw = raw
@@ -59,9 +59,9 @@ class Gunzip(_Pieces):
 
     @classmethod
     def of_torn_zip(cls, raw: BinaryIO) -> Self | None:
-        """The first file of an archive that has lost its end, with its directory: behind a header it is as in gzip.
+        """The first file of a zip archive without its end and directory: after its header, it is compressed as in gzip.
 
-        None where it is not deflated, or belongs to a workbook.
+        None if it is not deflated, or belongs to a workbook.
         """
         header = raw.read(_LOCAL_HEADER.size).ljust(_LOCAL_HEADER.size, b"\0")
         flags, method, name, extra = _LOCAL_HEADER.unpack(header)
@@ -93,12 +93,12 @@ class Gunzip(_Pieces):
             else:
                 waiting = inflate.unused_data
                 continue
-            # Another member may have been taken for the rest of this one.
+            # Another member may have been read as part of this one.
             if waiting := self._sought(given, 1):
                 yield _TORN
 
     def _next_member(self, waiting: bytes) -> bytes:
-        """The input from where a member begins, behind padding, which tapes and block devices have."""
+        """The input from the start of a member, after padding, which tapes and block devices add."""
         waiting = waiting.lstrip(b"\0")
         while len(waiting) < len(_MEMBER) and (more := self._raw.read(_CHUNK)):
             waiting = (waiting + more).lstrip(b"\0")
@@ -108,7 +108,7 @@ class Gunzip(_Pieces):
         return waiting
 
     def _sought(self, waiting: bytes, start: int) -> bytes:
-        """The input from where a member seems to begin; empty where none does."""
+        """The input from where a member seems to start; empty if there is none."""
         while (at := waiting.find(_MEMBER, start)) < 0:
             more = self._raw.read(_CHUNK)
             if not more:
@@ -118,7 +118,7 @@ class Gunzip(_Pieces):
 
 
 def _salvaged(inflate: "zlib._Decompress", given: bytes) -> bytes:
-    """What comes before the damage in a piece of input."""
+    """The decompressed bytes before the damage in a piece of input."""
     parts = []
     with suppress(zlib.error):
         for at in range(len(given)):
@@ -131,7 +131,7 @@ class Unzip(_Pieces):
 
     def __init__(self, archive: ZipFile, member: ZipInfo) -> None:
         self.name = member.filename
-        # Where the checksum is wrong, zipfile keeps to itself what it read last.
+        # If the checksum is wrong, zipfile doesn't return the last bytes that it has read.
         self._expected, self._checksum = member.CRC, 0
         del member.CRC
         self._file = cast("io.BufferedIOBase", archive.open(member))
@@ -149,9 +149,9 @@ class Unzip(_Pieces):
 
 
 class LivePipe(_Pieces):
-    """Reads a pipe in a thread of its own, so that time passes for the reader while nothing comes.
+    """Reads a pipe in its own thread, so that the reader can act while nothing comes.
 
-    `stop` ends it like the end of the input does, behind everything that was written by then.
+    `stop` ends it like the end of the input, after everything that was written by then.
     """
 
     _AHEAD = 16
@@ -163,7 +163,7 @@ class LivePipe(_Pieces):
         self._room = threading.Semaphore(self._AHEAD)
         self._is_at_end = False
         self.idle: _Idle = lambda: None
-        """Called while nothing comes; returns the seconds until it is to be called again."""
+        """Called while nothing comes; returns the seconds until the next call."""
         self._ends = math.inf
         self._thread = threading.Thread(target=self._pump, daemon=True)
 
@@ -172,7 +172,7 @@ class LivePipe(_Pieces):
         return self._ends < math.inf
 
     def stop(self) -> None:
-        """End the input here. Signal handlers may call it."""
+        """End the input here. Can be called by signal handlers."""
         self._ends = min(self._ends, time.monotonic() + self._LONGEST_REST_SECONDS)
         self._chunks.put(None)
 
@@ -180,7 +180,7 @@ class LivePipe(_Pieces):
         if not self._thread.ident:
             self._thread.start()
         while not self._is_at_end:
-            # In Windows, a signal does not interrupt it.
+            # On Windows, a signal doesn't interrupt the wait.
             seconds = min(1.0, self.idle() or 1.0)
             was_stopped = self.was_stopped
             try:
@@ -188,8 +188,8 @@ class LivePipe(_Pieces):
             except Empty:
                 self._is_at_end = was_stopped
                 continue
-            if chunk is not None:  # it was not only woken
-                if time.monotonic() < self._ends:  # a writer may go on for ever
+            if chunk is not None:  # None only wakes this thread
+                if time.monotonic() < self._ends:  # a writer may never end
                     self._room.release()
                 self._is_at_end = not chunk
                 return chunk

@@ -1,4 +1,4 @@
-"""Times as files write them, made into what the API reads: ISO 8601 with an offset from UTC."""
+"""Converts times in files to the form that the API reads: ISO 8601 with an offset from UTC."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _POWERS = {"epoch_s": 0, "epoch_ms": 3, "epoch_us": 6, "epoch_ns": 9}
 FORMATS = (AUTO, *_POWERS)
 
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])([0-9]{2}):?([0-9]{2})", re.ASCII)
-# What the API reads: docs/errors.md. The hour 24, weeks and dates alone are not among it.
+# What the API reads: docs/errors.md. It doesn't accept the hour 24, weeks, or dates without a time.
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"[Tt ](?:[01][0-9]|2[0-3]):[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?"
@@ -30,14 +30,14 @@ _FIRST_SECOND = Decimal(-62_135_596_800)
 
 
 class Ambiguous(StrEnum):
-    """Which of two instants a time means that the clocks showed twice."""
+    """Which of the two instants is meant by a time that occurs twice when clocks go back."""
 
     EARLIER = "earlier"
     LATER = "later"
 
 
 class TimeError(Exception):
-    """The text is not a time, or leaves open which instant is meant."""
+    """The text is not a time, or its instant is ambiguous."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -46,7 +46,7 @@ class TimeError(Exception):
 
 
 def parse_zone(text: str) -> tzinfo:
-    """Read a zone: a name of the tz database, UTC, or an offset."""
+    """Parse a time zone: a name in the tz database, UTC, or an offset."""
     if text.upper() in {"UTC", "Z"}:
         return UTC
     try:
@@ -62,13 +62,13 @@ def parse_zone(text: str) -> tzinfo:
 def time_reader(
     format_: str | None = None, zone: tzinfo | None = None, ambiguous: Ambiguous | None = None
 ) -> Callable[[str], str]:
-    """Make the function that reads a time; it raises TimeError.
+    """Make a function that parses a time; it raises TimeError.
 
     Args:
         format_: `epoch_s` and so on, `auto` for epochs by their size, or a format of strptime; None for ISO 8601, and
             for numbers that can only be epochs of this century.
-        zone: of times that have no offset.
-        ambiguous: which instant a time means that the zone's clocks showed twice.
+        zone: the time zone of times without an offset.
+        ambiguous: which instant is meant by a time that occurs twice in the zone.
     """
     if format_ in FORMATS:
         return lambda text: _instant(number := _number(text), _POWERS.get(format_, _power_of(number)))
@@ -93,7 +93,7 @@ def _read_iso(text: str, zoned: Callable[[datetime], str]) -> str:
         if match["offset"] is None:
             return zoned(read)
         if text.startswith(("0001", "9999")):
-            read.astimezone(UTC)  # which their first and their last hours may not have
+            read.astimezone(UTC)  # out of range for their first and last hours in some zones
     except ValueError:
         raise _unreadable("is not an ISO 8601 date and time") from None
     except OverflowError:
@@ -139,7 +139,7 @@ def _number(text: str) -> Decimal:
 
 
 def _power_of(number: Decimal) -> int:
-    """The unit that puts a number between 1973 and 5138, or before 1970 likewise."""
+    """The power of ten of the unit in which a number is between 1973 and 5138, or as far before 1970."""
     size = abs(number)
     return 0 if size < 10**11 else 3 if size < 10**14 else 6 if size < 10**17 else 9
 

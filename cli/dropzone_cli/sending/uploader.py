@@ -1,4 +1,4 @@
-"""Inputs on their way: read, cut into batches, and handed to the threads that send them."""
+"""Sends inputs: reads them, makes batches, and submits these to the threads that send them."""
 
 import gzip
 import math
@@ -31,13 +31,13 @@ _NDJSON = {"content-type": "application/x-ndjson"}
 _COMPRESSED = {"content-encoding": "gzip"}
 
 _HELD = 10_000
-"""So many findings wait for the first event: an input without any was read with wrong options, and says nothing."""
+"""The number of findings that wait for the first event: an input without events was read with wrong options."""
 _LONG = 2**16
-"""A longer text of a finding is written at once, not held in memory until it is known where the API counts it."""
+"""A finding with a longer text is written at once, not held in memory until the API has counted it."""
 
 
 class _ChangedError(Exception):
-    """The input is not the one that an earlier run sent."""
+    """The input differs from the one that an earlier run sent."""
 
 
 class Uploader:
@@ -49,18 +49,18 @@ class Uploader:
         self._csv = csv
         self._report = report
         self._journals: list[Journal] = []
-        """Those that are open."""
+        """The open resume files."""
         self._rejects: dict[str, Rejects] = {}
         self._signals = 0
-        """That came while a pipe was read."""
+        """The number of signals received while a pipe was read."""
         self._ends = math.inf
-        """When requests are given up, after the first of them."""
+        """When requests are abandoned after the first signal."""
 
     def run(self, plan: Sequence[Planned]) -> None:
-        """Send the inputs, and report the result, however it ends.
+        """Send the inputs, and report the result in any case.
 
         Raises:
-            CliError: nothing can be sent for the moment.
+            CliError: nothing can be sent at the moment.
         """
         self._session.api.check_key()
         for path in filter(None, map(self._resume_file, plan)):
@@ -93,7 +93,7 @@ class Uploader:
     def _send_all(self, plan: Sequence[Planned]) -> None:
         self._workers = workers = WorkerPool(self._send, self._options.parallel, self._look)
         try:
-            # One of all inputs, where there isn't one beside each.
+            # One resume file for all inputs, if there isn't one next to each.
             with self._report.meter, self._open(plan[0]) if self._options.resume else nullcontext() as shared:
                 for planned in plan:
                     with shared or self._open(planned) as journal:
@@ -114,7 +114,7 @@ class Uploader:
             self._keep([task for task in workers.undone if task.batch.findings or not task.input.is_rereadable])
 
     def _look(self) -> None:
-        """Act on signals that came while a pipe was read: here, since a handler of signals can't do much."""
+        """Act on signals received while a pipe was read: here, since a signal handler can't do much."""
         if not self._signals:
             return
         if self._ends == math.inf:
@@ -126,7 +126,7 @@ class Uploader:
             self._session.api.end()
 
     def _stoppable(self, pipe: LivePipe) -> AbstractContextManager[None]:
-        """Let signals end an input that can't be read again; what was read is sent, or kept with the rejects."""
+        """Have signals end an input that can't be read again; what was read is sent, or kept with the rejects."""
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self._signals += 1
@@ -135,7 +135,7 @@ class Uploader:
         return handled_by(stop)
 
     def _send_one(self, planned: Planned, journal: Journal) -> None:
-        """Read an input and hand over its batches: again from the beginning, where it has changed since it was sent."""
+        """Read an input and submit its batches: again from the start if it has changed since it was sent."""
         one, run, printed = planned.input, None, 0
         while True:
             if before := self._rejects.get(one.identity):
@@ -155,7 +155,7 @@ class Uploader:
                     reading.end()
                     return
             except _ChangedError:
-                # What this reading found is not printed again.
+                # Findings that this reading printed are not printed again.
                 run, printed = reading.run, reading.printed
             except BrokenInputError as error:
                 reading.take([error.finding])
@@ -164,7 +164,7 @@ class Uploader:
                 reading.close()
 
     def _send(self, task: Task) -> None:
-        """Send a batch, record its answer, and report it; called by several threads."""
+        """Send a batch, and record and report the result; called by several threads."""
         batch = task.batch
         body = gzip.compress(batch.body, mtime=0) if self._options.gzip else batch.body
         headers = _NDJSON | (_COMPRESSED if self._options.gzip else {})
@@ -176,7 +176,7 @@ class Uploader:
             answer = error
         try:
             self._record(task, answer, len(body))
-        except (CliError, StoppedError) as error:  # the task is done, and is the last one
+        except (CliError, StoppedError) as error:  # no further task is started
             self._workers.fail(error)
 
     def _record(self, task: Task, answer: Receipt | RefusedError, size: int) -> None:
@@ -200,7 +200,7 @@ class Uploader:
             raise CliError(message, hint="It is of another version than this command.", exit_code=ExitCode.NOT_ALL_WELL)
 
     def _keep(self, tasks: Sequence[Task]) -> None:
-        """Write batches that were not sent, as far as is known, and that can't be read again; then report them."""
+        """Write batches that can't be read again, and were not sent as far as known, to the rejects; report them."""
         code, reason = "batch.not_sent", "was read but could not be sent"
         for task in tasks:
             task.rejects.add_batch(task.batch, code, reason)
@@ -221,7 +221,7 @@ class Uploader:
         return journal
 
     def _begin(self, journal: Journal, planned: Planned, source: Opened) -> Run:
-        """Say what the columns of a table are, and begin or continue the run of its input."""
+        """Describe the columns of a table, and start or continue the run of its input."""
         name, table, out = planned.input.name, source.table, self._report.out
         if table is not None and (table.options.layout or source.sheet):
             out.note(f"{name}: {source.description}")
@@ -236,7 +236,7 @@ class Uploader:
 
 @dataclass(slots=True)
 class _Reading:
-    """One reading of an input: what becomes of its events, and of what is no event."""
+    """One reading of an input, which processes its events and findings."""
 
     one: Input
     journal: Journal
@@ -245,11 +245,11 @@ class _Reading:
     report: Report
     workers: WorkerPool
     printed: int
-    """The last line with a finding that was printed, before and in this reading."""
+    """The last line with a printed finding, in this reading and before."""
     pipe: LivePipe | None = None
     run: Run = field(init=False)
     _held: list[Event] | None = field(default_factory=list)
-    """What is to be reported of lines, until there is an event."""
+    """Reports of lines, held until there is an event; None from then on."""
     _earlier: int = 0
     _last: int = 0
     _printed_before: int = field(init=False)
@@ -260,9 +260,9 @@ class _Reading:
         self._printed_before = self.printed
 
     def begin(self, run: Run, source: Opened) -> None:
-        """Begin with the first batches, of events and of reports."""
+        """Start with the first batches of events and of reports."""
         self.run = run
-        # The events of a pipe are not held for long.
+        # Events from a pipe are not held for long.
         linger = None if self.one.is_rereadable else self.options.linger
         shape = Shape(self.options.batch_size, self.options.batch_bytes, linger)
         self._events = Batcher(
@@ -308,7 +308,7 @@ class _Reading:
             self._fail(self.workers.failure)
 
     def _fail(self, error: BaseException) -> None:
-        """End the reading; of what can't be read again, what was read is handed over nevertheless, to be kept."""
+        """End the reading. If the input can't be read again, what was read is still submitted, to be kept."""
         if self.pipe is None:
             raise error
         self.workers.fail(error)
@@ -334,11 +334,11 @@ class _Reading:
             self.printed = finding.last
             try:
                 self.report.add(self.one.name, finding)
-            except (StoppedError, OSError) as error:  # the latter of a full disk
+            except (StoppedError, OSError) as error:  # the latter if the disk is full
                 self._fail(error)
 
     def _reject(self, finding: Finding) -> None:
-        """Tell the API of it, and write it to the file of rejects once it is known where the API counts it."""
+        """Report a finding to the API, and write it to the rejects file once the API has counted it."""
         is_counted = finding.rejected is not None or not self.options.report
         is_full = self._held is not None and len(self._held) == _HELD
         if is_counted or is_full or len(finding.text) > _LONG:
@@ -352,17 +352,17 @@ class _Reading:
             self._held.append(report_of(finding))
 
     def end(self) -> None:
-        """Give away what is left: the input is at its end."""
+        """Submit what is left: the input is at its end."""
         self._events.end(was_stopped=self.pipe is not None and self.pipe.was_stopped)
         if rest := self._events.rest():
-            # It begins a batch that an earlier run may have sent: sent alone, it would make this another input.
+            # It is the start of a batch that an earlier run may have sent: sent alone, it would seem a changed input.
             self.workers.leave(Task(self.one, self.journal, self.run, Batch(0, rest), self.rejects))
         self._reports.end()
         self.report.count(accepted_earlier=self._earlier)
         self.report.lines[self.one.name] = self._last
 
     def close(self) -> None:
-        """Write to the file of rejects what was not reported to the API."""
+        """Write findings that were not reported to the API to the rejects file."""
         for event in self._reports.rest() if self._held is None else self._held:
             if event.finding is not None:
                 self.rejects.add(event.finding)

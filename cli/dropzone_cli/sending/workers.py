@@ -24,22 +24,22 @@ class Task:
 
 
 class WorkerPool:
-    """Threads that take tasks, a few of which wait. They don't keep the process alive."""
+    """Threads that process tasks, a few of which may wait. They don't keep the process alive."""
 
     def __init__(self, work: Callable[[Task], None], number: int, waiting: Callable[[], None] = lambda: None) -> None:
         """Start the threads.
 
         Args:
             work: called with each task.
-            number: of threads.
-            waiting: called again and again while this thread waits for them.
+            number: the number of threads.
+            waiting: called repeatedly while this thread waits for them.
         """
         self._work, self._waiting = work, waiting
         self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._room = threading.Semaphore(number)
         self._undone: dict[Task, None] = {}
         self.failure: BaseException | None = None
-        """What the first task failed with; no other is begun then."""
+        """The first error of a task, after which no further one is started."""
         self.is_stopping = False
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(number)]
         for thread in self._threads:
@@ -47,11 +47,11 @@ class WorkerPool:
 
     @property
     def undone(self) -> list[Task]:
-        """The tasks that were handed over and not done, in their order."""
+        """The tasks that were submitted but are not done, in order."""
         return [*self._undone]
 
     def submit(self, task: Task) -> None:
-        """Hand over a task, as soon as there is room; it stays undone where no further one is begun."""
+        """Submit a task as soon as there is room; it stays undone if no further one is started."""
         self.leave(task)
         while not self.is_stopping:
             if self._room.acquire(timeout=_TICK_SECONDS):
@@ -60,12 +60,12 @@ class WorkerPool:
             self._waiting()
 
     def leave(self, task: Task) -> None:
-        """Have a task among the undone ones."""
+        """Add a task to the undone ones."""
         task.journal.hold()
         self._undone[task] = None
 
     def fail(self, error: BaseException) -> None:
-        """Begin no further task, because of an error."""
+        """Start no further task, because of an error."""
         self.failure = self.failure or error
         self.is_stopping = True
 
@@ -73,7 +73,7 @@ class WorkerPool:
         """Wait until every task is done.
 
         Raises:
-            Exception: what a task failed with; others may not have ended.
+            Exception: the first error of a task; others may not have ended.
         """
         self._end()
         for thread in self._threads:
@@ -84,7 +84,7 @@ class WorkerPool:
             raise self.failure
 
     def stop(self, timeout: float) -> None:
-        """Begin no further task, and wait a while for those that were begun."""
+        """Start no further task, and wait for the started ones, up to a timeout in seconds."""
         self.is_stopping = True
         ends = time.monotonic() + timeout
         self._end()
