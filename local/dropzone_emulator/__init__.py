@@ -1,1 +1,1 @@
-"""The AWS emulator, with what it lacks of AWS's behaviour. Runs in the emulator's own environment (local/emulator)."""
+"""The AWS emulator, adapted to AWS's behaviour. Runs in the emulator's own environment (local/emulator)."""

@@ -1,7 +1,7 @@
-"""Where MiniStack 1.5.33 differs from AWS in a way that this application would notice: corrected in its process.
+"""Corrections, within MiniStack's process, of differences of version 1.5.33 from AWS that affect this application.
 
-Each function below takes the place of one of MiniStack's, which it gets as its first argument, once this module is
-imported. docs/local.md lists them, and what is left.
+On import of this module, each function below replaces one of MiniStack's, which it gets as its first argument.
+docs/local.md lists them, and the remaining differences.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOBODY = dict.fromkeys(("accessKey", "accountId", "caller", "principalOrgId", "
 
 
 def _replaces(module: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Put a function in the place of one of MiniStack's."""
+    """Replace a function of MiniStack."""
 
     def put[F: Callable[..., Any]](function: F) -> F:
         original = getattr(module, name)
@@ -77,24 +77,24 @@ def _refusal(error: UnsupportedMediaTypeError | TooLargeError) -> Any:
 def _take_what_is_not_named_for_json(
     matches: Callable[[str, list[str]], bool], media_type: str | None, binary_media_types: list[str]
 ) -> bool:
-    """API Gateway takes a request without Content-Type or Accept for application/json, which `*/*` covers."""
+    """API Gateway treats a request without Content-Type or Accept as application/json, which `*/*` covers."""
     return matches(media_type or "application/json", binary_media_types)
 
 
 @_replaces(gateway, "_resolve_api_key")
 def _heed_disabled_keys(resolve: Callable[[str], dict[str, Any] | None], value: str) -> dict[str, Any] | None:
-    """A disabled key opens nothing. Patch operations are text, and the emulator keeps a "false" that counts as true."""
+    """A disabled key gives no access. Patch operations are text, and the emulator treats a "false" as true."""
     key = resolve(value)
     return key if key and str(key.get("enabled", True)).lower() == "true" else None
 
 
 @_replaces(gateway, "_build_lambda_event_v1")
 def _name_the_key(build: Callable[..., dict[str, Any]], api_id: str, *parts: Any, **named: Any) -> dict[str, Any]:
-    """API Gateway passes the request's API key to the function, and no version of a REST API's event."""
+    """API Gateway passes the request's API key to the function, and events of a REST API have no version."""
     event = build(api_id, *parts, **named)
     if gateway.find_api_scope(api_id) is None:
         return event
-    # Only an HTTP API's events have one, by which the functions tell who has signed in.
+    # Only events of an HTTP API have one, by which the functions recognize signed-in callers.
     del event["version"]
     key = gateway._resolve_api_key(gateway._api_key_from_request(event["headers"]))
     if key:
@@ -102,7 +102,7 @@ def _name_the_key(build: Callable[..., dict[str, Any]], api_id: str, *parts: Any
     return event
 
 
-# An integration of an HTTP API with `PayloadFormatVersion: "1.0"` gets events, and gives answers, of that form:
+# An integration of an HTTP API with `PayloadFormatVersion: "1.0"` gets events and returns responses in that format:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
 
@@ -113,7 +113,7 @@ def _build_events_of_http_apis(
     if http_gateway.find_api_scope(api_id) is None:
         return build(api_id, *parts, **named)
     *_, headers, _, _, _ = parts
-    # An HTTP API has no binary types: what a request brings is text by its Content-Type, and answers are bytes.
+    # An HTTP API has no binary types: whether a request is text depends on its Content-Type, and responses are bytes.
     text = http_gateway._v2_request_body_is_text(headers.get("content-type"))
     event = build(api_id, *parts, **named | {"binary_media_types": [] if text else ["*/*"]})
     context = event["requestContext"]
@@ -155,7 +155,7 @@ async def _heed_the_payload_format(
     )
 
 
-# Lambda takes 6 MB of a request, and API Gateway answers 413 where it is more.
+# Lambda accepts requests of up to 6 MB, and API Gateway responds 413 to larger ones.
 
 
 @_replaces(gateway, "_call_lambda_raw")
@@ -179,7 +179,7 @@ async def _answer_what_is_too_large(invoke: Callable[..., Awaitable[Any]], *part
 def _import_gateway_responses(
     import_api: Callable[..., str], spec: dict[str, Any], base_data: dict[str, Any] | None = None
 ) -> str:
-    """An API's document may hold its gateway responses."""
+    """An API's document may include its gateway responses."""
     api_id = import_api(spec, base_data)
     for response_type, response in spec.get("x-amazon-apigateway-gateway-responses", {}).items():
         gateway._put_gateway_response(api_id, response_type, response)
@@ -188,9 +188,9 @@ def _import_gateway_responses(
 
 @_replaces(iam_evaluator, "_resolve_condition_key")
 def _name_the_role(resolve: Callable[[str, Any], Any], key: str, context: Any) -> Any:
-    """IAM compares `aws:PrincipalArn` with the ARN of a session's role, and not with that of the session.
+    """IAM compares `aws:PrincipalArn` with the ARN of a session's role, not with that of the session.
 
-    And a request counts as sent over TLS, which nothing is on the loopback interface: this machine has no certificate.
+    Requests also count as sent over TLS, though on the loopback interface none is: this machine has no certificate.
     """
     name = key.lower()
     if name == "aws:securetransport":
@@ -201,7 +201,7 @@ def _name_the_role(resolve: Callable[[str, Any], Any], key: str, context: Any) -
 
 
 def _role_arn(session_arn: str) -> str:
-    """The role of `arn:aws:sts::<account>:assumed-role/<role>/<session>`."""
+    """The ARN of the role in `arn:aws:sts::<account>:assumed-role/<role>/<session>`."""
     _, partition, _, _, account, resource = session_arn.split(":", 5)
     return f"arn:{partition}:iam::{account}:role/{resource.split('/')[1]}"
 
@@ -216,7 +216,7 @@ async def _deny_what_is_missing(
     query_params: dict[str, list[str]],
     **named: Any,
 ) -> tuple[int, dict[str, str], bytes]:
-    """S3 answers 403 for an object that is not there to those who may not list the bucket, with no prefix named."""
+    """S3 responds 403 for a missing object if the caller may not list the bucket (without a prefix)."""
     answer = await handle(method, path, headers, body, query_params, **named)
     bucket, _, key = path.lstrip("/").partition("/")
     if app.AUTH and method in {"GET", "HEAD"} and key and answer[0] == HTTPStatus.NOT_FOUND:
@@ -229,21 +229,21 @@ async def _deny_what_is_missing(
 
 @_replaces(lambda_svc, "_emit_lambda_logs")
 def _log_to_groups_that_are_there(emit: Callable[..., None], func: dict[str, Any], *rest: Any, **named: Any) -> None:
-    """A function logs to the group that it names; no role of ours may create one, which would outlive its stack."""
+    """A function logs to its configured group; none of our roles may create one, which would outlive the stack."""
     group = ((func.get("config") or func).get("LoggingConfig") or {}).get("LogGroup")
     if group is None or group in cloudwatch_logs._log_groups:
         emit(func, *rest, **named)
 
 
 class _UnpackedOnce(zipfile.ZipFile):
-    """A function's processes share its unpacked code, as Lambda's containers share a layer's.
+    """A function's processes share its unpacked code, like Lambda's containers share that of a layer.
 
-    The emulator unpacks 35 MB for each, which takes longer than the function's own start. Nothing writes there: the
-    build brings the bytecode.
+    The emulator would unpack 35 MB for each, which takes longer than the function's own start. Nothing writes there:
+    the build includes the bytecode.
     """
 
     _shared = Path(tempfile.gettempdir()) / "unpacked"
-    # Processes that start together, of all functions, have the same layer.
+    # Processes of different functions that start at the same time have the same layer.
     _unpacking = threading.Lock()
 
     def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
@@ -268,7 +268,7 @@ lambda_runtime.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": _Unpacked
 async def _save_when_asked(
     serve: Callable[..., Awaitable[None]], scope: dict[str, Any], receive: Any, send: Callable[[Any], Awaitable[None]]
 ) -> None:
-    """The emulator writes its state as it ends. After a deployment it is asked to, so that it needn't start again."""
+    """The emulator writes its state when it ends. This request makes it do so after a deployment, without a restart."""
     if scope.get("path") != _SAVE_PATH:
         await serve(scope, receive, send)
         return

@@ -1,6 +1,6 @@
 """The local stack: this project's own template on an AWS emulator, with a real PostgreSQL, on one machine.
 
-`python -m dropzone_local` is the developer's command line; `LocalStack` is the same for tests.
+`python -m dropzone_local` is the command line for developers; tests use `LocalStack`.
 """
 
 from dropzone_local.deployment import Endpoints

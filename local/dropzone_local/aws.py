@@ -1,4 +1,4 @@
-"""boto3 clients of the emulator, deaf to the user's AWS settings."""
+"""boto3 clients of the emulator, regardless of the user's AWS settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Clients(Aws):
-    """Clients of one emulator, made when asked for: the command line's, and others."""
+    """Clients of one emulator, created on demand: those of the command line, and others."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__(partial(emulator_session, REGION), endpoint)
@@ -23,6 +23,6 @@ class Clients(Aws):
         return self._session.client("logs", endpoint_url=self._endpoint, config=self._config)
 
     def of(self, service: str) -> BaseClient:
-        """A client of any service, by boto3's name for it."""
+        """A client of any service, by boto3's name of it."""
         client: BaseClient = self._session.client(service, endpoint_url=self._endpoint, config=self._config)  # type: ignore[call-overload] # it knows literals alone
         return client

@@ -25,7 +25,7 @@ from dropzone_local.stack import DATABASE_PORT_VARIABLE, PORT_VARIABLE, PROJECT,
 NOT_UP = 3
 _LOG_EVERY = 0.5
 _LIVE_EVERY = 60.0
-"""Seconds between two lines of the live demo, where no spinner can show it."""
+"""Seconds between two lines of the live demo without a spinner."""
 _ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _OPENS = {
@@ -33,16 +33,16 @@ _OPENS = {
     "read": "reads measurements, figures and rejections",
     "operate": "processes and replays objects, and reads raw bytes",
 }
-"""What a key of each scope may do."""
+"""Descriptions of what a key with each scope may do."""
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 class _Commands(TyperGroup):
-    """Commands that show what is wrong in a few lines, and end on SIGTERM and SIGHUP as on Ctrl-C.
+    """Commands that explain errors in a few lines, and end on SIGTERM and SIGHUP like on Ctrl-C.
 
-    SIGINT is set as well: a shell starts its background jobs with it ignored.
+    SIGINT is handled as well, since a shell ignores it for its background jobs.
     """
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - classes that Typer keeps to itself
@@ -210,14 +210,14 @@ def run(
         _show_and_serve(steps, stack)
     finally:
         for number in _ENDING_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave half of it running
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C would leave parts of it running
         console.print("Shutting everything down …", style="dim")
         stack.down()
-        processes.kill(psutil.Process().children(recursive=True))  # a build that was interrupted
+        processes.kill(psutil.Process().children(recursive=True))  # such as an interrupted build
 
 
 def _bring_up(root: Path, options: Options) -> tuple[LocalStack, Endpoints]:
-    """Bring a stack up that stays; where that fails, leave none that wasn't there."""
+    """Start a stack that keeps running; if that fails, leave none that wasn't running before."""
     steps = _Steps()
     stack = steps.stack(root, options)
     before = stack.running
@@ -234,9 +234,9 @@ def _bring_up(root: Path, options: Options) -> tuple[LocalStack, Endpoints]:
 
 
 class _Steps:
-    """Shows each step that is done, with the time since the start, and what is under way.
+    """Shows each completed step, with the time since the start, and the current one.
 
-    The latter is a spinner on a terminal; elsewhere, each step has a line as it begins.
+    The current step has a spinner on a terminal; otherwise, a line is printed when it starts.
     """
 
     def __init__(self) -> None:
@@ -312,7 +312,7 @@ def _show_next_steps(stack: LocalStack, endpoints: Endpoints) -> None:
 
 
 def _show_page(endpoints: Endpoints) -> None:
-    """Print where the page of figures is, and the key that it asks for."""
+    """Print the URL of the page, and the key that it asks for."""
     console.print()
     _show_named("Page", f"{endpoints.url}/")
     _show_named("API key", endpoints.api_key)
@@ -343,7 +343,7 @@ def _show_logs(reader: LogReader) -> None:
         for line in reader.read():
             console.print(line.render())
     except (BotoCoreError, ClientError):
-        return  # the emulator is being stopped or restarted: its state is the caller's business
+        return  # the emulator is being stopped or restarted, which the caller handles
 
 
 def _parse(parameters: list[str] | None) -> dict[str, str]:

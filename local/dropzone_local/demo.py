@@ -1,4 +1,4 @@
-"""The demo: a day of data of a few sensors at once, then live. Slightly faulty, as sensors are.
+"""The demo: a day of data from a few sensors, then live data, slightly faulty like real sensors.
 
 An event is a function of its sensor and its instant, so that sending the same day again changes nothing.
 """
@@ -31,7 +31,7 @@ _TICK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """Something that measures: around a level, with the day's swing, and some noise."""
+    """A sensor that measures around a level, with a daily swing and some noise."""
 
     source: str
     unit: str
@@ -39,18 +39,18 @@ class Sensor:
     swing: float
     noise: float
     every: int
-    """In seconds."""
+    """The interval between events, in seconds."""
     tags: Mapping[str, str] = field(default_factory=dict)
     peak: float = 15.0
-    """The hour of the day at which it is highest."""
+    """The hour of the day with the highest values."""
     faulty: float = FAULTY_SHARE
     """The share of its events that are rejected."""
     quiet: tuple[float, float] | None = None
-    """Sends nothing between these hours of the day."""
+    """The hours of the day between which it sends nothing."""
     rough: tuple[float, float] | None = None
-    """Has five times its noise between these hours of the day."""
+    """The hours of the day between which it has five times its noise."""
     knock: tuple[float, float] | None = None
-    """Measures too much between these hours of the day, by twelve times its noise."""
+    """The hours of the day between which its values are too high, by twelve times its noise."""
 
 
 SENSORS = (
@@ -64,11 +64,11 @@ SENSORS = (
     Sensor("tank-4/level", "m", 3.4, 0.5, 0.02, 600, {"site": "north"}, peak=1.0),
 )
 SILENT = Sensor("cellar/humidity", "%", 71.0, 4.0, 0.9, 60, {"site": "north"}, peak=7.0)
-"""Has stopped some hours before the demo begins."""
+"""A sensor that has stopped some hours before the demo starts."""
 
 
 def instants(sensor: Sensor, since: datetime, until: datetime) -> Iterator[datetime]:
-    """When the sensor measures, from `since` on and before `until`."""
+    """The instants at which the sensor measures, from `since` on and before `until`."""
     first = math.ceil(since.timestamp() / sensor.every) * sensor.every
     for seconds in range(first, math.ceil(until.timestamp()), sensor.every):
         at = datetime.fromtimestamp(seconds, UTC)
@@ -77,7 +77,7 @@ def instants(sensor: Sensor, since: datetime, until: datetime) -> Iterator[datet
 
 
 def line(sensor: Sensor, at: datetime) -> bytes:
-    """What the sensor sends of an instant: an event of version 2; once in a while, something that is none."""
+    """What the sensor sends for an instant: an event of version 2; occasionally, a faulty one."""
     chance = random.Random(f"{sensor.source} {at.isoformat()}")  # noqa: S311 - plausible, not secret
     middle = sensor.level + sensor.swing * math.cos((_hour(at) - sensor.peak) / 24.0 * math.tau)
     if _within(at, sensor.knock):
@@ -97,7 +97,7 @@ def line(sensor: Sensor, at: datetime) -> bytes:
 
 
 def _spoilt(event: dict[str, object], at: datetime, chance: random.Random) -> bytes:
-    """The event with one of the faults that real ones have."""
+    """The event with one of the faults of real events."""
     samples = cast("list[float]", event["data"])
     faults: tuple[Callable[[], dict[str, object]], ...] = (
         lambda: event | {"time_stamp": at.replace(tzinfo=None).isoformat()},
@@ -116,7 +116,7 @@ def _spoilt(event: dict[str, object], at: datetime, chance: random.Random) -> by
 
 
 def body(since: datetime, until: datetime, sensors: Sequence[Sensor] = SENSORS) -> bytes:
-    """What sensors send of a time, in its order: NDJSON."""
+    """What sensors send in a range, in order of time, as NDJSON."""
     events = sorted(
         (at, number, line(sensor, at)) for number, sensor in enumerate(sensors) for at in instants(sensor, since, until)
     )
@@ -124,7 +124,7 @@ def body(since: datetime, until: datetime, sensors: Sequence[Sensor] = SENSORS) 
 
 
 def batches(since: datetime, until: datetime, silent_since: datetime | None = None) -> Iterator[bytes]:
-    """The bodies of a time, one for each hour begun; with what the silent sensor sent before it stopped."""
+    """The bodies of a range, one per started hour, including what the silent sensor sent before it stopped."""
     while since < until:
         end = min(since.replace(minute=0, second=0, microsecond=0) + HOUR, until)
         is_heard = silent_since is not None and end <= silent_since
@@ -134,7 +134,7 @@ def batches(since: datetime, until: datetime, silent_since: datetime | None = No
 
 
 class Sender:
-    """Sends bodies to a running stack. A body that is sent again is stored once."""
+    """Sends bodies to a running stack. A body that is sent again is stored only once."""
 
     def __init__(self, endpoints: Endpoints, options: ClientOptions | None = None) -> None:
         target = Target("the local stack", endpoints.url, lambda: endpoints.api_key, "stack.json", local=True)
@@ -150,7 +150,7 @@ class Sender:
         """Send a body, and return the number of stored events.
 
         Raises:
-            LocalStackError: the API refuses it, or is out of reach, also after retries.
+            LocalStackError: the API refuses it, or can't be reached, even after retries.
         """
         headers = {
             "content-type": "application/x-ndjson",
@@ -161,7 +161,7 @@ class Sender:
             return self._api.ingest(gzip.compress(batch, mtime=0), headers, _PATIENCE_SECONDS).items
         except (RefusedError, CliError) as error:
             if isinstance(error, RefusedError) and error.problem.endswith(":invalid-event"):
-                return 0  # every event of it is faulty, as those of a short time may be
+                return 0  # all of its events are faulty, which is possible for a short time
             message = "POST /ingest does not take the demo's data."
             raise LocalStackError(message, detail=str(error), hint="Is it running? make up") from error
 
@@ -180,7 +180,7 @@ def send_live(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Send what the sensors measure from an instant on, as they do, until it is interrupted."""
+    """Send what the sensors measure from an instant on, in real time, until interrupted."""
     while True:
         until = now()
         if batch := body(since, until):

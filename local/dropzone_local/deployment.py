@@ -1,4 +1,4 @@
-"""The project's template on the emulator: deployed when something changed, and found again."""
+"""The project's template on the emulator: deployed if something changed, and found again."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ _HEALTH_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where everything of a running stack is found: the content of `stack.json`."""
+    """The addresses and names of a running stack's parts: the content of `stack.json`."""
 
     url: str
     api_key: str
@@ -47,10 +47,10 @@ class Endpoints:
 
 
 class Deployment:
-    """The stack of an emulator. It may have others, which this one leaves alone as long as it does not start again."""
+    """A stack on an emulator. Other stacks on it are not affected, unless it has to start empty."""
 
     def __init__(self, emulator: Emulator, *, project: Path, root: Path, stack: str = STACK_NAME) -> None:
-        """Deploy `project`'s template, and remember under `root` what was deployed."""
+        """For the template of `project`; what was deployed is recorded under `root`."""
         self._emulator = emulator
         self._stack = stack
         self._project = project
@@ -64,18 +64,18 @@ class Deployment:
 
     @property
     def is_deployed(self) -> bool:
-        """Return whether the stack is there and its last deployment went well."""
+        """Return whether the stack exists and its last deployment succeeded."""
         return self._find()[1] in _STANDING
 
     def prepare(self) -> None:
-        """Have the emulator load what a deployment needs, which takes seconds; otherwise it does so at the first call.
+        """Have the emulator load what a deployment needs, which takes seconds; otherwise the first call does so.
 
-        CloudFormation imports every service that it can make a resource of.
+        CloudFormation imports every service whose resources it can create.
         """
         self._find()
 
     def deploy(self, build: sam.Build, parameters: Mapping[str, str], begin: Callable[[], None] = lambda: None) -> bool:
-        """Deploy unless the emulator has just this already; return whether it was needed, and call `begin` before."""
+        """Deploy unless the emulator has exactly this already; call `begin` before. Return whether it was needed."""
         content = json.dumps([build.fingerprint, self._stack, sorted(parameters.items())])
         wanted = {"fingerprint": hashlib.sha256(content.encode()).hexdigest()}
         identifier, status = self._find()
@@ -84,8 +84,8 @@ class Deployment:
         begin()
         self._record.unlink(missing_ok=True)
         keeper = ObjectKeeper(self._emulator)
-        # After a crash that lost the stack and left its bucket, and where its creation failed or was interrupted:
-        # CloudFormation can then only delete it, which on this emulator deletes the objects as well.
+        # If a crash lost the stack but left its bucket, or if its creation failed or was interrupted, CloudFormation
+        # can only delete it, which on this emulator deletes the objects as well.
         if keeper.has_work if status is None else status not in _UPDATABLE:
             self._start_empty(keeper)
         write_json(self._parameters, dict(parameters))  # JSON is YAML, which SAM reads
@@ -135,7 +135,7 @@ class Deployment:
             raise LocalStackError(f"The template has no output {error}, which the local stack needs.") from error
 
     def keys(self) -> Mapping[str, str]:
-        """Return a key for each scope, by the scope; make those that are missing."""
+        """Return a key for each scope, by scope; make missing ones."""
         outputs, gateway = self.outputs(), self.clients.apigateway()
         keys = Keys(self.clients, outputs["BronzeBucketName"], outputs["ApiId"])
         listed = {entry["name"]: entry for entry in keys.entries()}
@@ -149,7 +149,7 @@ class Deployment:
         return found
 
     def _find(self) -> tuple[str | None, str | None]:
-        """Return the stack's identifier and status; nothing when there is none."""
+        """Return the stack's identifier and status; None for both if there is none."""
         try:
             stack = self.clients.cloudformation().describe_stacks(StackName=self._stack)["Stacks"][0]
         except ClientError as error:
@@ -159,7 +159,7 @@ class Deployment:
         return stack.get("StackId"), stack["StackStatus"]
 
     def _explained(self, error: LocalStackError) -> LocalStackError:
-        """Return the error with the resources that failed and why, where CloudFormation got as far as that."""
+        """Return the error with the resources that failed and why, if CloudFormation reports them."""
         try:
             pages = self.clients.cloudformation().get_paginator("describe_stack_events").paginate(StackName=self._stack)
             events = [event for page in pages for event in page["StackEvents"]]
@@ -186,20 +186,20 @@ class Deployment:
 
 @cache
 def _clients_of(endpoint: str) -> Clients:
-    # A session takes as long to open as all that a deployment asks with it.
+    # Cached, since opening a session takes as long as all calls of a deployment.
     return Clients(endpoint)
 
 
 def api_answers(url: str) -> bool:
-    """Return whether the API's own health check answers, which takes a function that starts."""
+    """Return whether the API's health check answers, which means that a function can start."""
     return answers(f"{url}/health", _HEALTH_SECONDS)
 
 
 def correct_event_sources(clients: Clients, *, enabled: bool) -> None:
-    """Give event source mappings numbers and a truth value where the template had parameters.
+    """Set numbers and a boolean in event source mappings that have parameters in the template.
 
-    CloudFormation's parameters are text, and MiniStack 1.5.33 keeps them so. Comparing "5" with a number ends every
-    round of its poller, and no message is ever delivered; a mapping that is "false" is on.
+    CloudFormation's parameters are text, and MiniStack 1.5.33 keeps them as text. Comparing "5" with a number ends each
+    round of its poller, so that no message is ever delivered; a mapping with "false" is enabled.
     """
     client = clients.lambda_()
     for page in client.get_paginator("list_event_source_mappings").paginate():

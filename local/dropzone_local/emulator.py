@@ -23,13 +23,13 @@ _PROGRAM = Path(__file__).parents[1] / "dropzone_emulator" / "__main__.py"
 _HEALTH_SECONDS = 2.0
 _SAVE_SECONDS = 60.0
 _SAVE_PATH = "/_dropzone/save"
-"""Of dropzone_emulator, which this environment can't import."""
-# httpx would load the certificates of all authorities for each question, which takes longer than the answer.
+"""The path in dropzone_emulator, which this environment can't import."""
+# httpx would load the certificates of all authorities for each request, which takes longer than the response.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Emulator:
-    """One emulator with its state under `directory`, which outlives it."""
+    """An emulator; its state under `directory` is kept after it ends."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class Emulator:
         enforce_iam: bool = False,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        """Describe the emulator of `project`; nothing runs yet.
+        """The emulator of `project`, not started yet.
 
-        Where IAM is not enforced, any credentials do. The functions find `variables` in their environment.
+        If IAM is not enforced, any credentials are accepted. The functions have `variables` in their environment.
         """
         self.directory = directory
         self.port = port
@@ -69,7 +69,7 @@ class Emulator:
         return self.service.running and self._answers()
 
     def start(self) -> None:
-        """Start the emulator with the state of last time, and wait for it."""
+        """Start the emulator with its last state, and wait until it is ready."""
         python = ensure_environment(self._project)
         shutil.rmtree(self._temporary, ignore_errors=True)
         for folder in (self._temporary, self.state, self.objects):
@@ -82,18 +82,18 @@ class Emulator:
             raise failure
 
     def save(self) -> None:
-        """Have the emulator write its state, which a crash later returns to."""
+        """Have the emulator write its state, which it has again after a crash."""
         httpx.post(
             f"{self.endpoint}{_SAVE_PATH}", timeout=_SAVE_SECONDS, trust_env=False, verify=_NO_TLS
         ).raise_for_status()
 
     def stop(self) -> None:
-        """End the emulator in order: it writes its state."""
+        """Stop the emulator gracefully: it writes its state."""
         self.service.stop()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
     def kill(self) -> None:
-        """Kill the emulator as a crash would: what it had not written is lost, objects are not."""
+        """Kill the emulator, like a crash: unwritten state is lost, objects are not."""
         self.service.kill()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -102,12 +102,12 @@ class Emulator:
         self.start()
 
     def forget(self) -> None:
-        """Drop everything on disk: state and objects. The emulator must not run."""
+        """Delete everything on disk: state and objects. The emulator must not be running."""
         for folder in (self.state, self.objects):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _move_state_to_port(self) -> None:
-        """Have the state of last time name the port of now: the emulator finds no queue under another URL."""
+        """Change the port in the last state to the current one: the emulator finds no queue under another URL."""
         stamp = self.directory / "state-port"
         now = f"{LOOPBACK}:{self.port}"
         before = stamp.read_text(encoding="utf-8") if stamp.exists() else now
@@ -146,7 +146,7 @@ class Emulator:
 
 
 def answers(url: str, seconds: float) -> bool:
-    """Whether a server of this machine answers well, in time."""
+    """Whether a server on this machine responds with success in time."""
     try:
         return httpx.get(url, timeout=seconds, trust_env=False, verify=_NO_TLS).is_success
     except httpx.HTTPError:
@@ -154,7 +154,7 @@ def answers(url: str, seconds: float) -> bool:
 
 
 def ensure_environment(project: Path) -> Path:
-    """Return the interpreter of the emulator's environment, made or updated from its lock where needed."""
+    """Return the interpreter of the emulator's environment, which is created or updated from its lock if needed."""
     home = project / "local" / "emulator"
     venv = home / ".venv"
     python = venv / "bin" / "python"

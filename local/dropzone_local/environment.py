@@ -1,4 +1,4 @@
-"""The environments that child processes get: never the user's AWS account, never more than needed."""
+"""The environments of child processes: never the user's AWS account, never more than needed."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ REGION = "us-east-1"
 ACCESS_KEY = "test"
 SECRET_KEY = "test"  # noqa: S105 - the emulator takes any, and no account is ever behind it
 
-# What would reach a real account, another configuration of the tools, or another Python's packages.
+# Variables that could lead to a real account, another configuration of the tools, or another Python's packages.
 _DROPPED_PREFIXES = ("AWS_", "SAM_", "BOTO", "PYTHON", "PG", "DROPZONE_")
 _DROPPED = frozenset({"VIRTUAL_ENV", "TMPDIR", "__PYVENV_LAUNCHER__"})
 
@@ -18,8 +18,8 @@ def tool_environment(
 ) -> dict[str, str]:
     """Return the environment for `sam` and `uv`.
 
-    The user's proxies, certificates and package indexes stay. Every AWS setting is replaced: a mistake ends at a
-    closed port of this machine, and not in somebody's account.
+    The user's proxies, certificates and package indexes are kept. All AWS settings are replaced: a mistake leads to a
+    closed port on this machine, not to somebody's account.
     """
     source = os.environ if base is None else base
     kept = {
@@ -44,5 +44,5 @@ def tool_environment(
 
 
 def bare_environment(home: Path) -> dict[str, str]:
-    """Return the least that a server needs. The functions inherit it from the emulator."""
+    """Return the minimum that a server needs. The functions inherit it from the emulator."""
     return {"HOME": str(home), "LANG": "C.UTF-8", "PATH": os.defpath, "TZ": "UTC"}

@@ -1,8 +1,8 @@
-"""The one error that the local stack shows to people."""
+"""The error that the local stack shows to people."""
 
 
 class LocalStackError(Exception):
-    """Something a person can act on: what is wrong, and what to do about it."""
+    """An error that a person can act on: what is wrong, and what to do about it."""
 
     def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""The main job, in front of the user: one event in, its row out."""
+"""The example that `run` shows: one event in, its row out."""
 
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ _ROW_SECONDS = 60.0
 
 
 def post(endpoints: Endpoints) -> str:
-    """Send the example, and return the answer's body; anything but a 202 is an error."""
+    """Send the example, and return the response's body; any status other than 202 is an error."""
     try:
         response = httpx.post(
             f"{endpoints.url}/ingest",
@@ -36,7 +36,7 @@ def post(endpoints: Endpoints) -> str:
 
 
 def wait_for_row(postgres: Postgres) -> str:
-    """Return the example's row, as `psql` would show it."""
+    """Return the example's row in the format of `psql`."""
     with postgres.connect() as connection:
         rows = wait_until(
             lambda: (
@@ -57,7 +57,7 @@ def wait_for_row(postgres: Postgres) -> str:
 
 
 def curl(endpoints: Endpoints) -> str:
-    """Return a command that sends the example once more."""
+    """Return a command that sends the example again."""
     return (
         f"curl -i {endpoints.url}/ingest -H 'x-api-key: {endpoints.api_key}' "
         f"-H 'content-type: application/json' -d '{PAYLOAD}'"

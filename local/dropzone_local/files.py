@@ -13,7 +13,7 @@ _OWNER_ONLY = 0o600
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
-    """Replace the file in one step, readable by its owner alone: it holds a password and a key."""
+    """Replace the file atomically, readable only by its owner: it contains a password and a key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
@@ -28,7 +28,7 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Return the file's object; a missing or broken file is an empty one."""
+    """Return the file's object; empty for a missing or invalid file."""
     try:
         content = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -38,7 +38,7 @@ def read_json(path: Path) -> dict[str, object]:
 
 @contextlib.contextmanager
 def exclusive(path: Path, *, busy: str | None = None) -> Iterator[None]:
-    """Hold the lock file. With `busy`, don't wait for another holder: raise with that message."""
+    """Hold the lock file. With `busy`, don't wait for another holder, but raise an error with this message."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as stream:
         try:

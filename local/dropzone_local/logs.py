@@ -16,7 +16,7 @@ from dropzone_local.aws import Clients
 from dropzone_local.deployment import STACK_NAME
 
 _PLATFORM = re.compile(r"(START|END|REPORT) RequestId: |INIT_START |INIT_REPORT ")
-# What every line of Powertools carries, and a reader at the terminal doesn't miss.
+# Fields of every line of Powertools that are not useful on a terminal.
 _HIDDEN = frozenset(
     {
         "level",
@@ -48,7 +48,7 @@ _PLAIN_LEVEL = "-"
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line as it is shown: its parts, and what goes below it."""
+    """A line as it is shown: its parts, and the text below it."""
 
     at: datetime
     function: str
@@ -58,7 +58,7 @@ class LogLine:
     below: str = ""
 
     def render(self) -> Text:
-        """Lay the parts out, with colours where the terminal has them."""
+        """Format the parts, with colours if the terminal has them."""
         text = Text(no_wrap=False)
         text.append(f"{self.at:%H:%M:%S}.{self.at.microsecond // 1000:03d} ", style="dim")
         text.append(f"{self.level:<8}", style=_STYLES.get(self.level, "dim"))
@@ -73,7 +73,7 @@ class LogLine:
 
 
 def parse(message: str, *, function: str, milliseconds: int) -> LogLine | None:
-    """Return the line to show; nothing for what the platform says of every call, and for metrics."""
+    """Return the line to show; None for the platform's lines about each call, and for metrics."""
     text = message.rstrip()
     if not text or _PLATFORM.match(text):
         return None
@@ -110,20 +110,20 @@ def _short(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-# The emulator writes a call's lines when the call has ended, all with the time of its end, to a stream of the call's
-# own. A busy machine can take a moment to do so: look back this far, and leave out what was shown.
+# The emulator writes a call's lines when the call has ended, all with that time, to a separate stream. On a busy
+# machine this can be delayed: look back this far, and leave out what was shown.
 _OVERLAP_MILLISECONDS = 5_000
 
 
 class LogReader:
-    """Reads on from where it was: each line once, oldest first."""
+    """Reads new lines: each line once, oldest first."""
 
     def __init__(self, clients: Clients, *, since_seconds: float) -> None:
-        """Begin this many seconds ago."""
+        """Start this many seconds ago."""
         self._logs = clients.logs()
         self._groups = _groups(clients)
         self._from = int((time.time() - since_seconds) * 1000)
-        # The lines that were read of each stream: how many, and the time of the last.
+        # The number of lines read from each stream, and the time of the last one.
         self._read: dict[str, tuple[int, int]] = {}
 
     def read(self) -> list[LogLine]:
@@ -154,7 +154,7 @@ class LogReader:
                 for event in page["events"]:
                     yield event["logStreamName"], event["timestamp"], event["message"]
         except ClientError as error:
-            # A function's own group is there from its first call on.
+            # A function's own group exists from its first call on.
             if error_code(error) != "ResourceNotFoundException":
                 raise
 

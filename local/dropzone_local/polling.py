@@ -1,11 +1,11 @@
-"""Waiting for a state of the world, with a deadline."""
+"""Waiting for a condition, with a deadline."""
 
 import time
 from collections.abc import Callable
 
 
 def wait_until[T](probe: Callable[[], T | None], *, seconds: float, every: float = 0.05) -> T | None:
-    """Return the first result of the probe that is neither None nor False; None when the time is over."""
+    """Return the first result of the probe that is neither None nor False; None after the timeout."""
     deadline = time.monotonic() + seconds
     while True:
         result = probe()

@@ -7,13 +7,13 @@ from dropzone_local.errors import LocalStackError
 
 LOOPBACK = "127.0.0.1"
 
-# Below the range from which Linux and macOS take the ports of outgoing connections, so that no client of anybody
-# sits on a port between the moment it was found free and the moment the server binds it.
+# Below the range from which Linux and macOS take the ports of outgoing connections, so that no client can take a port
+# after it was found free and before the server binds it.
 candidates = range(20_000, 32_000)
 _TRIES = 200
 
 _found: set[int] = set()
-"""What this process was given before: its server may not listen there yet."""
+"""Ports that this process found before: their servers may not be listening yet."""
 
 
 def is_free(port: int) -> bool:
@@ -28,7 +28,7 @@ def is_free(port: int) -> bool:
 
 
 def find_free(*, avoid: int | None = None) -> int:
-    """Return a port that nobody listens on, another one each time."""
+    """Return a port without a listener, a different one each time."""
     source = random.SystemRandom()
     for _ in range(_TRIES):
         port = source.choice(candidates)
@@ -40,9 +40,9 @@ def find_free(*, avoid: int | None = None) -> int:
 
 
 def choose(*, wanted: int | None, remembered: int | None, purpose: str, option: str, avoid: int | None = None) -> int:
-    """Return the port that was asked for, or the one of last time, or any free one, in this order.
+    """Return the requested port, or the last one, or any free one, in this order.
 
-    A port that was asked for and is taken is an error; one that is merely remembered is not worth one.
+    It is an error if a requested port is in use, but not if a remembered one is.
     """
     if wanted is not None:
         if not is_free(wanted):

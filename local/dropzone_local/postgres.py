@@ -22,21 +22,21 @@ from dropzone_local.service import Service
 SUPERUSER = "postgres"
 
 _PROBE_SECONDS = 5
-# A statement may create a database, whose files are synced, on a busy disk.
+# A statement may create a database, whose files are synced to a busy disk.
 _STATEMENT_SECONDS = 60
 _INITDB_SECONDS = 60
-# Some attempts at most: after a crash, the last child of the old server may hold the shared memory for a moment.
+# After a crash, the last child of the old server may hold the shared memory for a moment.
 _START_ATTEMPTS = 3
-# Postgres writes whole seconds of its start into postmaster.pid.
+# Postgres writes its start time to postmaster.pid in whole seconds.
 _PID_FILE_TOLERANCE = 5.0
 # PostgreSQL refuses to run as root. Started by root, it runs as this user.
 _UNPRIVILEGED = "nobody"
 
 
 def unprivileged(command: list[str]) -> list[str]:
-    """Return the command as it runs when this is root, whom PostgreSQL refuses: as another user.
+    """Return the command that runs as another user if this process is root, which PostgreSQL refuses.
 
-    The capability lets the server reach its files below folders that are root's alone, such as /root or pytest's
+    The capability lets the server access its files in folders that only root can read, such as /root or pytest's
     temporary folders, without opening those to everybody.
     """
     if os.geteuid() != 0:
@@ -63,7 +63,7 @@ def binaries() -> Path:
 
 
 class Postgres:
-    """One server with its data under `directory`, which outlives it."""
+    """A server; its data under `directory` is kept after it ends."""
 
     def __init__(
         self, directory: Path, *, port: int, password: str, database: str = "dropzone", bound_to_parent: bool = False
@@ -78,12 +78,12 @@ class Postgres:
             state_file=directory / "process.json",
             log_file=directory / "postgres.log",
             bound_to_parent=bound_to_parent,
-            stop_signal="SIGINT",  # Postgres calls it a fast shutdown: open connections are ended
+            stop_signal="SIGINT",  # what Postgres calls a fast shutdown: open connections are closed
         )
 
     @property
     def uri(self) -> str:
-        """The superuser's connection URI of the stack's database."""
+        """The superuser's connection URI for the stack's database."""
         return f"postgresql://{SUPERUSER}:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}/{self.database}"
 
     @property
@@ -91,7 +91,7 @@ class Postgres:
         return self.service.running and self._answers(self.database)
 
     def start(self) -> None:
-        """Start the server and wait for it; make the data folder and the database where they are missing."""
+        """Start the server and wait until it is ready; create the data folder and the database if missing."""
         self.directory.mkdir(parents=True, exist_ok=True)
         if not self.data.exists():
             self._initialise()
@@ -110,7 +110,7 @@ class Postgres:
         self.service.stop()
 
     def kill(self) -> None:
-        """Kill the server as a crash would. It recovers by itself at the next start."""
+        """Kill the server, like a crash. It recovers by itself on the next start."""
         self.service.kill()
 
     def restart(self) -> None:
@@ -131,7 +131,7 @@ class Postgres:
         return unprivileged([str(binaries() / "postgres"), "-D", str(self.data), *options])
 
     def _initialise(self) -> None:
-        """Make the data folder beside its final place, so that it is there whole or not at all."""
+        """Create the data folder next to its final path, so that it exists completely or not at all."""
         unfinished = self.directory / "data.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
@@ -158,10 +158,10 @@ class Postgres:
         unfinished.rename(self.data)
 
     def _end_stray_server(self) -> None:
-        """Clear the way when the last server did not end in order.
+        """Clean up if the last server was not stopped gracefully.
 
-        A server that still runs on this very data folder is ended. A `postmaster.pid` whose process is gone, or is
-        another program under a number that was given out again, would make Postgres refuse to start: it goes.
+        A server that is still running on this data folder is ended. A `postmaster.pid` whose process is gone, or is
+        another program with a reused number, would make Postgres refuse to start, so it is removed.
         """
         pid_file = self.data / "postmaster.pid"
         if server := self._named_in(pid_file):
@@ -193,7 +193,7 @@ class Postgres:
 
     @contextlib.contextmanager
     def connect(self, database: str | None = None, *, timeout: float = _STATEMENT_SECONDS) -> Iterator[Connection]:
-        """Open a superuser's connection, for the time of a with block; it waits so many seconds for each answer."""
+        """Open a superuser's connection for a with block; `timeout` is the seconds to wait for each response."""
         connection = Connection(
             SUPERUSER,
             host=LOOPBACK,

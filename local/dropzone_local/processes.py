@@ -1,4 +1,4 @@
-"""Processes known by pid and birth, so that a number that was given out again is never mistaken for ours."""
+"""Processes identified by pid and start time, so that a process with a reused pid is never mistaken for ours."""
 
 import contextlib
 import subprocess
@@ -8,18 +8,18 @@ import psutil
 
 from dropzone_local.errors import LocalStackError
 
-# psutil computes the time of birth from the boot time, which moves by some milliseconds with clock corrections.
+# psutil computes the start time from the boot time, which changes by some milliseconds with clock corrections.
 _BIRTH_TOLERANCE = 0.5
 _MOST_DETAIL = 2_000
 
 
 def identity(process: psutil.Process) -> Mapping[str, float]:
-    """What `find` knows a process by."""
+    """The identity of a process for `find`."""
     return {"pid": process.pid, "born": process.create_time()}
 
 
 def find(document: object) -> psutil.Process | None:
-    """Return the process that an identity names while it lives: not ended, no zombie, no stranger under its number."""
+    """Return the process with an identity if it is running: not ended, not a zombie, and not another with its pid."""
     match document:
         case {"pid": int(pid), "born": int() | float() as born}:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -30,7 +30,7 @@ def find(document: object) -> psutil.Process | None:
 
 
 def tree(process: psutil.Process | None) -> list[psutil.Process]:
-    """Return a process and what it has started."""
+    """Return a process and all its descendants."""
     if process is None:
         return []
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -46,10 +46,10 @@ def run(
     environment: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> None:
-    """Run a command to its end.
+    """Run a command, and wait until it ends.
 
     Raises:
-        LocalStackError: it failed; with this message, and the end of what it printed.
+        LocalStackError: it failed; the error has this message, and the end of its output.
     """
     done = subprocess.run(  # noqa: S603 - our own command line
         command,
@@ -65,7 +65,7 @@ def run(
 
 
 def end(process: psutil.Process | None, *, grace: float) -> None:
-    """Ask the process to stop, and kill it when it has not after `grace` seconds."""
+    """Ask the process to stop, and kill it if it hasn't after `grace` seconds."""
     if process is None:
         return
     with contextlib.suppress(psutil.NoSuchProcess):

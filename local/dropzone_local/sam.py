@@ -20,27 +20,27 @@ from dropzone_local.files import exclusive, write_json
 
 CONFIG_ENVIRONMENT = "local"
 PACKED = "packed"
-"""The folder in a build that has what a deployment to this machine uploads."""
+"""The folder in a build with the files that a deployment to this machine uploads."""
 
 _PYTHON = (3, 13)
-# What the Lambda runtime of this Python, with its glibc 2.34, can load.
+# The platforms whose wheels the Lambda runtime of this Python (glibc 2.34) can load.
 _WHEEL_PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_24", "manylinux_2_17", "manylinux2014")
 _SOURCES = ("template.yaml", "monitoring.yaml", "samconfig.toml", "functions", "layers")
 _UPLOADED = {"CodeUri", "ContentUri", "Location"}
 _NOT_SOURCE = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 _KEPT_BUILDS = 4
-# SAM asks every five seconds how far CloudFormation is, which suits AWS.
+# By default, SAM polls CloudFormation every five seconds, which suits AWS.
 _POLL_SECONDS = "0.5"
 _ERROR_LINES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What `sam build` made of one state of the sources; never changed once it is there."""
+    """The result of `sam build` for one state of the sources; immutable."""
 
     folder: Path
     fingerprint: str
-    # Whether it was there already.
+    # Whether it existed already.
     reused: bool
 
     @property
@@ -49,14 +49,14 @@ class Build:
 
 
 class Builder:
-    """Builds the project's template for one architecture, and no state of the sources twice."""
+    """Builds the project's template for one architecture; each state of the sources only once."""
 
     def __init__(
         self, project: Path, *, builds: Path | None = None, architecture: str | None = None, for_host: bool = False
     ) -> None:
-        """Take the sources of `project`; results go below `builds`, which several stacks may share.
+        """Builds the sources of `project`; results are stored in `builds`, which several stacks may share.
 
-        `for_host` is for functions that run on this machine: on macOS, it makes a build that Lambda can't load.
+        `for_host` is for functions that run on this machine: on macOS, the build can't be loaded by Lambda.
         """
         self.project = project
         self.builds = builds or project / ".aws-sam" / "local"
@@ -64,7 +64,7 @@ class Builder:
         self._host = sys.platform if for_host and sys.platform != "linux" else ""
 
     def build(self, begin: Callable[[], None] = lambda: None) -> Build:
-        """Return the build of the sources as they are now; call `begin` first if it has to be made."""
+        """Return the build of the current sources; call `begin` first if it has to be made."""
         if not (self.project / "template.yaml").is_file():
             raise LocalStackError(f"There is no template.yaml in {self.project}.")
         fingerprint = self.fingerprint()
@@ -79,7 +79,7 @@ class Builder:
         return Build(folder, fingerprint, reused)
 
     def fingerprint(self) -> str:
-        """Return a digest of everything that the build's result depends on."""
+        """Return a digest of everything that affects the result of the build."""
         digest = hashlib.sha256()
         sam = importlib.metadata.version("aws-sam-cli")
         for fact in (self.architecture, sam, platform.python_version(), self._host):
@@ -101,7 +101,7 @@ class Builder:
 
     def _run(self, folder: Path) -> None:
         python = find_python()
-        # SAM keeps its notes for the cache beside the folder it builds into, so the folder has one name for all.
+        # SAM stores the data of its cache next to its build folder, so the folder has the same name for all builds.
         unfinished = self.builds / "unfinished" / "build"
         shutil.rmtree(unfinished, ignore_errors=True)
         _run_sam(
@@ -132,14 +132,14 @@ class Builder:
 def deploy(build: Build, *, project: Path, endpoint: str, stack: str, parameters: Path, log: Path) -> None:
     """Deploy the build to the emulator; return when the stack is deployed.
 
-    The parameters come in a file: a command line would split values at spaces.
+    The parameters are passed in a file, since SAM would split values on the command line at spaces.
     """
     config = project / "samconfig.toml"
     _run_sam(
         [
             "deploy",
             *(["--config-file", str(config), "--config-env", CONFIG_ENVIRONMENT] if config.exists() else []),
-            # As JSON: SAM reads what it uploaded once more, and YAML slowly.
+            # As JSON: SAM reads the uploaded template again, and YAML is slow.
             *("--template-file", str(packed(build)), "--use-json"),
             *("--stack-name", stack, "--region", REGION, "--resolve-s3", "--s3-prefix", stack),
             *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"),
@@ -153,7 +153,7 @@ def deploy(build: Build, *, project: Path, endpoint: str, stack: str, parameters
 
 
 def packed(build: Build) -> Path:
-    """Return the build's template with its code as zip files. SAM would make them again for each deployment."""
+    """Return the build's template with its code as zip files, which SAM would make again for each deployment."""
     folder = build.folder / PACKED
     template = folder / "template.yaml"
     with exclusive(build.folder / ".lock"):
@@ -169,7 +169,7 @@ def packed(build: Build) -> Path:
 
 
 def _zipped(code: Path, folder: Path) -> Path:
-    """Return a zip file of a folder; a file is uploaded as it is."""
+    """Return a zip file of a folder; a file is returned unchanged."""
     if code.is_file():
         return code
     file = folder / f"{code.name}.zip"
@@ -180,7 +180,7 @@ def _zipped(code: Path, folder: Path) -> Path:
 
 
 def _install_for_host(folder: Path, python: Path) -> None:
-    """Put this machine's packages in the place of Lambda's, which is Linux."""
+    """Replace the packages for Lambda, which runs Linux, by this machine's."""
     for requirements in sorted(folder.glob("*/requirements.txt")) + sorted(folder.glob("*/python/requirements.txt")):
         if not requirements.read_text(encoding="utf-8").strip():
             continue
@@ -193,16 +193,16 @@ def _install_for_host(folder: Path, python: Path) -> None:
 
 
 def machine_architecture() -> str:
-    """Return this machine's architecture, by Lambda's name for it."""
+    """Return Lambda's name of this machine's architecture."""
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
 def pip_settings(architecture: str) -> dict[str, str]:
     """Return the settings that pip needs to collect wheels for a machine other than this one.
 
-    For the other architecture, and on macOS, SAM asks pip for three forms of wheels only (glibc 2.17, 2.28 and 2.34,
-    and the ABI of one Python), and calls a package unavailable that has another, such as obstore's abi3 wheel for
-    glibc 2.24. Pip adds these settings to SAM's own.
+    For the other architecture, and on macOS, SAM requests only three kinds of wheels from pip (glibc 2.17, 2.28 and
+    2.34, and the ABI of one Python), and reports packages with others, such as obstore's abi3 wheel for glibc 2.24, as
+    unavailable. Pip adds these settings to SAM's own.
     """
     if sys.platform == "linux" and architecture == machine_architecture():
         return {}
@@ -219,8 +219,8 @@ def pip_settings(architecture: str) -> dict[str, str]:
 def find_python() -> Path:
     """Return a Python 3.13 that has pip, for `sam build`.
 
-    The running environment comes first. One that uv made without a seed has no pip; then it is the interpreter that
-    the environment was made from, or any on the PATH.
+    The current environment is tried first. If uv made it without a seed, it has no pip; then the interpreter that the
+    environment was made from is tried, and those on the PATH.
     """
     on_path = (shutil.which(name) for name in ("python3.13", "python3", "python"))
     base: str | None = getattr(sys, "_base_executable", None)
@@ -234,7 +234,7 @@ def find_python() -> Path:
 
 
 def _has_pip(python: Path) -> bool:
-    # pyenv's shims start, and fail, for versions that are not chosen: only running one tells.
+    # pyenv's shims exist, but fail, for versions that are not chosen, so the interpreter has to be run.
     probe = f"import sys, pip; sys.exit(sys.version_info[:2] != {_PYTHON})"
     try:
         done = subprocess.run([str(python), "-c", probe], capture_output=True, check=False, timeout=20)  # noqa: S603
@@ -244,7 +244,7 @@ def _has_pip(python: Path) -> bool:
 
 
 def _write_as_json(template: Path) -> None:
-    """Write the built template as JSON, which is YAML as well: `sam deploy` reads it several times, and YAML slowly."""
+    """Rewrite the built template as JSON, which is also YAML: `sam deploy` reads it several times, and YAML is slow."""
     from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]  # noqa: PLC0415 - only a build needs it
 
     content = yaml_parse(template.read_text(encoding="utf-8"))
@@ -252,10 +252,10 @@ def _write_as_json(template: Path) -> None:
 
 
 def _compile(folder: Path, python: Path) -> None:
-    """Put its bytecode beside each source.
+    """Add bytecode to each source.
 
-    SAM leaves it out, and Lambda can't keep what it compiles: every cold start would compile every module again. The
-    sources are never compared with it, since an archive's times are not theirs.
+    SAM leaves it out, and Lambda can't store what it compiles, so every cold start would compile every module again.
+    The bytecode is not checked against the sources, since an archive has other modification times.
     """
     where = ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-j", "0", str(folder)]
     processes.run([str(python), "-m", "compileall", "-q", *where], failure="The build can't be compiled.")
@@ -285,6 +285,6 @@ def _run_sam(arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, s
 
 
 def _telling_lines(log: Path) -> str:
-    """Return the end of SAM's output, which holds its error, without the blank lines."""
+    """Return the end of SAM's output, which has its error, without blank lines."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join([line for line in lines if line.strip()][-_ERROR_LINES:])

@@ -1,4 +1,4 @@
-"""A server under a supervisor: start, stop, kill, and find it again from another process."""
+"""A server run by a supervisor: start, stop, kill, and find it again from another process."""
 
 import subprocess
 import sys
@@ -16,14 +16,14 @@ from dropzone_local.polling import wait_until
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _START_SECONDS = 60.0
 _READY_SECONDS = 60.0
-# Beyond the supervisor's own grace: it needs some time to end what is left.
+# In addition to the supervisor's own grace period: it needs some time to end what is left.
 _MARGIN = 10.0
 _LOG_TAIL_LINES = 15
 
 
 @dataclass(slots=True)
 class Service:
-    """One server process of the stack, known by a state file in the stack's directory."""
+    """A server process of the stack, recorded in a state file in the stack's directory."""
 
     name: str
     state_file: Path
@@ -34,7 +34,7 @@ class Service:
     _started: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start the server; return once its process exists, not when it is ready."""
+        """Start the server; return when its process exists, which is before it is ready."""
         self.state_file.parent.mkdir(parents=True, exist_ok=True)
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         self.state_file.unlink(missing_ok=True)
@@ -63,7 +63,7 @@ class Service:
             raise self.failure("could not be started")
 
     def wait_ready(self, answers: Callable[[], bool], *, every: float) -> bool:
-        """Wait until the server answers, or has ended; whether it runs and answers."""
+        """Wait until the server answers, or has ended; return whether it is running and answers."""
 
         def ready_or_dead() -> bool | None:
             return True if answers() or not self.running else None
@@ -73,12 +73,12 @@ class Service:
 
     @property
     def supervisor(self) -> psutil.Process | None:
-        """The supervisor's process, while it lives."""
+        """The supervisor's process, if it is running."""
         return processes.find(read_json(self.state_file).get("supervisor"))
 
     @property
     def server(self) -> psutil.Process | None:
-        """The server's process, while it lives."""
+        """The server's process, if it is running."""
         return processes.find(read_json(self.state_file).get("server"))
 
     @property
@@ -86,30 +86,30 @@ class Service:
         return self.server is not None
 
     def processes(self) -> list[psutil.Process]:
-        """Return every living process of this service: supervisor, server, and what the server started."""
+        """Return all running processes of this service: supervisor, server, and the server's descendants."""
         return list({*processes.tree(self.supervisor), *processes.tree(self.server)})
 
     def adopt(self, server: psutil.Process) -> None:
-        """Take over a server of ours whose supervisor and state file are gone."""
+        """Take over one of our servers whose supervisor and state file are gone."""
         write_json(self.state_file, {"server": processes.identity(server)})
 
     def stop(self) -> None:
-        """End the server, with whatever it started; nothing happens when nothing runs."""
+        """Stop the server and its descendants, if they are running."""
         started = self.processes()
         processes.end(self.supervisor, grace=self.grace + _MARGIN)
-        processes.end(self.server, grace=self.grace)  # the supervisor was killed, or half of the service is dead
+        processes.end(self.server, grace=self.grace)  # if the supervisor was killed
         processes.kill(process for process in started if process.is_running())
         self._forget()
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL, as a crash would, and wait until all of it is gone."""
+        """Kill the server with SIGKILL, like a crash, and wait until all its processes are gone."""
         if server := self.server:
             processes.kill([server])
         wait_until(lambda: self.supervisor is None, seconds=_MARGIN)
         self._forget()
 
     def failure(self, what: str) -> LocalStackError:
-        """Return an error that shows the end of the server's log."""
+        """Return an error with the end of the server's log."""
         log = self.log_file.read_text(encoding="utf-8", errors="replace") if self.log_file.exists() else ""
         detail = "\n".join(log.splitlines()[-_LOG_TAIL_LINES:])
         return LocalStackError(f"{self.name} {what}.", hint=f"Its log: {self.log_file}", detail=detail)

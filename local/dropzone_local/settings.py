@@ -1,4 +1,4 @@
-"""What a stack remembers from one run to the next: its ports and its database's password."""
+"""The settings that a stack keeps between runs: its ports and its database's password."""
 
 import secrets
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from dropzone_local.files import read_json, write_json
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Chosen once, kept while possible, so that URLs stay the same across `down` and `up`."""
+    """Chosen once, and kept if possible, so that URLs stay the same after `down` and `up`."""
 
     password: str
     emulator_port: int | None = None
@@ -18,7 +18,7 @@ class Settings:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read the settings; make up what is not there."""
+        """Read the settings; generate missing ones."""
         document = read_json(path)
 
         def port(name: str) -> int | None:

@@ -25,7 +25,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PORT_VARIABLE = "DROPZONE_PORT"
 DATABASE_PORT_VARIABLE = "DROPZONE_DATABASE_PORT"
 
-# Times are seconds where AWS has minutes, so that redelivery and the dead-letter queue can be watched.
+# Times are seconds instead of the minutes on AWS, so that redelivery and the dead-letter queue can be watched.
 _PARAMETERS: Mapping[str, str] = {
     "DatabaseHost": ports.LOOPBACK,
     "DatabaseAuth": "password",
@@ -41,7 +41,7 @@ _PARAMETERS: Mapping[str, str] = {
     "SweepMinAge": "60",
     "SweepRetry": "10",
     "NotificationRetry": "120",
-    # The emulator knows no alarms on computed metrics, and writes no access logs.
+    # The emulator doesn't support alarms on computed metrics, and writes no access logs.
     "Monitoring": "false",
     "ManageApiGatewayAccount": "false",
 }
@@ -49,21 +49,21 @@ _PARAMETERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one stack is to be like, where it differs from any other."""
+    """The options of a stack."""
 
     parameters: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
     database_port: int | None = None
-    # A stack that is bound to its parent ends with the process that started it, however that one ends.
+    # A stack that is bound to its parent ends with the process that started it, even if that crashes.
     bound_to_parent: bool = True
-    # Stacks share their builds, unless this names a folder of their own.
+    # Stacks share their builds, unless this names another folder.
     builds: Path | None = None
 
 
 class LocalStack:
-    """One stack, with all that it keeps under `root`.
+    """A stack, with all its data under `root`.
 
-    As a context manager it is up inside the block, and down after it. Its data stays.
+    As a context manager, it is up inside the block, and down after it. Its data is kept.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class LocalStack:
         report: Callable[[str], None] = lambda _: None,
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Describe the stack; nothing runs yet. `announce` gets each step as it begins, `report` as it is done."""
+        """A stack that is not started yet. `announce` is called when a step starts, `report` when it is done."""
         self.root = root.resolve()
         self.options = options or Options()
         self.file = self.root / "stack.json"
@@ -94,14 +94,14 @@ class LocalStack:
             project=PROJECT,
             bound_to_parent=self.options.bound_to_parent,
             enforce_iam=True,
-            # Not by the template, whose parameters are those of a deploy to AWS, where no password is.
+            # Not in the template, whose parameters are those of a deploy to AWS, which has no such password.
             variables={"DATABASE_PASSWORD": self.postgres.password},
         )
         self.builder = Builder(PROJECT, builds=self.options.builds, for_host=True)
         self.deployment = Deployment(self.emulator, project=PROJECT, root=self.root)
 
     def __enter__(self) -> Self:
-        """Bring the stack up, or leave nothing of it running."""
+        """Start the stack, or leave nothing of it running."""
         try:
             self.up()
         except BaseException:
@@ -113,8 +113,8 @@ class LocalStack:
         self.down()
 
     def up(self) -> Endpoints:
-        """Start what doesn't run, deploy what has changed, and return where everything is."""
-        # What is below is its owner's alone: the emulator writes the API's keys into files that anybody may read.
+        """Start what isn't running, deploy what has changed, and return the endpoints."""
+        # Only the owner may read the folder: the emulator writes the API's keys into files that anybody may read.
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
         with self._locked():
@@ -134,20 +134,20 @@ class LocalStack:
             return endpoints
 
     def down(self) -> None:
-        """End every process of the stack. Nothing happens when nothing runs."""
+        """Stop all processes of the stack, if any."""
         if self.root.exists():
             with self._locked():
                 self._stop()
 
     def clean(self) -> None:
-        """End every process of the stack, and remove all that it keeps."""
+        """Stop all processes of the stack, and delete its data."""
         if self.root.exists():
             with self._locked():
                 self._stop()
                 shutil.rmtree(self.root)
 
     def kill(self) -> None:
-        """Kill every process of the stack, as a power cut would."""
+        """Kill all processes of the stack, like a power cut."""
         self.emulator.kill()
         self.postgres.kill()
 
@@ -178,7 +178,7 @@ class LocalStack:
 
     @property
     def endpoints(self) -> Endpoints | None:
-        """Where everything was when the stack last came up; nothing when it is down."""
+        """The endpoints when the stack was last started; None if it is down."""
         document = read_json(self.file)
         return Endpoints(**{name: str(value) for name, value in document.items()}) if document else None
 
@@ -192,7 +192,7 @@ class LocalStack:
                 step.result()
 
     def _choose_ports(self) -> None:
-        """Keep the ports of running servers; choose one for every other."""
+        """Keep the ports of running servers; choose ports for the others."""
         self.postgres.port = self._choose_port(
             self.postgres.service,
             wanted=self.options.database_port,
@@ -221,7 +221,7 @@ class LocalStack:
         return ports.choose(wanted=wanted, remembered=remembered, purpose=service.name, option=option, avoid=avoid)
 
     def _start_servers_and_build(self) -> Build:
-        """Do the three at the same time: none needs another."""
+        """Do the three at the same time, since they are independent."""
         with ThreadPoolExecutor() as pool:
             building = pool.submit(self._build)
             starting = [pool.submit(self._start_postgres), pool.submit(self._start_emulator)]

@@ -1,11 +1,11 @@
-"""Run one server, and leave nothing of it behind. Started as a script of its own by `service.py`.
+"""Run one server, and leave nothing of it behind. Started as a separate script by `service.py`.
 
-The supervisor is the server's parent. It ends the server, with every process that the server started, when it is asked
-to (SIGTERM), and, when bound to its parent, as soon as the process that holds the other end of its standard input is
-gone, however that one died: a pytest run that was killed leaves no server. On Linux the supervisor also adopts the
-descendants that lose their parent, and the kernel ends the server when the supervisor itself is killed.
+The supervisor is the server's parent. It ends the server and all its descendants on SIGTERM and, if it is bound to its
+parent, when the process that holds the other end of its standard input is gone, for whatever reason: a killed pytest
+run leaves no server. On Linux, the supervisor also adopts descendants that lose their parent, and the kernel ends the
+server if the supervisor itself is killed.
 
-It imports nothing of this package: it starts in some milliseconds, whatever the state of the source tree.
+It imports nothing from this package, so it starts in some milliseconds, whatever the state of the source tree.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _write(path: Path, child: int) -> None:
 
 
 def _wait(child: subprocess.Popen[bytes], signals: int, *, bound_to_parent: bool) -> None:
-    """Return when the child has ended, or when it is to end."""
+    """Return when the child has ended, or has to end."""
     watched = [signals, *([sys.stdin.fileno()] if bound_to_parent else [])]
     while child.poll() is None:
         ready, _, _ = select.select(watched, [], [])
@@ -77,7 +77,7 @@ def _end_child(child: subprocess.Popen[bytes], stop_signal: signal.Signals, grac
 
 
 def _end_leftovers(descendants: list[psutil.Process]) -> None:
-    """End what the server left: now its orphans, which this process has adopted where the system allows it."""
+    """End the server's remaining descendants, which this process has adopted if the system supports it."""
     left = {process.pid: process for process in [*descendants, *psutil.Process().children(recursive=True)]}
     for process in left.values():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -100,7 +100,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run the server until it ends or is to end; return its exit code."""
+    """Run the server until it ends or has to end; return its exit code."""
     arguments = _arguments()
     stop_signal = signal.Signals[arguments.stop_signal]
     readable, writable = os.pipe()
