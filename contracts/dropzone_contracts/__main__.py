@@ -16,7 +16,7 @@ TABLE = Path("docs/rules.md")
 
 
 def main() -> int:
-    """Compile, or compare; 1 where a contract can't be used, or what is made of them differs."""
+    """Compile, or compare; returns 1 if a contract can't be used, or if a compiled file differs."""
     parser = argparse.ArgumentParser(prog="dropzone_contracts", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare with what the layer carries, and write nothing")
     check = parser.parse_args().check

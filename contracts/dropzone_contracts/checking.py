@@ -1,4 +1,4 @@
-"""Contracts in words: what is wrong with files, or what they would do."""
+"""Descriptions of contracts: what is wrong with files, or what they would do."""
 
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +12,7 @@ _ARGUMENTS_APART = {"id", "severity", "dimension", "description", "rule"}
 
 
 def check(files: Mapping[str, bytes]) -> list[str]:
-    """What is wrong with files, each with its line, alone and together; empty where nothing is."""
+    """What is wrong with files, each on its own and together, with line numbers; empty if nothing is."""
     try:
         running(files.items(), is_complete=False)
     except ContractError as error:
@@ -21,7 +21,7 @@ def check(files: Mapping[str, bytes]) -> list[str]:
 
 
 def in_words(name: str, text: bytes) -> list[str]:
-    """What a contract that can be used would do, a line each."""
+    """What a valid contract would do, one line for each rule and expectation."""
     document = Document(name, text)
     return [*_words(translate(document), str(document.contract.status)), *sentences(expectations_of(document))]
 

@@ -1,4 +1,4 @@
-"""From a folder of contracts to the one file that the layer carries."""
+"""Compiles a folder of contracts to the files in the layer."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,25 +14,25 @@ from dropzone_contracts.translate import translate
 
 SUFFIX = ".odcs.yaml"
 RUNNING = frozenset({"active", "deprecated"})
-"""The statuses of contracts that hold; the others are checked alone."""
+"""The statuses of contracts that apply; all others are only checked."""
 
 
 class Compiled(NamedTuple):
-    """What the layer carries of the contracts that hold."""
+    """What the layer contains of the contracts that apply."""
 
     contracts: str
-    """As JSON."""
+    """The contracts as JSON."""
     expectations: str
-    """What they expect of their sources over time, as JSON."""
+    """Their expectations as JSON."""
     texts: Mapping[str, str]
-    """The text of each, by its identifier."""
+    """Their YAML sources by identifier."""
 
 
 def compile_folder(folder: Path) -> Compiled:
     """Compile the contracts of a folder.
 
     Raises:
-        ContractError: with everything that is wrong with any of them.
+        ContractError: contracts can't be used; it lists everything that is wrong.
     """
     found = running((file.name, file.read_bytes()) for file in sorted(folder.glob(f"*{SUFFIX}")))
     expectations = tuple(expectations_of(document) for document, _ in found)
@@ -44,7 +44,7 @@ def compile_folder(folder: Path) -> Compiled:
 
 
 def compile_documents(files: Iterable[tuple[str, bytes]], whatever_status: Collection[str] = ()) -> str:
-    """The compiled contracts of files, each a name and its text; of some files also where they are drafts."""
+    """The compiled contracts of files, given as names and texts; drafts only if they are in `whatever_status`."""
     return _as_json(running(files, whatever_status))
 
 
@@ -55,13 +55,13 @@ def _as_json(found: Iterable[tuple[Document, Contract]]) -> str:
 def running(
     files: Iterable[tuple[str, bytes]], whatever_status: Collection[str] = (), *, is_complete: bool = True
 ) -> list[tuple[Document, Contract]]:
-    """The contracts of files that hold together.
+    """The contracts in files that apply.
 
-    Files are names and texts. Those in `whatever_status` hold also where they are drafts. If the files are complete,
-    the default contract has to be among them.
+    Files are names and texts. Those in `whatever_status` apply even if they are drafts. If the files are complete,
+    they must include the default contract.
 
     Raises:
-        ContractError: with everything that is wrong with any of them.
+        ContractError: contracts can't be used; it lists everything that is wrong.
     """
     findings: list[Finding] = []
     contracts = dict[str, tuple[Document, Contract]]()
@@ -98,7 +98,7 @@ def running(
 
 
 def overlaps(contracts: Sequence[Contract]) -> Iterator[tuple[Contract, Contract, str, str]]:
-    """Pairs of contracts of which neither wins for some source: their patterns, which follow, are as specific."""
+    """Pairs of contracts that are ambiguous for some source, with their patterns, which are equally specific."""
     alike: defaultdict[tuple[int, int], list[tuple[str, str, Contract]]] = defaultdict(list)
     for contract in contracts:
         for pattern in contract.sources:
@@ -108,6 +108,6 @@ def overlaps(contracts: Sequence[Contract]) -> Iterator[tuple[Contract, Contract
         for number, (beginning, one, first) in enumerate(group):
             for other_beginning, other, second in group[number + 1 :]:
                 if not other_beginning.startswith(beginning):
-                    break  # those that begin so follow each other
+                    break  # patterns with the same start are consecutive
                 if first is not second and may_overlap(one, other):
                     yield first, second, one, other

@@ -1,4 +1,4 @@
-"""A contract's file as YAML: its value, the line of each part of it, and what is wrong there."""
+"""A contract's YAML file: its value, the line of each of its parts, and what is wrong there."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -23,12 +23,12 @@ class Finding(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        """As compilers write it, so that editors find the place."""
+        """The finding in the format of compilers, so that editors find the line."""
         return f"{self.file}:{self.line}: {self.message}"
 
 
 class ContractError(ValueError):
-    """Contracts can't be used."""
+    """Contracts can't be used, for the reasons in `findings`."""
 
     def __init__(self, findings: list[Finding]) -> None:
         super().__init__("\n".join(map(str, findings)))
@@ -41,13 +41,13 @@ _SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "flo
 
 
 class Document:
-    """A file that keeps to YAML and to the Open Data Contract Standard."""
+    """A file that is valid YAML, and valid by the Open Data Contract Standard."""
 
     def __init__(self, name: str, text: bytes) -> None:
         """Read and check a file.
 
         Raises:
-            ContractError: with each reason.
+            ContractError: the file is not valid; it lists each reason.
         """
         self.name = name
         self._lines: dict[Path, int] = {(): 1}
@@ -58,7 +58,7 @@ class Document:
         self.contract = OpenDataContractStandard.model_validate(self.value)
 
     def finding(self, path: Iterable[str | int], message: str) -> Finding:
-        """What is wrong with the part at a path; a part that is missing has the line of what should hold it."""
+        """A finding about the part at a path; a missing part has the line of its parent."""
         place = tuple(path)
         while place not in self._lines:
             place = place[:-1]
@@ -83,7 +83,7 @@ class Document:
         return self._value(node, ())
 
     def _check_events(self, source: str) -> None:
-        """Refuse what would make a small file large, or nest it without end."""
+        """Reject what would expand a small file to a large one, or nest it without limit."""
         depth = 0
         for event in yaml.parse(source, Loader=_Loader):
             line = getattr(event.start_mark, "line", 0) + 1
@@ -99,7 +99,7 @@ class Document:
             return dict(self._entries(node, path))
         if isinstance(node, yaml.SequenceNode):
             return [self._value(entry, (*path, index)) for index, entry in enumerate(node.value)]
-        # Dates stay text, as JSON has them.
+        # Dates stay text, as in JSON.
         return _CONSTRUCTOR.construct_object(node) if node.tag in _SCALARS else node.value
 
     def _entries(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
@@ -121,10 +121,10 @@ def _validator() -> Validator:
 
 
 def _schema_errors(value: Any) -> Iterator[tuple[Path, str]]:  # noqa: ANN401 - any YAML
-    """Where a value breaks the standard's schema, and how, each once."""
+    """The paths at which a value breaks the standard's schema, each once, with the reason."""
     errors = {tuple(error.instance_path): error.message for error in _validator().iter_errors(value)}
     for path, message in errors.items():
-        # What is wrong further in makes a property unexpected further out.
+        # An error in a nested value also makes the property around it unexpected.
         if not any(other[: len(path)] == path for other in errors if len(other) > len(path)):
             where = ".".join(map(str, path)) or "the contract"
             yield path, f"{where}: {message[:200]}"

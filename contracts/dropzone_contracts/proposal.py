@@ -1,4 +1,4 @@
-"""A contract for a source, proposed from what it has sent."""
+"""Proposes a contract for a source from its measurements."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 _SHARE = 0.01
-"""Of the measurements, on either side, that say nothing of bounds: sensors fail."""
+"""The share of measurements on either side that is ignored for bounds, since sensors fail."""
 _DIGITS = 2
 
 _CLOCK = "the clock of the sender is probably wrong"
@@ -28,7 +28,7 @@ _HEAD = """\
 def propose(source: str, measurements: Sequence[Mapping[str, Any]]) -> str:
     """A contract in YAML.
 
-    There is one measurement at least, as `GET /measurements` lists them.
+    `measurements` has at least one, as listed by `GET /measurements`.
     """
     instants = sorted(datetime.fromisoformat(str(measurement["measured_at"])) for measurement in measurements)
     minimum, maximum = _bounds(
@@ -102,7 +102,7 @@ def _ours(identifier: str, dimension: str, description: str, rule: str, limit: o
 
 def _bounds(lowest: Sequence[float], highest: Sequence[float]) -> tuple[float, float]:
     low, high = lowest[_rank(_SHARE, lowest)], highest[_rank(1 - _SHARE, highest)]
-    # Of one that never changes, a tenth of its value.
+    # If the values never change, a tenth of the value.
     span = min(high - low, 1e300) or abs(high) / 10 or 1.0
     step = 10.0 ** (math.floor(math.log10(span)) + 1 - _DIGITS)
     return _rounded(low - span, step, math.floor), _rounded(high + span, step, math.ceil)

@@ -1,4 +1,4 @@
-"""`slaProperties`: what a contract expects of its sources over time."""
+"""Reads `slaProperties`: what a contract expects of its sources over time."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,7 +21,7 @@ _UNITS: dict[str, float] = {
     **dict.fromkeys(("w", "wk", "week", "weeks"), 7 * _DAY),
     **dict.fromkeys(("y", "yr", "year", "years"), 365 * _DAY),
 }
-"""In seconds. `m` is missing: it could be minutes or months."""
+"""Units in seconds. `m` is missing, since it could mean minutes or months."""
 
 _FIELDS = {
     "frequency": "interval_seconds",
@@ -36,7 +36,7 @@ def expectations_of(document: Document) -> Expectations:
     """The expectations of a contract's file.
 
     Raises:
-        ContractError: it states something that isn't evaluated, with each reason.
+        ContractError: the file has something that isn't evaluated; it lists each reason.
     """
     findings: list[Finding] = []
     stated: dict[str, float] = {}
@@ -52,7 +52,7 @@ def expectations_of(document: Document) -> Expectations:
 
 
 def sentences(expectations: Expectations) -> Iterator[str]:
-    """What it expects, and what follows, a line each."""
+    """The expectations and their consequences, one line each."""
     words = {
         "interval_seconds": "expects an event every {}: a source is late after 1.5 times that, and silent after 2.5",
         "latency_seconds": "expects measurements to arrive within {}",
@@ -67,7 +67,7 @@ def sentences(expectations: Expectations) -> Iterator[str]:
 
 
 def _findings(entry: ServiceLevelAgreementProperty, stated: dict[str, float]) -> Iterator[str]:
-    """What is wrong with an entry; it is added to what is stated where nothing is."""
+    """What is wrong with an entry; a valid one is added to `stated`."""
     field = _FIELDS.get(str(entry.property))
     if field is None:
         yield f"is not evaluated; {', '.join(_FIELDS)} are"
@@ -103,7 +103,7 @@ def _share(entry: ServiceLevelAgreementProperty) -> float:
 
 
 def _number(entry: ServiceLevelAgreementProperty) -> float:
-    # Text that looks like a number would be one that is quoted by mistake.
+    # Text that looks like a number was probably quoted by mistake.
     if not isinstance(entry.value, int | float) or isinstance(entry.value, bool):
         raise TypeError(f"the value {entry.value!r} is not a number")
     return float(entry.value)

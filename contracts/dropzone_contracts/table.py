@@ -14,7 +14,7 @@ The data contracts of this checkout. `make contracts` writes this page; [contrac
 
 
 def table(compiled: str, expectations: str) -> str:
-    """The page of compiled contracts, and of what they expect."""
+    """The page that describes compiled contracts and their expectations."""
     contracts = CompiledContracts.model_validate_json(compiled).contracts
     expected = EXPECTATIONS.validate_json(expectations)
     sections = (_section(contract, stated) for contract, stated in zip(contracts, expected, strict=True))

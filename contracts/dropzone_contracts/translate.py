@@ -1,4 +1,4 @@
-"""From the Open Data Contract Standard to the contract that runs: each part of the standard that Dropzone enforces."""
+"""Translates the parts of the Open Data Contract Standard that Dropzone enforces to its own contracts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from dropzone.domain.mapping import PayloadMapping
 from dropzone_contracts.document import ContractError, Document, Finding, Path
 
 FIELDS = ("time_stamp", "data", "source", "unit", "tags")
-"""What an event has: the names of the schema's properties."""
+"""The fields of an event, which are the names of the schema's properties."""
 
 _DIMENSIONS = {
     "ahead": Dimension.TIMELINESS,
@@ -21,7 +21,7 @@ _DIMENSIONS = {
     "sentinel": Dimension.COMPLETENESS,
     "spread": Dimension.CONSISTENCY,
 }
-"""Of rules whose contract names none; of all others it is conformity."""
+"""The dimensions of rules whose contract names none; for all other rules it is conformity."""
 
 _PLACES = {
     "minimum": "data",
@@ -35,7 +35,7 @@ _PLACES = {
     "ahead": "time_stamp",
     "behind": "time_stamp",
 }
-"""The property that a rule is about."""
+"""The property that each rule is about."""
 
 _RULES: TypeAdapter[Rule] = TypeAdapter(Rule)
 
@@ -44,7 +44,7 @@ def translate(document: Document) -> Contract:
     """The contract of a file.
 
     Raises:
-        ContractError: it states something that can't be enforced, with each reason.
+        ContractError: the file has something that can't be enforced; it lists each reason.
     """
     return _Translation(document).contract()
 
@@ -79,7 +79,7 @@ class _Translation:
         self._findings.append(self._document.finding(path, message))
 
     def _custom(self, stated: list[CustomProperty] | None, path: Path, known: set[str]) -> dict[str, Any]:
-        """The known ones of custom properties."""
+        """The known custom properties."""
         found: dict[str, Any] = {}
         for index, custom in enumerate(stated or []):
             if custom.property in known:
@@ -102,7 +102,7 @@ class _Translation:
             yield from self._of_property(stated_property, path)
 
     def _mapping(self) -> PayloadMapping | None:
-        """What `transformLogic` says, with where events are found in the custom properties of the schema's object."""
+        """The mapping in `transformLogic`; the custom properties of the schema's object tell where the events are."""
         if len(self._document.contract.schema_ or []) != 1:
             return None
         (events,) = self._document.contract.schema_ or []
@@ -157,7 +157,7 @@ class _Translation:
     def _of_options(
         self, name: str, stated: SchemaProperty, path: Path, description: str | None = None
     ) -> Iterator[Rule | None]:
-        """What a property's type already says."""
+        """The rules in a property's type."""
         options = _options(stated)
         about = stated.description or description or ""
         where = (*path, "logicalTypeOptions")
@@ -171,7 +171,7 @@ class _Translation:
                 yield from (rule(limit, (*where, limit), limit=options.pop(limit)) for limit in limits)
             case "data":
                 minimum, maximum = options.pop("minItems", 1), options.pop("maxItems", None)
-                # One sample at least is a basic rule.
+                # At least one sample is already a basic rule.
                 if minimum != 1 or maximum is not None:
                     yield rule("samples", where, minimum=minimum, maximum=maximum)
             case "source" if stated.required or "pattern" in options:
@@ -212,7 +212,7 @@ class _Translation:
 
 
 def _options(stated: SchemaProperty) -> dict[str, Any]:
-    """What a property's type says, but for how a mapped time is written."""
+    """The options of a property's type, except the format of a mapped time."""
     is_mapped = {"format", "defaultTimezone"} if stated.name == "time_stamp" and stated.transformLogic else set()
     return {key: value for key, value in (stated.logicalTypeOptions or {}).items() if key not in is_mapped}
 

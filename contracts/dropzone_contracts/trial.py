@@ -1,4 +1,4 @@
-"""Try contracts on objects of bronze, beside those that are deployed."""
+"""Try contracts on objects in bronze, together with the deployed ones."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -17,24 +17,24 @@ SAMPLES = 3
 
 
 class _Effect(NamedTuple):
-    """What a rule does to an event."""
+    """The effect of a rule on an event."""
 
     rule: str
-    """The code, of a basic rule."""
+    """The identifier of the rule; for a basic rule, its code."""
     code: str
     verb: str
 
 
 class Trial:
-    """What would change if files were deployed."""
+    """Finds what would change if files were deployed."""
 
     def __init__(self, deployed: Mapping[str, str], tried: Mapping[str, bytes], source: str | None = None) -> None:
-        """Compile the deployed contracts, by their identifiers, and the same with files in place of theirs.
+        """Compile the deployed contracts, given by identifier, and the same with files replacing theirs.
 
-        A file is tried whatever its status. With a source, other events are left out.
+        A file is tried whatever its status. With a source, events of others are left out.
 
         Raises:
-            ContractError: the files can't be used, or not beside the others.
+            ContractError: the files can't be used, or not together with the others.
         """
         texts = {f"deployed contract {identifier}": text.encode() for identifier, text in deployed.items()}
         replaced = {f"deployed contract {Document(name, text).contract.id}" for name, text in tried.items()}
@@ -62,7 +62,7 @@ class Trial:
                 self._compare(raw_id, item, old, new)
 
     def report(self) -> dict[str, Any]:
-        """How many events would change, and by which rule, with samples; the most frequent first."""
+        """The numbers of events that would change, by rule, with samples; the most frequent first."""
         rules = sorted(self._counts.items(), key=lambda one: (-one[1], one[0]))
         return {
             "objects": self._objects,

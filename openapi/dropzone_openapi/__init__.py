@@ -1,1 +1,1 @@
-"""Builds the API's document from the functions' routes; at development time only, so not part of any artefact."""
+"""Builds the API document from the functions' routes; only used in development, so not part of any artefact."""

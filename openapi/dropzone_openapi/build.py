@@ -1,4 +1,4 @@
-"""From the functions' routes to the one document of the whole API."""
+"""Builds the document of the whole API from the functions' routes."""
 
 import inspect
 import json
@@ -32,12 +32,12 @@ from dropzone.domain.payloads import VERSIONS
 from dropzone_openapi import gateway
 
 VERSION = "0.1.0"
-"""The API's and the package's. As long as it is 0.x, a breaking change raises x; later, the first number."""
+"""The version of the API and the package. While it is 0.x, a breaking change raises x; later, the first number."""
 
 TARGET = Path(dropzone_web.static.__file__).parent / "openapi.json"
 
 RELEASED = Path(__file__).parent / "released.json"
-"""The document that clients were promised: `--release` writes it, and today's must keep it."""
+"""The released document: `--release` writes it, and the current one must stay compatible with it."""
 
 Node = dict[str, Any]
 
@@ -60,7 +60,7 @@ _ABOUT: Node = {
     ),
     "license_info": License(name="MIT", identifier="MIT"),
     "contact": Contact(name="Dropzone's maintainers"),
-    # Relative to the document, so that it is true under any stage and prefix. Web serves it with an absolute one.
+    # Relative to the document, so that it is valid for any stage and prefix. Web serves it with an absolute URL.
     "servers": [Server(url=".")],
     "tags": [
         Tag(name="Events", description="Send events and look up their outcomes: status, received bytes, rejections."),
@@ -89,7 +89,7 @@ _GATEWAY = {
     "503": "The function behind the API is busy or can't be reached.",
     "504": "No response within API Gateway's 29 seconds.",
 }
-"""What API Gateway's own answers mean."""
+"""Descriptions of API Gateway's own responses."""
 
 
 def _text(description: str, **schema: object) -> Node:
@@ -173,14 +173,14 @@ def _any_of(models: Sequence[type]) -> Node:
 
 
 def _routes() -> list[Route]:
-    """Those that are part of the document, with their docstrings as its text, and with their answers."""
+    """The routes that are part of the document, with their docstrings as its text, and with their responses."""
     apps = (
         dropzone_ingest.routes.app,
         dropzone_process.sweep.app,
         dropzone_query.handler.app,
         dropzone_web.handler.app,
     )
-    # Powertools offers no other way to them.
+    # Powertools offers no other access to them.
     routes = [route for app in apps for route in app._static_routes + app._dynamic_routes if route.include_in_schema]  # noqa: SLF001
     for app in apps:
         check_scopes(app)
@@ -193,13 +193,13 @@ def _routes() -> list[Route]:
             route.openapi_extensions = {"x-scopes": scopes}
         route.summary, route.description = summary.removesuffix("."), description or None
         route.responses = _responses(route)
-        # A request that was answered before left what Powertools had made of it without the responses.
+        # Reset what Powertools has cached, without the responses, if a request was answered before.
         route._dependant = route._body_field = None  # noqa: SLF001 - as above
     return routes
 
 
 def _generated(routes: Iterable[Route]) -> Node:
-    """What Powertools makes of them."""
+    """The document that Powertools generates from routes."""
     app = APIGatewayRestResolver(enable_validation=True)
     app._static_routes.extend(routes)  # noqa: SLF001 - as above
     return json.loads(app.get_openapi_json_schema(**_ABOUT))  # type: ignore[no-any-return]
@@ -215,7 +215,7 @@ def _query_of(route: Route) -> type[BaseModel] | None:
 
 
 def _parameter(parameter: Node) -> Node:
-    """A parameter that says its own description, and whose schema has no null: that is what is not there."""
+    """A parameter with its own description, and a schema without null, which stands for an absent parameter."""
     schema = dict(parameter["schema"])
     if alternatives := [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]:
         schema = (alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}) | schema
@@ -224,8 +224,8 @@ def _parameter(parameter: Node) -> Node:
     description = schema.pop("description", parameter.get("description"))
     # Powertools writes the names of headers in lower case.
     name = parameter["name"].title() if parameter["in"] == "header" else parameter["name"]
-    # Swagger UI fills in a parameter's own example, and only shows its schema's. A path needs one, and without a limit
-    # it would draw thousands of rows for minutes.
+    # Swagger UI fills in a parameter's own example, but only shows that of its schema. A path needs one, and without a
+    # limit it would render thousands of rows for minutes.
     example = {"example": schema["examples"][0]} if parameter["in"] == "path" or name == "limit" else {}
     return {"required": False, **parameter, "name": name, "description": description, "schema": schema, **example}
 
@@ -234,7 +234,7 @@ def _parameter(parameter: Node) -> Node:
 
 
 def _responses(route: Route) -> dict[int, Any]:
-    """The answers of a route's function, with models for Powertools to write the schemas of."""
+    """The responses of a route's function, with models from which Powertools generates schemas."""
     described = DESCRIBED[route.func]
     headers = described.headers
     content: Node = {"application/octet-stream": _BINARY, "*/*": _BINARY}
@@ -262,7 +262,7 @@ def _responses(route: Route) -> dict[int, Any]:
 
 
 def _without_scope(opened_by: frozenset[Scope]) -> str:
-    """The problem of a key that has another scope than those of a route."""
+    """The text of the problem for a key without one of a route's scopes."""
     other = next(scope for scope in Scope if scope not in opened_by)
     return missing_scope(Kind.KEY, frozenset({other}), opened_by)
 
@@ -272,7 +272,7 @@ def _with_headers(*names: str) -> Node:
 
 
 def _other_formats(listing: Listing[Any]) -> Node:
-    """A list in the formats that aren't JSON."""
+    """A list in formats other than JSON."""
     (example,) = TypeAdapter(listing.page).json_schema()["examples"]
     rows = example[listing.name]
     return {
@@ -285,7 +285,7 @@ def _other_formats(listing: Listing[Any]) -> Node:
 
 
 def _problems(kinds: Iterable[ProblemType]) -> dict[int, Any]:
-    """Problems by status; those of one status share an entry."""
+    """The responses for problems by status; problems with the same status share an entry."""
     answers: dict[int, Any] = {}
     for kind in kinds:
         status = kind.status.value
@@ -303,7 +303,7 @@ def _example(kind: ProblemType) -> Node:
 
 
 def _gateway_response(status: str, kinds: Sequence[ProblemType]) -> Node:
-    """An answer of API Gateway's own, which says when to try again where that helps."""
+    """A response by API Gateway itself, which tells when to retry if that helps."""
     examples = {kind.name: _example(kind) for kind in kinds}
     return {
         "description": _GATEWAY[status],
@@ -313,7 +313,7 @@ def _gateway_response(status: str, kinds: Sequence[ProblemType]) -> Node:
 
 
 def _finish(operation: Node, schemas: Node) -> None:
-    """Add what API Gateway does: keys, its own answers; and what caches and readers look for."""
+    """Add what API Gateway does (keys and its own responses), and what caches and readers need."""
     operation.pop("deprecated", None)
     has_key = operation["tags"] != ["Service"]
     operation["security"] = [{_API_KEY: []}] if has_key else []
@@ -328,7 +328,7 @@ def _finish(operation: Node, schemas: Node) -> None:
         if status == "413" and "requestBody" not in operation:
             continue
         if status in responses:
-            # The function has one of this status as well.
+            # The function has a response with this status as well.
             media = responses[status]["content"][problems.CONTENT_TYPE]
             media["examples"] |= {f"{kind.name} (API Gateway)": _example(kind) for kind in kinds}
         elif status == "429" and not has_key:
@@ -348,9 +348,9 @@ def _finish(operation: Node, schemas: Node) -> None:
 
 
 def _tidy(node: Any) -> Any:  # noqa: ANN401 - a part of a document
-    """Without titles of fields, which only repeat their names, and ends of lines within paragraphs.
+    """Remove titles of fields, which only repeat their names, and line ends within paragraphs.
 
-    With whole numbers, and null as one of the types.
+    Floats that are whole become integers, and null becomes one of the types.
     """
     if isinstance(node, list):
         return [_tidy(entry) for entry in node]
@@ -372,5 +372,5 @@ def _tidy(node: Any) -> Any:  # noqa: ANN401 - a part of a document
 
 
 def text() -> str:
-    """The document as it is committed."""
+    """The text of the document as it is committed."""
     return json.dumps(build(), indent=2, ensure_ascii=False) + "\n"

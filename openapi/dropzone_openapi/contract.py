@@ -1,10 +1,10 @@
-"""What breaks a client: the differences between the released document and today's that a client could meet.
+"""Finds breaking changes: differences between the released document and the current one that may affect clients.
 
-A valid request must stay valid, and an answer must stay what was promised. To add is fine: operations, optional
+A valid request must stay valid, and a response must stay as documented. Additions are allowed: operations, optional
 parameters and fields, media types; clients ignore fields that they don't know (docs/evolution.md).
 
-Only what is known to be harmless is allowed, and every other difference is reported. Texts are left out, and references
-followed, before the documents are compared.
+Only differences that are known to be harmless are allowed, all others are reported. Before the comparison, texts are
+removed, and references resolved.
 """
 
 import json
@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 Node = dict[str, Any]
 Way = Literal["sent", "received"]
-"""What clients send may only become wider; what they receive, only narrower."""
+"""The schemas of what clients send may only become wider; those of what they receive, only narrower."""
 
 _TEXTS = frozenset({"$comment", "deprecated", "description", "example", "examples", "externalDocs", "title"})
 _NOTHING: Node = {"not": {}}
 _MAPS = frozenset({"content", "dependentSchemas", "headers", "paths", "patternProperties", "properties", "responses"})
-"""Their keys are names, which may be those of keywords."""
+"""Keywords whose values have names as keys, which may be the same as keywords."""
 _COMPARED = frozenset({"content", "headers", "in", "name", "required", "schema"})
 _VALUES = frozenset({"default", "enum", "required"})
 _UPPER_BOUNDS = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"})
@@ -28,23 +28,23 @@ _LOWER_BOUNDS = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems
 _ONLY_REFUSE = _UPPER_BOUNDS | _LOWER_BOUNDS | {
     "allOf", "enum", "format", "multipleOf", "not", "pattern", "patternProperties", "required", "type", "uniqueItems",
 }  # fmt: skip
-"""Without one of these, a schema allows more."""
+"""Keywords that only restrict: without one of them, a schema allows more."""
 
 
 def breaking_changes(old: Node, new: Node) -> list[str]:
-    """Every difference that may break a client of the old document, each with its place."""
+    """All differences that may break a client of the old document, each with its location."""
     found = [f"server {server['url']}: is gone" for server in old.get("servers", []) if server not in new["servers"]]
     before, after = _normal(old.get("paths", {}), old), _normal(new.get("paths", {}), new)
     for path, method in ((path, method) for path, item in before.items() for method in item):
         place = f"{method.upper()} {path}"
         if method not in after.get(path, {}):
             found.append(f"{place}: is gone")
-        elif _differ(before[path][method], after[path][method]):  # most don't, which this sees at once
+        elif _differ(before[path][method], after[path][method]):  # a fast check, since most don't
             found += _operation(before[path][method], after[path][method], place)
     for name, scheme in old.get("components", {}).get("securitySchemes", {}).items():
         if _differ(_normal(scheme, old), _normal(new["components"]["securitySchemes"].get(name), new)):
             found.append(f"security scheme {name}: is another")
-    # Payloads of events come in bodies that are described more widely than by their versions.
+    # Payload versions are compared separately, since the schema of bodies is wider.
     return list(dict.fromkeys([*found, *_members(_versions(old), _versions(new), "", "sent", _schema)]))
 
 
@@ -54,18 +54,18 @@ def _versions(document: Node) -> dict[str, Node]:
 
 
 def is_allowed(old: Node, new: Node) -> bool:
-    """Whether the version says that clients have to change: its first number, or the second one while that is 0."""
+    """Whether the version allows breaking changes: by its first number, or the second one while that is 0."""
     return _compatible(new) > _compatible(old)
 
 
 def _compatible(document: Node) -> tuple[int, int]:
-    """What is the same in all versions that clients can use alike."""
+    """The part of the version that is the same in all compatible versions."""
     major, minor, _ = (int(number) for number in document["info"]["version"].split("."))
     return (major, 0) if major else (0, minor)
 
 
 def _normal(node: Any, document: Node, inside: frozenset[str] = frozenset()) -> Any:  # noqa: ANN401 - a part of a document
-    """Without texts, with references followed; one that leads into itself stays a reference."""
+    """The node without texts, and with resolved references; recursive ones stay references."""
     if isinstance(node, list):
         return [_normal(entry, document, inside) for entry in node]
     if not isinstance(node, dict):
@@ -94,7 +94,7 @@ def _long(schema: object) -> object:
 
 
 def _differ(one: object, other: object) -> bool:
-    """Whether they differ in JSON: in Python, True is 1."""
+    """Whether they differ as JSON: in Python, True equals 1."""
     return json.dumps(one, sort_keys=True) != json.dumps(other, sort_keys=True)
 
 
@@ -109,7 +109,7 @@ def _operation(old: Node, new: Node, place: str) -> Iterator[str]:
     body, body_after = ({"body": each["requestBody"]} if "requestBody" in each else {} for each in (old, new))
     yield from _members(body, body_after, f"{place} ", "sent", _described)
     answers, answers_after = old.get("responses", {}), new.get("responses", {})
-    # A refusal may go.
+    # Error responses may be removed.
     kept = {status: answer for status, answer in answers.items() if status in answers_after or status[0] == "2"}
     yield from _members(kept, answers_after, f"{place} ", "received", _described)
 
@@ -121,7 +121,7 @@ def _members(
     way: Way,
     compare: Callable[[Node, Node, str, Way], Iterator[str]],
 ) -> Iterator[str]:
-    """What differs in parts that have names."""
+    """The differences in named parts."""
     for name, part in old.items():
         if name in new:
             yield from compare(part, new[name], f"{place}{name}", way)
@@ -133,11 +133,11 @@ def _members(
 
 
 def _described(old: Node, new: Node, place: str, way: Way) -> Iterator[str]:
-    """What differs in a parameter, a body, an answer, a header or a media type."""
+    """The differences in a parameter, a body, a response, a header or a media type."""
     required = old.get("required", False), new.get("required", False)
     if required == ((False, True) if way == "sent" else (True, False)):
         yield f"{place}: {'is required' if way == 'sent' else 'may be missing'}"
-    # A client doesn't know of what an answer says beside that.
+    # Clients don't know anything that was added to a response.
     for name in sorted((old.keys() | new.keys() if way == "sent" else old.keys()) - _COMPARED):
         if _differ(old.get(name), new.get(name)):
             yield f"{place}: has another {name}"
@@ -150,7 +150,7 @@ def _described(old: Node, new: Node, place: str, way: Way) -> Iterator[str]:
 
 
 def _schema(old: Node, new: Node, place: str, way: Way) -> Iterator[str]:
-    """What differs for the worse: each value that may match the narrower schema has to match the wider one."""
+    """The incompatible differences: each value that matches the narrower schema has to match the wider one."""
     narrow, wide = (old, new) if way == "sent" else (new, old)
     some, others = _alternatives(narrow), _alternatives(wide)
     if len(some) > 1 or len(others) > 1:
@@ -165,7 +165,7 @@ def _schema(old: Node, new: Node, place: str, way: Way) -> Iterator[str]:
 
 
 def _alternatives(schema: Node) -> list[Node]:
-    """The schemas of which a value has to match one."""
+    """The schemas of which a value has to match at least one."""
     if schema.keys() != {"anyOf"}:
         return [schema]
     return [found for alternative in schema["anyOf"] for found in _alternatives(alternative)]
@@ -184,7 +184,7 @@ def _keyword(keyword: str, old: Node, new: Node, place: str, way: Way) -> Iterat
 
 
 def _is_harmless(keyword: str, narrow: Node, wide: Node) -> bool:
-    """Whether a keyword lets the first schema match no more than the second."""
+    """Whether, by this keyword, the narrow schema allows no more than the wide one."""
     if keyword not in narrow or keyword not in wide:
         return keyword in narrow and keyword in _ONLY_REFUSE
     one, other = narrow[keyword], wide[keyword]
@@ -205,7 +205,7 @@ def _types(given: str | list[str]) -> set[str]:
 
 
 def _fields(old: Node, new: Node, place: str, way: Way) -> Iterator[str]:
-    """What differs in an object's fields."""
+    """The differences in an object's fields."""
     before, after = old.get("properties", {}), new.get("properties", {})
     for name, schema in before.items():
         if after.get(name, _NOTHING) == _NOTHING != schema:
@@ -214,8 +214,8 @@ def _fields(old: Node, new: Node, place: str, way: Way) -> Iterator[str]:
             yield from _schema(schema, after[name], f"{place}.{name}", way)
     rest, rest_after = old.get("additionalProperties", {}), new.get("additionalProperties", {})
     for name in sorted(after.keys() - before.keys()):
-        # Of a payload that chooses by patterns, any name may have had one of their schemas. Of an answer that has no
-        # other fields, clients ignore those that come.
+        # In a payload with patterns, any name may have had one of their schemas. In a response that had no other
+        # fields, clients ignore new ones.
         if "patternProperties" not in old if way == "sent" else rest != _NOTHING:
             yield from _schema(rest, after[name], f"{place}.{name}", way)
     if way == "sent" or rest != _NOTHING:

@@ -1,4 +1,4 @@
-"""API Gateway's own answers. The template gives them the shape of all others; a test compares their texts."""
+"""API Gateway's own responses. The template gives them the form of all others; a test compares their texts."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -45,4 +45,4 @@ OWN: Mapping[str, Sequence[ProblemType]] = {
         )
     ],
 }
-"""By status, of any route (413: of those with a body)."""
+"""The problems by status, for all routes (413: only those with a body)."""
