@@ -225,7 +225,7 @@ class LocalStack:
         with ThreadPoolExecutor() as pool:
             building = pool.submit(self._build)
             starting = [pool.submit(self._start_postgres), pool.submit(self._start_emulator)]
-        # All have ended here, well or not. The first failure is shown.
+        # All have ended here, successfully or not. The first failure is shown.
         for step in starting:
             step.result()
         return building.result()

@@ -70,7 +70,7 @@ class Event(NamedTuple):
 
     @property
     def identity(self) -> bytes:
-        """What it is recognized by in another run: of a report all but its reason, which another version may reword."""
+        """Identifies it in another run: for a report, all but its reason, which another version may reword."""
         if self.finding is None:
             return self.text
         code, source = self.finding.code, self.finding.source

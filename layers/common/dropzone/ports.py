@@ -115,7 +115,7 @@ class Bronze(Protocol):
 
 
 class ClientStore(Protocol):
-    """Where the clients document is stored."""
+    """Reads the clients document."""
 
     def current(self) -> ClientsDocument:
         """The document, at most a minute old; an empty one if there is none.

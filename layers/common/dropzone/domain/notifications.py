@@ -14,7 +14,7 @@ LISTED: Final = 20
 
 
 class Channel(StrEnum):
-    """Where notifications are sent."""
+    """A destination of notifications."""
 
     EVENTS = "events"
     """EventBridge."""
