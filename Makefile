@@ -140,7 +140,7 @@ workflows: ## lint GitHub's workflows
 
 .PHONY: test
 test: install browser clients ## run every test, and show coverage (ARGS="tests/unit -k name" for some, without)
-	@$(RUN) pytest --numprocesses 3 --dist loadscope --randomly-seed 1 $(or $(ARGS),--cov --cov-report=)
+	@$(RUN) pytest --numprocesses 4 --dist loadscope --randomly-seed 1 $(or $(ARGS),--cov --cov-report=)
 	@$(if $(ARGS),true,$(RUN) coverage report | awk 'NR == 1 { print $$0, "(files below $(LEAST_COVERAGE)%)" } /^TOTAL/ || /%$$/ && $$NF + 0 < $(LEAST_COVERAGE)')
 
 # The browser tests need Chromium (here Debian's package); without it they are skipped, with a message.

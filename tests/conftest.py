@@ -1,6 +1,6 @@
 """Settings of the whole run: which tests share a process or a server, and what is reported at the end.
 
-`make test` runs three processes. Tests that share something costly, such as a stack, stay in one of them.
+`make test` runs four processes. Tests that share something costly, such as a stack, stay in one of them.
 """
 
 from __future__ import annotations
