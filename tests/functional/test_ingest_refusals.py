@@ -142,7 +142,7 @@ def test_lines_of_influxdb_get_a_hint_to_name_no_contract(ingest_function: Inges
 
 
 def test_several_events_on_a_line_get_a_hint_how_to_send_them(ingest_function: IngestFunction) -> None:
-    body, hint = EXAMPLE + EXAMPLE, "to send several events, put each on a line of its own"
+    body, hint = EXAMPLE + EXAMPLE, "to send several events, put each on its own line"
     problem = ingest_function.refused(api_event(body), 400)
     assert problem["detail"].endswith(f"{hint}, with Content-Type: application/x-ndjson.")
     problem = ingest_function.refused(api_event(body, headers={"Content-Type": "application/x-ndjson"}), 422)

@@ -47,7 +47,7 @@ Until = Annotated[
 
 
 def check(files: Files, *, as_json: AsJson = False) -> ExitCode:
-    """Check data contracts, alone and beside each other, and say what each would do; needs no stack.
+    """Check data contracts, each and together, and show what each would do; needs no stack.
 
     Errors name file and line. `make contracts` checks all files of the folder contracts/ together.
     """

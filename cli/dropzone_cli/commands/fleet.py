@@ -230,6 +230,4 @@ def _show(out: Output, report: Document, what: str, *, dry_run: bool = False) ->
             "The rules have changed since it started: run the command again to start another with the current rules."
         )
     elif report["state"] != "done":
-        out.note(
-            "Ranges are left, of which calls failed. Run the same command again: it goes on with them.", style="red"
-        )
+        out.note("Some ranges are not done, because calls failed. Run the same command again to continue.", style="red")

@@ -164,7 +164,7 @@ def list_(
     session.out.listing(
         {"keys": [{**_without_hash(each), "last_used": used.get(each.get("key_id", ""))} for each in shown]},
         ("name", "scopes", "writes", "reads", "expires", "last used", "key id, role or subject"),
-        [
+        (
             (
                 each["name"],
                 ",".join(each["scopes"]),
@@ -175,7 +175,7 @@ def list_(
                 each.get("key_id") or each.get("role") or each.get("subject") or "-",
             )
             for each in shown
-        ],
+        ),
         f"{count(len(shown), 'key')}. Others have the stack's DefaultScopes.",
     )
     return ExitCode.DONE

@@ -46,8 +46,8 @@ class Batch:
         """The findings that it reports, if it has reports instead of events."""
         self.digest = digest(self.body)
         """The digest of what is sent."""
-        recognized = digest(b"\n".join([event.identity for event in events])) if self.findings else self.digest
-        self.cut = Cut(self.events, recognized, digest(events[0].identity))
+        recognised = digest(b"\n".join([event.identity for event in events])) if self.findings else self.digest
+        self.cut = Cut(self.events, recognised, digest(events[0].identity))
         self.size = size
         """The approximate number of bytes in the input, including what was skipped before it."""
 

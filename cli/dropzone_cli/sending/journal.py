@@ -205,7 +205,7 @@ class Journal:
             self._file.close()  # its end may be torn, so nothing may be appended
             self.error = CliError(
                 f"The resume file {self.path} can't be written: {error.strerror}.",
-                hint="What was accepted since is recognized by its idempotency key, for 24 hours.",
+                hint="What was accepted since is recognised by its idempotency key, for 24 hours.",
                 exit_code=ExitCode.NOT_ALL_WELL,
             )
 

@@ -126,7 +126,7 @@ def post_ingest(idempotency_key: Annotated[str | None, _KEY] = None) -> Accepted
     The body is one event, an array of events, or (as `application/x-ndjson`) one event per line, in UTF-8; a leading
     byte order mark is ignored. It may be compressed with `Content-Encoding: gzip`: API Gateway decompresses it, and the
     size limit applies to the decompressed body. Other common names of the two media types are accepted, such as
-    `text/json` and `application/jsonl`. SenML and CloudEvents are recognized by their media types, and `text/plain` is
+    `text/json` and `application/jsonl`. SenML and CloudEvents are recognised by their media types, and `text/plain` is
     InfluxDB line protocol.
     """
     raise NotImplementedError(_DECLARED)

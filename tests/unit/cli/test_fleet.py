@@ -146,7 +146,7 @@ def test_one_that_runs_is_watched_and_not_started_again(cli: Cli, stack: Scripte
     [
         ({"state": "paused"}, "repeat the command that started it"),
         ({"state": "outdated"}, "The rules have changed since it started"),
-        ({"state": "unfinished"}, "Ranges are left"),
+        ({"state": "unfinished"}, "Some ranges are not done"),
         (DONE | {"unread": 2}, "2 objects could not be read"),
     ],
 )

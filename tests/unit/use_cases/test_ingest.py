@@ -211,7 +211,7 @@ def test_several_objects_on_a_line_are_pointed_to_lines(world: World) -> None:
         ingest(raw_object(EXAMPLE * 2, NDJSON), limit=1_000, bronze=world.bronze)
     [violation] = raised.value.violations
     assert violation.message.startswith("is not JSON: trailing characters at line 1 column ")
-    assert violation.message.endswith("; to send several events, put each on a line of its own")
+    assert violation.message.endswith("; to send several events, put each on its own line")
 
 
 @pytest.mark.parametrize("number", [0, 1, 40])

@@ -39,7 +39,7 @@ END $$;
 CREATE OR REPLACE FUNCTION archive.check_alone() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock(7308335::bigint) THEN
-        RAISE EXCEPTION 'another run of the archive is at work' USING ERRCODE = '55P03';
+        RAISE EXCEPTION 'another archive run is in progress' USING ERRCODE = '55P03';
     END IF;
 END $$;
 

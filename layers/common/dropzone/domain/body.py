@@ -203,7 +203,7 @@ def parse_json(text: bytes) -> Any:  # noqa: ANN401 - JSON holds any of JSON's t
 def _not_json(error: ValueError) -> NotJsonError:
     reason = str(error)
     if reason.startswith("trailing characters"):
-        reason += f"; to send several events, put each on a line of its own{_OF_LINES}"
+        reason += f"; to send several events, put each on its own line{_OF_LINES}"
     return NotJsonError(reason)
 
 
