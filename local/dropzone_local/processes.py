@@ -10,7 +10,7 @@ from dropzone_local.errors import LocalStackError
 
 # psutil computes the start time from the boot time, which changes by some milliseconds with clock corrections.
 _BIRTH_TOLERANCE = 0.5
-_MOST_DETAIL = 2_000
+_MAX_DETAIL = 2_000
 
 
 def identity(process: psutil.Process) -> Mapping[str, float]:
@@ -61,7 +61,7 @@ def run(
         timeout=timeout,
     )
     if done.returncode != 0:
-        raise LocalStackError(failure, detail=done.stdout.strip()[-_MOST_DETAIL:], hint=hint)
+        raise LocalStackError(failure, detail=done.stdout.strip()[-_MAX_DETAIL:], hint=hint)
 
 
 def end(process: psutil.Process | None, *, grace: float) -> None:

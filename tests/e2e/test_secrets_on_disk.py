@@ -6,7 +6,7 @@ from pathlib import Path
 
 from e2e.client import Client
 
-MOST_BYTES = 32 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024
 
 
 def readable_by_others(file: Path, root: Path) -> bool:
@@ -20,7 +20,7 @@ def readable_by_others(file: Path, root: Path) -> bool:
 def files(root: Path) -> Iterator[Path]:
     for file in root.rglob("*"):
         try:
-            if file.is_file() and not file.is_symlink() and file.stat().st_size < MOST_BYTES:
+            if file.is_file() and not file.is_symlink() and file.stat().st_size < MAX_BYTES:
                 yield file
         except FileNotFoundError:
             continue  # the servers write while this reads

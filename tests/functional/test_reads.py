@@ -20,7 +20,7 @@ from dropzone.adapters.contracts import deployed_contracts
 from dropzone.domain.identifiers import received_at
 from dropzone.domain.outcomes import NO_TAGS
 from dropzone.ports import BronzeError, BronzeUnavailableError, ObjectMissingError, RawObject, RowRefusedError
-from dropzone.queries.buckets import MOST_PARTS, Granularity
+from dropzone.queries.buckets import MAX_PARTS, Granularity
 from dropzone.queries.ranges import Place
 from dropzone_query import handler as query
 from functional.lambda_calls import api_event, header, json_body
@@ -385,7 +385,7 @@ def test_bad_parameters(get: Get, path: str, parameters: dict[str, str], broken:
     ],
 )
 def test_a_refusal_says_what_is_expected(get: Get, data: Data, parameters: dict[str, str], message: str) -> None:
-    data.parts = MOST_PARTS + 1
+    data.parts = MAX_PARTS + 1
 
     [violation] = json_body(get("/kpis", parameters))["violations"]
 
@@ -632,7 +632,7 @@ def items(answer: dict[str, Any], accept: str) -> list[int]:
 def test_an_entry_that_is_larger_than_an_answer_is_given_all_the_same(
     get: Get, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dropzone.api.pages.MOST_BYTES", 10)
+    monkeypatch.setattr("dropzone.api.pages.MAX_BYTES", 10)
     data.measurements = [measured(number) for number in range(3)]
 
     assert len(json_body(get("/measurements"))["measurements"]) == 1
@@ -890,7 +890,7 @@ def test_the_longest_ranges(get: Get) -> None:
 
 @pytest.mark.parametrize("path", ["/kpis", "/quality"])
 def test_more_than_is_computed_at_once(get: Get, data: Data, path: str) -> None:
-    data.parts = MOST_PARTS + 1
+    data.parts = MAX_PARTS + 1
     assert refused(get(path)) == [("from", "request.too_much")]
 
 

@@ -123,7 +123,7 @@ class Archive:
         while PostgresGoldStore(self.tables.open()).refresh(1_000_000):
             pass
 
-    def settle(self, *measurements: Measurement, raw_id: UUID | None = None, refresh: bool = True) -> UUID:
+    def process(self, *measurements: Measurement, raw_id: UUID | None = None, refresh: bool = True) -> UUID:
         raw_id = raw_id or new_raw_id()
         self.tables.silver().write_outcomes([ValidatedObject(raw_id, measurements)])
         if refresh:
@@ -170,7 +170,7 @@ ODD = (
 
 
 def test_a_closed_month_is_in_files_and_gold_stays(archive: Archive) -> None:
-    archive.settle(*ODD, measured(JUNE), measured(FIRST - timedelta(microseconds=1)))
+    archive.process(*ODD, measured(JUNE), measured(FIRST - timedelta(microseconds=1)))
     gold, before = archive.gold(), archive.silver()
     archive.tables.query("SET TimeZone = 'Asia/Kolkata'")  # what the sessions of people may have
 
@@ -186,14 +186,14 @@ def test_a_closed_month_is_in_files_and_gold_stays(archive: Archive) -> None:
 
 def test_the_partition_of_a_month_is_dropped(archive: Archive) -> None:
     archive.tables.query("SELECT parts.add_month('measurements', '2019-05-01')")
-    archive.settle(*ODD)
+    archive.process(*ODD)
     gold = archive.gold()
     assert archive.partitions()[0] == MAY.month
 
     archive.run()
     assert MAY.month not in archive.partitions()
     # One that comes back has a partition again.
-    archive.settle(measured(FIRST, 9.0, "late"))
+    archive.process(measured(FIRST, 9.0, "late"))
     archive.run()
     assert MAY.month in archive.partitions()
     archive.refresh_gold()
@@ -205,7 +205,7 @@ def test_the_partition_of_a_month_is_dropped(archive: Archive) -> None:
 
 
 def test_files_are_sorted_and_compressed(archive: Archive) -> None:
-    archive.settle(*(measured(FIRST + timedelta(minutes=n), source=f"s{n % 3}") for n in range(30)))
+    archive.process(*(measured(FIRST + timedelta(minutes=n), source=f"s{n % 3}") for n in range(30)))
 
     archive.run()
 
@@ -218,7 +218,7 @@ def test_files_are_sorted_and_compressed(archive: Archive) -> None:
 
 
 def test_analysts_read_files_as_the_document_says(archive: Archive) -> None:
-    archive.settle(measured(FIRST, 1.0), measured(FIRST + timedelta(days=1), 2.0), measured(JUNE, 9.0))
+    archive.process(measured(FIRST, 1.0), measured(FIRST + timedelta(days=1), 2.0), measured(JUNE, 9.0))
     archive.run()
     query = re.search(r"^    (SELECT [^;]*read_parquet[^;]*);$", DOCUMENT, re.MULTILINE)
     assert query
@@ -230,7 +230,7 @@ def test_analysts_read_files_as_the_document_says(archive: Archive) -> None:
 def test_months_that_stay_are_left_alone(archive: Archive) -> None:
     this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     last_month = (this_month - timedelta(days=1)).replace(day=1)
-    archive.settle(measured(this_month), measured(last_month), measured(last_month - timedelta(microseconds=1)))
+    archive.process(measured(this_month), measured(last_month), measured(last_month - timedelta(microseconds=1)))
 
     assert archive.run(0) == ArchiveResult()
     assert [month for _, month in archive.run(1).archived] == [(last_month - timedelta(days=1)).date().replace(day=1)]
@@ -238,7 +238,7 @@ def test_months_that_stay_are_left_alone(archive: Archive) -> None:
 
 
 def test_a_month_waits_for_gold(archive: Archive) -> None:
-    archive.settle(*ODD, refresh=False)
+    archive.process(*ODD, refresh=False)
 
     assert archive.run() == ArchiveResult()
     archive.refresh_gold()
@@ -259,7 +259,7 @@ class DiedError(Exception):
 @pytest.mark.parametrize("day", [1, 31])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_run_that_dies_loses_nothing_and_the_next_one_ends_it(archive: Archive, day: int, moment: str) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
     archive.in_files_of(3)
     before = archive.silver()
 
@@ -293,7 +293,7 @@ def test_a_run_that_dies_loses_nothing_and_the_next_one_ends_it(archive: Archive
     ],
 )
 def test_a_file_that_differs_from_the_table_drops_nothing(archive: Archive, fault: str) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
     before = archive.silver()
 
     def damage(path: Path) -> None:
@@ -315,10 +315,10 @@ def assert_differs(result: ArchiveResult, month: ArchivedMonth, message: str) ->
 
 def test_a_month_that_fails_holds_no_other_up(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     april, june = (measured(FIRST.replace(month=month)) for month in (4, 6))
-    archive.settle(april, *ODD, june)
+    archive.process(april, *ODD, june)
     archive.run()
     for late in (april, *ODD, june):
-        archive.settle(late._replace(source="late"))
+        archive.process(late._replace(source="late"))
     reinstate = PostgresArchiveStore.reinstate
 
     def fail(store: PostgresArchiveStore, month: ArchivedMonth, *others: Any, **named: Any) -> Iterator[None]:  # noqa: ANN401 - whatever it is called with
@@ -351,7 +351,7 @@ def test_a_run_waits_until_its_connection_of_before_is_gone(archive: Archive) ->
 
 def test_a_run_ends_where_another_has_taken_over(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(use_case, "_HANDOVER_SECONDS", 0.1)
-    archive.settle(*ODD, measured(JUNE))
+    archive.process(*ODD, measured(JUNE))
     store, another = archive.store(), archive.store()
 
     def take_over(_: date) -> None:
@@ -366,13 +366,13 @@ def test_a_run_ends_where_another_has_taken_over(archive: Archive, monkeypatch: 
 
 
 def test_a_month_that_changes_while_it_is_written_begins_again(archive: Archive) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
     archive.in_files_of(3)
     late = measured(FIRST + timedelta(days=2), 7.0, "late")
 
     def arrive(day: date) -> None:
         if day.day == 20:
-            archive.settle(late)
+            archive.process(late)
 
     archive.files.before = arrive
     assert archive.run().changed == [MAY]
@@ -387,9 +387,9 @@ def test_a_month_that_changes_while_it_is_written_begins_again(archive: Archive)
 
 
 def test_the_pause_after_an_archived_event_is_known(archive: Archive) -> None:
-    archive.settle(measured(JUNE - timedelta(minutes=1)))
+    archive.process(measured(JUNE - timedelta(minutes=1)))
     archive.run()
-    archive.settle(measured(datetime.now(UTC).replace(microsecond=0)))
+    archive.process(measured(datetime.now(UTC).replace(microsecond=0)))
     reader = archive.tables.open(database_user="dropzone_reader")
 
     sql = "SELECT longest_pause_seconds FROM gold.kpis('day', now() - interval '1 day', now() + interval '1 day')"
@@ -399,10 +399,10 @@ def test_the_pause_after_an_archived_event_is_known(archive: Archive) -> None:
 
 
 def test_a_pause_ends_at_the_last_event_before_archived_or_not(archive: Archive) -> None:
-    archive.settle(measured(JUNE - timedelta(minutes=1)))
+    archive.process(measured(JUNE - timedelta(minutes=1)))
     archive.run()
     # GIVEN one of before, in a month that is back or not gone yet
-    archive.settle(measured(FIRST - timedelta(days=1)), measured(JUNE + timedelta(minutes=1)))
+    archive.process(measured(FIRST - timedelta(days=1)), measured(JUNE + timedelta(minutes=1)))
     reader = archive.tables.open(database_user="dropzone_reader")
 
     sql = "SELECT longest_pause_seconds FROM gold.kpis('day', '2019-06-01Z', '2019-06-02Z')"
@@ -410,11 +410,11 @@ def test_a_pause_ends_at_the_last_event_before_archived_or_not(archive: Archive)
 
 
 def test_a_late_event_of_an_archived_month_is_in_gold_and_in_the_file(archive: Archive) -> None:
-    raw_id = archive.settle(*ODD)
+    raw_id = archive.process(*ODD)
     archive.run()
     gold = archive.gold()
 
-    archive.settle(measured(FIRST, 9.0, "late"), measured(FIRST, 8.0, "z"))
+    archive.process(measured(FIRST, 9.0, "late"), measured(FIRST, 8.0, "z"))
 
     # Gold doesn't take what is left of the bucket for all of it.
     assert archive.gold() == gold
@@ -431,10 +431,10 @@ def test_a_late_event_of_an_archived_month_is_in_gold_and_in_the_file(archive: A
 
 
 def test_a_partition_for_late_events_of_an_archived_month_does_no_harm(archive: Archive) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
     archive.run()
     late = [measured(FIRST + timedelta(minutes=n), 9.0, f"late-{n}") for n in range(3)]
-    archive.settle(*late)
+    archive.process(*late)
 
     # GIVEN as many of them that the month gets a partition, which holds no others
     assert archive.tables.query("SELECT made FROM parts.add_months('measurements', 2, 0, 100)") == [[1]]
@@ -455,18 +455,18 @@ def test_a_partition_for_late_events_of_an_archived_month_does_no_harm(archive: 
 
 def test_an_earlier_event_that_comes_late_does_not_replace_an_archived_one(archive: Archive) -> None:
     earlier = new_raw_id()
-    archive.settle(measured(FIRST, 2.0))
+    archive.process(measured(FIRST, 2.0))
     archive.run()
 
-    archive.settle(measured(FIRST, 1.0), raw_id=earlier)
+    archive.process(measured(FIRST, 1.0), raw_id=earlier)
 
     archive.run()
     assert [row[2] for row in archive.silver()] == [2.0]
 
 
 def test_a_replay_that_rejects_archived_events_takes_them_out_of_the_file(archive: Archive) -> None:
-    raw_id = archive.settle(measured(FIRST))
-    archive.settle(measured(FIRST, source="kept"))
+    raw_id = archive.process(measured(FIRST))
+    archive.process(measured(FIRST, source="kept"))
     archive.run()
     rejected = Rejection((Violation(Code.DATA_EMPTY, "data", "empty"),), "boiler-7")
 
@@ -481,7 +481,7 @@ def test_a_replay_that_rejects_archived_events_takes_them_out_of_the_file(archiv
 
 
 def test_a_reinstatement_goes_on_where_it_ended(archive: Archive) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
     archive.run()
     before = archive.files.rows()
     archive.tables.query("INSERT INTO archive.changes VALUES ('measured', '2019-05-01')")
@@ -500,8 +500,8 @@ def test_a_reinstatement_goes_on_where_it_ended(archive: Archive) -> None:
 
 
 def test_the_status_of_archived_events_stays(archive: Archive) -> None:
-    first = archive.settle(measured(FIRST, 1.0), measured(FIRST + timedelta(days=1), 1.0))
-    second = archive.settle(measured(FIRST, 2.0))
+    first = archive.process(measured(FIRST, 1.0), measured(FIRST + timedelta(days=1), 1.0))
+    second = archive.process(measured(FIRST, 2.0))
 
     def statuses() -> list[Any]:
         reader, access = archive.tables.open(database_user="dropzone_reader"), Access("client", frozenset(Scope))
@@ -520,7 +520,7 @@ def test_the_status_of_archived_events_stays(archive: Archive) -> None:
 
 
 def test_a_run_beside_another_does_nothing(archive: Archive) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
     before = archive.silver()
     others: list[ArchiveResult] = []
 
@@ -536,7 +536,7 @@ def test_a_run_beside_another_does_nothing(archive: Archive) -> None:
 
 
 def test_the_archiver_may_not_change_silver(archive: Archive) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
     database = archive.tables.open(database_user="dropzone_archiver")
 
     for sql in (
@@ -553,7 +553,7 @@ def test_the_archiver_may_not_change_silver(archive: Archive) -> None:
 
 
 def test_a_run_without_time_leaves_the_rest(archive: Archive) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
 
     result = archive.run(seconds=25)
 
@@ -771,7 +771,7 @@ def test_a_file_that_takes_longer_than_a_call_is_gone_on_with(
     swept(archive)
     outcomes = table(archive, "outcomes")
     archive.run()
-    archive.settle(measured(FIRST, 9.0, "late"))
+    archive.process(measured(FIRST, 9.0, "late"))
     archive.files.after_rows.clear()
 
     def step(month: ArchivedMonth) -> None:
@@ -797,7 +797,7 @@ def is_in_file(archive: Archive) -> object:
 
 
 def test_a_month_of_which_a_file_took_longer_than_a_call_goes_on_in_smaller_ones(archive: Archive) -> None:
-    archive.settle(*ODD, measured(JUNE))
+    archive.process(*ODD, measured(JUNE))
     before, after = archive.silver(), ArchivedMonth("measured", JUNE.date())
     archive.in_files_of(3)
     store = archive.store()
@@ -876,7 +876,7 @@ def test_many_outcomes_that_come_back_get_a_partition(archive: Archive) -> None:
     swept(archive)
     archive.run()
     archive.tables.query("UPDATE archive.files SET by_month = '{\"2019-05\": 10000}' WHERE relation = 'outcomes'")
-    archive.settle(measured(FIRST, 9.0, "late"))
+    archive.process(measured(FIRST, 9.0, "late"))
 
     assert archive.run().reinstated == [MAY]
 
@@ -903,7 +903,7 @@ def test_outcomes_that_stayed_go_after_their_measurements(archive: Archive) -> N
 
     archive.run()
     assert archive.tables.query("SELECT raw_id FROM outcomes") == [[correction]]
-    archive.settle(measured(FIRST, 9.0, "late"))
+    archive.process(measured(FIRST, 9.0, "late"))
     archive.run()
     assert len(archive.silver()) == len(ODD) + 2
 
@@ -918,7 +918,7 @@ def test_a_late_event_finds_the_archived_outcomes_of_its_month(
     archive.run()
     before = archive.files.rows()
     late = measured(FIRST + timedelta(days=3), 9.0, "late")
-    archive.settle(late)
+    archive.process(late)
 
     assert archive.run().reinstated == [MAY]
     archive.refresh_gold()
@@ -931,7 +931,7 @@ def test_a_late_event_finds_the_archived_outcomes_of_its_month(
     assert len(archive.files.rows()) == len(before) + 1
     # What was put back for the month is gone with it.
     assert archive.tables.query("SELECT source FROM outcomes") == [["late"]]
-    archive.settle(measured(FIRST, 4.0, "later"))
+    archive.process(measured(FIRST, 4.0, "later"))
     assert archive.run().reinstated == [MAY]
     assert len(archive.silver()) == len(before) + 2
 
@@ -939,7 +939,7 @@ def test_a_late_event_finds_the_archived_outcomes_of_its_month(
 def test_outcomes_of_measurements_that_stay_stay(archive: Archive) -> None:
     this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     arrive(archive, 1, measured(this_month, 1.0), measured(FIRST))
-    second = archive.settle(measured(this_month, 2.0))
+    second = archive.process(measured(this_month, 2.0))
     swept(archive)
     assert archive.run().archived == [MAY, ARRIVED]
 
@@ -1020,7 +1020,7 @@ def test_the_status_of_an_archived_object_says_so(archive: Archive) -> None:
 
 def test_a_status_says_where_an_archived_event_may_have_replaced_another(archive: Archive) -> None:
     first = arrive(archive, 1, measured(FIRST, 1.0), measured(datetime.now(UTC), source="of now"))
-    later = str(archive.settle(measured(FIRST, 2.0), raw_id=raw_id_at(FIRST + timedelta(days=9))))
+    later = str(archive.process(measured(FIRST, 2.0), raw_id=raw_id_at(FIRST + timedelta(days=9))))
     swept(archive)
     archive.run()
     reader = archive.tables.open(database_user="dropzone_reader")
@@ -1055,7 +1055,7 @@ class HasBronze:
 
 
 def test_a_file_has_a_day_or_an_hour_where_there_are_too_many_events(archive: Archive) -> None:
-    archive.settle(*ODD)
+    archive.process(*ODD)
     before = archive.silver()
     archive.in_files_of(1)
     names = [Path(key_of(part)).stem for part in archive.store().unwritten(MAY)]
@@ -1076,7 +1076,7 @@ def test_a_file_has_a_day_or_an_hour_where_there_are_too_many_events(archive: Ar
 
     assert archive.files.rows() == before
     assert len([*archive.files.path.glob("silver/measurements/*/*")]) == 31
-    archive.settle(measured(FIRST, 4.0, "later"))
+    archive.process(measured(FIRST, 4.0, "later"))
     assert archive.run().reinstated == [MAY]
     assert len(archive.silver()) == len(before) + 1
 
@@ -1104,13 +1104,13 @@ def test_a_source_whose_measurements_are_archived_is_as_before(archive: Archive)
     assert source() == before
 
     # The last one is rejected after all: gold has to catch up.
-    last_of_all = archive.settle(measured(datetime.now(UTC)))
+    last_of_all = archive.process(measured(datetime.now(UTC)))
     PostgresOutcomeStore(archive.tables.open(), BASIC).replace([ValidatedObject(last_of_all, (BAD,))])
     assert archive.tables.query("SELECT last_measured_at FROM gold.sources()") == [[before[0][3]]]
 
     # An older one comes late, and is archived as well; and one of the archived quarter of an hour.
     older = FIRST - timedelta(days=300)
-    archive.settle(measured(older), measured(FIRST + timedelta(seconds=90)))
+    archive.process(measured(older), measured(FIRST + timedelta(seconds=90)))
     [[_, _, first, last, *_]] = source()
     assert (first, last) == (older, before[0][3])
     assert len(archive.run().archived) == 1

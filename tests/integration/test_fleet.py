@@ -224,7 +224,7 @@ def test_objects_that_cannot_be_read_are_counted_and_named(
 def test_as_many_ranges_are_pending_as_a_state_machine_takes(
     function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(use_cases_of_fleet, "MOST_PENDING", 2)
+    monkeypatch.setattr(use_cases_of_fleet, "MAX_PENDING", 2)
 
     assert function("pending", replay_id=function.planned())["ranges"] == [0, 1]
 

@@ -759,7 +759,7 @@ def test_time_zones_are_those_of_iana(gold: Gold) -> None:
         assert raised.value.violations == [FieldError("tz", "request.time_zone", ZONE_EXPECTED)]
 
 
-@pytest.mark.parametrize("bound", ["MOST_PARTS", "MOST_EVENTS"])
+@pytest.mark.parametrize("bound", ["MAX_PARTS", "MAX_EVENTS"])
 @pytest.mark.parametrize("is_of_arrivals", [True, False])
 def test_too_much_is_refused_before_it_is_computed(
     tables: SilverInPostgres, gold: Gold, monkeypatch: pytest.MonkeyPatch, bound: str, is_of_arrivals: bool
@@ -773,7 +773,7 @@ def test_too_much_is_refused_before_it_is_computed(
     start = later if is_of_arrivals else NOON
 
     # Only what is computed from silver is bounded by its events.
-    refusing = {Granularity.SECOND, Granularity.MINUTE, *(Granularity if bound == "MOST_PARTS" else ())}
+    refusing = {Granularity.SECOND, Granularity.MINUTE, *(Granularity if bound == "MAX_PARTS" else ())}
     for granularity in Granularity:
         window = Window(granularity, start, start + timedelta(minutes=1))
         if granularity in refusing:

@@ -35,7 +35,7 @@ PROMISED: dict[str, dict[str, object]] = {
     "dropzone.domain.validate": {"MAX_UNPACKED_BYTES": 16 * MEBIBYTE},
     "dropzone.domain.outcomes": {"MAX_VIOLATIONS": 10, "RULESET": "6"},
     "dropzone.ports": {"MAX_ATTEMPTS": 5, "HOURLY_ATTEMPTS": 24},
-    "dropzone.queries.buckets": {"MOST_PARTS": 1_000_000, "MOST_EVENTS": 2_000_000},
+    "dropzone.queries.buckets": {"MAX_PARTS": 1_000_000, "MAX_EVENTS": 2_000_000},
     "dropzone.settings": {"MAX_BODY_BYTES": 4_500_000},
     "dropzone.use_cases.ingest": {"MAX_EVENTS": 100_000, "KEYS_ARE_KEPT": timedelta(hours=24)},
     "dropzone.use_cases.process": {"CAUTIOUS_FROM_RECEIVE": 2},

@@ -19,7 +19,7 @@ _MEMBER = GZIP_MAGIC + b"\x08"
 _GZIP = 31
 _LOCAL_HEADER = Struct("<6xHH16xHH")
 _CHUNK = 2**14
-_MOST = 2**18
+_MAX_BYTES = 2**18
 # Ends a line that is cut off by damage, so that the text after the damage isn't part of it: FF is never valid UTF-8.
 _TORN = b"\xff\n"
 
@@ -83,12 +83,12 @@ class Gunzip(_Pieces):
                     break
                 before, given = inflate.copy(), waiting or given
                 try:
-                    data = inflate.decompress(waiting, _MOST)
+                    data = inflate.decompress(waiting, _MAX_BYTES)
                 except zlib.error as error:
                     self.damage = self.damage or f"it is damaged: {error}"
                     yield _salvaged(before, given)
                     break
-                waiting, has_more = inflate.unconsumed_tail, len(data) == _MOST
+                waiting, has_more = inflate.unconsumed_tail, len(data) == _MAX_BYTES
                 yield data
             else:
                 waiting = inflate.unused_data

@@ -180,7 +180,7 @@ def test_another_call_that_completes_the_same_batch_makes_it_a_duplicate(world: 
 # ---- long objects ----------------------------------------------------------------------------------------------------
 
 
-def spend_at_settle(world: World, seconds: float) -> None:
+def spend_at_write(world: World, seconds: float) -> None:
     """Let each statement take so many seconds."""
     world.silver.after = lambda method, _raw_ids: world.clock.spend(seconds if method == "write_outcomes" else 0.0)
 
@@ -192,7 +192,7 @@ def test_an_object_that_outlasts_a_call_goes_on_with_the_next(world: World, path
     assert isinstance(world.rows, InMemorySilver)
     world.rows.contracts = contracts(contract(DEFAULT, {"rule": "minimum", "limit": 1, "severity": "warning"}))
     big = arrive(world, 65, bad={3, 4, 64})
-    spend_at_settle(world, 1.0)
+    spend_at_write(world, 1.0)
     receive_count = 1 if path == "queue" else 2
     world.silver.before = failing = Failing("release_attempts", SilverConflictError("40P01"))
 
@@ -229,7 +229,7 @@ def test_an_object_that_outlasts_all_receives_is_left_to_the_sweep(world: World)
     # GIVEN a batch of fifteen parts, each of which takes a second, calls that have time for two, and an object that is
     # gone
     big, missing = arrive(world, 150), raw_id()
-    spend_at_settle(world, 1.0)
+    spend_at_write(world, 1.0)
     queue = Queue(world.bronze, world.silver, world.clock.time_left, max_receive_count=5)
     queue.send(big, missing)
 
@@ -282,7 +282,7 @@ def test_a_long_object_holds_up_no_other(world: World) -> None:
     # GIVEN a batch for which a call doesn't suffice, and objects that came after it
     big, *others = arrive(world, 65), *(arrive(world, 3) for _ in range(5))
     other_big = arrive(world, 12)
-    spend_at_settle(world, 1.0)
+    spend_at_write(world, 1.0)
     world.clock.left = 5.0
 
     # WHEN they come together

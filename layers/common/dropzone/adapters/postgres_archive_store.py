@@ -24,7 +24,7 @@ from dropzone.ports import (
 
 _FETCHED: Final = 10_000
 
-_MOST_EVENTS: Final = 4_000_000
+_MAX_EVENTS: Final = 4_000_000
 """The maximum number of events in a file of a month; with more, files are of a day, or of an hour."""
 
 # In files, JSON is text.
@@ -153,7 +153,7 @@ class PostgresArchiveStore:
         return [ArchivedMonth(kind, month) for (month,) in self._database.run(_CLOSED, kind=kind, kept=kept)]
 
     def begin(self, month: ArchivedMonth) -> None:
-        sql = f"SELECT archive.begin({_MONTH}, {_MOST_EVENTS})"
+        sql = f"SELECT archive.begin({_MONTH}, {_MAX_EVENTS})"
         self._database.run(sql, kind=month.kind, month=month.month)
 
     def unwritten(self, month: ArchivedMonth) -> list[ArchivePart]:

@@ -19,7 +19,7 @@ from dropzone.api.answers import fields_of
 from dropzone.api.formats import Format
 from dropzone.api.gateway import Compressor, Response
 
-MOST_BYTES = 5_500_000
+MAX_BYTES = 5_500_000
 """The limit for rows. Lambda's response has at most 6,291,556 bytes, including the body, escaped or in base64."""
 
 REVALIDATE = "private, no-cache"
@@ -96,7 +96,7 @@ def _until_full(rows: Iterator[str], size_with: Callable[[str], int]) -> tuple[l
     """The first rows that fit, at least one; and the first that doesn't, if any."""
     fit: list[str] = []
     for row in rows:
-        if size_with(row) > MOST_BYTES and fit:
+        if size_with(row) > MAX_BYTES and fit:
             return fit, [row]
         fit.append(row)
     return fit, []

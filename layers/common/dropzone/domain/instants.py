@@ -64,7 +64,7 @@ def epoch_instant(value: Any, digits: int) -> datetime | Violation:  # noqa: ANN
         elif type(value) is float or type(value) is str:
             number = Decimal(repr(value) if type(value) is float else value)
             # Out of range in any unit; this avoids computing an integer of a billion digits.
-            if number.adjusted() >= _MOST_DIGITS:
+            if number.adjusted() >= _MAX_DIGITS:
                 return OUT_OF_RANGE
             microseconds = int(number.scaleb(6 - digits).to_integral_value(ROUND_FLOOR))
         else:
@@ -76,7 +76,7 @@ def epoch_instant(value: Any, digits: int) -> datetime | Violation:  # noqa: ANN
         return OUT_OF_RANGE
 
 
-_MOST_DIGITS = 22
+_MAX_DIGITS = 22
 """The limit of integer digits: the year 9999 in nanoseconds has 21, and the precision of a Decimal is 28."""
 OUT_OF_RANGE = Violation(Code.TIME_STAMP_OUT_OF_RANGE, FIELD, "is outside the years 1 to 9999 in UTC")
 _NOT_EPOCH = Violation(Code.TIME_STAMP_NOT_EPOCH, FIELD, "is not a number since 1970")

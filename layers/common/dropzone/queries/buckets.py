@@ -18,13 +18,13 @@ from dropzone.ports import MonthKind
 from dropzone.queries.ranges import FIRST, LAST, PlaceCursor, bounds, cursor_of, place_of
 from dropzone.queries.rows import read
 
-MOST_ROWS = 5_000
+MAX_ROWS = 5_000
 """The maximum number of rows in an answer."""
 
-MOST_PARTS = 1_000_000
+MAX_PARTS = 1_000_000
 """The maximum number of 15-minute buckets that one call pools, over all sources: some seconds of work."""
 
-MOST_EVENTS = 2_000_000
+MAX_EVENTS = 2_000_000
 """The maximum number of events that one call reads from silver (by second or minute, or if gold is stale): seconds."""
 
 
@@ -104,7 +104,7 @@ class BucketsRequest(Request):
         examples=["Europe/Berlin"],
     )
     limit: int = Field(
-        default=MOST_ROWS, ge=1, le=MOST_ROWS, description="The maximum number of buckets to return.", examples=[10]
+        default=MAX_ROWS, ge=1, le=MAX_ROWS, description="The maximum number of buckets to return.", examples=[10]
     )
     cursor: PlaceCursor | None = None
 
@@ -232,9 +232,7 @@ def read_buckets[B: Bucket](
         ProblemError: computing it would exceed the limits of one call.
     """
     window = _window(database, request) | {"reads": as_like(reads)}
-    ((is_too_much,),) = database.run(
-        _COST, **window, kinds=sorted(kinds), most_parts=MOST_PARTS, most_events=MOST_EVENTS
-    )
+    ((is_too_much,),) = database.run(_COST, **window, kinds=sorted(kinds), most_parts=MAX_PARTS, most_events=MAX_EVENTS)
     if is_too_much:
         raise _too_much()
     after, after_source = place_of(request.cursor) or (None, None)

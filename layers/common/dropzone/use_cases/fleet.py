@@ -33,7 +33,7 @@ RANGE_OBJECTS = 100_000
 SWEEP_RANGE_OBJECTS = 10_000
 """The number of objects in a range of a sweep: processing takes longer than replaying what doesn't change."""
 
-MOST_PENDING = 10_000
+MAX_PENDING = 10_000
 """The maximum number of ranges in one run: a state machine passes at most 256 KiB from state to state."""
 
 _ROUND_OBJECTS = 1_000
@@ -122,7 +122,7 @@ class Fleet:
     def pending(self, replay_id: UUID) -> list[int]:
         """The ranges that calls may work on; none while it is paused, or if the rules have changed."""
         state = self._state_of(self._known(replay_id))
-        return self.store.pending(replay_id, MOST_PENDING) if state is RunState.UNFINISHED else []
+        return self.store.pending(replay_id, MAX_PENDING) if state is RunState.UNFINISHED else []
 
     def report(self, replay_id: UUID) -> tuple[RunState, FleetReport]:
         """The state and progress of a replay. When a sweep is done, the watermark is advanced."""
