@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from uuid import UUID
 
 from dropzone.domain.identifiers import Position, earliest_raw_id, received_at
@@ -162,7 +163,7 @@ class Fleet:
             progress = self._sweep(found, swept) if known.is_sweep else self._replay(known, found, errors)
             if progress is None:
                 return RunState.ARCHIVED
-            if not self._retrying(lambda progress=progress: self.store.advance(replay_id, number, progress)):  # type: ignore[misc]
+            if not self._retrying(partial(self.store.advance, replay_id, number, progress)):
                 # Another call is working on this range, and is ahead: the next call continues from its progress.
                 return RunState.UNFINISHED
             found = found._replace(cursor=progress.cursor, is_done=progress.is_done)
