@@ -215,7 +215,7 @@ def _query_of(route: Route) -> type[BaseModel] | None:
 
 
 def _parameter(parameter: Node) -> Node:
-    """A parameter with its own description, and a schema without null, which stands for an absent parameter."""
+    """A parameter with its own description, and without null in its schema: the parameter is left out instead."""
     schema = dict(parameter["schema"])
     if alternatives := [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]:
         schema = (alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}) | schema

@@ -21,4 +21,5 @@ def collect_rarely() -> None:
 
 
 def time_left_in(context: "LambdaContext") -> "TimeLeft":
+    """A function that returns the time left in a call, in seconds."""
     return lambda: context.get_remaining_time_in_millis() / 1000

@@ -1,4 +1,4 @@
-// What stands for an object and an instant in the paths of the document. "Try it out" asks for the newest ones instead.
+// The example object and instant in the paths of the document. "Try it out" uses the newest ones instead.
 const EXAMPLES = { raw_id: "01a20e71-e5a4-700b-bae4-431c79e16819", measured_at: encodeURIComponent("2019-05-01T10:00:00Z") };
 
 async function withNewest(request) {

@@ -79,9 +79,7 @@ class SourceSummary(TypedDict):
     source: SourceOfBucket
     state: Annotated[
         SourceState,
-        Field(
-            description="`unnamed` stands for all rejected events whose source could not be read; its name is empty."
-        ),
+        Field(description="`unnamed`: all rejected events whose source could not be read, under an empty name."),
     ]
     first_measured_at: datetime | None
     last_measured_at: Annotated[datetime | None, Field(description="Null if nothing was measured until now.")]
